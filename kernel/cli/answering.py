@@ -88,12 +88,13 @@ class Rows(Struct, frozen=True, kw_only=True):
 
 
 class Given(Struct, frozen=True, kw_only=True):
-    """kernel.answer. entry: of the answer; instead: the operator's own call, 0 for none."""
+    """kernel.answer. entry: of the answer; instead: the operator's own call, 0 for none; resource: what the call is on."""
 
     call: int
     verdict: str
     entry: int
     instead: int = 0
+    resource: str = ""
 
 
 def held(client: Client, seconds: float = 0.0) -> tuple[Held, ...]:
@@ -222,7 +223,8 @@ def answer(
         )  # fmt: skip
         signed = Answer.signed(statement, key).to_detail()
         more = {} if body is None else {"body": body}
-        given.append(told.read(client.call("kernel.answer", "", {"answer": signed, **more}).value, Given))
+        told_of = told.read(client.call("kernel.answer", "", {"answer": signed, **more}).value, Given)
+        given.append(replace(told_of, resource=one.resource))
     return given
 
 

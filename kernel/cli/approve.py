@@ -112,7 +112,7 @@ def _spared(one: Whole, rule: RuleSaid | None) -> list[str]:
 
 
 def _line(given: Given, one: Whole) -> str:
-    what = " ".join(filter(None, (one.method, one.resource)))
+    what = " ".join(filter(None, (one.method, given.resource)))
     if given.instead:
         return f"Call {given.call} is denied, and you call {what} instead as call {given.instead}: entry {given.entry}."
     return f"Call {given.call} is approved: {one.hand} may {what}, once: entry {given.entry}."

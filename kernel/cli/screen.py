@@ -21,6 +21,7 @@ STATE_COLOURS: Final = {
     "over_budget": "red",
     "backing_off": "yellow",
     "paused": "yellow",
+    "waiting for approval": "yellow",
     "starting": "yellow",
     "stopping": "yellow",
 }

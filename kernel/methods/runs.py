@@ -272,14 +272,14 @@ def _row(request: Request, run: Run) -> dict[str, object]:
 
 def state_of(request: Request, run: Run) -> str:
     """The state of a run in the words that people see."""
-    kernel = request.kernel
-    if run.state == "waiting":
-        if is_asked(kernel.state, run.id) or run.id in kernel.resuming.asleep:
-            return "asleep" if run.id in kernel.resuming.asleep else WAITS
+    kernel, is_asleep = request.kernel, run.state == "waiting" and run.id in request.kernel.resuming.asleep
+    if run.state == "waiting" and not is_asleep:
+        if is_asked(kernel.state, run.id):
+            return WAITS
         if kernel.state.frozen:
             return "frozen"
-    shown = kernel.supervisor.shown_state(run.hand, run)
-    held = shown == "working" and any(call.caller == run.id for call in kernel.exchange.held())
+    shown = "asleep" if is_asleep else kernel.supervisor.shown_state(run.hand, run)
+    held = shown in ("asleep", "working") and any(call.caller == run.id for call in kernel.exchange.held())
     return "waiting for approval" if held else shown
 
 

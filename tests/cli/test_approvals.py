@@ -181,9 +181,11 @@ def test_a_rule_answers_what_waits_already_and_it_covers_and_nothing_else(asking
         return {row["arguments"]["text"]: row["call"] for row in rows}
 
     waiting = until(lambda: found() if len(found()) == 4 else {}, "four calls that wait")
-    given = asking.told("approve", str(waiting["1"]), "--rule", "--on", "z*", "--days", "2")["answers"]
-    assert isinstance(given, list)
-    assert [one["call"] for one in given] == [waiting["1"], waiting["2"], waiting["3"]]
+    said = asking.good("approve", str(waiting["1"]), "--rule", "--on", "z*", "--days", "2").splitlines()
+    assert [line.partition(", once")[0] for line in said[:-1]] == [
+        f"Call {waiting[text]} is approved: writer may post.send {to}"
+        for text, to in (("1", "zed"), ("2", "zoe"), ("3", "zoe"))
+    ]
     assert found() == {"4": waiting["4"]}
     rows = asking.good("audit", "search", "--kind", "approval")
     assert rows.count(f"by the rule of call {waiting['1']}") == 2

@@ -106,13 +106,20 @@ def test_waiting_for_the_operator_costs_no_process(tmp_path: Path, asks: str, *,
         run = begin(kernel, "ann hello") if asks == "a letter" else begin(kernel, hand="boss", spawn="writer")
         entry(kernel.home, "run.left", run=run, why="it only waits")
         until(lambda: not [row for row in fates.runs(kernel) if row["pid"] and row["run"] == run], "no process")
+        assert _state(kernel, run) == "waiting for approval"
         if is_killed:
             crash(kernel)
             until(lambda: len(entries(kernel.home, "run.left")) == 2, "it sleeps again")
+            assert _state(kernel, run) == "waiting for approval"
         answer(kernel, waiting(kernel))
         assert outcome(kernel, run) == ([{"sent": "hello", "to": "ann"}] if asks == "a letter" else [])
         assert sent(kernel.home) == (["ann hello"] if asks == "a letter" else [])
         assert none_waits(kernel)
+
+
+def _state(kernel: Kernel, run: str) -> object:
+    (state,) = [row["state"] for row in fates.runs(kernel) if row["run"] == run]
+    return state
 
 
 @pytest.mark.parametrize("fate", spread([crash, restart, kill_run, kill_template, freeze], 2))
