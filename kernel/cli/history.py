@@ -14,7 +14,7 @@ NEEDLES = (b'"kind":"kernel.start"', b'"kind":"run.', b'"kind":"decision"', b'"m
 class PastRun(Struct, kw_only=True):
     """One run. outcome: working, waits: upgraded, done, failed, refused, cancelled, ended (a service's) or died.
 
-    Times are the log's.
+    Times are the log's. Of one that lives, processor time and memory are those of its processes that have ended.
     """
 
     run: str
@@ -59,6 +59,10 @@ def gather(entries: Iterable[Entry]) -> dict[str, PastRun]:
                 run.outcome, run.why = (WAITS, entry.why) if entry.verdict == "asked" else ("working", "")
             case "kernel.start":
                 _lose(runs.values(), entry.time)
+            case "run.left" if entry.run in runs:
+                run = runs[entry.run]
+                run.cpu_seconds += _number(entry.detail.get("cpu_us")) / 1_000_000
+                run.memory_peak = max(run.memory_peak, _number(entry.detail.get("memory_peak")))
             case "run.end" if entry.run in runs:
                 _end(runs[entry.run], entry)
             case "end" if entry.call in work:
@@ -88,7 +92,7 @@ def _end(run: PastRun, entry: Entry) -> None:
     detail = entry.detail
     run.exit = str(detail.get("exit", ""))
     run.cpu_seconds = _number(detail.get("cpu_us")) / 1_000_000
-    run.memory_peak = _number(detail.get("memory_peak"))
+    run.memory_peak = max(run.memory_peak, _number(detail.get("memory_peak")))
     run.calls = _number(detail.get("calls"))
 
 

@@ -12,7 +12,7 @@ from kernel.cli.frame import Session
 SOON: Final = 3.0
 """Seconds after which it is said where no line can be drawn."""
 
-_WIDTH: Final = 78
+_WIDEST: Final = 78
 
 
 class Line:
@@ -26,7 +26,7 @@ class Line:
         """How long it has taken already, and for what."""
         if self.draws:
             line = f"{screen.duration(seconds)}  {screen.visible(text)}"
-            self._is_drawn = self._wrote(screen.cut(line, _WIDTH))
+            self._is_drawn = self._wrote(screen.cut(line, min(_WIDEST, screen.room(sys.stderr).columns - 1)))
 
     def clear(self) -> None:
         """Take the line away."""

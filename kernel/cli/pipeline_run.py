@@ -11,7 +11,7 @@ from kernel.cli.client import Client
 from kernel.cli.course import NEEDLES, Course
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json, command
-from kernel.cli.run_waiting import end, left_alone, outcome_of, under_way
+from kernel.cli.run_waiting import end, left_alone, outcome_of, under_way, waited
 from kernel.cli.start import Started
 from kernel.record.recovery import Lines
 from manifests.errors import ParamsInvalid
@@ -45,16 +45,17 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
         given = _given(pipeline, words)
         course = Course()
         place = logbook.last_lines(logbook.folder_of(session.home), 0)[1]
-        reply = client.call("kernel.start", name, {"inputs": given}, seconds=120).value
-        run = told.read(reply, Started).run
+        reply = client.call("kernel.start", name, {"inputs": given}, seconds=120)
+        run = told.read(reply.value, Started).run
         if not watch and not wait:
-            session.result(reply, lambda: run)
+            session.result(reply.value, lambda: run)
             session.say(under_way(run))
             return
         with left_alone(session, run), closing(_View(session, pipeline, run, course, place, is_shown=watch)) as view:
             session.say(f"{run} of {name} is under way.")
-            outcome = told.read(outcome_of(client, run, view.tick).value, told.Outcome)
-            view.tick()
+            reply = outcome_of(client, run, view.tick) if watch else waited(session, client, run)
+            outcome = told.read(reply.value, told.Outcome)
+            view.tick(is_over=True)
     value = outcome.value
     ran = Ran(
         run=run, outcome=outcome.outcome, value=value, code=outcome.code, text=outcome.text,
@@ -86,13 +87,13 @@ class _View:
         self._told: dict[str, str] = {}
         self._client: Client | None = None
 
-    def tick(self) -> None:
-        """Look at what came since."""
+    def tick(self, *, is_over: bool = False) -> None:
+        """Look at what came since. is_over: for the last time."""
         for line in logbook.more_lines(self._folder, self._place):
             if any(needle in line for needle in NEEDLES):
                 self._course.take(logbook.read(line))
         if self._draws:
-            self._draw(self._live())
+            self._draw(self._live(), is_over=is_over)
         elif self._is_shown:
             self._tell()
 
@@ -108,10 +109,13 @@ class _View:
         runs = live.runs(self._client)
         return {one.run: one.progress.shown() for one in runs if one.progress is not None and one.run != self._run}
 
-    def _draw(self, said: dict[str, str]) -> None:
-        width = screen.terminal_width() - 1
+    def _draw(self, said: dict[str, str], *, is_over: bool) -> None:
+        room = screen.room(sys.stderr)
+        width, height = room.columns - 1, max(room.lines - 2, 1)
         now = time.time_ns() // 1000
         lines = pipeline_drawing.tree(self._course, self._run, self._pipeline, now, said)
+        if len(lines) > height and not is_over:  # what has left a terminal at its top cannot be drawn over
+            lines[height:] = [f"… {len(lines) - height} lines more"]
         up = f"\033[{self._lines}A" if self._lines else ""
         drawn = "".join(f"\033[K{screen.safe(_fitted(line, width))}\n" for line in lines)
         sys.stderr.write(f"\r{up}{drawn}\033[J")

@@ -53,9 +53,16 @@ def _drawn(session: Session, run: history.PastRun, entries: list[Entry]) -> str:
             ("why", run.why),
             ("next", history.how_to_decide(run.run) if run.outcome == WAITS else ""),
             ("process", run.exit),
-            ("used", f"{run.cpu_seconds:.2f}s of processor, {screen.size(run.memory_peak)} at most, {run.calls} calls"),
+            ("used", _used(run)),
             ("confined by", ", ".join(run.confinement)),
             ("but not by", screen.lacking(run.lacking)),
         )
     )
     return "\n".join([session.hinted(about), "", *map(drawing.line, entries)]).rstrip()
+
+
+def _used(run: history.PastRun) -> str:
+    if not run.ended and not run.memory_peak:
+        return ""  # the log does not know it yet; `maniple ps` does
+    used = f"{run.cpu_seconds:.2f}s of processor, {screen.size(run.memory_peak)} at most"
+    return f"{used}, {screen.count(run.calls, 'call')}" if run.ended else f"{used}, by its processes that have ended"

@@ -1,4 +1,4 @@
-"""Waiting for a run's end (acts): how far it is meanwhile, and what of its calls waits for the operator, on stderr."""
+"""Waiting for a run's end (acts): how far it is meanwhile, and what of it waits for the operator, on stderr."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,13 +8,15 @@ from kernel.cli import answering, live, screen, told
 from kernel.cli.client import Client, Reply
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, as_json
+from kernel.cli.history import how_to_decide
 from kernel.cli.patience import Line
 from kernel.cli.words import Words
+from manifests.waiting import WAITS
 from wire.limits import DEADLINE_MAX
 
 
 def waited(session: Session, client: Client, run: str, words: Words | None = None, *, bound: bool = False) -> Reply:
-    """The run's outcome; meanwhile, on a terminal, how far it is, and everywhere each call that waits for a yes.
+    """The run's outcome; meanwhile, on a terminal, how far it is, and everywhere what waits for the operator.
 
     bound: the run ends with this process, if that is killed.
     words: what is printed meanwhile of what it says; where those are in the middle of a line, that one is theirs.
@@ -75,21 +77,29 @@ class _View:
         if words is not None:
             words.clear = self.clear
         self._began = time.monotonic()
-        self._told: set[int] = set()
+        self._told: set[int | str] = set()
 
     def tick(self) -> None:
         """Look once more."""
         mine = live.one(self._client, self._run)
+        if mine is not None and mine.state == WAITS:
+            self._say(WAITS, f"{self._run} waits for your decision: {how_to_decide(self._run)}")
         for one in answering.held(self._client):
             if self._run in (one.run, *(link.principal for link in one.chain)) and one.call not in self._told:
-                self._told.add(one.call)
-                self.clear()
-                if self._words is not None:
-                    self._words.break_off()
-                self._session.say(f"{screen.visible(self._wish(one))}: {answering.how(one)}")
+                self._say(one.call, f"{screen.visible(self._wish(one))}: {answering.how(one)}")
         if not (self._words is not None and self._words.is_midway):
             said = mine.progress.shown() if mine and mine.progress else "working"
             self._line.draw(time.monotonic() - self._began, said)
+
+    def _say(self, what: int | str, line: str) -> None:
+        """One line, and each but once."""
+        if what in self._told:
+            return
+        self._told.add(what)
+        self.clear()
+        if self._words is not None:
+            self._words.break_off()
+        self._session.say(line)
 
     def _wish(self, one: answering.Held) -> str:
         """What a call that waits wants: of a question, the question itself."""

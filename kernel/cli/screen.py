@@ -183,6 +183,15 @@ def terminal_width() -> int:
     return max(get_terminal_size().columns, 40)
 
 
+def room(stream: IO[str]) -> os.terminal_size:
+    """Columns and lines of the very terminal that a stream goes to, for what is drawn over; 80 and 24 where none tells."""
+    try:
+        columns, lines = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        columns = lines = 0
+    return os.terminal_size((columns or 80, lines or 24))
+
+
 def _wide(widths: Sequence[int]) -> int:
     return sum(widths) + len(_GAP) * (len(widths) - 1)
 

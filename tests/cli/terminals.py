@@ -2,7 +2,9 @@
 
 import os
 import pty
+import re
 import subprocess
+import termios
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,13 +12,17 @@ from tests.cli.shell import MANIPLE, WITHIN, Shell
 
 
 class Terminal:
-    """A command at a terminal of its own. said: all that it has written."""
+    """A command at a terminal of its own, of so many columns and lines. said: all that it has written.
 
-    def __init__(self, shell: Shell, *words: str | Path) -> None:
+    into: what stdout goes to, if not to the terminal.
+    """
+
+    def __init__(self, shell: Shell, *words: str | Path, columns: int = 80, lines: int = 24, into: int = -1) -> None:
         self._ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (lines, columns))
         self._process = subprocess.Popen(
-            [*MANIPLE, *map(str, words)], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-            env=shell.environment(TERM="xterm"),
+            [*MANIPLE, *map(str, words)], stdin=theirs, stdout=theirs if into == -1 else into, stderr=theirs,
+            start_new_session=True, env=shell.environment(TERM="xterm"),
         )  # fmt: skip
         os.close(theirs)
         self.said = ""
@@ -34,3 +40,7 @@ class Terminal:
                 self.said += piece.decode()
         os.close(self._ours)
         return self._process.wait(WITHIN)
+
+    def widest(self) -> int:
+        """Columns of the widest line that it has drawn over another one so far."""
+        return max(map(len, re.findall(r"\x1b\[K([^\x1b\r\n]*)", self.said)))

@@ -150,6 +150,21 @@ def test_run_reads_inputs_as_their_types_say_and_prints_the_outputs(greetings: S
     assert "one: done\n" in ran.err
 
 
+def test_who_only_waits_is_told_of_a_step_that_asks(shell: Shell, places: Path) -> None:
+    file = places / "asking.pipeline.toml"
+    file.write_text(PLAIN.replace("NAME", "asking").replace('"HAND"', '"greeter"\napproval = "it is late"'))
+    shell.good("pipeline", "add", file, "--yes")
+    waiting = shell.begin("pipeline", "run", "asking", "--wait")
+    assert waiting.stderr is not None
+    assert b"is under way" in waiting.stderr.readline()
+    told = waiting.stderr.readline().decode()
+    assert re.fullmatch(r"asking asks for kernel.spawn greeter: `maniple approve \d+` or `maniple deny \d+`\n", told)
+    shell.good("deny", told.split("`")[1].split()[-1])
+    waiting.communicate(timeout=20)
+    assert waiting.returncode == 1
+    shell.good("pipeline", "remove", "asking")
+
+
 def test_a_terminal_shows_a_tree_that_is_drawn_over(greetings: Shell) -> None:
     mine, theirs = os.openpty()
     words = [*MANIPLE, "pipeline", "run", "greetings", "who=Ada", "times=2", "--watch"]

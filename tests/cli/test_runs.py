@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 
 from tests.cli.conftest import GREETER
 from tests.cli.shell import Shell
-from tests.living import ECHO, Kernel, install, make_home
+from tests.living import ECHO, Kernel, Source, install, make_home, write_hand
 
 
 def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
@@ -182,3 +183,29 @@ def test_more_live_runs_than_one_answer_tells_of_are_all_listed_the_oldest_first
         assert [row["run"] for row in rows] == begun
         assert shell.good("ps").count("greeter") == 5
         assert shell.good("status").count("5 live runs") == 1
+
+
+def test_who_waits_for_a_run_whose_code_was_upgraded_is_told_what_it_waits_for(shell: Shell, tmp_path: Path) -> None:
+    source = Source(GREETER.toml.replace("greeter", "waiter", 1), GREETER.main)
+    shell.good("install", write_hand(tmp_path / "waiter", source), "--yes")
+    run = shell.good("start", "waiter", "wait:=true").strip()
+    until(lambda: any(row["progress"] for row in _live(shell, "waiter")))
+    newer = Source(source.toml.replace("1.0.0", "1.1.0"), source.main)
+    shell.good("install", write_hand(tmp_path / "newer", newer), "--yes")
+    waiting = shell.begin("wait", run)
+    assert waiting.stderr is not None
+    assert f"{run} waits for your decision: `maniple decide {run} finish`" in waiting.stderr.readline().decode()
+    shown = shell.good("run-show", run)
+    assert re.search(r"used +0\.[0-9]+s of processor, [1-9][0-9.]* MiB at most", shown), "what its process used"
+    shell.good("cancel", run)
+    waiting.communicate(timeout=20)
+    assert re.search(r"used +0\.[0-9]+s of processor, [1-9][0-9.]* MiB at most", shell.good("run-show", run))
+    shell.good("remove", "waiter")
+
+
+def test_of_a_run_that_lives_it_is_not_told_that_it_used_nothing(shell: Shell) -> None:
+    run = shell.good("start", "greeter", "wait:=true").strip()
+    until(lambda: any(row["progress"] for row in _live(shell, "greeter")))
+    assert "0 B at most" not in shell.good("run-show", run)
+    shell.good("cancel", run)
+    assert ", 1 call\n" in shell.good("run-show", run)

@@ -1,5 +1,7 @@
 """What is asked at a terminal: nothing typed is no value, a question's answer is about what was shown, lines are cleared."""
 
+import re
+import subprocess
 from pathlib import Path
 
 from tests.cli.shell import Shell, copied_home
@@ -38,3 +40,29 @@ def test_how_far_a_check_is_does_not_stand_before_what_it_found(made: Shell, tmp
     terminal = Terminal(shell, "audit", "verify")
     assert terminal.end() == 5
     assert "0 entries\r\x1b[Kmaniple: the log" in terminal.said
+
+
+def test_the_line_of_who_waits_fits_a_narrow_terminal(shell: Shell) -> None:
+    """One that wraps is not drawn over: each look would leave a line more."""
+    run = shell.good("start", "greeter", "wait:=true").strip()
+    terminal = Terminal(shell, "wait", run, columns=12)
+    terminal.answer("%", "")
+    shell.good("cancel", run)
+    widest = terminal.widest()
+    assert (terminal.end(), 4 < widest < 12) == (1, True), terminal.said
+
+
+def test_a_tree_that_is_drawn_over_fits_its_terminal_wherever_the_result_goes(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "steps.pipeline.toml"
+    head = '[pipeline]\nname = "steps"\nversion = "1.0.0"\ndescription = "Greets often."\n'
+    steps = "".join(f'[steps.step_{at}]\nhand = "greeter"\nwith = {{ wait = true }}\n' for at in range(12))
+    file.write_text(head + steps)
+    shell.good("pipeline", "add", file, "--yes")
+    terminal = Terminal(shell, "pipeline", "run", "steps", "--watch", columns=30, lines=8, into=subprocess.DEVNULL)
+    terminal.answer("A\x1b[K", "")
+    assert ("7 lines more" in terminal.said, terminal.widest() < 30) == (True, True)
+    shell.good("stop", "steps")
+    assert terminal.end() == 1
+    assert max(int(up) for up in re.findall(r"\x1b\[(\d+)A", terminal.said)) < 8
+    assert "step_11" in terminal.said, "at the end the whole tree stands there"
+    shell.good("pipeline", "remove", "steps")
