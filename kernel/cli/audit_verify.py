@@ -53,7 +53,7 @@ def audit_verify(session: Session, checkpoint: tuple[str, ...], key: str | None,
         ok=True, entries=found.size, signed=found.signed, checkpoints=found.checkpoints, key=proof.key.text(),
         answers=len(signed),
     )  # fmt: skip
-    session.result(result, lambda: _drawn(result))
+    session.result(result, lambda: drawn(result))
 
 
 def _verified(proof: evidence.Evidence, held: list[Checkpoint]) -> Verified:
@@ -72,11 +72,13 @@ def _progress(count: int) -> None:
     sys.stderr.flush()
 
 
-def _drawn(held: Held) -> str:
+def drawn(held: Held) -> str:
+    """What a log that holds comes to, in a sentence or two."""
     newer = held.entries - held.signed
-    rest = f"; the last {newer} are newer than the newest checkpoint" if newer else ""
+    those = "the last one is" if newer == 1 else f"the last {newer} are"
+    rest = f"; {those} newer than the newest checkpoint" if newer else ""
     signed = f" Signed answers of the operator: {held.answers}, and all hold." if held.answers else ""
     return (
-        f"The log holds: {held.entries} entries, {held.signed} of them covered by {held.checkpoints} checkpoints "
-        f"signed by {held.signer()}{rest}.{signed}"
+        f"The log holds: {held.entries} entries, {held.signed} of them covered by "
+        f"{screen.count(held.checkpoints, 'checkpoint')} signed by {held.signer()}{rest}.{signed}"
     )

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from kernel.process import cgroup, confine, landlock, seccomp
-from manifests.confinement.layers import LAYERS
+from manifests.confinement.layers import LAYERS, Layer
 
 State = Literal["ok", "missing", "weak", "unused"]
 """unused: this machine has it, and Maniple does not use it yet."""
@@ -120,7 +120,7 @@ def _confinement(_: str) -> Iterator[Finding]:
         state="ok" if abi >= _LANDLOCK_WHOLE else "weak" if abi else "missing",
         found=f"version {abi}{_lacks_of(abi)}" if abi else "not there",
         needed=False,
-        why=_LAYERS["landlock"].stops,
+        why=_stops(_LAYERS["landlock"]),
         mend=_LAYERS["landlock"].mend,
     )
     has_filters = seccomp.available()
@@ -129,7 +129,7 @@ def _confinement(_: str) -> Iterator[Finding]:
         state="ok" if has_filters else "missing",
         found="filters can be laid on" if has_filters else "not there",
         needed=False,
-        why=_LAYERS["seccomp"].stops,
+        why=_stops(_LAYERS["seccomp"]),
         mend=_LAYERS["seccomp"].mend,
     )
     base = 0 if confine.is_root() else confine.NEWUSER
@@ -141,10 +141,15 @@ def _confinement(_: str) -> Iterator[Finding]:
             state="missing" if why_not else "ok",
             found=why_not or "can be made",
             needed=False,
-            why=layer.stops,
+            why=_stops(layer),
             mend=layer.mend,
         )
     yield _groups()
+
+
+def _stops(layer: Layer) -> str:
+    """Why a layer matters, in words that cannot be read as what a run may do."""
+    return f"what it stops: {layer.stops}"
 
 
 def _lacks_of(abi: int) -> str:
@@ -162,7 +167,7 @@ def _groups() -> Finding:
         state="ok" if can else "unused" if is_second else "missing",
         found=where if can or is_second else f"{where}: this user can make no group there",
         needed=False,
-        why=f"{_LAYERS['cgroup'].stops}; Maniple does not use version 2 yet" if is_second else _LAYERS["cgroup"].stops,
+        why=_stops(_LAYERS["cgroup"]) + ("; Maniple does not use version 2 yet" if is_second else ""),
         mend=_LAYERS["cgroup"].mend,
     )
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from kernel.cli import screen
+from kernel.cli import audit_verify, screen
 from manifests import policy
 from manifests.seeing import INVISIBLE
 
@@ -55,3 +55,11 @@ def test_a_symbol_of_what_is_said_may_be_a_picture_and_nothing_else_hides_behind
         "a\\u{fe0f} \u26a0\ufe0f\\u{fe0f} \\u{fe0f}\u26a0\\u{fe0e}\\u{1b}[1m"
     )
     assert screen.visible(said) != said  # a resource, say, is shown to the letter
+
+
+def test_one_entry_that_no_checkpoint_covers_yet_is_told_as_one() -> None:
+    held = audit_verify.Held(ok=True, entries=9, signed=8, checkpoints=1, key="home+1+x")
+    assert audit_verify.drawn(held) == (
+        "The log holds: 9 entries, 8 of them covered by 1 checkpoint signed by home+1; "
+        "the last one is newer than the newest checkpoint."
+    )

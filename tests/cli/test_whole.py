@@ -175,6 +175,8 @@ def test_doctor_finds_what_this_machine_has(tmp_path: Path) -> None:
         finding["what"] for finding in findings
     }
     assert all(finding["why"] for finding in findings)
+    whys = {finding["what"]: finding["why"] for finding in findings}
+    assert whys["ipc namespaces"].startswith("what it stops: "), "not as if it were what a run may do without it"
     assert all(finding["mend"] for finding in findings if finding["state"] in ("missing", "weak"))
 
 
