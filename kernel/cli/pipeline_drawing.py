@@ -1,5 +1,6 @@
 """How pipelines and their runs look to people (pure but for the terminal's size): graph, live tree, time line."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -13,7 +14,8 @@ from manifests.waiting import WAITS
 ITEMS_SHOWN: Final = 12
 """Items of a step up to which each has a line; of more, only those that are under way or failed."""
 BAR: Final = 40
-"""Columns of a time line."""
+"""Columns of a time line, where its terminal has as many."""
+_BAR_LEAST: Final = 10
 
 _COLOURS: Final = {
     **VERDICTS,
@@ -149,15 +151,23 @@ def time_line(course: Course, run: str, now: int) -> str:
     span = max(1, end - whole.started)
     rows = [(f"{whole.hand}  {run}", whole), *_bars(course, run, "")]
     width = max(screen.width_of(name) for name, _ in rows)
+    columns = _bar_columns(width + len("  ││   1m 30s  ") + max(len(one.outcome) for _, one in rows))
     lines = []
     for name, one in rows:
-        first = min(BAR - 1, (one.started - whole.started) * BAR // span)
-        last = max(first, min(BAR - 1, ((one.ended or now) - whole.started) * BAR // span))
-        bar = " " * first + "█" * (last - first + 1) + " " * (BAR - 1 - last)
+        first = min(columns - 1, (one.started - whole.started) * columns // span)
+        last = max(first, min(columns - 1, ((one.ended or now) - whole.started) * columns // span))
+        bar = " " * first + "█" * (last - first + 1) + " " * (columns - 1 - last)
         took = screen.duration(max(0, (one.ended or now) - one.started) / 1_000_000)
         state = screen.coloured(one.outcome, _COLOURS.get(one.outcome, ""))
         lines.append(f"{screen.visible(name)}{' ' * (width - screen.width_of(name))}  │{bar}│ {took:>7}  {state}")
     return "\n".join(lines)
+
+
+def _bar_columns(beside: int) -> int:
+    """Columns of each bar, so that a line fits the terminal. beside: those of all else in the line."""
+    if not screen.is_terminal(sys.stdout):
+        return BAR
+    return max(_BAR_LEAST, min(BAR, screen.terminal_width() - beside))
 
 
 def _bars(course: Course, run: str, indent: str) -> Iterable[tuple[str, Try]]:

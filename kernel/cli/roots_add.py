@@ -6,7 +6,7 @@ import stat
 
 import click
 
-from kernel.cli import given
+from kernel.cli import given, rights, told
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 
@@ -31,5 +31,8 @@ def roots_add(session: Session, name: str, folder: str) -> None:
     if not stat.S_ISDIR(kind):
         raise Ended(f"{folder} is no folder: name the one that it lies in, {os.path.dirname(path)}", Exit.USAGE)
     with session.client() as client:
+        before = told.read(client.call("kernel.home").value, rights.Home).roots.get(name, path)
         reply = client.call("kernel.root-add", name, {"path": path}).value
     session.result(reply, lambda: f"{name} is {path}.")
+    if before != path:
+        session.say(f"{name} was {before} until now: whoever holds a grant on {name} reaches the new folder.")

@@ -35,6 +35,10 @@ def test_a_root_opens_a_folder_and_takes_it_back(shell: Shell, tmp_path: Path) -
     (tmp_path / "a.txt").write_text("alpha\n")
     shell.good("roots", "add", "papers", tmp_path)
     assert shell.told("roots")["roots"] == {"papers": str(tmp_path)}
+    assert "until now" not in shell.run("roots", "add", "papers", tmp_path).err
+    (tmp_path / "other").mkdir()
+    assert f"papers was {tmp_path} until now" in shell.run("roots", "add", "papers", tmp_path / "other").err
+    shell.good("roots", "add", "papers", tmp_path)
     assert shell.good("call", "files.read", "papers/a.txt") == "alpha\n"
     shell.good("roots", "remove", "papers")
     assert shell.told("roots", "list")["roots"] == {}

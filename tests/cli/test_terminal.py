@@ -65,4 +65,8 @@ def test_a_tree_that_is_drawn_over_fits_its_terminal_wherever_the_result_goes(sh
     assert terminal.end() == 1
     assert max(int(up) for up in re.findall(r"\x1b\[(\d+)A", terminal.said)) < 8
     assert "step_11" in terminal.said, "at the end the whole tree stands there"
+    shown = Terminal(shell, "pipeline", "show", "steps")
+    assert shown.end() == 0
+    bars = [re.sub(r"\x1b\[\d*m", "", line).rstrip() for line in shown.said.splitlines() if "│" in line]
+    assert (len(bars) > 8, max(map(len, bars)) <= 80) == (True, True)
     shell.good("pipeline", "remove", "steps")
