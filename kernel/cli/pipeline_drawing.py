@@ -1,5 +1,6 @@
 """How pipelines and their runs look to people (pure but for the terminal's size): graph, live tree, time line."""
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -139,6 +140,24 @@ def _line(
     elif state not in ("done", "working") and why:
         words.append(screen.visible(why))
     return "  ".join(words).rstrip()
+
+
+def fitted(lines: Iterable[str], width: int) -> list[str]:
+    """Lines that do not wrap; what is to be typed stands below, each command for itself, where its line is cut.
+
+    One with colours is short enough, or loses them.
+    """
+    shown = []
+    for line in lines:
+        plain = screen.unpainted(line)
+        if screen.width_of(plain) <= width:
+            shown.append(line)
+        else:
+            left, what, rest = plain.partition("`maniple ")
+            typed = re.findall("`[^`]+`", what + rest)
+            shown.append(screen.cut(left.rstrip() if typed else plain, width))
+            shown += [screen.cut(f"   {command}", width) for command in typed]
+    return shown
 
 
 # the time line -------------------------------------------------------------------------------------------------------

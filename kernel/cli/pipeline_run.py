@@ -113,11 +113,12 @@ class _View:
         room = screen.room(sys.stderr)
         width, height = room.columns - 1, max(room.lines - 2, 1)
         now = time.time_ns() // 1000
-        lines = pipeline_drawing.tree(self._course, self._run, self._pipeline, now, said)
+        tree = pipeline_drawing.tree(self._course, self._run, self._pipeline, now, said)
+        lines = pipeline_drawing.fitted(map(self._session.hinted, tree), width)
         if len(lines) > height and not is_over:  # what has left a terminal at its top cannot be drawn over
             lines[height:] = [f"… {len(lines) - height} lines more"]
         up = f"\033[{self._lines}A" if self._lines else ""
-        drawn = "".join(f"\033[K{screen.safe(_fitted(line, width))}\n" for line in lines)
+        drawn = "".join(f"\033[K{screen.safe(line)}\n" for line in lines)
         sys.stderr.write(f"\r{up}{drawn}\033[J")
         sys.stderr.flush()
         self._lines = len(lines)
@@ -133,9 +134,3 @@ class _View:
                 self._told[name] = said
                 why = f": {piece.why}" if piece.why and piece.state not in ("done", "working") else ""
                 self._session.say(f"{name}: {said}{screen.visible(why)}")
-
-
-def _fitted(line: str, width: int) -> str:
-    """A line that does not wrap; one with colours is short enough, or loses them."""
-    plain = screen.unpainted(line)
-    return line if screen.width_of(plain) <= width else screen.cut(plain, width)

@@ -1,6 +1,6 @@
 """How far a pipeline run is: what the log's entries tell, drawn as a tree and as a time line."""
 
-from kernel.cli import pipeline_drawing
+from kernel.cli import pipeline_drawing, screen
 from kernel.cli.course import Course
 from kernel.cli.frame import as_json
 from kernel.cli.pipelines import pieces
@@ -204,6 +204,19 @@ def test_a_step_that_asks_says_what_to_type_until_it_is_answered() -> None:
         told._take("end", run="r-top", call=call, method="kernel.spawn", verdict=verdict, why="the operator said no")
         assert [piece.state for piece in told.course.of("r-top")] == [state]
         assert list(told.course.asking("r-top")) == []
+
+
+def test_on_a_narrow_terminal_what_is_to_be_typed_stands_whole_below_its_step() -> None:
+    told = Told()
+    told.begin("r-top", "made")
+    wish = {"itself": True, "why": f"made asks you itself: {notes.asks(PieceName('a'), 'it is late')}"}
+    told._take("call", run="r-top", call=160, method="kernel.spawn", verdict="held", detail={"asks": [wish]})
+    lines = tree(told)
+    assert pipeline_drawing.fitted(lines, 200) == lines
+    first, step, *typed = pipeline_drawing.fitted(lines[:2], 40)
+    assert max(map(screen.width_of, (first, step))) <= 40
+    assert step.startswith(("└─ a ", "├─ a "))
+    assert [line.strip() for line in typed] == ["`maniple approve 160`", "`maniple deny 160`"]
 
 
 def test_a_step_whose_code_was_upgraded_says_what_to_type_until_that_is_decided() -> None:
