@@ -34,7 +34,7 @@ class _All(Struct, frozen=True, kw_only=True):
 @command()
 @click.argument("which", metavar="[ID]", required=False)
 @click.option("--to", metavar="FILE", type=given.PATH, help="Write it into this new file.")
-@click.option("--last", metavar="N", type=WholeNumber(1), default=100, help="So many; 100 without, at most 500.")
+@click.option("--last", metavar="N", type=WholeNumber(1, 500), default=100, help="So many, at most 500; 100 without.")
 def artifacts(session: Session, which: str | None, to: str | None, last: int) -> None:
     """What Hands finished, the latest first; with an ID, or its beginning, the artefact itself.
 
@@ -53,7 +53,7 @@ def artifacts(session: Session, which: str | None, to: str | None, last: int) ->
             few = "several artefacts begin so" if found.artifacts else "no artefact begins so"
             raise Ended(f"{which}: {few}: see `maniple artifacts`")
         one = found.artifacts[0]
-        if to is None and (session.json or sys.stdout.isatty()):
+        if to is None and (session.json or screen.is_terminal(sys.stdout)):
             pieces: list[bytes] = []
             client.call("report.read", one.namespace, {"id": one.id}, seconds=600, chunk=pieces.append)
             if session.json:

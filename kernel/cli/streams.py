@@ -97,5 +97,7 @@ def to_stdout() -> Take:
 
 
 def _to_pipe(piece: bytes) -> None:
+    if sys.stdout is None:  # closed, by `>&-`: nobody wants it, as of any result
+        return
     sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()

@@ -3,13 +3,12 @@
 A piece that is missing ends the printing of that thought; the whole answer is printed when it is there.
 """
 
-import sys
 from collections.abc import Callable
 
 import msgspec
 from msgspec import Struct
 
-from kernel.cli import screen
+from kernel.cli.frame import write
 from wire.codec import Value
 
 
@@ -81,7 +80,6 @@ class Words:
     def _write(self, text: str) -> None:
         """Nothing in it acts on a terminal, not even colours."""
         self.clear()
-        sys.stdout.write(screen.prose(text))
-        sys.stdout.flush()
+        write(text)
         if text:
             self.is_midway = not text.endswith("\n")

@@ -98,6 +98,7 @@ def test_wrong_usage_is_told_with_where_to_look(name: str, capsys: pytest.Captur
         (("decide", "r-1"), "maniple: finish|restart is missing"),
         (("memory", "forget", "x"), "maniple: NUMBER: `x` is not a whole number from 1 to"),
         (("memory", "search", "x", "--most", "101"), "maniple: --most: `101` is not a whole number from 1 to 100"),
+        (("artifacts", "--last", "501"), "maniple: --last: `501` is not a whole number from 1 to 500"),
         (("mcp", "serve", "desk", "--port", "65536"), "maniple: --port: `65536` is not a whole number from 0 to 65535"),
         (
             ("approve", "1", "--rule", "--days", "200000"),
@@ -279,6 +280,15 @@ def test_closed_standard_descriptors_do_no_harm(shell: Shell) -> None:
         done = subprocess.run(["sh", "-c", line], capture_output=True, env=shell.environment(), check=False)
         assert done.returncode in (0, 1), closing
         assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("memory", "export"), ("artifacts", "abc"), ("chat", "--name", "closed")])
+def test_bytes_and_words_for_a_closed_stdout_are_no_fault_of_ours(words: tuple[str, ...], shell: Shell) -> None:
+    line = " ".join([*map(_quoted, [*MANIPLE, *words]), ">&-"])
+    done = subprocess.run(
+        ["sh", "-c", line], input=b"hello\n/quit\n", capture_output=True, env=shell.environment(), check=False
+    )  # fmt: skip
+    assert b"fault of Maniple's own" not in done.stderr
 
 
 @pytest.mark.parametrize(
