@@ -121,8 +121,8 @@ def _show(session: Session, reply: Reply, sink: _Sink) -> None:
     result = Result(value=reply.value, labels=reply.labels, cost=reply.cost, streamed=sink.count)
     if sink.to_stdout:
         say(as_json(result if session.json else reply.value))
-        return
-    session.result(result, lambda: as_json(reply.value))
+    else:
+        session.result(result, lambda: as_json(reply.value))
     if reply.labels and not session.json:
         session.say(f"labels: {', '.join(reply.labels)}")
     if not session.json and (cost := spending.cost(reply.cost)):

@@ -64,6 +64,8 @@ def test_streamed_bytes_go_to_stdout_and_the_value_to_stderr(shell: Shell, drawe
     ran = shell.run("call", "files.read", "drawer/note")
     assert ran.out == "piped\n"
     assert '"sha256"' in ran.err
+    assert ran.err.endswith("}\nlabels: files\n"), "as of any other call"
+    assert shell.run("call", "files.read", "drawer/note", "--json").err.endswith("}\n")
 
 
 def test_ends_other_than_done_have_their_codes(shell: Shell, drawer: Path) -> None:
