@@ -5,7 +5,7 @@ import click
 from kernel.cli import asking, spending, standard_input
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_names
-from kernel.cli.run_waiting import end, logs_of
+from kernel.cli.run_waiting import end
 
 
 @command()
@@ -33,4 +33,4 @@ def ask(session: Session, words: tuple[str, ...], hand: str, files: tuple[str, .
         _, ended = asking.asked(session, client, hand, question, most=spending.most(most))
     if ended.outcome == "done" or session.json:
         session.result(ended, lambda: asking.text_of(asking.answered(ended).answer))
-    end(ended, logs_of(hand, ended.run))
+    end(ended, asking.look(hand, ended))

@@ -10,7 +10,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json
 from kernel.cli.interrupts import Interrupts
-from kernel.cli.run_waiting import waited
+from kernel.cli.run_waiting import logs_of, waited
 from kernel.cli.start import Started
 from kernel.cli.words import Words
 from wire.entries import Cost
@@ -107,6 +107,13 @@ def answered(ended: told.Outcome) -> Answered:
     """What it answered; of a Hand without [agent], what it returned."""
     value = ended.value
     return told.read(value, Answered) if isinstance(value, dict) and "answer" in value else Answered(answer=value)
+
+
+def look(hand: str, ended: told.Outcome) -> str:
+    """What to type when it did not come to an answer: its work so far, which was paid for, stands in its outcome."""
+    value = ended.value if isinstance(ended.value, dict) else {}
+    so_far = f"`maniple wait {ended.run}` for its work so far, " if value.get("answer") or value.get("made") else ""
+    return so_far + logs_of(hand, ended.run)
 
 
 def text_of(answer: object) -> str:

@@ -192,7 +192,8 @@ class _Talk:
         answer = asking.answered(ended).answer
         if ended.outcome != "done":
             self._words.break_off()
-            self._session.say(f"{how(ended)}: {screen.visible(ended.text)}; see `maniple run-show {run}`")
+            look = asking.look(self._hand, ended)
+            self._session.say(f"{how(ended)}: {screen.visible(ended.text)}; see {look}")
             return
         whole = asking.whole_of(answer)
         self._words.end(whole)

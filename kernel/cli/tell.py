@@ -30,8 +30,8 @@ def tell(session: Session, run: str, words: tuple[str, ...], stop: bool) -> None
     """Say something to a Hand that thinks while it works: it reads it with what comes next, or answers it before it ends.
 
     It hears you if its HAND.toml has `[events] subscribes = ["operator.said"]`, as that of the bundled `assistant` has; one
-    that has only just begun is waited for. What came of it is in `maniple run-show RUN`. To end a run without its work so
-    far: `maniple cancel RUN`.
+    that has only just begun is waited for. What it comes to, its work so far too, `maniple wait RUN` prints; what it did on
+    the way is in `maniple run-show RUN`. To end a run without its work so far: `maniple cancel RUN`.
     """
     text = " ".join(words)
     if not text.strip() and not stop:
