@@ -231,6 +231,8 @@ def _named_home(words: list[str]) -> str:
 def _os_error(error: OSError) -> str:
     import errno
 
+    if error.errno == errno.ENOENT and not _stands_somewhere():
+        return "the folder that you are in is gone: `cd` to one that is there"
     what = f"{error.filename}: " if error.filename else ""
     why = (error.strerror or str(error)).lower()
     mend = {
@@ -239,6 +241,15 @@ def _os_error(error: OSError) -> str:
         errno.EROFS: "it is mounted read-only: use another place, or a home elsewhere with --home",
     }.get(error.errno or 0) or (given.mend(os.fsdecode(error.filename), error.errno or 0) if error.filename else "")
     return "; ".join(filter(None, (f"{what}{why}", mend)))
+
+
+def _stands_somewhere() -> bool:
+    """Whether the working folder is still there: "." itself can be looked at as long as somebody is in it."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _page(words: list[str]) -> str:

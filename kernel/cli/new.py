@@ -110,6 +110,8 @@ def new(session: Session, name: str, service: bool, wasm: bool, agent: bool, int
     except FileExistsError:
         raise Ended(f"{folder} is there already: choose another name, or `maniple check {folder}`") from None
     except (FileNotFoundError, NotADirectoryError):
+        if into is None:
+            raise  # the folder that we are in is gone
         raise Ended(
             f"{into} is not a folder that is there: make it first, then `maniple new {name} --into {into}`"
         ) from None

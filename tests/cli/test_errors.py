@@ -282,6 +282,17 @@ def test_closed_standard_descriptors_do_no_harm(shell: Shell) -> None:
         assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("words", [("new", "x"), ("roots", "add", "a", ".")])
+def test_a_working_folder_that_is_gone_is_told(words: tuple[str, ...], tmp_path: Path, shell: Shell) -> None:
+    (tmp_path / "gone").mkdir()
+    line = f"cd gone && rmdir ../gone && exec {' '.join(map(_quoted, [*MANIPLE, *words]))}"
+    done = subprocess.run(
+        ["sh", "-c", line], capture_output=True, env=shell.environment(), check=False, cwd=tmp_path, text=True
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.endswith("maniple: the folder that you are in is gone: `cd` to one that is there\n")
+
+
 @pytest.mark.parametrize("words", [("memory", "export"), ("artifacts", "abc"), ("chat", "--name", "closed")])
 def test_bytes_and_words_for_a_closed_stdout_are_no_fault_of_ours(words: tuple[str, ...], shell: Shell) -> None:
     line = " ".join([*map(_quoted, [*MANIPLE, *words]), ">&-"])
