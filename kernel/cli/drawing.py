@@ -1,6 +1,7 @@
 """How entries of the log look to people (pure but for the terminal's size)."""
 
 import sys
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -9,7 +10,7 @@ from kernel.cli import screen
 from wire.entries import KINDS, Entry, time_text
 
 TIMES: Final = frozenset({"until", "expires", "added", "revoked"})
-"""Names of microseconds in the details of rules and keys."""
+"""Names of microseconds in the details of entries."""
 
 VERDICTS: Final = {
     "refused": "red",
@@ -73,25 +74,26 @@ def full(entry: Entry) -> str:
     for name, body in (("arguments", entry.arguments), ("reply", entry.reply)):
         if body is not None:
             rows.append((name, f"{screen.size(body.size)}, HMAC-SHA-256 {body.digest}"))
-    rows += [(name, _value(value)) for name, value in entry.detail.items()]
+    rows += [(name, _value(value)) for name, value in _with_times(entry.detail).items()]
     rows.append(("prev", entry.prev))
     return screen.fields(rows)
 
 
 def _value(value: object) -> str:
-    value = _with_times(value)
     if isinstance(value, list | dict):
         return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
     return str(value)
 
 
-def _with_times(value: object) -> object:
+def _with_times(detail: Mapping[str, object]) -> dict[str, object]:
     """A detail whose times are written as people read them: the log has microseconds."""
-    if isinstance(value, list):
-        return [_with_times(one) for one in value]
-    if not isinstance(value, dict):
-        return value
     return {
-        name: time_text(one) if name in TIMES and isinstance(one, int) and one else _with_times(one)
-        for name, one in value.items()
+        name: time_text(one) if name in TIMES and isinstance(one, int) and one else _within(one)
+        for name, one in detail.items()
     }
+
+
+def _within(value: object) -> object:
+    if isinstance(value, list):
+        return [_within(one) for one in value]
+    return _with_times(value) if isinstance(value, dict) else value

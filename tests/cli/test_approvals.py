@@ -51,6 +51,7 @@ def test_what_waits_is_shown_with_who_what_why_and_risk_and_acts_on_no_terminal(
     ):  # fmt: skip
         assert part in shown, part
     assert "\u202e" not in shown
+    assert str(row["until"]) in asking.good("audit", "show", str(row["entry"])), "the log has microseconds"
     assert "1 call waits for your answer" in asking.good("status")
     assert "waiting for approval" in asking.good("ps")
     assert "is denied" in asking.good("deny", str(row["call"]), "--why", "no gold")
