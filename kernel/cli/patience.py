@@ -13,6 +13,25 @@ SOON: Final = 3.0
 """Seconds after which it is said where no line can be drawn."""
 
 _WIDEST: Final = 78
+_SELDOM: Final = 30.0
+"""Seconds between two looks of who waits for long."""
+
+
+class Looks:
+    """When to look once more at what only the kernel knows: each call of a look is two entries of the log, for ever.
+
+    At first each second, then after a twentieth of the time that was waited already, and half a minute at most.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._began, self._next = now, now
+
+    def due(self, now: float) -> bool:
+        """Whether it is time; it is taken as done then."""
+        if now < self._next:
+            return False
+        self._next = now + min(_SELDOM, max(0.9, (now - self._began) / 20))
+        return True
 
 
 class Line:

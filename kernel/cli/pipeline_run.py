@@ -11,6 +11,7 @@ from kernel.cli.client import Client
 from kernel.cli.course import NEEDLES, Course
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json, command
+from kernel.cli.patience import Looks
 from kernel.cli.run_waiting import end, left_alone, outcome_of, under_way, waited
 from kernel.cli.start import Started
 from kernel.record.recovery import Lines
@@ -86,6 +87,7 @@ class _View:
         self._lines = 0
         self._told: dict[str, str] = {}
         self._client: Client | None = None
+        self._looks, self._said = Looks(time.monotonic()), dict[str, str]()
 
     def tick(self, *, is_over: bool = False) -> None:
         """Look at what came since. is_over: for the last time."""
@@ -103,11 +105,13 @@ class _View:
             self._client.close()
 
     def _live(self) -> dict[str, str]:
-        """What live runs say of how far they are."""
-        if self._client is None:
-            self._client = self._session.client()
-        runs = live.runs(self._client)
-        return {one.run: one.progress.shown() for one in runs if one.progress is not None and one.run != self._run}
+        """What live runs say of how far they are, as of the last look."""
+        if self._looks.due(time.monotonic()):
+            if self._client is None:
+                self._client = self._session.client()
+            runs = live.runs(self._client)
+            self._said = {one.run: one.progress.shown() for one in runs if one.progress and one.run != self._run}
+        return self._said
 
     def _draw(self, said: dict[str, str], *, is_over: bool) -> None:
         room = screen.room(sys.stderr)

@@ -9,7 +9,7 @@ from kernel.cli.client import Client, Reply
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, as_json
 from kernel.cli.history import how_to_decide
-from kernel.cli.patience import Line
+from kernel.cli.patience import Line, Looks
 from kernel.cli.words import Words
 from manifests.waiting import WAITS
 from wire.limits import DEADLINE_MAX
@@ -22,7 +22,7 @@ def waited(session: Session, client: Client, run: str, words: Words | None = Non
     words: what is printed meanwhile of what it says; where those are in the middle of a line, that one is theirs.
     """
     with session.client() as second:
-        view = _View(session, second, run, words)
+        view = View(session, second, run, words)
         try:
             return outcome_of(client, run, view.tick, bound=bound)
         finally:
@@ -69,7 +69,9 @@ def left_alone(session: Session, run: str) -> Iterator[None]:
         raise
 
 
-class _View:
+class View:
+    """What is said of a run while somebody waits for it."""
+
     def __init__(self, session: Session, client: Client, run: str, words: Words | None) -> None:
         self._session, self._client, self._run, self._words = session, client, run, words
         self._line = Line()
@@ -77,19 +79,24 @@ class _View:
         if words is not None:
             words.clear = self.clear
         self._began = time.monotonic()
+        self._looks, self._said = Looks(self._began), "working"
         self._told: set[int | str] = set()
 
     def tick(self) -> None:
-        """Look once more."""
+        """Draw the line anew; and now and then look what is new."""
+        if self._looks.due(time.monotonic()):
+            self._look()
+        if not (self._words is not None and self._words.is_midway):
+            self._line.draw(time.monotonic() - self._began, self._said)
+
+    def _look(self) -> None:
         mine = live.one(self._client, self._run)
+        self._said = mine.progress.shown() if mine and mine.progress else "working"
         if mine is not None and mine.state == WAITS:
             self._say(WAITS, f"{self._run} waits for your decision: {how_to_decide(self._run)}")
         for one in answering.held(self._client):
             if self._run in (one.run, *(link.principal for link in one.chain)) and one.call not in self._told:
                 self._say(one.call, f"{screen.visible(self._wish(one))}: {answering.how(one)}")
-        if not (self._words is not None and self._words.is_midway):
-            said = mine.progress.shown() if mine and mine.progress else "working"
-            self._line.draw(time.monotonic() - self._began, said)
 
     def _say(self, what: int | str, line: str) -> None:
         """One line, and each but once."""
