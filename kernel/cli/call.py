@@ -73,7 +73,14 @@ def call(
         resource, arguments = _read(client, method, words)
         source = stack.enter_context(streams.source(upload)) if upload is not None else None
         sink = _Sink(stack, output)
-        reply = client.call(method, resource, arguments, seconds=seconds, chunk=sink.take, upload=source, most=at_most)
+        try:
+            reply = client.call(
+                method, resource, arguments, seconds=seconds, chunk=sink.take, upload=source, most=at_most
+            )
+        except NotDone as error:
+            if error.reason != "no provider":
+                raise
+            raise unknown(method, told.read(client.call("kernel.describe").value, Methods).methods) from None
     _show(session, reply, sink)
 
 
@@ -96,6 +103,16 @@ def _read(client: Client, method: str, words: tuple[str, ...]) -> tuple[str, dic
 def described(client: Client, method: str) -> Described:
     """What is declared of a method. Raises NotDone (unknown) when nothing provides it."""
     return told.read(client.call("kernel.describe", "", {"method": method}).value, Methods).methods[0]
+
+
+def unknown(name: str, rows: tuple[Described, ...]) -> Ended:
+    """What to raise for a method or a Hand of methods that there is not: with the one that was meant, if one is close."""
+    from difflib import get_close_matches
+
+    names = dict.fromkeys(word for row in rows for word in (row.method, row.method.partition(".")[0]))
+    close = [one for one in names if one.endswith(f".{name}")] or get_close_matches(name, names, 1)
+    meant = f", did you mean {close[0]}" if close and not close[0].startswith("kernel") else ""
+    return Ended(f"nothing provides {name!r}{meant}: see `maniple methods`")
 
 
 class _Sink:

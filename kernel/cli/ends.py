@@ -17,7 +17,10 @@ def not_done(
         case headers.Refused(code=reason, why=why) if reason in _NOT_THERE:
             return NotDone(why, reason)
         case headers.Refused(code="resource" as reason) if method.startswith("kernel.") and (rule := _rule(resource)):
-            return NotDone(f"{resource!r} is no name: {rule}; see `maniple hands`", reason, Exit.USAGE)
+            listed = "roots" if method.startswith("kernel.root-") else "hands"
+            return NotDone(f"{resource!r} is no name: {rule}; see `maniple {listed}`", reason, Exit.USAGE)
+        case headers.Refused(code="resource" as reason, why=why) if method.startswith("files."):
+            return NotDone(f"refused: {why}; see `maniple roots`", reason, Exit.REFUSED)
         case headers.Refused(code=reason, why=why, grant=grant):
             mend = f"; a grant that would allow it: {grant}" if grant else ""
             return NotDone(f"refused: {why}{mend}", reason, Exit.REFUSED)

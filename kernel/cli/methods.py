@@ -3,8 +3,7 @@
 import click
 
 from kernel.cli import screen, spending, told
-from kernel.cli.call import Described, Methods
-from kernel.cli.exits import Ended
+from kernel.cli.call import Described, Methods, unknown
 from kernel.cli.frame import Session, command
 
 
@@ -18,11 +17,11 @@ def methods(session: Session, prefix: str, with_kernel: bool) -> None:
     """
     with session.client() as client:
         reply = client.call("kernel.describe").value
-    rows = told.read(reply, Methods).methods
+    every = rows = told.read(reply, Methods).methods
     if prefix:
-        rows = tuple(row for row in rows if row.method == prefix or row.method.startswith(f"{prefix}."))
+        rows = tuple(row for row in every if row.method == prefix or row.method.startswith(f"{prefix}."))
         if not rows:
-            raise Ended(f"nothing provides {prefix!r}: see `maniple methods`")
+            raise unknown(prefix, every)
     elif not with_kernel:
         rows = tuple(row for row in rows if not row.method.startswith("kernel."))
     one = len(rows) == 1 and rows[0].method == prefix

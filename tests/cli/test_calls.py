@@ -101,7 +101,16 @@ def test_methods_are_listed_and_shown_in_full(shell: Shell) -> None:
         (("remove", "bad name", "--purge"), 2, "'bad name' is no name: "),
         (("start", "bad name"), 2, "'bad name' is no name: "),
         (("roots", "add", "Bad Name", "."), 2, "'Bad Name' is no name: "),
-        (("call", "nope.x"), 1, "nothing provides 'nope.x'"),
+        (("roots", "remove", "Bad Name"), 2, "'Bad Name' is no name: "),
+        (("call", "nope.x"), 1, "nothing provides 'nope.x': see `maniple methods`"),
+        (
+            ("call", "files.raed", "x"),
+            1,
+            "nothing provides 'files.raed', did you mean files.read: see `maniple methods`",
+        ),
+        (("call", "say"), 1, "nothing provides 'say', did you mean echo.say: see `maniple methods`"),
+        (("methods", "echo.sya"), 1, "nothing provides 'echo.sya', did you mean echo.say: see `maniple methods`"),
+        (("methods", "fils"), 1, "nothing provides 'fils', did you mean files: see `maniple methods`"),
         (("erase", "r-0000000000000000", "--yes"), 1, "there is no tape of a run"),
         *(
             ((*one, "nope"), 2, "nope is not a run's id")
@@ -121,6 +130,12 @@ def test_words_that_cannot_be_right_end_with_2_and_what_is_not_there_with_1(
     assert (ran.code, is_one_clear_line(ran)) == (code, True), ran
     assert ran.err.startswith(f"maniple: {says}")
     assert "kernel." not in ran.err, "a name of the inside tells a person nothing"
+
+
+def test_a_wrong_name_of_a_root_leads_to_the_roots_and_a_wrong_path_too(shell: Shell, drawer: Path) -> None:
+    assert shell.run("roots", "add", "Bad Name", ".").err.endswith("; see `maniple roots`\n")
+    for path in (str(drawer / "same"), "./drawer/same"):
+        assert shell.run("call", "files.stat", path).err.endswith("; see `maniple roots`\n")
 
 
 def test_a_refusal_is_known_by_its_code_and_not_by_its_words(shell: Shell) -> None:
