@@ -28,8 +28,11 @@ STATE_COLOURS: Final = {
 _WHOLE: Final = frozenset({
     "RUN", "HAND", "ID", "ROOT", "FOLDER", "METHOD", "SETTING", "KEY", "SKILL", "PIPELINE", "ROUTE", "MODEL", "PROVIDER",
     "MEMORY", "TOOL", "STATE", "OUTCOME", "STARTED", "PLANNED", "NEXT", "MADE", "OF", "CHANGED", "DAY", "VERSION", "KIND",
+    "ON", "ASKS", "UNTIL", "SEALS", "MOST", "READ BY", "EFFECT", "EXPIRES", "BUDGET", "SPENT", "RESERVED", "LEFT",
+    "ENDS (UTC)",
 })  # fmt: skip
-"""Heads of what people type or compare. Cut, it would be worth nothing, and so would a number: neither ever is."""
+"""Heads of what people type or compare, and of what somebody may. Cut, it would be worth nothing, and so would a number:
+neither ever is."""
 
 _NARROWEST: Final = 8
 _GAP: Final = "  "

@@ -70,3 +70,11 @@ def test_a_tree_that_is_drawn_over_fits_its_terminal_wherever_the_result_goes(sh
     bars = [re.sub(r"\x1b\[\d*m", "", line).rstrip() for line in shown.said.splitlines() if "│" in line]
     assert (len(bars) > 8, max(map(len, bars)) <= 80) == (True, True)
     shell.good("pipeline", "remove", "steps")
+
+
+def test_what_is_granted_is_never_cut(shell: Shell) -> None:
+    """What stands behind the dots could be anything, and somebody looks at it to see whether it is too much."""
+    terminal = Terminal(shell, "grants", "assistant", columns=40)
+    assert (terminal.end(), "assistant.step, assistant.said" in terminal.said) == (0, True), terminal.said
+    assert terminal.said.count("each time") == 3
+    assert "…" not in terminal.said
