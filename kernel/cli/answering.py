@@ -169,6 +169,12 @@ def asked(one: Whole) -> tuple[str, list[str]]:
     return str(given.get("question", "")), [str(choice) for choice in choices] if isinstance(choices, list) else []
 
 
+def filled_in(one: Whole) -> str:
+    """The answer that whoever asks has written into its question already, which a plain yes would give; "" for none."""
+    given = arguments(one)
+    return str(given.get("answer") or "") if isinstance(given, dict) else ""
+
+
 def how(one: Held) -> str:
     """What to type for yes, for an answer, or for no."""
     yes = f"`maniple answer {one.call} TEXT`" if one.method == QUESTION else f"`maniple approve {one.call}`"

@@ -51,6 +51,7 @@ def approve(
         signer = answering.sealing_key(session, key)
         calls = answering.like(client, number)
         first = answering.whole(client, calls[0])
+        _check_choice(first, words)
         said = None
         if words:
             body = _changed(client, first, words)
@@ -63,6 +64,16 @@ def approve(
     session.result(
         {"answers": given}, lambda: "\n".join([*(_line(one, first) for one in given), *_spared(first, said)])
     )
+
+
+def _check_choice(one: Whole, words: tuple[str, ...]) -> None:
+    """Raises Ended for an answer that is none of a question's choices: it would fail, and the question be used up."""
+    _, choices = answering.asked(one) if one.method == answering.QUESTION else ("", [])
+    given = typed.words(words)
+    said = given.texts.get("answer") or given.values.get("answer") or answering.filled_in(one) or "yes"
+    if choices and said not in choices:
+        why = f"call {one.call} is a question, and {said!r} is none of its choices"
+        raise Ended(f"{why}: `maniple answer {one.call} TEXT`", Exit.USAGE)
 
 
 def _by_rule(client: Client, signer: SigningKey, first: Whole, rule: RuleSaid) -> list[Given]:

@@ -26,7 +26,7 @@ def _row(one: Whole) -> dict[str, object]:
     question, choices = answering.asked(one)
     return {
         "call": one.call, "hand": one.hand, "run": one.run, "question": question, "choices": choices,
-        "labels": list(one.labels), "since": one.since, "until": one.until,
+        "filled_in": answering.filled_in(one), "labels": list(one.labels), "since": one.since, "until": one.until,
     }  # fmt: skip
 
 
@@ -38,7 +38,8 @@ def _drawn(session: Session, row: dict[str, object]) -> str:
         (
             ("id", str(row["call"])),
             ("who", f"{screen.visible(str(row['hand']))}, run {row['run']}"),
-            ("question", screen.visible(str(row["question"]))),
+            ("question", str(row["question"])),
+            ("filled in", str(row["filled_in"])),
             ("choices", "\n".join(map(screen.visible, choices))),
             ("carries", ", ".join(labels) or "no labels"),
             ("since", f"{since} ({screen.ago(time_micros(since), time.time_ns() // 1000)})"),

@@ -115,6 +115,26 @@ def test_a_plain_yes_means_yes_and_any_text_is_an_answer(asking: Shell) -> None:
     assert one.end() == {"said": 'with "care" = ja\n', "labels": ["person"]}
 
 
+def test_a_yes_that_is_none_of_the_choices_does_not_use_the_question_up(asking: Shell) -> None:
+    one = Asked(asking, "question=Which hotel?", 'choices:=["Adler", "Post"]')
+    for more in ((), ("--with", "answer=Ritz")):
+        refused = asking.run("approve", one.number, *more)
+        assert (refused.code, "none of its choices" in refused.err) == (2, True)
+        assert f"`maniple answer {one.number} TEXT`" in refused.err
+    asking.good("approve", one.number, "--with", "answer=Post")
+    assert one.end() == {"said": "Post", "labels": ["person"]}
+
+
+def test_a_question_has_its_lines_and_what_its_hand_filled_in_is_seen(asking: Shell) -> None:
+    one = Asked(asking, "question=Which?\nThink of the price.\ranswer", "answer=of \u202ecourse")
+    shown = asking.good("questions").splitlines()
+    at = next(number for number, line in enumerate(shown) if line.startswith("question"))
+    assert shown[at : at + 2] == ["question   Which?", "           Think of the price.\\ranswer"]
+    assert "filled in  of \\u{202e}course" in shown
+    asking.good("deny", one.number)
+    assert one.end() == "refused: denied"
+
+
 def test_what_is_no_question_is_not_answered(asking: Shell) -> None:
     assert asking.run("answer", "999999", "yes").code != 0
     assert asking.run("answer", "first", "yes").code == 2
