@@ -21,7 +21,8 @@ def grants(session: Session, hand: str | None) -> None:
 
     ASKS says where you are asked each time, or never; else it goes by the Hand's autonomy. A rule that you gave with
     `maniple approve --rule` is a row of its own, with its end. A grant on files begins with the name of a root: see
-    `maniple roots`. Take any of them back with `maniple revoke`.
+    `maniple roots`. Take any of them back with `maniple revoke`. What a Hand's HAND.toml does not ask for any more it may
+    not do, and `maniple show HAND` tells it apart.
     """
     with session.client() as client:
         home = told.read(client.call("kernel.home").value, rights.Home)

@@ -1,12 +1,16 @@
 """`maniple show` (acts)."""
 
+import shlex
+
+from msgspec.structs import replace
+
 from kernel.cli import agreement, screen, spending, told
 from kernel.cli.frame import Session, command, hand_argument
 from kernel.cli.installed import Shown
-from manifests.grants import as_text
+from manifests.grants import GrantSet, as_text, asked, exceeding
 from manifests.installed import Artefact
 from manifests.schedule_words import in_words
-from manifests.schema import Manifest, Schedule
+from manifests.schema import Capability, Manifest, Schedule
 from manifests.seal import signers
 from manifests.values import format_limit
 
@@ -39,6 +43,21 @@ def scheduled(schedule: Schedule | None) -> str:
     return "\n".join(lines + [f"{name} = {value!r}" for name, value in schedule.inputs.items()])
 
 
+def _parted(held: tuple[Capability, ...], manifest: Manifest) -> tuple[list[Capability], list[Capability]]:
+    """What a Hand holds as what its HAND.toml asks for, and what it does not: a call needs both. Who is asked is aside."""
+    asks = GrantSet.of(asked(manifest))
+    least = [replace(one, approval=True) for one in held]
+    beyond = [frozenset(pattern for each in exceeding((one,), asks) for pattern in each.allow) for one in least]
+    parted = list(zip(held, beyond, strict=True))
+    may = [replace(one, allow=tuple(each for each in one.allow if each not in over)) for one, over in parted]
+    return may, [replace(one, allow=tuple(each for each in one.allow if each in over)) for one, over in parted if over]
+
+
+def _left_over(hand: str, one: Capability) -> str:
+    typed = shlex.join(["revoke", hand, one.method, *one.allow])
+    return f"{as_text(one)}: its HAND.toml does not ask for that any more; `maniple {typed}`"
+
+
 def _drawn(shown: Shown) -> str:
     manifest, hand = shown.hand.package.manifest, shown.hand
     section, limits, restart = manifest.hand, manifest.limits, manifest.restart
@@ -53,6 +72,7 @@ def _drawn(shown: Shown) -> str:
         "calls_per_minute": limits.calls_per_minute,
         "in_flight": limits.in_flight,
     } | ({"fuel": limits.fuel} if section.wasm else {})
+    may, over = _parted(shown.grants, manifest)
     return screen.fields(
         (
             ("hand", f"{hand.name} {hand.version}"),
@@ -65,7 +85,8 @@ def _drawn(shown: Shown) -> str:
             ("folder", f"hands/{hand.folder}"),
             ("runs", _what_runs(hand.package.manifest, hand.artefact)),
             ("needs", ", ".join(section.needs)),
-            ("may", "\n".join(map(as_text, shown.grants)) or "nothing"),
+            ("may", "\n".join(as_text(one) for one in may if one.allow) or "nothing"),
+            ("left over", "\n".join(_left_over(hand.name, one) for one in over)),
             ("offers", "\n".join(f"{one.method}  {one.effect}: {one.summary}" for one in hand.offered.values())),
             ("publishes", ", ".join(manifest.events.publishes)),
             ("hears", ", ".join(manifest.events.subscribes)),

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from tests.cli.conftest import GREETER
 from tests.cli.shell import Shell
+from tests.living import Source, write_hand
 
 
 def test_a_revoked_grant_is_missed_and_a_given_one_used(shell: Shell) -> None:
@@ -20,6 +22,19 @@ def test_more_than_the_manifest_asks_for_cannot_be_granted(shell: Shell) -> None
     ran = shell.run("grant", "greeter", "files.write", "data/**")
     assert ran.code == 4
     assert "does not ask for" in ran.err
+
+
+def test_what_a_newer_version_asks_for_no_more_is_not_shown_as_what_it_may(shell: Shell, tmp_path: Path) -> None:
+    """Its grant stays, for a version that asks again; a call needs both."""
+    toml = GREETER.toml.replace("greeter", "wanting", 1)
+    more = toml.replace('"echo.say" = ["*"]', '"echo.say" = ["*"]\n"files.read" = ["data/**"]')
+    shell.good("install", write_hand(tmp_path / "old", Source(more, GREETER.main)), "--yes")
+    assert "left over" not in shell.good("show", "wanting")
+    shell.good("install", write_hand(tmp_path / "new", Source(toml.replace("1.0.0", "1.1.0"), GREETER.main)), "--yes")
+    may, over = (line for line in shell.good("show", "wanting").splitlines() if line.startswith(("may ", "left over ")))
+    assert ("echo.say" in may, "files.read" in may, "files.read" in over) == (True, False, True)
+    assert "`maniple revoke wanting files.read 'data/**'`" in over, "and nothing else of the same method"
+    shell.good("remove", "wanting")
 
 
 def test_grants_of_nobody_is_wrong_usage(shell: Shell) -> None:
