@@ -116,9 +116,10 @@ def absent(client: Client) -> tuple[Absent, ...]:
 def say_absent(session: Session, found: Iterable[Absent]) -> None:
     """Say what waits and cannot be shown yet."""
     for one in found:
-        session.say(
-            f"call {one.call} of {screen.visible(one.hand)}, run {one.run}, waits as well: that is {one.state} now."
-        )
+        hand = screen.visible(one.hand)
+        mend = {"frozen": "`maniple thaw` lets it go on", "paused": f"`maniple resume {hand}` lets it go on"}
+        what = mend.get(one.state, "the call is shown when that is back")
+        session.say(f"call {one.call} of {hand}, run {one.run}, waits as well: that is {one.state} now; {what}.")
 
 
 def _after(found: list[Held]) -> dict[str, object]:

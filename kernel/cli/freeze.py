@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from kernel.cli import told
+from kernel.cli import screen, told
 from kernel.cli.frame import Session, command
 
 
@@ -21,4 +21,5 @@ def freeze(session: Session) -> None:
     with session.client() as client:
         reply = client.call("kernel.freeze").value
     ended = told.read(reply, Frozen).ended
-    session.result(reply, lambda: session.hinted(f"Frozen: {ended} runs ended. `maniple thaw` lets things go on."))
+    runs = screen.count(ended, "run")
+    session.result(reply, lambda: session.hinted(f"Frozen: {runs} ended. `maniple thaw` lets things go on."))

@@ -1,7 +1,10 @@
-"""Who waits for long looks seldom: each look is calls, and each call is written into the log."""
+"""Who waits for long looks seldom, as each call of a look is in the log for ever, and is told what brings back what waits."""
 
 from itertools import pairwise
 
+import pytest
+
+from kernel.cli import answering
 from kernel.cli.client import Client
 from kernel.cli.frame import Session
 from kernel.cli.patience import Looks
@@ -29,3 +32,12 @@ def test_a_line_that_is_drawn_anew_asks_the_kernel_nothing(shell: Shell) -> None
         for _ in range(5):
             view.tick()
     assert looks() == before + 1
+
+
+def test_what_waits_for_its_run_is_told_with_what_brings_that_back(capsys: pytest.CaptureFixture[str]) -> None:
+    states = {"frozen": "`maniple thaw`", "paused": "`maniple resume mailer`", "starting": "is shown when that is back"}
+    for number, state in enumerate(states):
+        absent = answering.Absent(call=number, hand="mailer", run="r-0000000000000000", state=state)
+        answering.say_absent(Session("home", json=False), [absent])
+    said = capsys.readouterr().err.splitlines()
+    assert [state in line for state, line in zip(states.values(), said, strict=True)] == [True] * 3, said
