@@ -34,6 +34,7 @@ Fitted = tuple[list[Answer], set[str], bool]
 REPLY_MOST: Final = 768 * limits.KIB
 """Bytes after which a listing ends, and says that there is more."""
 
+UNREADABLE: Final = "a row cannot be read: `maniple memory verify` says which"
 
 IMPORT_MAX: Final = 1 << 30
 """Bytes of one import."""
@@ -217,4 +218,4 @@ def told() -> Iterator[None]:
         why = f"its rows do not fit each other ({error}): `maniple memory verify` says what of it holds"
         raise Failure(Damaged.code, why) from None
     except msgspec.MsgspecError:  # of what is stored: what a caller gives is read before
-        raise Failure(Damaged.code, "a row cannot be read: `maniple memory verify` says which") from None
+        raise Failure(Damaged.code, UNREADABLE) from None

@@ -14,11 +14,11 @@ import msgspec
 from msgspec import Struct
 
 from memory import keys
-from memory.errors import Invalid
+from memory.errors import Damaged, Invalid
 from memory.keys import Change
-from memory_desk import Answer, Desk, at, fitting, moment, now, told
+from memory_desk import UNREADABLE, Answer, Desk, at, fitting, moment, now, told
 from memory_owner import Place
-from runtime import Call
+from runtime import Call, Failure
 from wire import codec
 from wire.errors import CodecError
 
@@ -67,8 +67,12 @@ class Keys(Desk):
         """Answer memory.get."""
         found = await self.reading(call, lambda reader, space: keys.get(reader, space, key))
         call.add_labels(*found.labels)
+        try:
+            value = codec.decode_body(found.value)
+        except CodecError:
+            raise Failure(Damaged.code, UNREADABLE) from None
         return {
-            "value": codec.decode_body(found.value),
+            "value": value,
             "version": found.version,
             "created": moment(found.created),
             "changed": moment(found.changed),

@@ -29,6 +29,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
             "session.append",
             {},
         ),
+        ("UPDATE keys SET value = x'a1ff'", "get", {"key": "k"}),
         ("DELETE FROM entities", "graph.neighbours", {"entity": "Ada"}),
         ("DELETE FROM entities WHERE name = 'Bob'", "graph.neighbours", {"entity": "Ada"}),
         ("DELETE FROM entities WHERE name = 'Bob'", "all.export", {}),
@@ -39,6 +40,7 @@ def test_what_cannot_be_as_it_stands_is_told_as_damage(
     desk: Desk, damage: str, method: str, given: dict[str, Any]
 ) -> None:
     desk.call("session.append", CHAT, messages=[{"role": "user", "text": "hello"}])
+    desk.call("set", key="k", value="v")
     for name in ("Ada", "Bob"):
         desk.call("graph.put", type="person", name=name)
     desk.call("graph.relate", source="Ada", kind="knows", target="Bob")
