@@ -63,7 +63,7 @@ class Reader:
     @contextmanager
     def moment(self) -> Iterator[None]:
         """Whatever is read within it was committed when the first of it was read, in however many statements."""
-        with self.connection:
+        with said(), self.connection:
             yield
 
     def close(self) -> None:

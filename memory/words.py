@@ -46,8 +46,12 @@ def told(text: str) -> str:
 
 
 def analysed(text: str, tongue: str) -> tuple[str, ...]:
-    """What a text in this language is indexed by, in its order and as often as it stands there."""
-    return tuple(term for run in _runs(text) for term in _terms(run, tongue))
+    """What a text in this language is indexed by, in its order and as often as it stands there.
+
+    A language that nobody knows, as of a damaged row, is told anew.
+    """
+    known = tongue if tongue in LANGUAGES else told(text)
+    return tuple(term for run in _runs(text) for term in _terms(run, known))
 
 
 def telling(text: str) -> tuple[str, ...]:
@@ -63,7 +67,7 @@ def asked(question: str, languages: Iterable[str]) -> tuple[tuple[str, ...], ...
     runs = tuple(dict.fromkeys(islice(_runs(question[:READ_MAX]), ASKED_MAX * 4)))
     tongue = language(runs)
     function_words = LANGUAGES[tongue]
-    tongues = tuple(dict.fromkeys((tongue, *languages)))
+    tongues = tuple(dict.fromkeys((tongue, *(one for one in languages if one in LANGUAGES))))
     wanted = [run for run in runs if run not in function_words] or runs
     groups = (group for run in wanted for group in _asked(run, tongues))
     return tuple(islice(dict.fromkeys(groups), ASKED_MAX))

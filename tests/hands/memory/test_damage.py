@@ -63,3 +63,15 @@ def test_rows_that_do_not_fit_each_other_are_told_as_damage() -> None:
     with pytest.raises(Failure, match="do not fit each other") as failed, hand_module("memory", "memory_desk").told():
         raise apsw.ConstraintError("UNIQUE constraint failed: models.name")
     assert failed.value.code == "damaged"
+
+
+def test_a_language_that_nobody_knows_is_told_anew(desk: Desk) -> None:
+    for text in ("Ada pays by cheque.", "Ada pays by the cheque", "Bob pays in cash."):
+        desk.call("store", text=text, kind=text[:3])
+    damage = "UPDATE fragments SET language = 'englUsh'; UPDATE spaces SET languages = '[\"englUsh\"]'"
+    desk.loop.run_until_complete(desk.hand.shelf.alone(OWN, lambda path: spoil(path, damage)))
+    assert desk.call("recall", text="who pays in cash?")["results"][0]["text"] == "Bob pays in cash."
+    assert desk.call("consolidate")["looked"] == 2
+    desk.call("reindex")
+    assert desk.call("verify")["ok"]
+    assert desk.call("recall", text="paying in cash")["results"][0]["text"] == "Bob pays in cash."
