@@ -107,7 +107,7 @@ def _merge(store: Store, place: Space, row: _Row, kept: _Row) -> None:
     labels = {*msgspec.json.decode(kept.labels, type=list[str]), *msgspec.json.decode(row.labels, type=list[str])}
     values: Bindings = {
         "id": kept.id, "labels": packed_labels(labels), "importance": row.importance, "seen": row.seen,
-        "uses": row.uses, "used": row.used, "now": store.now(),
+        "uses": row.uses, "used": row.used, "gone": row.id, "now": store.now(),
     }  # fmt: skip
     store.rows(_SQL["absorb"], values)
     store.rows(_SQL["originate"], {"id": row.id, "kept": kept.id})

@@ -11,7 +11,7 @@ UPDATE fragments SET state = 'archived', successor = :successor, changed = :now 
 
 -- name: absorb
 UPDATE fragments SET labels = :labels, importance = max(importance, :importance), seen = seen + :seen, uses = uses + :uses,
-    used = max(used, :used), changed = :now
+    used = max(used, :used), time = max(time, (SELECT time FROM fragments WHERE id = :gone)), changed = :now
 WHERE id = :id;
 
 -- name: originate

@@ -8,6 +8,7 @@ from memory import fading
 from memory.checking import verify
 from memory.consolidation import consolidate
 from memory.fading import DAY
+from memory.filters import Filters
 from memory.fragments import New, add, get, listed, use
 from memory.recall import Question, recall
 from memory.sameness import nearly
@@ -55,6 +56,14 @@ def test_spaces_and_kinds_are_never_merged(store: Store) -> None:
     add(store, "s", New(text="Ben liked tea"))
     add(store, "", New(text="Ben liked tea", kind="fact"))
     assert consolidate(store).merged == ()
+
+
+def test_what_was_said_again_is_as_fresh_as_the_last_time(store: Store) -> None:
+    kept = add(store, "", New(text="Ben likes the green tea", time=1_000)).number
+    add(store, "", New(text="Ben liked a green tea", time=9_000))
+    assert len(consolidate(store).merged) == 1
+    assert get(store, "", kept).time == 9_000  # as when the very same is stored again
+    assert [one.number for one in listed(store, "", Filters(since=5_000))] == [kept]
 
 
 def test_what_recurs_gains_importance_once_for_each_step(store: Store) -> None:
