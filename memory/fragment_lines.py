@@ -15,7 +15,7 @@ from memory.fragments import Fragment, Origin, check, fragment, told_metadata
 from memory.indexing import index, speak
 from memory.queries import queries
 from memory.sameness import sameness
-from memory.spaces import NUMBERS
+from memory.spaces import NUMBER_LAST
 from memory.store import Binding, Reader, Store
 from memory.times import check_counts, check_times
 from memory.words import told
@@ -102,8 +102,8 @@ class Taking:
 
     def count(self, number: int) -> None:
         """No number is given again that stands here."""
-        if not 0 < number < NUMBERS - 1:
-            raise Invalid(f"fragments have numbers from 1 to {NUMBERS - 2}")
+        if not 0 < number <= NUMBER_LAST:
+            raise Invalid(f"fragments have numbers from 1 to {NUMBER_LAST}")
         place = spaces.opened(self._store, self._space)
         self._store.rows(_SQL["count_fragments"], {"space": place.id, "last": number})
 

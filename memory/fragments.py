@@ -22,7 +22,7 @@ from memory.queries import queries
 from memory.sameness import sameness
 from memory.spaces import Space
 from memory.store import Binding, Reader, Row, Store
-from memory.times import COUNT_LAST, check_times
+from memory.times import COUNT_LAST, check_times, counted
 from memory.words import told
 
 TEXT_MAX: Final = 768 << 10
@@ -264,7 +264,7 @@ def _fragment(row: Row, origins: list[object]) -> Fragment:
 
 def _insert(store: Store, place: Space, new: New, same: bytes, metadata: str) -> int:
     ((serial,),) = store.rows(_SQL["next_fragment"], {"space": place.id})
-    row = place.first + int(str(serial))
+    row = place.first + counted(serial, spaces.NUMBER_LAST)
     language = told(new.text)
     now = store.now()
     values: dict[str, Binding] = {

@@ -21,6 +21,7 @@ from memory.filters import packed_labels
 from memory.names import checked, folded
 from memory.queries import queries
 from memory.store import Bindings, Reader, Row, Store
+from memory.times import counted
 
 ALIASES_MAX: Final = 64
 PROPERTIES_MAX: Final = 64 << 10
@@ -289,7 +290,7 @@ def evidence(store: Reader, relation: int, most: int = -1) -> tuple[Evidence, ..
 def count(store: Store, space: str, what: str) -> int:
     """The next number of its sort in a space, which nothing else there ever gets."""
     ((last,),) = store.rows(SQL["count"], {"space": space, "what": what})
-    return int(last or 0)
+    return counted(last)
 
 
 def call(store: Store, space: str, entity: int, of_type: str, name: str) -> None:

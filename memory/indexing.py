@@ -13,6 +13,7 @@ from memory.filters import encoded
 from memory.queries import queries
 from memory.spaces import Space
 from memory.store import Reader, Store
+from memory.times import counted
 from memory.words import analysed
 
 _SQL: Final = queries("indexing")
@@ -24,11 +25,11 @@ def index(store: Store, space: Space, fragment: int, text: str, language: str) -
     chunks = terms = 0
     for start, finish in chunked(text):
         words = analysed(text[start:finish], language)
-        counted = store.rows(_SQL["next_chunk"], {"space": space.id})
-        if not counted:
+        told = store.rows(_SQL["next_chunk"], {"space": space.id})
+        if not told:
             raise Damaged(f"the space in which fragment {spaces.number(fragment)} lies is there no more")
-        ((serial,),) = counted
-        chunk = space.first + int(str(serial))
+        ((serial,),) = told
+        chunk = space.first + counted(serial, spaces.NUMBER_LAST)
         store.rows(
             _SQL["add_chunk"],
             {"id": chunk, "fragment": fragment, "start": start, "finish": finish, "terms": len(words)},

@@ -18,7 +18,7 @@ from memory.errors import Absent, Conflict, Invalid
 from memory.filters import packed_labels
 from memory.queries import queries
 from memory.store import Binding, Bindings, Reader, Row, Store
-from memory.times import check_times
+from memory.times import check_times, counted
 
 KEY_MAX: Final = 512
 VALUE_MAX: Final = (1 << 20) - (8 << 10)
@@ -145,7 +145,7 @@ def _change(store: Store, space: str, one: Change) -> int:
         "expires": one.expires,
     }
     ((made,),) = store.rows(_SQL["put"], bindings)
-    return int(str(made))
+    return counted(made)
 
 
 def _drop(store: Store, query: str, bindings: dict[str, Binding]) -> None:

@@ -132,7 +132,7 @@ def _lines(store: Reader, space: str, labels: set[str]) -> Iterator[bytes]:
     for key, value, marks, version, created, changed, expires in store.connection.execute(
         SQL["keys"], {"space": space, "now": store.now()}
     ):
-        known = tuple(msgspec.json.decode(marks, type=list[str]))
+        known = tuple(msgspec.json.decode(str(marks), type=list[str]))
         labels.update(known)
         yield _line(_Line(key=_Key(
             key=key, value=_shown(value), version=version, created=created, changed=changed, expires=expires, labels=known

@@ -15,6 +15,9 @@ from memory.store import Reader, Row, Store
 
 NAME_MAX: Final = 512
 NUMBERS: Final = 1 << 32
+NUMBER_LAST: Final = NUMBERS - 2
+"""What a row's id has room for, and the greatest number of what lies in a space."""
+
 _SQL: Final = queries("fragments")
 
 

@@ -1,14 +1,23 @@
-"""Moments as a memory keeps them (pure): microseconds since 1970, up to the end of the calendar."""
+"""Moments and counts as a memory keeps them (pure): microseconds since 1970, up to the end of the calendar; whole numbers."""
 
 from typing import Final
 
-from memory.errors import Invalid
+from memory.errors import Full, Invalid
 
 LAST: Final = 253_402_300_799_999_999
 """The last microsecond of the year 9999."""
 
 COUNT_LAST: Final = (1 << 53) - 1
 """The greatest number of a thing: every reader of JSON has it exactly."""
+
+
+def counted(number: object, last: int = COUNT_LAST) -> int:
+    """The next number of something. Raises Full where that is beyond the last: only an import can have come so far."""
+    if int(str(number)) > last:
+        raise Full(
+            f"its numbers are used up, up to {last}: erase it, and import its export without the lines of counters"
+        )
+    return int(str(number))
 
 
 def check_times(*moments: int | None) -> None:

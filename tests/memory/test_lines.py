@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory import compacting, consolidation, fragments, graph, keys, lines, merging, recall, sessions, upkeep
-from memory.errors import Conflict, Invalid
+from memory.errors import Conflict, Full, Invalid
 from memory.fragments import New
 from memory.graph import Ref
 from memory.keys import Change
@@ -201,3 +201,32 @@ def test_lines_that_are_changed_are_refused_or_read_and_never_half(data: st.Data
     assert upkeep.check(other).problems == ()
     source.close()
     other.close()
+
+
+@pytest.mark.parametrize("last", [4_294_967_293, 4_294_967_294])
+def test_numbers_that_an_import_used_up_lead_into_no_other_space(store: Store, last: int) -> None:
+    for space in (CHAT, OTHER):
+        upkeep.erase(store, space)
+    head = b'{"format":"maniple-memory/1"}'
+    lines.take_in(store, CHAT, [head, b'{"counter":["fragment",%d]}' % last])
+    fragments.add(store, OTHER, New(text="Bob's"))
+    left = 4_294_967_294 - last
+    for number in range(left):
+        assert fragments.add(store, CHAT, New(text=f"Ada's {number}")).number == last + 1
+    for _ in range(3):
+        with pytest.raises(Full, match="used up"):
+            fragments.add(store, CHAT, New(text="Ada's"))
+    assert [len(fragments.listed(store, space)) for space in (CHAT, OTHER)] == [left, 1]
+    assert upkeep.check(store) == Findings()
+
+
+def test_an_entity_or_version_beyond_what_can_be_told_is_not_made(store: Store) -> None:
+    upkeep.erase(store, CHAT)
+    head, most = b'{"format":"maniple-memory/1"}', 9_007_199_254_740_991
+    counters = [b'{"counter":["%s",%d]}' % (what, most) for what in (b"entity", b"key", b"relation")]
+    lines.take_in(store, CHAT, [head, *counters])
+    with pytest.raises(Full, match="used up"):
+        graph.put(store, CHAT, "person", "Ada")
+    with pytest.raises(Full, match="used up"):
+        keys.change(store, CHAT, [Change(key="k", value=b"\xc0")])
+    assert upkeep.check(store) == Findings()
