@@ -20,6 +20,9 @@ TOGETHER_MAX: Final = 1_024
 EVERYTHING: Final = "*"
 """Labels that one thing gathers, and what stands for more: each that there is."""
 
+ASKED_MAX: Final = 256
+"""Labels, and names of metadata, that one filter asks for."""
+
 Scalar = None | bool | int | float | str
 Metadata = Mapping[str, object]
 
@@ -63,6 +66,8 @@ def bindings(filters: Filters) -> dict[str, Binding]:
     for name, value in (("since", filters.since), ("until", filters.until)):
         if value is not None and not -(1 << 63) <= value < 1 << 63:
             raise Invalid(f"{name}: no time is {value} microseconds from 1970")
+    if max(len(filters.labels), len(filters.without), len(filters.metadata)) > ASKED_MAX:
+        raise Invalid(f"at most {ASKED_MAX} labels, and names of metadata, are asked for at once")
     encoded([filters.kind, filters.source])  # or Invalid: what is no Unicode text can be nobody's
     return {
         "kind": filters.kind,
@@ -71,6 +76,7 @@ def bindings(filters: Filters) -> dict[str, Binding]:
         "until": filters.until,
         "label": encoded(max(filters.labels, key=len)) if filters.labels else "",
         "pair": _standing(filters.metadata),
+        "pairs": len(filters.metadata),
         "labels": encoded(sorted(set(filters.labels))),
         "without": encoded([encoded(label) for label in sorted(set(filters.without))]),
         "metadata": encoded(filters.metadata),

@@ -95,6 +95,5 @@ fragment.id IN (SELECT fragment FROM origins WHERE source = :source AND fragment
     WHERE instr(fragment.labels, barred.value) AND barred.value ->> '$' IN (SELECT value FROM json_each(fragment.labels))))
 
 -- name: passes_metadata
-instr(fragment.metadata, :pair) AND NOT EXISTS (SELECT 1 FROM json_each(:metadata) AS asked
-    WHERE NOT EXISTS (SELECT 1 FROM json_each(fragment.metadata) AS has
-        WHERE has.key = asked.key AND has.type = asked.type AND has.value IS asked.value))
+instr(fragment.metadata, :pair) AND :pairs = (SELECT count(*) FROM json_each(fragment.metadata) AS has
+    WHERE (has.key, has.type, coalesce(has.value, 0)) IN (SELECT key, type, coalesce(value, 0) FROM json_each(:metadata)))

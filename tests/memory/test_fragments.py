@@ -329,6 +329,25 @@ def test_more_labels_than_a_reply_could_hold_become_all_that_there_are(store: St
     assert [one.number for one in listed(store, "", Filters(labels=("any",)))] == [1]
 
 
+def test_a_filter_of_many_names_is_gone_through_once(store: Store) -> None:
+    names: dict[str, Scalar] = {f"n{number:03}": None if number % 3 else number for number in range(256)}
+    for number in range(40):
+        add(store, "", New(text=f"text {number}", metadata={**names, **{f"m{more}": more for more in range(2_000)}}))
+    taken = [0]
+
+    def count() -> bool:
+        taken[0] += 1
+        return False
+
+    store.connection.set_progress_handler(count, 10_000)
+    assert len(listed(store, "", Filters(metadata=names))) == 40
+    assert listed(store, "", Filters(metadata={**names, "n003": 4})) == []
+    assert taken[0] < 500
+    for many in (Filters(metadata={**names, "one more": 1}), Filters(labels=tuple(map(str, range(257))))):
+        with pytest.raises(Invalid, match="at most 256"):
+            listed(store, "", many)
+
+
 def test_more_are_not_told_to_have_been_of_use_than_are_listed(store: Store) -> None:
     use(store, "", tuple(range(1_000)))
     with pytest.raises(Invalid, match="at most 1000"):
