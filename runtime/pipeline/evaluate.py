@@ -249,6 +249,8 @@ def _fits(value: object) -> object:
         raise Unclear("its number is too large")
     if isinstance(value, float) and not math.isfinite(value):
         raise Unclear("it is no finite number")
+    if isinstance(value, str) and not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise Unclear("it is no Unicode text")
     return value
 
 

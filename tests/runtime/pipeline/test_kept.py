@@ -47,6 +47,17 @@ def test_texts_that_are_joined_to_gigabytes_fail_before_they_are_made() -> None:
     assert filled("${join(range(3), '-')}${join([], '-')}", values) == "0-1-2"
 
 
+STRANGE = [r"${'\ud800'}", r"a ${'\udfff'}", r"${[1, ['\ud9ab']]}", r"${'a' + '\ud800'}"]
+
+
+@pytest.mark.parametrize("key", ["approval", "with.x"])
+@pytest.mark.parametrize("text", STRANGE)
+def test_a_text_that_is_no_unicode_is_a_failure_of_its_expression(text: str, key: str) -> None:
+    step = f"[steps.b]\nhand = 'w'\nneeds = ['a']\n{key} = '''{text}'''\n"
+    drive = Drive(pipeline("[steps.a]\nhand = 'w'\nundo = { hand = 'u' }\n" + step))
+    assert (drive.result.step, drive.result.code, drive.result.undone) == ("b", "expression", ("a",))
+
+
 EACH = """
 [steps.before]
 hand = "worker"
