@@ -9,7 +9,7 @@ depend on what stands in others.
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -30,11 +30,15 @@ APPEND_MAX: Final = 1_000
 READ_MAX: Final = 1_000
 BRANCHES_MAX: Final = 1_000
 NESTED_MAX: Final = 32
+WORDS_MAX: Final = 64
+"""Different words of one search."""
+
 SQL: Final = queries("sessions")
 _BRANCH: Final = re.compile(r"(?a)[a-z0-9][a-z0-9._-]{0,63}")
 _WORD: Final = re.compile(r"[\w\u0300-\u0331]*[^\W_][\w\u0300-\u0331]*")
 """With the accents that stand by themselves, as the index has words; in one of underscores alone it would find nothing."""
 
+_MARKS: Final = re.compile(r"[\u0300-\u036f]")
 _IS_UNSPACED: Final = re.compile(f"[{UNSPACED}]")
 """There a word is looked for as it stands."""
 
@@ -177,12 +181,25 @@ def search(
         raise Invalid(f"1 to {READ_MAX} messages are searched for, not {most}")
     text = checked("what is searched for", text, 1_024)
     session = known(store, space)
-    words = _WORD.findall(unicodedata.normalize("NFC", text))
+    words = _each_once(_WORD.findall(unicodedata.normalize("NFC", text)), _as_indexed)
     if not words or _IS_UNSPACED.search(text):
-        terms = msgspec.json.encode(text.split()).decode()
+        terms = msgspec.json.encode(_each_once(text.split(), str)).decode()
         return _up_to(room, _messages(store, SQL["scan"], {"session": session, "terms": terms, "most": most}))
     query = " AND ".join(f'"{word}"' for word in words)
     return _up_to(room, _messages(store, SQL["search"], {"query": query, "session": session, "most": most}))
+
+
+def _as_indexed(word: str) -> str:
+    """What the index takes for the same is the same here, but for a few letters."""
+    return _MARKS.sub("", unicodedata.normalize("NFD", word)).lower()
+
+
+def _each_once(words: Sequence[str], as_compared: Callable[[str], str]) -> list[str]:
+    """Different words, for each is looked for wherever it stands. Raises Invalid for too many."""
+    different = {as_compared(word): word for word in words}
+    if len(different) > WORDS_MAX:
+        raise Invalid(f"at most {WORDS_MAX} different words are searched for at once, not {len(different)}")
+    return list(different.values())
 
 
 def branches(store: Reader, space: str) -> list[Branch]:

@@ -66,6 +66,33 @@ def test_a_conversation_of_many_summaries_is_read_in_little_time(store: Store) -
     assert [one.text for one in found][-2:] == [f"s{many - 2}", f"s{many - 1}"]
 
 
+@pytest.mark.parametrize(("said", "letters"), [("a b " * 225_000, "ab"), ("的" * 300_000 + "日 本", "日本")])
+def test_a_word_that_is_searched_for_many_times_is_looked_for_once(store: Store, said: str, letters: str) -> None:
+    for _ in range(8):
+        say(store, said)
+    many = " ".join(letters[number % 2] for number in range(500))
+    began = time.thread_time()
+    found = sessions.search(store, CHAT, many)
+    assert time.thread_time() - began < 0.15
+    assert found == sessions.search(store, CHAT, f"{letters[1]} {letters[0]}")
+
+
+def test_words_that_the_index_takes_for_the_same_are_one(store: Store) -> None:
+    say(store, "É e")
+    assert len(sessions.search(store, CHAT, "e E é e\u0301 è " * 80)) == 1
+    say(store, "日 A")
+    assert [len(sessions.search(store, CHAT, text)) for text in ("日 A A", "日 A a", "日 a")] == [1, 0, 0]
+
+
+@pytest.mark.parametrize("first", [ord("a"), 0x4E00])
+def test_a_search_is_of_so_many_words(store: Store, first: int) -> None:
+    words = [chr(first) + chr(first + number % 20) * (1 + number // 20) for number in range(sessions.WORDS_MAX + 1)]
+    say(store, " ".join(words))
+    assert len(sessions.search(store, CHAT, " ".join(words[1:]))) == 1
+    with pytest.raises(Invalid, match="at most 64 different words"):
+        sessions.search(store, CHAT, " ".join(words))
+
+
 def test_messages_between_summaries_are_read_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [HEAD, branch_line("main", None), *(MESSAGE % (n + 1) for n in range(1_000))]
     session_lines.take_in(store, CHAT, [*lines, *(summary_line(n + 1, n + 1, "s") for n in range(0, 1_000, 2))])
