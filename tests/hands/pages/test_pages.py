@@ -11,6 +11,7 @@ from tests.hands.doubles import hand_module
 from wire.codec import encode_body
 
 main = hand_module("pages", "main")
+charsets = hand_module("pages", "charsets")
 markdown = hand_module("pages", "page_markdown")
 feeds = hand_module("pages", "feed_reading")
 engines = hand_module("pages", "search_engines")
@@ -329,3 +330,12 @@ def test_half_a_letter_of_a_search_engine_is_told_as_one_that_is_none() -> None:
     kind, address = engines.engine({"home": "searxng http://127.0.0.1/s"}, "home")
     raw = b'{"results": [{"url": "https://a.example/\\ud800", "title": "\\ud800", "content": "\\udfff x"}]}'
     encode_body(engines.answers(kind, address, raw))
+
+
+@pytest.mark.parametrize("filling", [";a", '";', ';a="b"', '\\";', ";charset*0=a"])
+def test_a_long_content_type_is_looked_at_no_further_than_one_that_is_meant(filling: str) -> None:
+    """The library takes a time that grows with the square of its length."""
+    assert charsets.named(f"text/html; charset=utf-16; x{filling * 10}") == "utf-16"
+    began = time.process_time()
+    assert charsets.named(f"text/html{filling * 10_000}; charset=utf-16") != "utf-16"
+    assert time.process_time() - began < 0.02
