@@ -6,6 +6,7 @@ uvicorn and h11, the protocol on it the official package's. Each request is look
 
 import asyncio
 import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -41,6 +42,8 @@ REQUEST_WITHIN: Final = 60.0
 """Seconds in which a request that has begun must be whole, or its connection is closed: who dribbles holds a place."""
 
 _HIGH: Final = 1024 * 1024  # bytes that wait to be read by a client, beyond which no more is made for it
+_SLICE: Final = 1024  # bytes that are taken apart together: they may be as many chunks as a sixth of that
+_MOMENT: Final = 0.001  # seconds for which a connection's bytes are taken apart before other clients have their turn
 _HEADERS: Final = "maniple"
 
 
@@ -144,12 +147,17 @@ class _Wire(asyncio.Transport):
     async def receive(self) -> None:
         """Give on what comes, until no more does, or the connection is closed."""
         assert self._protocol is not None
+        until = time.monotonic() + _MOMENT
         async for piece in self._call.upload:
-            await self._reads.wait()
-            if self._closing:
-                return
-            self._protocol.data_received(piece)
-            self._await_rest()
+            for at in range(0, len(piece), _SLICE):
+                await self._reads.wait()
+                if self._closing:
+                    return
+                self._protocol.data_received(piece[at : at + _SLICE])
+                self._await_rest()
+                if time.monotonic() >= until:
+                    await asyncio.sleep(0)
+                    until = time.monotonic() + _MOMENT
 
     def _await_rest(self) -> None:
         """Set the clock for the rest of a request, or stop it when there is no more to come."""

@@ -1,13 +1,17 @@
 """A client's connection over HTTP, as a door's run answers it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 from mcp.server.lowlevel import Server
 
+from manifests.mcp import bearer
 from runtime.mcp import web
 
+GREETING = b"""{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-11-25",
+"capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}}"""
 PLACE = b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:1\r\n"
 
 
@@ -51,3 +55,48 @@ def test_a_request_that_is_never_whole_keeps_no_place(
             await web.Web(Server("door")).connection(call, web.Gate("0" * 64, 1))  # type: ignore[arg-type]
 
     asyncio.run(connected())
+
+
+class Pieces:
+    """A call whose client sends these pieces, and goes when it is answered."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.pieces, self.answer, self.answered = pieces, b"", asyncio.Event()
+
+    @property
+    async def upload(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            yield piece
+        await self.answered.wait()
+
+    async def send(self, piece: bytes) -> None:
+        self.answer += piece
+        if b'"result"' in self.answer:
+            self.answered.set()
+
+
+def test_a_body_in_tiny_chunks_leaves_others_their_turns() -> None:
+    """The loop is that of all clients of a door: one of 300 KB, a byte in each, would hold it for seconds."""
+    token = "t" * 43
+    chunks = b"".join(b"1\r\n%c\r\n" % letter for letter in GREETING + b" " * 40_000) + b"0\r\n\r\n"
+    head = PLACE + f"Authorization: Bearer {token}\r\n".encode() + b"Transfer-Encoding: chunked\r\n"
+    sent = head + b"Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\r\n" + chunks
+    call = Pieces([sent[at : at + 65_536] for at in range(0, len(sent), 65_536)])
+    turns = [0.0]
+
+    async def others() -> None:
+        while True:
+            began = time.process_time()
+            await asyncio.sleep(0)
+            turns.append(time.process_time() - began)
+
+    async def connected() -> None:
+        door = web.Web(Server("door"))
+        async with asyncio.timeout(60), door.open():
+            looking = asyncio.ensure_future(others())
+            await door.connection(call, web.Gate(bearer.digest_of(token), 1))  # type: ignore[arg-type]
+            looking.cancel()
+
+    asyncio.run(connected())
+    assert call.answer.startswith(b"HTTP/1.1 200 ")
+    assert max(turns) < sum(turns) / 10, (max(turns), sum(turns))
