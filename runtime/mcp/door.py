@@ -25,6 +25,7 @@ from runtime.mcp.changes import TALK, Changes
 from runtime.mcp.lines import Lines
 from runtime.mcp.offering import Tell, server_of
 from runtime.mcp.offers import Offer, Row, offers_of
+from runtime.mcp.room import Room
 from runtime.mcp.web import Gate, Web
 from runtime.serving import Call
 from wire.errors import CodecError
@@ -32,6 +33,9 @@ from wire.rates import Rate
 
 STREAM_MOST: Final = 4 * 1024 * 1024
 """Bytes of a stream that are told; what comes after is given up."""
+
+STREAMS_MOST: Final = 24 * 1024 * 1024
+"""Bytes of the streams of all clients that are gathered at once; beyond it they wait for each other."""
 
 TAKES_MOST: Final = 24 * 3_600.0
 """Seconds that a call may take; a client gives up when it likes. Waiting for the operator does not count."""
@@ -75,6 +79,7 @@ class Door(Hand):
         self._looked = float("-inf")
         self._told: list[list[Tool]] = []
         self._may_have_changed, self._changes = asyncio.Event(), Changes()
+        self._room = Room(STREAMS_MOST)
         self._server = self.server()
         self._web = Web(self._server)
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -174,18 +179,25 @@ class Door(Hand):
     async def _called(
         self, ready: tools.Ready, returns: Mapping[str, str], progress: "_Progress", waits: "asyncio.Task[None]"
     ) -> CallToolResult:
-        pieces = bytearray()
-        async with self.kernel.stream(ready.method, ready.resource, ready.arguments, timeout=TAKES_MOST) as stream:
-            async for piece in stream:
-                waits.cancel()
-                pieces += piece
-                if len(pieces) > STREAM_MOST:
-                    return answers.of_cut(ready.method, ready.resource, bytes(pieces[:STREAM_MOST]))
-                await progress.tell(len(pieces))
-            reply = stream.reply
-        if ready.method == door.SPAWN:
-            return await self._worked(reply)
-        return answers.of_reply(ready.method, ready.resource, reply, bytes(pieces), returns)
+        pieces, whose = bytearray(), object()
+        try:
+            async with self.kernel.stream(ready.method, ready.resource, ready.arguments, timeout=TAKES_MOST) as stream:
+                async for piece in stream:
+                    waits.cancel()
+                    await self._room.take(whose, len(piece))
+                    pieces += piece
+                    if len(pieces) > STREAM_MOST:
+                        await self._web.room(STREAM_MOST * 4 // 3)
+                        return answers.of_cut(ready.method, ready.resource, bytes(pieces[:STREAM_MOST]))
+                    await progress.tell(len(pieces))
+                reply = stream.reply
+            if ready.method == door.SPAWN:
+                return await self._worked(reply)
+            if pieces:
+                await self._web.room(len(pieces) * 4 // 3)
+            return answers.of_reply(ready.method, ready.resource, reply, bytes(pieces), returns)
+        finally:
+            self._room.leave(whose)
 
     async def _worked(self, begun: Reply) -> CallToolResult:
         """What comes of a run that was started; who gives it up stops it."""

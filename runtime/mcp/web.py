@@ -42,8 +42,18 @@ REQUEST_WITHIN: Final = 60.0
 """Seconds in which a request that has begun must be whole, or its connection is closed: who dribbles holds a place."""
 
 _HIGH: Final = 1024 * 1024  # bytes that wait to be read by a client, beyond which no more is made for it
+_LOOK: Final = 0.05  # seconds between looks at whether there is room
 _SLICE: Final = 1024  # bytes that are taken apart together: they may be as many chunks as a sixth of that
 _MOMENT: Final = 0.001  # seconds for which a connection's bytes are taken apart before other clients have their turn
+UNSENT_MOST: Final = 40 * 1024 * 1024
+"""Bytes of answers that wait to be read by all clients; beyond it no stream is made an answer. Each is there thrice."""
+
+STALE: Final = 2.0
+"""Seconds after which a client that has read nothing of what waits for it is let go, where others have no room."""
+
+_UNDER_WAY: Final = 0.5  # seconds until an answer that was made is sure to wait where it is counted
+_FORMS: Final = 4  # so much more of an answer there is until then, in its forms on the way
+
 _HEADERS: Final = "maniple"
 
 
@@ -71,6 +81,8 @@ class Web:
             proxy_headers=False,
         )  # fmt: skip
         self._state = ServerState()
+        self._wires: set[_Wire] = set()
+        self._under_way = 0
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -86,15 +98,36 @@ class Web:
         protocol.connection_made(wire)
         sending = asyncio.ensure_future(wire.send())
         receiving = asyncio.ensure_future(wire.receive())
+        going = asyncio.ensure_future(wire.is_let_go.wait())
+        self._wires.add(wire)
         try:
-            await asyncio.wait((sending, receiving), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((sending, receiving, going), return_when=asyncio.FIRST_COMPLETED)
             wire.close()
-            await sending
+            await asyncio.wait((sending, going), return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
         finally:
-            receiving.cancel()
-            sending.cancel()
+            self._wires.discard(wire)
+            for task in (receiving, sending, going):
+                task.cancel()
             protocol.connection_lost(None)
-            await asyncio.gather(receiving, sending, return_exceptions=True)
+            await asyncio.gather(receiving, sending, going, return_exceptions=True)
+
+    async def room(self, size: int) -> None:
+        """Wait until an answer of so many bytes may be made. Clients that do not read are let go for that."""
+        while waiting := self._under_way + sum(wire.unsent for wire in self._wires):
+            if waiting + _FORMS * size <= UNSENT_MOST:
+                break
+            stale = [wire for wire in self._wires if wire.unsent and time.monotonic() - wire.moved > STALE]
+            if stale:
+                min(stale, key=lambda wire: wire.moved).let_go()
+            else:
+                await asyncio.sleep(_LOOK)
+        self._under_way += _FORMS * size
+        asyncio.get_running_loop().call_later(_UNDER_WAY, self._came, _FORMS * size)
+
+    def _came(self, size: int) -> None:
+        self._under_way -= size
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (refusal := _refusal(scope)) is not None:
@@ -131,6 +164,8 @@ class _Wire(asyncio.Transport):
     def __init__(self, call: Call) -> None:
         super().__init__()
         self._call = call
+        self.is_let_go = asyncio.Event()
+        self.moved = 0.0
         self._protocol: asyncio.Protocol | None = None
         self._waiting = bytearray()
         self._closing = False
@@ -178,6 +213,7 @@ class _Wire(asyncio.Transport):
                     await self._call.send(piece)
                 except CallEnded:
                     return
+                self.moved = time.monotonic()
                 if self._is_full and len(self._waiting) < _HIGH // 2:
                     self._is_full = False
                     self._protocol.flow.resume_writing()
@@ -192,12 +228,25 @@ class _Wire(asyncio.Transport):
         """Take what is to be sent."""
         if self._closing:
             return
+        if not self._waiting:
+            self.moved = time.monotonic()
         self._waiting += data
         self._more.set()
         if len(self._waiting) > _HIGH and not self._is_full:
             self._is_full = True
             assert isinstance(self._protocol, H11Protocol)
             self._protocol.flow.pause_writing()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait to be sent."""
+        return len(self._waiting)
+
+    def let_go(self) -> None:
+        """Close at once, and send no more."""
+        self._waiting.clear()
+        self.close()
+        self.is_let_go.set()
 
     def close(self) -> None:
         """Close when all is sent."""

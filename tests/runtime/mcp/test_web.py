@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from mcp.server.lowlevel import Server
@@ -100,3 +101,48 @@ def test_a_body_in_tiny_chunks_leaves_others_their_turns() -> None:
     asyncio.run(connected())
     assert call.answer.startswith(b"HTTP/1.1 200 ")
     assert max(turns) < sum(turns) / 10, (max(turns), sum(turns))
+
+
+class _Large(web.Web):
+    """A door that answers everything with 3 MB."""
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"3000000")]})
+        await send({"type": "http.response.body", "body": b"x" * 3_000_000})
+
+
+class Deaf(Pieces):
+    """A call whose client asks and then reads nothing, and closes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__([PLACE + b"\r\n"])
+
+    async def send(self, piece: bytes) -> None:
+        await asyncio.Event().wait()
+
+
+def test_an_answer_waits_until_clients_have_read_and_who_does_not_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "UNSENT_MOST", 10_000_000)
+    monkeypatch.setattr(web, "STALE", 0.5)
+
+    async def connected() -> tuple[list[bool], list[bool]]:
+        door = _Large(Server("door"))
+        ends = [
+            asyncio.ensure_future(door.connection(Deaf(), web.Gate("0" * 64, 1)))  # type: ignore[arg-type]
+            for _ in range(3)
+        ]
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(30):
+            await door.room(200_000)
+            before = [end.done() for end in ends]
+            await door.room(700_000)
+            await asyncio.sleep(0.1)
+        after = [end.done() for end in ends]
+        for end in ends:
+            end.cancel()
+        await asyncio.gather(*ends, return_exceptions=True)
+        return before, after
+
+    before, after = asyncio.run(connected())
+    assert before == [False] * 3
+    assert sum(after) == 1
