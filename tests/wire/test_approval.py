@@ -57,3 +57,15 @@ def test_a_signature_of_another_kind_is_none() -> None:
 def test_what_is_no_answer_is_told_apart(told: dict[str, object]) -> None:
     with pytest.raises(CodecError):
         Answer.read(told)
+
+
+@pytest.mark.parametrize("field", ["arguments", "instead"])
+@pytest.mark.parametrize("digest", ["", "a" * 63, "A" * 64, "a" * 64 + "\n", "x" * 64])
+def test_an_answer_about_what_is_no_digest_is_none(field: str, digest: str) -> None:
+    statement = Statement(
+        origin="o", call=2, hand="h", seal="s", method="m.x", resource="", arguments=BODY, verdict="edited", time=1,
+        instead=BODY,
+    )  # fmt: skip
+    told = Answer.signed(replace(statement, **{field: Body(digest=digest, size=3)}), KEY).to_detail()
+    with pytest.raises(CodecError, match="a digest is not 64 hex digits"):
+        Answer.read(told)

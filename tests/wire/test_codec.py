@@ -39,6 +39,32 @@ def test_what_is_no_table_of_arguments_is_told_so(frame: bytes, why: str) -> Non
         codec.decode_table(frame)
 
 
+def test_a_body_has_so_many_bytes_and_none_more_on_both_ways() -> None:
+    body = codec.encode_body(b"x" * (limits.BODY_MAX - 5))
+    assert len(body) == limits.BODY_MAX
+    assert codec.decode_body(body) == b"x" * (limits.BODY_MAX - 5)
+    with pytest.raises(CodecError, match="a body is at most 1048576 bytes, this one has 1048577: send it as chunks"):
+        codec.encode_body(b"x" * (limits.BODY_MAX - 4))
+    with pytest.raises(CodecError, match="a body is at most 1048576 bytes, this one has 1048577"):
+        codec.decode_body(body + b"x")
+
+
+@pytest.mark.parametrize(("size", "why"), [(limits.HEADER_MAX, "not a header"), (limits.HEADER_MAX + 1, "is at most")])
+def test_of_a_header_that_is_too_long_no_byte_is_read(size: int, why: str) -> None:
+    with pytest.raises(CodecError, match=why):
+        codec.decode_from_run(bytes(size))
+
+
+@pytest.mark.parametrize(("size", "read"), [(limits.ARGUMENTS_MAX, True), (limits.ARGUMENTS_MAX + 1, False)])
+def test_a_large_body_within_another_is_not_read_but_is_one_whole_value(size: int, read: bool) -> None:
+    body = b"\xc6" + (size - 5).to_bytes(4) + b"x" * (size - 5)
+    assert isinstance(codec.checked(body), bytes) is read
+    with pytest.raises(CodecError):
+        codec.checked(body[:-1])
+    with pytest.raises(CodecError):
+        codec.checked(body + b"\xc0")
+
+
 def test_nothing_at_all_is_no_arguments() -> None:
     assert codec.decode_table(codec.NIL) == {}
 

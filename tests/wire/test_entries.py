@@ -177,6 +177,9 @@ def test_a_refused_entry_leaves_the_chain_as_it_was(fields: dict[str, object]) -
         (b"}", b"}\n"),
         (b"}", b"} "),
         (b"T00:45", b"T24:45"),
+        (b".123456Z", b".x23456Z"),
+        (b".123456Z", b".12345xZ"),
+        (b".123456Z", b".123456z"),
     ],
     ids=lambda part: repr(part[:24]),
 )
@@ -240,7 +243,8 @@ def test_a_body_is_known_by_a_keyed_digest_and_its_size() -> None:
     known = body_digest(b"Jefe", b"what do ya want for nothing?")
     assert known.digest == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
     assert known.size == 28
-    assert body_digest(b"k" * 32, b"yes").digest == hmac.new(b"k" * 32, b"yes", hashlib.sha256).hexdigest()
+    for size in (32, 64, 65, 131):
+        assert body_digest(b"k" * size, b"yes").digest == hmac.new(b"k" * size, b"yes", hashlib.sha256).hexdigest()
     assert body_digest(b"k" * 32, b"yes") != body_digest(b"l" * 32, b"yes")
 
 

@@ -52,6 +52,7 @@ def test_every_refusal_is_either_logged_or_in_a_count(asked: list[tuple[str, str
         if step:
             second += step
             for *whose, count in tally.due(second):
+                assert count > 0
                 logged[whose[0], whose[1]] += count
         if tally.count(principal, code, second, singly):
             logged[principal, code] += 1
@@ -61,6 +62,14 @@ def test_every_refusal_is_either_logged_or_in_a_count(asked: list[tuple[str, str
     assert logged == Counter((principal, code) for principal, code, _ in asked)
     assert max(at_once.values()) <= singly
     assert not tally
+
+
+def test_what_is_refused_more_often_is_counted_when_its_second_is_over() -> None:
+    tally = Tally()
+    assert [tally.count("a", "x", 7, singly=2) for _ in range(5)] == [True, True, False, False, False]
+    assert list(tally.due(7)) == []
+    assert list(tally.due(8)) == [("a", "x", 3)]
+    assert list(tally.due(8)) == []
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 10**6)), max_size=60, unique_by=lambda one: one[1]))

@@ -62,6 +62,8 @@ def test_what_was_written_is_read(rest: list[Record]) -> None:
 def test_bodies_stand_there_as_their_values() -> None:
     line = text_of(asked(number=1, kind="call", on="a.b", body=codec.encode_body({"text": "hi"}))).splitlines()[1]
     assert msgspec.json.decode(line) == {"asked": {"number": 1, "kind": "call", "on": "a.b"}, "body": {"text": "hi"}}
+    line = text_of(asked(number=1, kind="call", on="a.b", body=codec.encode_body(b"hi"))).splitlines()[1]
+    assert msgspec.json.decode(line) == {"asked": {"number": 1, "kind": "call", "on": "a.b"}, "text": "hi"}
 
 
 def test_a_body_that_held_secrets_is_not_there() -> None:
@@ -94,7 +96,13 @@ def test_a_file_that_is_no_recording_is_refused(text: str) -> None:
         read(text)
 
 
-@pytest.mark.parametrize("body", [b"\x81\xc0\x01", b"\x81\x91\x01\x01", b"\xd4\x05\x00", b"\x91" * 900 + b"\xc0"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x81\xc0\x01", b"\x81\x91\x01\x01", b"\xd4\x05\x00", b"\x91" * 900 + b"\xc0",
+        b"\xc5\x00\x01a", b"\xd9\x01a", b"\xc4\x01\xff",  # spelled in another way than we do, and no text
+    ],
+)  # fmt: skip
 def test_a_body_that_no_json_can_tell_is_kept_byte_for_byte(body: bytes) -> None:
     one = asked(1, "call", "a.b", body=body)
     assert read(text_of(one)).records[1:] == (one,)

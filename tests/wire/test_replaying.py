@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from tests.wire.test_recording import BEGAN
-from wire import codec, headers, tape
+from wire import codec, headers, limits, tape
 from wire.codec import NIL
 from wire.entries import Cost
 from wire.errors import TapeDamaged
 from wire.headers import FromKernel
-from wire.replaying import Replay, Verdict
+from wire.replaying import Replay, Verdict, shown
 from wire.tape import Asked, Ended, Heard, Placed, Record
 
 WORK = 12
@@ -126,6 +126,7 @@ def test_a_run_that_was_ended_from_outside_is_compared_up_to_there() -> None:
     run.calls(1, "a.one")
     run.calls(3, "a.two")
     assert (run.verdict.difference, run.verdict.end) == (None, "failed deadline: too late")
+    assert run.verdict.messages == 3
 
 
 def test_a_run_that_goes_on_is_compared_as_far_as_it_is() -> None:
@@ -133,7 +134,48 @@ def test_a_run_that_goes_on_is_compared_as_far_as_it_is() -> None:
     run.calls(1, "a.one")
     assert run.replay.verdict is None
     run.calls(3, "a.two")
-    assert (run.verdict.difference, run.verdict.end) == (None, "")
+    assert (run.verdict.difference, run.verdict.end, run.verdict.messages) == (None, "", 3)
+
+
+def test_a_run_whose_tape_breaks_off_at_a_request_is_compared_up_to_that() -> None:
+    run = Player(TASK, asked(1, "a.one"))
+    assert run.replay.verdict is None
+    run.calls(1, "a.one")
+    assert (run.verdict.difference, run.verdict.requests) == (None, 1)
+
+
+@pytest.mark.parametrize("end", [(), (ended(headers.Failed(number=0, code="deadline", text="too late")),)])
+def test_what_it_does_before_it_heard_all_of_a_tape_that_was_cut_off_is_no_difference(end: tuple[Ended, ...]) -> None:
+    run = Player(TASK, *[heard(headers.Event(event="a.b"))] * (limits.EVENT_WINDOW + 1), *end)
+    run.calls(1, "a.one")
+    assert run.replay.verdict is None
+    run.says(headers.Done(number=WORK), "both")
+    assert (run.verdict.difference, run.verdict.messages) == (None, 1 + limits.EVENT_WINDOW)
+
+
+def test_a_run_that_ends_where_it_asked_for_more_is_a_difference() -> None:
+    run = Player(*TWO, DONE)
+    run.calls(1, "a.one")
+    run.says(headers.Done(number=WORK), "both")
+    assert run.why == "it ends where it was to ask for more"
+    assert run.verdict.difference is not None
+    assert run.verdict.difference.recorded == shown(asked(3, "a.two"))
+    assert run.verdict.difference.now == {"end": "done", "value": "both"}
+
+
+def test_what_it_published_and_heard_of_is_compared_like_what_it_called() -> None:
+    def played() -> Player:
+        run = Player(TASK, tape.asked(1, "publish", "found", body=NIL), tape.asked(3, "subscribe", "a.b"), DONE)
+        run.says(headers.Publish(number=1, event="found"))
+        return run
+
+    run = played()
+    run.replay.take(headers.Subscribe(number=3, event="a.b"), b"")
+    run.says(headers.Done(number=WORK), "both")
+    assert (run.verdict.difference, run.verdict.requests) == (None, 2)
+    run = played()
+    run.calls(3, "a.b")
+    assert run.why == "request 3 of the run is something else"
 
 
 def test_what_is_behind_the_end_is_not_compared() -> None:
@@ -163,6 +205,10 @@ def test_the_place_of_a_difference_is_named_also_in_long_texts() -> None:
     run.calls(1, "a.one", {"list": [1, {"text": text + "c"}]})
     assert " at .list[1].text: …" in run.why
     assert 'ab" became …' in run.why
+    run = Player(TASK, asked(1, "a.one", {"text": "b" + text}), DONE)
+    run.calls(1, "a.one", {"text": "c" + text})
+    assert ' at .text: "ba' in run.why
+    assert 'became "ca' in run.why
     run = Player(TASK, asked(1, "a.one", {"list": [1, 2]}), DONE)
     run.calls(1, "a.one", {"list": [1, 2, 3]})
     assert run.why.endswith(" at .list: 2 items became 3")

@@ -65,3 +65,15 @@ def _late(results: Results, run: str) -> bytes | None:
     heard = list[Outcome]()
     results.wait(run, heard.append, lambda: True)
     return heard[0].body
+
+
+def test_a_run_is_known_to_who_asked_for_it_and_to_the_operator_alone() -> None:
+    results = Results()
+    results.begin("r-child", "r-parent")
+    assert [results.known("r-child", one) for one in ("r-parent", "operator", "r-other")] == [True, True, False]
+    results.begin("r-again", "r-parent")
+    results.replace("r-child", "r-again")
+    assert [results.known("r-child", one) for one in ("r-parent", "operator", "r-other")] == [True, True, False]
+    assert (results.newest("r-child"), results.instead("r-child"), results.instead("r-again")) == ("r-again",) * 2 + (
+        "",
+    )

@@ -17,7 +17,7 @@ from wire import codec, headers, limits
 from wire.errors import Diverged
 from wire.headers import FromKernel
 from wire.tape import Asked, Began, Heard, Placed, Record, asked
-from wire.telling import Contents, Known, Streams, Telling, known_of, look_at
+from wire.telling import AHEAD, SMALL, Contents, Known, Streams, Telling, known_of, look_at
 
 WORK = 2
 
@@ -258,6 +258,23 @@ def test_no_more_chunks_or_events_are_told_than_the_run_has_room_for(number: int
     assert (tell(), telling.left) == (2, 3)
     telling.credit(number, window)
     assert (tell(), telling.left, telling.under_way(number)) == (3, 0, 3)
+
+
+def test_who_asks_in_order_is_told_so_many_small_ends_before_it_asks() -> None:
+    requests = [asked(number=number, kind="call", on="a.b") for number in range(1, 4 * AHEAD, 2)]
+    ends = [Heard(header=codec.encode(headers.Done(number=one.number)), body=bytes(SMALL)) for one in requests]
+
+    def tell(telling: Telling) -> int:
+        return sum(1 for _ in iter(lambda: telling.due(is_ready=True), None))
+
+    telling = telling_of([_BEGAN, *requests, *ends], in_order=True)
+    assert tell(telling) == AHEAD
+    for one in requests[:AHEAD]:
+        telling.ask(known_of(one))
+        assert tell(telling) == 1, "the next one is told for each that comes"
+    assert tell(telling_of([_BEGAN, *requests, *ends], in_order=False)) == 0
+    large = Heard(header=ends[0].header, body=bytes(SMALL + 1))
+    assert tell(telling_of([_BEGAN, *requests, large], in_order=True)) == 0
 
 
 def test_a_first_look_tells_what_has_ended_and_which_entries_vouch() -> None:

@@ -158,6 +158,11 @@ def test_two_edited_neighbours_are_told_apart_by_what_was_signed() -> None:
     assert found(lines).seq == 26
 
 
+def test_an_edited_entry_is_named_also_where_one_is_missing_a_little_later() -> None:
+    lines = [*LOG[:12], edited(LOG[12], why="nothing happened"), LOG[13], *LOG[15:]]
+    assert found(lines).seq == 12
+
+
 @pytest.mark.parametrize("sizes", [(), POINTS], ids=len)
 def test_a_dropped_swapped_or_repeated_entry_is_named(sizes: tuple[int, ...]) -> None:
     for seq in range(SIZE - 1):
@@ -198,7 +203,8 @@ def test_a_rewritten_history_breaks_the_next_checkpoint_and_the_range_is_named(s
     problem = found(lines)
     assert problem.seq == holds
     assert str(breaks - 1) in problem.why or holds == breaks - 1
-    assert found(lines, tuple(range(SIZE + 1))).seq == seq
+    problem = found(lines, tuple(range(SIZE + 1)))
+    assert (problem.seq, "it is not the entry" in problem.why) == (seq, True)
 
 
 @pytest.mark.parametrize("seq", range(0, SIZE, 3))
