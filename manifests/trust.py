@@ -14,7 +14,6 @@ import msgspec
 
 from manifests import anew
 from manifests import capabilities as kinds
-from manifests.capabilities import name as names
 from manifests.errors import PatternInvalid, SealMalformed, SealRefused, TrustRefused
 from manifests.grants import GrantSet, as_text, asked, exceeding, is_method_pattern
 from manifests.schema import Capability, Confinement, Manifest
@@ -160,8 +159,7 @@ def _check_key(key: TrustedKey) -> None:
     try:
         key.verify_key.id  # noqa: B018 - raises when name or length is wrong
         for pattern in key.hands:
-            if pattern not in kinds.ANYTHING:
-                names.check_pattern(pattern)
+            kinds.check_pattern(pattern, "name")
         for capability in key.most:
             if capability.method != "*" and not is_method_pattern(capability.method):
                 raise PatternInvalid(

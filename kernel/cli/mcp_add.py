@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from kernel.cli import given, install, logbook, mcp_passing, mcp_servers, mcp_table, screen, secret_values
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
-from manifests.capabilities import address, url
+from manifests import capabilities
+from manifests.capabilities import url
 from manifests.errors import PatternInvalid, ResourceInvalid
 from manifests.mcp import tools
 from manifests.mcp.folder import EFFECTS, PREFIX, Wanted, setting_of
@@ -212,7 +213,7 @@ def _check_words(server: tuple[str, ...], effects: dict[str, str], hosts: tuple[
             raise Ended(f"{effect!r} is no effect: write {', '.join(EFFECTS)}", Exit.USAGE)
     for one in hosts:
         try:
-            address.check_pattern(one)
+            capabilities.check_pattern(one, "address")
         except PatternInvalid as error:
             raise Ended(f"--connect {one}: {error.why}; write HOST:PORT", Exit.USAGE) from None
 

@@ -27,7 +27,7 @@ from manifests.errors import PatternInvalid, ResourceInvalid
 
 
 class Kind(Protocol):
-    """What each file of this folder offers."""
+    """What each file of this folder offers. No pattern that it is given is `*` or `**` alone: those are dealt with here."""
 
     EXAMPLES: tuple[str, ...]
 

@@ -25,8 +25,6 @@ def normalise(text: str) -> str:
 
 def check_pattern(pattern: str) -> None:
     """PatternInvalid unless the pattern is in normal form; `instead` then shows that form."""
-    if pattern in ("*", "**"):
-        return
     try:
         name, port = _split(pattern)
         name = name if "*" in name else host.normalise(name)
@@ -42,8 +40,6 @@ def check_pattern(pattern: str) -> None:
 
 def covers(pattern: str, resource: str) -> bool:
     """Whether the pattern covers the address, which is in normal form. Never raises."""
-    if pattern in ("*", "**"):
-        return bool(resource)
     wide = _compiled(pattern)
     name, _, port = resource.rpartition(":")
     return wide is not None and wide[1] in ("*", port) and host.covers(wide[0], name)
@@ -51,7 +47,7 @@ def covers(pattern: str, resource: str) -> bool:
 
 def includes(wide: str, narrow: str) -> bool:
     """Whether `wide` covers all that `narrow` covers. Never raises."""
-    return wide in ("*", "**") or (narrow not in ("*", "**") and covers(wide, narrow))
+    return covers(wide, narrow)
 
 
 def _split(text: str) -> tuple[str, str]:

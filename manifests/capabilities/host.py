@@ -63,7 +63,7 @@ def is_ip(host: str) -> bool:
 
 
 def check_pattern(pattern: str) -> None:
-    """PatternInvalid unless the host pattern is in normal form and could fit a host."""
+    """PatternInvalid unless the host pattern could fit a host; one without a wildcard has been normalised."""
     if pattern == "**":
         return
     if pattern == "*":
@@ -82,9 +82,7 @@ def check_pattern(pattern: str) -> None:
         raise PatternInvalid(
             f'the last part of "{pattern}" could be a number, as in IP addresses', 'write it out, as in "*.example.org"'
         )
-    if "*" not in pattern and plain != pattern:
-        raise PatternInvalid(f'"{pattern}" is another spelling of "{plain}"', f'write "{plain}"')
-    if "*" in pattern and plain != pattern.replace("**", "x").replace("*", "x"):
+    if plain != pattern.replace("**", "x").replace("*", "x"):
         raise PatternInvalid(
             f'"{pattern}" is not in lower-case ASCII', 'write it like "*.example.org", other scripts as xn--...'
         )

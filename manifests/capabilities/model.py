@@ -55,8 +55,6 @@ def split(resource: str) -> tuple[str, str]:
 
 def check_pattern(pattern: str) -> None:
     """PatternInvalid when no route and no model could fit."""
-    if pattern in ("*", "**"):
-        return
     word, *parts = pattern.split("/")
     is_good = len(pattern) <= LONGEST and re.fullmatch(_WORD_PATTERN, word) is not None and word not in SPACES
     if not is_good or not all(re.fullmatch(_PART_PATTERN, part) and part.strip(".") for part in parts):

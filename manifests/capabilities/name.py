@@ -28,15 +28,13 @@ def normalise(text: str) -> str:
 
 def check_pattern(pattern: str) -> None:
     """PatternInvalid when no name could fit."""
-    if pattern in ("*", "**"):
-        return
     if not re.fullmatch(_PATTERN, pattern) or "**" in pattern:
         raise PatternInvalid(f'"{pattern}" is not a name', f"write {_CHARACTERS}, with * for any part")
 
 
 def covers(pattern: str, resource: str) -> bool:
     """Whether the pattern covers the name, which is in normal form. Never raises."""
-    return fits(pattern, resource) and bool(resource)
+    return fits(pattern, resource)
 
 
 def includes(wide: str, narrow: str) -> bool:

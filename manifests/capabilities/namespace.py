@@ -59,7 +59,7 @@ def normalise(text: str) -> str:
 def check_pattern(pattern: str) -> None:
     """PatternInvalid when no namespace that a Hand may ask for could fit."""
     space, *parts = pattern.split("/")
-    if pattern in ("own", "*", "**"):
+    if pattern == "own":
         return
     if space == "own":
         raise PatternInvalid(f'"{pattern}": the memory of a Hand by its id is the operator\'s alone', 'write "own"')
@@ -77,16 +77,12 @@ def check_pattern(pattern: str) -> None:
 
 def covers(pattern: str, resource: str) -> bool:
     """Whether the pattern covers the namespace, which is in normal form. Never raises."""
-    if is_by_id(resource) or not resource:
-        return False
-    return pattern in ("*", "**") or fits_all(tuple(pattern.split("/")), tuple(resource.split("/")))
+    return fits_all(tuple(pattern.split("/")), tuple(resource.split("/")))
 
 
 def includes(wide: str, narrow: str) -> bool:
     """Whether `wide` covers all that `narrow` covers. Never raises; sound, and complete but for `**` beside `*`."""
-    if wide in ("*", "**"):
-        return True
-    return narrow not in ("*", "**") and fits_all(tuple(wide.split("/")), tuple(narrow.split("/")))
+    return fits_all(tuple(wide.split("/")), tuple(narrow.split("/")))
 
 
 def is_by_id(resource: str) -> bool:

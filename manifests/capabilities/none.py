@@ -1,6 +1,7 @@
 """Kind `none`: a method that acts on no resource, so that its resource is the empty text (pure).
 
-Patterns: only `*` (or `**`) makes sense. An empty list still covers nothing: it is how one asks for nothing.
+Patterns: only `*` (or `**`) makes sense, and those are no kind's own. An empty list still covers nothing: it is how one
+asks for nothing.
 """
 
 from manifests.errors import PatternInvalid, ResourceInvalid
@@ -16,16 +17,15 @@ def normalise(text: str) -> str:
 
 
 def check_pattern(pattern: str) -> None:
-    """PatternInvalid for anything but `*` and `**`."""
-    if pattern not in ("*", "**"):
-        raise PatternInvalid(f'"{pattern}" names a resource, but this method acts on none', 'write ["*"]')
+    """PatternInvalid: no other pattern but `*` and `**` suits it."""
+    raise PatternInvalid(f'"{pattern}" names a resource, but this method acts on none', 'write ["*"]')
 
 
-def covers(pattern: str, resource: str) -> bool:
-    """Whether the pattern covers the resource, which is in normal form. Never raises."""
-    return pattern in ("*", "**") and resource == ""
+def covers(_pattern: str, _resource: str) -> bool:
+    """No pattern does."""
+    return False
 
 
-def includes(wide: str, narrow: str) -> bool:
-    """Whether `wide` covers all that `narrow` covers. Never raises."""
-    return wide in ("*", "**") and narrow in ("*", "**")
+def includes(_wide: str, _narrow: str) -> bool:
+    """No pattern does."""
+    return False

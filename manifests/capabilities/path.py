@@ -47,8 +47,6 @@ def normalise(text: str) -> str:
 
 def check_pattern(pattern: str) -> None:
     """PatternInvalid when no path could fit, or when it says one thing in two ways."""
-    if pattern in ("*", "**"):
-        return
     why = _complaint(pattern) or complaint(tuple(pattern.split("/")))
     if why:
         raise PatternInvalid(
@@ -63,16 +61,12 @@ def check_pattern(pattern: str) -> None:
 
 def covers(pattern: str, resource: str) -> bool:
     """Whether the pattern covers the path, which is in normal form. Never raises."""
-    if pattern in ("*", "**"):
-        return bool(resource)
     return fits_all(tuple(pattern.split("/")), tuple(resource.split("/")))
 
 
 def includes(wide: str, narrow: str) -> bool:
     """Whether `wide` covers all that `narrow` covers. Never raises; sound, and complete but for `**` beside `*`."""
-    if wide in ("*", "**"):
-        return True
-    return narrow not in ("*", "**") and fits_all(tuple(wide.split("/")), tuple(narrow.split("/")))
+    return fits_all(tuple(wide.split("/")), tuple(narrow.split("/")))
 
 
 def _complaint(path: str) -> str:

@@ -79,8 +79,6 @@ def normalise(text: str) -> str:
 
 def check_pattern(pattern: str) -> None:
     """PatternInvalid unless the pattern is in normal form; `instead` then shows that form."""
-    if pattern in ("*", "**"):
-        return
     try:
         parts = _split(pattern)
         if "*" not in parts.host:
@@ -99,8 +97,6 @@ def check_pattern(pattern: str) -> None:
 
 def covers(pattern: str, resource: str) -> bool:
     """Whether the pattern covers the URL, which is in normal form. Never raises."""
-    if pattern in ("*", "**"):
-        return bool(resource)
     wide, parts = _compiled(pattern), _taken_apart(resource)
     return (
         wide is not None
@@ -114,7 +110,7 @@ def covers(pattern: str, resource: str) -> bool:
 
 def includes(wide: str, narrow: str) -> bool:
     """Whether `wide` covers all that `narrow` covers. Never raises."""
-    return wide in ("*", "**") or (narrow not in ("*", "**") and covers(wide, narrow))
+    return covers(wide, narrow)
 
 
 def normal_port(text: str) -> str:
