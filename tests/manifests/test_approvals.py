@@ -5,7 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from manifests.approvals import PER_HAND, PER_RUN, RULE_DAYS_MOST, Reason, asking, check_room, check_rule
+from manifests.approvals import (
+    PER_HAND,
+    PER_RUN,
+    RULE_DAYS_MOST,
+    Reason,
+    asking,
+    check_room,
+    check_rule,
+    denied,
+    judge,
+    told_of,
+    wish_of,
+)
 from manifests.calls import OpenCall
 from manifests.grants import GrantSet, narrow
 from manifests.holding import LISTED, listed_after
@@ -14,10 +26,12 @@ from manifests.policy import ABOUT_ONESELF, Link
 from manifests.schema import Capability, Effect, HandSection, Manifest, Provided
 from manifests.standing import Rule
 from manifests.state import State
+from manifests.trust import EVERYTHING, TrustedKey, TrustStore
 from wire.approval import Answer, RuleSaid, Statement
 from wire.entries import Body
 from wire.errors import Refusal
 from wire.ids import HandId
+from wire.signing import SigningKey
 
 METHODS = ("post.send", "post.read", "kernel.spawn")
 PATTERNS = ("*", "a*", "ann")
@@ -176,6 +190,60 @@ def test_a_rule_goes_with_a_yes_covers_what_was_asked_is_held_and_ends() -> None
     assert "does not hold" in _ruled("ann", NOW + DAY, granted="bob")
     assert "does not hold" in _ruled("ann", NOW + DAY, asks=replace(ASKED, hand="h-gone"))
     assert _ruled("../x", NOW + DAY)
+
+
+MINE, OTHER = SigningKey("home", b"m" * 32), SigningKey("other", b"o" * 32)
+
+
+def _answered(answer: Answer, now: int = NOW, **more: object) -> str:
+    """Why an answer does not count, "" when it does. more: of the key that it is to be by."""
+    key = TrustedKey(name=MINE.name, public=MINE.verify_key.public, hands=("post*",), most=EVERYTHING, added=NOW)
+    try:
+        judge(TrustStore(keys=(replace(key, **more),)), answer, HELD, ["poster", "postman"], now)
+    except Refusal as refusal:
+        return refusal.why
+    return ""
+
+
+def test_an_answer_counts_by_a_key_that_is_trusted_now_and_for_all_in_whose_name_is_asked() -> None:
+    answer = Answer.signed(HELD, MINE)
+    assert _answered(answer) == _answered(answer, NOW - 1, expires=NOW) == ""
+    assert "no key" in _answered(Answer.signed(HELD, OTHER))
+    assert "does not count" in _answered(replace(answer, signature="0" * 128))
+    assert "revoked, or has expired" in _answered(answer, revoked=NOW)
+    assert "revoked, or has expired" in _answered(answer, expires=NOW)
+    assert "not trusted to seal postman" in _answered(answer, hands=("poster",))
+    assert "not trusted to seal poster" in _answered(answer, hands=())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"call": 4}, {"hand": "h-other"}, {"seal": "t"}, {"method": "post.read"}, {"resource": "abe"}, {"origin": "p"},
+        {"arguments": Body(digest="1" * 64, size=1)}, {"instead": Body(digest="0" * 64, size=1)},
+        {"rule": RuleSaid(pattern="*", until=NOW + DAY)}, {"verdict": "denied"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)  # fmt: skip
+def test_an_answer_about_anything_else_is_none_about_this_call(changes: dict[str, object]) -> None:
+    assert "is not about call 2" in _answered(Answer.signed(replace(HELD, **changes), MINE))
+
+
+def test_why_a_caller_wants_the_operator_asked_is_told_and_found_again() -> None:
+    send = Provided(method="post.send", summary="", resource="name", effect="read")
+    link = Link(hand="h", name="poster", grants=GrantSet.of((Capability(method="post.send", allow=("*",)),)))
+    reasons = asking(
+        [link], send, "ann", {"h": (Rule(method="post.send", pattern="*", until=9, call=2),)}, 5, "is it so?"
+    )
+    assert [one.why for one in reasons] == ["poster asks you itself: is it so?"]
+    assert wish_of(told_of(reasons)) == "is it so?"
+    for told in (None, [], ["x"], [{"why": "poster asks you itself: no"}], [{"itself": True, "why": "else"}]):
+        assert wish_of(told) == ""
+    assert asking([Link(hand="", name="operator", grants=None)], send, "ann", {}, 5, "is it so?") == ()
+
+
+def test_who_hears_a_no_hears_why_if_that_was_said() -> None:
+    assert (denied("too late").why, denied("").why) == ("the operator said no: too late", "the operator said no")
 
 
 def test_an_answer_without_a_rule_is_bounded_by_none() -> None:

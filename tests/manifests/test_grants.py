@@ -208,6 +208,15 @@ def test_what_is_lent_is_allowed_to_others_alone() -> None:
     assert grants.as_text(lent) == '"files.read" = ["reports/**"] for what it spawns'
 
 
+def test_what_a_hand_asks_for_only_to_lend_is_granted_so_in_whatever_words() -> None:
+    one, whole = cap("files.read", "reports/a"), cap("files.read", "reports/**")
+    lent, lends = (Capability(method="files.read", allow=two.allow, lent=True) for two in (one, whole))
+    assert grants.as_asked(one, GrantSet.of([lends])) == lent
+    assert grants.as_asked(one, GrantSet.of([lends, whole])) == one
+    assert grants.as_asked(one, GrantSet.of([cap("web.fetch", "*")])) == one
+    assert grants.as_asked(cap("files.read", "x"), GrantSet.of([lends])) == cap("files.read", "x")
+
+
 def test_a_method_with_an_empty_list_is_not_mentioned() -> None:
     both = narrow(GrantSet.of([cap("web.fetch", "*"), cap("web.connect")]), GrantSet.of([cap("web.*", "*")]))
     assert both.mentions("web.fetch")

@@ -121,6 +121,21 @@ def test_a_path_with_a_trick_is_neither_sealed_nor_opened(path: str) -> None:
         )
 
 
+@pytest.mark.parametrize("path", ["a" * 512, "ä" * 256, "a" * 255 + "/" + "b" * 256])
+def test_a_path_may_have_so_many_bytes_and_no_more(path: str) -> None:
+    files = {**FILES, path: DIGEST}
+    assert open_seal(seal("watcher", "1.2.0", files, KEY), [KEY.verify_key]).files == files
+    with pytest.raises(SealMalformed, match="empty or too long"):
+        seal("watcher", "1.2.0", {**FILES, path + "c": DIGEST}, KEY)
+
+
+def test_a_seal_lists_so_many_files_and_no_more() -> None:
+    files = {"HAND.toml": DIGEST, **{f"{number:04}": DIGEST for number in range(MOST_FILES - 1)}}
+    assert open_seal(seal("watcher", "1.2.0", files, KEY), [KEY.verify_key]).files == files
+    with pytest.raises(SealMalformed, match="more than 1000 files"):
+        seal("watcher", "1.2.0", {**files, "more": DIGEST}, KEY)
+
+
 @pytest.mark.parametrize("path", ["a\nb", "a\x00b", "a\u2028b"])
 def test_a_path_cannot_smuggle_a_line(path: str) -> None:
     with pytest.raises(SealMalformed):

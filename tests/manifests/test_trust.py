@@ -208,6 +208,8 @@ def test_a_key_is_added_once_and_a_revoked_one_never_comes_back() -> None:
         {"name": "two words"},
         {"public": b"short"},
         {"hands": ("a/b",)},
+        {"hands": ("",)},
+        {"hands": ("https://a.example/",)},
         {"most": (cap("web", "*"),)},
         {"most": (cap("web.fetch", "https://a.example"),)},
         {"expires": NOW - DAY},
@@ -240,6 +242,22 @@ def test_rotating_needs_a_key_that_counts() -> None:
         store.rotate(AUTHOR_ID, **{**fields, "now": NOW + DAY})
     with pytest.raises(TrustRefused, match="no key"):
         store.rotate("00000000", **fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "signing", "why"),
+    [
+        (OWN.name, OWN, "trusted already"),
+        (SECOND.name, AUTHOR, "trusted already"),
+        (THIRD.name, THIRD, "does not come back"),
+        ("renamed.example/seal", THIRD, "does not come back"),
+        ("two words", SECOND, "not a key"),
+    ],
+)
+def test_a_key_is_not_rotated_to_one_that_was_there_or_is_none(name: str, signing: SigningKey, why: str) -> None:
+    store = TrustStore().add(_key(OWN)).add(_key(AUTHOR)).add(_key(THIRD)).revoke(THIRD.verify_key.id, now=NOW)
+    with pytest.raises(TrustRefused, match=why):
+        store.rotate(AUTHOR_ID, name=name, public=signing.verify_key.public, now=NOW)
 
 
 def test_the_homes_own_key_is_the_first_until_it_is_rotated_whatever_becomes_of_it() -> None:
