@@ -14,6 +14,7 @@ from manifests.budgets import (
     Account,
     Bond,
     Bonds,
+    Short,
     allowances,
     is_for_good,
     least_left,
@@ -227,9 +228,11 @@ def test_a_call_without_most_needs_some_room() -> None:
     assert bonds.short(ledger, [account], None, None, START) is None
     held = bonds.open(2, ("h-a",), (100, 0), None)
     assert bonds.short(ledger, [account], None, None, START) is not None
-    assert bonds.short(ledger, [account], None, bonds.open(4, (), (0, 0), None), START) is not None
     bonds.close(held)
     assert bonds.short(ledger, [account], None, None, START) is None
+    assert bonds.short(ledger, [account], None, bonds.open(4, (), (0, 0), None), START) == Short(None, "tokens", 1, 0)
+    for some in ((1, 0), (0, 1)):
+        assert bonds.short(ledger, [account], None, bonds.open(6, (), some, None), START) is None
 
 
 def test_the_refusal_says_whose_budget_how_much_and_until_when() -> None:

@@ -6,11 +6,23 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
-from manifests.calls import OpenCall, lodging, opened, regrant, told
+from manifests.budgets import Bonds
+from manifests.calls import (
+    RESTS_FROM,
+    OpenCall,
+    covering,
+    lasts,
+    lodging,
+    may_be_made_again,
+    opened,
+    paying,
+    regrant,
+    told,
+)
 from manifests.grants import GrantSet
 from manifests.installed import Installed, Package
 from manifests.policy import Link, admit, link_of, refused
-from manifests.schema import Capability, Confinement, HandSection, Limits, Manifest, Provided
+from manifests.schema import Capability, Confinement, Effect, HandSection, Limits, Manifest, Provided
 from wire import codec, headers, limits
 from wire.entries import Cost, Used
 from wire.errors import NotNow, Refusal
@@ -20,6 +32,7 @@ from wire.results import Outcome
 OPERATOR = Link(hand="", name="operator", grants=None)
 WRITE = Provided(method="web.fetch", summary="", resource="url", effect="write")
 URL = "https://example.org/a?token=1"
+MOST = Cost(micro_dollars=5, tokens=6)
 
 
 def _hand(**limits: int) -> Installed:
@@ -168,6 +181,90 @@ def test_a_call_that_never_reached_its_provider_was_never_begun() -> None:
     begun.append(call.was_begun)
     assert begun == [False, True, True]
     assert (call.state, call.provider) == ("open", "")
+
+
+def test_a_yes_spares_what_is_made_for_the_call_and_another_call_instead_spares_nothing() -> None:
+    approved, edited, instead = _opened(), _opened(), _opened()
+    for call in (approved, edited):
+        call.hold()
+        assert (call.state, call.answer, call.was_begun) == ("held", "held", False)
+    approved.go_on(None)
+    assert (approved.state, approved.answer, approved.by.is_approved) == ("open", "approved", True)
+    edited.go_on(instead)
+    assert (edited.answer, edited.by.is_approved, edited.children) == ("edited", False, {instead.number: instead})
+
+
+def _reserved(most: Cost | None = MOST, method: str = "web.fetch") -> OpenCall:
+    call = _opened(most=most)
+    call.provided = replace(call.provided, method=method)
+    if most is not None:
+        call.bond = Bonds().open(call.number, (), (most.tokens, most.micro_dollars), None)
+    return call
+
+
+FAILED = headers.Failed(number=0, code="gone", text="")
+ONE = Cost(tokens=1, micro_dollars=1)
+
+
+@pytest.mark.parametrize(
+    ("call", "header", "was_begun", "is_word", "cost"),
+    [
+        (_reserved(), FAILED, True, False, MOST),
+        (_reserved(), FAILED, False, False, None),
+        (_reserved(), replace(FAILED, cost=ONE), True, True, ONE),
+        (_reserved(method="run"), FAILED, True, False, None),
+        (_reserved(None), FAILED, True, False, None),
+        (_reserved(), headers.Refused(number=0, code="paused", why=""), True, False, None),
+    ],
+)
+def test_a_call_whose_provider_said_nothing_has_cost_all_that_it_might_unless_it_never_got_there(
+    call: OpenCall, header: headers.End, was_begun: bool, is_word: bool, cost: Cost | None
+) -> None:
+    after, found = call.priced(header, was_begun=was_begun, is_word=is_word)
+    assert (found, getattr(after, "cost", None)) == (cost, cost)
+
+
+def test_the_log_says_who_pays_and_out_of_what() -> None:
+    hand, done = link_of("r-1", _hand(), GrantSet.of(())), headers.Done(number=0, cost=ONE)
+    above = _reserved()
+    above.by = hand
+    call = _opened(parent=above)
+    assert (call.payers, paying(hand, None)) == (("h-1", ""), ("h-1", ""))
+    assert call.over(done).get("detail") == {"payers": ["h-1", ""], "within": above.number}
+    call.is_detached = True
+    assert (call.covered, call.over(done).get("detail")) == (None, {"payers": ["h-1", ""]})
+    assert covering(call) is None, "what is made for it ends with it, and not with what began it"
+    assert covering(above) is above.bond
+
+
+@pytest.mark.parametrize(
+    ("effect", "idempotent", "most", "again"),
+    [
+        ("read", False, None, True), ("write", True, None, True), ("write", False, None, False),
+        ("external", False, None, False), ("read", True, {"tokens": 1}, False),
+    ],
+)  # fmt: skip
+def test_only_what_nobody_notices_or_pays_twice_is_made_again(
+    effect: Effect, idempotent: bool, most: object, again: bool
+) -> None:
+    provided = replace(WRITE, effect=effect, idempotent=idempotent)
+    assert may_be_made_again(provided, most) is again
+    call = _reserved(None if most is None else MOST)
+    call.provided = provided
+    assert not call.may_be_made_again
+    call.step("deliver")
+    assert call.may_be_made_again is again
+    call.upload = True
+    assert not call.may_be_made_again
+
+
+def test_a_run_is_put_to_rest_while_it_waits_long_and_not_for_a_short_sleep() -> None:
+    sleep, waits, held = (_reserved(None, method) for method in ("kernel.sleep", "kernel.wait", "web.fetch"))
+    held.hold()
+    sleep.alarm_at = 100 + RESTS_FROM
+    assert [lasts(one, 100) for one in (sleep, waits, held, _opened())] == [False, True, True, False]
+    sleep.alarm_at += 1
+    assert lasts(sleep, 100)
 
 
 def test_what_a_snapshot_keeps_of_a_call_is_what_the_log_says_of_it() -> None:

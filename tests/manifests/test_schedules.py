@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from manifests.grants import GrantSet
 from manifests.installed import Installed, Package
-from manifests.schedules import PAGE, Fired, decide, ended, rows
+from manifests.schedules import DEPTH_MOST, PAGE, Fired, decide, ended, rows
 from manifests.schema import Capability, Events, Schedule
 from manifests.state import FIRED_KEPT, State, fold
 from tests.manifests.texts import cap, manifest
@@ -103,6 +103,8 @@ def test_an_event_starts_only_who_waits_for_it_and_may_hear_it() -> None:
     assert decide(state, one, asked, ()).inputs == {"rows": 6}
     for other in (replace(asked, event="web.gone"), replace(asked, body={"rows": 5}), replace(asked, body=None)):
         assert refused(state, one, other) == "schedule"
+    assert decide(state, one, replace(asked, depth=DEPTH_MOST), ()).inputs == {"rows": 6}
+    assert refused(state, one, replace(asked, depth=DEPTH_MOST + 1)) == "loop"
     state.grants.clear()
     assert refused(state, one, asked) == "capability"
 
@@ -126,6 +128,8 @@ def test_scheduled_hands_are_told_page_by_page_with_what_holds_them() -> None:
     assert (first["hands"][0]["held"], first["hands"][0]["running"]) == ("paused", {"at 1": "r-1"})
     second: Any = rows(state, (), after=first["hands"][-1]["name"])
     assert (len(second["hands"]), second["more"]) == (4, False)
+    state.quarantined = {"h-a": "it crashed", "h-b001": "it crashed"}
+    assert [row["held"] for row in rows(state, ())["hands"][:3]] == ["paused", "", "quarantined"]  # type: ignore[index]
     only: Any = rows(state, (), only="b001")
     assert [row["name"] for row in only["hands"]] == ["b001"]
     state.frozen = True

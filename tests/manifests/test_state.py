@@ -337,7 +337,7 @@ def _forest(acts: list[tuple[int, int]]) -> Iterator[tuple[Entry, dict[str, tupl
         else:
             kind, asker = "run.start", alive[which % len(alive)] if act and alive else ""
             known[run] = asker, False
-            detail |= {"asked": 2, "asker": asker, "spawner": asker} if asker else {}
+            detail |= {"asked": 2, "asker": asker, "spawner": asker if which % 3 else ""} if asker else {}
         while gone := [one for one, (asker, ended) in known.items() if ended and known.get(asker, ("", True))[1]]:
             for one in gone:
                 del known[one]

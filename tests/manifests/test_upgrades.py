@@ -146,6 +146,7 @@ def test_the_operator_is_asked_where_no_other_run_begins_unless_that_passes_or_n
     state = _state({"r": _run(decided="asked")})
     assert verdict(state, "r", "restart", cannot) == verdict(state, "r", "ask", None) == ("", "")
     assert verdict(state, "r", "finish", None) == ("finish", "what it was begun with is there again")
+    assert verdict(state, "r-unknown", "finish", None) == ("", "")
     for code in ("paused", "frozen", ENDED):
         with pytest.raises(Refusal, match=code):
             verdict(state, "r", "restart", Refusal(code, code))

@@ -1,0 +1,156 @@
+"""Who pays for a call, what it may cost beside others, and what follows when it cost more, or when its word comes late."""
+
+import pytest
+from msgspec.structs import replace
+
+from manifests.budgets import Bonds
+from manifests.calls import OpenCall
+from manifests.installed import Installed, Package
+from manifests.ledger import minus
+from manifests.paying import (
+    OWING_MOST,
+    Owed,
+    accounts,
+    corrected,
+    counted,
+    of_caller,
+    of_hand,
+    of_home,
+    opened,
+    owe,
+    short,
+    spent,
+    too_much,
+    used_up_by,
+)
+from manifests.policy import Link
+from manifests.schema import Allowance, Budget, HandSection, Manifest, Provided
+from manifests.state import State
+from wire import headers
+from wire.canonical import INT_LIMIT
+from wire.entries import Cost
+from wire.errors import Late
+from wire.ids import HandId
+
+NOW = 1_795_000_000_000_000
+MINE = Link(hand="h-1", name="asker", grants=None)
+OPERATOR = Link(hand="", name="operator", grants=None)
+TEN = Cost(tokens=10, micro_dollars=0)
+
+
+def _state(tokens: int, home: int = 1_000) -> State:
+    section = HandSection(name="asker", version="1.0.0", description="x", entry="m:C", kind="task", autonomy="full")
+    manifest = Manifest(hand=section, budget=Budget(tokens=(Allowance(amount=tokens, window="day"),)))
+    hand = Installed(
+        id=HandId("h-1"), name="asker", version="1.0.0", folder="f", number=1, seal="",
+        package=Package(seal="", manifest=manifest, digest=""),
+    )  # fmt: skip
+    return State(hands={"asker": hand}, budgets={"": Budget(tokens=(Allowance(amount=home, window="day"),))})
+
+
+def _call(
+    number: int, most: Cost | None = None, parent: OpenCall | None = None, method: str = "models.chat", by: Link = MINE
+) -> OpenCall:
+    return OpenCall(
+        number, "r-1", by, b"", 1, provided=Provided(method=method, summary="", resource="none", effect="external"),
+        resource="", body=b"", parent=parent, deadline=105.5, labels=frozenset(), most=most, upload=False,
+    )  # fmt: skip
+
+
+def test_a_hand_that_was_removed_is_bounded_by_nothing_and_the_home_still_is() -> None:
+    found = accounts(_state(50), ["h-1", "h-gone", ""])
+    assert [(one.name, [held.amount for held in one.budget.tokens]) for one in found] == [
+        ("asker", [50]), ("", []), ("", [1_000]),
+    ]  # fmt: skip
+
+
+def test_what_another_call_might_cost_and_take_is_the_least_of_all_that_bounds_it() -> None:
+    bonds, state, parent = Bonds(), _state(50), _call(2, TEN)
+    alone = of_caller(bonds, state, _call(2), NOW, 100.0)
+    assert (alone["tokens_left"], alone["micro_dollars_left"], alone["milliseconds_left"]) == (50, None, None)
+    opened(bonds, parent)
+    within = of_caller(bonds, state, _call(4, parent=parent), NOW, 100.0)
+    assert (within["tokens_left"], within["milliseconds_left"]) == (10, 5_500)
+    assert of_caller(bonds, state, _call(4, parent=parent), NOW, 200.0)["milliseconds_left"] == 0
+    assert [(row["amount"], row["left"]) for row in within["budget"]] == [(50, 40)]  # type: ignore[attr-defined]
+    assert of_caller(bonds, state, _call(6, by=OPERATOR), NOW, 100.0)["budget"] == []
+    assert of_hand(bonds, state, "h-1", NOW)["budget"] == within["budget"]
+    home = of_home(bonds, state, NOW)["budgets"]
+    assert [(row["name"], row["left"]) for row in home] == [("", 990), ("asker", 40)]  # type: ignore[attr-defined]
+
+
+def test_a_call_is_short_that_costs_more_than_is_left_or_costs_at_all_where_nothing_is() -> None:
+    bonds, state = Bonds(), _state(50)
+
+    def why(
+        method: str = "models.chat", most: Cost | None = None, parent: OpenCall | None = None, *, alone: bool = False
+    ) -> str:
+        found = short(bonds, state, MINE, parent, method, most, lambda: NOW, alone=alone)
+        return "" if found is None else f"{found.needed} of {found.left}"
+
+    assert why(most=replace(TEN, tokens=50)) == why() == ""
+    assert why(most=replace(TEN, tokens=51)) == "51 of 50"
+    assert why("kernel.spawn", replace(TEN, tokens=51)) == "", "what a run spends are its calls"
+    parent = _call(2, TEN)
+    opened(bonds, parent)
+    assert why(most=replace(TEN, tokens=11), parent=parent) == "11 of 10"
+    assert why(most=replace(TEN, tokens=11), parent=parent, alone=True) == "", "it outlives that, and pays for itself"
+    state.ledger.spend(["h-1"], replace(TEN, tokens=40), "models.chat", NOW)
+    assert (why(), why("web.fetch")) == ("1 of 0", "")
+    found = short(bonds, state, MINE, None, "models.chat", replace(TEN, tokens=20), lambda: NOW, alone=False)
+    assert found is not None
+    assert found.room is not None
+    assert (used_up_by(found), found.room.left) == (found.room, 0)
+    assert used_up_by(found._replace(room=replace(found.room, told=100))) is None
+    assert used_up_by(found._replace(needed=5)) is None, "it fits when what is under way has cost less"
+    assert used_up_by(found._replace(room=None)) is None
+
+
+def test_only_what_a_call_may_cost_is_reserved_and_nothing_for_the_kernels_own() -> None:
+    bonds, state = Bonds(), _state(50)
+    calls = [_call(2), _call(4, TEN, method="kernel.spawn"), _call(6, TEN)]
+    for call in calls:
+        opened(bonds, call)
+    assert [call.bond is not None for call in calls] == [False, False, True]
+    assert bonds.rooms(state.ledger, accounts(state, ["h-1"])[0], NOW)[0].reserved == 10
+
+
+def test_what_a_call_cost_is_spent_and_what_was_reserved_beside_is_free_again() -> None:
+    bonds, state, outer = Bonds(), _state(50), _call(2, replace(TEN, tokens=30))
+    opened(bonds, outer)
+    inner, plain = _call(4, TEN, outer), _call(6, parent=outer)
+    opened(bonds, inner)
+    assert spent(bonds, state, inner, replace(TEN, tokens=12), NOW) == (2, 0)
+    assert outer.bond is not None
+    assert outer.bond.left == (18, 0)
+    assert spent(bonds, state, plain, replace(TEN, tokens=5), NOW) == (0, 0), "it said nothing of what it might cost"
+    assert outer.bond.left == (13, 0), "and it was paid out of what it was made for"
+    assert spent(bonds, state, outer, None, NOW) == (0, 0)
+    (room,) = bonds.rooms(state.ledger, accounts(state, ["h-1"])[0], NOW)
+    assert (room.spent, room.reserved) == (17, 0)
+    assert too_much(inner, (2, 0)) == (
+        "models.chat cost 2 tokens more than was left of the 10 tokens and 0.00 dollars that it might cost at most"
+    )
+
+
+def test_a_late_word_corrects_a_charge_once_and_the_oldest_are_given_up() -> None:
+    owing: dict[int, Owed] = {}
+    for number in range(2, 2 * OWING_MOST + 4, 2):
+        owe(owing, _call(number, TEN), TEN, NOW)
+    assert (len(owing), 2 in owing, 4 in owing) == (OWING_MOST, False, True)
+    for cost, back, more in ((Cost(tokens=4, micro_dollars=3), (6, 0), (0, 3)), (None, (10, 0), (0, 0))):
+        call, detail, *found = corrected(owing[4], headers.Done(number=4, cost=cost))
+        assert (call.number, found) == (4, [back, more])
+        assert detail == {
+            "payers": ["h-1", ""], "at": NOW, "method": "models.chat",
+            "back": {"tokens": back[0], "micro_dollars": back[1]}, "more": {"tokens": more[0], "micro_dollars": more[1]},
+        }  # fmt: skip
+    assert corrected(owing[4], headers.Refused(number=4, code="paused", why=""))[2] == (10, 0)
+    with pytest.raises(Late):
+        corrected(None, headers.Done(number=4))
+
+
+def test_what_a_run_has_spent_stays_a_number_that_the_log_takes() -> None:
+    assert counted((5, 5), (3, 0), (1, 9)) == (7, 0)
+    assert counted((INT_LIMIT - 1, 0), (1, 1)) == (INT_LIMIT - 1, 1)
+    assert minus((1, 1), (2, 0)) == (0, 1)

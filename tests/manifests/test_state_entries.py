@@ -1,0 +1,119 @@
+"""What single kinds of entries change of the state, case by case; test_state.py has what holds of all of them."""
+
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from manifests.installed import Package
+from manifests.schema import HandSection, Manifest, Schedule
+from manifests.seal import seal
+from manifests.standing import Rule
+from manifests.state import State, authority, fold
+from wire.entries import NO_PREV, Entry, time_micros
+from wire.signing import SigningKey
+
+KEY = SigningKey("test", bytes(32))
+DAY = "2026-11-21T00:{:02}:00.000000Z"
+
+
+def _entry(kind: str, minute: int = 0, **more: Any) -> Entry:
+    return Entry(seq=0, prev=NO_PREV, time=DAY.format(minute), kind=kind, **{"principal": "kernel", **more})
+
+
+def _fold(state: State, *entries: Entry) -> State:
+    for entry in entries:
+        fold(state, entry, lambda folder: pytest.fail(f"{folder} is not loaded"))
+    return state
+
+
+def _installed(state: State, minute: int, schedule: Schedule | None, **more: object) -> int:
+    """Since when the schedule of a Hand counts that was installed then."""
+    section = HandSection(name="news", version="1.0.0", description="x", entry="m:C", kind="task", autonomy="full")
+    text = seal("news", "1.0.0", {"HAND.toml": "0" * 64}, KEY)
+    package = Package(seal=text, manifest=Manifest(hand=section, schedule=schedule), digest="0" * 64)
+    pinned = sha256(text.encode()).hexdigest()
+    detail = {"hand": "h-1", "name": "news", "version": "1.0.0", "folder": "f", "seal": pinned, **more}
+    fold(state, _entry("hand.install", minute, detail=detail), lambda _: package)
+    return state.hands["news"].since
+
+
+def test_an_upgrade_that_leaves_a_schedule_as_it_was_goes_on_with_it() -> None:
+    state, hourly, daily = State(), Schedule(every_ms=3_600_000), Schedule(every_ms=86_400_000)
+    first = time_micros(DAY.format(1))
+    assert _installed(state, 1, hourly) == first
+    assert _installed(state, 2, hourly) == first, "as an older Maniple told it"
+    assert _installed(state, 3, daily) == time_micros(DAY.format(3))
+    assert _installed(state, 4, daily, since=first) == first, (
+        "as it is told since, also where the folder before is gone"
+    )
+    assert _installed(State(), 4, daily, since=first) == first
+    assert _installed(state, 5, None) == 0
+    assert _installed(state, 6, daily) == time_micros(DAY.format(6))
+
+
+def _answer(minute: int, until: int, *hands: str, verdict: str = "approved") -> Entry:
+    statement = {"method": "post.send", "rule": {"pattern": "a*", "until": time_micros(DAY.format(until))}}
+    detail: dict[str, object] = {"statement": statement, **({"hands": [*hands]} if hands else {})}
+    return _entry("approval", minute, call=4, verdict=verdict, detail=detail)
+
+
+def test_a_rule_holds_from_its_answer_on_for_the_hands_that_this_names_and_until_it_is_taken_back() -> None:
+    def rule(until: int) -> Rule:
+        return Rule(method="post.send", pattern="a*", until=time_micros(DAY.format(until)), call=4)
+
+    state = _fold(State(), _entry("call", call=4, method="post.send"), _answer(1, 5, "h-1", "h-2"))
+    assert (state.rules, state.open[4].answer) == ({"h-1": (rule(5),), "h-2": (rule(5),)}, "approved")
+    _fold(state, _answer(2, 6, "h-1"), _answer(3, 9, verdict="denied"))
+    assert state.rules == {"h-1": (rule(5), rule(6)), "h-2": (rule(5),)}
+    assert state.open[4].answer == "denied"
+    _fold(state, _answer(5, 9, "h-1"))
+    assert state.rules["h-1"] == (rule(6), rule(9)), "one that has ended is forgotten"
+    gone = {"method": "post.send", "pattern": "a*", "until": time_micros(DAY.format(6)), "call": 4}
+    _fold(state, _entry("revoke", detail={"hand": "h-1", "capabilities": [], "rules": [gone]}))
+    assert state.rules == {"h-1": (rule(9),), "h-2": (rule(5),)}
+    _fold(
+        state, _entry("revoke", detail={"hand": "h-2", "capabilities": [], "rules": [{**gone, "until": rule(5).until}]})
+    )
+    assert state.rules == {"h-1": (rule(9),)}
+
+
+def _start(run: str, call: int, **more: object) -> Entry:
+    detail = {"kind": "task", "name": "a", "hand": "h", **more}
+    return _entry("run.start", run=run, call=call, detail=detail)
+
+
+def test_an_entry_of_work_is_of_the_run_that_it_names() -> None:
+    state = _fold(State(), _start("r-1", 4, asked=2), _start("r-2", 6, asked=2), _entry("call", call=4, method="run"))
+    assert {run: one.has_work for run, one in state.unfinished.items()} == {"r-1": True, "r-2": False}
+
+
+def test_a_run_that_has_ended_is_forgotten_with_the_one_that_was_to_begin_instead_and_never_did() -> None:
+    entries = [
+        _start("r-1", 4), _entry("call", call=4, method="run"), _start("r-2", 6, asked=2, instead="r-1"),
+        _entry("run.end", run="r-1"), _entry("run.end", run="r-2"),
+    ]  # fmt: skip
+    assert [set(_fold(State(), *entries[:count]).unfinished) for count in (4, 5)] == [{"r-1", "r-2"}, set()]
+
+
+def test_what_is_taken_back_is_held_no_more_and_what_was_given_twice_is_held_once() -> None:
+    state = State()
+    _installed(state, 1, None)
+    both = [{"method": "web.fetch", "allow": ["a"]}, {"method": "web.fetch", "allow": ["b"]}]
+    for capabilities in (both[:1], both):
+        _fold(state, _entry("grant", detail={"hand": "h-1", "capabilities": capabilities}))
+    assert [one.allow for one in state.grants["h-1"]] == [("a",), ("b",)]
+    _fold(state, _entry("revoke", detail={"hand": "h-1", "capabilities": both[:1]}))
+    assert [one.allow for one in state.grants["h-1"]] == [("b",)]
+    assert not authority(state, state.hands["news"]).mentions("web.fetch")
+
+
+def test_the_operators_wishes_are_what_his_last_word_was() -> None:
+    state = State()
+    for verdict, wanted, quarantined in (
+        ("wanted", {"h-1"}, {}), ("quarantined", {"h-1"}, {"h-1": "it crashed"}), ("released", {"h-1"}, {}),
+        ("quarantined", {"h-1"}, {"h-1": "it crashed"}), ("wanted", {"h-1"}, {}), ("unwanted", set(), {}),
+        ("backing off", set(), {}),
+    ):  # fmt: skip
+        _fold(state, _entry("hand.state", verdict=verdict, why="it crashed", detail={"hand": "h-1"}))
+        assert (state.wanted, state.quarantined) == (wanted, quarantined)

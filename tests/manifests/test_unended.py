@@ -1,0 +1,48 @@
+"""What becomes of calls that nobody lives to end: told once, spent in full where nobody can tell, free where none began."""
+
+from manifests.budgets import Bonds
+from manifests.lives import OUTCOME_UNKNOWN
+from manifests.unended import as_spent, lose, unheard, unmade, waited
+from manifests.unfinished import Open
+from wire.entries import Cost
+from wire.headers import Cancelled, Failed
+
+BEGUN, WAITED = Open(method="models.chat", most=(20, 0), payers=("h", "")), Open(method="models.chat", is_begun=False)
+
+
+def test_a_run_that_is_left_tells_which_of_its_calls_only_waited() -> None:
+    assert waited([(4, BEGUN), (6, WAITED), (8, WAITED)]) == {"waited": [6, 8]}
+    assert waited([(4, BEGUN)]) == waited([]) == {}
+
+
+def test_what_nobody_comes_back_to_is_spent_but_for_what_never_began() -> None:
+    bonds = Bonds()
+    outer = bonds.open(2, ("h",), (50, 5), None)
+    reserved = {4: bonds.open(4, ("h",), (20, 1), outer), 6: bonds.open(6, ("h",), (10, 1), outer)}
+    bonds.spend(reserved[4], (5, 0))
+    assert as_spent([(4, BEGUN), (8, WAITED)], reserved) == {
+        4: Open(method="models.chat", most=(20, 0), payers=("h", ""), inner=(5, 0)),
+        8: WAITED,
+    }
+    lose(bonds, reserved, [(4, BEGUN), (6, WAITED)])
+    assert (outer.unspent, outer.left) == ((30, 4), (30, 4))
+
+
+def test_whoever_called_hears_whether_something_may_have_been_done() -> None:
+    assert unheard(7, BEGUN, "it was ended", 3) == Failed(number=7, code=OUTCOME_UNKNOWN, text="it was ended", time=3)
+    assert unheard(7, WAITED, "it was ended", 3) == Cancelled(number=7, why="it was ended", time=3)
+
+
+def test_only_what_was_reserved_and_may_have_begun_has_cost_something() -> None:
+    within = Open(method="models.chat", most=(5, 1), payers=("h", ""), within=4)
+    work = Open(method="run", most=(9, 9), payers=("h", ""))
+    held = Open(method="models.chat", most=(3, 3), payers=("h", ""), is_begun=False)
+    ends = unmade({4: BEGUN, 6: within, 8: work, 10: held, 12: Open(method="web.fetch")}, "it was ended")
+    told = [(one["call"], one["verdict"], one.get("cost"), one.get("detail")) for one in ends]
+    assert told == [
+        (12, "failed", None, None),
+        (10, "cancelled", None, None),
+        (8, "failed", None, None),
+        (6, "failed", Cost(tokens=5, micro_dollars=1), {"payers": ["h", ""], "within": 4}),
+        (4, "failed", Cost(tokens=15, micro_dollars=0), {"payers": ["h", ""]}),
+    ]
