@@ -168,6 +168,18 @@ def test_wildcards_mean_what_the_manual_says(pattern: str, covered: list[str], o
 
 
 @pytest.mark.parametrize(
+    ("path", "becomes"),
+    [
+        ("/a/b/../c", "/a/c"), ("/a/b/c/../../d", "/a/d"), ("/a/b/c/./../../g", "/a/g"), ("/a/./b/.", "/a/b/"),
+        ("/a/b/..", "/a/"), ("/../a", "/a"), ("/a/../../../b", "/b"), ("/a/b/../..", "/"), ("/a//../b", "/a/b"),
+        ("/a/%2e%2E/b", "/b"), ("/a/..b/c", "/a/..b/c"),
+    ],
+)  # fmt: skip
+def test_the_dots_of_a_urls_path_take_away_one_part_each_as_in_rfc_3986(path: str, becomes: str) -> None:
+    assert kinds.normalise("url", f"https://h.example{path}") == f"https://h.example{becomes}"
+
+
+@pytest.mark.parametrize(
     ("wide", "narrow"),
     [
         ("reports/a/**", "reports/**"),

@@ -4,14 +4,36 @@ import pytest
 from msgspec.structs import replace
 
 from manifests.approvals import Reason
-from manifests.calls import OpenCall
-from manifests.holding import KEPT_MOST, LISTED, SMALL, check_kept, crowding, row
+from manifests.calls import RESTS_FROM, OpenCall
+from manifests.holding import (
+    ELSEWHERE,
+    KEPT_MOST,
+    LISTED,
+    SMALL,
+    as_answered,
+    check_kept,
+    counts,
+    crowding,
+    handed_down,
+    heard_of,
+    in_whose_names,
+    instead_of,
+    row,
+    rules,
+    stands_still,
+    statement,
+    waited_for,
+)
 from manifests.installed import Installed, Package
 from manifests.names import LONGEST_NAME
 from manifests.policy import Link
 from manifests.readers import LONGEST_SUMMARY
 from manifests.schema import HandSection, Manifest, Provided
+from manifests.standing import Rule
+from manifests.state import State
 from wire import codec, headers, limits
+from wire.approval import Answer, RuleSaid
+from wire.entries import Cost, body_digest
 from wire.errors import Refusal
 from wire.ids import HandId
 
@@ -125,3 +147,117 @@ def test_what_is_kept_for_all_open_calls_of_a_hand_is_bounded() -> None:
     check_kept([*mine, _kept("h-1", mib)], "h-2", mib)
     check_kept([*mine, _kept("", mib)], "", mib)
     check_kept([*mine, _kept("h-1", mib)], "h-1", SMALL)
+
+
+def _made(number: int, method: str = "post.send", parent: OpenCall | None = None, **more: object) -> OpenCall:
+    """A call that is open for another one."""
+    call = OpenCall(
+        number, "r-1", Link(hand="h-1", name="n", grants=None), b"route", 1,
+        provided=Provided(method=method, summary="", resource="none", effect="external"), resource="", body=b"\xc0",
+        parent=parent, deadline=9.0, labels=frozenset(("web",)), most=Cost(tokens=5, micro_dollars=6), upload=False,
+    )  # fmt: skip
+    if parent is not None:
+        parent.children[number] = call
+    for name, value in more.items():
+        setattr(call, name, value)
+    return call
+
+
+@pytest.mark.parametrize(
+    ("beside", "waits"),
+    [
+        ({}, {2, 4, 6}),
+        ({"method": "web.fetch"}, {4, 6}),
+        ({"method": "kernel.wait"}, {2, 4, 6}),
+        ({"method": "kernel.spawn"}, {2, 4, 6}),
+        ({"method": "web.fetch", "state": "held"}, {2, 4, 6}),
+        ({"method": "kernel.sleep", "alarm_at": 100 + RESTS_FROM}, {4, 6}),
+        ({"method": "kernel.sleep", "alarm_at": 101 + RESTS_FROM}, {2, 4, 6}),
+    ],
+)
+def test_whoever_has_something_else_under_way_does_not_wait_with_its_held_call(
+    beside: dict[str, object], waits: set[int]
+) -> None:
+    work = _made(2, "run")
+    held = _made(6, parent=_made(4, "b.c", work), state="held")
+    if beside:
+        _made(8, parent=work, **beside)  # type: ignore[arg-type]
+    assert waited_for([held], 100) == waits
+    assert waited_for([held, _made(10, parent=held, state="held")], 100) == waits | {10}
+    assert waited_for([], 100) == set()
+
+
+def test_clocks_stand_still_of_what_waits_for_the_operator_and_while_all_or_a_hand_of_it_stands_still() -> None:
+    work = _made(2, "run")
+    sleep, fetch = _made(4, "kernel.sleep", work), _made(6, "web.fetch", work)
+    own, frozen = _made(8, caller="operator"), State(frozen=True)
+    assert [stands_still(one, "h-2", {2}, State()) for one in (work, sleep, fetch)] == [True, True, False]
+    assert [stands_still(one, "h-2", set(), State()) for one in (work, sleep, fetch)] == [False, False, False]
+    assert not stands_still(_made(10, "kernel.sleep"), "", {2}, State())
+    assert stands_still(fetch, "h-2", set(), frozen)
+    assert not stands_still(own, "h-2", set(), frozen), "his own calls pass"
+    assert stands_still(_made(8, "run", caller="operator", route=b""), "h-2", set(), frozen), "but no run's work"
+    paused = [stands_still(fetch, "h-2", set(), State(paused={hand})) for hand in ("h-1", "h-2", "h-3")]
+    assert paused == [True, True, False]
+
+
+def test_held_calls_are_counted_by_run_and_by_hand() -> None:
+    other = Link(hand="h-2", name="o", grants=None)
+    held = [_made(2), _made(4, caller="r-2"), _made(6, by=other)]
+    assert counts(held, "r-1", "h-1") == (2, 2)
+    assert counts(held, "r-3", "h-2") == (0, 1)
+
+
+KEY = b"k" * 32
+
+
+def test_what_is_to_be_signed_is_the_held_call_with_the_answers_own_words_and_no_more() -> None:
+    held = statement(_made(2), KEY, "home", _installed("n"))
+    assert (held.call, held.hand, held.method, held.arguments) == (2, "h-1", "post.send", body_digest(KEY, b"\xc0"))
+    rule, given = RuleSaid(pattern="*", until=9), body_digest(KEY, b"other")
+
+    def answered(verdict: str, body: bytes | None) -> object:
+        said = replace(held, verdict=verdict, call=4, hand="h-9", time=7, why="so", rule=rule, instead=given)
+        found = as_answered(held, Answer(statement=said, key="", signature=""), body, KEY)
+        assert found == replace(held, verdict=verdict, time=7, why="so", rule=rule, instead=found.instead)
+        return found.instead
+
+    assert answered("edited", b"mine") == body_digest(KEY, b"mine"), "of the body that came, not what the answer says"
+    assert answered("edited", None) is answered("approved", b"mine") is answered("denied", b"mine") is None
+
+
+def test_what_the_operator_calls_instead_has_all_of_the_held_call_but_its_arguments_and_caller() -> None:
+    held = _made(2, depth=3, left=4.0)
+    own = instead_of(held, 8, b"other", 100.0)
+    assert (own.caller, own.by.grants, own.route, own.parent, own.body) == ("operator", None, ELSEWHERE, None, b"other")
+    assert (own.heir, own.depth, own.deadline, own.labels, own.most) == (held, 3, 104.0, held.labels, held.most)
+    for call, body in ((held, None), (_made(2, "kernel.spawn"), b""), (_made(2, upload=True), b"")):
+        with pytest.raises(Refusal) as refusal:
+            instead_of(call, 8, body, 100.0)
+        assert refusal.value.code == "edit"
+
+
+def test_the_end_of_a_call_that_was_made_instead_costs_its_heir_nothing() -> None:
+    done = headers.Done(number=8, cost=Cost(tokens=1, micro_dollars=1))
+    refused = headers.Refused(number=8, code="paused", why="")
+    call = _made(8)
+    assert handed_down(call, done, b"body") == (headers.Done(number=8), b"body")
+    assert handed_down(call, refused, b"body") == (refused, b"body")
+    call.step("deliver")
+    call.spend_down()
+    header, body = handed_down(call, done, b"body")
+    assert isinstance(header, headers.Failed)
+    assert (header.code, body) == ("edited", codec.NIL)
+
+
+def test_who_hears_of_a_held_call_hears_nothing_of_what_is_in_it() -> None:
+    assert heard_of(_made(2)) == {"call": 2, "hand": "n", "method": "post.send", "until": "1970-01-01T00:00:00.000000Z"}
+
+
+def test_rules_are_told_by_the_names_of_their_hands_while_they_hold() -> None:
+    ended, holds = (Rule(method="a.b", pattern="*", until=until, call=2) for until in (5, 6))
+    given = {"h-1": (ended, holds), "h-2": (ended,), "h-gone": (holds,)}
+    hands = {"n": _installed("n"), "o": replace(_installed("o"), id=HandId("h-2"))}
+    assert rules(State(hands=hands, rules=given), 5) == {"n": [holds]}
+    reason = Reason(hand="h-2", name="o", why="")
+    assert in_whose_names(hands["n"], [reason]) == ["n", "o"]

@@ -237,6 +237,57 @@ def test_all_that_is_wrong_with_settings_is_told_at_once_and_no_secret_with_it()
     assert "hunter2" not in str(refused.value)
 
 
+def test_a_number_out_of_range_is_told_as_one_would_type_it() -> None:
+    declared = {
+        "most": Setting(type="size", max=4 << 20), "count": Setting(type="int", min=2, max=5),
+        "share": Setting(type="float", max=0.5),
+    }  # fmt: skip
+    fits = {"most": 4 << 20, "count": 2, "share": 0.5}
+    assert settings.check(declared, fits) == fits
+    with pytest.raises(SettingsInvalid) as refused:
+        settings.check(declared, {"most": "5MiB", "count": 6, "share": 0.75})
+    assert refused.value.problems == (
+        "`most`: 5MiB is too large; give at most 4MiB",
+        "`count`: 6 is too large; give at most 5",
+        "`share`: 0.75 is too large; give at most 0.5",
+    )
+    with pytest.raises(SettingsInvalid, match="`count`: 1 is too small; give at least 2"):
+        settings.check(declared, {"count": 1})
+
+
+def test_who_names_no_setting_is_told_which_there_are() -> None:
+    many = {f"{letter}-value": Setting(type="int") for letter in "abcdefghij"}
+    for declared, told in (
+        ({}, "this Hand has none"),
+        (dict(list(many.items())[:2]), "there are a-value, b-value"),
+        (many, "there are a-value, b-value, c-value, d-value, e-value, f-value, g-value, h-value and 2 more"),
+    ):
+        with pytest.raises(SettingsInvalid) as refused:
+            settings.read(declared, {"zzz": "1"})
+        assert refused.value.problems == (f"`zzz` is not a setting; {told}",)
+
+
+def test_what_a_hand_needs_to_start_is_told_as_one_gives_it() -> None:
+    declared = {**SETTINGS, "pin": Setting(type="string", secret=True, required=True)}
+    assert settings.missing(declared, {}) == "target=… --secret pin"
+    assert settings.missing(declared, {"target": "x", "pin": None}) == "--secret pin"
+    assert settings.missing(declared, {"target": "x", "pin": "1"}) == ""
+    assert settings.missing({"every": Setting(type="int", required=True, default=5)}, {}) == ""
+
+
+def test_of_what_a_tape_has_of_settings_the_secret_ones_are_those_of_now() -> None:
+    plain, secret = settings.apart(SETTINGS, {"target": "x", "token": "right-token", "old": 1})
+    assert (plain, secret) == ({"target": "x", "old": 1}, {"token": "right-token"})
+    told = {"target": "then", "token": "then"}
+    for is_all in (True, False):
+        body = codec.encode_body(told if is_all else {"settings": told})
+        kept = codec.decode_body(settings.kept(SETTINGS, body, {"target": "now", "token": "now"}, is_all=is_all))
+        now = {"target": "then", "token": "now"}
+        assert kept == (now if is_all else {"settings": now})
+    body = codec.encode_body(told)
+    assert codec.decode_body(settings.kept(SETTINGS, body, {}, is_all=True)) == {"target": "then"}
+
+
 def test_a_required_setting_that_a_change_leaves_alone_may_still_be_missing() -> None:
     assert settings.check(SETTINGS, {"every": 90.0}, untouched=("target",)) == {"every": 90.0}
     with pytest.raises(SettingsInvalid, match="`target` has no value"):
