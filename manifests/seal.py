@@ -68,7 +68,9 @@ def seal(name: str, version: str, digests: Mapping[str, str], key: SigningKey) -
     """The text of HAND.seal. digests: path → SHA-256 in hex. SealMalformed when it could not be opened again."""
     text = _written(name, version, digests)
     _read(text)
-    return sign_note(text, key)
+    signed = sign_note(text, key)
+    _check_length(signed)
+    return signed
 
 
 def open_seal(text: str, keys: Iterable[VerifyKey]) -> Seal:
@@ -77,8 +79,7 @@ def open_seal(text: str, keys: Iterable[VerifyKey]) -> Seal:
     SealMalformed when the text is not a seal in its one form; wire.errors.SignatureInvalid when a known key's signature
     is wrong, or no known key signed.
     """
-    if len(text) > LONGEST:
-        raise SealMalformed("the seal is too long")
+    _check_length(text)
     try:
         opened = open_note(text, keys)
     except NoteMalformed as error:
@@ -134,6 +135,13 @@ def path_complaint(path: str) -> str:
     if not is_nfc(path):
         return "it is not in Unicode's composed form (NFC)"
     return "a seal cannot seal itself" if path == SEAL_FILE else ""
+
+
+def _check_length(text: str) -> None:
+    if len(text) > LONGEST:
+        raise SealMalformed(
+            f"the seal is too long: with so many files, and such long paths, it has {len(text)} characters"
+        )
 
 
 def _written(name: str, version: str, digests: Mapping[str, str]) -> str:

@@ -136,6 +136,14 @@ def test_a_seal_lists_so_many_files_and_no_more() -> None:
         seal("watcher", "1.2.0", {**files, "more": DIGEST}, KEY)
 
 
+def test_a_seal_that_would_be_too_long_to_be_opened_is_not_made() -> None:
+    files = {"HAND.toml": DIGEST, **{f"{number:03}" + "x" * 197: DIGEST for number in range(980)}}
+    opened = open_seal(seal("watcher", "1.2.0", files, KEY), [KEY.verify_key])
+    assert opened.files == files
+    with pytest.raises(SealMalformed, match="the seal is too long"):
+        seal("watcher", "1.2.0", {f"{path}yyyy" if path != "HAND.toml" else path: DIGEST for path in files}, KEY)
+
+
 @pytest.mark.parametrize("path", ["a\nb", "a\x00b", "a\u2028b"])
 def test_a_path_cannot_smuggle_a_line(path: str) -> None:
     with pytest.raises(SealMalformed):
