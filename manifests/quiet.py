@@ -60,8 +60,6 @@ class Quiet:
 
     def begin(self, moment: int) -> int:
         """A moment that all quiet time which lasts until this one is not earlier than; the next one where there is none."""
-        if not self._holds(moment):
-            return moment + 1
         while self._holds(moment):
             wall = wall_of(moment, self._zone).replace(second=0, microsecond=0)
             while _minute(wall) in self._minutes:

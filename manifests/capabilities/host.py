@@ -118,8 +118,6 @@ def _ipv4(labels: list[str]) -> str:
 
 
 def _number(label: str) -> int:
-    if len(label) > 40:
-        raise ValueError(label)
     if label[:2] in ("0x", "0X"):
         return int(label[2:] or "0", 16)
     return int(label, 8) if len(label) > 1 and label.startswith("0") else int(label)

@@ -97,7 +97,7 @@ def read_text(text: str) -> Template:
     pieces: list[str | Expression] = []
     plain, at = "", 0
     while (start := text.find("${", at)) >= 0:
-        if text[start - 1 : start] == "$" and start > at:
+        if text[start - 1 : start] == "$":
             plain, at = plain + text[at : start - 1] + "${", start + 2
             continue
         end = _closing(text, start + 2)
