@@ -12,7 +12,7 @@ from manifests.check import check
 from manifests.errors import ManifestInvalid
 from manifests.grants import is_method
 from manifests.mcp.folder import Wanted, agreement, manifest_of
-from manifests.mcp.tools import Offer, OfferInvalid, Tool, changed, read_agreement, read_offer, written
+from manifests.mcp.tools import Login, Offer, OfferInvalid, Tool, changed, read_agreement, read_offer, written
 from manifests.mcp.words import methods_of, summary_of, taken_by, visible
 from manifests.names import is_field
 from manifests.schema import Manifest
@@ -75,6 +75,9 @@ def test_names_that_come_to_the_same_are_numbered_and_one_told_twice_is_one() ->
         ({"$ref": "#/$defs/Thing"}, "dict?"),
         ({"$ref": "#/$defs/Loop"}, "any?"),
         ({"$ref": "https://example.org/x"}, "any?"),
+        ({"$ref": "##$defs/Thing"}, "any?"),
+        ({"$ref": "#/$defs/Thing/type/0"}, "any?"),
+        ({"$ref": "#/required/0"}, "any?"),
         ({}, "any?"),
         (True, "any?"),
         (7, "any?"),
@@ -110,6 +113,7 @@ def test_what_hides_in_a_description_is_seen() -> None:
     said = summary_of(a_tool("do", "Do\x1b[2J\n it\u202e. ", x={"description": "How\u200b many."}))
     assert said == "Do\\u{1b}[2J it\\u{202e}. Params: x: How\\u{200b} many."
     assert len(summary_of(a_tool("do", "x" * 10_000))) == 500
+    assert summary_of(a_tool("do", "Do it.", x={"type": "string"})) == "Do it."
 
 
 def test_every_tool_is_external_until_the_operator_says_otherwise() -> None:
@@ -122,6 +126,18 @@ def test_every_tool_is_external_until_the_operator_says_otherwise() -> None:
     }  # fmt: skip
     everything = Wanted(name="clock", command=("python3",), effects={"*": "write"})
     assert the_hand(everything, a_tool("see")).provides["mcp-clock.see"].effect == "write"
+
+
+@pytest.mark.parametrize(
+    ("login", "words"),
+    [(None, []), (Login(), ["auth.login", "auth.logout"]), (Login(client="c", is_alone=True), ["auth.logout"])],
+)
+def test_to_log_in_or_out_is_a_question_to_the_operator_each_time(login: Login | None, words: list[str]) -> None:
+    wanted = Wanted(name="clock", url="https://a.example/mcp", login=login, effects={"do": "read"})
+    rows = {name.partition(".")[2]: one for name, one in the_hand(wanted, a_tool()).provides.items()}
+    assert [name for name in rows if name.startswith("auth.")] == words
+    assert [name for name, one in rows.items() if one.asks] == words
+    assert all(rows[name].effect == "external" for name in words)
 
 
 def test_it_asks_for_nothing_but_the_hosts_it_was_given() -> None:

@@ -80,6 +80,9 @@ def test_what_a_server_says_at_length_is_cut() -> None:
         ({"type": "string", "enum": [" a ", "b"]}, " a ", " a "),
         ({"type": "array", "items": {"type": "string", "enum": ["a", "b", "c"]}}, "a, c", ["a", "c"]),
         ({"type": "array", "items": {"anyOf": [{"const": "a", "title": "A"}]}, "default": ["a"]}, "", ["a"]),
+        ({"type": "string", "minLength": 4, "maxLength": 4}, "long", "long"),
+        ({"type": "integer", "minimum": 4, "maximum": 4}, "4", 4),
+        ({"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 2, "maxItems": 2}, "a,b", ["a", "b"]),
     ],
 )
 def test_an_answer_is_taken_as_the_field_has_it(row: Row, said: str, value: object) -> None:
@@ -165,6 +168,14 @@ def test_a_question_says_how_several_are_chosen_and_an_empty_answer_as_it_could_
         "any of 1 «b», 2 «a, c»: their words or their numbers, with commas between them, one that holds a comma between "
         '" and " (at least 1). An empty answer means «"a, c", b».'
     ) in form.question(a_form("?", it=choices), 0, "mcp-x")
+
+
+@pytest.mark.parametrize(
+    ("names", "said"), [(["A", "B"], "«a» («A»), «b» («B»)"), (["A"], "«a», «b»"), ("AB", "«a», «b»")]
+)
+def test_choices_are_told_with_what_they_mean_where_each_has_a_meaning(names: object, said: str) -> None:
+    row = {"type": "string", "enum": ["a", "b"], "enumNames": names}
+    assert f"one of {said}." in form.question(a_form("?", "it", it=row), 0, "mcp-x")
 
 
 def test_a_choice_named_twice_counts_once() -> None:

@@ -13,6 +13,7 @@ from manifests.pipeline import keys
 from manifests.pipeline.check import check
 from manifests.pipeline.folder import manifest_of
 from manifests.pipeline.installed import Known, lends_of
+from manifests.pipeline.keys import STEPS_MOST
 from manifests.pipeline.schema import Retry, Work
 from manifests.schema import Capability
 
@@ -130,6 +131,32 @@ def test_everything_a_file_may_say_is_read() -> None:
     assert (each.needs, each.parallel, each.work.is_pipeline) == (("load",), 2, True)
     assert made.last["tell"].when == "${outcome == 'failed'}"
     assert made.hands() == ("loader", "sub", "adder")
+
+
+def test_what_undoes_a_step_for_each_has_its_item_and_an_input_that_may_be_left_out_fits_anywhere() -> None:
+    undo = 'undo = { hand = "adder", with = { a = "${index + 1}", b = "${inputs.limit + 1}", c = "${item}" } }'
+    text = EVERYTHING.replace('on_failure = "skip"\n\n[finally', f'on_failure = "skip"\n{undo}\n\n[finally')
+    made = check(text, file=FILE, hands=HANDS).steps["each"].undo
+    assert made is not None
+    assert made.given["c"] == "${item}"
+
+
+@pytest.mark.parametrize("raw", ["5", '"day"', "[1]", "[]"])
+def test_inputs_that_are_no_table_are_told_so(raw: str) -> None:
+    text = EVERYTHING.replace('[inputs]\nday = "string"\nlimit = "int?"\n', "")
+    assert any(one.what.startswith("inputs is") for one in problems(f"inputs = {raw}\n{text}"))
+
+
+def test_a_retry_may_come_at_once() -> None:
+    made = check(EVERYTHING.replace('backoff = "500ms"', 'backoff = "0ms"'), file=FILE, hands=HANDS)
+    assert made.steps["load"].work.retry == Retry(times=3, backoff_ms=0, on=("ended",))
+
+
+def test_there_are_only_so_many_steps() -> None:
+    head = EVERYTHING.partition("[steps.load]")[0]
+    steps = [f'[steps.s{number}]\nhand = "loader"\n' for number in range(STEPS_MOST + 1)]
+    check(head + "".join(steps[:-1]), file=FILE, hands=HANDS)
+    assert [one.what for one in problems(head + "".join(steps))] == [f"there are {STEPS_MOST + 1} steps"]
 
 
 def test_what_an_expression_names_is_needed() -> None:

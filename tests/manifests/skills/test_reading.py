@@ -58,6 +58,7 @@ def test_a_name_that_the_format_has_not_is_refused(name: str) -> None:
 
 WRONG = {
     "no SKILL.md": ({}, "there is no SKILL.md"),
+    "none at all": ({"other.md": text()}, "write SKILL.md, with a head"),
     "another spelling": ({"skill.md": text()}, "rename skill.md"),
     "another name": ({"SKILL.md": text("other")}, "its name is other, its folder's is forms"),
     "no name": ({"SKILL.md": b"---\ndescription: a\n---\n"}, "its head has no name"),
@@ -84,6 +85,13 @@ WRONG = {
 def test_what_is_no_skill_is_told_with_what_to_write(what: str) -> None:
     files, why = WRONG[what]
     assert why in problems("forms", dict(files))
+
+
+def test_a_file_and_a_skill_may_be_as_large_as_is_told() -> None:
+    files = {"SKILL.md": text(), **{f"f{at}": b"" for at in range(198)}, "a": bytes(reading.FILE_MOST)}
+    assert reading.read("forms", files, "")[1] == []
+    head = text(body="")
+    assert reading.read("forms", {"SKILL.md": head + b"x" * (reading.SKILL_MOST - len(head))}, "")[1] == []
 
 
 def test_a_problem_of_the_head_is_told_with_its_line() -> None:

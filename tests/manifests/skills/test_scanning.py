@@ -53,9 +53,13 @@ BODIES = {
     "a character of no width": ("a\u200bb\u200bc\n", [("hidden", 5, "U+200B × 2")]),
     "text turned round": ("a\n\u202eb\u202c\n", [("hidden", 6, "U+202E, U+202C")]),
     "tag characters": ("a\U000e0041\U000e0042\n", [("hidden", 5, "U+E0041, U+E0042")]),
+    "a joiner between letters": ("a\u200db\n", [("hidden", 5, "U+200D")]),
+    "a joiner at the end": ("a\u200d", [("hidden", 5, "U+200D")]),
+    "a selector after a letter": ("a\ufe0f b\n", [("hidden", 5, "U+FE0F")]),
     "bytes in selectors": ("a\ufe01\ufe02\n", [("hidden", 5, "U+FE01, U+FE02")]),
     "a terminal's escape": ("\x1b[2J\n", [("hidden", 5, "U+001B")]),
     "a link": ("see https://a.example/x?y and\nhttp://A.example:80\n", [("link", 5, "a.example (2)")]),
+    "a link to no host": ("see http://[x\n", [("link", 5, "http://[x")]),
     "a way out": ("[a](../../etc/passwd)\n", [("outside", 5, "../../etc/passwd")]),
     "a way from the top": ("[a](/etc/passwd)\n", [("outside", 5, "/etc/passwd")]),
     "a way home": ("[a](~/.ssh/id)\n", [("outside", 5, "~/.ssh/id")]),
@@ -68,6 +72,12 @@ BODIES = {
 def test_what_the_text_holds_is_told_with_its_line(what: str) -> None:
     body, rows = BODIES[what]
     assert found({}, body) == [(kind, "SKILL.md", line, said) for kind, line, said in rows]
+
+
+def test_what_is_as_large_as_it_may_be_is_nothing_to_tell() -> None:
+    most = (b"word\n" * scanning.TEXT_MOST)[: scanning.TEXT_MOST]
+    assert found({"a.txt": most, "b.txt": b"QUJD" * 49 + b"QUJ"}, "line\n" * scanning.BODY_LINES) == []
+    assert found({"a.txt": most + b"w"}) == [("large", "a.txt", 0, "262145 characters")]
 
 
 def test_what_the_head_asks_for_is_told() -> None:

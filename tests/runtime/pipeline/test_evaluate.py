@@ -133,6 +133,20 @@ def test_what_is_no_part_of_the_language_is_refused(inner: str) -> None:
         read_text("${" + inner + "}")
 
 
+@pytest.mark.parametrize(
+    ("fits", "too_much"),
+    [
+        ("[" + "1," * 199 + "]", "[" + "1," * 200 + "]"),
+        ("not " * 32 + "true", "not " * 33 + "true"),
+        ("-" * 32 + "1", "-" * 33 + "1"),
+    ],
+)
+def test_an_expression_has_so_many_parts_and_lies_so_deep_and_no_more(fits: str, too_much: str) -> None:
+    read_text("${" + fits + "}")
+    with pytest.raises(ExpressionInvalid, match="too many parts"):
+        read_text("${" + too_much + "}")
+
+
 def test_values_are_filled_at_any_depth_and_only_in_texts() -> None:
     given_ = {"a": ["${item}", {"b": "${index}"}], "c": 1, "d": None, "${item}": True}
     assert filled(given_, VALUES) == {"a": ["x", {"b": 2}], "c": 1, "d": None, "${item}": True}
