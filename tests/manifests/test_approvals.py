@@ -14,6 +14,7 @@ from manifests.approvals import (
     check_room,
     check_rule,
     denied,
+    detail,
     judge,
     told_of,
     wish_of,
@@ -240,6 +241,14 @@ def test_why_a_caller_wants_the_operator_asked_is_told_and_found_again() -> None
     for told in (None, [], ["x"], [{"why": "poster asks you itself: no"}], [{"itself": True, "why": "else"}]):
         assert wish_of(told) == ""
     assert asking([Link(hand="", name="operator", grants=None)], send, "ann", {}, 5, "is it so?") == ()
+
+
+def test_the_log_says_for_whom_a_rule_holds_and_which_call_was_made_instead() -> None:
+    plain, reasons = Answer.signed(HELD, MINE), (ASKED, replace(ASKED, hand="h-2"))
+    assert detail(plain, reasons, 0) == plain.to_detail()
+    assert detail(plain, reasons, 6) == {**plain.to_detail(), "instead": 6}
+    ruled = Answer.signed(replace(HELD, rule=RuleSaid(pattern="a*", until=NOW + 1)), MINE)
+    assert detail(ruled, reasons, 0) == {**ruled.to_detail(), "hands": ["h-poster", "h-2"]}
 
 
 def test_who_hears_a_no_hears_why_if_that_was_said() -> None:

@@ -25,9 +25,9 @@ from manifests.budgets import (
     written,
 )  # fmt: skip
 from manifests.errors import ValueInvalid
-from manifests.ledger import NOTHING, Ledger, Sum, cost_of, end_of, minus, number_of, plus, sum_of
+from manifests.ledger import NOTHING, Ledger, Sum, cost_of, end_of, minus, note, number_of, plus, sum_of
 from manifests.schema import Allowance, Budget, Window
-from wire.entries import Cost, time_micros
+from wire.entries import Cost, Entry, time_micros, time_text
 
 DAY = 86_400_000_000
 HOUR = DAY // 24
@@ -221,6 +221,21 @@ def test_a_charge_is_taken_back_only_in_the_windows_it_was_made_in() -> None:
     spent = ledger.told("h-a", START + HOUR)
     assert spent["hour"] == {"tokens": 10, "micro_dollars": 1}
     assert spent["day"] == spent["month"] == {"tokens": 20, "micro_dollars": 1}
+
+
+def test_a_late_word_takes_back_what_was_too_much_and_counts_what_was_too_little() -> None:
+    ledger = Ledger()
+    ledger.spend(["h-a"], Cost(tokens=50, micro_dollars=5), "x.y", START)
+    detail: dict[str, object] = {
+        "payers": ["h-a"], "at": ledger.clock, "method": "x.z", "back": {"tokens": 40, "micro_dollars": 0},
+        "more": {"tokens": 0, "micro_dollars": 7},
+    }  # fmt: skip
+    fields = {"seq": 0, "prev": "0" * 64, "time": time_text(START), "kind": "budget", "principal": "kernel"}
+    note(ledger, Entry(**fields, verdict="corrected", detail=detail))  # type: ignore[arg-type]
+    assert ledger.told("h-a", START)["day"] == {"tokens": 10, "micro_dollars": 12}
+    assert ledger.costly == {"x.y", "x.z"}
+    note(ledger, Entry(**fields, detail={"hand": "h-a", "unit": "tokens", "window": "day", "percent": 80}))  # type: ignore[arg-type]
+    assert ledger.tally("h-a", "day", START).told == {"tokens": 80}
 
 
 def test_a_call_without_most_needs_some_room() -> None:

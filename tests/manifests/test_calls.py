@@ -231,6 +231,10 @@ def test_the_log_says_who_pays_and_out_of_what() -> None:
     call = _opened(parent=above)
     assert (call.payers, paying(hand, None)) == (("h-1", ""), ("h-1", ""))
     assert call.over(done).get("detail") == {"payers": ["h-1", ""], "within": above.number}
+    assert "payers" not in call.begun()["detail"], "nothing is reserved for it by itself"
+    call.bond = Bonds().open(call.number, call.payers, (1, 1), above.bond)
+    assert call.begun()["detail"] == {"effect": "write", "payers": ["h-1", ""], "within": above.number}
+    call.bond = None
     call.is_detached = True
     assert (call.covered, call.over(done).get("detail")) == (None, {"payers": ["h-1", ""]})
     assert covering(call) is None, "what is made for it ends with it, and not with what began it"

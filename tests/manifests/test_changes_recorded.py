@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from manifests.changes import CHANGES, ChangeInvalid, Decided
 from manifests.installed import Package
-from manifests.schema import Allowance, Budget, Capability
+from manifests.schema import Allowance, Budget, Capability, Schedule
 from manifests.standing import Rule
 from manifests.state import State
 from manifests.trust import EVERYTHING, TrustedKey
@@ -41,6 +41,41 @@ def test_a_hand_is_installed_with_what_is_agreed_and_an_upgrade_keeps_what_it_ha
     again = replace(asked, new_id="h-1111111111111111", arguments={"folder": "f", "as_declared": True})
     (install,) = CHANGES["kernel.install"].decide(again).entries
     assert (install[1]["hand"], install[1]["as_declared"]) == (WHOSE["hand"], True)
+
+
+def test_an_upgrade_says_since_when_a_schedule_counts_that_it_leaves_as_it_was() -> None:
+    def scheduled(every: int) -> Package:
+        package = package_of("news", "1.0.0", HOME_KEY)
+        return replace(package, manifest=replace(package.manifest, schedule=Schedule(every_ms=every)))
+
+    state = trusting()
+    install_now(state, scheduled(1_000))
+    for every, since in ((1_000, NOW), (2_000, None)):
+        asked = replace(asked_of(state, scheduled(every), folder="f"), now=NOW + 5)
+        assert CHANGES["kernel.install"].decide(asked).entries[0][1].get("since") == since
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "why"),
+    [
+        ("reports", "srv/reports", "no absolute path"), ("reports", "", "no absolute path"),
+        ("reports", "/gone", "there is no folder '/gone'"), ("own", "/srv/reports", "'own' is reserved"),
+        ("scratch", "/srv/reports", "'scratch' is reserved"), ("session", "/srv/reports", "'session' is reserved"),
+    ],
+)  # fmt: skip
+def test_a_root_is_a_folder_that_is_there_under_a_name_that_means_nothing_else(name: str, path: str, why: str) -> None:
+    asked = asked_of(trusting(), package_of("news", "1.0.0", HOME_KEY), name, path=path)
+    with pytest.raises((ChangeInvalid, Refusal), match=why):
+        CHANGES["kernel.root-add"].decide(replace(asked, real=lambda path: path if path != "/gone" else ""))
+
+
+def test_a_folder_is_taken_back_by_the_name_that_it_has() -> None:
+    state, package = trusting(), package_of("news", "1.0.0", HOME_KEY)
+    state.roots["reports"] = "/srv/reports"
+    removed = CHANGES["kernel.root-remove"].decide(asked_of(state, package, "reports"))
+    assert removed.entries == (("root.remove", {"name": "reports"}),)
+    with pytest.raises(ChangeInvalid, match="there is no root 'data'"):
+        CHANGES["kernel.root-remove"].decide(asked_of(state, package, "data"))
 
 
 def test_a_hand_without_what_it_needs_is_not_installed_and_what_others_need_is_not_removed() -> None:

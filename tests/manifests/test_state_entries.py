@@ -117,3 +117,10 @@ def test_the_operators_wishes_are_what_his_last_word_was() -> None:
     ):  # fmt: skip
         _fold(state, _entry("hand.state", verdict=verdict, why="it crashed", detail={"hand": "h-1"}))
         assert (state.wanted, state.quarantined) == (wanted, quarantined)
+
+
+def test_what_was_decided_of_a_run_is_known_while_it_is() -> None:
+    state = _fold(State(), _start("r-1", 4), _entry("decision", run="r-1", verdict="asked"))
+    assert state.unfinished["r-1"].decided == "asked"
+    _fold(state, _entry("decision", run="r-1", verdict="finish"), _entry("decision", run="r-gone", verdict="restart"))
+    assert {run: one.decided for run, one in state.unfinished.items()} == {"r-1": "finish"}

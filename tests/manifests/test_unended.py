@@ -2,8 +2,9 @@
 
 from manifests.budgets import Bonds
 from manifests.lives import OUTCOME_UNKNOWN
-from manifests.unended import as_spent, lose, unheard, unmade, waited
-from manifests.unfinished import Open
+from manifests.state import State
+from manifests.unended import as_spent, lose, unended, unheard, unmade, waited
+from manifests.unfinished import Open, Unfinished
 from wire.entries import Cost
 from wire.headers import Cancelled, Failed
 
@@ -46,3 +47,15 @@ def test_only_what_was_reserved_and_may_have_begun_has_cost_something() -> None:
         (6, "failed", Cost(tokens=5, micro_dollars=1), {"payers": ["h", ""], "within": 4}),
         (4, "failed", Cost(tokens=15, micro_dollars=0), {"payers": ["h", ""]}),
     ]
+
+
+def test_of_runs_that_go_on_neither_their_work_nor_what_they_called_is_ended() -> None:
+    def run(number: int) -> Unfinished:
+        return Unfinished(name="a", hand="h", seal="s", made_of={}, work=number)
+
+    state = State(unfinished={"r-1": run(2), "r-2": run(4)})
+    state.open = {
+        2: Open(method="run", run="r-1"), 4: Open(method="run", run="r-2"), 6: Open(method="a.b", run="r-1"),
+        8: Open(method="a.b", run="r-2"), 10: Open(method="run", run="r-1"), 12: Open(method="a.b"),
+    }  # fmt: skip
+    assert [one["call"] for one in unended(state, {"r-1"})] == [12, 10, 8, 4], "10 is the work of a run that r-1 began"

@@ -229,6 +229,7 @@ def test_all_that_is_wrong_with_settings_is_told_at_once_and_no_secret_with_it()
         "`level`: 'middle' is not a choice; give one of low, high",
         "`token`: its secret value is not a choice; give one of right-token",
     )
+    assert str(refused.value).splitlines() == [*refused.value.problems]
     with pytest.raises(SettingsInvalid) as refused:
         settings.check({"pin": Setting(type="string", secret=True, required=True)}, {})
     assert refused.value.problems == ("`pin` has no value; give --secret pin",)

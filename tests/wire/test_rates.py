@@ -30,6 +30,13 @@ def test_a_burst_is_first_served_then_refused_and_only_then_a_flood(per_minute: 
     assert said[:-1].count("flood") <= 1
 
 
+def test_an_allowance_comes_back_evenly_over_its_minute() -> None:
+    for wait, said in ((0.99, "refuse"), (1.0, "ok")):
+        rate = Rate(60, 5.0)
+        assert {rate.take(5.0) for _ in range(60)} == {"ok"}
+        assert rate.take(5.0 + wait) == said
+
+
 def test_whoever_waits_is_served_again() -> None:
     rate = Rate(60, 0.0)
     while rate.take(0.0) == "ok":

@@ -62,7 +62,9 @@ def test_what_was_written_is_read(rest: list[Record]) -> None:
 def test_bodies_stand_there_as_their_values() -> None:
     line = text_of(asked(number=1, kind="call", on="a.b", body=codec.encode_body({"text": "hi"}))).splitlines()[1]
     assert msgspec.json.decode(line) == {"asked": {"number": 1, "kind": "call", "on": "a.b"}, "body": {"text": "hi"}}
-    line = text_of(asked(number=1, kind="call", on="a.b", body=codec.encode_body(b"hi"))).splitlines()[1]
+    one = asked(number=1, kind="call", on="a.b", body=codec.encode_body(b"hi"))
+    assert read(text_of(one)).records[1:] == (one,)
+    line = text_of(one).splitlines()[1]
     assert msgspec.json.decode(line) == {"asked": {"number": 1, "kind": "call", "on": "a.b"}, "text": "hi"}
 
 

@@ -77,3 +77,33 @@ def test_a_run_is_known_to_who_asked_for_it_and_to_the_operator_alone() -> None:
     assert (results.newest("r-child"), results.instead("r-child"), results.instead("r-again")) == ("r-again",) * 2 + (
         "",
     )
+
+
+def test_who_waits_for_a_run_to_begin_hears_once_that_it_did_or_that_it_ended_without() -> None:
+    results, heard, gone = Results(), list[Outcome | None](), list[str]()
+    for run in ("r-1", "r-2"):
+        results.begin(run, "operator")
+        results.when_begun(run, heard.append)
+        results.when_gone(run, gone.append, run)
+    results.begun("r-1")
+    assert (heard, gone) == ([None], [])
+    for run in ("r-1", "r-2"):
+        results.keep(run, headers.Done(number=0), b"", frozenset())
+        results.begun(run)
+    assert [one.header if one else None for one in heard] == [None, headers.Done(number=0)]
+    results.gone("r-2")
+    results.gone("r-2")
+    results.gone("r-3")
+    assert gone == ["r-2"]
+
+
+def test_who_waits_for_a_run_hears_how_the_one_ended_that_was_begun_instead() -> None:
+    results, heard = Results(), list[Outcome]()
+    results.begin("r-1", "r-parent")
+    results.wait("r-1", heard.append, lambda: True)
+    results.begin("r-2", "r-parent")
+    results.replace("r-1", "r-2")
+    results.wait("r-1", heard.append, lambda: True)
+    results.keep("r-2", headers.Done(number=0), b"it", frozenset())
+    results.wait("r-1", heard.append, lambda: True)
+    assert [one.body for one in heard] == [b"it"] * 3
