@@ -60,6 +60,13 @@ def test_a_call_lasts_as_long_as_was_asked_and_no_longer_than_its_provider_or_it
     assert _opened(5_000, parent=_opened(1_000), owner=_hand(wall_ms=2_000)).deadline == 101
 
 
+def test_a_call_lies_as_many_scheduled_runs_deep_as_what_it_is_made_for() -> None:
+    above = _opened()
+    assert (above.depth, _opened(parent=above).depth) == (0, 0)
+    above.depth = 3
+    assert _opened(parent=above).depth == 3
+
+
 def test_a_call_carries_its_own_labels_and_those_of_what_it_is_made_for() -> None:
     call = _opened(5_000)
     assert (call.caller_number, call.shown_labels()) == (7, ("secret", "web"))

@@ -1,11 +1,14 @@
 """What each change of the operator's puts into the log, case by case; test_changes.py has whose a name and a root may be."""
 
+from hashlib import sha256
+
 import msgspec
 import pytest
 from msgspec.structs import replace
 
 from manifests.changes import CHANGES, ChangeInvalid, Decided
 from manifests.installed import Package
+from manifests.judging import judge, judge_installed
 from manifests.schema import Allowance, Budget, Capability, Schedule
 from manifests.standing import Rule
 from manifests.state import State
@@ -212,3 +215,28 @@ def test_settings_are_all_of_them_after_the_change_and_no_secret_is_in_the_log()
     for wrong in wrongs:
         with pytest.raises(ChangeInvalid):
             _set(state, package, {}, **wrong)
+
+
+def test_what_is_installed_has_the_manifest_that_was_sealed_and_is_no_older_than_what_ran() -> None:
+    state, package = trusting(), package_of("news", "1.1.0", HOME_KEY)
+    with pytest.raises(Refusal, match=r"HAND\.toml was changed after sealing"):
+        install_now(state, replace(package, digest="9" * 64))
+    assert state.hands == {}
+    install_now(state, package)
+    older = package_of("news", "1.0.0", HOME_KEY)
+    with pytest.raises(Refusal, match=r"older than 1\.1\.0"):
+        install_now(state, older)
+    assert judge(state, older, NOW, is_older=True).version == "1.0.0"
+    kept = replace(
+        state.hands["news"],
+        version="1.0.0",
+        folder="before",
+        package=older,
+        seal=sha256(older.seal.encode()).hexdigest(),
+    )
+    assert judge_installed(state, kept, NOW).version == "1.0.0"
+    assert judge_installed(state, state.hands["news"], NOW).version == "1.1.0"
+    with pytest.raises(Refusal, match=r"older than 1\.1\.0"):
+        judge_installed(state, replace(kept, folder=state.hands["news"].folder), NOW)
+    with pytest.raises(Refusal, match="not what was installed"):
+        judge_installed(state, replace(kept, seal="0" * 64), NOW)

@@ -175,7 +175,9 @@ def test_a_question_says_how_several_are_chosen_and_an_empty_answer_as_it_could_
 )
 def test_choices_are_told_with_what_they_mean_where_each_has_a_meaning(names: object, said: str) -> None:
     row = {"type": "string", "enum": ["a", "b"], "enumNames": names}
-    assert f"one of {said}." in form.question(a_form("?", "it", it=row), 0, "mcp-x")
+    asked = form.question(a_form("?", "it", it=row), 0, "mcp-x")
+    assert f"one of {said}." in asked
+    assert asked.startswith("The server of mcp-x asks, in its own words: «?».")
 
 
 def test_a_choice_named_twice_counts_once() -> None:
