@@ -6,6 +6,7 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
+from manifests.approvals import Reason
 from manifests.budgets import Bonds
 from manifests.calls import (
     RESTS_FROM,
@@ -291,3 +292,47 @@ def test_what_a_guest_used_is_said_of_its_calls_end() -> None:
     for header in (headers.Done(number=4, used=used), headers.Failed(number=4, code="fuel", text="", used=used)):
         assert call.over(header).get("detail") == {"used": {"fuel": 7, "wall": 9, "memory": 65_536}}
     assert "detail" not in call.over(headers.Done(number=4))
+
+
+def test_what_a_snapshot_keeps_of_a_call_is_what_the_next_kernel_settles_it_by() -> None:
+    above = _reserved()
+    call = _opened(parent=above, most=ONE)
+    call.bond = Bonds().open(call.number, ("h-1", ""), (5, 6), above.bond)
+    kept = call.kept(b"k" * 32, "r-1")
+    assert (kept.most, kept.payers, kept.within, kept.inner) == ((5, 6), ("h-1", ""), above.number, (0, 0))
+    assert (kept.effect, kept.answer, kept.is_begun) == ("write", "", True)
+    assert not call.put_back(b"k" * 32, "r-1").is_begun, "it reached no provider"
+    call.hold()
+    assert (call.kept(b"k" * 32, "r-1").answer, call.put_back(b"k" * 32, "r-1").is_begun) == ("held", False)
+    call.go_on(_opened())
+    assert (call.kept(b"k" * 32, "r-1").answer, call.put_back(b"k" * 32, "r-1").is_begun) == ("edited", True)
+    call.answer, call.by = "", replace(call.by, is_approved=True)
+    assert call.kept(b"k" * 32, "r-1").answer == "approved"
+
+
+def test_the_first_entry_says_who_is_asked_and_instead_of_what_it_is_made() -> None:
+    call = _opened()
+    assert (call.begun()["verdict"], call.is_recorded_first) == ("allowed", True)
+    call.asks, call.until, call.heir = (Reason(hand="h-1", name="web", why="so"),), 9, _opened()
+    call.by = replace(call.by, is_approved=True)
+    begun = call.begun()
+    assert begun["verdict"] == "held"
+    assert begun["detail"] == {
+        "effect": "write", "is_approved": True, "instead_of": 4, "until": 9,
+        "asks": [{"hand": "h-1", "name": "web", "why": "so", "itself": False}],
+    }  # fmt: skip
+
+
+def test_its_caller_hears_an_end_under_its_own_number_with_all_labels_but_of_a_refusal() -> None:
+    call = _opened()
+    assert call.heard(headers.Done(number=4), 12) == headers.Done(number=7, time=12, labels=("secret", "web"))
+    refused = headers.Refused(number=4, code="paused", why="later")
+    assert call.heard(refused, 12) == replace(refused, number=7, time=12)
+
+
+def test_what_only_reads_is_recorded_first_where_it_spends() -> None:
+    call = _opened()
+    call.provided = replace(WRITE, effect="read")
+    assert not call.is_recorded_first
+    call.bond = Bonds().open(4, (), (1, 0), None)
+    assert call.is_recorded_first

@@ -208,6 +208,22 @@ def test_what_is_lent_is_allowed_to_others_alone() -> None:
     assert grants.as_text(lent) == '"files.read" = ["reports/**"] for what it spawns'
 
 
+@pytest.mark.parametrize(
+    ("own", "approval", "row"),
+    [
+        (False, None, '"a.b" = ["x"]'), (True, None, '"a.b" = { allow = ["x"], own = true }'),
+        (False, True, '"a.b" = { allow = ["x"], approval = true }'),
+        (True, False, '"a.b" = { allow = ["x"], own = true, approval = false }'),
+    ],
+)  # fmt: skip
+def test_a_row_says_all_of_a_capability_as_a_manifest_would(own: bool, approval: bool | None, row: str) -> None:
+    one = Capability(method="a.b", allow=("x",), own=own, approval=approval)
+    assert grants.as_text(one) == row
+    ((method, said),) = tomllib.loads(row).items()
+    whole = said if isinstance(said, dict) else {"allow": said}
+    assert (method, whole.get("own", False), whole.get("approval")) == ("a.b", own, approval)
+
+
 def test_what_a_hand_asks_for_only_to_lend_is_granted_so_in_whatever_words() -> None:
     one, whole = cap("files.read", "reports/a"), cap("files.read", "reports/**")
     lent, lends = (Capability(method="files.read", allow=two.allow, lent=True) for two in (one, whole))

@@ -16,14 +16,19 @@ from manifests.lives import (
     backoff,
     check_requires,
     first_to_stop,
+    in_order,
     is_worth_noting,
     missing,
+    passes,
     shown_state,
     step,
     too_long,
+    too_much_disk,
+    too_much_memory,
+    unfit,
     used_up,
 )
-from manifests.schema import HandSection, Manifest, Requires, Restart, RunKind
+from manifests.schema import Confinement, HandSection, Limits, Manifest, Requires, Restart, RunKind
 from manifests.state import State
 from runtime.programs import environment
 from wire.errors import NotNow, Refusal
@@ -209,3 +214,38 @@ def test_so_is_its_processor_time_or_each_second_of_it(cpu_ms: int, step: int) -
     before, task = Spent(wall=0, cpu=500), _limited("task", cpu_ms=cpu_ms)
     assert not is_worth_noting(before, Spent(wall=0, cpu=500 + step - 1), 1_000, task)
     assert is_worth_noting(before, Spent(wall=0, cpu=500 + step), 1_000, task)
+
+
+def test_a_run_that_says_why_it_cannot_start_is_told_with_what_to_do_and_one_that_died_may_try_again() -> None:
+    for why, code, mend in (
+        ("altered: main.py\u202e was changed", "seal", "`maniple install DIR`"),
+        ("confinement: no landlock", "confinement", "`maniple doctor`"),
+    ):
+        refusal = unfit("clock", why)
+        assert refusal is not None
+        assert (refusal.code, mend in refusal.why) == (code, True)
+        assert refusal.why.isprintable()
+    for why in ("", "died", "layer: seccomp", "alteredness: x"):
+        assert unfit("clock", why) is None
+
+
+def test_only_what_is_python_and_alone_asks_in_the_same_order_again() -> None:
+    plain = Manifest(hand=replace(_installed("task").package.manifest.hand))
+    assert in_order(plain)
+    for other in (
+        replace(plain, hand=replace(plain.hand, command=("node",))), replace(plain, hand=replace(plain.hand, wasm="a.wat")),
+        replace(plain, confinement=Confinement(programs=True)),
+    ):  # fmt: skip
+        assert not in_order(other)
+
+
+def test_what_passes_by_itself_is_no_reason_to_give_a_start_up() -> None:
+    assert [passes(code) for code in ("paused", "frozen", "template", "seal", "requires", "")] == [True] * 3 + [
+        False
+    ] * 3
+
+
+def test_a_run_is_told_which_of_its_limits_ended_it() -> None:
+    manifest = Manifest(hand=_installed("task").package.manifest.hand, limits=Limits(memory=64 << 20, disk=4 << 20))
+    assert too_much_memory(manifest) == "it used more than its 64MiB of memory"
+    assert too_much_disk(manifest) == "its files took more than its 4MiB of disk"

@@ -27,6 +27,12 @@ def test_a_seal_opens_to_what_was_sealed_and_says_by_whom() -> None:
     assert signers(SEAL) == ((KEY.name, KEY.verify_key.id),)
 
 
+def test_whoever_a_seal_claims_to_be_by_is_named_and_what_claims_nothing_is_passed_over() -> None:
+    text = sign_note("text\n", KEY, OTHER) + "\u2014 nobody a\n\u2014\n"
+    named = (KEY.name, KEY.verify_key.id), (OTHER.name, OTHER.verify_key.id)
+    assert [one for one in signers(text) if one[1]] == [*named]
+
+
 def test_the_text_is_the_documented_one() -> None:
     assert SEAL.startswith(
         "maniple.dev/hand-seal/v1\nwatcher\n1.2.0\n"

@@ -3,14 +3,17 @@
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from manifests.installed import Package
 from manifests.schema import HandSection, Manifest, Schedule
 from manifests.seal import seal
 from manifests.standing import Rule
 from manifests.state import State, authority, fold
-from wire.entries import NO_PREV, Entry, time_micros
+from manifests.trust import TrustedKey
+from wire.entries import NO_PREV, Cost, Entry, time_micros
 from wire.signing import SigningKey
 
 KEY = SigningKey("test", bytes(32))
@@ -124,3 +127,42 @@ def test_what_was_decided_of_a_run_is_known_while_it_is() -> None:
     assert state.unfinished["r-1"].decided == "asked"
     _fold(state, _entry("decision", run="r-1", verdict="finish"), _entry("decision", run="r-gone", verdict="restart"))
     assert {run: one.decided for run, one in state.unfinished.items()} == {"r-1": "finish"}
+
+
+def test_what_runs_are_made_of_is_what_the_last_start_told() -> None:
+    told = {"interpreter": "a", "runtime": "b", "wire": "c", "kernel": "d"}
+    state = _fold(State(), _entry("kernel.start", detail=told), _start("r-1", 4))
+    _fold(state, _entry("kernel.start", detail={**told, "wire": "e"}))
+    assert state.made_of == {"interpreter": "a", "runtime": "b", "wire": "e"}
+    assert state.unfinished["r-1"].made_of == {"interpreter": "a", "runtime": "b", "wire": "c"}
+
+
+def test_a_key_that_stands_in_for_another_takes_its_place_and_a_revoked_one_stays_known() -> None:
+    def told(name: str, **more: object) -> dict[str, object]:
+        key = TrustedKey(name=name, public=name.encode() * 8, hands=("*",), most=(), added=1)
+        return {"key": msgspec.to_builtins(replace(key, **more), builtin_types=()), "id": key.id}
+
+    first, second, third = (told(name) for name in ("aaaa", "bbbb", "cccc"))
+    state = _fold(State(), *(_entry("key.add", detail=one) for one in (first, second)))
+    _fold(state, _entry("key.add", detail={**third, "instead": first["id"]}))
+    _fold(state, _entry("key.revoke", detail=told("aaaa", revoked=5)))
+    assert [(key.name, key.revoked) for key in state.trust.keys] == [("cccc", None), ("aaaa", 5), ("bbbb", None)]
+    assert state.trust.is_own(str(third["id"]))
+
+
+def test_what_a_call_cost_is_spent_of_all_that_it_was_made_for() -> None:
+    def call(number: int, within: int) -> Entry:
+        most = {"tokens": 50, "micro_dollars": 5}
+        detail = {"most": most, "payers": ["h-1", ""], **({"within": within} if within else {})}
+        return _entry("call", call=number, method="models.chat", run="r-1", parent=within, detail=detail)
+
+    state = _fold(State(), _start("r-1", 2), call(4, 0), call(6, 4), call(8, 6))
+    detail = {"payers": ["h-1", ""], "within": 6}
+    cost = Cost(tokens=7, micro_dollars=1)
+    _fold(
+        state,
+        _entry("end", call=8, run="r-1", method="models.chat", cost=cost, parent=6, detail=detail),
+    )
+    assert {number: one.inner for number, one in state.open.items()} == {4: (7, 1), 6: (7, 1)}
+    assert state.unfinished["r-1"].spent == (7, 1)
+    assert state.ledger.told("h-1", time_micros(DAY.format(0)))["day"] == {"tokens": 7, "micro_dollars": 1}

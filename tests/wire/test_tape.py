@@ -8,7 +8,21 @@ from hypothesis import strategies as st
 
 from wire.entries import Cost
 from wire.errors import TapeDamaged
-from wire.tape import RECORD_MOST, Asked, Began, Ended, Heard, Placed, Record, asked, key_of, read, write
+from wire.tape import (
+    ASKED_MOST,
+    RECORD_MOST,
+    Asked,
+    Began,
+    Ended,
+    Heard,
+    Placed,
+    Record,
+    asked,
+    key_of,
+    read,
+    seed_of,
+    write,
+)
 
 KEY = key_of(bytes(range(32)))
 BEGAN = Began(
@@ -142,3 +156,18 @@ def test_a_record_that_a_later_version_wrote_is_named() -> None:
     check = blake2b(content, key=KEY, digest_size=16).digest()
     with pytest.raises(TapeDamaged, match="no record of this version"):
         list(read(BytesIO(len(content).to_bytes(4, "little") + check + content).read, KEY))
+
+
+def test_a_runs_chance_and_its_tapes_key_come_of_its_secret_and_tell_nothing_of_it() -> None:
+    one, other = b"k" * 32, b"l" * 32
+    assert (seed_of(one), key_of(one)) == (seed_of(one), key_of(one))
+    assert (seed_of(one), key_of(one)) != (seed_of(other), key_of(other))
+    assert max(seed_of(bytes([n]) * 32) for n in range(64)).bit_length() == 56
+    assert len({one, key_of(one), seed_of(one).to_bytes(32)}) == 3
+
+
+@pytest.mark.parametrize(("size", "is_kept"), [(ASKED_MOST, True), (ASKED_MOST + 1, False)])
+def test_of_a_large_request_only_its_digest_is_kept(size: int, is_kept: bool) -> None:
+    made = asked(1, "call", "a.b", body=bytes(size))
+    assert (made.body is not None) is is_kept
+    assert made.digest != asked(1, "call", "a.b", body=bytes(size - 1)).digest

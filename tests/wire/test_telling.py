@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from wire import codec, headers, limits
 from wire.errors import Diverged
 from wire.headers import FromKernel
-from wire.tape import Asked, Began, Heard, Placed, Record, asked
-from wire.telling import AHEAD, SMALL, Contents, Known, Streams, Telling, known_of, look_at
+from wire.tape import Asked, Began, Heard, Placed, Record, Spent, asked
+from wire.telling import AHEAD, SMALL, Contents, Known, Streams, Telling, first, known_of, look_at
 
 WORK = 2
 
@@ -292,6 +292,21 @@ def test_a_first_look_tells_what_has_ended_and_which_entries_vouch() -> None:
     assert look_at([]) == Contents(known=[], heard=0, needs=0, is_delivered=False)
     assert str(contents.known[0]) == "call a.b"
     assert isinstance(contents.known[1], Known)
+    assert contents.numbered() == {1: 1, 3: 3}
+    assert look_at(placed([_BEGAN, *(asked(number=number, kind="call", on="a") for number in (7, 2))])).numbered() == {
+        7: 1,
+        2: 3,
+    }
+
+
+def test_a_first_look_tells_what_all_of_it_is_of_and_what_was_used_last() -> None:
+    event = Heard(header=codec.encode(headers.Event(event="a.b", labels=("mail",))))
+    tape: list[Record] = [replace(_BEGAN, labels=("web",)), Spent(wall=1, cpu=1), event, Spent(wall=5, cpu=7), event]
+    contents = look_at(placed(tape))
+    assert (contents.labels, contents.spent) == (frozenset({"web", "mail"}), Spent(wall=5, cpu=7))
+    assert [one.record for one in first(placed(tape), 1)] == tape[:4]
+    assert [one.record for one in first(placed(tape), 0)] == tape[:2]
+    assert [one.record for one in first(placed(tape), 9)] == tape
 
 
 def test_a_look_keeps_the_messages_if_all_of_them_fit() -> None:

@@ -107,6 +107,23 @@ def test_verification_goes_on_from_a_known_state_and_leaves_it_alone(start: int)
     assert known.frontier.to_list() == before
 
 
+def test_a_known_state_that_a_checkpoint_contradicts_is_no_ground_to_go_on_from() -> None:
+    other = verify_lines(rewritten(LOG, 3)[:7])
+    with pytest.raises(LogInvalid) as caught:
+        verify_lines(LOG[7:], checkpoints=[point(LOG, 7)], seq=7, prev=other.prev, frontier=other.frontier)
+    assert caught.value.seq == 6
+
+
+def test_each_entry_is_given_once_it_fits_the_one_before_and_none_behind_a_bad_one() -> None:
+    given_now: list[entries.Entry] = []
+    verify_lines(LOG, each=given_now.append)
+    assert given_now == [entries.decode(line) for line in LOG]
+    given_now.clear()
+    with pytest.raises(LogInvalid):
+        verify_lines([*LOG[:5], *LOG[6:]], each=given_now.append)
+    assert [entry.seq for entry in given_now] == [0, 1, 2, 3, 4]
+
+
 def test_going_on_from_another_state_is_found_at_the_first_line() -> None:
     other = verify_lines(grow(Chain(), 5, "other"))
     with pytest.raises(LogInvalid) as caught:
