@@ -146,8 +146,12 @@ def test_a_seal_that_would_be_too_long_to_be_opened_is_not_made() -> None:
     files = {"HAND.toml": DIGEST, **{f"{number:03}" + "x" * 197: DIGEST for number in range(980)}}
     opened = open_seal(seal("watcher", "1.2.0", files, KEY), [KEY.verify_key])
     assert opened.files == files
+    longer = {path if path == "HAND.toml" else f"{path}yyyy": DIGEST for path in files}
     with pytest.raises(SealMalformed, match="the seal is too long"):
-        seal("watcher", "1.2.0", {f"{path}yyyy" if path != "HAND.toml" else path: DIGEST for path in files}, KEY)
+        seal("watcher", "1.2.0", longer, KEY)
+    text = _signed(TYPE_LINE, "watcher", "1.2.0", *(f"{DIGEST}  {path}" for path in sorted(longer)))
+    with pytest.raises(SealMalformed, match="the seal is too long"):
+        open_seal(text, [KEY.verify_key])
 
 
 @pytest.mark.parametrize("path", ["a\nb", "a\x00b", "a\u2028b"])

@@ -86,3 +86,21 @@ TestStreams = Streams.TestCase
 def test_without_an_upload_none_is_let_through() -> None:
     with pytest.raises(NotNow):
         CallLife(2, upload=False).spend_up(last=True)
+
+
+def test_a_chunk_of_a_reply_comes_from_a_provider_and_makes_the_call_one_that_is_never_made_again() -> None:
+    call = CallLife(2, upload=False)
+    with pytest.raises(NotNow):
+        call.spend_down()
+    assert (call.state, call.down) == ("open", WINDOW)
+    call.step("deliver")
+    call.spend_down()
+    assert call.state == "streaming"
+    with pytest.raises(NotNow):
+        call.step("redeliver")
+
+
+def test_a_call_says_once_that_it_is_queued() -> None:
+    call = CallLife(2, upload=False)
+    assert not call.is_queued
+    assert (call.queued(), call.is_queued) == (2, True)
