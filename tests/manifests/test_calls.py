@@ -302,6 +302,9 @@ def test_what_a_snapshot_keeps_of_a_call_is_what_the_next_kernel_settles_it_by()
     assert (kept.most, kept.payers, kept.within, kept.inner) == ((5, 6), ("h-1", ""), above.number, (0, 0))
     assert (kept.effect, kept.answer, kept.is_begun) == ("write", "", True)
     assert not call.put_back(b"k" * 32, "r-1").is_begun, "it reached no provider"
+    begun = _opened()
+    begun.step("deliver")
+    assert begun.put_back(b"k" * 32, "r-1").is_begun
     call.hold()
     assert (call.kept(b"k" * 32, "r-1").answer, call.put_back(b"k" * 32, "r-1").is_begun) == ("held", False)
     call.go_on(_opened())

@@ -126,6 +126,19 @@ def test_a_key_whose_parts_would_take_minutes_to_read_is_refused_where_it_stands
     assert problem.what == "the key has too many parts"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        r'"""a\"""b"""', r'"""a""""', r'"""a"""""', r"'''a''''", r'"""a\\"""', r"'a\'", r'"a\"b"', r'"a" # c "x',
+        '"""\\\n\nb"""', "'''\na''b'''", "['''a\n]''', \"]\"]", '{a = "}", b = """\n}"""}', "[[1, 2], # ]\n]",
+    ],
+)  # fmt: skip
+def test_a_problem_is_told_where_it_stands_whatever_texts_and_lists_come_before(said: str) -> None:
+    text = f"[hand]\nx = {said}\nkind = 'bogus'\n"
+    line = text.partition("kind = ")[0].count("\n") + 1
+    assert (line, 8) in [(one.line, one.column) for one in _problems(text)]
+
+
 def test_looking_for_such_a_key_passes_over_what_is_none() -> None:
     """Each of these is as long as a file may be, and would take minutes if each place in it were looked at anew."""
     for text in (
