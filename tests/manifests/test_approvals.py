@@ -103,6 +103,18 @@ def test_whoever_counts_in_a_chain_is_asked_for_unless_it_was_spared(
     assert asked(links, call, rules, now) == expected
 
 
+def test_nobody_is_asked_for_above_who_may_call_for_anybody_or_had_a_yes() -> None:
+    asks = GrantSet.of((Capability(method="post.send", allow=("*",), approval=True),))
+    owns = GrantSet.of((Capability(method="post.send", allow=("*",), approval=True, own=True),))
+    call: Call = ("post.send", "ann", "external")
+    assert asked(links_of([(asks, False, False), (asks, False, False)]), call) == ["h-0", "h-1"]
+    assert asked(links_of([(owns, False, False), (asks, False, False)]), call) == ["h-0"]
+    assert asked(links_of([(asks, False, False), (asks, False, True), (asks, False, False)]), call) == ["h-0"]
+    assert asked(links_of([(asks, False, True), (asks, False, False)]), call) == ["h-0", "h-1"], (
+        "a yes to what it is in"
+    )
+
+
 @given(LAYERS, LAYERS, CALLS)
 def test_narrowing_never_asks_less(one: GrantSet, other: GrantSet, call: Call) -> None:
     both = narrow(one, other)

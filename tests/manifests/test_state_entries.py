@@ -166,3 +166,18 @@ def test_what_a_call_cost_is_spent_of_all_that_it_was_made_for() -> None:
     assert {number: one.inner for number, one in state.open.items()} == {4: (7, 1), 6: (7, 1)}
     assert state.unfinished["r-1"].spent == (7, 1)
     assert state.ledger.told("h-1", time_micros(DAY.format(0)))["day"] == {"tokens": 7, "micro_dollars": 1}
+
+
+def test_what_the_operator_said_to_a_call_and_until_when_it_waits_is_known_to_the_next_kernel() -> None:
+    state = _fold(
+        State(),
+        _entry("call", call=2, method="a.b", verdict="held", detail={"until": 9}),
+        _entry("call", call=4, method="a.b", verdict="allowed", detail={"is_approved": True}),
+        _entry("call", call=6, method="a.b", verdict="allowed", detail={"until": 9}),
+    )
+    assert {number: (one.answer, one.until) for number, one in state.open.items()} == {
+        2: ("held", 9), 4: ("approved", 0), 6: ("", 0),
+    }  # fmt: skip
+    assert {number: one.was_begun for number, one in state.open.items()} == {2: False, 4: True, 6: True}
+    _fold(state, _entry("approval", call=2, verdict="approved", detail={"statement": {}}))
+    assert (state.open[2].answer, state.open[2].was_begun) == ("approved", True)

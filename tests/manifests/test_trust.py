@@ -93,6 +93,13 @@ def test_a_revoked_key_stops_the_next_start_whatever_the_clock_says() -> None:
     assert store.revoke(AUTHOR_ID, now=NOW + DAY) == store
 
 
+def test_a_key_counts_until_it_is_revoked_or_ends() -> None:
+    ends = _key(AUTHOR, expires=NOW)
+    assert [one.is_usable(NOW) for one in (_key(AUTHOR), ends, _key(AUTHOR, revoked=NOW - 1))] == [True, False, False]
+    assert ends.is_usable(NOW - 1)
+    assert not msgspec.structs.replace(ends, revoked=0).is_usable(NOW - 1)
+
+
 def test_an_expired_key_stops_the_next_start() -> None:
     store = TrustStore().add(_key(AUTHOR, expires=NOW))
     _judge(store, now=NOW - 1)
