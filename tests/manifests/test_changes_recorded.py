@@ -14,6 +14,7 @@ from manifests.standing import Rule
 from manifests.state import State
 from manifests.trust import EVERYTHING, TrustedKey
 from tests.manifests.test_changes import HOME_KEY, NOW, asked_of, change_now, install_now, package_of, trusting
+from wire.entries import Chain, time_text
 from wire.errors import Refusal
 from wire.signing import SigningKey
 
@@ -240,3 +241,20 @@ def test_what_is_installed_has_the_manifest_that_was_sealed_and_is_no_older_than
         judge_installed(state, replace(kept, folder=state.hands["news"].folder), NOW)
     with pytest.raises(Refusal, match="not what was installed"):
         judge_installed(state, replace(kept, seal="0" * 64), NOW)
+
+
+def test_a_change_that_no_line_of_the_log_can_hold_is_refused_as_a_whole() -> None:
+    state, package = trusting(), package_of("news", "1.0.0", HOME_KEY)
+    install_now(state, package)
+
+    def grant(count: int) -> Decided:
+        allow = [f"https://example.org/{number:03}{'x' * 900}" for number in range(count)]
+        asked = asked_of(state, package, "news", capabilities=[{"method": "web.fetch", "allow": allow}])
+        return CHANGES["kernel.grant"].decide(asked)
+
+    ((kind, detail),) = grant(270).entries
+    Chain().append(kind=kind, principal="operator", time=time_text(NOW), detail=detail)
+    with pytest.raises(
+        ChangeInvalid, match="the log takes 258048 bytes for a grant, and this has 2[0-9]{5}: grant fewer"
+    ):
+        grant(290)

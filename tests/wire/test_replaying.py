@@ -153,6 +153,23 @@ def test_what_it_does_before_it_heard_all_of_a_tape_that_was_cut_off_is_no_diffe
     assert (run.verdict.difference, run.verdict.messages) == (None, 1 + limits.EVENT_WINDOW)
 
 
+@pytest.mark.parametrize(
+    ("header", "number", "window"),
+    [(headers.Event(event="a.b"), 0, limits.EVENT_WINDOW), (headers.Chunk(number=1), 7, limits.WINDOW)],
+)
+def test_it_is_told_more_of_a_stream_when_it_has_dealt_with_what_it_was_told(
+    header: FromKernel, number: int, window: int
+) -> None:
+    run = Player(TASK, asked(1, "a.one"), *[heard(header)] * (window + 2), in_order=False)
+    run.calls(7, "a.one")
+    assert len(run.told) == 1 + window
+    run.says(headers.Credit(number=number, chunks=1))
+    assert len(run.told) == 2 + window
+    assert run.replay.verdict is None
+    run.says(headers.Credit(number=number, chunks=1))
+    assert (run.verdict.difference, run.verdict.messages) == (None, 3 + window)
+
+
 def test_a_run_that_ends_where_it_asked_for_more_is_a_difference() -> None:
     run = Player(*TWO, DONE)
     run.calls(1, "a.one")

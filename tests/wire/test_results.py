@@ -20,6 +20,13 @@ def test_a_run_that_is_under_way_is_known_however_many_others_came_and_went_sinc
     assert known == [f"r-{number}" for number in range(6, KEPT + 5)], "the first ones that had ended are forgotten"
 
 
+def test_however_many_runs_are_under_way_each_of_them_is_known() -> None:
+    results = Results()
+    for number in range(KEPT + 5):
+        results.begin(f"r-{number}", "operator")
+    assert all(results.known(f"r-{number}", "operator") for number in range(KEPT + 5))
+
+
 def test_a_run_that_was_erased_is_known_no_more() -> None:
     results = Results()
     for run in ("r-gone", "r-kept"):

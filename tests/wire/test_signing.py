@@ -93,6 +93,14 @@ def test_a_malformed_or_twice_signed_note_is_refused(note: str | bytes) -> None:
         open_note(note, [PETER])
 
 
+@pytest.mark.parametrize("end", ["", "x", " ", "\r", "=", "\n\n", "\nx"])
+def test_a_note_ends_with_the_newline_of_its_last_signature_and_in_no_other_way(end: str) -> None:
+    note = f"{TEXT}\n{PETER_LINE}"
+    assert open_note(note, [PETER]).text == TEXT
+    with pytest.raises(NoteMalformed):
+        open_note(note[:-1] + end, [PETER])
+
+
 def test_the_text_ends_at_the_last_empty_line() -> None:
     text = "first\n\n— PeterNeumann looks like a signature\n\nlast\n"
     assert open_note(sign_note(text, KEY, OTHER), [OTHER.verify_key]).text == text
