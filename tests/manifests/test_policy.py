@@ -196,6 +196,20 @@ def test_a_query_is_never_shown_and_logged_only_as_a_digest(path: str, query: st
     assert shown(url).isprintable()
 
 
+@pytest.mark.parametrize(
+    ("resource", "said"),
+    [
+        ("https://example.org/a?token=1?b", "https://example.org/a?…"),
+        ("https://example.org/a", "https://example.org/a"),
+        ("reports/what?.csv", "reports/what?.csv"),
+        ("a\u202eb", "a\\u202eb"),
+        ("", ""),
+    ],
+)
+def test_only_a_urls_query_is_left_out_where_a_resource_is_shown(resource: str, said: str) -> None:
+    assert shown(resource) == said
+
+
 # the state -----------------------------------------------------------------------------------------------------------
 
 
