@@ -176,7 +176,7 @@ def _paused_again_and_again(kernel: Shared, times: int, *, count: int) -> None:
         seen = len(_counted(kernel))
         assert call(kernel, "kernel.resume", "adder") == {"name": "adder", "state": "working"}
         until(lambda: len(_counted(kernel)) > seen, "it goes on")
-    told = table(call(kernel, "kernel.wait", "", {"run": run}))
+    told = table(call(kernel, "kernel.wait", "", {"run": run}, seconds=120))
     assert (told["outcome"], told["value"]) == ("done", count), told
     assert sorted(_counted(kernel)) == list(range(count))
     kernel.down()
