@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from wire.launch import PACKET_MAX
 
 DESCRIPTORS_MAX = 200
+_CUT = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)  # a number: each run reads packets, and would write to all of `enum`
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
     """Two ends of a new talk, neither inherited by anything that is executed."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    return ours, theirs
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 def send(end: socket.socket, packet: bytes, descriptors: Sequence[int] = (), *, wait: bool = True) -> None:
@@ -36,7 +36,7 @@ def receive(end: socket.socket) -> tuple[bytes, list[int]]:
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             descriptors.frombytes(payload[: len(payload) - len(payload) % descriptors.itemsize])
-    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+    if flags & _CUT:
         close_all(descriptors)
         raise OSError("a packet was cut")
     return packet, list(descriptors)

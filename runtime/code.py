@@ -7,10 +7,12 @@ Hand import each other by bare name; a name that is taken by Python, by Maniple 
 import importlib
 import linecache
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
+from typing import cast
 
 from runtime.errors import HandBroken
 
@@ -60,8 +62,8 @@ class HandFinder(MetaPathFinder, InspectLoader):
         """The module compiled. SyntaxError as Python raises it."""
         path = self._path(fullname)
         shown = self._shown(path)
-        text = self.get_source(fullname)
-        linecache.cache[shown] = (len(text), None, text.splitlines(keepends=True), shown)
+        lines = cast("list[str]", _Lines(partial(self.get_source, fullname)))  # as far as linecache looks
+        linecache.cache[shown] = (len(self._files.get(path, b"")), None, lines, shown)
         code = compile(self._files.get(path, b""), shown, "exec", dont_inherit=True)
         assert isinstance(code, CodeType)
         return code
@@ -74,6 +76,23 @@ class HandFinder(MetaPathFinder, InspectLoader):
 
     def _shown(self, path: str) -> str:
         return f"{self._name}/{path}"
+
+
+class _Lines:
+    """The lines of a module's text, which is read when a traceback shows one of them: most are never shown."""
+
+    def __init__(self, read: Callable[[], str]) -> None:
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __getitem__(self, index: int) -> str:
+        return self._all[index]
+
+    @cached_property
+    def _all(self) -> list[str]:
+        return self._read().splitlines(keepends=True)
 
 
 def load(name: str, files: Mapping[str, bytes], entry: str) -> object:

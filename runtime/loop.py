@@ -136,18 +136,44 @@ def _nothing() -> bool:
     return False
 
 
-class Told(asyncio.SelectorEventLoop):
+class Loop(asyncio.SelectorEventLoop):
+    """A loop of a run. threads: how many may do at once what `asyncio.to_thread` is given; most runs need none."""
+
+    def __init__(self, selector: IdleSelector, threads: int) -> None:
+        super().__init__(selector)
+        self._most = threads
+        self._pool: concurrent.futures.ThreadPoolExecutor | None = None
+
+    def run_in_executor(
+        self, executor: concurrent.futures.Executor | None, function: Callable[..., Any], *arguments: object
+    ) -> asyncio.Future[Any]:
+        """Have a thread do something; asyncio.to_thread comes here."""
+        return super().run_in_executor(executor or self.pool(), function, *arguments)
+
+    def pool(self) -> concurrent.futures.ThreadPoolExecutor:
+        """What does it unless told otherwise, made when it is first wanted."""
+        if self._pool is None:
+            self.set_default_executor(concurrent.futures.ThreadPoolExecutor(self._most))
+        assert self._pool is not None
+        return self._pool
+
+    def set_default_executor(self, executor: concurrent.futures.ThreadPoolExecutor) -> None:  # type: ignore[override]
+        """Have another do it; closing the loop ends it."""
+        super().set_default_executor(executor)
+        self._pool = executor
+
+
+class Told(Loop):
     """A loop whose time is told. Its tasks and futures are hashed by a number: so sets of them have the same order each
 
     time. What threads work out for it is taken when nothing else is ready, before any frame, and what was begun first
     comes first: so a run waits for its threads, and how long they take is no part of what it meets.
     """
 
-    def __init__(self, selector: IdleSelector, clock: Clock, pool: concurrent.futures.Executor) -> None:
+    def __init__(self, selector: IdleSelector, clock: Clock, threads: int) -> None:
         self._threads: deque[tuple[concurrent.futures.Future[Any], asyncio.Future[Any]]] = deque()
-        self._pool = pool
         selector.finish = self._finish
-        super().__init__(selector)
+        super().__init__(selector, threads)
         self.time = clock.seconds  # type: ignore[method-assign]  # it is asked at each turn
         self.set_task_factory(_numbered)
         asyncio.as_completed = asyncio.tasks.as_completed = _as_completed  # type: ignore[assignment]
@@ -161,7 +187,7 @@ class Told(asyncio.SelectorEventLoop):
     ) -> asyncio.Future[Any]:
         """Have a thread do something; asyncio.to_thread comes here."""
         future = self.create_future()
-        self._threads.append(((executor or self._pool).submit(function, *arguments), future))
+        self._threads.append(((executor or self.pool()).submit(function, *arguments), future))
         return future
 
     def _finish(self) -> bool:
@@ -217,9 +243,6 @@ def new_loop(clock: Clock | None = None, processes: int = 0) -> tuple[asyncio.Se
     processes: how many the run may have, threads too. What `asyncio.to_thread` is given takes no more of them than are left.
     """
     selector = IdleSelector(clock)
-    pool = concurrent.futures.ThreadPoolExecutor(min(max(1, processes - _OWN_THREADS), _THREADS_MOST))
-    if clock is not None:
-        return Told(selector, clock, pool), selector
-    loop = asyncio.SelectorEventLoop(selector)
-    loop.set_default_executor(pool)
+    threads = min(max(1, processes - _OWN_THREADS), _THREADS_MOST)
+    loop = Loop(selector, threads) if clock is None else Told(selector, clock, threads)
     return loop, selector

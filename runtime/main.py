@@ -240,7 +240,7 @@ class Life:
             scratch=Path.cwd(),
             state=Path(launch.state) if launch.state else None,
             roots={name[5:]: number for name, number in descriptors.items() if name.startswith("root:")},
-            surroundings=programs.environment(str(Path.cwd()), has_proxy="proxy" in descriptors),
+            surroundings=programs.environment(os.getcwd(), has_proxy="proxy" in descriptors),
             place=self._start.place,
             pair=self._pair,
             begin=lambda work: self._in_background(group, work),

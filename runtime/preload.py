@@ -5,11 +5,14 @@ It leaves no loop, no zmq context and no thread, none of which survives a fork.
 
 import ctypes
 import gc
+import logging
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from importlib import import_module
 from importlib.abc import InspectLoader
 from importlib.util import find_spec
+from types import CodeType, FunctionType
 from typing import Final
 
 MODULES: Final = (
@@ -63,6 +66,9 @@ COMPILED: Final = (
 )
 """What only some runs import, in processes that can leave no bytecode for the next: it is made here, and not kept."""
 
+_AROUND: Final = ("kernel.", "manifests.confinement.")
+"""Where that lies which is executed in a run, and not in a rehearsal: what whoever preloads has brought along for it."""
+
 _REHEARSALS: Final = 16
 
 _POOL: Final = 16 * 1024
@@ -76,24 +82,66 @@ what malloc cuts from gaps, of what it has no gap for, and of all that is spent 
 objects are tried before they are found not to lie as expected."""
 
 
-def preload() -> Callable[[], None]:
+def preload() -> tuple[Callable[[], None], Callable[[], None]]:
     """Import all of MODULES, and make once what every run would make again. Called by name, once, in the template.
 
-    What it returns goes through a run's first steps, for a process that stands ready to be one.
+    What it returns goes through a whole run, for a process that stands ready to be one; and settles the memory, for when
+    nothing more is made in the template before it forks.
     """
+    around = {name for name in sys.modules if name.startswith(_AROUND)}
     for name in MODULES:
         import_module(name)
     for name in COMPILED:
         _compile(name)
     from runtime.rehearsal import rehearse
 
-    threading._after_fork()  # type: ignore[attr-defined]  # nothing changes: there is one thread
+    rehearse()
+    _lay_together(_executed(rehearse), around)
+    sys._clear_type_cache()  # it holds names of what was imported, and a run would write in each one's place
     for _ in range(_REHEARSALS):
+        _forked()
         rehearse()
+    return rehearse, settle
+
+
+def settle() -> None:
+    """Lay the template's memory to rest: what is made from now on is a run's own."""
     gc.collect()
     _fill_heap()
     _fill.append(tuple(filler for size in _SIZES for filler in _fillers(size)))
-    return rehearse
+    gc.freeze()
+
+
+def _forked() -> None:
+    """What Python does first in a process that was forked; nothing changes where there is one thread."""
+    threading._after_fork()  # type: ignore[attr-defined]
+    logging._after_at_fork_child_reinit_locks()  # type: ignore[attr-defined]
+
+
+def _executed(rehearse: Callable[[], None]) -> set[CodeType]:
+    """The code that a run executes."""
+    found: set[CodeType] = set()
+    before = sys.getprofile()
+    sys.setprofile(lambda frame, *_: found.add(frame.f_code))
+    try:
+        _forked()
+        rehearse()
+    finally:
+        sys.setprofile(before)
+    return found
+
+
+def _lay_together(codes: Container[CodeType], modules: Container[str]) -> None:
+    """Have this code, and all of these modules, lie together in memory: who runs it writes to it, if only to count it."""
+    functions = [one for one in gc.get_objects() if type(one) is FunctionType]
+    moved = [one for one in functions if one.__code__ in codes or one.__module__ in modules]
+    before = [one.__code__ for one in moved]  # while it is there, nothing comes to lie in its place
+    for function, code in zip(moved, before, strict=True):
+        function.__code__ = _copied(code)
+
+
+def _copied(code: CodeType) -> CodeType:
+    return code.replace(co_consts=tuple(_copied(one) if isinstance(one, CodeType) else one for one in code.co_consts))
 
 
 def _compile(name: str) -> None:

@@ -84,5 +84,5 @@ def _memory_group(lines: Iterable[list[str]]) -> str | None:
 
 
 def _write(group: str, name: str, text: str) -> None:
-    with open(os.path.join(group, name), "w", encoding="ascii") as file:
-        file.write(text)
+    with open(os.path.join(group, name), "wb", buffering=0) as file:
+        file.write(text.encode())

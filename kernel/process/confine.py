@@ -34,7 +34,7 @@ _BOUND_DROP, _AMBIENT, _AMBIENT_CLEAR = 24, 47, 4  # prctl(2)
 _CAPABILITY_VERSION: Final = 0x2008_0522  # capset(2)
 _SET_FLAGS, _UP = 0x8914, 1  # SIOCSIFFLAGS, IFF_UP: netdevice(7)
 _STACK: Final = 8 * 1024 * 1024  # bytes: what Linux gives a process unless told otherwise
-_OOM_SCORE: Final = "500"  # of -1000 to 1000, see proc(5)
+_OOM_SCORE: Final = b"500"  # of -1000 to 1000, see proc(5)
 
 libc: Final = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
@@ -116,7 +116,7 @@ def is_root() -> bool:
 
 def die_first() -> None:
     """When memory is short, this process is ended before others."""
-    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+    with open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
         file.write(_OOM_SCORE)
 
 

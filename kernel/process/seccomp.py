@@ -25,9 +25,8 @@ def available() -> bool:
 
 def lay_on(program: bytes) -> None:
     """Filter every thread that this process has or will have, for good. no_new_privs is set already. OSError if not."""
-    code = ctypes.create_string_buffer(program)
-    length, address = len(program) // 8, ctypes.addressof(code)
-    failed = _seccomp(_SET_MODE_FILTER, _ALL_THREADS, length.to_bytes(8, "little") + address.to_bytes(8, "little"))
+    length, address = len(program) // 8, bytes(ctypes.c_char_p(program))
+    failed = _seccomp(_SET_MODE_FILTER, _ALL_THREADS, length.to_bytes(8, "little") + address)
     if failed:  # the number of a thread that has a filter of its own, or -1
         number = ctypes.get_errno() if failed < 0 else 0
         raise OSError(number, f"seccomp: {os.strerror(number) if failed < 0 else f'thread {failed} cannot join'}")

@@ -13,7 +13,6 @@ Warm. It never starts a thread, a zmq context or a wasm engine: none of these su
 """
 
 import contextlib
-import gc
 import os
 import select
 import signal
@@ -47,7 +46,7 @@ def main(arguments: list[str]) -> None:
     os.environ.clear()
     os.umask(0o077)
     name, _, function = preload.partition(":")
-    rehearse = getattr(import_module(name), function)()  # now: the kernel reads its log meanwhile, and answers nothing
+    rehearse, settle = getattr(import_module(name), function)()  # now: the kernel reads its log meanwhile
     root = os.geteuid() == 0
     if not root:
         confine.own_user_namespace()
@@ -77,8 +76,7 @@ def main(arguments: list[str]) -> None:
     found = replace(machine.probe(), cgroup=cgroup.prepare(group) if root else "")
     if found.seccomp:
         call_filter(found.architecture, frozenset())
-    gc.collect()
-    gc.freeze()
+    settle()
     Template(end, found, rehearse).serve()
 
 

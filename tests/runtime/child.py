@@ -1,9 +1,8 @@
 """The process of a Hand under test: reads a Start from standard input, joins, runs, exits.
 
-With `warm` it does as the template does first: preload, freeze, fork; the child's process id is its one line of output.
+With `warm` it does as the template does first: preload, settle, fork; the child's process id is its one line of output.
 """
 
-import gc
 import os
 import sys
 
@@ -18,9 +17,8 @@ def main(arguments: list[str]) -> None:
     if arguments == ["warm"]:
         from runtime.preload import preload
 
-        preload()
-        gc.collect()
-        gc.freeze()
+        _, settle = preload()
+        settle()
         if pid := os.fork():
             print(pid, flush=True)
             os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))

@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -147,3 +149,23 @@ def test_a_fault_of_the_runtimes_own_over_one_frame_is_told_and_the_next_is_take
     loop.run_forever()
     assert [str(error) for error in told] == ["'a fault'"]
     assert not bus.frames
+
+
+def test_threads_are_as_many_as_the_run_may_have_and_none_before_one_is_wanted() -> None:
+    loop, _ = new_loop(processes=5)
+    before = threading.active_count()
+    try:
+        works = [loop.run_in_executor(None, time.sleep, 0.05) for _ in range(4)]
+        assert threading.active_count() - before == 2
+        loop.run_until_complete(asyncio.gather(*works))
+    finally:
+        loop.close()
+
+
+def test_what_a_hand_sets_does_the_work_of_its_threads() -> None:
+    loop, _ = new_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1, thread_name_prefix="own"))
+    try:
+        assert loop.run_until_complete(loop.run_in_executor(None, lambda: threading.current_thread().name)) == "own_0"
+    finally:
+        loop.close()

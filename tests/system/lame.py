@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def preload() -> Callable[[], None]:
+def preload() -> tuple[Callable[[], None], Callable[[], None]]:
     """What a template imports, if it lives."""
     from runtime.preload import preload
 
