@@ -7,6 +7,8 @@ All outputs lie in the memory of the pipeline's own run. One that fills it ends 
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec.msgpack import Ext
+
 from manifests.pipeline.expressions import read_text
 from manifests.pipeline.schema import Pipeline
 
@@ -46,17 +48,24 @@ def names_output(undo: object) -> bool:
 
 
 def weight(value: object) -> int:
-    """Bytes of a process's memory that a value takes, about and rather too many."""
-    match value:
-        case str():
-            return _PLAIN + len(value) * (1 if value.isascii() else 4)
-        case bytes():
-            return _PLAIN + len(value)
-        case list():
-            return _PLAIN + sum(_ITEM + weight(item) for item in value)
-        case dict():
-            return _PLAIN + sum(_ROW + weight(name) + weight(inner) for name, inner in value.items())
-    return _PLAIN
+    """Bytes of a process's memory that a value takes, about and rather too many. It may lie deeper than functions can."""
+    total, left = 0, [value]
+    while left:
+        total += _PLAIN
+        match left.pop():
+            case str() as text:
+                total += len(text) * (1 if text.isascii() else 4)
+            case bytes() as data:
+                total += len(data)
+            case Ext(data=data):
+                total += memoryview(data).nbytes
+            case list() as items:
+                total += _ITEM * len(items)
+                left += items
+            case dict() as rows:
+                total += _ROW * len(rows)
+                left += (*rows, *rows.values())
+    return total
 
 
 def _everything(pipeline: Pipeline) -> Iterator[object]:

@@ -5,11 +5,13 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.msgpack import Ext
 
 from runtime.pipeline.actions import Begin, End
 from runtime.pipeline.evaluate import Unclear, filled
 from runtime.pipeline.kept import weight
 from tests.runtime.pipeline.driven import Drive, pipeline
+from wire.codec import decode_body, encode_body
 
 MIB = 1 << 20
 LAST = '[finally.tell]\nhand = "teller"\nwith = { how = "${outcome}" }\n'
@@ -111,3 +113,16 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_a_value_weighs_about_what_it_takes_and_not_less(value: object) -> None:
     assert size(value) <= weight(value) + 32  # a list and a table grow ahead of what they hold
+
+
+def test_a_value_that_lies_as_deep_as_one_can_be_told_is_weighed() -> None:
+    """One that could not be would end the pipeline as it stands, with nothing undone."""
+    deep: object = None
+    for _ in range(350):
+        deep = {"a": [deep]}
+    assert decode_body(encode_body(deep)) == deep
+    assert weight(deep) > 350 * 2 * 64
+
+
+def test_what_msgpack_has_no_words_for_has_the_weight_of_its_bytes() -> None:
+    assert weight([Ext(7, bytes(MIB))]) > MIB
