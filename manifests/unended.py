@@ -60,14 +60,18 @@ def lose(bonds: Bonds, reserved: Mapping[int, Bond], opens: Iterable[tuple[int, 
 
 
 def at_death(call: OpenCall, provider: str, why: str, *, may_repeat: bool) -> tuple[str, str] | None:
-    """How a call fails that was open at a provider which died: its code and text; None for one that is made again."""
+    """How a call fails that was open at a provider which died: its code and text; None for one that is made again.
+
+    why: maybe in the provider's own words, which are for its operator, as of lives.broken().
+    """
     if call.crashes > 1:
         return "poison", f"{call.method} was open at two crashes of {provider}"
     if call.may_be_made_again and may_repeat:
         return None
+    how = "run ended" if call.by.hand else f"run ended: {why}"
     if call.was_begun and call.has_effect and not call.provided.idempotent and call.route:
-        return OUTCOME_UNKNOWN, f"run ended: {why}: look before you repeat {call.method}"
-    return "ended", f"run ended: {why}"
+        return OUTCOME_UNKNOWN, f"{how}: look before you repeat {call.method}"
+    return "ended", how
 
 
 def unmade(opens: dict[int, Open], why: str) -> list[Said]:

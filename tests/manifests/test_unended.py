@@ -1,9 +1,14 @@
 """What becomes of calls that nobody lives to end: told once, spent in full where nobody can tell, free where none began."""
 
+from msgspec.structs import replace
+
 from manifests.budgets import Bonds
+from manifests.calls import OpenCall
 from manifests.lives import OUTCOME_UNKNOWN
+from manifests.policy import Link
+from manifests.schema import Provided
 from manifests.state import State
-from manifests.unended import as_spent, lose, unended, unheard, unmade, waited
+from manifests.unended import as_spent, at_death, lose, unended, unheard, unmade, waited
 from manifests.unfinished import Open, Unfinished
 from wire.entries import Cost
 from wire.headers import Cancelled, Failed
@@ -59,3 +64,25 @@ def test_of_runs_that_go_on_neither_their_work_nor_what_they_called_is_ended() -
         8: Open(method="a.b", run="r-2"), 10: Open(method="run", run="r-1"), 12: Open(method="a.b"),
     }  # fmt: skip
     assert [one["call"] for one in unended(state, {"r-1"})] == [12, 10, 8, 4], "10 is the work of a run that r-1 began"
+
+
+def test_who_waits_for_a_service_that_died_hears_its_last_words_only_as_the_operator() -> None:
+    """They may be of anything that it has seen, also for others, and the end of this call has no labels of that."""
+    fetch, by = (
+        Provided(method="web.fetch", summary="", resource="url", effect="write"),
+        Link(hand="", name="", grants=None),
+    )
+    call = OpenCall(
+        4, "r-1", by, b"route", 1, provided=fetch, resource="", body=b"", parent=None, deadline=0.0, labels=frozenset(),
+        most=None, upload=False,
+    )  # fmt: skip
+    call.was_taken_back, why = True, "ValueError: from the web"
+    told = f"run ended: {why}: look before you repeat web.fetch"
+    assert at_death(call, "web", why, may_repeat=False) == (OUTCOME_UNKNOWN, told)
+    call.by = replace(by, hand="h-1", name="web")
+    assert at_death(call, "web", why, may_repeat=False) == (
+        OUTCOME_UNKNOWN,
+        "run ended: look before you repeat web.fetch",
+    )
+    call.provided = replace(fetch, effect="read")
+    assert at_death(call, "web", why, may_repeat=False) == ("ended", "run ended")
