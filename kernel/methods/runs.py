@@ -14,16 +14,19 @@ from manifests.installed import Installed
 from manifests.lives import passes
 from manifests.upgrades import DECISIONS, check_restart, is_asked, newest, spawned
 from manifests.waiting import WAITS
-from wire import codec, headers
+from wire import codec, headers, limits
 from wire.errors import Refusal
 from wire.ids import OPERATOR
-from wire.results import Outcome
+from wire.results import LOST, Outcome
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
 
 PAGE: Final = 500
 """Runs that one answer of ps tells of: a row may have 2 KB, and all of them must fit in one body."""
+
+TAPE_MOST: Final = 4 * limits.BODY_MAX
+"""Bytes of a tape that is read for what its run returned, where that is not kept any more: nobody is served meanwhile."""
 
 
 def _start(request: Request) -> object:
@@ -113,9 +116,21 @@ class _Bond:
 def _answer_when_ended(request: Request, run: str) -> object:
     kernel, call = request.kernel, request.call
 
-    def ended(outcome: Outcome) -> None:
-        call.mark(outcome.labels)
-        kernel.answer(call, told(run, outcome))
+    def tell(heard: Outcome) -> None:
+        call.mark(heard.labels)
+        kernel.answer(call, told(run, heard))
+
+    def tell_from_tape(heard: Outcome) -> None:
+        path = kernel.log.journal.folder / f"{kernel.results.newest(run)}.tape"
+        is_short = path.is_file() and path.stat().st_size <= TAPE_MOST
+        before = outcome(kernel, run, call.caller) if is_short else None
+        tell(heard if before is None or before is LOST else before)
+
+    def ended(heard: Outcome) -> None:
+        if heard.body is not None:
+            tell(heard)
+        else:  # too large to be kept, so it is on the tape when all is on disk
+            kernel.log.after(kernel.log.size - 1, partial(tell_from_tape, heard))
 
     if kernel.results.known(run, call.caller):
         kernel.results.wait(run, ended, lambda: call.number in kernel.exchange.calls)
@@ -124,7 +139,7 @@ def _answer_when_ended(request: Request, run: str) -> object:
     before = outcome(kernel, run, call.caller) if may_know else None
     if before is None:
         raise Failure("unknown run", f"there is no run {run!r} to wait for: see `maniple runs`")
-    ended(before)
+    tell(before)
     return None
 
 
