@@ -24,8 +24,8 @@ QUESTION: Final = "ask.person"
 """The method whose calls are questions: `maniple answer` answers them with a text, where others are approved."""
 
 
-COMING: Final = "working"
-"""The state of a run whose process is being made."""
+COMING: Final = ("working", "over_budget")
+"""The states of a run whose process is being made."""
 
 PATIENCE_S: Final = 10.0
 """Seconds in which a run must be back that a kernel has just taken up."""
@@ -100,7 +100,7 @@ class Given(Struct, frozen=True, kw_only=True):
 def held(client: Client, seconds: float = 0.0) -> tuple[Held, ...]:
     """Everything that waits, in the order in which it was asked. seconds: that runs have to come back in."""
     until = time.monotonic() + seconds
-    while any(one.state == COMING for one in absent(client)) and time.monotonic() < until:
+    while any(one.state in COMING for one in absent(client)) and time.monotonic() < until:
         time.sleep(_LOOK_S)
     found: list[Held] = []
     while rows := told.read(client.call("kernel.approvals", "", _after(found)).value, Rows).approvals:
@@ -146,7 +146,8 @@ def whole(client: Client, call: int, body: bytes | None = None) -> Whole:
         try:
             return told.read(client.call("kernel.approvals", "", {"call": call, **more}).value, Whole)
         except NotDone as error:
-            if error.reason != "not yet" or f"({COMING})" not in str(error) or time.monotonic() > until:
+            is_coming = error.reason == "not yet" and any(f"({state})" in str(error) for state in COMING)
+            if not is_coming or time.monotonic() > until:
                 raise
         time.sleep(_LOOK_S)
 

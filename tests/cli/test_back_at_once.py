@@ -54,6 +54,14 @@ def test_a_question_is_there_at_the_first_look_after_the_kernel_was_killed(home:
     assert "hello" in home.good("wait", run)
 
 
+def test_nor_is_it_missing_where_the_budget_of_who_asks_is_used_up(home: Shell) -> None:
+    (row,) = rows(home, "questions")
+    home.good("budget", "asker", "tokens=0/day")
+    kill(home)
+    home.good("up")
+    home.good("answer", str(row["call"]), "Because.")
+
+
 def test_what_waits_while_all_is_frozen_is_told(home: Shell) -> None:
     (row,) = rows(home, "questions")
     home.good("freeze")
