@@ -16,7 +16,7 @@ from manifests.firings import LAST_MS, Plan
 from manifests.occasions import fits
 from manifests.schedules import DEPTH_MOST, loop_told
 from manifests.schema import Schedule
-from scheduling_store import Pending, Row, Store
+from scheduling_store import BODY_MOST, Pending, Row, Store
 from scheduling_turn import must_wait, set_back, turn, wake_at
 from wire import codec, limits
 from wire.codec import Value
@@ -30,9 +30,8 @@ EVENTS_MOST: Final = 120
 
 EVENTS_WITHIN_MS: Final = 60_000
 
-BODY_MOST: Final = limits.ARGUMENTS_MAX
 BODIES_MOST: Final = 32 * limits.MIB
-"""Bytes of an event that may begin a run, as the kernel has it, and of all that wait: they are held in memory."""
+"""Bytes of all events that wait to begin runs: they are held in memory."""
 
 ENDED_KEPT: Final = 1_000
 

@@ -65,6 +65,13 @@ WHERE NOT EXISTS (SELECT 1 FROM history WHERE hand = :hand AND key = :key)
 PENDING_ALL: Final = """
 SELECT id, hand, name, key, planned, due, made_up, event, depth, body, labels FROM pending ORDER BY id
 """
+PENDING_REFUSE: Final = """
+INSERT INTO history (at, hand, name, what, planned, key, run, outcome, why, count)
+SELECT :now, hand, name, 'refused', planned, key, '', '',
+    event || ' says too much to begin a run with: ' || length(body) || ' bytes of ' || :most, 1
+FROM pending WHERE length(body) > :most ORDER BY id;
+DELETE FROM pending WHERE length(body) > :most
+"""
 PENDING_DONE: Final = "DELETE FROM pending WHERE hand = ? AND key = ?"
 PENDING_DROP: Final = "DELETE FROM pending WHERE hand = ?"
 

@@ -20,10 +20,14 @@ import msgspec
 from msgspec import Struct
 
 import scheduling_sql as sql
+from wire import limits
 
 FILE: Final = "schedules.db"
 DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError)
 NO_ROOM: Final = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
+BODY_MOST: Final = limits.ARGUMENTS_MAX
+"""Bytes of an event that may begin a run, as the kernel has it."""
+
 KEPT: Final = 200
 """Rows of history of each Hand that are kept at least as long as it is installed."""
 
@@ -87,7 +91,7 @@ class Store:
         self.path = folder / FILE
         self.notes: list[str] = []
         self._added: dict[str, int] = {}
-        self._connection = _opened(":memory:")
+        self._connection = _opened(":memory:", now)
         self.is_kept = False
         try:
             self.keep(now)
@@ -99,10 +103,10 @@ class Store:
         if self.is_kept:
             return
         try:
-            opened = _opened(self.path)
+            opened = _opened(self.path, now)
         except DAMAGE as error:
             self._set_aside(now, str(error).splitlines()[0])
-            opened = _opened(self.path)
+            opened = _opened(self.path, now)
         self._connection.close()
         self._connection, self.is_kept = opened, True
 
@@ -187,8 +191,12 @@ class Store:
         self.notes.append(f"what was kept of schedules was damaged ({why}); it was set aside as {aside}")
 
 
-def _opened(path: Path | str) -> apsw.Connection:
-    """The file, with its tables. Raises CorruptError or NotADBError for one that cannot be used."""
+def _opened(path: Path | str, now: int) -> apsw.Connection:
+    """The file, with its tables. Raises CorruptError or NotADBError for one that cannot be used.
+
+    Events that begin no run, since they are too large, waited in the files of versions before: all of them may be more than
+    can be read, so none of them is.
+    """
     connection = apsw.Connection(str(path))
     try:
         connection.set_busy_timeout(2_000)
@@ -209,6 +217,8 @@ def _opened(path: Path | str) -> apsw.Connection:
             with connection:
                 connection.execute(sql.FROM_1)
                 connection.execute(f"PRAGMA user_version = {sql.VERSION}")
+        with connection:
+            connection.execute(sql.PENDING_REFUSE, {"now": now, "most": BODY_MOST})
     except apsw.Error:
         connection.close(force=True)
         raise

@@ -1,5 +1,6 @@
 """Every firing begins one run, whatever is killed meanwhile; runs that are in the way are dealt with as the schedule says."""
 
+import tracemalloc
 from pathlib import Path
 
 import apsw
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from manifests.schedules import DEPTH_MOST
 from manifests.schema import Overlap, Schedule
 from tests.hands.scheduling.clockwork import SECOND, START, World, booking, storing
+from wire import codec
 
 HOUR = 3_600 * SECOND
 DAY = 24 * HOUR
@@ -236,6 +238,27 @@ def test_large_events_that_wait_do_not_fill_the_memory_of_who_keeps_time(world: 
         ("refused", "b.loaded says too much to begin a run with: 65541 bytes of 65536"),
         ("skipped", "events of 32 MiB wait already"),
     }
+
+
+def test_large_events_that_wait_since_a_version_before_are_let_go_unread(world: World) -> None:
+    world.schedule("a", Schedule(on="b.loaded", overlap="queue"))
+    for number, body in enumerate((b"x" * (8 << 20), b"x" * (8 << 20), codec.encode_body("small"))):
+        world.store.add(
+            storing.Pending(hand="h-a", name="a", key=f"on {number}", planned=1, due=1, event="b.loaded", body=body)
+        )
+    world.down()
+    tracemalloc.start()
+    world.up()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20
+    world.turn()
+    assert [key for _, key in world.begun] == ["on 2"]
+    assert [(row.what, row.why) for row in world.store.history("a", 9)] == [
+        ("refused", "b.loaded says too much to begin a run with: 8388608 bytes of 65536"),
+        ("refused", "b.loaded says too much to begin a run with: 8388608 bytes of 65536"),
+        ("fired", "on b.loaded"),
+    ]
 
 
 def test_events_in_quiet_hours_wait_for_their_end(world: World) -> None:
