@@ -113,6 +113,7 @@ class Turns:
         if work.took > LONG_S:
             self._long_until[work.owner] = now + REMEMBERED_S
             self._long_until = {owner: until for owner, until in self._long_until.items() if until > now}
+            asyncio.get_running_loop().call_later(REMEMBERED_S, self._go_on)  # its owner's work counts as short again
         error = made.exception()
         if not work.result.done():
             if error is not None:

@@ -49,6 +49,23 @@ def test_what_is_long_leaves_threads_for_what_is_short(*, is_told: bool) -> None
     turning(work)
 
 
+def test_who_asked_for_much_lately_waits_no_longer_than_that_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_turns, "REMEMBERED_S", 0.3)
+
+    async def work(turns: Any) -> None:
+        gate = threading.Event()
+        await turns.submit("c", burn)
+        held = [turns.submit(owner, gate.wait, is_long=True) for owner in ("a", "b")]
+        try:
+            async with asyncio.timeout(10):  # nothing else begins or ends meanwhile
+                assert await turns.submit("c", lambda: "short") == "short"
+        finally:
+            gate.set()
+        await asyncio.gather(*held)
+
+    turning(work)
+
+
 def test_one_owner_does_not_have_all_threads_and_owners_take_turns() -> None:
     async def work(turns: Any) -> None:
         gate, begun = threading.Event(), list[str]()
