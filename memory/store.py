@@ -32,7 +32,7 @@ PRAGMAS: Final = (
     "journal_size_limit = 16777216",
 )
 ANOTHER_SCHEMA: Final = re.compile(
-    "no such (column|table|module|fts5 table)|fts5vocab: |vtable constructor failed|duplicate column name"
+    "no such (column|table|index|module|fts5 table)|fts5vocab: |vtable constructor failed|duplicate column name"
     "|(table|index|trigger|view) .* already exists|table .* has no column named|foreign key mismatch"
     "|unrecognized option|invalid fts5 file format|You have done transaction control .* which gives error"
 )

@@ -30,6 +30,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
             {},
         ),
         ("UPDATE keys SET value = x'a1ff'", "get", {"key": "k"}),
+        ("DROP INDEX relations_out; PRAGMA user_version = 8", "graph.neighbours", {"entity": "Ada"}),
         ("DELETE FROM entities", "graph.neighbours", {"entity": "Ada"}),
         ("DELETE FROM entities WHERE name = 'Bob'", "graph.neighbours", {"entity": "Ada"}),
         ("DELETE FROM entities WHERE name = 'Bob'", "all.export", {}),
