@@ -16,9 +16,9 @@ from memory.store import Binding
 LABEL_MAX: Final = 64
 """Characters of a label."""
 
-TOGETHER_MAX: Final = 1_024
+TOGETHER_MAX: Final = 32 << 10
 EVERYTHING: Final = "*"
-"""Labels that one thing gathers, and what stands for more: each that there is."""
+"""Bytes, as they are kept, of the labels that one thing gathers, and what stands for more: each that there is."""
 
 ASKED_MAX: Final = 256
 """Labels, and names of metadata, that one filter asks for."""
@@ -98,7 +98,14 @@ def packed_labels(labels: Iterable[str]) -> str:
     told = sorted(set(labels))
     if not all(0 < len(label) <= LABEL_MAX for label in told):
         raise Invalid(f"a label is 1 to {LABEL_MAX} characters")
-    return encoded([EVERYTHING] if EVERYTHING in told or len(told) > TOGETHER_MAX else told)
+    kept = encoded(told)
+    return encoded([EVERYTHING]) if EVERYTHING in told or len(kept.encode()) > TOGETHER_MAX else kept
+
+
+def labels_of(kept: str) -> tuple[str, ...]:
+    """Labels that are kept: all there are also for more than TOGETHER_MAX, which an earlier version may have kept."""
+    is_too_much = len(kept.encode()) > TOGETHER_MAX
+    return (EVERYTHING,) if is_too_much else msgspec.json.decode(kept, type=tuple[str, ...])
 
 
 def encoded(value: object) -> str:

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from memory import spaces
 from memory.errors import ASTRAY, Absent, Conflict, Damaged, Invalid
-from memory.filters import NONE, Filters, Metadata, Scalar, bindings, conditioned, encoded, packed_labels
+from memory.filters import NONE, Filters, Metadata, Scalar, bindings, conditioned, encoded, labels_of, packed_labels
 from memory.indexing import index, speak, unindex
 from memory.queries import queries
 from memory.sameness import sameness
@@ -257,7 +257,7 @@ def _fragment(row: Row, origins: list[object]) -> Fragment:
     successor = row[8]
     found["number"] = spaces.number(_ident(row))
     found["successor"] = None if successor is None else spaces.number(int(str(successor)))
-    found["labels"], found["metadata"] = msgspec.json.decode(str(row[5])), msgspec.json.decode(str(row[6]))
+    found["labels"], found["metadata"] = labels_of(str(row[5])), msgspec.json.decode(str(row[6]))
     found["origins"] = origins
     return msgspec.convert(found, Fragment)
 

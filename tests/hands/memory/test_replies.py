@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from memory import compacting, fragments, session_lines, sessions
+from memory import compacting, filters, fragments, session_lines, sessions
 from memory import graph as graphs
 from memory.fragments import New
 from memory.graph import Ref
@@ -15,6 +15,7 @@ from memory.sessions import Said
 from memory.store import Store
 from tests.hands.doubles import FakeCall
 from tests.hands.memory.test_hand import CHAT, OWN, Desk
+from wire import codec, limits
 
 
 class Graph(Desk):
@@ -133,6 +134,34 @@ def test_the_largest_that_is_taken_in_is_told_again_and_what_is_larger_is_refuse
     number = graph.call("store", text="x" * 786_432, metadata=metadata)["fragment"]
     assert graph.fails("update", fragment=number, metadata={"m": "😀" * 65_500}).startswith("arguments: metadata")
     assert len(graph.call("fragment", fragment=number)["text"]) == 786_432
+
+
+def test_the_largest_text_is_told_with_all_that_it_may_have_gathered(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = {"text": "x" * 786_432, "kind": "😀" * 1_024, "metadata": {"m": "y" * 65_500}}
+
+    def stored(each: int, times: int) -> None:
+        for start in range(0, each * times, each):
+            labels = [f"{number:04}" + "😀" * 60 for number in range(start, start + each)]
+            made = FakeCall(OWN, "memory.store", labels=labels)
+            origin = {"source": f"{start:04}" + "😀" * 1_020, "run": "😀" * 1_024}
+            graph.loop.run_until_complete(graph.hand.on_call(made, {**large, **origin}))
+
+    def told() -> list[str]:
+        (row,) = graph.call("fragments")["fragments"]
+        assert len(codec.encode_body(row)) <= limits.BODY_MAX
+        return list(row["labels"])
+
+    stored(7, 16)
+    assert len(told()) == 7 * 16
+    stored(64, 6)
+    assert told() == ["*"]
+    with monkeypatch.context() as patch:  # as earlier versions kept them
+        graph.call("forget", fragment=1)
+        patch.setattr(fragments, "packed_labels", filters.encoded)
+        stored(64, 20)
+    assert told() == ["*"]
 
 
 KEY = b'{"key":{"key":"k","value":{"json":%s},"version":1,"created":1,"changed":1,"expires":null,"labels":["%s"]}}'
