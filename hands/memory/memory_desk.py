@@ -86,13 +86,19 @@ class Desk(Hand):
             return await self.shelf.read(place.owner, lambda reader: work(reader, place.space), is_long=is_long)
 
     async def listing(
-        self, call: Call, work: Callable[[Reader, str], Iterable[tuple[Answer, Iterable[str]]]]
+        self,
+        call: Call,
+        work: Callable[[Reader, str], Iterable[tuple[Answer, Iterable[str]]]],
+        *,
+        is_long: bool = False,
     ) -> tuple[list[Answer], bool]:
-        """The rows of a listing that one reply holds, and whether there are more; as fitting(). work: as for reading().
+        """The rows of a listing that one reply holds, and whether there are more; as fitting(). The rest: as for reading().
 
         What it answers is gone through in the thread that reads, so that no more of it is read than is told.
         """
-        shown, labels, is_cut = await self.reading(call, lambda reader, space: fitted(work(reader, space)))
+        shown, labels, is_cut = await self.reading(
+            call, lambda reader, space: fitted(work(reader, space)), is_long=is_long
+        )
         call.add_labels(*labels)
         return shown, is_cut
 

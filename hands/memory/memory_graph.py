@@ -155,6 +155,7 @@ class Graph(Desk):
                 ({"pair": [*map(_relation, pair)]}, _marks(pair))
                 for pair in graph.contradictions(reader, space, after=last, most=most)
             ),
+            is_long=True,
         )
         return {"pairs": [row["pair"] for row in shown], "more": is_cut or len(shown) == most}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from memory import graph
 from memory.arrays import Floats, np
 from tests.hands.doubles import FakeCall, hand_module
 from tests.hands.memory.test_hand import OWN, Desk
@@ -58,6 +59,25 @@ def test_words_do_where_a_model_elsewhere_has_changed_its_dimension(
     assert (found["text"], found["meaning"]) == ("Ada pays by cheque.", None)
     desk.call("store", text="Bob pays in cash.")
     until(desk, lambda: "8 numbers, not 4" in capfd.readouterr().err, "a line of the log")
+
+
+def test_who_looks_for_contradictions_in_large_graphs_leaves_threads_for_others(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(graph, "contradictions", lambda *_, **__: [gate.wait()][1:])
+    desk.call("set", key="k", value=1)
+    owners = [f"shared/s{number}" for number in range(memory_shelf.READERS)]
+    calls = [FakeCall(owner, "memory.graph.contradictions") for owner in owners]
+    held = [desk.loop.create_task(desk.hand.on_call(call, {})) for call in calls]
+    until(desk, lambda: len(desk.hand.shelf._files) > len(owners), "the calls")
+    try:
+        asked = desk.hand.on_call(FakeCall(OWN, "memory.get"), {"key": "k"})
+        assert desk.loop.run_until_complete(asyncio.wait_for(asked, 10))["value"] == 1
+        assert not any(one.done() for one in held)
+    finally:
+        gate.set()
+        desk.loop.run_until_complete(asyncio.wait(held))
 
 
 @pytest.mark.parametrize("method", ["backup", "all.export"])
