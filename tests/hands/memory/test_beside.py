@@ -81,18 +81,25 @@ def test_who_looks_for_contradictions_in_large_graphs_leaves_threads_for_others(
 
 
 @pytest.mark.parametrize("method", ["backup", "all.export"])
-def test_of_a_copy_whose_caller_has_gone_nothing_is_left(tmp_path: Path, method: str) -> None:
+def test_of_a_copy_whose_caller_has_gone_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
     desk = Desk(tmp_path)
     desk.call("set", key="k", value=1)
-    shelf, gate = desk.hand.shelf, threading.Event()
+    file, has_begun, gate = desk.hand.shelf._files[OWN], threading.Event(), threading.Event()
+    read = file.read
 
-    held = [desk.loop.create_task(shelf.aside(gate.wait, OWN)) for _ in range(memory_shelf.OWNER_READERS)]
+    def late(*given: Any) -> Any:
+        has_begun.set()
+        gate.wait()
+        return read(*given)
+
+    monkeypatch.setattr(file, "read", late)
     asked = desk.loop.create_task(desk.hand.on_call(FakeCall(OWN, f"memory.{method}"), {}))
-    until(desk, lambda: shelf._files[OWN].users, "the call")
+    until(desk, has_begun.is_set, "the call")
     asked.cancel()
     desk.loop.run_until_complete(asyncio.wait([asked]))
     gate.set()
-    desk.loop.run_until_complete(asyncio.wait(held))
     stop(desk)
     assert not [*desk.hand.scratch.iterdir()]
 
