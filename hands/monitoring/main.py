@@ -247,12 +247,15 @@ class Monitoring(Hand):
             await asyncio.sleep(seconds)
 
     def _keep_notes(self) -> None:
-        """What the opening of the history had to say goes into the log and into the history itself."""
+        """What the opening of the history had to say goes into the log, and into the history itself if it has room."""
         for note in self.store.notes:
             self.log.warning(note)
-        with self.store.round():
-            for note in self.store.notes:
-                self.store.add_change(Change(at=now_ms(), target="", kind="note", level="warning", text=note))
+        try:
+            with self.store.round():
+                for note in self.store.notes:
+                    self.store.add_change(Change(at=now_ms(), target="", kind="note", level="warning", text=note))
+        except NO_ROOM as error:
+            self.trouble = _no_room(str(error))
 
 
 def _no_room(why: str) -> str:

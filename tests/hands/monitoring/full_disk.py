@@ -4,6 +4,8 @@
 """
 
 import asyncio
+import mmap
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -59,8 +61,27 @@ async def later(folder: Path, room: Callable[[], None], patch: pytest.MonkeyPatc
         assert (await it.ask("alerts"))["silences"]
 
 
+async def damaged(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """A start with a damaged history: it is told, whether there is room to write it down or not."""
+    async with running(World(), folder, patch) as it:
+        assert "the history was damaged" in str((await it.ask("report"))["text"])
+        await it.rounds(1)
+
+
+def with_room(disk: Path, pages: int, patch: pytest.MonkeyPatch) -> None:
+    """The same on a disk with room for so many pages."""
+    folder = disk / "damaged"
+    folder.mkdir()
+    (folder / "history.db").write_bytes(b"no history" * 1_000)
+    filler = fill(disk)
+    os.truncate(filler, filler.stat().st_size - pages * mmap.PAGESIZE)
+    asyncio.run(asyncio.wait_for(damaged(folder, patch), 60))
+    filler.unlink()
+    shutil.rmtree(folder)
+
+
 def main(disk: Path) -> None:
-    """A first start, one of a history that is there, and one after a kill."""
+    """A first start, one of a history that is there, one after a kill, and some of a damaged one."""
     names = ("first", "there", "killed")
     for name in ("first", "there"):
         (disk / name).mkdir()
@@ -68,7 +89,9 @@ def main(disk: Path) -> None:
         asyncio.run(once(disk / "there", disk / "killed", patch))
         for name in names:
             asyncio.run(asyncio.wait_for(later(disk / name, fill(disk).unlink, patch, is_read=name != "first"), 60))
-    assert not list(disk.glob("*/*damaged*"))
+        assert not list(disk.glob("*/*damaged*"))
+        for pages in range(48):
+            with_room(disk, pages, patch)
 
 
 if __name__ == "__main__":
