@@ -7,7 +7,8 @@ from msgspec.structs import replace
 from kernel.cli import agreement, screen, spending, told
 from kernel.cli.frame import Session, command, hand_argument
 from kernel.cli.installed import Shown
-from manifests.grants import GrantSet, as_text, asked, exceeding
+from manifests.capabilities import includes
+from manifests.grants import GrantSet, as_text, asked, exceeding, reaches
 from manifests.installed import Artefact
 from manifests.schedule_words import in_words
 from manifests.schema import Capability, Manifest, Schedule
@@ -43,14 +44,31 @@ def scheduled(schedule: Schedule | None) -> str:
     return "\n".join(lines + [f"{name} = {value!r}" for name, value in schedule.inputs.items()])
 
 
-def _parted(held: tuple[Capability, ...], manifest: Manifest) -> tuple[list[Capability], list[Capability]]:
-    """What a Hand holds as what its HAND.toml asks for, and what it does not: a call needs both. Who is asked is aside."""
-    asks = GrantSet.of(asked(manifest))
-    least = [replace(one, approval=True) for one in held]
-    beyond = [frozenset(pattern for each in exceeding((one,), asks) for pattern in each.allow) for one in least]
-    parted = list(zip(held, beyond, strict=True))
-    may = [replace(one, allow=tuple(each for each in one.allow if each not in over)) for one, over in parted]
-    return may, [replace(one, allow=tuple(each for each in one.allow if each in over)) for one, over in parted if over]
+def _parted(held: tuple[Capability, ...], manifest: Manifest) -> tuple[list[str], list[str]]:
+    """What a Hand may do of what it holds, and what of that its HAND.toml asks for no more, or less: a call needs both.
+
+    Whether somebody is asked each time is aside.
+    """
+    asks = asked(manifest)
+    may, over = list[Capability](), list[str]()
+    for one in held:
+        beyond = {each for row in exceeding((replace(one, approval=True),), GrantSet.of(asks)) for each in row.allow}
+        may.append(replace(one, allow=tuple(each for each in one.allow if each not in beyond)))
+        wide = {each: found for each in one.allow if each in beyond and (found := _asked_within(one, each, asks))}
+        may += [narrow for found in wide.values() for narrow in found]
+        gone = tuple(each for each in one.allow if each in beyond and each not in wide)
+        over += [_left_over(manifest.hand.name, replace(one, allow=gone))] if gone else []
+        over += [f"{as_text(replace(one, allow=tuple(wide)))}: its HAND.toml asks for less of that now"] if wide else []
+    return list(dict.fromkeys(as_text(one) for one in may if one.allow)), over
+
+
+def _asked_within(one: Capability, pattern: str, asks: tuple[Capability, ...]) -> list[Capability]:
+    """What is asked for of that which one pattern of a grant covers, and no more of it than is granted."""
+    return [
+        replace(one, allow=allow, own=one.own and ask.own, lent=one.lent or ask.lent)
+        for ask in asks
+        if reaches(ask.method, one.method) and (allow := tuple(each for each in ask.allow if includes(pattern, each)))
+    ]
 
 
 def _left_over(hand: str, one: Capability) -> str:
@@ -85,8 +103,8 @@ def _drawn(shown: Shown) -> str:
             ("folder", f"hands/{hand.folder}"),
             ("runs", _what_runs(hand.package.manifest, hand.artefact)),
             ("needs", ", ".join(section.needs)),
-            ("may", "\n".join(as_text(one) for one in may if one.allow) or "nothing"),
-            ("left over", "\n".join(_left_over(hand.name, one) for one in over)),
+            ("may", "\n".join(may) or "nothing"),
+            ("left over", "\n".join(over)),
             ("offers", "\n".join(f"{one.method}  {one.effect}: {one.summary}" for one in hand.offered.values())),
             ("publishes", ", ".join(manifest.events.publishes)),
             ("hears", ", ".join(manifest.events.subscribes)),

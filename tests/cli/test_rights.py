@@ -37,6 +37,20 @@ def test_what_a_newer_version_asks_for_no_more_is_not_shown_as_what_it_may(shell
     shell.good("remove", "wanting")
 
 
+def test_what_a_newer_version_asks_for_less_of_is_shown_as_far_as_it_may(shell: Shell, tmp_path: Path) -> None:
+    """Its wider grant is what lets it: to take that back would leave it nothing."""
+    toml = GREETER.toml.replace("greeter", "less-wanting", 1)
+    wide = toml.replace('"echo.say" = ["*"]', '"echo.say" = ["*"]\n"files.read" = ["data/**"]')
+    less = wide.replace("1.0.0", "1.1.0").replace("data/**", "data/a/**")
+    shell.good("install", write_hand(tmp_path / "old", Source(wide, GREETER.main)), "--yes")
+    shell.good("install", write_hand(tmp_path / "new", Source(less, GREETER.main)), "--yes")
+    shown = shell.good("show", "less-wanting")
+    assert '"files.read" = ["data/a/**"]\n' in shown.partition("left over")[0]
+    assert '"files.read" = ["data/**"]: its HAND.toml asks for less of that now' in shown
+    assert "`maniple revoke" not in shown
+    shell.good("remove", "less-wanting")
+
+
 def test_grants_of_nobody_is_wrong_usage(shell: Shell) -> None:
     assert shell.run("grants", "nobody").code == 1
     assert shell.run("revoke", "greeter", "web.fetch").code == 1
