@@ -80,7 +80,10 @@ def call(
         except NotDone as error:
             if error.reason != "no provider":
                 raise
-            raise unknown(method, told.read(client.call("kernel.describe").value, Methods).methods) from None
+            rows = told.read(client.call("kernel.describe").value, Methods).methods
+            if any(row.method == method for row in rows):
+                raise  # its provider's own reason: that has nobody to ask
+            raise unknown(method, rows) from None
     _show(session, reply, sink)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.shell import Shell, is_one_clear_line
+from tests.living import ECHO, Source, write_hand
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +137,16 @@ def test_a_wrong_name_of_a_root_leads_to_the_roots_and_a_wrong_path_too(shell: S
     assert shell.run("roots", "add", "Bad Name", ".").err.endswith("; see `maniple roots`\n")
     for path in (str(drawer / "same"), "./drawer/same"):
         assert shell.run("call", "files.stat", path).err.endswith("; see `maniple roots`\n")
+
+
+def test_a_provider_that_has_nobody_to_ask_is_not_told_as_one_that_there_is_not(shell: Shell, tmp_path: Path) -> None:
+    """A Hand may hand on the reason of the call that it made itself."""
+    lost = ECHO.main.replace("import Call", "import Call, Failure").replace(
+        'return {"text": text}', 'raise Failure("no provider", f"{text} is nowhere")'
+    )
+    shell.good("install", write_hand(tmp_path / "lost", Source(ECHO.toml.replace("echo", "lost"), lost)), "--yes")
+    assert "say.more is nowhere" in shell.run("call", "lost.say", "text=say.more").err
+    shell.good("remove", "lost")
 
 
 def test_a_refusal_is_known_by_its_code_and_not_by_its_words(shell: Shell) -> None:
