@@ -190,8 +190,12 @@ def search(
 
 
 def _as_indexed(word: str) -> str:
-    """What the index takes for the same is the same here, but for a few letters."""
-    return _MARKS.sub("", unicodedata.normalize("NFD", word)).lower()
+    """What the index surely takes for the same: English letters, marked or not, in either case; else the word itself.
+
+    Of other letters it keeps the marks, as of ǡ: и and й are two to it.
+    """
+    plain = _MARKS.sub("", unicodedata.normalize("NFD", word))
+    return plain.lower() if plain.isascii() else word
 
 
 def _each_once(words: Sequence[str], as_compared: Callable[[str], str]) -> list[str]:

@@ -84,6 +84,15 @@ def test_words_that_the_index_takes_for_the_same_are_one(store: Store) -> None:
     assert [len(sessions.search(store, CHAT, text)) for text in ("日 A A", "日 A a", "日 a")] == [1, 0, 0]
 
 
+@pytest.mark.parametrize(("one", "other"), [("мои", "мой"), ("еж", "ёж"), ("η", "ή"), ("ᲐᲑ", "აბ")])
+def test_words_that_the_index_tells_apart_are_two(store: Store, one: str, other: str) -> None:
+    say(store, one)
+    say(store, other)
+    assert [sessions.search(store, CHAT, text) for text in (f"{one} {other}", f"{other} {one}")] == [[], []]
+    say(store, f"{one} {other}")
+    assert len(sessions.search(store, CHAT, f"{one} {other}")) == 1
+
+
 @pytest.mark.parametrize("first", [ord("a"), 0x4E00])
 def test_a_search_is_of_so_many_words(store: Store, first: int) -> None:
     words = [chr(first) + chr(first + number % 20) * (1 + number // 20) for number in range(sessions.WORDS_MAX + 1)]
