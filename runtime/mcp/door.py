@@ -23,7 +23,7 @@ from runtime.hand import Event, Hand
 from runtime.mcp import answers
 from runtime.mcp.changes import TALK, Changes
 from runtime.mcp.lines import Lines
-from runtime.mcp.offering import Tell, server_of
+from runtime.mcp.offering import ASKED, Tell, server_of
 from runtime.mcp.offers import Offer, Row, offers_of
 from runtime.mcp.room import Room
 from runtime.mcp.web import Gate, Web
@@ -51,6 +51,9 @@ PER_MINUTE: Final = 6_000
 
 _PACE: Final[ContextVar[Rate]] = ContextVar("pace")
 """How fast the client goes in whose name a task works; tasks inherit it."""
+
+_LINES: Final[ContextVar[Lines | None]] = ContextVar("lines", default=None)
+"""The client on standard streams in whose name a task works."""
 
 _SETTLED: Final = 0.2  # seconds in which changes come together
 _TOLD_MOST: Final = 8  # different lists that clients were told of since the last change
@@ -97,11 +100,13 @@ class Door(Hand):
     async def talk(self, call: Call) -> dict[str, object]:
         """Talk with one client until it says no more."""
         _PACE.set(Rate(PER_MINUTE, asyncio.get_running_loop().time()))
-        key = f"talk {call.number}"
+        key, lines = f"talk {call.number}", Lines(call)
         TALK.set(key)
+        _LINES.set(lines)
         try:
-            async with Lines(call).streams() as (incoming, outgoing):
-                await self._server.run(incoming, outgoing, self._server.create_initialization_options())
+            with self._web.attending(lines):
+                async with lines.streams() as (incoming, outgoing):
+                    await self._server.run(incoming, outgoing, self._server.create_initialization_options())
         except BaseExceptionGroup as group:
             if isinstance(first := _first(group), Failure):
                 raise first from None
@@ -187,17 +192,24 @@ class Door(Hand):
                     await self._room.take(whose, len(piece))
                     pieces += piece
                     if len(pieces) > STREAM_MOST:
-                        await self._web.room(STREAM_MOST * 4 // 3)
+                        await self._make_room(STREAM_MOST)
                         return answers.of_cut(ready.method, ready.resource, bytes(pieces[:STREAM_MOST]))
                     await progress.tell(len(pieces))
                 reply = stream.reply
             if ready.method == door.SPAWN:
                 return await self._worked(reply)
             if pieces:
-                await self._web.room(len(pieces) * 4 // 3)
+                await self._make_room(len(pieces))
             return answers.of_reply(ready.method, ready.resource, reply, bytes(pieces), returns)
         finally:
             self._room.leave(whose)
+
+    async def _make_room(self, size: int) -> None:
+        """Wait until so many bytes may be made an answer; it counts until its client has read it."""
+        await self._web.room(size * 4 // 3)
+        lines, number = _LINES.get(), ASKED.get()
+        if lines is not None and number is not None:
+            lines.owe(number, size * 4 // 3)
 
     async def _worked(self, begun: Reply) -> CallToolResult:
         """What comes of a run that was started; who gives it up stops it."""

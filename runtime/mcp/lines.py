@@ -5,6 +5,8 @@ and a request beyond the most that may be open at once is answered with an error
 does not read what it is answered is not read from either.
 """
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final
@@ -42,16 +44,36 @@ NONSENSE_MOST: Final = 100
 
 
 class Lines:
-    """One client."""
+    """One client. Made by the task that talks with it; moved: when it last took some of what it is sent."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
+        self._task = asyncio.current_task()
         self._open: set[RequestId] = set()
+        self._owed: dict[RequestId, int] = {}
         self._turn = anyio.Lock()
+        self.moved = 0.0
 
     def streams(self) -> AbstractAsyncContextManager[TransportStreams]:
         """The messages both ways, until the block is left. Raises Failure, in a group, when the client misbehaves."""
         return transport(self._read, self._write)
+
+    def owe(self, number: RequestId, size: int) -> None:
+        """A request's answer has so many bytes, and waits from now on until the client has read it."""
+        if not self._owed:
+            self.moved = time.monotonic()
+        self._owed[number] = size
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of large answers that wait to be read."""
+        return sum(self._owed.values())
+
+    def let_go(self) -> None:
+        """Talk with it no more."""
+        self._owed.clear()
+        if self._task is not None:
+            self._task.cancel("it read nothing of its answers, and others had no room")
 
     async def _read(self, told: Incoming) -> None:
         nonsense = 0
@@ -80,6 +102,7 @@ class Lines:
                 self._open.add(number)
             case JSONRPCNotification(method="notifications/cancelled", params={"requestId": int() | str() as number}):
                 self._open.discard(number)
+                self._owed.pop(number, None)
             case _:
                 pass
         return True
@@ -90,6 +113,8 @@ class Lines:
                 if isinstance(one.message, JSONRPCResponse | JSONRPCError) and one.message.id is not None:
                     self._open.discard(one.message.id)
                 await self._answer(one.message)
+                if isinstance(one.message, JSONRPCResponse | JSONRPCError) and one.message.id is not None:
+                    self._owed.pop(one.message.id, None)
 
     async def _answer(self, message: JSONRPCRequest | JSONRPCNotification | JSONRPCResponse | JSONRPCError) -> None:
         """Send a message's line, in pieces that nothing else comes between."""
@@ -100,6 +125,7 @@ class Lines:
                     await self._call.send(line[at : at + limits.CHUNK_SIZE])
                 except CallEnded:
                     return
+                self.moved = time.monotonic()
 
 
 async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

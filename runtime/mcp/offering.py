@@ -4,17 +4,21 @@ Separate from door.py, which finds them with the kernel, so that what speaks the
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from functools import partial
 from typing import Final, Protocol, TypeAlias
 
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions, Server
-from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams, Tool
+from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams, RequestId, Tool
 
 from runtime.mcp.changes import Changes
 
 Tell: TypeAlias = Callable[[float, float | None, str | None], Awaitable[None]]
 """Tells a client that waits how far its call is: done, of how much, and words. Nothing happens where it did not ask."""
+
+ASKED: Final[ContextVar[RequestId | None]] = ContextVar("asked", default=None)
+"""The id that a client gave to the request that a task answers."""
 
 PAGE: Final = 100
 """Tools of one page of their list."""
@@ -46,6 +50,7 @@ def server_of(name: str, version: str, instructions: str, tools: Tools, changes:
         return ListToolsResult(tools=list(rows[start:after]), next_cursor=str(after) if after < len(rows) else None)
 
     async def called(asked: ServerRequestContext, params: CallToolRequestParams) -> CallToolResult:
+        ASKED.set(asked.request_id)
         return await tools.called(params.name, dict(params.arguments or {}), asked.session.report_progress)
 
     server = Server(

@@ -7,9 +7,9 @@ uvicorn and h11, the protocol on it the official package's. Each request is look
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Final
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final, Protocol
 
 import h11
 from mcp.server.auth.middleware.bearer_auth import AuthorizationContext
@@ -57,6 +57,19 @@ _FORMS: Final = 4  # so much more of an answer there is until then, in its forms
 _HEADERS: Final = "maniple"
 
 
+class Client(Protocol):
+    """Who is sent answers. moved: when it last took some of them, of time.monotonic()."""
+
+    moved: float
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait to be read by it."""
+
+    def let_go(self) -> None:
+        """Send it no more."""
+
+
 class Gate:
     """What a request of one connection must show. digest: of the token; port: that it came in at."""
 
@@ -81,7 +94,7 @@ class Web:
             proxy_headers=False,
         )  # fmt: skip
         self._state = ServerState()
-        self._wires: set[_Wire] = set()
+        self._clients: set[Client] = set()
         self._under_way = 0
 
     @asynccontextmanager
@@ -99,7 +112,7 @@ class Web:
         sending = asyncio.ensure_future(wire.send())
         receiving = asyncio.ensure_future(wire.receive())
         going = asyncio.ensure_future(wire.is_let_go.wait())
-        self._wires.add(wire)
+        self._clients.add(wire)
         try:
             await asyncio.wait((sending, receiving, going), return_when=asyncio.FIRST_COMPLETED)
             wire.close()
@@ -107,20 +120,29 @@ class Web:
             if sending.done():
                 sending.result()
         finally:
-            self._wires.discard(wire)
+            self._clients.discard(wire)
             for task in (receiving, sending, going):
                 task.cancel()
             protocol.connection_lost(None)
             await asyncio.gather(receiving, sending, going, return_exceptions=True)
 
+    @contextmanager
+    def attending(self, client: Client) -> Iterator[None]:
+        """What waits for this one counts as well, until the block is left."""
+        self._clients.add(client)
+        try:
+            yield
+        finally:
+            self._clients.discard(client)
+
     async def room(self, size: int) -> None:
         """Wait until an answer of so many bytes may be made. Clients that do not read are let go for that."""
-        while waiting := self._under_way + sum(wire.unsent for wire in self._wires):
+        while waiting := self._under_way + sum(client.unsent for client in self._clients):
             if waiting + _FORMS * size <= UNSENT_MOST:
                 break
-            stale = [wire for wire in self._wires if wire.unsent and time.monotonic() - wire.moved > STALE]
+            stale = [one for one in self._clients if one.unsent and time.monotonic() - one.moved > STALE]
             if stale:
-                min(stale, key=lambda wire: wire.moved).let_go()
+                min(stale, key=lambda one: one.moved).let_go()
             else:
                 await asyncio.sleep(_LOOK)
         self._under_way += _FORMS * size

@@ -23,10 +23,14 @@ GREETING = {
 
 @pytest.fixture(scope="module")
 def desk(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """A home with a door `raw` to a Hand `lab`."""
+    """A home with a door `raw` to a Hand `lab`, and to a folder with a large file."""
     shell.good("install", write_hand(tmp_path_factory.mktemp("lab") / "lab", LAB), "--yes")
-    shell.good("mcp", "offer", "raw", "lab.wait=*", "lab.raw", "echo.say", "--yes")
+    store = tmp_path_factory.mktemp("store")
+    (store / "large").write_bytes(b"\xff" * 4_000_000)
+    shell.good("roots", "add", "store", store)
+    shell.good("mcp", "offer", "raw", "lab.wait=*", "lab.raw", "echo.say", "files.read=store/**", "--yes")
     yield shell
+    shell.good("roots", "remove", "store")
     shell.good("remove", "door-raw", "--purge", "--yes")
     shell.good("remove", "lab", "--purge", "--yes")
 
@@ -162,3 +166,17 @@ def test_a_client_that_reads_nothing_is_not_read_from_and_holds_up_nobody_else(d
     finally:
         raw.process.kill()
         flooding.join()
+
+
+def test_who_reads_nothing_of_large_answers_is_let_go_and_another_is_answered(desk: Shell, raw: Raw) -> None:
+    """Sixty of them that nobody read filled the door's memory, and calls of others ended in MemoryError."""
+    raw.greet()
+    for number in range(1, 25):
+        raw.ask(number, "tools/call", {"name": "files_read", "arguments": {"path": "store/large"}})
+    other = Raw(desk)
+    other.greet()
+    other.ask(1, "tools/call", {"name": "files_read", "arguments": {"path": "store/large"}})
+    assert '"blob"' in json.dumps(other.hear())
+    assert other.end() == (0, "")
+    code, said = raw.end()
+    assert (code, "it read nothing of its answers" in said) == (1, True), said
