@@ -46,6 +46,9 @@ QUIET: Final = 1.0
 REMINDED: Final = 15.0
 """Seconds until it is told again, so that a client that counts silence goes on waiting."""
 
+HEARS_WITHIN: Final = 2.0
+"""Seconds in which a client takes what it is told of a call, or is told no more of that one."""
+
 PER_MINUTE: Final = 6_000
 """Calls and lists that one client may ask for; what its Hand may ask for, with all clients, is ten times that."""
 
@@ -66,11 +69,17 @@ class _Progress:
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._done = 0
+        self._is_heard = True
 
     async def tell(self, done: int, text: str | None = None) -> None:
-        """done: bytes that have come."""
+        """done: bytes that have come. Who does not take it is told no more: what its call holds, others wait for."""
         self._done = max(self._done + 1, done)
-        await self._tell(self._done, None, text)
+        if self._is_heard:
+            try:
+                async with asyncio.timeout(HEARS_WITHIN):
+                    await self._tell(self._done, None, text)
+            except TimeoutError:
+                self._is_heard = False
 
 
 class Door(Hand):

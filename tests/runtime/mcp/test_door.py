@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from mcp_types import TextContent
 
 from runtime.mcp import door
@@ -28,6 +29,24 @@ def test_a_client_that_calls_too_often_is_told_to_wait_and_nobody_else() -> None
     hasty, other = asyncio.run(both())
     assert [text.startswith("there is no tool 'none'") for text in (*hasty, *other)] == [True, True, True, False, True]
     assert hasty[3] == "more than 6000 calls a minute: wait"
+
+
+def test_a_client_that_does_not_take_its_progress_holds_up_its_call_but_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a call has gathered others wait for: they would for as long as that client reads nothing."""
+    monkeypatch.setattr(door, "HEARS_WITHIN", 0.05, raising=False)
+    told = list[float]()
+
+    async def deaf(done: float, total: float | None, text: str | None) -> None:
+        told.append(done)
+        await asyncio.Event().wait()
+
+    async def gathering() -> None:
+        progress = door._Progress(deaf)
+        for done in range(1, 10_000):
+            await progress.tell(done)
+
+    asyncio.run(asyncio.wait_for(gathering(), 10))
+    assert told == [1]
 
 
 class _Scripted(door.Door):
