@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 
 from tests.living import Kernel, Source, install, make_home
+from tests.spread import spread
 from tests.system import chaos
 from tests.system.actors import actor, ask, cast
 from tests.system.fates import call, entries, pid_of, runs, until
@@ -295,7 +296,7 @@ def kernel(_kernel: Kernel) -> Kernel:
     return _kernel
 
 
-@pytest.mark.parametrize("way", [*(f"lodge_{way}" for way in LODGERS), *(f"once_{way}" for way in OWN)])
+@pytest.mark.parametrize("way", spread([*(f"lodge_{way}" for way in LODGERS), *(f"once_{way}" for way in OWN)], 5))
 def test_what_lies_in_a_lent_folder_is_marked_also_for_the_next_kernel(kernel: Kernel, way: str) -> None:
     run = begin(kernel, "landlord", way=way)
     _lies_there(kernel, run)
@@ -304,7 +305,7 @@ def test_what_lies_in_a_lent_folder_is_marked_also_for_the_next_kernel(kernel: K
     _is_marked(kernel, run)
 
 
-@pytest.mark.parametrize("fate", ["down", "freeze", "hands", "twice"])
+@pytest.mark.parametrize("fate", spread(["down", "freeze", "hands", "twice"], 2))
 def test_and_whatever_else_becomes_of_those_who_heard_it(kernel: Kernel, fate: str) -> None:
     run = begin(kernel, "landlord", way="lodge_news")
     _lies_there(kernel, run)
@@ -355,6 +356,7 @@ def test_nor_where_it_came_to_the_landlord_while_that_had_no_process(kernel: Ker
     _is_marked(kernel, run)
 
 
+@pytest.mark.wide
 def test_a_label_waits_for_the_disk_once_whatever_comes_with_it(kernel: Kernel) -> None:
     """More comes than is kept for a peer that does not read: one that may not be told yet is none."""
     (slow := kernel.home / "run" / "slow").touch()

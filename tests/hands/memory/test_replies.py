@@ -153,14 +153,14 @@ def test_the_largest_text_is_told_with_all_that_it_may_have_gathered(
         assert len(codec.encode_body(row)) <= limits.BODY_MAX
         return list(row["labels"])
 
-    stored(7, 16)
-    assert len(told()) == 7 * 16
-    stored(64, 6)
+    stored(28, 4)
+    assert len(told()) == 28 * 4
+    stored(64, 3)
     assert told() == ["*"]
     with monkeypatch.context() as patch:  # as earlier versions kept them
         graph.call("forget", fragment=1)
         patch.setattr(fragments, "packed_labels", filters.encoded)
-        stored(64, 20)
+        stored(64, 13)
     assert told() == ["*"]
 
 

@@ -90,7 +90,7 @@ def main(disk: Path) -> None:
         for name in names:
             asyncio.run(asyncio.wait_for(later(disk / name, fill(disk).unlink, patch, is_read=name != "first"), 60))
         assert not list(disk.glob("*/*damaged*"))
-        for pages in range(48):
+        for pages in range(0, 48, 2):
             with_room(disk, pages, patch)
 
 
