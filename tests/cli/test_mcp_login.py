@@ -274,6 +274,12 @@ def test_an_answer_to_another_question_gets_no_token_and_ends_no_login(shell: Sh
     shop.ways.clear()
     assert page.open() == 200
     assert page.end().code == 0
+    shell.good("mcp", "logout", name)
+    shop.ways["iss"] = "https://attacker.example"
+    page = Page(shell, name)
+    page.open()
+    ran = page.end()
+    assert (ran.code, "iss mismatch" in ran.err) == (1, True)
 
 
 @pytest.mark.wide
