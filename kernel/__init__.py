@@ -15,3 +15,8 @@ STARTER: Final = (
 )
 """How a fresh interpreter of the kernel's begins: given with -c, then the search path, the module whose main() to call, and
 what to call it with."""
+
+NAMED_STARTER: Final = (
+    "import sys; names = [*map(sys.intern, open(sys.argv.pop(1), errors='replace').read().split())];" + STARTER
+)
+"""The same, given a file of names first, which Python comes to have side by side so: see runtime/laying.py."""

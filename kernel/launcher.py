@@ -13,7 +13,7 @@ from contextlib import suppress
 from socket import socket
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from kernel import STARTER, descriptors, output
+from kernel import NAMED_STARTER, descriptors, output
 from kernel.family import family
 from kernel.folders import opened, opened_root
 from kernel.home import Home
@@ -54,8 +54,9 @@ def start_template(home: Home) -> Started:
     reach = {sys.prefix, sys.base_prefix, root, home.at("scratch"), home.at("state")}
     place = os.stat(home.path)
     search = ":".join(filter(None, sys.path))
+    names = f"{root}/runtime/__pycache__/names.{sys.implementation.cache_tag}"
     start = [
-        sys.executable, "-s", "-S", "-P", "-c", STARTER, search, TEMPLATE, "3", PRELOAD,
+        sys.executable, "-s", "-S", "-P", "-c", NAMED_STARTER, _legible(names), search, TEMPLATE, "3", PRELOAD, names,
         f"maniple-{place.st_dev:x}-{place.st_ino:x}", *sorted(reach),
     ]  # fmt: skip
     environment = {"PYTHONHASHSEED": str(home.identity.hash_seed), "PYTHONUTF8": "1"}
@@ -63,6 +64,11 @@ def start_template(home: Home) -> Started:
     pid = os.posix_spawn(sys.executable, start, environment, file_actions=pass_on)
     theirs.close()
     return end, pid
+
+
+def _legible(path: str) -> str:
+    """This file, or an empty one if it cannot be read."""
+    return path if os.path.isfile(path) and os.access(path, os.R_OK) else os.devnull
 
 
 class Launcher:

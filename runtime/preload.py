@@ -3,17 +3,18 @@
 It leaves no loop, no zmq context and no thread, none of which survives a fork.
 """
 
-import ctypes
 import gc
 import logging
 import sys
 import threading
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from importlib import import_module
 from importlib.abc import InspectLoader
 from importlib.util import find_spec
-from types import CodeType, FunctionType
+from types import CodeType
 from typing import Final
+
+from runtime import laying
 
 MODULES: Final = (
     "asyncio.selector_events",
@@ -71,22 +72,13 @@ _AROUND: Final = ("kernel.", "manifests.confinement.")
 
 _REHEARSALS: Final = 16
 
-_POOL: Final = 16 * 1024
-_SIZES: Final = range(48, 513, 16)
-_HEAP_SIZES: Final = (*range(4_104, 1_032, -256), *range(1_032, 8, -16))
-_AT_THE_END: Final = 100_000
-_HEAP_MOST: Final = 4 * 1024 * 1024
-_PATIENCE: Final = 50_000
-"""Bytes of one pool of CPython's small objects, and of the objects that have pools of their own (Objects/obmalloc.c); of
-what malloc cuts from gaps, of what it has no gap for, and of all that is spent on filling them; and how many small
-objects are tried before they are found not to lie as expected."""
 
-
-def preload() -> tuple[Callable[[], None], Callable[[], None]]:
+def preload(names: str) -> tuple[Callable[[], None], Callable[[], None]]:
     """Import all of MODULES, and make once what every run would make again. Called by name, once, in the template.
 
     What it returns goes through a whole run, for a process that stands ready to be one; and settles the memory, for when
-    nothing more is made in the template before it forks.
+    nothing more is made in the template before it forks. names: the file that is to hold, for the next template, the names
+    that a run uses; "" for none.
     """
     around = {name for name in sys.modules if name.startswith(_AROUND)}
     for name in MODULES:
@@ -96,7 +88,10 @@ def preload() -> tuple[Callable[[], None], Callable[[], None]]:
     from runtime.rehearsal import rehearse
 
     rehearse()
-    _lay_together(_executed(rehearse), around)
+    laying.fill_gaps()
+    laid = laying.lay_together(_executed(rehearse), around)
+    if names:
+        laying.keep_names(names, laid)
     sys._clear_type_cache()  # it holds names of what was imported, and a run would write in each one's place
     for _ in range(_REHEARSALS):
         _forked()
@@ -107,8 +102,7 @@ def preload() -> tuple[Callable[[], None], Callable[[], None]]:
 def settle() -> None:
     """Lay the template's memory to rest: what is made from now on is a run's own."""
     gc.collect()
-    _fill_heap()
-    _fill.append(tuple(filler for size in _SIZES for filler in _fillers(size)))
+    laying.fill_gaps()
     gc.freeze()
 
 
@@ -131,52 +125,8 @@ def _executed(rehearse: Callable[[], None]) -> set[CodeType]:
     return found
 
 
-def _lay_together(codes: Container[CodeType], modules: Container[str]) -> None:
-    """Have this code, and all of these modules, lie together in memory: who runs it writes to it, if only to count it."""
-    functions = [one for one in gc.get_objects() if type(one) is FunctionType]
-    moved = [one for one in functions if one.__code__ in codes or one.__module__ in modules]
-    before = [one.__code__ for one in moved]  # while it is there, nothing comes to lie in its place
-    for function, code in zip(moved, before, strict=True):
-        function.__code__ = _copied(code)
-
-
-def _copied(code: CodeType) -> CodeType:
-    return code.replace(co_consts=tuple(_copied(one) if isinstance(one, CodeType) else one for one in code.co_consts))
-
-
 def _compile(name: str) -> None:
     """Have a module's bytecode lie beside it, if that can be written."""
     spec = find_spec(name)
     if spec is not None and isinstance(spec.loader, InspectLoader):
         spec.loader.get_code(name)
-
-
-_fill: list[tuple[bytes, ...]] = []
-
-
-def _fillers(size: int, pool: int = _POOL) -> list[bytes]:
-    """Objects in the gaps between others of this size, until they come to lie in a row that fills a pool.
-
-    While these live, a run's new objects come to lie together in pages of its own. In the gaps, each would make another
-    shared page the run's, and leave the old one to the template alone. None when they come to lie in no such row, because
-    this Python allocates in another way.
-    """
-    taken: list[bytes] = []
-    row, enough = 0, pool // size - 4
-    while row < enough:
-        if len(taken) > _PATIENCE:
-            return []
-        taken.append(bytes(size - bytes.__basicsize__ - 8))
-        row = row + 1 if len(taken) > 1 and id(taken[-1]) - id(taken[-2]) == size else 0
-    return taken[: -row - 1]
-
-
-def _fill_heap(most: int = _HEAP_MOST) -> int:
-    """The same for the gaps of malloc(3), large ones first, up to the end of its heap; the bytes it took, for good."""
-    malloc = ctypes.CDLL(None).malloc
-    malloc.restype, malloc.argtypes = ctypes.c_size_t, (ctypes.c_size_t,)
-    end, taken = malloc(_AT_THE_END), 0
-    for size in _HEAP_SIZES:
-        while taken < most and malloc(size) < end:
-            taken += size
-    return taken

@@ -19,7 +19,7 @@ from kernel.launcher import TEMPLATE
 from kernel.process import child, template
 from runtime import preload
 
-_preloaded: Final = preload.preload()
+_preloaded: Final = preload.preload("")
 _spawn: Final = os.posix_spawn
 _LINK: Final = 3
 
@@ -63,7 +63,7 @@ def _be_template(end: socket) -> NoReturn:
             os.environ.clear()
             os.environ.update(environment)
             child.__dict__["_HASH_SEED"] = environment["PYTHONHASHSEED"]
-            preload.__dict__["preload"] = lambda: _preloaded
+            preload.__dict__["preload"] = lambda names: _preloaded
             template.main(arguments)
     except BaseException:  # noqa: BLE001 - whatever it was, the process ends here, as one that was executed would
         traceback.print_exc()

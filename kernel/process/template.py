@@ -4,9 +4,10 @@ Started by exec, so there is no key of the kernel in its memory; process 1 of it
 every run; dead as soon as the kernel is (parent-death signal, and end of file on its socket). To it a run is a number
 and a descriptor. What it preloads is named to it as an argument, so that the kernel imports nothing of the runtime.
 
-    python -c STARTER SEARCH-PATH kernel.process.template SOCKET PRELOAD GROUP FOLDER…
+    python -c NAMED_STARTER NAMES SEARCH-PATH kernel.process.template SOCKET PRELOAD NAMES GROUP FOLDER…
 
-GROUP is the name of the control group of all runs, FOLDER what runs must be able to reach.
+NAMES is the file of the names that a run uses, as the template before this one found them; GROUP is the name of the
+control group of all runs, FOLDER what runs must be able to reach.
 
 The process that is exec'd here makes the namespace, forks process 1 of it and leaves; the kernel hears of process 1 by
 Warm. It never starts a thread, a zmq context or a wasm engine: none of these survives a fork.
@@ -40,13 +41,13 @@ _AGAIN: Final = 0.1  # seconds until what no process could be made for is tried 
 
 def main(arguments: list[str]) -> None:
     """Become the template that the arguments describe; never returns."""
-    number, preload, group, *paths = arguments
+    number, preload, names, group, *paths = arguments
     end = socket.socket(fileno=int(number))
     end.set_inheritable(False)
     os.environ.clear()
     os.umask(0o077)
     name, _, function = preload.partition(":")
-    rehearse, settle = getattr(import_module(name), function)()  # now: the kernel reads its log meanwhile
+    rehearse, settle = getattr(import_module(name), function)(names)  # now: the kernel reads its log meanwhile
     root = os.geteuid() == 0
     if not root:
         confine.own_user_namespace()

@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> None:
     if arguments == ["warm"]:
         from runtime.preload import preload
 
-        _, settle = preload()
+        _, settle = preload("")
         settle()
         if pid := os.fork():
             print(pid, flush=True)

@@ -59,7 +59,7 @@ def test_preloading_leaves_nothing_that_a_fork_would_break() -> None:
 import os, threading
 before = len(os.listdir("/proc/self/fd"))
 from runtime.preload import preload
-preload()
+preload("")
 print(threading.active_count(), len(os.listdir("/proc/self/fd")) - before, len(os.listdir("/proc/self/task")))
 """
     seen = subprocess.run(
@@ -73,7 +73,7 @@ def test_a_rehearsal_leaves_no_trace() -> None:
     script = """
 import asyncio, gc, linecache, os, signal, sys
 from runtime.preload import preload
-rehearse, _ = preload()
+rehearse, _ = preload("")
 def seen():
     handlers = [signal.getsignal(signal.SIGTERM), signal.set_wakeup_fd(-1)]
     return len(os.listdir("/proc/self/fd")), len(sys.modules), list(sys.meta_path), set(linecache.cache), handlers
@@ -95,10 +95,10 @@ def test_code_that_a_run_executes_lies_together() -> None:
     """A rehearsal's code comes to lie in few more pages than it fills; without, each second piece has one of its own."""
     script = """
 import sys
-from runtime import preload
+from runtime import laying, preload
 if sys.argv[1] == "without":
-    preload._lay_together = lambda codes, modules: None
-rehearse, _ = preload.preload()
+    laying.lay_together = lambda codes, modules: []
+rehearse, _ = preload.preload("")
 codes = preload._executed(rehearse)
 print(len({id(code) // 4096 for code in codes}) / len(codes))
 """
@@ -118,7 +118,7 @@ import sys
 import kernel
 print("msgspec" in sys.modules, "typing_extensions" in sys.modules)
 from runtime.preload import preload
-preload()
+preload("")
 print("structlog" in sys.modules, "rich" in sys.modules)
 import rich, typing_extensions
 print(rich.__name__, typing_extensions.__name__)
@@ -133,7 +133,7 @@ def test_what_only_some_runs_import_is_compiled_for_them_and_not_kept(tmp_path: 
     script = """
 import sys
 from runtime.preload import COMPILED, preload
-preload()
+preload("")
 print(*set(COMPILED) & set(sys.modules))
 """
     seen = subprocess.run(
@@ -149,7 +149,7 @@ def test_new_objects_lie_together_after_preloading() -> None:
     """A hundred objects of each of some sizes come to lie in no more pages than they fill, and the ends of one row."""
     script = """
 from runtime.preload import preload, settle
-preload()
+preload("")
 settle()
 for size in (64, 128, 256, 512):
     kept = [bytes(size - 41) for _ in range(100)]
@@ -161,20 +161,15 @@ for size in (64, 128, 256, 512):
     assert all(float(share) <= 2.6 for share in seen.stdout.split()), seen.stdout
 
 
-def test_a_python_that_allocates_in_another_way_is_left_as_it_is() -> None:
-    assert preload._fillers(64, pool=1 << 30) == []
-    assert preload._fill_heap(most=1_000) < 1_000 + 4_104
-
-
 def test_preloading_fills_the_gaps_of_the_heap() -> None:
     """What is left of the gaps is less than half of what there is without: how large they are is the machine's affair."""
     script = """
 import sys
-from runtime import preload
-fill = preload._fill_heap
+from runtime import laying, preload
+fill = laying._fill_heap
 if sys.argv[1] == "without":
-    preload._fill_heap = lambda: 0
-preload.preload()
+    laying._fill_heap = lambda: 0
+preload.preload("")
 preload.settle()
 print(fill(), fill())
 """

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def preload() -> tuple[Callable[[], None], Callable[[], None]]:
+def preload(names: str) -> tuple[Callable[[], None], Callable[[], None]]:
     """What a template imports, if it lives."""
     from runtime.preload import preload
 
     state = next(Path(one) for one in sys.argv if one.endswith("/state"))  # one of the folders that runs reach
     if (state / "lame").exists():
         os._exit(7)
-    return preload()
+    return preload(names)
 
 
 def main(arguments: list[str]) -> None:

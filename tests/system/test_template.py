@@ -2,16 +2,18 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from manifests.lives import TEMPLATES_MOST
 from tests.cli.shell import Shell
-from tests.living import ECHO, Kernel, Source, install, make_home
+from tests.living import ECHO, ROOT, Kernel, Source, install, make_home
 from tests.system import fates
 from tests.system.fates import call, ended, entries, entry, moment, state_of, table, until
 
@@ -52,6 +54,17 @@ def test_one_that_cannot_start_is_tried_ever_more_slowly_and_then_no_more(kernel
     kernel.down()
     assert "Traceback" not in kernel.log()
     assert entries(kernel.home)[-2].kind == "kernel.stop"
+
+
+def test_one_begins_with_the_names_that_a_run_uses_as_the_one_before_left_them(kernel: Kernel) -> None:
+    """Also with those of what only a run does, and no rehearsal."""
+    path = ROOT / "runtime" / "__pycache__" / f"names.{sys.implementation.cache_tag}"
+    call(kernel, "kernel.start", "echo")
+    assert {"curve_keypair", "setresuid", "create_task"} < set(path.read_text().split("\n"))
+    os.kill(first := kernel.template_pid, signal.SIGKILL)
+    until(lambda: call(kernel, "kernel.start", "echo") and kernel.template_pid != first, "another one is there")
+    words = Path(f"/proc/{kernel.template_pid}/cmdline").read_text().split("\0")
+    assert words.count(str(path)) == 2  # to begin with, and to keep
 
 
 @pytest.mark.wide

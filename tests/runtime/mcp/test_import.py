@@ -21,7 +21,7 @@ def _imported(code: str, *names: str) -> list[str]:
 
 def test_no_process_but_a_servers_own_imports_the_package() -> None:
     others = (
-        "import runtime.preload, kernel.main, kernel.cli.mcp_add, kernel.process.template\nruntime.preload.preload()"
+        "import runtime.preload, kernel.main, kernel.cli.mcp_add, kernel.process.template\nruntime.preload.preload('')"
     )
     assert _imported(others, "mcp", "pydantic", "anyio") == []
 
