@@ -8,7 +8,8 @@ The program is started as every program of a run is (runtime/programs.py), so no
 import asyncio
 import os
 import re
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import anyio
@@ -56,15 +57,26 @@ class Pipes:
         try:
             self.program = Program(command, surroundings, {0: theirs_in, 1: theirs_out})
         except OSError as error:
+            self._close()
             raise HandBroken(f"command = {list(command)}: {error.strerror or error}") from None
         finally:
             os.close(theirs_in)
             os.close(theirs_out)
         self._asked = 0
 
-    def streams(self) -> AbstractAsyncContextManager[TransportStreams]:
+    @asynccontextmanager
+    async def streams(self) -> AsyncIterator[TransportStreams]:
         """The messages both ways, until the block is left. Raises HandBroken, in a group, when the server misbehaves."""
-        return transport(self._read, self._write)
+        try:
+            async with transport(self._read, self._write) as streams:
+                yield streams
+        finally:
+            self._close()  # a task that was cancelled before it began has closed nothing
+
+    def _close(self) -> None:
+        """Close both ends of ours, which may be closed already."""
+        self._to.close()
+        self._from.close()
 
     async def _read(self, told: Incoming) -> None:
         reader = asyncio.StreamReader(limit=LONGEST)

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import signal
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -48,3 +49,24 @@ async def _ended(program: str) -> str:
 def test_what_a_program_does_beyond_a_bound_ends_it(monkeypatch: pytest.MonkeyPatch, program: str, why: str) -> None:
     monkeypatch.setattr(stdio, "_UNASKED_MOST", 300)  # the real one takes longer than a test should last
     assert run(_ended(program)) == why
+
+
+@pytest.mark.parametrize("program", [PYTHON, "/no/such/program"])
+def test_pipes_are_closed_where_nobody_has_begun_to_talk(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    @asynccontextmanager
+    async def never_begun(*_: object) -> AsyncIterator[None]:  # as where the loop ends before its tasks have begun
+        yield
+
+    async def used() -> tuple[list[str], list[str]]:
+        before, pipes = os.listdir("/proc/self/fd"), None
+        with suppress(HandBroken):
+            pipes = stdio.Pipes((program, "-c", "pass"), {"PATH": "/usr/bin:/bin"})
+            async with pipes.streams():
+                pass
+        if pipes is not None:
+            await asyncio.shield(pipes.program.ended)
+        return before, os.listdir("/proc/self/fd")
+
+    monkeypatch.setattr(stdio, "transport", never_begun)
+    before, after = run(used())
+    assert after == before
