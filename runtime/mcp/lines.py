@@ -152,12 +152,22 @@ def _message(line: bytes) -> JSONRPCRequest | JSONRPCNotification | JSONRPCRespo
         with suppress(ValueError, RecursionError, msgspec.DecodeError):
             text = read(line)
             message = jsonrpc_message_adapter.validate_json(text, by_name=False)
-            if isinstance(message, JSONRPCNotification) and "id" in msgspec.json.decode(
-                text, type=dict[str, msgspec.Raw]
-            ):
-                return None  # a request whose id is none is no notification
-            return message
+            return None if has_bad_id(text) else message
     return None
+
+
+class _Head(msgspec.Struct):
+    id: msgspec.Raw = msgspec.Raw()
+    method: msgspec.Raw = msgspec.Raw()
+
+
+def has_bad_id(text: bytes) -> bool:
+    """Whether it asks under an id that is none: neither a text nor a whole number. `mcp` takes that for a notification."""
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        head = msgspec.json.decode(text, type=_Head)
+        number = bytes(head.id)
+        return bool(head.method and number) and not number.startswith(b'"') and not number.lstrip(b"-").isdigit()
+    return False
 
 
 def _error(number: RequestId | None, code: int, why: str) -> JSONRPCError:

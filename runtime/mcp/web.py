@@ -16,15 +16,15 @@ from mcp.server.auth.middleware.bearer_auth import AuthorizationContext
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from starlette.responses import PlainTextResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Message, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from manifests.mcp import bearer
 from runtime.errors import CallEnded
-from runtime.mcp.lines import LONGEST
+from runtime.mcp.lines import LONGEST, has_bad_id
 from runtime.serving import Call
 from wire import limits
 
@@ -55,6 +55,7 @@ _UNDER_WAY: Final = 0.5  # seconds until an answer that was made is sure to wait
 _FORMS: Final = 4  # so much more of an answer there is until then, in its forms on the way
 
 _HEADERS: Final = "maniple"
+_BAD_ID: Final = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"an id is a text or a whole number"}}'
 
 
 class Client(Protocol):
@@ -162,7 +163,20 @@ class _Sessions(StreamableHTTPSessionManager):
     """The package's, in which a session that nobody speaks in makes room: else who holds the token could fill all places,
 
     and every other client would wait until they are forgotten. One with a request or a stream open is never ended so.
+    And a request whose id is none is answered, as JSON-RPC has it (§5.1).
     """
+
+    async def _handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        first = await receive()  # with the whole body: the package has put it together, up to its bound
+        untold = [first]
+
+        async def again() -> Message:
+            return untold.pop() if untold else await receive()
+
+        if has_bad_id(first.get("body", b"")):
+            await Response(_BAD_ID, 400, media_type="application/json")(scope, receive, send)
+        else:
+            await super()._handle_request(scope, again, send)
 
     def _admit_session(self, requestor: AuthorizationContext | None) -> StreamableHTTPServerTransport | None:
         if len(self._server_instances) >= SESSIONS_MOST:

@@ -146,3 +146,46 @@ def test_an_answer_waits_until_clients_have_read_and_who_does_not_is_let_go(monk
     before, after = asyncio.run(connected())
     assert before == [False] * 3
     assert sum(after) == 1
+
+
+class Asking:
+    """A call whose client greets, and then says this in its session; answers: those of the door."""
+
+    def __init__(self, head: bytes, said: bytes) -> None:
+        self.head, self.said = head, said
+        self.answers, self.heard = [b"", b""], [asyncio.Event(), asyncio.Event()]
+        self.session = b""
+
+    @property
+    async def upload(self) -> AsyncIterator[bytes]:
+        for body, heard in zip((GREETING, self.said), self.heard, strict=True):
+            yield self.head + self.session + b"Content-Length: %d\r\n\r\n" % len(body) + body
+            await heard.wait()
+            head = self.answers[0].partition(b"\r\n\r\n")[0]
+            self.session = next(line for line in head.splitlines(True) if line.lower().startswith(b"mcp-session-id:"))
+
+    async def send(self, piece: bytes) -> None:
+        number = 1 if self.heard[0].is_set() else 0
+        self.answers[number] += piece
+        if self.answers[number].endswith((b"\r\n0\r\n\r\n", b"}")) or b" 202 " in self.answers[number]:
+            self.heard[number].set()
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(b"null", b"400"), (b"1.5", b"400"), (b"[1]", b"400"), (b'"a"', b"200"), (b"7", b"200")]
+)
+def test_a_request_whose_id_is_none_is_answered_and_not_taken_for_a_notification(number: bytes, status: bytes) -> None:
+    token = "t" * 43
+    head = PLACE + b"Authorization: Bearer %s\r\nContent-Type: application/json\r\n" % token.encode()
+    head += b"MCP-Protocol-Version: 2025-11-25\r\nAccept: application/json, text/event-stream\r\n"
+    call = Asking(head, b'{"jsonrpc": "2.0", "id": %s, "method": "ping"}' % number)
+
+    async def connected() -> None:
+        door = web.Web(Server("door"))
+        async with asyncio.timeout(30), door.open():
+            await door.connection(call, web.Gate(bearer.digest_of(token), 1))  # type: ignore[arg-type]
+
+    asyncio.run(connected())
+    assert call.answers[1].startswith(b"HTTP/1.1 " + status), call.answers[1]
+    if status == b"400":
+        assert b'"id":null,"error":{"code":-32600,' in call.answers[1]
