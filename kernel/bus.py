@@ -118,7 +118,6 @@ class Bus:
 
     def at_the_door(self) -> list[int]:
         """What happened since the last look: the descriptor of each connection that was cut, and -1 for each that could
-
         not prove a key: without CURVE, a replay, a key that is nobody's.
         """
         found = []

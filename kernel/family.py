@@ -10,7 +10,6 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 def family(pid: int) -> Iterator[int]:
     """The process and its descendants, none for 0. Each comes before its children are looked for, so that who stops
-
     one first is told of all that it has made: one that is stopped reaps none and makes no more.
     """
     found = [pid] if pid else []

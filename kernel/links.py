@@ -69,7 +69,6 @@ class Links:
 
     def _vouch(self, run: Run, labels: frozenset[str]) -> None:
         """A run's work has labels that it had not. In a scratch folder that outlives this kernel, new ones are on disk before
-
         anybody who works there hears any more: what they mark may lie there for whoever looks under the next kernel.
         """
         kernel, owner, run.vouched = self._kernel, self._kernel.runs.get(run.scratch), labels
@@ -103,7 +102,6 @@ class Links:
 
     def _unreached(self, peer: Peer, *, is_gone: bool) -> None:
         """A peer cannot be told something. is_gone: it has no connection, most likely since its process has ended, and so
-
         a run is no offender: it is as one whose connection was cut, though it may be told something before that is seen.
         """
         if is_gone and peer.run is not None:

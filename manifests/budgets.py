@@ -46,7 +46,6 @@ class Account(NamedTuple):
 
 class Room(Struct, frozen=True, kw_only=True):
     """One allowance as it stands now, in its unit. payer: whose; percent: of the last that was told; ends: by the
-
     kernel's clock, in microseconds.
     """
 

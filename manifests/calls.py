@@ -1,5 +1,4 @@
 """A call that has no end yet: what the kernel decides from, in one record, and what is said of it to others and to the
-
 log (pure; its life is wire/calls.py).
 """
 
@@ -278,7 +277,6 @@ class OpenCall(CallLife):
 
     def about(self, alone: Callable[[], Said], key: bytes, run: str, labels: frozenset[str]) -> Said:
         """An entry of it: what that alone says, completed with what both say. key: of its caller's digests; run: its caller,
-
         if that is one; labels: those it had then, since an entry is written some calls later.
         """
         said = alone()
@@ -348,7 +346,6 @@ def told(run: str, outcome: Outcome) -> dict[str, object]:
 
 def regrant(calls: Iterable[OpenCall], hand: str, grants: GrantSet, of_runs: Mapping[str, GrantSet]) -> None:
     """A Hand's grants have changed: they hold in every chain it is in, from the next call on. of_runs: those of its runs,
-
     which may be of an older version.
     """
     for link in {link for call in calls for link in chain(call)}:

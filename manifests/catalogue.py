@@ -30,7 +30,6 @@ class Catalogue:
 
     def again(self, method: str, resource: str, effect: Effect) -> tuple[Provided, Installed | None, str]:
         """As find(), and the resource as its provider gets it, of a call that was allowed earlier: one that nobody answers
-
         any more, or not on such a resource, is taken as it was made, with the effect that it had then.
         """
         try:

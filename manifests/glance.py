@@ -21,7 +21,6 @@ def summary(state: State) -> dict[str, object]:
 
 def described(state: State, now: int, *, has_words: bool = True) -> list[dict[str, object]]:
     """What is installed, by name: each Hand's record but for its manifest and seal. why: what keeps it from starting now;
-
     has_words: with the last words of one that is quarantined, which are for its operator alone.
     """
     usable = {key.id for key in state.trust.keys if key.is_usable(now)}

@@ -122,7 +122,6 @@ class GrantSet:
 
     def allows(self, method: str, resource: str) -> bool:
         """Whether the method may be called on the resource, which must be in normal form: by whoever holds the set, or,
-
         where it is only lent, by what he spawned. Total.
         """
         return self._verdict(method, resource)[0]

@@ -99,7 +99,6 @@ def check_kept(calls: Iterable[OpenCall], hand: str, size: int) -> None:
 
 def stands_still(call: OpenCall, provider: str, waiting: set[int], state: State) -> bool:
     """Whether a call's clock stands still because it, or what it waits for, waits for the operator; or since all does, or
-
     the Hand that makes it or the one that answers it, whose id is `provider`, is paused.
     """
     if not state.paused.isdisjoint((call.by.hand, provider)):

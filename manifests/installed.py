@@ -20,7 +20,6 @@ class Package(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Artefact(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A WASM Hand's module as native code. key: its name below `compiled/` of the home, the SHA-256 of what it was made
-
     from (module, wasmtime's version and settings); digest: SHA-256 of itself.
     """
 

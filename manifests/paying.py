@@ -65,7 +65,6 @@ def of_hand(bonds: Bonds, state: State, hand: str, now: int) -> dict[str, object
 
 def of_caller(bonds: Bonds, state: State, call: OpenCall, now: int, clock: float) -> dict[str, object]:
     """What another call by the same principal, made for the same call, might cost and take, None without a bound; and its
-
     own allowances. clock: monotonic seconds.
     """
     by, parent = call.by, call.parent

@@ -34,7 +34,6 @@ ASK: Final[OnUpgrade] = "ask"
 
 class HandSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[hand]: who it is and how it runs. Exactly one of entry, command, wasm and pipeline says what its code is, or
-
     none of them does, and [agent] says how it thinks.
     speaks: what a command understands: the lines of docs/command.md, or the Model Context Protocol on its standard streams.
     """

@@ -25,7 +25,6 @@ class Shares:
 
     def take_beside(self, beside: float, calls: Collection[OpenCall]) -> None:
         """All its other processes have used so many, as of a look a while ago: what is new since the last time is charged to
-
         the calls that were open then and still are, since it may have been used before another one came.
         """
         share = max(0.0, beside - self._beside) / max(1, len(calls))

@@ -46,7 +46,6 @@ class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     """A task run that has no end yet, or one that has, whose outcome the run that asked for it may not have heard, or
-
     instead of which another one goes on.
 
     work: the call that is its work. asked: the one that asked for it; asker: the run that made that; spawner: the same,

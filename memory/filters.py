@@ -29,7 +29,6 @@ Metadata = Mapping[str, object]
 
 class Filters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """since, until: microseconds since 1970, until excluded. labels: it has each; without: it has none of them; what is
-
     marked with `*` has all.
 
     metadata: these keys have these values (text, number, true, false or null), in the same type.

@@ -15,7 +15,6 @@ _T = TypeVar("_T")
 
 def aside(work: Callable[[], _T]) -> _T:
     """What the work returns or raises. What a handler of signals raises meanwhile comes at once; then the work is left alone,
-
     and ends with the process. Only for work that touches nothing of its caller's, and makes no calls.
     """
     done: Future[_T] = Future()

@@ -220,7 +220,6 @@ _decoder: Final[msgspec.json.Decoder[FromProgram]] = msgspec.json.Decoder(FromPr
 
 def encode(message: ToProgram) -> bytes:
     """The message's line. Raises CodecError for a value that JSON cannot tell: too deep, of a type of its own, no finite
-
     number, or a table that would be read as bytes.
     """
     try:

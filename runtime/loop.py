@@ -69,7 +69,6 @@ class IdleSelector(selectors.EpollSelector):
 
     def attend(self, descriptors: frozenset[int], waiting: Callable[[], bool], take: Callable[[], object]) -> None:
         """From now on treat these descriptors as the bus. waiting: whether it holds something now; take: takes one frame of
-
         it, if one has come, and lets no exception out.
         """
         self._bus, self._waiting, self._take = descriptors, waiting, take
@@ -165,7 +164,6 @@ class Loop(asyncio.SelectorEventLoop):
 
 class Told(Loop):
     """A loop whose time is told. Its tasks and futures are hashed by a number: so sets of them have the same order each
-
     time. What threads work out for it is taken when nothing else is ready, before any frame, and what was begun first
     comes first: so a run waits for its threads, and how long they take is no part of what it meets.
     """

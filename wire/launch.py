@@ -57,7 +57,6 @@ class Bound(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_f
 
 class Measure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="measure"):
     """Sent by the kernel with descriptors of folders, those of the first run first. Answered with Measured for each run
-
     whose folders take more than they may; for none, if no process can be made for it.
     """
 
@@ -66,7 +65,6 @@ class Measure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 
 class Measured(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="measured"):
     """Sent by the template: the folders of a run take more room on their disk than they may. size: bytes, or fewer than
-
     there are.
     """
 
@@ -183,7 +181,6 @@ class Confined(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
 
 class Unfit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="unfit"):
     """Sent by the run that cannot start. code: `altered` (a file is not what was sealed), `confinement` (less
-
     than is required), or `layer` (one that this machine has could not be laid on).
     """
 

@@ -17,7 +17,6 @@ KEPT: Final = 1_000
 VALUE_KEPT: Final = 64 * 1024
 LARGE_KEPT: Final = 16 * 1024 * 1024
 """How large a value may be to be kept for late waiters as long as its run is, and bytes of the larger ones, of which the
-
 latest are kept: who began a run waits for it some time after, and it may have ended by then. Who waits before gets all whole.
 """
 
@@ -93,7 +92,6 @@ class Results:
 
     def wait(self, run: str, hear: Callable[[Outcome], None], waits: Callable[[], bool]) -> None:
         """Call hear with a known run's outcome, now if there is one, else when there is. waits: whether anybody still does;
-
         those who gave up are forgotten when the next one comes, or whoever asks again and again would fill the memory.
         """
         run = self.newest(run)

@@ -115,7 +115,6 @@ def heard(header: bytes, body: bytes, secret: bool) -> Heard:
 
 class Ended(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ended"):
     """The end of its work: the end's header and its body, and the labels of all it had seen. instead: the run that goes
-
     on in its place, whose end is heard as this one's; "" for none.
     """
 

@@ -137,7 +137,6 @@ def number_of(header: FromKernel | FromRun) -> int:
 
 class Telling:
     """One going-through. heard: the messages on the tape. ahead: how many requests the run may be told the end of before
-
     they come, which spares it the way there and back; what differs is then found a little later.
     """
 

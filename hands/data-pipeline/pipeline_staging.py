@@ -20,7 +20,6 @@ from pipeline_values import EXACT
 
 PARTNERS_KEPT, TEXT_KEPT = 100_000, 8 * 1024 * 1024
 """Keys and partners that a join remembers in all, and characters in them; with more it forgets all and asks the database
-
 again. What a key has that fills a batch is never remembered, but read as it is needed.
 """
 

@@ -48,7 +48,6 @@ def replaced(text: bytes, old: bytes, new: bytes, times: int) -> bytes:
 @dataclass(kw_only=True)
 class Hunk:
     """at: the first line, from 0, that it speaks of. old, new: its lines before and after, with their ends. kept: how
-
     many of them it leaves as they are.
     """
 

@@ -156,7 +156,6 @@ def _recalled(
     reader: Reader, space: str, ask: "Callable[[], Question]", meaning: "Meaning | None", *, explain: bool
 ) -> "tuple[Recalled, bool, set[str]]":
     """The answer; whether the file's vectors are those of the model that the question was read by; and what marks an
-
     explanation: its counts are of every text, found or not.
 
     A model elsewhere may have come to make vectors of another dimension: with those of before nothing can be compared.

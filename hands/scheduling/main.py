@@ -1,5 +1,4 @@
 """The Hand that starts others: it follows what the kernel says is scheduled, and asks it for each run when that is due
-
 (acts; thin). What is due is decided in scheduling_turn, what is kept of it in scheduling_store; here are clock and bus.
 """
 

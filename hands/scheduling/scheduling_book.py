@@ -38,7 +38,6 @@ ENDED_KEPT: Final = 1_000
 
 class Scheduled(Struct, frozen=True, kw_only=True):
     """A scheduled Hand, as kernel.schedules tells. held: why nothing starts it now; running: its scheduled runs that work,
-
     by the key of the firing that began each.
     """
 

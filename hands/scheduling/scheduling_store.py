@@ -83,7 +83,6 @@ class Row(Struct, frozen=True, kw_only=True):
 
 class Store:
     """One open file. notes: what a person should know about the opening. is_kept: False as long as it stands for a file
-
     that has no room; it knows nothing then, and what it is told is forgotten when `keep` opens the file.
     """
 

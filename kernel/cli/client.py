@@ -24,12 +24,10 @@ from wire.errors import CodecError
 
 LAST_WORDS_MS: Final = 500
 """Milliseconds that a message of a kernel that has ended may still be on its way through this process; and between the
-
 break of its link and its end."""
 
 NEVER_MS: Final = 24 * 3_600_000
 """Milliseconds to a new connection, long after the end of the kernel has ended the link. Not -1: libzmq then throws away
-
 what it has received, and nobody has read, as soon as the old one is cut: a kernel's last words.
 """
 

@@ -21,7 +21,6 @@ _UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS})
 
 SIDE_BY_SIDE: Final = 4
 """Files that are synced at a time. Of twenty, medians here: 5 to 6 ms one by one and 3 ms with four threads on a quiet disk;
-
 63 ms and 3 to 6 ms beside others who write, where each sync alone waits for their commits too.
 """
 

@@ -24,7 +24,6 @@ from wire.tape import HEAD, Began, Ended, Placed, Record, key_of, length_of, ope
 RESERVE: Final = 8 * 1024 * 1024
 LAST: Final = RESERVE // 2
 """Bytes kept allocated in a file of their own, for tapes on a full disk; and how many of them are left to what may be done
-
 then at all, the operator's calls and refusals."""
 
 _PIECE: Final = 128 * 1024

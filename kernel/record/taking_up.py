@@ -139,7 +139,6 @@ def _work(kernel: "Kernel", told: Began, contents: Contents) -> OpenCall:
 
 def outcome(kernel: "Kernel", run: str, caller: str) -> Outcome | None:
     """How a run ended that an earlier kernel saw end, or the one that was begun instead, from its tape; None when this
-
     caller may not know.
     """
     run, journal = upgrades.newest(kernel.state, run), kernel.log.journal

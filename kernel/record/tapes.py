@@ -38,7 +38,6 @@ REQUESTS: Final = (headers.Call, headers.Publish, headers.Subscribe)
 
 class Tape:
     """One run's tape. made: its open calls, by the tape's numbers. opens: those that only the log knows, an earlier
-
     kernel's, with their entry's number; bonds: what is reserved for these. count: records so far. deaths: processes that
     died without adding one. absent: hears what the run does until it has its first process under this kernel. spent: what
     was put down last of what the run has used.

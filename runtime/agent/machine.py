@@ -43,7 +43,6 @@ MARGIN: Final = 2
 
 LOST: Final = frozenset({"outcome unknown", "interrupted", "ended"})
 """Codes of answers that may have been made, and were lost. A model changes nothing, so it is asked again; what the first one
-
 had reserved is counted as spent, as the kernel counts it.
 """
 

@@ -13,7 +13,6 @@ from typing import Final, NamedTuple
 
 HIDDEN: Final = "[a boundary stood here]"
 """What a boundary within content is replaced by. It has no letter of the boundary's that could join with what is beside it
-
 to make another: it begins and ends with a bracket.
 """
 

@@ -85,7 +85,6 @@ class Talk:
 
     def answered(self, parts: tuple[AnyPart, ...]) -> tuple[AnyPart, ...]:
         """What the model said, as any provider takes it back: no text is blank, each call has a name that fits, and an id
-
         that no other call of the conversation has.
         """
         if self.shows_pictures:

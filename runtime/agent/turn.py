@@ -22,7 +22,6 @@ LEAST: Final = 1_000
 MOST: Final = 40_000
 _SHARE: Final = 3
 """Characters of a result that are shown at least and at most; and what of the window all of a turn's results take, counting
-
 a character as a token, which is more than any text has.
 """
 

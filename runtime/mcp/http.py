@@ -196,7 +196,6 @@ class _Calls(AsyncNetworkBackend):
 
 class _Bounded(httpx2.AsyncByteStream):
     """An answer's body. post: of which request, when that may be given up; is_events: a stream of events, which then ends
-
     as a broken one, so that nobody asks for the rest of it.
     """
 

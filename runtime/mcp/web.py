@@ -161,7 +161,6 @@ class Web:
 
 class _Sessions(StreamableHTTPSessionManager):
     """The package's, in which a session that nobody speaks in makes room: else who holds the token could fill all places,
-
     and every other client would wait until they are forgotten. One with a request or a stream open is never ended so.
     And a request whose id is none is answered, as JSON-RPC has it (§5.1).
     """

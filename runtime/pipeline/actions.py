@@ -15,7 +15,6 @@ class End(Struct, frozen=True, kw_only=True):
 
 class Begin(Struct, frozen=True, kw_only=True):
     """Make a run of a Hand, tell when it has begun, and how it ended. tries: which try this is, from 1; timeout_ms: 0 for
-
     none. asks: why the operator is to be asked first, "" where he is not.
     """
 

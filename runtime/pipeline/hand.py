@@ -117,7 +117,6 @@ class PipelineHand(Hand):
 
     async def _begun(self, action: Begin, machine: Machine) -> str:
         """The id of a run, which has begun; it waits while its Hand is paused, too many wait for the operator already, or
-
         the disk is full.
         """
         for number in count():
