@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from plan_list import FIRST, PlanWrong, made, stepped, told
-from plan_shelf import NO_ROOM, PlanShelf
+from plan_shelf import PlanShelf
 from runtime import Call, Failure, Hand
+from runtime.table_file import NO_ROOM
 from wire.codec import encode_body
 
 ALL_MOST: Final = 500

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Final
 
-import apsw
 import msgspec
 
 from plan_list import Plan, PlanWrong
+from runtime.table_file import TableFile
 
 PLANS_MOST: Final = 200
 """Of one namespace."""
@@ -17,10 +17,6 @@ create table if not exists plans (
 ) without rowid, strict;
 create index if not exists plans_changed on plans (changed);
 """
-_PRAGMAS: Final = ("busy_timeout = 5000", "locking_mode = exclusive", "journal_mode = wal", "synchronous = full")
-"""The index of the log of one that locks out all others lies in memory: it is read where no room is for another file."""
-
-NO_ROOM: Final = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
 
 
 class PlanShelf:
@@ -30,15 +26,7 @@ class PlanShelf:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "plans.sqlite"
-        self._is_made = True
-        try:
-            self._file = _opened(self._path)
-        except NO_ROOM:
-            if not _is_empty(self._path):
-                raise
-            self._is_made = False
-            self._file = _opened(":memory:")
+        self._file = TableFile(folder / "plans.sqlite", _TABLE)
 
     def find(self, space: str, name: str) -> Plan:
         """One list. Raises PlanWrong."""
@@ -48,12 +36,8 @@ class PlanShelf:
         return _read(rows[0][0])
 
     def put(self, space: str, plan: Plan) -> None:
-        """Keeps a list, instead of one of that name. Raises PlanWrong when there are too many, what is in NO_ROOM.
-
-        One statement writes, so there is nothing to undo: on a full disk SQLite has done that itself.
-        """
-        if not self._is_made:
-            self._file, self._is_made = _opened(self._path), True
+        """Keeps a list, instead of one of that name. Raises PlanWrong when there are too many, what is in NO_ROOM."""
+        self._file.make()
         count = "select count(*) from plans where space = ? and name <> ?"
         ((others,),) = self._file.execute(count, (space, plan.name))
         if others >= PLANS_MOST:
@@ -64,7 +48,7 @@ class PlanShelf:
     def remove(self, space: str, name: str) -> bool:
         """Whether there was one."""
         self._file.execute("delete from plans where space = ? and name = ?", (space, name))
-        return bool(self._file.changes())
+        return bool(self._file.connection.changes())
 
     def of(self, space: str) -> list[Plan]:
         """Every list of a namespace, the one that was changed last first."""
@@ -79,31 +63,6 @@ class PlanShelf:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
-
-
-def _opened(path: Path | str) -> apsw.Connection:
-    """A file with its table. Raises what is in NO_ROOM."""
-    file = apsw.Connection(str(path))
-    try:
-        for pragma in _PRAGMAS:
-            file.execute(f"pragma {pragma}")
-        file.execute(_TABLE)
-    except apsw.Error:
-        file.close(force=True)
-        raise
-    return file
-
-
-def _is_empty(path: Path) -> bool:
-    """Whether no table was ever made in a file, or there is none. Raises apsw.Error."""
-    if not path.exists():
-        return True
-    file = apsw.Connection(str(path))
-    try:
-        file.execute("pragma locking_mode = exclusive")
-        return not file.execute("select 1 from sqlite_schema").fetchall()
-    finally:
-        file.close(force=True)
 
 
 def _read(raw: object) -> Plan:

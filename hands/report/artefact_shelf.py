@@ -14,6 +14,8 @@ from typing import Final
 import apsw
 from msgspec import Struct
 
+from runtime import table_file
+from runtime.table_file import TableFile
 from wire.labels import join
 
 _TABLE: Final = """
@@ -23,10 +25,7 @@ create table if not exists artefacts (
 ) without rowid, strict;
 create index if not exists artefacts_made on artefacts (made);
 """
-_PRAGMAS: Final = ("busy_timeout = 5000", "locking_mode = exclusive", "journal_mode = wal", "synchronous = full")
-"""The index of the log of one that locks out all others lies in memory: it is read where no room is for another file."""
-
-NO_ROOM: Final = (OSError, apsw.FullError, apsw.IOError, apsw.CantOpenError)
+NO_ROOM: Final = (OSError, *table_file.NO_ROOM)
 _COLUMNS: Final = "space, id, title, type, size, sha256, made, labels"
 
 
@@ -92,15 +91,7 @@ class ArtefactShelf:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "bytes"
-        self._path = folder / "artefacts.sqlite"
-        self._is_made = True
-        try:
-            self._file = _opened(self._path)
-        except NO_ROOM:
-            if not _is_empty(self._path):
-                raise
-            self._is_made = False
-            self._file = _opened(":memory:")
+        self._file = TableFile(folder / "artefacts.sqlite", _TABLE)
         self._sweep()
 
     def put(
@@ -112,8 +103,7 @@ class ArtefactShelf:
         Raises TooMany beyond `count` artefacts of the namespace, TooLarge beyond `each` bytes of them together;
         and what is in NO_ROOM.
         """
-        if not self._is_made:
-            self._file, self._is_made = _opened(self._path), True
+        self._file.make()
         sha256 = draft.settle()
         name = id_of(space, title, kind, sha256)
         old = self.find(space, name)
@@ -168,7 +158,7 @@ class ArtefactShelf:
     def remove(self, space: str, name: str) -> bool:
         """Whether there was one."""
         self._file.execute("delete from artefacts where space = ? and id = ?", (space, name))
-        gone = bool(self._file.changes())
+        gone = bool(self._file.connection.changes())
         if gone:
             (self.folder / name).unlink(missing_ok=True)
         return gone
@@ -197,31 +187,6 @@ class ArtefactShelf:
         for path in self.folder.iterdir() if self.folder.exists() else ():
             if path.name not in known:
                 path.unlink()
-
-
-def _opened(path: Path | str) -> apsw.Connection:
-    """A file with its table. Raises what is in NO_ROOM."""
-    file = apsw.Connection(str(path))
-    try:
-        for pragma in _PRAGMAS:
-            file.execute(f"pragma {pragma}")
-        file.execute(_TABLE)
-    except apsw.Error:
-        file.close(force=True)
-        raise
-    return file
-
-
-def _is_empty(path: Path) -> bool:
-    """Whether no table was ever made in a file, or there is none. Raises apsw.Error."""
-    if not path.exists():
-        return True
-    file = apsw.Connection(str(path))
-    try:
-        file.execute("pragma locking_mode = exclusive")
-        return not file.execute("select 1 from sqlite_schema").fetchall()
-    finally:
-        file.close(force=True)
 
 
 def id_of(space: str, title: str, kind: str, sha256: str) -> str:

@@ -151,7 +151,7 @@ def test_steps_that_are_not_there_and_too_many_lists_are_told(desk: Desk, monkey
 
 def test_a_full_disk_is_told_and_what_was_there_is_read(desk: Desk) -> None:
     desk.ask("set", steps=["one"])
-    desk.hand.shelf._file.pragma("max_page_count", 8)  # SQLite's own words for a full disk
+    desk.hand.shelf._file.connection.pragma("max_page_count", 8)  # SQLite's own words for a full disk
     with pytest.raises(main.Failure, match="full") as failed:
         for number in range(200):
             desk.ask("set", steps=["x" * 500] * 20, name=f"plan {number}")

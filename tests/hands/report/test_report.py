@@ -87,7 +87,7 @@ def test_the_same_handed_in_again_is_the_same(desk: Desk) -> None:
 def test_any_artefact_is_found_by_the_beginning_of_its_id_however_many_came_later(desk: Desk) -> None:
     first = str(desk.put(b"first")["id"])
     rows = [("own/h-2", f"{number:024x}", "t", "text/plain", 1, "", f"9{number:04}", "") for number in range(700)]
-    desk.hand.shelf._file.executemany("insert into artefacts values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    desk.hand.shelf._file.connection.executemany("insert into artefacts values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def found(begins: str) -> list[str]:
         listed = desk.ask("all", "", begins=begins, most=2)["artifacts"]
@@ -304,7 +304,7 @@ def test_a_removal_that_the_disk_has_no_room_for_is_told_and_removes_nothing(tmp
 
 def test_what_the_table_has_no_room_for_is_told_and_leaves_no_bytes(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    desk.hand.shelf._file.pragma("max_page_count", 8)  # SQLite's own words for a disk that is full
+    desk.hand.shelf._file.connection.pragma("max_page_count", 8)  # SQLite's own words for a disk that is full
     kept = 0
     with pytest.raises(main.Failure, match="full") as failed:
         while kept < 1_000:

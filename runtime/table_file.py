@@ -1,0 +1,70 @@
+"""A Hand's own SQLite file (acts): made when something is to be kept and there is room, and until then as one without rows.
+
+Here since Hands that keep a table each, `plan` and `report`, import none of each other. Used from one thread. What is
+written is on disk when it returns; one statement writes, so there is nothing to undo: on a full disk SQLite does that itself.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+_PRAGMAS: Final = ("busy_timeout = 5000", "locking_mode = exclusive", "journal_mode = wal", "synchronous = full")
+"""The index of the log of one that locks out all others lies in memory: it is read where no room is for another file."""
+
+NO_ROOM: Final = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
+
+
+class TableFile:
+    """One file. schema: statements that make its tables where they are missing. connection: to it, once it is made."""
+
+    def __init__(self, path: Path, schema: str) -> None:
+        """Open it, or begin without it on a disk that has no room for its tables. Raises apsw.Error for one that has some."""
+        self._path, self._schema = path, schema
+        self._is_made = True
+        try:
+            self.connection = _opened(path, schema)
+        except NO_ROOM:
+            if not _is_empty(path):
+                raise
+            self._is_made = False
+            self.connection = _opened(":memory:", schema)
+
+    def make(self) -> None:
+        """Make it, if it is not there: call this before anything is to be kept. Raises what is in NO_ROOM."""
+        if not self._is_made:
+            made = _opened(self._path, self._schema)
+            self.connection.close()
+            self.connection, self._is_made = made, True
+
+    def execute(self, statement: str, values: "tuple[apsw.SQLiteValue, ...]" = ()) -> apsw.Cursor:
+        """What a statement finds; it may raise what is in NO_ROOM."""
+        return self.connection.execute(statement, values)
+
+    def close(self) -> None:
+        """Close it."""
+        self.connection.close()
+
+
+def _opened(path: Path | str, schema: str) -> apsw.Connection:
+    connection = apsw.Connection(str(path))
+    try:
+        for pragma in _PRAGMAS:
+            connection.execute(f"pragma {pragma}")
+        connection.execute(schema)
+    except apsw.Error:
+        connection.close(force=True)
+        raise
+    return connection
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether no table was ever made in a file, or there is none. Raises apsw.Error."""
+    if not path.exists():
+        return True
+    connection = apsw.Connection(str(path))
+    try:
+        connection.execute("pragma locking_mode = exclusive")
+        return not connection.execute("select 1 from sqlite_schema").fetchall()
+    finally:
+        connection.close(force=True)
