@@ -17,19 +17,15 @@ import search_engines
 from page_refusal import PageRefused
 from runtime import Call, CallFailed, CallRefused, Failure, Hand
 from runtime.aside import aside
+from runtime.robots_rules import AGENT, KEPT_FOR, RULES_MOST, ours
 from wire.errors import CodecError
 from wire.limits import RESOURCE_MAX
 
 HOPS_MOST: Final = 6
 PAGE_MOST: Final = 8 * 1024 * 1024
 RULES_HOPS_MOST: Final = 5
-RULES_MOST: Final = 5 * 1024 * 1024
-RULES_READ: Final = 500 * 1024
-RULES_AGE: Final = 3600.0
-AGENT: Final = "Maniple"
-"""Of a robots.txt that has moved: redirects, bytes at most, bytes that are read, seconds that it may be old, and the name
-that it is asked for. What `web` reads itself it reads so, too.
-"""
+RULES_SIZE_MOST: Final = 5 * 1024 * 1024
+"""Of a robots.txt that has moved: redirects and bytes at most."""
 
 MARKDOWN_MOST: Final = 100_000
 ENTRIES_MOST: Final = 200
@@ -127,7 +123,7 @@ class Pages(Hand):
         """
         for _ in range(RULES_HOPS_MOST):
             try:
-                got = await self._hop(leads, RULES_AGE, most=RULES_MOST)
+                got = await self._hop(leads, KEPT_FOR, most=RULES_SIZE_MOST)
             except CallFailed as failed:
                 raise PageRefused("robots", f"The rules for {url} are at {leads}: {failed.text}") from None
             if got.leads:
@@ -137,8 +133,9 @@ class Pages(Hand):
                 raise PageRefused(
                     "robots", f"The rules for {url} are at {leads}, which answered with status {got.status}."
                 )
-            if got.status < 300 and not aside(lambda: _lets(got.raw[:RULES_READ], url)):  # noqa: B023  (awaited here)
-                raise PageRefused("robots", f"The rules at {leads} do not want programs to fetch {url}.")
+            if got.status < 300 and not aside(lambda: _lets(got.raw, url)):  # noqa: B023  (awaited here)
+                why = f"do not want programs to fetch {url}, or are more than {RULES_MOST}"
+                raise PageRefused("robots", f"The rules at {leads} {why}.")
             return
 
     async def _hop(self, url: str, age: float, *, robots: bool = False, most: int = PAGE_MOST) -> Got:
@@ -159,10 +156,11 @@ class Pages(Hand):
 
 
 def _lets(raw: bytes, url: str) -> bool:
-    """Whether the rules of a robots.txt let a program of this name fetch it."""
+    """Whether the rules of a robots.txt let a program of this name fetch it; of too many of them nothing is."""
     from protego import Protego
 
-    return bool(Protego.parse(raw.decode("utf-8-sig", "replace")).can_fetch(url, AGENT))
+    rules = ours(raw)
+    return rules is not None and bool(Protego.parse(rules).can_fetch(url, AGENT))
 
 
 def _text(got: Got) -> str:

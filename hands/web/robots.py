@@ -8,7 +8,6 @@ A redirect (§2.3.1.2) is not followed here, for nobody granted where it leads. 
 rules from there is a call of the caller's own, and to read them the caller's work; `pages` does both.
 """
 
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -19,28 +18,14 @@ from protego import Protego
 
 from manifests.capabilities.url import normalise
 from manifests.errors import ResourceInvalid
+from runtime.robots_rules import AGENT, KEPT_FOR, READ_MOST, RULES_MOST, ours
 from web_failure import WebFailed
 from wire.limits import RESOURCE_MAX
 
-AGENT: Final = "Maniple"
-MOST: Final = 500 * 1024
-"""Bytes of a robots.txt that are read (§2.5: at least 500 KiB)."""
-
-RULES_MOST: Final = 2000
-"""Lines of rules for this program; each costs something with every page. Of a site that has more nothing is fetched."""
-
-KEPT_FOR: Final = 3600.0
 KEPT_FOR_UNREACHED: Final = 60.0
 SITES_MOST: Final = 500
 KEPT_MOST: Final = 4 * 1024 * 1024
 """Bytes of what was read that may be kept of all sites together; what is made of it takes up to twenty times as much."""
-
-_NAMED: Final = re.compile(r"\s*user(?:-|\s+)?agent(?:\s*:|\s)(?P<name>[^#]*)", re.I)
-_RULE: Final = re.compile(r"\s*(?:dis)?allow\s*:", re.I)
-_EVERYONE: Final = "User-agent: *"
-_OURS: Final = f"User-agent: {AGENT}"
-_OTHERS: Final = "User-agent: -"
-"""Stands for every program that is not this one; no name of this one has such a sign."""
 
 Get = Callable[[str, int], Awaitable[tuple[int, str, bytes]]]
 """(address, bytes at most) → (status, where it leads or "", body). Raises WebFailed."""
@@ -86,7 +71,7 @@ class Robots:
     async def _asked(self, site: str) -> tuple[Rules, float, int]:
         """(the rules, for how many seconds they hold, bytes of them)."""
         try:
-            status, location, body = await self._get(f"{site}/robots.txt", MOST)
+            status, location, body = await self._get(f"{site}/robots.txt", READ_MOST)
         except WebFailed as failed:
             if failed.code in ("private address", "name not found"):
                 raise  # the page itself cannot be had either
@@ -95,8 +80,8 @@ class Robots:
             leads = _address(location)
             return (None, KEPT_FOR_UNREACHED, 0) if leads is None else (leads, KEPT_FOR, len(leads))
         if 200 <= status < 300:
-            ours = _ours(body.decode("utf-8-sig", "replace"))
-            return (None if ours is None else Protego.parse(ours)), KEPT_FOR, len(body)
+            rules = ours(body)
+            return (None if rules is None else Protego.parse(rules)), KEPT_FOR, len(body)
         return (None, KEPT_FOR_UNREACHED, 0) if status >= 500 else (Protego.parse(""), KEPT_FOR, 0)
 
 
@@ -107,39 +92,3 @@ def _address(location: str) -> str | None:
     except ResourceInvalid:
         return None
     return leads if leads.startswith(("http://", "https://")) and len(leads) <= RESOURCE_MAX else None
-
-
-def _ours(text: str) -> str | None:
-    """The lines that count for this program, in which all others are one; None for more rules than RULES_MOST.
-
-    Each rule of a group counts for each program that the group names, and Protego keeps every such pair: a few thousand lines
-    of each would fill the memory, and take minutes, for whoever fetches anything meanwhile. Where a group ends Protego
-    decides: a line is left out only where it is sure that the group is for others.
-    """
-    lines, named, rules = list[str](), set[str](), 0
-    is_ours = is_ruled = False
-    for line in text.splitlines():
-        if match := _NAMED.match(line):
-            if is_ruled:
-                named, is_ours, is_ruled = set(), False, False
-            kind = _kind(match["name"].strip())
-            is_ours = is_ours or kind != _OTHERS
-            if kind not in named:
-                named.add(kind)
-                lines.append(kind)
-        elif is_ours and line.partition("#")[0].strip():
-            named.clear()
-            is_ruled = is_ruled or _RULE.match(line) is not None
-            lines.append(line)
-            rules += 1
-            if rules > RULES_MOST:
-                return None
-    return "\n".join(lines)
-
-
-def _kind(name: str) -> str:
-    """The line that stands for one that names this program, or everyone, or others, or nobody."""
-    bare = name.replace("*", "").strip().lower()
-    if bare == AGENT.lower():
-        return _OURS
-    return _EVERYONE if name and not bare else _OTHERS

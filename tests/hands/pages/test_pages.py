@@ -72,6 +72,12 @@ def test_characters_are_those_that_header_or_page_say() -> None:
     assert "Ä" in read("<html><body><p>Ä</p></body></html>".encode(), "utf-8\0").markdown
 
 
+@pytest.mark.parametrize(("count", "lets"), [(2_000, True), (2_001, False)])
+def test_rules_that_lie_elsewhere_are_as_many_at_most_as_those_of_the_site(count: int, lets: bool) -> None:
+    rules = b"User-agent: other\nDisallow: /\n" * 2_001 + b"User-agent: *\n" + b"Disallow: /private\n" * count
+    assert main._lets(rules, URL) is lets
+
+
 def test_hostile_pages_end_in_little_time() -> None:
     began = time.monotonic()
     for raw in (

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from runtime.robots_rules import ours
 from tests.hands.doubles import hand_module
 from tests.hands.web.conftest import fetch, reply, run, serving, site, started
 
@@ -91,7 +92,7 @@ def test_lines_that_do_not_count_for_this_program_are_not_kept() -> None:
     again = "User-agent: *\nUser-agent: ***\nUser-agent: maniple # this one\nuseragent *Maniple*\n" * 1_000
     text = f"{others}{again}Crawl-delay: 1\nDisallow: /no\n{others}"
     kept = ["User-agent: -", "User-agent: *", "User-agent: Maniple", "Crawl-delay: 1", "Disallow: /no", "Allow: /"]
-    assert robots._ours(text).split("\n") == [*kept, "User-agent: -"]
+    assert ours(text.encode()) == "\n".join([*kept, "User-agent: -"])
 
 
 def test_a_mark_of_the_order_of_bytes_hides_no_rule() -> None:
