@@ -18,6 +18,7 @@ from runtime import Call, CallEnded, CallFailed, CallRefused, Event, Failure, Ha
 from scheduling_book import Book, Entry, Scheduled
 from scheduling_desk import history_answer, next_answer
 from scheduling_store import NO_ROOM, Pending, Store
+from scheduling_waiting import Heard, Waiting
 from wire import codec
 from wire.entries import time_text
 from wire.errors import CodecError
@@ -75,7 +76,8 @@ class Scheduling(Hand):
         self.hears: set[str] = set()
         self.problems: dict[str, str] = {}
         self.loops: dict[str, str] = {}
-        self.is_behind = True
+        self.waiting = Waiting()
+        self.is_behind = self.is_full = True
         try:
             await self._catch_up()
         except CallRefused as refused:
@@ -132,10 +134,25 @@ class Scheduling(Hand):
                 self.book.ended(hand, name, key, run, outcome, now)
                 self._pump(hand)
             case name:
-                key = f"on {os.urandom(12).hex()}"
-                for hand, why in self.book.heard(name, event.body, now, key, event.depth, event.labels):
-                    await self._tell_loop(hand, name, why)
-                self._pump_all()
+                size, key = len(codec.encode_body(event.body)), f"on {os.urandom(12).hex()}"
+                heard = Heard(
+                    event=name, body=event.body, at=now, key=key, depth=event.depth, labels=event.labels, size=size
+                )
+                self.waiting.put(heard)
+                if not self.is_full:
+                    await self._begin_what_waits()
+
+    async def _begin_what_waits(self) -> None:
+        """Keep what the events begin that have come. Those for which there is no room wait on."""
+        while (one := self.waiting.first) is not None:
+            loops = self.book.heard(one.event, one.body, one.at, one.key, one.depth, one.labels)
+            self.waiting.drop()
+            for hand, why in loops:
+                await self._tell_loop(hand, one.event, why)
+        lost, self.waiting.lost = self.waiting.lost, 0
+        if lost:
+            self.problems["events"] = f"{lost} began nothing: no room for them until {time_text(now_ms() * 1000)[:19]}Z"
+        self._pump_all()
 
     async def _tell_loop(self, hand: str, event: str, why: str) -> None:
         """An event would begin a Hand too often: in the log, in what `maniple schedules` shows, and as an event."""
@@ -215,7 +232,7 @@ class Scheduling(Hand):
 
     def _fall_behind(self, error: apsw.Error | CallEnded) -> None:
         """The disk takes nothing now, or the kernel tells nothing: what is known in memory may be neither kept nor so."""
-        self.is_behind = True
+        self.is_behind, self.is_full = True, self.is_full or isinstance(error, NO_ROOM)
         why = f"{error}; make room on the disk of the home if it is full" if isinstance(error, NO_ROOM) else str(error)
         self.problems["behind"] = f"nothing is started until this ends: {why}"
         self.log.error("nothing is started for now", why=why)
@@ -234,11 +251,12 @@ class Scheduling(Hand):
             if event not in self.hears:
                 await self.kernel.subscribe(event)
                 self.hears.add(event)
-        self.is_behind = no_room is not None
+        self.is_behind = self.is_full = no_room is not None
         await self._follow("")
         if no_room is not None:  # what is scheduled can be told all the same
             raise no_room
         self.problems.pop("behind", None)
+        await self._begin_what_waits()
 
     def _tell_notes(self) -> None:
         for note in self.store.notes:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from runtime import CallRefused
@@ -16,6 +17,8 @@ from wire import codec, headers, limits
 from wire.codec import Value
 
 main: Any = hand_module("scheduling", "main")
+store: Any = hand_module("scheduling", "scheduling_store")
+waiting: Any = hand_module("scheduling", "scheduling_waiting")
 
 
 class Bus:
@@ -128,5 +131,68 @@ def test_a_change_that_is_told_while_the_log_is_full_is_followed_later(tmp_path:
         await hand.on_event(Event(publisher="kernel", name="schedules", body={"hand": "tick"}))
         bus.is_full = False
         await until(lambda: "web.gone" in bus.heard)
+
+    with_scheduling(tmp_path, bus, work)
+
+
+async def seen(hand: Any, *bodies: str) -> None:
+    for body in bodies:
+        await hand.on_event(Event(publisher="web", name="seen", body=body))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_events_that_come_before_there_is_room_for_a_file_begin_their_runs_when_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, is_full = store._opened, True
+
+    def full(path: Path | str, now: int) -> object:
+        if is_full and path != ":memory:":
+            raise apsw.FullError("the disk is full")
+        return opened(path, now)
+
+    monkeypatch.setattr(store, "_opened", full)
+    bus = Bus(on="web.seen", overlap="queue")
+
+    async def work(hand: Any) -> None:
+        nonlocal is_full
+        await seen(hand, "a", "b")
+        assert not bus.fired
+        is_full = False
+        await until(lambda: bus.fired)
+        assert [row["what"] for row in (await hand.history(None))["history"]] == ["fired"]
+        assert len(hand.book.entries["h1"].pending) == 1
+
+    with_scheduling(tmp_path, bus, work)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_events_that_come_while_the_disk_is_full_begin_their_runs_when_there_is_room(tmp_path: Path) -> None:
+    bus = Bus(on="web.seen", overlap="queue")
+
+    async def work(hand: Any) -> None:
+        pages = hand.store._connection.pragma("max_page_count")
+        hand.store._connection.pragma("max_page_count", 8)  # SQLite's own words for a full disk
+        await seen(hand, "x" * 50_000)
+        assert hand.is_behind
+        hand.store._connection.pragma("max_page_count", pages)
+        await until(lambda: bus.fired)
+
+    with_scheduling(tmp_path, bus, work)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_events_beyond_what_may_wait_for_room_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "BYTES_MOST", 70_000)
+    bus = Bus(on="web.seen", overlap="queue")
+
+    async def work(hand: Any) -> None:
+        pages = hand.store._connection.pragma("max_page_count")
+        hand.store._connection.pragma("max_page_count", 8)
+        await seen(hand, "x" * 50_000, "y" * 50_000)
+        hand.store._connection.pragma("max_page_count", pages)
+        await until(lambda: bus.fired)
+        (told,) = (await hand.next(None))["problems"]
+        assert "1 began nothing" in told, told
 
     with_scheduling(tmp_path, bus, work)
