@@ -1,10 +1,11 @@
 """Who waits for long looks seldom, as each call of a look is in the log for ever, and is told what brings back what waits."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
-from kernel.cli import answering
+from kernel.cli import answering, run_waiting
 from kernel.cli.client import Client
 from kernel.cli.frame import Session
 from kernel.cli.patience import Looks
@@ -22,7 +23,9 @@ def test_at_first_each_second_is_looked_at_and_in_a_day_of_waiting_the_looks_wer
     assert len(seen) < 3_100
 
 
-def test_a_line_that_is_drawn_anew_asks_the_kernel_nothing(shell: Shell) -> None:
+def test_a_line_that_is_drawn_anew_asks_the_kernel_nothing(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_waiting, "time", SimpleNamespace(monotonic=lambda: 1_000.0))  # however slow this machine is
+
     def looks() -> int:
         return shell.good("audit", "search", "--kind", "call", "--method", "kernel.ps").count("kernel.ps")
 
