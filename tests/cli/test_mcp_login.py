@@ -22,10 +22,10 @@ from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import Login, Offer
 from tests.cli.logging_in import Page, add, do, log_in
 from tests.cli.shell import Shell
-from tests.living import ROOT, Kernel, Source, holding, install, make_home
+from tests.living import Kernel, Source, holding, install
 from tests.system.authority import Shop, running
 from tests.system.fates import until
-from tests.system.mcp_servers import free_port, serving
+from tests.system.mcp_servers import free_port, reaching_here, serving
 from tests.system.programs import is_down
 
 _NUMBERS = count(1)
@@ -33,9 +33,7 @@ _NUMBERS = count(1)
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    with Kernel(make_home(tmp_path_factory.mktemp("login") / "home")) as kernel, kernel.client() as client:
-        install(kernel, ROOT / "hands" / "web")
-        client.call("kernel.set", "web", {"values": {"private": ["127.0.0.0/8", "localhost"]}})
+    with reaching_here(tmp_path_factory.mktemp("login") / "home") as kernel:
         yield kernel
 
 

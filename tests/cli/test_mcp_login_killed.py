@@ -13,9 +13,10 @@ from runtime.mcp.kept import FILE
 from tests.cli import logging_in
 from tests.cli.logging_in import Page, do
 from tests.cli.shell import Shell
-from tests.living import ROOT, Kernel, holding, install, make_home
+from tests.living import Kernel, holding
 from tests.system.authority import Shop, nothing, running
 from tests.system.fates import PATIENCE
+from tests.system.mcp_servers import reaching_here
 
 NAME = "mortal"
 STEPS = (
@@ -42,9 +43,7 @@ def shop() -> Iterator[Shop]:
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory, shop: Shop) -> Iterator[Kernel]:
-    with Kernel(make_home(tmp_path_factory.mktemp("mortal") / "home")) as kernel, kernel.client() as client:
-        install(kernel, ROOT / "hands" / "web")
-        client.call("kernel.set", "web", {"values": {"private": ["127.0.0.0/8", "localhost"]}})
+    with reaching_here(tmp_path_factory.mktemp("mortal") / "home") as kernel:
         logging_in.install(kernel, shop, NAME)
         yield kernel
 

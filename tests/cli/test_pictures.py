@@ -1,10 +1,8 @@
 """Pictures beside a question: their bytes come to a provider by either protocol, and who takes none says so."""
 
 import base64
-import http.server
 import json
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +11,7 @@ import pytest
 
 from kernel.cli import asking
 from kernel.cli.exits import Ended
+from tests.cli.providers import Provider, answering
 from tests.cli.shell import Shell, copied_home
 from tests.runtime.models.plays import begun, block, chunk, ended, texts
 from tests.runtime.models.stage import named, unnamed
@@ -26,36 +25,10 @@ ANSWERS: Final = {
 }
 
 
-class Provider(http.server.ThreadingHTTPServer):
-    """Answers both protocols. asked: the messages of each request."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answering)
-        self.asked: list[list[Any]] = []
-
-
-class _Answering(http.server.BaseHTTPRequestHandler):
-    server: Provider
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_POST(self) -> None:
-        self.server.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"])))["messages"])
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.end_headers()
-        self.wfile.write(ANSWERS[self.path.partition("?")[0]])
-
-
 @pytest.fixture(scope="module")
 def provider() -> Iterator[Provider]:
-    with Provider() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
+    with answering(lambda path, _: ANSWERS[path]) as provider:
+        yield provider
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +36,7 @@ def shell(furnished: Shell, tmp_path_factory: pytest.TempPathFactory, provider: 
     """A home whose providers are that server."""
     shell = copied_home(furnished, tmp_path_factory.mktemp("pictures") / "home")
     shell.good("up")
-    address = f"http://127.0.0.1:{provider.server_port}"
-    shell.good(
-        "settings",
-        "model",
-        f'addresses:={{"anthropic": "{address}", "openai": "{address}/v1", "deepseek": "{address}/v1"}}',
-    )
-    for name in ("anthropic", "openai", "deepseek"):
-        shell.good("settings", "model", "--secret", f"{name}_key", stdin="sk-none-at-all-0123456789\n")
+    provider.tell(shell, "anthropic", "openai", "deepseek")
     yield shell
     shell.good("down")
 

@@ -5,17 +5,16 @@ what people run.
 """
 
 import base64
-import http.server
 import json
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final
 
 import pytest
 
+from tests.cli.providers import Provider, answering
 from tests.cli.shell import Shell, copied_home
 from tests.cli.test_mcp import PACKAGES, pytestmark  # noqa: F401  where there is no Python for the server, none is tested
 from tests.living import Source, write_hand
@@ -74,30 +73,10 @@ CALLED: Final = (("mcp-easel_paint", {"what": "a cat"}), ("mcp-easel_dry", {"sec
 ANTHROPIC, OPENAI = "anthropic/claude-sonnet-4-5", "openai/gpt-5"
 
 
-class Provider(http.server.ThreadingHTTPServer):
-    """Answers both protocols, by how many results a request has. asked: the messages of each request."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answering)
-        self.asked: list[list[Any]] = []
-
-
-class _Answering(http.server.BaseHTTPRequestHandler):
-    server: Provider
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_POST(self) -> None:
-        messages = json.loads(self.rfile.read(int(self.headers["content-length"])))["messages"]
-        self.server.asked.append(messages)
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.end_headers()
-        answer = _of_anthropic if self.path.startswith("/v1/messages") else _of_openai
-        self.wfile.write(answer(sum(one["role"] == "assistant" for one in messages)))
+def _answer(path: str, messages: list[Any]) -> bytes:
+    """By how many results a request has."""
+    answer = _of_anthropic if path == "/v1/messages" else _of_openai
+    return answer(sum(one["role"] == "assistant" for one in messages))
 
 
 def _of_anthropic(number: int) -> bytes:
@@ -119,10 +98,8 @@ def _of_openai(number: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[Provider]:
-    with Provider() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
+    with answering(_answer) as provider:
+        yield provider
 
 
 @pytest.fixture(scope="module")
@@ -137,10 +114,7 @@ def shell(furnished: Shell, tmp_path_factory: pytest.TempPathFactory, provider: 
     shell.good("up")
     shell.good("mcp", "add", "easel", "--files", folder / "easel", "--yes", "--", "python3", "server.py", PACKAGES)
     shell.good("install", artist, "--yes")
-    address = f"http://127.0.0.1:{provider.server_port}"
-    shell.good("settings", "model", f'addresses:={{"anthropic": "{address}", "openai": "{address}/v1"}}')
-    for name in ("anthropic", "openai"):
-        shell.good("settings", "model", "--secret", f"{name}_key", stdin="sk-none-at-all-0123456789\n")
+    provider.tell(shell, "anthropic", "openai")
     yield shell
     shell.good("down")
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conformance import suite
-from tests.living import ROOT, Kernel, install, make_home
+from tests.living import ROOT, install
+from tests.system.mcp_servers import reaching_here
 
 CLIENT = Path(__file__).parent / "client.py"
 
@@ -46,12 +47,9 @@ ALONE = ("auth/client-credentials-basic", "auth/client-credentials-jwt")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A home whose `web` may connect to loopback."""
     suite.command()
-    home = make_home(tmp_path_factory.mktemp("conformance") / "home")
-    with Kernel(home) as kernel, kernel.client() as client:
-        install(kernel, ROOT / "hands" / "web")
+    with reaching_here(tmp_path_factory.mktemp("conformance") / "home") as kernel:
         install(kernel, ROOT / "hands" / "ask")
-        client.call("kernel.set", "web", {"values": {"private": ["127.0.0.0/8", "localhost"]}})
-        yield home
+        yield kernel.home
 
 
 @pytest.mark.parametrize("revision", list(SCORED))

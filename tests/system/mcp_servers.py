@@ -17,7 +17,7 @@ from kernel.cli.exits import NotDone
 from manifests.grants import asked
 from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import Offer, Tool
-from tests.living import ROOT, Kernel
+from tests.living import ROOT, Kernel, install, make_home
 from tests.system.fates import until
 
 PYTHON: Final = "/usr/bin/python3"
@@ -84,6 +84,15 @@ def add(
         seal = package.sealed(hand, founding.sealing_key_of(str(kernel.home)))
         installing.install(client, hand, seal, asked(hand.manifest), as_declared=True)
     return wanted.hand
+
+
+@contextmanager
+def reaching_here(home: Path) -> Iterator[Kernel]:
+    """A kernel on a new home, whose Hand `web` may connect to this machine, where tests have their servers."""
+    with Kernel(make_home(home)) as kernel, kernel.client() as client:
+        install(kernel, ROOT / "hands" / "web")
+        client.call("kernel.set", "web", {"values": {"private": ["127.0.0.0/8", "localhost"]}})
+        yield kernel
 
 
 def do(client: Client, hand: str, *, seconds: float = 60.0) -> object:

@@ -18,16 +18,14 @@ from kernel.cli.frame import Session
 from manifests.grants import asked
 from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import CERTIFICATES, Offer, Tool
-from tests.living import ROOT, Kernel, install, make_home
-from tests.system.mcp_servers import serving, starting
+from tests.living import Kernel
+from tests.system.mcp_servers import reaching_here, serving, starting
 from tests.system.programs import output_of, wait_for
 
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    with Kernel(make_home(tmp_path_factory.mktemp("mcp") / "home")) as kernel, kernel.client() as client:
-        install(kernel, ROOT / "hands" / "web")
-        client.call("kernel.set", "web", {"values": {"private": ["127.0.0.0/8", "localhost"]}})
+    with reaching_here(tmp_path_factory.mktemp("mcp") / "home") as kernel:
         yield kernel
 
 

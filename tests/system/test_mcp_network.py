@@ -8,15 +8,13 @@ from typing import Final
 import pytest
 
 from kernel.cli.client import Client
-from tests.living import ROOT, Kernel, install, make_home
-from tests.system.mcp_servers import add
+from tests.living import Kernel
+from tests.system.mcp_servers import add, reaching_here
 
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    with Kernel(make_home(tmp_path_factory.mktemp("mcp") / "home")) as kernel, kernel.client() as client:
-        install(kernel, ROOT / "hands" / "web")
-        client.call("kernel.set", "web", {"values": {"private": ["127.0.0.0/8", "localhost"]}})
+    with reaching_here(tmp_path_factory.mktemp("mcp") / "home") as kernel:
         yield kernel
 
 
