@@ -1,4 +1,4 @@
-"""Work that is done beside the thread that hears signals (acts by a thread).
+"""Work on one hostile document: beside the thread that hears signals, and told when it takes too much (acts).
 
 Python gives a signal to its handler between two steps of the main thread's code. A library in C that works on one hostile
 document for minutes lets none be heard: the process is ended by its hard limit of processor time, before it can tell why.
@@ -6,9 +6,13 @@ document for minutes lets none be heard: the process is ended by its hard limit 
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
+from types import FrameType
 from typing import TypeVar
+
+from runtime.errors import Failure
 
 _T = TypeVar("_T")
 
@@ -28,3 +32,25 @@ def aside(work: Callable[[], _T]) -> _T:
 
     threading.Thread(target=carry_out, daemon=True).start()
     return done.result()
+
+
+class _TooLong(BaseException):
+    """The process's time is nearly over; no library catches it."""
+
+
+def _over(number: int, frame: FrameType | None) -> None:
+    raise _TooLong
+
+
+@contextmanager
+def bounded(what: str) -> Iterator[None]:
+    """Work that takes more memory or processor time than this process may ends its call in Failed. what: "a page"."""
+    signal.signal(signal.SIGXCPU, _over)
+    try:
+        yield
+    except (MemoryError, RecursionError):
+        raise Failure("too large", f"It needs more memory than {what} may take.") from None
+    except _TooLong:
+        raise Failure("too long", f"It takes more processor time than {what} may.") from None
+    finally:
+        signal.signal(signal.SIGXCPU, signal.SIG_DFL)

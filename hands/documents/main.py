@@ -7,11 +7,10 @@ both a moment before the system would end it, so that its caller is told.
 """
 
 import mimetypes
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Final, Protocol
 
 import document_kinds
@@ -19,6 +18,7 @@ from document_kinds import DOCX, HTML, PDF, XLSX
 from document_refusal import DocumentRefused
 from document_table import CELL_LEAST, Table, Value, row_of, sendable, size_of
 from runtime import Call, CallFailed, CallRefused, Failure, Hand
+from runtime.aside import bounded
 
 DOCUMENT_MOST: Final = 32 * 1024 * 1024
 TEXT_MOST: Final = 200_000
@@ -132,10 +132,6 @@ def _rows(table: Table, offset: int, most: int, room: int) -> tuple[list[list[Va
     return rows, False, room
 
 
-class _TooLong(BaseException):
-    """The process's time is nearly over; no library catches it."""
-
-
 class _Reading:
     """The reader of a document, once it is known which."""
 
@@ -155,26 +151,18 @@ def _reader(module: ModuleType) -> Reader:
     return module  # each of READERS is one, as their tests show
 
 
-def _over(number: int, frame: FrameType | None) -> None:
-    raise _TooLong
-
-
 @contextmanager
 def _ending() -> Iterator[_Reading]:
     """What is wrong with a document becomes the call's Failed."""
-    signal.signal(signal.SIGXCPU, _over)
     reading = _Reading()
-    try:
-        yield reading
-    except DocumentRefused as refused:
-        raise Failure(refused.code, refused.text) from None
-    except (MemoryError, RecursionError):
-        raise Failure("too large", "It needs more memory than a document may take.") from None
-    except _TooLong:
-        raise Failure("too long", "It takes more processor time than a document may.") from None
-    except Exception as error:
-        if not isinstance(error, reading.broken):
+    with bounded("a document"):
+        try:
+            yield reading
+        except DocumentRefused as refused:
+            raise Failure(refused.code, refused.text) from None
+        except (MemoryError, RecursionError):
             raise
-        raise Failure("broken", f"It cannot be read: {type(error).__name__}: {str(error)[:200]}") from None
-    finally:
-        signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+        except Exception as error:
+            if not isinstance(error, reading.broken):
+                raise
+            raise Failure("broken", f"It cannot be read: {type(error).__name__}: {str(error)[:200]}") from None

@@ -5,10 +5,8 @@ nothing of another caller, and asks `web.fetch` in its caller's name. So every h
 needs the caller's grant for that address, its address is checked when connecting, and the log has it.
 """
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Final
 from urllib.parse import urldefrag
 
@@ -16,7 +14,7 @@ import charsets
 import search_engines
 from page_refusal import PageRefused
 from runtime import Call, CallFailed, CallRefused, Failure, Hand
-from runtime.aside import aside
+from runtime.aside import aside, bounded
 from runtime.robots_rules import AGENT, KEPT_FOR, RULES_MOST, ours
 from wire.errors import CodecError
 from wire.limits import RESOURCE_MAX
@@ -187,25 +185,11 @@ def _told(
     }
 
 
-class _TooLong(BaseException):
-    """The process's time is nearly over; no library catches it."""
-
-
-def _over(number: int, frame: FrameType | None) -> None:
-    raise _TooLong
-
-
 @contextmanager
 def _ending() -> Iterator[None]:
     """What is wrong becomes the call's Failed."""
-    signal.signal(signal.SIGXCPU, _over)
-    try:
-        yield
-    except PageRefused as refused:
-        raise Failure(refused.code, refused.text) from None
-    except (MemoryError, RecursionError):
-        raise Failure("too large", "It needs more memory than a page may take.") from None
-    except _TooLong:
-        raise Failure("too long", "It takes more processor time than a page may.") from None
-    finally:
-        signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+    with bounded("a page"):
+        try:
+            yield
+        except PageRefused as refused:
+            raise Failure(refused.code, refused.text) from None
