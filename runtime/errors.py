@@ -89,3 +89,10 @@ class LinkLost(ManipleError):
 
 class HandBroken(ManipleError):
     """You get this one when the Hand's files cannot run as they are; the text says which file and what to do."""
+
+
+def first_of(error: BaseException) -> BaseException:
+    """The exception that a task group wrapped; the first, when several were raised."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

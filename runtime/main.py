@@ -22,7 +22,7 @@ from manifests.schema import Manifest
 from runtime import code, programs, records
 from runtime.calls import Calls
 from runtime.clock import OwnClock, ToldClock
-from runtime.errors import HandBroken, LinkLost
+from runtime.errors import HandBroken, LinkLost, first_of
 from runtime.hand import Event, Hand, Place
 from runtime.kernel_handle import KernelHandle
 from runtime.link import Link
@@ -197,7 +197,7 @@ class Life:
                         await self._stopping.wait()
                     self._down()
             except Exception as error:  # noqa: BLE001  the last place: it becomes the exit code
-                self._break(_first(error))
+                self._break(first_of(error))
             if hand is not None and self._exit != EXIT_LINK_LOST:
                 await asyncio.wait_for(hand.stop(), STOP_WHEN_BROKEN if self._exit == EXIT_RAISED else None)
         except Exception as error:  # noqa: BLE001  the same
@@ -375,13 +375,6 @@ def _program(artefact: bytes) -> "Program | HandBroken":
         return program
     except Unfit as unfit:
         return HandBroken(f"its module cannot be loaded, install the Hand again: {unfit}")
-
-
-def _first(error: BaseException) -> BaseException:
-    """The exception that a task group wrapped; the first, when several were raised."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _not_joined(why: str) -> int:

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 from manifests.mcp import tools
 from manifests.mcp.tools import Offer, OfferInvalid, Tool
 from runtime import programs
-from runtime.errors import Failure, HandBroken
+from runtime.errors import Failure, HandBroken, first_of
 from runtime.hand import Hand
 from runtime.mcp import asking, results
 from runtime.mcp.asking import Asking
@@ -330,7 +330,7 @@ class Server(Hand):
                 greeting.set_result(None)
                 await self._attend(client)
         except Exception as error:  # noqa: BLE001  whatever the package raises ends this run, and says why
-            first, is_of_peer = _first(error), isinstance(_first(error), self._raises)
+            is_of_peer = isinstance(first := first_of(error), self._raises)
             late = f"the server has not greeted us within {GREETING:.0f} seconds"
             why = late if timeout.expired() else f"the talk with the server has ended: {first}"
             if self._login is not None and (self._login.why or is_of_peer) and not greeting.done():
@@ -374,9 +374,3 @@ def _told(one: BaseModel) -> dict[str, object]:
 
 def _table(value: object) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

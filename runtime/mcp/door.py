@@ -18,7 +18,7 @@ from mcp_types import CallToolResult, Tool
 from manifests.mcp import door
 from runtime.agent import tools
 from runtime.calls import Reply
-from runtime.errors import CallEnded, Failure, HandBroken
+from runtime.errors import CallEnded, Failure, HandBroken, first_of
 from runtime.hand import Event, Hand
 from runtime.mcp import answers
 from runtime.mcp.changes import TALK, Changes
@@ -117,7 +117,7 @@ class Door(Hand):
                 async with lines.streams() as (incoming, outgoing):
                     await self._server.run(incoming, outgoing, self._server.create_initialization_options())
         except BaseExceptionGroup as group:
-            if isinstance(first := _first(group), Failure):
+            if isinstance(first := first_of(group), Failure):
                 raise first from None
             raise
         finally:
@@ -266,9 +266,3 @@ class Door(Hand):
             self._offers = offers_of(own, self._place.manifest.capabilities, works)
             self._looked = now
         return self._offers
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
