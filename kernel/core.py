@@ -183,7 +183,7 @@ class Kernel:
         return seq
 
     def record_state(self, hand: Installed, verdict: str, why: str = "") -> None:
-        """A Hand's state changed: wanted, unwanted, backing_off, quarantined."""
+        """A Hand's state changed: wanted, unwanted, backing_off, quarantined, released."""
         self.record("hand.state", verdict=verdict, why=shown(why), detail=hand.named)
 
     def refused_start(self, hand: Installed, refusal: Refusal) -> None:

@@ -29,7 +29,7 @@ KINDS: Final = {
     "hand.install": "a Hand was installed; detail: version, seal, keys, if a program is believed, when its schedule began",
     "hand.remove": "a Hand was removed with its grants",
     "hand.ready": "a service answered that it is ready",
-    "hand.state": "a Hand's state changed: backing off, paused, quarantined; why says for what reason",
+    "hand.state": "a Hand's state changed; verdict: wanted, unwanted, backing_off, quarantined or released",
     "run.start": "a run's process is made; detail: whose, version and seal; fired: the key of the firing that began it",
     "run.confined": "the confinement that a run applied to itself before any code of its Hand",
     "run.left": "a run's process ended before its work did; another goes on; waited: its calls that reached no provider",
