@@ -82,7 +82,7 @@ class Events:
         )  # fmt: skip
         self.announce(event, body, marks, depth)
 
-    def announce(self, event: str, body: bytes, labels: tuple[str, ...] = (), depth: int = 0) -> None:
+    def announce(self, event: str, body: bytes, labels: tuple[str, ...], depth: int) -> None:
         """Give an event to everybody who subscribed to it. depth: as of its header."""
         for subscriber in list(self._topics.get(event, {}).values()):
             self.give(subscriber, event, labels, body, depth)
@@ -90,7 +90,7 @@ class Events:
     def tell(self, event: str, body: object, depth: int = 0) -> None:
         """An event of the kernel's own, to everybody who subscribed to it."""
         if event in self._topics:
-            self.announce(event, codec.encode_body(body), depth=depth)
+            self.announce(event, codec.encode_body(body), (), depth)
 
     def give(self, peer: Peer, event: str, labels: tuple[str, ...], body: bytes, depth: int = 0) -> None:
         """Send an event to one peer, now or when it has credit."""

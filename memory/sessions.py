@@ -170,12 +170,10 @@ def read(
     return found
 
 
-def search(
-    store: Reader, space: str, text: str, *, most: int = 20, room: int = TEXT_MAX
-) -> list[Message]:  # fmt: skip
+def search(store: Reader, space: str, text: str, *, most: int = 20) -> list[Message]:
     """The messages of a conversation, on all its branches, in which all the words stand; the newest first.
 
-    The text is words, whatever signs stand in it: it is no query language. room: bytes after which no further one is read.
+    The text is words, whatever signs stand in it: it is no query language. After TEXT_MAX bytes no further one is read.
     """
     if not 0 < most <= READ_MAX:
         raise Invalid(f"1 to {READ_MAX} messages are searched for, not {most}")
@@ -184,9 +182,9 @@ def search(
     words = _each_once(_WORD.findall(unicodedata.normalize("NFC", text)), _as_indexed)
     if not words or _IS_UNSPACED.search(text):
         terms = msgspec.json.encode(_each_once(text.split(), str)).decode()
-        return _up_to(room, _messages(store, SQL["scan"], {"session": session, "terms": terms, "most": most}))
+        return _up_to(TEXT_MAX, _messages(store, SQL["scan"], {"session": session, "terms": terms, "most": most}))
     query = " AND ".join(f'"{word}"' for word in words)
-    return _up_to(room, _messages(store, SQL["search"], {"query": query, "session": session, "most": most}))
+    return _up_to(TEXT_MAX, _messages(store, SQL["search"], {"query": query, "session": session, "most": most}))
 
 
 def _as_indexed(word: str) -> str:

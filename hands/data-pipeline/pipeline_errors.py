@@ -58,7 +58,7 @@ CODES = {
 """The codes of a job's Failed end."""
 
 
-def did_you_mean(wrong: str, known: Iterable[str], otherwise: str = "") -> str:
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """What to write instead of a name that is not known: the nearest, or all of them when they are few."""
     names = list(known)
     near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.6) or [
@@ -66,7 +66,5 @@ def did_you_mean(wrong: str, known: Iterable[str], otherwise: str = "") -> str:
     ]
     if near:
         return f'Did you mean "{near[0]}"?'
-    if otherwise:
-        return otherwise
     shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
     return f"Known here: {shown}." if names else "Nothing is known here."

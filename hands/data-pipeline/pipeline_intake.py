@@ -15,9 +15,7 @@ from pipeline_spec import Schema, Source
 class Intake:
     """at: the key of the schema in the spec, for its problems. names: of a SQLite source's columns."""
 
-    def __init__(
-        self, source: Source, schema: Schema, ledger: Ledger, *, at: str = "schema", names: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, source: Source, schema: Schema, ledger: Ledger, *, at: str, names: Sequence[str] = ()) -> None:
         self._source, self._schema, self._ledger, self._at = source, schema, ledger, at
         exact = any(rule.kind == "decimal" for rule in schema.columns)
         self._reader: Reader | None = None if source.format == "sqlite" else reader_for(source, ledger, exact=exact)

@@ -55,7 +55,6 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings, checked. problems: one line each for a person."""
 
-    interval_ms: int
     sensitivity: float
     learning_ms: int
     group_ms: int
@@ -77,7 +76,6 @@ def read_plan(settings: Mapping[str, object]) -> Plan:
     judged = settings.get("anomalies", True) is not False
     targets, problems = _targets(settings.get("targets"), interval, judged)
     return Plan(
-        interval_ms=interval,
         sensitivity=_number(settings, "sensitivity", 3.5),
         learning_ms=_milliseconds(settings, "learning", 86_400),
         group_ms=_milliseconds(settings, "group", 300),

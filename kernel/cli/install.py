@@ -68,7 +68,7 @@ def carry_out(
     """Show what is asked for, ask unless that was answered before, and install. next_: what to type after a question
     that nobody could be asked."""
     before = installed.find(client, found.name)
-    seal, sealed_by = _seal(session, client, found)
+    seal, sealed_by = _seal(client, found)
     wanted = agreement.new_in(found.manifest, before.package.manifest if before else None)
     _show(session, client, found, before, sealed_by, as_declared=as_declared)
     if not yes:
@@ -94,7 +94,7 @@ def carry_out(
         session.say(f"{runs} for your decision: `maniple decide {found.name} finish`, or `… restart`; see `maniple ps`")
 
 
-def _seal(session: Session, client: Client, found: package.Folder) -> tuple[str, str]:
+def _seal(client: Client, found: package.Folder) -> tuple[str, str]:
     """The seal's text, and who sealed it. Raises Ended (refused) for a seal that does not count or does not fit."""
     if not found.seal:
         key = installing.sealing_key(client)

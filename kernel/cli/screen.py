@@ -53,16 +53,16 @@ class Painted(str):
     __slots__ = ()
 
 
-def coloured(text: str, colour: str, stream: IO[str] | None = None) -> str:
+def coloured(text: str, colour: str) -> str:
     """One line, made visible, in a colour where colours are wanted. colour: a name of COLOURS, or "" for none."""
     shown = visible(text)
-    if not shown or not colour or not _wants_colour(sys.stdout if stream is None else stream):
+    if not shown or not colour or not _wants_colour():
         return shown
     return Painted(f"{_BRUSH}[{COLOURS[colour]}m{shown}{_BRUSH}[0m")
 
 
-def _wants_colour(stream: IO[str] | None) -> bool:
-    return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def _wants_colour() -> bool:
+    return is_terminal(sys.stdout) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 _AS_PICTURE: Final = "\ufe0f"

@@ -71,7 +71,7 @@ def _begin(request: Request, hand: Installed) -> object:
     return answer_when_begun(request, run, call.children.clear)
 
 
-def answer_when_begun(request: Request, run: Run, then: Callable[[], None] = lambda: None) -> object:
+def answer_when_begun(request: Request, run: Run, then: Callable[[], None]) -> object:
     """Answer with a run's id when its files were found as they were sealed, and do then what waits for that."""
     kernel, call = request.kernel, request.call
 

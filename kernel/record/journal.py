@@ -32,9 +32,9 @@ _PIECE: Final = 128 * 1024
 class TapeFile:
     """One run's tape. secret: the key of its run's digests. end, check: where what is on disk ends."""
 
-    def __init__(self, path: Path, secret: bytes, *, end: int = 0, check: bytes = b"") -> None:
+    def __init__(self, path: Path, secret: bytes) -> None:
         self.path, self.key = path, key_of(secret)
-        self.end, self.check = end, check
+        self.end, self.check = 0, b""
 
     def records(self) -> Iterator[Placed]:
         """What is on disk up to `end`, in order. Raises TapeDamaged, and OSError when it cannot be read."""

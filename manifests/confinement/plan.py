@@ -122,7 +122,7 @@ def check_outside(path: str, real: str, folders: Iterable[str], *, is_asked: boo
             raise Refusal("confinement", f"it may not read {path}, which lies in the home")
 
 
-def profiles(*, is_online: bool, has_programs: bool = False, has_proxy: bool = False) -> frozenset[Profile]:
+def profiles(*, is_online: bool, has_programs: bool, has_proxy: bool) -> frozenset[Profile]:
     """What a run's system calls are widened by."""
     needed = {Profile.INET: is_online or has_proxy, Profile.EXEC: has_programs, Profile.PROXY: has_proxy}
     return frozenset(profile for profile, is_needed in needed.items() if is_needed)
