@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Collection
 from socket import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from manifests.calls import OpenCall
 from manifests.grants import GrantSet
@@ -75,8 +75,13 @@ _GOES_ON: Final = (
 """What one process of a run hands to the next."""
 
 
+RunState: TypeAlias = Literal["waiting", "launching", "joining", "ready", "left", "lost"]
+"""waiting: it has no process. launching: until it is walled in but for the last layer. joining: until its start() returned.
+ready: it takes calls. left: it said Bye, or goes on no more. lost: its link was cut, and its process is being ended."""
+
+
 class Run:
-    """One process. state: waiting (it has none yet), launching, joining, ready, left, lost. serving: calls open at it.
+    """One process. serving: calls open at it.
 
     grants: what its Hand may do. work: the one call a task run is for. uid: its host user id, None where it keeps the
     kernel's. labels: of all it has seen; vouched: those of its work when it was last told something. digest_key: for the
@@ -102,7 +107,7 @@ class Run:
         self.id, self.hand, self.grants, self.digest_key, self.work = run, hand, grants, digest_key, work
         self.labels: frozenset[str] = work.labels if work else frozenset()
         self.vouched: frozenset[str] = frozenset()
-        self.state = "launching"
+        self.state: RunState = "launching"
         self.peer: Peer | None = None
         self.serving: dict[int, OpenCall] = {}
         self.number = self.pid = self.calls = self.cost = self.tokens = self.cpu = self.memory = 0

@@ -21,6 +21,7 @@ from manifests.state import State
 from wire import limits
 from wire.entries import Said
 from wire.errors import NotNow, Refusal
+from wire.rates import Pace
 
 ABOUT_ONESELF: Final = frozenset(
     f"kernel.{verb}" for verb in ["check", "budget", "wait", "list", "describe", "settings", "sleep", "note"]
@@ -52,7 +53,7 @@ def link_of(principal: str, hand: Installed | None, grants: GrantSet | None) -> 
     )  # fmt: skip
 
 
-def admit(pace: str, per_minute: int, made: int, in_flight: int) -> None:
+def admit(pace: Pace, per_minute: int, made: int, in_flight: int) -> None:
     """One more request of a peer, at the pace that its Rate tells, with `made` calls open already.
 
     Raises Refusal beyond its limits, NotNow, which ends it, in a flood.

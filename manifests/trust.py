@@ -84,12 +84,15 @@ class TrustStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def add(self, key: TrustedKey) -> Self:
         """The store with one key more. TrustRefused when it is malformed, or was there before."""
+        self._check_new(key)
+        return self.with_key(key)
+
+    def _check_new(self, key: TrustedKey) -> None:
         _check_key(key)
         for one in self.keys:
             if one.id == key.id or one.public == key.public:
                 state = "was revoked and does not come back" if one.revoked is not None else "is trusted already"
                 raise TrustRefused(f"the key {key.id} {state}", "make a new one with `maniple keys new`")
-        return self.with_key(key)
 
     def rotate(self, key_id: str, *, name: str, public: bytes, now: int) -> Self:
         """The store with a new key in the place of an old one, with what that had; its seals count no more.
@@ -101,7 +104,7 @@ class TrustStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         if not self.is_own(key_id):
             _check_usable(old, now)
         new = TrustedKey(name=name, public=public, hands=old.hands, most=old.most, added=now, expires=old.expires)
-        self.add(new)
+        self._check_new(new)
         return self.with_key(new, instead=key_id).revoke(key_id, now=now)
 
     def revoke(self, key_id: str, *, now: int) -> Self:

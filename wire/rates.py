@@ -6,11 +6,13 @@ principal is refused and goes on; beyond that it is a flood, and its peer is end
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 FLOOD: Final = 2.0
 """Times its limit at which a principal is ended."""
 
+Pace: TypeAlias = Literal["ok", "refuse", "flood"]
+"""How fast a principal goes: within its limit, with nothing left of the minute's allowance, or far beyond it."""
 
 SINGLY: Final = 16
 """Refused calls of one principal and reason that are logged each by itself within one second; more are counted."""
@@ -30,8 +32,8 @@ class Rate:
         self._left = float(per_minute)
         self._at = now
 
-    def take(self, now: float) -> str:
-        """Count one: `ok`, `refuse` (nothing left in the minute's allowance) or `flood`."""
+    def take(self, now: float) -> Pace:
+        """Count one."""
         refill = (now - self._at) * self._allowance / 60
         self._left = min(self._allowance, self._left + refill) - 1
         self._at = now

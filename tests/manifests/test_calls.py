@@ -28,6 +28,7 @@ from wire import codec, headers, limits
 from wire.entries import Cost, Used
 from wire.errors import NotNow, Refusal
 from wire.ids import HandId
+from wire.rates import Pace
 from wire.results import Outcome
 
 OPERATOR = Link(hand="", name="operator", grants=None)
@@ -161,7 +162,7 @@ def test_new_grants_hold_in_every_chain_that_the_hand_is_in() -> None:
 
 
 @pytest.mark.parametrize(("pace", "made", "code"), [("ok", 2, "in_flight"), ("refuse", 0, "rate")])
-def test_a_request_beyond_a_limit_is_refused(pace: str, made: int, code: str) -> None:
+def test_a_request_beyond_a_limit_is_refused(pace: Pace, made: int, code: str) -> None:
     with pytest.raises(Refusal) as refusal:
         admit(pace, 60, made, 2)
     assert refusal.value.code == code
