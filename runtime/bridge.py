@@ -57,7 +57,7 @@ class _Making:
         self.task: asyncio.Task[None] | None = None
 
     def close(self) -> None:
-        """As above."""
+        """Nothing more of it is passed on; whoever waited for room goes on."""
         while not self.uploads.empty():
             self.uploads.get_nowait()
 

@@ -1,20 +1,16 @@
 """`maniple audit search` (acts)."""
 
-import time
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 
 import click
 from msgspec import Struct
 
-from kernel.cli import drawing, logbook
+from kernel.cli import drawing, logbook, moments
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, run_names, write, write_json
 from kernel.cli.mistyped import Whole
 from kernel.record.recovery import Lines
-from manifests.errors import ValueInvalid
-from manifests.values import parse_duration
 from wire.entries import KINDS, Entry, time_text
 from wire.errors import Unencodable
 
@@ -118,18 +114,10 @@ def _moment(text: str) -> str:
     """A time as the log writes it, so that texts compare as times."""
     if not text:
         return ""
+    micros = moments.micros(text, ahead=False)
+    if micros is None:
+        raise Ended(f"{text} is no time: write 2026-11-21, 2026-11-21T08:30, or 15m for that long ago", Exit.USAGE)
     try:
-        return time_text(time.time_ns() // 1000 - parse_duration(text) * 1000)
-    except ValueInvalid:
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise Ended(
-            f"{text} is no time: write 2026-11-21, 2026-11-21T08:30, or 15m for that long ago", Exit.USAGE
-        ) from None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    try:
-        return time_text(max(0, int(aware.timestamp() * 1_000_000)))  # no log is older than 1970
+        return time_text(max(0, micros))  # no log is older than 1970
     except Unencodable as error:
         raise Ended(f"{text} is no time that stands in a log: {error}", Exit.USAGE) from None

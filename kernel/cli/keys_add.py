@@ -1,15 +1,10 @@
 """`maniple keys add` (acts)."""
 
-import time
-from datetime import UTC, datetime
-
 import click
 
-from kernel.cli import keyfile
+from kernel.cli import keyfile, moments
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
-from manifests.errors import ValueInvalid
-from manifests.values import parse_duration
 from wire.canonical import INT_LIMIT
 
 
@@ -49,17 +44,9 @@ def _most(given: tuple[str, ...]) -> list[dict[str, object]]:
 
 def _moment(text: str) -> int:
     """Microseconds since 1970 of a date, or of a time from now."""
-    try:
-        return time.time_ns() // 1000 + parse_duration(text) * 1000
-    except ValueInvalid:
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise Ended(
-            f"--expires {text} is neither a time such as 90d nor a date such as 2027-01-31", Exit.USAGE
-        ) from None
-    micros = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)
+    micros = moments.micros(text, ahead=True)
+    if micros is None:
+        raise Ended(f"--expires {text} is neither a time such as 90d nor a date such as 2027-01-31", Exit.USAGE)
     if not 0 <= micros < INT_LIMIT:
         raise Ended(
             f"--expires {text} is before 1970 or after 2255: without it, a key is trusted until you revoke it",
