@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from address_check import Address, Allowance, canonical, check_all
+from manifests.schema import CERTIFICATES
 from name_lookup import Lookup
 from web_failure import SPENT, WebFailed, busy
 
@@ -26,13 +27,6 @@ ADDRESSES_MAX: Final = 8
 """Addresses of one name that are tried; every one is checked."""
 
 READ_SIZE: Final = 64 * 1024
-
-_BUNDLES: Final = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +54,7 @@ def trust(authorities: str) -> ssl.SSLContext:
     context.load_default_certs()
     paths = ssl.get_default_verify_paths()
     if not (paths.cafile or paths.capath):
-        for bundle in filter(os.path.exists, _BUNDLES):
+        for bundle in filter(os.path.exists, CERTIFICATES):
             context.load_verify_locations(cafile=bundle)
     if authorities.strip():
         try:

@@ -23,20 +23,12 @@ from manifests.mcp.private import is_private
 from manifests.mcp.tools import Agreement, Login, Offer, changed
 from manifests.mcp.words import visible
 from manifests.names import is_hand_name
-from manifests.schema import PROGRAM_FOLDERS
+from manifests.schema import CERTIFICATES, PROGRAM_FOLDERS
 
 _NAME: Final = 200  # characters of a server's name, and of its version, that are shown
 
 MEMORY: Final = "1GiB"
 """The most memory of each process of a server of which nobody said otherwise."""
-
-CERTIFICATES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
-"""Where systems keep those that they trust, in one file."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
