@@ -1,11 +1,17 @@
 """Programs as Hands, in sh or any other language, for tests: each a Source with a command; and what is asked of them."""
 
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from kernel.cli.client import Client
-from tests.living import Kernel, Source
+from tests.living import ECHO, ROOT, Kernel, Source, install, make_home
+
+NODE: Final = shutil.which("node", path="/usr/local/bin:/usr/bin:/bin")
+PYTHON: Final = "/usr/bin/python3"
 
 ALWAYS: Final = """#!/bin/sh
 told() { printf '%s\\n' "$1" >&3; }
@@ -21,6 +27,18 @@ while read -r line <&3; do
     esac
 done
 """
+
+
+@contextmanager
+def with_cats(work: Path) -> Iterator[Kernel]:
+    """A kernel whose Hand `files` has a root `data`, in which a file is about cats; and `echo`."""
+    (work / "data").mkdir()
+    (work / "data" / "cats.txt").write_text("the cat sat\non the mat\n")
+    with Kernel(make_home(work / "home")) as kernel, kernel.client() as client:
+        install(kernel, ROOT / "hands" / "files")
+        install(kernel, ECHO)
+        client.call("kernel.root-add", "data", {"path": str(work / "data")})
+        yield kernel
 
 
 def a_hand(name: str, program: str, *, more: str = "", kind: str = "service") -> Source:

@@ -1,7 +1,6 @@
 """A program as a Hand: it is called, calls, streams, stops and dies as any other Hand, and is walled in as any other."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -10,23 +9,26 @@ import pytest
 
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
-from tests.living import ECHO, ROOT, Kernel, install, make_home, write_hand
+from tests.living import ROOT, Kernel, install, write_hand
 from tests.system.actors import actor, ask, cast, done, rows
-from tests.system.programs import SAY, a_hand, in_sh, is_down, output_of, says, value_of, wait_for
-
-NODE: Final = shutil.which("node", path="/usr/local/bin:/usr/bin:/bin")
-PYTHON: Final = "/usr/bin/python3"
+from tests.system.programs import (
+    NODE,
+    PYTHON,
+    SAY,
+    a_hand,
+    in_sh,
+    is_down,
+    output_of,
+    says,
+    value_of,
+    wait_for,
+    with_cats,
+)
 
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    work = tmp_path_factory.mktemp("command")
-    (work / "data").mkdir()
-    (work / "data" / "cats.txt").write_text("the cat sat\non the mat\n")
-    with Kernel(make_home(work / "home")) as kernel, kernel.client() as client:
-        install(kernel, ROOT / "hands" / "files")
-        install(kernel, ECHO)
-        client.call("kernel.root-add", "data", {"path": str(work / "data")})
+    with with_cats(tmp_path_factory.mktemp("command")) as kernel:
         yield kernel
 
 

@@ -1,86 +1,14 @@
-"""Maniple needs no root: an ordinary user makes a home, starts Hands, is refused, proves the log and leaves nothing.
+"""Maniple needs no root: an ordinary user makes a home, starts Hands, is refused, proves the log and leaves nothing."""
 
-Tests that run as root become user 1000 for it, or 1001 in the second worker: the limit on processes counts a user's. What
-that user must read, the interpreter and this tree, may lie where only root can go; then it is shown at its own path in a
-mount namespace, which nobody else sees and which ends with it.
-"""
-
-import os
-import shlex
-import shutil
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
-import pytest
+from tests.ordinary_user import place_of_users, said
 
-from tests.living import ROOT
-from tests.small_disk import NOT_MOUNTED
-
-USER = 1000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-WITHIN = 120
+WITHIN: Final = 120
 """Seconds that it may take."""
 
 
-@pytest.fixture
-def place() -> Iterator[Path]:
-    """A folder of the ordinary user's; pytest's own lie in one that only root can enter."""
-    folder = Path(tempfile.mkdtemp(prefix="maniple-user-", dir="/tmp"))
-    try:
-        if os.geteuid() == 0:
-            os.chown(folder, USER, USER)
-        yield folder
-    finally:
-        shutil.rmtree(folder)
-
-
-def _closed(path: Path) -> Path | None:
-    """The uppermost folder above a path that not everybody can go through."""
-    return next((above for above in reversed(path.parents) if not above.stat().st_mode & 0o001), None)
-
-
-def _opened(stage: Path) -> str:
-    """Commands that show interpreter and tree in spite of closed folders above them; none where there are none."""
-    needed = [Path(one).resolve() for one in (sys.base_prefix, sys.prefix, ROOT)]
-    needed = [one for one in dict.fromkeys(needed) if not set(one.parents) & set(needed)]
-    hidden = [(one, closed, stage / str(at)) for at, one in enumerate(needed) if (closed := _closed(one))]
-    commands = [f"mkdir {aside} && mount --bind {shlex.quote(str(one))} {aside}" for one, _, aside in hidden]
-    commands += [
-        f"mount -t tmpfs -o mode=755 none {shlex.quote(str(closed))}"
-        for closed in dict.fromkeys(closed for _, closed, _ in hidden)
-    ]
-    for one, _, aside in hidden:
-        path = shlex.quote(str(one))
-        commands.append(f"mkdir -p {path} && mount --bind {aside} {path}")
-    return "".join(f"{{ {command}; }} || exit {NOT_MOUNTED}\n" for command in commands)
-
-
-def as_user(command: list[str], stage: Path) -> list[str]:
-    """The command as the ordinary user's, if this process is not one already."""
-    if os.geteuid() != 0:
-        return command
-    if shutil.which("setpriv") is None or shutil.which("unshare") is None:
-        pytest.skip("becoming an ordinary user needs setpriv and unshare, which are parts of util-linux")
-    user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
-    if not (opened := _opened(stage)):
-        return [*user, *command]
-    script = f'umask 022\n{opened}cd {shlex.quote(str(ROOT))} && exec "$@"'
-    return ["unshare", "-m", "sh", "-c", script, "sh", *user, *command]
-
-
-def test_an_ordinary_user_has_all_of_it(place: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        as_user([sys.executable, "-m", "tests.system.ordinary_home", str(place)], tmp_path),
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "HOME": str(place), "PYTHONDONTWRITEBYTECODE": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=WITHIN,
-        check=False,
-    )
-    if done.returncode == NOT_MOUNTED:
-        pytest.skip(f"this machine shows user {USER} no interpreter: {done.stderr.strip()}")
-    assert done.returncode == 0, done.stderr
+def test_an_ordinary_user_has_all_of_it(tmp_path: Path) -> None:
+    with place_of_users() as place:
+        said(["tests.system.ordinary_home", str(place)], place, tmp_path, within=WITHIN)
