@@ -10,16 +10,14 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from runtime.models import counting
-from runtime.models.drivers import bounding
+from runtime.models.drivers import bounding, saying
 from runtime.models.drivers.anthropic_out import REDACTED
-from runtime.models.drivers.saying import TOLD_MOST, call_of, count, ids_in, is_same_model, new_id
+from runtime.models.drivers.saying import TOLD_MOST, call_of, count, ids_in, new_id
 from runtime.models.failures import ModelFailed
 from runtime.models.letters import Letters, whole
 from runtime.models.messages import (
     Answer,
     AnyPiece,
-    Message,
     Request,
     Stop,
     Text,
@@ -138,22 +136,16 @@ class AnthropicReader:
 
     def answer(self) -> Answer:
         """All of it."""
-        stop = _STOPS.get(self._stop or "", Stop.END)
-        notes = (
-            [] if self._stop in _STOPS else [f"the provider stopped for a reason that is not known here: {self._stop}"]
-        )
+        stop, notes = saying.stop_of(self._stop, _STOPS)
         parts: list[Text | Thinking | ToolCall] = []
         for block in self._blocks.values():
             if block.kind == "tool" and stop is Stop.LENGTH and (block.is_open or _call(block).malformed):
-                notes.append(f"the answer reached its longest length within a call of {block.name}, which is left out")
+                notes.append(saying.left_out(block.name))
             else:
                 parts += self._part(block)
-        has_calls = any(isinstance(part, ToolCall) for part in parts)
-        if has_calls or stop is Stop.TOOL:
-            stop = Stop.TOOL if has_calls else Stop.END
         return Answer(
             parts=tuple(parts),
-            stop=stop,
+            stop=saying.fitting(stop, parts),
             usage=self._usage(parts),
             model=f"{self._provider}/{self._model}",
             said=self._said or self._model,
@@ -164,9 +156,7 @@ class AnthropicReader:
         if message is None or self._said is not None:
             raise self._malformed("its message begins twice, or not at all")
         self._said = whole(message.model or "")
-        if not is_same_model(self._provider, self._model, self._said):
-            why = f"{self._provider} was asked for {self._model}, and {self._said[:80]} answered"
-            raise ModelFailed("unknown_model", why, provider=self._provider)
+        saying.check_same_model(self._provider, self._model, self._said)
         self._tell(message.usage)
 
     def _start(self, index: int | None, block: Block | None) -> list[AnyPiece]:
@@ -203,8 +193,7 @@ class AnthropicReader:
             case ("signature_delta", "thinking"):
                 block.seal += delta.signature
                 if len(block.seal) > bounding.ANSWER:
-                    why = f"{self._provider} sent {bounding.TOO_MUCH}"
-                    raise ModelFailed("endless", why, provider=self._provider)
+                    raise saying.endless(self._provider, bounding.TOO_MUCH)
             case ("input_json_delta", "tool"):
                 return self._text(block, delta.partial_json)
             case ("text_delta" | "thinking_delta" | "signature_delta" | "input_json_delta", kind) if kind != "other":
@@ -253,8 +242,7 @@ class AnthropicReader:
     def _usage(self, parts: list[Text | Thinking | ToolCall]) -> Usage:
         is_told = self._told.keys() >= {"output_tokens", "input_tokens"} and min(self._told.values()) >= 0
         if not is_told or sum(self._told.values()) > TOLD_MOST:
-            made = counting.of_message(Message(role="assistant", parts=tuple(parts)))
-            return Usage(input=counting.of_request(self._request), output=made, estimated=True)
+            return saying.estimated(self._request, parts)
         return Usage(
             input=self._told["input_tokens"],
             cached=self._told.get("cache_read_input_tokens", 0),
@@ -263,9 +251,7 @@ class AnthropicReader:
         )
 
     def _malformed(self, what: str) -> ModelFailed:
-        return ModelFailed(
-            "malformed", f"{self._provider} sent what is not its protocol: {what}", provider=self._provider
-        )
+        return saying.malformed(self._provider, what)
 
 
 def _call(block: _Open) -> ToolCall:

@@ -10,15 +10,14 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from runtime.models import counting
+from runtime.models.drivers import saying
 from runtime.models.drivers.openai_out import sealed
-from runtime.models.drivers.saying import TOLD_MOST, call_of, count, ids_in, is_same_model, new_id
+from runtime.models.drivers.saying import TOLD_MOST, call_of, count, ids_in, new_id
 from runtime.models.failures import ModelFailed
 from runtime.models.letters import Letters, whole
 from runtime.models.messages import (
     Answer,
     AnyPiece,
-    Message,
     Request,
     Stop,
     Text,
@@ -139,9 +138,7 @@ class OpenAIReader:
         chunk = msgspec.convert(event, _Chunk)
         if chunk.model and not self._said:
             self._said = whole(chunk.model)
-            if not is_same_model(self._provider, self._model, self._said):
-                why = f"{self._provider} was asked for {self._model}, and {self._said[:80]} answered"
-                raise ModelFailed("unknown_model", why, provider=self._provider)
+            saying.check_same_model(self._provider, self._model, self._said)
         self._usage = chunk.usage or self._usage
         pieces: list[AnyPiece] = []
         for choice in chunk.choices or ():
@@ -153,10 +150,7 @@ class OpenAIReader:
 
     def answer(self) -> Answer:
         """All of it."""
-        stop = _STOPS.get(self._stop or "", Stop.END)
-        notes = (
-            [] if self._stop in _STOPS else [f"the provider stopped for a reason that is not known here: {self._stop}"]
-        )
+        told, notes = saying.stop_of(self._stop, _STOPS)
         parts: list[Text | Thinking | ToolCall] = []
         for made in self._made:
             if isinstance(made, _Run):
@@ -166,16 +160,14 @@ class OpenAIReader:
                     parts.append(Thinking(text=made.text, provider=self._provider))
                 continue
             call = call_of(made.id, made.name, made.text)
-            if stop is Stop.LENGTH and call.malformed:
-                notes.append(f"the answer reached its longest length within a call of {made.name}, which is left out")
+            if told is Stop.LENGTH and call.malformed:
+                notes.append(saying.left_out(made.name))
                 continue
             if made.extra is not None:
                 parts.append(Thinking(seal=sealed(made.id, made.extra), provider=self._provider))
             parts.append(call)
-        has_calls = any(isinstance(part, ToolCall) for part in parts)
-        if has_calls or stop is Stop.TOOL:
-            stop = Stop.TOOL if has_calls else Stop.END
-        elif self._has_refused:
+        stop = saying.fitting(told, parts)
+        if self._has_refused and Stop.TOOL not in (told, stop):
             stop = Stop.REFUSED
         return Answer(
             parts=tuple(parts),
@@ -281,16 +273,13 @@ class OpenAIReader:
     def _used_up(self, parts: list[Text | Thinking | ToolCall]) -> Usage:
         if (found := usage(self._usage)) is not None:
             return found
-        made = counting.of_message(Message(role="assistant", parts=tuple(parts)))
-        return Usage(input=counting.of_request(self._request), output=made, estimated=True)
+        return saying.estimated(self._request, parts)
 
     def _endless(self, what: str) -> ModelFailed:
-        return ModelFailed("endless", f"{self._provider} sent {what}", provider=self._provider)
+        return saying.endless(self._provider, what)
 
     def _malformed(self, what: str) -> ModelFailed:
-        return ModelFailed(
-            "malformed", f"{self._provider} sent what is not its protocol: {what}", provider=self._provider
-        )
+        return saying.malformed(self._provider, what)
 
 
 def usage(told: object, *, made: bool = True) -> Usage | None:

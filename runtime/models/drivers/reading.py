@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeVar
 import httpx2
 import msgspec
 
-from runtime.models.drivers import Endpoint, bounding
+from runtime.models.drivers import Endpoint, bounding, saying
 from runtime.models.drivers.hiding import hidden
 from runtime.models.drivers.refusals import plain, refusal
 from runtime.models.failures import ModelFailed, set_address
@@ -73,8 +73,7 @@ async def told(
             is_begun = True
             for piece in reader.take(event):
                 if (size := size + bounding.size_of(piece)) > bounding.ANSWER:
-                    why = f"{endpoint.provider} sent {bounding.TOO_MUCH}"
-                    raise ModelFailed("endless", why, provider=endpoint.provider)
+                    raise saying.endless(endpoint.provider, bounding.TOO_MUCH)
                 yield piece
         if not reader.is_whole:
             raise _unfinished(endpoint, events.response, is_begun)
@@ -121,9 +120,7 @@ def _meaning(endpoint: Endpoint, error: BaseException) -> ModelFailed:
     if getattr(error, "body", None) is not None:
         return refusal(endpoint.provider, 200, getattr(error, "body", None), key=endpoint.key)
     why = plain(str(error), endpoint.key) if isinstance(error, msgspec.MsgspecError) else type(error).__name__
-    return ModelFailed(
-        "malformed", f"{endpoint.provider} sent what is not its protocol: {why}", provider=endpoint.provider
-    )
+    return saying.malformed(endpoint.provider, why)
 
 
 async def _next(events: Events, reader: Reader) -> object | None:

@@ -1,14 +1,15 @@
-"""What both protocols need to understand of an answer: names of models, numbers, arguments, ids (pure)."""
+"""What both protocols need to understand of an answer: names of models, numbers, arguments, ids, ends (pure)."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from runtime.models import catalogue
+from runtime.models import catalogue, counting
+from runtime.models.failures import ModelFailed
 from runtime.models.letters import whole
-from runtime.models.messages import Message, ToolCall, ToolResult
+from runtime.models.messages import AnyPart, Message, Request, Stop, ToolCall, ToolResult, Usage
 
 _MOVING: Final = re.compile(r"(?:^|[-/_:])(?:latest|auto|default)(?:$|[-/_:])")
 
@@ -40,6 +41,13 @@ def is_same_model(provider: str, asked: str, said: str) -> bool:
     if None not in rows:
         return rows[0] is rows[1]
     return _holds(first, second) or _holds(second, first)
+
+
+def check_same_model(provider: str, asked: str, said: str) -> None:
+    """Raise ModelFailed where another model answered than was asked."""
+    if not is_same_model(provider, asked, said):
+        why = f"{provider} was asked for {asked}, and {said[:80]} answered"
+        raise ModelFailed("unknown_model", why, provider=provider)
 
 
 def _bare(name: str) -> str:
@@ -76,3 +84,38 @@ def new_id(given: str, used: set[str]) -> str:
         number += 1
     used.add(made)
     return made
+
+
+def stop_of(word: str | None, known: Mapping[str, Stop]) -> tuple[Stop, list[str]]:
+    """Why the model said no more, by its provider's word; and what a reader must know of a word that is not known."""
+    if (stop := known.get(word or "")) is not None:
+        return stop, []
+    return Stop.END, [f"the provider stopped for a reason that is not known here: {word}"]
+
+
+def fitting(stop: Stop, parts: Sequence[AnyPart]) -> Stop:
+    """The same where it fits the calls: TOOL exactly when there are some."""
+    if any(isinstance(part, ToolCall) for part in parts):
+        return Stop.TOOL
+    return Stop.END if stop is Stop.TOOL else stop
+
+
+def left_out(name: str) -> str:
+    """What is said of a call that the answer broke off in."""
+    return f"the answer reached its longest length within a call of {name}, which is left out"
+
+
+def estimated(request: Request, parts: Sequence[AnyPart]) -> Usage:
+    """The tokens of an answer whose provider tells none."""
+    made = counting.of_message(Message(role="assistant", parts=tuple(parts)))
+    return Usage(input=counting.of_request(request), output=made, estimated=True)
+
+
+def malformed(provider: str, what: str) -> ModelFailed:
+    """What a provider sent is not what its protocol has."""
+    return ModelFailed("malformed", f"{provider} sent what is not its protocol: {what}", provider=provider)
+
+
+def endless(provider: str, what: str) -> ModelFailed:
+    """A provider sends more than anybody takes."""
+    return ModelFailed("endless", f"{provider} sent {what}", provider=provider)
