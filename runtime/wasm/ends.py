@@ -9,12 +9,17 @@ Codes: `fuel`, `deadline`, `memory`, `table`, `stack`, `trap`, `exit`, `cancelle
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from manifests.values import format_size
 from wire.errors import ManipleError
 
 LONGEST_WHERE: Final = 200
+MOST_NAMES: Final = 3
+"""Characters that tell where it trapped, and the functions that are named."""
+
+_LONGEST_PART: Final = 3  # digits of the length of a part of a name
 
 
 class Ended(ManipleError):
@@ -70,15 +75,15 @@ _RESOURCES: Final = (
 """What wasmtime says when an instance would be too large, and which limit that is."""
 
 
-def of_trap(code: int | None, message: str, *, memory: int, most: int) -> Ended:
-    """The end that a trap is. code: None for a trap without one; memory: bytes the guest had; most: that it could have.
+def of_trap(code: int, names: Sequence[str], *, memory: int, most: int) -> Ended:
+    """The end that a trap is. names: of the innermost functions; memory: bytes the guest had; most: that it could have.
 
     A program that finds no more memory gives up by a trap: then the limit is the reason that helps.
     """
-    where = _where(message)
+    where = _where(names)
     if code in _GAVE_UP and memory > most - _NEARLY:
         return Ended("memory", f"it had all the memory it may have, {format_size(most)}, and gave up{where}")
-    kind, text = TRAPS.get(-1 if code is None else code, ("trap", message.strip().rpartition("\n")[2]))
+    kind, text = TRAPS.get(code, ("trap", f"it trapped, with code {code} of wasmtime's"))
     return Ended(kind, text + where)
 
 
@@ -92,8 +97,18 @@ def of_error(message: str) -> Ended:
     return Ended("malformed", f"it cannot be instantiated: {last}")
 
 
-def _where(message: str) -> str:
-    """` in f, called by g`, of the innermost functions that have names; "" when none has."""
-    names = re.findall(r"^ +\d+: +0x[0-9a-f]+ - [^!\n]*!(.+?)(?:@[0-9a-f]+)?$", message, re.MULTILINE)
-    known = [name for name in names if not name.startswith("<")][:3]
-    return f" (in {', called by '.join(known)})"[:LONGEST_WHERE] if known else ""
+def _where(names: Sequence[str]) -> str:
+    """` (in f, called by g)`; "" when there are no names."""
+    text = ", called by ".join(map(_shown, names))
+    return f" (in {text[:LONGEST_WHERE]})" if names else ""
+
+
+def _shown(name: str) -> str:
+    """A function's name in one line; `_ZN3foo3barE` of C++ and Rust as foo::bar, and no other mangled name is undone."""
+    parts, rest = [], name.removeprefix("_ZN") if name.startswith("_ZN") else ""
+    while (size := re.match(rf"[1-9][0-9]{{,{_LONGEST_PART - 1}}}", rest)) is not None:
+        begin, end = size.end(), size.end() + int(size[0])
+        parts.append(rest[begin:end])
+        rest = rest[end:]
+    whole = "::".join(parts) if parts and rest.startswith("E") else name
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in whole)

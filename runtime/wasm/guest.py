@@ -18,11 +18,12 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from functools import lru_cache
+from itertools import islice
 from typing import Final, Protocol, TypeVar
 
 from msgspec import Struct
 
-from runtime.wasm.ends import Ended, of_error, of_trap
+from runtime.wasm.ends import LONGEST_WHERE, MOST_NAMES, Ended, of_error, of_trap
 from runtime.wasm.engine import Module
 from runtime.wasm.library import (
     EXTERN_FUNC,
@@ -33,9 +34,10 @@ from runtime.wasm.library import (
     Library,
     Memory,
     Value,
+    borrowed,
+    items,
     load,
     message_of,
-    taken,
 )
 from runtime.wasm.library import Bytes as Vector
 from runtime.wasm.seeded import Seeded
@@ -255,21 +257,32 @@ class Guest:
         """Raise what ended it, if something did."""
         if not error and trap.value is None:
             return
+        ended, self._end = self._end or self._interrupted, None
+        if error and ended is None:
+            raise of_error(message_of(error))
         if error:
-            said: BaseException = of_error(message_of(error))
+            self._library.wasmtime_error_delete(error)
         else:
             said = self._trapped(trap)
-        ended, self._end = self._end or self._interrupted or said, None
+            ended = ended or said
+        assert ended is not None
         raise ended
 
     def _trapped(self, trap: ctypes.c_void_p) -> Ended:
-        code, said = ctypes.c_uint8(), Vector()
-        has_code = self._library.wasmtime_trap_code(trap, ctypes.byref(code))
-        self._library.wasm_trap_message(trap, ctypes.byref(said))
-        self._library.wasm_trap_delete(trap)
+        """A trap by its code and its frames.
+
+        Its message, and that of an error in such frames, would hold each name written out as its language does, for which
+        there is no bound of room or time: a few bytes can stand for gigabytes.
+        """
+        library, code, frames = self._library, ctypes.c_uint8(), Vector()
+        library.wasmtime_trap_code(trap, ctypes.byref(code))
+        library.wasm_trap_trace(trap, ctypes.byref(frames))
+        names = (library.wasmtime_frame_func_name(frame) for frame in items(frames))
+        known = [borrowed(name, LONGEST_WHERE) for name in islice(filter(None, names), MOST_NAMES)]
+        library.wasm_frame_vec_delete(ctypes.byref(frames))
+        library.wasm_trap_delete(trap)
         self._measure()
-        message = taken(said).rstrip(b"\0").decode("utf-8", "replace")
-        return of_trap(code.value if has_code else None, message, memory=self._peak, most=self.terms.memory)
+        return of_trap(code.value, known, memory=self._peak, most=self.terms.memory)
 
     def _left(self) -> int:
         left = ctypes.c_uint64()

@@ -111,8 +111,9 @@ _DECLARED: Final = {
     "wasm_exporttype_name": "pp",
     "wasm_exporttype_type": "pp",
     "wasm_exporttype_vec_delete": "vp",
-    "wasm_trap_message": "vpp",
+    "wasm_frame_vec_delete": "vp",
     "wasm_trap_delete": "vp",
+    "wasm_trap_trace": "vpp",
     "wasmtime_caller_export_get": "bpsnp",
     "wasmtime_config_consume_fuel_set": "vpb",
     "wasmtime_config_cranelift_nan_canonicalization_set": "vpb",
@@ -141,6 +142,7 @@ _DECLARED: Final = {
     "wasmtime_error_delete": "vp",
     "wasmtime_error_message": "vpp",
     "wasmtime_error_new": "ps",
+    "wasmtime_frame_func_name": "pp",
     "wasmtime_func_call_unchecked": "ppppnp",
     "wasmtime_instance_export_get": "bppsnp",
     "wasmtime_instance_pre_instantiate": "ppppp",
@@ -202,10 +204,14 @@ def taken(vector: Bytes) -> bytes:
     return text
 
 
-def borrowed(vector: int) -> str:
-    """The text of a vector that belongs to something else."""
+def borrowed(vector: int, most: int | None = None) -> str:
+    """The text of a vector that belongs to something else; most: bytes of it, None for all."""
     name = Bytes.from_address(vector)
-    return ctypes.string_at(name.at, name.size).decode("utf-8", "replace") if name.at else ""
+    return (
+        ctypes.string_at(name.at, name.size if most is None else min(name.size, most)).decode("utf-8", "replace")
+        if name.at
+        else ""
+    )
 
 
 def message_of(error: int) -> str:

@@ -1,5 +1,6 @@
 """Whatever a guest does wrong, its call ends with a reason that names it, and the next call finds a clean instance."""
 
+import resource
 import threading
 import time
 
@@ -57,6 +58,50 @@ def test_each_wrong_call_through_a_table_is_named(name: str) -> None:
 def test_the_functions_that_trapped_are_named() -> None:
     body = '(func $inner unreachable) (func $outer (export "run") (param i32 i32) (result i64) (call $inner) (i64.const 0))'
     assert str(run(wat(body)).what).endswith("(in inner, called by outer)")
+
+
+def _named(name: str, body: str) -> str:
+    return f'(func $"{name}" {body}) (func (export "run") (param i32 i32) (result i64) (call $"{name}") (i64.const 0))'
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("_ZN3foo3barEv", "foo::bar"),
+        ("_ZN4core3fmt3pad17h0123456789abcdefE", "core::fmt::pad::h0123456789abcdef"),
+        ("_ZN9999foo", "_ZN9999foo"),
+        ("_ZNE", "_ZNE"),
+        ("a\\n\\1b[2Jb", "a\ufffd\ufffd[2Jb"),
+    ],
+)
+def test_a_functions_name_is_shown_as_its_language_writes_it_and_in_one_line(name: str, shown: str) -> None:
+    assert str(run(wat(_named(name, "unreachable"))).what).endswith(f"(in {shown})")
+
+
+def _doubling(times: int) -> str:
+    """A name in the manner of C++, each type of which is made of the one before twice: whole it has 2 ** times letters."""
+    signs, name = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", "_Z1f1pI1AS0_E"
+    for at in signs[1 : times + 1]:
+        name += f"S_IS{at}_S{at}_E"
+    return name
+
+
+@pytest.mark.parametrize(
+    "body", ["unreachable", "(loop (br 0))", "(call $log (i32.const 0) (i32.const -1) (i32.const 9))"]
+)
+@pytest.mark.parametrize("name", [_doubling(20), "x" * 2_000_000], ids=["doubling", "long"])
+def test_no_name_of_a_function_makes_its_trap_take_time_or_room(name: str, body: str) -> None:
+    """By the processor's time; once everything is loaded, that the first trap needs."""
+    log = '(import "maniple" "log" (func $log (param i32 i32 i32)))'
+    made, few = program(wat(_named(name, body), imports=log)), terms(fuel=20_000)
+    room = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    called(made, "run", b"\x80", under=few)
+    before = time.process_time()
+    answer = called(made, "run", b"\x80", under=few)
+    assert time.process_time() - before < 0.05
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - room < 16 * 1024
+    assert answer.code in ("trap", "fuel")
+    assert len(str(answer.what)) < 400
 
 
 LOOP = "(loop (br 0)) (i64.const 0)"
