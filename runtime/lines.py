@@ -220,7 +220,7 @@ _decoder: Final[msgspec.json.Decoder[FromProgram]] = msgspec.json.Decoder(FromPr
 
 def encode(message: ToProgram) -> bytes:
     """The message's line. Raises CodecError for a value that JSON cannot tell: too deep, of a type of its own, no finite
-    number, or a table that would be read as bytes.
+    number, or a table with names that are no texts, or that would be read as bytes.
     """
     try:
         return _encoder.encode(_with(message, plain)) + b"\n"
@@ -271,10 +271,14 @@ def plain(value: object) -> object:
     if isinstance(value, dict):
         if value.keys() == {_BYTES}:
             raise ValueError(f"a table of {_BYTES} alone would be taken for bytes")
-        return {str(name): plain(item) for name, item in value.items()}
+        if not all(isinstance(name, str) for name in value):
+            raise ValueError("a table has a name that is no text")
+        return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    return value
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise ValueError(f"{type(value).__name__} is none of JSON's types")
 
 
 def rich(value: object) -> object:
