@@ -242,7 +242,7 @@ class Services:
                 self.abandon(life, broken("stopped", f"{run.name} was stopped", run.why))
             return
         restart = life.hand.package.manifest.restart
-        verdict, life.deaths = after_death(restart, life.deaths, now, clean=clean, is_lost=is_lost)
+        verdict, life.deaths = after_death(restart, life.deaths, now, clean=clean and not life.waiting, is_lost=is_lost)
         match verdict:
             case "start":
                 wait = backoff(len(life.deaths), random.random())

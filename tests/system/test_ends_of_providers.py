@@ -65,6 +65,43 @@ class Brittle(Hand):
 )
 
 
+LEAVING = Source(
+    """
+[hand]
+name = "leaving"
+version = "1.0.0"
+description = "Leaves of its own will, and takes its time."
+entry = "main:Leaving"
+kind = "service"
+autonomy = "readonly"
+
+[provides."leaving.run"]
+summary = "Which run this is; the first one leaves when it is asked to"
+resource = "none"
+effect = "read"
+params = { leave = "bool?" }
+""",
+    """
+import asyncio
+import os
+import signal
+
+from runtime import Call, Hand
+
+
+class Leaving(Hand):
+    async def run(self, call: Call, leave: bool = False) -> object:
+        if leave:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return self.run_id
+
+    async def stop(self) -> None:
+        (self.state / "leaves").touch()
+        await asyncio.sleep(0.5)
+""",
+)
+
+
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     with besieged(tmp_path_factory.mktemp("providers")) as kernel:
@@ -324,3 +361,11 @@ def test_a_value_that_is_no_value_reaches_nobody_as_one(kernel: Kernel, raw: Raw
         outcome = table(client.call("kernel.wait", "", {"run": run}, seconds=10).value)
     assert outcome["value"] is None
     assert "cannot be read" in str(outcome["text"])
+
+
+def test_a_service_that_leaves_of_its_own_will_is_back_for_a_call_that_came_meanwhile(kernel: Kernel) -> None:
+    install(kernel, LEAVING)
+    with kernel.client() as client:
+        first = client.call("leaving.run", "", {"leave": True}).value
+        until(lambda: list((kernel.home / "state").glob("*/leaves")), "it leaves")
+        assert client.call("leaving.run").value != first
