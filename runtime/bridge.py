@@ -9,18 +9,19 @@ what is for the program waits until it reads.
 """
 
 import asyncio
+import math
 import os
 import signal
 from collections.abc import Coroutine
 from typing import Final, Never
 
 from runtime import lines, programs, records
+from runtime.bridged import Answering, Making
 from runtime.calls import Stream, answering
 from runtime.errors import CallCancelled, CallEnded, CallFailed, Failure, HandBroken
 from runtime.hand import RUN, Event, Hand
 from runtime.lines import LineInvalid
 from runtime.serving import Call
-from wire import limits
 from wire.errors import CodecError
 
 DESCRIPTOR: Final = 3
@@ -31,35 +32,11 @@ _LAST_WORDS: Final = 1.0  # seconds in which what an ended program wrote is stil
 MOST_REQUESTS: Final = 2048
 """Calls, events and the like that a program may have open at once, of which the kernel's `in_flight` are under way."""
 
-_ROUNDS: Final = 100  # of the loop, in which the ends of calls are sent
+_PATIENCE: Final = (
+    5.0  # seconds that a service whose program has exited waits for a caller who takes nothing of its reply
+)
+_LOOK: Final = 0.05  # seconds between two looks at what is left
 _TAKEN: Final = frozenset(("event", "level", "time", "exc_info", "stack_info", "self", "method_name"))
-
-
-class _Answering:
-    """A call that the program answers: what it said of it, in order, and not yet passed on."""
-
-    def __init__(self) -> None:
-        self.said: asyncio.Queue[lines.Chunk | lines.Done | lines.Failed] = asyncio.Queue(limits.WINDOW)
-        self.is_asked = False
-
-    def close(self) -> None:
-        """Nobody listens any more; whoever waited for room goes on."""
-        while not self.said.empty():
-            self.said.get_nowait()
-
-
-class _Making:
-    """A call that the program makes, and what of its upload is not yet passed on. is_uploading: more of it is to come."""
-
-    def __init__(self, *, is_uploading: bool) -> None:
-        self.is_uploading = is_uploading
-        self.uploads: asyncio.Queue[lines.Upload] = asyncio.Queue(limits.WINDOW)
-        self.task: asyncio.Task[None] | None = None
-
-    def close(self) -> None:
-        """Nothing more of it is passed on; whoever waited for room goes on."""
-        while not self.uploads.empty():
-            self.uploads.get_nowait()
 
 
 class Bridge(Hand):
@@ -67,10 +44,10 @@ class Bridge(Hand):
 
     async def start(self) -> None:
         """Start the program; returns when it has said that it is ready."""
-        self._answered: dict[int, _Answering] = {}
-        self._made: dict[int, _Making] = {}
+        self._answered: dict[int, Answering] = {}
+        self._made: dict[int, Making] = {}
         self._newest = 0
-        self._requests = 0
+        self._requests = self._taken = 0
         self._is_heard = True
         self._ready = asyncio.Event()
         assert self._place.pair is not None
@@ -120,7 +97,7 @@ class Bridge(Hand):
             )
         except CodecError as error:
             raise Failure("arguments", f"{self.name} cannot be told them: {error}") from None
-        open_call = self._answered[call.number] = _Answering()
+        open_call = self._answered[call.number] = Answering()
         self._newest = max(self._newest, call.number)
         uploading = asyncio.create_task(self._pass_upload(call, open_call)) if call.uploads else None
         is_answered = False
@@ -133,6 +110,11 @@ class Bridge(Hand):
         except Failure:
             is_answered = True
             raise
+        except asyncio.CancelledError:
+            if not open_call.why:
+                raise
+            is_answered = True
+            raise Failure("ended", open_call.why) from None
         finally:
             del self._answered[call.number]
             open_call.close()
@@ -159,9 +141,11 @@ class Bridge(Hand):
 
     # calls that the program answers -----------------------------------------------------------------------------------
 
-    async def _answer(self, call: Call, open_call: _Answering) -> object:
+    async def _answer(self, call: Call, open_call: Answering) -> object:
         while True:
-            match await open_call.said.get():
+            said = await open_call.said.get()
+            self._taken += 1
+            match said:
                 case lines.Chunk(piece=piece, labels=labels):
                     call.add_labels(*labels)
                     await call.send(piece)
@@ -173,7 +157,7 @@ class Bridge(Hand):
                 case lines.Failed(code=code, text=text, detail=detail):
                     raise Failure(code, text, **detail)
 
-    async def _pass_upload(self, call: Call, open_call: _Answering) -> None:
+    async def _pass_upload(self, call: Call, open_call: Answering) -> None:
         try:
             async for piece in call.upload:
                 await self._tell(lines.Upload(id=call.number, piece=piece))
@@ -183,7 +167,7 @@ class Bridge(Hand):
 
     # calls that the program makes -------------------------------------------------------------------------------------
 
-    async def _make(self, message: lines.Call, making: _Making) -> None:
+    async def _make(self, message: lines.Call, making: Making) -> None:
         """Make a call of the program's, and tell it the end."""
         asked = message.method, message.resource, message.arguments
         try:
@@ -204,7 +188,7 @@ class Bridge(Hand):
             raise CallFailed("malformed", f"a reply that cannot be told here: {error}") from None
         await self._write(told)
 
-    async def _carry(self, message: lines.Call, stream: Stream, making: _Making) -> None:
+    async def _carry(self, message: lines.Call, stream: Stream, making: Making) -> None:
         async with stream:
             uploading = asyncio.create_task(_upload(stream, making)) if message.upload else None
             try:
@@ -324,6 +308,7 @@ class Bridge(Hand):
         """Of a call that has ended meanwhile nobody wants to hear any more."""
         open_call = self._answered.get(message.id)
         if open_call is not None:
+            open_call.has_end = open_call.has_end or not isinstance(message, lines.Chunk)
             await open_call.said.put(message)
         elif message.id > self._newest:
             raise LineInvalid(f"it answers call {message.id}, which there is not")
@@ -331,27 +316,48 @@ class Bridge(Hand):
     def _take_call(self, message: lines.Call) -> None:
         if message.id < 1 or message.id in self._made:
             raise LineInvalid(f"call {message.id} is not a new number above 0")
-        making = self._made[message.id] = _Making(is_uploading=message.upload)
+        making = self._made[message.id] = Making(is_uploading=message.upload)
         making.task = self._request(message.id, message.parent, self._make(message, making))
 
     async def _watch(self, reading: asyncio.Task[None]) -> None:
         """The program's end is the run's: asked for, or by itself with nothing left to do, or it has failed."""
         status = await asyncio.shield(self._program.ended)
-        await asyncio.wait((reading,), timeout=_LAST_WORDS)
+        await self._passed_on(reading, has_failed=status != 0)
         why = f"the program ended: {programs.words_of(status)}"
         if status or self._answered or not self._ready.is_set():
             await self._break(why)
+        if self._place.state is None:
+            return  # the kernel has its answer, and stops this run
+        try:  # what was said before has been heard when this is answered: a run that is gone is heard no more
+            await self.kernel.call("kernel.check", "", {"method": "kernel.check"}, timeout=_LAST_WORDS)
+        except CallEnded:
+            pass
         os.kill(os.getpid(), signal.SIGTERM)  # nothing is left to do: a stop in order
+
+    async def _passed_on(self, reading: asyncio.Task[None], *, has_failed: bool) -> None:
+        """Until what the program said is read and, unless it has failed, what it answered is with its callers.
+
+        A caller who has no room is waited for: by a service, which is to be there for others, as long as he takes some; by
+        a task until its call's deadline.
+        """
+        clock, patience = asyncio.get_running_loop().time, _PATIENCE if self._place.state else math.inf
+        since, seen, calls = clock(), self._taken, self._answered
+        while not reading.done() or (calls and all(one.has_end for one in calls.values()) and not has_failed):
+            if seen != self._taken and not has_failed:
+                since, seen = clock(), self._taken
+            waits = not has_failed and any(one.has_end or one.said.full() for one in calls.values())
+            if clock() - since > (patience if waits else _LAST_WORDS):
+                return
+            left = [task for task in (reading, *(one.task for one in calls.values())) if not task.done()]
+            await asyncio.wait(left, timeout=_LOOK, return_when=asyncio.FIRST_COMPLETED)
 
     async def _break(self, why: str) -> Never:
         """Fail what the program was to answer, and end the run."""
-        for number, open_call in self._answered.items():
-            open_call.close()
-            open_call.said.put_nowait(lines.Failed(id=number, code="ended", text=why))
-        for _ in range(_ROUNDS):  # a call whose caller has no room for a chunk ends with the run
-            if not self._answered:
-                break
-            await asyncio.sleep(0)
+        for open_call in self._answered.values():
+            open_call.why = why
+            open_call.task.cancel()
+        if self._answered:
+            await asyncio.wait([one.task for one in self._answered.values()], timeout=_LAST_WORDS)
         raise HandBroken(why) from None
 
 
@@ -364,7 +370,7 @@ async def _said(work: Coroutine[object, object, None]) -> object:
     return _SAID
 
 
-async def _upload(stream: Stream, making: _Making) -> None:
+async def _upload(stream: Stream, making: Making) -> None:
     """Pass on what the program uploads. When the call has its end before, the call's reader tells."""
     try:
         while not (piece := await making.uploads.get()).last:

@@ -1,6 +1,8 @@
 """How programs as Hands begin and end: they stop, die, are missing, and may not start, as any other Hand."""
 
 import os
+import shutil
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +45,80 @@ def test_a_program_that_dies_fails_its_calls_with_how_and_is_started_again(kerne
         client.call("mortal.do", "", {"text": "die"})
     wait_for(lambda: is_down(client, "mortal"))  # a call on its way to one that dies fails with it
     assert client.call("mortal.do").value == "lives"
+
+
+PIECES: Final = """
+piece=$(head -c 4000 /dev/zero | base64 -w0)
+n=0; while [ $n -lt 150 ]; do told "{\\"type\\":\\"chunk\\",\\"id\\":$id,\\"piece\\":\\"$piece\\"}"; n=$((n+1)); done
+"""
+"""More than a caller has room for, and than lies between program and bridge."""
+
+
+def _heard(client: Client, method: str, pause: float) -> tuple[int, str]:
+    """How many bytes of a reply came to a caller that takes so long for each piece, and how it ended."""
+    came = 0
+
+    def slowly(piece: bytes) -> None:
+        nonlocal came
+        came += len(piece)
+        time.sleep(pause)
+
+    try:
+        end = str(client.call(method, "", chunk=slowly, seconds=40).value)
+    except NotDone as error:
+        end = str(error)
+    return came, end
+
+
+@pytest.mark.parametrize("pause", [0, 0.03])
+def test_what_a_program_has_said_before_it_exits_reaches_a_slow_caller_whole(
+    kernel: Kernel, client: Client, pause: float
+) -> None:
+    name = f"brief-{bool(pause)}".lower()
+    install(kernel, in_sh(name, f"{PIECES}{SAY.replace('{}', 'echo whole')}\nexit 0"))
+    assert _heard(client, f"{name}.do", pause) == (150 * 4000, "whole")
+    wait_for(lambda: is_down(client, name))
+    assert "raised" not in output_of(kernel, name)
+
+
+def test_a_caller_with_no_room_left_is_told_that_the_program_died(kernel: Kernel, client: Client) -> None:
+    install(kernel, in_sh("brittle", f"{PIECES}exit 3"))
+    came, end = _heard(client, "brittle.do", 0.03)
+    assert came < 150 * 4000
+    assert end == "the program ended: exit code 3"
+
+
+def test_a_caller_that_reads_no_more_holds_a_service_whose_program_is_gone_for_seconds(
+    kernel: Kernel, client: Client
+) -> None:
+    install(
+        kernel,
+        in_sh("gone", f"case $line in *brief*) {PIECES}echo exits; exit 0 ;; esac\n{SAY.replace('{}', 'echo up')}"),
+    )
+    read_on = threading.Event()
+
+    def take() -> None:
+        with kernel.client() as other, pytest.raises(NotDone, match="the program ended: exit code 0"):
+            other.call("gone.do", "", {"text": "brief"}, chunk=wait, seconds=40)
+
+    def wait(_: bytes) -> None:
+        read_on.wait(30)
+
+    held = threading.Thread(target=take)
+    held.start()
+    try:
+        wait_for((kernel.home / "output" / "gone.log").exists)
+        wait_for(lambda: _answers(client, "gone.do"), 15)
+    finally:
+        read_on.set()
+        held.join()
+
+
+def _answers(client: Client, method: str) -> bool:
+    try:
+        return client.call(method).value == "up"
+    except NotDone:
+        return False
 
 
 def test_a_command_that_is_not_there_is_told(kernel: Kernel, client: Client) -> None:
