@@ -26,6 +26,9 @@ PATIENCE: Final = 30.0
 """Seconds in which a head must come."""
 
 _PIECE: Final = 64 * 1024
+_READ_OUT, _READ_OUT_MOST = 2.0, 16 * 1024 * 1024
+"""Seconds, and bytes, in which a program that was refused may end what it was sending."""
+
 _AT_ONCE: Final = 64
 _AGAIN: Final = 0.05  # seconds until a connection that could not be taken is tried again
 
@@ -65,13 +68,15 @@ class Proxy:
             async with self._kernel.stream("web.connect", wanted.address, upload=True, timeout=longest) as stream:
                 await _carry(stream, reader, writer, wanted)
         except HeadInvalid as error:
-            _answer(writer, "400 Bad Request", str(error))
+            await _answer(reader, writer, "400 Bad Request", str(error))
         except CallRefused as refused:
-            _answer(writer, "403 Forbidden", str(refused))
+            await _answer(reader, writer, "403 Forbidden", str(refused))
         except CallFailed as failed:
-            _answer(writer, "504 Gateway Timeout" if failed.code == "timeout" else "502 Bad Gateway", failed.text)
+            await _answer(
+                reader, writer, "504 Gateway Timeout" if failed.code == "timeout" else "502 Bad Gateway", failed.text
+            )
         except (CallCancelled, CodecError) as error:
-            _answer(writer, "503 Service Unavailable", str(error))
+            await _answer(reader, writer, "503 Service Unavailable", str(error))
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # the program left, or said nothing that could be answered
         finally:
@@ -121,8 +126,16 @@ async def _up(stream: Stream, reader: asyncio.StreamReader) -> None:
         stream.take_back("the program broke its connection off")
 
 
-def _answer(writer: asyncio.StreamWriter, status: str, why: str) -> None:
-    """Tell the program what became of it."""
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: str, why: str) -> None:
+    """Tell the program what became of it, and read what it still sends: to close before would reset, and it hear nothing."""
     body = f"{why}\n".encode()
     head = f"HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
-    writer.write(head.encode() + b"Connection: close\r\n\r\n" + body)
+    left = _READ_OUT_MOST
+    try:
+        writer.write(head.encode() + b"Connection: close\r\n\r\n" + body)
+        writer.write_eof()
+        async with asyncio.timeout(_READ_OUT):
+            while left > 0 and (piece := await reader.read(_PIECE)):
+                left -= len(piece)
+    except (OSError, TimeoutError):
+        pass  # it has left, or says nothing more

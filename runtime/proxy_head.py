@@ -15,10 +15,12 @@ from wire.errors import ManipleError
 LONGEST: Final = 64 * 1024
 """Bytes of a head."""
 
-_LINE: Final = re.compile(r"([A-Za-z]{1,20}) ([\x21-\x7e]{1,8192}) HTTP/1\.[01]", re.ASCII)
+_LINE: Final = re.compile(r"([A-Za-z]{1,20}) ([\x21-\x7e]{1,8192}) (HTTP/1\.[01])", re.ASCII)
 _FIELD: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)", re.ASCII | re.DOTALL)
 _AUTHORITY: Final = re.compile(r"(?:[^@/]*@)?(\[[0-9A-Fa-f:.]+\]|[^@/:\[\]]+)(?::([0-9]{1,5}))?", re.ASCII)
 _HOP: Final = frozenset(("connection", "keep-alive", "proxy-authorization", "proxy-connection", "te", "upgrade"))
+_OURS: Final = _HOP | {"host"}
+"""Fields that end here; Host is told anew, from the URL, since that is what was judged (RFC 9112, section 3.2.2)."""
 
 
 class HeadInvalid(ManipleError):
@@ -47,22 +49,25 @@ def read(head: bytes) -> Wanted:
     fields = [_field(text) for text in rest]
     call = next((_call(value) for name, value in fields if name.lower() == "proxy-authorization"), None)
     if method == "CONNECT":
-        return Wanted(address=_address(target, None), forward=b"", is_tunnel=True, call=call)
+        return Wanted(address=":".join(_address(target, None)), forward=b"", is_tunnel=True, call=call)
     if not target.lower().startswith("http://"):
         raise HeadInvalid("only http:// is passed on; other protocols go through CONNECT")
     authority, path = re.fullmatch(r"([^/?#]*)(.*)", target[7:]).groups()  # type: ignore[union-attr]  # it always matches
-    kept = [f"{name}: {value}" for name, value in fields if name.lower() not in _HOP]
+    kept = [f"{name}: {value}" for name, value in fields if name.lower() not in _OURS]
+    host, port = _address(authority, "80")
+    kept.insert(0, f"Host: {host}" if port == "80" else f"Host: {host}:{port}")
     path = path if path.startswith("/") else f"/{path}"
-    text = "\r\n".join((f"{method} {path} HTTP/1.1", *kept, "Connection: close", "", ""))
-    return Wanted(address=_address(authority, "80"), forward=text.encode("latin-1"), is_tunnel=False, call=call)
+    text = "\r\n".join((f"{method} {path} {line[3]}", *kept, "Connection: close", "", ""))
+    return Wanted(address=f"{host}:{port}", forward=text.encode("latin-1"), is_tunnel=False, call=call)
 
 
-def _address(authority: str, port: str | None) -> str:
+def _address(authority: str, port: str | None) -> tuple[str, str]:
+    """Host and port of a URL's authority; port: where it names none, None if it must. Raises HeadInvalid."""
     match = _AUTHORITY.fullmatch(authority)
     found = match[2] or port if match else None
     if match is None or found is None:
         raise HeadInvalid("it names no host and port")
-    return f"{match[1]}:{found}"
+    return match[1], found
 
 
 def _field(line: str) -> tuple[str, str]:

@@ -23,13 +23,25 @@ def test_a_tunnel_is_asked_for_by_connect() -> None:
 
 def test_a_plain_request_is_passed_on_as_its_server_expects_it() -> None:
     wanted = proxy_head.read(_head(
-        "POST http://me@example.org/a?b=c HTTP/1.1", "Host: example.org", "Proxy-Connection: keep-alive", "Accept: */*",
+        "POST http://me@example.org/a?b=c HTTP/1.1", "Accept: */*", "Host: example.org", "Proxy-Connection: keep-alive",
         "Connection: keep-alive, te", "TE: trailers", "Upgrade: h2c", "Content-Length: 3",
     ))  # fmt: skip
     assert wanted.address == "example.org:80"
     assert wanted.forward == _head(
         "POST /a?b=c HTTP/1.1", "Host: example.org", "Accept: */*", "Content-Length: 3", "Connection: close"
     )
+
+
+@pytest.mark.parametrize("fields", [(), ("Host: inner.example",), ("host: a", "Host: b")])
+def test_the_server_hears_the_host_that_was_judged_and_no_other(fields: tuple[str, ...]) -> None:
+    """RFC 9112, section 3.2.2."""
+    wanted = proxy_head.read(_head("GET http://me@example.org:8080/ HTTP/1.1", *fields, "X: y"))
+    assert wanted.forward == _head("GET / HTTP/1.1", "Host: example.org:8080", "X: y", "Connection: close")
+
+
+def test_a_program_that_speaks_the_older_version_is_answered_in_it() -> None:
+    """It could not read an answer in pieces."""
+    assert proxy_head.read(_head("GET http://a/ HTTP/1.0")).forward.startswith(b"GET / HTTP/1.0\r\nHost: a\r\n")
 
 
 @pytest.mark.parametrize(
