@@ -75,9 +75,10 @@ class Bus:
         guest.now = max(guest.now, reply.time)
         return DONE, reply.value
 
-    def sleep(self, guest: Guest, seconds: float) -> bool:
-        """Wait, by the kernel's clock; whether the run may."""
-        kind, _ = self._end_of(guest, ("kernel.sleep", ""), {"milliseconds": max(0, round(seconds * 1000))})
+    def sleep(self, guest: Guest, nanoseconds: int) -> bool:
+        """Wait at least so long, by the kernel's clock; whether the run may. Longer than any call lasts is for ever."""
+        milliseconds = min(-(-nanoseconds // 1_000_000), limits.DEADLINE_MAX)
+        kind, _ = self._end_of(guest, ("kernel.sleep", ""), {"milliseconds": milliseconds})
         return kind == DONE
 
 

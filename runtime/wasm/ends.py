@@ -71,6 +71,7 @@ _RESOURCES: Final = (
     ("table count too high", "table"),
     ("Cannot allocate memory", "memory"),
     ("failed to create memory", "memory"),
+    ("out of memory", "memory"),
 )
 """What wasmtime says when an instance would be too large, and which limit that is."""
 

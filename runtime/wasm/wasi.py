@@ -175,7 +175,7 @@ def poll_oneoff(guest: Guest, bus: Bus, subscriptions: int, events: int, count: 
     if not found:
         due = [(_wait(guest, one), one) for one in asked]
         first = min(wait for wait, _ in due)
-        if first > 0 and not bus.sleep(guest, first / 1e9):
+        if first > 0 and not bus.sleep(guest, first):
             return NOTCAPABLE
         found = [_event(one, SUCCESS) for wait, one in due if wait <= first]
     guest.write(events, b"".join(found))

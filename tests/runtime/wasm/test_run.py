@@ -117,13 +117,17 @@ def test_time_moves_with_what_the_kernel_says(peer: Peer) -> None:
     assert [int.from_bytes(times[at : at + 8], "little") for at in (0, 8)] == [1_000, 5_000]
 
 
-def test_a_guest_that_sleeps_asks_the_kernel(peer: Peer) -> None:
-    body = """(i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const 1500000000))
+@pytest.mark.parametrize(
+    ("nanoseconds", "milliseconds"),
+    [(1_500_000_000, 1_500), (1_500_000_001, 1_501), (2**64 - 1, limits.DEADLINE_MAX)],
+)
+def test_a_guest_that_sleeps_asks_the_kernel(peer: Peer, nanoseconds: int, milliseconds: int) -> None:
+    body = f"""(i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const {nanoseconds}))
     (drop (call $poll (i32.const 0) (i32.const 256) (i32.const 1) (i32.const 288))) (i64.const 0)"""
     peer.launch("", kind="task", wasm=running(body, imports=POLL)).ready()
     peer.call("run")
     call, arguments = peer.expect(headers.Call)
-    assert (call.method, arguments) == ("kernel.sleep", {"milliseconds": 1500})
+    assert (call.method, arguments) == ("kernel.sleep", {"milliseconds": milliseconds})
     peer.send(headers.Done(number=call.number, time=2_000_000), {})
     peer.expect(headers.Done)
 

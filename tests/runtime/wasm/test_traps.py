@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from runtime.wasm.ends import of_error
 from runtime.wasm.guest import HOST_CALL, TABLE_ELEMENTS, Guest
 from tests.runtime.wasm.guests import ECHO, MEBI, called, program, run, running, terms, wat
 
@@ -198,6 +199,11 @@ def test_a_module_that_begins_with_too_much_memory_is_not_instantiated() -> None
     answer = run(running("(i64.const 0)", pages="400"))
     assert answer.code == "memory"
     assert "exceeds memory limits" in str(answer.what)
+
+
+def test_an_instance_for_which_there_is_no_room_ends_for_memory() -> None:
+    """What a module's globals and functions take lies outside of its own memory; in wasmtime's words."""
+    assert of_error("out of memory (failed to allocate 6400272 bytes)\n").code == "memory"
 
 
 def test_a_table_that_begins_too_large_is_not_instantiated() -> None:
