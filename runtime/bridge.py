@@ -148,7 +148,8 @@ class Bridge(Hand):
             match said:
                 case lines.Chunk(piece=piece, labels=labels):
                     call.add_labels(*labels)
-                    await call.send(piece)
+                    for part in lines.pieces(piece):
+                        await call.send(part)
                 case lines.Done(value=value, labels=labels, cost=cost):
                     call.add_labels(*labels)
                     if cost is not None:
@@ -373,10 +374,13 @@ async def _said(work: Coroutine[object, object, None]) -> object:
 async def _upload(stream: Stream, making: Making) -> None:
     """Pass on what the program uploads. When the call has its end before, the call's reader tells."""
     try:
-        while not (piece := await making.uploads.get()).last:
-            await stream.send(piece.piece)
-        if piece.piece:
-            await stream.send(piece.piece)
+        is_last = False
+        while not is_last:
+            said = await making.uploads.get()
+            is_last = said.last
+            if said.piece or not is_last:
+                for part in lines.pieces(said.piece):
+                    await stream.send(part)
         await stream.finish()
     except CallEnded:
         making.close()

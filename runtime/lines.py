@@ -9,7 +9,7 @@ Bytes are base64 text. Within a value (`arguments`, `value`, `body`, `detail`) t
 
 import binascii
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from runtime.errors import CallCancelled, CallFailed, CallRefused
+from wire import limits
 from wire.entries import Cost
 from wire.errors import CodecError, ManipleError
 
@@ -24,6 +25,7 @@ PROTOCOL: Final = 1
 LONGEST: Final = 8 * 1024 * 1024
 """Bytes of a line: a body of the largest size fits, however its characters must be escaped."""
 
+_WHOLE: Final = limits.BODY_MAX - 5  # bytes of a piece whose body, with its own length, is no longer than one may be
 _BYTES: Final = "$bytes"
 _VALUES: Final = ("arguments", "body", "detail", "settings", "value")
 """Fields that hold what travels on the bus."""
@@ -260,6 +262,12 @@ def decode(line: bytes) -> FromProgram:
 def _with(message: M, change: Callable[[object], object]) -> M:
     changed = {name: change(getattr(message, name)) for name in _VALUES if name in message.__struct_fields__}
     return replace(message, **changed) if changed else message
+
+
+def pieces(piece: bytes) -> Iterator[bytes]:
+    """A piece as the bus carries it: as it is, or in several where it is longer than a body may be."""
+    size = len(piece) if len(piece) <= _WHOLE else limits.CHUNK_SIZE
+    yield from (piece[at : at + size] for at in range(0, len(piece), size)) if piece else (piece,)
 
 
 def plain(value: object) -> object:

@@ -199,6 +199,7 @@ PARROT: Final = f"""
 #!{PYTHON}
 import base64, json, os, socket, sys
 link = socket.socket(fileno=3)
+LARGE = bytes(range(256)) * 12_000
 talk = link.makefile("rw", encoding="utf-8")
 def tell(**message):
     talk.write(json.dumps(message) + "\\n")
@@ -221,6 +222,13 @@ def write():
         tell(type="upload", id=5, piece=base64.b64encode(text.encode()).decode())
     tell(type="upload", id=5, last=True)
     return hear("done", "failed")["type"]
+def write_large():
+    tell(type="call", id=8, parent=call["id"], method="files.write", resource="data/large", upload=True)
+    tell(type="upload", id=8, piece=base64.b64encode(LARGE).decode(), last=True)
+    return hear("done", "failed")["type"]
+def say_large():
+    tell(type="chunk", id=call["id"], piece=base64.b64encode(LARGE).decode())
+    return "said"
 def cancel():
     tell(type="call", id=6, method="kernel.sleep", arguments={{"milliseconds": 60000}}, parent=call["id"])
     tell(type="cancel", id=6)
@@ -280,6 +288,16 @@ def test_what_a_program_asks_for_is_done_and_told(kernel: Kernel, client: Client
     assert "parroted" in reply.labels
     if text == "write":
         assert (kernel.home.parent / "data" / "new.txt").read_text() == "one two"
+
+
+@pytest.mark.usefixtures("parrot")
+def test_a_piece_that_is_longer_than_a_body_arrives_whole(kernel: Kernel, client: Client) -> None:
+    large = bytes(range(256)) * 12_000
+    assert client.call("parrot.do", "", {"text": "write_large"}, seconds=20).value == "done"
+    assert (kernel.home.parent / "data" / "large").read_bytes() == large
+    came = bytearray()
+    assert client.call("parrot.do", "", {"text": "say_large"}, seconds=20, chunk=came.extend).value == "said"
+    assert came == large
 
 
 @pytest.mark.usefixtures("parrot")
