@@ -176,7 +176,7 @@ class Launcher:
                 if run.uid is not None and "mounts" not in passing:  # it maps their ids where they are
                     passing["mounts"] = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
             if hand.artefact is not None:
-                passing["artefact"] = os.open(self._home.at("compiled", hand.artefact.key), os.O_RDONLY | os.O_CLOEXEC)
+                passing["artefact"] = os.open(self._home.at("compiled", hand.artefact.key), os.O_NONBLOCK | os.O_CLOEXEC)
             output.trim(self._home, hand.name, manifest.limits.file_size)
             passing["output"] = output.opened(self._home, hand.name)
             passing["bus"] = os.open(self._home.at("run", "bus"), os.O_PATH | os.O_CLOEXEC)

@@ -13,7 +13,7 @@ from typing import Final
 from kernel.home import Home
 
 FILE_MAX: Final = 8 * 1024 * 1024
-_FLAGS: Final = os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+_FLAGS: Final = os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 def opened(home: Home, hand: str, access: int = os.O_WRONLY) -> int:

@@ -1,5 +1,7 @@
 """What Hands print: a file that is none is told by its path, and keeps the kernel from nothing else."""
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -28,3 +30,25 @@ def test_a_folder_where_one_hand_should_print_stops_that_hand_and_no_care_for_th
         (output / "another.log").rmdir()
         client.call("another.say", "", {"text": "hi"})
         assert "Traceback" not in kernel.log()
+
+
+def test_a_pipe_where_one_hand_should_print_holds_up_nobody(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home")) as kernel, kernel.client() as client:
+        pipe = kernel.home / "output" / "another.log"
+        os.mkfifo(pipe)
+        install(kernel, OTHER)
+        install(kernel, ECHO)
+        asking = threading.Thread(target=_fails, args=(kernel, str(pipe)))
+        asking.start()
+        asking.join(10)
+        is_held = asking.is_alive()
+        if is_held:  # whoever opens the other end lets the kernel go on
+            os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
+        asking.join()
+        assert not is_held
+        assert client.call("echo.say", "", {"text": "hi"}).value == {"text": "hi"}
+
+
+def _fails(kernel: Kernel, path: str) -> None:
+    with kernel.client() as client, pytest.raises(NotDone, match=path):
+        client.call("another.say", "", {"text": "hi"})

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,6 +155,23 @@ def test_an_artefact_that_was_changed_by_one_bit_starts_nothing(kernel: Kernel, 
     assert (outcome["outcome"], outcome["code"]) == ("refused", "seal")
     assert "its compiled module was changed after it was installed" in str(outcome["text"])
     assert [one.verdict for one in entries(kernel.home, "refusal") if one.detail.get("code") == "seal"] == ["refused"]
+
+
+def test_a_pipe_where_an_artefact_should_be_holds_up_nobody(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    install(kernel, guest(tmp_path / "guest", ECHO))
+    path = _compiled(kernel)
+    path.unlink()
+    os.mkfifo(path)
+    outcomes: list[dict[str, Value]] = []
+    asking = threading.Thread(target=lambda: outcomes.append(_run(client)))
+    asking.start()
+    asking.join(10)
+    is_held = asking.is_alive()
+    if is_held:  # whoever opens the other end lets the kernel go on
+        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+    asking.join()
+    assert not is_held
+    assert [one["code"] for one in outcomes] == ["seal"]
 
 
 @pytest.mark.wide
