@@ -58,7 +58,7 @@ class Bridge(Hand):
         try:
             self._program = programs.Program(command, self.surroundings, {DESCRIPTOR: theirs.fileno()})
         except OSError as error:
-            raise HandBroken(f"command = {list(command)}: {error.strerror or error}") from None
+            raise HandBroken(f"command = {list(command)}: {programs.why_not(command[0], error)}") from None
         finally:
             theirs.close()
         await self._tell(self._hello())

@@ -5,6 +5,7 @@ one signal, and is the parent of every orphan; so nothing that a program leaves 
 """
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ _RESTORED: Final = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTER
 
 _AGAIN: Final = 0.005  # seconds until those that were killed are looked for again
 
+
+_LONGEST_LINE: Final = 256  # bytes of a script's first line, of which no system reads more
 
 PROXY: Final = "http://127.0.0.1:3128"
 """Where runtime/proxy.py is, in the run's own network namespace (manifests/confinement/plan.py)."""
@@ -41,6 +44,30 @@ def found(name: str) -> str:
         if os.access(path, os.X_OK):
             return path
     raise FileNotFoundError(f"there is no program {name} in {', '.join(PROGRAM_FOLDERS)}")
+
+
+def why_not(program: str, error: OSError) -> str:
+    """Why a program cannot be started, for people: of a script the system says what is true of its interpreter."""
+    if error.errno == errno.ENOEXEC:
+        return 'it is no program of this machine\'s kind, and no script whose first line says of which, as "#!/bin/sh"'
+    first = _first_line(program) if "/" in program and error.errno in (errno.ENOENT, errno.EACCES) else ""
+    if first.startswith("#!"):
+        interpreter = first[2:].strip(" \t").partition(" ")[0]
+        if interpreter.endswith("\r"):
+            return "its first line ends in a carriage return, as on Windows: no program is called so"
+        if error.errno == errno.ENOENT:
+            return f"its first line names {interpreter}, and there is no such program"
+        return f"its first line names {interpreter}, which it may not execute"
+    return error.strerror or str(error)
+
+
+def _first_line(path: str) -> str:
+    """Of a file, without its end; "" for none."""
+    try:
+        with open(path, "rb") as file:
+            return file.readline(_LONGEST_LINE).decode("utf-8", "replace").removesuffix("\n")
+    except OSError:
+        return ""
 
 
 class Program:

@@ -23,7 +23,7 @@ from runtime import records
 from runtime.errors import HandBroken
 from runtime.mcp.letters import whole
 from runtime.mcp.transport import Incoming, Outgoing, transport
-from runtime.programs import Program
+from runtime.programs import Program, why_not
 
 LONGEST: Final = 8 * 1024 * 1024
 """Bytes of a line."""
@@ -58,7 +58,7 @@ class Pipes:
             self.program = Program(command, surroundings, {0: theirs_in, 1: theirs_out})
         except OSError as error:
             self._close()
-            raise HandBroken(f"command = {list(command)}: {error.strerror or error}") from None
+            raise HandBroken(f"command = {list(command)}: {why_not(command[0], error)}") from None
         finally:
             os.close(theirs_in)
             os.close(theirs_out)

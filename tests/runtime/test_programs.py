@@ -7,6 +7,7 @@ import resource
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -105,3 +106,31 @@ def test_orphans_are_collected_at_any_time_and_one_that_lives_is_left() -> None:
     begun = time.monotonic()
     assert os.WTERMSIG(asyncio.run(found()) or 0) == signal.SIGTERM
     assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize(
+    ("first", "why"),
+    [
+        (b"#!/no/such/interpreter -x\n", "its first line names /no/such/interpreter, and there is no such program"),
+        (b"#!/bin/sh\r\necho\r\n", "its first line ends in a carriage return, as on Windows: no program is called so"),
+        (b"#!/etc/passwd\n", "its first line names /etc/passwd, which it may not execute"),
+        (
+            b"echo hi\n",
+            'it is no program of this machine\'s kind, and no script whose first line says of which, as "#!/bin/sh"',
+        ),
+        (None, "No such file or directory"),
+    ],
+)
+def test_why_a_program_cannot_be_started_is_told(tmp_path: Path, first: bytes | None, why: str) -> None:
+    """The system says that a script is not there when its interpreter is not."""
+    path = tmp_path / "script"
+    if first is not None:
+        path.write_bytes(first)
+        path.chmod(0o700)
+
+    async def start() -> None:
+        Program((str(path),), _NOTHING, {})
+
+    with pytest.raises(OSError) as raised:
+        asyncio.run(start())
+    assert programs.why_not(str(path), raised.value) == why
