@@ -6,6 +6,8 @@ read-only where it is a source. Only this module and pipeline_scratch.py know ap
 
 # ruff: noqa: S608  names in SQL are numbered here or go through `quoted`; values are always bound
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -27,6 +29,12 @@ _DECLARED: Final[dict[Kind, str]] = {
 
 REJECTED: Final = "_rejected"
 """What follows a table's name in the name of the table with its rejected rows."""
+
+_WRONG: Final = (apsw.Error, UnicodeDecodeError)
+"""What a damaged file raises; names in it may be no text."""
+
+_NOTHING: Final = "NOTHING"
+_IGNORING: Final = re.compile(r"\bIGNORE\b", re.IGNORECASE)
 
 _REJECT_COLUMNS: Final = {
     "source": "TEXT", "row": "INTEGER", "column": "TEXT", "code": "TEXT", "reason": "TEXT", "raw": "TEXT",
@@ -65,7 +73,7 @@ class DatabaseSource:
             cursor = self._connection.execute(f"SELECT * FROM {quoted(self._table)}")
             names = self._connection.execute(f"PRAGMA table_xinfo({quoted(self._table)})").fetchall()
             self.names = tuple(str(row[1]) for row in names if row[6] != 1)
-        except apsw.Error as error:
+        except _WRONG as error:
             raise JobFailed("source", f"{shown}: {error}") from None
         self._rows = iter(cursor)
 
@@ -123,7 +131,7 @@ class DatabaseTarget:
             self._connection.execute("BEGIN IMMEDIATE")
         except JobFailed as failed:
             raise JobFailed("target", failed.text) from None
-        except apsw.Error as error:
+        except _WRONG as error:
             raise JobFailed("target", f"{shown} cannot be opened: {error}") from None
 
     def table(self, name: str, columns: Sequence[Column], mode: Mode, key: Sequence[str]) -> "TableSink":
@@ -131,7 +139,7 @@ class DatabaseTarget:
         self._tables.append(name)
         try:
             return TableSink(self._connection, self._shown, name, columns, mode, key)
-        except apsw.Error as error:
+        except _WRONG as error:
             raise JobFailed("target", f'{self._shown}: table "{name}": {error}') from None
 
     def keep_rejects(self, table: str, rejects: Iterable[tuple[Value, ...]], *, fresh: bool, some: bool) -> None:
@@ -154,7 +162,7 @@ class DatabaseTarget:
             fields = ", ".join(f"{quoted(field)} {kind}" for field, kind in _REJECT_COLUMNS.items())
             self._connection.execute(f"CREATE TABLE IF NOT EXISTS {name} ({fields})")
             self._connection.executemany(f"INSERT INTO {name} VALUES (?, ?, ?, ?, ?, ?, ?)", rejects)
-        except apsw.Error as error:
+        except _WRONG as error:
             raise JobFailed("target", f'{self._shown}: table "{table}{REJECTED}": {error}') from None
 
     def commit(self) -> None:
@@ -171,7 +179,7 @@ class DatabaseTarget:
                 raise JobFailed("target", f"{self._shown} is damaged: {sound[0][0]}")
             if self._wal:
                 self._connection.execute("PRAGMA journal_mode=WAL").fetchall()
-        except apsw.Error as error:
+        except _WRONG as error:
             raise JobFailed("target", f"{self._shown}: {error}") from None
         finally:
             self._connection.close()
@@ -209,11 +217,12 @@ class TableSink:
         else:
             self._create()
         self._insert = self._insert_sql(mode, key)
+        self._may_ignore = not self._insert.endswith(_NOTHING) and self._leaves_out()
 
     def _create(self) -> None:
-        names = [column.name.casefold() for column in self._columns]
+        names = Counter(column.name.casefold() for column in self._columns)
         for column in self._columns:
-            if names.count(column.name.casefold()) > 1:
+            if names[column.name.casefold()] > 1:
                 raise JobFailed("target", f'column names of SQLite do not differ by case: rename "{column.name}".')
         fields = ", ".join(f"{quoted(column.name)} {_DECLARED[column.kind]}" for column in self._columns)
         self._connection.execute(f"CREATE TABLE {quoted(self._table)} ({fields})")
@@ -242,7 +251,7 @@ class TableSink:
         keys = ", ".join(map(quoted, key))
         others = [quoted(column.name) for column in self._columns if column.name not in key]
         changes = ", ".join(f"{name} = excluded.{name}" for name in others)
-        sql += f" ON CONFLICT ({keys}) DO " + (f"UPDATE SET {changes}" if changes else "NOTHING")
+        sql += f" ON CONFLICT ({keys}) DO " + (f"UPDATE SET {changes}" if changes else _NOTHING)
         if not self._is_possible(sql):
             index = quoted(f"{self._table}({keys})")  # of no other table and key
             self._connection.execute(f"CREATE UNIQUE INDEX {index} ON {quoted(self._table)} ({keys})")
@@ -261,12 +270,15 @@ class TableSink:
         columns = [
             plain_column(column.kind, values) for column, values in zip(self._columns, batch.columns, strict=True)
         ]
+        if self._may_ignore:
+            self._one_by_one(batch, columns, ledger)
+            return
         self._connection.execute("SAVEPOINT batch")
         try:
             self._connection.executemany(self._insert, zip(*columns, strict=True))
             self.written += batch.size
-        except apsw.ConstraintError:
-            self._connection.execute("ROLLBACK TO batch")
+        except apsw.ConstraintError as error:
+            self._undo("batch", error)
             self._one_by_one(batch, columns, ledger)
         except apsw.Error as error:
             raise JobFailed("target", f'table "{self._table}": {error}') from None
@@ -274,11 +286,38 @@ class TableSink:
 
     def _one_by_one(self, batch: Batch, columns: Sequence[Sequence[Value]], ledger: Ledger) -> None:
         for row, values in enumerate(zip(*columns, strict=True)):
-            try:
-                self._connection.execute(self._insert, values)
-                self.written += 1
-            except apsw.ConstraintError as error:
-                why = f'table "{self._table}" refuses it: {error}'
+            why = self._refusal(values)
+            if why:
                 ledger.reject(Reject(batch.numbers[row], "", "constraint", why, batch.raw(row, self._columns)))
-            except apsw.Error as error:
-                raise JobFailed("target", f'table "{self._table}": {error}') from None
+            else:
+                self.written += 1
+
+    def _refusal(self, values: tuple[Value, ...]) -> str:
+        """Writes one row; why the table does not take it, or ""."""
+        why = ""
+        self._connection.execute("SAVEPOINT one")  # a trigger that says FAIL leaves behind what it refuses
+        try:
+            self._connection.execute(self._insert, values)
+            if self._may_ignore and not self._connection.changes():
+                why = f'table "{self._table}" leaves it out: IGNORE stands in its rules or triggers'
+        except apsw.ConstraintError as error:
+            self._undo("one", error)
+            why = f'table "{self._table}" refuses it: {error}'
+        except apsw.Error as error:
+            raise JobFailed("target", f'table "{self._table}": {error}') from None
+        self._connection.execute("RELEASE one")
+        return why
+
+    def _undo(self, savepoint: str, error: apsw.Error) -> None:
+        """Back to a savepoint. Raises JobFailed where the table's own rule has ended the transaction around it."""
+        if not self._connection.in_transaction:
+            what = "refuses a row and ends the whole transaction, for ROLLBACK stands in its rules or triggers"
+            raise JobFailed("target", f'table "{self._table}" {what}: {error}') from None
+        self._connection.execute(f"ROLLBACK TO {savepoint}")
+
+    def _leaves_out(self) -> bool:
+        """Whether the table may leave a row out without a word: by a rule `ON CONFLICT IGNORE`, or a trigger."""
+        found = self._connection.execute(
+            "SELECT sql FROM sqlite_schema WHERE tbl_name = ? COLLATE NOCASE", (self._table,)
+        ).fetchall()
+        return any(_IGNORING.search(str(sql)) for (sql,) in found)
