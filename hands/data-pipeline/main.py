@@ -16,7 +16,9 @@ from pipeline_check import SPEC_MAX, check_inputs, check_text
 from pipeline_errors import JobFailed, SpecInvalid
 from pipeline_files import Files
 from pipeline_job import Bench, Job
-from pipeline_look import ROWS_MAX, preview, problem_facts, problems_of
+from pipeline_look import ROWS_MAX, preview, problems_of
+from pipeline_replies import problem_facts
+from pipeline_scratch import SCRATCH_FAULT
 from pipeline_spec import Spec
 from runtime import Call, CallRefused, Failure, Hand
 
@@ -112,5 +114,7 @@ def _ends() -> Iterator[None]:
         raise Failure("spec", str(invalid), problems=problem_facts(invalid.problems)) from None
     except JobFailed as failed:
         raise Failure(failed.code, failed.text, **failed.detail) from None
+    except SCRATCH_FAULT as error:
+        raise Failure("files", f"the scratch folder's database: {error}.") from error
     except OSError as error:
         raise Failure("files", f"the scratch folder: {error.strerror or error}.") from error

@@ -9,7 +9,10 @@ A single row that does not fit is neither: it becomes a Reject (pipeline_rows.py
 
 import difflib
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+PROBLEMS_TOLD: Final = 100
+"""Problems that the text of a SpecInvalid names; more are counted."""
 
 
 class Problem(NamedTuple):
@@ -33,7 +36,10 @@ class SpecInvalid(PipelineError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         head = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        super().__init__("\n".join([f"the pipeline spec has {head}:", *(f"  {problem}" for problem in self.problems)]))
+        told = [f"  {str(problem)[:2000]}" for problem in self.problems[:PROBLEMS_TOLD]]
+        left = len(self.problems) - len(told)
+        more = [f"  and {left} more"] if left else []
+        super().__init__("\n".join([f"the pipeline spec has {head}:", *told, *more]))
 
 
 class JobFailed(PipelineError):
@@ -66,5 +72,5 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     ]
     if near:
         return f'Did you mean "{near[0]}"?'
-    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    shown = ", ".join(name[:60] for name in names[:20]) + (", …" if len(names) > 20 else "")
     return f"Known here: {shown}." if names else "Nothing is known here."

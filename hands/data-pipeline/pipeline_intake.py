@@ -7,7 +7,7 @@ that waited comes out first. So what is inferred does not depend on how the byte
 from collections.abc import Iterator, Sequence
 
 from pipeline_readers import Reader, reader_for
-from pipeline_rows import Batch, Ledger, Records
+from pipeline_rows import BATCH_CELLS, Batch, Ledger, Records
 from pipeline_schema import SAMPLE_ROWS, Settled, settle
 from pipeline_spec import Schema, Source
 
@@ -44,7 +44,7 @@ class Intake:
         """Rows that were read already (SQLite)."""
         self._taken += len(records.rows)
         if self._settled is not None:
-            yield self._settled.batch(records, self._ledger)
+            yield from self._batches(self._settled, records)
             return
         self._sample.append(records)
         if self._taken >= SAMPLE_ROWS:
@@ -66,4 +66,9 @@ class Intake:
         self._settled = settle(self._schema, names, self._sample, nulls=nulls, textual=textual, at=self._at)
         sample, self._sample = self._sample, []
         for records in sample:
-            yield self._settled.batch(records, self._ledger)
+            yield from self._batches(self._settled, records)
+
+    def _batches(self, settled: Settled, records: Records) -> Iterator[Batch]:
+        """What was read at once may be very many rows of an object without any key, and all columns for each."""
+        for part in records.parts(max(1, BATCH_CELLS // len(settled.columns))):
+            yield settled.batch(part, self._ledger)

@@ -16,6 +16,7 @@ from pipeline_files import ABSENT, Files
 from pipeline_intake import Intake
 from pipeline_plan import OpenTable, Sink, plan
 from pipeline_rejects import SUFFIX, RejectStore, check_limit
+from pipeline_replies import column_facts, cut
 from pipeline_rows import Batch, Column, Ledger
 from pipeline_schema import Settled
 from pipeline_scratch import Scratch
@@ -187,18 +188,14 @@ class Job:
             "rows_written": sink.written,
             "rows_rejected": ledger.total,
             "rejected": dict(ledger.by_code),
-            "first_rejected": [{"row": r.number, "column": r.column, "reason": r.reason} for r in ledger.first],
+            "first_rejected": [
+                {"row": r.number, "column": cut(r.column), "reason": cut(r.reason)} for r in ledger.first
+            ],
             "bytes_read": self._files.copied,
             "source": {"path": spec.source.path, "format": spec.source.format},
             "saved": {table: sink.written for table, sink in self._saved},
-            "schema": schema_facts(spec, settled),
-            "columns": [column._asdict() for column in chain.columns],
-            "steps": [{"step": link.name, "rows_in": link.rows_in, "rows_out": link.rows_out} for link in chain.links],
-            "notes": [*supply.notes, *settled.notes],
+            "steps": [
+                {"step": cut(link.name), "rows_in": link.rows_in, "rows_out": link.rows_out} for link in chain.links
+            ],
+            **column_facts(spec, settled, chain.columns, [*supply.notes, *settled.notes]),
         }
-
-
-def schema_facts(spec: Spec, settled: Settled) -> list[dict[str, object]]:
-    """The schema as results show it."""
-    declared = {rule.name for rule in spec.schema.columns if rule.kind is not None}
-    return [{"name": rule.name, "type": rule.kind, "declared": rule.name in declared} for rule in settled.rules]

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final
 
+import msgspec
+
 from pipeline_chain import Chain
 from pipeline_errors import JobFailed, Problem, SpecInvalid
 from pipeline_intake import Intake
-from pipeline_job import Bench, schema_facts
+from pipeline_job import Bench
 from pipeline_plan import Sink
-from pipeline_rows import Batch, Column, Ledger, Value, raw_text
+from pipeline_replies import column_facts, problem_facts, reject_facts
+from pipeline_rows import Batch, Column, Ledger, Value
 from pipeline_schema import SAMPLE_ROWS
 from pipeline_spec import Save
 from pipeline_values import written
@@ -18,7 +21,7 @@ ROWS_MAX: Final = 500
 CELL_MAX: Final = 1_000
 """Characters that a preview shows of one value."""
 SHOWN_MAX: Final = 400_000
-"""Characters of all values of a preview; it ends before the row that would exceed them."""
+"""Bytes of all rows of a preview with their columns' names; it ends before the row that would exceed them."""
 
 
 class _Nowhere:
@@ -46,9 +49,7 @@ async def problems_of(bench: Bench) -> dict[str, object]:
     return {
         "ok": not problems,
         "problems": problem_facts(problems),
-        "columns": [column._asdict() for column in chain.columns],
-        "schema": schema_facts(bench.spec, intake.settled),
-        "notes": [*bench.supply.notes, *intake.settled.notes],
+        **column_facts(bench.spec, intake.settled, chain.columns, [*bench.supply.notes, *intake.settled.notes]),
     }
 
 
@@ -73,20 +74,19 @@ async def preview(bench: Bench, rows: int) -> dict[str, object]:
         names = [column.name for column in chain.columns]
         for row in zip(*batch.columns, strict=True):
             cells = {name: _cell(value) for name, value in zip(names, row, strict=True)}
-            shown += sum(len(str(value)) for value in cells.values())
             if len(found) < rows and shown <= SHOWN_MAX:
-                found.append(cells)
+                shown += len(msgspec.msgpack.encode(cells))
+                if shown <= SHOWN_MAX:
+                    found.append(cells)
     assert intake.settled is not None
     return {
         "rows": found,
-        "columns": [column._asdict() for column in chain.columns],
-        "schema": schema_facts(bench.spec, intake.settled),
         "rows_read": intake.rows,
         "whole": whole,
         "rows_rejected": bench.ledger.total,
         "rejected": dict(bench.ledger.by_code),
-        "rejects": [{**reject._asdict(), "raw": raw_text(reject.raw)[:CELL_MAX]} for reject in bench.ledger.first],
-        "notes": [*bench.supply.notes, *intake.settled.notes],
+        "rejects": reject_facts(bench.ledger.first),
+        **column_facts(bench.spec, intake.settled, chain.columns, [*bench.supply.notes, *intake.settled.notes]),
     }
 
 
@@ -112,11 +112,6 @@ async def _sampled(bench: Bench) -> tuple[Intake, Chain, list[Batch], bool]:
         whole = whole and batch.size <= left
         left = max(0, left - batch.size)
     return intake, make_chain(intake.settled), first, whole
-
-
-def problem_facts(problems: Sequence[Problem]) -> list[dict[str, object]]:
-    """Problems as a reply tells them."""
-    return [problem._asdict() for problem in problems]
 
 
 def _cell(value: Value) -> object:

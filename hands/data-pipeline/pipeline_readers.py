@@ -9,6 +9,7 @@ import codecs
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Final, Protocol
@@ -78,6 +79,7 @@ class CsvReader:
         self._raw = b""
         self._text = ""
         self._held: list[str] = []
+        self._broken = False
         self.rows = 0
         csv.field_size_limit(RECORD_MAX)
 
@@ -110,7 +112,8 @@ class CsvReader:
             if len(self._text) > RECORD_MAX:
                 raise JobFailed("source", f"{self._source.path}: a line after row {self.rows} is over 1 MiB.")
         records = self._records(self._held + lines, final=final)
-        broken = not text.isascii() and _HALF.search(text) is not None
+        broken = self._broken or (not text.isascii() and _HALF.search(text) is not None)
+        self._broken = broken and bool(self._held)
         numbers, rows = self._number(records, broken=broken)
         if rows:
             yield Records(numbers, rows)
@@ -204,8 +207,8 @@ class CsvReader:
             names = tuple(name.strip() for name in first)
             if not first:
                 raise JobFailed("source", f"{source.path} is empty: it has not even a header.")
-            if wrong := sorted({name for name in names if not name or names.count(name) > 1}):
-                shown = ", ".join(f'"{name}"' for name in wrong)
+            if wrong := sorted(name for name, count in Counter(names).items() if not name or count > 1):
+                shown = ", ".join(f'"{name[:60]}"' for name in wrong[:20]) + (", …" if len(wrong) > 20 else "")
                 raise JobFailed(
                     "source", f"{source.path}: the header names {shown} more than once or not at all. "
                     "Give the names yourself: source.columns = [\"…\"]."

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from pipeline_errors import JobFailed
+from pipeline_replies import cut, reject_facts
 from pipeline_rows import Ledger, Reject, Value, raw_text
 from pipeline_spec import RejectLimit
 
@@ -47,11 +48,11 @@ def check_limit(limit: RejectLimit, ledger: Ledger, rows: int) -> None:
     if limit.allows(ledger.total, rows):
         return
     reasons = ", ".join(f"{code} {count}" for code, count in ledger.by_code.most_common())
-    first = "; ".join(f"row {reject.number}: {reject.reason}" for reject in ledger.first[:3])
+    first = "; ".join(f"row {reject.number}: {cut(reject.reason)}" for reject in ledger.first[:3])
     raise JobFailed(
         "rejects",
         f"{ledger.total} of {rows} rows were rejected ({reasons}), more than reject_at_most = {limit} allows, so "
         f"nothing was loaded. First: {first}. Mend the rows or the schema, or allow more.",
         rejected=dict(ledger.by_code),
-        first=[{**reject._asdict(), "raw": raw_text(reject.raw)[:1000]} for reject in ledger.first],
+        first=reject_facts(ledger.first),
     )

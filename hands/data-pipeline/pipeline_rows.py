@@ -26,8 +26,14 @@ BATCH_ROWS: Final = 4096
 BATCH_TEXT: Final = 4 * 1024 * 1024
 """Characters of text that make such a batch full, however few rows it has."""
 
+BATCH_CELLS: Final = 1024 * 1024
+"""Values that make a batch full, however few rows they are in."""
+
 _WEIGHED: Final = 32
 """Rows that are weighed together."""
+
+FAULTS_TOLD: Final = 32
+"""Faults that a row's reason names; more are counted."""
 
 RAW_MAX: Final = 64 * 1024
 """Characters kept of a rejected row's raw form; a longer one is cut and ends in "…"."""
@@ -48,6 +54,11 @@ def characters(rows: Sequence[Row], texts: Iterable[int]) -> int:
     return sum(sum(map(len, filter(None, map(itemgetter(at), rows)))) for at in texts)
 
 
+def rows_of(columns: int) -> int:
+    """How many rows with so many columns make a batch."""
+    return min(BATCH_ROWS, max(1, BATCH_CELLS // max(1, columns)))
+
+
 def batched(rows: Iterator[Row], weigh: Callable[[Sequence[Row]], int]) -> Iterator[list[Row]]:
     """Rows that come one by one, as many together as make a batch. weigh: how many characters some of them have."""
     held: list[Row] = []
@@ -55,7 +66,7 @@ def batched(rows: Iterator[Row], weigh: Callable[[Sequence[Row]], int]) -> Itera
     while some := list(islice(rows, _WEIGHED)):
         held += some
         text += weigh(some)
-        if len(held) >= BATCH_ROWS or text >= BATCH_TEXT:
+        if len(held) >= rows_of(len(held[0])) or text >= BATCH_TEXT:
             yield held
             held, text = [], 0
     if held:
@@ -67,6 +78,11 @@ class Records(NamedTuple):
 
     numbers: Sequence[int]
     rows: Sequence[Sequence[object]] | Sequence[dict[str, object]]
+
+    def parts(self, most: int) -> "Iterator[Records]":
+        """The same, at most so many at a time."""
+        for at in range(0, len(self.rows), most):
+            yield Records(self.numbers[at : at + most], self.rows[at : at + most])
 
 
 class Reject(NamedTuple):
@@ -156,7 +172,8 @@ class Faults:
             return batch
         for row in sorted(self.found):
             faults = self.found[row]
-            reason = "; ".join(f"{column}: {text}" if column else text for column, _, text in faults)
+            reason = "; ".join(f"{column}: {text}" if column else text for column, _, text in faults[:FAULTS_TOLD])
+            reason += f"; and {len(faults) - FAULTS_TOLD} more" if len(faults) > FAULTS_TOLD else ""
             ledger.reject(Reject(batch.numbers[row], faults[0][0], faults[0][1], reason, batch.raw(row, columns)))
         return batch.without(self.found)
 
@@ -183,6 +200,10 @@ class Ledger:
         return self.by_code.total()
 
 
+JSON: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
+"""Lists and objects as text, as they were: a number in them stays one."""
+
+
 def raw_text(raw: object) -> str:
     """A raw row as text: text as it is, anything else as JSON; cut at RAW_MAX characters."""
     text = raw if isinstance(raw, str) else _as_json(raw)
@@ -192,7 +213,7 @@ def raw_text(raw: object) -> str:
 
 def _as_json(raw: object) -> str:
     try:
-        return msgspec.json.encode(raw, enc_hook=str).decode()
+        return JSON.encode(raw).decode()
     except UnicodeEncodeError:  # bytes that are not in the encoding stand in it as half surrogate pairs
         return json.dumps(raw, default=str, separators=(",", ":"))
     except RecursionError:

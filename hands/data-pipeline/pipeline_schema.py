@@ -14,10 +14,13 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from pipeline_errors import JobFailed, Problem, SpecInvalid, did_you_mean
+from pipeline_errors import PROBLEMS_TOLD, JobFailed, Problem, SpecInvalid, did_you_mean
 from pipeline_rows import Batch, Column, Faults, Kind, Ledger, Records, Reject, Value
 from pipeline_spec import Bound, ColumnRule, Schema
 from pipeline_values import Converter, Misfit, scalar
+
+COLUMNS_MAX: Final = 20_000
+"""Columns that are inferred; more are objects whose keys are data."""
 
 SAMPLE_ROWS: Final = 1_000
 """Rows that are looked at before the schema is settled."""
@@ -106,7 +109,8 @@ class Settled:
         self.rules = tuple(rules)
         self.columns = tuple(Column(rule.name, rule.kind or "text") for rule in rules)
         self.notes = tuple(notes)
-        self._places = [names.index(rule.name) if rule.name in names else -1 for rule in rules] if names else None
+        places = {name: at for at, name in enumerate(names)}
+        self._places = [places.get(rule.name, -1) for rule in rules] if names else None
         self._width = len(names)
         self._straight = self._places == list(range(len(names)))
         self._known = frozenset(rule.name for rule in rules) if extra != "ignore" and not names else None
@@ -183,11 +187,15 @@ def settle(
     rows = every[:SAMPLE_ROWS]
     seen = tuple(names) or tuple(dict.fromkeys(str(name) for row in rows if isinstance(row, dict) for name in row))
     declared = {rule.name: rule for rule in schema.columns}
-    missing = [name for name in declared if name not in seen]
+    there = {name: at for at, name in enumerate(seen)}
+    if schema.extra == "infer" and len(seen) > COLUMNS_MAX:
+        mend = 'Declare those that are needed, and write extra = "ignore".'
+        raise JobFailed("source", f"the first rows have {len(seen)} columns; a job has at most {COLUMNS_MAX}. {mend}")
+    missing = [name for name in declared if name not in there]
     strange = [name for name in seen if name not in declared]
     problems = [
-        Problem(f"{at}.columns.{name}", "the source has no such column", did_you_mean(name, strange or seen))
-        for name in missing if names or (rows and declared[name].required)
+        Problem(f"{at}.columns.{name}", "the source has no such column", _near(number, name, strange or seen))
+        for number, name in enumerate(missing) if names or (rows and declared[name].required)
     ]  # fmt: skip
     if schema.extra == "reject" and names:
         what = 'the source has a column "{}" that is not declared'
@@ -202,7 +210,7 @@ def settle(
     for name in wanted:
         rule = declared.get(name, ColumnRule(name=name))
         if rule.kind is None:
-            kind, note = infer(_values(rows, name, names, nulls), texts_may_be_numbers=textual)
+            kind, note = infer(_values(rows, name, there[name] if names else -1, nulls), texts_may_be_numbers=textual)
             rule = _with_kind(rule, kind)
             notes += [f"{name}: {note}"] if note else []
         rules.append(rule)
@@ -211,9 +219,13 @@ def settle(
     return Settled(rules, notes, nulls, names, schema.extra)
 
 
-def _values(rows: Sequence[object], name: str, names: Sequence[str], nulls: Sequence[str]) -> list[object]:
-    at = names.index(name) if names else 0
-    found = [row[at] if names else row.get(name) for row in rows]  # type: ignore[index,attr-defined]  # lists or dicts
+def _near(number: int, name: str, known: Sequence[str]) -> str:
+    """The name that was meant, for the first of many problems: to look for it takes as long as there are names."""
+    return did_you_mean(name, known) if number < PROBLEMS_TOLD else ""
+
+
+def _values(rows: Sequence[object], name: str, at: int, nulls: Sequence[str]) -> list[object]:
+    found = [row[at] if at >= 0 else row.get(name) for row in rows]  # type: ignore[index,attr-defined]  # lists or dicts
     return [value for value in found if value is not None and not (isinstance(value, str) and value in nulls)]
 
 

@@ -10,13 +10,22 @@ stored as text under the collation `exact`, which compares their values; every o
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from math import sqrt
+from math import inf, isfinite, sqrt
 from typing import Final
 
 import apsw
 
+from pipeline_errors import JobFailed
 from pipeline_rows import Batch, Column, Kind, Value, batched, characters
 from pipeline_values import EXACT, settled
+
+SCRATCH_FAULT: Final = apsw.Error
+"""What it raises on a full or broken disk; it ends the job."""
+
+COLUMNS_MAX: Final = 1_990
+"""Columns of rows that wait: SQLite's tables have 2,000."""
+
+_FEWER: Final = f'Select those that are needed before: sort, join, aggregate and keep = "last" take {COLUMNS_MAX}.'
 
 CACHE_KIB: Final = 16 * 1024
 """Memory that the scratch database may use for pages, in KiB."""
@@ -83,6 +92,8 @@ class Scratch:
 
     def table(self, columns: Sequence[Column], *, unique: Sequence[int] = ()) -> "Stage":
         """A new empty table for rows of these columns. unique: places of the columns that tell its rows apart."""
+        if len(columns) > COLUMNS_MAX:
+            raise JobFailed("step", f"{len(columns)} columns are too many to wait for each other. {_FEWER}")
         self._tables += 1
         return Stage(self._connection, f"t{self._tables}", columns, unique)
 
@@ -188,7 +199,9 @@ class _Deviation:
         self.squares += away * (number - self.mean)
 
     def final(self) -> float | None:
-        return sqrt(self.squares / (self.count - 1)) if self.count > 1 else None
+        if self.count < 2:
+            return None
+        return sqrt(self.squares / (self.count - 1)) if isfinite(self.squares) else inf
 
 
 class _ExactSum:

@@ -7,16 +7,32 @@ What they keep lies in the scratch database, so their memory does not grow with 
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
+from math import isfinite
 from typing import Final
 
 import apsw
 
 from pipeline_errors import JobFailed
-from pipeline_rows import BATCH_ROWS, BATCH_TEXT, Batch, Column, Faults, Kind, Ledger, Row, Value, batched, characters
+from pipeline_rows import (
+    BATCH_TEXT,
+    Batch,
+    Column,
+    Faults,
+    Kind,
+    Ledger,
+    Row,
+    Value,
+    batched,
+    characters,
+    rows_of,
+)
 from pipeline_scratch import Scratch, Stage, restored, stored
 from pipeline_spec import Unmatched
 from pipeline_steps import OneByOne
 from pipeline_values import EXACT
+
+MEDIANS_MAX: Final = 60
+"""Each is a join of its own in the query, and SQLite joins 64 tables at most."""
 
 PARTNERS_KEPT, TEXT_KEPT = 100_000, 8 * 1024 * 1024
 """Keys and partners that a join remembers in all, and characters in them; with more it forgets all and asks the database
@@ -161,7 +177,7 @@ class Joined:
         faults = Faults()
         rows: list[int] = []
         added: list[Row] = []
-        text = 0
+        text, most = 0, rows_of(len(self.columns))
         for row, key in enumerate(keys):
             is_alone = True
             for partners in self._partners_of(key):
@@ -169,7 +185,7 @@ class Joined:
                 rows += [row] * len(partners)
                 added += partners
                 text += self._weigh(partners)
-                if len(rows) >= BATCH_ROWS or text >= BATCH_TEXT:
+                if len(rows) >= most or text >= BATCH_TEXT:
                     yield self._made(batch, rows, added)
                     rows, added, text = [], [], 0
             if is_alone and self._unmatched == "keep":
@@ -194,7 +210,7 @@ class Joined:
         found = iter(()) if None in key else batched(self._partners.rows(self._query, key), self._weigh)
         known = tuple(islice(found, 1))
         count, text = (len(known[0]), self._weigh(known[0])) if known else (0, 0)
-        if count >= BATCH_ROWS or text >= BATCH_TEXT:
+        if count >= rows_of(len(self._kinds)) or text >= BATCH_TEXT:
             return chain(known, found)
         if self._kept + 1 + count > PARTNERS_KEPT or self._kept_text + text > TEXT_KEPT:
             self._known.clear()
@@ -225,6 +241,8 @@ class Grouped:
         scratch: Scratch,
     ) -> None:
         self.columns = (*(before[at] for at in by), *(Column(name, kind) for name, _, _, kind in measures))
+        if (medians := [function for _, function, _, _ in measures].count("median")) > MEDIANS_MAX:
+            raise JobFailed("step", f"aggregate: {medians} medians are too many; one step has at most {MEDIANS_MAX}.")
         used = sorted({*by, *(at for _, _, at, _ in measures if at >= 0)})
         self._used, self._by = used, [used.index(at) for at in by]
         self._stage = scratch.table([before[at] for at in used])
@@ -248,12 +266,13 @@ class Grouped:
             for rows in batched(found, lambda some: characters(some, texts)):
                 numbers = range(done + 1, done + len(rows) + 1)
                 columns = zip(*rows, strict=True)
-                yield Batch([restored(kind, values) for kind, values in zip(kinds, columns, strict=True)], numbers)
+                found_columns = [restored(kind, values) for kind, values in zip(kinds, columns, strict=True)]
+                _must_be_finite(self.columns, found_columns)
+                yield Batch(found_columns, numbers)
                 done += len(rows)
         except apsw.SQLError as error:
-            raise JobFailed(
-                "step", f"aggregate: {error}. For a sum beyond 64 bits cast the column to decimal."
-            ) from None
+            mend = ". For a sum beyond 64 bits cast the column to decimal." if "overflow" in str(error) else "."
+            raise JobFailed("step", f"aggregate: {error}{mend}") from None
         self._stage.drop()
 
     def _query(self) -> str:
@@ -291,6 +310,16 @@ class Grouped:
             f"FROM {{t}} WHERE c{at} IS NOT NULL"
             f") WHERE r IN ((c + 1) / 2, (c + 2) / 2) {group}) d{place} ON {same}"
         )
+
+
+def _must_be_finite(columns: Sequence[Column], values: Sequence[Sequence[Value]]) -> None:
+    """SQLite sums on to infinity, which a JSON target could only write as no value."""
+    for column, found in zip(columns, values, strict=True):
+        if column.kind == "float" and not all(value is None or isfinite(value) for value in found):  # type: ignore[arg-type]  # floats
+            raise JobFailed(
+                "step",
+                f'aggregate: a value of "{column.name}" is beyond what a float holds. Cast its column to decimal.',
+            )
 
 
 def _sql(function: str, at: int, kind: Kind) -> str:

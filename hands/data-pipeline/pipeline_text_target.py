@@ -57,7 +57,8 @@ class TextTarget:
                 "Select and rename to match, or write mode = \"replace\"."
             )  # fmt: skip
         if there:
-            self._order = [names.index(name) for name in there]
+            places = {name: at for at, name in enumerate(names)}
+            self._order = [places[name] for name in there]
         return bool(there)
 
     def write(self, batch: Batch, ledger: Ledger) -> None:

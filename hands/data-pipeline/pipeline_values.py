@@ -17,13 +17,13 @@ from decimal import Context, Decimal, InvalidOperation
 from functools import lru_cache, partial
 from typing import Final
 
-import msgspec
-
-from pipeline_rows import Faults, Kind, Value
+from pipeline_rows import JSON, Faults, Kind, Value
 
 INT_MIN: Final = -(2**63)
 INT_MAX: Final = 2**63 - 1
 DIGITS_MAX: Final = 38
+PLAIN_MAX: Final = 1_000
+"""Digits before or after the point with which a number is written as text; 1E+999999999 would have a billion."""
 
 EXACT: Final = Context(prec=100)
 """In which decimals are worked with: 38 digits on either side of the point are multiplied and summed without loss."""
@@ -173,7 +173,7 @@ def _text(value: object) -> str:
     if isinstance(value, bytes):
         raise Misfit("the value is binary, and no column type holds that")
     if isinstance(value, dict | list):
-        value = msgspec.json.encode(value, enc_hook=str).decode()
+        value = JSON.encode(value).decode()
     text = value if isinstance(value, str) else written(value)
     if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
         raise Misfit("the text holds half a Unicode surrogate pair")
@@ -318,7 +318,7 @@ def written(value: object) -> str:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal):
-        return format(value, "f")
+        return format(value, "f") if abs(value.adjusted()) <= PLAIN_MAX else str(value)
     return str(value)
 
 

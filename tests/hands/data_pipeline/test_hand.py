@@ -14,6 +14,7 @@ from tests.hands.doubles import HANDS, FakeCall, hand_module
 
 main = hand_module("data-pipeline", "main")
 check_inputs = hand_module("data-pipeline", "pipeline_check").check_inputs
+job, scratches = hand_module("data-pipeline", "pipeline_job"), hand_module("data-pipeline", "pipeline_scratch")
 rejects = hand_module("data-pipeline", "pipeline_rejects")
 rows_of = hand_module("data-pipeline", "pipeline_rows")
 JobFailed = hand_module("data-pipeline", "pipeline_errors").JobFailed
@@ -198,11 +199,27 @@ def test_preview_reads_no_more_than_its_sample(place: Place, hand: HandOutside) 
     assert found["rows"] == [{"n": 1000, "most": 999}]
 
 
+def test_a_full_scratch_database_is_told_as_that(
+    place: Place, hand: HandOutside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Small(scratches.Scratch):  # type: ignore[misc,name-defined]  # loaded by name
+        def __init__(self, path: str) -> None:
+            super().__init__(path)
+            self._connection.execute("PRAGMA max_page_count = 8")
+
+    monkeypatch.setattr(job, "Scratch", Small)
+    source = place.put("in.csv", "t\n" + ("x" * 500 + "\n") * 900)
+    with pytest.raises(Failure, match="scratch.*full") as failed:
+        run(hand.run(source=source, target="data/out.csv", steps=[{"do": "sort", "by": ["t"]}]))
+    assert failed.value.code == "files"
+    assert not place.path("out.csv").exists()
+
+
 def test_a_preview_of_long_texts_is_cut(place: Place, hand: HandOutside) -> None:
     place.put("in.csv", "t\n" + ("x" * 5000 + "\n") * 900)
     place.put("spec.toml", '[source]\npath = "data/in.csv"\n[target]\npath = "data/out.csv"\n')
     found = run(hand.preview(FakeCall("data/spec.toml"), rows=500))
-    assert len(found["rows"]) == 400
+    assert len(found["rows"]) == 396
     assert len(found["rows"][0]["t"]) == 1000
 
 
