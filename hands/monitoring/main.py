@@ -8,7 +8,7 @@ fails.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -16,7 +16,7 @@ import apsw
 
 import monitor_desk as desk
 from monitor_history import DAMAGE, NO_ROOM, History
-from monitor_notices import Silence, in_force
+from monitor_notices import Notice, Silence, in_force
 from monitor_probe import Prober
 from monitor_reading import Observation
 from monitor_report import Change, TimeInvalid, event_body, moment
@@ -37,7 +37,10 @@ WORDS_MOST: Final = 200
 """How long a silence lasts unless told, and at most; how many are in force at once; characters of its check and reason."""
 
 TOGETHER: Final = 16
-"""Looks that are under way at once."""
+"""Looks at endpoints that are under way at once, and as many at what is on this machine."""
+
+PATIENCE: Final = 1.0
+"""Seconds that a round waits for its looks; what takes longer comes into a later one."""
 
 UNSENT_MOST: Final = 200
 """Events that are kept while they cannot be published; the oldest goes first."""
@@ -56,9 +59,10 @@ class Monitoring(Hand):
         self.store = History(self.state, now=now_ms())
         self.watcher = Watcher(self.store)
         self.prober = Prober(self.kernel, now_ms)
-        self.looking = asyncio.Semaphore(TOGETHER)
+        self.looking = {is_far: asyncio.Semaphore(TOGETHER) for is_far in (False, True)}
         self.last: dict[str, int] = {}
-        self.took = 0
+        self.took: dict[str, int] = {}
+        self.under_way: dict[asyncio.Task[Observation | None], tuple[Target, int]] = {}
         self.unsent: deque[tuple[str, Answer]] = deque(maxlen=UNSENT_MOST)
         self.tidied = 0
         self.trouble = _no_room(self.store.no_room) if self.store.no_room else ""
@@ -67,8 +71,10 @@ class Monitoring(Hand):
 
     async def stop(self) -> None:
         """Stop looking and close the history."""
-        self.rounds.cancel()
-        await asyncio.gather(self.rounds, return_exceptions=True)
+        ended = [self.rounds, *self.under_way]
+        for task in ended:
+            task.cancel()
+        await asyncio.gather(*ended, return_exceptions=True)
         self.store.close()
 
     # what is asked -------------------------------------------------------------------------------------------------
@@ -176,7 +182,9 @@ class Monitoring(Hand):
     def _open_again(self) -> None:
         """Open the history where there was no room for it. Raises what is in NO_ROOM."""
         if self.store.keep(now_ms()):
+            seen = self.watcher.records
             self.watcher, self.trouble = Watcher(self.store), ""
+            self.watcher.records.update(seen)  # what was judged meanwhile, and told
             self._keep_notes()
 
     def _problems(self) -> list[str]:
@@ -189,23 +197,54 @@ class Monitoring(Hand):
         restarted.
         """
         while True:
+            self._begin(self.plan())
+            if self.under_way:
+                await asyncio.wait(self.under_way, timeout=PATIENCE)
             plan = self.plan()
-            due, _ = next_due(plan.targets, self.last, now_ms())
-            if due:
-                await self._round(plan, due)
+            ended = self._ended(plan)
+            if ended:
+                self._round(plan, *ended)
             await self._publish()
-            _, wait = next_due(plan.targets, self.last, now_ms())
-            await self._sleep(min(wait, SLEEP_MOST_MS) / 1000)
+            _, wait = next_due(self._waiting(plan), self.last, now_ms())
+            await self._pause(min(wait, SLEEP_MOST_MS) / 1000)
 
-    async def _round(self, plan: Plan, due: list[Target]) -> None:
+    def _waiting(self, plan: Plan) -> list[Target]:
+        """The targets that nobody looks at just now."""
+        looked_at = {target.name for target, _ in self.under_way.values()}
+        return [one for one in plan.targets if one.name not in looked_at]
+
+    def _begin(self, plan: Plan) -> None:
+        """Begin to look at what is due."""
         now = now_ms()
-        self.last.update(dict.fromkeys((one.name for one in due), now))
-        looks = await asyncio.gather(*(self._look(one) for one in due))
-        before, self.took = self.took, round_ms(due, TOGETHER, now_ms() - now)
-        seen = [(target, look) for target, look in zip(due, looks, strict=True) if look is not None]
+        due, _ = next_due(self._waiting(plan), self.last, now)
+        for target in due:
+            self.last[target.name] = now
+            self.under_way[asyncio.create_task(self._look(target))] = (target, now)
+
+    def _ended(self, plan: Plan) -> tuple[list[tuple[Target, Observation]], int] | None:
+        """The looks that have ended, and what they and those before them took; None when there are none."""
+        ended = [task for task in self.under_way if task.done()]
+        targets, now, busy = [target for target, _ in self.under_way.values()], now_ms(), 0
+        watched = {one.name: one for one in plan.targets}
+        seen: list[tuple[Target, Observation]] = []
+        for task in ended:
+            target, begun = self.under_way.pop(task)
+            took = round_ms(targets, TOGETHER, now - begun)
+            busy = max(busy, self.took.get(target.name, 0) + took)
+            self.took[target.name] = took
+            look, is_now = task.result(), watched.get(target.name)
+            if (
+                look is not None
+                and is_now is not None
+                and (is_now.kind, is_now.subject) == (target.kind, target.subject)
+            ):
+                seen.append((is_now, look))
+        return (seen, busy) if ended else None
+
+    def _round(self, plan: Plan, seen: list[tuple[Target, Observation]], busy_ms: int) -> None:
         try:
             self._open_again()
-            self._keep(plan, seen, before + self.took)
+            self._keep(plan, seen, busy_ms)
             self.trouble = ""
         except DAMAGE as error:
             self.log.error("the history is damaged", why=str(error))
@@ -215,18 +254,23 @@ class Monitoring(Hand):
         except (apsw.Error, OSError) as error:
             self.trouble = _no_room(str(error))
             self.log.error("the history cannot be written", why=str(error))
+            with suppress(apsw.Error):  # nor read: what is usual is not known then
+                self._tell(plan, self.watcher.judge(plan, seen, now_ms(), busy_ms=busy_ms))
+
+    def _tell(self, plan: Plan, notices: Iterable[Notice]) -> None:
+        subjects = {one.name: one.subject for one in plan.targets}
+        for notice in notices:
+            self.unsent.append((notice.event, event_body(notice, subjects[notice.target], now_ms())))
 
     def _keep(self, plan: Plan, looks: list[tuple[Target, Observation]], busy_ms: int) -> None:
         now = now_ms()
-        for notice in self.watcher.take(plan, looks, now, busy_ms=busy_ms):
-            subject = next(one.subject for one in plan.targets if one.name == notice.target)
-            self.unsent.append((notice.event, event_body(notice, subject, now)))
+        self._tell(plan, self.watcher.take(plan, looks, now, busy_ms=busy_ms))
         if not 0 <= now - self.tidied < TIDY_MS:
             self.tidied = now
             self.store.tidy(now, keep_values_ms=plan.keep_values_ms, keep_ms=plan.keep_ms, most_bytes=plan.most_bytes)
 
     async def _look(self, target: Target) -> Observation | None:
-        async with self.looking:
+        async with self.looking[target.kind in ("http", "tcp")]:
             return await self.prober.look(target)
 
     async def _publish(self) -> None:
@@ -239,6 +283,15 @@ class Monitoring(Hand):
                 self.log.warning("an event could not be published", event_name=event, why=str(error))
                 return
             self.unsent.popleft()
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, but no longer than until a look that is under way has ended."""
+        sleeping = asyncio.create_task(self._sleep(seconds))
+        try:
+            await asyncio.wait({sleeping, *self.under_way}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not sleeping.cancel():
+                sleeping.result()
 
     async def _sleep(self, seconds: float) -> None:
         try:

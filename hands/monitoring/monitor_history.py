@@ -29,6 +29,9 @@ FREE_SHARE: Final = 0.9
 round.
 """
 
+CHANGES_SHARE: Final = 0.25
+"""How much of the bound changes may take when it is reached: many long ones must not cost all values."""
+
 VALUES_FEW: Final = 10_000
 CHANGE_COLUMNS: Final = ("at", "target", "subject", "kind", "level", "text")
 PRAGMAS: Final = (
@@ -212,19 +215,34 @@ class History:
         self.save("summed", hour - 1)
 
     def _bound(self, most_bytes: int) -> None:
-        """Drop the oldest quarter of the values, and when those are few the oldest of the hours, until it fits."""
+        """Drop the oldest quarter of the values, when those are few that of the hours, and of changes that take more
+        than their share, until it fits.
+        """
         if self.used_bytes() <= most_bytes:
             return
         while self.used_bytes() > most_bytes * FREE_SHARE:
             with self.round():
-                self._connection.execute(sql.VALUE_OLDEST_QUARTER)
-                dropped = self._connection.changes()
-                if dropped < VALUES_FEW:
-                    self._connection.execute(sql.HOUR_OLDEST_QUARTER)
-                    dropped += self._connection.changes()
+                dropped = self._drop_changes(most_bytes * CHANGES_SHARE) or self._drop_values()
             if not dropped:
                 break
         self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+
+    def _drop_values(self) -> int:
+        """Drop the oldest quarter of the values, and of the hours when those are few; how many."""
+        self._connection.execute(sql.VALUE_OLDEST_QUARTER)
+        dropped = self._connection.changes()
+        if dropped < VALUES_FEW:
+            self._connection.execute(sql.HOUR_OLDEST_QUARTER)
+            dropped += self._connection.changes()
+        return dropped
+
+    def _drop_changes(self, most_bytes: float) -> int:
+        """Drop the oldest quarter of the changes where they take more than that; how many."""
+        row = self._connection.execute(sql.CHANGE_BYTES).fetchone()
+        if row is None or float(row[0]) <= most_bytes:
+            return 0
+        self._connection.execute(sql.CHANGE_OLDEST_QUARTER)
+        return self._connection.changes()
 
     def _rows(self, query: str, key: SeriesKey, since: int, until: int) -> "list[tuple[apsw.SQLiteValue, ...]]":
         known = self._series.get(key)

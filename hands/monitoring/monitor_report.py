@@ -17,6 +17,10 @@ from monitor_statistics import SENSITIVITY
 ChangeKind = Literal["fired", "over", "spike", "changed", "flapping", "steady", "withdrawn", "note"]
 
 STATES: Final = ("not checked yet", "ok", "notice", "warning", "critical", "cannot be checked")
+YEAR_1: Final = -62_135_596_800_000
+YEAR_9999: Final = 253_402_300_800_000
+"""Epoch milliseconds within which `moment` can write a time."""
+
 SAMPLE_MOST: Final = 2_000
 
 Sample = tuple[int, int, float, float, float]
@@ -53,7 +57,10 @@ def read_moment(text: str, now: int) -> int:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise TimeInvalid(f'"{text}" is no time: write "2026-12-01T09:00:00Z", or "2h" for two hours ago') from None
-    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+    at = int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+    if not YEAR_1 <= at < YEAR_9999:
+        raise TimeInvalid(f'"{text}" is no time that can be shown: its year in UTC is before 1 or after 9999')
+    return at
 
 
 def amount(value: float, metric: str) -> str:

@@ -97,6 +97,11 @@ ORDER BY at DESC, id DESC LIMIT ?
 CHANGE_DROP: Final = "DELETE FROM change WHERE at < ?"
 CHANGE_BOUND: Final = "DELETE FROM change WHERE id <= (SELECT max(id) FROM change) - ?"
 
+CHANGE_BYTES: Final = "SELECT total(length(target) + length(subject) + length(text) + 100) FROM change"
+CHANGE_OLDEST_QUARTER: Final = """
+DELETE FROM change WHERE id <= (SELECT id FROM change ORDER BY id LIMIT 1 OFFSET (SELECT count(*) / 4 FROM change))
+"""
+
 STATE_GET: Final = "SELECT value FROM state WHERE key = ?"
 STATE_PUT: Final = "INSERT INTO state (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
 STATE_PREFIX: Final = "SELECT key, value FROM state WHERE substr(key, 1, length(?)) = ?"

@@ -79,16 +79,17 @@ class Watcher:
     ) -> tuple[Notice, ...]:
         """One round: keep each look, step every alarm, and return what to publish. One transaction.
 
-        busy_ms: what this round and the one before took (round_ms). A round keeps its values when the slowest look has
-        ended, and who fell due meanwhile comes into the next one: so far apart may values be though none was missed.
-        Nothing is changed when the history cannot be written: the exception passes on, the next round tries again.
+        busy_ms: what looks that are taken now, and those of the same targets before, took (round_ms): so far apart may
+        values be though none was missed. Nothing is changed when the history cannot be written: the exception passes
+        on, and `judge` does the same without it.
         """
-        records = {name: one for name, one in self.records.items() if any(name == each.name for each in plan.targets)}
+        records = self._watched(plan)
         notices: list[Notice] = []
         with self.history.round():
             for target, seen in looks:
                 record, told, changes = self._one(plan, target, seen, now, busy_ms)
                 records[target.name] = record
+                self.history.add_values(target.name, target.subject, seen.at, record.metrics if seen.checked else {})
                 self.history.save(RECORD + target.name, record)
                 notices += told
                 for change in changes:
@@ -97,6 +98,22 @@ class Watcher:
                 self.history.forget(RECORD + name)
         self.records = records
         return tuple(notices)
+
+    def judge(
+        self, plan: Plan, looks: Sequence[tuple[Target, Observation]], now: int, *, busy_ms: int
+    ) -> tuple[Notice, ...]:
+        """The same without keeping it, on a full disk: alarms go on in memory, and what they say is told."""
+        records = self._watched(plan)
+        notices: list[Notice] = []
+        for target, seen in looks:
+            records[target.name], told, _ = self._one(plan, target, seen, now, busy_ms)
+            notices += told
+        self.records = records
+        return tuple(notices)
+
+    def _watched(self, plan: Plan) -> dict[str, Record]:
+        names = {one.name for one in plan.targets}
+        return {name: one for name, one in self.records.items() if name in names}
 
     def assess(self, plan: Plan, target: Target, seen: Observation, now: int) -> tuple[Check, ...]:
         """What every check says of one look, without keeping it: for a check that somebody asked for."""
@@ -149,7 +166,6 @@ class Watcher:
             if finding.firing or finding.flapping:
                 findings[name] = finding
             changes += _turns(target, old, alarm, finding, now)
-        self.history.add_values(target.name, target.subject, seen.at, seen.metrics)
         group, notices = ring(
             target.name,
             before.group,
@@ -335,7 +351,10 @@ def _is_withdrawn(name: str, target: Target) -> bool:
         return False
     if name.endswith((" unusual", " drifts")):
         return not target.judged
-    return not any(name.startswith(metric) and name.endswith(f" {rule.text}") for metric, rule in target.rules)
+    return not any(
+        name.endswith(f" {rule.text}") and base_name(name.removesuffix(f" {rule.text}")) == metric
+        for metric, rule in target.rules
+    )
 
 
 def _is_gone(alarm: Alarm, now: int) -> bool:

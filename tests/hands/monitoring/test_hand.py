@@ -323,55 +323,6 @@ def test_a_history_that_is_damaged_while_it_runs_is_replaced(tmp_path: Path, mon
     asyncio.run(scene())
 
 
-STALLING = {"site": {"url": "https://example.org/", "timeout": "60s", "follow": 0}}
-
-
-def test_an_endpoint_that_stalls_keeps_no_alarm_from_firing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def scene() -> None:
-        world = World()
-        world.answers["machine.stats"] = lambda _, __: stats(memory={"percent": 99.0})
-
-        def stall(*_: object) -> CallFailed:
-            world.now += 60_000
-            return CallFailed("deadline", "no answer")
-
-        world.answers["web.fetch"] = stall
-        async with running(world, tmp_path, monkeypatch, targets=STALLING, interval="15s") as it:
-            await it.rounds(2)
-        assert {(body["target"], body["level"]) for _, body in world.published} == {
-            ("machine", "critical"), ("site", "critical"),
-        }  # fmt: skip
-
-    asyncio.run(scene())
-
-
-@pytest.mark.parametrize("within_a_look", [True, False])
-def test_a_machine_that_slept_was_not_watched_meanwhile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, within_a_look: bool
-) -> None:
-    async def scene() -> None:
-        world = World()
-        asleep = 0
-
-        def measured(*_: object) -> dict[str, object]:
-            world.now += asleep
-            return stats(memory={"percent": 99.0})
-
-        world.answers["machine.stats"] = measured
-        async with running(world, tmp_path, monkeypatch, interval="15s") as it:
-            await it.rounds(2)
-            asleep = 8 * 3_600_000 if within_a_look else 0
-            world.now += 8 * 3_600_000 - asleep
-            await it.rounds()
-            asleep = 0
-            await it.rounds(3)
-            assert world.published == []
-            await it.rounds()
-            assert [body["level"] for _, body in world.published] == ["critical"]
-
-    asyncio.run(scene())
-
-
 def test_a_provider_that_is_not_there_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         world = World()
@@ -398,3 +349,15 @@ def test_something_unforeseen_ends_the_run_so_that_it_is_restarted(
     with pytest.raises(ExceptionGroup, match="TaskGroup") as ended:
         asyncio.run(asyncio.wait_for(scene(), 20))
     assert ended.group_contains(ZeroDivisionError)
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_beyond_the_calendar_is_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, since: str) -> None:
+    async def scene() -> None:
+        async with running(World(), tmp_path, monkeypatch) as it:
+            await it.rounds()
+            for method, resource in (("report", ""), ("history", "machine")):
+                with pytest.raises(Failure, match="is no time"):
+                    await it.ask(method, resource, since=since)
+
+    asyncio.run(scene())

@@ -12,6 +12,7 @@ import apsw
 import pytest
 
 from tests.hands.doubles import HANDS, hand_module
+from tests.hands.monitoring.world import MINUTE
 
 history = hand_module("monitoring", "monitor_history")
 report = hand_module("monitoring", "monitor_report")
@@ -245,3 +246,17 @@ def test_downsampling_hides_no_extreme() -> None:
     assert len(rows) == 10
     assert max(row[4] for row in rows) == 99.0
     assert sum(row[1] for row in rows) == 1000
+
+
+def test_very_many_changes_leave_room_for_values_and_hours(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    with store.round():
+        for place in range(7_200):
+            store.add_values("t", "s", NOW - HOUR + place * 500, {"cpu_percent": float(place)})
+        for place in range(20_000):
+            text = "cannot be checked: " + "x" * 200
+            store.add_change(report.Change(at=NOW - HOUR + place, target="t", kind="changed", text=text))
+    store.tidy(NOW + HOUR, keep_values_ms=DAY, keep_ms=DAY, most_bytes=4 << 20)
+    assert store.used_bytes() <= 4 << 20
+    assert store.values(KEY, NOW - MINUTE, NOW)
+    assert store.changes(0, NOW, 1)

@@ -282,3 +282,12 @@ def test_a_round_counts_no_longer_than_its_looks_may_take() -> None:
     assert watch.round_ms(plan.targets, 16, 8 * HOUR) == (199 * 10_000 + 6 * 5_000) // 16 + 6 * 5_000
     assert watch.round_ms(plan.targets[:1], 16, 8 * HOUR) == 10_000 * 17 // 16
     assert watch.round_ms(plan.targets, 16, -HOUR) == 0
+
+
+def test_a_rule_that_ends_like_the_one_before_it_takes_its_place(tmp_path: Path) -> None:
+    days = Days(tmp_path, **PAGE)
+    assert [days.see("site", up=0.0) for _ in range(2)] == [[], ["alert"]]
+    site = {"url": "https://example.org/", "up": "< 1 for 1m"}  # the default is the same, but critical
+    days.plan = settings.read_plan({"interval": 60.0, "targets": {**PAGE["targets"], "site": site}})
+    days.see("site", up=1.0)
+    assert watch.target_state(days.watcher.records["site"]) == "ok"
