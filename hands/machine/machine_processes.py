@@ -9,7 +9,7 @@ from typing import Final
 
 import psutil
 
-from machine_rates import ProcessRow, listing, process_percent
+from machine_rates import ProcessRow, listing, process_percent, sendable
 
 UNREADABLE: Final = (psutil.Error, OSError, ValueError, IndexError, KeyError)
 """What one process that is ending or not ours can raise; the list goes on without it."""
@@ -72,7 +72,7 @@ def _row(process: psutil.Process) -> ProcessRow:
         return ProcessRow(
             pid=process.pid,
             parent=process.ppid(),
-            name=process.name(),
+            name=sendable(process.name()),
             status=str(process.status()),
             uid=_uid(process),
             threads=process.num_threads(),

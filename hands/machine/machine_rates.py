@@ -26,6 +26,9 @@ SHORTEST_SECONDS: Final = 0.05
 OLDEST_SECONDS: Final = 300.0
 """A reading before this is too old to compare with: "now" would mean the last hours."""
 
+ENDED: Final = frozenset(("zombie", "dead"))
+"""States of a process that runs no more; its parent has not asked how it ended."""
+
 BUSY_FIELDS: Final = ("user", "nice", "system", "irq", "softirq", "steal")
 IDLE_FIELDS: Final = ("idle", "iowait")
 
@@ -45,6 +48,11 @@ class ProcessRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     created: float
     cpu_seconds: float
     memory_bytes: int
+
+
+def sendable(name: str) -> str:
+    """A name as a reply can carry it: bytes of it that are no UTF-8 stand as `\\xff`. Anybody may choose such a one."""
+    return name if name.isascii() else name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def shortest_wait(last_read: float | None, now: float) -> float:
@@ -101,6 +109,7 @@ def listing(
         "cpu_percent": round(sum(percents.get(row.pid, 0.0) for row in chosen), 2),
         "memory_bytes": sum(row.memory_bytes for row in chosen),
         "threads": sum(row.threads for row in chosen),
+        "ended": sum(row.status in ENDED for row in chosen),
     }
     listed = [
         {

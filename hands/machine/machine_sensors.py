@@ -10,7 +10,7 @@ from typing import Final
 
 import psutil
 
-from machine_rates import cpu_percent
+from machine_rates import cpu_percent, sendable
 
 UNREADABLE: Final = (
     psutil.Error, OSError, ValueError, KeyError, IndexError, AttributeError, RuntimeError, ZeroDivisionError,
@@ -63,7 +63,7 @@ def _attempt(name: str, sensor: Callable[[Missing], object], missing: Missing) -
 
 def _why(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return f"{sendable(str(error.filename))}: {error.strerror}" if error.filename else error.strerror
     return str(error) or type(error).__name__
 
 
@@ -109,7 +109,7 @@ def _disks(missing: Missing) -> list[dict[str, object]]:
         try:
             disks.append(_disk(device, mount, kind))
         except OSError as error:
-            missing.append({"sensor": f"disks {mount}", "why": _why(error)})
+            missing.append({"sensor": f"disks {sendable(mount)}", "why": _why(error)})
     return disks
 
 
@@ -119,8 +119,8 @@ def _disk(device: str, mount: str, kind: str) -> dict[str, object]:
     used = (stat.f_blocks - stat.f_bfree) * stat.f_frsize
     free = stat.f_bavail * stat.f_frsize
     return {
-        "mount": mount,
-        "device": device,
+        "mount": sendable(mount),
+        "device": sendable(device),
         "kind": kind,
         "total_bytes": stat.f_blocks * stat.f_frsize,
         "used_bytes": used,
@@ -151,7 +151,7 @@ def _network(_: Missing) -> list[dict[str, object]]:
         states = {}
     return [
         {
-            "name": name,
+            "name": sendable(name),
             "up": states[name].isup if name in states else None,
             "received_bytes": seen.bytes_recv,
             "sent_bytes": seen.bytes_sent,
@@ -168,7 +168,7 @@ def _temperatures(_: Missing) -> list[dict[str, object]]:
         raise RuntimeError("this machine shows no temperature sensors")
     return [
         {
-            "name": f"{chip} {entry.label}".strip(),
+            "name": sendable(f"{chip} {entry.label}".strip()),
             "celsius": round(entry.current, 1),
             "critical_celsius": entry.critical,
         }

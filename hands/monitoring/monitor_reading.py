@@ -81,6 +81,7 @@ def read_processes(target: str, at: int, reply: object) -> Observation:
     count = _number(total.get("count"))
     if count is None:
         return unchecked(target, at, "machine.processes answered without a total")
+    count -= _number(total.get("ended")) or 0.0
     found = {"up": 1.0 if count else 0.0, "processes": count}
     _take(found, "process_cpu_percent", total, "cpu_percent")
     _take(found, "process_memory_bytes", total, "memory_bytes")

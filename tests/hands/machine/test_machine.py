@@ -18,6 +18,7 @@ from manifests.check import check
 from manifests.params import check as check_params
 from runtime import Failure
 from tests.hands.doubles import HANDS, hand_module
+from wire.codec import encode_body
 
 main = hand_module("machine", "main")
 sensors = hand_module("machine", "machine_sensors")
@@ -92,7 +93,7 @@ def test_processes_are_named_without_their_arguments() -> None:
 def test_no_such_name_is_an_empty_list() -> None:
     found = ask("processes", match="no-such-process-anywhere")
     assert (found["processes"], found["more"]) == ([], False)
-    assert found["total"] == {"count": 0, "cpu_percent": 0, "memory_bytes": 0, "threads": 0}
+    assert found["total"] == {"count": 0, "cpu_percent": 0, "memory_bytes": 0, "threads": 0, "ended": 0}
 
 
 @pytest.mark.parametrize("most", [-1, 1001])
@@ -178,3 +179,42 @@ def test_it_measures_the_machine_from_inside_a_pid_namespace(tmp_path: Path) -> 
     assert {"cpu", "memory", "disks", "network", "uptime"}.isdisjoint(one["sensor"] for one in stats["missing"])
     assert os.getpid() in [one["pid"] for one in processes["processes"]]
     assert processes["missing"] == []
+
+
+ENDED = "import ctypes, os, sys\nctypes.CDLL(None).prctl(15, %r, 0, 0, 0)\nif os.fork() == 0:\n    os._exit(0)\n"
+
+
+def named(name: bytes) -> "subprocess.Popen[str]":
+    """A process that has this name, and a child of the same name that has ended and is looked after by nobody."""
+    script = ENDED % name + "print('ready', flush=True)\nsys.stdin.read()\n"
+    pipe = subprocess.PIPE
+    begun = subprocess.Popen([sys.executable, "-c", script], stdin=pipe, stdout=pipe, text=True)
+    assert begun.stdout is not None
+    assert begun.stdout.readline() == "ready\n"
+    return begun
+
+
+def test_a_process_whose_name_is_no_text_hides_no_other() -> None:
+    with named(b"odd\xff\xfename") as process:
+        found = ask("processes", match="odd*")
+        encode_body(found)
+        assert [one["name"] for one in found["processes"]] == [r"odd\xff\xfename"] * 2
+        encode_body(ask("processes"))
+        process.kill()
+
+
+def test_a_mount_whose_name_is_no_text_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = SimpleNamespace(device="/dev/odd\udcff", mountpoint="/mnt/\udcfcber", fstype="vfat")
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: [odd])
+    monkeypatch.setattr(os.path, "isdir", lambda _: True)
+    monkeypatch.setattr(os, "statvfs", lambda _, real=os.statvfs: real("/"))
+    found = ask("stats")
+    encode_body(found)
+    assert [one["mount"] for one in found["disks"]] == ["/", r"/mnt/\xfcber"]
+
+
+def test_a_process_that_has_ended_and_whose_parent_does_not_care_is_told_apart() -> None:
+    with named(b"maniple-undead") as process:
+        total = ask("processes", match="maniple-undead")["total"]
+        assert (total["count"], total["ended"]) == (2, 1)
+        process.kill()

@@ -60,6 +60,6 @@ def test_the_busiest_come_first_and_totals_count_the_unlisted_too() -> None:
     rows = [row(1, "a", 10), row(2, "b", 30, 2), row(3, "b", 40), row(4, "b", 5)]
     found = rates.listing(rows, {4: 50.0, 1: 99.0}, match="b", most=2, now=60.0)
     assert [one["pid"] for one in found["processes"]] == [4, 3]
-    assert found["total"] == {"count": 3, "cpu_percent": 50.0, "memory_bytes": 75, "threads": 4}
+    assert found["total"] == {"count": 3, "cpu_percent": 50.0, "memory_bytes": 75, "threads": 4, "ended": 0}
     assert found["more"] is True
     assert found["processes"][0]["age_seconds"] == 60

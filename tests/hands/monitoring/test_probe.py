@@ -224,3 +224,9 @@ def test_no_reply_breaks_the_reading(reply: object) -> None:
 )
 def test_a_location_is_found_where_providers_put_it(reply: dict[str, object]) -> None:
     assert reading.location(reply) == "/a"
+
+
+def test_a_process_that_has_ended_is_not_running_though_it_is_still_listed() -> None:
+    seen = reading.read_processes("t", START, {"total": {"count": 3, "ended": 3}})
+    assert (seen.metrics["up"], seen.metrics["processes"], seen.why) == (0.0, 0.0, "no such process is running")
+    assert reading.read_processes("t", START, {"total": {"count": 3, "ended": 1}}).metrics["processes"] == 2.0
