@@ -27,6 +27,12 @@ _DECLARED: Final[dict[Kind, str]] = {
 }  # fmt: skip
 """How a new table declares its columns."""
 
+_AFFINITIES: Final = (
+    ("INT", "INTEGER"), ("CHAR", "TEXT"), ("CLOB", "TEXT"), ("TEXT", "TEXT"), ("BLOB", "BLOB"), ("REAL", "REAL"),
+    ("FLOA", "REAL"), ("DOUB", "REAL"),
+)  # fmt: skip
+"""What SQLite makes of a declared type, by the first of these that stands in it; else it is NUMERIC."""
+
 REJECTED: Final = "_rejected"
 """What follows a table's name in the name of the table with its rejected rows."""
 
@@ -116,12 +122,25 @@ def _characters(rows: Sequence[Sequence[object]]) -> int:
     return sum(len(value) for row in rows for value in row if isinstance(value, str | bytes))
 
 
+def _changes(kind: Kind, declared: str) -> str:
+    """What a column that is there makes of values of a kind, "" where it keeps them (SQLite, "Type Affinity", §3.1)."""
+    found = next((affinity for part, affinity in _AFFINITIES if part in declared.upper()), "NUMERIC")
+    if not declared or found in ("TEXT", "BLOB") or kind in ("bool", "date", "datetime", "float"):
+        return ""
+    if kind == "text":
+        return "texts that look like numbers become numbers in it: 007 becomes 7"
+    if kind == "decimal":
+        return "keeps some 15 digits of a decimal"
+    return "keeps whole numbers beyond 2^53 as the nearest that it has" if found == "REAL" else ""
+
+
 class DatabaseTarget:
     """A copied or new database, changed in one transaction: nothing of it counts until `commit` returned."""
 
     def __init__(self, path: Path, shown: str) -> None:
         self._path, self._shown = path, shown
         self._tables: list[str] = []
+        self.notes: list[str] = []
         try:
             self._wal = path.exists() and check_header(path, shown)
             self._connection = _open(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
@@ -138,7 +157,9 @@ class DatabaseTarget:
         """A table to write to, made or checked as the mode says. Raises JobFailed("target")."""
         self._tables.append(name)
         try:
-            return TableSink(self._connection, self._shown, name, columns, mode, key)
+            sink = TableSink(self._connection, self._shown, name, columns, mode, key)
+            self.notes += sink.notes
+            return sink
         except _WRONG as error:
             raise JobFailed("target", f'{self._shown}: table "{name}": {error}') from None
 
@@ -202,6 +223,7 @@ class TableSink:
         key: Sequence[str],
     ) -> None:
         self.written = 0
+        self.notes: list[str] = []
         self._connection, self._columns, self._table = connection, tuple(columns), table
         there = connection.execute("SELECT type FROM sqlite_schema WHERE name = ? COLLATE NOCASE", (table,)).fetchall()
         if there and there[0][0] != "table":
@@ -242,6 +264,10 @@ class TableSink:
         problems += [f'its column "{there[name][1]}" is generated.' for name in names & set(there) if there[name][6]]
         if problems:
             raise JobFailed("target", f'{shown}: table "{self._table}" does not fit: {" ".join(problems)}')
+        for column in self._columns:
+            declared = str(there[column.name.casefold()][2])
+            if why := _changes(column.kind, declared):
+                self.notes.append(f'Column "{column.name}" of table "{self._table}" is {declared}, and {why}.')
 
     def _insert_sql(self, mode: Mode, key: Sequence[str]) -> str:
         names = ", ".join(quoted(column.name) for column in self._columns)

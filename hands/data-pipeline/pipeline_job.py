@@ -182,6 +182,7 @@ class Job:
 
     def _result(self, rows: int, settled: Settled, chain: Chain, sink: "TableSink | TextTarget") -> dict[str, object]:
         spec, supply, ledger = self._spec, self._bench.supply, self._bench.ledger
+        kept = self._database.notes if self._database is not None else []
         return {
             "name": spec.name,
             "rows_read": rows,
@@ -197,5 +198,5 @@ class Job:
             "steps": [
                 {"step": cut(link.name), "rows_in": link.rows_in, "rows_out": link.rows_out} for link in chain.links
             ],
-            **column_facts(spec, settled, chain.columns, [*supply.notes, *settled.notes]),
+            **column_facts(spec, settled, chain.columns, [*supply.notes, *kept, *settled.notes]),
         }

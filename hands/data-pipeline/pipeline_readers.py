@@ -27,6 +27,7 @@ RECORD_MAX: Final = 1024 * 1024
 PIECE: Final = 64 * 1024
 """Smaller chunks are gathered until there is so much to work on."""
 
+_MARKS: Final = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
 _MARK: Final = 4
 """Bytes in which a byte order mark is found."""
 
@@ -99,6 +100,8 @@ class CsvReader:
         raw, self._raw = self._raw, b""
         if self._decoder is None:
             self._decoder = codecs.getincrementaldecoder(self._encoding(raw))("surrogateescape")
+            if mark := _MARKS.get(self._source.encoding):  # which these codecs take for a letter
+                raw = raw.removeprefix(mark)
         try:
             text = self._text + self._decoder.decode(raw, final)
         except UnicodeError as error:

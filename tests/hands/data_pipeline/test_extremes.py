@@ -201,3 +201,10 @@ def test_a_preview_has_room_in_a_reply(place: Place, columns: int, lines: int, v
         shown = run(look.preview(bench, 500))
     assert shown["rows"]
     assert room(shown) < BODY_MAX
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_mark_at_the_beginning_is_no_part_of_the_first_name(place: Place, encoding: str) -> None:
+    place.put("in.csv", "\ufeffa,b\n1,\u00e4\n".encode(encoding))
+    place.job({"source": {"path": "data/in.csv", "encoding": encoding}, "target": OUT})
+    assert place.text("out.jsonl") == '{"a":1,"b":"\u00e4"}\n'

@@ -73,3 +73,22 @@ def test_a_database_whose_names_are_no_text_is_told_as_damaged(place: Place) -> 
     with pytest.raises(JobFailed) as failed:
         place.job({"source": {"path": place.put("in.csv", "id,name\n1,a\n")}, "target": APPEND})
     assert failed.value.code == "target"
+
+
+@pytest.mark.parametrize(
+    ("declared", "kind", "told"),
+    [
+        ("INTEGER", "text", "007"), ("DOUBLE", "text", "007"), ("DECIMAL(10,2)", "decimal", "15 digits"),
+        ("REAL", "decimal", "15 digits"), ("REAL", "int", "2^53"), ("TEXT", "text", ""), ("", "decimal", ""),
+        ("VARCHAR(9)", "decimal", ""), ("INTEGER", "int", ""), ("NUMERIC", "date", ""), ("BIGINT", "bool", ""),
+    ],
+)  # fmt: skip
+def test_a_column_that_may_change_what_is_put_into_it_is_told(
+    place: Place, declared: str, kind: str, told: str
+) -> None:
+    database(place, f'CREATE TABLE t (id INTEGER, "a" {declared})')
+    value = {"date": "2012-12-31", "bool": "true"}.get(kind, "7")
+    source = {"path": place.put("in.csv", f"id,a\n1,{value}\n")}
+    result = place.job({"source": source, "schema": {"columns": {"a": kind}}, "target": APPEND})
+    notes = list(result["notes"])  # type: ignore[call-overload]  # a list of texts
+    assert [told in note for note in notes] == ([True] if told else [])
