@@ -83,10 +83,8 @@ class Monitoring(Hand):
         """Answer monitoring.report. since: a time, or a duration before now; without it since the last report."""
         with suppress(*NO_ROOM):  # it is told among the problems
             self._open_again()
-        try:
+        with self._reading():
             return desk.report(self.watcher, self.plan(), self._problems(), since=since, now=now_ms())
-        except TimeInvalid as error:
-            raise Failure("arguments", str(error)) from None
 
     async def check(self, call: Call) -> Answer:
         """Answer monitoring.check: look now, judge by what is known, keep nothing.
@@ -117,19 +115,18 @@ class Monitoring(Hand):
         self._see_to_room()
         plan = self.plan()
         target = self._target(plan, call.resource)
-        try:
+        with self._reading():
             return desk.history(
                 self.watcher, plan, target, metric=metric, since=since, until=until, points=points, now=now_ms()
             )
-        except TimeInvalid as error:
-            raise Failure("arguments", str(error)) from None
 
     async def alerts(self, call: Call, past: int = desk.PAST_DEFAULT) -> Answer:
         """Answer monitoring.alerts. past: how many that began or ended lately to show."""
         self._see_to_room()
         now = now_ms()
         call.add_labels(*(label for one in in_force(self.watcher.silences, now) for label in one.labels))
-        return desk.alerts(self.watcher, self.plan(), past=past, now=now)
+        with self._reading():
+            return desk.alerts(self.watcher, self.plan(), past=past, now=now)
 
     async def silence(
         self, call: Call, lasts: float = SILENCE_SECONDS, check: str = "", reason: str = "", lift: bool = False
@@ -171,6 +168,17 @@ class Monitoring(Hand):
             pass
 
     @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """What goes wrong while an answer is made becomes the call's Failed."""
+        try:
+            yield
+        except TimeInvalid as error:
+            raise Failure("arguments", str(error)) from None
+        except DAMAGE as error:
+            self._set_aside(error)
+            raise Failure("damaged", f"{self.store.notes[-1]}; ask again") from None
+
+    @contextmanager
     def _keeping(self) -> Iterator[None]:
         """The history is open within, or the call ends in Failed; also where it takes nothing."""
         try:
@@ -186,6 +194,17 @@ class Monitoring(Hand):
             self.watcher, self.trouble = Watcher(self.store), ""
             self.watcher.records.update(seen)  # what was judged meanwhile, and told
             self._keep_notes()
+
+    def _set_aside(self, error: Exception) -> None:
+        """Begin a new history instead of a damaged one. Alarms and silences go on as they are known."""
+        self.log.error("the history is damaged", why=str(error))
+        before = self.watcher
+        self.store.set_aside(now_ms(), str(error))
+        self.watcher = Watcher(self.store)
+        self.watcher.records.update(before.records)
+        self._keep_notes()
+        with suppress(*NO_ROOM):
+            self.watcher.keep_silences(before.silences)
 
     def _problems(self) -> list[str]:
         return [*self.store.notes, *([self.trouble] if self.trouble else [])]
@@ -247,10 +266,7 @@ class Monitoring(Hand):
             self._keep(plan, seen, busy_ms)
             self.trouble = ""
         except DAMAGE as error:
-            self.log.error("the history is damaged", why=str(error))
-            self.store.set_aside(now_ms(), str(error))
-            self.watcher = Watcher(self.store)
-            self._keep_notes()
+            self._set_aside(error)
         except (apsw.Error, OSError) as error:
             self.trouble = _no_room(str(error))
             self.log.error("the history cannot be written", why=str(error))

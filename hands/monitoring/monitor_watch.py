@@ -123,15 +123,16 @@ class Watcher:
         """Add a silence, in place of one for the same target and check."""
         same = (silence.target, silence.check)
         kept = [one for one in self.silences if one.until > now and (one.target, one.check) != same]
-        self._keep_silences([*kept, silence])
+        self.keep_silences([*kept, silence])
 
     def lift(self, target: str, check: str, now: int) -> int:
         """Remove silences; returns how many were in force."""
         gone = [one for one in self.silences if one.target == target and check in ("", one.check) and one.until > now]
-        self._keep_silences([one for one in self.silences if one not in gone and one.until > now])
+        self.keep_silences([one for one in self.silences if one not in gone and one.until > now])
         return len(gone)
 
-    def _keep_silences(self, silences: list[Silence]) -> None:
+    def keep_silences(self, silences: list[Silence]) -> None:
+        """These are all that there are."""
         with self.history.round():
             self.history.save("silences", silences)
         self.silences = silences

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import apsw
 import pytest
 
-from runtime import CallFailed
+from runtime import CallFailed, Failure
 from tests.hands.doubles import hand_module
 from tests.hands.monitoring.test_hand import main, running
 from tests.hands.monitoring.world import World, stats
@@ -157,4 +157,33 @@ def test_what_is_wrong_is_told_while_the_history_cannot_be_written(
 
     history_of = hand_module("monitoring", "monitor_history")
     connect = history_of._connect
+    asyncio.run(asyncio.wait_for(scene(), 60))
+
+
+@pytest.mark.parametrize("method", ["report", "history", "alerts"])
+def test_damage_that_only_reading_meets_is_set_aside_and_alarms_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    async def scene() -> None:
+        world = World()
+        world.answers["machine.processes"] = lambda _, __: {"total": {"count": 0}}
+        async with running(world, tmp_path, monkeypatch, targets={"db": {"process": "pg"}}) as it:
+            await it.rounds(2)
+
+            def damaged(*_: object, **__: object) -> None:
+                raise apsw.CorruptError("a page is wrong")
+
+            for part in ("changes", "values", "past_alerts"):
+                monkeypatch.setattr(it.hand.store, part, damaged)
+            arguments = {"metric": "up"} if method == "history" else {}
+            with pytest.raises(Failure, match="set aside") as failed:
+                await it.ask(method, "db" if method == "history" else "", **arguments)
+            assert failed.value.code == "damaged"
+            for part in ("changes", "values", "past_alerts"):
+                monkeypatch.delattr(it.hand.store, part)
+            await it.ask(method, "db" if method == "history" else "", **arguments)
+            assert (await it.ask("report"))["state"] == "critical"
+            await it.rounds(3)
+            assert [name for name, _ in world.published] == ["alert"]
+
     asyncio.run(asyncio.wait_for(scene(), 60))
