@@ -73,7 +73,8 @@ class _Builder:
     def __init__(self) -> None:
         self.root: Value = ""
         self._open: list[list[Value] | dict[str, Value]] = []
-        self._names: list[str | None] = []
+        self._name: str | None = None
+        """Of the table that is open innermost: whose value comes next."""
         self._documents = 0
 
     def take(self, event: object) -> None:
@@ -93,28 +94,26 @@ class _Builder:
             self._begin(event, kind)
         elif kind in ("MappingEndEvent", "SequenceEndEvent"):
             self._open.pop()
-            self._names.pop()
 
     def _begin(self, event: object, kind: str) -> None:
         if kind == "ScalarEvent":
             text = str(getattr(event, "value", ""))
             if any("\ud800" <= char <= "\udfff" for char in text):
                 raise self._refused(event, "half a surrogate pair is no text", "write the character itself")
-            if self._open and isinstance(self._open[-1], dict) and self._names[-1] is None:
+            if self._open and isinstance(self._open[-1], dict) and self._name is None:
                 if text in self._open[-1]:
                     raise self._refused(event, f"{text[:80]!r} stands there twice", "leave one out")
-                self._names[-1] = text
+                self._name = text
                 return
             self._put(text)
             return
         if len(self._open) >= DEEPEST:
             raise self._refused(event, f"it is more than {DEEPEST} levels deep", "keep it flat")
-        if self._open and isinstance(self._open[-1], dict) and self._names[-1] is None:
+        if self._open and isinstance(self._open[-1], dict) and self._name is None:
             raise self._refused(event, "a name is a text", "write a word before the colon")
         made: list[Value] | dict[str, Value] = {} if kind == "MappingStartEvent" else []
         self._put(made)
         self._open.append(made)
-        self._names.append(None)
 
     def _put(self, value: Value) -> None:
         if not self._open:
@@ -124,10 +123,9 @@ class _Builder:
         if isinstance(above, list):
             above.append(value)
             return
-        name = self._names[-1]
-        assert name is not None
-        above[name] = value
-        self._names[-1] = None
+        assert self._name is not None
+        above[self._name] = value
+        self._name = None
 
     def _refused(self, event: object, what: str, instead: str) -> FrontMatterInvalid:
         mark = getattr(event, "start_mark", None)

@@ -205,7 +205,7 @@ def _points_of(points: Mapping[str, int]) -> str:
 
 def _is_hidden(text: str, place: int, char: str) -> bool:
     """Whether a character draws nothing. Not: one selector or joiner within a picture (emoji), a mark at a file's begin."""
-    if char in "\n\r\t" or (char == "\ufeff" and place == 0):
+    if char == "\ufeff" and place == 0:
         return False
     before = text[place - 1 : place]
     if ord(char) in _SELECTORS and before:

@@ -7,7 +7,7 @@ from manifests.skills import folder, reading
 from manifests.skills.reading import Skill
 from manifests.versions import is_older
 
-NOON = 1_795_694_400_000_000  # 2026-11-26T12:00:00Z, in microseconds
+NOON = 1_795_694_461_000_000  # 2026-11-26T12:01:01Z, in microseconds
 
 
 def skill(name: str, description: str = "d") -> Skill:
@@ -39,7 +39,7 @@ def test_its_files_are_the_skills_and_what_reads_them() -> None:
 
 def test_a_version_is_later_than_the_one_before_whatever_the_clock_says() -> None:
     now = folder.version_after("", NOON)
-    assert now == "2026.1126.43200000"
+    assert now == "2026.1126.43261000"
     for before in ("2026.1126.1", now, "2031.101.7", "1.0.0"):
         assert is_older(before, folder.version_after(before, NOON))
     assert is_older(folder.version_after(now, NOON + 5_000), folder.version_after("", NOON + 10_000)), (

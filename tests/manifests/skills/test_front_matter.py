@@ -59,11 +59,13 @@ def test_what_a_head_does_not_need_is_refused(what: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "# Title", "--- a\nname: b\n---", "---\nname: a\n", " ---\nname: a\n---\n"])
 def test_a_text_without_a_head_is_refused(text: str) -> None:
-    with pytest.raises(FrontMatterInvalid):
+    with pytest.raises(FrontMatterInvalid) as refused:
         front_matter.split(text)
+    assert (refused.value.line, refused.value.column) == (1, 1)
 
 
 def test_a_head_without_end_is_not_read_further_than_its_bound() -> None:
+    assert front_matter.split("---\n" + "name: a\n" * (LONGEST // 8) + "---\nb")[1] == "b"
     with pytest.raises(FrontMatterInvalid, match="longer than"):
         front_matter.split("---\n" + "name: a\n" * (LONGEST // 8 + 1) + "---\n")
 
@@ -78,7 +80,8 @@ def test_the_longest_head_is_read_in_bounded_time(head: str) -> None:
     assert time.process_time() - begun < 5
 
 
-def test_an_error_names_the_line_of_the_file() -> None:
+@pytest.mark.parametrize(("line", "column"), [("more: &x c\n", 7), ("more: b: c\n", 8)], ids=["an anchor", "no YAML"])
+def test_an_error_names_the_line_of_the_file(line: str, column: int) -> None:
     with pytest.raises(FrontMatterInvalid) as refused:
-        front_matter.read("name: a\ndescription: b\nmore: &x c\n")
-    assert (refused.value.line, refused.value.column) == (4, 7)
+        front_matter.read(f"name: a\ndescription: b\n{line}")
+    assert (refused.value.line, refused.value.column) == (4, column)

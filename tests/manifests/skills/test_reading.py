@@ -19,13 +19,18 @@ def problems(name: str, files: dict[str, bytes]) -> str:
 
 
 def test_a_skill_is_its_head_its_body_and_its_files() -> None:
-    more = "license: MIT\ncompatibility: Requires git\nmetadata:\n  author: ada\nallowed-tools: Bash(git:*) Read\nmodel: x\n"
+    more = "license: MIT\ncompatibility: Requires git\nmetadata:\n  author: ada\n  more: [a]\n"
+    more += "allowed-tools: Bash(git:*) Read\nmodel: x\n"
     files = {"SKILL.md": text(more=more), "references/a.md": b"a", "assets/logo.png": b"\x89PNG\xff"}
     skill, found = reading.read("forms", files, "skills/forms")
     assert not found
     assert skill is not None
     assert (skill.name, skill.description, skill.body, skill.license) == ("forms", "Fills in forms.", "Do it.\n", "MIT")
-    assert (skill.metadata, skill.tools, skill.others) == ({"author": "ada"}, ("Bash(git:*)", "Read"), ("model",))
+    assert (skill.metadata, skill.tools, skill.others) == (
+        {"author": "ada", "more": "…"},
+        ("Bash(git:*)", "Read"),
+        ("model",),
+    )
     assert skill.files == files
 
 
@@ -62,6 +67,7 @@ WRONG = {
     "another spelling": ({"skill.md": text()}, "rename skill.md"),
     "another name": ({"SKILL.md": text("other")}, "its name is other, its folder's is forms"),
     "no name": ({"SKILL.md": b"---\ndescription: a\n---\n"}, "its head has no name"),
+    "a name that is a list": ({"SKILL.md": text("[forms]")}, "its head has no name"),
     "no description": ({"SKILL.md": b"---\nname: forms\n---\n"}, "its head has no description"),
     "an empty description": ({"SKILL.md": text(description="''")}, "its head has no description"),
     "a long description": ({"SKILL.md": text(description="d" * 1025)}, "1025 characters, 1024 at most"),
@@ -90,13 +96,14 @@ def test_what_is_no_skill_is_told_with_what_to_write(what: str) -> None:
 def test_a_file_and_a_skill_may_be_as_large_as_is_told() -> None:
     files = {"SKILL.md": text(), **{f"f{at}": b"" for at in range(198)}, "a": bytes(reading.FILE_MOST)}
     assert reading.read("forms", files, "")[1] == []
-    head = text(body="")
+    more = f"license: {'l' * reading.DESCRIPTION_MOST}\ncompatibility: {'c' * reading.COMPATIBILITY_MOST}\n"
+    head = text(description="d" * reading.DESCRIPTION_MOST, more=more, body="")
     assert reading.read("forms", {"SKILL.md": head + b"x" * (reading.SKILL_MOST - len(head))}, "")[1] == []
 
 
 def test_a_problem_of_the_head_is_told_with_its_line() -> None:
-    _, found = reading.read("forms", {"SKILL.md": text("other")}, "skills/forms")
-    assert [(one.file, one.line) for one in found] == [("skills/forms/SKILL.md", 2)]
+    _, found = reading.read("forms", {"SKILL.md": text("other", "''")}, "skills/forms")
+    assert [(one.file, one.line) for one in found] == [("skills/forms/SKILL.md", 2), ("skills/forms/SKILL.md", 3)]
 
 
 def test_the_skills_of_a_hand_are_the_folders_below_skills() -> None:
@@ -110,9 +117,14 @@ def test_the_skills_of_a_hand_are_the_folders_below_skills() -> None:
     skills, found = reading.read_all(files, "tidy")
     assert not found
     assert [(one.name, sorted(one.files)) for one in skills] == [("forms", ["SKILL.md", "a/b"])]
+    skills, found = reading.read_all({**files, "skills/mail/SKILL.md": text("forms")}, "tidy")
+    assert [one.name for one in skills] == ["forms"]
+    assert [one.file for one in found] == ["tidy/skills/mail/SKILL.md"]
 
 
 def test_a_hand_has_a_bounded_number_of_skills() -> None:
     files = {f"skills/s{at}/SKILL.md": text(f"s{at}") for at in range(reading.SKILLS_MOST + 1)}
     _, found = reading.read_all(files, "tidy")
     assert [one.what for one in found] == ["it has 33 skills, 32 at most"]
+    del files["skills/s0/SKILL.md"]
+    assert reading.read_all(files, "tidy")[1] == []
