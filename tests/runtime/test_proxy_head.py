@@ -24,9 +24,10 @@ def test_a_tunnel_is_asked_for_by_connect() -> None:
 def test_a_plain_request_is_passed_on_as_its_server_expects_it() -> None:
     wanted = proxy_head.read(_head(
         "POST http://me@example.org/a?b=c HTTP/1.1", "Accept: */*", "Host: example.org", "Proxy-Connection: keep-alive",
-        "Connection: keep-alive, te", "TE: trailers", "Upgrade: h2c", "Content-Length: 3",
+        "Connection: keep-alive, te", "TE: trailers", "Upgrade: h2c", "Keep-Alive: timeout=5", "Content-Length: 3",
+        "proxy-authorization: Basic NDI6",
     ))  # fmt: skip
-    assert wanted.address == "example.org:80"
+    assert (wanted.address, wanted.call, wanted.is_tunnel) == ("example.org:80", 42, False)
     assert wanted.forward == _head(
         "POST /a?b=c HTTP/1.1", "Host: example.org", "Accept: */*", "Content-Length: 3", "Connection: close"
     )
@@ -60,14 +61,17 @@ def test_an_address_and_a_path_are_taken_from_a_url(target: str, address: str, p
 
 
 def test_the_user_of_the_proxys_url_names_the_call() -> None:
-    user = base64.b64encode(b"42:").decode()
-    assert proxy_head.read(_head("CONNECT a:1 HTTP/1.1", f"Proxy-Authorization: Basic {user}")).call == 42
+    for name, call in ((b"42:", 42), (b"42", 42), (b"9" * 18 + b":x", 10**18 - 1)):
+        user = base64.b64encode(name).decode()
+        assert proxy_head.read(_head("CONNECT a:1 HTTP/1.1", f"Proxy-Authorization: Basic {user}")).call == call
 
 
 @pytest.mark.parametrize(
     "head",
     [
+        _head("example.org:443 HTTP/1.1"),
         _head("CONNECT example.org HTTP/1.1"),
+        _head("CONNECT example.org:443443 HTTP/1.1"),
         _head("CONNECT a b:443 HTTP/1.1"),
         _head("CONNECT a:443:80 HTTP/1.1"),
         _head("CONNECT a:443 HTTP/2"),
@@ -82,6 +86,9 @@ def test_the_user_of_the_proxys_url_names_the_call() -> None:
         _head("CONNECT a:1 HTTP/1.1", "Proxy-Authorization: Basic ?"),
         _head("CONNECT a:1 HTTP/1.1", "Proxy-Authorization: Bearer NDI6"),
         _head("CONNECT a:1 HTTP/1.1", f"Proxy-Authorization: Basic {base64.b64encode(b'ann:').decode()}"),
+        _head("CONNECT a:1 HTTP/1.1", f"Proxy-Authorization: Basic {base64.b64encode(b'9' * 19).decode()}"),
+        _head("CONNECT a:1 HTTP/1.1", f"Proxy-Authorization: Basic {base64.b64encode(b'-1:').decode()}"),
+        _head("CONNECT a:1 HTTP/1.1", "Proxy-Authorization: Basic 4oKs"),
         b"\r\n\r\n",
     ],
 )

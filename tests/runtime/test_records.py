@@ -85,9 +85,15 @@ def test_what_goes_to_the_caller_or_the_kernel_has_no_secret_either(hand: Peer) 
 KEYS = [
     "sk-ant-" + "a1B2" * 6,
     "sk-proj-" + "c3_D-" * 6,
+    "rk_live_" + "a1B2" * 4,
+    "pk-" + "a1B2" * 4,
     "ghp_" + "a1B2" * 9,
+    "gho_" + "a1B2" * 5,
+    "github_pat_" + "a1_B" * 5,
+    "glpat-" + "a1-B" * 4,
     "xoxb-123456789012-abcdef",
     "AKIAIOSFODNN7EXAMPLE",
+    "ASIAIOSFODNN7EXAMPLE",
     "AIzaSyA-1234567890abcdefghijklmnopqrstu",
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-DEF_123",
     "my-token-eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-DEF_123",
@@ -107,7 +113,12 @@ def test_what_looks_like_a_key_is_hidden_wherever_it_stands(key: str) -> None:
     [
         ("postgres://me:pa55word@host/db", f"postgres://{HIDDEN}@host/db"),
         ("Authorization: Bearer abc.def-ghi123", f"Authorization: Bearer {HIDDEN}"),
-        ("https://h/p?token=abcdef&page=2", f"https://h/p?token={HIDDEN}&page=2"),
+        ("authorization: basic dXM6cGE=", f"authorization: basic {HIDDEN}"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nthe rest is cut", HIDDEN),
+        *(
+            (f"https://h/p?{name}=abcd&page=2", f"https://h/p?{name}={HIDDEN}&page=2")
+            for name in ("token", "PASSWORD", "api_key", "apikey", "client_secret")
+        ),
     ],
 )
 def test_the_secret_part_of_a_text_is_hidden_and_no_more(text: str, shown: str) -> None:
@@ -123,7 +134,18 @@ def test_ordinary_text_stays(text: str) -> None:
 
 def test_fields_with_telling_names_are_hidden_and_counts_are_not() -> None:
     redact = Redactor()
-    assert [redact.field(name, "v") for name in ("token", "X-Api-Key", "db_password", "Set-Cookie")] == [HIDDEN] * 4
+    names = [
+        "token",
+        "X-Api-Key",
+        "db_password",
+        "Set-Cookie",
+        "passwd",
+        "passphrase",
+        "client.secret",
+        "aws access_key",
+    ]
+    names += ["private-key", "Authorization", "cookie", "credential", "credentials"]
+    assert [redact.field(name, value) for name in names for value in ("v", b"v")] == [HIDDEN] * 2 * len(names)
     assert (redact.field("tokens", 5), redact.field("token", 5), redact.field("cookies", "v")) == (5, 5, "v")
 
 
@@ -136,12 +158,13 @@ def test_a_secret_that_is_quoted_with_its_odd_letters_written_out_is_hidden(odd:
 
 
 def test_secrets_of_several_lines_and_of_overlapping_text_are_hidden() -> None:
-    redact = Redactor(("line one\nline two", "line one and more", "abc"))
-    assert redact.text("a line two, line one and more; abc") == f"a {HIDDEN}, {HIDDEN}; abc"
+    redact = Redactor(("line one\nline two", "line one and more", "abc", "wxyz"))
+    assert redact.text("a line two, line one and more; abc wxyz") == f"a {HIDDEN}, {HIDDEN}; abc {HIDDEN}"
 
 
 def test_long_texts_are_cut_and_depth_is_bounded() -> None:
     redact = Redactor()
+    assert redact.text("x" * LONGEST) == "x" * LONGEST
     assert redact.text("x" * (LONGEST + 1)) == "x" * LONGEST + f"… ({LONGEST + 1} characters)"
     deep: object = "end"
     for _ in range(100):
