@@ -1,9 +1,11 @@
 """The cache stays within its size, and holds little in memory, however many wait for what goes into it or comes out of it."""
 
 import asyncio
+import errno
+import os
 import tracemalloc
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -24,6 +26,67 @@ def test_the_cache_stays_within_its_size_and_lets_the_oldest_go(tmp_path: Path) 
     assert kept.find("http://a/0") is None
     kept.put(cache.Kept(url="http://b/", status=200, headers={}, address="", at=0.0, body=b"x" * 20_000))
     assert kept.find("http://b/") is None
+
+
+def _kept(at: int) -> object:
+    return cache.Kept(url=f"http://a/{at}", status=200, headers={}, address="", at=0.0, body=b"x" * 1000)
+
+
+def _there(kept: Any) -> list[int]:
+    found = {at: kept.find(f"http://a/{at}") for at in range(9)}
+    for one in found.values():
+        if one is not None:
+            one.close()
+    return [at for at, one in found.items() if one is not None]
+
+
+def test_where_there_is_no_room_the_oldest_half_goes_and_what_is_there_is_counted(tmp_path: Path) -> None:
+    cache.PageCache(tmp_path, 1 << 20).put(_kept(0))
+    (first,) = tmp_path.iterdir()
+    size = first.stat().st_size
+    cache.PageCache(tmp_path, size - 1).put(_kept(1))
+    kept = cache.PageCache(tmp_path, 4 * size)
+    assert _there(kept) == [0], "one alone that is too large takes nothing else's room"
+    for at, age in ((1, 2), (2, 1), (3, 4)):
+        kept.put(_kept(at))
+        os.utime(kept._path(f"http://a/{at}"), (age, age))
+    os.utime(first, (3, 3))
+    assert _there(kept) == [0, 1, 2, 3]
+    kept.put(_kept(4))
+    assert _there(kept) == [3, 4]
+    for at in (5, 6, 6, 4):
+        kept.put(_kept(at))
+    assert _there(kept) == [3, 4, 5, 6]
+    cache.PageCache(tmp_path, 4 * size).put(_kept(7))
+    assert len(_there(kept)) == 2
+    cache.PageCache(tmp_path / "one", size).put(_kept(0))
+    assert _there(cache.PageCache(tmp_path / "one", size)) == [0]
+
+
+def test_one_that_the_disk_does_not_take_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(Path, "replace", full)
+    cache.PageCache(tmp_path, 1 << 20).put(_kept(0))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bodies_on_their_way_hold_no_more_room_than_there_is_and_give_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "BODY_MOST", 4)
+    monkeypatch.setattr(cache, "GATHERED_MOST", 6)
+    kept = cache.PageCache(tmp_path, 100)
+    one, two = cache.Gathered(kept), cache.Gathered(kept)
+    one.add(b"1234")
+    two.add(b"12")
+    assert (one.body, two.body, kept.gathered) == (b"1234", b"12", 6)
+    two.add(b"3")
+    assert (two.body, kept.gathered) == (None, 4)
+    one.add(b"5")
+    two.add(b"4")
+    assert (one.body, two.body, kept.gathered) == (None, None, 0)
 
 
 def test_what_the_operator_allows_no_more_does_not_come_out_of_the_cache(tmp_path: Path) -> None:

@@ -90,6 +90,33 @@ def test_what_may_not_be_used_once_it_is_stale_is_asked_for_then(
     assert len(seen) == (1 if is_young else 2)
 
 
+NOON = 1_780_308_000.0  # Mon, 01 Jun 2026 10:00:00 GMT
+
+
+@pytest.mark.parametrize(
+    ("headers", "until"),
+    [
+        ({}, 60),
+        ({"cache-control": "proxy-revalidate"}, 0),
+        ({"cache-control": "must-revalidate, max-age=50", "age": "20"}, 30),
+        ({"cache-control": "must-revalidate, max-age=50", "age": "٢"}, 50),
+        ({"cache-control": "must-revalidate, max-age=50, max-age=9"}, 50),
+        ({"cache-control": "must-revalidate", "expires": "Mon, 01 Jun 2026 10:00:40 GMT"}, 40),
+        ({"cache-control": "must-revalidate", "expires": "Mon, 01 Jun 2026 10:00:40 +99999999999999999999"}, 0),
+    ],
+)
+def test_a_reply_is_young_for_so_many_seconds_and_no_longer(headers: dict[str, str], until: int) -> None:
+    """Asked for by who takes one of a minute; never before it was had, as after the clock was set back."""
+    kept = cache.Kept(url="http://a/", status=200, headers=headers, address="", at=NOON)
+    assert [at for at in range(-60, 121) if kept.is_young(60.0, NOON + at)] == list(range(until))
+
+
+def test_what_differs_by_its_coding_alone_is_kept(tmp_path: Path) -> None:
+    seen: list[str] = []
+    asked(tmp_path, site(seen, reply(b"one", "Vary: Accept-Encoding, ")), 60.0, 60.0)
+    assert len(seen) == 1
+
+
 def test_what_has_not_changed_is_not_sent_again(tmp_path: Path) -> None:
     seen: list[str] = []
     first = reply(b"page", 'ETag: "v1"', "Last-Modified: Mon, 01 Jun 2026 10:00:00 GMT")
@@ -108,6 +135,13 @@ def test_a_validator_that_cannot_be_sent_back_is_none(tmp_path: Path, validator:
     found = asked(tmp_path, site(seen, reply(b"one", f"ETag: {validator}"), reply(b"two")), 0.0, 0.0)
     assert [body for body, _ in found] == [b"one", b"two"]
     assert "if-none-match" not in seen[1]
+
+
+def test_what_is_kept_is_coded_and_cut_as_it_was_whatever_a_304_says_of_itself() -> None:
+    kept = cache.Kept(url="http://a/", status=200, headers={"etag": "1"}, address="", at=0.0)
+    own = ("content-encoding", "content-range", "transfer-encoding")
+    anew = kept.refreshed({**dict.fromkeys(own, "x"), "etag": "2"}, 5.0)
+    assert (anew.headers, anew.at) == ({"etag": "2"}, 5.0)
 
 
 def test_what_a_server_says_of_the_length_of_nothing_is_not_the_bodys(tmp_path: Path) -> None:
@@ -178,9 +212,10 @@ def test_what_was_replaced_by_what_could_not_be_had_whole_is_forgotten(tmp_path:
     assert run(all_of_it()) == b"now"
 
 
-def test_what_a_server_cannot_tell_now_stays_kept(tmp_path: Path) -> None:
-    found = asked(tmp_path, site([], reply(b"old"), reply(b"", status="503 Busy")), 60.0, 0.0, 60.0)
-    assert [done["status"] for _, done in found] == [200, 503, 200]
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_what_a_server_cannot_tell_now_stays_kept(tmp_path: Path, status: int) -> None:
+    found = asked(tmp_path, site([], reply(b"old"), reply(b"", status=f"{status} Later")), 60.0, 0.0, 60.0)
+    assert [done["status"] for _, done in found] == [200, status, 200]
     assert found[2][0] == b"old"
 
 

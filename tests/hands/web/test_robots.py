@@ -57,7 +57,9 @@ def test_rules_for_this_program_by_name_count() -> None:
     [
         (reply(b"", status="404 Not Found"), "done"),
         (reply(b"", status="403 Forbidden"), "done"),
+        (reply(b"", status="500 Internal Server Error"), "robots"),
         (reply(b"", status="503 Busy"), "robots"),
+        (reply(b"User-agent: *\nDisallow: /\n", status="203 Non-Authoritative Information"), "robots"),
         (b"no http", "robots"),
         (reply(b"\xff\xfe\0garbage"), "done"),
         (reply(b"User-agent: *\nDisallow: /\n" + b"#" * 600_000), "robots"),
@@ -93,6 +95,14 @@ def test_lines_that_do_not_count_for_this_program_are_not_kept() -> None:
     text = f"{others}{again}Crawl-delay: 1\nDisallow: /no\n{others}"
     kept = ["User-agent: -", "User-agent: *", "User-agent: Maniple", "Crawl-delay: 1", "Disallow: /no", "Allow: /"]
     assert ours(text.encode()) == "\n".join([*kept, "User-agent: -"])
+
+
+def test_a_group_that_goes_on_after_what_is_no_rule_is_named_again() -> None:
+    text = "User-agent: *\nAllow: /\nUser-agent: a\nDisallow: /\nUser-agent: *\nCrawl-delay: 1\nUser-agent: b\n"
+    kept = ["User-agent: *", "Allow: /", "User-agent: -", "User-agent: *", "Crawl-delay: 1", "User-agent: -"]
+    assert robots._ours(f"{text}Crawl-delay: 2\nUser-agent: *\nDisallow: /no\n").split("\n") == [
+        *kept, "Crawl-delay: 2", "User-agent: *", "Disallow: /no"
+    ]  # fmt: skip
 
 
 def test_a_mark_of_the_order_of_bytes_hides_no_rule() -> None:
@@ -182,13 +192,60 @@ def test_rules_are_forgotten_after_their_time() -> None:
     assert asked_for == ["https://example.org/robots.txt"] * 2
 
 
-def test_the_rules_of_many_sites_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(robots, "KEPT_MOST", 1000)
+@pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [
+        ((200, "", b"User-agent: *\nDisallow: /\n"), 3600),
+        ((301, "https://example.org/rules", b""), 3600),
+        ((301, "mailto:us@example.org", b""), 60),
+        ((503, "", b""), 60),
+        (WebFailed("timeout", "no answer"), 60),
+        (WebFailed("private address", "it leads home"), 0),
+        (WebFailed("name not found", "it has none"), 0),
+    ],
+)
+def test_a_no_is_asked_for_again_after_its_time(answer: Any, seconds: int) -> None:
+    """Of a site that was away for a moment a minute later, not an hour."""
+    asked_for, time = list[str](), [0.0]
+
+    async def get(url: str, most: int) -> Any:
+        asked_for.append(url)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def at(rules: Any, *times: float) -> None:
+        for time[0] in times:
+            with pytest.raises(WebFailed) as failed:
+                await rules.check("https://example.org:8443/a")
+            assert failed.value.code == ("robots" if seconds else answer.code), "what the page itself would end in"
+
+    rules = robots.Robots(get, lambda: time[0])
+    run(at(rules, 0.0, max(0.0, seconds - 0.5)))
+    assert asked_for == ["https://example.org:8443/robots.txt"] * (1 if seconds else 2)
+    run(at(rules, seconds))
+    assert len(asked_for) == (2 if seconds else 3)
+
+
+@pytest.mark.parametrize(
+    ("most", "sites", "size", "asked"),
+    [
+        (1000, 500, 400, "1231"),
+        (1000, 500, 4000, "12321"),
+        (10_000, 2, 400, "1231"),
+    ],
+    ids=["bytes", "more than all may be", "sites"],
+)
+def test_the_rules_of_many_sites_do_not_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch, most: int, sites: int, size: int, asked: str
+) -> None:
+    monkeypatch.setattr(robots, "KEPT_MOST", most)
+    monkeypatch.setattr(robots, "SITES_MOST", sites)
     asked_for: list[str] = []
 
     async def get(url: str, most: int) -> tuple[int, str, bytes]:
         asked_for.append(url)
-        return 200, "", b"#" * 400
+        return 200, "", b"#" * size
 
     async def all_of_it() -> None:
         rules = robots.Robots(get, lambda: 0.0)
@@ -196,4 +253,21 @@ def test_the_rules_of_many_sites_do_not_fill_the_memory(monkeypatch: pytest.Monk
             await rules.check(f"https://{number}.example.org/")
 
     run(all_of_it())
-    assert [url[8:9] for url in asked_for] == ["1", "2", "3", "1"]
+    assert "".join(url[8:9] for url in asked_for) == asked
+
+
+def test_rules_that_are_asked_for_again_take_no_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(robots, "KEPT_MOST", 1000)
+    asked_for, time = list[str](), [0.0]
+
+    async def get(url: str, most: int) -> tuple[int, str, bytes]:
+        asked_for.append(url[8:9])
+        return 200, "", b"#" * 400
+
+    async def all_of_it() -> None:
+        rules = robots.Robots(get, lambda: time[0])
+        for time[0], number in ((0.0, 1), (3600.0, 1), (7200.0, 1), (7200.0, 2), (7200.0, 1)):
+            await rules.check(f"https://{number}.example.org/")
+
+    run(all_of_it())
+    assert "".join(asked_for) == "1112"
