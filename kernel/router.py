@@ -170,7 +170,7 @@ class Router:
         pace, made, most = peer.rate.take(self._kernel.loop.now()), len(peer.made), peer.in_flight
         if made >= most and peer.run is not None and peer.run.clock:
             made, most = beside_alarms(peer.made.values(), most, method)
-        admit(pace, peer.rate.per_minute, made, most)
+        admit(pace, peer.rate.per_minute, made, most, method)
 
     def _parent(self, peer: Peer, number: int) -> OpenCall | None:
         """The call that the caller is answering: for a task run always its work, else the one it names, open at it."""

@@ -13,7 +13,7 @@ from manifests.capabilities import namespace
 from manifests.grants import GrantSet
 from manifests.installed import Installed
 from manifests.ledger import cost_of
-from manifests.policy import Link, logged, shown
+from manifests.policy import SLEEP, Link, logged, shown
 from manifests.schema import Manifest, Provided
 from manifests.state import WORK
 from manifests.unfinished import Open
@@ -29,8 +29,6 @@ from wire.results import Outcome
 RESTS_FROM: Final = 30_000_000
 """Microseconds that a sleep must last for its run to be one that only waits."""
 
-
-SLEEP: Final = "kernel.sleep"
 ALARMS: Final = 3
 """Calls of it that a run has open besides its Hand's: the one that its loop's timers wait for, the one before, its time's."""
 

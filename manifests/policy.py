@@ -28,6 +28,9 @@ ABOUT_ONESELF: Final = frozenset(
 )
 """Kernel methods that every run may call without a grant: they show and touch only what is the caller's own."""
 
+SLEEP: Final = "kernel.sleep"
+"""How a run waits; a task run's loop, too, for each of its timers."""
+
 
 class Link(Struct, frozen=True, kw_only=True, gc=False):
     """One principal in a chain. hand: the id of its Hand, "" for the operator, who has every grant (grants None).
@@ -53,14 +56,15 @@ def link_of(principal: str, hand: Installed | None, grants: GrantSet | None) -> 
     )  # fmt: skip
 
 
-def admit(pace: Pace, per_minute: int, made: int, in_flight: int) -> None:
+def admit(pace: Pace, per_minute: int, made: int, in_flight: int, method: str = "") -> None:
     """One more request of a peer, at the pace that its Rate tells, with `made` calls open already.
 
-    Raises Refusal beyond its limits, NotNow, which ends it, in a flood.
+    Raises Refusal beyond its limits, NotNow, which ends it, in a flood. Who is told to wait may: a sleep that was refused
+    would be asked for again at once, by a run's own loop, until that is a flood.
     """
     if pace == "flood":
         raise NotNow(f"a flood: more than twice its {per_minute} calls a minute")
-    if pace == "refuse":
+    if pace == "refuse" and method != SLEEP:
         raise Refusal("rate", f"more than its {per_minute} calls a minute: wait, or raise calls_per_minute")
     if made >= in_flight:
         raise Refusal("in_flight", f"{in_flight} calls are open already: await some, or raise in_flight")

@@ -22,7 +22,7 @@ from manifests.schema import Agent
 from runtime.agent import marks, placing, replies, skills, tools
 from runtime.agent.actions import Brief, Make, Result, Returned, Step, Think
 from runtime.agent.machine import Machine
-from runtime.agent.saying import SAID, STREAMS, Saying
+from runtime.agent.saying import APART, SAID, STREAMS, Saying
 from runtime.calls import Reply
 from runtime.errors import CallCancelled, CallFailed, CallRefused, Failure, HandBroken
 from runtime.hand import Event, Hand
@@ -56,6 +56,12 @@ NO_ROOM: Final = frozenset({"approvals", "log"})
 
 ROOM_MOST_S: Final = 60
 """Seconds until it is tried again after one of them, at most; at first 1, each time twice as long."""
+
+SLOWER_S: Final = 150.0
+"""Seconds, for each call a minute that its run may make, until one that was made too soon is tried again: a little more than
+
+a wait and a try take of these; then each time twice as long. One after the other: all at once would be a flood.
+"""
 
 T = TypeVar("T")
 _UNBOUND: Final = 10**12
@@ -103,9 +109,9 @@ class AgentHand(Hand):
         self._heard: asyncio.Queue[_Answered] = asyncio.Queue()
         self._own: frozenset[str] = frozenset()
         self._says, self._thoughts = False, 0
-        self._places = asyncio.Semaphore(
-            max(1, self._place.manifest.limits.in_flight - 2)
-        )  # two for what is told meanwhile
+        may = self._place.manifest.limits
+        self._places = asyncio.Semaphore(max(1, may.in_flight - 2))  # two for what is told meanwhile
+        self._per_minute, self._slower = may.calls_per_minute, asyncio.Lock()
 
     def _read(self, file: str) -> str:
         try:
@@ -225,11 +231,11 @@ class AgentHand(Hand):
         It sleeps half of what is left each time, for after a restart of the kernel a sleep begins anew.
         """
         with suppress(CallRefused, CallFailed, CallCancelled):
-            left = (await self.kernel.budget()).milliseconds_left
+            left = (await self._with_room(self.kernel.budget)).milliseconds_left
             last = None if left is None else _last(left)
             while last is not None and left is not None and left > last:
                 await self.kernel.time_passes(max((left - last) / 2, min(left - last, 1_000)) / 1000)
-                left = (await self.kernel.budget()).milliseconds_left
+                left = (await self._with_room(self.kernel.budget)).milliseconds_left
             if last is not None:
                 await self._heard.put(_Answered(is_late=True))
 
@@ -264,16 +270,17 @@ class AgentHand(Hand):
         try:
             async with self._places:
                 if action.method == skills.PLACE:
-                    return await placing.place(self.kernel, self.scratch, self._skill(action.resource))
+                    skill = self._skill(action.resource)
+                    return await self._with_room(lambda: placing.place(self.kernel, self.scratch, skill))
                 if action.method == tools.SPAWN:
                     return await self._begun(action)
                 return await self._with_room(lambda: self._read_from(action))
         except CallFailed as error:
-            return _failed(error.code, error.text, error.cost)
+            return replies.failed(error.code, error.text, error.cost)
         except CallRefused as error:
             return Returned(code=error.code, text=str(error), ours=True)
         except CallCancelled as error:
-            return _failed("cancelled", str(error), error.cost)
+            return replies.failed("cancelled", str(error), error.cost)
         except CodecError as error:
             return Returned(code="arguments", text=str(error), ours=True)
 
@@ -282,7 +289,7 @@ class AgentHand(Hand):
 
     async def _begun(self, action: Make) -> Returned:
         """A run of another Hand, from its beginning to its end: before this one's, so that what it brings is used."""
-        left = await self.kernel.budget()
+        left = await self._with_room(self.kernel.budget)
         most = _most(action, left) if action.tokens or action.micro_dollars else None
         given, time = action.arguments, left.milliseconds_left
         if time is not None:
@@ -293,7 +300,8 @@ class AgentHand(Hand):
     async def _thought_aloud(self, action: Think, most: Cost | None) -> Reply:
         """What the model answers; those who hear this Hand's `said` hear its words as they come."""
         self._thoughts += 1
-        saying = Saying(partial(self.publish, SAID), self.run_id, self._thoughts)
+        now, apart = asyncio.get_running_loop().time, APART / self._per_minute
+        saying = Saying(partial(self.publish, SAID), self.run_id, self._thoughts, now, apart)
         asked = self.kernel.stream(STREAMS, self._agent.model, replies.asked(action), timeout=THINKS_MOST, at_most=most)
         async with asked:
             while (chunk := await asked.read()) is not None:
@@ -327,14 +335,21 @@ class AgentHand(Hand):
         )
 
     async def _with_room(self, make: Callable[[], Awaitable[T]]) -> T:
-        """What it makes; while too many wait for the operator already, or the disk is full, it waits and makes it again."""
+        """What it makes; while too many wait for the operator already, the disk is full, or it has asked for too much in
+
+        this minute, it waits and makes it again.
+        """
         for number in count():
             try:
                 return await make()
             except CallRefused as error:
-                if error.code not in NO_ROOM:
+                if error.code == "rate":
+                    async with self._slower:
+                        await self.kernel.sleep(SLOWER_S / self._per_minute * 2 ** min(number, 6))
+                elif error.code in NO_ROOM:
+                    await self.kernel.sleep(min(ROOM_MOST_S, 2 ** min(number, 6)))
+                else:
                     raise
-                await self.kernel.sleep(min(ROOM_MOST_S, 2 ** min(number, 6)))
         raise AssertionError
 
     def _outside(self, labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -355,16 +370,10 @@ class AgentHand(Hand):
 
     def _returned(self, result: Result, *, wants_session: bool) -> object:
         """What the run comes to. Raises Failure, with the work so far, for what is not done."""
-        told: dict[str, object] = {
-            "answer": result.answer, "steps": result.steps, "tokens": result.tokens,
-            "micro_dollars": result.micro_dollars, "usage": msgspec.to_builtins(result.usage),
-            "models": list(result.models), "notes": list(result.notes),
-        }  # fmt: skip
-        if wants_session:
-            told["session"] = replies.latest(result.session)
+        told = replies.of_result(result, wants_session=wants_session)
         if not result.code:
             return told
-        raise Failure(result.code[:64], result.why[:_TEXT_MOST], **told, made=list(result.made))
+        raise Failure(result.code[:64], result.why[:_TEXT_MOST], **told)
 
 
 def _last(left: int) -> int:
@@ -386,9 +395,3 @@ def _answered(reply: Reply) -> _Answered:
         return _Answered(answer=answer_of(reply.value), cost=reply.cost)
     except CodecError as error:
         return _Answered(code="malformed", text=str(error), cost=reply.cost)
-
-
-def _failed(code: str, text: str, cost: Cost | None) -> Returned:
-    """A call that came to nothing, with what it has cost all the same."""
-    spent = cost or Cost(tokens=0, micro_dollars=0)
-    return Returned(code=code, text=text, tokens=spent.tokens, micro_dollars=spent.micro_dollars)

@@ -8,13 +8,20 @@ import msgspec
 from msgspec.structs import replace
 
 from runtime.agent import pictures, tools
-from runtime.agent.actions import Returned, Think
+from runtime.agent.actions import Result, Returned, Think
 from runtime.agent.results import as_text
 from runtime.models.messages import Message
+from wire import limits
+from wire.entries import Cost
 from wire.pictures import media
 
 SESSION_MOST: Final = 600_000
 """Bytes of a conversation that a run returns."""
+
+NOTES_MOST: Final = 32 * 1024
+MADE_MOST: Final = 128 * 1024
+_BESIDE: Final = 16 * 1024
+"""Bytes of its notes, of the lines of its calls, and of what else is told of a run, with what the kernel says of it."""
 
 USED_MOST: Final = 10**12
 """Tokens, and micro-dollars, that are believed of one run: sums of them can be told in a message."""
@@ -48,6 +55,12 @@ def with_content(chunks: Sequence[bytes], value: object, *, is_cut: bool = False
     return {**(value if isinstance(value, dict) else {} if value is None else {"value": value}), "content": content}
 
 
+def failed(code: str, text: str, cost: Cost | None) -> Returned:
+    """A call that came to nothing, with what it has cost all the same."""
+    spent = cost or Cost(tokens=0, micro_dollars=0)
+    return Returned(code=code, text=text, tokens=spent.tokens, micro_dollars=spent.micro_dollars)
+
+
 def of_run(came: Returned) -> Returned:
     """How the run of another Hand ended. What it says that it has used, if it is an agent, counts as used here."""
     told = came.value if isinstance(came.value, dict) else {}
@@ -66,11 +79,46 @@ def of_run(came: Returned) -> Returned:
     )
 
 
-def latest(session: Sequence[Message]) -> list[object]:
-    """The messages, the oldest left out where all are more than a reply takes, and words for the pictures of results."""
+def of_result(result: Result, *, wants_session: bool) -> dict[str, object]:
+    """What a run comes to, as large as its end may be: of what is less than its answer the oldest is left out."""
+    told: dict[str, object] = {
+        "answer": result.answer, "steps": result.steps, "tokens": result.tokens,
+        "micro_dollars": result.micro_dollars, "usage": msgspec.to_builtins(result.usage),
+        "models": list(result.models),
+    }  # fmt: skip
+    room = limits.BODY_MAX - _BESIDE - _size(told)
+    told["notes"] = _latest(result.notes, min(NOTES_MOST, room), "notes")
+    room -= _size(told["notes"])
+    if result.code:
+        told["made"] = _latest(result.made, min(MADE_MOST, room), "calls")
+        room -= _size(told["made"])
+    if wants_session:
+        told["session"] = latest(result.session, room)
+    return told
+
+
+def latest(session: Sequence[Message], most: int = limits.BODY_MAX - _BESIDE) -> list[object]:
+    """The messages, the oldest left out where all are more than a reply takes, and words for the pictures of results.
+
+    most: bytes that there are for them; the last one may have them all.
+    """
     plain = [pictures.left_out(one, len(pictures.in_results(one)), {}, pictures.NOT_KEPT) for one in session]
     told: list[object] = [msgspec.to_builtins(one, builtin_types=(bytes,)) for one in plain]
-    room, begin = SESSION_MOST, len(told)
-    while begin > 0 and (room := room - len(msgspec.msgpack.encode(told[begin - 1]))) >= 0:
+    room, begin = min(SESSION_MOST, most), len(told)
+    while begin > 0 and (room := room - _size(told[begin - 1])) >= 0:
         begin -= 1
-    return told[min(begin, max(0, len(told) - 1)) :]
+    if begin == len(told) > 0 and _size(told[-1]) <= most:
+        begin -= 1
+    return told[begin:]
+
+
+def _latest(lines: Sequence[str], room: int, what: str) -> list[str]:
+    """The last of these lines that there is room for; of others how many they were."""
+    begin = len(lines)
+    while begin > 0 and (room := room - _size(lines[begin - 1])) >= 0:
+        begin -= 1
+    return [*([f"({begin} earlier {what} are left out)"] if begin else []), *lines[begin:]]
+
+
+def _size(value: object) -> int:
+    return len(msgspec.msgpack.encode(value))

@@ -22,7 +22,7 @@ from manifests.calls import (
 )
 from manifests.grants import GrantSet
 from manifests.installed import Installed, Package
-from manifests.policy import Link, admit, link_of, refused
+from manifests.policy import SLEEP, Link, admit, link_of, refused
 from manifests.schema import Capability, Confinement, Effect, HandSection, Limits, Manifest, Provided
 from wire import codec, headers, limits
 from wire.entries import Cost, Used
@@ -172,6 +172,13 @@ def test_a_request_within_the_limits_passes_and_a_flood_ends_its_peer() -> None:
     admit("ok", 60, 1, 2)
     with pytest.raises(NotNow):
         admit("flood", 60, 0, 2)
+
+
+def test_who_is_told_to_wait_may_wait() -> None:
+    admit("refuse", 60, 1, 2, SLEEP)
+    for pace, made in (("refuse", 2), ("flood", 0)):
+        with pytest.raises((Refusal, NotNow)):
+            admit(pace, 60, made, 2, SLEEP)
 
 
 def test_a_refusal_in_the_log_names_the_grant_that_is_missing_and_no_secret() -> None:

@@ -158,6 +158,47 @@ def test_events_that_one_peer_hears_are_bounded(kernel: Kernel) -> None:
         assert isinstance(raw.end_of(1), headers.Done)
 
 
+WAITER = Source(
+    """
+[hand]
+name = "waiter"
+version = "1.0.0"
+description = "Asks for too much, and waits as it is told."
+entry = "main:Waiter"
+kind = "task"
+autonomy = "full"
+
+[limits]
+calls_per_minute = 120
+""",
+    """
+import asyncio
+
+from runtime import CallRefused, Hand
+
+
+class Waiter(Hand):
+    async def run(self):
+        refused = 0
+        while refused < 3:
+            try:
+                await self.kernel.budget()
+            except CallRefused as told:
+                refused += told.code == "rate"
+        await asyncio.sleep(2)
+        await self.kernel.sleep(1)
+        await self.kernel.budget()
+        return refused
+""",
+)
+
+
+def test_who_is_refused_for_its_pace_waits_and_goes_on(kernel: Kernel) -> None:
+    install(kernel, WAITER)
+    told = table(call(kernel, "kernel.start", "waiter", {"wait": True}, seconds=30))
+    assert (told["outcome"], told["value"]) == ("done", 3), told
+
+
 def test_spawned_runs_that_still_work_are_bounded(kernel: Kernel) -> None:
     """A run cannot fill the machine with runs, each of which could do the same."""
     install(

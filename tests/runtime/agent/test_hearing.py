@@ -91,7 +91,14 @@ def test_a_disk_that_is_full_is_waited_for(tmp_path: Path) -> None:
     assert (kernel.noted, kernel.slept, kernel.times) == ([], [1, 2], -1)
 
 
-@pytest.mark.parametrize("code", ["rate", "paused", "subscriptions"])
+def test_who_has_asked_for_too_much_in_a_minute_waits_as_that_says(tmp_path: Path) -> None:
+    kernel = Refusing("rate", times=2)
+    with pytest.raises(Begun):
+        _run(kernel, tmp_path)
+    assert (kernel.noted, kernel.slept, kernel.times) == ([], [0.5, 1.0], -1)
+
+
+@pytest.mark.parametrize("code", ["in_flight", "paused", "subscriptions"])
 def test_whatever_else_refuses_it_is_no_lack_of_a_grant_and_ends_it_with_the_reason(tmp_path: Path, code: str) -> None:
     kernel = Refusing(code)
     with pytest.raises(Failure, match=r"operator\.said is refused") as failed:

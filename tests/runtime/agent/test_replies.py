@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from runtime.agent.actions import Returned, Think
-from runtime.agent.replies import SESSION_MOST, asked, latest, of_run, with_content
+from runtime.agent.actions import Result, Returned, Think
+from runtime.agent.replies import SESSION_MOST, asked, latest, of_result, of_run, with_content
 from runtime.models.messages import Image, Message, Request, Text
 from wire.codec import encode_body
 
@@ -63,6 +63,27 @@ def test_of_a_long_session_the_latest_is_returned() -> None:
     picture = Message(role="user", parts=(Image(media="image/png", content=b"\x89"),))
     shown: Any = latest([picture])
     assert shown[0]["parts"][0]["content"] == b"\x89"
+
+
+@pytest.mark.parametrize("size", [10, 700_000, 983_040])
+def test_what_a_run_comes_to_is_as_large_as_its_end_may_be(size: int) -> None:
+    answer, lines = "w" * size, tuple(f"{number} " + "x" * 200 for number in range(10_000))
+    session = (said("task"), said("older" * 1_000, "assistant"), said("go on"), said(answer, "assistant"))
+    for code in ("", "steps"):
+        whole = Result(answer=answer, code=code, notes=lines, made=lines, session=session)
+        told: Any = of_result(whole, wants_session=True)
+        assert len(encode_body(told)) < 1_048_576 - 8_192
+        assert told["answer"] == answer
+        for lines_told in (told["notes"], *([told["made"]] if code else [])):
+            assert (
+                lines_told[0]
+                == f"({10_001 - len(lines_told)} earlier {'notes' if lines_told is told['notes'] else 'calls'} are left out)"
+            )
+            assert tuple(lines_told[1:]) == lines[len(lines) + 1 - len(lines_told) :]
+        assert len(told["session"]) == (4 if size == 10 else 0)
+    small: Any = of_result(Result(answer=answer, code="steps", made=lines[:2], session=session), wants_session=True)
+    assert (small["made"], small["notes"]) == (list(lines[:2]), [])
+    assert "session" not in of_result(Result(answer=answer), wants_session=False)
 
 
 def test_what_a_request_does_not_say_is_no_param_of_its_call() -> None:
