@@ -1,8 +1,9 @@
 """A conversation that was cut anywhere, or kept by somebody else, made whole again (pure).
 
-What every provider demands, and `mended` sees to: it begins with the user, user and assistant take turns, each call has one
-result in the message after it and each result its call, and no message is empty. A call without a result gets one that says
-that it is not known what came of it. What was whole stays as it was: mended(mended(x)) == mended(x).
+What every provider demands, and `mended` sees to: it begins with the user, user and assistant take turns, each call has
+an id, a name that fits, and one result in the message after it, and each result its call; no message is empty, and no text
+blank. A call without a result gets one that says that it is not known what came of it. What was whole stays as it was:
+mended(mended(x)) == mended(x).
 """
 
 import re
@@ -12,7 +13,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from runtime.agent.marks import Marks
-from runtime.models.messages import AnyPart, Image, Message, Text, Thinking, ToolCall, ToolResult
+from runtime.models.messages import TOOL_NAME, AnyPart, Image, Message, Text, Thinking, ToolCall, ToolResult
 
 CUT_OFF: Final = (
     "It was cut off here: whether this was done, and what came of it, is not known. Look before you repeat it."
@@ -44,7 +45,7 @@ class _Whole:
         found = {part.id: part for part in reversed(message.parts) if isinstance(part, ToolResult)}
         results = [found.get(call) or _cut_off(call) for call in self._open]
         self._open = []
-        self._add("user", (*results, *(part for part in message.parts if isinstance(part, Text | Image))))
+        self._add("user", (*results, *(part for part in message.parts if isinstance(part, Image) or _is_text(part))))
 
     def assistant(self, message: Message) -> None:
         if not self.messages:
@@ -52,11 +53,11 @@ class _Whole:
         parts: list[AnyPart] = []
         calls: list[str] = []
         for part in message.parts:
-            if isinstance(part, ToolCall) and part.id not in self._ids:
+            if isinstance(part, ToolCall) and part.id and part.id not in self._ids:
                 self._ids.add(part.id)
                 calls.append(part.id)
-                parts.append(part)
-            elif isinstance(part, Text | Thinking):
+                parts.append(named(part))
+            elif isinstance(part, Thinking) or _is_text(part):
                 parts.append(part)
         if any(not isinstance(part, Thinking) for part in parts):
             self.close()
@@ -79,8 +80,19 @@ class _Whole:
             self.messages.append(Message(role="user" if role == "user" else "assistant", parts=parts))
 
 
+def _is_text(part: AnyPart) -> bool:
+    return isinstance(part, Text) and bool(part.text.strip())
+
+
 def _cut_off(call: str) -> ToolResult:
     return ToolResult(id=call, content=(Text(text=CUT_OFF),), failed=True)
+
+
+def named(call: ToolCall) -> ToolCall:
+    """A call with a name that every provider takes."""
+    if re.match(TOOL_NAME, call.name):
+        return call
+    return replace(call, name=re.sub("[^a-zA-Z0-9_-]", "_", call.name)[:64] or "_")
 
 
 def marked_anew(messages: Iterable[Message], marks: Marks) -> tuple[Message, ...]:

@@ -5,28 +5,26 @@ out, each with the id under which it can be read again; then the oldest turns al
 has in short (what the model said, what people said before this run) has such an id too. It is folded to three fifths of what
 fits, so that the next requests begin alike and a provider's cache serves them.
 
-Never folded: the task; what people said while the agent worked; the last KEEP turns, each with its calls and their results.
-A call and its result are always both there or both not. Where even that does not fit, the last turn alone is left, and
-`view` says that it does not fit when that is still too long.
+Never folded: the task; what people said since; the last KEEP turns, each with its calls and their results. A call and its
+result are always both there or both not. Where even that does not fit, the last turn alone is left, and `view` says that it
+does not fit when that is still too long.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Final
 
-import msgspec
 from msgspec.structs import replace
 
-from runtime.agent import pictures
+from runtime.agent import digest, pictures
 from runtime.agent.marks import Marks
+from runtime.agent.mending import named
 from runtime.models import counting
-from runtime.models.messages import TOOL_NAME, AnyPart, Image, Message, Text, ToolCall, ToolResult
+from runtime.models.messages import AnyPart, Image, Message, Text, ToolCall, ToolResult
 
 KEEP: Final = 3
 """Turns at the end that stay whole."""
 
-_LINE: Final = 160
 _SAID: Final = 400
 _EARLIER: Final = 2_000
 _AROUND: Final = 200
@@ -44,7 +42,10 @@ REFUSALS: Final = 3
 """Requests in a row that are refused with pictures, until the model counts as one that sees none."""
 
 DIGEST_SHARE: Final = 4
-"""The digest's lines take at most this part of what fits; the oldest are left out beyond it, and counted."""
+"""The digest's lines take at most this part of what fits, and what people said before this run as much; the oldest are
+
+left out beyond it, and counted.
+"""
 
 
 class Talk:
@@ -63,6 +64,7 @@ class Talk:
         self._room, self._gone, self._refusals = pictures.PICTURES_MOST, 0, 0
         self._refused: set[str] = set()
         self._wholes: dict[tuple[int, int], str] = {}
+        self._before = ""
         self.messages: list[Message] = list(before)
         self._full: list[int] = [counting.of_message(one) for one in before]
         self._kept: dict[str, str] = {}
@@ -123,12 +125,11 @@ class Talk:
     def _keep_words(self, at: int, parts: Iterable[AnyPart]) -> None:
         """What the model said at more length than a digest has of it."""
         for number, part in enumerate(parts):
-            if isinstance(part, Text) and len(_flat(part.text)) > _SAID:
+            if isinstance(part, Text) and len(digest.flat(part.text)) > _SAID:
                 self._wholes[at, number] = self._keep(part.text, OWN, "digest", ())
 
     def _fit(self, call: ToolCall) -> ToolCall:
-        if not re.match(TOOL_NAME, call.name):
-            call = replace(call, name=re.sub("[^a-zA-Z0-9_-]", "_", call.name)[:64] or "_")
+        call = named(call)
         if call.id in self._ids:
             names = (f"{call.id}-{number}" for number in count(len(self._ids)))
             call = replace(call, id=next(name for name in names if name not in self._ids))
@@ -239,7 +240,9 @@ class Talk:
         if not folded:
             return total
         lines = sum(map(self._of_lines, range(folded)))
-        return total + min(lines, most // DIGEST_SHARE) + sum(map(self._of_said, range(folded))) + _AROUND
+        before = sum(map(self._of_said, range(min(folded, self.task))))
+        meanwhile = sum(map(self._of_said, range(self.task, folded)))
+        return total + min(lines, most // DIGEST_SHARE) + min(before, most // DIGEST_SHARE) + meanwhile + _AROUND
 
     def _of_stub(self, at: int) -> int:
         return self._counted("stub", at, lambda: counting.of_message(self._left_out(at)))
@@ -248,7 +251,7 @@ class Talk:
         return self._counted("lines", at, lambda: sum(counting.of_text(line) + 1 for line, _ in self._lines(at)))
 
     def _of_said(self, at: int) -> int:
-        return self._counted("said", at, lambda: counting.of_text(_listed(self._people(at))))
+        return self._counted("said", at, lambda: counting.of_text(digest.listed(self._people(at))))
 
     def _counted(self, what: str, at: int, count: Callable[[], int]) -> int:
         """What is counted of a message, once: it stays as it is when others come after it."""
@@ -285,21 +288,25 @@ class Talk:
         if not self._folded:
             return ()
         lines = [line for at in range(self._folded) for line in self._lines(at)]
-        people = [text for at in range(self._folded) for text in self._people(at)]
-        room, kept = most // DIGEST_SHARE, list[str]()
-        for line, _ in reversed(lines):
-            room -= counting.of_text(line) + 1
-            if room < 0:
-                kept.append(_left_out(lines[: len(lines) - len(kept)]))
-                break
-            kept.append(line)
-        own = self._marks.marked(
-            "\n".join(reversed(kept)) or "nothing", "your own earlier turns, shortened", ("digest",)
-        )
+        kept = digest.latest([line for line, _ in lines], most // DIGEST_SHARE)
+        if len(kept) < len(lines):
+            kept.insert(0, digest.left_out(lines[: len(lines) - len(kept)]))
+        own = self._marks.marked("\n".join(kept) or "nothing", "your own earlier turns, shortened", ("digest",))
         found = [Text(text=f"{FOLDED}\n{own}")]
-        if people:
-            found.append(Text(text=f"What people said meanwhile:\n{_listed(people)}"))
+        if people := self._words(most):
+            found.append(Text(text=f"What people said meanwhile:\n{digest.listed(people)}"))
         return tuple(found)
+
+    def _words(self, most: int) -> list[str]:
+        """What people said in the turns that are left out: since the task all of it, before it as much as has room."""
+        earlier = [text for at in range(min(self._folded, self.task)) for text in self._people(at)]
+        shown = digest.latest(earlier, most // DIGEST_SHARE, 2)
+        if (gone := len(earlier) - len(shown)) > 0:
+            if not self._before:
+                everything = [text for at in range(self.task) for text in self._people(at)]
+                self._before = self._keep(digest.listed(everything), BEFORE, "earlier", ())
+            shown.insert(0, digest.earlier(gone, self._before))
+        return shown + [text for at in range(self.task, self._folded) for text in self._people(at)]
 
     def _lines(self, at: int) -> list[tuple[str, str | None]]:
         """What a digest has of a message, each line with the id of what is read for it."""
@@ -307,7 +314,7 @@ class Talk:
         if one.role != "assistant":
             return []
         said = [
-            (f"you said: {_short(part.text, _SAID)}{_where(name := self._wholes.get((at, number)))}", name)
+            (f"you said: {digest.short(part.text, _SAID)}{digest.where(name := self._wholes.get((at, number)))}", name)
             for number, part in enumerate(one.parts)
             if isinstance(part, Text)
         ]
@@ -320,7 +327,10 @@ class Talk:
     def _calls(self, at: int) -> list[tuple[str, str | None]]:
         results = {part.id: part for part in self._after(at) if isinstance(part, ToolResult)}
         return [
-            (f"{_call(part)}{_where(name := self._kept.get(part.id))}{_how(results.get(part.id))}", name)
+            (
+                f"{digest.call(part)}{digest.where(name := self._kept.get(part.id))}{digest.how(results.get(part.id))}",
+                name,
+            )
             for part in self.messages[at].parts
             if isinstance(part, ToolCall)
         ]
@@ -356,40 +366,5 @@ def _least(places: list[int], now: int, wanted: int, size: Callable[[int], int])
     return left[low]
 
 
-def _listed(people: list[str]) -> str:
-    return "".join(f"- {one}\n" for one in people)
-
-
-def _call(part: ToolCall) -> str:
-    return _short(f"{part.name}({msgspec.json.encode(part.arguments).decode()})", _LINE)
-
-
-def _how(result: ToolResult | None) -> str:
-    if result is None:
-        return " (no result)"
-    seen = pictures.number_of(result.content)
-    return f"{f' ({seen})' if seen else ''}{' (failed)' if result.failed else ''}"
-
-
-def _where(name: str | None) -> str:
-    return f" -> {name}" if name else ""
-
-
-def _left_out(lines: list[tuple[str, str | None]]) -> str:
-    """What is told of lines that a digest has no room for. What came first, or is read again, has a lower id than others."""
-    names = sorted((name for _, name in lines if name), key=lambda name: (len(name), name))
-    places = f", of {names[0]} to {names[-1]}" if names else ""
-    return f"{len(lines)} earlier lines are left out{places}"
-
-
 def _size(result: ToolResult) -> int:
     return sum(len(part.text) for part in result.content if isinstance(part, Text))
-
-
-def _flat(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _short(text: str, most: int) -> str:
-    flat = _flat(text)
-    return flat if len(flat) <= most else f"{flat[:most]}…"

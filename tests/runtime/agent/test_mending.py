@@ -1,5 +1,6 @@
 """A session cut anywhere, or spoilt in any way, is made into one that every provider takes."""
 
+import re
 import time
 
 from hypothesis import given
@@ -9,14 +10,14 @@ from msgspec.structs import replace
 from runtime.agent.guard import made
 from runtime.agent.marks import Marks
 from runtime.agent.mending import CUT_OFF, marked_anew, mended
-from runtime.models.messages import AnyPart, Message, Text, Thinking, ToolCall, ToolResult
+from runtime.models.messages import TOOL_NAME, AnyPart, Message, Text, Thinking, ToolCall, ToolResult
 from tests.runtime.agent.driven import BOUNDARY, Drive, call, says, texts
 
-ids = st.sampled_from(["a", "b", "c", "d"])
+ids = st.sampled_from(["a", "b", "c", "d", ""])
 parts: st.SearchStrategy[AnyPart] = st.one_of(
-    st.builds(Text, text=st.sampled_from(["x", "y"])),
+    st.builds(Text, text=st.sampled_from(["x", "y", " "])),
     st.builds(Thinking, text=st.just("hm")),
-    st.builds(lambda call: ToolCall(id=call, name="t"), ids),
+    st.builds(lambda call: ToolCall(id=call, name=f"t{call}" if call > "b" else f"web.{call}"), ids),
     st.builds(lambda call: ToolResult(id=call, content=(Text(text=f"of {call}"),)), ids),
 )
 messages = st.lists(
@@ -34,6 +35,8 @@ def check_whole(found: tuple[Message, ...]) -> None:
         assert one.parts
         results = [part.id for part in one.parts if isinstance(part, ToolResult)]
         assert results == calls
+        assert all(part.text.strip() for part in one.parts if isinstance(part, Text))
+        assert all(part.id and re.match(TOOL_NAME, part.name) for part in one.parts if isinstance(part, ToolCall))
         calls = [part.id for part in one.parts if isinstance(part, ToolCall)]
         assert one.role == "assistant" or not calls
         assert len(calls) == len(set(calls))

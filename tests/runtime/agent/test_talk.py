@@ -25,6 +25,10 @@ def _page(make: Make) -> Returned:
     return Returned(value=f"{make.resource}: " + "a page of words " * 120)
 
 
+def _text(text: str, role: str) -> Message:
+    return Message(role="user" if role == "user" else "assistant", parts=(Text(text=text),))
+
+
 def _turn(place: int) -> Answer:
     thought = Thinking(text="hm", seal=f"seal {place}", provider="p")
     one = says(f"I look at d{place}", call("desk_look", name=f"d{place}", size=place))
@@ -55,6 +59,23 @@ def test_the_task_and_what_people_said_are_in_every_request_after_it(drive: Driv
         assert whole.count("tidy up") == 1
         assert whole.count("Leave the red drawer shut.") == (number > 5)
         assert whole.count("Be quick.") == (number > 20)
+
+
+def test_of_what_people_said_in_a_long_conversation_before_the_last_is_left_and_the_whole_can_be_read() -> None:
+    said = [f"Question {number}: what lies in drawer {number}, and why?" for number in range(2_000)]
+    session = [message for text in said for message in (_text(text, "user"), _text("Nothing.", "assistant"))]
+    reads = [says("", call("read_result", id="r1", find="Question 7:")), says("done")]
+    drive = Drive(reads, brief=replace(BRIEF, window=WINDOW), session=session, meanwhile={1: "Be quick."})
+    assert drive.result.answer == "done", drive.result
+    for request in drive.asked:
+        assert counting.of_request(request) + request.most <= WINDOW
+    first = "\n".join(map(texts, drive.asked[0].messages))
+    assert said[-20] in first
+    assert said[0] not in first
+    assert 'earlier things are left out; read_result(id="r1") gives you all' in first
+    last = drive.asked[1].messages[-1]
+    assert said[7] in texts(last)
+    assert "Be quick." in texts(last)
 
 
 def test_each_request_is_one_that_providers_take(drive: Drive) -> None:
