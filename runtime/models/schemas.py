@@ -68,6 +68,8 @@ def _problems(value: object, schema: dict[str, object]) -> tuple[str, ...]:
     import referencing
     from jsonschema.validators import validator_for
 
+    if not isinstance(schema.get("$schema", ""), str):
+        raise _Faulty("the schema itself is wrong: its $schema is no text")
     kind = validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
         kind.check_schema(schema)

@@ -347,6 +347,7 @@ def test_letters_that_are_spelled_in_halves_are_text_that_can_be_sent(said: str,
         ("{}", _SCHEMA, "'a' is a required property"),
         ("no", _SCHEMA, "not JSON"),
         ("{}", {"type": "nothing"}, "the schema itself is wrong"),
+        ("{}", {"$schema": ["x"]}, "the schema itself is wrong"),
         ("{}", {"$ref": "https://evil.example/schema.json"}, "the schema cannot be followed"),
     ],
 )
