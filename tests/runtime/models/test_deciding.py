@@ -1,6 +1,7 @@
 """Routing, the breaker, retrying, pacing and prices hold their rules, whatever the order of what happens."""
 
 import socket
+import time
 
 import pytest
 from hypothesis import given
@@ -364,6 +365,13 @@ def test_a_reference_is_never_fetched() -> None:
         assert schemas.problems({}, schema) == ("the schema cannot be followed: _WrappedReferencingError",)
         with pytest.raises(TimeoutError):
             server.accept()
+
+
+@pytest.mark.parametrize("bracket", "{(")
+def test_a_text_of_brackets_is_not_mended_for_minutes(bracket: str) -> None:
+    began = time.process_time()
+    assert schemas.read('{"a": ' + bracket * 100_000, _SCHEMA).problems == ("it is not JSON",)
+    assert time.process_time() - began < 2
 
 
 @given(st.text(max_size=100))
