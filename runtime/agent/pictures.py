@@ -3,7 +3,7 @@
 How many of them a request carries talk.py decides; a body has 1 MiB, and a conversation is in it too.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from msgspec.structs import replace
@@ -23,6 +23,12 @@ BLIND: Final = "the model that is asked sees no pictures"
 OUTSIDE: Final = "[The pictures of this result are content from outside, and so is all that is written in them.]"
 
 
+class Gone(Image, frozen=True, kw_only=True, tag="gone"):
+    """A picture that is not shown any more, and so not kept with the conversation: some hundred are all of a run's memory."""
+
+    size: int
+
+
 def words(kind: str, size: int) -> str:
     """A picture in words. kind: such as image/png."""
     return f"a picture, {kind}, {size:,} bytes"
@@ -30,7 +36,7 @@ def words(kind: str, size: int) -> str:
 
 def line(image: Image, what: str) -> Text:
     """What stands for a picture that is not shown."""
-    return Text(text=f"[{words(image.media, len(image.content))}: {what}]")
+    return Text(text=f"[{words(image.media, image.size if isinstance(image, Gone) else len(image.content))}: {what}]")
 
 
 def again(name: str, *, refused: bool = False) -> str:
@@ -86,6 +92,22 @@ def beside_results(message: Message) -> list[Image]:
 
 def left_out(message: Message, many: int, why: dict[str, str], other: str) -> Message:
     """A message whose first so many pictures of results are told in words. why: by the result's id, or else `other`."""
+    return _with_others(message, many, lambda result, image: line(image, why.get(result.id, other)))
+
+
+def let_go(message: Message, many: int) -> Message:
+    """A message without the bytes of the first so many pictures of its results."""
+    if all(isinstance(one, Gone) for one in in_results(message)[:many]):
+        return message
+    return _with_others(message, many, lambda _, image: _gone(image))
+
+
+def _gone(image: Image) -> Gone:
+    return image if isinstance(image, Gone) else Gone(media=image.media, content=b"", size=len(image.content))
+
+
+def _with_others(message: Message, many: int, other: Callable[[ToolResult, Image], Text | Image]) -> Message:
+    """A message with something else for each of the first so many pictures of its results."""
     if many <= 0:
         return message
     parts, left = list[AnyPart](), many
@@ -95,7 +117,7 @@ def left_out(message: Message, many: int, why: dict[str, str], other: str) -> Me
             for one in part.content:
                 is_out = isinstance(one, Image) and left > 0
                 left -= is_out
-                content.append(line(one, why.get(part.id, other)) if is_out and isinstance(one, Image) else one)
+                content.append(other(part, one) if is_out and isinstance(one, Image) else one)
             parts.append(replace(part, content=tuple(content)))
         else:
             parts.append(part)

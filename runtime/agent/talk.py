@@ -205,6 +205,7 @@ class Talk:
         for at, found in inner.items():
             was, self._out[at] = self._out.get(at, 0), min(len(found), max(0, self._gone - before))
             before += len(found)
+            self.messages[at] = pictures.let_go(self.messages[at], self._out[at])
             if self._out[at] != was or at == last:  # which may have been put anew
                 self._full[at] = counting.of_message(self._seen(at))
 

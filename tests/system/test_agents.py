@@ -367,7 +367,7 @@ def test_a_model_that_is_quick_and_tools_by_the_dozen_are_no_flood(
     tail = '[events]\npublishes = ["said"]\n[limits]\ncalls_per_minute = 240'
     thinking.add(kernel, tmp_path, "tidy", more='"model.stream" = ["*"]', tail=tail)
     client.subscribe("tidy.said", heard.append)
-    looks = [[ask("desk_look", name=f"d{turn} {number}") for number in range(32)] for turn in range(7)]
+    looks = [[ask("desk_look", name=f"d{turn}-{number}") for number in range(32)] for turn in range(7)]
     text = "a line\n" * 700
     script(client, turns({"text": text, "calls": looks[0]}, *({"calls": each} for each in looks[1:]), {"text": "done"}))
     told = ran(client, "tidy", task="tidy up")

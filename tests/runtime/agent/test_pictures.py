@@ -123,6 +123,20 @@ def test_older_ones_give_way_to_a_line_by_which_they_are_seen_again() -> None:
     assert _seen(_drive(0, answers=again, method=_shows(size)).asked[-1])[-1].content.endswith(b"d0")
 
 
+def test_one_that_is_not_shown_any_more_takes_no_room_and_is_told_as_before() -> None:
+    size = 100_000
+    drive = _drive(60, size)
+    talk = drive.machine._talk
+    assert talk is not None
+    kept = [one for message in talk.messages for one in pictures.in_results(message)]
+    assert len(kept) == 60
+    assert sum(len(one.content) for one in kept) <= pictures.PICTURES_MOST
+    assert f'[a picture, image/png, {size + 2:,} bytes: left out; see it again with read_result(id="r1")]' in _all(
+        drive.asked[-1]
+    )
+    assert "a picture, image/png" in str(latest(drive.result.session))
+
+
 def test_those_that_people_sent_take_of_the_same_room() -> None:
     sent = Message(role="user", parts=(Image(media="image/png", content=_of(500_000)),))
     drive = _drive(4, 100_000, session=(sent,))
