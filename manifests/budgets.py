@@ -186,7 +186,7 @@ class Bonds:
                 if needed > left[place]:
                     return Short(None, UNITS[place], needed, left[place])
         for account in accounts:
-            if most is not None and within is not None and account.payer in within.payers:
+            if within is not None and account.payer in within.payers:
                 continue
             for room in self.rooms(ledger, account, now):
                 needed = 1 if most is None else most[UNITS.index(room.unit)]

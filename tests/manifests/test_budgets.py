@@ -250,6 +250,22 @@ def test_a_call_without_most_needs_some_room() -> None:
         assert bonds.short(ledger, [account], None, bonds.open(6, (), some, None), START) is None
 
 
+def test_a_call_without_most_is_paid_out_of_what_is_reserved_for_what_it_is_made_for() -> None:
+    """That may be all that there is: it has its room there, and needs none besides."""
+    ledger, bonds = Ledger(), Bonds()
+    above, home = Account("h-a", "a", tokens((100, "day"))), Account(HOME, "", tokens((100, "day")))
+    whole = bonds.open(2, ("h-a", HOME), (100, 0), None)
+    assert bonds.short(ledger, [above, home], None, whole, START) is None
+    assert bonds.short(ledger, [above, home], None, None, START) is not None
+    full = Account("h-b", "b", tokens((0, "day")))
+    short = bonds.short(ledger, [full, above, home], None, whole, START)
+    assert short is not None
+    assert short.room is not None
+    assert short.room.payer == "h-b"
+    bonds.spend(whole, (100, 0))
+    assert bonds.short(ledger, [above, home], None, whole, START) == Short(None, "tokens", 1, 0)
+
+
 def test_the_refusal_says_whose_budget_how_much_and_until_when() -> None:
     ledger, bonds = Ledger(), Bonds()
     ledger.spend(["h-a", HOME], Cost(tokens=150_000, micro_dollars=1_500_000), "x.y", START)
