@@ -51,7 +51,10 @@ class Think(Struct, frozen=True, kw_only=True):
 
 
 class Make(Struct, frozen=True, kw_only=True):
-    """Make a call. number: by which its end is told. tokens, micro_dollars: as of Think."""
+    """Make a call. number: by which its end is told. tokens, micro_dollars: as of Think.
+
+    among: how many runs of other Hands are begun at once, this one with them.
+    """
 
     number: int
     method: str
@@ -59,6 +62,7 @@ class Make(Struct, frozen=True, kw_only=True):
     arguments: dict[str, object]
     tokens: int = 0
     micro_dollars: int = 0
+    among: int = 1
 
 
 class Step(Struct, frozen=True, kw_only=True):

@@ -26,7 +26,6 @@ from runtime.agent.saying import APART, SAID, STREAMS, Saying
 from runtime.calls import Reply
 from runtime.errors import CallCancelled, CallFailed, CallRefused, Failure, HandBroken
 from runtime.hand import Event, Hand
-from runtime.kernel_handle import Budget
 from runtime.models import catalogue
 from runtime.models.messages import Answer, Message, Task, answer_of
 from wire import limits
@@ -64,7 +63,6 @@ a wait and a try take of these; then each time twice as long. One after the othe
 """
 
 T = TypeVar("T")
-_UNBOUND: Final = 10**12
 _LONGEST: Final = limits.DEADLINE_MAX / 1000
 _TEXT_MOST: Final = 500
 _NOTED: Final = frozenset({"asks", "folded", "mended", "steered", "warned", "ended"})
@@ -290,7 +288,7 @@ class AgentHand(Hand):
     async def _begun(self, action: Make) -> Returned:
         """A run of another Hand, from its beginning to its end: before this one's, so that what it brings is used."""
         left = await self._with_room(self.kernel.budget)
-        most = _most(action, left) if action.tokens or action.micro_dollars else None
+        most = replies.most_of(action, left) if action.tokens or action.micro_dollars else None
         given, time = action.arguments, left.milliseconds_left
         if time is not None:
             given = {**given, "timeout": (time - 2 * _last(time)) / 1000}
@@ -379,15 +377,6 @@ class AgentHand(Hand):
 def _last(left: int) -> int:
     """Milliseconds before its time is over at which a run ends that has so many left."""
     return min(LAST_MS, left // 10)
-
-
-def _most(action: Make, left: Budget) -> Cost:
-    """What a run of another Hand may cost; of a unit that [agent] does not bound, as much as budgets leave."""
-    tokens = _UNBOUND if left.tokens_left is None else left.tokens_left
-    money = _UNBOUND if left.micro_dollars_left is None else left.micro_dollars_left
-    return Cost(
-        tokens=min(tokens, action.tokens or _UNBOUND), micro_dollars=min(money, action.micro_dollars or _UNBOUND)
-    )
 
 
 def _answered(reply: Reply) -> _Answered:

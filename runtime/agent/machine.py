@@ -301,7 +301,8 @@ class Machine:
         tokens = max(1, (brief.tokens - self._tokens) // max(1, number)) if brief.tokens else 0
         money = max(1, (brief.micro_dollars - self._money) // max(1, number)) if brief.micro_dollars else 0
         return [
-            replace(one, tokens=tokens, micro_dollars=money) if one.method == tools.SPAWN else one for one in makes
+            replace(one, tokens=tokens, micro_dollars=money, among=number) if one.method == tools.SPAWN else one
+            for one in makes
         ]  # fmt: skip
 
     def _said(self, answer: Answer) -> tuple[ToolCall, ...]:

@@ -8,8 +8,9 @@ import msgspec
 from msgspec.structs import replace
 
 from runtime.agent import pictures, tools
-from runtime.agent.actions import Result, Returned, Think
+from runtime.agent.actions import Make, Result, Returned, Think
 from runtime.agent.results import as_text
+from runtime.kernel_handle import Budget
 from runtime.models.messages import Message
 from wire import limits
 from wire.entries import Cost
@@ -22,6 +23,8 @@ NOTES_MOST: Final = 32 * 1024
 MADE_MOST: Final = 128 * 1024
 _BESIDE: Final = 16 * 1024
 """Bytes of its notes, of the lines of its calls, and of what else is told of a run, with what the kernel says of it."""
+
+_UNBOUND: Final = 10**12
 
 USED_MOST: Final = 10**12
 """Tokens, and micro-dollars, that are believed of one run: sums of them can be told in a message."""
@@ -53,6 +56,19 @@ def with_content(chunks: Sequence[bytes], value: object, *, is_cut: bool = False
     except UnicodeDecodeError:
         content = f"({len(whole)} bytes that are no text)"
     return {**(value if isinstance(value, dict) else {} if value is None else {"value": value}), "content": content}
+
+
+def most_of(action: Make, left: Budget) -> Cost:
+    """What a run of another Hand may cost: of what budgets leave no more than has room for those begun with it, too.
+
+    It is reserved for as long as that works: of a unit that [agent] does not bound as much stays for whoever else pays out
+    of the same budgets.
+    """
+    tokens, money = (
+        min(bound or _UNBOUND, _UNBOUND if there is None else there // (action.among + (not bound)))
+        for bound, there in ((action.tokens, left.tokens_left), (action.micro_dollars, left.micro_dollars_left))
+    )
+    return Cost(tokens=tokens, micro_dollars=money)
 
 
 def failed(code: str, text: str, cost: Cost | None) -> Returned:

@@ -373,3 +373,25 @@ def test_a_model_that_is_quick_and_tools_by_the_dozen_are_no_flood(
     told = ran(client, "tidy", task="tidy up")
     assert (told["outcome"], told["value"]["answer"], told["value"]["steps"]) == ("done", "done", 8), told
     assert "".join(one["text"] for one in heard if one["thought"] == 1) == text
+
+
+def test_two_who_are_given_work_at_once_have_room_beside_each_other_in_the_budget_of_the_home(
+    kernel: Kernel, client: Client, tmp_path: Path
+) -> None:
+    thinking.add(kernel, tmp_path, "other")
+    thinking.add(kernel, tmp_path, "tidy", more='"kernel.spawn" = ["other"]', agent='tokens = "50k"')
+    both = [ask("delegate", hand="other", task=f"look for me in {place}") for place in ("left", "right")]
+    lines = [
+        {"times": 0, "at": 0, "when": "look for me", "text": "done", "delay": 0.5},
+        {"times": 0, "at": 0, "calls": both},
+        {"times": 0, "at": 1, "when": "done", "text": "Both looked."},
+    ]
+    script(client, map(json.dumps, lines))
+    client.call("kernel.budget-set", "", {"dollars": ["5.00/day"]})
+    try:
+        told = ran(client, "tidy", task="let them look")
+    finally:
+        client.call("kernel.budget-set", "", {"dollars": []})
+    assert told["value"]["answer"] == "Both looked.", str(told)
+    ends = [one.verdict for one in entries(kernel.home, "end") if one.method == "kernel.spawn"]
+    assert ends[-2:] == ["done", "done"]

@@ -335,3 +335,4 @@ def test_what_is_left_is_shared_out_among_those_who_are_given_work_at_once() -> 
     brief = replace(BRIEF, delegates=("other",), micro_dollars=9_001)
     makes = Drive([both, says("done")], brief=brief).makes[0]
     assert [make.micro_dollars for make in makes] == [4_500, 4_500, 0]
+    assert [make.among for make in makes[:2]] == [2, 2]

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
-from runtime.agent.actions import Result, Returned, Think
-from runtime.agent.replies import SESSION_MOST, asked, latest, of_result, of_run, with_content
+from runtime.agent.actions import Make, Result, Returned, Think
+from runtime.agent.replies import SESSION_MOST, asked, latest, most_of, of_result, of_run, with_content
+from runtime.kernel_handle import Budget
 from runtime.models.messages import Image, Message, Request, Text
 from wire.codec import encode_body
+from wire.entries import Cost
 
 
 def said(text: str, role: Any = "user") -> Message:
@@ -63,6 +65,35 @@ def test_of_a_long_session_the_latest_is_returned() -> None:
     picture = Message(role="user", parts=(Image(media="image/png", content=b"\x89"),))
     shown: Any = latest([picture])
     assert shown[0]["parts"][0]["content"] == b"\x89"
+
+
+@pytest.mark.parametrize(
+    ("among", "bound", "left", "most"),
+    [
+        (1, (500, 0), (None, None), (500, 10**12)),
+        (1, (500, 0), (300, 90), (300, 45)),
+        (2, (500, 0), (300, 90), (150, 30)),
+        (2, (0, 40), (300, 90), (100, 40)),
+        (3, (0, 40), (300, 90), (75, 30)),
+    ],
+)
+def test_runs_of_others_that_are_begun_at_once_have_room_beside_one_another_and_whoever_else_pays(
+    among: int, bound: tuple[int, int], left: tuple[int | None, int | None], most: tuple[int, int]
+) -> None:
+    make = Make(
+        number=1,
+        method="kernel.spawn",
+        resource="b",
+        arguments={},
+        tokens=bound[0],
+        micro_dollars=bound[1],
+        among=among,
+    )
+    told = Budget(
+        tokens=0, micro_dollars=0, calls=0, calls_per_minute=300, tokens_left=left[0], micro_dollars_left=left[1],
+        budget=(),
+    )  # fmt: skip
+    assert most_of(make, told) == Cost(tokens=most[0], micro_dollars=most[1])
 
 
 @pytest.mark.parametrize("size", [10, 700_000, 983_040])
