@@ -34,6 +34,9 @@ SMALL: Final = 4 * limits.KIB
 """Bytes that all runs of one Hand may have the kernel keep of what they sent in calls that have no end yet, bodies and what
 was uploaded before a provider took it; and how much of it is not counted at a time."""
 
+SPAWNED_MOST: Final = 1_024
+"""Runs that work at a time of all that the runs of one Hand have spawned: each of these may spawn as well, and so on."""
+
 ELSEWHERE: Final = b"-"
 """The route of a call whose end goes to another call, and to no connection."""
 
@@ -95,6 +98,17 @@ def check_kept(calls: Iterable[OpenCall], hand: str, size: int) -> None:
     if is_too_much(calls, hand, size):
         most = KEPT_MOST >> 20
         raise Refusal("room", f"its open calls and uploads take {most} MiB already, and that is the most: await some")
+
+
+def check_spawned(calls: Iterable[OpenCall], caller: str, hand: str, in_flight: int) -> None:
+    """Raise Refusal for one more run that a run spawns, where it, or all of its Hand's, have too many that still work."""
+    spawners = [call.caller for call in calls if not call.route and call.by.hand == hand]
+    if spawners.count(caller) >= in_flight:
+        raise Refusal("in_flight", f"{in_flight} runs that it spawned still work: wait, or raise in_flight")
+    if len(spawners) >= SPAWNED_MOST:
+        raise Refusal(
+            "in_flight", f"{SPAWNED_MOST:,} runs that its Hand's runs spawned still work, and no more do: wait"
+        )
 
 
 def stands_still(call: OpenCall, provider: str, waiting: set[int], state: State) -> bool:

@@ -10,6 +10,7 @@ from kernel.methods.request import Request, method
 from kernel.record.taking_up import outcome
 from kernel.runs import Run
 from manifests.calls import told
+from manifests.holding import check_spawned
 from manifests.installed import Installed
 from manifests.lives import passes
 from manifests.upgrades import DECISIONS, check_restart, is_asked, newest, spawned
@@ -47,11 +48,8 @@ def _spawn(request: Request) -> object:
     hand = request.hand()
     if not hand.is_task:
         raise Failure("arguments", f"{hand.name} is a service: call its methods instead")
-    calls, caller = request.kernel.exchange.calls.values(), request.call.caller
-    if sum(not call.route and call.caller == caller for call in calls) >= request.peer.in_flight:
-        raise Refusal(
-            "in_flight", f"{request.peer.in_flight} runs that it spawned still work: wait, or raise in_flight"
-        )
+    by, open_calls = request.call.by.hand, request.kernel.exchange.calls.values()
+    check_spawned(open_calls, request.call.caller, by, request.peer.in_flight)
     return _begin(request, hand)
 
 

@@ -10,8 +10,10 @@ from manifests.holding import (
     KEPT_MOST,
     LISTED,
     SMALL,
+    SPAWNED_MOST,
     as_answered,
     check_kept,
+    check_spawned,
     counts,
     crowding,
     handed_down,
@@ -95,6 +97,24 @@ def _call(hand: str) -> OpenCall:
         2, "r-1", Link(hand=hand, name="a", grants=None), b"", 1, provided=provided, resource="", body=b"", parent=None,
         deadline=0.0, labels=frozenset(), most=None, upload=False,
     )  # fmt: skip
+
+
+def _work(spawner: str, hand: str = "h-1", route: bytes = b"") -> OpenCall:
+    made = _call(hand)
+    made.caller, made.route = spawner, route
+    return made
+
+
+def test_runs_that_spawn_runs_that_spawn_runs_are_bounded_as_one() -> None:
+    tree = [_work(f"r-{number}") for number in range(SPAWNED_MOST)]
+    check_spawned(tree[1:], "r-0", "h-1", 16)
+    check_spawned([*tree[1:], _work("r-0", route=b"x"), _work("r-0", "h-2")], "r-0", "h-1", 16)
+    with pytest.raises(Refusal, match="1,024 runs that its Hand's runs spawned still work"):
+        check_spawned(tree, "r-new", "h-1", 16)
+    own = [_work("r-1")] * 4
+    check_spawned(own, "r-1", "h-1", 5)
+    with pytest.raises(Refusal, match="4 runs that it spawned still work"):
+        check_spawned(own, "r-1", "h-1", 4)
 
 
 def _installed(name: str) -> Installed:
