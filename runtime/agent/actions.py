@@ -30,6 +30,14 @@ class Brief(Struct, frozen=True, kw_only=True):
     sees: bool = True
 
 
+class Recalled(Struct, frozen=True, kw_only=True):
+    """What memory recalled of the task. at: where in it stands what was found."""
+
+    text: str
+    labels: tuple[str, ...] = ()
+    at: int = 0
+
+
 class Returned(Struct, frozen=True, kw_only=True):
     """How a call ended. code: "" when it was done, and then value is its reply. ours: its text is the kernel's own."""
 

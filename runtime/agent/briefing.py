@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from runtime.agent import skills
 from runtime.agent.actions import Brief
 from runtime.agent.marks import Marks
-from runtime.agent.results import as_text
 from runtime.models.messages import Text
 
 HOW = (
@@ -33,9 +32,9 @@ def system(brief: Brief, marks: Marks) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def task(text: str, remembered: Sequence[tuple[object, tuple[str, ...]]], marks: Marks) -> tuple[Text, ...]:
-    """The message with the task. remembered: what was recalled, each with its labels."""
+def task(text: str, remembered: Sequence[str]) -> tuple[Text, ...]:
+    """The message with the task. remembered: what was recalled, marked."""
     if not remembered:
         return (Text(text=text),)
-    shown = "\n".join(marks.marked(as_text(value), "memory", labels) for value, labels in remembered)
+    shown = "\n".join(remembered)
     return Text(text=f"What you remember of it, which may be old or wrong:\n{shown}"), Text(text=text)

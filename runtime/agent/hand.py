@@ -20,7 +20,7 @@ from msgspec import Struct
 from manifests.grants import reaches
 from manifests.schema import Agent
 from runtime.agent import marks, placing, replies, skills, tools
-from runtime.agent.actions import Brief, Make, Result, Returned, Step, Think
+from runtime.agent.actions import Brief, Make, Recalled, Result, Returned, Step, Think
 from runtime.agent.machine import Machine
 from runtime.agent.saying import APART, SAID, STREAMS, Saying
 from runtime.calls import Reply
@@ -176,22 +176,18 @@ class AgentHand(Hand):
             skills=self._skills, can_place=can_place, sees=row is None or "image" in row.takes,
         )  # fmt: skip
 
-    async def _remembered(self, task: str) -> tuple[tuple[object, tuple[str, ...]], ...]:
+    async def _remembered(self, task: str) -> tuple[Recalled, ...]:
         """What memory recalls of the task; nothing where it cannot, which is told and no reason to stop."""
         try:
             reply = await self.kernel.call(RECALL, "own", text=task[:2_000], most=RECALLED_MOST)
         except (CallFailed, CallRefused, CallCancelled) as error:
             await self.kernel.note(f"nothing is recalled: {error}"[:_TEXT_MOST])
             return ()
-        found = reply.value.get("results") if isinstance(reply.value, dict) else None
-        texts = [one.get("text") for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-        return tuple((text, self._outside(reply.labels)) for text in texts if isinstance(text, str))
+        return replies.recalled(reply.value, self._outside(reply.labels))
 
     # the loop --------------------------------------------------------------------------------------------------------
 
-    async def _follow(
-        self, machine: Machine, task: str, remembered: tuple[tuple[object, tuple[str, ...]], ...]
-    ) -> Result:
+    async def _follow(self, machine: Machine, task: str, remembered: tuple[Recalled, ...]) -> Result:
         """Do what the machine says, and tell it what came, until it has a result."""
         async with asyncio.TaskGroup() as group:
             under_way = {group.create_task(self._watch_time())}

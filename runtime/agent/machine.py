@@ -13,12 +13,12 @@ from typing import Final
 from msgspec.structs import replace
 
 from runtime.agent import briefing, skills, tools
-from runtime.agent.actions import Action, Brief, Make, Result, Returned, Step, Think
+from runtime.agent.actions import Action, Brief, Make, Recalled, Result, Returned, Step, Think
 from runtime.agent.answers import Finished, judged
 from runtime.agent.guard import Guard
 from runtime.agent.marks import Marks, unmarked
 from runtime.agent.mending import marked_anew, mended
-from runtime.agent.results import Kept, Shelf
+from runtime.agent.results import Kept, Shelf, cut, rest
 from runtime.agent.talk import Talk
 from runtime.agent.turn import Turn
 from runtime.models import counting
@@ -36,6 +36,10 @@ WINDOW: Final = 32_000
 ANSWER_SHARE: Final = 4
 ANSWER_MOST: Final = 16_000
 """What of the window is left to the answer: a quarter, and no more than that many tokens."""
+
+RECALLED_SHARE: Final = 4
+RECALLED_LEAST: Final = 200
+"""What of the window all that is recalled takes, counting a character as a token; and characters that are shown of each."""
 
 LAST: Final = "This is your last step. Answer now, with what you have: no tool that you ask for will be called."
 MARGIN: Final = 2
@@ -92,12 +96,13 @@ class Machine:
 
     # what is told to it ----------------------------------------------------------------------------------------------
 
-    def begin(self, task: str, remembered: tuple[tuple[object, tuple[str, ...]], ...] = ()) -> list[Action]:
-        """The first actions. remembered: what memory recalled of the task, each with its labels."""
+    def begin(self, task: str, remembered: tuple[Recalled, ...] = ()) -> list[Action]:
+        """The first actions. remembered: what memory recalled of the task."""
+        most = max(RECALLED_LEAST, self._window // RECALLED_SHARE // max(1, len(remembered)))
         self._talk = Talk(
             self._marks,
             self._before,
-            briefing.task(task, remembered, self._marks),
+            briefing.task(task, [self._recalled(one, most) for one in remembered]),
             self._kept_whole,
             sees=self._brief.sees,
         )
@@ -185,6 +190,15 @@ class Machine:
     def progress(self) -> tuple[int, int]:
         """Steps made, of how many."""
         return self._steps, self._brief.steps
+
+    def _recalled(self, one: Recalled, most: int) -> str:
+        """What is shown of it: of a long text the piece that was found, and how the rest of it is read."""
+        start = one.at if len(one.text) > most else 0
+        end, name = cut(one.text, start, most), ""
+        if (start, end) != (0, len(one.text)):
+            name = self._shelf.keep(Kept(text=one.text, source="memory", labels=one.labels, outside=True))
+        shown = self._marks.marked(one.text[start:end], "memory", one.labels)
+        return "\n".join(filter(None, (shown, rest(name, one.text, start, end))))
 
     def _kept_whole(self, text: str, source: str, label: str, images: tuple[Image, ...]) -> str:
         """The id of words that a digest shortens; they may hold what came from outside, so they are marked when read."""

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from runtime.agent import pictures, tools
-from runtime.agent.actions import Make, Result, Returned, Think
+from runtime.agent.actions import Make, Recalled, Result, Returned, Think
 from runtime.agent.results import as_text
 from runtime.kernel_handle import Budget
 from runtime.models.messages import Message
@@ -33,6 +33,19 @@ USED_MOST: Final = 10**12
 def row(told: Mapping[str, object]) -> tools.Row:
     """A method as kernel.describe tells of it."""
     return msgspec.convert(told, tools.Row)
+
+
+def recalled(told: object, labels: tuple[str, ...]) -> tuple[Recalled, ...]:
+    """What memory.recall found. Of a long text it tells the piece that was found alone, else where that stands in it."""
+    rows = told.get("results") if isinstance(told, dict) else None
+    found = list[Recalled]()
+    for row in rows if isinstance(rows, list) else ():
+        text = row.get("text") if isinstance(row, dict) else None
+        if isinstance(text, str):
+            piece = row.get("piece") if row.get("whole") else None
+            at = piece[0] if isinstance(piece, list) and piece and isinstance(piece[0], int) else 0
+            found.append(Recalled(text=text, labels=labels, at=min(max(0, at), len(text))))
+    return tuple(found)
 
 
 def asked(action: Think) -> dict[str, object]:

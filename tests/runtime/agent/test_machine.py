@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from manifests.schema import Capability
-from runtime.agent.actions import Make, Returned, Think
+from runtime.agent.actions import Make, Recalled, Returned, Think
 from runtime.agent.machine import LAST, REPAIRS
 from runtime.models import catalogue, counting
 from runtime.models.messages import Answer, Message, Stop, Text, ToolCall, ToolResult
@@ -28,7 +28,11 @@ def test_identity_comes_first_then_the_playbook_and_the_task_is_the_message() ->
 def test_what_is_remembered_comes_before_the_task_and_is_marked() -> None:
     drive = Drive([])
     drive.machine._talk = None
-    (think,) = [one for one in drive.machine.begin("go", (("Bins are green", ("post",)),)) if hasattr(one, "request")]
+    (think,) = [
+        one
+        for one in drive.machine.begin("go", (Recalled(text="Bins are green", labels=("post",)),))
+        if hasattr(one, "request")
+    ]
     shown = texts(think.request.messages[0])
     assert (
         shown.index("from='memory' labels=post")
@@ -36,6 +40,21 @@ def test_what_is_remembered_comes_before_the_task_and_is_marked() -> None:
         < shown.rindex(BOUNDARY)
         < shown.rindex("go")
     )
+
+
+def test_of_long_texts_that_are_remembered_what_was_found_is_shown_and_the_rest_can_be_read() -> None:
+    """However long they are: the task that they belong to is never left out, so it would not fit, each time again."""
+    long = "".join(f"Line {number} of the notes.\n" for number in range(700))
+    brief = replace(BRIEF, window=9_000)
+    drive = Drive([], brief=brief)
+    many = tuple(Recalled(text=long, labels=("post",), at=long.index("Line 500 ")) for _ in range(8))
+    (think,) = [one for one in drive.machine.begin("go", many) if hasattr(one, "request")]
+    assert counting.of_request(think.request) + think.request.most <= 9_000
+    shown = texts(think.request.messages[0])
+    assert shown.count("labels=post>>\nLine 500 of") == 8
+    assert 'read on with read_result(id="r8", start=' in shown
+    (again, *_) = drive.machine.answered(says("", call("read_result", id="r8", find="Line 0 ")))[-1:]
+    assert "Line 0 of" in texts(again.request.messages[-1])  # type: ignore[union-attr]
 
 
 def test_methods_are_tools_but_for_thinking_and_the_kernel() -> None:

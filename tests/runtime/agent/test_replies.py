@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from runtime.agent.actions import Make, Result, Returned, Think
-from runtime.agent.replies import SESSION_MOST, asked, latest, most_of, of_result, of_run, with_content
+from runtime.agent.actions import Make, Recalled, Result, Returned, Think
+from runtime.agent.replies import SESSION_MOST, asked, latest, most_of, of_result, of_run, recalled, with_content
 from runtime.kernel_handle import Budget
 from runtime.models.messages import Image, Message, Request, Text
 from wire.codec import encode_body
@@ -120,3 +120,24 @@ def test_what_a_run_comes_to_is_as_large_as_its_end_may_be(size: int) -> None:
 def test_what_a_request_does_not_say_is_no_param_of_its_call() -> None:
     assert set(asked(Think(request=Request(messages=(said("a"),))))) >= {"messages", "choice"}
     assert not {"system", "schema", "task", "temperature"} & set(asked(Think(request=Request(messages=(said("a"),)))))
+
+
+@pytest.mark.parametrize(
+    ("row", "at"),
+    [
+        ({"whole": True, "piece": [3, 9]}, 3),
+        ({"whole": False, "piece": [3, 9]}, 0),
+        ({"whole": True, "piece": [99, 100]}, 10),
+        ({"whole": True, "piece": ["x"]}, 0),
+        ({"whole": True, "piece": [-1]}, 0),
+        ({}, 0),
+    ],
+)
+def test_what_was_found_stands_somewhere_in_what_is_recalled(row: dict[str, object], at: int) -> None:
+    told = {"results": [{"text": "0123456789", **row}, {"text": 7}, "x"]}
+    assert recalled(told, ("post",)) == (Recalled(text="0123456789", labels=("post",), at=at),)
+
+
+@pytest.mark.parametrize("told", [None, [], {}, {"results": 5}])
+def test_a_memory_that_tells_nothing_recalls_nothing(told: object) -> None:
+    assert recalled(told, ()) == ()
