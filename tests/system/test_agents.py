@@ -56,7 +56,8 @@ def test_what_it_says_is_told_in_pieces_where_it_publishes_that(kernel: Kernel, 
     heard: list[Any] = []
     text = "First I look into each of the drawers,\nand then I write down what lies there. " * 4
     for name, more in (("open", '"model.stream" = ["*"]'), ("close", "")):
-        thinking.add(kernel, tmp_path, name, more=more, tail='[events]\npublishes = ["said"]')
+        tail = '[events]\npublishes = ["said"]\n[limits]\ncalls_per_minute = 100000'  # a piece each millisecond
+        thinking.add(kernel, tmp_path, name, more=more, tail=tail)
         client.subscribe(f"{name}.said", heard.append)
     script(client, turns({"text": text, "calls": [ask("desk_look", name="left")]}, {"text": "Done."}))
     told = ran(client, "close", task="tidy up")["value"]
