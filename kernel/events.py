@@ -98,18 +98,19 @@ class Events:
         if len(peer.events) > limits.EVENT_WINDOW:
             peer.events.popleft()
             peer.missed += 1
-        self._flush(peer)
+        self.flush(peer)
 
     def credit(self, peer: Peer, chunks: int) -> None:
         """The peer has dealt with so many. Raises NotNow for more than a window."""
         if peer.event_credit + chunks > limits.EVENT_WINDOW:
             raise NotNow("more credit for events than a window")
         peer.event_credit += chunks
-        self._flush(peer)
+        self.flush(peer)
 
-    def _flush(self, peer: Peer) -> None:
+    def flush(self, peer: Peer) -> None:
+        """Send the events that wait for a peer, as far as it has credit and is not behind."""
         kernel = self._kernel
-        while peer.events and peer.event_credit > 0:
+        while peer.events and peer.event_credit > 0 and not peer.is_behind:
             event, labels, body, depth = peer.events.popleft()
             peer.event_credit -= 1
             missed, peer.missed = peer.missed, 0

@@ -7,7 +7,7 @@ import signal
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kernel.runs import GRACE, Peer, Run
+from kernel.runs import GRACE, TAKES_NOTHING, Peer, Run
 from wire import codec, headers
 from wire.ids import NOBODY
 
@@ -20,8 +20,8 @@ UNTAPED: Final = (headers.Hello, headers.Still, headers.Stop)
 CUT_FOR: Final = 0.5
 """Seconds from the cut of a connection to its peer's end: time to read what it had sent before."""
 
-SEND_AGAIN: Final = 0.001
-"""Seconds until what a peer has not taken is offered to it again."""
+SEND_AGAIN: Final = (0.001, 0.032)
+"""Seconds until what a peer has not taken is offered to it again: at first, and at most when it takes nothing for long."""
 
 
 class Links:
@@ -35,8 +35,7 @@ class Links:
         """Log the connections that were not let in; those that were cut are noticed when their last words are read."""
         for descriptor in self._kernel.bus.at_the_door():
             if descriptor < 0:
-                why = "a connection without CURVE, or with a key unknown, retired or in use"
-                self._kernel.tally(NOBODY, "connection", why)
+                self._kernel.tally(NOBODY, "connection", "one without CURVE, or with a key unknown, retired or in use")
             elif any(peer.link[0] == descriptor for peer in self._kernel.peers.values()):
                 self._kernel.loop.after(CUT_FOR, partial(self._cut, descriptor))
 
@@ -63,7 +62,7 @@ class Links:
         taken = None if unsent or is_shut else self._kernel.bus.send(peer.route, raw, body)
         if taken is None and (peer.keep(raw, body) or is_shut):
             if len(unsent) == 1 and not is_shut:
-                self._kernel.loop.after(SEND_AGAIN, partial(self._send_unsent, peer))
+                self._kernel.loop.after(SEND_AGAIN[0], partial(self._send_unsent, peer))
         elif not taken:
             self._unreached(peer, is_gone=taken is False)
 
@@ -87,18 +86,25 @@ class Links:
             for peer in [run.peer for run in self._kernel.runs.values() if run.peer and run.scratch == folder]:
                 self._send_unsent(peer)
 
-    def _send_unsent(self, peer: Peer) -> None:
-        """Send what a peer had not taken before, as far as it takes it now."""
+    def _send_unsent(self, peer: Peer, wait: float = SEND_AGAIN[0]) -> None:
+        """Send what a peer had not taken before, as far as it takes it now; when that is all, what waited elsewhere comes."""
         while peer.unsent and self._kernel.peers.get(peer.route) is peer and not self._is_shut(peer):
             raw, body = peer.unsent[0]
             if not (taken := self._kernel.bus.send(peer.route, raw, body)):
                 if taken is None:
-                    self._kernel.loop.after(SEND_AGAIN, partial(self._send_unsent, peer))
+                    self._kernel.loop.after(wait, partial(self._send_unsent, peer, min(2 * wait, SEND_AGAIN[1])))
                 else:
                     self._unreached(peer, is_gone=True)
                 return
             peer.unsent.popleft()
-            peer.behind -= len(raw) + len(body)
+            peer.behind, wait = peer.behind - len(raw) - len(body), SEND_AGAIN[0]
+        if not peer.unsent and self._kernel.peers.get(peer.route) is peer:
+            self._kernel.events.flush(peer)
+            if peer.run is not None:
+                self._kernel.exchange.send_early(peer.run)
+                services = self._kernel.supervisor.services
+                if (life := services.of(peer.run)) is not None:
+                    services.feed(life)
 
     def _unreached(self, peer: Peer, *, is_gone: bool) -> None:
         """A peer cannot be told something. is_gone: it has no connection, most likely since its process has ended, and so
@@ -108,7 +114,7 @@ class Links:
             self._kernel.gone.append(peer.route)
             self._lost(peer)
         else:
-            self.end(peer, "unreachable", "it does not take what it is sent")
+            self.end(peer, "unreachable", TAKES_NOTHING)
 
     def _lost(self, peer: Peer) -> None:
         """A peer's connection is gone; a run that can go on need not be waited for."""

@@ -28,8 +28,14 @@ GRACE: Final = 5.0
 EXIT_LINK_LOST: Final = 75
 """What a run ends with that lost its link to the kernel (EX_TEMPFAIL of sysexits.h): no fault of its Hand's."""
 
-UNSENT_MOST: Final = 16 * 1024 * 1024
-"""Bytes that are kept for a peer that does not read: more, and it is ended."""
+BEHIND_MOST: Final = 4 * 1024 * 1024
+"""Bytes that wait for the disk, or for a peer itself, while more is told or handed to it."""
+
+UNSENT_MOST: Final = (16 * 1024 * 1024, 256 * 1024 * 1024)
+"""Bytes that are kept in memory for a peer that does not read: more, and it is ended. The first is for a command of the
+operator's, which has few calls open; the other for a run: a service's unsent, a task's that are not on its tape yet."""
+
+TAKES_NOTHING: Final = "it does not take what it is sent"
 
 
 class Peer:
@@ -47,13 +53,8 @@ class Peer:
     def __init__(
         self, route: bytes, principal: str, run: "Run | None", rate: Rate, in_flight: int, link: tuple[int, int]
     ) -> None:
-        self.route = route
-        self.principal = principal
-        self.run = run
-        self.rate = rate
-        self.late = Rate(LATE_PER_MINUTE, time.monotonic())
-        self.in_flight = in_flight
-        self.link = link
+        self.route, self.principal, self.run, self.link = route, principal, run, link
+        self.rate, self.late, self.in_flight = rate, Rate(LATE_PER_MINUTE, time.monotonic()), in_flight
         self.made: dict[int, OpenCall] = {}
         self.topics: set[str] = set()
         self.events: deque[tuple[str, tuple[str, ...], bytes, int]] = deque()
@@ -65,7 +66,12 @@ class Peer:
         """Keep a message until the peer takes it; False when that would be more than is kept for anybody."""
         self.behind += len(header) + len(body)
         self.unsent.append((header, body))
-        return self.behind <= UNSENT_MOST
+        return self.behind <= UNSENT_MOST[self.run is not None]
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits for it that more is to wait where it comes from."""
+        return self.behind > BEHIND_MOST
 
 
 _GOES_ON: Final = (
@@ -152,7 +158,8 @@ class Run:
     @property
     def has_room(self) -> bool:
         """Whether it can be handed one more call; its link may turn out to be cut while it is handed several."""
-        return self.peer is not None and len(self.serving) < self.hand.package.manifest.limits.in_flight
+        peer, most = self.peer, self.hand.package.manifest.limits.in_flight
+        return peer is not None and not peer.is_behind and len(self.serving) < most
 
     def mark(self, labels: Collection[str]) -> None:
         """It has seen something with these labels: a task's work is of it from now on, too, and who works in its folder."""

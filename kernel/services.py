@@ -105,7 +105,7 @@ class Services:
         if run.serving and not life.is_watched:
             life.is_watched = True
             kernel.loop.after(1.0, lambda: self._watch_cpu(life))
-        elif not run.serving and manifest.hand.idle_ms and life.hand.id not in kernel.state.wanted:
+        elif not (run.serving or life.waiting) and manifest.hand.idle_ms and life.hand.id not in kernel.state.wanted:
             life.idle = kernel.loop.after(manifest.hand.idle_ms / 1000, lambda: self._idle(life))
 
     def _next(self, life: Life, run: Run) -> int | None:

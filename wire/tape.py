@@ -22,10 +22,10 @@ from typing import Final, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from wire import headers
+from wire import codec, headers
 from wire.canonical import READ_ERRORS
 from wire.entries import Cost, Number
-from wire.errors import TapeDamaged
+from wire.errors import CodecError, TapeDamaged
 
 CHECK: Final = 16
 """Bytes of a record's check."""
@@ -113,6 +113,31 @@ def heard(header: bytes, body: bytes, secret: bool) -> Heard:
     return Heard(header=header, body=body, secret=secret)
 
 
+class Left:
+    """A message whose body leaves memory as soon as it is on the tape, and comes from there when the run is told of it.
+
+    Called, it is the record. at, before: where that begins, and the check of the one before; body: None once it is there.
+    """
+
+    __slots__ = ("at", "before", "body", "raw")
+
+    def __init__(self, raw: bytes, body: bytes) -> None:
+        self.raw = raw
+        self.body: bytes | None = body
+        self.at, self.before = 0, b""
+
+    def __call__(self) -> Heard:
+        return Heard(header=self.raw, body=self.body or b"")
+
+    def read(self, take: Callable[[int], bytes], key: bytes) -> bytes:
+        """The body, from the tape. take: as a file's read(), from `at` on. Raises TapeDamaged."""
+        for placed in read(take, key, self.at, self.before):
+            if isinstance(placed.record, Heard):
+                return placed.record.body
+            break
+        raise TapeDamaged(self.at, "this is not what was written")
+
+
 class Ended(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ended"):
     """The end of its work: the end's header and its body, and the labels of all it had seen. instead: the run that goes
     on in its place, whose end is heard as this one's; "" for none.
@@ -164,9 +189,11 @@ def write(record: Record, needs: int, key: bytes, before: bytes) -> tuple[bytes,
     return _LENGTH.pack(len(content)) + check + content, check
 
 
-def read(take: Callable[[int], bytes], key: bytes) -> Iterator[Placed]:
-    """The records of a tape, in order. take: as a file's read(). Raises TapeDamaged at the first that is not as written."""
-    at, before = 0, b""
+def read(take: Callable[[int], bytes], key: bytes, at: int = 0, before: bytes = b"") -> Iterator[Placed]:
+    """The records of a tape, in order. take: as a file's read(). Raises TapeDamaged at the first that is not as written.
+
+    at: where the first of them begins; before: the check of the one in front of it.
+    """
     while head := take(HEAD):
         length = length_of(head) if len(head) == HEAD else 0
         content = take(length) if 0 < length <= RECORD_MOST else b""
@@ -200,6 +227,20 @@ def opened(content: bytes, at: int) -> tuple[int, Record]:
         return _decode(content)
     except READ_ERRORS as error:
         raise TapeDamaged(at, f"no record of this version: {error}") from None
+
+
+def ends_done(take: Callable[[int], bytes], seek: Callable[[int], int]) -> bool:
+    """Whether the last record, which is not checked, says that the work ended in `done`. take, seek: as a file's."""
+    at = length = 0
+    while len(head := take(HEAD)) == HEAD:
+        at, length = at + length + HEAD, length_of(head)
+        seek(at + length)
+    seek(at)
+    try:
+        _, record = opened(take(length), at)
+        return isinstance(record, Ended) and isinstance(codec.decode_from_kernel(record.header), headers.Done)
+    except (TapeDamaged, CodecError):
+        return False
 
 
 def _check(key: bytes, before: bytes, content: bytes) -> bytes:

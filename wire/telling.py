@@ -11,7 +11,7 @@ process may come in another one: there each is matched by what it is, and by how
 from collections import Counter, deque
 from collections.abc import Container, Iterable, Iterator
 from hashlib import blake2b
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,6 +23,7 @@ from wire.labels import Labels, join
 from wire.tape import Asked, Began, Heard, Placed, Spent
 
 ENDS: Final = (headers.Done, headers.Failed, headers.Refused, headers.Cancelled)
+Request: TypeAlias = headers.Call | headers.Publish | headers.Subscribe
 
 
 AHEAD: Final = 32
@@ -213,6 +214,48 @@ class Telling:
     def under_way(self, number: int) -> int:
         """Chunks of a call, or events (0), that the run has not dealt with."""
         return max(0, self._under_way.get(number, 0))
+
+
+class Numbers:
+    """Both numbers of each request: the tape's, which the kernel knows, and that of the process at the other end."""
+
+    def __init__(self, streams: "Streams") -> None:
+        self._streams = streams
+        self.theirs: dict[int, int] = {}
+        self._ours: dict[int, int] = {}
+        self._highest = 0  # of the tape's numbers
+
+    def begin(self, contents: Contents, *, in_order: bool) -> None:
+        """Another process begins, which is first told what is on the tape."""
+        self.theirs = contents.numbered() if in_order else {}
+        self._ours = {number: known for known, number in self.theirs.items()}
+        self._highest = max([self._highest, *(known.number for known in contents.known)])
+
+    def new(self, header: Request) -> Request:
+        """A request that is not on the tape, under a number that no other has there."""
+        theirs = header.number
+        if theirs <= self._highest:
+            header = replace(header, number=self._highest + 2)
+        self.bind(header.number, theirs)
+        return header
+
+    def bind(self, ours: int, theirs: int) -> None:
+        """What the tape calls a request, and what its process does."""
+        self.theirs[ours], self._ours[theirs] = theirs, ours
+        self._highest = max(self._highest, ours)
+
+    def ours(self, number: int) -> int:
+        """What the tape calls what the process speaks of."""
+        return self._ours.get(number, number)
+
+    def told(self, header: FromKernel) -> FromKernel:
+        """A message as the process is told it; one that is an end is the last of its number, and of its streams."""
+        number = number_of(header)
+        theirs = self.theirs.get(number, number)
+        if isinstance(header, ENDS) and number:
+            self._ours.pop(self.theirs.pop(number, number), None)
+            self._streams.end(number)
+        return header if theirs == number else replace(header, number=theirs)
 
 
 class Streams:

@@ -16,10 +16,8 @@ from threading import Lock
 from typing import Final, NamedTuple
 
 from kernel.record.growing import Syncing, sync_folder
-from wire.codec import decode_from_kernel
-from wire.errors import CodecError, TapeDamaged
-from wire.headers import Done
-from wire.tape import HEAD, Began, Ended, Placed, Record, key_of, length_of, opened, read, write
+from wire.errors import TapeDamaged
+from wire.tape import Began, Left, Placed, Record, ends_done, key_of, read, write
 
 RESERVE: Final = 8 * 1024 * 1024
 LAST: Final = RESERVE // 2
@@ -28,13 +26,19 @@ then at all, the operator's calls and refusals."""
 
 _PIECE: Final = 128 * 1024
 
+Taken = list[tuple[int, Record | Left]]
+
 
 class TapeFile:
-    """One run's tape. secret: the key of its run's digests. end, check: where what is on disk ends."""
+    """One run's tape. secret: the key of its run's digests. end, check: where what is on disk ends.
+
+    put_far, stored_far: bytes of bodies that leave memory once they are on disk, the one counted by the main thread.
+    """
 
     def __init__(self, path: Path, secret: bytes) -> None:
         self.path, self.key = path, key_of(secret)
         self.end, self.check = 0, b""
+        self.put_far = self.stored_far = 0
 
     def records(self) -> Iterator[Placed]:
         """What is on disk up to `end`, in order. Raises TapeDamaged, and OSError when it cannot be read."""
@@ -43,6 +47,14 @@ class TapeFile:
                 yield placed
                 if placed.end >= self.end:
                     return
+
+    def body_of(self, left: Left) -> bytes:
+        """The body of a message that is to be told now. Raises TapeDamaged, and OSError when it cannot be read."""
+        if (body := left.body) is not None:  # the log's thread takes it away
+            return body
+        with open(self.path, "rb") as file:
+            file.seek(left.at)
+            return left.read(file.read, self.key)
 
     def cut(self, entries: int) -> Iterator[Placed]:
         """The records that a log of so many entries vouches for; what is behind them, or cannot be read, is left out.
@@ -67,18 +79,20 @@ class TapeFile:
             file.truncate(self.end)
             os.fsync(file.fileno())
 
-    def begin(self, records: list[tuple[int, Record]]) -> "Begun":
+    def begin(self, records: Taken) -> "Begun":
         """Write records, which count when the file was synced; else write the same again. Raises OSError."""
-        check, parts = self.check, []
-        for needs, record in records:
-            raw, check = write(record, needs, self.key, check)
-            parts.append(raw)
-        rest, at = memoryview(b"".join(parts)), self.end
+        check, at, parts = self.check, self.end, bytearray()
         file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            while rest:
-                count = os.pwrite(file, rest, at)
-                at, rest = at + count, rest[count:]
+            for number, (needs, record) in enumerate(records, 1):
+                if isinstance(record, Left):
+                    record.at, record.before = at + len(parts), check
+                raw, check = write(record() if isinstance(record, Left) else record, needs, self.key, check)
+                parts += raw
+                while len(parts) > _PIECE or (parts and number == len(records)):
+                    count = os.pwrite(file, parts, at)
+                    at += count
+                    del parts[:count]
         except OSError:
             os.close(file)
             raise
@@ -116,7 +130,7 @@ class Journal:
         self._erased: list[str] = []
         self._going: list[str] = []  # those of them that store() is to erase
         self._put: deque[tuple[TapeFile, int, Record | Callable[[], Record]]] = deque()
-        self._taken: dict[TapeFile, list[tuple[int, Record]]] = {}
+        self._taken: dict[TapeFile, Taken] = {}
 
     def tape(self, run: str, secret: bytes) -> TapeFile:
         """A run's tape, new or as it is on disk."""
@@ -157,7 +171,8 @@ class Journal:
         self._going = self._erased[:]  # first: nothing is put of a run that is to be erased
         for _ in range(len(self._put)):
             tape, needs, record = self._put.popleft()
-            self._taken.setdefault(tape, []).append((needs, record() if callable(record) else record))
+            made = record() if callable(record) and not isinstance(record, Left) else record
+            self._taken.setdefault(tape, []).append((needs, made))
 
     @property
     def behind(self) -> int:
@@ -219,7 +234,11 @@ class Journal:
                 os.close(one.file)
         for one in begun:
             one.counts()
-            self._stored += sum(_size(record) for _, record in self._taken.pop(one.tape))
+            for _, record in self._taken.pop(one.tape):
+                self._stored += _size(record)
+                if isinstance(record, Left):
+                    one.tape.stored_far += len(record.body or b"")
+                    record.body = None
 
     def _erase(self, runs: list[str]) -> None:
         """Overwrite the digits of their keys in place, and remove their tapes."""
@@ -243,18 +262,12 @@ def _until_key(run: str) -> bytes:
 
 def ended_done(path: str) -> bool:
     """Whether the work of a tape's run ended in `done`, by its last record, which is not checked; not, when none tells."""
-    at = length = 0
     try:
         with open(path, "rb") as file:
-            while len(head := file.read(HEAD)) == HEAD:
-                at, length = file.tell(), length_of(head)
-                file.seek(length, os.SEEK_CUR)
-            file.seek(at)
-            _, record = opened(file.read(length), at)
-        return isinstance(record, Ended) and isinstance(decode_from_kernel(record.header), Done)
-    except (OSError, TapeDamaged, CodecError):
+            return ends_done(file.read, file.seek)
+    except OSError:
         return False
 
 
-def _size(record: Record) -> int:
+def _size(record: Record | Left) -> int:
     return 64 + len(record.inputs if isinstance(record, Began) else getattr(record, "body", b"") or b"")

@@ -98,9 +98,8 @@ class Log:
         self._acts: deque[tuple[int, Callable[[], object]]] = deque()
         self._state, self._why = LogState.OK, ""
         self._lock = threading.Lock()  # over the chain and what is queued
-        self._queue: list[bytes] = []
+        self._queue, self._keys = list[bytes](), list[bytes]()
         self._off: list[tuple[str, int, Part, tuple[bytes, bytes], Callable[[], Said]]] = []
-        self._keys: list[bytes] = []
         self._snapshot: Snapshot | None = None
         self._behind = 0  # bytes of entries that are not on disk
         self._bell = threading.Lock()  # the thread sleeps on it; only the main thread releases it
@@ -111,13 +110,11 @@ class Log:
         self._segment = max(0, len(segments(folder)) - 1)
         self._entries = Growing(segment_path(folder, self._segment), reserve=RESERVE)
         self._keys_file = Growing(folder.parent / "journal" / "keys" / "000000.jsonl", reserve=KEYS_RESERVE)
-        self._lines: list[bytes] = []  # taken from the queue, not on disk
-        self._key_lines: list[bytes] = []
+        self._lines, self._key_lines = list[bytes](), list[bytes]()  # taken from those, not on disk
         self._taken = self._tree = chain.frontier.copy()  # over all that was taken; over what is on disk
         self._placed: Snapshot | None = None
         self._signed = 0 if (folder / "checkpoint").exists() else -1
-        self._kept = chain.seq
-        self._due, self._failed = inf, False
+        self._kept, self._due, self._failed = chain.seq, inf, False
         self._thread = threading.Thread(target=self._serve, name="log", daemon=True)
         self._thread.start()
 

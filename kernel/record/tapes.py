@@ -14,23 +14,27 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from kernel.record.journal import TapeFile
-from kernel.runs import Peer, Run
+from kernel.runs import BEHIND_MOST, TAKES_NOTHING, UNSENT_MOST, Peer, Run
 from manifests.budgets import Bond
 from manifests.calls import OpenCall
 from manifests.settings import kept
 from manifests.unfinished import Open
 from wire import codec, headers, limits
-from wire.errors import Diverged, Late
+from wire.errors import Diverged, Late, TapeDamaged
 from wire.headers import FromKernel, FromRun, is_made_by_run
-from wire.tape import Heard, Record, Spent, asked_by, heard, kept_of
-from wire.telling import ENDS, Contents, Known, Streams, Telling, first, known_of, number_of
+from wire.tape import Heard, Left, Record, Spent, asked_by, heard, kept_of
+from wire.telling import SMALL, Contents, Known, Numbers, Streams, Telling, first, known_of, number_of
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
 
-BEHIND_MOST: Final = 4 * 1024 * 1024
 AGAIN: Final = 0.02
-"""Bytes that wait for the disk while runs are told more; seconds until it is looked at again."""
+"""Seconds until it is looked again at a run that is told nothing now, since the disk or itself is behind."""
+
+NEAR: Final = 16
+TOLD_MOST: Final = 16 * 1024
+"""Messages that wait for one run with their bodies in memory, those of larger ones behind them are only on the tape; and how
+many may wait in all, more than the most calls, their pieces and credits together can be."""
 
 STREAMED: Final = (headers.Chunk, headers.Event)
 REQUESTS: Final = (headers.Call, headers.Publish, headers.Subscribe)
@@ -53,12 +57,10 @@ class Tape:
         self.peer: Peer | None = None
         self.absent: Peer | None = None
         self._telling: Telling | None = None
-        self._queue: deque[tuple[FromKernel, bytes, bytes, int]] = deque()
+        self._queue: deque[tuple[FromKernel, bytes, bytes | Left, int]] = deque()
         self._waiting: deque[tuple[FromRun, bytes, Known | None]] = deque()
-        self._theirs: dict[int, int] = {}
-        self._ours: dict[int, int] = {}
-        self._highest = 0  # of the tape's numbers
         self._streams = Streams()
+        self._numbers = Numbers(self._streams)
         self._is_telling = self._counts_events = self._is_looked_for = False
 
     def greet(self, peer: Peer) -> None:
@@ -99,7 +101,7 @@ class Tape:
                 return None
             return self._new(header, body)
         if not self.in_order:
-            self._bind(known.number, header.number)
+            self._numbers.bind(known.number, header.number)
         if known.kind == "subscribe":
             self._kernel.events.subscribe_again(peer, known.on)
         is_ended = known.is_ended or any(number_of(one[0]) == known.number for one in self._queue)
@@ -110,21 +112,14 @@ class Tape:
 
     def _new(self, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes) -> FromRun:
         """A request that is not on the tape."""
-        theirs, log = header.number, self._kernel.log
-        if theirs <= self._highest:
-            header = replace(header, number=self._highest + 2)
-        self._bind(header.number, theirs)
+        header, log = self._numbers.new(header), self._kernel.log
         self.count, self.last = self.count + 1, log.size
         log.journal.put_made(self.file, partial(asked_by, header, body), kept_of(body), self.last + 1)
         return header
 
-    def _bind(self, ours: int, theirs: int) -> None:
-        self._theirs[ours], self._ours[theirs] = theirs, ours
-        self._highest = max(self._highest, ours)
-
     def _concern(self, header: headers.Credit | headers.Cancel | headers.Chunk, body: bytes) -> FromRun | None:
         """A message about an earlier request, or the credit of events (0)."""
-        number, telling = self._ours.get(header.number, header.number), self._telling
+        number, telling = self._numbers.ours(header.number), self._telling
         header = header if number == header.number else replace(header, number=number)
         is_told = telling is not None and (number not in self.made if number else self._counts_events)
         fresh: FromRun | None = header
@@ -164,11 +159,14 @@ class Tape:
         """
         log, raw, is_secret = self._kernel.log, codec.encode(header), self._is_secret(header)
         on_tape = self._said(header, body, whole=False) if is_secret else body
+        left = None
+        if len(self._queue) >= NEAR and len(body) > SMALL and not is_secret:
+            left, self.file.put_far = Left(raw, body), self.file.put_far + len(body)
         self.count, self._heard = self.count + 1, self._heard + 1
         if bound:
             self.last = log.size
-        log.journal.put_made(self.file, partial(heard, raw, on_tape, is_secret), on_tape, log.size + bound)
-        self._queue.append((header, raw, body, log.size if durable else -1))
+        log.journal.put_made(self.file, left or partial(heard, raw, on_tape, is_secret), on_tape, log.size + bound)
+        self._queue.append((header, raw, left or body, log.size if durable else -1))
         if not bound:
             self._kernel.loop.soon(self.pump)
 
@@ -190,18 +188,22 @@ class Tape:
                 self._tell_new(run)
         except Diverged as error:
             self._kernel.resuming.diverged(run, str(error))
+        except (TapeDamaged, OSError) as error:
+            self._kernel.resuming.give_up(run, f"its tape cannot be read: {error}")
         finally:
             self._is_telling = False
 
     def _tell_again(self, telling: Telling, run: Run) -> bool:
         """Tell from the tape; whether that is done."""
         kernel, peer = self._kernel, run.peer
-        while peer is not None and (due := telling.due(is_ready=run.state == "ready")) is not None:
+        while peer and not peer.is_behind and (due := telling.due(is_ready=run.state == "ready")):
             header, heard = due
             body = self._said(header, heard.body, whole=True) if heard.secret else heard.body
-            kernel.links.transmit(peer, codec.encode(self._numbered(header)), body)
+            kernel.links.transmit(peer, codec.encode(self._numbers.told(header)), body)
             peer = run.peer
         if telling.left or peer is None:
+            if peer and peer.is_behind:
+                self._look_again()
             return False
         if self._counts_events:
             self._counts_events = False
@@ -224,25 +226,32 @@ class Tape:
 
     def _tell_new(self, run: Run) -> None:
         kernel = self._kernel
+        if run.peer and (len(self._queue) > TOLD_MOST or self.file.put_far - self.file.stored_far > UNSENT_MOST[1]):
+            kernel.links.end(run.peer, "unreachable", TAKES_NOTHING)
         while self._queue and (peer := run.peer) is not None:
             header, raw, body, gate = self._queue[0]
             if gate >= kernel.log.durable:
                 kernel.log.after(gate, self.pump)
                 return
-            if kernel.log.journal.behind > BEHIND_MOST:  # so a run gets no faster what its disk is slow to keep
+            # so a run gets no faster what its disk is slow to keep, or itself to take
+            if kernel.log.journal.behind > BEHIND_MOST or peer.is_behind:
                 self._look_again()
                 return
             number, telling = number_of(header), self._telling
-            is_awaited = number not in self._theirs or (telling is not None and telling.awaits(number))
+            is_awaited = number not in self._numbers.theirs or (telling is not None and telling.awaits(number))
             has_no_room = isinstance(header, STREAMED) and self._streams.is_behind(number)
             is_early = isinstance(header, headers.Call) and run.state != "ready"
             if has_no_room or is_early or (is_made_by_run(number) and is_awaited):
                 return
             self._queue.popleft()
-            told = self._numbered(header)
-            kernel.links.transmit(peer, raw if told is header else codec.encode(told), body)
+            told = self._numbers.told(header)
+            said = self.file.body_of(body) if isinstance(body, Left) else body
+            kernel.links.transmit(peer, raw if told is header else codec.encode(told), said)
+            if said is not body:  # it was read: others have their turn before the next is
+                self._look_again(0)
+                return
 
-    def _look_again(self) -> None:
+    def _look_again(self, wait: float = AGAIN) -> None:
         """Tell more in a moment; one look for all that waits."""
 
         def look() -> None:
@@ -251,15 +260,7 @@ class Tape:
 
         if not self._is_looked_for:
             self._is_looked_for = True
-            self._kernel.loop.after(AGAIN, look)
-
-    def _numbered(self, header: FromKernel) -> FromKernel:
-        number = number_of(header)
-        theirs = self._theirs.get(number, number)
-        if isinstance(header, ENDS) and number:
-            self._ours.pop(self._theirs.pop(number, number), None)
-            self._streams.end(number)
-        return header if theirs == number else replace(header, number=theirs)
+            self._kernel.loop.after(wait, look)
 
     def _is_secret(self, header: FromKernel) -> bool:
         if isinstance(header, headers.Event):
@@ -285,10 +286,8 @@ class Tape:
 
     def tell(self, contents: Contents) -> None:
         """From now on tell a new process, first what is on the tape."""
-        self._theirs = contents.numbered() if self.in_order else {}
-        self._ours = {number: known for known, number in self._theirs.items()}
+        self._numbers.begin(contents, in_order=self.in_order)
         self.last, self.spent = max(self.last, contents.needs - 1), contents.spent
-        self._highest = max([self._highest, *(known.number for known in contents.known)])
         self._heard = max(self._heard, contents.heard)
         self.count = max(self.count, 1 + len(contents.known) + contents.heard)
         records = first(self.file.records(), contents.heard)

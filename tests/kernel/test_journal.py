@@ -20,7 +20,7 @@ from tests.small_disk import SYSTEMS, on_small_disk
 from tests.spread import spread
 from wire import tape as tapes
 from wire.errors import TapeDamaged
-from wire.tape import Asked, Began, Heard, Record, began
+from wire.tape import Asked, Began, Heard, Left, Record, began
 
 SECRET = bytes(range(32))
 BEGAN = Began(
@@ -81,6 +81,32 @@ def test_what_was_put_is_on_disk_in_order_when_it_is_stored(tmp_path: Path) -> N
     assert records(one)[-1] == asked(5, 7)
     assert journal.is_idle
     assert (tmp_path / "runs" / "r-1.tape").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_body_that_waits_leaves_memory_when_it_is_on_disk_and_is_read_from_its_place(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    tape, size = journal.tape("r-1", SECRET), 300_000
+    journal.put(tape, BEGAN, 1)
+    waiting = [Left(b"header", bytes([number]) * size) for number in range(5)]
+    for left in waiting[:2]:
+        journal.put_made(tape, left, left.body, 1)
+    journal.take()
+    for left in waiting[2:]:
+        journal.put_made(tape, left, left.body, 1)
+    assert [len(left.body or b"") for left in waiting] == [size] * 5
+    journal.store()
+    assert [left.body is None for left in waiting] == [True, True, False, False, False]
+    journal.take()
+    journal.store()
+    assert [left.body for left in waiting] == [None] * 5
+    assert journal.is_idle
+    assert tape.stored_far == 5 * size
+    assert [tape.body_of(left) for left in reversed(waiting)] == [bytes([n]) * size for n in range(4, -1, -1)]
+    content = bytearray(tape.path.read_bytes())
+    content[waiting[3].at + 50_000] ^= 1
+    tape.path.write_bytes(content)
+    with pytest.raises(TapeDamaged):
+        tape.body_of(waiting[3])
 
 
 def test_of_many_tapes_each_is_on_disk_and_one_that_cannot_be_written_is_written_again(tmp_path: Path) -> None:
