@@ -10,8 +10,8 @@ if "typing_extensions" not in sys.modules:  # msgspec takes it if it is there, a
     del sys.modules["typing_extensions"]
 
 STARTER: Final = (
-    "import sys; sys.path[:0] = sys.argv.pop(1).split(':');"
-    "from importlib import import_module as i; i(sys.argv[1]).main(sys.argv[2:])"
+    "import sys, importlib; sys.path[:0] = sys.argv.pop(1).split(':');"
+    "importlib.import_module(sys.argv[1]).main(sys.argv[2:])"
 )
 """How a fresh interpreter of the kernel's begins: given with -c, then the search path, the module whose main() to call, and
 what to call it with."""

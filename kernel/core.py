@@ -78,8 +78,7 @@ class Kernel:
         self.results = Results()
         self.unkept: dict[str, dict[str, object]] = {}
         self.started = self.time()
-        self.is_finishing = False
-        self.no_template = ""
+        self.is_finishing, self.no_template = False, ""
         self._has_template, self._template_deaths = True, 0
         self._snapshot_at = at
         self.keys: dict[bytes, str] = {z85.decode(keys.operator): OPERATOR}

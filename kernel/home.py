@@ -138,9 +138,7 @@ class Home:
                 f"{self.at('home.toml')} cannot be read: {error.strerror}; restore it from a backup, then `maniple up`"
             ) from None
         except ManifestInvalid as error:
-            told = "; and ".join(
-                f"{one.file}:{one.line}:{one.column}: {one.what}; {one.instead}" for one in error.problems
-            )
+            told = "; and ".join(f"{it.file}:{it.line}:{it.column}: {it.what}; {it.instead}" for it in error.problems)
             raise HomeError(f"{told}; mend that, then `maniple up`") from None
 
     def _key(self, name: str) -> bytes:

@@ -53,11 +53,10 @@ def start_template(home: Home) -> Started:
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     reach = {sys.prefix, sys.base_prefix, root, home.at("scratch"), home.at("state")}
     place = os.stat(home.path)
-    search = ":".join(filter(None, sys.path))
     names = f"{root}/runtime/__pycache__/names.{sys.implementation.cache_tag}"
     start = [
-        sys.executable, "-s", "-S", "-P", "-c", NAMED_STARTER, _legible(names), search, TEMPLATE, "3", PRELOAD, names,
-        f"maniple-{place.st_dev:x}-{place.st_ino:x}", *sorted(reach),
+        sys.executable, "-s", "-S", "-P", "-c", NAMED_STARTER, _legible(names), ":".join(filter(None, sys.path)), TEMPLATE,
+        "3", PRELOAD, names, f"maniple-{place.st_dev:x}-{place.st_ino:x}", *sorted(reach),
     ]  # fmt: skip
     environment = {"PYTHONHASHSEED": str(home.identity.hash_seed), "PYTHONUTF8": "1"}
     pass_on = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)]
@@ -176,7 +175,7 @@ class Launcher:
                 if run.uid is not None and "mounts" not in passing:  # it maps their ids where they are
                     passing["mounts"] = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
             if hand.artefact is not None:
-                passing["artefact"] = os.open(self._home.at("compiled", hand.artefact.key), os.O_NONBLOCK | os.O_CLOEXEC)
+                passing["artefact"] = os.open(self._home.at("compiled", hand.artefact.key), os.O_NONBLOCK)
             output.trim(self._home, hand.name, manifest.limits.file_size)
             passing["output"] = output.opened(self._home, hand.name)
             passing["bus"] = os.open(self._home.at("run", "bus"), os.O_PATH | os.O_CLOEXEC)
@@ -268,13 +267,11 @@ class Launcher:
 
     def _fork(self, run: Run, launch: packets.Launch, passing: tuple[int, ...]) -> None:
         manifest = run.hand.package.manifest
-        is_isolated = manifest.hand.isolation == "exec"
-        is_usual = manifest.confinement.network == "none" and "mounts" not in launch.descriptors
+        alone = manifest.hand.isolation == "exec"
+        usual = manifest.confinement.network == "none" and "mounts" not in launch.descriptors
         talk, theirs = descriptors.pair()
         try:
-            fork = encode(
-                packets.Fork(number=run.number, isolated=is_isolated, usual=is_usual, memory=launch.rlimits.memory)
-            )
+            fork = encode(packets.Fork(number=run.number, isolated=alone, usual=usual, memory=launch.rlimits.memory))
             descriptors.send(self._template, fork, [theirs.fileno()], wait=False)
         except OSError:
             talk.close()

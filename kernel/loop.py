@@ -64,8 +64,7 @@ class Loop:
         self._epoll = select.epoll()
         self._acts: dict[int, Act] = {}
         self._timers: list[tuple[float, int, Timer]] = []
-        self._numbers = 0
-        self.cancelled = 0
+        self._numbers = self.cancelled = 0
         self._stopped = False
         self._soon = deque[Act]()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)

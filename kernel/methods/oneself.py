@@ -21,13 +21,8 @@ def _check(request: Request) -> object:
         request.peer, request.call.parent, request.text("method"), request.text("resource")
     )
     if isinstance(found, Refusal):
-        return {
-            **ALLOWED,
-            "allowed": False,
-            "why": found.bare if request.run else found.why,
-            "grant": found.grant,
-            "code": found.code,
-        }
+        why = found.bare if request.run else found.why
+        return {**ALLOWED, "allowed": False, "why": why, "grant": found.grant, "code": found.code}
     return {**ALLOWED, "approval": bool(found), "why": "; ".join(reason.why for reason in found)}
 
 

@@ -16,7 +16,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Final, NamedTuple, NoReturn
 
 from kernel import STARTER
@@ -103,8 +103,7 @@ def _live(end: socket.socket, found: Machine, prepared: Prepared | None) -> int:
     if not isinstance(launch := decode(packet), Launch):
         return EXIT_UNFIT
     descriptors = dict(zip(launch.descriptors, passed, strict=True))
-    name, _, function = launch.serve.partition(":")
-    join = getattr(import_module(name), function)  # while everything can be read
+    join = resolve_name(launch.serve)  # while everything can be read
     try:
         made = _planned(launch, found)
         code = _sealed_bytes(descriptors.pop("hand"), launch.files)

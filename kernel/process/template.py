@@ -23,7 +23,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Final, NoReturn
 
 from msgspec.structs import replace
@@ -46,8 +46,7 @@ def main(arguments: list[str]) -> None:
     end.set_inheritable(False)
     os.environ.clear()
     os.umask(0o077)
-    name, _, function = preload.partition(":")
-    rehearse, settle = getattr(import_module(name), function)(names)  # now: the kernel reads its log meanwhile
+    rehearse, settle = resolve_name(preload)(names)  # now: the kernel reads its log meanwhile
     root = os.geteuid() == 0
     if not root:
         confine.own_user_namespace()

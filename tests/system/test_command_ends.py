@@ -1,12 +1,11 @@
 """How programs as Hands begin and end: they stop, die, are missing, and may not start, as any other Hand."""
 
 import os
-import shutil
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 

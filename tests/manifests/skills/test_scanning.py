@@ -14,9 +14,9 @@ from tests.manifests.skills.test_reading import text
 def found(files: dict[str, bytes], body: str = "", more: str = "") -> list[tuple[str, str, int, str]]:
     skill, problems = reading.read("forms", {"SKILL.md": text(body=body, more=more), **files}, "")
     assert skill is not None, problems
-    rows, more = scanning.scan(skill)
+    rows, left_out = scanning.scan(skill)
     assert {one.kind for one in rows} <= scanning.KINDS.keys()
-    assert more == 0
+    assert left_out == 0
     return [(one.kind, one.file, one.line, one.text) for one in rows]
 
 
@@ -127,8 +127,8 @@ def test_more_findings_than_are_told_are_counted() -> None:
     body = "".join(f"<!-- {at} -->\n" for at in range(250))
     skill, _ = reading.read("forms", {"SKILL.md": text(body=body)}, "")
     assert skill is not None
-    rows, more = scanning.scan(skill)
-    assert (len(rows), more) == (scanning.MOST, 50)
+    rows, left_out = scanning.scan(skill)
+    assert (len(rows), left_out) == (scanning.MOST, 50)
 
 
 def test_findings_that_are_not_told_are_not_made() -> None:
@@ -139,11 +139,11 @@ def test_findings_that_are_not_told_are_not_made() -> None:
     assert skill is not None
     tracemalloc.start()
     try:
-        rows, more = scanning.scan(skill)
+        rows, left_out = scanning.scan(skill)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert (len(rows), more) == (200, 6_000 + 3_000 - 200)
+    assert (len(rows), left_out) == (200, 6_000 + 3_000 - 200)
     assert peak < 500_000
 
 

@@ -95,7 +95,7 @@ def test_tokens_of_a_text(text: str, tokens: int) -> None:
 
 def test_tokens_of_a_request_are_those_of_all_its_parts() -> None:
     image = Image(media="image/png", content=b"x")
-    value = {"a": 1}  # seven signs
+    value: dict[str, object] = {"a": 1}  # seven signs
     assert counting.of_text('{"a":1}') == 7
     call = Message(role="assistant", parts=(ToolCall(id="1", name="t", arguments=value, malformed="no json"),))
     assert counting.of_message(call) == 2 * counting.MESSAGE + 1 + 7 + 2
