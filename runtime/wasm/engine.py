@@ -8,7 +8,7 @@ import ctypes
 from typing import Final, NamedTuple
 
 from runtime.wasm.ends import Unfit
-from runtime.wasm.library import EXTERN_FUNC, VERSION, Bytes, borrowed, items, load, message_of, taken
+from runtime.wasm.library import EXTERN_FUNC, EXTERN_MEMORY, VERSION, Bytes, borrowed, items, load, message_of, taken
 
 STACK: Final = 512 * 1024
 """Bytes of stack that a guest may use; the thread that runs it has THREAD_STACK, since host functions need some as well."""
@@ -79,12 +79,12 @@ class Engine:
 
 
 class Module:
-    """A compiled module. imports, and functions: exported ones by name."""
+    """A compiled module. imports, and what it exports: functions by name, and the names of memories."""
 
     def __init__(self, engine: Engine, pointer: int) -> None:
         self.engine, self.pointer = engine, pointer
         self.imports = _imports(pointer)
-        self.functions, self.exports = _exports(pointer)
+        self.functions, self.memories = _exports(pointer)
 
     @classmethod
     def compiled(cls, engine: Engine, binary: bytes) -> "Module":
@@ -145,15 +145,17 @@ def _exports(module: int) -> tuple[dict[str, Signature], frozenset[str]]:
     library, vector = load(), Bytes()
     library.wasmtime_module_exports(module, ctypes.byref(vector))
     functions: dict[str, Signature] = {}
-    names = set()
+    memories = set()
     for one in items(vector):
         name = borrowed(library.wasm_exporttype_name(one))
-        names.add(name)
-        signature = _signature(library.wasm_exporttype_type(one))
+        kind = library.wasm_exporttype_type(one)
+        signature = _signature(kind)
         if signature is not None:
             functions[name] = signature
+        elif library.wasm_externtype_kind(kind) == EXTERN_MEMORY:
+            memories.add(name)
     library.wasm_exporttype_vec_delete(ctypes.byref(vector))
-    return functions, frozenset(names)
+    return functions, frozenset(memories)
 
 
 def _signature(extern: int) -> Signature | None:

@@ -30,7 +30,13 @@ def name_of(method: str) -> str:
 
 def check(module: Module, kind: str, methods: Iterable[str]) -> None:
     """Raises Unfit for an export that is missing, or has other types, naming it."""
-    wanted = {name_of(method): _METHOD for method in methods}
+    wanted: dict[str, Signature] = {}
+    answered: dict[str, str] = {}
+    for method in methods:
+        name = name_of(method)
+        if (other := answered.setdefault(name, method)) != method:
+            raise Unfit(f"{other} and {method} would both be answered by {name}: give one of them another name")
+        wanted[name] = _METHOD
     if clash := wanted.keys() & _TYPES.keys():
         raise Unfit(f"a method cannot be answered by {', '.join(sorted(clash))}, which has a meaning of its own")
     if kind == "task" and RUN not in module.functions and (START in module.functions or not wanted):
@@ -47,7 +53,7 @@ def check(module: Module, kind: str, methods: Iterable[str]) -> None:
             raise Unfit(f"it exports no function {name}{_shown(signature)}")
         if found != signature:
             raise Unfit(f"it exports {name}{_shown(found)}, and that must be {name}{_shown(signature)}")
-    if MEMORY not in module.exports:
+    if MEMORY not in module.memories:
         raise Unfit("it exports no memory called `memory`")
 
 

@@ -190,6 +190,7 @@ def test_everything_that_is_offered_can_be_imported_and_imported_twice() -> None
         (ECHO + ALLOCATE, "service", ("test.say-it",), "exports no function say_it(i32, i32, i32, i32) -> i64"),
         ('(func (export "_start") (param i32))', "task", (), "it exports _start(i32), and that must be _start()"),
         (ECHO + ALLOCATE, "service", ("test.run",), "a meaning of its own"),
+        (ALLOCATE, "service", ("test.say-it", "test.say.it"), "would both be answered by say_it"),
     ],
 )
 def test_an_export_that_is_missing_or_of_another_type_is_named(
@@ -200,8 +201,11 @@ def test_an_export_that_is_missing_or_of_another_type_is_named(
         exports.check(module, kind, methods)
 
 
-def test_a_module_without_a_memory_to_speak_through_is_told() -> None:
-    module = Module.compiled(ENGINE, binary_of(f"(module (memory 1) {ALLOCATE} {ECHO})".encode()))
+@pytest.mark.parametrize(
+    "what", ["(memory 1)", '(func (export "memory"))', '(memory 1) (table (export "memory") 1 funcref)']
+)
+def test_a_module_without_a_memory_to_speak_through_is_told(what: str) -> None:
+    module = Module.compiled(ENGINE, binary_of(f"(module {what} {ALLOCATE} {ECHO})".encode()))
     with pytest.raises(Unfit, match="no memory called"):
         exports.check(module, "task", ())
 
