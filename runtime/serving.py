@@ -33,7 +33,8 @@ class Call:
     """
 
     __slots__ = (
-        "_added", "_chunks", "_cost", "_credit", "_finished", "_link", "_owed", "_uploading", "_used", "_waiters",
+        "_added", "_chunks", "_cost", "_credit", "_finished", "_is_taken_back", "_link", "_owed", "_uploading", "_used",
+        "_waiters",
         "deadline", "labels", "method", "most", "number", "resource", "time", "uploads",
     )  # fmt: skip
 
@@ -50,7 +51,7 @@ class Call:
         self._chunks: deque[tuple[bytes, bool]] = deque()
         self._credit = limits.WINDOW
         self._owed = 0
-        self._finished = False
+        self._finished = self._is_taken_back = False
         self._waiters: list[asyncio.Future[None]] = []
         self._added: Labels = frozenset()
         self._cost: Cost | None = None
@@ -181,14 +182,20 @@ class Serving:
     def take_call(self, header: headers.Call, body: bytes) -> None:
         """Begin to answer. Raises LinkLost for a number that is not the kernel's or is open already.
 
-        One that crosses a Stop on its way is left unanswered: the kernel gives it to the next run, or ends it.
+        One that crosses a Stop on its way, or comes while the run breaks, is left unanswered: the kernel gives it to the
+        next run, or ends it.
         """
         if headers.is_made_by_run(header.number) or header.number in self._open or header.number == 0:
             raise LinkLost(f"the kernel delivered a call under the number {header.number}")
         if self._closing:
             return
         call = Call(self._link, header)
-        task = self._group.create_task(self._serve(call, body), name=f"{call.method} {call.number}")
+        work = self._serve(call, body)
+        try:
+            task = self._group.create_task(work, name=f"{call.method} {call.number}")
+        except RuntimeError:  # the group ends, since something of the run's has raised
+            work.close()
+            return
         self._open[call.number] = call, task
         task.add_done_callback(lambda done: self._ended_early(call, done))
 
@@ -205,6 +212,7 @@ class Serving:
     def take_cancel(self, header: headers.Cancel) -> None:
         """The caller wants it no more: cancel the task, whose end is then most likely Cancelled."""
         if (found := self._open.get(header.number)) is not None:
+            found[0]._is_taken_back = True
             found[1].cancel(header.why)
 
     def cancel_all(self) -> None:
@@ -240,6 +248,10 @@ class Serving:
             self._cancelled(call, _NOT_FINISHED)
 
     def _cancelled(self, call: Call, why: str) -> None:
+        """Its caller has taken it back, or its run is stopped; else the run breaks, and its group cancels all."""
+        if not (call._is_taken_back or self._closing):
+            self._failed(call, "ended", "the Hand broke before it answered")
+            return
         labels, cost, used = call._finish()
         self._end(call, headers.Cancelled(number=call.number, why=fitting(why), labels=labels, cost=cost, used=used))
 

@@ -211,7 +211,8 @@ def test_background_work_that_raises_ends_the_run_and_lets_the_hand_stop(peer: P
     peer.answer("test.fall-later")
     later, _ = peer.expect(headers.Call)
     peer.send(headers.Done(number=later.number))
-    assert peer.expect(headers.Cancelled)[0].number == waiting
+    failed, _ = peer.expect(headers.Failed)
+    assert (failed.number, failed.code) == (waiting, "ended")
     assert peer.expect(headers.Bye)[0].why.startswith("ZeroDivisionError")
     assert peer.exit_code() == 1
     assert "stopped in order" in peer.log.read_text()

@@ -4,6 +4,7 @@ import pytest
 
 from runtime import Failure
 from tests.runtime.peer import Peer, provided
+from tests.system.fates import until
 from wire import headers
 from wire.entries import Cost
 
@@ -159,5 +160,48 @@ def test_on_call_may_answer_everything_itself(peer: Peer) -> None:
 
 def test_a_module_that_exits_says_bye_all_the_same(peer: Peer) -> None:
     peer.launch("raise SystemExit(3)")
+    peer.expect(headers.Bye)
+    assert peer.exit_code() == 1
+
+
+BREAKING = """
+    import asyncio
+    from runtime import Call, Hand
+
+    class Test(Hand):
+        async def fall(self, call: Call) -> str:
+            self.in_background(self._fall())
+            return "done"
+
+        async def _fall(self) -> None:
+            raise RuntimeError("it is over")
+
+        async def wait(self, call: Call) -> None:
+            await asyncio.sleep(60)
+
+        async def stop(self) -> None:
+            (self.scratch / "stopping").touch()
+            await asyncio.sleep(1)
+"""
+
+
+def test_a_call_that_comes_while_a_run_breaks_is_left_to_the_next(peer: Peer) -> None:
+    peer.launch(BREAKING, (provided("test.fall"),)).ready()
+    peer.call("test.fall")
+    peer.expect(headers.Done)
+    until((peer.scratch / "stopping").exists, "it stops")
+    peer.call("test.fall")
+    peer.expect(headers.Bye)
+    assert peer.exit_code() == 1
+    assert [record["event"] for record in peer.records()] == ["the Hand raised"]
+
+
+def test_who_waits_for_a_run_that_breaks_is_told_so_and_not_that_his_call_was_cancelled(peer: Peer) -> None:
+    peer.launch(BREAKING, (provided("test.fall"), provided("test.wait"))).ready()
+    waiting = peer.call("test.wait")
+    peer.call("test.fall")
+    peer.expect(headers.Done)
+    failed, _ = peer.expect(headers.Failed)
+    assert (failed.number, failed.code, failed.text) == (waiting, "ended", "the Hand broke before it answered")
     peer.expect(headers.Bye)
     assert peer.exit_code() == 1
