@@ -5,6 +5,7 @@ this code's: it is the confinement of the run (docs/command.md), whose process 1
 """
 
 import asyncio
+import errno
 import os
 import resource
 import signal
@@ -22,6 +23,7 @@ KEPT: Final = 64 * 1024
 STREAMED: Final = 64 * 1024 * 1024
 """Bytes of each of the two outputs that a caller gets who does not say how many: in the reply, and streamed."""
 
+_LONGEST: Final = 128 * 1024 - 1  # bytes, the most that Linux gives a program as one argument
 _LIMITED: Final = 'ulimit -d "$0"; exec /bin/sh -c -- "$1"'
 _OUT, _ERR = 1, 2
 
@@ -80,7 +82,7 @@ async def _run(
     except (OSError, ValueError) as error:  # longer than a program's arguments may be; a NUL
         for read, _ in pipes:
             os.close(read)
-        raise Failure("arguments", f"the command cannot be run: {error}") from None
+        raise Failure("arguments", f"the command cannot be run: {_why_not(error)}") from None
     finally:
         for _, written in pipes:
             os.close(written)
@@ -100,6 +102,12 @@ async def _run(
                 group.create_task(reader.end_when_empty())
     assert status is not None
     return status, timed_out
+
+
+def _why_not(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError) and error.errno == errno.E2BIG:
+        return f"it is longer than {_LONGEST:,} bytes; put what is long into a file of your scratch folder before"
+    return str(error)
 
 
 def _command(command: str, memory: int | None) -> list[str]:
