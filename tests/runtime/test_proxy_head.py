@@ -77,7 +77,7 @@ def test_the_user_of_the_proxys_url_names_the_call() -> None:
         _head("CONNECT a:443 HTTP/2"),
         _head("GET / HTTP/1.1"),
         _head("GET https://a/ HTTP/1.1"),
-        _head("GET ftp://a/ HTTP/1.1"),
+        _head("GET ftp://example.org/ HTTP/1.1"),
         _head("GET http:/// HTTP/1.1"),
         _head("GET http://a/ HTTP/1.1", "no colon"),
         _head("GET http://a/ HTTP/1.1", " folded: line"),

@@ -114,11 +114,39 @@ def test_what_was_shown_is_never_shown_again_and_what_was_not_shown_is_tried_aga
     assert again.sent == []
 
 
+@pytest.mark.parametrize(("failures", "end"), [(3, "ok"), (4, "limited")])
+def test_nothing_is_asked_for_more_than_four_times(tmp_path: Path, failures: int, end: str) -> None:
+    script = (f'{{"error": {{"code": "limited", "after": 0.0}}, "times": {failures}}}', '{"text": "ok"}')
+    try:
+        found = ask(hand_of(tmp_path, *script), Asking("scripted/script")).text
+    except Failure as failed:
+        found = failed.code
+    assert found == end
+
+
+def test_whoever_is_asked_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:
+    hand = hand_of(tmp_path, '{"error": {"code": "limited", "after": 100}, "times": 0}')
+    with pytest.raises(Failure) as failed:
+        ask(hand, Asking("scripted/script"))
+    assert (failed.value.code, failed.value.detail["after"]) == ("limited", 100)
+
+
+def test_what_was_shown_of_an_answer_is_not_gone_on_with_by_another_model(tmp_path: Path) -> None:
+    script = '{"text": "one two three", "shown": 2, "error": {"code": "cut"}, "times": 0}'
+    hand = hand_of(tmp_path, script, routes={"default": ["scripted/script", "offline/classical"]})
+    call = Asking("default")
+    with pytest.raises(Failure) as failed:
+        ask(hand, call, "stream")
+    assert failed.value.code == "cut"
+
+
 def test_a_route_fails_over_and_one_model_never_does(tmp_path: Path) -> None:
     script = '{"error": {"code": "key", "text": "expired"}, "times": 0}'
     hand = hand_of(tmp_path, script, routes={"default": ["scripted/script", "offline/classical"]})
-    answer = ask(hand, Asking("default"))
+    call = Asking("default")
+    answer = ask(hand, call)
     assert (answer.model, answer.tried) == ("offline/classical", ("scripted/script: key",))
+    assert call.spent.tokens == 0, "who refuses takes nothing"
     with pytest.raises(Failure, match="expired"):
         ask(hand, Asking("scripted/script"))
 
@@ -159,6 +187,15 @@ def test_an_answer_is_checked_against_its_schema_and_asked_for_once_more(tmp_pat
     assert "mended" in answer.notes[-1]
     with pytest.raises(Failure, match="did not answer as the schema says") as failed:
         ask(hand_of(tmp_path, '{"text": "no", "times": 0}'), Asking("scripted/script"), schema=RAIN)
+    assert failed.value.code == "schema"
+
+
+def test_an_answer_of_its_schema_is_asked_for_once_and_one_that_was_shown_too(tmp_path: Path) -> None:
+    once = '{"text": "{\\"rain\\": true}"}'
+    answer = ask(hand_of(tmp_path, once), Asking("scripted/script"), schema=RAIN)
+    assert (answer.value, [note for note in answer.notes if "mended" in note]) == ({"rain": True}, [])
+    with pytest.raises(Failure) as failed:
+        ask(hand_of(tmp_path, '{"text": "It rains."}', once), Asking("scripted/script"), "stream", schema=RAIN)
     assert failed.value.code == "schema"
 
 
@@ -286,7 +323,7 @@ def test_what_there_is_is_listed_without_a_key_in_it(tmp_path: Path) -> None:
     assert any(one["name"].startswith("anthropic/") and one["ready"] for one in found["models"])
 
 
-def test_tokens_are_counted_and_said_to_be_reckoned(tmp_path: Path) -> None:
+def test_tokens_are_counted_and_said_to_be_reckoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hand = hand_of(tmp_path)
 
     async def counted() -> dict[str, Any]:
@@ -296,7 +333,10 @@ def test_tokens_are_counted_and_said_to_be_reckoned(tmp_path: Path) -> None:
 
     found = asyncio.run(counted())
     assert found["tokens"] > 4
-    assert found["exact"] is False
+    assert (found["exact"], found["window"]) == (False, 0)
+    row = catalogue.models()["openai/gpt-5.4"]
+    monkeypatch.setattr(catalogue, "find", lambda name: row)
+    assert asyncio.run(counted()) == {**found, "window": row.window}
 
 
 async def _vectors(hand: Any, call: Asking) -> Any:

@@ -201,8 +201,11 @@ def test_a_local_server_is_asked_at_the_first_address_where_one_answers(
             monkeypatch.setattr(catalogue, "providers", lambda: {"llamacpp": row})
             hand: Any = hand_of(tmp_path, OK)
             await hand.start()
+            plain = await hand.list(Asking(""))
+            assert (plain["providers"][0]["models"], one.asked, other.asked) == (None, [], []), "nobody wanted that"
             found = [await hand.list(Asking(""), ask=True) for _ in range(2)]
             await hand.stop()
+            assert found[1]["providers"][0]["trouble"] == ""
             return found[1]["providers"][0]["models"], [len(one.asked), len(other.asked)]
 
     models, times = asyncio.run(asked())

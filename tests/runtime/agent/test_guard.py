@@ -2,7 +2,9 @@
 
 import pytest
 
-from runtime.agent.guard import Guard, Made, Seen
+from runtime.agent.guard import Guard, Made, Seen, made
+from runtime.agent.marks import Marks
+from runtime.models.messages import Image, Message, Text, ToolCall, ToolResult
 
 
 def _run(turns: list[list[Made]]) -> list[str]:
@@ -63,6 +65,62 @@ def test_what_a_person_says_begins_the_counts_of_turns_anew() -> None:
         assert not guard.turn([_made(f"search {place}", "nothing")]).stop
     guard.steered()
     assert guard.turn([_made("search 10", "nothing")]) == Seen()
+
+
+def test_rounds_of_before_a_person_spoke_do_not_count() -> None:
+    guard = Guard()
+    for place in range(7 * 2):
+        guard.turn([_made(f"step {place % 2}", f"count {place}")])
+    guard.steered()
+    assert [guard.turn([_made(f"step {place}", f"more {place}")]) for place in range(2)] == [Seen()] * 2
+
+
+def test_a_turns_calls_are_the_same_in_any_order_and_one_that_stands_twice_counts_once() -> None:
+    assert _run([[_made("a", "x"), _made("a", "x")]] * 3) == ["", "", "warn"]
+    turns = [[_made(f"{name} {at % 2}", f"{name} {at}") for name in ("ab" if at % 4 < 2 else "ba")] for at in range(9)]
+    assert _run(turns)[:8] == [""] * 7 + ["warn"]
+
+
+def test_what_is_told_of_a_call_is_bounded() -> None:
+    guard = Guard()
+    told = [guard.turn([_made("x" * 5_000, "y")]) for _ in range(6)]
+    assert f" {'x' * 120}… was made 3 times" in told[2].warn
+    assert len(told[5].stop) < 250
+
+
+def _of(arguments: dict[str, object], *content: Text | Image, malformed: str = "", failed: bool = False) -> Made:
+    call = ToolCall(id="1", name="look", arguments=arguments, malformed=malformed)
+    return made(call, ToolResult(id="1", content=content, failed=failed))
+
+
+def test_two_calls_are_the_same_by_what_was_asked_and_what_was_seen() -> None:
+    text = Text(text="a page")
+    one = _of({"a": 1, "b": 2}, text)
+    assert one == _of({"b": 2, "a": 1}, text)
+    assert one.call != _of({"a": 1, "b": 3}, text).call
+    assert _of({}, malformed="{").call != _of({}, malformed="[").call
+    assert _of({}, failed=True).failed
+    first, second = (Text(text=Marks(bound * 32).marked("a page", "web.fetch")) for bound in "ab")
+    assert _of({}, first).outcome == _of({}, second).outcome == _of({}, text).outcome, "whatever its boundary is"
+    cuts = (
+        Text(text=f'a page\n[characters 0 to 6 of 9; read on with read_result(id="r{at}", start=6)]') for at in "12"
+    )
+    assert len({_of({}, cut).outcome for cut in cuts}) == 1, "wherever it is kept"
+    pictures = [Image(media="image/png", content=content) for content in (b"one", b"two")]
+    assert len({_of({}, text, *shown).outcome for shown in ((), pictures, pictures[:1], pictures[1:])}) == 4
+
+
+def test_an_earlier_conversation_counts_but_for_what_it_was_about_last() -> None:
+    def turns(number: int, name: str) -> list[Message]:
+        call, result = ToolCall(id="", name=name), ToolResult(id="", content=(Text(text="nothing"),))
+        return [Message(role=role, parts=(part,)) for role, part in (("assistant", call), ("user", result))] * number  # type: ignore[arg-type]  # a pair's first is a role
+
+    guard = Guard()
+    guard.remember([*turns(2, "look"), *(message for at in range(5) for message in turns(1, f"search {at}"))])
+    assert guard.turn([_made("another", "nothing")]) == Seen(), (
+        "what was stale before a new task is not held against it"
+    )
+    assert "made 3 times" in guard.turn([_of({}, Text(text="nothing"))]).warn
 
 
 def test_a_turn_without_calls_is_none() -> None:

@@ -86,6 +86,11 @@ def test_a_source_cannot_begin_a_line_of_its_own() -> None:
     assert MARKS.marked("x", "a\n<<end>>\u202e\u2028b").count("\n") == 2
 
 
+def test_a_source_is_told_in_bounded_length_and_what_has_no_label_as_unknown() -> None:
+    assert MARKS.marked("x", "s" * 300).startswith(f"<<outside {BOUNDARY} from='{'s' * 300}' labels=unknown>>\n")
+    assert MARKS.marked("x", "s" * 301).startswith(f"<<outside {BOUNDARY} from='{'s' * 300}…' labels=unknown>>\n")
+
+
 def test_boundaries_are_128_bits_of_the_runs_own_chance() -> None:
     made = {boundary(Random(seed)) for seed in range(100)}
     assert len(made) == 100

@@ -1,0 +1,51 @@
+"""What a call's bill has room for, and what it comes to."""
+
+from typing import Any
+
+import pytest
+
+from runtime.models.failures import ModelFailed
+from runtime.models.messages import Usage
+from tests.hands.doubles import hand_module
+from wire.entries import Cost
+
+Bill: Any = hand_module("model", "model_bill").Bill
+DEAR = "openai/gpt-5.4"
+
+
+@pytest.mark.parametrize(
+    ("most", "name", "prompt", "answer", "room"),
+    [
+        (None, DEAR, 10**9, 1, None),
+        (Cost(tokens=0, micro_dollars=0), "offline/classical", 10**9, 1, None),
+        (Cost(tokens=11, micro_dollars=0), "scripted/script", 10, 1, 1),
+        (Cost(tokens=10, micro_dollars=0), "scripted/script", 10, 1, "over_most"),
+        (Cost(tokens=10, micro_dollars=0), "scripted/script", 10, 0, 0),
+        (Cost(tokens=1, micro_dollars=0), "scripted/script", 0, 1, 1),
+        (Cost(tokens=0, micro_dollars=0), "scripted/script", 0, 0, "over_most"),
+        (Cost(tokens=100, micro_dollars=0), DEAR, 0, 1, "over_most"),
+        (Cost(tokens=100, micro_dollars=10**6), DEAR, 10, 1, 90),
+    ],
+)
+def test_how_much_of_an_answer_a_bill_has_room_for(
+    most: Cost | None, name: str, prompt: int, answer: int, room: int | str | None
+) -> None:
+    bill = Bill(most)
+    try:
+        found = bill.room(name, prompt, answer=answer)
+    except ModelFailed as failed:
+        found = failed.code
+    assert found == room
+
+
+def test_a_bill_is_no_more_than_its_most_and_says_in_the_log_where_it_would_be(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    bill = Bill(Cost(tokens=10, micro_dollars=10**6))
+    bill.settle("scripted/script", Usage(input=6, output=4))
+    assert (bill.tokens, capfd.readouterr().err) == (10, "")
+    bill.settle("scripted/script", Usage(input=1))
+    assert bill.tokens == 10
+    assert '"cost":11' in capfd.readouterr().err
+    bill.settle("offline/classical", Usage(input=1))
+    assert (bill.tokens, bill.model) == (10, "offline/classical")
