@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory.errors import Absent, Conflict, Invalid, StoreError
-from memory.filters import Filters, Scalar, bindings, conditioned
+from memory.filters import EVERYTHING, TOGETHER_MAX, Filters, Scalar, bindings, conditioned, labels_of
 from memory.fragments import TEXT_MAX, Changes, New, add, forget, get, listed, update, use
 from memory.queries import queries
 from memory.recall import Question, recall
@@ -352,3 +352,19 @@ def test_more_are_not_told_to_have_been_of_use_than_are_listed(store: Store) -> 
     use(store, "", tuple(range(1_000)))
     with pytest.raises(Invalid, match="at most 1000"):
         use(store, "", tuple(range(1_001)))
+
+
+def test_a_time_is_one_that_can_be_kept() -> None:
+    for time, is_kept in ((-(1 << 63) - 1, False), (-(1 << 63), True), ((1 << 63) - 1, True), (1 << 63, False)):
+        for asked in (Filters(since=time), Filters(until=time)):
+            try:
+                found = time in bindings(asked).values()
+            except Invalid:
+                found = False
+            assert found is is_kept
+
+
+def test_more_labels_than_a_reply_holds_are_read_as_all_there_are() -> None:
+    """As an earlier version may have kept them."""
+    kept = [f'["{"x" * size}"]' for size in (TOGETHER_MAX - 4, TOGETHER_MAX - 3)]
+    assert [labels == (EVERYTHING,) for labels in map(labels_of, kept)] == [False, True]

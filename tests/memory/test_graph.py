@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from memory import graph, merging, walks
 from memory.errors import Absent, Conflict, Invalid
-from memory.graph import Ref
+from memory.graph import LIST_MAX, Ref
 from memory.names import folded
 from memory.store import Store
-from memory.walks import Step
+from memory.walks import DEPTH_MAX, Step
 
 NOW = 1_000_000
 
@@ -214,8 +214,22 @@ def test_a_pattern_answers_with_every_chain_that_fits(store: Store) -> None:
     ]
     back = walks.match(store, "", Step(type="company"), [Step(kind="works at", direction="in")])
     assert [[one.name for one in row.entities] for row in back.rows] == [["Acme", "Bob"], ["Acme", "Cid"]]
+    for most in (2, 1):
+        part = walks.match(store, "", Step(name="Ada"), steps, most=most)
+        assert (len(list(part.rows)), part.cut) == (most, most < 2)
+    for most in (0, LIST_MAX + 1):
+        with pytest.raises(Invalid):
+            walks.match(store, "", Step(), [], most=most)
+    for depth in (0, DEPTH_MAX + 1):
+        with pytest.raises(Invalid):
+            walks.match(store, "", Step(), [Step(depth=depth)])
+        with pytest.raises(Invalid):
+            walks.paths(store, "", named("Ada"), named("Bob"), depth=depth)
     with pytest.raises(Invalid):
-        walks.match(store, "", Step(), [Step(depth=9)])
+        walks.match(store, "", Step(), [Step()] * (DEPTH_MAX + 1))
+    for most in (0, 101):
+        with pytest.raises(Invalid):
+            walks.paths(store, "", named("Ada"), named("Bob"), most=most)
 
 
 def test_a_walk_that_is_cut_says_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

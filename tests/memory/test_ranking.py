@@ -65,6 +65,8 @@ def test_the_rarest_words_are_asked_first_and_one_always() -> None:
         ("none", False), ("rare", True), ("some", True), ("common", False),
     ]  # fmt: skip
     assert [one.used for one in ranking.chosen({"a": (90, 90), "b": (80, 95)}, 20)] == [True, False]
+    fits = ranking.chosen({"one": (1, 1), "other": (1, 1), "much": (2, 19), "rest": (3, 18), "more": (4, 1)}, 20)
+    assert [one.used for one in fits] == [True, True, False, True, False], "what is left out takes nobody's room"
 
 
 def test_a_word_that_stands_nowhere_counts_as_missing_and_one_left_out_does_not() -> None:

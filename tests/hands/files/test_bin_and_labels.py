@@ -268,3 +268,25 @@ def test_what_is_written_down_after_a_torn_line_is_not_lost_with_it(tmp_path: Pa
     book.put("r/b", ("chat",))
     again = label_marks.MarkBook(tmp_path)
     assert (again.get("r/a"), again.get("r/b"), again.get("r/c")) == (("web",), ("chat",), ())
+
+
+def test_what_is_written_down_beneath_a_folder_goes_with_it_and_with_no_other(tmp_path: Path) -> None:
+    """As when it is copied, moved or deleted: a name that only begins like another is another."""
+    book = label_marks.MarkBook(tmp_path)
+    lying = {"r/a": ("a",), "r/a/b": ("b",), "r/ab": ("ab",), "r/ab/c": ("c",), "r/z/b": ("own",)}
+    for resource, labels in lying.items():
+        book.put(resource, labels)
+    book.copy("r/a", "r/z")
+    assert book._marks == {**lying, "r/z/b": ("b", "own")}
+    book.drop("r/a")
+    assert book._marks == {"r/ab": ("ab",), "r/ab/c": ("c",), "r/z/b": ("b", "own")}
+    size = (tmp_path / "labels.jsonl").stat().st_size
+    book.add("r/ab", ("ab",))
+    assert (tmp_path / "labels.jsonl").stat().st_size == size, "nothing is written where nothing changes"
+
+
+def test_a_line_of_no_text_hides_no_other(tmp_path: Path) -> None:
+    (tmp_path / "labels.jsonl").write_bytes(
+        b'{"resource":"r/\xff","labels":["x"]}\n{"resource":"r/a","labels":["web"]}\n'
+    )
+    assert label_marks.MarkBook(tmp_path).get("r/a") == ("web",)

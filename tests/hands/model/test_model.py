@@ -298,6 +298,14 @@ def test_every_provider_that_takes_a_key_has_a_secret_setting_for_it() -> None:
     assert all(setting["secret"] for setting in keys.values())
 
 
+def test_a_provider_is_asked_as_its_row_says_that_it_wants_to_be(tmp_path: Path) -> None:
+    hand = hand_of(tmp_path)
+    asyncio.run(hand.start())
+    odd = {name: row.quirks for name, row in catalogue.providers().items() if row.quirks}
+    assert {name: hand.desk._endpoint(name, "https://a.example").quirks for name in odd} == odd
+    assert hand.desk._endpoint("scripted", "").quirks == ()
+
+
 def test_a_model_that_a_help_names_is_one_whose_price_is_known() -> None:
     told = (HANDS / "model" / "HAND.toml").read_text()
     names = [

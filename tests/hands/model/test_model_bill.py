@@ -47,5 +47,11 @@ def test_a_bill_is_no_more_than_its_most_and_says_in_the_log_where_it_would_be(
     bill.settle("scripted/script", Usage(input=1))
     assert bill.tokens == 10
     assert '"cost":11' in capfd.readouterr().err
-    bill.settle("offline/classical", Usage(input=1))
-    assert (bill.tokens, bill.model) == (10, "offline/classical")
+
+
+def test_a_bill_has_room_for_what_is_left_and_what_is_made_here_takes_none_of_it() -> None:
+    bill = Bill(Cost(tokens=20, micro_dollars=0))
+    bill.settle("offline/classical", Usage(input=15))
+    assert (bill.tokens, bill.model, bill.room("scripted/script", 5, answer=1)) == (0, "offline/classical", 15)
+    bill.settle("scripted/script", Usage(input=6, output=4))
+    assert (bill.tokens, bill.model, bill.room("scripted/script", 5, answer=1)) == (10, "scripted/script", 5)

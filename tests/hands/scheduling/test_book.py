@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from manifests.schedules import DEPTH_MOST
 from manifests.schema import Overlap, Schedule
+from tests.hands.doubles import hand_module
 from tests.hands.scheduling.clockwork import SECOND, START, World, booking, storing
 from wire import codec
 
+desk = hand_module("scheduling", "scheduling_desk")
 HOUR = 3_600 * SECOND
 DAY = 24 * HOUR
 
@@ -352,3 +354,18 @@ def test_what_waited_before_labels_were_kept_may_be_from_anywhere(world: World) 
     assert [(one.key, one.labels) for one in world.book.entries["h-a"].pending] == [("on 1", ("*",))]
     assert world.store.notes == []
     world.down()
+
+
+def test_what_is_due_next_is_told_of_the_soonest_first_or_of_one_with_what_comes_after_it(world: World) -> None:
+    world.schedule("late", Schedule(every_ms=HOUR))
+    world.schedule("soon", Schedule(every_ms=10_000))
+    world.schedule("never", Schedule(at="2025-11-26T00:00:05"))
+    world.go(6 * SECOND)
+    rows = desk.next_answer(world.book, "", 2, world.now)
+    assert [(row["hand"], row["next"][11:19], "then" in row) for row in rows] == [
+        ("soon", "00:00:10", False),
+        ("late", "01:00:00", False),
+    ]
+    assert [row["next"] for row in desk.next_answer(world.book, "never", 9, world.now)] == [""]
+    (alone,) = desk.next_answer(world.book, "soon", 9, world.now)
+    assert [at[17:19] for at in alone["then"]] == ["10", "20", "30", "40", "50", "00"][: 1 + desk.THEN]

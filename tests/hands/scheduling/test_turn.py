@@ -14,6 +14,7 @@ from tests.manifests import wall
 
 turning = hand_module("scheduling", "scheduling_turn")
 MINUTE = 60_000
+SPREAD = Schedule(every_ms=MINUTE, missed="latest", jitter_ms=20_000)
 NOW = 29_000_000 * MINUTE
 ODD = {
     name: (datetime(year, 1, 10, 12, tzinfo=UTC), datetime(year + 1, 1, 10, 12, tzinfo=UTC))
@@ -132,3 +133,14 @@ def test_through_jumps_and_sleeps_all_firings_are_those_of_the_minute_walk(
 def test_a_clock_that_is_set_back_is_waited_for_and_one_that_was_wrong_is_not() -> None:
     assert turning.set_back(NOW, NOW - 3_600_000) == NOW
     assert turning.set_back(NOW, NOW - 2 * 86_400_000) == NOW - 2 * 86_400_000
+    assert [turning.set_back(NOW + turning.BACK_MS + more, NOW) - NOW for more in (0, 1)] == [turning.BACK_MS, 0]
+    dues = (NOW, NOW + 1, NOW + turning.AHEAD_MS, NOW + turning.AHEAD_MS + 1)
+    assert [turning.must_wait(due, NOW) for due in dues] == [False, True, True, False]
+
+
+def test_a_firing_is_late_by_when_it_was_to_begin_and_not_by_when_it_was_planned() -> None:
+    one = next(one for seed in "abcdefgh" if (one := Plan(SPREAD, since=0, seed=seed)).due(NOW) > NOW + 1_000)
+    for late, made_up in ((turning.LATE_MS, False), (turning.LATE_MS + 1, True)):
+        turn = turning.turn(one, NOW - 1, one.due(NOW) + late)
+        assert [(due.planned, due.made_up) for due in turn.fire] == [(NOW, made_up)]
+        assert turn.missed == 0

@@ -1,8 +1,17 @@
 """A skill's files in a run's own folder: what is written, what is left, and what is not followed."""
 
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
-from runtime.agent.placing import lay_out
+import pytest
+
+from runtime.agent.placing import lay_out, place
+from runtime.agent.skills import Known
 from tests.small_disk import on_small_disk
 
 FILES = {"SKILL.md": b"---", "scripts/a.sh": b"echo a\n", "assets/deep/b": b"\xff"}
@@ -55,6 +64,52 @@ def test_a_link_in_a_files_place_is_left_and_not_written_through(tmp_path: Path)
     (folder / "a.sh").rename(folder / ".a.sh.new")
     assert lay_out(tmp_path / "scratch", "forms", FILES).code == "files"
     assert victim.read_text() == "mine"
+
+
+def test_a_link_to_nowhere_in_a_files_place_is_left(tmp_path: Path) -> None:
+    folder = tmp_path / "skills" / "forms" / "scripts"
+    folder.mkdir(parents=True)
+    (folder / "a.sh").symlink_to(tmp_path / "nowhere")
+    assert lay_out(tmp_path, "forms", FILES).code == ""
+    assert (folder / "a.sh").is_symlink()
+
+
+def test_what_is_laid_out_is_the_runs_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        lay_out(tmp_path, "forms", FILES)
+    finally:
+        os.umask(before)
+    assert [path for path in tmp_path.rglob("*") if path.stat().st_mode & 0o077] == []
+
+
+class Provider:
+    """Answers a call of `skills.forms` as the Hand `skills` does: the files one after the other, then how long each is."""
+
+    def __init__(self, *chunks: bytes, sizes: list[int]) -> None:
+        self.chunks, self.told = list(chunks), {"files": ["a", "b"], "sizes": sizes}
+
+    @asynccontextmanager
+    async def stream(self, *asked: object, **bounds: float) -> AsyncIterator[Any]:
+        assert asked == ("skills.forms", "", {"all": True})
+        yield self
+
+    async def read(self) -> bytes | None:
+        return self.chunks.pop(0) if self.chunks else None
+
+    @property
+    def reply(self) -> Any:
+        return SimpleNamespace(value=self.told)
+
+
+def test_the_files_of_an_installed_skill_are_cut_from_one_answer_and_come_from_outside(tmp_path: Path) -> None:
+    skill = Known(name="forms", description="d", method="skills.forms")
+    provider: Any = Provider(b"on", b"etw", b"o", sizes=[3, 3])
+    told = asyncio.run(place(provider, tmp_path, skill))
+    assert (told.value, told.labels) == ({"folder": "skills/forms", "files": ["a", "b"]}, ("skill",))
+    assert [(tmp_path / "skills" / "forms" / name).read_bytes() for name in "ab"] == [b"one", b"two"]
+    with pytest.raises(ValueError, match="zip"):
+        asyncio.run(place(cast("Any", Provider(b"one", sizes=[3])), tmp_path, skill))
 
 
 def test_a_skill_without_files_has_nothing_to_lay_out(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from runtime.agent.actions import Make, Returned
 from runtime.agent.results import KEPT_MOST, Kept, Shelf, as_text, cut
 from runtime.agent.turn import LEAST
+from runtime.models.messages import Image
 from tests.runtime.agent.driven import BOUNDARY, BRIEF, Drive, call, looks, says
 
 LONG = "\n".join(f"line {number} of the report" for number in range(4_000))
@@ -24,6 +25,7 @@ def _long(_: Make) -> Returned:
         ("plain", "plain"),
         (3, "3"),
         ({"status": 200, "body": "a\nb"}, "status: 200\nbody:\na\nb"),
+        ({"title": "x", "body": "a\nb"}, "title: x\nbody:\na\nb"),
         ({"rows": [1, "two"], "none": None}, '{"rows":[1,"two"],"none":null}'),
         ([b"\x00\xff"], '["AP8="]'),
         ({}, "{}"),
@@ -105,3 +107,29 @@ def test_the_shelf_lets_the_oldest_go_when_it_is_full() -> None:
     names = [shelf.keep(Kept(text="x" * (KEPT_MOST // 3), source="a")) for _ in range(4)]
     assert shelf.find(names[0]) is None
     assert all(shelf.find(name) for name in names[1:])
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "end"),
+    [
+        ("aaaaaaaa b", 10, 10),
+        ("aaaaaaaa bc", 10, 9),
+        ("a bbbbbbbbbbbb", 10, 10),
+        ("aaa. bb\ncc dd", 12, 11),
+        ("abc", 0, 1),
+    ],
+)
+def test_a_piece_ends_at_a_boundary_in_its_last_fifth_or_where_it_must(text: str, most: int, end: int) -> None:
+    assert cut(text, 0, most) == end
+
+
+def test_the_oldest_results_are_let_go_with_their_pictures_and_the_last_one_never() -> None:
+    shelf, half = Shelf(), KEPT_MOST // 2
+    picture = Image(media="image/png", content=bytes(half))
+    first = shelf.keep(Kept(text="a", source="s", pictures=(picture,)))
+    second = shelf.keep(Kept(text="b" * half, source="s"))
+    assert (shelf.find(first), shelf.find(second) is not None) == (None, True)
+    third = shelf.keep(Kept(text="c" * (KEPT_MOST + 1), source="s"))
+    assert (shelf.find(second), shelf.find(third) is not None) == (None, True)
+    small = [shelf.keep(Kept(text="d", source="s")) for _ in range(3)]
+    assert (shelf.find(third), all(map(shelf.find, small))) == (None, True)

@@ -140,6 +140,14 @@ def test_an_installed_skill_takes_no_name_of_a_sealed_one() -> None:
     assert skills.left_out(rows, (FORMS, *known)) == ["skills.forms"]
 
 
+def test_installed_skills_are_told_in_the_order_of_their_names() -> None:
+    assert [one.name for one in skills.installed([row("skills.b"), row("skills.c"), row("skills.a")], ())] == [*"abc"]
+
+
+def test_a_skills_text_by_its_files_name_is_without_its_head() -> None:
+    assert skills.text_of(FORMS, "SKILL.md") == skills.text_of(FORMS, "")
+
+
 def test_so_many_skills_are_read_and_the_others_are_told() -> None:
     rows = [row(f"skills.s{at:02}", "d" * 1_000) for at in range(40)]
     known = skills.installed(rows, (FORMS,))

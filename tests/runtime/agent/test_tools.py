@@ -2,10 +2,12 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.grants import is_method
+from manifests.schema import Capability
 from runtime.agent.tools import OWN, Offered, Ready, Row, offered, ready
 from runtime.models.messages import TOOL_NAME
 
@@ -49,7 +51,40 @@ def test_bytes_come_as_base64() -> None:
     assert ready(one, {"path": "a", "body": "AP8="}) == Ready(
         method="a.b", resource="a", arguments={"body": b"\x00\xff"}
     )
-    assert ready(one, {"path": "a", "body": "no!"}) == "`body` is not base64"
+    for wrong in ("no!", "AP!8="):
+        assert ready(one, {"path": "a", "body": wrong}) == "`body` is not base64"
+
+
+@pytest.mark.parametrize("path", [{}, {"path": None}, {"path": ""}, {"path": 5}, {"path": ["a"]}])
+def test_a_resource_is_a_text_that_says_something(path: dict[str, object]) -> None:
+    assert ready(_one(), path) == "`path` is missing: it is a text"
+
+
+def test_arguments_that_there_are_not_or_that_are_of_another_type_are_told() -> None:
+    for wrong in ({"colour": None}, {"colour": "red"}, {"size": "large"}):
+        told = ready(_one(size="int?"), {"path": "a", **wrong})
+        assert isinstance(told, str)
+        assert next(iter(wrong)) in told
+
+
+@pytest.mark.parametrize(
+    ("allowed", "told"),
+    [
+        ([], "a path"),
+        (["*"], "a path"),
+        (["reports/**", "*"], "a path"),
+        (["reports/**"], "a path, one of reports/**"),
+        ([*"abcdef"], "a path, one of a, b, c, d, e, f"),
+        ([*"abcdefg"], "a path, one of a, b, c, d, e, f, …"),
+    ],
+)
+def test_a_resource_is_described_by_what_its_method_is_asked_for(allowed: list[str], told: str) -> None:
+    row = Row(method="a.b", summary="x", resource="path", effect="write")
+    capabilities = [Capability(method="a.c", allow=("secret",)), Capability(method="a.b", allow=tuple(allowed))]
+    tool = offered([row], capabilities)["a_b"].tool
+    assert tool.parameters["properties"] == {"path": {"type": "string", "description": told}}
+    assert (tool.parameters["required"], tool.parameters["additionalProperties"]) == (["path"], False)
+    assert tool.description == "x. It changes this machine."
 
 
 def test_a_description_says_what_it_changes() -> None:
