@@ -218,6 +218,7 @@ def test_a_misspelt_column_or_function_gets_the_nearest_name() -> None:
         ('replace(t, "n", text(power(10.0, 300))) + t', None),
         ("substring(t, 0)", "counts"),
         ("substring(t, 1, -1)", "counts"),
+        ('replace(t, "", "x")', "a text to look for"),
         ("round(b, 99)", "30 digits"),
         ("add_days(day, 99999999999)", "too large"),
         ("power(0, -1)", "domain"),
@@ -236,6 +237,10 @@ def test_no_text_grows_beyond_its_limit() -> None:
     for text in ("t + t", "concat(t, t)", 'replace(t, "x", "yy")'):
         assert "100000 characters" in str(work(text, t=long))
     assert "100000 characters" in str(work("upper(t)", t="\u00df" * 90_000))  # two capital letters each
+    assert "100000 characters" in str(work("lower(t)", t="\u0130" * 90_000))  # an i and its dot
+    most = "x" * 50_000
+    for text in ("t + t", "concat(t, t)", 'replace(t, "x", "yy")', "lower(t + t)"):
+        assert len(str(work(text, t=most))) == 100_000
 
 
 @given(st.text('ab1 +-*/%()<>=!,."andorntifels_[]{}:', max_size=60))

@@ -55,6 +55,32 @@ def test_a_value_is_bad_exactly_when_the_comparison_holds(op: str, limit: int, u
     assert (rules.signal(rule, value) == "bad") == holds
 
 
+@pytest.mark.parametrize(
+    ("text", "bad", "between", "good"),
+    [
+        ("> 90 clear 85", [90.1], [90.0, 85.1], [85.0]),
+        (">= 90 clear 85", [90.0], [89.9, 85.1], [85.0]),
+        ("< 10 clear 15", [9.9], [10.0, 14.9], [15.0]),
+        ("<= 10 clear 15", [10.0], [10.1, 14.9], [15.0]),
+        ("> 90 clear 90", [90.1], [], [90.0]),
+        ("= 5", [5.0], [], [4.9]),
+        ("!= 5", [4.9], [], [5.0]),
+    ],
+)
+def test_at_its_limit_and_at_its_clear_value(
+    text: str, bad: list[float], between: list[float], good: list[float]
+) -> None:
+    rule = rules.parse_rule(text, "percent")
+    for signal, values in (("bad", bad), ("between", between), ("good", good)):
+        assert [rules.signal(rule, value) for value in values] == [signal] * len(values)
+
+
+@pytest.mark.parametrize("unit", ["count", "bytes", "seconds", "ms"])
+def test_only_what_is_measured_in_percent_has_a_limit_in_percent(unit: str) -> None:
+    with pytest.raises(rules.RuleInvalid):
+        rules.parse_rule("> 90%", unit)
+
+
 @given(st.sampled_from([">", ">=", "<", "<="]), st.integers(-1000, 1000), st.sampled_from(["percent", "count", "ms"]))
 def test_every_rule_can_clear(op: str, limit: int, unit: str) -> None:
     rule = rules.parse_rule(f"{op} {limit}", unit)

@@ -68,6 +68,9 @@ def test_an_expression_gives(text: str, value: object) -> None:
         ("${steps.load.rows.x}", "`steps.load.rows.x`: steps.load.rows has no 'x'"),
         ("${steps.each[7]}", "`steps.each[7]`: steps.each has no 7"),
         ("${inputs.day + 1}", "`inputs.day + 1`: a text is no number"),
+        ("${true + 1}", "`true + 1`: true is no number"),
+        ("${at(steps.each, 0 - 1)}", "`at(steps.each, 0 - 1)`: there is no -1 in a list"),
+        ("${at(steps.each, 2)}", "`at(steps.each, 2)`: there is no 2 in a list"),
         ("${inputs.none + 1}", "`inputs.none + 1`: null is no number"),
         ("${inputs.number and true}", "`inputs.number and true`: a number is neither true nor false"),
         ("${1 if inputs.none else 2}", "`1 if inputs.none else 2`: null is neither true nor false"),
@@ -98,6 +101,17 @@ def test_no_function_makes_more_than_an_expression_may(made: str) -> None:
     values = {"inputs": {"long": "a," * 60_000, "many": dict.fromkeys(map(str, range(10_001)))}}
     with pytest.raises(Unclear, match="it would make more than an expression may"):
         filled(f"${{{made}}}", values)
+
+
+def test_what_is_added_may_come_to_as_much_as_an_expression_may_make_and_no_more() -> None:
+    values: dict[str, object] = {"inputs": {"items": [1] * 9_999, "long": "a" * 99_999}}
+    assert [filled(text, values) for text in ("${len(inputs.items + [1])}", "${len(inputs.long + 'a')}")] == [
+        10_000,
+        100_000,
+    ]
+    for text in ("${inputs.items + [1, 2]}", "${inputs.long + 'ab'}"):
+        with pytest.raises(Unclear, match="it would make more than an expression may"):
+            filled(text, values)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from msgspec.msgpack import Ext
 
 from runtime.pipeline.actions import Begin, End
 from runtime.pipeline.evaluate import Unclear, filled
-from runtime.pipeline.kept import weight
+from runtime.pipeline.kept import Kept, weight
 from tests.runtime.pipeline.driven import Drive, pipeline
 from wire.codec import decode_body, encode_body
 
@@ -94,6 +94,29 @@ def test_what_nobody_names_is_not_kept() -> None:
     assert drive.result.value == {"n": False}
 
 
+A = "[steps.a]\nhand = 'w'\n"
+B = "[steps.b]\nhand = 'w'\nneeds = ['a']\n"
+NAMING = {
+    "what a step is given": f"{A}{B}with = {{ x = ['${{steps.a}}'] }}",
+    "when": f"{A}{B}when = '${{steps.a == null}}'",
+    "for each": f"{A}{B}for_each = '${{steps.a}}'",
+    "what is asked of a person": f"{A}{B}approval = '${{steps.a}}?'",
+    "what undoes it": f"{A}{B}undo = {{ hand = 'u', with = {{ x = '${{steps.a.id}}' }} }}",
+    "what comes last": f"{A}[finally.tell]\nhand = 't'\nwith = {{ x = '${{steps.a}}' }}",
+    "outputs": f"{A}[outputs]\nx = '${{steps.a}}'",
+}
+
+
+@pytest.mark.parametrize("where", NAMING)
+def test_what_an_expression_names_anywhere_is_kept(where: str) -> None:
+    assert Kept(pipeline(NAMING[where]), MIB).is_named("a")
+
+
+def test_what_only_has_the_name_of_a_step_names_none() -> None:
+    made = pipeline(f"{A}{B}for_each = '${{[1]}}'\nwith = {{ a = '${{item.a}}', x = 'steps.a' }}")
+    assert not Kept(made, MIB).is_named("a")
+
+
 def size(value: object) -> int:
     """What Python says that a value takes."""
     own = sys.getsizeof(value)
@@ -113,6 +136,18 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_a_value_weighs_about_what_it_takes_and_not_less(value: object) -> None:
     assert size(value) <= weight(value) + 32  # a list and a table grow ahead of what they hold
+
+
+@pytest.mark.parametrize(
+    "value", ["a" * MIB, "é" * MIB, "語" * MIB, "😀" * MIB, bytes(MIB)], ids=lambda value: repr(value[:1])
+)
+def test_a_long_text_weighs_what_its_letters_take(value: object) -> None:
+    assert size(value) <= weight(value) + 32
+
+
+def test_there_is_room_for_as_much_as_is_said() -> None:
+    kept = Kept(pipeline(TWO), weight("a") + weight("b"))
+    assert [kept.has_room(value) for value in ("a", "b", None)] == [True, True, False]
 
 
 def test_a_value_that_lies_as_deep_as_one_can_be_told_is_weighed() -> None:
