@@ -12,12 +12,10 @@ def test_a_change_may_come_to_as_many_bytes_as_there_may_be(monkeypatch: pytest.
     monkeypatch.setattr(text_change, "CHANGE_MOST", 4)
     assert text_change.replaced(b"abc", b"c", b"cd", 1) == b"abcd"
     assert text_change.patched(b"a\n", b"@@ -1 +1,2 @@\n a\n+b\n").text == b"a\nb\n"
-    for make in (
-        lambda: text_change.replaced(b"abc", b"c", b"cde", 1),
-        lambda: text_change.patched(b"a\n", b"@@ -1 +1,2 @@\n a\n+bb\n"),
-    ):
-        with pytest.raises(FileRefused, match="more than 4 bytes"):
-            make()
+    with pytest.raises(FileRefused, match="more than 4 bytes"):
+        text_change.replaced(b"abc", b"c", b"cde", 1)
+    with pytest.raises(FileRefused, match="more than 4 bytes"):
+        text_change.patched(b"a\n", b"@@ -1 +1,2 @@\n a\n+bb\n")
 
 
 def test_a_line_without_an_end_comes_to_stand_in_no_middle() -> None:

@@ -106,7 +106,7 @@ def test_a_floor_holds_for_both_the_spread_and_the_range() -> None:
     assert (found.spread, found.low, found.high) == (8.0, 60.0 - 28.0, 60.0 + 28.0)
 
 
-SIGNALS = {2.4: "good", 2.5: "between", 3.4: "between", 3.6: "bad", 10.4: "bad", 10.6: "bad"}
+SIGNALS = {2.4: "good", 2.5: "between", 3.4: "between", 3.5: "between", 3.6: "bad", 10.4: "bad", 10.6: "bad"}
 """By the distance in spreads: beyond 3.5 it is unusual, below 0.7 of that usual again."""
 
 
@@ -123,6 +123,12 @@ def test_a_value_is_unusual_beyond_three_and_a_half_spreads_on_the_side_that_mat
         assert judged.signal == (SIGNALS[distance] if matters else "good")
         assert judged.spike == (matters and distance > 10.5)
         assert judged.score == pytest.approx(sign * distance, abs=0.01)
+
+
+def test_of_what_rises_for_ever_or_is_yes_or_no_nothing_is_unusual() -> None:
+    usual = baselines.Baseline(basis="hour of week", centre=50.0, spread=1.0, low=50.0, high=50.0)
+    kept = [name for name, of in metrics.METRICS.items() if baselines.judge(1e9, usual, of, 3.5) == baselines.UNJUDGED]
+    assert kept == ["uptime_seconds", "up", "exists", "changed", "status"]
 
 
 def test_within_the_range_where_it_has_been_nothing_is_unusual() -> None:

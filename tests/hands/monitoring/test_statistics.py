@@ -87,6 +87,7 @@ def test_nothing_is_judged_before_there_are_enough_values_and_enough_time() -> N
     few = baselines.baseline(LATENCY, [], [1.0] * 29, now=9 * day, first=0, learning_ms=day)
     early = baselines.baseline(LATENCY, [], [1.0] * 500, now=day - 1, first=0, learning_ms=day)
     assert few.basis == early.basis == "learning"
+    assert baselines.baseline(LATENCY, [], [1.0] * 30, now=day, first=0, learning_ms=day).basis == "last day"
     assert baselines.judge(1e9, few, LATENCY, 3.5) == baselines.UNJUDGED
 
 

@@ -38,8 +38,10 @@ def test_a_stream_that_was_cut_within_a_letter_loses_that_letter_alone() -> None
 
 def test_what_the_run_of_an_agent_has_used_counts_here_and_its_answer_is_the_reply() -> None:
     used = {"answer": "yes", "tokens": 5, "micro_dollars": 7}
-    done = of_run(Returned(value={"outcome": "done", "value": used}, tokens=1))
-    assert (done.value, done.code, done.tokens, done.micro_dollars) == ("yes", "", 6, 7)
+    done = of_run(Returned(value={"outcome": "done", "value": used}, tokens=1, micro_dollars=2))
+    assert (done.value, done.code, done.tokens, done.micro_dollars) == ("yes", "", 6, 9)
+    other = of_run(Returned(value={"outcome": "done", "value": {"tokens": 5}}, tokens=1))
+    assert (other.value, other.tokens) == ({"tokens": 5}, 1), "what is no agent's is a value like any other"
     lying = of_run(Returned(value={"outcome": "done", "value": {"answer": "yes", "tokens": -5, "micro_dollars": "x"}}))
     assert (lying.tokens, lying.micro_dollars) == (0, 0)
 
