@@ -221,11 +221,11 @@ class Machine:
         request = Request(messages=(_NOTHING,), system=self._system, tools=self._tools, schema=brief.schema, most=most)
         request = replace(request, task=brief.task)
         was_folded = self._talk.folded
-        messages = self._talk.view(self._window - most - counting.of_request(request))
+        own = counting.of_request(request)
+        messages = self._talk.view(self._window - most - own)
         if messages is None:
-            self._end(
-                "too_long", f"the task and its last turn are longer than the {self._window:,} tokens of its model"
-            )
+            why = f"the task and its last turn are longer than what the {self._window:,} tokens of its model leave to them"
+            self._end("too_long", f"{why}: its playbook, skills and tools take {own:,}, and its answer may take {most:,}")
             return
         if self._talk.folded != was_folded:
             self._step("folded", "what is older is left out of what the model reads, and kept")

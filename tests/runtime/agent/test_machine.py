@@ -300,6 +300,9 @@ def test_a_request_that_is_too_long_for_the_model_is_asked_again_shorter() -> No
 def test_a_task_that_the_window_cannot_hold_is_not_asked() -> None:
     drive = Drive([], brief=replace(BRIEF, window=2_000), task="word " * 3_000)
     assert (drive.result.code, drive.asked) == ("too_long", [])
+    told = Drive([], brief=replace(BRIEF, window=2_000, playbook="word " * 3_000)).result
+    assert told.code == "too_long"
+    assert "its playbook, skills and tools take 3," in told.why
 
 
 # circles -----------------------------------------------------------------------------------------------------------------
