@@ -225,7 +225,9 @@ class Machine:
         messages = self._talk.view(self._window - most - own)
         if messages is None:
             why = f"the task and its last turn are longer than what the {self._window:,} tokens of its model leave to them"
-            self._end("too_long", f"{why}: its playbook, skills and tools take {own:,}, and its answer may take {most:,}")
+            self._end(
+                "too_long", f"{why}: its playbook, skills and tools take {own:,}, and its answer may take {most:,}"
+            )
             return
         if self._talk.folded != was_folded:
             self._step("folded", "what is older is left out of what the model reads, and kept")

@@ -7,8 +7,8 @@ Both SDKs speak through httpx2. This transport stands below them, so that what t
 - what is sent: only the headers of SENT, and the key of the Endpoint: neither headers, keys nor proxies of environment
   variables, nor a netrc, nor what an SDK tells of this machine. Redirects are not followed: a key goes to one address.
 - what is read: of a stream LARGEST bytes at most, and events as bounding.py has them, whatever it calls itself; of any other
-  answer WHOLE bytes; not compressed, so that a small answer cannot become a large one. The key is taken out of whatever
-  comes back, its headers too (hiding.py).
+  answer WHOLE bytes, and of an error the first ERROR; not compressed, so that a small answer cannot become a large one. The
+  key is taken out of whatever comes back, its headers too (hiding.py).
 
 Certificates: those of the system. A request is made once: nothing here or in an SDK tries again. How many may be under way
 at once is not decided here.
@@ -32,7 +32,10 @@ LARGEST: Final = 64 * 2**20
 """Bytes of a stream. One of 128,000 tokens, each in an event of its own, has about 40 MiB."""
 
 WHOLE: Final = 8 * 2**20
-"""Bytes of an answer that is none, which takes twenty times as many once it is read: vectors, models, an error."""
+"""Bytes of an answer that is no stream, which takes twenty times as many once it is read: vectors, models."""
+
+ERROR: Final = 64 * 1024
+"""Bytes of an error that are read: what it says is in the first of them, and one of megabytes took seconds from everybody."""
 
 STREAMED: Final = {"x-streamed": "yes"}
 """By this header a driver says that it asks for a stream. It is not sent."""
@@ -91,7 +94,7 @@ class Transport(httpx2.AsyncBaseTransport):
             response.headers[name] = hidden(value, end.key)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         event = Event() if is_streamed and response.is_success else None
-        response.stream = _Body(end, response.stream, first, whole, event)
+        response.stream = _Body(end, response.stream, first, whole, event, is_error=not response.is_success)
         return response
 
     async def aclose(self) -> None:
@@ -103,13 +106,15 @@ class _Body(httpx2.AsyncByteStream):
     """The bytes of an answer as they come. first, whole: until when, by the loop's clock. event: of a stream of them."""
 
     def __init__(
-        self, endpoint: Endpoint, inner: httpx2.AsyncByteStream, first: float, whole: float, event: Event | None
-    ) -> None:
+        self, endpoint: Endpoint, inner: httpx2.AsyncByteStream, first: float, whole: float, event: Event | None,
+        *, is_error: bool,
+    ) -> None:  # fmt: skip
         self._endpoint = endpoint
         self._inner = inner
         self._first = first
         self._whole = whole
         self._event = event
+        self._is_error = is_error
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         clock = asyncio.get_running_loop().time
@@ -130,6 +135,9 @@ class _Body(httpx2.AsyncByteStream):
             except httpx2.TransportError as error:
                 raise lost(self._endpoint, error, is_open=True) from None
             size += len(chunk)
+            if self._is_error and size > ERROR:  # what is held back stays so: it may be most of a key
+                yield hiding.take(chunk[: ERROR - size])
+                return
             wrong = self._event.grown(chunk) if self._event is not None else ""
             if wrong or size > most:
                 wrong = wrong or f"more than {most // 2**20} MiB for one answer"

@@ -65,6 +65,21 @@ def test_an_answer_that_is_no_stream_is_given_up_before_it_fills_the_memory() ->
     assert asyncio.run(failed()).code == "endless"
 
 
+@pytest.mark.parametrize("name", ["anthropic", "openai"])
+def test_of_an_error_its_beginning_is_read_and_tells_what_it_is(name: str) -> None:
+    """Megabytes of it took seconds to be read, from everybody who asks models."""
+    asyncio.run(made(name, "http://127.0.0.1:1").close())  # the SDK's import is not the provider's time
+    play = [
+        head(400, kind="application/json"),
+        b'{"message": "The prompt is too long.", "x": [',
+        *[b"[]," * 2**18] * 10,
+    ]
+    began = time.process_time()
+    failure = _failure(name, play)
+    assert (failure.code, "The prompt is too long." in failure.text) == ("too_long", True)
+    assert time.process_time() - began < 1.0
+
+
 def test_an_answer_that_asks_for_countless_tools_is_given_up() -> None:
     many = openai_in.CALLS_MOST + 1
     deltas = [calls({"index": number, "id": f"c{number}", "function": {"name": "now"}}) for number in range(many)]
