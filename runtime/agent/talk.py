@@ -55,7 +55,9 @@ class Talk:
         self, marks: Marks, before: tuple[Message, ...], task: tuple[AnyPart, ...],
         keep: Callable[[str, str, str, tuple[Image, ...]], str], *, sees: bool = True,
     ) -> None:  # fmt: skip
-        """before: earlier messages, mended and marked. What they end with that has no answer, the task is put to.
+        """before: earlier messages, mended and marked. What they end with that has no answer, the task is put to: in short,
+
+        for it may be what did not fit.
 
         keep: takes a text, its source, its label and its pictures to be kept whole, and gives the id under which it is
         read again. sees: the model takes pictures.
@@ -80,7 +82,9 @@ class Talk:
                 Message(role="assistant", parts=(Text(text=CUT),))
             )  # results stay with their calls, not with the task
         if self.messages and self.messages[-1].role == "user":
-            self._put(self.messages.pop().parts + task, replaces=True)
+            short = iter(self._said.pop(len(self.messages) - 1, ()))
+            said = (Text(text=next(short)) if isinstance(part, Text) else part for part in self.messages.pop().parts)
+            self._put((*said, *task), replaces=True)
         else:
             self._put(task)
         self.task = len(self.messages) - 1

@@ -78,6 +78,22 @@ def test_of_what_people_said_in_a_long_conversation_before_the_last_is_left_and_
     assert "Be quick." in texts(last)
 
 
+def test_a_task_that_was_too_long_does_not_make_the_next_one_so() -> None:
+    long = "".join(f"Line {number} of the question.\n" for number in range(5_000))
+    failed = Drive([], brief=replace(BRIEF, window=WINDOW), task=long).result
+    assert failed.code == "too_long"
+    drive = Drive(
+        [says("", call("read_result", id="r1", find="Line 4999 ")), says("done")],
+        brief=replace(BRIEF, window=WINDOW), session=failed.session, task="And what is in the left one?",
+    )  # fmt: skip
+    assert drive.result.answer == "done", drive.result.why
+    first = texts(drive.asked[0].messages[0])
+    assert first.startswith("Line 0 of the question.")
+    assert first.endswith("And what is in the left one?")
+    assert 'read it whole with read_result(id="r1")' in first
+    assert "Line 4999 of" in texts(drive.asked[1].messages[-1])
+
+
 def test_each_request_is_one_that_providers_take(drive: Drive) -> None:
     for request in drive.asked:
         check_whole(request.messages)
