@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from wire.labels import ANY, join
+from wire.limits import LABEL_MAX
 
 ATTRIBUTE: Final = "user.maniple.labels"
 FILE: Final = "labels.jsonl"
@@ -49,14 +50,17 @@ def mark(fd: int, labels: tuple[str, ...]) -> bool:
 
 
 def marks_of(fd: int) -> tuple[str, ...]:
-    """The labels an open file or folder carries itself."""
+    """The labels an open file or folder carries itself. Another program may have put anything there: what no message can
+    carry stands for all labels.
+    """
     try:
         raw = os.getxattr(fd, ATTRIBUTE)
     except OSError as error:
         if error.errno in (errno.ENODATA, *_NO_ATTRIBUTES):
             return ()
         raise
-    return tuple(label for label in raw.decode("utf-8", "replace").split("\n") if label)
+    found = tuple(label for label in raw.decode("utf-8", "replace").split("\n") if label)
+    return found if all(len(label) <= LABEL_MAX for label in found) else (ANY,)
 
 
 class MarkBook:

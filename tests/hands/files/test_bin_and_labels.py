@@ -196,6 +196,20 @@ def test_labels_that_a_filesystem_has_no_room_for_stand_for_all(labelled_desk: D
     assert labelled_desk.ask("stat", "root/below")["labels"] in ({"*"}, set(marks))
 
 
+def test_a_mark_of_another_programs_that_is_no_label_stands_for_all(desk: Desk, root: Path) -> None:
+    """An archive may bring any attribute along: a label that no message carries made its whole folder unreadable."""
+    for name, raw in (("long", b"x" * 65), ("good", b"x" * 64 + b"\nweb"), ("odd", b"\xff\xfe")):
+        (root / name).write_text("x")
+        try:
+            os.setxattr(root / name, label_marks.ATTRIBUTE, raw)
+        except OSError:
+            pytest.skip("this filesystem keeps no attributes")
+    assert labels_after_read(desk, "root/long") == {"*"}
+    assert labels_after_read(desk, "root/good") == {"x" * 64, "web"}
+    assert labels_after_read(desk, "root/odd") == {"\ufffd\ufffd"}
+    assert desk.ask("list", "root")["labels"] == {"*", "x" * 64, "web", "\ufffd\ufffd"}
+
+
 def test_labels_lie_in_the_bin_with_what_they_are_of(labelled_desk: Desk) -> None:
     """Else a file would lose its own as soon as another one was written in its place, and comes back without."""
     write_labelled(labelled_desk, "root/a", "web")
