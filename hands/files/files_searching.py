@@ -7,6 +7,7 @@ proportion to the text and, at worst, to what the expression is made into: so bo
 """
 
 import asyncio
+import errno
 import os
 import stat
 import time
@@ -189,8 +190,8 @@ class Searching(Desk):
                 continue
             try:
                 waiting += await self._below(call, one, spent)
-            except (OSError, FileRefused):
-                continue  # gone since, or not to be opened
+            except (OSError, FileRefused) as error:  # gone since, or not to be opened
+                spent.cut = spent.cut or getattr(error, "errno", 0) == errno.ENAMETOOLONG
 
     async def _below(self, call: Call, above: Found, spent: Spent) -> list[Waiting]:
         more = 0

@@ -350,3 +350,16 @@ def test_names_that_no_resource_can_carry_are_shown_and_not_entered(desk: Desk, 
     reply = desk.ask("glob", "root", pattern="**")["entries"]
     assert isinstance(reply, list)
     assert [(row["path"], row.get("escaped")) for row in reply] == [("caf\\xe9", True)]
+
+
+def test_a_folder_too_deep_to_be_opened_is_told_as_left_out(desk: Desk, root: Path) -> None:
+    at = os.open(root, os.O_RDONLY)
+    for _ in range(25):
+        os.mkdir("d" * 200, dir_fd=at)
+        below = os.open("d" * 200, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(os.open("bottom", os.O_CREAT | os.O_WRONLY, dir_fd=at))
+    os.close(at)
+    found = desk.ask("glob", "root", pattern="**/bottom")
+    assert (found["entries"], found["cut"]) == ([], True)
