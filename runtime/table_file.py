@@ -2,8 +2,11 @@
 
 Here since Hands that keep a table each, `plan` and `report`, import none of each other. Used from one thread. What is
 written is on disk when it returns; one statement writes, so there is nothing to undo: on a full disk SQLite does that itself.
+A file that is damaged, or somebody else's, is set aside and never deleted, and a new one begun: it would else keep its Hand
+from every start.
 """
 
+import time
 from pathlib import Path
 from typing import Final
 
@@ -13,14 +16,28 @@ _PRAGMAS: Final = ("busy_timeout = 5000", "locking_mode = exclusive", "journal_m
 """The index of the log of one that locks out all others lies in memory: it is read where no room is for another file."""
 
 NO_ROOM: Final = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
+DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
 
 
 class TableFile:
-    """One file. schema: statements that make its tables where they are missing. connection: to it, once it is made."""
+    """One file. schema: statements that make its tables where they are missing. connection: to it, once it is made.
+
+    is_new: whether what it had before, if anything, is not in it. notes: what a person should know of that.
+    """
 
     def __init__(self, path: Path, schema: str) -> None:
         """Open it, or begin without it on a disk that has no room for its tables. Raises apsw.Error for one that has some."""
         self._path, self._schema = path, schema
+        self.is_new, self.notes = not path.exists(), list[str]()
+        try:
+            self._open()
+        except DAMAGE as error:
+            aside, self.is_new = set_aside(path), True
+            self.notes.append(f"what was kept was damaged ({error}); it was set aside as {aside}, and a new file begun")
+            self._open()
+
+    def _open(self) -> None:
+        path, schema = self._path, self._schema
         self._is_made = True
         try:
             self.connection = _opened(path, schema)
@@ -46,11 +63,23 @@ class TableFile:
         self.connection.close()
 
 
+def set_aside(path: Path) -> str:
+    """Rename a file with what SQLite keeps beside it, or a folder, so that nothing of it is lost; the name it has then."""
+    aside = f"{path.name}.damaged-{time.time_ns() // 1_000_000}"
+    for suffix in ("-wal", "-shm", "-journal", ""):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.replace(path.with_name(aside + suffix))
+    return aside
+
+
 def _opened(path: Path | str, schema: str) -> apsw.Connection:
     connection = apsw.Connection(str(path))
     try:
         for pragma in _PRAGMAS:
             connection.execute(f"pragma {pragma}")
+        if (check := connection.execute("pragma quick_check(1)").fetchall()) != [("ok",)]:
+            raise apsw.CorruptError(" ".join(str(check[0][0]).split()) if check else "its check gave no answer")
         connection.execute(schema)
     except apsw.Error:
         connection.close(force=True)

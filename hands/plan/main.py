@@ -28,6 +28,8 @@ class Plan(Hand):
     async def start(self) -> None:
         """Opens the file."""
         self.shelf = PlanShelf(self.state)
+        for note in self.shelf.notes:
+            self.log.warning(note)
 
     async def stop(self) -> None:
         """Closes it."""

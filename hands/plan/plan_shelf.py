@@ -23,10 +23,12 @@ class PlanShelf:
     """All lists. Used from one thread; each change is on disk when it returns.
 
     On a disk without room for the table of a new file, nothing is kept, which is read as such, until there is room.
+    notes: what a person should know of the opening (a damaged file that was set aside).
     """
 
     def __init__(self, folder: Path) -> None:
         self._file = TableFile(folder / "plans.sqlite", _TABLE)
+        self.notes = self._file.notes
 
     def find(self, space: str, name: str) -> Plan:
         """One list. Raises PlanWrong."""

@@ -15,7 +15,7 @@ import apsw
 from msgspec import Struct
 
 from runtime import table_file
-from runtime.table_file import TableFile
+from runtime.table_file import TableFile, set_aside
 from wire.labels import join
 
 _TABLE: Final = """
@@ -26,6 +26,7 @@ create table if not exists artefacts (
 create index if not exists artefacts_made on artefacts (made);
 """
 NO_ROOM: Final = (OSError, *table_file.NO_ROOM)
+DRAFT: Final = ".part"
 _COLUMNS: Final = "space, id, title, type, size, sha256, made, labels"
 
 
@@ -59,7 +60,7 @@ class Draft:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
-        self.path = folder / f"{os.urandom(8).hex()}.part"
+        self.path = folder / f"{os.urandom(8).hex()}{DRAFT}"
         self._file = self.path.open("xb")
         self._digest = hashlib.sha256()
         self.size = 0
@@ -87,12 +88,21 @@ class ArtefactShelf:
     """All artefacts. Used from one thread.
 
     On a disk without room for the table of a new file, nothing is kept, which is read as such, until there is room.
+    notes: what a person should know of the opening (what was damaged and set aside).
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "bytes"
         self._file = TableFile(folder / "artefacts.sqlite", _TABLE)
+        self.notes = list(self._file.notes)
+        if self._file.is_new:
+            self._keep_bytes()
         self._sweep()
+
+    def _keep_bytes(self) -> None:
+        """Sets aside what has no row in a new file, and would be swept away."""
+        if self.folder.exists() and any(not one.name.endswith(DRAFT) for one in self.folder.iterdir()):
+            self.notes.append(f"the bytes of artefacts that are not known any more lie in {set_aside(self.folder)}")
 
     def put(
         self, space: str, title: str, kind: str, draft: Draft, made: str, labels: tuple[str, ...], *,

@@ -30,6 +30,8 @@ class Report(Hand):
     async def start(self) -> None:
         """Opens the shelf."""
         self.shelf = ArtefactShelf(self.state)
+        for note in self.shelf.notes:
+            self.log.warning(note)
         self.coming: Counter[str] = Counter()  # bytes of drafts, by namespace
 
     async def stop(self) -> None:

@@ -157,3 +157,21 @@ def test_a_full_disk_is_told_and_what_was_there_is_read(desk: Desk) -> None:
             desk.ask("set", steps=["x" * 500] * 20, name=f"plan {number}")
     assert failed.value.code == "disk"
     assert states(desk.ask("show")) == ["todo"]
+
+
+@pytest.mark.parametrize("where", [0, 5_000])
+def test_a_damaged_file_is_set_aside_and_a_new_one_begun(tmp_path: Path, where: int) -> None:
+    desk = Desk(tmp_path)
+    for number in range(20):
+        desk.ask("set", steps=["x" * 400], name=f"n{number}")
+    desk.run(desk.hand.stop())
+    path = tmp_path / "state" / "plans.sqlite"
+    raw = path.read_bytes()
+    path.write_bytes(raw[:where] + b"\xaa" * 3_000 + raw[where + 3_000 :])
+    desk = Desk(tmp_path)
+    assert desk.ask("list")["plans"] == []
+    desk.ask("set", steps=["a"])
+    (aside,) = (tmp_path / "state").glob("plans.sqlite.damaged-*")
+    assert aside.stat().st_size == len(raw)
+    desk.run(desk.hand.stop())
+    assert [one["name"] for one in Desk(tmp_path).ask("list")["plans"]] == ["plan"]  # type: ignore[attr-defined]

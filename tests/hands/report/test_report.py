@@ -312,3 +312,25 @@ def test_what_the_table_has_no_room_for_is_told_and_leaves_no_bytes(tmp_path: Pa
             kept += 1
     assert failed.value.code == "disk"
     assert desk.files == kept
+
+
+@pytest.mark.parametrize("harm", ["front", "middle", "gone"])
+def test_a_damaged_file_is_set_aside_with_all_bytes_and_a_new_one_begun(tmp_path: Path, harm: str) -> None:
+    desk = Desk(tmp_path)
+    ids = {str(desk.put(b"%d" % number, title="x" * 300)["id"]) for number in range(40)}
+    desk.run(desk.hand.stop())
+    path = tmp_path / "state" / "artefacts.sqlite"
+    raw, where = path.read_bytes(), {"front": 0, "middle": 9_000}.get(harm, -1)
+    if where < 0:
+        path.unlink()
+    else:
+        path.write_bytes(raw[:where] + b"\xaa" * 3_000 + raw[where + 3_000 :])
+    desk = Desk(tmp_path)
+    assert desk.ask("list") == {"artifacts": [], "more": False}
+    one = str(desk.put(b"new")["id"])
+    (aside,) = (tmp_path / "state").glob("bytes.damaged-*")
+    assert {each.name for each in aside.iterdir()} == ids
+    assert len(list((tmp_path / "state").glob("artefacts.sqlite.damaged-*"))) == (where >= 0)
+    desk.run(desk.hand.stop())
+    listed = Desk(tmp_path).ask("list")["artifacts"]
+    assert [each["id"] for each in listed] == [one]  # type: ignore[attr-defined]
