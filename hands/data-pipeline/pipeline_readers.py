@@ -18,11 +18,15 @@ import ijson  # type: ignore[import-untyped]
 import msgspec
 
 from pipeline_errors import JobFailed
+from pipeline_json_texts import TextLength
 from pipeline_rows import BATCH_ROWS, Ledger, Records, Reject
 from pipeline_spec import Source
 
 RECORD_MAX: Final = 1024 * 1024
 """Longest record in characters (CSV) or bytes (JSON)."""
+
+TEXT_MAX: Final = 64 * 1024 * 1024
+"""Bytes of a text of JSON beside the rows, which the parser keeps whole until it ends."""
 
 PIECE: Final = 64 * 1024
 """Smaller chunks are gathered until there is so much to work on."""
@@ -306,6 +310,7 @@ class JsonReader:
         self._parser = ijson.items_coro(self._items, prefix, map_type=self._object)
         self._opened = -1
         self._unended = 0
+        self._text = TextLength()
         self.rows = 0
         self._start = b""
         self._begun = False
@@ -343,11 +348,10 @@ class JsonReader:
 
     def _parse(self, chunk: bytes) -> None:
         found = self._found
+        if self._text.after(chunk) > TEXT_MAX:
+            raise JobFailed("source", f"{self._source.path}: a text after row {found} is over {TEXT_MAX >> 20} MiB.")
         try:
-            if chunk:
-                self._parser.send(chunk)
-            else:
-                self._parser.close()
+            self._parser.send(chunk) if chunk else self._parser.close()
         except (ijson.JSONError, UnicodeDecodeError, ValueError) as error:
             why = _one_line(error)
             raise JobFailed("source", f"{self._source.path} is no JSON after row {self._found}: {why}") from None

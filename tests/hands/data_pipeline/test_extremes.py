@@ -14,6 +14,7 @@ intake, rows, scratches, spec = (
     hand_module("data-pipeline", f"pipeline_{name}") for name in ("intake", "rows", "scratch", "spec")
 )
 look, check, errors = (hand_module("data-pipeline", f"pipeline_{name}") for name in ("look", "check", "errors"))
+readers = hand_module("data-pipeline", "pipeline_readers")
 JobFailed, SpecInvalid = errors.JobFailed, errors.SpecInvalid
 OUT = {"path": "data/out.jsonl", "mode": "replace"}
 
@@ -86,7 +87,7 @@ CELLS = 1024 * 1024
 def test_many_rows_with_few_of_many_columns_come_in_small_batches(place: Place) -> None:
     ledger = rows.Ledger(lambda _: None)
     source = spec.Source(path="data/in.jsonl", format="jsonl")
-    taken = intake.Intake(source, spec.Schema(), ledger)
+    taken = intake.Intake(source, spec.Schema(), ledger, at="schema")
     first = "{" + ",".join(f'"c{at}":1' for at in range(1_000)) + "}\n"
     found = [*taken.feed(first.encode() + b"{}\n" * 4_000), *taken.finish()]
     assert sum(batch.size for batch in found) == 4_001
@@ -208,3 +209,23 @@ def test_a_mark_at_the_beginning_is_no_part_of_the_first_name(place: Place, enco
     place.put("in.csv", "\ufeffa,b\n1,\u00e4\n".encode(encoding))
     place.job({"source": {"path": "data/in.csv", "encoding": encoding}, "target": OUT})
     assert place.text("out.jsonl") == '{"a":1,"b":"\u00e4"}\n'
+
+
+@pytest.mark.parametrize("piece", [b"x" * 250_000, b'\\"' * 125_000, b"\\\\" * 125_000, b"\\\\\\" * 83_333])
+def test_a_text_beside_the_rows_of_json_takes_no_memory_without_end(
+    piece: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "TEXT_MAX", 2 * 1024 * 1024)
+    reader = readers.JsonReader(spec.Source(path="data/x.json", format="json", records="rows"), rows.Ledger(print))
+    list(reader.feed(b'{"blob":"'))
+    with pytest.raises(JobFailed, match="a text after row 0 is over 2 MiB"):
+        for _ in range(20):
+            list(reader.feed(piece))
+
+
+def test_texts_beside_the_rows_of_json_are_passed_over(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "TEXT_MAX", 2 * 1024 * 1024)
+    text = 'x\\\\\\"' * 300_000
+    whole = f'{{"a": "{text}", "rows": [{{"n": 1}}], "b": ["{text}", {{"c": "\\\\"}}]}}'
+    place.kernel.chunk = 65_537
+    assert place.load(whole, name="in.json", source={"records": "rows"}) == [{"n": 1}]
