@@ -77,7 +77,8 @@ def after_template(deaths: int, chance: float, *, is_waited_for: bool) -> tuple[
     """
     if deaths < TEMPLATES_MOST or is_waited_for:
         return backoff(deaths, chance), ""
-    return 0.0, f"the template, which makes every run, died {deaths} times before one came up: see run/kernel.log"
+    why = f"the template, which makes every run, died {deaths} times before one came up"
+    return 0.0, f"{why}: see `maniple doctor` and run/kernel.log"
 
 
 def used_up(manifest: Manifest, cpu: int) -> str:

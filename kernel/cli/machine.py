@@ -63,12 +63,16 @@ def _system(_: str) -> Iterator[Finding]:
         why="Maniple is written for 3.11 and newer",
         mend="install Python 3.11 or newer, then `./just --list` makes the environment anew",
     )
+    root, layer = os.geteuid() == 0, _LAYERS["user-id"]
     yield Finding(
         what="user",
-        state="ok",
-        found="root: each run gets a user id of its own" if os.geteuid() == 0 else f"user {os.geteuid()}",
+        state="ok" if root else "weak",
+        found="root: each run gets a user id of its own"
+        if root
+        else f"user {os.geteuid()}: all runs have this user's id",
         needed=False,
-        why="as root every run has a host user id of its own; otherwise a user namespace of its own",
+        why=_stops(layer),
+        mend=layer.mend,
     )
 
 

@@ -126,12 +126,22 @@ def _remembers(shell: Shell) -> None:
     assert [row["fragment"] for row in found] == [1, 2]
 
 
+def _is_told_what_runs_lack(shell: Shell) -> None:
+    """Where a layer is told as lacking, `maniple doctor` is named, and so that says what it would stop and what gives it."""
+    findings: Any = shell.told("doctor")["findings"]
+    (user,) = [one for one in findings if one["what"] == "user"]
+    assert "user-id" in shell.told("status")["lacking"]  # type: ignore[operator]
+    assert (user["state"], user["mend"]) == ("weak", "run Maniple as root")
+    assert user["why"].startswith("what it stops: ")
+
+
 def _lives(shell: Shell, folder: Path) -> None:
     """The whole life of a home."""
     shell.good("init")
     shell.good("up")
     for hand in ("files", "machine"):
         shell.good("start", hand)
+    _is_told_what_runs_lack(shell)
     _reads_within_its_grant_only(shell, folder)
     _runs_programs(shell, folder)
     _runs_a_module(shell, folder)

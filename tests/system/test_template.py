@@ -49,7 +49,8 @@ def test_one_that_cannot_start_is_tried_ever_more_slowly_and_then_no_more(kernel
         assert ended(client, "echo.say", "", {"text": "hi"}) == "template"
         assert ended(client, "kernel.start", "echo") == "template"  # it is tried, and dies again
     told = Shell(kernel.home).run("status").out
-    assert f"died {TEMPLATES_MOST + 1} times before one came up: see run/kernel.log; `maniple start HAND`" in told
+    assert f"died {TEMPLATES_MOST + 1} times before one came up: see `maniple doctor` and run/kernel.log; " in told
+    assert "`maniple start HAND`" in told
     assert state_of(kernel, "echo") == "stopped"  # and not in quarantine, as it is not at fault
     kernel.down()
     assert "Traceback" not in kernel.log()
