@@ -37,6 +37,8 @@ _LANDLOCK_WHOLE: Final = 6
 _LANDLOCK_SINCE: Final = ((3, "truncating"), (4, "TCP"), (5, "devices"), (6, "signals and abstract sockets"))
 """The version from which on Landlock has all that Maniple uses, and what came with which."""
 
+_OPERATOR: Final = "; without it a run of this user's can read the operator's key, and be the operator"
+
 
 def look(home: str) -> list[Finding]:
     """Everything, in the order in which people read it. home: a folder on the home's file system, or its path to be."""
@@ -124,8 +126,8 @@ def _confinement(_: str) -> Iterator[Finding]:
         state="ok" if abi >= _LANDLOCK_WHOLE else "weak" if abi else "missing",
         found=f"version {abi}{_lacks_of(abi)}" if abi else "not there",
         needed=False,
-        why=_stops(_LAYERS["landlock"]),
-        mend=_LAYERS["landlock"].mend,
+        why=_stops(_LAYERS["landlock"]) + ("" if abi or os.geteuid() == 0 else _OPERATOR),
+        mend=_LAYERS["landlock-scopes" if abi else "landlock"].mend,
     )
     has_filters = seccomp.available()
     yield Finding(

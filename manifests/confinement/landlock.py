@@ -27,6 +27,8 @@ OF_FILES: Final = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 
 _FILES: Final = {1: 13, 2: 14, 3: 15, 5: 16}
 _NETWORK_SINCE, _SCOPES_SINCE = 4, 6
+SINCE: Final = {"landlock": 1, "landlock-tcp": _NETWORK_SINCE, "landlock-scopes": _SCOPES_SINCE}
+"""The version from which on a run has the layer of this name."""
 
 
 class Ruleset(Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ class Layer(NamedTuple):
 
 
 _NAMESPACES: Final = "as root, or where ordinary users may make user namespaces: `maniple doctor` says what forbids it"
+_LANDLOCK: Final = "boot with `landlock` in the list of lsm=, on Linux {} or newer"
 
 LAYERS: Final = (
     Layer("descriptors", "using what another process had open"),
@@ -37,11 +38,9 @@ LAYERS: Final = (
     ),
     Layer("no-new-privileges", "gaining rights from set-uid programs and file capabilities"),
     Layer("not-dumpable", "reading its memory from outside, and core files"),
-    Layer(
-        "landlock",
-        "using files outside its own folders; from version 4 on TCP, from 6 on signals and abstract sockets",
-        "boot with `landlock` in the list of lsm=, on Linux 5.13 or newer",
-    ),
+    Layer("landlock", "using files outside its own folders", _LANDLOCK.format("5.13")),
+    Layer("landlock-tcp", "listening by TCP, and connecting by it to what is not its work", _LANDLOCK.format("6.7")),
+    Layer("landlock-scopes", "signals to processes of others, and their abstract sockets", _LANDLOCK.format("6.12")),
     Layer("capabilities", "every privilege of root, inside its namespaces as well"),
     Layer(
         "seccomp", "the system calls that it does not need",

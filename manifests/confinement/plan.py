@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from manifests.confinement import layers
 from manifests.confinement.allowed import Profile
-from manifests.confinement.landlock import READ, RUN, WORK, WRITE, WRITE_FILE, Ruleset, ruleset
+from manifests.confinement.landlock import READ, RUN, SINCE, WORK, WRITE, WRITE_FILE, Ruleset, ruleset
 from manifests.grants import reaches
 from manifests.schema import Manifest
 from wire.errors import Refusal
@@ -149,8 +149,8 @@ def _place(machine: Machine, needed: Iterable[str], applied: Iterable[str]) -> s
 def _layers(machine: Machine, *, is_online: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The layers that a run gets, and those that it lacks; one that it was declared not to want is neither."""
     has = {f"{one}-namespace": one in machine.namespaces for one in NAMESPACES}
-    has |= {"landlock": machine.landlock > 0, "seccomp": machine.seccomp, "user-id": machine.is_root}
-    has["cgroup"] = machine.cgroup != ""
+    has |= {"seccomp": machine.seccomp, "user-id": machine.is_root, "cgroup": machine.cgroup != ""}
+    has |= {layer: machine.landlock >= since for layer, since in SINCE.items()}
     spared = {"user-namespace"} if machine.is_root else set()  # its own user id, without capabilities, is more
     spared |= {"network-namespace"} if is_online else set()
     wanted = [name for name in layers.NAMES if name not in spared]

@@ -5,7 +5,7 @@ And a layer that this machine has, and that cannot be laid on all the same, ends
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -18,8 +18,11 @@ from tests.attacks.puppet import puppet
 from tests.living import Kernel, Source, install, make_home
 from tests.system.fates import call, entries, entry, table
 
-REMOVABLE: Final = ("network-namespace", "ipc-namespace", "mount-namespace", "landlock", "seccomp")
-"""Layers that a machine may lack, and the plan can miss."""
+REMOVABLE: Final[Mapping[str, tuple[str, ...]]] = {
+    "network-namespace": (), "ipc-namespace": (), "mount-namespace": (), "seccomp": (),
+    "landlock": ("landlock-tcp", "landlock-scopes"), "landlock-tcp": ("landlock-scopes",), "landlock-scopes": (),
+}  # fmt: skip
+"""Layers that a machine may lack, and the plan can miss; and what goes with each."""
 
 AS_ROOT: Final = pytest.mark.skipif(os.geteuid() != 0, reason="as root every layer is there")
 RAN: Final = "the Hand's code began"
@@ -28,7 +31,7 @@ CODE: Final = "def attack(hand, given): return 'ran'"
 
 
 def _requiring(layer: str, lacking: str, *, name: str = "puppet") -> Source:
-    source = puppet(name, {lacking}, {})
+    source = puppet(name, {lacking} - {""}, {})
     return Source(f'{source.toml}\n[confinement]\nrequire = ["{layer}"]\n', source.main)
 
 
@@ -48,10 +51,11 @@ def _weakened(place: Path, require: tuple[str, ...] = (), taken: str = "") -> It
         yield kernel
 
 
-def _is_refused(kernel: Kernel, met: dict[str, object], layer: str) -> None:
-    (mend,) = [one.mend for one in LAYERS if one.name == layer]
+def _is_refused(kernel: Kernel, met: dict[str, object], *lacked: str) -> None:
+    mends = "; ".join(f"{one.name}: {one.mend}" for one in LAYERS if one.name in lacked)
+    layer = ", ".join(lacked)
     assert (met["outcome"], met["code"], met["value"]) == ("refused", "confinement", None), met
-    assert f"it requires {layer}, which it would not have here ({layer}: {mend})" in str(met["text"]), met
+    assert f"it requires {layer}, which it would not have here ({mends})" in str(met["text"]), met
     assert f"it requires {layer}" in entry(kernel.home, "run.end", run=met["run"]).why
     assert [one for one in entries(kernel.home, "refusal") if one.detail["code"] == "confinement" and layer in one.why]
     assert met["run"] not in [one.run for one in entries(kernel.home, "run.confined")]
@@ -75,20 +79,38 @@ def test_a_hand_that_requires_another_layer_starts_and_tells_what_it_lacks(layer
     met = _start(weakened, f"lacks-{layer}")
     assert met["value"] == {"got": "ran"}, met
     confined = entry(weakened.home, "run.confined", run=met["run"])
-    assert confined.detail["missing"] == [layer]
+    assert confined.detail["missing"] == [layer, *REMOVABLE[layer]]
 
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     """A home that requires all of them."""
-    with _weakened(tmp_path_factory.mktemp("strict"), REMOVABLE) as kernel:
+    with _weakened(tmp_path_factory.mktemp("strict"), tuple(REMOVABLE)) as kernel:
         yield kernel
 
 
 @pytest.mark.parametrize("layer", REMOVABLE)
 def test_in_a_home_that_requires_a_missing_layer_no_hand_starts(layer: str, strict: Kernel) -> None:
     install(strict, puppet(f"lacks-{layer}", {layer}, {}))
-    _is_refused(strict, _start(strict, f"lacks-{layer}"), layer)
+    _is_refused(strict, _start(strict, f"lacks-{layer}"), layer, *REMOVABLE[layer])
+
+
+@AS_ROOT
+def test_a_hand_that_requires_what_root_does_without_does_not_start(weakened: Kernel) -> None:
+    install(weakened, _requiring("user-namespace", "", name="needs-user-namespace"))
+    met = _start(weakened, "needs-user-namespace")
+    assert (met["outcome"], met["code"]) == ("refused", "confinement"), met
+    assert "as root each run has a user-id of its own in its place" in str(met["text"])
+
+
+@AS_ROOT
+def test_a_hand_that_requires_a_control_group_does_not_start_where_none_can_be_made(tmp_path: Path) -> None:
+    with _weakened(tmp_path, taken="cgroup") as kernel:
+        install(kernel, _requiring("cgroup", "", name="needs-cgroup"))
+        _is_refused(kernel, _start(kernel, "needs-cgroup"), "cgroup")
+        install(kernel, puppet("lacks-cgroup", (), {}))
+        met = _start(kernel, "lacks-cgroup")
+        assert entry(kernel.home, "run.confined", run=met["run"]).detail["missing"] == ["cgroup"]
 
 
 def test_what_this_machine_has_may_be_required(strict: Kernel) -> None:

@@ -32,6 +32,10 @@ OF_THE_TEMPLATE: Final = frozenset(
 attacks that would reach all of this machine: they reach Maniple's runs."""
 
 
+_OLDER: Final = {"landlock": 0, "landlock-tcp": 3, "landlock-scopes": 5}
+"""The newest version of Landlock that lacks the layer."""
+
+
 def main(arguments: list[str]) -> None:
     """Be either: a kernel when the first argument is a home, a template when it is a descriptor."""
     if arguments[0].isdigit():
@@ -113,7 +117,7 @@ def _weaken_run(layers: frozenset[str], found: Machine, kernel: str) -> Machine:
     return replace(
         found,
         namespaces=tuple(name for name in NAMESPACES if f"{name}-namespace" not in layers and name in found.namespaces),
-        landlock=0 if "landlock" in layers else found.landlock,
+        landlock=min([found.landlock, *(one for layer, one in _OLDER.items() if layer in layers)]),
         seccomp=found.seccomp and "seccomp" not in layers,
     )
 

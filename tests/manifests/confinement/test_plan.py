@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from manifests import schema
 from manifests.confinement import layers
 from manifests.confinement.allowed import Profile
-from manifests.confinement.landlock import CONNECT_TCP, EXECUTE, READ, WRITE, WRITE_FILE, ruleset
+from manifests.confinement.landlock import CONNECT_TCP, EXECUTE, READ, WRITE, WRITE_FILE, Ruleset, ruleset
 from manifests.confinement.plan import NAMESPACES, NULL, Machine, Plan, check_outside, plan
 from manifests.schema import Manifest
 from tests.manifests.texts import manifest as written
@@ -62,6 +62,15 @@ def test_each_layer_is_there_or_missing_or_spared_and_never_two_of_them(
         {"user-namespace"} if machine.is_root else set()
     )
     assert sorted(made.applied, key=layers.NAMES.index) == list(made.applied)
+
+
+@given(machines, networks)
+def test_what_an_older_landlock_cannot_do_is_lacking_as_a_layer_of_its_own(machine: Machine, network: str) -> None:
+    made = _plan(_hand(network), machine)
+    handled = made.landlock or Ruleset(files=0, network=0, scoped=0)
+    had = {"landlock": handled.files, "landlock-tcp": handled.network, "landlock-scopes": handled.scoped}
+    assert {name: name in made.applied for name in had} == {name: mask != 0 for name, mask in had.items()}
+    assert {*had} <= {*made.applied, *made.missing}
 
 
 @given(machines, networks, st.data())

@@ -1,0 +1,31 @@
+"""What `maniple doctor` tells of other machines. Older kernels cannot be had here: what version Landlock has is said."""
+
+import os
+
+import pytest
+
+from kernel.cli import machine
+from kernel.process import landlock
+
+
+@pytest.mark.parametrize(("version", "mend"), [(0, "Linux 5.13"), (1, "Linux 6.12"), (5, "Linux 6.12")])
+def test_less_than_all_of_landlock_is_mended_by_a_linux_that_has_it(
+    version: int, mend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = _of_landlock(version, monkeypatch)
+    assert (found.state, mend in found.mend) == ("weak" if version else "missing", True), found
+    assert ("TCP" in found.found) == (0 < version < 4)
+
+
+@pytest.mark.parametrize("user", [0, 1000])
+def test_an_ordinary_user_is_told_that_without_landlock_any_hand_is_the_operator(
+    user: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    told = "operator's key" in _of_landlock(0, monkeypatch).why
+    assert told == (user != 0)  # as root each run has a user id of its own, which may not read it either
+
+
+def _of_landlock(version: int, monkeypatch: pytest.MonkeyPatch) -> machine.Finding:
+    monkeypatch.setattr(landlock, "version", lambda: version)
+    return next(one for one in machine.look("/") if one.what == "Landlock")
