@@ -247,3 +247,13 @@ def test_the_log_tells_what_ps_tells(kernel: Kernel, live: Mapping[str, _Live], 
     (entry,) = [one for one in fates.entries(kernel.home, "run.confined") if one.run == told["run"]]
     assert (entry.detail["applied"], entry.detail["missing"]) == (told["confinement"], told["lacking"])
     assert entry.detail["uid"] == told["uid"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_when_memory_is_short_every_process_of_a_run_is_ended_before_the_kernel(
+    kernel: Kernel, live: Mapping[str, _Live], kind: str
+) -> None:
+    """Which process the system chooses is seen by its score: the higher, the sooner."""
+    scores = [int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in (kernel.pid, *live[kind].pids)]
+    assert {*scores[1:]} == {500}
+    assert scores[0] < 500
