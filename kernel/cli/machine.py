@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from kernel.process import cgroup, confine, landlock, seccomp
 from manifests.confinement.layers import LAYERS, Layer
+from manifests.values import COMPILER_UID, HOMES, UID_BASE, UID_COUNT
 
 State = Literal["ok", "missing", "weak", "unused"]
 """unused: this machine has it, and Maniple does not use it yet."""
@@ -30,6 +31,7 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 _SYS_OPENAT2: Final = 437
 _SYS_MOUNT_SETATTR: Final = 442
 _NEWUSER, _NEWPID = confine.NEWUSER, confine.NEWPID
+_LAST_UID: Final = UID_BASE + HOMES * UID_COUNT - 1
 _KEEP_SIZE: Final = 1
 _ENOSYS: Final = 38
 _LAYERS: Final = {layer.name: layer for layer in LAYERS}
@@ -78,7 +80,29 @@ def _system(_: str) -> Iterator[Finding]:
     )
 
 
+def _ids() -> Iterator[Finding]:
+    """As root: whether this user namespace, which may be a container's, has the ids that runs get."""
+    if os.geteuid() != 0:
+        return
+    why_not = _in_child(lambda: max(_take(uid) for uid in (COMPILER_UID, _LAST_UID)))
+    yield Finding(
+        what="ids of runs",
+        state="missing" if why_not else "ok",
+        found=f"{why_not}: this root's user namespace has them not" if why_not else "can be taken",
+        needed=True,
+        why="as root each run becomes a user of its own, and no Hand starts where it cannot",
+        mend="run Maniple as an ordinary user, or as root outside of the container, or let the container have the ids "
+        f"{COMPILER_UID} to {_LAST_UID}",
+    )
+
+
+def _take(uid: int) -> int:
+    """Have this id for a moment, as a child's real one: the effective one may take the next."""
+    return _check(_libc.setresuid(uid, -1, -1))
+
+
 def _processes(_: str) -> Iterator[Finding]:
+    yield from _ids()
     root = os.geteuid() == 0
     user = _in_child(lambda: _check(_libc.unshare(_NEWUSER)))
     yield Finding(

@@ -1,11 +1,16 @@
 """What `maniple doctor` tells of other machines. Older kernels cannot be had here: what version Landlock has is said."""
 
+import json
 import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 
 from kernel.cli import machine
 from kernel.process import landlock
+from tests.living import ROOT
 
 
 @pytest.mark.parametrize(("version", "mend"), [(0, "Linux 5.13"), (1, "Linux 6.12"), (5, "Linux 6.12")])
@@ -24,6 +29,24 @@ def test_an_ordinary_user_is_told_that_without_landlock_any_hand_is_the_operator
     monkeypatch.setattr(os, "geteuid", lambda: user)
     told = "operator's key" in _of_landlock(0, monkeypatch).why
     assert told == (user != 0)  # as root each run has a user id of its own, which may not read it either
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare, a part of util-linux, is not there")
+def test_root_of_a_namespace_without_the_ids_of_runs_is_told_that_no_hand_starts_there() -> None:
+    """As in a container that is not really root's: there the first start ended in `Invalid argument`, and all was ok."""
+    ran = subprocess.run(
+        ["unshare", "-Ur", sys.executable, "-m", "kernel.cli", "doctor", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if not ran.stdout:
+        pytest.skip(f"this machine makes no user namespace: {ran.stderr}")
+    told = {one["what"]: one for one in json.loads(ran.stdout)["findings"]}
+    assert (ran.returncode, told["ids of runs"]["state"]) == (1, "missing")
+    assert "ordinary user" in told["ids of runs"]["mend"]
+    assert "lacks ids of runs" in ran.stderr
 
 
 def _of_landlock(version: int, monkeypatch: pytest.MonkeyPatch) -> machine.Finding:
