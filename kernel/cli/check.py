@@ -1,5 +1,7 @@
 """`maniple check` (acts)."""
 
+import shlex
+
 import click
 from msgspec import Struct
 
@@ -40,8 +42,8 @@ def check(session: Session, folder: str) -> None:
     )
     if problems:
         number = f"{len(problems)} problems" if len(problems) > 1 else "one problem"
-        raise Ended(f"{number} in {folder}: mend what is named, then `maniple check {folder}` again")
-    session.say(f"{folder} is in order: `maniple install {folder}`")
+        raise Ended(f"{number} in {folder}: mend what is named, then `maniple check {shlex.quote(folder)}` again")
+    session.say(f"{folder} is in order: `maniple install {shlex.quote(folder)}`")
 
 
 def _problems(folder: str) -> list[Problem]:
@@ -105,13 +107,8 @@ def _advice(folder: str) -> list[Problem]:
         if path.endswith(".py"):
             try:
                 found += unbound(content.decode(), f"{folder.rstrip('/')}/{path}")
-            except (
-                SyntaxError,
-                ValueError,
-                RecursionError,
-                MemoryError,
-            ):  # nobody can import it: its entry has been read
-                continue
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                continue  # nobody can import it: its entry has been read
     return found
 
 

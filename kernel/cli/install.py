@@ -51,7 +51,7 @@ def install(session: Session, folder: str, yes: bool, clean: bool, effects_as_de
         package.remove_caches(folder)
     found = package.read(folder)
     if problem := package.entry_problem(found):
-        raise Ended(f"{folder}: {problem}; see `maniple check {folder}`")
+        raise Ended(f"{folder}: {problem}; see `maniple check {shlex.quote(folder)}`")
     if found.manifest.hand.entry and (problems := entry.problems(folder, found.manifest, found.files)):
         raise ManifestInvalid(tuple(problems))
     with session.client() as client:

@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import sys
+from typing import Final
 
 import click
 
@@ -14,7 +15,7 @@ from kernel.cli.frame import Session, command
 from manifests.names import RESERVED, is_hand_name
 from manifests.seal import MANIFEST_FILE
 
-TASK = '''"""{title}: a task Hand, one process per run."""
+TASK: Final = '''"""{title}: a task Hand, one process per run."""
 
 from runtime import Hand
 
@@ -26,7 +27,7 @@ class {name_of_class}(Hand):
         return {{"text": f"Hello, {{who}}!"}}
 '''
 
-SERVICE = '''"""{title}: a service Hand, which stays up and answers calls."""
+SERVICE: Final = '''"""{title}: a service Hand, which stays up and answers calls."""
 
 from runtime import Call, Hand
 
@@ -37,7 +38,7 @@ class {name_of_class}(Hand):
         return {{"text": f"Hello, {{who}}!"}}
 '''
 
-MODULE = """;; {title}: WebAssembly text. `maniple install` compiles it as it is; docs/wasm.md says what else there is.
+MODULE: Final = """;; {title}: WebAssembly text. `maniple install` compiles it as it is; docs/wasm.md says what else there is.
 (module
   (import "maniple" "log" (func $log (param $level i32) (param $at i32) (param $size i32)))
   (memory (export "memory") 2)
@@ -59,7 +60,7 @@ MODULE = """;; {title}: WebAssembly text. `maniple install` compiles it as it is
             (i64.extend_i32_u (i32.add (local.get $size) (i32.const 7))))))
 """
 
-PLAYBOOK = """# {title}
+PLAYBOOK: Final = """# {title}
 
 You greet whoever the task names, in one friendly sentence, in the language of their name where that is plain.
 
@@ -67,7 +68,7 @@ You greet whoever the task names, in one friendly sentence, in the language of t
 2. Answer with the greeting and nothing else.
 """
 
-README = """# {name}
+README: Final = """# {name}
 
 Says hello. Change `{file}` to what it should do, and write into `HAND.toml`
 
@@ -108,12 +109,14 @@ def new(session: Session, name: str, service: bool, wasm: bool, agent: bool, int
     try:
         os.mkdir(folder)
     except FileExistsError:
-        raise Ended(f"{folder} is there already: choose another name, or `maniple check {folder}`") from None
+        raise Ended(
+            f"{folder} is there already: choose another name, or `maniple check {shlex.quote(folder)}`"
+        ) from None
     except (FileNotFoundError, NotADirectoryError):
         if into is None:
             raise  # the folder that we are in is gone
         raise Ended(
-            f"{into} is not a folder that is there: make it first, then `maniple new {name} --into {into}`"
+            f"{into} is not a folder that is there: make it first, then `maniple new {name} --into {shlex.quote(into)}`"
         ) from None
     use = f"maniple call {name}.greet who=you" if service else f"maniple start {name} who=you --wait"
     if agent:

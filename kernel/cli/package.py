@@ -80,11 +80,11 @@ def manifest_of(path: str) -> Manifest:
 def _raw_manifest(path: str) -> str:
     from manifests.check import LONGEST
 
-    file = os.path.join(path, seals.MANIFEST_FILE)
+    file, again = os.path.join(path, seals.MANIFEST_FILE), shlex.quote(path)
     try:
         with open(file, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as opened:
             if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                raise Ended(f"{file} is no plain file: put the manifest's text there, then `maniple check {path}`")
+                raise Ended(f"{file} is no plain file: put the manifest's text there, then `maniple check {again}`")
             raw = opened.read(LONGEST * 4 + 1)
         return raw.decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
@@ -97,7 +97,7 @@ def _raw_manifest(path: str) -> str:
             raise Ended(f"{path} is no folder that is there; `maniple new NAME` makes one of a Hand") from None
         raise Ended(f"{path} is not a Hand's folder: it has no HAND.toml; `maniple new NAME` makes one") from None
     except UnicodeDecodeError:
-        raise Ended(f"{file} is not UTF-8 text: save it as UTF-8, then `maniple check {path}`") from None
+        raise Ended(f"{file} is not UTF-8 text: save it as UTF-8, then `maniple check {again}`") from None
     except OSError as error:
         raise given.unreadable(file, error, Exit.FAILED) from None
 

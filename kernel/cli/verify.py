@@ -1,5 +1,6 @@
 """`maniple verify` (acts)."""
 
+import shlex
 import time
 
 import click
@@ -50,7 +51,7 @@ def verify(session: Session, folder: str, key: str | None) -> None:
     session.result(verified, lambda: _drawn(verified))
     if not ok:
         reason = why or f"{len(differences)} of its files {'is' if len(differences) == 1 else 'are'} not as sealed"
-        mend = mend or f"look at what changed, then `maniple seal {folder}`"
+        mend = mend or f"look at what changed, then `maniple seal {shlex.quote(folder)}`"
         raise Ended(
             f"{found.name} {found.version} does not verify: {reason}; {mend}",
             Exit.UNVERIFIED,

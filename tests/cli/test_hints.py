@@ -58,3 +58,27 @@ def test_hints_on_stderr_and_stdout_name_the_home_that_was_named(tmp_path: Path)
         assert f"{named}resume echo`" in nobody.good("--home", home, "pause", "echo")
     finally:
         nobody.run("down", "--home", home)
+
+
+def test_a_folder_is_told_so_that_a_shell_takes_it_as_one_word(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "none")
+    into = tmp_path / "my work"
+    assert f"then `maniple new late --into {shlex.quote(str(into))}`" in shell.run("new", "late", "--into", into).err
+    into.mkdir()
+    folder = shell.good("new", "late", "--into", into).strip()
+    word = shlex.quote(folder)
+    assert f"`maniple check {word}`" in shell.run("new", "late", "--into", into).err
+    assert f"`maniple install {word}`" in shell.run("check", folder).err
+    Path(folder, "main.py").rename(into / "main.py")
+    assert f"`maniple check {word}` again" in shell.run("check", folder).err
+    assert f"`maniple check {word}`" in shell.run("install", folder, "--yes").err
+    key = into / "k.key"
+    shell.good("keys", "new", key, "--name", "k")
+    shell.good("seal", folder, "--key", key)
+    (into / "main.py").rename(Path(folder, "main.py"))
+    assert f"`maniple seal {word}`" in shell.run("verify", folder, "--key", f"{key}.pub").err
+    Path(folder, "HAND.toml").write_bytes(b"\xff")
+    assert f"`maniple check {word}`" in shell.run("check", folder).err
+    Path(folder, "HAND.toml").unlink()
+    os.mkfifo(Path(folder, "HAND.toml"))
+    assert f"`maniple check {word}`" in shell.run("check", folder).err
