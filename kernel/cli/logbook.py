@@ -6,7 +6,7 @@ at its last whole line.
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -61,7 +61,7 @@ def entries(folder: Path, *, needles: Iterable[bytes] = ()) -> Iterator[Entry]:
 
 
 def read(line: bytes) -> Entry:
-    """The entry of a line. Raises LogInvalid for what is none; which one it is, `audit verify` tells."""
+    """The entry of a line. Raises Ended for what is none."""
     try:
         return decode(line[:-1])
     except CodecError as error:
@@ -141,17 +141,19 @@ def installed(folder: Path) -> set[str]:
 
 def ids_of(folder: Path, name: str) -> tuple[str, ...]:
     """The ids of all Hands that were ever installed under a name."""
-    told = [
-        entry.detail for entry in entries(folder, needles=(b'"kind":"hand.install"',)) if entry.kind == "hand.install"
-    ]
-    return tuple(dict.fromkeys(str(one["hand"]) for one in told if one.get("name") == name))
+    return tuple(dict.fromkeys(str(one["hand"]) for one in _installs(folder, name)))
 
 
 def version_after(folder: Path, name: str) -> str:
     """The version after the newest that was ever installed of a Hand, removed or not; an older one would be refused."""
-    told = [str(entry.detail.get("version")) for entry in entries(folder, needles=(b'"kind":"hand.install"',))
-            if entry.kind == "hand.install" and entry.detail.get("name") == name]  # fmt: skip
+    told = [str(one.get("version")) for one in _installs(folder, name)]
     return after(max(told, key=rank)) if told else "1.0.0"
+
+
+def _installs(folder: Path, name: str) -> list[Mapping[str, object]]:
+    """What was told of each Hand that was ever installed, or upgraded, under a name."""
+    found = entries(folder, needles=(b'"kind":"hand.install"',))
+    return [one.detail for one in found if one.kind == "hand.install" and one.detail.get("name") == name]
 
 
 def _no_package(folder: str) -> NoReturn:

@@ -1,8 +1,10 @@
 """What this machine can enforce (acts): each question asked of the running kernel itself, not of its version alone."""
 
 import ctypes
+import errno
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
@@ -33,7 +35,7 @@ _SYS_MOUNT_SETATTR: Final = 442
 _NEWUSER, _NEWPID = confine.NEWUSER, confine.NEWPID
 _LAST_UID: Final = UID_BASE + HOMES * UID_COUNT - 1
 _KEEP_SIZE: Final = 1
-_ENOSYS: Final = 38
+_MADE_S: Final = 1_767_225_600  # the beginning of 2026: a clock that tells an earlier time is wrong
 _LAYERS: Final = {layer.name: layer for layer in LAYERS}
 _LANDLOCK_WHOLE: Final = 6
 _LANDLOCK_SINCE: Final = ((3, "truncating"), (4, "TCP"), (5, "devices"), (6, "signals and abstract sockets"))
@@ -245,12 +247,10 @@ def _disk(home: str) -> Iterator[Finding]:
         why="holds the log's reserve, so that a full disk still records refusals and reads",
         mend="put the home on ext4, xfs, btrfs or tmpfs",
     )
-    import time
-
     now = time.time()
     yield Finding(
         what="clock",
-        state="ok" if now > 1_767_225_600 else "weak",
+        state="ok" if now > _MADE_S else "weak",
         found=time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now)),
         needed=False,
         why="the log's times, and the ends of keys, follow it",
@@ -282,9 +282,9 @@ def _check(result: int) -> int:
 
 
 def _supported(result: int) -> int:
-    """A call made with arguments that cannot be right: any error but "no such call" tells that it is there."""
+    """A call made with arguments that cannot be right: any error but ENOSYS and EPERM tells that it is there."""
     code = ctypes.get_errno() if result < 0 else 0
-    return code if code in (_ENOSYS, 1) else 0
+    return code if code in (errno.ENOSYS, errno.EPERM) else 0
 
 
 def _in_child(attempt: Callable[[], int]) -> str:
