@@ -48,7 +48,7 @@ class Filters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self == NONE
 
 
-NONE = Filters()
+NONE: Final = Filters()
 
 
 def conditioned(query: str, pieces: Mapping[str, str], filters: Filters) -> str:

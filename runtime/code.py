@@ -12,11 +12,11 @@ from functools import cached_property, partial
 from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
-from typing import cast
+from typing import Final, cast
 
 from runtime.errors import HandBroken
 
-_HOUSE = frozenset({"hands", "kernel", "manifests", "memory", "runtime", "wire"})
+_HOUSE: Final = frozenset({"hands", "kernel", "manifests", "memory", "runtime", "wire"})
 
 importlib.import_module("memory")
 """The one of them that nothing else has loaded before a run is confined; it holds nothing but where its modules lie. The

@@ -24,7 +24,7 @@ from wire.headers import FromKernel, FromRun, Hello
 
 JOIN_SECONDS: Final = 10.0
 _LINGER_MS: Final = 1_000
-_EVENT = struct.Struct("=HI")
+_EVENT: Final = struct.Struct("=HI")
 _LOST: Final = int(
     zmq.EVENT_DISCONNECTED
     | zmq.EVENT_CLOSED

@@ -7,6 +7,7 @@ are refused: nothing in our logs would check them.
 
 import binascii
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from msgspec import Struct
 
@@ -14,7 +15,7 @@ from wire.errors import NoteMalformed, SignatureInvalid
 from wire.merkle import EMPTY_ROOT, HASH_SIZE
 from wire.signing import NOTE_TYPES, SigningKey, VerifyKey, open_note, sign_note
 
-_SIZE_DIGITS = 19
+_SIZE_DIGITS: Final = 19
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -52,7 +52,7 @@ class JobFailed(PipelineError):
         self.detail = detail
 
 
-CODES = {
+CODES: Final = {
     "spec": "The description of the job is wrong; `detail.problems` has each problem.",
     "source": "The source cannot be read as what the spec says it is.",
     "target": "The target cannot take the rows: another shape, an existing table, a damaged file.",

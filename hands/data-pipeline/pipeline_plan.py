@@ -6,7 +6,7 @@ that it would have given, as far as they are known; about a column that a wrong 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol, assert_never
+from typing import Final, Protocol, assert_never
 
 from pipeline_chain import Chain, Link
 from pipeline_errors import Problem, SpecInvalid, did_you_mean
@@ -17,8 +17,8 @@ from pipeline_spec import Aggregate, Cast, Deduplicate, Derive, Filter, Join, Me
 from pipeline_staging import FirstOnly, Grouped, Joined, LastOnly, Sorted, Unique
 from pipeline_steps import OneByOne, Pick, Recast, Sieve, Stepping, Work
 
-_NUMBERS = ("int", "float", "decimal")
-_ONLY_NUMBERS = ("sum", "mean", "median", "stddev")
+_NUMBERS: Final = ("int", "float", "decimal")
+_ONLY_NUMBERS: Final = ("sum", "mean", "median", "stddev")
 
 
 class Sink(Protocol):

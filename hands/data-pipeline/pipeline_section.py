@@ -6,11 +6,11 @@ and go on after a mistake, so that all problems are found at once.
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import TypeVar, get_args
+from typing import Final, TypeVar, get_args
 
 from pipeline_errors import Problem, did_you_mean
 
-NAME_MAX = 200
+NAME_MAX: Final = 200
 
 _T = TypeVar("_T", bound=str)
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from typing import Final
 
 from docx import Document
 from docx.document import Document as Opened
@@ -15,10 +16,10 @@ from lxml.etree import LxmlError
 from document_refusal import SPOILED
 from document_table import COLUMNS_MOST, Table
 
-BROKEN = (OpcError, LxmlError, *SPOILED)
+BROKEN: Final = (OpcError, LxmlError, *SPOILED)
 
 _PARAGRAPH, _TABLE = qn("w:p"), qn("w:tbl")
-_LEVELS = frozenset("123456")
+_LEVELS: Final = frozenset("123456")
 
 
 def title(raw: bytes) -> str:

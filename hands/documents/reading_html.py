@@ -10,7 +10,7 @@ from document_refusal import SPOILED
 from document_table import Table
 from runtime.aside import aside
 
-BROKEN = (etree.LxmlError, *SPOILED)
+BROKEN: Final = (etree.LxmlError, *SPOILED)
 
 _NO_MEMORY: Final = 2
 """XML_ERR_NO_MEMORY of libxml2 (xmlerror.h), which lxml tells as a fault of the page."""

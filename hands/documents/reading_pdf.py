@@ -8,6 +8,7 @@ import io
 import logging
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from pypdf import PdfReader
 from pypdf.errors import DependencyError, PyPdfError
@@ -15,7 +16,7 @@ from pypdf.errors import DependencyError, PyPdfError
 from document_refusal import SPOILED, DocumentRefused
 from document_table import Table
 
-_APART = re.compile(r" {3,}")
+_APART: Final = re.compile(r" {3,}")
 
 
 def title(raw: bytes) -> str:
@@ -60,4 +61,4 @@ def _opened(raw: bytes) -> PdfReader:
     return reader
 
 
-BROKEN = (PyPdfError, *SPOILED)
+BROKEN: Final = (PyPdfError, *SPOILED)

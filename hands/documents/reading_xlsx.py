@@ -24,7 +24,7 @@ ROWS_MOST: Final = 1_048_576
 
 _EMPTY: Final = (None,) * COLUMNS_MOST
 
-BROKEN = (InvalidFileException, LxmlError, ParseError, *SPOILED)
+BROKEN: Final = (InvalidFileException, LxmlError, ParseError, *SPOILED)
 
 
 def title(raw: bytes) -> str:

@@ -1,6 +1,7 @@
 """What a Hand asks for, in words for the person who decides (pure)."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from manifests.budgets import UNITS, allowances, written
 from manifests.grants import GrantSet, asked, exceeding, reaches
@@ -10,17 +11,17 @@ from manifests.schema import Budget, Capability, Confinement, Manifest, Provided
 from manifests.versions import is_older
 from wire.entries import time_text
 
-KINDS = {
+KINDS: Final = {
     "task": "a task: a process of its own for each run",
     "service": "a service: stays up while it is used",
 }
-AUTONOMY = {
+AUTONOMY: Final = {
     "readonly": "may only read",
     "supervised": "waits for your yes before it acts beyond this machine",
     "full": "does not ask before it acts",
 }
-STARTS_SHOWN = 3
-EFFECTS = {
+STARTS_SHOWN: Final = 3
+EFFECTS: Final = {
     "read": "changes nothing",
     "write": "changes this machine",
     "external": "acts beyond this machine",

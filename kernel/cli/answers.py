@@ -1,6 +1,7 @@
 """Whether the operator's answers in a log hold (acts): each signed by a key that the log trusted then, about its own call."""
 
 from pathlib import Path
+from typing import Final
 
 from kernel.cli import logbook
 from kernel.cli.exits import Ended, Exit
@@ -10,7 +11,7 @@ from wire.approval import Answer
 from wire.entries import Entry, time_micros
 from wire.errors import CodecError, SignatureInvalid
 
-_NEEDLES = (b'"kind":"key.', b'"kind":"approval"', b'"verdict":"held"')
+_NEEDLES: Final = (b'"kind":"key.', b'"kind":"approval"', b'"verdict":"held"')
 
 
 def verified(folder: Path, origin: str) -> dict[int, str]:

@@ -5,6 +5,7 @@ import os
 import tarfile
 import tempfile
 from itertools import islice
+from typing import Final
 
 import click
 
@@ -14,7 +15,7 @@ from kernel.cli.frame import Session, command
 from kernel.record.recovery import Lines, read_notes
 from wire.merkle import Frontier, leaf_hash
 
-README = """This is the log of a Maniple kernel, for whoever is to check it.
+README: Final = """This is the log of a Maniple kernel, for whoever is to check it.
 
 entries/000000.jsonl   every entry, a line of canonical JSON (RFC 8785) each; line N is leaf N of an RFC 6962 tree
 checkpoint             the newest signed tree head (C2SP tlog-checkpoint), over the first {size} entries

@@ -1,5 +1,7 @@
 """`maniple budget` (acts)."""
 
+from typing import Final
+
 import click
 from msgspec import Struct
 
@@ -8,7 +10,7 @@ from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_names
 from manifests.budgets import written
 
-KEYS = ("tokens", "dollars")
+KEYS: Final = ("tokens", "dollars")
 
 
 class Status(Struct, frozen=True, kw_only=True):

@@ -1,10 +1,17 @@
 """`maniple doctor` (acts)."""
 
+from typing import Final
+
 from kernel.cli import machine, screen
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
 
-SHOWN = {"ok": ("ok", "green"), "weak": ("weak", "yellow"), "missing": ("missing", "red"), "unused": ("unused", "dim")}
+SHOWN: Final = {
+    "ok": ("ok", "green"),
+    "weak": ("weak", "yellow"),
+    "missing": ("missing", "red"),
+    "unused": ("unused", "dim"),
+}
 
 
 @command()

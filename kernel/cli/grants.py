@@ -1,5 +1,7 @@
 """`maniple grants` (acts)."""
 
+from typing import Final
+
 import click
 import msgspec
 
@@ -10,7 +12,7 @@ from manifests.schema import Capability
 from manifests.standing import Rule
 from wire.entries import time_text
 
-_ASKS = {None: "", True: "each time", False: "never"}
+_ASKS: Final = {None: "", True: "each time", False: "never"}
 
 
 @command()

@@ -1,13 +1,14 @@
 """Runs as the log tells them (pure but for reading it): when they began, how they ended, what they called."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from msgspec import Struct
 
 from manifests.waiting import WAITS
 from wire.entries import Entry
 
-NEEDLES = (b'"kind":"kernel.start"', b'"kind":"run.', b'"kind":"decision"', b'"method":"run"')
+NEEDLES: Final = (b'"kind":"kernel.start"', b'"kind":"run.', b'"kind":"decision"', b'"method":"run"')
 """What a line of the log holds that says something of a run as a whole."""
 
 

@@ -17,7 +17,7 @@ from wire.errors import ManipleError
 from wire.signing import SEED_SIZE, SigningKey, VerifyKey
 
 PREFIX: Final = "PRIVATE+KEY+"
-_ED25519 = b"\x01"
+_ED25519: Final = b"\x01"
 _KEYS: Final = "`maniple keys new FILE` writes one into FILE.pub, and `maniple init` a log's into keys/log.pub"
 
 

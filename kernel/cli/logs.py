@@ -4,6 +4,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator
+from typing import Final
 
 import click
 import msgspec
@@ -14,7 +15,7 @@ from kernel.cli.frame import Session, command, hand_argument, write, write_json
 from kernel.cli.mistyped import Whole
 from manifests.names import is_hand_name
 
-LOOK_EVERY = 0.2
+LOOK_EVERY: Final = 0.2
 """Seconds between looks at a file that is followed."""
 
 

@@ -8,6 +8,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -24,15 +25,15 @@ from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import Agreement, Offer, OfferInvalid
 from manifests.seal import MANIFEST_FILE
 
-LOOK_S = 120.0
+LOOK_S: Final = 120.0
 """Seconds in which a server must start and tell what it offers."""
 
-LOGIN = "login"
+LOGIN: Final = "login"
 """The code of a call that failed since the server wants a login."""
 
-_SHOWN = 10  # lines of what a server printed
-_TAIL = 4096
-_RECORD = '{"time":'
+_SHOWN: Final = 10  # lines of what a server printed
+_TAIL: Final = 4096
+_RECORD: Final = '{"time":'
 
 
 class LoginWanted(Ended):

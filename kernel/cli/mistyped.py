@@ -1,10 +1,12 @@
 """Wrong usage in our own words (pure): what click found is told as what is wrong and what is expected."""
 
+from typing import Final
+
 import click
 
 from kernel.cli import commands
 
-LARGEST = 999_999_999_999_999
+LARGEST: Final = 999_999_999_999_999
 """The largest number that is read: more than any log has entries, and what every part of Python can count to."""
 
 

@@ -1,6 +1,7 @@
 """`maniple models test` (acts)."""
 
 import time
+from typing import Final
 
 import click
 from msgspec import Struct
@@ -10,7 +11,7 @@ from kernel.cli.frame import Session, command
 from kernel.cli.patience import waiting
 from wire.entries import Cost
 
-QUESTION = "Answer with the one word: ready"
+QUESTION: Final = "Answer with the one word: ready"
 
 
 class _Part(Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ What is installed is asked of the kernel; what a Hand's `run` takes is read from
 import os
 import shlex
 from collections.abc import Iterable
+from typing import Final
 
 import click
 import msgspec
@@ -29,7 +30,7 @@ from manifests.pipeline.signature import Signature, of_entry
 from manifests.schema import Capability, Schedule
 from wire.errors import ManipleError
 
-LARGEST = 512 * 1024
+LARGEST: Final = 512 * 1024
 
 
 class Added(Struct, frozen=True):

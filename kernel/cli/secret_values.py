@@ -5,11 +5,12 @@ None of these puts a secret among a command's words, where the shell's history a
 
 import os
 import sys
+from typing import Final
 
 from kernel.cli import given, screen, standard_input
 from kernel.cli.exits import Ended, Exit
 
-LONGEST = 64 * 1024
+LONGEST: Final = 64 * 1024
 """Bytes of a file that is a secret."""
 
 

@@ -29,7 +29,7 @@ ALWAYS: Final[Condition] = ((),)
 
 _WRITE, _EXEC = 2, 4
 _SHARED, _ANONYMOUS = 1, 0x20  # MAP_SHARED_VALIDATE (3) has the first bit too, MAP_PRIVATE (2) has not
-_GROWS_DOWN = 0x100  # counts as a stack, whatever its size, and so against no limit of data
+_GROWS_DOWN: Final = 0x100  # counts as a stack, whatever its size, and so against no limit of data
 _NOT_SHARED_MEMORY: Final = Bits(3, _SHARED | _ANONYMOUS | _GROWS_DOWN, (0, _SHARED, _ANONYMOUS))
 
 MAP: Final[Condition] = (
@@ -75,7 +75,7 @@ _SIOCGIFFLAGS, _SIOCGIFMTU, _SIOCETHTOOL = 0x8913, 0x8921, 0x8946
 INTERFACE_REQUEST: Final[Condition] = ((Bits(1, INT, (_SIOCGIFFLAGS, _SIOCGIFMTU, _SIOCETHTOOL)),),)
 
 _SET_NAME, _GET_NAME, _SET_VMA = 15, 16, 0x5356_4D41
-_CAPBSET_READ = 23
+_CAPBSET_READ: Final = 23
 
 NAMES: Final[Condition] = ((Bits(0, INT, (_SET_NAME, _GET_NAME, _SET_VMA)),),)
 BOUNDING_SET: Final[Condition] = ((Bits(0, INT, (_CAPBSET_READ,)),),)

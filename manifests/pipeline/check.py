@@ -5,6 +5,7 @@ the kernel refuses what is not there. Problems are those of HAND.toml: file, lin
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from manifests import schedule_rules
 from manifests.check import lent, load
@@ -21,7 +22,7 @@ from manifests.reference import AT
 from manifests.tables import read_table
 from manifests.typed import convert, split_type, word
 
-DAY_MS = 86_400_000
+DAY_MS: Final = 86_400_000
 
 
 def check(text: str, *, file: str, hands: Mapping[str, Known] | None = None) -> Pipeline:

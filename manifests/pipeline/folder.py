@@ -5,14 +5,15 @@ cannot do that itself.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from manifests.pipeline.schema import Pipeline
 from manifests.schema import Capability
 from manifests.values import format_duration
 
-CALLS_PER_MINUTE = 60_000
-CPU = "30m"
-MEMORY = "512MiB"
+CALLS_PER_MINUTE: Final = 60_000
+CPU: Final = "30m"
+MEMORY: Final = "512MiB"
 """A part of it is for what the steps gave: runtime/pipeline/kept.py."""
 
 

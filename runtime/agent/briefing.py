@@ -9,19 +9,20 @@ What changes least comes first, so that a provider can keep it.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from runtime.agent import skills
 from runtime.agent.actions import Brief
 from runtime.agent.marks import Marks
 from runtime.models.messages import Text
 
-HOW = (
+HOW: Final = (
     "You work unattended: nobody reads along, and nobody answers questions unless a tool asks them. Your tools are all that "
     "you may do; what they refuse is refused, and trying it in another way is no help. Ask for several tools at once "
     "where none needs what another brings. A result that is cut, or was left out since, you can read on with read_result. "
     "Say what you could not do, and never that you did what you did not. When the task is done, answer without a tool."
 )
-OF_SCHEMA = "Your last answer is JSON of the schema that you were given, and nothing else."
+OF_SCHEMA: Final = "Your last answer is JSON of the schema that you were given, and nothing else."
 
 
 def system(brief: Brief, marks: Marks) -> str:
