@@ -16,7 +16,7 @@ from kernel.cli.words import Words
 from wire.entries import Cost
 from wire.pictures import media
 
-DEFAULT: str = "assistant"
+DEFAULT: Final = "assistant"
 FILE_MOST: Final = 256 * 1024
 """Bytes of a text that goes with a question."""
 

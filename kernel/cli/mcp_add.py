@@ -147,7 +147,7 @@ def _again(name: str, server: tuple[str, ...], typed: dict[str, object]) -> str:
             words += [word for one in value for word in (flag, str(one))]
         elif value and (option, value) != ("memory", MEMORY):
             words += [flag, str(value)]
-    is_program = server and not server[0].startswith(("http://", "https://"))
+    is_program = server and not _is_url(server[0])
     return shlex.join([*words, *(["--"] if is_program else []), *server])
 
 
@@ -176,7 +176,7 @@ def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: 
         may_ask=options.may_ask,
     )  # fmt: skip
     login = _login(options)
-    if not server[0].startswith(("http://", "https://")):
+    if not _is_url(server[0]):
         if login != Login():
             raise Ended("a program logs in nowhere: --client, --issuer and --alone are for a URL", Exit.USAGE)
         if options.certificates:
@@ -196,9 +196,13 @@ def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: 
     return replace(rest, url=server[0], hosts=tuple(dict.fromkeys(hosts)), certificates=certificates, login=able)
 
 
+def _is_url(word: str) -> bool:
+    return word.startswith(("http://", "https://"))
+
+
 def _check_words(server: tuple[str, ...], effects: dict[str, str], hosts: tuple[str, ...]) -> None:
     """What is wrong with them whatever the server is, told before it is started. Raises Ended."""
-    if "://" in server[0] and not server[0].startswith(("http://", "https://")):
+    if "://" in server[0] and not _is_url(server[0]):
         raise Ended(f"{server[0]}: a URL begins with https:// or http://; a program stands after --", Exit.USAGE)
     for effect in effects.values():
         if effect not in EFFECTS:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import date
-from pathlib import Path
 from typing import Final
 
 import click
@@ -44,15 +43,9 @@ def usage(session: Session, by: tuple[str, ...], hand: str | None, since: str) -
     _check_day(since)
     folder = session.log()
     found = gathered(logbook.entries(folder, needles=NEEDLES), by or BY, hand=hand, since=since)
-    if hand and not found and hand != OPERATOR and not _was_here(folder, hand):
+    if hand and not found and hand != OPERATOR and not logbook.ids_of(folder, hand):
         raise Ended(f"no Hand {hand!r} was ever installed: see `maniple hands`")
     session.result({"usage": found}, lambda: _drawn(found, by or BY), nothing="No model was asked.")
-
-
-def _was_here(folder: Path, hand: str) -> bool:
-    """Whether a Hand of that name was ever installed, removed or not."""
-    installs = logbook.entries(folder, needles=(b'"kind":"hand.install"',))
-    return any(entry.kind == "hand.install" and entry.detail.get("name") == hand for entry in installs)
 
 
 def _check_day(text: str) -> None:
