@@ -128,7 +128,7 @@ class TrustStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         seal_text: None or "" when there is no HAND.seal. One good signature is enough.
         """
         if not seal_text:
-            raise SealRefused("unsigned", f"{name} has no seal", f"look at the Hand, then type `maniple seal {name}`")
+            raise SealRefused("unsigned", f"{name} has no seal", "look at the Hand, then type `maniple seal DIR`")
         sealed = self._opened(seal_text, name)
         refusals: list[SealRefused] = []
         for key_id in sealed.by:
@@ -143,7 +143,7 @@ class TrustStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return sealed
 
     def _opened(self, seal_text: str, name: str) -> Seal:
-        mend = f"get the Hand again from its author, or look at it and type `maniple seal {name}`"
+        mend = "get the Hand again from its author, or look at it and type `maniple seal DIR`"
         try:
             return open_seal(seal_text, [key.verify_key for key in self.keys])
         except SealMalformed as error:
@@ -221,7 +221,7 @@ def _check_same_hand(sealed: Seal, name: str, version: str, last_version: str | 
     for told in (inside, (name, version)):
         if told != (sealed.name, sealed.version):
             why = f"the seal is for {sealed.name} {sealed.version}, but this is {told[0]} {told[1]}"
-            raise SealRefused("mismatch", why, f"look at the Hand, then type `maniple seal {name}`")
+            raise SealRefused("mismatch", why, "look at the Hand, then type `maniple seal DIR`")
     if last_version is not None and is_older(version, last_version):
         why = f"{name} {version} is older than {last_version}, which ran here before"
         raise SealRefused("downgrade", why, f"install {last_version} or a newer one with `maniple install DIR`")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import tarfile
 import tempfile
 from itertools import islice
@@ -42,7 +43,9 @@ def audit_export(session: Session, to: str) -> None:
     is_tar = to.endswith((".tar", ".tar.gz", ".tgz"))
     above = os.path.dirname(os.path.abspath(to))
     if not os.path.isdir(above):
-        raise Ended(f"{above} is not a folder that is there: make it first, then `maniple audit export {to}`")
+        raise Ended(
+            f"{above} is not a folder that is there: make it first, then `maniple audit export {shlex.quote(to)}`"
+        )
     if not os.access(above, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), above)
     with tempfile.TemporaryDirectory(dir=above, prefix=".export-") as scratch:

@@ -114,7 +114,7 @@ def _seal(client: Client, found: package.Folder) -> tuple[str, str]:
     differences = compare(judged, found.digests())
     if differences:
         what = "; ".join(map(str, differences[:5]))
-        raise Ended(f"refused: {what}; look at it, then `maniple seal {found.path}`", Exit.REFUSED)
+        raise Ended(f"refused: {what}; look at it, then `maniple seal {shlex.quote(found.path)}`", Exit.REFUSED)
     return found.seal, ", ".join(f"{trust.find(key).name}+{key}" for key in judged.by)
 
 

@@ -1,5 +1,7 @@
 """`maniple keys new` (acts)."""
 
+import shlex
+
 import click
 
 from kernel.cli import given, keyfile
@@ -18,4 +20,4 @@ def keys_new(session: Session, file: str, name: str) -> None:
     """
     public = keyfile.write(file, name)
     session.result({"file": file, "key": public.text(), "id": public.id}, public.text)
-    session.say(f"Keep {file} secret. Seal with it: `maniple seal DIR --key {file}`")
+    session.say(f"Keep {file} secret. Seal with it: `maniple seal DIR --key {shlex.quote(file)}`")

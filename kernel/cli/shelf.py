@@ -7,6 +7,7 @@ sealed anew with the next that is installed or removed.
 
 import hashlib
 import os
+import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
@@ -61,7 +62,7 @@ def read(path: str) -> Skill:
     skill, problems = reading.read(name, package.files(path), path.rstrip("/") or "/")
     if skill is None or problems:
         words = "; ".join(f"{one.file}:{one.line}: {one.what}: {one.instead}" for one in problems[:5])
-        raise Ended(f"this is no skill: {screen.visible(words)}; then `maniple skills show {shown}` again")
+        raise Ended(f"this is no skill: {screen.visible(words)}; then `maniple skills show {shlex.quote(shown)}` again")
     return skill
 
 

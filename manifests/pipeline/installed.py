@@ -213,4 +213,6 @@ def _rows(missing: Sequence[Capability]) -> str:
 
 
 def _quoted(pattern: str) -> str:
-    return f"'{pattern}'"
+    """As one word of a shell."""
+    within = pattern.replace("'", "'\"'\"'")
+    return f"'{within}'"

@@ -10,7 +10,7 @@ import pytest
 
 from kernel.cli.hints import with_home
 from tests.cli.shell import Shell, is_one_clear_line
-from tests.living import ECHO, write_hand
+from tests.living import ECHO, Kernel, make_home, write_hand
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_folder_is_told_so_that_a_shell_takes_it_as_one_word(tmp_path: Path) -
     assert f"`maniple check {word}` again" in shell.run("check", folder).err
     assert f"`maniple check {word}`" in shell.run("install", folder, "--yes").err
     key = into / "k.key"
-    shell.good("keys", "new", key, "--name", "k")
+    assert f"`maniple seal DIR --key {shlex.quote(str(key))}`" in shell.run("keys", "new", key, "--name", "k").err
     shell.good("seal", folder, "--key", key)
     (into / "main.py").rename(Path(folder, "main.py"))
     assert f"`maniple seal {word}`" in shell.run("verify", folder, "--key", f"{key}.pub").err
@@ -82,3 +82,18 @@ def test_a_folder_is_told_so_that_a_shell_takes_it_as_one_word(tmp_path: Path) -
     Path(folder, "HAND.toml").unlink()
     os.mkfifo(Path(folder, "HAND.toml"))
     assert f"`maniple check {word}`" in shell.run("check", folder).err
+    empty = into / "an empty one"
+    empty.mkdir()
+    assert f"`maniple skills show {shlex.quote(str(empty))}` again" in shell.run("skills", "show", empty).err
+
+
+def test_so_are_places_that_are_not_there_yet_and_hands_that_are_not_as_sealed(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        shell, folder = Shell(kernel.home), write_hand(tmp_path / "my echo", ECHO)
+        to = tmp_path / "my proofs" / "log"
+        assert f"`maniple audit export {shlex.quote(str(to))}`" in shell.run("audit", "export", to).err
+        shell.good("seal", folder)
+        Path(folder, "more.py").write_text("")
+        assert f"`maniple seal {shlex.quote(str(folder))}`" in shell.run("install", folder, "--yes").err
+        Path(folder, "HAND.seal").write_text("none")
+        assert "`maniple seal DIR`" in shell.run("install", folder, "--yes").err

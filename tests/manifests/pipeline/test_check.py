@@ -42,6 +42,7 @@ HANDS = {
             asks=(cap("kernel.spawn", "made"),), granted=(cap("kernel.spawn", "made"),),
         ),
         Known(name="needy", asks=(cap("files.read", "a/**", "b/**"),), granted=(cap("files.read", "a/**"),)),
+        Known(name="odd", asks=(cap("files.read", "ada's/**"),)),
         Known(
             name="round", is_pipeline=True, params={},
             asks=(cap("kernel.spawn", "looper"),), granted=(cap("kernel.spawn", "looper"),),
