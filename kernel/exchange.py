@@ -130,16 +130,15 @@ class Exchange:
         run.serving[call.number] = call
         run.mark(call.labels)
         kernel.links.send(run.peer, call.delivered(kernel.loop.now(), kernel.time()), call.body)
-        if call.early:
-            self.send_early(run)
+        self.pass_up(call)
 
-    def send_early(self, run: Run) -> None:
-        """Send a provider what came of uploads before it could take more."""
-        for call in list(run.serving.values()):
-            while call.early and run.peer is not None and not run.peer.is_behind:
-                chunk, body = call.early.pop(0)
-                run.mark(call.labels)
-                self._kernel.links.send(run.peer, replace(chunk, number=call.number, time=self._kernel.time()), body)
+    def pass_up(self, call: OpenCall) -> None:
+        """Send a provider what has come of an upload, as far as it takes it now."""
+        run = self._kernel.runs.get(call.provider)
+        while call.early and run is not None and run.peer is not None and not run.peer.is_behind:
+            chunk, body = call.early.pop(0)
+            run.mark(call.labels)
+            self._kernel.links.send(run.peer, call.passed(chunk, call.number, self._kernel.time()), body)
 
     def reply_chunk(self, run: Run, header: headers.Chunk, body: bytes) -> None:
         """A piece of a reply, to the caller. Raises NotNow beyond its credit, Late when the call has ended."""
@@ -161,15 +160,10 @@ class Exchange:
             raise Late(header.number)
         call.spend_up(last=header.last)
         call.mark(header.labels, carried(peer.run, call.parent))
-        provider = self._provider(call)
-        if call.state in ("open", "held") or call.early or (provider is not None and provider.is_behind):
-            call.early.append((replace(header, labels=call.shown_labels()), body))
-            if holding.is_too_much(self.calls.values(), call.by.hand, len(body)):
-                self.fail(call, "room", "more is kept for the calls of its Hand than may be")
-            return
-        if provider is not None and provider.run is not None:
-            provider.run.mark(call.labels)
-            self._kernel.links.send(provider, call.passed(header, call.number, self._kernel.time()), body)
+        call.early.append((header, body))  # within its credit, so at most a window of them
+        self.pass_up(call)
+        if call.early and holding.is_too_much(self.calls.values(), call.by.hand, len(body)):
+            self.fail(call, "room", "more is kept for the calls of its Hand than may be")
 
     def credit(self, peer: Peer, header: headers.Credit) -> None:
         """Room for more chunks, from whoever receives them. Raises NotNow for more than a window."""

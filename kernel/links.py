@@ -7,7 +7,7 @@ import signal
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kernel.runs import GRACE, TAKES_NOTHING, Peer, Run
+from kernel.runs import GRACE, Peer, Run
 from wire import codec, headers
 from wire.ids import NOBODY
 
@@ -64,7 +64,7 @@ class Links:
             if len(unsent) == 1 and not is_shut:
                 self._kernel.loop.after(SEND_AGAIN[0], partial(self._send_unsent, peer))
         elif not taken:
-            self._unreached(peer, is_gone=taken is False)
+            self.unreached(peer, is_gone=taken is False)
 
     def _vouch(self, run: Run, labels: frozenset[str]) -> None:
         """A run's work has labels that it had not. In a scratch folder that outlives this kernel, new ones are on disk before
@@ -94,19 +94,19 @@ class Links:
                 if taken is None:
                     self._kernel.loop.after(wait, partial(self._send_unsent, peer, min(2 * wait, SEND_AGAIN[1])))
                 else:
-                    self._unreached(peer, is_gone=True)
+                    self.unreached(peer, is_gone=True)
                 return
             peer.unsent.popleft()
             peer.behind, wait = peer.behind - len(raw) - len(body), SEND_AGAIN[0]
         if not peer.unsent and self._kernel.peers.get(peer.route) is peer:
             self._kernel.events.flush(peer)
             if peer.run is not None:
-                self._kernel.exchange.send_early(peer.run)
-                services = self._kernel.supervisor.services
-                if (life := services.of(peer.run)) is not None:
-                    services.feed(life)
+                for call in list(peer.run.serving.values()):
+                    self._kernel.exchange.pass_up(call)
+                if (life := self._kernel.supervisor.services.of(peer.run)) is not None:
+                    self._kernel.supervisor.services.feed(life)
 
-    def _unreached(self, peer: Peer, *, is_gone: bool) -> None:
+    def unreached(self, peer: Peer, *, is_gone: bool) -> None:
         """A peer cannot be told something. is_gone: it has no connection, most likely since its process has ended, and so
         a run is no offender: it is as one whose connection was cut, though it may be told something before that is seen.
         """
@@ -114,7 +114,7 @@ class Links:
             self._kernel.gone.append(peer.route)
             self._lost(peer)
         else:
-            self.end(peer, "unreachable", TAKES_NOTHING)
+            self.end(peer, "unreachable", "it does not take what it is sent")
 
     def _lost(self, peer: Peer) -> None:
         """A peer's connection is gone; a run that can go on need not be waited for."""

@@ -35,8 +35,6 @@ UNSENT_MOST: Final = (16 * 1024 * 1024, 256 * 1024 * 1024)
 """Bytes that are kept in memory for a peer that does not read: more, and it is ended. The first is for a command of the
 operator's, which has few calls open; the other for a run: a service's unsent, a task's that are not on its tape yet."""
 
-TAKES_NOTHING: Final = "it does not take what it is sent"
-
 
 class Peer:
     """One connection to the bus, bound to its principal at Hello. made: its open calls by the number it gave them.

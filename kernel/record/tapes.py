@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from kernel.record.journal import TapeFile
-from kernel.runs import BEHIND_MOST, TAKES_NOTHING, UNSENT_MOST, Peer, Run
+from kernel.runs import BEHIND_MOST, UNSENT_MOST, Peer, Run
 from manifests.budgets import Bond
 from manifests.calls import OpenCall
 from manifests.settings import kept
@@ -227,7 +227,7 @@ class Tape:
     def _tell_new(self, run: Run) -> None:
         kernel = self._kernel
         if run.peer and (len(self._queue) > TOLD_MOST or self.file.put_far - self.file.stored_far > UNSENT_MOST[1]):
-            kernel.links.end(run.peer, "unreachable", TAKES_NOTHING)
+            kernel.links.unreached(run.peer, is_gone=False)
         while self._queue and (peer := run.peer) is not None:
             header, raw, body, gate = self._queue[0]
             if gate >= kernel.log.durable:
