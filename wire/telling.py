@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wire import codec, headers, limits
-from wire.errors import Diverged
+from wire.errors import Diverged, NotNow
 from wire.headers import FromKernel, FromRun
 from wire.labels import Labels, join
 from wire.tape import Asked, Began, Heard, Placed, Spent
@@ -214,6 +214,37 @@ class Telling:
     def under_way(self, number: int) -> int:
         """Chunks of a call, or events (0), that the run has not dealt with."""
         return max(0, self._under_way.get(number, 0))
+
+
+WAITING_MOST: Final = (16 * 1024, 256 * 1024 * 1024)
+"""Messages that a run may say before it was told all, and bytes of their bodies: twice what all calls of a Hand have kept."""
+
+
+class Waiting:
+    """What a run says that waits until it was told all that is on its tape, in order: header, body, what it asked for."""
+
+    def __init__(self) -> None:
+        self._said: deque[tuple[FromRun, bytes, Known | None]] = deque()
+        self._size = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._said)
+
+    def put(self, header: FromRun, body: bytes, known: Known | None = None) -> None:
+        """Let one more wait. Raises NotNow when that is more than may."""
+        self._said.append((header, body, known))
+        self._size += len(body)
+        if len(self._said) > WAITING_MOST[0] or self._size > WAITING_MOST[1]:
+            raise NotNow("it says ever more, and does not take what it is told again")
+
+    def concerns(self, number: int) -> bool:
+        """Whether something of a request waits."""
+        return any(number_of(one[0]) == number for one in self._said)
+
+    def take(self) -> deque[tuple[FromRun, bytes, Known | None]]:
+        """All of it, which waits no longer."""
+        said, self._said, self._size = self._said, deque(), 0
+        return said
 
 
 class Numbers:

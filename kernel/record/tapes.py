@@ -23,7 +23,7 @@ from wire import codec, headers, limits
 from wire.errors import Diverged, Late, TapeDamaged
 from wire.headers import FromKernel, FromRun, is_made_by_run
 from wire.tape import Heard, Left, Record, Spent, asked_by, heard, kept_of
-from wire.telling import SMALL, Contents, Known, Numbers, Streams, Telling, first, known_of, number_of
+from wire.telling import SMALL, Contents, Numbers, Streams, Telling, Waiting, first, known_of, number_of
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -58,7 +58,7 @@ class Tape:
         self.absent: Peer | None = None
         self._telling: Telling | None = None
         self._queue: deque[tuple[FromKernel, bytes, bytes | Left, int]] = deque()
-        self._waiting: deque[tuple[FromRun, bytes, Known | None]] = deque()
+        self._waiting = Waiting()
         self._streams = Streams()
         self._numbers = Numbers(self._streams)
         self._is_telling = self._counts_events = self._is_looked_for = False
@@ -96,7 +96,7 @@ class Tape:
         known = telling.ask(known_of(asked_by(header, body)))
         if known is None:
             if telling.left:
-                self._waiting.append((header, body, None))
+                self._waiting.put(header, body)
                 self.pump()
                 return None
             return self._new(header, body)
@@ -106,7 +106,7 @@ class Tape:
             self._kernel.events.subscribe_again(peer, known.on)
         is_ended = known.is_ended or any(number_of(one[0]) == known.number for one in self._queue)
         if not is_ended and known.number not in self.made:
-            self._waiting.append((replace(header, number=known.number), body, known))
+            self._waiting.put(replace(header, number=known.number), body, known)
         self.pump()
         return None
 
@@ -133,8 +133,8 @@ class Tape:
                 fresh = None if self._streams.repeated(-number, 1, body) else header
             case headers.Cancel():
                 self._streams.leave(number)
-        if is_told and any(number_of(one[0]) == number for one in self._waiting):
-            self._waiting.append((header, body, None))
+        if is_told and self._waiting.concerns(number):
+            self._waiting.put(header, body)
         self.pump()
         return None if is_told else fresh
 
@@ -208,7 +208,7 @@ class Tape:
         if self._counts_events:
             self._counts_events = False
             kernel.events.credit(peer, limits.EVENT_WINDOW - telling.under_way(0))
-        waiting, self._waiting = self._waiting, deque()
+        waiting = self._waiting.take()
         if not telling.unmet:
             self._telling = None
         for said, body, known in waiting:
@@ -279,7 +279,7 @@ class Tape:
     def rewind(self) -> int:
         """Its process is gone: what was on its way to it is told to the next one, from the tape. How much that is."""
         self._queue.clear()
-        self._waiting.clear()
+        self._waiting.take()
         self._telling = None
         self._streams.rewind({0, *self.made})
         return self._heard

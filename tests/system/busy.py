@@ -211,3 +211,29 @@ class Uploader(Hand):
     )
     for name in ("uploader-one", "uploader-two", "uploader-three")
 }
+
+FLOODER = Source(
+    HEAD.format(name="flooder", what="Asks for ever more while it is told again.", entry="Flooder", kind="task") + ASKS,
+    """
+import asyncio, time
+from runtime import Hand
+from wire import headers
+
+
+class Flooder(Hand):
+    async def run(self):
+        was_here = time.clock_gettime(time.CLOCK_REALTIME) - asyncio.get_running_loop().time() > 5
+        async with self.kernel.stream("plenty.flow", count=16) as stream:
+            if was_here:  # what it was told before does not come to an end, for it gives no room for more pieces
+                for work in (self.kernel.note("all has come"), self.kernel.call("plenty.wait")):
+                    asyncio.ensure_future(work)
+                    await asyncio.sleep(0)
+                for number in range(1_001, 2_201, 2):
+                    self.kernel._calls._link.send(headers.Call(number=number, method="plenty.give"), bytes(1_000_000))
+                time.sleep(600)
+            async for _ in stream:
+                pass
+        await self.kernel.note("all has come")
+        await self.kernel.call("plenty.wait")
+""",
+)

@@ -17,7 +17,7 @@ import pytest
 from kernel.runs import UNSENT_MOST
 from tests.living import ECHO, Kernel, install, make_home
 from tests.system.attacks import MIB, PROMPT, memory, settled, storm
-from tests.system.busy import BUSY, BUSY_SERVICE, BUSY_SINK, PLENTY, UPLOADERS
+from tests.system.busy import BUSY, BUSY_SERVICE, BUSY_SINK, FLOODER, PLENTY, UPLOADERS
 from tests.system.fates import begin, call, ended, entries, entry, outcome, ran, runs, until
 from wire.codec import Value
 from wire.entries import Entry
@@ -32,7 +32,7 @@ KEPT = 64 * 1_000_000 + UNSENT_MOST[1] + 64 * MIB
 
 def besieged(folder: Path, module: str) -> Iterator[Kernel]:
     with Kernel(make_home(folder / "home"), module) as kernel:
-        for hand in (PLENTY, BUSY, BUSY_SERVICE, BUSY_SINK, *UPLOADERS.values(), ECHO):
+        for hand in (PLENTY, BUSY, BUSY_SERVICE, BUSY_SINK, FLOODER, *UPLOADERS.values(), ECHO):
             install(kernel, hand)
         with kernel.client() as client:
             for name in ("plenty", "busy-sink", "busy-service", "echo"):
@@ -178,6 +178,20 @@ def test_a_thousand_results_for_a_service_that_takes_none_do_not_fill_the_kernel
     _, latency, growth = storm(kernel, attack)
     assert growth < KEPT, f"{growth / MIB:.0f} MiB"
     assert latency < PROMPT
+
+
+def test_a_run_that_asks_for_ever_more_while_it_is_told_again_does_not_fill_the_kernel(kernel: Kernel) -> None:
+    before = peak(kernel)
+    with kernel.client() as client:
+        client.call("plenty.open", "", {"count": 0})
+        run = begin(client, "flooder")
+        entry(kernel.home, "note", why="all has come")
+        threading.Event().wait(6)  # by which the next process sees that it is not the first
+        (row,) = runs(kernel, "flooder")
+        os.kill(int(str(row["pid"])), signal.SIGKILL)
+        found = outcome(client, run)
+    assert (found["outcome"], found["code"]) == ("failed", "ended"), found
+    assert peak(kernel) - before < KEPT, f"{(peak(kernel) - before) / MIB:.0f} MiB"
 
 
 def attack(kernel: Kernel) -> Value:
