@@ -28,6 +28,37 @@ For an ordinary user `tests/attacks/test_ordinary_user.py` runs all of them agai
 says otherwise, by fewer layers, since his runs have his own user id.
 """
 
+SOURCES: Final = (
+    (
+        "Linux selftests, `landlock`",
+        "those that the table above names; that an older version does less: `tests/manifests/confinement/test_plan.py`",
+        "`base_test`, `audit_test`; rulesets over each other (a run has one); overlayfs, bind mounts; ioctl of devices",
+    ),
+    (
+        "Linux selftests, `seccomp`", "see [System calls](seccomp.md#other-peoples-lists)",
+        "notification, tracing and logging, which no filter here uses",
+    ),
+    ("Linux selftests, `clone3` and `prctl`", "flags that no filter can see; no_new_privs", "the rest"),
+    ("Linux selftests, `cgroup`", "nothing: they are about version 2, which is not used", "all"),
+    (
+        "Linux Test Project", "calls that need a privilege, as the table above names them",
+        "its other thousands: they are about calls that work",
+    ),
+    (
+        "WASI's own tests (preview 1)",
+        "arguments, environment, clocks, random bytes and the standard streams, as cases of `tests/runtime/wasm/`",
+        "its programs are not run; most are about files, of which a module has none",
+    ),
+    ("WebAssembly's own tests", "traps and limits, as cases of `tests/runtime/wasm/`", "what instructions compute"),
+)  # fmt: skip
+"""Public lists, what of them is covered, and what is not."""
+
+LISTS: Final = """\
+## Public lists, and what of them is covered
+
+Ideas were taken from these, and no code. What tests only that Linux or wasmtime does what it says is left to them.
+"""
+
 OTHERS: Final = """\
 ## What else is tried, and where
 
@@ -74,4 +105,5 @@ def page() -> str:
     """The whole page."""
     rows = [_row(name, attack) for name, attack in ATTACKS.items()]
     head = ["file", "tries to", "meets", "each of these stops it", "follows"]
-    return f"{HEAD}\n## The attacks\n\n{table(head, rows)}\n\n{OTHERS}"
+    lists = f"{LISTS}\n{table(['list', 'covered', 'not covered'], map(list, SOURCES))}"
+    return f"{HEAD}\n## The attacks\n\n{table(head, rows)}\n\n{lists}\n\n{OTHERS}"
