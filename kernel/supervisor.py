@@ -149,9 +149,9 @@ class Supervisor:
         except SettingsInvalid as error:
             raise Refusal("settings", f"{hand.name} does not start: {error}") from None
         except (OSError, HomeError) as error:
-            if isinstance(error, FileNotFoundError | NotADirectoryError):
-                error = HomeError(missing(error, kernel.home.path))
             code = "room" if isinstance(error, OSError) and error.errno in _NO_ROOM else "folder"
+            if isinstance(error, OSError):
+                error = HomeError(missing(error, kernel.home.path))
             raise Refusal(code, f"{hand.name} does not start: {error}") from None
         if run.work is not None:
             run.work.provider = run.id

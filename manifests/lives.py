@@ -198,10 +198,18 @@ def backoff(deaths: int, chance: float) -> float:
     return plain * (1 + chance / 5)
 
 
+_EINVAL: Final = 22  # errno(3)
+
+
 def missing(error: OSError, home: str) -> str:
-    """What a start did not find, and what to do about it; the error's own words where it names no path. home: its folder."""
+    """What a start did not find or get, and what to do about it; else the error's own words. home: its folder.
+
+    An argument is invalid to the system when a run's folder should belong to a user whom this user namespace has not.
+    """
     path = error.filename
-    if not isinstance(path, str):
+    if error.errno == _EINVAL and isinstance(path, str):
+        return "its run cannot have a user id of its own here: `maniple doctor` tells more"
+    if not isinstance(path, str) or not isinstance(error, FileNotFoundError | NotADirectoryError):
         return str(error)
     of_home = path.removeprefix(home).strip("/").partition("/")[0]
     if of_home in ("hands", "compiled"):

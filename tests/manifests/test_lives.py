@@ -1,5 +1,7 @@
 """When a Hand is started again, when it is given up, and in what order Hands stop."""
 
+import errno
+
 import pytest
 from msgspec.structs import replace
 
@@ -178,6 +180,13 @@ def test_what_a_start_misses_is_told_with_what_brings_it_back() -> None:
     ]  # fmt: skip
     assert all(text.startswith(f"{path} is not there any more") for path, text in told.items())
     assert missing(FileNotFoundError(2, "No such file"), "/srv/maniple") == "[Errno 2] No such file"
+
+
+def test_a_root_that_may_not_take_the_ids_of_runs_is_led_to_the_doctor() -> None:
+    told = missing(OSError(errno.EINVAL, "Invalid argument", "/srv/maniple/scratch/r-1"), "/srv/maniple")
+    assert told == "its run cannot have a user id of its own here: `maniple doctor` tells more"
+    full = OSError(errno.ENOSPC, "No space left on device", "/srv/maniple/scratch/r-1")
+    assert missing(full, "/srv/maniple") == str(full)
 
 
 def _limited(kind: RunKind, **limits: int) -> Manifest:
