@@ -26,10 +26,10 @@ def doctor(session: Session) -> None:
     `maniple ps --json`, `maniple show HAND`.
     """
     findings = machine.look(session.home)
-    lacking = [one.what for one in findings if one.needed and one.state == "missing"]
+    lacking = machine.lacking(findings)
     session.result({"ok": not lacking, "findings": findings}, lambda: session.hinted("\n".join(map(_drawn, findings))))
     if lacking:
-        raise Ended(f"this machine lacks {', '.join(lacking)}: mend that first, then `maniple doctor` again")
+        raise Ended(f"this machine lacks {lacking}: mend that first, then `maniple doctor` again")
 
 
 def _drawn(one: machine.Finding) -> str:

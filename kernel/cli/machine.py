@@ -5,7 +5,7 @@ import errno
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -47,6 +47,11 @@ _OPERATOR: Final = "; without it a run of this user's can read the operator's ke
 def look(home: str) -> list[Finding]:
     """Everything, in the order in which people read it. home: a folder on the home's file system, or its path to be."""
     return [finding for part in (_system, _processes, _confinement, _disk) for finding in part(home)]
+
+
+def lacking(findings: Sequence[Finding]) -> str:
+    """What is missing of that which this version does not run without, as words; "" for nothing."""
+    return ", ".join(one.what for one in findings if one.needed and one.state == "missing")
 
 
 def _system(_: str) -> Iterator[Finding]:

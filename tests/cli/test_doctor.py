@@ -5,12 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from kernel.cli import machine
 from kernel.process import landlock
-from tests.living import ROOT
+from tests.living import ROOT, make_home
 
 
 @pytest.mark.parametrize(("version", "mend"), [(0, "Linux 5.13"), (1, "Linux 6.12"), (5, "Linux 6.12")])
@@ -47,6 +48,21 @@ def test_root_of_a_namespace_without_the_ids_of_runs_is_told_that_no_hand_starts
     assert (ran.returncode, told["ids of runs"]["state"]) == (1, "missing")
     assert "ordinary user" in told["ids of runs"]["mend"]
     assert "lacks ids of runs" in ran.stderr
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare, a part of util-linux, is not there")
+def test_a_kernel_that_comes_up_where_no_hand_can_run_says_so(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    maniple = [sys.executable, "-m", "kernel.cli", "--home", str(home)]
+    ran = subprocess.run(
+        ["unshare", "-Ur", *maniple, "up"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    if not ran.stdout:
+        pytest.skip(f"this machine makes no user namespace: {ran.stderr}")
+    down = subprocess.run([*maniple, "down"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert (ran.returncode, ran.stdout.partition(",")[0], down.returncode) == (0, "The kernel runs", 0)
+    assert "No Hand can run here: this machine lacks ids of runs." in ran.stderr
+    assert f"`maniple --home {home} doctor`" in ran.stderr
 
 
 def _of_landlock(version: int, monkeypatch: pytest.MonkeyPatch) -> machine.Finding:
