@@ -125,7 +125,7 @@ class Allowance:
 
 
 def _fits(name: str, host: str) -> bool:
-    return host.endswith(name[1:]) and host != name[2:] if name.startswith("*.") else host == name
+    return host.endswith(name[1:]) if name.startswith("*.") else host == name
 
 
 def read_allowance(entries: Sequence[object]) -> Allowance:

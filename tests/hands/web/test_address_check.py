@@ -71,6 +71,19 @@ SPECIAL = [
     "8000::1",
 ]
 
+OF_ONES_OWN_NET = {
+    "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.255.255", "172.16.0.1",
+    "172.31.255.255", "192.168.0.1", "::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "fc00::1",
+    "fd00:ec2::254",
+}  # fmt: skip
+"""Of those the ones that the name of a host in `private` lets it lead to."""
+
+NOBODYS = {
+    "0.0.0.0", "0.1.2.3", "224.0.0.1", "239.255.255.255", "255.255.255.255", "::", "::127.0.0.1", "::8.8.8.8", "ff02::1",
+    "ff0e::1",
+}  # fmt: skip
+"""Those to which nothing in `private` lets anybody."""
+
 PUBLIC = [
     "1.1.1.1",
     "8.8.8.8",
@@ -89,6 +102,14 @@ PUBLIC = [
     "64:ff9b::808:808",
     "::ffff:8.8.8.8",
 ]
+
+
+@pytest.mark.parametrize("text", SPECIAL)
+def test_a_name_allows_addresses_of_ones_own_net_alone_and_all_ranges_not_all(text: str) -> None:
+    """Whoever owns the name says where it leads: not to where metadata services live."""
+    address = check.canonical(text)
+    assert (check.read_allowance(["a.example"]).allows("a.example", address) is None) == (text in OF_ONES_OWN_NET)
+    assert (check.read_allowance(["0.0.0.0/0", "::/0"]).allows("any", address) is None) == (text not in NOBODYS)
 
 
 @pytest.mark.parametrize("text", SPECIAL)
@@ -171,7 +192,11 @@ def test_an_address_in_a_dress_is_judged_as_itself(address: ipaddress.IPv4Addres
         ("[::1]", "::1", "::1", True),
         ("0.0.0.0/0", "any.example", "0.0.0.0", False),
         ("0.0.0.0/0", "any.example", "224.0.0.1", False),
+        ("0.0.0.0/0", "any.example", "255.255.255.255", False),
+        ("0.0.0.0/0", "any.example", "240.0.0.1", True),
         ("::/0", "any.example", "ff02::1", False),
+        ("::/0", "any.example", "::", False),
+        ("::/0", "any.example", "::127.0.0.1", False),
     ],
 )
 def test_the_setting_private_allows_what_it_names(entry: str, host: str, address: str, allowed: bool) -> None:
@@ -187,3 +212,41 @@ def test_an_entry_that_is_none_is_told(entry: object) -> None:
         check.read_allowance(["nas.lan", entry])
     assert failed.value.code == "settings"
     assert "maniple settings web" in failed.value.text
+
+
+@pytest.mark.parametrize(
+    ("address", "mend"),
+    [
+        ("10.0.0.1", "maniple settings web 'private=[\"a.example\"]'"),
+        ("::1", "maniple settings web 'private=[\"a.example\"]'"),
+        ("169.254.169.254", "A host name cannot allow it."),
+        ("ff02::1", "A host name cannot allow it."),
+    ],
+)
+def test_who_is_refused_is_told_what_would_allow_it(address: str, mend: str) -> None:
+    with pytest.raises(WebFailed) as failed:
+        check.check_all("a.example", ["8.8.8.8", address], NOBODY)
+    assert mend in failed.value.text
+    assert ("A host name" in failed.value.text) == ("A host name" in mend)
+
+
+@pytest.mark.parametrize(
+    ("address", "what"),
+    [
+        ("::ffff:10.0.0.1", "private"),
+        ("64:ff9b::10.0.0.1", "private"),
+        ("64:ff9b:1::1", "local NAT64"),
+        ("100::1", "discarded"),
+        ("100:0:0:1::1", "a dummy prefix"),
+        ("2001::1", "Teredo"),
+        ("2001:10::1", "for protocols"),
+        ("5f00::1", "segment routing"),
+        ("4000::1", "not public"),
+        ("::", "unspecified"),
+        ("::2", "IPv4-compatible"),
+        ("255.255.255.255", "broadcast"),
+    ],
+)
+def test_an_address_is_told_by_what_it_is(address: str, what: str) -> None:
+    """Whoever judged one before it was made canonical would be told the same."""
+    assert check.special(ipaddress.ip_address(address))[0] == what

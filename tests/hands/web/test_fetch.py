@@ -89,6 +89,7 @@ def test_head_has_no_body() -> None:
     call, done = fetched(answering(head), method="HEAD")
     assert call.body == b""
     assert done["headers"] == {"content-length": "50", "content-encoding": "gzip"}
+    assert fetched(answering(reply(b"x" * 50)[:-50]), method="HEAD", most=3)[1]["size"] == 0
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
@@ -107,6 +108,7 @@ def test_a_redirect_is_told_and_not_followed(status: str) -> None:
 def test_a_relative_redirect_is_made_absolute() -> None:
     _, done = fetched(answering(reply(b"", "Location: ../new", status="302 Found")), "/a/b/c")
     assert str(done["location"]).endswith("/a/new")
+    assert "location" not in fetched(answering(reply(b"", "Location: /made", status="201 Created")))[1]
 
 
 def test_chunks_and_interim_replies_are_read() -> None:
