@@ -13,7 +13,7 @@ BACK = "http://127.0.0.1:8765/back"
 
 
 def test_what_came_back_is_read_from_the_address_that_it_was_sent_to() -> None:
-    found = login_rules.came_back(f" {BACK}?code=c%2B1&state=s&iss=https%3A%2F%2Fa.example&state=other#code=x\n", BACK)
+    found = login_rules.came_back(f" {BACK}?code=c%2B1&state=s&state=other&iss=https%3A%2F%2Fa.example#x\n", BACK)
     assert (found.code, found.state, found.iss) == ("c+1", "s", "https://a.example")
 
 
