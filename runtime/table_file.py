@@ -7,6 +7,7 @@ from every start.
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,17 +23,21 @@ DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
 class TableFile:
     """One file. schema: statements that make its tables where they are missing. connection: to it, once it is made.
 
-    is_new: whether what it had before, if anything, is not in it. notes: what a person should know of that.
+    notes: what a person should know of the opening.
     """
 
-    def __init__(self, path: Path, schema: str) -> None:
-        """Open it, or begin without it on a disk that has no room for its tables. Raises apsw.Error for one that has some."""
-        self._path, self._schema = path, schema
-        self.is_new, self.notes = not path.exists(), list[str]()
+    def __init__(self, path: Path, schema: str, begin: Callable[[], None] = lambda: None) -> None:
+        """Open it, or begin without it on a disk that has no room for its tables. Raises apsw.Error for one that has some.
+
+        begin: called before the tables of an empty file are made, and not after: a kill between the two would leave a file
+        that seems to be an old one.
+        """
+        self._path, self._schema, self._begin = path, schema, begin
+        self.notes = list[str]()
         try:
             self._open()
         except DAMAGE as error:
-            aside, self.is_new = set_aside(path), True
+            aside = set_aside(path)
             self.notes.append(f"what was kept was damaged ({error}); it was set aside as {aside}, and a new file begun")
             self._open()
 
@@ -40,17 +45,17 @@ class TableFile:
         path, schema = self._path, self._schema
         self._is_made = True
         try:
-            self.connection = _opened(path, schema)
+            self.connection = _opened(path, schema, self._begin)
         except NO_ROOM:
             if not _is_empty(path):
                 raise
             self._is_made = False
-            self.connection = _opened(":memory:", schema)
+            self.connection = _opened(":memory:", schema, self._begin)
 
     def make(self) -> None:
         """Make it, if it is not there: call this before anything is to be kept. Raises what is in NO_ROOM."""
         if not self._is_made:
-            made = _opened(self._path, self._schema)
+            made = _opened(self._path, self._schema, lambda: None)
             self.connection.close()
             self.connection, self._is_made = made, True
 
@@ -73,13 +78,15 @@ def set_aside(path: Path) -> str:
     return aside
 
 
-def _opened(path: Path | str, schema: str) -> apsw.Connection:
+def _opened(path: Path | str, schema: str, begin: Callable[[], None]) -> apsw.Connection:
     connection = apsw.Connection(str(path))
     try:
         for pragma in _PRAGMAS:
             connection.execute(f"pragma {pragma}")
         if (check := connection.execute("pragma quick_check(1)").fetchall()) != [("ok",)]:
             raise apsw.CorruptError(" ".join(str(check[0][0]).split()) if check else "its check gave no answer")
+        if not _has_tables(connection):
+            begin()
         connection.execute(schema)
     except apsw.Error:
         connection.close(force=True)
@@ -94,6 +101,10 @@ def _is_empty(path: Path) -> bool:
     connection = apsw.Connection(str(path))
     try:
         connection.execute("pragma locking_mode = exclusive")
-        return not connection.execute("select 1 from sqlite_schema").fetchall()
+        return not _has_tables(connection)
     finally:
         connection.close(force=True)
+
+
+def _has_tables(connection: apsw.Connection) -> bool:
+    return bool(connection.execute("select 1 from sqlite_schema limit 1").fetchall())

@@ -93,10 +93,9 @@ class ArtefactShelf:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "bytes"
-        self._file = TableFile(folder / "artefacts.sqlite", _TABLE)
-        self.notes = list(self._file.notes)
-        if self._file.is_new:
-            self._keep_bytes()
+        self.notes = list[str]()
+        self._file = TableFile(folder / "artefacts.sqlite", _TABLE, self._keep_bytes)
+        self.notes = [*self._file.notes, *self.notes]
         self._sweep()
 
     def _keep_bytes(self) -> None:

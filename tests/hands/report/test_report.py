@@ -5,12 +5,13 @@ import hashlib
 import os
 import resource
 import shutil
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from runtime import table_file
 from tests.hands.doubles import FakeCall, hand_module, seated
 
 main = hand_module("report", "main")
@@ -334,3 +335,35 @@ def test_a_damaged_file_is_set_aside_with_all_bytes_and_a_new_one_begun(tmp_path
     desk.run(desk.hand.stop())
     listed = Desk(tmp_path).ask("list")["artifacts"]
     assert [each["id"] for each in listed] == [one]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("harm", ["damaged", "gone", "empty"])
+def test_a_kill_while_a_file_is_begun_anew_costs_no_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    """And a file that a power cut left empty is no more than one that is gone."""
+    desk = Desk(tmp_path)
+    ids = {str(desk.put(b"%d" % number)["id"]) for number in range(3)}
+    desk.run(desk.hand.stop())
+    state = tmp_path / "state"
+    path = state / "artefacts.sqlite"
+    path.unlink() if harm == "gone" else path.write_bytes(b"\xaa" * 8_192 if harm == "damaged" else b"")
+
+    def kept() -> set[str]:
+        return {each.name for folder in state.glob("bytes*") for each in folder.iterdir()}
+
+    with monkeypatch.context() as patched:  # the process is gone as soon as its new table is there
+        patched.setattr(table_file, "_opened", killed_after(table_file._opened))
+        with pytest.raises(KeyboardInterrupt):
+            Desk(tmp_path)
+    assert kept() == ids
+    Desk(tmp_path)
+    assert kept() == ids
+
+
+def killed_after(opened: Callable[..., object]) -> Callable[..., object]:
+    def run(*given: object) -> object:
+        opened(*given)
+        raise KeyboardInterrupt
+
+    return run
