@@ -97,7 +97,8 @@ class Monitoring(Hand):
         seen = await self.prober.look(target, counts=False)
         if seen is None:
             raise Failure("paused", "monitoring is paused, so it may not look; type: maniple resume monitoring")
-        checks = self.watcher.assess(plan, target, seen, now_ms())
+        with self._reading():
+            checks = self.watcher.assess(plan, target, seen, now_ms())
         bad = [one for one in checks if one.signal == "bad"]
         return {
             "target": target.name,
@@ -190,21 +191,24 @@ class Monitoring(Hand):
     def _open_again(self) -> None:
         """Open the history where there was no room for it. Raises what is in NO_ROOM."""
         if self.store.keep(now_ms()):
-            seen = self.watcher.records
-            self.watcher, self.trouble = Watcher(self.store), ""
-            self.watcher.records.update(seen)  # what was judged meanwhile, and told
-            self._keep_notes()
+            self.trouble = ""
+            self._go_on_from(self.watcher)
 
     def _set_aside(self, error: Exception) -> None:
         """Begin a new history instead of a damaged one. Alarms and silences go on as they are known."""
         self.log.error("the history is damaged", why=str(error))
-        before = self.watcher
         self.store.set_aside(now_ms(), str(error))
+        self._go_on_from(self.watcher)
+
+    def _go_on_from(self, before: Watcher) -> None:
+        """Another file is open now: what was judged, told and silenced before goes on, also where it has no room yet."""
         self.watcher = Watcher(self.store)
         self.watcher.records.update(before.records)
         self._keep_notes()
-        with suppress(*NO_ROOM):
-            self.watcher.keep_silences(before.silences)
+        if before.silences:
+            self.watcher.silences = before.silences
+            with suppress(*NO_ROOM):
+                self.watcher.keep_silences(before.silences)
 
     def _problems(self) -> list[str]:
         return [*self.store.notes, *([self.trouble] if self.trouble else [])]

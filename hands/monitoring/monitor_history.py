@@ -42,7 +42,9 @@ PRAGMAS: Final = (
     "temp_store = MEMORY",
 )
 
-DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError)
+DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError)
+"""The last for a text of which a byte is another: SQLite itself looks into no text."""
+
 NO_ROOM: Final = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
 
 SeriesKey = tuple[str, str, str]
@@ -291,6 +293,9 @@ class History:
                 return _made(connection)
             if check is None or check[0] != "ok":
                 raise apsw.CorruptError(str(check[0]) if check else "the check gave no answer")
+            connection.execute(
+                sql.STATE_PREFIX, ("", "")
+            ).fetchall()  # the check looked into no text, and these are read
             return connection, _all_series(connection)
         except BaseException:
             connection.close(force=True)

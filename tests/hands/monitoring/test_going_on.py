@@ -187,3 +187,87 @@ def test_damage_that_only_reading_meets_is_set_aside_and_alarms_go_on(
             assert [name for name, _ in world.published] == ["alert"]
 
     asyncio.run(asyncio.wait_for(scene(), 60))
+
+
+def test_a_look_that_was_asked_for_and_meets_damage_sets_it_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        world = World()
+        async with running(world, tmp_path, monkeypatch) as it:
+            await it.rounds(2)
+
+            def damaged(*_: object) -> None:
+                raise apsw.CorruptError("a page is wrong")
+
+            it.hand.watcher._normal.clear()
+            monkeypatch.setattr(it.hand.store, "hours", damaged)
+            with pytest.raises(Failure, match="set aside") as failed:
+                await it.ask("check", "machine")
+            assert failed.value.code == "damaged"
+            monkeypatch.delattr(it.hand.store, "hours")
+            assert (await it.ask("check", "machine"))["state"] == "ok"
+
+    asyncio.run(asyncio.wait_for(scene(), 60))
+
+
+def test_a_text_of_the_history_that_is_none_any_more_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        world = World()
+        world.answers["machine.processes"] = lambda _, __: {"total": {"count": 0}}
+        async with running(world, tmp_path, monkeypatch, targets={"db": {"process": "pg"}}) as it:
+            await it.rounds(2)
+            it.hand.store._connection.execute("UPDATE change SET text = CAST(x'66ff' AS TEXT)")
+            with pytest.raises(Failure, match="set aside") as failed:
+                await it.ask("report", since="1h")
+            assert failed.value.code == "damaged"
+            assert (await it.ask("report", since="1h"))["state"] == "critical"
+
+    asyncio.run(asyncio.wait_for(scene(), 60))
+
+
+def test_silences_outlive_damage_for_which_there_is_no_new_file_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        world = World()
+        async with running(world, tmp_path, monkeypatch) as it:
+            await it.rounds()
+            await it.ask("silence", "machine")
+            monkeypatch.setattr(history_of, "_connect", no_room)
+            it.hand._set_aside(apsw.CorruptError("a page is wrong"))
+            assert [one.target for one in it.hand.watcher.silences] == ["machine"]
+            monkeypatch.setattr(history_of, "_connect", connect)
+            await it.rounds()
+            assert it.hand.store.no_room == ""
+            assert [one.target for one in it.hand.watcher.silences] == ["machine"]
+        async with running(world, tmp_path, monkeypatch) as it:
+            assert [one.target for one in it.hand.watcher.silences] == ["machine"]
+
+    def no_room(path: object) -> object:
+        if path == ":memory:":
+            return connect(path)
+        raise apsw.FullError("database or disk is full")
+
+    history_of = hand_module("monitoring", "monitor_history")
+    connect = history_of._connect
+    asyncio.run(asyncio.wait_for(scene(), 60))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["UPDATE state SET value = CAST(x'66ff' AS TEXT)", "UPDATE series SET metric = CAST(x'66ff' || metric AS TEXT)"],
+)
+def test_a_start_with_a_text_that_is_none_any_more_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    async def scene() -> None:
+        world = World()
+        async with running(world, tmp_path, monkeypatch) as it:
+            await it.rounds(2)
+            it.hand.store._connection.execute(damage)
+        async with running(world, tmp_path, monkeypatch) as it:
+            await it.rounds()
+            assert "set aside as history.db.damaged-" in (await it.ask("report"))["problems"][0]
+
+    asyncio.run(asyncio.wait_for(scene(), 60))
