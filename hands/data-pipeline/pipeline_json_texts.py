@@ -1,19 +1,23 @@
-"""How long the text is that a JSON document is in the middle of (pure).
+"""How long the text or number is that a JSON document is in the middle of (pure).
 
-The parser keeps a text until it ends, also one beside the rows that nobody wants, and looks at all of it again with each
+The parser keeps each until it ends, also one beside the rows that nobody wants, and looks at all of it again with each
 piece. So whoever feeds it has to know when that would take memory and time without end.
 """
 
+from typing import Final
 
-class TextLength:
-    """Takes the same pieces as the parser."""
+_OF_NUMBERS: Final = b"0123456789+-.eE"
+
+
+class Unended:
+    """Takes the same pieces as the parser. text, number: bytes so far of the one in which the last piece ended, else 0."""
 
     def __init__(self) -> None:
         self._is_within = self._is_escaped = False
-        self._length = 0
+        self.text = self.number = 0
 
-    def after(self, piece: bytes) -> int:
-        """Bytes so far of the text in which the piece ends; 0 where it ends outside of one."""
+    def take(self, piece: bytes) -> None:
+        """The next piece."""
         seen = (b"\\" if self._is_escaped else b"") + piece
         seen = seen.replace(b"\\\\", b"")  # what a pair of them stands for escapes nothing
         self._is_escaped = seen.endswith(b"\\")
@@ -21,9 +25,13 @@ class TextLength:
         quotes = seen.count(b'"')
         self._is_within ^= quotes % 2 == 1
         if not self._is_within:
-            self._length = 0
+            self.text = 0
         elif quotes:
-            self._length = len(seen) - seen.rfind(b'"') - 1
+            self.text = len(seen) - seen.rfind(b'"') - 1
         else:
-            self._length += len(piece)
-        return self._length
+            self.text += len(piece)
+        self._take_number(piece)
+
+    def _take_number(self, piece: bytes) -> None:
+        last = 0 if self._is_within else len(piece) - len(piece.rstrip(_OF_NUMBERS))
+        self.number = self.number + last if last == len(piece) else last

@@ -18,7 +18,7 @@ import ijson  # type: ignore[import-untyped]
 import msgspec
 
 from pipeline_errors import JobFailed
-from pipeline_json_texts import TextLength
+from pipeline_json_texts import Unended
 from pipeline_rows import BATCH_ROWS, Ledger, Records, Reject
 from pipeline_spec import Source
 
@@ -310,7 +310,7 @@ class JsonReader:
         self._parser = ijson.items_coro(self._items, prefix, map_type=self._object)
         self._opened = -1
         self._unended = 0
-        self._text = TextLength()
+        self._token = Unended()
         self.rows = 0
         self._start = b""
         self._begun = False
@@ -348,8 +348,10 @@ class JsonReader:
 
     def _parse(self, chunk: bytes) -> None:
         found = self._found
-        if self._text.after(chunk) > TEXT_MAX:
-            raise JobFailed("source", f"{self._source.path}: a text after row {found} is over {TEXT_MAX >> 20} MiB.")
+        self._token.take(chunk)
+        for what, size, most in (("text", self._token.text, TEXT_MAX), ("number", self._token.number, RECORD_MAX)):
+            if size > most:
+                raise JobFailed("source", f"{self._source.path}: a {what} after row {found} is over {most >> 20} MiB.")
         try:
             self._parser.send(chunk) if chunk else self._parser.close()
         except (ijson.JSONError, UnicodeDecodeError, ValueError) as error:

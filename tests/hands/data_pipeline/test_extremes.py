@@ -229,3 +229,19 @@ def test_texts_beside_the_rows_of_json_are_passed_over(place: Place, monkeypatch
     whole = f'{{"a": "{text}", "rows": [{{"n": 1}}], "b": ["{text}", {{"c": "\\\\"}}]}}'
     place.kernel.chunk = 65_537
     assert place.load(whole, name="in.json", source={"records": "rows"}) == [{"n": 1}]
+
+
+@pytest.mark.parametrize("begin", [b"", b"1.", b"1e-"])
+def test_a_number_beside_the_rows_of_json_takes_no_time_without_end(begin: bytes) -> None:
+    """The parser looks at all of it again with each piece: a gigabyte of digits took hours, too."""
+    reader = readers.JsonReader(spec.Source(path="data/x.json", format="json", records="rows"), rows.Ledger(print))
+    list(reader.feed(b'{"blob": -' + begin))
+    with pytest.raises(JobFailed, match="a number after row 0 is over 1 MiB"):
+        for _ in range(5):
+            list(reader.feed(b"1" * 250_000))
+
+
+def test_many_numbers_beside_the_rows_of_json_are_passed_over(place: Place) -> None:
+    place.kernel.chunk = 65_537
+    whole = f'{{"a": [{",".join(["-1.5e-7"] * 300_000)}], "b": "{"7" * 2_000_000}", "rows": [{{"n": 1}}]}}'
+    assert place.load(whole, name="in.json", source={"records": "rows"}) == [{"n": 1}]
