@@ -326,6 +326,7 @@ class TableSink:
             self._connection.execute(self._insert, values)
             if self._may_ignore and not self._connection.changes():
                 why = f'table "{self._table}" leaves it out: IGNORE stands in its rules or triggers'
+                self._connection.execute("ROLLBACK TO one")  # what a trigger did before it said so
         except apsw.ConstraintError as error:
             self._undo("one", error)
             why = f'table "{self._table}" refuses it: {error}'

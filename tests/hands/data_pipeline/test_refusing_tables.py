@@ -56,6 +56,13 @@ def test_what_a_table_does_besides_taking_a_row_is_its_own_affair(place: Place) 
     assert place.query("shop.db", "SELECT * FROM log") == [(1,)]
 
 
+def test_nothing_of_a_rejected_row_stands_whatever_its_trigger_did_before_it_left_it_out(place: Place) -> None:
+    does = "UPDATE t SET name = new.name WHERE id = new.id; SELECT RAISE(IGNORE);"
+    result = append(place, PLAIN, f"CREATE TRIGGER x BEFORE INSERT ON t WHEN new.name = 'b' BEGIN {does} END")
+    assert (result["rows_written"], result["rejected"]) == (2, {"constraint": 1})
+    assert place.query("shop.db", "SELECT * FROM t ORDER BY id") == [(1, "a"), (2, "first"), (3, "c")]
+
+
 def test_a_row_whose_key_is_all_that_it_has_and_is_there_already_is_not_rejected(place: Place) -> None:
     database(place, "CREATE TABLE t (id INTEGER UNIQUE ON CONFLICT IGNORE)", "INSERT INTO t VALUES (2)")
     source = {"path": place.put("in.csv", "id\n1\n2\n")}
