@@ -77,7 +77,7 @@ class Scheduling(Hand):
         self.problems: dict[str, str] = {}
         self.loops: dict[str, str] = {}
         self.waiting = Waiting()
-        self.is_behind = self.is_full = True
+        self.is_behind = self.must_wait = True  # the latter for events: nothing can be kept of them
         try:
             await self._catch_up()
         except CallRefused as refused:
@@ -139,7 +139,7 @@ class Scheduling(Hand):
                     event=name, body=event.body, at=now, key=key, depth=event.depth, labels=event.labels, size=size
                 )
                 self.waiting.put(heard)
-                if not self.is_full:
+                if not self.must_wait:
                     await self._begin_what_waits()
 
     async def _begin_what_waits(self) -> None:
@@ -232,7 +232,7 @@ class Scheduling(Hand):
 
     def _fall_behind(self, error: apsw.Error | CallEnded) -> None:
         """The disk takes nothing now, or the kernel tells nothing: what is known in memory may be neither kept nor so."""
-        self.is_behind, self.is_full = True, self.is_full or isinstance(error, NO_ROOM)
+        self.is_behind, self.must_wait = True, self.must_wait or isinstance(error, NO_ROOM)
         why = f"{error}; make room on the disk of the home if it is full" if isinstance(error, NO_ROOM) else str(error)
         self.problems["behind"] = f"nothing is started until this ends: {why}"
         self.log.error("nothing is started for now", why=why)
@@ -246,16 +246,18 @@ class Scheduling(Hand):
         except NO_ROOM as error:
             no_room = error
         self._tell_notes()
+        self.must_wait = True  # until the new book knows who is scheduled an event would begin nothing
         self.book = Book(self.store, now_ms())
         for event in OWN:
             if event not in self.hears:
                 await self.kernel.subscribe(event)
                 self.hears.add(event)
-        self.is_behind = self.is_full = no_room is not None
+        self.is_behind = no_room is not None
         await self._follow("")
         if no_room is not None:  # what is scheduled can be told all the same
             raise no_room
         self.problems.pop("behind", None)
+        self.must_wait = False
         await self._begin_what_waits()
 
     def _tell_notes(self) -> None:

@@ -25,7 +25,8 @@ class Bus:
     """Stands in for the kernel behind the real KernelHandle: it knows one scheduled Hand, and notes what it is asked.
 
     fired: keys of the runs that were begun. is_full: its log cannot grow, so that it refuses everything.
-    refused: what it was asked meanwhile. heard: events that were subscribed to.
+    refused: what it was asked meanwhile. heard: events that were subscribed to. meanwhile: what happens, once each, before
+    it tells what is scheduled.
     """
 
     def __init__(self, **schedule: Value) -> None:
@@ -34,6 +35,7 @@ class Bus:
         self.refused: list[str] = []
         self.heard: list[str] = []
         self.is_full = False
+        self.meanwhile: list[Callable[[], Awaitable[None]]] = []
 
     async def call(self, method: str, resource: str, arguments: dict[str, Any], *_: object) -> Reply:
         codec.encode_body(arguments)
@@ -41,6 +43,8 @@ class Bus:
         if method == "kernel.fire":
             self.fired.append(arguments["key"])
             return Reply(value={"run": f"r{len(self.fired)}"})
+        while self.meanwhile:
+            await self.meanwhile.pop()()
         known: Value = {"name": "tick", "hand": "h1", "since": 1, "schedule": self.schedule}
         return Reply(value={"hands": [known] if method == "kernel.schedules" else [], "more": False})
 
@@ -194,5 +198,24 @@ def test_events_beyond_what_may_wait_for_room_are_told(tmp_path: Path, monkeypat
         await until(lambda: bus.fired)
         (told,) = (await hand.next(None))["problems"]
         assert "1 began nothing" in told, told
+
+    with_scheduling(tmp_path, bus, work)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("why", [apsw.FullError("the disk is full"), CallRefused("log", "the log cannot grow")])
+def test_an_event_that_comes_while_it_learns_anew_who_is_scheduled_costs_none_its_run(
+    tmp_path: Path, why: Exception
+) -> None:
+    bus = Bus(on="web.seen", overlap="queue")
+
+    async def work(hand: Any) -> None:
+        hand._fall_behind(why)
+        came = ["a", "b"] if isinstance(why, apsw.Error) else []
+        await seen(hand, *came)
+        bus.meanwhile.append(lambda: seen(hand, "c"))
+        await until(lambda: bus.fired)
+        bodies = [codec.decode_body(one.body) for one in hand.book.entries["h1"].pending]
+        assert bodies == [*came, "c"][1:]
 
     with_scheduling(tmp_path, bus, work)
