@@ -181,7 +181,14 @@ def test_it_measures_the_machine_from_inside_a_pid_namespace(tmp_path: Path) -> 
     assert processes["missing"] == []
 
 
-ENDED = "import ctypes, os, sys\nctypes.CDLL(None).prctl(15, %r, 0, 0, 0)\nif os.fork() == 0:\n    os._exit(0)\n"
+ENDED = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(15, %r, 0, 0, 0)
+child = os.fork()
+if child == 0:
+    os._exit(0)
+os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+"""
 
 
 def named(name: bytes) -> "subprocess.Popen[str]":
