@@ -245,15 +245,15 @@ class Serving:
     def _ended_early(self, call: Call, task: asyncio.Task[None]) -> None:
         """A task that was cancelled before its first step has not run at all: its end is still to be sent."""
         if task.cancelled() and call.number in self._open:
-            self._cancelled(call, _NOT_FINISHED)
+            self._cancelled(call, "")
 
     def _cancelled(self, call: Call, why: str) -> None:
-        """Its caller has taken it back, or its run is stopped; else the run breaks, and its group cancels all."""
-        if not (call._is_taken_back or self._closing):
+        """Its caller has taken it back, its run is stopped, or the Hand tells why; else its group cancels all: the run breaks."""
+        if not (why or call._is_taken_back or self._closing):
             self._failed(call, "ended", "the Hand broke before it answered")
             return
-        labels, cost, used = call._finish()
-        self._end(call, headers.Cancelled(number=call.number, why=fitting(why), labels=labels, cost=cost, used=used))
+        why, (labels, cost, used) = fitting(why or _NOT_FINISHED), call._finish()
+        self._end(call, headers.Cancelled(number=call.number, why=why, labels=labels, cost=cost, used=used))
 
     def _failed(self, call: Call, code: str, text: str, detail: dict[str, object] | None = None) -> None:
         labels, cost, used = call._finish()

@@ -205,3 +205,23 @@ def test_who_waits_for_a_run_that_breaks_is_told_so_and_not_that_his_call_was_ca
     assert (failed.number, failed.code, failed.text) == (waiting, "ended", "the Hand broke before it answered")
     peer.expect(headers.Bye)
     assert peer.exit_code() == 1
+
+
+def test_a_call_that_the_hand_itself_cancels_is_told_why(peer: Peer) -> None:
+    """It breaks over it no more than over one that its caller takes back."""
+    peer.launch(
+        """
+        import asyncio
+        from runtime import Call, Hand
+
+        class Test(Hand):
+            async def leave(self, call: Call) -> None:
+                asyncio.current_task().cancel("nobody reads it")
+                await asyncio.sleep(60)
+        """,
+        (provided("test.leave"),),
+    ).ready()
+    number = peer.call("test.leave")
+    cancelled, _ = peer.expect(headers.Cancelled)
+    assert (cancelled.number, cancelled.why) == (number, "nobody reads it")
+    assert peer.stop() == 0
