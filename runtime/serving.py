@@ -248,7 +248,7 @@ class Serving:
             self._cancelled(call, "")
 
     def _cancelled(self, call: Call, why: str) -> None:
-        """Its caller has taken it back, its run is stopped, or the Hand tells why; else its group cancels all: the run breaks."""
+        """Its caller has taken it back, its run is stopped, or the Hand says why; else its run breaks, and cancels all."""
         if not (why or call._is_taken_back or self._closing):
             self._failed(call, "ended", "the Hand broke before it answered")
             return

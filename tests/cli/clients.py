@@ -73,8 +73,9 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def printed(shell: Shell) -> str:
-    """What LAB has printed."""
-    return (shell.home / "output" / "lab.log").read_text()
+    """What LAB has printed so far; nothing before it was first asked."""
+    path = shell.home / "output" / "lab.log"
+    return path.read_text() if path.exists() else ""
 
 
 def text(result: object) -> str:
