@@ -150,6 +150,7 @@ class Bridge(Hand):
                     call.add_labels(*labels)
                     for part in lines.pieces(piece):
                         await call.send(part)
+                    open_call.behind -= 1
                 case lines.Done(value=value, labels=labels, cost=cost):
                     call.add_labels(*labels)
                     if cost is not None:
@@ -309,7 +310,7 @@ class Bridge(Hand):
         """Of a call that has ended meanwhile nobody wants to hear any more."""
         open_call = self._answered.get(message.id)
         if open_call is not None:
-            open_call.has_end = open_call.has_end or not isinstance(message, lines.Chunk)
+            open_call.behind += 1
             await open_call.said.put(message)
         elif message.id > self._newest:
             raise LineInvalid(f"it answers call {message.id}, which there is not")
@@ -336,17 +337,16 @@ class Bridge(Hand):
         os.kill(os.getpid(), signal.SIGTERM)  # nothing is left to do: a stop in order
 
     async def _passed_on(self, reading: asyncio.Task[None], *, has_failed: bool) -> None:
-        """Until what the program said is read and, unless it has failed, what it answered is with its callers.
+        """Until what the program said is read and, unless it has failed, what it said of calls is with their callers.
 
         A caller who has no room is waited for: by a service, which is to be there for others, as long as he takes some; by
         a task until its call's deadline.
         """
         clock, patience = asyncio.get_running_loop().time, _PATIENCE if self._place.state else math.inf
         since, seen, calls = clock(), self._taken, self._answered
-        while not reading.done() or (calls and all(one.has_end for one in calls.values()) and not has_failed):
+        while (waits := not has_failed and any(one.behind for one in calls.values())) or not reading.done():
             if seen != self._taken and not has_failed:
                 since, seen = clock(), self._taken
-            waits = not has_failed and any(one.has_end or one.said.full() for one in calls.values())
             if clock() - since > (patience if waits else _LAST_WORDS):
                 return
             left = [task for task in (reading, *(one.task for one in calls.values())) if not task.done()]

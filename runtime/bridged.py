@@ -9,7 +9,8 @@ from wire import limits
 class Answering:
     """A call that the program answers: what it said of it, in order, and not yet passed on.
 
-    is_asked: it has been told of it; has_end: it has said all. why: it will say no more, and its task is cancelled for that.
+    is_asked: it has been told of it; behind: how much of what it said its caller has not yet. why: it will say no more, and
+    its task is cancelled for that.
     """
 
     def __init__(self) -> None:
@@ -17,7 +18,8 @@ class Answering:
         assert task is not None
         self.task = task
         self.said: asyncio.Queue[lines.Chunk | lines.Done | lines.Failed] = asyncio.Queue(limits.WINDOW)
-        self.is_asked = self.has_end = False
+        self.is_asked = False
+        self.behind = 0
         self.why = ""
 
     def close(self) -> None:

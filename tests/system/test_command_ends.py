@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,7 +54,7 @@ n=0; while [ $n -lt 150 ]; do told "{\\"type\\":\\"chunk\\",\\"id\\":$id,\\"piec
 """More than a caller has room for, and than lies between program and bridge."""
 
 
-def _heard(client: Client, method: str, pause: float) -> tuple[int, str]:
+def _heard(client: Client, method: str, pause: float, text: str = "") -> tuple[int, str]:
     """How many bytes of a reply came to a caller that takes so long for each piece, and how it ended."""
     came = 0
 
@@ -63,7 +64,7 @@ def _heard(client: Client, method: str, pause: float) -> tuple[int, str]:
         time.sleep(pause)
 
     try:
-        end = str(client.call(method, "", chunk=slowly, seconds=40).value)
+        end = str(client.call(method, "", {"text": text}, chunk=slowly, seconds=40).value)
     except NotDone as error:
         end = str(error)
     return came, end
@@ -78,6 +79,26 @@ def test_what_a_program_has_said_before_it_exits_reaches_a_slow_caller_whole(
     assert _heard(client, f"{name}.do", pause) == (150 * 4000, "whole")
     wait_for(lambda: is_down(client, name))
     assert "raised" not in output_of(kernel, name)
+
+
+def test_what_it_has_said_reaches_slow_callers_though_it_exits_without_the_end_of_a_call(
+    kernel: Kernel, client: Client
+) -> None:
+    both = f"""case $line in *broken*) half=$id ;; *) all=$id ;; esac
+    [ -n "$half" ] && [ -n "$all" ] || return 0
+    id=$half; {PIECES}
+    id=$all; {PIECES}{SAY.replace("{}", "echo whole")}
+    exit 0"""
+    install(kernel, in_sh("half", both))
+
+    def slow(text: str) -> tuple[int, str]:
+        with kernel.client() as caller:
+            return _heard(caller, "half.do", 0.01, text)
+
+    with ThreadPoolExecutor() as threads:
+        half, whole = threads.map(slow, ("broken", "all"))
+    assert whole == (150 * 4000, "whole")
+    assert half == (150 * 4000, "the program ended: exit code 0")
 
 
 def test_a_caller_with_no_room_left_is_told_that_the_program_died(kernel: Kernel, client: Client) -> None:
