@@ -57,6 +57,15 @@ def test_of_long_texts_that_are_remembered_what_was_found_is_shown_and_the_rest_
     assert "Line 0 of" in texts(again.request.messages[-1])  # type: ignore[union-attr]
 
 
+def test_what_is_before_the_end_of_a_long_text_that_is_remembered_can_be_read() -> None:
+    drive = Drive([], brief=replace(BRIEF, window=9_000))
+    end = Recalled(text="Line 0.\n" + "x" * 9_000 + "\nThe end.", at=9_009)
+    (think,) = [one for one in drive.machine.begin("go", (end,)) if hasattr(one, "request")]
+    shown = texts(think.request.messages[0])
+    assert "The end." in shown
+    assert '[characters 9,009 to 9,017 of 9,017: its end; read_result(id="r1") gives what is before]' in shown
+
+
 def test_methods_are_tools_but_for_thinking_and_the_kernel() -> None:
     request = Drive([says("done")], capabilities=[Capability(method="desk.*", allow=("left", "right"))]).asked[0]
     found = {tool.name: tool for tool in request.tools}
