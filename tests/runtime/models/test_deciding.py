@@ -374,6 +374,22 @@ def test_a_text_of_brackets_is_not_mended_for_minutes(bracket: str) -> None:
     assert time.process_time() - began < 2
 
 
+@pytest.mark.parametrize("text", ['{"a": ["' + 'a "b" c, "d" e\n' * 2_000, '["a' + '"a' * 8_000, "[" + 'a": ' * 8_000])
+def test_a_text_of_quotes_that_are_not_escaped_is_not_mended_for_minutes(text: str) -> None:
+    """Within a list json-repair looks from each of them at all that follow."""
+    began = time.process_time()
+    assert schemas.read(text, _SCHEMA).problems == ("it is not JSON",)
+    assert time.process_time() - began < 10
+    assert schemas.read('{"a": ["' + 'a "b" c, "d" e\n' * 10 + '"]}', {"type": "object"}).problems == ()
+
+
+def test_a_long_text_that_is_nearly_json_is_mended() -> None:
+    rows = [{"name": f"row {number}", "text": "some words, and: others", "many": [1, 2]} for number in range(1_500)]
+    text = str(rows)
+    found = schemas.read(text[:-1], {"type": "array"})
+    assert (found.value, found.problems, found.mended) == (rows, (), True)
+
+
 @given(st.text(max_size=100))
 def test_any_text_is_checked(text: str) -> None:
     schemas.read(text, _SCHEMA)
