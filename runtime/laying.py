@@ -60,6 +60,7 @@ def keep_names(path: str, codes: Iterable[CodeType]) -> None:
     with suppress(OSError):
         with open(own, "w", encoding="utf-8") as file:
             file.write(names)
+        os.chmod(own, 0o644)  # for other users' templates; nothing in it is a secret
         os.replace(own, path)
     with suppress(OSError):
         os.unlink(own)  # where it could not take its place

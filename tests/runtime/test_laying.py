@@ -160,6 +160,16 @@ def test_names_are_written_when_they_differ_and_can_be(tmp_path: Path) -> None:
     assert sorted(one.name for one in tmp_path.iterdir()) == ["folder", "names"]
 
 
+def test_whoever_else_uses_this_installation_begins_with_the_names_too(tmp_path: Path) -> None:
+    """The template's own files are its user's alone, and the first one here may be root's."""
+    path, before = tmp_path / "names", os.umask(0o077)
+    try:
+        laying.keep_names(str(path), [_told.__code__])
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
 def test_a_python_that_allocates_in_another_way_is_left_as_it_is() -> None:
     assert laying._fillers(64, pool=1 << 30) == []
     assert laying._fill_heap(most=1_000) < 1_000 + 4_104
