@@ -26,10 +26,7 @@ _PATIENCE: Final = 50_000
 what malloc cuts from gaps, of what it has no gap for, and of all that is spent on filling them; and how many small
 objects are tried before they are found not to lie as expected."""
 
-_KEPT: Final = (
-    "__kwdefaults__", "__qualname__", "__module__", "__doc__", "__type_params__",
-    "__annotations__" if sys.version_info < (3, 14) else "__annotate__",
-)  # fmt: skip
+_KEPT: Final = ("__kwdefaults__", "__qualname__", "__module__", "__doc__", "__type_params__", "__annotate__")
 """What a function has beside what it is made of."""
 
 _fill: list[bytes] = []
@@ -104,6 +101,8 @@ def _lay_functions(functions: Sequence[FunctionType]) -> None:
         for kept in _KEPT:
             if hasattr(one, kept):
                 setattr(copy, kept, getattr(one, kept))
+        if getattr(one, "__annotate__", None) is None:
+            copy.__annotations__ = one.__annotations__
         vars(copy).update(vars(one))
         (type if isinstance(home, type) else ModuleType).__setattr__(home, name, copy)
 
