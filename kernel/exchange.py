@@ -133,8 +133,8 @@ class Exchange:
         self.pass_up(call)
 
     def pass_up(self, call: OpenCall) -> None:
-        """Send a provider what has come of an upload, as far as it takes it now."""
-        run = self._kernel.runs.get(call.provider)
+        """Send a provider that was told of a call what has come of its upload, as far as it takes it now."""
+        run = self._kernel.runs.get(call.provider) if call.state in ("delivered", "streaming") else None
         while call.early and run is not None and run.peer is not None and not run.peer.is_behind:
             chunk, body = call.early.pop(0)
             run.mark(call.labels)

@@ -8,7 +8,7 @@ import pytest
 from manifests.holding import KEPT_MOST
 from tests.living import ECHO, Kernel, Source, install, make_home
 from tests.system import fates
-from tests.system.fates import call, table
+from tests.system.fates import call, ran, table
 from wire.limits import MIB
 
 SINK = Source(
@@ -65,12 +65,61 @@ class Filler(Hand):
 """,
 )
 
+TAKER = Source(
+    """
+[hand]
+name = "taker"
+version = "1.0.0"
+description = "Takes an upload in a run of its own, which needs a second to start."
+entry = "main:Taker"
+kind = "task"
+autonomy = "full"
+
+[provides."taker.take"]
+summary = "Tell what was uploaded"
+resource = "none"
+effect = "read"
+""",
+    """
+import asyncio
+from runtime import Call, Hand
+
+
+class Taker(Hand):
+    async def start(self) -> None:
+        await asyncio.sleep(1.0)
+
+    async def take(self, call: Call) -> object:
+        return [piece async for piece in call.upload]
+""",
+)
+
+GIVER = Source(
+    FILLER.toml.replace("filler", "giver").replace("Filler", "Giver").replace("sink.take", "taker.take"),
+    """
+from runtime import Hand
+
+
+class Giver(Hand):
+    async def run(self, pieces: int) -> object:
+        async with self.kernel.stream("taker.take", timeout=20.0, upload=True) as stream:
+            for number in range(pieces):
+                await stream.send(bytes([number]))
+                await self.sleep(0.2)
+            await stream.finish()
+            while await stream.read() is not None:
+                pass
+            return stream.reply.value
+""",
+)
+
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
     with Kernel(make_home(tmp_path / "home")) as kernel:
         install(kernel, SINK)
-        install(kernel, FILLER)
+        for hand in (FILLER, TAKER, GIVER):
+            install(kernel, hand)
         yield kernel
 
 
@@ -81,3 +130,10 @@ def test_uploads_that_wait_for_their_provider_do_not_fill_the_kernel(kernel: Ker
     peak = int((Path(f"/proc/{kernel.pid}/status").read_text().partition("VmHWM:")[2].split())[0]) * 1024
     assert peak - before < KEPT_MOST + 64 * MIB, f"it grew by {(peak - before) // MIB} MiB"
     assert "room" in list(told["value"])  # type: ignore[arg-type]
+
+
+def test_what_is_uploaded_while_a_run_starts_comes_to_it_whole_and_after_its_call(kernel: Kernel) -> None:
+    """It is on the bus before its start() has returned, and is not told of the call until then."""
+    with kernel.client() as client:
+        found = ran(client, "giver", pieces=7)
+    assert (found["outcome"], found["value"]) == ("done", [bytes([number]) for number in range(7)]), found
