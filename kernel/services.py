@@ -231,9 +231,8 @@ class Services:
         kernel, now = self._kernel, self._kernel.loop.now()
         for call in again:
             life.waiting.add(call.caller, call.number)
-        was_stopping, life.run = life.state == "stopping", None
-        life.state = step(life.state, "died")
-        if was_stopping:
+        before, life.run, life.state = life.state, None, step(life.state, "died")
+        if before == "stopping":
             is_asked_for = life.hand.id in kernel.state.wanted or life.waiting or life.waiters
             is_service = (hand := kernel.state.by_id(life.hand.id)) is not None and not hand.is_task  # still
             if is_asked_for and is_service and not kernel.is_finishing and not kernel.state.frozen:
@@ -242,7 +241,8 @@ class Services:
                 self.abandon(life, broken("stopped", f"{run.name} was stopped", run.why))
             return
         restart = life.hand.package.manifest.restart
-        verdict, life.deaths = after_death(restart, life.deaths, now, clean=clean and not life.waiting, is_lost=is_lost)
+        left = clean and before == "ready" and bool(life.waiting)  # and is back at its next call
+        verdict, life.deaths = after_death(restart, life.deaths, now, clean=clean and not left, is_lost=is_lost or left)
         match verdict:
             case "start":
                 wait = backoff(len(life.deaths), random.random())

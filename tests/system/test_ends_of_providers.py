@@ -369,3 +369,10 @@ def test_a_service_that_leaves_of_its_own_will_is_back_for_a_call_that_came_mean
         first = client.call("leaving.run", "", {"leave": True}).value
         until(lambda: list((kernel.home / "state").glob("*/leaves")), "it leaves")
         assert client.call("leaving.run").value != first
+
+
+def test_a_service_that_leaves_after_each_call_is_back_for_the_next_one_ever_again(kernel: Kernel) -> None:
+    """To leave is no death that counts, also where a call waits already: it was quarantined after five."""
+    install(kernel, LEAVING)
+    with kernel.client() as client:
+        assert len({str(client.call("leaving.run", "", {"leave": True}).value) for _ in range(8)}) > 6
