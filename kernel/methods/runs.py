@@ -48,18 +48,18 @@ def _spawn(request: Request) -> object:
     hand = request.hand()
     if not hand.is_task:
         raise Failure("arguments", f"{hand.name} is a service: call its methods instead")
-    by, open_calls = request.call.by.hand, request.kernel.exchange.calls.values()
-    check_spawned(open_calls, request.call.caller, by, request.peer.in_flight)
-    return _begin(request, hand)
+    return _begin(request, hand, is_spawned=True)
 
 
-def _begin(request: Request, hand: Installed) -> object:
+def _begin(request: Request, hand: Installed, *, is_spawned: bool = False) -> object:
     inputs = codec.encode_body(request.arguments.get("inputs") or {})
     detached, most = bool(request.arguments.get("detached")), request.arguments.get("timeout")
     seconds = most if isinstance(most, float) else None
     kernel, call = request.kernel, request.call
     if before := spawned(kernel.state, call.number):  # by an earlier kernel, which died before it could tell
         return _answer_when_ended(request, before) if request.arguments.get("wait") else {"run": before}
+    if is_spawned:
+        check_spawned(kernel.exchange.calls.values(), call.caller, call.by.hand, request.peer.in_flight)
     run = kernel.supervisor.begin_work(call, hand, inputs, detached=detached, seconds=seconds)
     assert run.work is not None
     call.children[run.work.number] = run.work  # taken back before that has begun, it takes its run with it

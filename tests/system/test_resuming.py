@@ -231,6 +231,17 @@ def test_runs_that_only_wait_have_no_process_until_they_go_on(tmp_path: Path) ->
         assert fates.verified(kernel.home).size == len(entries(kernel.home))
 
 
+def test_a_run_that_waits_for_as_many_as_it_may_spawn_hears_of_them_from_the_next_kernel(kernel: Kernel) -> None:
+    """What it asks for again counts once."""
+    install(kernel, DREAMER)
+    install(kernel, Source(WAITER.toml + "\n[limits]\nin_flight = 1\n", WAITER.main))
+    run = begin(kernel, "waiter")
+    until(lambda: len(entries(kernel.home, "run.confined")) == 2, "both work")
+    kernel.kill()
+    kernel.up()
+    assert chaos.outcome_of(kernel, run)["outcome"] == "done"
+
+
 @pytest.mark.wide
 def test_one_that_sleeps_can_be_stopped_and_survives_a_kill_of_the_kernel(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel:
