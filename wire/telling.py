@@ -238,8 +238,8 @@ class Waiting:
             raise NotNow("it says ever more, and does not take what it is told again")
 
     def concerns(self, number: int) -> bool:
-        """Whether something of a request waits."""
-        return any(number_of(one[0]) == number for one in self._said)
+        """Whether a request waits that is yet to be made; of one that had begun nobody hears more than that it broke off."""
+        return any(number_of(said) == number and not (known and known.is_begun) for said, _, known in self._said)
 
     def take(self) -> deque[tuple[FromRun, bytes, Known | None]]:
         """All of it, which waits no longer."""

@@ -1,4 +1,4 @@
-"""A tape of a hundred megabytes is written and told without the kernel ever holding much of it."""
+"""A run that reads or writes a hundred megabytes goes on without the kernel ever holding much of it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +28,11 @@ summary = "Large chunks"
 resource = "none"
 effect = "read"
 params = { count = "int" }
+
+[provides."bulk.take"]
+summary = "Take all of an upload"
+resource = "none"
+effect = "read"
 """,
     """
 from runtime import Call, Hand
@@ -37,6 +42,10 @@ class Bulk(Hand):
     async def flow(self, call: Call, count: int) -> None:
         for n in range(count):
             await call.send(bytes([n % 256]) * 262_144)
+
+    async def take(self, call: Call) -> None:
+        async for _ in call.upload:
+            pass
 """,
 )
 
@@ -71,11 +80,32 @@ class Reader(Hand):
 """,
 )
 
+WRITER = Source(
+    READER.toml.replace("reader", "writer").replace("Reader", "Writer").replace("flow", "take"),
+    """
+from runtime import CallFailed, Hand
+
+
+class Writer(Hand):
+    async def run(self, count):
+        try:
+            async with self.kernel.stream("bulk.take", upload=True) as stream:
+                for _ in range(count):
+                    await self.kernel.budget()
+                    await stream.send(bytes(1_000_000))
+                await self.kernel.note("all is sent")
+                await self.sleep(2)
+                await stream.read()
+        except CallFailed as error:
+            return error.code
+""",
+)
+
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
     with Kernel(make_home(tmp_path / "home")) as kernel:
-        for hand in (BULK, READER):
+        for hand in (BULK, READER, WRITER):
             install(kernel, hand)
         yield kernel
 
@@ -100,4 +130,15 @@ def test_a_large_tape_is_written_and_told_in_little_memory(kernel: Kernel) -> No
     outcome = chaos.outcome_of(kernel, run)
     whole = sha256(b"".join(bytes([n % 256]) * 262_144 for n in range(CHUNKS)))
     assert outcome["value"] == whole.hexdigest(), outcome
+    assert peak(kernel) < MOST
+
+
+def test_of_a_large_upload_that_broke_off_with_the_kernel_nothing_is_kept_that_nobody_hears(kernel: Kernel) -> None:
+    """Its run says all of it again before it is told that it broke off: it was ended when that was more than may wait."""
+    run = begin(kernel, "writer", count=160)
+    entry(kernel.home, "note", why="all is sent", seconds=60)
+    kernel.kill()
+    kernel.up()
+    outcome = chaos.outcome_of(kernel, run)
+    assert outcome["value"] == "interrupted", outcome
     assert peak(kernel) < MOST
