@@ -94,6 +94,7 @@ def peak(kernel: Kernel) -> int:
     return int(Path(f"/proc/{kernel.pid}/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
 
 
+@pytest.mark.wide
 def test_a_busy_run_gets_all_of_two_hundred_results_at_once(kernel: Kernel) -> None:
     """Its loop is held while they come. They come to the kernel one after the other, and to the run as the disk has them."""
     with kernel.client() as client:
@@ -112,6 +113,7 @@ def test_a_run_that_stands_still_gets_all_of_two_hundred_results_at_once(kernel:
     assert peak(kernel) - before < KEPT, f"{(peak(kernel) - before) / MIB:.0f} MiB"
 
 
+@pytest.mark.wide
 def test_a_run_that_stands_still_gets_all_of_many_streams_at_once(kernel: Kernel) -> None:
     with kernel.client() as client:
         run = begin(client, "busy", what="streams", count=48, more=16)
