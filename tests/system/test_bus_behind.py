@@ -102,6 +102,7 @@ def test_a_busy_run_gets_all_of_two_hundred_results_at_once(kernel: Kernel) -> N
     assert (found["outcome"], found["value"]) == ("done", 200_000_000), found
 
 
+@pytest.mark.wide
 def test_a_run_that_stands_still_gets_all_of_two_hundred_results_at_once(kernel: Kernel) -> None:
     before = memory(kernel)
     with kernel.client() as client:
@@ -123,6 +124,7 @@ def test_a_run_that_stands_still_gets_all_of_many_streams_at_once(kernel: Kernel
     assert (found["outcome"], found["value"]) == ("done", whole(16, 262_144)), found
 
 
+@pytest.mark.wide
 def test_a_service_that_stands_still_gets_all_of_many_streams_at_once(kernel: Kernel) -> None:
     found: list[Value] = []
     asked = {"what": "streams", "count": 48, "held": 0.0, "more": 16}
@@ -139,7 +141,7 @@ def test_a_service_that_stands_still_gets_all_that_several_hands_upload_at_once(
     with kernel.client() as client:
         uploading = [begin(client, hand, count=16, pieces=9) for hand in UPLOADERS]
         ends(kernel, len(uploading), "plenty.open")
-        stopped(kernel, "busy-sink", lambda: threading.Event().wait(HELD + 3))
+        stopped(kernel, "busy-sink", lambda: threading.Event().wait(HELD + 1))
         found = [outcome(client, run) for run in uploading]
     assert [(one["outcome"], one["value"]) for one in found] == [("done", whole(9, 1_000_000))] * 3, found
 
@@ -157,7 +159,7 @@ def test_a_run_that_goes_on_gets_all_again_while_it_stands_still(kernel: Kernel)
     assert (found["outcome"], found["value"]) == ("done", 200_000_000), found
 
 
-def test_a_thousand_results_for_a_run_that_takes_none_do_not_fill_the_kernel(slow: Kernel) -> None:
+def test_six_hundred_results_for_a_run_that_takes_none_do_not_fill_the_kernel(slow: Kernel) -> None:
     """On a slow disk, too, where they come sooner than they are kept."""
     (slow.home / "run" / "slow").touch()
     _, latency, growth = storm(slow, lambda: attack(slow))
@@ -165,8 +167,8 @@ def test_a_thousand_results_for_a_run_that_takes_none_do_not_fill_the_kernel(slo
     assert latency < PROMPT
 
 
-def test_a_thousand_results_for_a_service_that_takes_none_do_not_fill_the_kernel(kernel: Kernel) -> None:
-    asked = {"what": "results", "count": 1_000, "held": 0.0, "more": 500}
+def test_six_hundred_results_for_a_service_that_takes_none_do_not_fill_the_kernel(kernel: Kernel) -> None:
+    asked = {"what": "results", "count": 600, "held": 0.0, "more": 300}
 
     def attack() -> Value:
         with kernel.client() as client:
@@ -197,9 +199,9 @@ def test_a_run_that_asks_for_ever_more_while_it_is_told_again_does_not_fill_the_
 
 
 def attack(kernel: Kernel) -> Value:
-    """Ask for a thousand results of a megabyte, and take none until all have come or the run is ended for that."""
+    """Ask for six hundred results of a megabyte, and take none until all have come or the run is ended for that."""
     with kernel.client() as client:
-        run = begin(client, "busy", what="results", count=1_000, more=500)
+        run = begin(client, "busy", what="results", count=600, more=300)
         opened(kernel)
         stopped(kernel, "busy", lambda: until(lambda: unreached(kernel) or all_ended(kernel), "it is over", 120))
         ended(client, "kernel.stop", run)

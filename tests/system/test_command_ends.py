@@ -14,6 +14,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
 from tests.attacks.puppet import LACKS
 from tests.living import Kernel, install, make_home
+from tests.spread import spread
 from tests.system.actors import actor, ask, cast, done, refused, rows
 from tests.system.programs import SAY, in_sh, is_down, output_of, says, value_of, wait_for, with_cats
 
@@ -70,7 +71,7 @@ def _heard(client: Client, method: str, pause: float, text: str = "") -> tuple[i
     return came, end
 
 
-@pytest.mark.parametrize("pause", [0, 0.03])
+@pytest.mark.parametrize("pause", spread([0, 0.03], 1))
 def test_what_a_program_has_said_before_it_exits_reaches_a_slow_caller_whole(
     kernel: Kernel, client: Client, pause: float
 ) -> None:

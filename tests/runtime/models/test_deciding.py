@@ -12,6 +12,7 @@ from runtime.models.failures import KINDS, ModelFailed
 from runtime.models.messages import Image, Message, Request, Text, Tool, ToolCall, ToolResult, Usage
 from runtime.models.routing import Candidate, Needs
 from runtime.models.rows import Long, Model
+from tests.spread import spread
 from wire import codec
 
 _CODES = st.sampled_from(sorted(KINDS))
@@ -374,7 +375,9 @@ def test_a_text_of_brackets_is_not_mended_for_minutes(bracket: str) -> None:
     assert time.process_time() - began < 2
 
 
-@pytest.mark.parametrize("text", ['{"a": ["' + 'a "b" c, "d" e\n' * 2_000, '["a' + '"a' * 8_000, "[" + 'a": ' * 8_000])
+@pytest.mark.parametrize(
+    "text", spread(['{"a": ["' + 'a "b" c, "d" e\n' * 2_000, '["a' + '"a' * 8_000, "[" + 'a": ' * 8_000], 1)
+)
 def test_a_text_of_quotes_that_are_not_escaped_is_not_mended_for_minutes(text: str) -> None:
     """Within a list json-repair looks from each of them at all that follow."""
     began = time.process_time()
