@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from kernel.process.spare import PAUSE
 from tests.bench import machine
 from tests.bench.home import Kernel, Operator, install_echo, new_home, trust
 from tests.bench.samples import Row
@@ -23,7 +24,8 @@ def _pids(operator: Operator) -> list[int]:
 
 
 def _settle(kernel: Kernel, operator: Operator) -> None:
-    """Wait until none but the runs is there: what stands ready to be the next one shares memory too."""
+    """Wait until none but the runs is there: what stands ready to be the next shares memory too, and comes a moment late."""
+    time.sleep(10 * PAUSE)
     while len(machine.children(kernel.template())) > len(_pids(operator)):
         time.sleep(0.1)
 
