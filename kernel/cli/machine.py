@@ -45,8 +45,12 @@ _OPERATOR: Final = "; without it a run of this user's can read the operator's ke
 
 
 def look(home: str) -> list[Finding]:
-    """Everything, in the order in which people read it. home: a folder on the home's file system, or its path to be."""
-    return [finding for part in (_system, _processes, _confinement, _disk) for finding in part(home)]
+    """Everything, in the order in which people read it. home: a folder on the home's file system, or its path to be.
+
+    Of another system than Linux only that it is one: what is asked further is asked by Linux's numbers of system calls.
+    """
+    parts = (_system, _processes, _confinement, _disk) if _is_linux() else (_system,)
+    return [finding for part in parts for finding in part(home)]
 
 
 def lacking(findings: Sequence[Finding]) -> str:
@@ -54,14 +58,17 @@ def lacking(findings: Sequence[Finding]) -> str:
     return ", ".join(one.what for one in findings if one.needed and one.state == "missing")
 
 
+def _is_linux() -> bool:
+    return sys.platform == "linux"
+
+
 def _system(_: str) -> Iterator[Finding]:
-    linux = sys.platform == "linux"
     release = os.uname().release
     version = tuple(int(part) for part in release.split("-")[0].split(".")[:2] if part.isdigit())
     yield Finding(
         what="Linux",
-        state="ok" if linux and version >= (5, 12) else "missing",
-        found=release,
+        state="ok" if _is_linux() and version >= (5, 12) else "missing",
+        found=release if _is_linux() else f"{os.uname().sysname} {release}",
         needed=True,
         why="pidfds, namespaces and id-mapped mounts of Linux 5.12 keep runs apart",
         mend="run Maniple on Linux 5.12 or newer",

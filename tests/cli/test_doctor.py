@@ -65,6 +65,17 @@ def test_a_kernel_that_comes_up_where_no_hand_can_run_says_so(tmp_path: Path) ->
     assert f"`maniple --home {home} doctor`" in ran.stderr
 
 
+def test_of_a_system_that_is_no_linux_nothing_more_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its numbers of system calls are others: 444 may end the process there."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(machine, "_libc", None)
+    monkeypatch.setattr(landlock, "version", None)
+    found = machine.look("/")
+    assert [(one.what, one.state, one.needed) for one in found][:1] == [("Linux", "missing", True)]
+    assert {one.what for one in found} == {"Linux", "Python", "user"}
+    assert machine.lacking(found) == "Linux"
+
+
 def _of_landlock(version: int, monkeypatch: pytest.MonkeyPatch) -> machine.Finding:
     monkeypatch.setattr(landlock, "version", lambda: version)
     return next(one for one in machine.look("/") if one.what == "Landlock")
