@@ -9,10 +9,22 @@ import pytest
 
 from runtime import CallFailed, Failure
 from tests.hands.doubles import hand_module
-from tests.hands.monitoring.test_hand import main, running
+from tests.hands.monitoring.test_hand import Running, main, running
 from tests.hands.monitoring.world import World, stats
 
 STALLING = {"site": {"url": "https://example.org/", "timeout": "60s", "follow": 0}}
+
+
+def _stall(it: Running, answered: asyncio.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no look at an endpoint end before it is answered."""
+    usual = it.hand.prober.look
+
+    async def look(target: SimpleNamespace, *, counts: bool = True) -> object:
+        if target.kind == "http":
+            await answered.wait()
+        return await usual(target, counts=counts)
+
+    monkeypatch.setattr(it.hand.prober, "look", look)
 
 
 def test_an_endpoint_that_stalls_keeps_no_alarm_from_firing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,14 +83,7 @@ def test_a_look_that_stalls_holds_up_no_other_target(tmp_path: Path, monkeypatch
         answered = asyncio.Event()
 
         async with running(world, tmp_path, monkeypatch, targets={**targets, "f": {"file": "a/b"}}) as it:
-            usual = it.hand.prober.look
-
-            async def look(target: SimpleNamespace, *, counts: bool = True) -> object:
-                if target.kind == "http":
-                    await answered.wait()
-                return await usual(target, counts=counts)
-
-            monkeypatch.setattr(it.hand.prober, "look", look)
+            _stall(it, answered, monkeypatch)
             await it.rounds(8)
             assert {body["target"] for _, body in world.published} == {"machine", "f"}
             assert len([one for one in world.calls if one[0] == "machine.stats"]) == 9
@@ -100,14 +105,7 @@ def test_what_a_look_finds_of_a_target_that_is_no_more_counts_for_nothing(
         monkeypatch.setattr(main, "PATIENCE", 0.01)
         answered = asyncio.Event()
         async with running(world, tmp_path, monkeypatch, targets=STALLING) as it:
-            usual = it.hand.prober.look
-
-            async def look(target: SimpleNamespace, *, counts: bool = True) -> object:
-                if target.kind == "http":
-                    await answered.wait()
-                return await usual(target, counts=counts)
-
-            monkeypatch.setattr(it.hand.prober, "look", look)
+            _stall(it, answered, monkeypatch)
             await it.rounds(2)
             it.settings.change({"targets": {"site": {"url": "https://example.net/", "up": "critical < 1"}}})
             answered.set()
