@@ -11,6 +11,7 @@ from tests.cli.shell import Shell
 from tests.cli.test_questions import ASKER
 from tests.cli.test_tell import SLUGGISH
 from tests.living import ROOT, write_hand
+from tests.spread import spread
 from tests.system.fates import until
 
 
@@ -37,7 +38,7 @@ def kill(shell: Shell) -> None:
     until(lambda: shell.run("status").code == 3, "it is dead")
 
 
-@pytest.mark.parametrize("first", ["questions", "approvals", "status", "answer"])
+@pytest.mark.parametrize("first", spread(["questions", "approvals", "answer", "status"], 2))
 def test_a_question_is_there_at_the_first_look_after_the_kernel_was_killed(home: Shell, first: str) -> None:
     (row,) = rows(home, "questions")
     kill(home)

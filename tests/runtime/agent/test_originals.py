@@ -75,7 +75,7 @@ def test_what_came_of_calls_before_this_run() -> None:
 
 
 def test_lines_that_the_digest_has_no_room_for_are_told_with_the_places_of_what_they_were_of() -> None:
-    drive = Drive([*_turns(400), says("done")], brief=SMALL, method=_page)  # type: ignore[list-item]
+    drive = Drive([*_turns(200), says("done")], brief=SMALL, method=_page)  # type: ignore[list-item]
     whole = "\n".join(map(texts, drive.asked[-1].messages))
     told = re.search(r"(\d+) earlier lines are left out, of r1 to r(\d+)\n(?:.|\n)*?-> r(\d+)", whole)
     assert told, whole[:2_000]
@@ -100,7 +100,7 @@ def _arrow(place: int) -> object:
 )
 def test_the_places_of_lines_that_are_left_out_are_the_first_and_the_last_of_theirs(turn: Any, last: Any) -> None:
     """Whichever result came first, whatever was read again, and whatever it said itself."""
-    drive = Drive([*map(turn, range(400)), says("done")], brief=SMALL, method=_page, reorder=True)
+    drive = Drive([*map(turn, range(200)), says("done")], brief=SMALL, method=_page, reorder=True)
     whole = "\n".join(map(texts, drive.asked[-1].messages))
     told = re.search(r"(\d+) earlier lines are left out, of r(\d+) to r(\d+)\n", whole)
     assert told, whole[:2_000]
