@@ -116,13 +116,10 @@ def _look(found: "Findings", path: "Path", table: Mapping[str, object], of: type
 
 
 def _note_unknown(found: "Findings", at: "Path", names: tuple[str, ...]) -> None:
-    from difflib import get_close_matches
-
     from manifests.findings import spelled
+    from manifests.meant import instead
 
-    close = get_close_matches(str(at[-1]).lower().replace("-", "_"), names, n=1)
-    instead = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
-    found.at_key(at, f"home.toml has no key {spelled(at)[:SHOWN]}", instead)
+    found.at_key(at, f"home.toml has no key {spelled(at)[:SHOWN]}", instead(str(at[-1]), names))
 
 
 def _fits(value: object, of: object) -> bool:

@@ -11,12 +11,13 @@ from typing import Final
 from msgspec import Raw
 
 from manifests.errors import ParamsInvalid, ValueInvalid
+from manifests.meant import instead
 from manifests.typed import convert, from_text, split_type
 from wire.codec import NIL
 
 TOLD_OF: Final = 5
 NAME_MOST: Final = 64
-"""Names that are no params of which each is told of, and characters that such a name may have to be compared with others."""
+"""Names that are no params of which each is told of, and the most characters of each."""
 
 EMPTY: Final = b"\x80"
 """A table without names, as it travels."""
@@ -85,10 +86,5 @@ def _unknown(names: Sequence[str], declared: Mapping[str, str]) -> list[str]:
 
 
 def _no_param(name: str, declared: Mapping[str, str]) -> str:
-    from difflib import get_close_matches
-
-    if len(name) > NAME_MOST:
-        name = f"{name[:NAME_MOST]}…"
-    elif close := get_close_matches(name, declared, n=1):
-        return f"`{name}` is not a param; did you mean `{close[0]}`?"
-    return f"`{name}` is not a param; " + (f"there are {', '.join(declared)}" if declared else "the method takes none")
+    shown = name if len(name) <= NAME_MOST else f"{name[:NAME_MOST]}…"
+    return f"`{shown}` is not a param; " + (instead(name, declared) if declared else "the method takes none")

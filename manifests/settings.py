@@ -8,15 +8,13 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from manifests.errors import SettingsInvalid, ValueInvalid
+from manifests.meant import instead
 from manifests.schema import Setting
 from manifests.typed import convert, from_text
 from manifests.values import format_duration, format_size
 from wire import codec
 
 HIDDEN: Final = "(secret)"
-
-_NAMED: Final = 8
-"""Most settings that are named where there is none of a name."""
 
 
 def check(
@@ -109,15 +107,7 @@ def shown(settings: Mapping[str, Setting], values: Mapping[str, object]) -> dict
 
 
 def _unknown(name: str, settings: Mapping[str, Setting]) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, settings, n=1)
-    if close:
-        return f"`{name}` is not a setting; did you mean `{close[0]}`?"
-    there = ", ".join(list(settings)[:_NAMED]) + (
-        f" and {len(settings) - _NAMED} more" if len(settings) > _NAMED else ""
-    )
-    return f"`{name}` is not a setting; " + (f"there are {there}" if settings else "this Hand has none")
+    return f"`{name}` is not a setting; " + (instead(name, settings) if settings else "this Hand has none")
 
 
 def declared_of(declared: Mapping[str, Setting], values: Mapping[str, object]) -> dict[str, object]:

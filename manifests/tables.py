@@ -1,6 +1,7 @@
 """A table of HAND.toml against the keys that its section has (pure): each value by its reader, everything else noted."""
 
 from manifests.findings import Findings, spelled
+from manifests.meant import instead
 from manifests.positions import Path
 from manifests.readers import BAD, READERS, example
 from manifests.reference import AT, LATER, REQUIRED, keys_of
@@ -37,15 +38,8 @@ def note_unknown(found: Findings, section: str, path: Path) -> None:
         what = spelled(path) if section else f"[{name}]"
         found.at_key(path, f"{what} {later}; it comes later", "leave it out for now")
         return
-    from difflib import get_close_matches
-
     names = keys_of(section) if section else {one.partition(".")[0]: None for one in AT}
-    close = get_close_matches(name.lower().replace("-", "_"), names, n=1, cutoff=0.6)
     elsewhere = [key.path for key in AT.values() if key.path.endswith(f".{name}") and "*" not in key.path]
-    if close:
-        instead = f'did you mean "{close[0]}"?'
-    elif elsewhere:
-        instead = f"it belongs in [{elsewhere[0].rpartition('.')[0]}]"
-    else:
-        instead = f"there are {', '.join(names)}"
-    found.at_key(path, f"{spelled(path)} is not a {'key' if section else 'section'} of HAND.toml", instead)
+    belongs = f"it belongs in [{elsewhere[0].rpartition('.')[0]}]" if elsewhere else ""
+    what = "key" if section else "section"
+    found.at_key(path, f"{spelled(path)} is not a {what} of HAND.toml", instead(name, names, belongs))

@@ -9,6 +9,7 @@ from datetime import tzinfo
 from functools import lru_cache
 
 from manifests.errors import ValueInvalid
+from manifests.meant import nearest
 
 
 @lru_cache(maxsize=1)
@@ -23,12 +24,9 @@ def check(text: str) -> str:
     """The name of a zone as it was given. Raises ValueInvalid with the nearest one for a name that is none."""
     if text in names():
         return text
-    from difflib import get_close_matches
-
-    by_lower = {name.lower(): name for name in names()}
-    by_lower |= {name.rpartition("/")[2].lower(): name for name in names() if "/" in name}
-    close = get_close_matches(text.replace(" ", "_").lower(), by_lower, n=1, cutoff=0.7)
-    instead = f'did you mean "{by_lower[close[0]]}"?' if close else 'write an IANA name, such as "Europe/Berlin"'
+    full = {name: name for name in names()} | {name.rpartition("/")[2]: name for name in names() if "/" in name}
+    close = nearest(text, full, alike=0.7)
+    instead = f'did you mean "{full[close]}"?' if close else 'write an IANA name, such as "Europe/Berlin"'
     raise ValueInvalid(f'"{text[:80]}" is no time zone', instead)
 
 

@@ -254,7 +254,7 @@ class TableSink:
         there = {str(row[1]).casefold(): row for row in rows}
         names = {column.name.casefold() for column in self._columns}
         problems = [
-            f'it has no column "{column.name}": {did_you_mean(column.name, [str(row[1]) for row in rows])}'
+            f'it has no column "{column.name}". {did_you_mean(column.name, [str(row[1]) for row in rows])}'
             for column in self._columns if column.name.casefold() not in there
         ]  # fmt: skip
         problems += [

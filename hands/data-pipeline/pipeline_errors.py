@@ -7,9 +7,10 @@
 A single row that does not fit is neither: it becomes a Reject (pipeline_rows.py) and the job goes on.
 """
 
-import difflib
 from collections.abc import Iterable
 from typing import Final, NamedTuple
+
+from manifests.meant import instead
 
 PROBLEMS_TOLD: Final = 100
 """Problems that the text of a SpecInvalid names; more are counted."""
@@ -65,12 +66,6 @@ CODES: Final = {
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
-    """What to write instead of a name that is not known: the nearest, or all of them when they are few."""
-    names = list(known)
-    near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.6) or [
-        name for name in names if name.casefold() == wrong.casefold()
-    ]
-    if near:
-        return f'Did you mean "{near[0]}"?'
-    shown = ", ".join(name[:60] for name in names[:20]) + (", …" if len(names) > 20 else "")
-    return f"Known here: {shown}." if names else "Nothing is known here."
+    """What to write instead of a name that is not known, in a sentence of its own."""
+    told = instead(wrong, known)
+    return told[0].upper() + told[1:] + ("" if told.endswith("?") else ".")

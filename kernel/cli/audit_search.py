@@ -1,6 +1,5 @@
 """`maniple audit search` (acts)."""
 
-from difflib import get_close_matches
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, run_names, write, write_json
 from kernel.cli.mistyped import Whole
 from kernel.record.recovery import Lines
+from manifests.meant import nearest
 from wire.entries import KINDS, Entry, time_text
 from wire.errors import Unencodable
 
@@ -84,8 +84,8 @@ def audit_search(
 def _not_there(wanted: Wanted, runs: set[str], folder: Path) -> None:
     """Raises Ended when nothing was found, and nothing could be: no entry has that kind, or no Hand that name."""
     if not any(_matches(wanted.kind, kind) for kind in KINDS):
-        close = get_close_matches(wanted.kind, KINDS, 1)
-        mend = f"did you mean `maniple audit search --kind {close[0]}`?" if close else f"there are {', '.join(KINDS)}"
+        close = nearest(wanted.kind, KINDS)
+        mend = f"did you mean `maniple audit search --kind {close}`?" if close else f"there are {', '.join(KINDS)}"
         raise Ended(f"no entry is of a kind {wanted.kind}: {mend}", Exit.USAGE)
     if wanted.hand and not runs and wanted.hand not in logbook.installed(folder):
         raise Ended(f"no Hand '{wanted.hand}' is installed, and none of that name ever ran: see `maniple hands`")

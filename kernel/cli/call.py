@@ -10,6 +10,7 @@ from kernel.cli.client import Client, Reply, check_words
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, as_json, command, say
 from manifests.errors import ValueInvalid
+from manifests.meant import aside, nearest
 from manifests.values import parse_duration
 from wire.entries import Cost
 
@@ -110,11 +111,10 @@ def described(client: Client, method: str) -> Described:
 
 def unknown(name: str, rows: tuple[Described, ...]) -> Ended:
     """What to raise for a method or a Hand of methods that there is not: with the one that was meant, if one is close."""
-    from difflib import get_close_matches
-
     names = dict.fromkeys(word for row in rows for word in (row.method, row.method.partition(".")[0]))
-    close = [one for one in names if one.endswith(f".{name}")] or get_close_matches(name, names, 1)
-    meant = f", did you mean {close[0]}" if close and not close[0].startswith("kernel") else ""
+    ends_so = [one for one in names if one.endswith(f".{name}")]
+    close = ends_so[0] if ends_so else nearest(name, names)
+    meant = "" if close.startswith("kernel") else aside(close)
     return Ended(f"nothing provides {name!r}{meant}: see `maniple methods`")
 
 

@@ -20,6 +20,7 @@ from kernel.cli.frame import chosen_home, say, write
 from kernel.cli.hints import with_home
 from kernel.cli.screen import visible
 from manifests.errors import ManifestInvalid, Problem
+from manifests.meant import aside, nearest
 from wire.errors import ManipleError
 
 PROJECT: Final = os.path.join(
@@ -66,12 +67,10 @@ class Listing(click.Group):
         return super().resolve_command(ctx, args)
 
     def _unknown(self, name: str) -> str:
-        from difflib import get_close_matches
-
-        close = get_close_matches(name, self._rows, n=1)
-        mend = f"did you mean `maniple {self._prefix}{close[0]}`?" if close else "these are the commands it knows:"
-        there = "" if close else " " + ", ".join(self._rows)
-        return f"there is no command `{self._prefix}{name}`: {mend}{there}"
+        close = nearest(name, self._rows)
+        there = f"these are the commands it knows: {', '.join(self._rows)}"
+        mend = f"did you mean `maniple {self._prefix}{close}`?" if close else there
+        return f"there is no command `{self._prefix}{name}`: {mend}"
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections = {"Commands": self._rows} if self._prefix else commands.SECTIONS
@@ -199,16 +198,13 @@ def _meant(text: str, words: list[str]) -> str:
     unknown = _UNKNOWN.search(text)
     if unknown is None:
         return text
-    from difflib import get_close_matches
-
     from kernel.cli import logbook
 
     try:
         names = logbook.installed(logbook.folder_of(chosen_home(_named_home(words))))
     except (ManipleError, OSError):
         return text
-    close = get_close_matches(unknown[1], names, 1)
-    return f"{text[: unknown.end()]}, did you mean {close[0]}{text[unknown.end() :]}" if close else text
+    return f"{text[: unknown.end()]}{aside(nearest(unknown[1], names))}{text[unknown.end() :]}"
 
 
 def _problem(problem: Problem) -> str:

@@ -22,6 +22,7 @@ from kernel.cli.frame import Session, chosen_home
 from kernel.cli.installed import Installed
 from manifests.errors import ManifestInvalid
 from manifests.grants import asked, by_method
+from manifests.meant import aside, nearest
 from manifests.pipeline.check import check
 from manifests.pipeline.folder import file_of
 from manifests.pipeline.installed import Known
@@ -128,10 +129,7 @@ def _opened(client: Client, hand: Installed) -> Added:
 def added(client: Client, name: str) -> Added:
     """An installed pipeline by its name. Raises Ended for what is none."""
     if (hand := hands.find(client, name)) is None:
-        from difflib import get_close_matches
-
-        close = get_close_matches(name, [one.pipeline.name for one in every(client)], 1)
-        meant = f", did you mean {close[0]}" if close else ""
+        meant = aside(nearest(name, (one.pipeline.name for one in every(client))))
         raise Ended(f"no pipeline '{name}' is there{meant}: see `maniple pipeline list`")
     if not hand.package.manifest.hand.pipeline:
         raise Ended(f"{name} is a Hand and no pipeline: see `maniple show {name}`")

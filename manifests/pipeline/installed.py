@@ -4,7 +4,7 @@ Known is what the command line knows of each. Its `params` are those of a task's
 it, or a pipeline's inputs; None where they cannot be known.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from manifests import capabilities as kinds
 from manifests.errors import ValueInvalid
 from manifests.findings import Findings, spelled
 from manifests.grants import GrantSet, as_text, exceeding
+from manifests.meant import instead
 from manifests.pipeline.binding import Binding, Scope
 from manifests.pipeline.expressions import ANY
 from manifests.pipeline.schema import Pipeline, Work
@@ -74,7 +75,8 @@ def against(found: Findings, pipeline: Pipeline, hands: Mapping[str, Known], bin
             continue
         hand = hands.get(work.hand)
         if hand is None:
-            found.at_value(at, f'no Hand "{work.hand}" is installed', _nearest(work.hand, hands))
+            there = instead(work.hand, hands, "see `maniple hands` for what is installed")
+            found.at_value(at, f'no Hand "{work.hand}" is installed', there)
             continue
         if problem := _unfit(work, hand):
             found.at_value(at, *problem)
@@ -97,13 +99,6 @@ def _works(pipeline: Pipeline, binding: Binding) -> Iterator[tuple[Path, Work, S
             yield (section, name), step.work, binding.everything
             if step.undo is not None:
                 yield (section, name, "undo"), step.undo, binding.everything
-
-
-def _nearest(name: str, hands: Iterable[str]) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, hands, n=1)
-    return f'did you mean "{close[0]}"?' if close else "see `maniple hands` for what is installed"
 
 
 def _unfit(work: Work, hand: Known) -> tuple[str, str] | None:
@@ -142,19 +137,12 @@ def _everything(hand: Known) -> bool:
 
 def _check_given(found: Findings, path: Path, work: Work, hand: Known, scope: Scope, binding: Binding) -> None:
     """The inputs against the Hand's params: names, and types where both are known."""
-    from difflib import get_close_matches
-
     if hand.params is None or found.has(path):
         return
     for name in work.given:
         if name not in hand.params and not hand.takes_more:
-            close = get_close_matches(name, hand.params, n=1)
-            there = f"there are {', '.join(hand.params)}" if hand.params else "it takes none"
-            found.at_key(
-                (*path, name),
-                f'"{hand.name}" has no input "{name}"',
-                f'did you mean "{close[0]}"?' if close else there,
-            )
+            there = instead(name, hand.params) if hand.params else "it takes none"
+            found.at_key((*path, name), f'"{hand.name}" has no input "{name}"', there)
     for name, of in hand.params.items():
         of_type, may_miss = split_type(of)
         if name not in work.given:

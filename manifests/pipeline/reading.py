@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from manifests.errors import ValueInvalid
 from manifests.findings import Findings, spelled
+from manifests.meant import instead
 from manifests.names import RESERVED, is_field
 from manifests.pipeline.keys import (
     AT_ONCE_MOST,
@@ -66,16 +67,8 @@ def table(found: Findings, section: str, path: Path, raw: object) -> dict[str, o
 
 def note_unknown(found: Findings, section: str, path: Path, names: Iterable[str]) -> None:
     """Notes a key, or a section, that is none."""
-    from difflib import get_close_matches
-
-    name, names = str(path[-1]), [*names]
-    close = get_close_matches(name.lower().replace("-", "_"), names, n=1)
     what = "key" if section else "section"
-    found.at_key(
-        path,
-        f"{spelled(path)} is not a {what} of a pipeline",
-        f'did you mean "{close[0]}"?' if close else f"there are {', '.join(names)}",
-    )
+    found.at_key(path, f"{spelled(path)} is not a {what} of a pipeline", instead(str(path[-1]), names))
 
 
 def _read(found: Findings, path: Path, value: object, key: Key) -> object:

@@ -9,12 +9,12 @@ Nothing of a skill runs. Where `shell.run` is granted, PLACE lays a skill's file
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Final
 
 from msgspec import Struct
 
 from manifests.errors import Problem
+from manifests.meant import aside, nearest
 from manifests.skills import reading
 from runtime.agent.marks import Marks
 from runtime.agent.tools import PLACE_SKILL, READ_SKILL, SKILLS, Row, of_object
@@ -138,8 +138,7 @@ def body_with_files(body: str, paths: Sequence[str]) -> str:
 
 def missing(file: str, there: Iterable[str]) -> str:
     """What is told of a file that a skill has not."""
-    close = get_close_matches(file, list(there), n=1)
-    return f"the skill has no file {file[:200]!r}" + (f"; did you mean {close[0]}?" if close else "")
+    return f"the skill has no file {file[:200]!r}{aside(nearest(file, there))}"
 
 
 def _line(skill: Known, most: int) -> str:

@@ -8,13 +8,13 @@ import hashlib
 from base64 import b64decode
 from binascii import Error
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Final
 
 from msgspec import Struct
 
 from manifests import grants, params
 from manifests.errors import ParamsInvalid
+from manifests.meant import instead
 from manifests.schema import Capability
 from manifests.typed import split_type
 from runtime.models.messages import Tool
@@ -163,9 +163,7 @@ def checked(declared: Mapping[str, str], given: Mapping[str, object]) -> str:
 
 def unknown(name: str, there: Iterable[str]) -> str:
     """What is told of a tool that there is not."""
-    names = sorted(there)
-    close = get_close_matches(name, names, n=1)
-    return f"there is no tool {name!r}; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}")
+    return f"there is no tool {name!r}; {instead(name, sorted(there))}"
 
 
 def _name(method: str, taken: Iterable[str]) -> str:

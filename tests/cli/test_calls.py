@@ -28,7 +28,7 @@ def test_a_call_prints_what_it_brings(shell: Shell) -> None:
 def test_arguments_are_typed_before_anything_is_sent(shell: Shell) -> None:
     for words, why in (
         (("echo.say",), "`text` is missing"),
-        (("echo.say", "txet=hi"), "did you mean `text`"),
+        (("echo.say", "txet=hi"), 'did you mean "text"'),
         (("echo.say", "text:=4"), "not a string"),
         (("echo.say", "text"), "not key=value"),
         (("files.stat",), "acts on a path"),
@@ -107,11 +107,11 @@ def test_methods_are_listed_and_shown_in_full(shell: Shell) -> None:
         (
             ("call", "files.raed", "x"),
             1,
-            "nothing provides 'files.raed', did you mean files.read: see `maniple methods`",
+            "nothing provides 'files.raed', did you mean \"files.read\": see `maniple methods`",
         ),
-        (("call", "say"), 1, "nothing provides 'say', did you mean echo.say: see `maniple methods`"),
-        (("methods", "echo.sya"), 1, "nothing provides 'echo.sya', did you mean echo.say: see `maniple methods`"),
-        (("methods", "fils"), 1, "nothing provides 'fils', did you mean files: see `maniple methods`"),
+        (("call", "say"), 1, "nothing provides 'say', did you mean \"echo.say\": see `maniple methods`"),
+        (("methods", "echo.sya"), 1, "nothing provides 'echo.sya', did you mean \"echo.say\": see `maniple methods`"),
+        (("methods", "fils"), 1, "nothing provides 'fils', did you mean \"files\": see `maniple methods`"),
         (("erase", "r-0000000000000000", "--yes"), 1, "there is no tape of a run"),
         *(
             ((*one, "nope"), 2, "nope is not a run's id")

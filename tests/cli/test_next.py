@@ -114,7 +114,7 @@ def test_one_request_is_told_as_one(shell: Shell) -> None:
     [
         (("--kind", "refussal"), 2, "did you mean `maniple audit search --kind refusal`?"),
         (("--kind", "xyz"), 2, "there are kernel.start, "),
-        (("--hand", "greter"), 1, "did you mean greeter"),
+        (("--hand", "greter"), 1, 'did you mean "greeter"'),
     ],
 )
 def test_a_search_for_what_no_entry_can_be_says_so(shell: Shell, words: tuple[str, ...], code: int, told: str) -> None:
@@ -129,7 +129,7 @@ def test_a_mistyped_pipeline_is_told_with_the_one_that_was_meant(shell: Shell, t
     shell.good("pipeline", "add", file, "--yes")
     for word in ("run", "show", "remove"):
         ran = shell.run("pipeline", word, "evning")
-        assert (ran.code, "did you mean evening" in ran.err) == (1, True), ran
+        assert (ran.code, 'did you mean "evening"' in ran.err) == (1, True), ran
     shell.good("pipeline", "remove", "evening")
 
 

@@ -189,7 +189,7 @@ def test_a_terminal_shows_a_tree_that_is_drawn_over(greetings: Shell) -> None:
     [
         (("times=2",), "`who` is missing"),
         (("who=Ada", "times=two"), "`times`"),
-        (("who=Ada", "hwo=Ada"), "did you mean `who`?"),
+        (("who=Ada", "hwo=Ada"), 'did you mean "who"?'),
     ],
 )
 def test_run_refuses_inputs_that_do_not_fit(greetings: Shell, words: tuple[str, ...], why: str) -> None:

@@ -78,7 +78,7 @@ def test_inputs_that_a_hand_does_not_take_are_named_with_those_that_it_takes(she
 @pytest.mark.parametrize("command", ["start", "show", "grants", "runs", "logs", "pause"])
 def test_a_mistyped_hand_is_told_with_what_was_meant(command: str, shell: Shell) -> None:
     ran = shell.run(command, "greetr")
-    assert "no Hand 'greetr' is installed, did you mean greeter" in ran.err
+    assert "no Hand 'greetr' is installed, did you mean \"greeter\"" in ran.err
     assert "`maniple hands`" in ran.err
     assert "did you mean" not in shell.run(command, "nonsense").err
 

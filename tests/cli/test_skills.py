@@ -108,7 +108,7 @@ def test_a_skill_that_takes_the_name_of_a_removed_one_takes_no_grant_of_it(shell
     [
         ("plain", 2, "plain does not ask for skills"),
         ("nobody", 1, "no Hand 'nobody' is installed: see `maniple hands`"),
-        ("tid", 1, "no Hand 'tid' is installed, did you mean tidy: see `maniple hands`"),
+        ("tid", 1, "no Hand 'tid' is installed, did you mean \"tidy\": see `maniple hands`"),
     ],
 )
 def test_a_skill_is_granted_only_to_whom_asks_for_skills(

@@ -39,7 +39,7 @@ def test_a_whole_one_is_read() -> None:
         ("[journal]\ndays = -1", 5, 8, "journal.days is -1", "a whole number of days from 0 to 36500"),
         ("[journal]\nmib = 0", 5, 7, "journal.mib is 0", "a whole number of MiB from 1 to 1000000000"),
         ("journal = 3", 4, 11, "journal is 3", "[journal] on a line of its own"),
-        ("aprovals_expire = 1", 4, 1, "home.toml has no key aprovals_expire", "did you mean approvals_expire?"),
+        ("aprovals_expire = 1", 4, 1, "home.toml has no key aprovals_expire", 'did you mean "approvals_expire"?'),
         ("[journal]\nweeks = 1", 5, 1, "home.toml has no key journal.weeks", "there are days, failed_days, mib"),
         ('approvals_expire = "1h', 4, 23, "this is not TOML", "https://toml.io"),
         ("format = 1", 4, 11, "stands here a second time", "leave one of the two"),

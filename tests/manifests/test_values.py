@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from itertools import pairwise
+from string import ascii_lowercase
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from manifests import params, settings, values, versions
 from manifests.errors import ParamsInvalid, SettingsInvalid, ValueInvalid
+from manifests.meant import SHOWN
 from manifests.schema import Setting
 from manifests.typed import TYPES, convert, from_text
 from wire import codec
@@ -94,7 +96,7 @@ def test_of_many_names_that_are_no_params_few_are_looked_at() -> None:
         params.check({"target": "string?"}, {"t" * 65: 1, **{f"tarket{one}": 1 for one in range(169_999)}})
     long, *near, rest = refused.value.problems
     assert long == f"`{'t' * 64}…` is not a param; there are target"
-    assert near == [f"`tarket{one}` is not a param; did you mean `target`?" for one in range(4)]
+    assert near == [f'`tarket{one}` is not a param; did you mean "target"?' for one in range(4)]
     assert rest == "and 169,995 more are no params"
 
 
@@ -120,7 +122,7 @@ def test_all_that_is_wrong_with_arguments_is_told_at_once() -> None:
             DECLARED, {"cuont": 1, "count": True, "share": float("nan"), "timeout": "soon", "most": -1, "steps": {}}
         )
     assert refused.value.problems == (
-        "`cuont` is not a param; did you mean `count`?",
+        '`cuont` is not a param; did you mean "count"?',
         "`target` is missing; give target=... (string)",
         "`count`: it is true, not an int; give a whole number",
         "`share`: it is not a finite number; give a number",
@@ -223,7 +225,7 @@ def test_all_that_is_wrong_with_settings_is_told_at_once_and_no_secret_with_it()
     with pytest.raises(SettingsInvalid) as refused:
         settings.check(SETTINGS, {"evry": 1, "every": "2h", "level": "middle", "token": "hunter2"})
     assert refused.value.problems == (
-        "`evry` is not a setting; did you mean `every`?",
+        '`evry` is not a setting; did you mean "every"?',
         "`target` has no value; give target=... (What to watch)",
         "`every`: 2h is too large; give at most 1h",
         "`level`: 'middle' is not a choice; give one of low, high",
@@ -257,11 +259,11 @@ def test_a_number_out_of_range_is_told_as_one_would_type_it() -> None:
 
 
 def test_who_names_no_setting_is_told_which_there_are() -> None:
-    many = {f"{letter}-value": Setting(type="int") for letter in "abcdefghij"}
+    many = {f"{letter}-value": Setting(type="int") for letter in ascii_lowercase}
     for declared, told in (
         ({}, "this Hand has none"),
         (dict(list(many.items())[:2]), "there are a-value, b-value"),
-        (many, "there are a-value, b-value, c-value, d-value, e-value, f-value, g-value, h-value and 2 more"),
+        (many, f"there are {', '.join(list(many)[:SHOWN])} and {26 - SHOWN} more"),
     ):
         with pytest.raises(SettingsInvalid) as refused:
             settings.read(declared, {"zzz": "1"})

@@ -98,7 +98,7 @@ def test_a_call_whose_cost_cannot_travel_has_its_end_all_the_same(peer: Peer) ->
 
 @pytest.mark.parametrize(
     ("arguments", "why"),
-    [({}, "`count` is missing"), ({"count": "x"}, "`count`: "), ({"count": 1, "cuont": 2}, "did you mean `count`?")],
+    [({}, "`count` is missing"), ({"count": "x"}, "`count`: "), ({"count": 1, "cuont": 2}, 'did you mean "count"?')],
 )
 def test_arguments_that_do_not_fit_the_params_never_reach_the_hand(
     peer: Peer, arguments: dict[str, object], why: str

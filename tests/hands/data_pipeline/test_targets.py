@@ -98,7 +98,7 @@ def test_append_to_a_table_of_another_shape_tells_every_difference(place: Place)
     with pytest.raises(JobFailed) as raised:
         load(place, "id,name,made\n1,nut,2\n", mode="append")
     text = raised.value.text
-    assert 'no column "name": Did you mean "nam"?' in text
+    assert 'no column "name". Did you mean "nam"?' in text
     assert '"must" needs a value' in text
     assert '"made" is generated' in text
 

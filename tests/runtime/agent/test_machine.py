@@ -137,7 +137,7 @@ def test_the_id_that_is_made_is_one_that_no_other_call_has() -> None:
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        (call("desk_lok", name="left"), "did you mean desk_look?"),
+        (call("desk_lok", name="left"), 'did you mean "desk_look"?'),
         (call("delegate", hand="other"), "there is no tool"),
         (call("desk_look"), "`name` is missing"),
         (call("desk_look", name="left", size="many"), "`size`: it is a text, not an int"),

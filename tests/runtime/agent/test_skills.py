@@ -76,8 +76,8 @@ def test_no_path_leads_out_of_a_skill(file: str) -> None:
 
 
 def test_what_is_misspelled_is_told_with_what_is_meant() -> None:
-    assert "did you mean references/rules.md?" in drive(read(file="reference/rules.md")).last
-    assert drive(read("form")).last == "there is no skill 'form'; there are forms"
+    assert 'did you mean "references/rules.md"' in drive(read(file="reference/rules.md")).last
+    assert drive(read("form")).last == "there is no skill 'form'; did you mean \"forms\"?"
 
 
 def test_a_skill_that_is_long_is_read_on_in_pieces() -> None:

@@ -1,0 +1,52 @@
+"""A name that is none is refused with the nearest one there is, in the same words everywhere."""
+
+import pytest
+
+from manifests.meant import LONGEST, SHOWN, aside, instead, nearest
+
+KNOWN = ("memory", "open_files", "data-pipeline", "Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("memroy", "memory"),
+        ("MEMORY", "memory"),
+        ("open-files", "open_files"),
+        ("data_pipeline", "data-pipeline"),
+        ("Data Pipelin", "data-pipeline"),
+        ("europe/berlin", "Europe/Berlin"),
+        ("xyz", ""),
+        ("", ""),
+    ],
+)
+def test_the_nearest_name_is_found_whatever_its_capitals_and_signs(name: str, meant: str) -> None:
+    assert nearest(name, KNOWN) == meant
+
+
+def test_how_much_alike_names_must_be_can_be_said() -> None:
+    assert nearest("Mars", ["Paris"]) == "Paris"
+    assert nearest("Mars", ["Paris"], alike=0.7) == ""
+
+
+def test_where_no_name_is_near_all_are_told_or_what_else_helps() -> None:
+    assert instead("memroy", KNOWN, "see the page") == 'did you mean "memory"?'
+    assert instead("xyz", KNOWN) == "there are memory, open_files, data-pipeline, Europe/Berlin"
+    assert instead("xyz", KNOWN, "see the page") == "see the page"
+    assert instead("xyz", ()) == "there are none"
+
+
+def test_a_sentence_names_the_nearest_or_nothing() -> None:
+    assert aside(nearest("memroy", KNOWN)) == ', did you mean "memory"'
+    assert aside(nearest("xyz", KNOWN)) == ""
+
+
+def test_of_many_and_of_long_names_little_is_told() -> None:
+    told = instead("xyz", (f"{number:03}-{'n' * 900}" for number in range(1_000)))
+    assert told.startswith("there are 000-nnn")
+    assert told.endswith(f"n and {1_000 - SHOWN} more")
+    assert len(told) < 1_500
+
+
+def test_a_name_too_long_to_be_one_is_not_compared() -> None:
+    assert nearest("n" * (LONGEST + 1), ["n" * LONGEST]) == ""
