@@ -1,6 +1,7 @@
 """A Hand's own SQLite file (acts): made when something is to be kept and there is room, and until then as one without rows.
 
-Here since Hands that keep a table each, `plan` and `report`, import none of each other. Used from one thread. What is
+Here since Hands that keep a table each, `plan` and `report`, import none of each other; `monitoring` and `scheduling`, which
+keep much more in theirs, have only `set_aside` of this. Used from one thread. What is
 written is on disk when it returns; one statement writes, so there is nothing to undo: on a full disk SQLite does that itself.
 A file that is damaged, or somebody else's, is set aside and never deleted, and a new one begun: it would else keep its Hand
 from every start.
@@ -37,7 +38,7 @@ class TableFile:
         try:
             self._open()
         except DAMAGE as error:
-            aside = set_aside(path)
+            aside = set_aside(path, time.time_ns() // 1_000_000)
             self.notes.append(f"what was kept was damaged ({error}); it was set aside as {aside}, and a new file begun")
             self._open()
 
@@ -68,14 +69,32 @@ class TableFile:
         self.connection.close()
 
 
-def set_aside(path: Path) -> str:
-    """Rename a file with what SQLite keeps beside it, or a folder, so that nothing of it is lost; the name it has then."""
-    aside = f"{path.name}.damaged-{time.time_ns() // 1_000_000}"
+def set_aside(path: Path, now: int, *, most: int | None = None) -> str:
+    """Rename a file with what SQLite keeps beside it, or a folder, so that nothing of it is lost; the name it has then.
+
+    now: in milliseconds. most: how many of its name are kept, so that a bad disk does not fill itself; None for all.
+    """
+    aside = f"{path.name}.damaged-{now}"
     for suffix in ("-wal", "-shm", "-journal", ""):
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.replace(path.with_name(aside + suffix))
+    if most is not None:
+        _keep_last(path, most)
     return aside
+
+
+def _keep_last(path: Path, most: int) -> None:
+    """Delete what was set aside of a file, but for the last few."""
+    beginning = f"{path.name}.damaged-"
+    parts: dict[int, list[Path]] = {}
+    for part in path.parent.glob(f"{beginning}*"):
+        moment = part.name.removeprefix(beginning).partition("-")[0]
+        if moment.isdecimal():
+            parts.setdefault(int(moment), []).append(part)
+    for old in sorted(parts)[:-most]:
+        for part in parts[old]:
+            part.unlink()
 
 
 def _opened(path: Path | str, schema: str, begin: Callable[[], None]) -> apsw.Connection:

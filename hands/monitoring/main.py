@@ -15,7 +15,7 @@ from typing import Final
 import apsw
 
 import monitor_desk as desk
-from monitor_history import DAMAGE, NO_ROOM, History
+from monitor_history import DAMAGE, History
 from monitor_notices import Notice, Silence, in_force
 from monitor_probe import Prober
 from monitor_reading import Observation
@@ -23,6 +23,7 @@ from monitor_report import Change, TimeInvalid, event_body, moment
 from monitor_settings import EVERYTHING, Plan, Target, read_plan
 from monitor_watch import Watcher, next_due, round_ms
 from runtime import Call, CallEnded, Failure, Hand
+from runtime.table_file import NO_ROOM
 
 Answer = dict[str, object]
 

@@ -8,7 +8,6 @@ Bounded: values are kept `keep_values`, hours and changes `keep`; whatever these
 file would grow over `most` bytes.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ import msgspec
 import monitor_sql as sql
 from monitor_baseline import HOUR_MS, Hour, hour_number, summarise
 from monitor_report import Change
+from runtime.table_file import NO_ROOM, set_aside
 
 FILE: Final = "history.db"
 SET_ASIDE_MOST: Final = 2
@@ -44,8 +44,6 @@ PRAGMAS: Final = (
 
 DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError)
 """The last for a text of which a byte is another: SQLite itself looks into no text."""
-
-NO_ROOM: Final = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
 
 SeriesKey = tuple[str, str, str]
 """Target, subject, metric."""
@@ -95,7 +93,7 @@ class History:
     def set_aside(self, now: int, why: str) -> None:
         """Move a file that turned out damaged aside and begin a new one."""
         self._connection.close(force=True)
-        self._quarantine(now, why)
+        self._move_aside(now, why)
         self._open(now)
 
     def keep(self, now: int) -> bool:
@@ -275,7 +273,7 @@ class History:
         try:
             return self._opened()
         except (*DAMAGE, apsw.SQLError) as error:
-            self._quarantine(now, str(error).splitlines()[0] or "damaged")
+            self._move_aside(now, str(error).splitlines()[0] or "damaged")
             return _made(_connect(self.path))
 
     def _opened(self) -> Opened:
@@ -301,18 +299,9 @@ class History:
             connection.close(force=True)
             raise
 
-    def _quarantine(self, now: int, why: str) -> None:
-        """Rename the file and its log aside; only the latest few are kept, so that a bad disk does not fill itself."""
-        aside = f"{FILE}.damaged-{now}"
-        for suffix in ("-wal", "-shm", "-journal", ""):
-            part = self.path.with_name(FILE + suffix)
-            if part.exists():
-                os.replace(part, self.path.with_name(aside + suffix))
+    def _move_aside(self, now: int, why: str) -> None:
+        aside = set_aside(self.path, now, most=SET_ASIDE_MOST)
         self.notes.append(f"the history was damaged ({why}); it was set aside as {aside} and a new one begun")
-        kept = sorted({one.name.split("-", 2)[1] for one in self.path.parent.glob(f"{FILE}.damaged-*")}, key=int)
-        for old in kept[:-SET_ASIDE_MOST]:
-            for part in self.path.parent.glob(f"{FILE}.damaged-{old}*"):
-                part.unlink()
 
 
 def _connect(path: Path | str) -> apsw.Connection:

@@ -6,6 +6,7 @@ so a call whose outcome was lost may be made again. The bytes are on disk under 
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -101,7 +102,8 @@ class ArtefactShelf:
     def _keep_bytes(self) -> None:
         """Sets aside what has no row in a new file, and would be swept away."""
         if self.folder.exists() and any(not one.name.endswith(DRAFT) for one in self.folder.iterdir()):
-            self.notes.append(f"the bytes of artefacts that are not known any more lie in {set_aside(self.folder)}")
+            aside = set_aside(self.folder, time.time_ns() // 1_000_000)
+            self.notes.append(f"the bytes of artefacts that are not known any more lie in {aside}")
 
     def put(
         self, space: str, title: str, kind: str, draft: Draft, made: str, labels: tuple[str, ...], *,

@@ -15,9 +15,10 @@ from manifests.errors import ManifestsError
 from manifests.lives import passes
 from manifests.occasions import found
 from runtime import Call, CallEnded, CallFailed, CallRefused, Event, Failure, Hand
+from runtime.table_file import NO_ROOM
 from scheduling_book import Book, Entry, Scheduled
 from scheduling_desk import history_answer, next_answer
-from scheduling_store import NO_ROOM, Pending, Store
+from scheduling_store import Pending, Store
 from scheduling_waiting import Heard, Waiting
 from wire import codec
 from wire.entries import time_text

@@ -9,7 +9,6 @@ On a disk without room for a new file, or for what the file of an older version 
 and so nothing may be begun.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +19,11 @@ import msgspec
 from msgspec import Struct
 
 import scheduling_sql as sql
+from runtime.table_file import NO_ROOM, set_aside
 from wire import limits
 
 FILE: Final = "schedules.db"
 DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError)
-NO_ROOM: Final = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
 BODY_MOST: Final = limits.ARGUMENTS_MAX
 """Bytes of an event that may begin a run, as the kernel has it."""
 
@@ -182,11 +181,7 @@ class Store:
         return [msgspec.convert(dict(zip(names, row, strict=True)), Row) for row in reversed(found)]
 
     def _set_aside(self, now: int, why: str) -> None:
-        aside = f"{FILE}.damaged-{now}"
-        for suffix in ("-wal", "-shm", "-journal", ""):
-            part = self.path.with_name(FILE + suffix)
-            if part.exists():
-                os.replace(part, self.path.with_name(aside + suffix))
+        aside = set_aside(self.path, now)
         self.notes.append(f"what was kept of schedules was damaged ({why}); it was set aside as {aside}")
 
 

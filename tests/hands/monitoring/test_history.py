@@ -176,8 +176,15 @@ def test_only_the_last_two_damaged_files_are_kept(tmp_path: Path) -> None:
     for turn in range(4):
         (tmp_path / history.FILE).write_bytes(b"nonsense" * 1000)
         opened(tmp_path, NOW + turn).close()
-    left = sorted(one.name for one in tmp_path.iterdir() if "damaged" in one.name)
+    left = sorted(one.name for one in tmp_path.glob(f"{history.FILE}.damaged-[0-9]*"))
     assert left == [f"history.db.damaged-{NOW + 2}", f"history.db.damaged-{NOW + 3}"]
+
+
+def test_a_file_that_only_is_called_like_a_damaged_one_is_left_alone(tmp_path: Path) -> None:
+    mine = tmp_path / f"{history.FILE}.damaged-and-mended"
+    mine.write_bytes(b"mine")
+    test_only_the_last_two_damaged_files_are_kept(tmp_path)
+    assert mine.read_bytes() == b"mine"
 
 
 def test_a_history_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
