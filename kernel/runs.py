@@ -81,7 +81,15 @@ _GOES_ON: Final = (
 
 RunState: TypeAlias = Literal["waiting", "launching", "joining", "ready", "left", "lost"]
 """waiting: it has no process. launching: until it is walled in but for the last layer. joining: until its start() returned.
-ready: it takes calls. left: it said Bye, or goes on no more. lost: its link was cut, and its process is being ended."""
+ready: it takes calls. left: it said Bye, or goes on no more. lost: its link was cut, and its process is being ended.
+
+    waiting ⇄ launching → joining → ready        back to waiting when its start is refused
+    waiting, launching → left                    given up before it has a process
+    joining, ready → left, and → lost            its process ends; the next one is another Run, which begins by waiting
+
+No table checks these moves, as lives.LIFE and calls.LIFE do theirs: a state tells what was seen of a process, which does what
+it does at any moment. What a peer may do in which state is asked where it is done.
+"""
 
 
 class Run:
