@@ -7,12 +7,15 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import cached_property
 from typing import Final
 from urllib.parse import urlsplit
 
 from manifests.capabilities import model as resource
+from manifests.meant import aside, instead, nearest
 from model_bill import Bill
-from runtime.models import breaker, catalogue, counting, drivers, pacing, routing
+from model_turns import Turns
+from runtime.models import catalogue, counting, drivers, routing
 from runtime.models.drivers import Driver, Endpoint
 from runtime.models.failures import ModelFailed, set_address
 from runtime.models.messages import Embedded, Request
@@ -28,13 +31,14 @@ _MEND_ROUTES: Final = '`maniple settings model \'routes={"default": ["anthropic/
 LOOK_S: Final = 1.0
 """Seconds that a local server may take to tell its models, at each address where it may be."""
 
+NAME_MOST: Final = 64
+"""Characters of a name that is none, where it is told."""
+
 ASIDE_S: Final = 60.0
 """Seconds for which a model that failed before it was ever measured is not tried out again."""
 
-PLACES_MOST: Final = 64  # requests to one provider at a time, as `max` of the setting at_once
-_MEND_PLACES: Final = "`maniple settings model at_once=…` makes more"
-_MEND_OWN: Final = f"from 1 to {PLACES_MOST}: `maniple settings model 'at_once_of={{\"ollama\": 1}}'` says how many"
-_MEND_PACE: Final = "`maniple settings model 'per_minute={\"openai\": 50}'` says how many"
+_BY_PROVIDER: Final = ("at_once_of", "per_minute", "addresses")
+"""Settings that are tables by provider."""
 
 
 class Desk:
@@ -45,9 +49,7 @@ class Desk:
         self._drivers: dict[tuple[str, str], Driver] = {}
         self._found: dict[str, str] = {}
         self._holders = 1
-        self._breakers: dict[str, breaker.State] = {}
-        self._places: dict[str, asyncio.Semaphore] = {}
-        self._paces: dict[str, pacing.Pace] = {}
+        self._turns = Turns(settings, self._mended)
         self._first_bytes: dict[str, float] = {}
         self._aside: dict[str, float] = {}
 
@@ -79,8 +81,25 @@ class Desk:
         """A provider's key, "" where none was given. What stands around it is of the file or line that it came from."""
         return str(self._settings.get(_setting(provider), "")).strip()
 
+    @cached_property
+    def _misnamed(self) -> str:
+        """What is wrong with a setting that is of providers, and names one that there is not; "" for nothing."""
+        for setting in _BY_PROVIDER:
+            for name in self._settings.of(setting, dict):
+                if name not in (known := self._known()):
+                    why = f'the setting `{setting}` names "{name[:NAME_MOST]}", and no provider is called so'
+                    mend = f"`maniple settings model {setting}=…` sets it anew"
+                    return f"{why}; {instead(name, known)} (`maniple models list --all` has them all; {mend})"
+        return ""
+
+    def _known(self) -> list[str]:
+        """Every provider that there is."""
+        return [*catalogue.providers(), *OWN]
+
     def missing(self, provider: str) -> str:
         """How a provider is to be set up, "" where it is. provider: "" of a name that is no PROVIDER/MODEL."""
+        if self._misnamed:
+            return self._misnamed
         if not provider:
             return f"not PROVIDER/MODEL: {_MEND_ROUTES}"
         if provider in OWN:
@@ -88,7 +107,8 @@ class Desk:
             return "" if has_script else "no script is set: `maniple settings model script=…`"
         row = catalogue.providers().get(provider)
         if row is None:
-            return f"there is no provider {provider}: `maniple models list --all` lists those that there are"
+            close = aside(nearest(provider, self._known()))
+            return f"there is no provider {provider}{close}: `maniple models list --all` lists those that there are"
         key, set_it = self.key(provider), _set_key(provider)
         if not key and not row.local:
             return f"no key of {row.title} is set: {set_it}"
@@ -109,6 +129,8 @@ class Desk:
 
     def _names(self, asked: str) -> list[str]:
         """The one model that a resource names, or those of the route that it names; ModelFailed where there are none."""
+        if self._misnamed:
+            raise ModelFailed("unconfigured", self._misnamed)
         provider, _ = resource.split(asked)
         if provider:
             return [asked]
@@ -179,77 +201,9 @@ class Desk:
 
     # turns ------------------------------------------------------------------------------------------------------------
 
-    @contextlib.asynccontextmanager
-    async def turn(self, provider: str, until: float) -> AsyncIterator[None]:
-        """One request to a provider: in a place, at its pace, and the breaker hears how it ends.
-
-        until: by time.monotonic. ModelFailed: "limited" where its turn would come later, "paused" where the breaker is open.
-        """
-        async with self._place(provider, until):
-            opened = await self._paced(provider, until)
-            failure: ModelFailed | None = None
-            is_over = False
-            try:
-                yield
-                is_over = True
-            except ModelFailed as error:
-                failure, is_over = self._mended(error, provider), True
-                raise failure from None
-            finally:
-                self._ended(provider, opened, failure, cancelled=not is_over)
-
-    @contextlib.asynccontextmanager
-    async def _place(self, provider: str, until: float) -> AsyncIterator[None]:
-        """One of the places for requests to a provider, at the latest then."""
-        most = self._settings.of("at_once_of", dict).get(provider, self._settings.of("at_once", int))
-        if not isinstance(most, int) or isinstance(most, bool) or not 1 <= most <= PLACES_MOST:
-            why = f"{str(most)[:200]!r} is no number of requests to {provider} at a time, {_MEND_OWN}"
-            raise ModelFailed("unconfigured", why, provider=provider)
-        places = self._places.setdefault(provider, asyncio.Semaphore(most))
-        try:
-            async with asyncio.timeout(until - time.monotonic()):
-                await places.acquire()
-        except TimeoutError:
-            why = f"{provider} is asked {most} at a time, and no place was free in the call's time: {_MEND_PLACES}"
-            raise ModelFailed("limited", why, provider=provider) from None
-        try:
-            yield
-        finally:
-            places.release()
-
-    async def _paced(self, provider: str, until: float) -> int:
-        """Wait for the turn, and begin. Who comes to make no request gives it back."""
-        seconds = self._wait(provider, until)
-        try:
-            await asyncio.sleep(seconds)
-            return self._begun(provider)
-        except (asyncio.CancelledError, ModelFailed):
-            self._paces[provider] = pacing.given_back(self._paces[provider])
-            raise
-
-    def _wait(self, provider: str, until: float) -> float:
-        """Seconds until a request may be sent, whose turn is taken by asking, if it comes by then."""
-        told = self._settings.of("per_minute", dict).get(provider, 0)
-        if not isinstance(told, int) or told < 0:
-            why = f"{str(told)[:200]!r} is no number of requests a minute to {provider}: {_MEND_PACE}"
-            raise ModelFailed("unconfigured", why, provider=provider)
-        pace = self._paces.get(provider, pacing.Pace(per_minute=told))
-        now = time.monotonic()
-        after, seconds = pacing.taken(pace, now)
-        if seconds and now + seconds > until:
-            why = f"{provider} is asked {told} times a minute, and the turn would come after the call's time: {_MEND_PACE}"
-            raise ModelFailed("limited", why, after=seconds, provider=provider)
-        self._paces[provider] = after
-        return seconds
-
-    def _begun(self, provider: str) -> int:
-        """A request begins; how often the breaker has opened. ModelFailed("paused") where it is open."""
-        state, now = self._breakers.get(provider, breaker.State()), time.monotonic()
-        if not breaker.passes(state, now):
-            why = f"{provider} is left alone for {max(1, round(state.until - now))} s after failures: {state.why}"
-            raise ModelFailed("paused", why, provider=provider)
-        self._breakers[provider] = breaker.begun(state)
-        return state.opened
+    def turn(self, provider: str, until: float) -> contextlib.AbstractAsyncContextManager[None]:
+        """One request to a provider: see Turns.turn."""
+        return self._turns.turn(provider, until)
 
     def _mended(self, failure: ModelFailed, provider: str) -> ModelFailed:
         """A failure; that of a key with the command that mends it. A local server that is gone is looked for again."""
@@ -260,18 +214,6 @@ class Desk:
             return failure
         why = f"{failure.text}: set it anew, {_set_key(provider)}"
         return ModelFailed(failure.code, why, after=failure.after, provider=failure.provider)
-
-    def _ended(self, provider: str, opened: int, failure: ModelFailed | None, *, cancelled: bool) -> None:
-        """It has ended. opened: how often the breaker had opened when it began."""
-        state = self._breakers.get(provider, breaker.State())
-        if not breaker.hears_of(state, opened):
-            return
-        if cancelled:
-            self._breakers[provider] = breaker.given_up(state)
-        elif failure is None:
-            self._breakers[provider] = breaker.succeeded(state)
-        else:
-            self._breakers[provider] = breaker.failed(state, failure, time.monotonic())
 
     def measured(self, name: str, seconds: float) -> None:
         """A first byte came after so long; what is remembered moves a third of the way there."""
@@ -313,7 +255,6 @@ class Desk:
     async def listed(self, *, ask: bool) -> dict[str, object]:
         """Routes, providers and models. ask: of those that are set up, what they have."""
         rows = catalogue.providers()
-        now = time.monotonic()
         found: dict[str, list[str] | str] = {}
         if ask:
             ready = [name for name in rows if not self.missing(name)]
@@ -321,7 +262,7 @@ class Desk:
         providers = [
             {
                 "name": name, "title": row.title, "ready": not self.missing(name), "why": self.missing(name),
-                "local": row.local, "paused": not breaker.passes(self._breakers.get(name, breaker.State()), now),
+                "local": row.local, "paused": bool(self._turns.paused(name)),
                 "models": told if isinstance(told := found.get(name), list) else None,
                 "trouble": told if isinstance(told, str) else "",
             }
@@ -348,15 +289,12 @@ class Desk:
 
     def _candidate(self, name: str) -> routing.Candidate:
         provider, _ = resource.split(name)
-        state, now = self._breakers.get(provider, breaker.State()), time.monotonic()
-        paused = (
-            "" if breaker.passes(state, now) else f"left alone for {max(1, round(state.until - now))} s: {state.why}"
-        )
+        now = time.monotonic()
         return routing.Candidate(
             name=name,
             row=catalogue.find(name),
             missing=self.missing(provider),
-            paused=paused,
+            paused=self._turns.paused(provider),
             first_byte=self._first_bytes.get(name),
             aside=now < self._aside.get(name, now),
             free=(found := self.row(provider)) is not None and found.local,

@@ -8,7 +8,7 @@ from runtime.models.messages import Answer
 from tests.hands.doubles import FakeCall, hand_module, seated
 from wire.entries import Cost
 
-for _module in ("model_bill", "model_desk", "model_trying"):
+for _module in ("model_bill", "model_turns", "model_desk", "model_trying"):
     hand_module("model", _module)
 Model: Any = hand_module("model", "main").Model
 

@@ -13,7 +13,7 @@ from runtime import Failure
 from runtime.models import catalogue
 from runtime.models.messages import Answer, request_of
 from tests.hands.doubles import hand_module
-from tests.hands.model.calls import ASKED, Asking, hand_of
+from tests.hands.model.calls import ASKED, Asking, ask, hand_of
 from tests.runtime.models.stage import HOLD, stage, whole
 
 SLOW, QUICK, LOCAL = "openai/gpt-5.4", "scripted/script", "ollama/llama3:8b"
@@ -260,3 +260,27 @@ def test_a_local_server_that_has_gone_is_looked_for_again(tmp_path: Path, monkey
     before, gone, after = asyncio.run(asked())
     assert "cannot be reached" in str(gone)
     assert before == after == ["own"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("at_once_of", 1), ("per_minute", 50), ("addresses", "http://127.0.0.1:9/v1")]
+)
+def test_a_setting_for_a_provider_that_there_is_not_is_told_before_anything_is_asked(
+    tmp_path: Path, setting: str, value: object
+) -> None:
+    hand: Any = hand_of(tmp_path, OK, **{setting: {"opnai": value, "openai": value}})
+    for resource in ("scripted/script", "offline/classical", "default"):
+        with pytest.raises(Failure, match=f"`{setting}` names ") as failed:
+            ask(hand, Asking(resource))
+        assert failed.value.code == "unconfigured"
+        assert '"opnai", and no provider is called so; did you mean "openai"?' in failed.value.text
+        assert f"`maniple settings model {setting}=…`" in failed.value.text
+    assert all("opnai" in row["why"] for row in asyncio.run(hand.list(Asking("")))["providers"])
+
+
+def test_which_providers_there_are_is_told_where_none_is_called_nearly_so(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="there are alibaba, anthropic, .* and [0-9]+ more") as failed:
+        ask(hand_of(tmp_path, OK, at_once_of={"zzzzz": 1}), Asking("scripted/script"))
+    assert "`maniple models list --all` has them all" in failed.value.text
+    with pytest.raises(Failure, match='there is no provider antropic, did you mean "anthropic": `maniple models'):
+        ask(hand_of(tmp_path, OK), Asking("antropic/claude"))

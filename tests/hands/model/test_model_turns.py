@@ -63,7 +63,7 @@ def test_a_request_of_before_a_provider_was_left_alone_decides_no_trial(
                 raise ModelFailed("key", "expired")
         trial = desk.turn("scripted", until)
         await trial.__aenter__()
-        trying = desk._breakers["scripted"]
+        trying = desk._turns._breakers["scripted"]
         assert trying.trying
         failure = {
             "its answer": None,
@@ -71,9 +71,9 @@ def test_a_request_of_before_a_provider_was_left_alone_decides_no_trial(
             "a cancel": asyncio.CancelledError(),
         }[end]
         await older.__aexit__(type(failure) if failure else None, failure, None)
-        assert desk._breakers["scripted"] == trying
+        assert desk._turns._breakers["scripted"] == trying
         await trial.__aexit__(None, None, None)
-        assert desk._breakers["scripted"] == breaker.State()
+        assert desk._turns._breakers["scripted"] == breaker.State()
 
     asyncio.run(asked())
 
@@ -109,7 +109,7 @@ def test_who_is_cancelled_while_it_waits_for_the_next_minute_gives_its_turn_back
         waiting = asyncio.create_task(hand.complete(Asking("scripted/script", deadline=200_000), **ASKED))
         for _ in range(9):
             await asyncio.sleep(0)
-        assert hand.desk._paces["scripted"].taken > 1.5, "it waits for its turn"
+        assert hand.desk._turns._paces["scripted"].taken > 1.5, "it waits for its turn"
         waiting.cancel()
         await asyncio.wait([waiting])
         with pytest.raises(Failure, match="asked 1 times a minute") as failed:
