@@ -99,10 +99,10 @@ def _ids() -> Iterator[Finding]:
     if os.geteuid() != 0:
         return
     why_not = _in_child(lambda: max(_take(uid) for uid in (COMPILER_UID, _LAST_UID)))
-    yield Finding(
-        what="ids of runs",
-        state="missing" if why_not else "ok",
-        found=f"{why_not}: this root's user namespace has them not" if why_not else "can be taken",
+    yield _tried(
+        "ids of runs",
+        why_not and f"{why_not}: this root's user namespace has them not",
+        "can be taken",
         needed=True,
         why="as root each run becomes a user of its own, and no Hand starts where it cannot",
         mend="run Maniple as an ordinary user, or as root outside of the container, or let the container have the ids "
@@ -119,38 +119,38 @@ def _processes(_: str) -> Iterator[Finding]:
     yield from _ids()
     root = os.geteuid() == 0
     user = _in_child(lambda: _check(_libc.unshare(_NEWUSER)))
-    yield Finding(
-        what="user namespaces",
-        state="missing" if user else "ok",
-        found=user or "can be made",
+    yield _tried(
+        "user namespaces",
+        user,
+        "can be made",
         needed=not root,
         why="without root, a run's own user namespace is what its other namespaces stand on",
         mend="as root: sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000, and where AppArmor "
         "restricts them: kernel.apparmor_restrict_unprivileged_userns=0",
     )
     pid = _in_child(lambda: _check(_libc.unshare(_NEWPID if root else _NEWUSER | _NEWPID)))
-    yield Finding(
-        what="PID namespaces",
-        state="missing" if pid else "ok",
-        found=pid or "can be made",
+    yield _tried(
+        "PID namespaces",
+        pid,
+        "can be made",
         needed=True,
         why="the death of a run's first process ends everything it started; nothing survives the kernel",
         mend="in a container: run it with CAP_SYS_ADMIN, or allow user namespaces",
     )
     mapped = _in_child(lambda: _supported(_libc.syscall(_SYS_MOUNT_SETATTR, -1, b"", 0, None, 0)))
-    yield Finding(
-        what="id-mapped mounts",
-        state="missing" if mapped else "ok",
-        found=mapped or "known to this kernel",
+    yield _tried(
+        "id-mapped mounts",
+        mapped,
+        "known to this kernel",
         needed=root,
         why="as root, a named folder is shown to the run that may write it as its own",
         mend="run Linux 5.12 or newer, or Maniple as an ordinary user",
     )
     opened = _in_child(lambda: _supported(_libc.syscall(_SYS_OPENAT2, -1, b"", None, 0)))
-    yield Finding(
-        what="openat2",
-        state="missing" if opened else "ok",
-        found=opened or "known to this kernel",
+    yield _tried(
+        "openat2",
+        opened,
+        "known to this kernel",
         needed=True,
         why="the Hand `files` opens paths by it, so that no link leads out of a named folder",
         mend="run Linux 5.6 or newer; an old container runtime may also forbid it",
@@ -180,15 +180,14 @@ def _confinement(_: str) -> Iterator[Finding]:
     for name, flag in (("network", confine.NEWNET), ("ipc", confine.NEWIPC), ("mount", confine.NEWNS)):
         why_not = _in_child(lambda flag=flag: _check(_libc.unshare(base | flag)))  # type: ignore[misc]
         layer = _LAYERS[f"{name}-namespace"]
-        yield Finding(
-            what=f"{name} namespaces",
-            state="missing" if why_not else "ok",
-            found=why_not or "can be made",
-            needed=False,
-            why=_stops(layer),
-            mend=layer.mend,
-        )
+        yield _tried(f"{name} namespaces", why_not, "can be made", needed=False, why=_stops(layer), mend=layer.mend)
     yield _groups()
+
+
+def _tried(what: str, why_not: str, works: str, *, needed: bool, why: str, mend: str) -> Finding:
+    """Of something that was tried. why_not: what went wrong, "" when it works."""
+    state: State = "missing" if why_not else "ok"
+    return Finding(what=what, state=state, found=why_not or works, needed=needed, why=why, mend=mend)
 
 
 def _stops(layer: Layer) -> str:

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import click
 from msgspec import Struct
@@ -17,8 +17,11 @@ from kernel.cli import installed, screen, told
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, hand_names
+from kernel.cli.patience import waiting
 from manifests.capabilities import namespace
 from manifests.errors import ResourceInvalid
+
+T = TypeVar("T")
 
 LINE_MOST: Final = 160
 EVERY: Final = "with none of these all that there are"
@@ -128,6 +131,15 @@ def owners(client: Client) -> list[Owner]:
 def chosen(client: Client, whose: Whose) -> list[str]:
     """The namespace of the memory that was named, or those of all."""
     return [namespace_of(client, whose)] if whose.is_given() else [one.namespace for one in owners(client)]
+
+
+def each(session: Session, client: Client, whose: Whose, method: str, doing: str, of: type[T]) -> dict[str, T]:
+    """What a method that takes long answers on the memory that was named, or on each of all. doing: what is waited for."""
+    found: dict[str, T] = {}
+    for space in chosen(client, whose):
+        with waiting(session, f"{space} {doing}") as tick:
+            found[space] = told.read(client.call(method, space, seconds=LONG_S, tick=tick).value, of)
+    return found
 
 
 def names(client: Client) -> dict[str, str]:

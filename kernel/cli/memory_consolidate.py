@@ -2,10 +2,9 @@
 
 from msgspec import Struct
 
-from kernel.cli import memories, screen, told
+from kernel.cli import memories, screen
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
-from kernel.cli.patience import waiting
 
 
 class Consolidated(Struct, frozen=True, kw_only=True):
@@ -25,12 +24,7 @@ def memory_consolidate(session: Session, whose: Whose) -> None:
     Nothing is deleted. The Hand does it by itself as well, for the memories that are in use, while nobody asks it.
     """
     with session.client() as client:
-        spaces = memories.chosen(client, whose)
-        found = {}
-        for space in spaces:
-            with waiting(session, f"{space} to be gone through") as tick:
-                reply = client.call("memory.consolidate", space, seconds=memories.LONG_S, tick=tick)
-            found[space] = told.read(reply.value, Consolidated)
+        found = memories.each(session, client, whose, "memory.consolidate", "to be gone through", Consolidated)
         known = {} if session.json else memories.names(client)
     session.result({"memories": found}, lambda: _drawn(found, known))
 

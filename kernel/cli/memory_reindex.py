@@ -3,7 +3,6 @@
 from kernel.cli import memories
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
-from kernel.cli.patience import waiting
 
 
 @command()
@@ -14,10 +13,7 @@ def memory_reindex(session: Session, whose: Whose) -> None:
     Reading goes on meanwhile, writing waits. The vectors of texts are made anew in the background, where words were.
     """
     with session.client() as client:
-        spaces = memories.chosen(client, whose)
-        for space in spaces:
-            with waiting(session, f"{space} to be indexed anew") as tick:
-                client.call("memory.reindex", space, seconds=memories.LONG_S, tick=tick)
+        spaces = list(memories.each(session, client, whose, "memory.reindex", "to be indexed anew", object))
         known = {} if session.json else memories.names(client)
     lines = [f"{memories.in_words(space, known)}: indexed anew" for space in spaces]
     session.result({"memories": spaces}, lambda: "\n".join(lines) or memories.NOTHING)

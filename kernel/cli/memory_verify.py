@@ -1,10 +1,9 @@
 """`maniple memory verify` (acts)."""
 
-from kernel.cli import memories, told
+from kernel.cli import memories
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Checked, Whose
-from kernel.cli.patience import waiting
 
 
 @command()
@@ -16,12 +15,7 @@ def memory_verify(session: Session, whose: Whose) -> None:
     themselves only a backup brings back. Ends with 5 when there is such a thing.
     """
     with session.client() as client:
-        spaces = memories.chosen(client, whose)
-        found = {}
-        for space in spaces:
-            with waiting(session, f"{space} to be checked") as tick:
-                reply = client.call("memory.verify", space, seconds=memories.LONG_S, tick=tick)
-            found[space] = told.read(reply.value, Checked)
+        found = memories.each(session, client, whose, "memory.verify", "to be checked", Checked)
         known = {} if session.json else memories.names(client)
     session.result({"memories": found}, lambda: _drawn(found, known))
     if not all(one.ok for one in found.values()):

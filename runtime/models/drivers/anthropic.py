@@ -4,7 +4,8 @@ The SDK speaks HTTP, knows the API's version and headers, and takes streams of e
 some thousand, are not used: events come as JSON, and anthropic_in.py has the few types that are read.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Final
 from urllib.parse import quote
@@ -58,22 +59,19 @@ class Anthropic:
         provider = self._endpoint.provider
         body = anthropic_out.body(provider, model, request)
 
-        def opening() -> Awaitable[sdk.AsyncStream[object]]:
-            return self._client.post(
-                "/v1/messages",
-                cast_to=object,
-                body=body,
-                options={"headers": transport.STREAMED},
-                stream=True,
-                stream_cls=sdk.AsyncStream[object],
-            )
-
-        pieces = told(self._endpoint, sdk.AnthropicError, opening, AnthropicReader(provider, model, request))
-        try:
+        opening = partial(
+            self._client.post,
+            "/v1/messages",
+            cast_to=object,
+            body=body,
+            options={"headers": transport.STREAMED},
+            stream=True,
+            stream_cls=sdk.AsyncStream[object],
+        )
+        reader = AnthropicReader(provider, model, request)
+        async with aclosing(told(self._endpoint, sdk.AnthropicError, opening, reader)) as pieces:
             async for piece in pieces:
                 yield piece
-        finally:
-            await pieces.aclose()
 
     async def embed(self, model: str, texts: Sequence[str]) -> Embedded:
         """Anthropic offers no embeddings."""

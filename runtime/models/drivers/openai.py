@@ -5,7 +5,8 @@ openai_out.py, what they answer in their own ways is understood in openai_in.py.
 """
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Final
 
@@ -75,22 +76,19 @@ class OpenAI:
         provider = self._endpoint.provider
         body = openai_out.body(provider, model, request, self._quirks)
 
-        def opening() -> Awaitable[sdk.AsyncStream[object]]:
-            return self._client.post(
-                "/chat/completions",
-                cast_to=object,
-                body=body,
-                options={"headers": transport.STREAMED},
-                stream=True,
-                stream_cls=sdk.AsyncStream[object],
-            )
-
-        pieces = told(self._endpoint, sdk.OpenAIError, opening, OpenAIReader(provider, model, request))
-        try:
+        opening = partial(
+            self._client.post,
+            "/chat/completions",
+            cast_to=object,
+            body=body,
+            options={"headers": transport.STREAMED},
+            stream=True,
+            stream_cls=sdk.AsyncStream[object],
+        )
+        reader = OpenAIReader(provider, model, request)
+        async with aclosing(told(self._endpoint, sdk.OpenAIError, opening, reader)) as pieces:
             async for piece in pieces:
                 yield piece
-        finally:
-            await pieces.aclose()
 
     async def embed(self, model: str, texts: Sequence[str]) -> Embedded:
         """One vector for each text, all of one length."""
