@@ -8,7 +8,6 @@ mount namespace, which nobody else sees and which ends with it.
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.living import ROOT
-from tests.small_disk import NOT_MOUNTED
+from tests.small_disk import NOT_MOUNTED, mounted
 
 USER = 1000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
@@ -40,20 +39,13 @@ def said(words: list[str], place: Path, stage: Path, *, within: float) -> str:
 
     stage: a folder for what is shown to that user. Skips where nobody can become one.
     """
-    done = subprocess.run(
+    return mounted(
         _as_user([sys.executable, "-m", *words], stage),
+        f"shows user {USER} no interpreter",
+        within=within,
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "HOME": str(place), "PYTHONDONTWRITEBYTECODE": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=within,
-        check=False,
     )
-    if done.returncode == NOT_MOUNTED:
-        pytest.skip(f"this machine shows user {USER} no interpreter: {done.stderr.strip()}")
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr
-    return done.stdout
 
 
 def _closed(path: Path) -> Path | None:

@@ -17,7 +17,7 @@ WITHIN = 240
 """Seconds that such a process may take."""
 
 NOT_MOUNTED = 77
-"""How it ends on a machine that mounts no such disk."""
+"""How a process ends on a machine that does not mount what it needs."""
 
 SYSTEMS = {
     "tmpfs": 'mount -t tmpfs -o size=64m,mode=700 none "$1"',
@@ -36,17 +36,24 @@ def on_small_disk(folder: Path, system: str, module: str, *arguments: str) -> No
     disk = folder / "disk"
     disk.mkdir(mode=0o700)
     script = f'{{ {SYSTEMS[system]}; }} || exit {NOT_MOUNTED}; chmod 700 "$1"; shift; exec "$@"'
+    words = [sys.executable, "-m", module, *arguments, str(disk)]
+    mounted(["unshare", "-m", "sh", "-c", script, "sh", str(disk), *words], f"mounts no {system}", within=WITHIN)
+
+
+def mounted(
+    command: list[str], lacks: str, *, within: float, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> str:
+    """What a command says on stdout that mounts something for itself, in so many seconds; it has to end well.
+
+    lacks: what a machine does on which it ends with NOT_MOUNTED; it skips there.
+    """
     done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", script, "sh", str(disk), sys.executable, "-m", module, *arguments, str(disk)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=WITHIN,
-        check=False,
+        command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=within, check=False
     )
     if done.returncode == NOT_MOUNTED:
-        pytest.skip(f"this machine mounts no {system}: {done.stderr.strip()}")
-    assert done.returncode == 0, done.stderr
+        pytest.skip(f"this machine {lacks}: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr
+    return done.stdout
 
 
 def fill(disk: Path) -> Path:

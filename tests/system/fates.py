@@ -1,6 +1,7 @@
 """What tests of a whole kernel share: waiting for what must come true, the log as it stands, and who is alive."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -124,6 +125,18 @@ def outcome(client: Client, run: str) -> dict[str, Any]:
 def ran(client: Client, name: str, **inputs: object) -> dict[str, Any]:
     """How a whole run of a task Hand ended."""
     return outcome(client, begin(client, name, **inputs))
+
+
+def held_up_by_no_pipe(asking: Callable[[], object], pipe: Path, other_end: int) -> None:
+    """Ask, in a thread, for what makes a kernel open this pipe: it must not wait until somebody opens the other end."""
+    thread = threading.Thread(target=asking)
+    thread.start()
+    thread.join(10)
+    is_held = thread.is_alive()
+    if is_held:  # whoever opens the other end lets the kernel go on
+        os.close(os.open(pipe, other_end | os.O_NONBLOCK))
+    thread.join()
+    assert not is_held
 
 
 def table(value: Value) -> dict[str, Value]:

@@ -1,7 +1,6 @@
 """What Hands print: a file that is none is told by its path, and keeps the kernel from nothing else."""
 
 import os
-import threading
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from kernel.cli.exits import NotDone
 from kernel.output import FILE_MAX
 from tests.living import ECHO, Kernel, install, make_home
-from tests.system.fates import until
+from tests.system.fates import held_up_by_no_pipe, until
 
 OTHER = ECHO._replace(toml=ECHO.toml.replace('"echo', '"another'))
 
@@ -38,14 +37,7 @@ def test_a_pipe_where_one_hand_should_print_holds_up_nobody(tmp_path: Path) -> N
         os.mkfifo(pipe)
         install(kernel, OTHER)
         install(kernel, ECHO)
-        asking = threading.Thread(target=_fails, args=(kernel, str(pipe)))
-        asking.start()
-        asking.join(10)
-        is_held = asking.is_alive()
-        if is_held:  # whoever opens the other end lets the kernel go on
-            os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
-        asking.join()
-        assert not is_held
+        held_up_by_no_pipe(lambda: _fails(kernel, str(pipe)), pipe, os.O_RDONLY)
         assert client.call("echo.say", "", {"text": "hi"}).value == {"text": "hi"}
 
 

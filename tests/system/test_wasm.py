@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from kernel.cli import compiling
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NotDone
 from tests.living import ROOT, Kernel, Source, install, make_home
-from tests.system.fates import bare, entries, table, until
+from tests.system.fates import bare, entries, held_up_by_no_pipe, table, until
 from wire.codec import Value
 
 HAND = """
@@ -163,14 +162,7 @@ def test_a_pipe_where_an_artefact_should_be_holds_up_nobody(kernel: Kernel, clie
     path.unlink()
     os.mkfifo(path)
     outcomes: list[dict[str, Value]] = []
-    asking = threading.Thread(target=lambda: outcomes.append(_run(client)))
-    asking.start()
-    asking.join(10)
-    is_held = asking.is_alive()
-    if is_held:  # whoever opens the other end lets the kernel go on
-        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
-    asking.join()
-    assert not is_held
+    held_up_by_no_pipe(lambda: outcomes.append(_run(client)), path, os.O_WRONLY)
     assert [one["code"] for one in outcomes] == ["seal"]
 
 
