@@ -62,6 +62,12 @@ def guest_memory(memory: int, at_once: int) -> int:
     return (memory - WASM_OWN) // at_once // 65_536 * 65_536
 
 
+def is_duration(text: str) -> bool:
+    """Whether a text is written as a duration is, of however many years."""
+    match = re.fullmatch(_NUMBER_UNIT, text)
+    return match is not None and match[2] in MILLISECONDS
+
+
 def parse_duration(text: str) -> int:
     """Milliseconds of "250ms", "60s", "10m", "2h" or "1d", at most 3650d."""
     amount = _parse(text, MILLISECONDS, 'write a whole number and ms, s, m, h or d, such as "60s"')

@@ -6,8 +6,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from manifests import moments
 from manifests.errors import ValueInvalid
-from manifests.values import parse_duration
 from monitor_baseline import Hour
 from monitor_metrics import row
 from monitor_notices import Finding, Notice, worst
@@ -39,7 +39,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class TimeInvalid(ValueError):
-    """A text is neither a time nor a duration."""
+    """A text is no moment, or none that can be shown."""
 
 
 def moment(at: int) -> str:
@@ -50,14 +50,12 @@ def moment(at: int) -> str:
 def read_moment(text: str, now: int) -> int:
     """Epoch milliseconds of an RFC 3339 text, or of a duration before now ("2h"). Raises TimeInvalid."""
     try:
-        return now - parse_duration(text)
-    except ValueInvalid:
-        pass
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise TimeInvalid(f'"{text}" is no time: write "2026-12-01T09:00:00Z", or "2h" for two hours ago') from None
-    at = int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+        found = moments.micros(text, now * 1000, ahead=False)
+    except ValueInvalid as error:
+        raise TimeInvalid(f"{error.why}: {error.instead}") from None
+    if found is None:
+        raise TimeInvalid(f'"{text}" is no time: write "2026-12-01T09:00:00Z", or "2h" for two hours ago')
+    at = found // 1000
     if not YEAR_1 <= at < YEAR_9999:
         raise TimeInvalid(f'"{text}" is no time that can be shown: its year in UTC is before 1 or after 9999')
     return at

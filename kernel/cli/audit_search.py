@@ -1,15 +1,18 @@
 """`maniple audit search` (acts)."""
 
+import time
 from pathlib import Path
 
 import click
 from msgspec import Struct
 
-from kernel.cli import drawing, logbook, moments
+from kernel.cli import drawing, logbook
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, run_names, write, write_json
 from kernel.cli.mistyped import Whole
 from kernel.record.recovery import Lines
+from manifests import moments
+from manifests.errors import ValueInvalid
 from manifests.meant import nearest
 from wire.entries import KINDS, Entry, time_text
 from wire.errors import Unencodable
@@ -114,7 +117,10 @@ def _moment(text: str) -> str:
     """A time as the log writes it, so that texts compare as times."""
     if not text:
         return ""
-    micros = moments.micros(text, ahead=False)
+    try:
+        micros = moments.micros(text, time.time_ns() // 1000, ahead=False)
+    except ValueInvalid as error:
+        raise Ended(f"{error.why}; {error.instead}", Exit.USAGE) from None
     if micros is None:
         raise Ended(f"{text} is no time: write 2026-11-21, 2026-11-21T08:30, or 15m for that long ago", Exit.USAGE)
     try:

@@ -153,7 +153,7 @@ class Client:
             labels=labels,
         )
         self._send(header, {} if arguments is None else arguments)
-        sender = _Upload(self, number, upload) if upload is not None else None
+        sender = _Upload(number, upload, self._send) if upload is not None else None
         return self._end_of(number, method, resource, chunk=chunk, sender=sender, tick=tick)
 
     def subscribe(self, event: str, hear: Hear) -> None:
@@ -328,10 +328,10 @@ class _Silence:
 class _Upload:
     """The pieces of an upload, sent as far as the provider gives credit."""
 
-    def __init__(self, client: Client, number: int, source: Source) -> None:
-        self._client = client
+    def __init__(self, number: int, source: Source, send: Callable[[headers.Header, object], None]) -> None:
         self._number = number
         self._descriptor = source.fileno()
+        self._send = send
         self._open = True
         self.credit = limits.WINDOW
 
@@ -344,7 +344,7 @@ class _Upload:
         piece = os.read(self._descriptor, limits.CHUNK_SIZE)
         self._open = bool(piece)
         self.credit -= 1
-        self._client._send(headers.Chunk(number=self._number, last=not piece), piece)
+        self._send(headers.Chunk(number=self._number, last=not piece), piece)
 
 
 def check_words(method: str, resource: str) -> None:

@@ -1,10 +1,14 @@
 """`maniple keys add` (acts)."""
 
+import time
+
 import click
 
-from kernel.cli import keyfile, moments
+from kernel.cli import keyfile
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
+from manifests import moments
+from manifests.errors import ValueInvalid
 from wire.canonical import INT_LIMIT
 
 
@@ -44,7 +48,10 @@ def _most(given: tuple[str, ...]) -> list[dict[str, object]]:
 
 def _moment(text: str) -> int:
     """Microseconds since 1970 of a date, or of a time from now."""
-    micros = moments.micros(text, ahead=True)
+    try:
+        micros = moments.micros(text, time.time_ns() // 1000, ahead=True)
+    except ValueInvalid as error:
+        raise Ended(f"--expires: {error.why}; {error.instead}", Exit.USAGE) from None
     if micros is None:
         raise Ended(f"--expires {text} is neither a time such as 90d nor a date such as 2027-01-31", Exit.USAGE)
     if not 0 <= micros < INT_LIMIT:

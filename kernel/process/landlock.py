@@ -25,11 +25,10 @@ def version() -> int:
 def lay_on(
     rules: Ruleset, allowed: Iterable[tuple[int | str, int]], ports: Iterable[int], look: Callable[[str, str], object]
 ) -> None:
-    """Restrict this process, and all it will make, to what is allowed: descriptors or paths, with rights, and TCP ports
+    """Restrict this process, and all that it makes, to what is allowed.
 
-    to connect to.
-
-    look: called with each path and the one that it leads to, before anything is restricted.
+    allowed: descriptors or paths, with rights; ports: to which TCP may connect. look: called with each path and the one that
+    it leads to, before anything is restricted.
     There must be no other thread: each would have to do it for itself. Raises OSError, naming what failed.
     """
     attributes = struct.pack("=QQQ", rules.files, rules.network, rules.scoped)

@@ -119,6 +119,15 @@ def test_a_key_that_would_expire_when_no_time_can_be_written_is_told(made: Shell
     assert (ran.code, ran.err.count("\n"), "after 2255" in ran.err) == (2, 1, True)
 
 
+@pytest.mark.parametrize(
+    "words", [("keys", "add", "KEY", "--hands", "*", "--expires", "4000d"), ("audit", "search", "--since", "4000d")]
+)
+def test_a_span_too_long_is_told_as_that(made: Shell, words: tuple[str, ...]) -> None:
+    ran = made.run(*(str(made.home / "keys" / "log.pub") if word == "KEY" else word for word in words))
+    assert (ran.code, ran.err.count("\n")) == (2, 1), ran
+    assert ': "4000d" is more than ten years; write at most "3650d"' in ran.err
+
+
 def test_what_is_no_text_is_no_run_s_id(made: Shell) -> None:
     ran = made.run("run-show", os.fsdecode(b"r-\xff"))
     assert (ran.code, is_one_clear_line(ran), "is not a run's id" in ran.err) == (2, True, True)
