@@ -1,8 +1,17 @@
 """`maniple completion` (acts)."""
 
+from typing import Final
+
 import click
 
 from kernel.cli.frame import Session, command, write
+
+# What click prints, and what stands in its place: zsh knows compdef only where somebody has had it loaded, and fish was
+# told what a command does up to the first comma.
+MENDED: Final = {
+    "    compdef ": "    (( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }\n    compdef ",
+    'string split ","': 'string split --max 1 ","',
+}
 
 
 @command(json=False)
@@ -21,4 +30,7 @@ def completion(session: Session, shell: str) -> None:
     root = click.get_current_context().find_root().command
     found = get_completion_class(shell)
     assert found is not None, "click knows these three"
-    write(found(root, {}, "maniple", "_MANIPLE_COMPLETE").source() + "\n")
+    source = found(root, {}, "maniple", "_MANIPLE_COMPLETE").source()
+    for printed, mended in MENDED.items():
+        source = source.replace(printed, mended)
+    write(source + "\n")

@@ -2,6 +2,10 @@
 
 import ast
 import importlib
+import os
+import shlex
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -10,7 +14,7 @@ import pytest
 
 from kernel.cli import commands
 from kernel.cli.main import cli
-from tests.cli.shell import Shell
+from tests.cli.shell import MANIPLE, Shell
 from tests.living import ROOT
 from tests.spread import spread
 
@@ -76,6 +80,36 @@ def test_no_command_at_all_shows_help_and_is_wrong_usage(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
 def test_completion_is_printed_for_each_shell(name: str, tmp_path: Path) -> None:
     assert "_MANIPLE_COMPLETE" in Shell(tmp_path).good("completion", name)
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "wanted"),
+    [
+        ("bash", ["bash", "--noprofile", "--norc", "-c", ". $0 && complete -p maniple"], "_maniple_completion"),
+        ("zsh", ["zsh", "-f", "-c", ". $0 && print ${_comps[maniple]}"], "_maniple_completion"),  # no compinit before
+        ("zsh", ["zsh", "-f", "-c", "autoload compinit && compinit && . $0 && print ${_comps[maniple]}"], "_maniple_c"),
+        (
+            "fish",
+            ["fish", "--no-config", "-c", "source $argv[1]; complete --do-complete 'maniple ini'"],
+            "init\tMake the home: fresh keys, a log",
+        ),
+    ],
+)
+def test_a_shell_that_was_set_up_in_no_other_way_completes(
+    name: str, words: list[str], wanted: str, tmp_path: Path
+) -> None:
+    """The words that the manual page tells, read by the shell itself: for zsh, also where its own set-up was never made."""
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed: `apt install {name}`")
+    script, programs = tmp_path / "completion", tmp_path / "programs"
+    script.write_text(Shell(tmp_path).good("completion", name))
+    programs.mkdir()
+    (programs / "maniple").write_text("#!/bin/sh\nexec " + shlex.join(MANIPLE) + ' "$@"\n')
+    (programs / "maniple").chmod(0o755)
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(tmp_path), "LANG": "C.UTF-8"}
+    ran = subprocess.run([*words, script], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert wanted in ran.stdout
 
 
 def _completed(shell: Shell, words: str) -> set[str]:
