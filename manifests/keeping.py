@@ -4,12 +4,15 @@ A run that failed is kept longer, since it is the one that people come back to. 
 What is erased is what a run was told, and the key of its digests; the log, and every proof of it, stays as it is.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
 DAY: Final = 86_400.0
+EVERY: Final = 3600.0
+"""Seconds between looks at what is old."""
 
 Days = Annotated[int, Meta(ge=0, le=36_500)]
 
@@ -29,6 +32,27 @@ class Kept(Struct, frozen=True, kw_only=True):
     age: float
     size: int
     is_done: bool
+
+
+class Believed:
+    """The time by which tapes are old, from look to look: a clock that leaps ahead is believed at the second look.
+
+    It may be wrong, and be put right in a minute, as that of a machine which has just started often is; and what is erased
+    by it is gone.
+    """
+
+    def __init__(self, seen: float) -> None:
+        """seen: what the clock is known to have shown last, seconds since 1970."""
+        self._seen, self._at = seen, math.inf
+
+    def now(self, shown: float, at: float) -> float:
+        """What the clock shows, or showed at the last look and as much as has really passed, whichever is less.
+
+        at: seconds of a clock that never leaps.
+        """
+        believed = min(shown, self._seen + max(0.0, at - self._at))
+        self._seen, self._at = shown, at
+        return believed
 
 
 def over(tapes: Iterable[Kept], keep: Keep) -> list[tuple[str, str]]:

@@ -6,16 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kernel.record.journal import ended_done
-from manifests.keeping import DAY, Kept, over
+from manifests.keeping import DAY, EVERY, Believed, Kept, over
 from manifests.policy import shown
 from wire.errors import Refusal
 from wire.ids import KERNEL
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
-
-EVERY: Final = 3600.0
-"""Seconds between looks at what is old."""
 
 AT_ONCE: Final = 1_000
 """Tapes that one look erases at most."""
@@ -31,8 +28,9 @@ class Keeping:
     """The tapes of runs that have ended."""
 
     def __init__(self, kernel: "Kernel") -> None:
-        self._kernel = kernel
-        self._outcomes: dict[str, bool] = {}
+        self._kernel, self._outcomes = kernel, dict[str, bool]()
+        signed = (one.stat().st_mtime for one in os.scandir(kernel.home.at("log")) if one.name == "checkpoint")
+        self._clock = Believed(next(signed, 0.0))
 
     def erase(self, run: str, principal: str, why: str) -> None:
         """Erase a run's tape and key and what it came to, and say so in the log.
@@ -51,7 +49,8 @@ class Keeping:
 
     def look(self) -> None:
         """Erase what is old, now and each EVERY seconds."""
-        kernel, now, keep = self._kernel, self._kernel.time() / 1_000_000, self._kernel.home.identity.journal
+        kernel, keep = self._kernel, self._kernel.home.identity.journal
+        now = self._clock.now(kernel.time() / 1_000_000, kernel.loop.now())
         found, read, young = list[Kept](), 0, min(keep.days, keep.failed_days) * DAY
         # scandir takes a tenth of what glob() and a Path for each do; a folder that was taken away store() makes anew
         for path in os.scandir(kernel.log.journal.folder) if kernel.log.journal.folder.is_dir() else ():

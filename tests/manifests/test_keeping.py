@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.keeping import DAY, Keep, Kept, over
+from manifests.keeping import DAY, Believed, Keep, Kept, over
 
 TAPES = st.lists(
     st.builds(
@@ -42,3 +42,15 @@ def test_what_is_left_is_young_and_has_room(tapes: list[Kept], keep: Keep) -> No
     assert len(gone) == len(set(gone)) == len(tapes) - len(left)
     assert all(one.age <= (keep.days if one.is_done else keep.failed_days) * DAY for one in left)
     assert sum(one.size for one in left) <= keep.mib * 1024 * 1024
+
+
+def test_a_clock_that_leaps_ahead_is_believed_at_the_second_look_and_one_that_is_set_back_at_once() -> None:
+    year = 365 * DAY
+    clock = Believed(1000.0)
+    assert clock.now(1000.0 + year, 5.0) == 1000.0, "of what passed before the first look nothing is known"
+    assert clock.now(4600.0 + year, 3605.0) == 4600.0 + year
+    clock = Believed(1000.0)
+    assert clock.now(1010.0, 5.0) == 1000.0
+    assert clock.now(4610.0 + year, 3605.0) == 4610.0, "an hour has really passed"
+    assert clock.now(8210.0, 7205.0) == 8210.0
+    assert clock.now(8210.0 - year, 7206.0) == 8210.0 - year

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.record.keeping import AT_ONCE, READ_MOST
+from kernel.record.keeping import AT_ONCE, READ_MOST, SOON
 from tests.cli.shell import Shell
 from tests.living import Kernel, make_home
 from tests.system import chaos, fates
@@ -104,6 +104,22 @@ def test_what_is_old_is_erased_when_a_kernel_starts_and_a_run_that_failed_is_kep
     assert entry(kernel.home, "erase", run=runs["done"]).why == "older than 30 days"
     assert not [one for one in entries(kernel.home, "erase") if one.run == runs["failed"]]
     assert tape(kernel, runs["failed"]).exists()
+
+
+def test_a_clock_that_leapt_ahead_while_no_kernel_ran_costs_no_tape_at_once(
+    kernel: Kernel,
+) -> None:
+    """To a kernel that starts with the clock of next year all that lies here is a year old, also what ended just now."""
+    run = begin(kernel, calls=3)
+    chaos.outcome_of(kernel, run)
+    kernel.down()
+    last_year = time.time() - 365 * 86_400
+    for path in (tape(kernel, run), *(kernel.home / "log").rglob("*")):
+        os.utime(path, (last_year, last_year))
+    kernel.up()
+    time.sleep(2 * SOON)
+    assert tape(kernel, run).exists()
+    assert "Traceback" not in kernel.log()
 
 
 def test_the_folder_of_tapes_that_is_taken_away_is_made_anew_and_that_is_told(kernel: Kernel) -> None:
