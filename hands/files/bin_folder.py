@@ -4,7 +4,7 @@ An agent that misunderstands can delete a thousand files in a second, and asking
 deleted file goes to `.maniple-bin/` in its root, one rename, under `TIME-RANDOM-NAME`; listings hide it and no
 resource reaches it. Where it lay stands beside it, in `TIME-RANDOM.from`, so that `restore` can take it back there and
 nowhere else: a file in the bin is still reached by its own resource only. Its owner may also take it back with `mv`.
-After `bin_days` it is removed at the next start. `bin_days = 0` removes at once.
+After `bin_days` by `bin_clock` it is removed at the next start. `bin_days = 0` removes at once.
 
 `expect` is kept as in whole_write: move away first, look at what came away, and move it back if it is not what was
 compared.

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
+import bin_clock
 import bin_folder
 import folder_view
 from beneath import Place, Tree, best_opener
@@ -38,8 +39,7 @@ class Desk(Hand):
         self.written: set[str] = set()
         self.book = await self.disk.do(MarkBook, self.state)
         await self.disk.do(self._sweep)
-        for name, root in self.roots.items():
-            await self.disk.do(self._empty_bin, name, root)
+        await self.disk.do(self._empty_bins)
 
     async def stop(self) -> None:
         """Ends the threads."""
@@ -147,10 +147,20 @@ class Desk(Hand):
         except FileRefused:
             return self.tree.open_folder(held, place)
 
-    def _empty_bin(self, name: str, root: int) -> None:
+    def _empty_bins(self) -> None:
+        """Removes what lay in the roots' bins long enough, by a clock that can be believed."""
+        try:
+            now = bin_clock.believed(self.state / bin_clock.NOTED, datetime.now(UTC))
+        except OSError as error:
+            self.log.warning("no bin emptied", why=from_os(error, bin_clock.NOTED).text)
+            return
+        for name, root in self.roots.items():
+            self._empty_bin(name, root, now)
+
+    def _empty_bin(self, name: str, root: int, now: datetime) -> None:
         """Removes what lay in a root's bin long enough. A bin that cannot be looked into keeps nobody from other files."""
         try:
-            gone = bin_folder.empty(root, datetime.now(UTC), self.settings.of("bin_days", int))
+            gone = bin_folder.empty(root, now, self.settings.of("bin_days", int))
         except OSError as error:
             self.log.warning("bin not emptied", root=name, why=from_os(error, f"{name}/{bin_folder.BIN}").text)
             return

@@ -13,6 +13,7 @@ import pytest
 from tests.hands.doubles import FakeCall, hand_module
 from tests.hands.files.conftest import Desk, labels_after_read, write_labelled
 
+bin_clock = hand_module("files", "bin_clock")
 bin_folder = hand_module("files", "bin_folder")
 label_marks = hand_module("files", "label_marks")
 Failure = hand_module("files", "main").Failure
@@ -149,7 +150,56 @@ def test_the_bin_is_emptied_of_what_is_due(root: Path, root_fd: int, tmp_path: P
     for name in (due, not_due, *owners):
         (bin_path / name).touch()
     Desk(root_fd, tmp_path).close()
+    assert len(os.listdir(bin_path)) == 5, "what the clock showed before is not known"
+    an_hour_has_passed(tmp_path)
+    Desk(root_fd, tmp_path).close()
     assert sorted(os.listdir(bin_path)) == sorted([not_due, *owners])
+
+
+def an_hour_has_passed(folder: Path, hours: float = 1) -> None:
+    """As if what was noted of the clock had been noted so much earlier."""
+    noted = folder / "state" / bin_clock.NOTED
+    noted.write_text(" ".join(str(float(one) - hours * 3600) for one in noted.read_text().split()))
+
+
+def test_a_clock_that_leaps_ahead_empties_no_bin_until_it_has_stood_so_for_an_hour(
+    root: Path, root_fd: int, tmp_path: Path
+) -> None:
+    desk = Desk(root_fd, tmp_path)
+    (root / "a").write_bytes(b"precious")
+    lies = root.parent / str(delete(desk, "root/a")["bin"])
+    desk.close()
+    an_hour_has_passed(tmp_path)
+    lies = lies.rename(lies.with_name(bin_folder.bin_name("a", datetime.now(UTC) - timedelta(days=365), b"1234")))
+    an_hour_has_passed(tmp_path, 365 * 24)
+    for _ in range(3):
+        Desk(root_fd, tmp_path).close()
+        assert lies.exists()
+    an_hour_has_passed(tmp_path)
+    Desk(root_fd, tmp_path).close()
+    assert not lies.exists()
+
+
+def test_what_the_clock_is_believed_to_show(tmp_path: Path) -> None:
+    noted, day = tmp_path / bin_clock.NOTED, timedelta(days=1)
+    start = datetime(2026, 11, 28, tzinfo=UTC)
+    hour = timedelta(hours=1)
+
+    def believed(now: datetime) -> datetime:
+        found: datetime = bin_clock.believed(noted, now)
+        return found
+
+    assert believed(start) < start - 9_000 * day, "nothing is known yet"
+    assert believed(start + hour) == start
+    assert believed(start + hour * 1.5) == start, "a start soon after changes nothing"
+    assert believed(start + 365 * day) == start + hour
+    assert believed(start + hour * 3) == start + hour * 3, "it was set right"
+    assert believed(start + 9 * day) == start + hour * 3
+    assert believed(start + 9 * day + hour) == start + 9 * day
+    for damaged in ("", "no number", "1", "1 2 3", "nan nan", "1e300 1e300", "-1e300 0"):
+        noted.write_text(damaged)
+        assert believed(start) <= start
+        assert believed(start + hour) == start
 
 
 def test_the_longest_names_fit_into_the_bin(desk: Desk, root: Path) -> None:
