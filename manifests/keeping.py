@@ -4,15 +4,14 @@ A run that failed is kept longer, since it is the one that people come back to. 
 What is erased is what a run was told, and the key of its digests; the log, and every proof of it, stays as it is.
 """
 
-import math
 from collections.abc import Iterable
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
 DAY: Final = 86_400.0
-EVERY: Final = 3600.0
-"""Seconds between looks at what is old."""
+LEAP, STANDS = 60.0, 3600.0
+"""Seconds that a clock leaps, where it goes ahead by more than has passed; and until one that did is believed."""
 
 Days = Annotated[int, Meta(ge=0, le=36_500)]
 
@@ -35,24 +34,25 @@ class Kept(Struct, frozen=True, kw_only=True):
 
 
 class Believed:
-    """The time by which tapes are old, from look to look: a clock that leaps ahead is believed at the second look.
+    """The time by which what is kept is old: a clock that leaps ahead is believed when it has stood so for STANDS.
 
     It may be wrong, and be put right in a minute, as that of a machine which has just started often is; and what is erased
-    by it is gone.
+    by it is gone. Held is how far it is ahead of a clock that never leaps: by what is believed, and by what it shows.
     """
 
-    def __init__(self, seen: float) -> None:
-        """seen: what the clock is known to have shown last, seconds since 1970."""
-        self._seen, self._at = seen, math.inf
+    def __init__(self, seen: float, at: float) -> None:
+        """seen: what the clock is known to have shown last, seconds since 1970. at: seconds of one that never leaps."""
+        self._believed = self._shown = seen - at
+        self._since = at
 
     def now(self, shown: float, at: float) -> float:
-        """What the clock shows, or showed at the last look and as much as has really passed, whichever is less.
-
-        at: seconds of a clock that never leaps.
-        """
-        believed = min(shown, self._seen + max(0.0, at - self._at))
-        self._seen, self._at = shown, at
-        return believed
+        """What counts as the time when the one clock shows `shown`, and the other `at`."""
+        ahead = shown - at
+        if abs(ahead - self._shown) > LEAP:
+            self._shown, self._since = ahead, at
+        if ahead <= self._believed + LEAP or at - self._since >= STANDS:
+            self._believed = ahead
+        return at + self._believed
 
 
 def over(tapes: Iterable[Kept], keep: Keep) -> list[tuple[str, str]]:

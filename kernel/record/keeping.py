@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kernel.record.journal import ended_done
-from manifests.keeping import DAY, EVERY, Believed, Kept, over
+from manifests.keeping import DAY, Believed, Kept, over
 from manifests.policy import shown
 from wire.errors import Refusal
 from wire.ids import KERNEL
@@ -14,8 +14,8 @@ from wire.ids import KERNEL
 if TYPE_CHECKING:
     from kernel.core import Kernel
 
-AT_ONCE: Final = 1_000
-"""Tapes that one look erases at most."""
+EVERY, AT_ONCE = 3600.0, 1_000
+"""Seconds between looks at what is old; and tapes that one look erases at most."""
 
 READ_MOST, OPENING = 16 * 1024 * 1024, 16 * 1024
 SOON: Final = 1.0
@@ -30,7 +30,7 @@ class Keeping:
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel, self._outcomes = kernel, dict[str, bool]()
         signed = (one.stat().st_mtime for one in os.scandir(kernel.home.at("log")) if one.name == "checkpoint")
-        self._clock = Believed(next(signed, 0.0))
+        self._clock = Believed(next(signed, 0.0), kernel.loop.now())
 
     def erase(self, run: str, principal: str, why: str) -> None:
         """Erase a run's tape and key and what it came to, and say so in the log.

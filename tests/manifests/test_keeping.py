@@ -44,13 +44,23 @@ def test_what_is_left_is_young_and_has_room(tapes: list[Kept], keep: Keep) -> No
     assert sum(one.size for one in left) <= keep.mib * 1024 * 1024
 
 
-def test_a_clock_that_leaps_ahead_is_believed_at_the_second_look_and_one_that_is_set_back_at_once() -> None:
+def test_a_clock_that_leaps_ahead_is_believed_after_an_hour_and_one_that_is_set_back_at_once() -> None:
     year = 365 * DAY
-    clock = Believed(1000.0)
-    assert clock.now(1000.0 + year, 5.0) == 1000.0, "of what passed before the first look nothing is known"
+    clock = Believed(1000.0, 5.0)
+    assert clock.now(1000.0 + year, 5.0) == 1000.0, "of what passed before nothing is known"
+    assert clock.now(1010.0 + year, 15.0) == 1010.0, "ten seconds have really passed"
+    assert clock.now(4599.0 + year, 3604.0) == 4599.0
     assert clock.now(4600.0 + year, 3605.0) == 4600.0 + year
-    clock = Believed(1000.0)
-    assert clock.now(1010.0, 5.0) == 1000.0
-    assert clock.now(4610.0 + year, 3605.0) == 4610.0, "an hour has really passed"
-    assert clock.now(8210.0, 7205.0) == 8210.0
-    assert clock.now(8210.0 - year, 7206.0) == 8210.0 - year
+    assert clock.now(5000.0, 4005.0) == 5000.0
+    assert clock.now(5000.0 + year, 4005.0) == 5000.0
+    assert clock.now(9000.0, 8005.0) == 9000.0, "it was put right"
+    assert clock.now(9000.0 + year, 8005.0) == 9000.0
+    assert clock.now(12599.0 + 2 * year, 11604.0) == 12599.0, "another leap begins anew"
+    assert clock.now(12600.0 + 2 * year, 11605.0) == 12600.0
+    assert clock.now(16199.0 + 2 * year, 15204.0) == 16199.0 + 2 * year
+
+
+def test_a_clock_that_goes_a_little_too_fast_is_believed() -> None:
+    clock = Believed(1000.0, 0.0)
+    for hour in range(1, 1000):
+        assert clock.now(1000.0 + hour * 3659.0, hour * 3600.0) == 1000.0 + hour * 3659.0
