@@ -1,7 +1,9 @@
 """What a page says, as Markdown, with its title, date and links (pure: bytes in, values out; by readability and markdownify).
 
 readability finds the part of a page that is its article, as browsers' reading views do; where it finds next to nothing,
-and where the whole page is wanted, the body is taken. Scripts, styles and what is not shown never come along.
+and where the whole page is wanted, the body is taken. Scripts, styles and what is not shown never come along: what its
+own tags say is hidden, for style sheets are not read. Of a form all is taken but its controls, for some sites have each
+page in one.
 """
 
 import re
@@ -26,7 +28,13 @@ _NO_MEMORY: Final = 2
 _FEW: Final = 200
 """Characters: an article that is shorter is taken for a mistake, and the whole page for it."""
 
-_UNSEEN: Final = ("script", "style", "template", "noscript", "svg", "iframe", "object", "embed", "form", "button")
+_HIDDEN: Final = "hidden-here"
+"""What elements are called that are not shown; no page has such a tag, and if one had, it would lose it."""
+
+_UNSEEN: Final = (
+    "script", "style", "template", "svg", "iframe", "object", "embed", "button", "select", "textarea", "datalist", _HIDDEN,
+)  # fmt: skip
+_NOT_SHOWN: Final = re.compile(r"(?i)(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))\b")
 _DATES: Final = (
     "//meta[@property='article:published_time']/@content",
     "//meta[@itemprop='datePublished']/@content",
@@ -55,8 +63,7 @@ def read(raw: bytes, url: str, charset: str, *, whole: bool) -> Page:
     base = _base(url, next(iter(tree.xpath("//base/@href")), ""))
     title = " ".join((tree.findtext(".//title") or "").split())
     date = _date(tree)
-    etree.strip_elements(tree, *_UNSEEN, with_tail=False)
-    etree.strip_elements(tree, etree.Comment, etree.ProcessingInstruction, with_tail=False)
+    _strip_unseen(tree)
     _make_absolute(tree, base)
     for one in tree.xpath("//*[@start or @colspan]"):
         for name in ("start", "colspan"):  # which markdownify reads as numbers where Python takes them for digits
@@ -81,6 +88,19 @@ def _opened(raw: bytes, charset: str) -> HtmlElement:
         raise PageRefused("unknown type", f"It cannot be read as a page: {error}") from None
     except (etree.LxmlError, ValueError, AssertionError, LookupError) as error:
         raise PageRefused("unknown type", f"It cannot be read as a page: {error}") from None
+
+
+def _strip_unseen(tree: HtmlElement) -> None:
+    """Take out what is not shown. A page that shows nothing without scripts has what it says to those who run none."""
+    for one in tree.xpath("//body//*[@hidden or @style or self::dialog[not(@open)]]"):
+        is_hidden = one.tag == "dialog" or one.get("hidden", "until-found").lower() != "until-found"
+        if is_hidden or _NOT_SHOWN.search(one.get("style", "")):
+            one.tag = _HIDDEN
+    etree.strip_elements(tree, *_UNSEEN, with_tail=False)
+    etree.strip_elements(tree, etree.Comment, etree.ProcessingInstruction, with_tail=False)
+    if tree.xpath("boolean(//body//text()[normalize-space() and not(ancestor::noscript)])"):
+        etree.strip_elements(tree, "noscript", with_tail=False)
+    etree.strip_tags(tree, "form", "noscript")
 
 
 def _article(tree: HtmlElement) -> HtmlElement | None:

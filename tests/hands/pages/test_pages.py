@@ -50,6 +50,35 @@ def test_the_whole_page_is_read_when_wanted_and_when_there_is_no_article() -> No
     assert "short" in read(b"<html><body><p>short</p></body></html>").markdown
 
 
+def test_what_stands_in_a_form_is_read_but_for_its_controls() -> None:
+    controls = "<input value=typed><textarea>typed</textarea><select><option>chosen</select><datalist><option>chosen</datalist>"
+    page = f"<body><form><h1>The river</h1><p>{TEXT}</p><p>{TEXT}</p>{controls}<button>press</button></form></body>"
+    for whole in (False, True):
+        found = read(page.encode(), whole=whole).markdown
+        assert "# The river" in found
+        assert found.count("Rain fell") == 8
+        assert not [word for word in ("typed", "chosen", "press") if word in found]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(
+    "start", ["<div hidden>", "<div style='color: red; DISPLAY : none'>", "<div style='visibility:hidden'>", "<dialog>"]
+)
+def test_what_is_not_shown_is_not_read(start: str, whole: bool) -> None:
+    unseen = f"{start}<p>{TEXT.replace('Rain', 'Hidden rain')}</p></{start[1:7].split(' ')[0].rstrip('>')}>"
+    found = read(f"<body><article><p>{TEXT}</p>{unseen}<p>{TEXT}</p></article></body>".encode(), whole=whole).markdown
+    assert found.count("Rain fell") == 8
+    assert "Hidden" not in found
+
+
+def test_a_page_that_only_its_scripts_would_show_is_read_all_the_same() -> None:
+    shown = read(f"<html style='display:none'><body style='visibility:hidden'><p>{TEXT}</p></body></html>".encode())
+    assert "Rain fell" in shown.markdown
+    page = "<body><div id=app></div><noscript>Switch scripts on.</noscript></body>"
+    assert "Switch scripts on." in read(page.encode()).markdown
+    assert "scripts" not in read(page.replace("<div id=app>", f"<div id=app>{TEXT}").encode()).markdown
+
+
 @pytest.mark.parametrize(
     ("head", "date"),
     [
