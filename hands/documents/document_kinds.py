@@ -29,6 +29,9 @@ RATIO_MOST: Final = 200
 RATIO_FROM: Final = 4 * 1024 * 1024
 """Bytes of a part from which on it may not be packed more tightly than RATIO_MOST to one; sheets of zeroes are small."""
 
+_TYPES: Final = "[Content_Types].xml"
+"""The part that says what each other one is: the main one may have any name."""
+
 _FRONT: Final = 2048
 _DECLARATION_MOST: Final = 64 * 1024
 _ENCODINGS: Final = ("utf-8", "utf-16-le", "utf-16-be")
@@ -66,12 +69,13 @@ def _office(raw: bytes) -> str:
                 content = archive.read(one)
                 _check_letters(content)
                 _check_declarations(content, is_xml=one.filename.lower().endswith(_XML_NAMES))
+            told = archive.read(_TYPES) if _TYPES in names else b""
     except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError, zlib.error) as error:
         raise DocumentRefused("broken", f"It is no whole archive: {error}.") from None
     except RuntimeError:  # zipfile's for a part with a password
         raise DocumentRefused("encrypted", "It has a password.") from None
     for part, kind in (("word/document.xml", DOCX), ("xl/workbook.xml", XLSX)):
-        if part in names:
+        if part in names or f"{kind}.main+xml".encode() in told:
             return kind
     raise DocumentRefused("unknown type", "It is an archive, but neither DOCX nor XLSX.")
 

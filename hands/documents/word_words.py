@@ -1,0 +1,77 @@
+"""The words of a DOCX's body, wherever Word puts them (pure: elements in, texts out; ECMA-376 part 1, 17).
+
+python-docx reads the runs that lie in a paragraph and nothing else: what was inserted while changes are tracked, what
+stands in a content control, a field or a text box, and a table within a cell are not there for it. Read here is what
+people see with all changes taken: no deleted text, no instruction of a field, of two versions of the same the newer one.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from docx.oxml.ns import qn
+from lxml.etree import _Element
+
+PARAGRAPH: Final = qn("w:p")
+TABLE: Final = qn("w:tbl")
+ROW: Final = qn("w:tr")
+CELL: Final = qn("w:tc")
+_TEXT: Final = qn("w:t")
+_BREAK: Final = qn("w:br")
+_BOX: Final = qn("w:txbxContent")
+_OLDER: Final = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+_SIGNS: Final = {qn("w:tab"): "\t", qn("w:ptab"): "\t", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
+_LEAVES: Final = frozenset((_TEXT, _BREAK, *_SIGNS))
+_THROUGH: Final = frozenset(
+    qn(f"w:{name}")
+    for name in ("bdo", "customXml", "dir", "fldSimple", "hyperlink", "ins", "moveTo", "sdt", "sdtContent", "smartTag")
+)
+"""What stands around runs, paragraphs, rows or cells, and shows what is in it."""
+
+_IN_RUNS: Final = _THROUGH | {qn("w:r"), qn("w:ruby"), qn("w:rubyBase")}
+
+
+def within(element: _Element, *wanted: str, through: frozenset[str] = _THROUGH) -> Iterator[_Element]:
+    """The elements of these names that an element holds, in their order, whatever stands around them."""
+    open_ones = [iter(element)]
+    while open_ones:
+        one = next(open_ones[-1], None)
+        if one is None:
+            open_ones.pop()
+        elif one.tag in wanted:
+            yield one
+        elif one.tag in through:
+            open_ones.append(iter(one))
+
+
+def words(paragraph: _Element) -> str:
+    """A paragraph's own text."""
+    return "".join(map(_said, within(paragraph, *_LEAVES, through=_IN_RUNS)))
+
+
+def boxes(paragraph: _Element) -> Iterator[str]:
+    """The lines of the text boxes that hang on a paragraph."""
+    for box in paragraph.iter(_BOX):
+        if next(box.iterancestors(_OLDER), None) is None:
+            yield from _lines(box)
+
+
+def cell(element: _Element) -> str:
+    """The text of a cell: its paragraphs a line each, and so the rows of a table within it."""
+    return "\n".join(_lines(element))
+
+
+def _lines(element: _Element) -> Iterator[str]:
+    for one in within(element, PARAGRAPH, TABLE):
+        if one.tag == PARAGRAPH:
+            yield words(one)
+        else:
+            for row in within(one, ROW):
+                yield "\t".join(map(cell, within(row, CELL)))
+
+
+def _said(leaf: _Element) -> str:
+    if leaf.tag == _TEXT:
+        return leaf.text or ""
+    if leaf.tag == _BREAK:
+        return "\n" if leaf.get(qn("w:type"), "textWrapping") == "textWrapping" else ""
+    return _SIGNS[leaf.tag]
