@@ -1,11 +1,17 @@
 """`maniple models list` (acts)."""
 
+import re
+from typing import Final
+
 import click
 from msgspec import Struct
 
 from kernel.cli import screen, told
 from kernel.cli.frame import Session, command
 from kernel.cli.patience import waiting
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._:/@+-]+")
+"""A name that a shell takes as it is: a server chooses those of its models."""
 
 
 class _Provider(Struct, frozen=True, kw_only=True):
@@ -82,9 +88,22 @@ def _drawn(found: _Listed, *, every: bool) -> str:
                 right=("WINDOW", "IN", "OUT"),
             )
         )  # fmt: skip
-    if not models:
-        parts.append("No provider is set up: `maniple models list --all` shows what there is.")
-    return "\n\n".join(parts)
+    parts.append(_next(found))
+    return "\n\n".join(filter(None, parts))
+
+
+def _next(found: _Listed) -> str:
+    """What to type where no language model answers yet; "" where one does."""
+    named = {name for row in found.routes.values() for name in row}
+    if any(not name.startswith("offline/") for name in named):
+        return ""
+    there = [f"{one.name}/{model}" for one in found.providers if one.local for model in one.models or ()]
+    local = next(filter(_PLAIN.fullmatch, there), "")
+    if local:
+        return f'`maniple settings model \'routes={{"default": ["{local}"]}}\'` makes it answer.'
+    if any(one.ready and not one.local for one in found.providers):
+        return ""
+    return "No provider is set up: `maniple models list --all` shows what there is."
 
 
 def _state(one: _Provider) -> str:
