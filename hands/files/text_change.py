@@ -168,14 +168,15 @@ def _downwards(text: bytes, least: Spot, first: int, last: int) -> Iterator[Spot
 
 def hunks(diff: bytes) -> Iterator[Hunk]:
     """The hunks of one file's diff, in order. Raises FileRefused for what is none."""
-    rest = _lines(diff.rstrip(b"\n") + b"\n")
+    rest = _lines(diff.removesuffix(b"\n") + b"\n")
+    end = len(_lines(diff.rstrip(b"\r\n")))
     begin = next((i for i, line in enumerate(rest) if line.startswith(b"@@")), None)
     if begin is None:
         raise FileRefused("arguments", "`diff` has no hunk: no line begins with @@.")
     if sum(line.startswith(b"+++ ") for line in rest[:begin]) > 1:
         raise FileRefused("arguments", "`diff` is about several files. Patch them one by one.")
     at, count, before = begin, 0, 0
-    while at < len(rest):
+    while at < end:
         hunk, at = _hunk(rest, at)
         count += 1
         if count > HUNKS_MOST:

@@ -56,6 +56,13 @@ def test_an_empty_line_that_lost_its_blank_on_the_way_is_one_that_stays(end: byt
     assert (found.text, found.added, found.removed) == (b"a" + end + end + b"c\n", 1, 1)
 
 
+@pytest.mark.parametrize("blank", [b"", b"\n", b"\n\r\n", b"\n\n\n"])
+def test_empty_lines_at_the_end_belong_to_the_last_hunk_as_far_as_it_says(blank: bytes) -> None:
+    diff = b"@@ -1,3 +1,3 @@\n-a\n+A\n\n\n" + blank
+    assert text_change.patched(b"a\n\n\nb\n", diff).text == b"A\n\n\nb\n"
+    assert text_change.patched(b"a\nb\n", b"@@ -1 +1 @@\n-a\n+A\n" + blank).text == b"A\nb\n"
+
+
 def test_hunks_stand_in_order_and_there_are_no_more_than_there_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_change, "HUNKS_MOST", 2)
     first, second = b"@@ -1,2 +1,2 @@\n a\n-b\n+B\n", b"@@ -3 +3 @@\n-c\n+C\n"
