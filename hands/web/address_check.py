@@ -4,7 +4,7 @@ A granted name says nothing about where it leads: its owner may let it resolve t
 cloud's metadata service. So every address is judged here, after resolving, and `dialling` connects to the judged
 address and no other. The tables follow IANA's IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890, RFC 8190
 and what was added since), the multicast registries, and RFC 6052; IPv6 is closed by default: outside 2000::/3 nothing
-is public.
+is public. One row is in no registry: 168.63.129.16, at which Azure serves each of its machines and hands out secrets.
 
 Addresses that carry an IPv4 address are judged by it: mapped ones (::ffff:0:0/96) *become* it, NAT64's well-known
 prefix (64:ff9b::/96) keeps its form. 6to4, Teredo and the deprecated compatible form are refused whatever they carry.
@@ -37,6 +37,7 @@ _TABLE: Final = (
     ("10.0.0.0/8", "private", BY_NAME),
     ("100.64.0.0/10", "shared by a carrier", BY_NAME),
     ("127.0.0.0/8", "loopback", BY_NAME),
+    ("168.63.129.16/32", "a cloud's own", BY_RANGE),
     ("169.254.0.0/16", "link-local", BY_RANGE),
     ("172.16.0.0/12", "private", BY_NAME),
     ("192.0.0.0/24", "for protocols", BY_RANGE),
