@@ -1,5 +1,7 @@
 """`maniple chat` (acts)."""
 
+import os
+import shlex
 import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -140,6 +142,8 @@ class _Talk:
         return known
 
     def _begin(self, name: str) -> None:
+        if not name:
+            raise Ended("/new NAME begins a conversation, or goes on with one")
         if not self._open(name):
             self._session.say(f"{name} begins")
 
@@ -148,6 +152,7 @@ class _Talk:
             self._attached.clear()
             self._session.say("no file goes with the next question")
             return
+        path = meant(path)
         asking.with_files("", [*self._attached, path])
         self._attached.append(path)
         self._session.say(f"{path} goes with the next question")
@@ -199,6 +204,18 @@ class _Talk:
         self._words.end(whole)
         said = [{"role": "user", "text": question.text}, {"role": "assistant", "text": whole, "extra": {"run": run}}]
         self._client.call("memory.session.append", self._key, {"messages": said})
+
+
+def meant(typed: str) -> str:
+    """The path that somebody typed: as it is, or as a shell takes it, for here none does away with quotes, or knows ~."""
+    if os.path.lexists(typed):
+        return typed
+    try:
+        words = shlex.split(typed)
+    except ValueError:  # a quote that is a letter
+        words = []
+    whole = os.path.expanduser(words[0] if len(words) == 1 else typed)
+    return whole if os.path.lexists(whole) else typed
 
 
 def _message(role: str, text: str) -> dict[str, object]:

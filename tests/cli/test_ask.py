@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from kernel.cli import asking, told
+from kernel.cli import asking, chat, told
 from kernel.cli.client import Client, Reply
 from kernel.cli.frame import Session
 from tests.cli.shell import Shell, copied_home
@@ -158,6 +158,16 @@ def test_in_a_conversation_words_are_there_before_the_answer_is_and_once(shell: 
     assert (talk.returncode, out) == (0, b"that takes me a while to say.\n"), err
     found = shell.good("chat", "--name", "slow", stdin="/history\n")
     assert found == "> say it slowly\nWell,\nthat takes me a while to say.\n"
+
+
+def test_a_file_may_be_named_as_in_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    spaced, quote = tmp_path / "my notes.txt", tmp_path / "it's.txt"
+    for file in (spaced, quote):
+        file.touch()
+    for typed in (str(spaced), f'"{spaced}"', str(spaced).replace(" ", "\\ "), "~/my notes.txt", "'/x'\\''"):
+        assert chat.meant(typed) == (typed if "/x" in typed else str(spaced))
+    assert chat.meant(str(quote)) == chat.meant("~/it's.txt") == str(quote)
 
 
 @pytest.mark.wide
