@@ -20,17 +20,21 @@ LONGEST: Final = 24 * 3600.0
 OnBytes = Callable[[], Awaitable[None]]
 
 
+def _conflict(path: str) -> JobFailed:
+    return JobFailed(
+        "conflict",
+        f"{path} was changed by somebody else while the job ran. Their change was kept and nothing of this job "
+        "was loaded. Start it again.",
+    )
+
+
 @contextmanager
 def _told(path: str) -> Iterator[None]:
     try:
         yield
     except CallFailed as failed:
         if failed.code in ("conflict", "exists"):
-            raise JobFailed(
-                "conflict",
-                f"{path} was changed by somebody else while the job ran. Their change was kept and nothing of this job "
-                "was loaded. Start it again.",
-            ) from None
+            raise _conflict(path) from None
         raise JobFailed("files", failed.text or str(failed), reason=failed.code) from None
     except CallRefused as refused:
         raise JobFailed("files", f"{path}: {refused}", reason=refused.code, grant=refused.grant) from None
@@ -82,8 +86,13 @@ class Files:
                     await on_bytes()
         return download
 
-    async def put(self, path: str, whole: Path, *, expect: str | None, make_folders: bool) -> tuple[str, int]:
-        """Writes a file from the scratch folder; its digest and size. Raises JobFailed("conflict")."""
+    async def put(
+        self, path: str, whole: Path, *, expect: str | None, make_folders: bool, is_sqlite: bool = False
+    ) -> tuple[str, int]:
+        """Writes a file from the scratch folder; its digest and size. Raises JobFailed("conflict").
+
+        is_sqlite: also for what lies beside it, which SQLite would take for changes of what is put there.
+        """
         digest, size = hashlib.sha256(), 0
         with _told(path):
             async with self._kernel.stream(
@@ -94,6 +103,8 @@ class Files:
                         digest.update(chunk)
                         size += len(chunk)
                         await stream.send(chunk)
+                if is_sqlite and (await self._unmerged(path) or await self._is_open(path)):
+                    raise _conflict(path)
                 await stream.finish()
                 async for _ in stream:
                     pass
@@ -104,13 +115,31 @@ class Files:
 
     async def refuse_unmerged(self, path: str, code: str) -> None:
         """Raises JobFailed when a SQLite file has changes beside it that a copy of the file alone would lose."""
-        for suffix in ("-wal", "-journal"):
-            if await self.size(path + suffix):
-                raise JobFailed(
-                    code,
-                    f"{path} has changes that are not merged yet, in {path}{suffix}. Close the program that writes it, "
-                    "or run: PRAGMA wal_checkpoint(TRUNCATE).",
-                )
+        if beside := await self._unmerged(path):
+            raise JobFailed(
+                code,
+                f"{path} has changes that are not merged yet, in {beside}. Close the program that writes it, "
+                "or run: PRAGMA wal_checkpoint(TRUNCATE).",
+            )
+
+    async def refuse_open(self, path: str) -> None:
+        """Raises JobFailed when a program has a SQLite file open that would write on beside whatever takes its place."""
+        await self.refuse_unmerged(path, "target")
+        if await self._is_open(path):
+            raise JobFailed(
+                "target",
+                f"{path} is open in another program, as {path}-wal shows. Close that program; "
+                "if there is none any more, remove the empty file.",
+            )
+
+    async def _unmerged(self, path: str) -> str:
+        for beside in (f"{path}-wal", f"{path}-journal"):
+            if await self.size(beside):
+                return beside
+        return ""
+
+    async def _is_open(self, path: str) -> bool:
+        return await self.size(f"{path}-wal") is not None
 
 
 class Download:

@@ -91,14 +91,14 @@ class Job:
     async def _fetch_target(self) -> str:
         """Copies the target as far as it is needed; the digest it had, or "absent"."""
         target = self._spec.target
+        if target.format == "sqlite":
+            await self._files.refuse_open(target.path)
         if await self._files.size(target.path) is None:
             if target.format == "sqlite":
                 self._open_database()
             return ABSENT
         if target.mode == "create" and target.format != "sqlite":
             raise JobFailed("target", f'{target.path} is there already. Write mode = "append" or "replace".')
-        if target.format == "sqlite":
-            await self._files.refuse_unmerged(target.path, "target")
         download = await self._files.fetch(target.path, self._target, self._on_bytes)
         self._files.copied = 0
         if download.changed:
@@ -174,7 +174,10 @@ class Job:
 
     async def _put(self, expect: str) -> tuple[str, int]:
         target = self._spec.target
-        return await self._files.put(target.path, self._target, expect=expect, make_folders=target.make_folders)
+        return await self._files.put(
+            target.path, self._target, expect=expect, make_folders=target.make_folders,
+            is_sqlite=target.format == "sqlite",
+        )  # fmt: skip
 
     def _target_facts(self, sha256: str, size: int) -> dict[str, object]:
         target = self._spec.target

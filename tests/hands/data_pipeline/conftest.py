@@ -31,13 +31,15 @@ def run(work: Coroutine[object, object, T]) -> T:
 class FakeKernel:
     """files.stat, files.read and files.write under one folder that stands for all roots.
 
-    before_write: called with the path before a file is replaced. cut: chunks after which every read fails, None never.
+    before_write: called with the path before a file is replaced; on_chunk: when a piece of it has come.
+    cut: chunks after which every read fails, None never.
     refusal: what the kernel answers to every call instead, None for none.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.before_write: Callable[[str], None] = lambda _: None
+        self.on_chunk: Callable[[str], object] = lambda _: None
         self.cut: int | None = None
         self.refusal: CallRefused | None = None
         self.calls: list[tuple[str, str]] = []
@@ -105,6 +107,7 @@ class FakeStream:
 
     async def send(self, chunk: bytes) -> None:
         self._sent += chunk
+        self._kernel.on_chunk(self._resource)
 
     async def finish(self) -> None:
         self._kernel.before_write(self._resource)

@@ -204,6 +204,21 @@ def test_a_database_with_unmerged_changes_beside_it_is_refused(place: Place, suf
     refused(place, "target", "not merged")
 
 
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+def test_changes_that_were_left_of_a_database_that_is_gone_are_not_put_beside_a_new_one(
+    place: Place, suffix: str
+) -> None:
+    place.put(f"shop.db{suffix}", "changes")
+    refused(place, "target", "not merged")
+    assert not place.path("shop.db").exists()
+
+
+def test_a_database_that_a_program_has_open_in_wal_mode_is_not_taken_from_under_it(place: Place) -> None:
+    database(place, "PRAGMA journal_mode=WAL", "CREATE TABLE other (x)")
+    place.put("shop.db-wal", "")  # as after PRAGMA wal_checkpoint(TRUNCATE), whose connection is still there
+    refused(place, "target", "open in another program")
+
+
 def test_a_file_that_is_no_database_or_is_damaged_is_refused(place: Place) -> None:
     place.put("shop.db", "not a database, but long enough to be one" * 50)
     refused(place, "target", "no SQLite database")
@@ -284,6 +299,18 @@ def test_a_change_of_the_target_while_the_job_runs_is_a_conflict_and_is_kept(pla
         load(place, mode="append")
     assert raised.value.code == "conflict"
     assert place.path("shop.db").read_bytes() == b"somebody else's work"
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+def test_a_change_beside_the_target_while_the_job_runs_is_a_conflict_and_is_kept(place: Place, suffix: str) -> None:
+    load(place)
+    before = digest(place)
+    place.kernel.on_chunk = lambda _: place.put(f"shop.db{suffix}", "theirs")
+    with pytest.raises(JobFailed, match="changed by somebody else") as raised:
+        load(place, mode="append")
+    assert raised.value.code == "conflict"
+    assert digest(place) == before
+    assert place.text(f"shop.db{suffix}") == "theirs"
 
 
 @pytest.mark.parametrize("mode", ["create", "replace", "append"])
