@@ -18,11 +18,7 @@ _FLAGS: Final = os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_N
 
 def opened(home: Home, hand: str, access: int = os.O_WRONLY) -> int:
     """A descriptor for a run's output, appended to what its Hand has printed before; a run cannot read it. Raises OSError."""
-    path = home.at("output", f"{hand}.log")
-    try:
-        return os.open(path, _FLAGS | access, 0o600)
-    except IsADirectoryError:
-        raise OSError(f"{path}, for what it prints, is a folder: move it away, then type the same again") from None
+    return os.open(home.at("output", f"{hand}.log"), _FLAGS | access, 0o600)
 
 
 def trim(home: Home, hand: str, file_size: int) -> None:

@@ -199,6 +199,7 @@ def backoff(deaths: int, chance: float) -> float:
 
 
 _EINVAL: Final = 22  # errno(3)
+_NO_FILE: Final = frozenset({6, 21, 40})  # ENXIO of a pipe that nobody reads, EISDIR, ELOOP of a link
 
 
 def missing(error: OSError, home: str) -> str:
@@ -207,11 +208,16 @@ def missing(error: OSError, home: str) -> str:
     An argument is invalid to the system when a run's folder should belong to a user whom this user namespace has not.
     """
     path = error.filename
-    if error.errno == _EINVAL and isinstance(path, str):
-        return "its run cannot have a user id of its own here: `maniple doctor` tells more"
-    if not isinstance(path, str) or not isinstance(error, FileNotFoundError | NotADirectoryError):
+    if not isinstance(path, str):
         return str(error)
     of_home = path.removeprefix(home).strip("/").partition("/")[0]
+    if error.errno in _NO_FILE and of_home == "output":
+        found = "a folder" if isinstance(error, IsADirectoryError) else "no plain file"
+        return f"{path}, for what it prints, is {found}: move it away, then type the same again"
+    if error.errno == _EINVAL:
+        return "its run cannot have a user id of its own here: `maniple doctor` tells more"
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        return str(error)
     if of_home in ("hands", "compiled"):
         mend = "restore it, or `maniple install DIR`"
     else:

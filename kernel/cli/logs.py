@@ -1,6 +1,7 @@
 """`maniple logs` (acts)."""
 
 import os
+import stat
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -53,11 +54,13 @@ def logs(session: Session, hand: str, follow: bool, lines: int) -> None:
 
 
 def _is_there(path: str) -> bool:
-    """Whether a file is there. Raises OSError when that may not be known."""
+    """Whether a file is there. Raises OSError when that may not be known, Ended for what is none and may never end."""
     try:
-        os.stat(path)
+        kind = os.stat(path).st_mode
     except FileNotFoundError:
         return False
+    if not stat.S_ISREG(kind):
+        raise Ended(f"{path} is no plain file: move it away, and the Hand's next start makes one")
     return True
 
 

@@ -18,7 +18,7 @@ _FILES: Final = (
     "keys/log.key", "keys/kernel.key", "keys/kernel.pub", "keys/operator.key", "run/lock",
 )  # fmt: skip
 _ANYTHING_ELSE: Final = ("run/kernel.log", "run/bus")
-"""What may be anything but a folder: a socket, or a device."""
+"""What may be anything but a folder, or a pipe that nobody reads: a socket, or a device."""
 
 _MADE_ANEW: Final = (
     "compiled", "scratch", "output", "run", "log/snapshot", "log/checkpoints", "journal/reserve", "run/lock",
@@ -38,8 +38,11 @@ def need(home: str, next_: str, within: str = "") -> None:
         for path in sorted(glob(name, root_dir=home)):
             _check(home, path, "file", next_)
     for name in (each for each in _ANYTHING_ELSE if each.startswith(within)):
-        if os.path.isdir(os.path.join(home, name)):
+        path = os.path.join(home, name)
+        if os.path.isdir(path):
             raise _wrong(home, name, "a folder", "file", next_)
+        if os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode):
+            raise _wrong(home, name, "a pipe", "file", next_)
 
 
 def _check(home: str, name: str, should_be: str, next_: str) -> None:

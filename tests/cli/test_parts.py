@@ -75,3 +75,32 @@ def test_a_pipe_where_the_newest_checkpoint_should_be_is_told_and_not_waited_for
     os.mkfifo(path)
     for command in (("up",), ("audit", "verify"), ("audit", "prove", "0")):
         assert f"{path} is no plain file, where a file should be" in shell.run(*command).err
+
+
+def test_a_pipe_where_the_kernel_says_what_goes_wrong_is_told_and_not_waited_for(made: Shell, tmp_path: Path) -> None:
+    shell = copied_home(made, tmp_path / "home")
+    path = shell.home / "run" / "kernel.log"
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    asked = shell.begin("up")
+    try:
+        said = asked.communicate(timeout=10)[1].decode()
+    finally:
+        asked.kill()
+    assert f"{path} is a pipe, where a file should be: move it away" in said
+    path.unlink()
+    shell.good("up")
+    shell.good("down")
+
+
+def test_logs_wait_for_nobody_where_a_pipe_is_in_the_place_of_what_was_printed(made: Shell, tmp_path: Path) -> None:
+    shell = copied_home(made, tmp_path / "home")
+    path = shell.home / "output" / "odd.log"
+    os.mkfifo(path)
+    asked = shell.begin("logs", "odd")
+    try:
+        said = asked.communicate(timeout=10)[1].decode()
+    finally:
+        asked.kill()
+    assert asked.returncode == 1
+    assert f"{path} is no plain file: move it away" in said

@@ -182,6 +182,17 @@ def test_what_a_start_misses_is_told_with_what_brings_it_back() -> None:
     assert missing(FileNotFoundError(2, "No such file"), "/srv/maniple") == "[Errno 2] No such file"
 
 
+def test_what_stands_where_a_hand_should_print_is_told_and_to_be_moved_away() -> None:
+    path = "/srv/maniple/output/echo.log"
+    told = {number: missing(OSError(number, "odd", path), "/srv/maniple") for number in (
+        errno.EISDIR, errno.ENXIO, errno.ELOOP,
+    )}  # fmt: skip
+    assert ["is a folder" in text for text in told.values()] == [True, False, False]
+    assert all(text.startswith(path) and "move it away" in text for text in told.values())
+    elsewhere = OSError(errno.ELOOP, "odd", "/srv/maniple/hands/echo-1")
+    assert missing(elsewhere, "/srv/maniple") == str(elsewhere)
+
+
 def test_a_root_that_may_not_take_the_ids_of_runs_is_led_to_the_doctor() -> None:
     told = missing(OSError(errno.EINVAL, "Invalid argument", "/srv/maniple/scratch/r-1"), "/srv/maniple")
     assert told == "its run cannot have a user id of its own here: `maniple doctor` tells more"
