@@ -56,6 +56,7 @@ def report(watcher: Watcher, plan: Plan, notes: list[str], *, since: str, now: i
         start = read_moment(since, now)
     else:
         start = watcher.history.load("reported", int, now - DAY_MS)
+        start = now - DAY_MS if start > now else start  # it was told by a clock that was ahead
         with suppress(apsw.Error), watcher.history.round():  # a full disk: then the next report begins here too
             watcher.history.save("reported", now)
     changes = watcher.history.changes(start, now, CHANGES_SHOWN + 1)

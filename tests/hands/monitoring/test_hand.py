@@ -121,6 +121,26 @@ def test_alerts_and_recoveries_are_published_with_what_is_wrong(
     asyncio.run(scene())
 
 
+def test_what_changed_since_the_last_report_is_told_also_when_that_was_by_a_clock_that_was_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        world = World()
+        count = 1
+        world.answers["machine.processes"] = lambda _, __: {"total": {"count": count}}
+        async with running(world, tmp_path, monkeypatch, targets={"db": {"process": "pg"}}) as it:
+            await it.rounds(2)
+            await it.ask("report")
+            world.now -= 6 * 3_600_000
+            count = 0
+            await it.rounds(3)
+            report = await it.ask("report")
+            assert [one["kind"] for one in report["changes"]] == ["fired"]
+            assert (await it.ask("report"))["changes"] == []
+
+    asyncio.run(scene())
+
+
 def test_an_event_that_cannot_be_published_is_published_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         world = World()
