@@ -4,7 +4,10 @@ A net under the Hand's own care, not instead of it: what it cannot recognise it 
 """
 
 import re
+from collections.abc import Iterator
 from typing import Final
+
+import msgspec
 
 HIDDEN: Final = "[redacted]"
 LONGEST: Final = 8_192
@@ -37,37 +40,81 @@ _KEY_LIKE: Final = re.compile(
 """Whatever a text begins like, again and again, it is gone through in time proportional to it."""
 
 
+_PLAIN: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~")
+"""What a URL holds as it is."""
+
+_HUGE: Final = 1_024
+"""Bits of a whole number that is told by them alone: Python refuses to write out some of those."""
+
+
+def told(value: object) -> str:
+    """A value as a text; also of what cannot say what it is."""
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - whatever a Hand's own class does: to log it breaks nothing
+        return f"a {type(value).__name__} that cannot be shown"
+
+
+def _spellings(text: str) -> Iterator[str]:
+    """A text as it is, and as those write it who quote it: JSON, Python, a URL."""
+    yield text
+    text = text.encode("utf-8", "replace").decode()
+    json, python = msgspec.json.encode(text).decode()[1:-1], repr(text)[1:-1]
+    yield json
+    yield "".join(char if char < "\x80" else _escaped(char) for char in json)
+    yield python
+    yield python.replace("'", "\\'")
+    yield repr(text.encode())[2:-1]
+    for kept, space in ((b"", "%20"), (b"/", "%20"), (b"", "+")):
+        yield "".join(
+            chr(byte) if byte in _PLAIN or byte in kept else space if byte == 0x20 else f"%{byte:02X}"
+            for byte in text.encode()
+        )
+
+
+def _escaped(char: str) -> str:
+    raw = char.encode("utf-16-be").hex()
+    return "".join(f"\\u{raw[at : at + 4]}" for at in range(0, len(raw), 4))
+
+
 class Redactor:
     """Replaces secrets anywhere in a value. secrets: the texts known to be secret."""
 
     def __init__(self, secrets: tuple[str, ...] = ()) -> None:
         self.secrets = secrets
+        self._numbers = frozenset(text for text in secrets if text[-1:].isdigit() and len(text) >= _SHORTEST_SECRET)
         lines = {part for text in secrets for part in (text, *_SIGNS.split(text))}
-        known = sorted((text for text in lines if len(text) >= _SHORTEST_SECRET), key=len, reverse=True)
+        wide = {way for text in lines if len(text) >= _SHORTEST_SECRET for way in _spellings(text)}
+        known = sorted(wide, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
     def text(self, text: str) -> str:
-        """The text without secrets, and not longer than LONGEST."""
+        """The text without secrets, as every file can hold it, and not longer than LONGEST."""
         if self._known is not None:
             text = self._known.sub(HIDDEN, text)
         text = _KEY_LIKE.sub(HIDDEN, text)
+        if not text.isascii():
+            text = text.encode("utf-8", "backslashreplace").decode()
         return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
 
     def value(self, value: object, depth: int = 0) -> object:
         """The value as JSON can tell it, without secrets."""
         match value:
+            case int() if value.bit_length() > _HUGE:
+                return f"a number of {value.bit_length()} bits"
             case None | bool() | int() | float():
-                return value
+                return HIDDEN if self._numbers and str(value) in self._numbers else value
             case str():
                 return self.text(value)
             case bytes():
                 return self.text(value.decode("utf-8", "replace"))
             case dict() if depth < _DEEPEST:
-                return {self.text(str(name)): self.field(str(name), item, depth + 1) for name, item in value.items()}
+                named = ((told(name), item) for name, item in value.items())
+                return {self.text(name): self.field(name, item, depth + 1) for name, item in named}
             case list() | tuple() | set() | frozenset() if depth < _DEEPEST:
                 return [self.value(item, depth + 1) for item in value]
             case _:
-                return self.text(str(value))
+                return self.text(told(value))
 
     def field(self, name: str, value: object, depth: int = 0) -> object:
         """The value of a field; one whose name says that it is secret is hidden whole."""

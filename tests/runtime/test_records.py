@@ -2,6 +2,7 @@
 
 import json
 import time
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -13,9 +14,14 @@ from wire import headers
 
 SOURCE = """
     import logging
+    import os
     import threading
     import warnings
     from runtime import Call, Hand
+
+    class Mute:
+        def __str__(self) -> str:
+            raise RuntimeError("nobody knows")
 
     class Test(Hand):
         async def speak(self, call: Call) -> None:
@@ -36,6 +42,19 @@ SOURCE = """
             print("plain words")
             self.log.warning("done", thing=object, raw=b"\\xff", many={1})
 
+        async def oddly(self, call: Call) -> None:
+            name = os.fsdecode(b"a\\xffb")
+            self.log.info(name, path=name, names=[name, {name: name}], error=ValueError(name))
+            self.log.info("odd", **{name: 1}, huge=10**5000, mute=Mute())
+            self.log.info(Mute())
+            logging.getLogger("some.library").warning("cannot open %s", name)
+            logging.getLogger("some.library").warning(Mute())
+            try:
+                raise ValueError(name)
+            except ValueError:
+                self.log.exception("it fell")
+            raise ValueError(name)
+
         def fall(self) -> None:
             raise RuntimeError("in a thread, open sesame")
 
@@ -47,7 +66,7 @@ SOURCE = """
 @pytest.fixture
 def hand(peer: Peer) -> Peer:
     secret = Setting(type="string", secret=True)
-    provides = (provided("test.speak"), provided("test.fail"))
+    provides = (provided("test.speak"), provided("test.fail"), provided("test.oddly"))
     return peer.launch(SOURCE, provides, settings={"key": secret}, values={"key": "open sesame"}).ready()
 
 
@@ -80,6 +99,21 @@ def test_whatever_speaks_becomes_a_record_without_secrets(hand: Peer) -> None:
 def test_what_goes_to_the_caller_or_the_kernel_has_no_secret_either(hand: Peer) -> None:
     hand.call("test.fail")
     assert hand.expect(headers.Failed)[0].text == "ValueError: the password is [redacted]"
+
+
+def test_what_is_no_text_of_any_file_or_cannot_be_shown_makes_a_record_all_the_same(hand: Peer) -> None:
+    hand.call("test.oddly")
+    assert hand.expect(headers.Failed)[0].text == r"ValueError: a\udcffb"
+    assert hand.stop() == 0
+    records = [json.loads(line) for line in hand.log.read_text().splitlines()]
+    name, mute = r"a\udcffb", "a Mute that cannot be shown"
+    assert [record["event"] for record in records] == [
+        name, "odd", mute, f"cannot open {name}", mute, "it fell", "a call raised",
+    ]  # fmt: skip
+    first, second = records[:2]
+    assert (first["path"], first["names"], first["error"]) == (name, [name, {name: name}], name)
+    assert (second[name], second["huge"], second["mute"]) == (1, "a number of 16610 bits", mute)
+    assert f"ValueError: {name}" in records[-1]["exception"]
 
 
 KEYS = [
@@ -155,6 +189,26 @@ def test_a_secret_that_is_quoted_with_its_odd_letters_written_out_is_hidden(odd:
     shown = Redactor((secret,)).text(f"Illegal header value {secret.encode('latin-1')!r}, {secret!r}")
     assert "quite-a" not in shown
     assert "secret-word" not in shown
+
+
+@pytest.mark.parametrize(
+    "secret", ['so"quoted"word', "back\\slashed-word", 'it\'s"both"-word', "schlüssel-wort", "a b&c/d=e-word"]
+)
+def test_a_secret_is_hidden_also_as_json_python_and_urls_write_it(secret: str) -> None:
+    redact = Redactor((secret,))
+    written = (
+        json.dumps({"key": secret}), json.dumps(secret, ensure_ascii=False), repr(secret), repr([secret]),
+        repr(secret.encode()), quote(secret), quote(secret, safe=""), quote_plus(secret), f"{{'k': {secret!r}}}",
+    )  # fmt: skip
+    for text in written:
+        shown = redact.text(f"sent {text} there")
+        assert "wor" not in shown, (text, shown)
+        assert shown.startswith("sent ")
+        assert shown.endswith(" there")
+
+
+def test_a_number_that_is_a_secret_is_hidden_and_others_are_not() -> None:
+    assert Redactor(("481516",)).value([481516, 48, True, 1.5]) == [HIDDEN, 48, True, 1.5]
 
 
 def test_secrets_of_several_lines_and_of_overlapping_text_are_hidden() -> None:
