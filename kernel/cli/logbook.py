@@ -42,7 +42,7 @@ def public_key(home: str) -> VerifyKey:
     """The key that signs the log's checkpoints; its name is the log's origin."""
     path = os.path.join(home, "keys", "log.pub")
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="ascii", opener=_never_waiting) as file:
             return VerifyKey.parse(file.read(4096).strip())
     except FileNotFoundError:
         raise Ended(f"{path} is not there: {_KEY}") from None
@@ -50,6 +50,10 @@ def public_key(home: str) -> VerifyKey:
         raise Ended(f"{path} is a folder: move it away, and {_KEY}") from None
     except (NoteMalformed, UnicodeDecodeError) as error:
         raise Ended(f"{path} holds no verifier key ({error}): {_KEY}") from None
+
+
+def _never_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # for whoever would write into a pipe
 
 
 def entries(folder: Path, *, needles: Iterable[bytes] = ()) -> Iterator[Entry]:

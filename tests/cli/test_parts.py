@@ -104,3 +104,17 @@ def test_logs_wait_for_nobody_where_a_pipe_is_in_the_place_of_what_was_printed(m
         asked.kill()
     assert asked.returncode == 1
     assert f"{path} is no plain file: move it away" in said
+
+
+def test_a_pipe_where_the_logs_public_key_should_be_is_told_and_not_waited_for(made: Shell, tmp_path: Path) -> None:
+    shell = copied_home(made, tmp_path / "home")
+    path = shell.home / "keys" / "log.pub"
+    path.unlink()
+    os.mkfifo(path)
+    asked = shell.begin("audit", "verify")
+    try:
+        said = asked.communicate(timeout=10)[1].decode()
+    finally:
+        asked.kill()
+    assert asked.returncode == 1
+    assert f"{path} holds no verifier key" in said
