@@ -199,11 +199,12 @@ def backoff(deaths: int, chance: float) -> float:
 
 
 _EINVAL: Final = 22  # errno(3)
+_NO_ROOM: Final = frozenset({28, 122})  # ENOSPC, EDQUOT
 _NO_FILE: Final = frozenset({6, 21, 40})  # ENXIO of a pipe that nobody reads, EISDIR, ELOOP of a link
 
 
 def missing(error: OSError, home: str) -> str:
-    """What a start did not find or get, and what to do about it; else the error's own words. home: its folder.
+    """What a start did not find or get, and what to do about it. home: its folder.
 
     An argument is invalid to the system when a run's folder should belong to a user whom this user namespace has not.
     """
@@ -217,7 +218,8 @@ def missing(error: OSError, home: str) -> str:
     if error.errno == _EINVAL:
         return "its run cannot have a user id of its own here: `maniple doctor` tells more"
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
-        return str(error)
+        mend = "make room on its disk" if error.errno in _NO_ROOM else "mend that"
+        return f"{path}: {(error.strerror or '').lower()}; {mend}, then type the same again"
     if of_home in ("hands", "compiled"):
         mend = "restore it, or `maniple install DIR`"
     else:
