@@ -135,7 +135,7 @@ def test_many_streams_of_one_driver_run_side_by_side_and_a_stuck_one_harms_nobod
         plays: list[Play] = [[HOLD]]
         plays += [[head(), 0.3, good.body] for good in goods for _ in range(15)]
         async with stage(*plays) as server:
-            asked = made(name, server.url)
+            asked = made(name, server.url, first=60.0, whole=60.0)
             stuck = asyncio.create_task(complete(asked.stream(MODELS[name], asking())))
             await server.came.wait()
             found = await asyncio.gather(*(checked(asked, name) for _ in plays[1:]))
