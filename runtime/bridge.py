@@ -4,8 +4,9 @@ It holds the bus's socket, which the program never sees, starts the program, car
 pair of sockets whose other end is the program's descriptor 3, forwards what is to stop, and reaps. A line that is no
 message, or that has no place, ends this run and nobody else's; the log names the line.
 
-Neither side is let run ahead of the other: the program is not read while a call's caller has no room for its chunks, and
-what is for the program waits until it reads.
+Neither side is let run ahead of the other: of what the program says so much is held for each call, and it is not read
+while there is no room for more; what is for the program waits until it reads. One who takes nothing of his while others
+wait loses his call (bridged.py).
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from collections.abc import Coroutine
 from typing import Final, Never
 
 from runtime import lines, programs, records
-from runtime.bridged import Answering, Making
+from runtime.bridged import PATIENCE, Answering, Held, Making, Standstill, room
 from runtime.calls import Stream, answering
 from runtime.errors import CallCancelled, CallEnded, CallFailed, Failure, HandBroken
 from runtime.hand import RUN, Event, Hand
@@ -32,9 +33,6 @@ _LAST_WORDS: Final = 1.0  # seconds in which what an ended program wrote is stil
 MOST_REQUESTS: Final = 2048
 """Calls, events and the like that a program may have open at once, of which the kernel's `in_flight` are under way."""
 
-_PATIENCE: Final = (
-    5.0  # seconds that a service whose program has exited waits for a caller who takes nothing of its reply
-)
 _LOOK: Final = 0.05  # seconds between two looks at what is left
 _TAKEN: Final = frozenset(("event", "level", "time", "exc_info", "stack_info", "self", "method_name"))
 
@@ -47,7 +45,10 @@ class Bridge(Hand):
         self._answered: dict[int, Answering] = {}
         self._made: dict[int, Making] = {}
         self._newest = 0
-        self._requests = self._taken = 0
+        self._requests = 0
+        self._standstill = Standstill()
+        limits = self._place.manifest.limits
+        self._held_most = room(limits.memory, limits.in_flight)
         self._is_heard = True
         self._ready = asyncio.Event()
         assert self._place.pair is not None
@@ -82,22 +83,12 @@ class Bridge(Hand):
         """Let the program answer a call."""
         params = arguments if call.method == RUN else self._checked(call.method, arguments)
         if self._program.ended.done():
-            raise Failure("ended", f"the program has ended: {programs.words_of(self._program.ended.result())}")
+            raise Failure(_ENDED, f"the program has ended: {programs.words_of(self._program.ended.result())}")
         try:
-            asked = lines.encode(
-                lines.Asked(
-                    id=call.number,
-                    method=call.method,
-                    resource=call.resource,
-                    arguments=params,
-                    labels=call.labels,
-                    deadline=call.deadline,
-                    upload=call.uploads,
-                )
-            )
+            asked = lines.encode(_asked(call, params))
         except CodecError as error:
             raise Failure("arguments", f"{self.name} cannot be told them: {error}") from None
-        open_call = self._answered[call.number] = Answering()
+        open_call = self._answered[call.number] = Answering(Held(self._held_most, self._standstill))
         self._newest = max(self._newest, call.number)
         uploading = asyncio.create_task(self._pass_upload(call, open_call)) if call.uploads else None
         is_answered = False
@@ -111,17 +102,19 @@ class Bridge(Hand):
             is_answered = True
             raise
         except asyncio.CancelledError:
-            if not open_call.why:
+            if open_call.end is None:
                 raise
-            is_answered = True
-            raise Failure("ended", open_call.why) from None
+            code, text = open_call.end
+            is_answered = code == _ENDED
+            raise Failure(code, text) from None
         finally:
             del self._answered[call.number]
-            open_call.close()
+            open_call.held.close()
             if uploading is not None:
                 uploading.cancel()
             if open_call.is_asked and not is_answered:
-                self._writer.write(lines.encode(lines.Cancel(id=call.number)))
+                why = open_call.end[1] if open_call.end is not None else ""
+                self._writer.write(lines.encode(lines.Cancel(id=call.number, why=why)))
 
     async def on_event(self, event: Event) -> None:
         """Pass an event on."""
@@ -143,14 +136,12 @@ class Bridge(Hand):
 
     async def _answer(self, call: Call, open_call: Answering) -> object:
         while True:
-            said = await open_call.said.get()
-            self._taken += 1
-            match said:
+            match await open_call.held.next():
                 case lines.Chunk(piece=piece, labels=labels):
                     call.add_labels(*labels)
                     for part in lines.pieces(piece):
                         await call.send(part)
-                    open_call.behind -= 1
+                        open_call.held.moved()
                 case lines.Done(value=value, labels=labels, cost=cost):
                     call.add_labels(*labels)
                     if cost is not None:
@@ -164,8 +155,9 @@ class Bridge(Hand):
             async for piece in call.upload:
                 await self._tell(lines.Upload(id=call.number, piece=piece))
         except Failure as failure:  # a chunk that cannot be read
-            await open_call.said.put(lines.Failed(id=call.number, code=failure.code, text=failure.text))
-        await self._tell(lines.Upload(id=call.number, last=True))
+            open_call.give_up(failure.code, failure.text)
+        else:
+            await self._tell(lines.Upload(id=call.number, last=True))
 
     # calls that the program makes -------------------------------------------------------------------------------------
 
@@ -181,9 +173,13 @@ class Bridge(Hand):
                 reply = stream.reply
             else:
                 reply = await self.kernel.call(*asked, timeout=message.timeout, at_most=message.most)
+        except asyncio.CancelledError:
+            if not making.why:
+                raise
+            raise CallFailed("room", making.why) from None
         finally:
             del self._made[message.id]
-            making.close()
+            making.held.close()
         try:
             told = lines.encode(lines.Done(id=message.id, value=reply.value, labels=reply.labels, cost=reply.cost))
         except CodecError as error:
@@ -264,7 +260,7 @@ class Bridge(Hand):
                     if line:
                         raise LineInvalid("it ends without a new line")
                     break
-                await self._take(lines.decode(line))
+                await self._take(lines.decode(line), len(line))
                 await asyncio.sleep(0)  # what it began begins, and nobody waits for a program that talks without end
             except ConnectionError:
                 break
@@ -275,22 +271,18 @@ class Bridge(Hand):
         if await self._program.wait(_LAST_WORDS) is None:
             await self._break("the program closed descriptor 3, by which alone it is heard, and goes on")
 
-    async def _take(self, message: lines.FromProgram) -> None:
+    async def _take(self, message: lines.FromProgram, length: int) -> None:
         match message:
             case lines.Ready():
                 if self._ready.is_set():
                     raise LineInvalid("it said `ready` already")
                 self._ready.set()
             case lines.Chunk() | lines.Done() | lines.Failed():
-                await self._take_answer(message)
+                await self._take_answer(message, length)
             case lines.Call():
                 self._take_call(message)
             case lines.Upload():
-                if (making := self._made.get(message.id)) is not None:
-                    if not making.is_uploading:
-                        raise LineInvalid(f"call {message.id} has no upload, or no more")
-                    making.is_uploading = not message.last
-                    await making.uploads.put(message)
+                await self._take_upload(message, length)
             case lines.Cancel():
                 if (making := self._made.get(message.id)) is not None and making.task is not None:
                     making.task.cancel()
@@ -306,19 +298,29 @@ class Bridge(Hand):
             case lines.Subscribe(event=event):
                 self._request(message.id, message.parent, _said(self.kernel.subscribe(event)))
 
-    async def _take_answer(self, message: lines.Chunk | lines.Done | lines.Failed) -> None:
+    async def _take_answer(self, message: lines.Chunk | lines.Done | lines.Failed, length: int) -> None:
         """Of a call that has ended meanwhile nobody wants to hear any more."""
         open_call = self._answered.get(message.id)
-        if open_call is not None:
-            open_call.behind += 1
-            await open_call.said.put(message)
-        elif message.id > self._newest:
-            raise LineInvalid(f"it answers call {message.id}, which there is not")
+        if open_call is None:
+            if message.id > self._newest:
+                raise LineInvalid(f"it answers call {message.id}, which there is not")
+        elif not await open_call.held.hold(message, length, lambda: len(self._answered) > 1):
+            open_call.give_up("room", f"its caller {_TOOK_NOTHING.format('reply')}")
+
+    async def _take_upload(self, message: lines.Upload, length: int) -> None:
+        making = self._made.get(message.id)
+        if making is None:
+            return
+        if not making.is_uploading:
+            raise LineInvalid(f"call {message.id} has no upload, or no more")
+        making.is_uploading = not message.last
+        if not await making.held.hold(message, length, lambda: bool(self._answered.keys() - {making.parent})):
+            making.give_up(f"{making.method} {_TOOK_NOTHING.format('upload')}")
 
     def _take_call(self, message: lines.Call) -> None:
         if message.id < 1 or message.id in self._made:
             raise LineInvalid(f"call {message.id} is not a new number above 0")
-        making = self._made[message.id] = Making(is_uploading=message.upload)
+        making = self._made[message.id] = Making(message, Held(self._held_most, self._standstill))
         making.task = self._request(message.id, message.parent, self._make(message, making))
 
     async def _watch(self, reading: asyncio.Task[None]) -> None:
@@ -342,11 +344,12 @@ class Bridge(Hand):
         A caller who has no room is waited for: by a service, which is to be there for others, as long as he takes some; by
         a task until its call's deadline.
         """
-        clock, patience = asyncio.get_running_loop().time, _PATIENCE if self._place.state else math.inf
-        since, seen, calls = clock(), self._taken, self._answered
-        while (waits := not has_failed and any(one.behind for one in calls.values())) or not reading.done():
-            if seen != self._taken and not has_failed:
-                since, seen = clock(), self._taken
+        clock, patience = asyncio.get_running_loop().time, PATIENCE if self._place.state else math.inf
+        since, seen, calls = clock(), 0, self._answered
+        while (waits := not has_failed and any(one.held.is_behind for one in calls.values())) or not reading.done():
+            taken = sum(one.held.taken for one in calls.values())
+            if seen != taken and not has_failed:
+                since, seen = clock(), taken
             if clock() - since > (patience if waits else _LAST_WORDS):
                 return
             left = [task for task in (reading, *(one.task for one in calls.values())) if not task.done()]
@@ -355,13 +358,14 @@ class Bridge(Hand):
     async def _break(self, why: str) -> Never:
         """Fail what the program was to answer, and end the run."""
         for open_call in self._answered.values():
-            open_call.why = why
-            open_call.task.cancel()
+            open_call.give_up(_ENDED, why)
         if self._answered:
             await asyncio.wait([one.task for one in self._answered.values()], timeout=_LAST_WORDS)
         raise HandBroken(why) from None
 
 
+_ENDED: Final = "ended"  # the code of a call whose program is gone
+_TOOK_NOTHING: Final = f"took nothing of its {{}} for {PATIENCE:g} seconds, while others waited to hear the program"
 _SAID: Final = object()
 """What a request is, that has no value of its own."""
 
@@ -371,16 +375,24 @@ async def _said(work: Coroutine[object, object, None]) -> object:
     return _SAID
 
 
+def _asked(call: Call, arguments: dict[str, object]) -> lines.Asked:
+    return lines.Asked(
+        id=call.number, method=call.method, resource=call.resource, arguments=arguments, labels=call.labels,
+        deadline=call.deadline, upload=call.uploads,
+    )  # fmt: skip
+
+
 async def _upload(stream: Stream, making: Making) -> None:
     """Pass on what the program uploads. When the call has its end before, the call's reader tells."""
     try:
         is_last = False
         while not is_last:
-            said = await making.uploads.get()
+            said = await making.held.next()
             is_last = said.last
             if said.piece or not is_last:
                 for part in lines.pieces(said.piece):
                     await stream.send(part)
+                    making.held.moved()
         await stream.finish()
     except CallEnded:
-        making.close()
+        making.held.close()

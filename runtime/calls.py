@@ -1,10 +1,10 @@
 """The calls this run makes (acts through the link): numbers, ends, streams under credit, and their cancellation.
 
 A call has exactly one end. A stream's writer waits for credit, so at most limits.WINDOW chunks are ever under way; its
-reader gives credit back for the chunks it has dealt with, limits.GIVEN_BACK at a time. At most `in_flight` calls are open
-at once; a further one waits here until another has ended. Only when all are streams, which the Hand itself may be keeping
-open while it waits, it goes out at once, and is refused with a reason. A call that is given up sends Cancel and keeps its
-place to its end.
+reader gives credit back for the chunks it has dealt with, limits.GIVEN_BACK at a time, or fewer when it is slow. At most
+`in_flight` calls are open at once; a further one waits here until another has ended. Only when all are streams, which the
+Hand itself may be keeping open while it waits, it goes out at once, and is refused with a reason. A call that is given up
+sends Cancel and keeps its place to its end.
 """
 
 import asyncio
@@ -225,9 +225,11 @@ class Stream:
         self._body = body
         self._call: Outgoing | None = None
         self._owed = 0
+        self._given = 0.0
 
     async def __aenter__(self) -> Self:
         self._call = await self._calls._start(self._header, self._body, streamed=True)
+        self._given = asyncio.get_running_loop().time()
         return self
 
     async def __aexit__(
@@ -309,15 +311,22 @@ class Stream:
         return reply_of(end)
 
     def _give_credit(self, call: Outgoing) -> None:
-        if self._owed >= limits.GIVEN_BACK and call.end is None:
+        now = asyncio.get_running_loop().time()
+        if call.end is None and gives_back(self._owed, len(call.chunks), now - self._given):
             self._link.send(headers.Credit(number=call.number, chunks=self._owed))
-            self._owed = 0
+            self._owed, self._given = 0, now
 
     def _opened(self) -> Outgoing:
         self._link.check_thread()
         if self._call is None:
             raise CallFailed("closed", "a stream is used inside `async with self.kernel.stream(...) as s:`")
         return self._call
+
+
+def gives_back(owed: int, unread: int, seconds: float) -> bool:
+    """Whether a reader gives credit back now for what it has dealt with. seconds: since it last did."""
+    is_waited_for = owed + unread >= limits.WINDOW
+    return owed >= limits.GIVEN_BACK or (owed > 0 and is_waited_for and seconds * 1000 >= limits.GIVEN_BACK_AFTER)
 
 
 def reply_of(end: tuple[headers.End, bytes]) -> Reply:

@@ -12,7 +12,7 @@ from typing import Final, Self
 from msgspec.structs import replace
 
 from runtime import records
-from runtime.calls import answering, as_bytes
+from runtime.calls import answering, as_bytes, gives_back
 from runtime.errors import CallFailed, Failure, LinkLost
 from runtime.link import Link
 from wire import codec, headers, limits
@@ -33,8 +33,8 @@ class Call:
     """
 
     __slots__ = (
-        "_added", "_chunks", "_cost", "_credit", "_finished", "_is_taken_back", "_link", "_owed", "_uploading", "_used",
-        "_waiters",
+        "_added", "_chunks", "_cost", "_credit", "_finished", "_given", "_is_taken_back", "_link", "_owed", "_uploading",
+        "_used", "_waiters",
         "deadline", "labels", "method", "most", "number", "resource", "time", "uploads",
     )  # fmt: skip
 
@@ -50,7 +50,7 @@ class Call:
         self.uploads = self._uploading = header.upload
         self._chunks: deque[tuple[bytes, bool]] = deque()
         self._credit = limits.WINDOW
-        self._owed = 0
+        self._owed, self._given = 0, asyncio.get_running_loop().time()
         self._finished = self._is_taken_back = False
         self._waiters: list[asyncio.Future[None]] = []
         self._added: Labels = frozenset()
@@ -107,9 +107,10 @@ class Call:
         return None
 
     def _give_credit(self) -> None:
-        if self._owed >= limits.GIVEN_BACK and not self._finished:
+        now = asyncio.get_running_loop().time()
+        if not self._finished and gives_back(self._owed, len(self._chunks), now - self._given):
             self._link.send(headers.Credit(number=self.number, chunks=self._owed))
-            self._owed = 0
+            self._owed, self._given = 0, now
 
     async def _happening(self) -> None:
         waiter = asyncio.get_running_loop().create_future()

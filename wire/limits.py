@@ -36,6 +36,9 @@ WINDOW: Final = 8
 GIVEN_BACK: Final = WINDOW // 2
 """Chunks that a run has dealt with before it gives credit back for them: a short stream needs no message for that."""
 
+GIVEN_BACK_AFTER: Final = 1_000
+"""Milliseconds after which it gives credit back for fewer, if the sender waits: so one that is slow is seen to go on."""
+
 EVENT_WINDOW: Final = 64
 """Events the kernel keeps for one subscriber that has no credit left; older ones are dropped and counted."""
 

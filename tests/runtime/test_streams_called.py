@@ -3,6 +3,8 @@
 That nothing more comes than there is credit for is shown by a later call's answer: it would have come after the chunk.
 """
 
+import time
+
 import pytest
 
 from tests.runtime.peer import Peer, provided
@@ -114,6 +116,18 @@ def test_a_caller_that_reads_nothing_gives_no_credit_and_loses_nothing(caller: P
     gate = caller.call("test.let-go")
     ends = dict(caller.expect(headers.Done) for _ in range(2))
     assert ends == {headers.Done(number=gate): None, headers.Done(number=held): [b"%d" % n for n in range(8)]}
+
+
+def test_a_slow_reader_gives_credit_for_each_chunk(caller: Peer) -> None:
+    caller.call("test.hold")
+    caller.expect(headers.Call)
+    for n in range(limits.WINDOW):
+        caller.send(headers.Chunk(number=1), b"%d" % n)
+    time.sleep(1.1)
+    gate = caller.call("test.let-go")
+    seen = [caller.next()[0] for _ in range(2)]
+    assert headers.Done(number=gate) in seen
+    assert headers.Credit(number=1, chunks=1) in seen
 
 
 def test_reply_chunks_beyond_the_window_end_the_run(caller: Peer) -> None:
