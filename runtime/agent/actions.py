@@ -51,11 +51,15 @@ class Returned(Struct, frozen=True, kw_only=True):
 
 
 class Think(Struct, frozen=True, kw_only=True):
-    """Ask the model. tokens, micro_dollars: what that may cost, 0 where nothing bounds it."""
+    """Ask the model. tokens, micro_dollars: what that may cost, 0 where nothing bounds it.
+
+    after: so many seconds at most, and half of them at least, so that many who wait do not ask all at once.
+    """
 
     request: Request
     tokens: int = 0
     micro_dollars: int = 0
+    after: int = 0
 
 
 class Make(Struct, frozen=True, kw_only=True):

@@ -65,7 +65,7 @@ a wait and a try take of these; then each time twice as long. One after the othe
 T = TypeVar("T")
 _LONGEST: Final = limits.DEADLINE_MAX / 1000
 _TEXT_MOST: Final = 500
-_NOTED: Final = frozenset({"asks", "folded", "mended", "steered", "warned", "ended"})
+_NOTED: Final = frozenset({"asks", "folded", "mended", "steered", "waits", "warned", "ended"})
 
 
 class _Answered(Struct, frozen=True):
@@ -241,6 +241,8 @@ class AgentHand(Hand):
     async def _think(self, action: Think) -> None:
         most = Cost(tokens=action.tokens, micro_dollars=action.micro_dollars) if action.micro_dollars else None
         try:
+            if action.after:
+                await self.kernel.sleep(action.after * (1 + self.random.random()) / 2)
             if self._says:
                 heard = _answered(await self._with_room(lambda: self._thought_aloud(action, most)))
             else:

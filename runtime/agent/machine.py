@@ -15,9 +15,11 @@ from msgspec.structs import replace
 from runtime.agent import briefing, skills, tools
 from runtime.agent.actions import Action, Brief, Make, Recalled, Result, Returned, Step, Think
 from runtime.agent.answers import Finished, judged
+from runtime.agent.codes import LIMITS, LOST, NO_PICTURES, OVER, TOO_LONG
 from runtime.agent.guard import Guard
 from runtime.agent.marks import Marks, unmarked
 from runtime.agent.mending import marked_anew, mended
+from runtime.agent.outage import Outage
 from runtime.agent.results import Kept, Shelf, cut, rest
 from runtime.agent.talk import Talk
 from runtime.agent.turn import Turn
@@ -45,22 +47,6 @@ LAST: Final = "This is your last step. Answer now, with what you have: no tool t
 MARGIN: Final = 2
 """How many times what was counted a request may have, for what is reserved for it."""
 
-LOST: Final = frozenset({"outcome unknown", "interrupted", "ended"})
-"""Codes of answers that may have been made, and were lost. A model changes nothing, so it is asked again; what the first one
-had reserved is counted as spent, as the kernel counts it.
-"""
-
-NO_PICTURES: Final = frozenset({"unfit", "request", "paused", "unconfigured"})
-"""Codes of models that take no pictures, or not these, and of a route where those that do cannot be asked now: what a tool
-returned must not end the work.
-"""
-
-TOO_LONG: Final = frozenset({"too_long", "too large"})
-LIMITS: Final = TOO_LONG | {"steps", "tokens", "dollars", "time", "over_most", "over_budget"}
-"""Codes of ends that take nothing from an answer which was finished before somebody said more."""
-
-OVER: Final = {"over_most": "its next answer could have cost more than is left"}
-
 
 class Machine:
     """From the task to the result."""
@@ -79,6 +65,7 @@ class Machine:
         self._window = brief.window or WINDOW
         self._before = mended(marked_anew(session, marks))
         self._guard.remember(self._before)
+        self._outage = Outage()
         self._talk: Talk | None = None
         self._turn: Turn | None = None
         self._steered: list[str] = []
@@ -142,8 +129,11 @@ class Machine:
             self._think()
         elif code == "schema" and self._repair(f"{again((text,))}", code, text):
             pass
+        elif self._steps and (pause := self._outage.pause(code, text)):
+            self._step("waits", self._outage.told(pause))
+            self._think(after=pause)
         elif self.result is None:
-            self._end(code, OVER.get(code, text))
+            self._end(code, OVER.get(code, self._outage.why(text)))
         return self._taken()
 
     def returned(self, number: int, came: Returned) -> list[Action]:
@@ -176,7 +166,8 @@ class Machine:
     def out_of_time(self) -> list[Action]:
         """Its kernel would end it soon, without a word of what it has."""
         if self.result is None:
-            self._end("time", "its time ([limits] wall, or what its caller gave it) is nearly over")
+            why = "its time ([limits] wall, or what its caller gave it) is nearly over"
+            self._end("time", f"{why}{self._outage.late()}")
         return self._taken()
 
     def learned(self, row: Model) -> None:
@@ -210,8 +201,8 @@ class Machine:
 
     # thinking --------------------------------------------------------------------------------------------------------
 
-    def _think(self) -> None:
-        """Ask the model, unless a bound is met."""
+    def _think(self, after: int = 0) -> None:
+        """Ask the model, unless a bound is met. after: seconds."""
         assert self._talk is not None
         brief = self._brief
         if self._steps >= brief.steps:
@@ -241,8 +232,9 @@ class Machine:
             return
         if brief.tokens:
             request = replace(request, most=min(most, left - counting.of_request(request)))
-        self._step("thinks", "")
-        self._actions.append(self._bounded(request))
+        if not after:
+            self._step("thinks", "")
+        self._actions.append(replace(self._bounded(request), after=after))
 
     def _bounded(self, request: Request) -> Think:
         """A request; where [agent] bounds money with the most that it may cost: its longest answer, if the price is known.
@@ -259,6 +251,7 @@ class Machine:
     def _count(self, answer: Answer, tokens: int, micro_dollars: int) -> None:
         self._steps += 1
         self._squeezed = self._lost = 0
+        self._outage = Outage()
         self._tokens += max(tokens, answer.usage.total)
         self._money += max(micro_dollars, answer.micro_dollars)
         one, all_ = answer.usage, self._usage

@@ -10,7 +10,8 @@ from kernel.cli.client import Client
 from tests.living import ROOT, Kernel, install, make_home
 from tests.system import fates, thinking
 from tests.system.approving import answer, waiting
-from tests.system.fates import entry
+from tests.system.fates import entries, entry
+from tests.system.recordings import replay
 from tests.system.thinking import ask, notes, script, turns
 
 SHORT = '[limits]\nwall = "4s"\n'
@@ -100,3 +101,29 @@ def test_a_run_of_another_hand_ends_in_time_for_what_it_has_to_be_used(
     child = entry(kernel.home, "run.start", name="child").run
     (ended,) = [one.why for one in fates.entries(kernel.home, "note") if one.run == child and "ended" in one.why]
     assert ended.startswith("ended: time"), "with what it had"
+
+
+@pytest.mark.wide
+def test_a_provider_that_is_gone_for_a_while_does_not_end_it(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    thinking.add(kernel, tmp_path, "patient")
+    lines = turns({"text": "I look.", "calls": [ask("desk_look", name="left")]}, {"text": "Done."})
+    gone = {"at": 1, "error": {"code": "limited", "text": "too many", "after": 0.01}, "times": 5}
+    script(client, [json.dumps(gone), *lines])
+    run = fates.begin(client, "patient", task="tidy up")
+    told = fates.outcome(client, run)
+    assert (told["outcome"], told["value"]["answer"]) == ("done", "Done.")
+    (waits,) = [one.why for one in entries(kernel.home, "note") if one.run == run and one.why.startswith("waits")]
+    assert "limited: too many; it is asked again in at most 5 s, for 600 s more" in waits
+    assert replay(kernel, run).code == 0
+
+
+@pytest.mark.wide
+def test_who_waits_for_its_model_ends_with_its_time_and_says_both(
+    kernel: Kernel, client: Client, tmp_path: Path
+) -> None:
+    thinking.add(kernel, tmp_path, "hurried", tail=SHORT)
+    gone = {"at": 1, "error": {"code": "limited", "text": "too many", "after": 0.01}, "times": 0}
+    script(client, [json.dumps(gone), *turns({"text": "I look.", "calls": [ask("desk_look", name="left")]})])
+    told = fates.outcome(client, fates.begin(client, "hurried", task="tidy up"))
+    assert (told["code"], told["value"]["answer"]) == ("time", "I look."), told
+    assert "it waited for its model (limited: too many)" in told["text"]
