@@ -212,10 +212,13 @@ def _decide(request: Request) -> object:
     kernel, call, how = request.kernel, request.call, request.text("how")
     if how not in DECISIONS:
         raise Failure("arguments", f"how is {' or '.join(DECISIONS)}")
-    found = [run for run in kernel.runs.values() if run.state == "waiting" and call.resource in (run.id, run.name)]
-    asked = [run for run in found if is_asked(kernel.state, run.id)]
-    if not asked:
-        raise Failure("unknown run", f"no run {call.resource!r} waits for a decision: see `maniple ps`")
+    of = kernel.results.newest(call.resource)
+    found = [
+        run for run in kernel.runs.values() if run.state == "waiting" and (run.id == of or run.name == call.resource)
+    ]
+    if not (asked := [run for run in found if is_asked(kernel.state, run.id)]):
+        anew = f", which was begun anew as {of}," if of != call.resource else ""
+        raise Failure("unknown run", f"no run {call.resource!r}{anew} waits for a decision: see `maniple ps`")
     if how == "restart":
         _check_restart(request, asked[0])
     for run in asked:

@@ -1,0 +1,34 @@
+"""A decision about an upgraded run, by whichever of its ids the operator knows."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernel.cli.exits import NotDone
+from tests.living import Kernel, make_home
+from tests.system import chaos
+from tests.system.chaos import value
+from tests.system.fates import call, entry
+from tests.system.upgraded import put_in, sleeping
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[Kernel]:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        chaos.prepare(kernel)
+        yield kernel
+
+
+def test_a_decision_about_a_run_that_began_anew_is_about_the_one_that_goes_on_instead(kernel: Kernel) -> None:
+    put_in(kernel, "1.0.0", "restart")
+    first = sleeping(kernel, seconds=1.0)
+    put_in(kernel, "1.1.0", "ask")
+    again = str(entry(kernel.home, "run.start", instead=first).run)
+    with pytest.raises(NotDone, match=f"no run '{first}', which was begun anew as {again}, waits for a decision"):
+        call(kernel, "kernel.decide", first, {"how": "finish"})
+    put_in(kernel, "1.2.0", "finish")
+    decided: Any = call(kernel, "kernel.decide", first, {"how": "finish"})
+    assert decided["runs"] == [{"run": again, "goes_on_as": again}]
+    assert value(kernel, first) == "1.1.0"
