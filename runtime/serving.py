@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from runtime import records
 from runtime.calls import answering, as_bytes, gives_back
-from runtime.errors import CallFailed, Failure, LinkLost
+from runtime.errors import CallFailed, Failure, HandBroken, LinkLost
 from runtime.link import Link
 from wire import codec, headers, limits
 from wire.entries import Cost, Used
@@ -282,6 +282,8 @@ class Serving:
 def one_line(error: BaseException) -> str:
     """What was raised, in one line without secrets, for whoever only needs to know what happened."""
     text = " ".join(str(error).split())
+    if text and isinstance(error, HandBroken):  # a sentence for people
+        return records.shown(text)
     return records.shown(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 

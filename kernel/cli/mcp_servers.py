@@ -94,7 +94,7 @@ def looking(session: Session, wanted: Wanted, files: Mapping[str, bytes], values
             try:
                 offer = offered(session, client, passing.hand, wanted.hand)
             except (NotDone, OfferInvalid) as error:
-                why = str(error).replace(passing.name, wanted.name)
+                why = str(error).removeprefix(f"refused: {passing.hand} ended: ").replace(passing.name, wanted.name)
                 if isinstance(error, NotDone) and error.reason == LOGIN and not _is_alone(wanted):
                     raise LoginWanted(why) from None
                 _say_what_it_said(session, passing)

@@ -336,3 +336,16 @@ def test_a_server_that_takes_long_is_told_to_be_waited_for(shell: Shell, tmp_pat
     assert "s  waiting for mcp-slow to start" in terminal.said
     assert "\r\x1b[KThe server says" in terminal.said, "the line is gone before what is said next"
     shell.good("mcp", "remove", "slow")
+
+
+def test_a_program_that_ends_before_it_greets_is_told_with_what_it_printed_and_what_to_do(
+    shell: Shell, tmp_path: Path
+) -> None:
+    (tmp_path / "server.py").write_text("import sys\nsys.exit('config.json is missing: run setup first')\n")
+    ran = shell.run("mcp", "add", "brief", "--yes", "--files", tmp_path, "--", "python3", "server.py")
+    assert ran.code == 1
+    assert "The last that it printed:\n  config.json is missing: run setup first\n" in ran.err
+    assert ran.err.endswith(
+        "maniple: the server python3 server.py could not be asked: the server ended: exit code 1; "
+        "see whether it starts by itself: `python3 server.py`\n"
+    )

@@ -269,7 +269,7 @@ def test_what_is_no_answer_fails_the_call(peer: Peer) -> None:
 
 def test_a_module_that_does_not_fit_its_manifest_ends_the_run_and_says_why(peer: Peer) -> None:
     peer.launch("", (provided("test.missing"),), wasm=wat(ECHO))
-    assert peer.expect(headers.Bye)[0].why.startswith("HandBroken: main.wat: it exports no function missing")
+    assert peer.expect(headers.Bye)[0].why.startswith("main.wat: it exports no function missing")
     assert peer.exit_code() == 1
 
 
