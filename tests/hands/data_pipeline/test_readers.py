@@ -213,3 +213,8 @@ def test_what_lies_beside_the_array_may_be_of_any_length() -> None:
 def test_numbers_are_exact_where_decimals_are_declared() -> None:
     assert read([b'{"a":0.10}'], "jsonl", exact=True)[0] == [(1, {"a": Decimal("0.10")})]
     assert str(read([b'[{"a":0.10}]'], "json")[0][0][1]["a"]) == "0.10"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("raw", "form"), [(b'[{"a":1,"b":2,"a":3}]', "json"), (b'{"a":1,"b":2,"a":3}', "jsonl")])
+def test_of_a_key_that_stands_there_twice_the_last_value_counts(raw: bytes, form: str) -> None:
+    assert read([raw], form)[:2] == ([(1, {"a": 3, "b": 2})], [])
