@@ -4,7 +4,7 @@ Separate from the kernel, which opens the file, and from HAND.toml's check, sinc
 looks for the places of problems is imported only where there is one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
@@ -105,14 +105,18 @@ def _look(found: "Findings", path: "Path", table: Mapping[str, object], of: type
         elif not _fits(value, fields[name].type):
             found.at_value(at, f"{spelled(at)} is {_shown(value)}", EXPECTED[at])
         elif at == ("require",) and isinstance(value, list):
-            for number, layer in enumerate(value):
-                if layer not in NAMES:
-                    found.at_value(
-                        (*at, number), f"{layer} is no layer of confinement", f"there are {', '.join(NAMES)}"
-                    )
+            _look_at_layers(found, at, value)
     for name, field in fields.items():
         if field.required and name not in table:
             found.at_key((*path, name), f"{spelled((*path, name))} is missing", EXPECTED[*path, name])
+
+
+def _look_at_layers(found: "Findings", path: "Path", layers: Sequence[str]) -> None:
+    from manifests.meant import instead
+
+    for number, layer in enumerate(layers):
+        if layer not in NAMES:
+            found.at_value((*path, number), f"{layer} is no layer of confinement", instead(layer, NAMES))
 
 
 def _note_unknown(found: "Findings", at: "Path", names: tuple[str, ...]) -> None:

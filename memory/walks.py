@@ -5,9 +5,10 @@ out for that it says (`cut`); it never answers with part of a truth as if it wer
 asked for, a hop or a row at a time: all of it may be more than a process can hold.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -22,6 +23,9 @@ FAN_MOST: Final = 1_000
 VISITED_MOST: Final = 10_000
 
 Direction = Literal["out", "in", "both"]
+
+_Came: TypeAlias = dict[int, list[tuple[int, int]]]
+"""Entities that a search came to, each with the relations that led there and the entities that these came from."""
 
 
 class Hop(Struct, frozen=True, kw_only=True):
@@ -82,23 +86,15 @@ def paths(
     if not 0 < depth <= DEPTH_MAX or not 0 < most <= 100:
         raise Invalid(f"paths are of 1 to {DEPTH_MAX} relations, and 1 to 100 of them are asked for")
     start, goal = find(store, space, source).id, find(store, space, target).id
-    came: dict[int, list[tuple[int, int]]] = {start: []}
+    came: _Came = {start: []}
     level, cut = [start], False
+    fan = partial(_fan, store, kind=kind, direction=direction, at=at)
     for _ in range(depth):
         if goal in came or not level:
             break
-        met: dict[int, list[tuple[int, int]]] = {}
-        for here in level:
-            edges = list(_edges(store, here, kind, direction, at, FAN_MOST + 1))
-            cut = cut or len(edges) > FAN_MOST
-            for edge, to in edges[:FAN_MOST]:
-                if to not in came:
-                    met.setdefault(to, []).append((edge, here))
-            if len(came) + len(met) > VISITED_MOST:
-                cut = True
-                break
+        met, is_cut = _met(level, came, fan)
         came |= met
-        level = list(met)
+        level, cut = list(met), cut or is_cut
     if start == goal or goal not in came:
         return Found(cut=cut)
     ways = [tuple(reversed(way)) for way in _ways_back(came, goal, most)]
@@ -167,9 +163,9 @@ def _reach(
     for _ in range(step.depth):
         nearer, level = level, []
         for here in nearer:
-            edges = list(_edges(store, here.entity, step.kind, step.direction, at, FAN_MOST + 1))
-            cut = cut or len(edges) > FAN_MOST
-            for edge, to in edges[:FAN_MOST]:
+            edges, is_cut = _fan(store, here.entity, kind=step.kind, direction=step.direction, at=at)
+            cut = cut or is_cut
+            for edge, to in edges:
                 if to in seen:
                     continue
                 if len(seen) > most:
@@ -179,6 +175,31 @@ def _reach(
                 if store.rows(SQL["fits"], {"id": to, "type": step.type, "folded": folded(step.name)}):
                     fitting.append(level[-1])
     return fitting, len(seen), cut
+
+
+def _met(
+    level: Iterable[int], came: _Came, fan: Callable[[int], tuple[list[tuple[int, int]], bool]]
+) -> tuple[_Came, bool]:
+    """What relations of these lead to that nothing led to before, and whether there is more."""
+    met: _Came = {}
+    cut = False
+    for here in level:
+        edges, is_cut = fan(here)
+        cut = cut or is_cut
+        for edge, to in edges:
+            if to not in came:
+                met.setdefault(to, []).append((edge, here))
+        if len(came) + len(met) > VISITED_MOST:
+            return met, True
+    return met, cut
+
+
+def _fan(
+    store: Reader, entity: int, *, kind: str, direction: Direction, at: int | None
+) -> tuple[list[tuple[int, int]], bool]:
+    """The relations of an entity that may be followed, each with where it leads, and whether there are more."""
+    edges = list(_edges(store, entity, kind, direction, at, FAN_MOST + 1))
+    return edges[:FAN_MOST], len(edges) > FAN_MOST
 
 
 def _edges(
@@ -195,7 +216,7 @@ def _edges(
                     yield int(edge or 0), int(to or 0)
 
 
-def _ways_back(came: dict[int, list[tuple[int, int]]], goal: int, most: int) -> list[list[tuple[int, int]]]:
+def _ways_back(came: _Came, goal: int, most: int) -> list[list[tuple[int, int]]]:
     """Up to `most` ways from the goal back to where a search began: each relation with the entity it led to."""
     ways: list[list[tuple[int, int]]] = []
     open_ends: list[tuple[int, list[tuple[int, int]]]] = [(goal, [])]

@@ -191,30 +191,43 @@ class _Planner:
     def _join(self, step: Join) -> Stepping | None:
         partners = self._partners[self._number]
         theirs_named = {column.name: at for at, column in enumerate(partners.columns)}
-        ours, theirs = [], []
-        for here, there in step.on:
-            at = self._place("on", here)
-            if there not in theirs_named:
-                self._bad("on", f'the second source has no column "{there}"', did_you_mean(there, theirs_named))
-            elif at >= 0:
-                ours.append(at)
-                theirs.append(theirs_named[there])
-                one, other = self.columns[at].kind, partners.columns[theirs[-1]].kind
-                if one != other and {one, other} != {"int", "float"}:
-                    self._bad("on", f'"{here}" is {one} and "{there}" is {other}', "Cast one, or declare its type.")
-        for name in step.take:
-            if name not in theirs_named:
-                self._bad("take", f'the second source has no column "{name}"', did_you_mean(name, theirs_named))
-        keys = {there for _, there in step.on}
-        names = [n for n in step.take if n in theirs_named] or [
-            n for n in theirs_named if n not in keys and not step.take
-        ]
-        take = [(theirs_named[name], step.prefix + name) for name in names]
+        pairs = self._pairs(step, partners.columns, theirs_named)
+        take = [(theirs_named[name], step.prefix + name) for name in self._taken(step, theirs_named)]
         known = {column.name for column in self.columns}
         for _, name in take:
             if name in known:
                 self._bad("prefix", f'there are two columns "{name}"', 'Write prefix = "…", or name what to take.')
-        return Joined(self.columns, ours, partners, theirs, take, step.unmatched) if ours else None
+        if not pairs:
+            return None
+        ours, theirs = zip(*pairs, strict=True)
+        return Joined(self.columns, ours, partners, theirs, take, step.unmatched)
+
+    def _pairs(self, step: Join, columns: Sequence[Column], theirs: Mapping[str, int]) -> list[tuple[int, int]]:
+        """The places of the columns that must be equal: ours, and the second source's."""
+        pairs: list[tuple[int, int]] = []
+        for here, there in step.on:
+            at = self._place("on", here)
+            if there not in theirs:
+                self._no_column("on", there, theirs)
+            elif at >= 0:
+                pairs.append((at, theirs[there]))
+                one, other = self.columns[at].kind, columns[theirs[there]].kind
+                if one != other and {one, other} != {"int", "float"}:
+                    self._bad("on", f'"{here}" is {one} and "{there}" is {other}', "Cast one, or declare its type.")
+        return pairs
+
+    def _taken(self, step: Join, theirs: Mapping[str, int]) -> list[str]:
+        """The columns of the second source that come along: those that are named, or without any all but its keys."""
+        if not step.take:
+            keys = {there for _, there in step.on}
+            return [name for name in theirs if name not in keys]
+        for name in step.take:
+            if name not in theirs:
+                self._no_column("take", name, theirs)
+        return [name for name in step.take if name in theirs]
+
+    def _no_column(self, key: str, name: str, theirs: Iterable[str]) -> None:
+        self._bad(key, f'the second source has no column "{name}"', did_you_mean(name, theirs))
 
     # asking for columns ---------------------------------------------------------------------------------------------
 

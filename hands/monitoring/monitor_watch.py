@@ -144,29 +144,8 @@ class Watcher:
         seen = self._completed(target, seen, before)
         checks, judged = self._checks(plan, target, seen, now)
         changes = list(_happened(before, seen, judged, target, now))
-        alarms: dict[str, Alarm] = {}
-        findings: dict[str, Finding] = {}
-        present = {check.name: check for check in checks}
-        for name in before.alarms.keys() | present.keys():
-            check = present.get(name)
-            old = before.alarms.get(name, Alarm())
-            if check is None and (_is_withdrawn(name, target) or _is_gone(old, now)):
-                if is_firing(old):
-                    changes.append(_change(target, now, "withdrawn", "notice", f"{name}: no longer checked"))
-                continue
-            alarm = step(
-                old,
-                check.signal if check else "unknown",
-                now=now,
-                held_ms=check.held_ms if check else 0,
-                clear_ms=check.clear_ms if check else 0,
-                gap_ms=3 * target.every_ms + target.timeout_ms + busy_ms,
-            )
-            alarms[name] = alarm
-            finding = _finding(name, check, alarm, before.findings.get(name))
-            if finding.firing or finding.flapping:
-                findings[name] = finding
-            changes += _turns(target, old, alarm, finding, now)
+        alarms, findings, turned = _stepped(target, before, {check.name: check for check in checks}, now, busy_ms)
+        changes += turned
         group, notices = ring(
             target.name,
             before.group,
@@ -297,6 +276,36 @@ def _drifting(metric: str, trend: Drift | None, sensitivity: float) -> Check:
     by = amount(abs(trend.whole), metric)
     text = f"{metric} has been {'rising' if trend.whole > 0 else 'falling'} for {DRIFT_DAYS} days, by {by} in all"
     return Check(name=name, signal=found, level="notice", text=text)
+
+
+def _stepped(
+    target: Target, before: Record, present: Mapping[str, Check], now: int, busy_ms: int
+) -> tuple[dict[str, Alarm], dict[str, Finding], list[Change]]:
+    """Every alarm a step on, what there is to say of those that matter, and what turned. present: what is checked now."""
+    alarms: dict[str, Alarm] = {}
+    findings: dict[str, Finding] = {}
+    changes: list[Change] = []
+    for name in before.alarms.keys() | present.keys():
+        check = present.get(name)
+        old = before.alarms.get(name, Alarm())
+        if check is None and (_is_withdrawn(name, target) or _is_gone(old, now)):
+            if is_firing(old):
+                changes.append(_change(target, now, "withdrawn", "notice", f"{name}: no longer checked"))
+            continue
+        alarm = step(
+            old,
+            check.signal if check else "unknown",
+            now=now,
+            held_ms=check.held_ms if check else 0,
+            clear_ms=check.clear_ms if check else 0,
+            gap_ms=3 * target.every_ms + target.timeout_ms + busy_ms,
+        )
+        alarms[name] = alarm
+        finding = _finding(name, check, alarm, before.findings.get(name))
+        if finding.firing or finding.flapping:
+            findings[name] = finding
+        changes += _turns(target, old, alarm, finding, now)
+    return alarms, findings, changes
 
 
 def _finding(name: str, check: Check | None, alarm: Alarm, before: Finding | None) -> Finding:

@@ -40,12 +40,10 @@ def logs(session: Session, hand: str, follow: bool, lines: int) -> None:
     place = 0
     for each in (f"{path}.1", path):
         place = 0
-        if _is_there(each):
-            with open(each, "rb") as file:
-                for line in file:
-                    if line.endswith(b"\n") or not follow:
-                        kept.append(line)
-                        place += len(line)
+        for line in _lines(each):
+            if line.endswith(b"\n") or not follow:
+                kept.append(line)
+                place += len(line)
     for line in kept:
         _show(line, json=session.json)
     if follow:
@@ -62,6 +60,13 @@ def _is_there(path: str) -> bool:
     if not stat.S_ISREG(kind):
         raise Ended(f"{path} is no plain file: move it away, and the Hand's next start makes one")
     return True
+
+
+def _lines(path: str) -> Iterator[bytes]:
+    """All lines of a file; none of one that is not there."""
+    if _is_there(path):
+        with open(path, "rb") as file:
+            yield from file
 
 
 def _followed(path: str, place: int) -> Iterator[bytes]:

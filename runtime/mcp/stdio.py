@@ -62,7 +62,7 @@ class Pipes:
         finally:
             os.close(theirs_in)
             os.close(theirs_out)
-        self._asked = 0
+        self._patience = _Patience()
 
     @asynccontextmanager
     async def streams(self) -> AsyncIterator[TransportStreams]:
@@ -82,24 +82,13 @@ class Pipes:
         reader = asyncio.StreamReader(limit=LONGEST)
         protocol = asyncio.StreamReaderProtocol(reader)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, self._from)
-        nonsense = unasked = 0
         try:
             async with told:
                 while line := await self._line(reader):
                     message = _message(line)
-                    nonsense = nonsense + 1 if message is None else 0
-                    if nonsense > _NONSENSE_MOST:
-                        raise HandBroken(f"its last {nonsense} lines on standard output were no messages")
-                    if message is None:
-                        continue
-                    unasked = 0 if isinstance(message.message, JSONRPCResponse | JSONRPCError) else unasked + 1
-                    if unasked > _UNASKED_MOST:
-                        raise HandBroken(f"it told {_UNASKED_MOST} things, and answered nothing meanwhile")
-                    if isinstance(message.message, JSONRPCRequest):
-                        self._asked += 1
-                        if self._asked > _ASKED_MOST:
-                            raise HandBroken(f"it asks more than {_ASKED_MOST} things at once")
-                    await told.send(message)
+                    self._patience.hear(message)
+                    if message is not None:
+                        await told.send(message)
             if await self.program.wait(_LAST_WORDS) is None:
                 raise HandBroken("it closed its standard output, by which alone it is heard, and goes on")
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
@@ -120,8 +109,7 @@ class Pipes:
         try:
             async with said:
                 async for one in said:
-                    if isinstance(one.message, JSONRPCResponse | JSONRPCError):
-                        self._asked -= 1
+                    self._patience.say(one)
                     text = one.message.model_dump_json(by_alias=True, exclude_unset=True)
                     writer.write(text.encode("utf-8", "replace") + b"\n")
                     await writer.drain()
@@ -130,6 +118,36 @@ class Pipes:
         finally:
             if not transport.is_closing():  # as it is, once the program has closed its end
                 transport.abort()
+
+
+class _Patience:
+    """How much a server has said that nobody asked for (pure). Raises HandBroken when that is too much."""
+
+    def __init__(self) -> None:
+        self._nonsense = self._unasked = self._open = 0
+
+    def hear(self, message: SessionMessage | None) -> None:
+        """It said this; None for a line that is no message."""
+        if message is None:
+            self._nonsense += 1
+            if self._nonsense > _NONSENSE_MOST:
+                raise HandBroken(f"its last {self._nonsense} lines on standard output were no messages")
+            return
+        self._nonsense = 0
+        self._unasked = 0 if _is_answer(message) else self._unasked + 1
+        if self._unasked > _UNASKED_MOST:
+            raise HandBroken(f"it told {_UNASKED_MOST} things, and answered nothing meanwhile")
+        self._open += isinstance(message.message, JSONRPCRequest)
+        if self._open > _ASKED_MOST:
+            raise HandBroken(f"it asks more than {_ASKED_MOST} things at once")
+
+    def say(self, message: SessionMessage) -> None:
+        """It is told this, which may answer something that it asked."""
+        self._open -= _is_answer(message)
+
+
+def _is_answer(message: SessionMessage) -> bool:
+    return isinstance(message.message, JSONRPCResponse | JSONRPCError)
 
 
 class _Head(Struct):

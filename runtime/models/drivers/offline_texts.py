@@ -13,8 +13,9 @@ which it came. What is looked at is bounded; who calls tells what was left out.
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -104,18 +105,7 @@ def summarise(text: str, most: int = 0) -> list[str]:
 
 def phrases(text: str, most: int = 0) -> list[str]:
     """The key phrases, best first; most: 0 for ten."""
-    runs: list[tuple[str, ...]] = []
-    for sentence in sentences(text)[:SENTENCES_MOST]:
-        for stretch in re.split(r"[^\w\s'’-]+|\s[-–—]\s", sentence):
-            run: list[str] = []
-            for word in map(str, _WORDS.findall(stretch)):
-                if word.lower() in _FUNCTION or word.isdigit():
-                    runs.append(tuple(run))
-                    run = []
-                else:
-                    run.append(word)
-            runs.append(tuple(run))
-    runs = [run for run in runs if 0 < len(run) <= 4 and len("".join(run)) > 2]
+    runs = [run for run in _runs(text) if 0 < len(run) <= 4 and len("".join(run)) > 2]
     often = Counter(_stem(word.lower()) for run in runs for word in run)
     degree: Counter[str] = Counter()
     for found in runs:
@@ -128,6 +118,16 @@ def phrases(text: str, most: int = 0) -> list[str]:
         shown.setdefault(key, " ".join(found))
         score[key] = score.get(key, 0.0) + sum(degree[one] / often[one] for one in key.split())
     return [shown[key] for key in sorted(score, key=lambda key: -score[key])[: most or 10]]
+
+
+def _runs(text: str) -> Iterator[list[str]]:
+    """Words that stand side by side: no sign stands between them, no number, and none of the words that only join others."""
+    for sentence in sentences(text)[:SENTENCES_MOST]:
+        for stretch in re.split(r"[^\w\s'’-]+|\s[-–—]\s", sentence):
+            words = map(str, _WORDS.findall(stretch))
+            for joins, run in groupby(words, lambda word: word.lower() in _FUNCTION or word.isdigit()):
+                if not joins:
+                    yield list(run)
 
 
 def ranked(query: str, texts: Sequence[str]) -> list[tuple[int, float]]:

@@ -217,12 +217,12 @@ def test_wrong_questions_are_answered_with_what_to_ask_instead(tmp_path: Path, m
         async with running(World(), tmp_path, monkeypatch) as it:
             await it.rounds()
             for method, resource, arguments, wanted in (
-                ("check", "nothing", {}, "there are: machine"),
-                ("history", "nothing", {"metric": "up"}, "there are: machine"),
+                ("check", "nothing", {}, "there are machine"),
+                ("history", "nothing", {"metric": "up"}, "there are machine"),
                 ("history", "machine", {"since": "yesterday"}, "2h"),
                 ("report", "", {"since": "soon"}, "2h"),
                 ("report", "", {"since": "4000d"}, "is more than ten years: write at most"),
-                ("silence", "nothing", {}, "there are: machine"),
+                ("silence", "nothing", {}, "there are machine"),
                 ("silence", "machine", {"lasts": "31d"}, "30d"),
                 ("alerts", "", {"past": "many"}, "past"),
             ):
