@@ -66,6 +66,9 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 def seal(name: str, version: str, digests: Mapping[str, str], key: SigningKey) -> str:
     """The text of HAND.seal. digests: path → SHA-256 in hex. SealMalformed when it could not be opened again."""
+    for path in digests:  # before a line break in one could make two lines of it
+        if why := path_complaint(path):
+            raise SealMalformed(f"the seal lists the path {path!r}: {why}")
     text = _written(name, version, digests)
     _read(text)
     signed = sign_note(text, key)

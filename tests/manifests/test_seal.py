@@ -1,5 +1,7 @@
 """A seal has one form; whatever is changed about it or the files is seen and named."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,6 +97,12 @@ def test_a_seal_by_another_key_does_not_open() -> None:
 def test_what_is_not_exactly_a_seal_is_malformed(note: str) -> None:
     with pytest.raises(SealMalformed):
         open_seal(note, [KEY.verify_key])
+
+
+def test_a_path_of_two_lines_is_named_and_makes_no_seal_over_two_other_files() -> None:
+    for path in ("a\nb", f"main2.py\n{DIGEST}  z"):
+        with pytest.raises(SealMalformed, match=re.escape(repr(path))):
+            seal("watcher", "1.2.0", {**FILES, path: DIGEST}, KEY)
 
 
 @pytest.mark.parametrize(
