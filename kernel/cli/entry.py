@@ -4,11 +4,13 @@
 """
 
 import ast
+import sys
 from typing import Final
 
 from manifests.errors import Problem
 from manifests.schema import Manifest
 
+_HOUSE: Final = ("hands", "kernel", "manifests", "memory", "runtime", "wire")
 _RUN: Final = "run"
 _COROUTINES: Final = (_RUN, "start", "stop", "on_event", "on_settings", "on_call")
 """What is awaited of every Hand that has it (runtime/hand.py)."""
@@ -16,6 +18,23 @@ _COROUTINES: Final = (_RUN, "start", "stop", "on_event", "on_settings", "on_call
 
 def problems(folder: str, manifest: Manifest, files: dict[str, bytes]) -> list[Problem]:
     """All that can be told without running anything of it. folder: as the problems name it."""
+    return [*_hiding(folder, files), *_of_module(folder, manifest, files)]
+
+
+def _hiding(folder: str, files: dict[str, bytes]) -> list[Problem]:
+    """Files with the name of a module of Python's or Maniple's, which no Hand may have (runtime/code.py); each name once."""
+    first: dict[str, str] = {}
+    for path in sorted(files):
+        if path.endswith(".py"):
+            first.setdefault(path.removesuffix(".py").partition("/")[0], path)
+    return [
+        Problem(f"{folder.rstrip('/')}/{path}", 1, 1, f"it would hide the module `{name}`", "give it another name")
+        for name, path in first.items()
+        if name in sys.stdlib_module_names or name in _HOUSE
+    ]
+
+
+def _of_module(folder: str, manifest: Manifest, files: dict[str, bytes]) -> list[Problem]:
     module, _, name = manifest.hand.entry.partition(":")
     path = module.replace(".", "/") + ".py"
     shown = f"{folder.rstrip('/')}/{path}"

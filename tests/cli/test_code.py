@@ -33,6 +33,23 @@ def test_check_tells_and_install_refuses_code_that_could_not_start(
     assert not (folder / "HAND.seal").exists()
 
 
+def test_check_tells_of_every_file_that_would_hide_a_module_and_install_refuses_it(
+    shell: Shell, tmp_path: Path
+) -> None:
+    folder = Path(shell.good("new", "hider", "--into", tmp_path).strip())
+    for name in ("json.py", "email/__init__.py", "email/parts.py", "wire/deep/one.py", "mine.py", "notes/json.py"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    for words in (("check", folder), ("install", folder, "--yes")):
+        ran = shell.run(*words)
+        assert ran.code == 1
+        said = [line.partition(" would hide")[0].rpartition("/hider/")[2] for line in (ran.out + ran.err).splitlines()]
+        assert [line for line in said if ".py" in line] == [
+            f"{path}:1:1: it" for path in ("email/__init__.py", "json.py", "wire/deep/one.py")
+        ]
+    assert not (folder / "HAND.seal").exists()
+
+
 @pytest.mark.parametrize(
     "code",
     ["class Base(Hand):\n    async def run(self): pass\nclass Sound(Base): pass", "from elsewhere import Sound"],
