@@ -1,6 +1,7 @@
 """`maniple mcp`, as people use it, with a real server written with the protocol's own package."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -260,6 +261,10 @@ def test_common_servers_are_known_by_their_names(shell: Shell) -> None:
     known = json.loads(shell.good("mcp", "known", "--json"))["servers"]
     assert len(known) >= 25
     assert all(row["source"].startswith("https://") and row["server"] for row in known)
+    logins = {row["name"] for row in known if row["login"]}
+    assert {"atlassian", "figma", "linear", "notion", "slack", "supabase", "vercel"} <= logins
+    assert {"cloudflare-docs", "github"} <= {row["name"] for row in known} - logins
+    assert re.search("^notion +login ", shell.good("mcp", "known"), re.MULTILINE)
     ran = shell.run("mcp", "add", "memory", "--yes")
     install = "`npm install -g @modelcontextprotocol/server-memory`"
     assert (ran.code, f"mcp-server-memory is not installed: {install} first" in ran.err) == (1, True), ran
