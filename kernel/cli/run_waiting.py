@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from kernel.cli import answering, live, screen, told
 from kernel.cli.client import Client, Reply
-from kernel.cli.exits import Ended, Exit, NotDone
+from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
 from kernel.cli.frame import Session, as_json
 from kernel.cli.history import how_to_decide
 from kernel.cli.patience import Line, Looks
@@ -25,6 +25,10 @@ def waited(session: Session, client: Client, run: str, words: Words | None = Non
         view = View(session, second, run, words)
         try:
             return outcome_of(client, run, view.tick, bound=bound)
+        except NoKernel as error:
+            if words is not None:
+                words.break_off()
+            raise NoKernel(f"{error}, and {run} goes on then: `maniple wait {run}` prints its result") from None
         finally:
             view.clear()
 

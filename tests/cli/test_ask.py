@@ -244,6 +244,19 @@ def test_who_is_killed_and_only_waited_for_a_run_leaves_it_going_on(shell: Shell
     shell.good("cancel", run)
 
 
+def test_whose_kernel_is_killed_is_told_what_waits_for_the_run_that_goes_on(shell: Shell) -> None:
+    before = _waits(shell)
+    asked = shell.begin("ask", "take long")
+    until(lambda: _waits(shell) > before, "it waits for its run")
+    (run,) = _runs(shell)
+    os.kill(json.loads(shell.good("status", "--json"))["pid"], signal.SIGKILL)
+    _, err = asked.communicate(timeout=30)
+    shell.good("up")
+    assert (asked.returncode, f"`maniple wait {run}`".encode() in err) == (3, True), err
+    until(lambda: _runs(shell) == [run], "it goes on")
+    shell.good("cancel", run)
+
+
 @pytest.mark.wide
 def test_a_terminal_that_has_closed_takes_its_question_back(shell: Shell) -> None:
     """Of which more than one signal may tell, and on which nothing can be drawn any more."""
