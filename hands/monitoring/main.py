@@ -15,6 +15,7 @@ from typing import Final
 import apsw
 
 import monitor_desk as desk
+from manifests.keeping import Believed
 from monitor_history import DAMAGE, History
 from monitor_notices import Notice, Silence, in_force
 from monitor_probe import Prober
@@ -52,6 +53,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def steady() -> float:
+    """Seconds of a clock that never leaps."""
+    return time.monotonic()
+
+
 class Monitoring(Hand):
     """monitoring.report, .check, .history, .alerts and .silence; publishes alert and recovered."""
 
@@ -66,6 +72,7 @@ class Monitoring(Hand):
         self.under_way: dict[asyncio.Task[Observation | None], tuple[Target, int]] = {}
         self.unsent: deque[tuple[str, Answer]] = deque(maxlen=UNSENT_MOST)
         self.tidied = 0
+        self.clock = Believed(self.store.load("tidied", int, 0) / 1000, steady())
         self.trouble = _no_room(self.store.no_room) if self.store.no_room else ""
         self._keep_notes()
         self.rounds = self.in_background(self._watch())
@@ -288,7 +295,9 @@ class Monitoring(Hand):
         self._tell(plan, self.watcher.take(plan, looks, now, busy_ms=busy_ms))
         if not 0 <= now - self.tidied < TIDY_MS:
             self.tidied = now
-            self.store.tidy(now, keep_values_ms=plan.keep_values_ms, keep_ms=plan.keep_ms, most_bytes=plan.most_bytes)
+            ahead = now - round(self.clock.now(now / 1000, steady()) * 1000)
+            keep = {"keep_values_ms": plan.keep_values_ms + ahead, "keep_ms": plan.keep_ms + ahead}
+            self.store.tidy(now, **keep, most_bytes=plan.most_bytes)
 
     async def _look(self, target: Target) -> Observation | None:
         async with self.looking[target.kind in ("http", "tcp")]:

@@ -17,6 +17,8 @@ from runtime.settings import Settings
 from tests.hands.doubles import HANDS, FakeCall, hand_module
 from tests.hands.monitoring.world import START, World, stats
 
+CPU = ("machine", "", "cpu_percent")
+
 main = hand_module("monitoring", "main")
 Reply = dict[str, Any]
 """A reply; what it holds is what the tests assert."""
@@ -137,6 +139,25 @@ def test_what_changed_since_the_last_report_is_told_also_when_that_was_by_a_cloc
             report = await it.ask("report")
             assert [one["kind"] for one in report["changes"]] == ["fired"]
             assert (await it.ask("report"))["changes"] == []
+
+    asyncio.run(scene())
+
+
+def test_a_clock_that_leaps_ahead_drops_no_history_until_it_has_stood_so_for_an_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        world, leapt, year = World(), 0, 365 * 86_400_000
+        monkeypatch.setattr(main, "steady", lambda: (world.now - leapt) / 1000)
+        async with running(world, tmp_path, monkeypatch) as it:
+            await it.rounds(3)
+        leapt = year
+        world.now += leapt
+        async with running(world, tmp_path, monkeypatch) as it:
+            await it.rounds(100)
+            assert it.hand.store.values(CPU, START, START + 86_400_000)
+            await it.rounds(45)
+            assert not it.hand.store.values(CPU, START, START + 86_400_000)
 
     asyncio.run(scene())
 
