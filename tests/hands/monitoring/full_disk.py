@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from runtime import Failure
-from tests.hands.monitoring.test_hand import running
+from tests.hands.monitoring.running import running
 from tests.hands.monitoring.world import World
 from tests.small_disk import fill
 

@@ -9,7 +9,7 @@ import pytest
 
 from runtime import CallFailed, Failure
 from tests.hands.doubles import hand_module
-from tests.hands.monitoring.test_hand import Running, main, running
+from tests.hands.monitoring.running import Running, main, running
 from tests.hands.monitoring.world import World, stats
 
 STALLING = {"site": {"url": "https://example.org/", "timeout": "60s", "follow": 0}}

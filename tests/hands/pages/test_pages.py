@@ -51,7 +51,8 @@ def test_the_whole_page_is_read_when_wanted_and_when_there_is_no_article() -> No
 
 
 def test_what_stands_in_a_form_is_read_but_for_its_controls() -> None:
-    controls = "<input value=typed><textarea>typed</textarea><select><option>chosen</select><datalist><option>chosen</datalist>"
+    chosen = "<select><option>chosen</select><datalist><option>chosen</datalist>"
+    controls = f"<input value=typed><textarea>typed</textarea>{chosen}"
     page = f"<body><form><h1>The river</h1><p>{TEXT}</p><p>{TEXT}</p>{controls}<button>press</button></form></body>"
     for whole in (False, True):
         found = read(page.encode(), whole=whole).markdown
