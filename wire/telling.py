@@ -225,6 +225,7 @@ class Waiting:
 
     def __init__(self) -> None:
         self._said: deque[tuple[FromRun, bytes, Known | None]] = deque()
+        self._yet: set[int] = set()
         self._size = 0
 
     def __bool__(self) -> bool:
@@ -233,17 +234,19 @@ class Waiting:
     def put(self, header: FromRun, body: bytes, known: Known | None = None) -> None:
         """Let one more wait. Raises NotNow when that is more than may."""
         self._said.append((header, body, known))
+        if not (known and known.is_begun):
+            self._yet.add(number_of(header))
         self._size += len(body)
         if len(self._said) > WAITING_MOST[0] or self._size > WAITING_MOST[1]:
             raise NotNow("it says ever more, and does not take what it is told again")
 
     def concerns(self, number: int) -> bool:
         """Whether a request waits that is yet to be made; of one that had begun nobody hears more than that it broke off."""
-        return any(number_of(said) == number and not (known and known.is_begun) for said, _, known in self._said)
+        return number in self._yet
 
     def take(self) -> deque[tuple[FromRun, bytes, Known | None]]:
         """All of it, which waits no longer."""
-        said, self._said, self._size = self._said, deque(), 0
+        said, self._said, self._yet, self._size = self._said, deque(), set(), 0
         return said
 
 

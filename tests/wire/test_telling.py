@@ -4,6 +4,7 @@ The program here is any that takes one message at a time: what it asks for, and 
 the messages it has taken. The kernel is one that answers, streams and publishes in any order, as late as it likes.
 """
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from random import Random
@@ -17,7 +18,7 @@ from wire import codec, headers, limits
 from wire.errors import Diverged
 from wire.headers import FromKernel
 from wire.tape import Asked, Began, Heard, Placed, Record, Spent, asked
-from wire.telling import AHEAD, SMALL, Contents, Known, Streams, Telling, first, known_of, look_at
+from wire.telling import AHEAD, SMALL, Contents, Known, Streams, Telling, Waiting, first, known_of, look_at, number_of
 
 WORK = 2
 
@@ -357,3 +358,23 @@ def test_of_a_call_that_is_over_no_stream_is_remembered() -> None:
     assert streams.is_behind(1)
     streams.end(1)
     assert not any(vars(streams).values())
+
+
+def test_what_waits_concerns_the_requests_that_are_yet_to_be_made() -> None:
+    waiting, known = Waiting(), Known(number=5, kind="call", on="a", resource="", digest=b"", seq=1)
+    waiting.put(headers.Call(number=1, method="a"), b"")
+    waiting.put(headers.Call(number=5, method="a"), b"", known)
+    waiting.put(headers.Call(number=7, method="a"), b"", replace(known, number=7, is_begun=True))
+    waiting.put(headers.Cancel(number=1, why=""), b"")
+    assert [number for number in range(9) if waiting.concerns(number)] == [1, 5]
+    assert [number_of(said) for said, _, _ in waiting.take()] == [1, 5, 7, 1]
+    assert not waiting.concerns(1)
+
+
+def test_who_says_much_that_waits_costs_no_more_for_each() -> None:
+    waiting = Waiting()
+    for number in range(1, 2 * 16_000, 2):
+        waiting.put(headers.Call(number=number, method="a"), b"")
+    began = time.process_time()
+    assert not any(waiting.concerns(2 * number) for number in range(10_000))
+    assert time.process_time() - began < 2  # a look at each that waits would take ten times that
