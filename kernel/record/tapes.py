@@ -8,6 +8,7 @@ tape is the order in which it is told, now and again.
 """
 
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ from manifests.calls import OpenCall
 from manifests.settings import kept
 from manifests.unfinished import Open
 from wire import codec, headers, limits
-from wire.errors import Diverged, Late, TapeDamaged
+from wire.errors import Diverged, Late, NotNow, TapeDamaged
 from wire.headers import FromKernel, FromRun, is_made_by_run
 from wire.tape import Heard, Left, Record, Spent, asked_by, heard, kept_of
 from wire.telling import SMALL, Contents, Numbers, Streams, Telling, Waiting, first, known_of, number_of
@@ -78,8 +79,7 @@ class Tape:
         """What the kernel is to act on now, under the tape's numbers; None when nothing is to be done. Raises Diverged."""
         match header:
             case headers.Call() | headers.Publish() | headers.Subscribe():
-                telling = self._telling
-                return self._new(header, body) if telling is None else self._ask(telling, peer, header, body)
+                return self._ask(told, peer, header, body) if (told := self._telling) else self._new(header, body)
             case headers.Credit() | headers.Cancel() | headers.Chunk() if header.number == 0 or is_made_by_run(
                 header.number
             ):
@@ -180,7 +180,7 @@ class Tape:
         run = self._kernel.runs.get(self._run)
         if run is not None and run.state == "waiting":
             self._kernel.resuming.wake(self._run)
-        if self._is_telling or run is None or run.peer is None:
+        if self._is_telling or run is None or (peer := run.peer) is None:
             return
         self._is_telling = True
         try:
@@ -188,6 +188,8 @@ class Tape:
                 self._tell_new(run)
         except Diverged as error:
             self._kernel.resuming.diverged(run, str(error))
+        except NotNow as error:  # of what it said before
+            self._kernel.links.end(peer, "malformed", str(error))
         except (TapeDamaged, OSError) as error:
             self._kernel.resuming.give_up(run, f"its tape cannot be read: {error}")
         finally:
@@ -217,11 +219,9 @@ class Tape:
                 kernel.resuming.make_again(peer, said, body, left, is_begun=known.is_begun)
                 continue
             again = self.take(peer, said, body) if isinstance(said, REQUESTS) else said
-            try:
-                if again is not None:
+            if again is not None:
+                with suppress(Late):
                     kernel.router.obey(peer, again, body)
-            except Late:
-                continue
         return True
 
     def _tell_new(self, run: Run) -> None:
