@@ -214,6 +214,7 @@ def test_who_takes_nothing_loses_his_call_when_another_waits_and_all_others_go_o
     assert _pid(client) == before
 
 
+@pytest.mark.wide
 def test_whoever_is_alone_may_be_as_slow_as_he_likes(kernel: Kernel, client: Client) -> None:
     with stuck(kernel, "many") as (one,):
         time.sleep(7)  # that is the time which another would be waited for
@@ -232,11 +233,12 @@ def test_a_slow_caller_keeps_nobody_waiting_whose_reply_there_is_room_for(kernel
         assert one.came == 20 * PIECE
 
 
+@pytest.mark.wide
 def test_several_who_take_nothing_are_waited_for_once(kernel: Kernel, client: Client) -> None:
     with stuck(kernel, *["many"] * 4) as those:
         begun = time.monotonic()
         wait_for(lambda: _answered(client, 40) and _lost(kernel) == 4)
-        assert time.monotonic() - begun < 12
+        assert time.monotonic() - begun < 16  # four times 5 s, one after the other
         assert _answered(client, 40) < 4
         assert all("(room)" in one.leave() for one in those)
 
