@@ -305,7 +305,7 @@ class Bridge(Hand):
             if message.id > self._newest:
                 raise LineInvalid(f"it answers call {message.id}, which there is not")
         elif not await open_call.held.hold(message, length, lambda: len(self._answered) > 1):
-            open_call.give_up("room", f"its caller {_TOOK_NOTHING.format('reply')}")
+            open_call.give_up("room", f"its caller {_TOOK_NOTHING.format('reply')}; take all of it, then work on it")
 
     async def _take_upload(self, message: lines.Upload, length: int) -> None:
         making = self._made.get(message.id)
