@@ -197,10 +197,13 @@ class Kernel:
             raise Refusal("log", f"the log cannot grow ({self.log.why}), so nothing is done: make room on its disk")
 
     def counted(self, principal: str, code: str, singly: int = 1) -> bool:
-        """Count a refusal; True for the first of its second, which are to be logged. The others make one entry together."""
+        """Count a refusal; True for the first of its second, which are to be logged. The others make one entry together, and
+        those while the log is spent one when it is no more: else whoever is refused fills the memory that it waits in.
+        """
         if not self._tally:
             self.loop.after(1.0, self._log_floods)
-        return self._tally.count(principal, code, int(self.loop.now()), singly)
+        second, singly = (0, 0) if self.log.state is LogState.SPENT else (int(self.loop.now()), singly)
+        return self._tally.count(principal, code, second, singly)
 
     def tally(self, principal: str, code: str, why: str) -> None:
         """Count and log a refusal that is no call's."""
@@ -208,7 +211,9 @@ class Kernel:
             self.log.append("refusal", principal=principal, verdict="refused", why=shown(why), detail={"code": code})
 
     def _log_floods(self) -> None:
-        for principal, code, count in self._tally.due(int(self.loop.now())):
+        for principal, code, count in self._tally.due(
+            int(self.loop.now()) if self.log.state is not LogState.SPENT else 0
+        ):
             self.log.append("flood", principal=principal, detail={"code": code, "count": count})
         if self._tally:
             self.loop.after(1.0, self._log_floods)

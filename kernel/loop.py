@@ -12,6 +12,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from typing import Final
 
@@ -37,9 +38,12 @@ FAULTS_MOST, FAULT_MOST = 256, 4_096
 
 
 def tell_fault() -> None:
-    """Tell on stderr, which is run/kernel.log, of what was just raised where nothing is to be, for whoever mends that."""
+    """Tell on stderr, which is run/kernel.log, of what was just raised where nothing is to be, for whoever mends that; on
+    a full disk that file takes nothing.
+    """
     if next(_faults) < FAULTS_MOST:
-        sys.stderr.write(traceback.format_exc()[-FAULT_MOST:])
+        with suppress(OSError):
+            sys.stderr.write(traceback.format_exc()[-FAULT_MOST:])
 
 
 class Timer:

@@ -1,5 +1,7 @@
 """The kernel's loop: timers are called at their moments, once, however far away these are, and a cancelled one never."""
 
+import errno
+import sys
 from itertools import count
 
 import pytest
@@ -65,3 +67,18 @@ def test_of_its_own_faults_no_more_is_told_than_fits_into_its_file(
     assert "ValueError: the first" in told
     assert len(told) < (FAULTS_MOST + 1) * FAULT_MOST
     assert told.endswith("x its end\n")
+
+
+def test_a_fault_that_cannot_be_told_on_a_full_disk_costs_no_more_than_one_that_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Full:
+        def write(self, _: str) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(kernel_loop, "_faults", count())
+    monkeypatch.setattr(sys, "stderr", Full())
+    try:
+        raise ValueError
+    except ValueError:
+        tell_fault()

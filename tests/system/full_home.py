@@ -12,6 +12,7 @@ from tests.living import Kernel, Source, install, make_home
 from tests.small_disk import fill
 from tests.system import fates
 from tests.system.fates import call, ended, entries, table, until
+from wire.entries import Entry
 
 PAGER = Source(
     """
@@ -88,6 +89,7 @@ class Reader(Hand):
 )
 
 URL = "https://example.org/"
+REFUSALS = 100
 
 
 def _log_state(client: Client) -> str:
@@ -136,17 +138,32 @@ def main(disk: Path) -> None:
         for method in ("kernel.status", "kernel.hands", "kernel.ps", "kernel.home"):
             assert ended(client, method) == "done"
         assert ended(client, "kernel.pause", "reader") == "done"
+        _refusals_cost_nothing(client)
 
         filler.unlink()
         until(lambda: _log_state(client) == "ok", "the log has its reserve again")
         assert _sent(client) == sent
         assert ended(client, "pager.send") == "done"
         assert _sent(client) == sent + 1
+        until(lambda: any(int(str(one.detail["count"])) >= REFUSALS for one in _floods(kernel)), "they are told then")
     kernel.down()
     _whole(kernel, sent + 1)
     kernel.up()
     assert fates.state_of(kernel, "reader") == "paused"
     _starts_full(disk, kernel)
+
+
+def _refusals_cost_nothing(client: Client) -> None:
+    """What is refused while there is no room, by whomever, is counted, and takes no more memory."""
+    before = int(str(table(client.call("kernel.status").value)["entries"]))
+    for _ in range(REFUSALS):
+        assert ended(client, "pager.send") == "log"
+    after = int(str(table(client.call("kernel.status").value)["entries"]))
+    assert after - before == 2
+
+
+def _floods(kernel: Kernel) -> list[Entry]:
+    return [one for one in entries(kernel.home, "flood") if one.principal == "operator" and one.detail["code"] == "log"]
 
 
 def _whole(kernel: Kernel, sent: int) -> None:
