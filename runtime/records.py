@@ -21,9 +21,10 @@ from runtime.redact import Redactor, told
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
+    from _typeshed import ReadableBuffer
     from structlog.typing import FilteringBoundLogger
 
-_STDERR: Final = 2
+_STDOUT, _STDERR = 1, 2
 ALSO_MOST: Final = 16
 """Secrets that are no settings, the latest of them: to look for many takes its time, and tokens come anew without end."""
 
@@ -87,17 +88,34 @@ def shown(text: str) -> str:
 def route_everything() -> None:
     """Make records of what else speaks: the standard library's logging, warnings, and exceptions nobody caught.
 
-    What is printed stays as it is printed, but leaves line by line. The second time, after the fork, it does nothing.
+    What is printed stays as it is printed, but leaves line by line; where there is no room it is lost, and whoever printed
+    it goes on. The second time, after the fork, it does nothing.
     """
     if sys.excepthook is _uncaught:
         return
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    sys.stdout, sys.stderr = (
+        io.TextIOWrapper(_Lossy.buffered(number), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+        for number in (_STDOUT, _STDERR)
+    )
     logging.basicConfig(level=logging.INFO, handlers=[_FromLogging()], force=True)
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
+
+
+class _Lossy(io.FileIO):
+    """Takes all that it is given, and writes what it can: on a full disk nothing that is printed ends who prints it."""
+
+    @classmethod
+    def buffered(cls, descriptor: int) -> io.BufferedWriter:
+        """A stream of bytes that goes there; the descriptor stays open after it."""
+        return io.BufferedWriter(cls(descriptor, "wb", closefd=False))
+
+    def write(self, raw: "ReadableBuffer", /) -> int:
+        try:
+            return super().write(raw)
+        except OSError:
+            return memoryview(raw).nbytes
 
 
 class _Stderr:

@@ -1,6 +1,8 @@
 """The log of a Hand: one JSON object per line, whatever spoke, and no secret in it."""
 
 import json
+import subprocess
+import sys
 import time
 from urllib.parse import quote, quote_plus
 
@@ -9,6 +11,7 @@ import pytest
 from manifests.schema import Setting
 from runtime import records
 from runtime.redact import HIDDEN, LONGEST, Redactor
+from tests.living import ROOT
 from tests.runtime.peer import Peer, provided
 from wire import headers
 
@@ -254,3 +257,26 @@ def test_new_settings_leave_hidden_what_is_no_setting(monkeypatch: pytest.Monkey
     assert records.shown("the-setting-itself, another-setting, the-token") == f"the-setting-itself, {HIDDEN}, {HIDDEN}"
     records.hide_also(("a-newer-token",))
     assert records.shown("the-token, a-newer-token") == f"{HIDDEN}, {HIDDEN}"
+
+
+PRINTING = """
+import logging, sys, warnings
+from runtime import records
+records.route_everything()
+for _ in range(3):
+    print("x" * 10_000)
+    sys.stderr.write("y" * 10_000 + "\\n")
+    records.logger().info("z" * 5_000)
+    warnings.warn("old ways", stacklevel=1)
+    sys.stdout.flush()
+raise SystemExit(7)
+"""
+
+
+def test_a_disk_that_takes_nothing_ends_nobody_who_prints() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([sys.executable, "-c", PRINTING], stdout=full, stderr=full, cwd=ROOT, check=False)
+    assert done.returncode == 7
+    shown = subprocess.run([sys.executable, "-c", PRINTING], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (shown.returncode, shown.stdout) == (7, ("x" * 10_000 + "\n") * 3)
+    assert shown.stderr.count("y" * 10_000 + "\n") == 3
