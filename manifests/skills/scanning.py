@@ -9,13 +9,13 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping
-from heapq import merge
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from manifests.seeing import INVISIBLE
+from manifests.skills import unseen
 from manifests.skills.reading import FILE, Skill, plain
 
 KINDS: Final = {
@@ -59,7 +59,6 @@ _MARKDOWN: Final = (".md", ".mdx", ".markdown")
 _RUN: Final = re.compile(r"[A-Za-z0-9+/_=-]+")
 _URL: Final = re.compile(r"https?://[^\s<>()\"'`\]]+", re.IGNORECASE)
 _POINTS: Final = re.compile(r"\]\(([^()\s]+)")
-_SAID_ASIDE: Final = re.compile(r"^\[[^\]\n]{1,80}\]:[ \t]*(?:#|<>)[ \t]*(\S.*)$", re.MULTILINE)
 _ODD: Final = re.compile(r"[^\t\n\r -~]")
 _SELECTORS: Final = range(0xFE00, 0xFE10)
 _JOINER: Final = "\u200d"
@@ -152,7 +151,7 @@ def _of_file(skill: Skill, path: str, text: str | None, there: Container[str]) -
             yield _Mark("encoded", run.start(), f"{len(run[0])} characters")
     yield from _links(text)
     if path.lower().endswith(_MARKDOWN):
-        yield from merge(_comments(text), _asides(text), key=lambda mark: mark.place)
+        yield from (_Mark("comment", place, said) for place, said in unseen.of_markdown(text))
         yield from _points(path, text, there)
 
 
@@ -228,20 +227,6 @@ def _links(text: str) -> Iterator[_Mark]:
         hosts[host] = place, count + 1
     for host, (place, count) in hosts.items():
         yield _Mark("link", place, f"{host}{f' ({count})' * (count > 1)}")
-
-
-def _comments(text: str) -> Iterator[_Mark]:
-    begin = text.find("<!--")
-    while begin >= 0:
-        end = text.find("-->", begin + 4)
-        yield _Mark("comment", begin, text[begin + 4 : end if end >= 0 else len(text)])
-        begin = text.find("<!--", end) if end >= 0 else -1
-
-
-def _asides(text: str) -> Iterator[_Mark]:
-    """Texts that Markdown takes for the titles of links, which nothing shows."""
-    for aside in _SAID_ASIDE.finditer(text):
-        yield _Mark("comment", aside.start(), aside[1])
 
 
 def _points(path: str, text: str, there: Container[str]) -> Iterator[_Mark]:

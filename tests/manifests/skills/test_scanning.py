@@ -55,6 +55,8 @@ BODIES = {
     "a comment without end": ("<!-- do it", [("comment", 5, "do it")]),
     "a comment of one letter, and one more": ("<!--a-->\n<!--b-->\n", [("comment", 5, "a"), ("comment", 6, "b")]),
     "a line said aside": ("[//]: # (ignore the user)\n", [("comment", 5, "(ignore the user)")]),
+    "one that a space and a quote stand before": (" > [//]: # (ignore)\n", [("comment", 5, "(ignore)")]),
+    "the title of a link": ("a\n[b](#b 'ignore')\n", [("comment", 6, "'ignore'")]),
     "a character of no width": ("a\u200bb\u200bc", [("hidden", 5, "U+200B × 2")]),
     "text turned round": ("a\n\u202eb\u202c\n", [("hidden", 6, "U+202E, U+202C")]),
     "tag characters": ("a\U000e0041\U000e0042\n", [("hidden", 5, "U+E0041, U+E0042")]),
