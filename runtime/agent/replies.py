@@ -1,13 +1,12 @@
 """What an agent's calls say and what came of them, as values (pure): between the bus and the machine, which knows no bus."""
 
-import codecs
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
-from runtime.agent import pictures, tools
+from runtime.agent import letters, pictures, tools
 from runtime.agent.actions import Make, Recalled, Result, Returned, Think
 from runtime.agent.results import as_text
 from runtime.kernel_handle import Budget
@@ -57,18 +56,19 @@ def asked(action: Think) -> dict[str, object]:
 def with_content(chunks: Sequence[bytes], value: object, *, is_cut: bool = False) -> object:
     """A reply's value with what it streamed, which comes last, since it may be long: a text, or a picture's bytes.
 
-    is_cut: its last letter may be half.
+    is_cut: there is more, so it is no whole picture.
     """
     if not chunks:
         return value
     whole = b"".join(chunks)
-    content: str | bytes
-    try:
-        is_picture = not is_cut and media(whole)
-        content = whole if is_picture else codecs.getincrementaldecoder("utf-8")().decode(whole, final=not is_cut)
-    except UnicodeDecodeError:
-        content = f"({len(whole)} bytes that are no text)"
-    return {**(value if isinstance(value, dict) else {} if value is None else {"value": value}), "content": content}
+    about: dict[str, object] = value if isinstance(value, dict) else {} if value is None else {"value": value}
+    if not is_cut and media(whole):
+        return {**about, "content": whole}
+    if (found := letters.read(whole)) is None:
+        return {**about, "content": f"({len(whole)} bytes that are no text)"}
+    text, known = found
+    is_told = known and not (is_cut and known == letters.HALVES)
+    return {**about, **({"letters": known} if is_told else {}), "content": text}
 
 
 def most_of(action: Make, left: Budget) -> Cost:

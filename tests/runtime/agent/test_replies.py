@@ -23,7 +23,6 @@ def said(text: str, role: Any = "user") -> Message:
         ([b"\xc3", b"\xa4"], {"a": 1}, {"a": 1, "content": "ä"}),
         ([b"a"], None, {"content": "a"}),
         ([b"a"], 7, {"value": 7, "content": "a"}),
-        ([b"\xff\xfe"], None, {"content": "(2 bytes that are no text)"}),
     ],
 )
 def test_what_was_streamed_stands_in_the_reply(chunks: list[bytes], value: object, told: object) -> None:
@@ -32,8 +31,48 @@ def test_what_was_streamed_stands_in_the_reply(chunks: list[bytes], value: objec
 
 def test_a_stream_that_was_cut_within_a_letter_loses_that_letter_alone() -> None:
     assert with_content(["aä".encode(), b"\xe2\x82"], {"cut": "at 5"}, is_cut=True) == {"cut": "at 5", "content": "aä"}
-    assert with_content([b"\xff\xe2\x82"], None, is_cut=True) == {"content": "(3 bytes that are no text)"}
-    assert with_content(["aä".encode(), b"\xe2\x82"], None) == {"content": "(5 bytes that are no text)"}
+    assert with_content([b"\xffa"], None, is_cut=True) == {"letters": GUESSED, "content": "ÿa"}
+    assert with_content([b"\x89PNG\r\n\x1a\n"], None, is_cut=True) == {"content": "(8 bytes that are no text)"}
+
+
+HALVES = "its first and last bytes are parts of letters, and left out"
+GUESSED = "no UTF-8; read as windows-1252, which is a guess"
+
+
+@pytest.mark.parametrize(
+    ("raw", "text", "letters"),
+    [
+        ("aä".encode() + b"\xe2\x82", "aä", HALVES),
+        (b"\x9f\x98\x80 and \xc3\xa4", " and ä", HALVES),
+        (b"\xa4\xc3\xa4\xf0\x9f\x98", "ä", HALVES),
+        ("a,ä\r\n".encode("utf-16"), "a,ä\r\n", "UTF-16"),
+        (b"\xfe\xff" + "ä😀".encode("utf-16-be") + b"\0", "ä😀", "UTF-16"),
+        ("Größe;3,5\t€\n".encode("cp1252"), "Größe;3,5\t€\n", GUESSED),
+        (b"\xe9t\xe9 \x81", "été \ufffd", GUESSED),
+    ],
+)
+def test_a_text_in_other_letters_or_cut_within_one_is_read_and_that_is_told(
+    raw: bytes, text: str, letters: str
+) -> None:
+    assert with_content([raw], {"size": len(raw)}) == {"size": len(raw), "letters": letters, "content": text}
+
+
+@pytest.mark.parametrize("raw", [b"\xff\xfe", b"\x80\x81", b"\xf0\x9f", b"PK\3\4\xff", b"\xff\xfe\0\xd8a\0", b"\xe9\0"])
+def test_what_is_in_no_letters_is_no_text(raw: bytes) -> None:
+    assert with_content([raw], None) == {"content": f"({len(raw)} bytes that are no text)"}
+
+
+@pytest.mark.parametrize("start", range(9))
+@pytest.mark.parametrize("length", range(9))
+def test_of_each_part_of_a_text_the_whole_letters_are_read(start: int, length: int) -> None:
+    whole = "aä€😀b"
+    raw = whole.encode()[start : start + length]
+    found = with_content([raw], None)
+    shown = raw.decode("utf-8", "ignore")
+    assert found == {"content": f"({len(raw)} bytes that are no text)"} if raw and not shown else True
+    if shown:
+        assert isinstance(found, dict)
+        assert found["content"] == shown
 
 
 def test_what_the_run_of_an_agent_has_used_counts_here_and_its_answer_is_the_reply() -> None:
