@@ -5,12 +5,15 @@ of their letters, and dashes and quotes besides.
 """
 
 import codecs
+import re
 from email.message import Message
 from typing import Final
 
 MOST: Final = 512
 """Characters of a content-type that are looked at: what reads it takes a time that grows with the square of them."""
 
+_FRONT: Final = 4096
+_NAMES_ITS_OWN: Final = re.compile(rb"(?i)<meta\s[^>]*charset|^\s*<\?xml\s[^>]*encoding")
 _TAKEN_FOR: Final = {"ascii": "windows-1252", "iso8859-1": "windows-1252"}
 
 
@@ -32,3 +35,27 @@ def fits(raw: bytes, charset: str) -> bool:
     except (ValueError, LookupError):  # the name may be none that anything can have
         return False
     return True
+
+
+def guessed(raw: bytes) -> str:
+    """What bytes are read in whose letters nobody names: UTF-8, or windows-1252 where most of them are none in that."""
+    text = raw.decode("utf-8", "replace")
+    wrong = text.count("\ufffd")
+    return "windows-1252" if wrong > sum(letter > "\x7f" for letter in text) - wrong else "utf-8"
+
+
+def as_told(raw: bytes, charset: str) -> tuple[bytes, str | None]:
+    """A page in UTF-8, from what its header named or from that; its own bytes and None for what the page itself says.
+
+    Where they fit into none, and the page names none either, those that are no letters are replaced.
+    """
+    if fits(raw, charset):
+        return raw.decode(charset).encode("utf-8", "replace"), "utf-8"
+    if fits(raw, "utf-8"):
+        return raw, "utf-8"
+    if _NAMES_ITS_OWN.search(raw[:_FRONT]):
+        return raw, None
+    try:
+        return raw.decode(charset, "replace").encode("utf-8", "replace"), "utf-8"
+    except (LookupError, ValueError):
+        return raw.decode(guessed(raw), "replace").encode(), "utf-8"

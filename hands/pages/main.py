@@ -162,11 +162,11 @@ def _lets(raw: bytes, url: str) -> bool:
 
 
 def _text(got: Got) -> str:
-    """What is no page, in the characters that its header names; in UTF-8 where there are none of that name."""
+    """What is no page, in the letters that its header names, or else as charsets.py guesses."""
     try:
-        return got.raw.decode(got.charset or "utf-8", "replace")
+        return got.raw.decode(got.charset or charsets.guessed(got.raw), "replace")
     except (LookupError, ValueError):
-        return got.raw.decode("utf-8", "replace")
+        return got.raw.decode(charsets.guessed(got.raw), "replace")
 
 
 def _told(

@@ -16,7 +16,7 @@ from markdownify import markdownify
 from msgspec import Struct
 from readability import Document
 
-from charsets import fits
+from charsets import as_told
 from page_refusal import PageRefused
 
 LINKS_MOST: Final = 300
@@ -79,7 +79,7 @@ def read(raw: bytes, url: str, charset: str, *, whole: bool) -> Page:
 
 
 def _opened(raw: bytes, charset: str) -> HtmlElement:
-    encoding = next((name for name in (charset, "utf-8") if name and fits(raw, name)), None)  # None: as the page says
+    raw, encoding = as_told(raw, charset)
     try:
         return document_fromstring(raw, parser=HTMLParser(encoding=encoding, no_network=True, huge_tree=False))
     except etree.XMLSyntaxError as error:

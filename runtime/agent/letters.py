@@ -1,8 +1,9 @@
 """Bytes that a tool streamed, read as a text (pure): UTF-8, of which a part may be cut within letters, or what else it is.
 
 A file is read from some byte on, and so many: where that cuts a letter in two the rest is a text all the same. Of other
-letters UTF-16 says itself what it is. What is neither, and has none of the bytes that only programs have, is taken for
-windows-1252, which has all letters of Latin-1; that is a guess, and told.
+letters UTF-16 says itself what it is. What is neither, has none of the bytes that only programs have, and has more bytes
+that are no letters in UTF-8 than it has letters beside ASCII's, is taken for windows-1252, which has all letters of
+Latin-1; that is a guess, and told.
 """
 
 import codecs
@@ -10,10 +11,12 @@ from typing import Final
 
 _UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _PROGRAMS_ONLY: Final = frozenset(range(32)) - frozenset(b"\t\n\v\f\r\x1b") | {127}
+_WRONG: Final = "\ufffd"
 _HALF: Final = 3
 """Bytes of a letter that may stand there without those before them."""
 
 HALVES: Final = "its first and last bytes are parts of letters, and left out"
+SPOILED: Final = f"some bytes are no letters in UTF-8: {_WRONG} stands there"
 UTF_16: Final = "UTF-16"
 GUESSED: Final = "no UTF-8; read as windows-1252, which is a guess"
 
@@ -30,7 +33,13 @@ def read(raw: bytes) -> tuple[str, str] | None:
         return text, ""
     if text == "" or not _PROGRAMS_ONLY.isdisjoint(raw):
         return None
-    return (raw.decode("cp1252", "replace"), GUESSED) if text is None else (text, HALVES)
+    if text is not None:
+        return text, HALVES
+    text = raw[start:].decode("utf-8", "replace")
+    wrong = text.count(_WRONG)
+    if wrong > sum(letter > "\x7f" for letter in text) - wrong:
+        return raw.decode("cp1252", "replace"), GUESSED
+    return text, SPOILED
 
 
 def _decoded(raw: bytes, letters: str) -> str | None:

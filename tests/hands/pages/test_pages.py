@@ -51,8 +51,7 @@ def test_the_whole_page_is_read_when_wanted_and_when_there_is_no_article() -> No
 
 
 def test_what_stands_in_a_form_is_read_but_for_its_controls() -> None:
-    chosen = "<select><option>chosen</select><datalist><option>chosen</datalist>"
-    controls = f"<input value=typed><textarea>typed</textarea>{chosen}"
+    controls = "<input value=typed><textarea>typed</textarea><select><option>chosen</select>"
     page = f"<body><form><h1>The river</h1><p>{TEXT}</p><p>{TEXT}</p>{controls}<button>press</button></form></body>"
     for whole in (False, True):
         found = read(page.encode(), whole=whole).markdown
@@ -100,6 +99,30 @@ def test_characters_are_those_that_header_or_page_say() -> None:
     assert "Ä" in read(raw.replace(b"<html>", b'<html><meta charset="iso-8859-1">')).markdown
     assert "Ä" in read("<html><body><p>Ä</p></body></html>".encode(), "no-such-charset").markdown
     assert "Ä" in read("<html><body><p>Ä</p></body></html>".encode(), "utf-8\0").markdown
+    assert "Ä" in read("<html><body><p>Ä</p></body></html>".encode("cp858"), "cp858").markdown  # lxml knows no such
+
+
+@pytest.mark.parametrize(("head", "charset"), [("", "utf-8"), ("", ""), ("<meta charset=utf-8>", ""), ("", "no-such")])
+def test_a_byte_that_is_no_letter_spoils_no_others(head: str, charset: str) -> None:
+    raw = f"<html><head>{head}<title>Größe</title></head><body><p>Straße".encode() + b"\xff</p></body></html>"
+    page = read(raw, charset)
+    assert (page.title, page.markdown.startswith("Straße")) == ("Größe", True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "text"),
+    [
+        ("text/plain; charset=iso-8859-1", "Ä “x”".encode("cp1252"), "Ä “x”"),
+        ("text/plain", "Ä".encode(), "Ä"),
+        ("text/plain", "Ä “x”".encode("cp1252"), "Ä “x”"),
+        ("text/plain; charset=utf-8", "Ä".encode("cp1252"), "\ufffd"),
+        ("text/markdown; charset=no-such", b"\xc4 \x81", "Ä \ufffd"),
+        ("text/plain", "ÄÖ".encode() + b"\xc4 ", "ÄÖ\ufffd "),
+    ],
+)
+def test_a_text_is_read_in_the_letters_that_its_header_says_or_that_fit(kind: str, raw: bytes, text: str) -> None:
+    got = main.Got(URL, {"status": 200, "headers": {"content-type": kind}}, raw)
+    assert main._text(got) == text
 
 
 @pytest.mark.parametrize(("count", "lets"), [(2_000, True), (2_001, False)])

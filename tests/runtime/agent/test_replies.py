@@ -49,6 +49,7 @@ GUESSED = "no UTF-8; read as windows-1252, which is a guess"
         (b"\xfe\xff" + "ä😀".encode("utf-16-be") + b"\0", "ä😀", "UTF-16"),
         ("Größe;3,5\t€\n".encode("cp1252"), "Größe;3,5\t€\n", GUESSED),
         (b"\xe9t\xe9 \x81", "été \ufffd", GUESSED),
+        ("Größe ".encode() + b"\xff", "Größe \ufffd", "some bytes are no letters in UTF-8: \ufffd stands there"),
     ],
 )
 def test_a_text_in_other_letters_or_cut_within_one_is_read_and_that_is_told(
