@@ -125,6 +125,11 @@ def compare(sealed: Seal, found: Mapping[str, str]) -> tuple[Difference, ...]:
     return tuple(differences)
 
 
+def lists(text: str, found: Mapping[str, str]) -> bool:
+    """Whether a seal, whoever's, is over these files and no others, by path and SHA-256; it may be no seal at all."""
+    return text.partition("\n\n")[0].split("\n")[3:] == _lines(found)
+
+
 def path_complaint(path: str) -> str:
     """Why a path may not stand in a seal, or ""."""
     if odd := oddity(path):
@@ -148,8 +153,11 @@ def _check_length(text: str) -> None:
 
 
 def _written(name: str, version: str, digests: Mapping[str, str]) -> str:
-    lines = [TYPE_LINE, name, version, *(f"{digests[path]}  {path}" for path in sorted(digests))]
-    return "\n".join(lines) + "\n"
+    return "\n".join([TYPE_LINE, name, version, *_lines(digests)]) + "\n"
+
+
+def _lines(digests: Mapping[str, str]) -> list[str]:
+    return [f"{digests[path]}  {path}" for path in sorted(digests)]
 
 
 def _read(text: str) -> Seal:

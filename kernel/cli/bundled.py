@@ -1,6 +1,10 @@
 """The Hands that come with Maniple (acts): found in the project's hands/ folder, those first that others need."""
 
+import contextlib
+import hashlib
 import os
+import re
+from pathlib import Path
 from typing import Final
 
 from kernel.cli import installing, package
@@ -9,6 +13,7 @@ from kernel.cli.exits import Ended
 from kernel.cli.package import Folder
 from manifests.errors import ManifestInvalid
 from manifests.grants import asked
+from manifests.seal import SEAL_FILE, lists
 from wire.errors import ManipleError
 from wire.signing import SigningKey
 
@@ -34,6 +39,26 @@ def find() -> tuple[list[Folder], dict[str, str]]:
         except Ended as error:
             left_out[name] = str(error)
     return _in_order(found), left_out
+
+
+def differing(home: str) -> list[str]:
+    """The folders of the bundled Hands of which a home holds only other files: those of another version of Maniple."""
+    there, found = sorted(os.listdir(os.path.join(home, "hands"))), []
+    for name in sorted(os.listdir(HANDS)) if os.path.isdir(HANDS) else []:
+        places = [one for one in there if re.fullmatch(rf"{re.escape(name)}-\d+\.\d+\.\d+.*-[0-9a-f]{{8}}", one)]
+        path = os.path.join(HANDS, name)
+        with contextlib.suppress(OSError, Ended):
+            if places and not _is_among(path, [os.path.join(home, "hands", one, SEAL_FILE) for one in places]):
+                found.append(path)
+    return found
+
+
+def _is_among(path: str, sealed: list[str]) -> bool:
+    """Whether one of these seals is over what lies in a folder."""
+    files = package.files(path, skip_caches=True)
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name != SEAL_FILE}
+    texts = (Path(one).read_text("utf-8", "replace") for one in sealed)
+    return any(lists(text, digests) for text in texts)
 
 
 def install_all(client: Client, folders: list[Folder], key: SigningKey) -> tuple[list[Folder], dict[str, str]]:

@@ -1,6 +1,7 @@
 """`maniple up` (acts)."""
 
 import os
+import shlex
 
 import click
 
@@ -15,11 +16,12 @@ def up(session: Session, foreground: bool) -> None:
 
     It runs in a session of its own; what it says goes to run/kernel.log in the home. Wanted Hands start with it.
 
-    It says so where this machine lacks what no Hand runs without; the kernel answers there all the same.
+    It says so where this machine lacks what no Hand runs without; the kernel answers there all the same. And where bundled
+    Hands were installed by another version of Maniple, it names what brings them to this one.
 
     With --foreground this process becomes the kernel, which is what a service supervisor wants.
     """
-    from kernel.cli import homes, machine, parts, starting
+    from kernel.cli import bundled, homes, machine, parts, starting
     from kernel.cli.serving import listening, open_run_folder
     from kernel.home import Home
 
@@ -39,5 +41,11 @@ def up(session: Session, foreground: bool) -> None:
         os.execv(command[0], command)
     pid = starting.start(session.home)
     session.result({"pid": pid, "home": session.home}, lambda: f"The kernel runs, process {pid}.")
+    if others := bundled.differing(session.home):
+        session.say(
+            "Hands of another version of Maniple, which may fail with this one. What brings each to this version:"
+        )
+        for path in others:
+            session.say(f"  `maniple install {shlex.quote(path)}`")
     if lacking := machine.lacking(machine.look(session.home)):
         session.say(f"No Hand can run here: this machine lacks {lacking}. `maniple doctor` says how to mend that.")

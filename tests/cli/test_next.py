@@ -1,11 +1,12 @@
 """What a person is told to type next can be typed as it stands, and what was mistyped is told with what was meant."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.cli.shell import Shell
-from tests.living import Source, write_hand
+from tests.cli.shell import Shell, copied_home
+from tests.living import ROOT, Source, write_hand
 
 FORGETFUL = Source(
     """
@@ -216,3 +217,26 @@ def test_required_settings_are_given_one_after_the_other_and_what_is_missing_is_
     ran = shell.run("settings", "patient", "--unset", "colour")
     assert (ran.code, "`colour` has no value; give colour=... (What to paint with)" in ran.err) == (2, True), ran
     shell.good("remove", "patient", "--purge", "--yes")
+
+
+def test_up_names_each_bundled_hand_that_is_of_another_version_of_maniple_with_what_brings_it_to_this_one(
+    furnished: Shell, tmp_path: Path
+) -> None:
+    """It runs with this version's libraries, and may fail with them: nothing told that its own version is the same."""
+    shell, ours = copied_home(furnished, tmp_path / "home"), ROOT / "hands" / "time"
+    older = shutil.copytree(ours, tmp_path / "time", ignore=shutil.ignore_patterns("__pycache__"))
+    (older / "main.py").write_text((ours / "main.py").read_text() + "\nOLDER = True\n")
+    own = shutil.copytree(older, tmp_path / "time-2")
+    (own / "HAND.toml").write_text((ours / "HAND.toml").read_text().replace('name = "time"', 'name = "time-2"', 1))
+    (own / "HAND.toml").write_text((own / "HAND.toml").read_text().replace('"time.', '"time-2.'))
+    assert "another version" not in shell.run("up").err
+    shell.good("install", own, "--yes")
+    shell.good("install", older, "--yes")
+    shell.good("down")
+    told = shell.run("up").err
+    assert "another version of Maniple" in told
+    assert [line.strip() for line in told.splitlines() if line.startswith("  ")] == [f"`maniple install {ours}`"]
+    shell.good("install", ours, "--yes")
+    shell.good("down")
+    assert "another version" not in shell.run("up").err
+    shell.good("down")
