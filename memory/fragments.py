@@ -181,6 +181,7 @@ def forget(store: Store, space: str, number: int) -> None:
         row = _row(place, number)
         if not store.rows(_SQL["get"], {"id": row}):
             raise _absent(number)
+        store.scrub()
         unindex(store, place, row)
         store.rows(_SQL["orphan"], {"id": row})
         store.rows(_SQL["delete"], {"id": row})

@@ -208,6 +208,7 @@ def forget(store: Store, space: str, ref: Ref) -> Entity:
     """Delete an entity with its names and relations. Raises Absent."""
     with store.write():
         found = find(store, space, ref)
+        store.scrub()
         store.rows(SQL["forget"], {"id": found.id})
         return found
 
@@ -215,6 +216,7 @@ def forget(store: Store, space: str, ref: Ref) -> Entity:
 def unrelate(store: Store, space: str, number: int) -> None:
     """Delete a relation, as if it had never been said. Raises Absent."""
     with store.write():
+        store.scrub()
         store.rows(SQL["unrelate"], {"id": numbered(store, space, number).id})
 
 

@@ -128,6 +128,7 @@ def _change(store: Store, space: str, one: Change) -> int:
     if one.value is None:
         if found is None and one.version is None:
             raise Absent(f"there is no key {one.key!r} here")
+        store.scrub()
         _drop(store, "drop", {"space": space, "key": one.key})
         return 0
     now = store.now()

@@ -3,12 +3,13 @@
 One connection writes; any number of further ones read (`reader`), each seeing what was committed when its statement began.
 A commit is on the disk when it returns (WAL, synchronous = FULL). Transactions nest: an inner one that fails undoes itself
 alone, so many callers' writes can share one commit, and one of them can be refused without the others.
+What is deleted is overwritten in the file (secure_delete), and leaves the log as well when a write says `scrub`.
 Used by one thread at a time; each reader too.
 """
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +21,13 @@ from memory.schema import migrations
 APPLICATION: Final = 0x4D6E706C
 """What SQLite's header says the file is: "Mnpl"."""
 
+BUSY_MS: Final = 5_000
+
 PRAGMAS: Final = (
-    "busy_timeout = 5000",
+    f"busy_timeout = {BUSY_MS}",
     "synchronous = FULL",
     "foreign_keys = ON",
+    "secure_delete = ON",
     "trusted_schema = OFF",
     "cell_size_check = ON",
     "temp_store = MEMORY",
@@ -84,6 +88,11 @@ class Store(Reader):
                 connection.close()
                 raise
         super().__init__(connection, now)
+        self._is_scrubbed = True
+
+    def scrub(self) -> None:
+        """What is deleted in this write is to be gone from the disk: the file has zeros there, and the log is emptied."""
+        self._is_scrubbed = False
 
     def reader(self) -> "Reader":
         """A further connection, which can only read; for a thread of its own."""
@@ -96,7 +105,7 @@ class Store(Reader):
         failed: BaseException | None = None
         with said():
             try:
-                with self.connection:
+                with self.connection:  # one that is undone may have asked to scrub: that costs a little, and no more
                     try:
                         yield
                     except BaseException as error:
@@ -106,6 +115,18 @@ class Store(Reader):
                 if failed is None or self.connection.in_transaction:
                     raise
                 raise failed from None  # SQLite has undone all of it by itself, as on a full disk: nothing is left to undo
+            if not self._is_scrubbed and not self.connection.in_transaction:
+                self._empty_log()
+
+    def _empty_log(self) -> None:
+        """Leave nothing in the write-ahead log. Where somebody reads from it, or the disk is full, at the next write."""
+        self.connection.set_busy_timeout(0)
+        try:
+            with suppress(apsw.BusyError, apsw.FullError, apsw.IOError):
+                self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                self._is_scrubbed = True
+        finally:
+            self.connection.set_busy_timeout(BUSY_MS)
 
 
 def schema_at(version: int) -> list[Row]:

@@ -33,6 +33,7 @@ def erase(store: Store, space: str) -> None:
     """Delete everything of a space, and nothing of another one. Raises Damaged where another one's rows refer to it."""
     try:
         with store.write():
+            store.scrub()
             for part in PARTS.values():
                 part.erase(store, space)
     except apsw.ConstraintError as error:
@@ -44,6 +45,7 @@ def erase(store: Store, space: str) -> None:
 def reindex(store: Store) -> None:
     """Make every index anew from the rows. Raises StoreError when those cannot be read."""
     with store.write():
+        store.scrub()
         store.rows("REINDEX")
         for part in PARTS.values():
             part.reindex(store)
