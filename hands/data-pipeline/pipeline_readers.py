@@ -212,26 +212,26 @@ class CsvReader:
         names = source.columns
         if source.header and not names:
             names = tuple(name.strip() for name in first)
-            if not first:
-                raise JobFailed("source", f"{source.path} is empty: it has not even a header.")
-            if wrong := sorted(name for name, count in Counter(names).items() if not name or count > 1):
-                shown = ", ".join(f'"{name[:60]}"' for name in wrong[:20]) + (", …" if len(wrong) > 20 else "")
-                raise JobFailed(
-                    "source", f"{source.path}: the header names {shown} more than once or not at all. "
-                    "Give the names yourself: source.columns = [\"…\"]."
-                )  # fmt: skip
-            if any(map(_HALF.search, names)):
-                raise JobFailed(
-                    "source", f"{source.path}: the header is not {source.encoding or 'UTF-8'}. "
-                    'Write source.encoding, such as "latin-1".'
-                )  # fmt: skip
-            for other in ";\t|,":
-                if len(names) == 1 and other in names[0]:
-                    raise JobFailed("source", f"{source.path} has one column. Perhaps write delimiter = {other!r}.")
+            if why := self._no_header(names):
+                raise JobFailed("source", f"{source.path}{why}")
         elif source.header and len(names) != len(first):
             raise JobFailed("source", f"{source.path} has {len(first)} columns, and source.columns names {len(names)}.")
         self.names = names or tuple(f"column_{number}" for number in range(1, len(first) + 1))
         return source.header
+
+    def _no_header(self, names: Sequence[str]) -> str:
+        """Why a first record cannot be the header, as it follows the source's path; "" when it can."""
+        if not names:
+            return " is empty: it has not even a header."
+        if wrong := sorted(name for name, count in Counter(names).items() if not name or count > 1):
+            shown = ", ".join(f'"{name[:60]}"' for name in wrong[:20]) + (", …" if len(wrong) > 20 else "")
+            mend = 'Give the names yourself: source.columns = ["…"].'
+            return f": the header names {shown} more than once or not at all. {mend}"
+        if any(map(_HALF.search, names)):
+            encoding = self._source.encoding or "UTF-8"
+            return f': the header is not {encoding}. Write source.encoding, such as "latin-1".'
+        others = [other for other in ";\t|," if other in names[0]] if len(names) == 1 else []
+        return f" has one column. Perhaps write delimiter = {others[0]!r}." if others else ""
 
 
 # JSON ----------------------------------------------------------------------------------------------------------------

@@ -75,22 +75,23 @@ def _int(value: object) -> int:
     return value
 
 
+def _number(value: object) -> int | float | Decimal | str:
+    """A number, or a text that is written as one."""
+    is_other_text = isinstance(value, str) and not _NUMBER.fullmatch(value.strip())
+    if is_other_text or isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+        raise Misfit(f"{_shown(value)} is not a number")
+    return value
+
+
 def _float(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
-        raise Misfit(f"{_shown(value)} is not a number")
-    if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
-        raise Misfit(f"{_shown(value)} is not a number")
-    found = float(value)
+    found = float(_number(value))
     if not math.isfinite(found):
         raise Misfit(f"{_shown(value)} is not a finite number")
     return found
 
 
 def _decimal(value: object) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
-        raise Misfit(f"{_shown(value)} is not a number")
-    if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
-        raise Misfit(f"{_shown(value)} is not a number")
+    value = _number(value)
     found = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     sign_digits_exponent = found.as_tuple()
     exponent = sign_digits_exponent.exponent

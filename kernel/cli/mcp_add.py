@@ -22,6 +22,7 @@ from manifests.mcp.folder import EFFECTS, PREFIX, Wanted, setting_of
 from manifests.mcp.private import is_private
 from manifests.mcp.tools import Agreement, Login, Offer, changed
 from manifests.mcp.words import visible
+from manifests.meant import aside, nearest
 from manifests.names import is_hand_name
 from manifests.schema import CERTIFICATES, PROGRAM_FOLDERS
 
@@ -106,13 +107,10 @@ def mcp_add(
         if absent := [one for one in folders if not os.path.isdir(one)]:
             raise Ended(f"{option} {absent[0]}: that is no folder that is there; name one, or leave it out", Exit.USAGE)
     wanted = _wanted(name, server, options, has_files=files is not None)
-    values = {setting_of(one): _secret(one, is_header=bool(wanted.url)) for one in wanted.environment}
+    values = _secrets(wanted, options)
     own = mcp_servers.files_of(files) if files is not None else {}
     if options.certificates:
         own[tools.CERTIFICATES] = _read(options.certificates)
-    if wanted.login is not None and wanted.login.proof:
-        key = options.client_key
-        values[wanted.login.proof] = secret_values.of_file(key) if key else _secret("CLIENT_SECRET")
     with session.client() as client:
         old = mcp_servers.before(client, wanted.hand)
         wanted = replace(wanted, version=logbook.version_after(session.log(), wanted.hand))
@@ -136,6 +134,15 @@ def mcp_add(
     session.say(f"Next: {then}")
 
 
+def _secrets(wanted: Wanted, options: Options) -> dict[str, str]:
+    """Settings of its Hand that nobody is shown: what stands in variables or headers, and what proves the client."""
+    values = {setting_of(one): _secret(one, is_header=bool(wanted.url)) for one in wanted.environment}
+    if wanted.login is not None and wanted.login.proof:
+        key = options.client_key
+        values[wanted.login.proof] = secret_values.of_file(key) if key else _secret("CLIENT_SECRET")
+    return values
+
+
 def _again(name: str, server: tuple[str, ...], typed: dict[str, object]) -> str:
     """What was typed, with --yes: for whoever could not be asked, and looks at it first."""
     words = ["maniple", "mcp", "add", name, "--yes"]
@@ -155,7 +162,10 @@ def _known(name: str, options: Options) -> tuple[tuple[str, ...], Options]:
     """The words and options of a server that is in the table. Raises Ended for one that is not."""
     row = mcp_table.SERVERS.get(name)
     if row is None:
-        raise Ended(f"{name} is not among `maniple mcp known`: name its URL, or its program after --", Exit.USAGE)
+        close = aside(nearest(name, mcp_table.SERVERS))
+        raise Ended(
+            f"{name} is not among `maniple mcp known`{close}: name its URL, or its program after --", Exit.USAGE
+        )
     if row.install and not any(os.path.isfile(os.path.join(place, row.server[0])) for place in PROGRAM_FOLDERS):
         raise Ended(f"{row.server[0]} is not installed: `{row.install}` first, then this command again")
     more = {"set": (*row.set, *options.set), "secret": (*row.secret, *options.secret)}
@@ -175,14 +185,19 @@ def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: 
         name=name, only=options.only, effects=effects, plain=plain, environment=options.secret, memory=options.memory,
         may_ask=options.may_ask,
     )  # fmt: skip
+    if _is_url(server[0]):
+        return _elsewhere(rest, server, options, has_files=has_files)
+    if _login(options) != Login():
+        raise Ended("a program logs in nowhere: --client, --issuer and --alone are for a URL", Exit.USAGE)
+    if options.certificates:
+        raise Ended("--certificates is for a URL, and this server is a program: leave it out", Exit.USAGE)
+    code, readable = (tuple(map(os.path.realpath, one)) for one in (options.code, options.read))
+    return replace(rest, command=server, hosts=options.connect, code=code, readable=readable)
+
+
+def _elsewhere(rest: Wanted, server: tuple[str, ...], options: Options, *, has_files: bool) -> Wanted:
+    """A server at a URL. rest: what is known of every server. Raises Ended."""
     login = _login(options)
-    if not _is_url(server[0]):
-        if login != Login():
-            raise Ended("a program logs in nowhere: --client, --issuer and --alone are for a URL", Exit.USAGE)
-        if options.certificates:
-            raise Ended("--certificates is for a URL, and this server is a program: leave it out", Exit.USAGE)
-        code, readable = (tuple(map(os.path.realpath, one)) for one in (options.code, options.read))
-        return replace(rest, command=server, hosts=options.connect, code=code, readable=readable)
     if len(server) > 1 or has_files or options.code or options.read:
         raise Ended("a server at a URL takes no word more, --files, --code or --read: leave it out", Exit.USAGE)
     hosts, certificates = (_host(server[0]), *options.connect), _certificates(options, server[0])

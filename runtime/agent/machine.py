@@ -127,8 +127,8 @@ class Machine:
             self._talk.hide(passes=code == "paused")
             self._step("mended", f"it is asked again without pictures: {text}")
             self._think()
-        elif code == "schema" and self._repair(f"{again((text,))}", code, text):
-            pass
+        elif code == "schema":
+            self._repair(again((text,)), code, text)
         elif self._steps and (pause := self._outage.pause(code, text)):
             self._step("waits", self._outage.told(pause))
             self._think(after=pause)
@@ -144,9 +144,10 @@ class Machine:
         self._tokens += came.tokens
         self._money += came.micro_dollars
         source = turn.returned(number, came)
-        self._step(
-            "failed" if came.code else "returned", f"{source}{f': {came.code}: {came.text}' if came.code else ''}"
-        )
+        if came.code:
+            self._step("failed", f"{source}: {came.code}: {came.text}")
+        else:
+            self._step("returned", source)
         self._on()
         return self._taken()
 
@@ -279,15 +280,14 @@ class Machine:
         else:
             self._end(found.code, _short(found.why))
 
-    def _repair(self, say: str, code: str, why: str) -> bool:
-        """Tell the model what to do better, unless it was told REPAIRS times in a row."""
+    def _repair(self, say: str, code: str, why: str) -> None:
+        """Tell the model what to do better; it ends when it was told so REPAIRS times in a row."""
         self._bad += 1
         if self._bad > REPAIRS:
             self._end(code, f"{why}, after {REPAIRS} attempts to mend that")
-            return False
+            return
         self._step("mended", why)
         self._tell((Text(text=say),))
-        return True
 
     # acting ----------------------------------------------------------------------------------------------------------
 

@@ -110,11 +110,11 @@ def _blocks(text: str) -> Iterator[_Block]:
             places = ends.get(boundary[0], [])
             if (place := bisect_left(places, line + 1)) < len(places):
                 source, sign, labels = text[boundary.end() + len(" from=") : line - 2].rpartition(" labels=")
-                following = (
-                    places[place] + len(f"\n<<end {boundary[0]}>>") if sign else line
-                )  # nor any head after it there
                 if sign:
+                    following = places[place] + len(f"\n<<end {boundary[0]}>>")
                     yield _Block(at, following, source, labels, text[line + 1 : places[place]])
+                else:
+                    following = line  # no head begins in what is left of this one's line
         at = text.find(_HEAD, following)
 
 

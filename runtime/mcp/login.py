@@ -143,12 +143,7 @@ class Login(httpx2.Auth):
         """Log in; what it allows, as the authorization server calls it. Raises Failure when that comes to nothing."""
         challenge = self._kept.challenge
         assert challenge is not None
-        try:
-            where = urlsplit(redirect)
-        except ValueError:
-            raise Failure("arguments", "redirect is no URL") from None
-        if where.scheme != "http" or where.hostname not in LOOPBACK or where.query or where.fragment:
-            raise Failure("arguments", "redirect is an http URL on loopback")
+        _check_redirect(redirect)
         request = httpx2.Request("POST", self._url, headers={"MCP-Protocol-Version": "2025-11-25"})
         headers = [(b"WWW-Authenticate", challenge.header.encode())] if challenge.header else []
         refusal = httpx2.Response(challenge.status, headers=headers, request=request)
@@ -251,6 +246,16 @@ class Login(httpx2.Auth):
         request.headers.pop("Authorization", None)
         if self._provider.context.is_token_valid() and is_private(str(request.url)):
             request.headers["Authorization"] = self._bearer()
+
+
+def _check_redirect(redirect: str) -> None:
+    """Raises Failure for what is no address on this machine to be sent back to."""
+    try:
+        where = urlsplit(redirect)
+    except ValueError:
+        raise Failure("arguments", "redirect is no URL") from None
+    if where.scheme != "http" or where.hostname not in LOOPBACK or where.query or where.fragment:
+        raise Failure("arguments", "redirect is an http URL on loopback")
 
 
 @contextmanager
