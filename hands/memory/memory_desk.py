@@ -6,8 +6,8 @@ or Reader and a space; see memory_keys for the smallest one.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -128,6 +128,16 @@ class Desk(Hand):
         """Send bytes, however many they are."""
         for start in range(0, len(raw), limits.CHUNK_SIZE):
             await call.send(raw[start : start + limits.CHUNK_SIZE])
+
+    @asynccontextmanager
+    async def lines_sent(self, call: Call) -> AsyncIterator[Path]:
+        """The lines that the caller sends, in a file that is gone when the block is left. Raises Failure."""
+        path = self.scratch / f"import-{call.number}"
+        try:
+            await self.received(call, path, IMPORT_MAX)
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
 
     async def received(self, call: Call, path: Path, most: int, mend: str = "") -> None:
         """Write what the caller sends to a file, at most so many bytes. mend: how more could be. Raises Failure."""

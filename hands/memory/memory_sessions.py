@@ -9,7 +9,7 @@ from memory import compacting, session_lines, sessions
 from memory.compacting import Summary
 from memory.errors import Invalid
 from memory.sessions import MAIN, Message, Said, Span
-from memory_desk import IMPORT_MAX, Answer, Desk, fitting, lines_of, moment, told, whole
+from memory_desk import Answer, Desk, fitting, lines_of, moment, told, whole
 from runtime import Call
 
 READ_ROOM: Final = 640 << 10
@@ -126,15 +126,11 @@ class Sessions(Desk):
 
     async def session_import(self, call: Call) -> Answer:
         """Answer memory.session.import: from the lines that the caller sends."""
-        path = self.scratch / f"import-{call.number}"
-        try:
-            await self.received(call, path, IMPORT_MAX)
+        async with self.lines_sent(call) as path:
             labels = tuple(call.labels)
             count = await self.writing(
                 call, lambda store, space: session_lines.take_in(store, space, lines_of(path), labels), is_long=True
             )
-        finally:
-            path.unlink(missing_ok=True)
         return {"messages": count}
 
     async def sessions(self, call: Call, after: str = "", most: int = 100) -> Answer:

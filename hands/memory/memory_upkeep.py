@@ -13,7 +13,7 @@ from memory import lines, upkeep
 from memory.errors import Damaged, Full
 from memory.parts import Findings
 from memory.store import Reader
-from memory_desk import IMPORT_MAX, Answer, Desk, at, lines_of, now, told, whole
+from memory_desk import Answer, Desk, at, lines_of, now, told, whole
 from memory_file import make_folder, most_of, remove, remove_logs, sync_folder, take_in_log
 from memory_owner import PLAIN
 from runtime import Call, Failure
@@ -129,9 +129,7 @@ class Upkeep(Desk):
 
     async def all_import(self, call: Call) -> Answer:
         """Answer memory.all.import: from the lines that the caller sends, where there is nothing yet."""
-        path = self.scratch / f"import-{call.number}"
-        try:
-            await self.received(call, path, IMPORT_MAX)
+        async with self.lines_sent(call) as path:
             labels = tuple(call.labels)
             count = await self.writing(
                 call,
@@ -139,8 +137,6 @@ class Upkeep(Desk):
                 is_long=True,
                 then=lambda _: self.embedding.look(at(call).owner),
             )
-        finally:
-            path.unlink(missing_ok=True)
         return {"lines": count}
 
     async def erase(self, call: Call) -> None:
