@@ -148,9 +148,7 @@ def read(
     session = known(store, space)
     ways = spans(store, session, branch)
     if since or until is not None:
-        until = ways[-1].until if until is None else until
-        cut = (Span(way.branch, max(way.after, since), min(way.until, until)) for way in ways)
-        ways = [way for way in cut if way.after < way.until]
+        ways = _within(ways, since, until)
     if not ways:
         return []
     if after is None:
@@ -168,6 +166,13 @@ def read(
                     return found
                 found.append(one)
     return found
+
+
+def _within(ways: Sequence[Span], since: int, until: int | None) -> list[Span]:
+    """What lies beyond the one number, and not beyond the other."""
+    last = ways[-1].until if until is None else until
+    cut = (Span(way.branch, max(way.after, since), min(way.until, last)) for way in ways)
+    return [way for way in cut if way.after < way.until]
 
 
 def search(store: Reader, space: str, text: str, *, most: int = 20) -> list[Message]:

@@ -194,16 +194,8 @@ def settle(
         raise JobFailed("source", f"the first rows have {len(seen)} columns; a job has at most {COLUMNS_MAX}. {mend}")
     missing = [name for name in declared if name not in there]
     strange = [name for name in seen if name not in declared]
-    problems = [
-        Problem(f"{at}.columns.{name}", "the source has no such column", _near(number, name, strange or seen))
-        for number, name in enumerate(missing) if names or (rows and declared[name].required)
-    ]  # fmt: skip
-    if schema.extra == "reject" and names:
-        what = 'the source has a column "{}" that is not declared'
-        problems += [
-            Problem(f"{at}.columns", what.format(name), 'Declare it, or write extra = "ignore".') for name in strange
-        ]
-    if problems:
+    wrong = [name for name in missing if names or (rows and declared[name].required)]
+    if problems := _misfits(wrong, strange if schema.extra == "reject" and names else (), strange or seen, at):
         raise SpecInvalid(problems)
     notes = [f"{name}: none of the first {len(rows)} rows has it." for name in missing if rows]
     wanted = [*seen, *missing] if schema.extra == "infer" else list(declared)
@@ -218,6 +210,18 @@ def settle(
     if not rules:
         raise JobFailed("source", "the source has no columns: it is empty, or its schema names none.")
     return Settled(rules, notes, nulls, names, schema.extra)
+
+
+def _misfits(missing: Sequence[str], strange: Sequence[str], there: Sequence[str], at: str) -> list[Problem]:
+    """Declared columns that must be there and are not, and columns that are there and must be declared."""
+    problems = [
+        Problem(f"{at}.columns.{name}", "the source has no such column", _near(number, name, there))
+        for number, name in enumerate(missing)
+    ]
+    for name in strange:
+        what = f'the source has a column "{name}" that is not declared'
+        problems.append(Problem(f"{at}.columns", what, 'Declare it, or write extra = "ignore".'))
+    return problems
 
 
 def _near(number: int, name: str, known: Sequence[str]) -> str:

@@ -192,26 +192,27 @@ class Book:
         loops, raw = list[tuple[str, str]](), codec.encode_body(body)
         with self._store.round():
             for entry in found:
-                if depth >= DEPTH_MOST:
-                    why = loop_told(event)
-                elif len(self._lately(entry, now)) >= EVENTS_MOST:
-                    why = f"{event} began {EVENTS_MOST} runs of it within {EVENTS_WITHIN_MS // 1000} s"
+                if why := self._too_often(entry, event, depth, now):
+                    if self._tell(entry, "skipped", now, now, why=why):
+                        loops.append((entry.name, why))
                 elif len(raw) > BODY_MOST:
                     why = f"{event} says too much to begin a run with: {len(raw)} bytes of {BODY_MOST}"
                     self._tell(entry, "refused", now, now, why=why)
-                    continue
                 elif len(raw) + self._bodies() > BODIES_MOST:
-                    why = f"events of {BODIES_MOST >> 20} MiB wait already"
-                    self._tell(entry, "skipped", now, now, why=why)
-                    continue
+                    self._tell(entry, "skipped", now, now, why=f"events of {BODIES_MOST >> 20} MiB wait already")
                 else:
                     entry.events.append(now)
                     due = entry.plan.quiet_until(now)
                     self._plan(entry, now, now, key=key, due=due, event=event, depth=depth + 1, body=raw, labels=labels)
-                    continue
-                if self._tell(entry, "skipped", now, now, why=why):
-                    loops.append((entry.name, why))
         return loops
+
+    def _too_often(self, entry: Entry, event: str, depth: int, now: int) -> str:
+        """Why an event begins no run of a Hand since it began too many, in a circle or lately; "" when it may."""
+        if depth >= DEPTH_MOST:
+            return loop_told(event)
+        if len(self._lately(entry, now)) >= EVENTS_MOST:
+            return f"{event} began {EVENTS_MOST} runs of it within {EVENTS_WITHIN_MS // 1000} s"
+        return ""
 
     def _bodies(self) -> int:
         """Bytes of the events that wait to begin runs."""
