@@ -22,7 +22,8 @@ of its process and tries one thing. `tests/attacks/test_attacks.py` holds each o
 
 So each layer that is named stops the attack by itself, and no other does. Where success would harm the machine (kexec,
 modules, the clock, reboot), the call is made with arguments that the system itself refuses with another error number: to
-meet that one means to have passed every layer. A call that this machine's Linux was built without is only refused.
+meet that one means to have passed every layer. A call that this machine's Linux was built without is only refused. On a
+[guest](machines.md), whose Linux has them and which is no loss, a module and another Linux are loaded in earnest.
 
 For an ordinary user `tests/attacks/test_ordinary_user.py` runs all of them again: refused in the same way unless the table
 says otherwise, by fewer layers, since his runs have his own user id.
@@ -97,6 +98,8 @@ def _row(name: str, attack: Attack) -> list[str]:
     met = f"`{attack.refused}`" if attack.refused else "comes to nothing"
     if attack.as_user is not None:
         met += f"; ordinary user: `{attack.as_user}`"
+    if attack.on_aarch64 is not None:
+        met += f"; on aarch64: `{attack.on_aarch64}`"
     stops = ", ".join(f"{layer} (the kernel's)" if layer in OF_THE_KERNEL else layer for layer in attack.stopped_by)
     return [f"`{name}`", first, met, stops, attack.source]
 

@@ -6,6 +6,7 @@ attacker's own (puppet.py says what it finds there) and returns what it got; `gi
 Raised errors come back as `PermissionError 13`: the class and its errno, or its code.
 """
 
+import platform
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -28,10 +29,11 @@ class Attack(NamedTuple):
     """code: as above. stopped_by: the layers each of which alone stops it, and without which it succeeds.
 
     refused: what it meets, exactly; how the run ends, when its end is the refusal; "" when the code is refused nothing
-    and yet comes to nothing. as_user: the same for runs of an ordinary user, where that is another; stopped_for_user:
-    layers without which it succeeds for him. got: whether what it returned shows that it succeeded. told: more that the
-    code is given. limits: of its Hand, where they are not the usual ones. needs: why it cannot succeed on this machine
-    whatever layers are missing, "" when it can. source: the public test, report or known escape that it follows.
+    and yet comes to nothing. as_user: the same for runs of an ordinary user, and on_aarch64: on such a machine, where that
+    is another; stopped_for_user: layers without which it succeeds for him. got: whether what it returned shows that it
+    succeeded. told: more that the code is given. limits: of its Hand, where they are not the usual ones. needs: why it
+    cannot succeed on this machine whatever layers are missing, "" when it can. source: the public test, report or known
+    escape that it follows.
     """
 
     code: str
@@ -39,8 +41,15 @@ class Attack(NamedTuple):
     refused: str
     got: Callable[[Value, Given], bool]
     as_user: str | None = None
+    on_aarch64: str | None = None
     stopped_for_user: tuple[str, ...] = ()
     told: Callable[[Given], dict[str, str]] = _nothing
     limits: Mapping[str, str | int] = {}
     needs: Callable[[], str] = _always
     source: str = ""
+
+    def meets(self, *, as_user: bool = False) -> str:
+        """What it meets on this machine, exactly."""
+        if self.on_aarch64 is not None and platform.machine() == "aarch64":
+            return self.on_aarch64
+        return self.as_user if as_user and self.as_user is not None else self.refused

@@ -33,7 +33,7 @@ def outcomes(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
 def test_an_attack_is_refused_to_runs_of_an_ordinary_user(name: str, outcomes: Outcomes) -> None:
     attack, met = ATTACKS[name], outcomes["walled"][name]
     assert not met["succeeded"]
-    assert met["refused"] == (attack.refused if attack.as_user is None else attack.as_user), met
+    assert met["refused"] == attack.meets(as_user=True), met
 
 
 @pytest.mark.parametrize("name", [name for name, attack in ATTACKS.items() if attack.stopped_for_user])

@@ -263,7 +263,7 @@ class Pieces:
 
         async def connect() -> None:
             try:
-                await asyncio.open_connection("localhost", 9)
+                await asyncio.open_connection("localhost", 9, family=socket.AF_INET)
             except ConnectionRefusedError:
                 pass
 
