@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from kernel.cli import installed, package, pipelines, rights, told
-from kernel.cli.call import Described, Methods
+from kernel.cli.call import Described, Methods, unknown
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.installed import Installed
@@ -25,7 +25,7 @@ def wanted(client: Client, words: Iterable[str]) -> Mapping[str, tuple[str, ...]
         pattern, _, resource = word.partition("=")
         chosen = [row for row in rows if _is_meant(row.method, pattern)]
         if not chosen:
-            raise Ended(f"nothing provides {pattern}: see `maniple methods`")
+            raise unknown(pattern, rows)
         for row in chosen:
             found.setdefault(row.method, {})[_resource(row, word, resource)] = None
     return {method: tuple(patterns) for method, patterns in sorted(found.items())}

@@ -7,6 +7,7 @@ from kernel.cli import screen, secret_values, told, typed
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, command, hand_argument
+from manifests.meant import aside, nearest
 from manifests.schema import Setting
 from manifests.settings import missing
 from manifests.values import format_duration, format_size
@@ -107,7 +108,8 @@ def _check(
         if name not in declared:
             if name in plain:
                 continue  # the kernel tells all of these at once
-            raise Ended(f"`{name}` is not a setting of {hand}: see `maniple settings {hand}`", Exit.USAGE)
+            meant = aside(nearest(name, declared))
+            raise Ended(f"`{name}` is not a setting of {hand}{meant}: see `maniple settings {hand}`", Exit.USAGE)
         if named.count(name) > 1:
             raise Ended(f"`{name}` is given twice", Exit.USAGE)
         if not declared[name].secret and name not in unset and name not in plain:

@@ -7,6 +7,7 @@ import click
 from kernel.cli import screen, shelf
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
+from manifests.meant import aside, nearest
 from manifests.skills.reading import Skill
 
 
@@ -34,9 +35,10 @@ def _found(session: Session, name: str) -> tuple[Skill, str, list[str]]:
                 if one.name == own:
                     return one, hand, [hand]
             raise Ended(f"no skill {own} is sealed with {hand}: see `maniple skills list`; ./{name} is the folder")
-        found = shelf.installed(client).skills.get(name)
-        if found is None:
-            raise Ended(f"no skill {name} is installed alone: see `maniple skills list`; ./{name} is the folder")
+        skills = shelf.installed(client).skills
+        if (found := skills.get(name)) is None:
+            meant = aside(nearest(name, skills))
+            raise Ended(f"no skill {name} is installed alone{meant}: see `maniple skills list`; ./{name} is the folder")
         return found, "", shelf.readers(client).get(name, [])
 
 

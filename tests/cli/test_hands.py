@@ -344,6 +344,7 @@ def test_a_secret_comes_from_the_environment_or_a_file_without_the_end_of_its_li
         (("--secret-file", f"token={tmp_path / 'bytes'}"), "is no secret"),
         (("--secret-env", "nonsense=HOME"), "`nonsense` is not a setting of greeter"),
         (("--secret", "nonsense"), "`nonsense` is not a setting of greeter"),
+        (("--secret", "tokn"), '`tokn` is not a setting of greeter, did you mean "token": see'),
         (("--secret", "greeting"), "`greeting` of greeter is no secret"),
         (("--secret", "token", "--unset", "token"), "`token` is given twice"),
     )

@@ -238,8 +238,8 @@ def test_what_is_offered_no_more_is_taken_back(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("nothing.there",), "nothing provides nothing.there"),
-        (("kernel.freeze",), "nothing provides kernel.freeze"),
+        (("nothing.there",), "nothing provides 'nothing.there': see `maniple methods`"),
+        (("kernel.freeze",), "nothing provides 'kernel.freeze': see `maniple methods`"),
         (("files.read",), "files.read acts on a path: say on which, as in files.read=PATTERN"),
         (("time.now=x",), "time.now acts on nothing that could be named"),
         ((), "name a method, as in time.now, or a --hand"),
