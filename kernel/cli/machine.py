@@ -47,9 +47,10 @@ _OPERATOR: Final = "; without it a run of this user's can read the operator's ke
 def look(home: str) -> list[Finding]:
     """Everything, in the order in which people read it. home: a folder on the home's file system, or its path to be.
 
-    Of another system than Linux only that it is one: what is asked further is asked by Linux's numbers of system calls.
+    Another system than Linux is asked nothing: that would be asked by Linux's numbers of system calls. All layers of a run
+    are Linux's, so there it has none of them.
     """
-    parts = (_system, _processes, _confinement, _disk) if _is_linux() else (_system,)
+    parts = (_system, _user, _processes, _confinement, _disk) if is_linux() else (_system, _elsewhere)
     return [finding for part in parts for finding in part(home)]
 
 
@@ -58,7 +59,8 @@ def lacking(findings: Sequence[Finding]) -> str:
     return ", ".join(one.what for one in findings if one.needed and one.state == "missing")
 
 
-def _is_linux() -> bool:
+def is_linux() -> bool:
+    """Whether this is the one system that Maniple runs on."""
     return sys.platform == "linux"
 
 
@@ -67,8 +69,8 @@ def _system(_: str) -> Iterator[Finding]:
     version = tuple(int(part) for part in release.split("-")[0].split(".")[:2] if part.isdigit())
     yield Finding(
         what="Linux",
-        state="ok" if _is_linux() and version >= (5, 12) else "missing",
-        found=release if _is_linux() else f"{os.uname().sysname} {release}",
+        state="ok" if is_linux() and version >= (5, 12) else "missing",
+        found=release if is_linux() else f"{os.uname().sysname} {release}",
         needed=True,
         why="pidfds, namespaces and id-mapped mounts of Linux 5.12 keep runs apart",
         mend="run Maniple on Linux 5.12 or newer",
@@ -81,6 +83,22 @@ def _system(_: str) -> Iterator[Finding]:
         why="Maniple is written for 3.11 and newer",
         mend="install Python 3.11 or newer, then `./just --list` makes the environment anew",
     )
+
+
+def _elsewhere(_: str) -> Iterator[Finding]:
+    """What another system than Linux has of the layers of a run."""
+    for layer in LAYERS:
+        yield Finding(
+            what=layer.name,
+            state="missing",
+            found=f"Maniple has no such layer on {os.uname().sysname}",
+            needed=False,
+            why=_stops(layer),
+            mend="",
+        )
+
+
+def _user(_: str) -> Iterator[Finding]:
     root, layer = os.geteuid() == 0, _LAYERS["user-id"]
     yield Finding(
         what="user",

@@ -253,6 +253,8 @@ def _page(words: list[str]) -> str:
 
 
 def _fault(error: Exception) -> str:
+    if sys.platform != "linux":  # its Python lacks what Linux's has: nothing of ours is at fault
+        return f"Maniple runs on Linux only, and this is {os.uname().sysname}: `maniple doctor` tells more"
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -11,6 +11,7 @@ import pytest
 
 from kernel.cli import machine
 from kernel.process import landlock
+from manifests.confinement.layers import LAYERS
 from tests.living import ROOT, make_home
 
 
@@ -65,15 +66,40 @@ def test_a_kernel_that_comes_up_where_no_hand_can_run_says_so(tmp_path: Path) ->
     assert f"`maniple --home {home} doctor`" in ran.stderr
 
 
-def test_of_a_system_that_is_no_linux_nothing_more_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_system_that_is_no_linux_nothing_is_asked_and_no_layer_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its numbers of system calls are others: 444 may end the process there."""
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(machine, "_libc", None)
     monkeypatch.setattr(landlock, "version", None)
     found = machine.look("/")
     assert [(one.what, one.state, one.needed) for one in found][:1] == [("Linux", "missing", True)]
-    assert {one.what for one in found} == {"Linux", "Python", "user"}
+    assert [one.what for one in found if one.state == "missing"] == ["Linux", *(layer.name for layer in LAYERS)]
+    assert [one.what for one in found if one.state != "missing"] == ["Python"]
     assert machine.lacking(found) == "Linux"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("doctor",), 1, "this machine lacks Linux: mend that first"),
+        (("init",), 1, "Maniple runs on Linux only, and this is Darwin: `maniple --home {home} doctor` tells more"),
+        (("ps",), 1, "Maniple runs on Linux only, and this is Darwin: `maniple --home {home} doctor` tells more"),
+        (("check", "hands/time"), 0, ""),
+        (("--help",), 0, ""),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_on_a_mac_each_command_does_its_work_or_says_that_it_cannot(
+    tmp_path: Path, words: tuple[str, ...], code: int, told: str
+) -> None:
+    """As far as a Mac can be had here: without what Python has on Linux alone."""
+    home = tmp_path / "home"
+    command = [sys.executable, "-m", "tests.cli.elsewhere", "--home", str(home), *words]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert (ran.returncode, told.format(home=home) in ran.stderr, "fault" in ran.stderr) == (code, True, False), ran
+    assert not home.exists()
+    if words == ("doctor",):
+        assert "missing  landlock: Maniple has no such layer on Darwin" in ran.stdout
 
 
 def _of_landlock(version: int, monkeypatch: pytest.MonkeyPatch) -> machine.Finding:
