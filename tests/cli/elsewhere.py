@@ -19,9 +19,9 @@ LINUXS: Final[dict[ModuleType, tuple[str, ...]]] = {
     fcntl: ("F_ADD_SEALS", "F_GETPIPE_SZ", "F_GET_SEALS", "F_OFD_", "F_SEAL_", "F_SETPIPE_SZ"),
     os: (
         "EFD_", "GRND_", "MFD_", "O_DIRECT", "O_LARGEFILE", "O_NOATIME", "O_PATH", "O_RSYNC", "O_TMPFILE", "P_PIDFD",
-        "SCHED_", "XATTR_", "copy_file_range", "eventfd", "fdatasync", "getrandom", "getresgid", "getresuid", "getxattr", "listxattr",
-        "memfd_create", "pidfd_open", "posix_fadvise", "posix_fallocate", "removexattr", "sched_get", "sched_set", "setns",
-        "setresgid", "setresuid", "setxattr", "splice", "unshare",
+        "SCHED_", "XATTR_", "copy_file_range", "eventfd", "fdatasync", "getrandom", "getresgid", "getresuid", "getxattr",
+        "listxattr", "memfd_create", "pidfd_open", "posix_fadvise", "posix_fallocate", "removexattr", "sched_get",
+        "sched_set", "setns", "setresgid", "setresuid", "setxattr", "splice", "unshare",
     ),
     resource: ("RLIMIT_MSGQUEUE", "RLIMIT_NICE", "RLIMIT_RT", "RLIMIT_SIGPENDING", "prlimit"),
     select: ("EPOLL", "epoll"),
