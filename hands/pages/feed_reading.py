@@ -11,7 +11,7 @@ from typing import Final
 
 import feedparser
 
-from charsets import fits
+from charsets import fits, guessed
 from page_refusal import PageRefused
 from plain_line import line, whole
 
@@ -26,12 +26,14 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_NAMES_ITS_OWN: Final = re.compile(rb"<\?xml[^>]*?\bencoding\s*=")
+_NAMES_ITS_OWN: Final = re.compile(rb"<\?xml[^>]*?\bencoding\s*=\s*[\"']?([^\"'?> ]*)")
+_UTF_8: Final = ("utf-8", "utf8")
 _HTML: Final = ("text/html", "application/xhtml+xml")
 
 
 def read(raw: bytes, url: str, charset: str, most: int) -> dict[str, object]:
     """What pages.feed answers, but for `url`. charset: what its header said, or "". PageRefused for what is no feed."""
+    raw = _mended(raw, charset)
     try:
         headers = {"content-location": url, "content-type": f"application/xml{_letters(raw, charset)}"}
         found = feedparser.parse(io.BytesIO(raw), response_headers=headers, resolve_relative_uris=True)
@@ -55,6 +57,16 @@ def read(raw: bytes, url: str, charset: str, most: int) -> dict[str, object]:
         entries.append(entry)
     is_cut = len(found.entries) > len(entries)
     return {"title": _line(found.feed, "title"), "entries": entries, "more": is_cut}
+
+
+def _mended(raw: bytes, charset: str) -> bytes:
+    """The feed in UTF-8, if it is in that but for some bytes, or says so and is not: the library would take it for Greek."""
+    own = _NAMES_ITS_OWN.match(raw)
+    named = own[1].decode("latin-1") if own else charset
+    is_other = named.lower() not in _UTF_8 and fits(raw, named)
+    if b"\0" in raw[:4] or is_other or fits(raw, "utf-8"):
+        return raw
+    return raw.decode(guessed(raw), "replace").encode()
 
 
 def _letters(raw: bytes, charset: str) -> str:
