@@ -1,5 +1,6 @@
 """Text and tables of an HTML page, by lxml (acts on bytes; no recursion, so no depth of elements matters)."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,6 +15,10 @@ BROKEN: Final = (etree.LxmlError, *SPOILED)
 
 _NO_MEMORY: Final = 2
 """XML_ERR_NO_MEMORY of libxml2 (xmlerror.h), which lxml tells as a fault of the page."""
+
+_WRONG: Final = "\ufffd"
+_FRONT: Final = 4096
+_NAMES_ITS_OWN: Final = re.compile(rb"(?i)<meta\s[^>]*charset|^\s*<\?xml\s[^>]*encoding")
 
 _UNSEEN: Final = frozenset(("script", "style", "template", "noscript", "head", "svg", "iframe", "object"))
 _BLOCKS: Final = frozenset(
@@ -70,11 +75,7 @@ def _words(element: HtmlElement) -> str:
 
 
 def _opened(raw: bytes) -> HtmlElement:
-    try:
-        raw.decode()
-        encoding: str | None = "utf-8"
-    except UnicodeDecodeError:
-        encoding = None  # as the page itself says
+    raw, encoding = _as_told(raw)
     try:
         parser = HTMLParser(encoding=encoding, no_network=True, huge_tree=False)
         return aside(lambda: document_fromstring(raw, parser=parser))
@@ -82,3 +83,17 @@ def _opened(raw: bytes) -> HtmlElement:
         if error.code == _NO_MEMORY:
             raise MemoryError from None
         raise
+
+
+def _as_told(raw: bytes) -> tuple[bytes, str | None]:
+    """A page in UTF-8; its own bytes and None where it is in none, and says itself what it is in.
+
+    Where it does not, what is no letter is replaced, or all is windows-1252, if most of it would be none.
+    """
+    text = raw.decode("utf-8", "replace")
+    wrong = text.count(_WRONG) - raw.count(_WRONG.encode())
+    if wrong and _NAMES_ITS_OWN.search(raw[:_FRONT]):
+        return raw, None
+    if wrong > sum(letter > "\x7f" for letter in text) - wrong:
+        text = raw.decode("cp1252", "replace")
+    return (text.encode() if wrong else raw), "utf-8"
