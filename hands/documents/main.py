@@ -16,6 +16,7 @@ from typing import Final, Protocol
 import document_kinds
 from document_kinds import DOCX, HTML, PDF, XLSX
 from document_refusal import DocumentRefused
+from document_strict import as_transitional
 from document_table import CELL_LEAST, Table, Value, row_of, sendable, size_of
 from runtime import Call, CallFailed, CallRefused, Failure, Hand
 from runtime.aside import bounded
@@ -57,7 +58,7 @@ class Documents(Hand):
             raise Failure("arguments", f"offset is 0 or more, most between 1 and {TEXT_MOST}.")
         raw = await self._document(call)
         with _ending() as reading:
-            kind, reader = reading.open(raw)
+            kind, reader, raw = reading.open(raw)
             title = reader.title(raw)
             pieces, size = list[str](), 0
             for piece in reader.text(raw):
@@ -80,7 +81,7 @@ class Documents(Hand):
             raise Failure("arguments", f"offset is 0 or more, most between 1 and {ROWS_MOST}.")
         raw = await self._document(call)
         with _ending() as reading:
-            kind, reader = reading.open(raw)
+            kind, reader, raw = reading.open(raw)
             found: list[dict[str, object]] = []
             room, more = REPLY_MOST, False
             for one in reader.tables(raw):
@@ -138,13 +139,15 @@ class _Reading:
     def __init__(self) -> None:
         self.broken: tuple[type[Exception], ...] = ()
 
-    def open(self, raw: bytes) -> tuple[str, Reader]:
-        """(its kind, its reader). Raises DocumentRefused."""
+    def open(self, raw: bytes) -> tuple[str, Reader, bytes]:
+        """(its kind, its reader, its bytes as that reads them). Raises DocumentRefused."""
         kind = document_kinds.kind_of(raw)
+        if kind in (DOCX, XLSX):
+            raw = as_transitional(raw)
         mimetypes.knownfiles.clear()  # openpyxl would read the system's lists, which no run may
         reader = _reader(import_module(READERS[kind]))
         self.broken = reader.BROKEN
-        return kind, reader
+        return kind, reader, raw
 
 
 def _reader(module: ModuleType) -> Reader:
