@@ -14,7 +14,7 @@ from typing import Final, Unpack
 from msgspec.structs import replace
 from zmq.utils import z85
 
-from kernel import output
+from kernel import descriptors, output
 from kernel.budgets import Budgets
 from kernel.bus import Bus
 from kernel.digests import code_digests
@@ -221,9 +221,11 @@ class Kernel:
     def _admit(self, key: bytes) -> str | None:
         """Whose key it is. A run's lets in one connection, its first, which the runtime made before the Hand's code ran:
 
-        another one could choose its routing id, and libzmq aborts when it then gives that id to the next peer itself.
+        another one could choose its routing id, and libzmq aborts when it then gives that id to the next peer itself. The
+        operator, who may have many, is not let in where descriptors are short.
         """
-        return OPERATOR if self.keys.get(key) == OPERATOR else self.keys.pop(key, None)
+        operator = None if descriptors.are_short(16) else OPERATOR
+        return operator if self.keys.get(key) == OPERATOR else self.keys.pop(key, None)
 
     def digest_key(self, principal: str) -> bytes:
         """The key of the log's digests of a principal's bodies."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from kernel import descriptors
 from kernel.errors import HomeError
 from kernel.record.resuming import WORK
 from kernel.runs import GRACE, Run, ending
@@ -110,6 +111,8 @@ class Supervisor:
             raise Refusal("finishing", "the kernel is going down: `maniple up` when it is")
         if kernel.no_template:
             raise Refusal("template", f"{kernel.no_template}; `maniple start {hand.name}` tries again")
+        if descriptors.are_short(8):
+            raise Refusal("room", "the kernel has hardly a descriptor left: `ulimit -Hn` bounds them")
         within_state(kernel.state, hand, None, "start")
         seal = judge_installed(kernel.state, hand, kernel.time())
         check_requires(hand.name, requires, partial(os.access, mode=os.X_OK), os.environ)
