@@ -39,6 +39,9 @@ LONGEST: Final = 2 * 1024 * 1024
 AT_ONCE: Final = 32
 """Requests of one client that are open at once; a further one is answered with an error."""
 
+LAST_ANSWERS: Final = 1.0
+"""Seconds for which a client that says no more is answered what it asked; what takes longer is given up."""
+
 NONSENSE_MOST: Final = 100
 """Lines that are no message, since the last that was one; with one more a client is talked with no more."""
 
@@ -50,6 +53,7 @@ class Lines:
         self._call = call
         self._task = asyncio.current_task()
         self._open: set[RequestId] = set()
+        self._went = asyncio.Event()
         self._owed: dict[RequestId, int] = {}
         self._turn = anyio.Lock()
         self.moved = 0.0
@@ -88,8 +92,19 @@ class Lines:
                         await self._answer(_error(None, PARSE_ERROR, "this line is no message of JSON-RPC"))
                     elif await self._admits(message):
                         await told.send(SessionMessage(message))
+                await self._answered()
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             pass  # nobody talks to it any more
+
+    async def _answered(self) -> None:
+        """Wait a moment for the answers to what was asked before the client closed its stream: it may come out of a pipe."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_ANSWERS):
+                while self._open:
+                    self._went.clear()
+                    await self._went.wait()
+                async with self._turn:  # the last of them may be on its way
+                    pass
 
     async def _admits(self, message: JSONRPCRequest | JSONRPCNotification | JSONRPCResponse | JSONRPCError) -> bool:
         """Whether a message goes on; a request that may not is answered."""
@@ -102,6 +117,7 @@ class Lines:
                 self._open.add(number)
             case JSONRPCNotification(method="notifications/cancelled", params={"requestId": int() | str() as number}):
                 self._open.discard(number)
+                self._went.set()
                 self._owed.pop(number, None)
             case _:
                 pass
@@ -112,6 +128,7 @@ class Lines:
             async for one in said:
                 if isinstance(one.message, JSONRPCResponse | JSONRPCError) and one.message.id is not None:
                     self._open.discard(one.message.id)
+                    self._went.set()
                 await self._answer(one.message)
                 if isinstance(one.message, JSONRPCResponse | JSONRPCError) and one.message.id is not None:
                     self._owed.pop(one.message.id, None)

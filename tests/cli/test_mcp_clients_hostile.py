@@ -134,6 +134,18 @@ def test_more_requests_at_once_than_are_allowed_are_answered_with_an_error_and_a
     until(lambda: "no longer waiting for flood-1\n" in printed(desk))
 
 
+def test_what_a_client_asked_before_it_closed_its_stream_is_answered_as_when_it_comes_out_of_a_pipe(raw: Raw) -> None:
+    raw.ask(0, "initialize", GREETING)
+    raw.say(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
+    raw.ask(1, "tools/list", {})
+    raw.ask(2, "tools/call", {"name": "echo_say", "arguments": {"text": "last words"}})
+    told, _ = raw.process.communicate(timeout=30)
+    answers = {one["id"]: one for one in map(json.loads, told.splitlines())}
+    assert set(answers) == {0, 1, 2}
+    assert "echo_say" in json.dumps(answers[1]["result"])
+    assert "last words" in json.dumps(answers[2]["result"])
+
+
 @pytest.mark.parametrize("ending", ["close", "kill"])
 def test_calls_of_a_client_that_goes_are_given_up(desk: Shell, raw: Raw, ending: str) -> None:
     raw.greet()
