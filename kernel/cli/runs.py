@@ -58,4 +58,4 @@ def took(run: history.PastRun) -> str:
     """From a run's start to its end, "" while it lives."""
     if not run.ended:
         return ""
-    return screen.duration((time_micros(run.ended) - time_micros(run.started)) / 1_000_000)
+    return screen.duration(max(0, time_micros(run.ended) - time_micros(run.started)) / 1_000_000)

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from kernel.cli.history import PastRun
+from kernel.cli.runs import took
 from tests.cli.conftest import GREETER
 from tests.cli.shell import Shell
 from tests.living import ECHO, Kernel, Source, install, make_home, write_hand
@@ -28,6 +30,18 @@ def _live(shell: Shell, hand: str) -> list[dict[str, object]]:
     runs = shell.told("ps")["runs"]
     assert isinstance(runs, list)
     return [run for run in runs if run["hand"] == hand]
+
+
+def test_a_run_during_which_the_clock_was_set_back_took_no_less_than_no_time() -> None:
+    run = PastRun(
+        run="r-1",
+        hand="h",
+        version="1.0.0",
+        kind="task",
+        started="2027-11-28T16:20:18.000000Z",
+        ended="2026-11-28T16:20:18.000000Z",
+    )
+    assert took(run) == "0.0s"
 
 
 def test_start_prints_the_runs_id_and_wait_its_result(shell: Shell) -> None:
