@@ -3,7 +3,6 @@
 The library is given a stream: bytes by themselves it takes for the name of a file first, and text for an address.
 """
 
-import codecs
 import io
 import re
 import time
@@ -11,7 +10,7 @@ from typing import Final
 
 import feedparser
 
-from charsets import fits, guessed
+from charsets import fits, guessed, marked
 from page_refusal import PageRefused
 from plain_line import line, whole
 
@@ -21,11 +20,6 @@ ROOM: Final = 900_000
 _SPOILED: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError)
 """What the library raises where it meets what it did not expect: a letter whose number is too large, among others."""
 
-_MARKS: Final = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 _NAMES_ITS_OWN: Final = re.compile(rb"<\?xml[^>]*?\bencoding\s*=\s*[\"']?([^\"'?> ]*)")
 _UTF_8: Final = ("utf-8", "utf8")
 _HTML: Final = ("text/html", "application/xhtml+xml")
@@ -71,7 +65,7 @@ def _mended(raw: bytes, charset: str) -> bytes:
 
 def _letters(raw: bytes, charset: str) -> str:
     """The charset to read a feed in, as a content-type tells it, which goes before what the feed names: "" where it does."""
-    mark = next((name for mark, name in _MARKS if raw.startswith(mark)), "")
+    mark = marked(raw)
     if not mark and (b"\0" in raw[:4] or _NAMES_ITS_OWN.match(raw)):
         return ""
     names = (mark, charset, "utf-8", "windows-1252", "iso-8859-1")

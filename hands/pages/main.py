@@ -162,7 +162,9 @@ def _lets(raw: bytes, url: str) -> bool:
 
 
 def _text(got: Got) -> str:
-    """What is no page, in the letters that its header names, or else as charsets.py guesses."""
+    """What is no page, in the letters that its mark or its header names, or else as charsets.py guesses."""
+    if mark := charsets.marked(got.raw):
+        return got.raw.decode(mark, "replace").removeprefix("\ufeff")
     try:
         return got.raw.decode(got.charset or charsets.guessed(got.raw), "replace")
     except (LookupError, ValueError):

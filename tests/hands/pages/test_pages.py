@@ -125,6 +125,18 @@ def test_a_text_is_read_in_the_letters_that_its_header_says_or_that_fit(kind: st
     assert main._text(got) == text
 
 
+@pytest.mark.parametrize("named", ["", "; charset=utf-8"])
+@pytest.mark.parametrize("letters", ["utf-16-le", "utf-16-be", "utf-8"])
+def test_the_mark_at_its_beginning_says_what_letters_a_page_or_text_is_in(letters: str, named: str) -> None:
+    headers = {"content-type": f"text/plain{named}"}
+    text = "Größe: Привет"
+    got = main.Got(URL, {"status": 200, "headers": headers}, f"\ufeff{text}".encode(letters))
+    assert main._text(got) == text
+    raw = f"\ufeff<html><head><title>{text}</title></head><body><p>{text}</p></body></html>".encode(letters)
+    page = read(raw, got.charset)
+    assert (page.title, page.markdown) == (text, f"{text}\n")
+
+
 @pytest.mark.parametrize(("count", "lets"), [(2_000, True), (2_001, False)])
 def test_rules_that_lie_elsewhere_are_as_many_at_most_as_those_of_the_site(count: int, lets: bool) -> None:
     rules = b"User-agent: other\nDisallow: /\n" * 2_001 + b"User-agent: *\n" + b"Disallow: /private\n" * count
