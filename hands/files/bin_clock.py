@@ -19,8 +19,10 @@ STANDS: Final = timedelta(hours=1)
 def believed(path: Path, now: datetime) -> datetime:
     """What counts as the time; `now` is what the clock shows. Raises OSError where it cannot be noted."""
     counts, shown = _noted(path) or (datetime.fromtimestamp(0, UTC), now)
-    if not shown <= now < shown + STANDS:
-        counts, shown = min(shown, now), now
+    if now < shown:
+        counts, shown = min(counts, now), now
+    elif now >= shown + STANDS:
+        counts, shown = shown, now
     fresh = path.with_suffix(".new")
     fresh.write_text(f"{counts.timestamp()} {shown.timestamp()}", encoding="ascii")
     os.replace(fresh, path)

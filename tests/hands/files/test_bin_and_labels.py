@@ -193,9 +193,12 @@ def test_what_the_clock_is_believed_to_show(tmp_path: Path) -> None:
     assert believed(start + hour) == start
     assert believed(start + hour * 1.5) == start, "a start soon after changes nothing"
     assert believed(start + 365 * day) == start + hour
-    assert believed(start + hour * 3) == start + hour * 3, "it was set right"
+    assert believed(start + hour * 3) == start + hour, "it was set right, and counts when it stands"
     assert believed(start + 9 * day) == start + hour * 3
     assert believed(start + 9 * day + hour) == start + 9 * day
+    assert believed(start + 365 * day) == start + 9 * day + hour
+    assert believed(start + 364 * day) == start + 9 * day + hour, "it was set back, and not far enough"
+    assert believed(start + 364 * day + hour) == start + 364 * day
     for damaged in ("", "no number", "1", "1 2 3", "nan nan", "1e300 1e300", "-1e300 0"):
         noted.write_text(damaged)
         assert believed(start) <= start
