@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, cast
@@ -93,6 +94,9 @@ def route_everything() -> None:
     """
     if sys.excepthook is _uncaught:
         return
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with suppress(OSError):
+            stream.flush()  # what was printed before stands before
     sys.stdout, sys.stderr = (
         io.TextIOWrapper(_Lossy.buffered(number), encoding="utf-8", errors="backslashreplace", line_buffering=True)
         for number in (_STDOUT, _STDERR)
