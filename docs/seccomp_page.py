@@ -18,8 +18,9 @@ filter (seccomp) on every thread that it has and will have, on every process tha
 it executes. Nobody can take it off, and nobody inside can lay another over it. It is an allow-list: what stands in no
 table below is refused. `manifests/confinement/allowed.py` is the list, `manifests/confinement/program.py` makes the
 filter from it, `kernel/process/seccomp.py` lays it on. A property test holds the filter against the list, for every number,
-for arguments at random and at the edges of each condition, for both architectures and with every set of profiles. On
-x86-64 the tests run under it too; of aarch64 it is all there is, for nothing was run on such a machine yet.
+for arguments at random and at the edges of each condition, for both architectures and with every set of profiles. Tests
+run under it too: all on x86-64, and those of confinement and of each kind of run on an emulated aarch64
+[machine](machines.md).
 """
 
 ANSWERS: Final = f"""\

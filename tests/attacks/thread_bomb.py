@@ -7,7 +7,7 @@ ATTACK = Attack(
 import threading
 
 def attack(hand, given):
-    threading.stack_size(65536)
+    threading.stack_size(131072)  # the least that aarch64 takes
     release = threading.Event()
     made = 0
     try:
