@@ -16,6 +16,7 @@ import subprocess
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from kernel.digests import PACKAGES
 from tests.living import ROOT
 from tests.machines.kinds import Kind
 from tests.machines.stock import compile_all, image
@@ -95,7 +96,8 @@ def _trial(script: str, groups: int, source: Path) -> Path:
         if (ROOT / path).is_file():
             (source / "maniple" / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / path, source / "maniple" / path)
-    compile_all(source / "maniple", source, "/trial")
+    for package in (*PACKAGES, "tests"):  # no Hand: nothing may lie in its folder that is not sealed
+        compile_all(source / "maniple" / package, source, "/trial")
     (source / "told").mkdir()
     (source / "script").write_text(script)
     begin = source / "begin"
