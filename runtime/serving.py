@@ -7,6 +7,7 @@ A traceback goes to the log, one line of it to the caller. An exception that is 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from time import monotonic
 from typing import Final, Self
 
 from msgspec.structs import replace
@@ -50,7 +51,7 @@ class Call:
         self.uploads = self._uploading = header.upload
         self._chunks: deque[tuple[bytes, bool]] = deque()
         self._credit = limits.WINDOW
-        self._owed, self._given = 0, asyncio.get_running_loop().time()
+        self._owed, self._given = 0, monotonic()
         self._finished = self._is_taken_back = False
         self._waiters: list[asyncio.Future[None]] = []
         self._added: Labels = frozenset()
@@ -107,8 +108,8 @@ class Call:
         return None
 
     def _give_credit(self) -> None:
-        now = asyncio.get_running_loop().time()
-        if not self._finished and gives_back(self._owed, len(self._chunks), now - self._given):
+        now = monotonic()
+        if not self._finished and gives_back(self._owed, now - self._given):
             self._link.send(headers.Credit(number=self.number, chunks=self._owed))
             self._owed, self._given = 0, now
 

@@ -36,8 +36,12 @@ WINDOW: Final = 8
 GIVEN_BACK: Final = WINDOW // 2
 """Chunks that a run has dealt with before it gives credit back for them: a short stream needs no message for that."""
 
+OWED: Final = GIVEN_BACK - 1
+"""Chunks that it may have dealt with and owes credit for: another process of the same run, told the same, may owe more by so
+many, or fewer."""
+
 GIVEN_BACK_AFTER: Final = 1_000
-"""Milliseconds after which it gives credit back for fewer, if the sender waits: so one that is slow is seen to go on."""
+"""Milliseconds after which it gives credit back for fewer: so one that is slow is seen to go on."""
 
 EVENT_WINDOW: Final = 64
 """Events the kernel keeps for one subscriber that has no credit left; older ones are dropped and counted."""

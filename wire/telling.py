@@ -196,7 +196,7 @@ class Telling:
         elif isinstance(header, headers.Event) or (
             isinstance(header, headers.Chunk) and headers.is_made_by_run(number)
         ):
-            window = limits.EVENT_WINDOW if number == 0 else limits.WINDOW
+            window = limits.EVENT_WINDOW if number == 0 else limits.WINDOW + limits.OWED
             if (number and number in self._awaited) or self._under_way.get(number, 0) >= window:
                 return None
             self._under_way[number] = self._under_way.get(number, 0) + 1
@@ -319,8 +319,11 @@ class Streams:
         return again
 
     def is_behind(self, stream: int) -> bool:
-        """Whether the process has not said all again: it may have no room for more than it was told before."""
-        return self._again[stream] > 0
+        """Whether the process has not said all again: it may have no room for more than it was told before.
+
+        Of a stream's pieces it may have dealt with some more, and owe credit for them.
+        """
+        return self._again[stream] > (limits.OWED if stream else 0)
 
     def leave(self, stream: int) -> None:
         """The process wants no more of it."""

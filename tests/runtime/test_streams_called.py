@@ -12,6 +12,7 @@ from wire import codec, headers, limits
 
 CALLER = """
     import asyncio
+    import time
     from runtime import Call, CallEnded, CallFailed, Hand
 
     class Test(Hand):
@@ -35,6 +36,12 @@ CALLER = """
             async with self.kernel.stream("far.read") as stream:
                 await self.gate.wait()
                 return [chunk async for chunk in stream]
+
+        async def work_on_the_first(self, call: Call) -> None:
+            async with self.kernel.stream("far.read") as stream:
+                await stream.read()
+                time.sleep(1.1)
+                await stream.read()
 
         async def let_go(self, call: Call) -> None:
             self.gate.set()
@@ -78,7 +85,16 @@ CALLS = (
     provided("test.upload", count="int", finish="bool?"),
     *(
         provided(f"test.{name}")
-        for name in ("hold", "let-go", "upload-and-fall", "progress-made", "plain", "unopened", "early")
+        for name in (
+            "hold",
+            "let-go",
+            "work-on-the-first",
+            "upload-and-fall",
+            "progress-made",
+            "plain",
+            "unopened",
+            "early",
+        )
     ),
 )
 
@@ -130,10 +146,18 @@ def test_a_slow_reader_gives_credit_for_each_chunk(caller: Peer) -> None:
     assert headers.Credit(number=1, chunks=1) in seen
 
 
+def test_so_does_one_whose_work_keeps_it_from_seeing_that_more_has_come(caller: Peer) -> None:
+    caller.call("test.work-on-the-first")
+    caller.expect(headers.Call)
+    for n in range(2):
+        caller.send(headers.Chunk(number=1), b"%d" % n)
+    assert caller.next()[0] == headers.Credit(number=1, chunks=1)
+
+
 def test_reply_chunks_beyond_the_window_end_the_run(caller: Peer) -> None:
     caller.call("test.hold")
     caller.expect(headers.Call)
-    for _ in range(limits.WINDOW + 1):
+    for _ in range(limits.WINDOW + limits.OWED + 1):
         caller.send(headers.Chunk(number=1), b"")
     assert caller.exit_code() == 75
 

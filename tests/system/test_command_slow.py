@@ -90,7 +90,7 @@ effect = "read"
 summary = "Take a reply"
 resource = "none"
 effect = "read"
-params = { pause = "float", text = "string" }
+params = { pause = "float", text = "string", blocks = "bool" }
 
 [provides."sink.open"]
 summary = "Take uploads from now on"
@@ -99,6 +99,7 @@ effect = "read"
 """,
     """
 import asyncio
+import time
 
 from runtime import Call, CallEnded, Hand
 
@@ -114,13 +115,15 @@ class Sink(Hand):
         await self.opened.wait()
         return sum([len(piece) async for piece in call.upload])
 
-    async def fetch(self, call: Call, pause: float, text: str) -> object:
+    async def fetch(self, call: Call, pause: float, text: str, blocks: bool) -> object:
         came = 0
         try:
             async with self.kernel.stream("talker.do", "", {"text": text}) as stream:
                 async for piece in stream:
                     came += 1
-                    await asyncio.sleep(pause if came < 7 else 0)
+                    if blocks and came < 7:
+                        time.sleep(pause)
+                    await asyncio.sleep(pause if came < 7 and not blocks else 0)
         except CallEnded as error:
             return str(error)
         return came
@@ -244,12 +247,13 @@ def test_several_who_take_nothing_are_waited_for_once(kernel: Kernel, client: Cl
 
 
 @pytest.mark.wide
-def test_who_takes_something_now_and_then_keeps_his_call(kernel: Kernel, client: Client) -> None:
+@pytest.mark.parametrize("blocks", [False, True], ids=["others-of-his-go-on", "all-of-him-works"])
+def test_who_takes_something_now_and_then_keeps_his_call(kernel: Kernel, client: Client, *, blocks: bool) -> None:
     told: list[object] = []
 
     def fetch() -> None:
         with kernel.client() as other:
-            told.append(value_of(other, "sink.fetch", pause=1.6, text="many 24"))
+            told.append(value_of(other, "sink.fetch", pause=1.6, text="many 24", blocks=blocks))
 
     fetching = threading.Thread(target=fetch)
     fetching.start()

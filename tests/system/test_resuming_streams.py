@@ -2,6 +2,7 @@
 is kept.
 """
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 from tests.living import Kernel, Source, install, make_home
 from tests.spread import spread
 from tests.system.chaos import value
-from tests.system.fates import entries, entry, until
+from tests.system.fates import entries, entry, pid_of, under, until
+from tests.system.programs import PYTHON, output_of
 from tests.system.test_resuming import begin, kill
 
 SPRING = Source(
@@ -127,6 +129,33 @@ class Porter(Hand):
 )
 
 
+SIPPER = Source(
+    DRINKER.toml.replace("drinker", "sipper").replace('entry = "main:Drinker"', 'command = ["./main.py"]'),
+    f"""#!{PYTHON}
+import json, socket, sys, time
+link = socket.socket(fileno=3)
+def tell(**message):
+    link.sendall(json.dumps(message).encode() + b"\\n")
+tell(type="ready")
+came = 0
+for line in link.makefile("r", encoding="utf-8"):
+    match json.loads(line):
+        case {{"type": "stop"}}:
+            sys.exit(0)
+        case {{"type": "call", "id": work}}:
+            arguments = dict(count=11, rest=3000, first=10)
+            tell(type="call", id=1, parent=work, method="spring.flow", arguments=arguments, stream=True)
+            print("asked", flush=True)
+            time.sleep(0.4)
+        case {{"type": "chunk"}}:
+            came += 1
+            print("came", came, flush=True)
+        case {{"type": "done" | "failed" as end}}:
+            tell(type="done", id=work, value=[end, came])
+""",
+)
+
+
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
     with Kernel(make_home(tmp_path / "home")) as kernel:
@@ -197,3 +226,22 @@ def test_an_upload_that_had_begun_when_the_kernel_died_is_whole_or_ends(kernel: 
     kernel.up()
     met = value(kernel, run)
     assert met == {"taken": [str(n) for n in range(20)]} or met[0] == "interrupted", met  # type: ignore[index]
+
+
+@pytest.mark.wide
+@pytest.mark.skipif(not os.access(PYTHON, os.X_OK), reason="the system has no python3 of its own")
+def test_a_stream_goes_on_when_the_process_before_was_slower_to_read_it(kernel: Kernel) -> None:
+    """How much credit a program's bridge gave depends on how long its program took: here the first one is held up."""
+    install(kernel, SPRING._replace(main=SPRING.main.replace("str(n).encode()", "str(n).encode().rjust(300_000)")))
+    install(kernel, SIPPER)
+    run = begin(kernel, "sipper")
+    until(lambda: "asked" in output_of(kernel, "sipper"), "it asks")
+    program = under(pid_of(kernel, "sipper"))
+    for one in program:
+        one.suspend()
+    time.sleep(2)
+    for one in program:
+        one.resume()
+    until(lambda: "came 10" in output_of(kernel, "sipper"), "it has read what there is")
+    kill(kernel, "run", "sipper")
+    assert value(kernel, run) == ["done", 11]

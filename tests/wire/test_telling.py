@@ -1,7 +1,8 @@
 """Whoever is told from a tape what was told before asks the same, and meets the same, wherever the tape ends.
 
-The program here is any that takes one message at a time: what it asks for, and what credit it gives, are functions of
-the messages it has taken. The kernel is one that answers, streams and publishes in any order, as late as it likes.
+The program here is any that takes one message at a time: what it asks for is a function of the messages it has taken,
+and so is what credit it gives, but for what it may owe. The kernel is one that answers, streams and publishes in any
+order, as late as it likes.
 """
 
 import time
@@ -243,7 +244,7 @@ def test_out_of_order_a_request_that_is_not_on_the_tape_is_new() -> None:
     assert len(telling.unmet) == 1
 
 
-@pytest.mark.parametrize(("number", "window"), [(1, limits.WINDOW), (0, limits.EVENT_WINDOW)])
+@pytest.mark.parametrize(("number", "window"), [(1, limits.WINDOW + limits.OWED), (0, limits.EVENT_WINDOW)])
 def test_no_more_chunks_or_events_are_told_than_the_run_has_room_for(number: int, window: int) -> None:
     header = headers.Chunk(number=1) if number else headers.Event(event="a.b")
     tape: list[Record] = [_BEGAN, asked(number=1, kind="call", on="a.b")]
@@ -259,6 +260,21 @@ def test_no_more_chunks_or_events_are_told_than_the_run_has_room_for(number: int
     assert (tell(), telling.left) == (2, 3)
     telling.credit(number, window)
     assert (tell(), telling.left, telling.under_way(number)) == (3, 0, 3)
+
+
+def test_who_owes_credit_that_another_process_had_given_is_told_all_and_what_comes_then() -> None:
+    requests = [asked(number=number, kind="call", on="a.b") for number in (1, 3)]
+    chunks = [Heard(header=codec.encode(headers.Chunk(number=1)))] * (limits.WINDOW + limits.OWED)
+    end = Heard(header=codec.encode(headers.Done(number=3)))  # without it no more of the stream is read
+    telling = telling_of([_BEGAN, *requests, *chunks, end], in_order=False)
+    assert all(telling.ask(known_of(one)) for one in requests)
+    while telling.due(is_ready=True):
+        pass
+    assert telling.left == 0
+    streams = Streams()
+    streams.repeated(1, limits.OWED)
+    streams.rewind({1})
+    assert not streams.is_behind(1)
 
 
 def test_who_asks_in_order_is_told_so_many_small_ends_before_it_asks() -> None:
@@ -351,7 +367,7 @@ def test_a_stream_that_is_left_is_not_waited_for() -> None:
 def test_of_a_call_that_is_over_no_stream_is_remembered() -> None:
     streams = Streams()
     for _ in range(2):
-        streams.repeated(1, 3)
+        streams.repeated(1, 5)
         streams.repeated(-1, 1, b"a")
         streams.rewind({1})
         streams.repeated(-1, 1, b"a")
