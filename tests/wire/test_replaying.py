@@ -155,7 +155,7 @@ def test_what_it_does_before_it_heard_all_of_a_tape_that_was_cut_off_is_no_diffe
 
 @pytest.mark.parametrize(
     ("header", "number", "window"),
-    [(headers.Event(event="a.b"), 0, limits.EVENT_WINDOW), (headers.Chunk(number=1), 7, limits.WINDOW)],
+    [(headers.Event(event="a.b"), 0, limits.EVENT_WINDOW), (headers.Chunk(number=1), 7, limits.WINDOW + limits.OWED)],
 )
 def test_it_is_told_more_of_a_stream_when_it_has_dealt_with_what_it_was_told(
     header: FromKernel, number: int, window: int
