@@ -72,7 +72,7 @@ class Monitoring(Hand):
         self.under_way: dict[asyncio.Task[Observation | None], tuple[Target, int]] = {}
         self.unsent: deque[tuple[str, Answer]] = deque(maxlen=UNSENT_MOST)
         self.tidied = 0
-        self.clock = Believed(self.store.load("tidied", int, 0) / 1000, steady())
+        self.clock = Believed(self.store.load("believed", int, 0) / 1000, steady())
         self.trouble = _no_room(self.store.no_room) if self.store.no_room else ""
         self._keep_notes()
         self.rounds = self.in_background(self._watch())
@@ -295,9 +295,12 @@ class Monitoring(Hand):
         self._tell(plan, self.watcher.take(plan, looks, now, busy_ms=busy_ms))
         if not 0 <= now - self.tidied < TIDY_MS:
             self.tidied = now
-            ahead = now - round(self.clock.now(now / 1000, steady()) * 1000)
+            believed = round(self.clock.now(now / 1000, steady()) * 1000)
+            ahead = now - believed
             keep = {"keep_values_ms": plan.keep_values_ms + ahead, "keep_ms": plan.keep_ms + ahead}
             self.store.tidy(now, **keep, most_bytes=plan.most_bytes)
+            with self.store.round():  # what it shows the next start would believe at once
+                self.store.save("believed", believed)
 
     async def _look(self, target: Target) -> Observation | None:
         async with self.looking[target.kind in ("http", "tcp")]:

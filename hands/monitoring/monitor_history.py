@@ -193,7 +193,6 @@ class History:
             self._connection.execute(sql.CHANGE_BOUND, (CHANGES_MOST,))
             self._connection.execute(sql.SERIES_EMPTY, (now - keep_values_ms,))
             self._series = _all_series(self._connection)
-            self.save("tidied", now)
         self._bound(most_bytes)
 
     def used_bytes(self) -> int:

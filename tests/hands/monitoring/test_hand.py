@@ -84,6 +84,10 @@ def test_a_clock_that_leaps_ahead_drops_no_history_until_it_has_stood_so_for_an_
             await it.rounds(3)
         leapt = year
         world.now += leapt
+        for _ in range(3):
+            async with running(world, tmp_path, monkeypatch) as it:
+                await it.rounds(1)
+                assert it.hand.store.values(CPU, START, START + 86_400_000), "a start soon after believes no more"
         async with running(world, tmp_path, monkeypatch) as it:
             await it.rounds(100)
             assert it.hand.store.values(CPU, START, START + 86_400_000)
