@@ -19,6 +19,7 @@ _TEXT: Final = qn("w:t")
 _BREAK: Final = qn("w:br")
 _BOX: Final = qn("w:txbxContent")
 _OLDER: Final = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+_UNSEEN: Final = (_OLDER, qn("w:del"), qn("w:moveFrom"))
 _SIGNS: Final = {qn("w:tab"): "\t", qn("w:ptab"): "\t", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
 _LEAVES: Final = frozenset((_TEXT, _BREAK, *_SIGNS))
 _THROUGH: Final = frozenset(
@@ -49,14 +50,14 @@ def words(paragraph: _Element) -> str:
 
 
 def boxes(paragraph: _Element) -> Iterator[str]:
-    """The lines of the text boxes that hang on a paragraph."""
+    """The lines of the text boxes that hang on a paragraph; those of its own paragraphs' boxes are among a box's lines."""
     for box in paragraph.iter(_BOX):
-        if next(box.iterancestors(_OLDER), None) is None:
+        if next(box.iterancestors(PARAGRAPH, *_UNSEEN)) is paragraph:
             yield from _lines(box)
 
 
 def cell(element: _Element) -> str:
-    """The text of a cell: its paragraphs a line each, and so the rows of a table within it."""
+    """The text of a cell: its paragraphs a line each, their boxes after them, and so the rows of a table within it."""
     return "\n".join(_lines(element))
 
 
@@ -64,6 +65,7 @@ def _lines(element: _Element) -> Iterator[str]:
     for one in within(element, PARAGRAPH, TABLE):
         if one.tag == PARAGRAPH:
             yield words(one)
+            yield from boxes(one)
         else:
             for row in within(one, ROW):
                 yield "\t".join(map(cell, within(row, CELL)))

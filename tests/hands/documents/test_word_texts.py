@@ -93,7 +93,20 @@ def test_a_table_within_a_cell_is_read_with_the_cell() -> None:
 
 def test_a_box_is_read_once_after_the_paragraph_that_it_hangs_on() -> None:
     boxed = box(paragraph(run("in ") + box(paragraph(run("deep")))) + paragraph(run("a box")))
-    assert text(paragraph(run("a") + boxed + run("b")) + paragraph(run("c"))) == "ab\nin \na box\ndeep\nc\n"
+    assert text(paragraph(run("a") + boxed + run("b")) + paragraph(run("c"))) == "ab\nin \ndeep\na box\nc\n"
+
+
+def test_a_box_that_hangs_in_a_cell_is_read_with_the_cell() -> None:
+    boxed = box(paragraph(run("in ") + box(paragraph(run("deep")))))
+    body = table(paragraph(run("a") + boxed), paragraph(run("b")))
+    assert rows("docx", written(body)) == {"1": [["a\nin \ndeep", "b"]]}
+    assert text(paragraph(box(body)) + paragraph(run("c"))) == "\na\nin \ndeep\tb\nc\n"
+
+
+@pytest.mark.parametrize("change", ["del", "moveFrom"])
+def test_a_box_that_was_deleted_or_moved_away_is_not_read(change: str) -> None:
+    gone = f"<w:{change} w:id='1' w:author='a'>{box(paragraph(run('x')))}</w:{change}>"
+    assert text(paragraph(run("a") + gone + run("b"))) == "ab\n"
 
 
 def test_signs_that_are_no_letters_are_read_as_what_they_stand_for() -> None:
