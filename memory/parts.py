@@ -17,6 +17,9 @@ from memory.queries import queries
 from memory.store import Reader, Store
 
 SQL: Final = queries("upkeep")
+ANEW: Final = 256
+"""So much longer it takes to look for a byte's words in an index of words than to write them into a new one."""
+
 _BAD: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -101,7 +104,25 @@ def _sessions_totals(store: Reader, space: str) -> dict[str, int]:
 
 
 def _sessions_erase(store: Store, space: str) -> None:
+    """With the terms of its words: each is looked for by itself, or, where these are many, the index is written anew."""
+    is_much = _is_much(store, space)
+    if is_much:
+        store.rows(SQL["words_later"])
     store.rows(SQL["session_erase"], {"space": space})
+    if is_much:
+        store.rows(SQL["words_now"])
+        store.rows(SQL["words_at_once"])
+
+
+def _is_much(store: Store, space: str) -> bool:
+    """Whether the index of words is written anew in less time than a session's words are looked for in it, and has room."""
+    names = ("page_size", "page_count", "freelist_count", "max_page_count")
+    page, count, free, most = (int(str(store.connection.pragma(name))) for name in names)
+    ((said,),) = store.rows(SQL["said_bytes"], {"space": space})
+    if int(said or 0) * ANEW < count * page:
+        return False
+    ((index,),) = store.rows(SQL["index_bytes"])
+    return int(index or 0) < int(said or 0) + (most - count + free) * page
 
 
 def _sessions_check(store: Store) -> Findings:

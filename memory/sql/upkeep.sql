@@ -46,6 +46,21 @@ SELECT space, 'entity ' || number, properties FROM entities UNION ALL SELECT spa
 -- name: session_erase
 DELETE FROM sessions WHERE space = :space;
 
+-- name: said_bytes
+SELECT coalesce(sum(octet_length(text)), 0) FROM messages WHERE session = (SELECT id FROM sessions WHERE space = :space);
+
+-- name: index_bytes
+SELECT coalesce(sum(octet_length(block)), 0) FROM messages_words_data;
+
+-- name: words_later
+INSERT INTO messages_words (messages_words, rank) VALUES ('secure-delete', 0);
+
+-- name: words_now
+INSERT INTO messages_words (messages_words) VALUES ('optimize');
+
+-- name: words_at_once
+INSERT INTO messages_words (messages_words, rank) VALUES ('secure-delete', 1);
+
 -- name: holes
 SELECT s.space, b.name, b.forked, b.last, count(m.id), coalesce(min(m.seq), b.last + 1), coalesce(max(m.seq), b.forked)
 FROM branches b JOIN sessions s ON s.id = b.session

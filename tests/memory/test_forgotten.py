@@ -1,5 +1,7 @@
 """What is forgotten, deleted or erased is gone from the disk as well: from the file, and from the log beside it."""
 
+import random
+import time
 from collections.abc import Callable
 
 import apsw
@@ -67,9 +69,32 @@ def test_what_is_forgotten_while_somebody_reads_is_gone_with_the_first_write_aft
     assert _on_disk(store, TEXT.encode()) == []
 
 
-def test_the_terms_of_a_conversation_that_is_erased_go_with_it(store: Store) -> None:
-    erase = _session(store)
+@pytest.mark.parametrize("others", [1, 400], ids=["much of what was said", "little of it"])
+def test_the_terms_of_a_conversation_that_is_erased_go_with_it(others: int, store: Store) -> None:
+    sessions.append(store, "s", [Said(role="user", text=TEXT)])
+    sessions.append(store, "t", [Said(role="user", text=f"What is number {number}?") for number in range(others)])
     sessions.append(store, "t", [Said(role="user", text="What opens the vault?")])
-    erase()
+    upkeep.erase(store, "s")
     assert _on_disk(store, SECRET) == []
     assert [one.text for one in sessions.search(store, "t", "vault")] == ["What opens the vault?"]
+
+
+def test_a_long_conversation_is_erased_in_little_time(store: Store) -> None:
+    words = [f"word{number}" for number in range(20_000)]
+    told = random.Random(1)
+    texts = [" ".join(told.choices(words, k=1_000)) for _ in range(200)]
+    for start in range(0, 200, 50):
+        sessions.append(store, "s", [Said(role="user", text=text) for text in texts[start : start + 50]])
+    before = time.process_time()
+    upkeep.erase(store, "s")
+    assert time.process_time() - before < 2, "each of its words was looked for by itself"
+
+
+def test_a_conversation_is_erased_also_where_the_quota_has_no_room_for_a_second_index(store: Store) -> None:
+    for name, count in (("t", 1_000), ("s", 50)):
+        texts = [" ".join(f"{name}{number}x{word}" for word in range(30)) for number in range(count)]
+        sessions.append(store, name, [Said(role="user", text=text) for text in texts])
+    store.connection.pragma("max_page_count", store.connection.pragma("page_count"))
+    upkeep.erase(store, "s")
+    assert _on_disk(store, b"s49x2") == []
+    assert [one.text[:6] for one in sessions.search(store, "t", "t999x29")] == ["t999x0"]
