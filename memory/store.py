@@ -80,6 +80,8 @@ class Store(Reader):
 
     def __init__(self, path: Path, *, now: Callable[[], int]) -> None:
         self.path = path
+        log = path.with_name(f"{path.name}-wal")
+        self._is_scrubbed = not log.exists()  # who was killed left it, with what he had not scrubbed
         with said():
             connection = _connected(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
             try:
@@ -88,7 +90,6 @@ class Store(Reader):
                 connection.close()
                 raise
         super().__init__(connection, now)
-        self._is_scrubbed = True
 
     def scrub(self) -> None:
         """What is deleted in this write is to be gone from the disk: the file has zeros there, and the log is emptied."""
@@ -122,7 +123,7 @@ class Store(Reader):
         """Leave nothing in the write-ahead log. Where somebody reads from it, or the disk is full, at the next write."""
         self.connection.set_busy_timeout(0)
         try:
-            with suppress(apsw.BusyError, apsw.FullError, apsw.IOError):
+            with suppress(apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.IOError):
                 self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
                 self._is_scrubbed = True
         finally:

@@ -1,8 +1,10 @@
 """What is forgotten, deleted or erased is gone from the disk as well: from the file, and from the log beside it."""
 
 import random
+import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import apsw
 import pytest
@@ -67,6 +69,36 @@ def test_what_is_forgotten_while_somebody_reads_is_gone_with_the_first_write_aft
     reader.close()
     fragments.add(store, "", New(text="One more."))
     assert _on_disk(store, TEXT.encode()) == []
+
+
+def test_what_is_forgotten_while_its_writer_reads_is_gone_with_the_next_write(store: Store) -> None:
+    forget = _text(store)
+    rows = store.each("SELECT name FROM sqlite_schema")
+    next(rows)
+    forget()
+    assert list(rows)
+    assert _on_disk(store, TEXT.encode())
+    fragments.add(store, "", New(text="One more."))
+    assert _on_disk(store, TEXT.encode()) == []
+
+
+def test_what_was_forgotten_when_its_process_was_killed_is_gone_with_the_first_write_of_the_next(
+    store: Store, tmp_path: Path
+) -> None:
+    forget, reader = _text(store), store.reader()
+    with reader.moment():
+        reader.rows("SELECT count(*) FROM fragments")
+        forget()
+        left = shutil.copytree(store.path.parent, tmp_path / "left")
+    reader.close()
+    (left / "one.db-shm").unlink()
+    after = Store(left / "one.db", now=store.now)
+    try:
+        assert _on_disk(after, TEXT.encode()) == ["one.db-wal"]
+        fragments.add(after, "", New(text="One more."))
+        assert _on_disk(after, TEXT.encode()) == []
+    finally:
+        after.close()
 
 
 @pytest.mark.parametrize("others", [1, 400], ids=["much of what was said", "little of it"])
