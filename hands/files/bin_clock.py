@@ -6,6 +6,7 @@ until then it is as late as it showed before. It is noted from start to start, s
 """
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -17,15 +18,19 @@ STANDS: Final = timedelta(hours=1)
 
 
 def believed(path: Path, now: datetime) -> datetime:
-    """What counts as the time; `now` is what the clock shows. Raises OSError where it cannot be noted."""
+    """What counts as the time; `now` is what the clock shows.
+
+    Where that cannot be noted, as on a full disk, what was noted before goes on to count.
+    """
     counts, shown = _noted(path) or (datetime.fromtimestamp(0, UTC), now)
     if now < shown:
         counts, shown = min(counts, now), now
     elif now >= shown + STANDS:
         counts, shown = shown, now
-    fresh = path.with_suffix(".new")
-    fresh.write_text(f"{counts.timestamp()} {shown.timestamp()}", encoding="ascii")
-    os.replace(fresh, path)
+    with suppress(OSError):
+        fresh = path.with_suffix(".new")
+        fresh.write_text(f"{counts.timestamp()} {shown.timestamp()}", encoding="ascii")
+        os.replace(fresh, path)
     return counts
 
 

@@ -149,11 +149,7 @@ class Desk(Hand):
 
     def _empty_bins(self) -> None:
         """Removes what lay in the roots' bins long enough, by a clock that can be believed."""
-        try:
-            now = bin_clock.believed(self.state / bin_clock.NOTED, datetime.now(UTC))
-        except OSError as error:
-            self.log.warning("no bin emptied", why=from_os(error, bin_clock.NOTED).text)
-            return
+        now = bin_clock.believed(self.state / bin_clock.NOTED, datetime.now(UTC))
         for name, root in self.roots.items():
             self._empty_bin(name, root, now)
 

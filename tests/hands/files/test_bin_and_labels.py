@@ -162,6 +162,19 @@ def an_hour_has_passed(folder: Path, hours: float = 1) -> None:
     noted.write_text(" ".join(str(float(one) - hours * 3600) for one in noted.read_text().split()))
 
 
+def test_the_bin_is_emptied_also_where_the_disk_has_no_room_to_note_the_clock(
+    root: Path, root_fd: int, tmp_path: Path
+) -> None:
+    Desk(root_fd, tmp_path).close()
+    an_hour_has_passed(tmp_path)
+    due = root / bin_folder.BIN / bin_folder.bin_name("due", datetime.now(UTC) - timedelta(days=31), b"1234")
+    due.parent.mkdir()
+    due.touch()
+    (tmp_path / "state" / f"{bin_clock.NOTED}.new").mkdir()  # nothing can be written there, as on a full disk
+    Desk(root_fd, tmp_path).close()
+    assert not due.exists()
+
+
 def test_a_clock_that_leaps_ahead_empties_no_bin_until_it_has_stood_so_for_an_hour(
     root: Path, root_fd: int, tmp_path: Path
 ) -> None:
