@@ -232,6 +232,7 @@ def _provides(found: Findings, rows: Mapping[str, object], name: object) -> dict
         rules.method_offered(found, method, name, functions)
         functions.setdefault(rules.function_of(method), method)
         good[method] = read_table(found, "provides.*", ("provides", method), row)
+        rules.schemas_of_params(found, method, good[method])
     return good
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from keyword import iskeyword
 from typing import Final
 
-from manifests import amounts, capabilities, cron, quiet, zones
+from manifests import amounts, capabilities, cron, quiet, schemas, zones
 from manifests.confinement import layers
 from manifests.errors import PatternInvalid, ResourceInvalid, ValueInvalid
 from manifests.findings import Findings, spelled
@@ -65,11 +65,9 @@ def _refused(found: Findings, path: Path, value: object, wanted: str, instead: s
 
 
 def _bool(found: Findings, path: Path, value: object, key: Key) -> object:
-    return (
-        value
-        if isinstance(value, bool)
-        else _refused(found, path, value, "true or false", "write true or false, without quotes")
-    )
+    if isinstance(value, bool):
+        return value
+    return _refused(found, path, value, "true or false", "write true or false, without quotes")
 
 
 def _count(found: Findings, path: Path, value: object, key: Key) -> object:
@@ -381,6 +379,7 @@ READERS: Final[dict[str, Reader]] = {
         "a program's name",
         'write it without its folder, such as "ffmpeg"',
     ),
+    "schemas": _tree(schemas.wrong, "JSON Schemas by param", schemas.INSTEAD),
     "size": _measure(parse_size, "size", '"256MiB"'),
     "spans": _spans,
     "summary": _text(LONGEST_SUMMARY),

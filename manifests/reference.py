@@ -7,7 +7,7 @@ schema.py, a bad file. `*` in a path stands for a name that the author chooses.
 
 from typing import Final, NamedTuple
 
-from manifests import example
+from manifests import example, schemas
 from manifests.confinement import layers
 from manifests.schema import PROGRAM_FOLDERS
 from manifests.values import LIMITS, format_limit
@@ -223,6 +223,7 @@ KEYS: Final[tuple[Key, ...]] = (
     ),
     Key("provides.*.labels", "names", "[]", "", "What its replies are marked with."),
     Key("provides.*.params", "types", "{}", "", f"Its arguments and their types: {_PARAM_TYPES}."),
+    Key("provides.*.schemas", "schemas", "{}", "", schemas.MEANING),
     Key("provides.*.returns", "types", "{}", "", "What its reply holds, with the same types."),
     Key("events.publishes", "names", "[]", "", "Names of its events, without its own name in front."),
     Key("events.subscribes", "event patterns", "[]", "", "Events of others, as publisher.event or publisher.*."),
@@ -373,9 +374,7 @@ def keys_of(section: str) -> dict[str, Key]:
 
 def page() -> str:
     """The reference of HAND.toml as Markdown, section by section; ends with what comes later."""
-    lines = [
-        *example.HEAD,
-    ]
+    lines = [*example.HEAD]
     for section, doc in SECTIONS.items():
         header = section.replace("*", "NAME")
         lines += [

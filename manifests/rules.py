@@ -261,6 +261,19 @@ def method_offered(found: Findings, method: str, name: object, earlier: Mapping[
         )
 
 
+def schemas_of_params(found: Findings, method: str, row: Section) -> None:
+    """What a model is told besides is of params that there are, and no other type than theirs."""
+    schemas, params = row.get("schemas"), row.get("params", {})
+    if not isinstance(schemas, dict) or not isinstance(params, dict):
+        return
+    for name, schema in schemas.items():
+        path = ("provides", method, "schemas", name)
+        if name not in params:
+            found.at_key(path, f"{spelled(path)} is of no param", "write the param, too, or leave it out")
+        elif "type" in schema and not str(params[name]).startswith("any"):
+            found.at_key(path, f"{spelled(path)} has a type, which params says already", "leave type out")
+
+
 def function_of(method: str) -> str:
     """The part of a method after the Hand's name, as the runtime names the coroutine."""
     return method.partition(".")[2].replace("-", "_").replace(".", "_")

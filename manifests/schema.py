@@ -74,6 +74,7 @@ class Provided(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """[provides."x.y"]: one method that the Hand answers. most: what a call costs at most whose caller does not say.
 
     asks: it is a question to the operator, so each call of it waits for him, whoever calls and whatever is granted.
+    schemas: by param, what a model is told of it besides its type.
     """
 
     method: str
@@ -85,6 +86,7 @@ class Provided(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     most: Cost | None = None
     labels: tuple[str, ...] = ()
     params: dict[str, str] = {}
+    schemas: dict[str, dict[str, object]] = {}
     returns: dict[str, str] = {}
 
 

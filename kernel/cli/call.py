@@ -21,6 +21,7 @@ class Described(Struct, frozen=True, kw_only=True):
     method: str
     resource: str
     params: dict[str, str]
+    schemas: dict[str, dict[str, object]] = {}
     returns: dict[str, str] = {}
     summary: str = ""
     effect: str = "read"

@@ -56,7 +56,7 @@ def made(
         if before is not None:
             tables = folder.as_before(tables, before[0].package.manifest.provides)
             agreed = replace(agreed, tools=before[1].tools)
-        toml = tomli_w.dumps(tables)
+        toml = folder.spelled(tables, tomli_w.dumps)
         if len(toml) > LONGEST:
             much = f"the HAND.toml for {screen.count(len(agreed.tools), 'tool')} would be larger than {LONGEST // 1024} KiB"
             raise OfferInvalid(f"{much}: take some of its tools with --only TOOL, which may be repeated")

@@ -1,5 +1,7 @@
 """`maniple methods` (acts)."""
 
+import json
+
 import click
 
 from kernel.cli import screen, spending, told
@@ -46,6 +48,10 @@ def _drawn(rows: tuple[Described, ...]) -> str:
     )
 
 
+def _json(schema: dict[str, object]) -> str:
+    return json.dumps(schema, ensure_ascii=False)
+
+
 def _in_full(row: Described) -> str:
     return screen.fields(
         (
@@ -55,6 +61,7 @@ def _in_full(row: Described) -> str:
             ("acts on", row.resource),
             ("effect", row.effect + (", may be made again" if row.idempotent else "")),
             ("arguments", "\n".join(f"{name}  {of}" for name, of in row.params.items()) or "none"),
+            ("models read", "\n".join(f"{name}  {_json(schema)}" for name, schema in row.schemas.items())),
             ("returns", "\n".join(f"{name}  {of}" for name, of in row.returns.items())),
             ("costs at most", spending.cost(row.most)),
             ("labels", ", ".join(row.labels)),

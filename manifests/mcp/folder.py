@@ -5,11 +5,15 @@ server connects to it does in its own name, since nobody can tell for which of i
 hosts are granted to the Hand and not to its callers, and `maniple install` shows them so.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from msgspec import Struct
 
+from manifests import schemas
+from manifests.check import LONGEST
+from manifests.mcp.shapes import ALL_MOST, MOST, shapes_of
 from manifests.mcp.tools import Agreed, Agreement, Login, Offer, OfferInvalid, Tool
 from manifests.mcp.words import methods_of, summary_of, taken_by, visible
 from manifests.readers import LONGEST_TEXT
@@ -121,11 +125,43 @@ def as_before(tables: Mapping[str, object], provides: Mapping[str, Provided]) ->
     kept = {
         method: {
             "summary": one.summary, "resource": one.resource, "effect": one.effect, "idempotent": one.idempotent,
-            "labels": list(one.labels), "params": one.params, "returns": one.returns,
+            "labels": list(one.labels), "params": one.params, "schemas": one.schemas, "returns": one.returns,
         }
         for method, one in provides.items()
     }  # fmt: skip
     return {**tables, "provides": {**kept, **fixed}}
+
+
+def spelled(tables: Mapping[str, object], dumps: Callable[[Mapping[str, object]], str]) -> str:
+    """The tables as TOML. Where they are too long with `schemas`, these are left out: nothing else needs them.
+
+    dumps: writes tables as TOML. The rows of `schemas` are written on a line each: a table of its own for each schema would
+    take three times the room.
+    """
+    provides = tables["provides"]
+    assert isinstance(provides, dict)
+    bare = {
+        method: {name: value for name, value in row.items() if name != "schemas"} for method, row in provides.items()
+    }
+    toml = dumps({**tables, "provides": bare})
+    told = "".join(
+        f"\n[provides.{_inline(method)}.schemas]\n"
+        + "".join(f"{_inline(name)} = {_inline(schema)}\n" for name, schema in row["schemas"].items())
+        for method, row in provides.items()
+        if row.get("schemas")
+    )
+    return toml + told if len(toml) + len(told) <= LONGEST else toml
+
+
+def _inline(value: object) -> str:
+    """A value of a schema on one line. A text without control characters is in TOML as in JSON."""
+    match value:
+        case dict():
+            return f"{{ {', '.join(f'{_inline(key)} = {_inline(row)}' for key, row in value.items())} }}"
+        case list():
+            return f"[{', '.join(map(_inline, value))}]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
 
 
 def setting_of(variable: str) -> str:
@@ -165,6 +201,10 @@ def _labels(wanted: Wanted) -> list[str]:
 
 
 def _tools(wanted: Wanted, chosen: tuple[Tool, ...]) -> dict[str, object]:
+    methods = methods_of(chosen)
+    told = _told(methods, MOST)
+    if sum(map(schemas.size, told.values())) > ALL_MOST:
+        told = _told(methods, min(MOST, ALL_MOST // len(methods)))
     return {
         f"{wanted.hand}.{word}": {
             "summary": summary_of(tool),
@@ -172,10 +212,15 @@ def _tools(wanted: Wanted, chosen: tuple[Tool, ...]) -> dict[str, object]:
             "effect": _effect(wanted, tool.name),
             "labels": _labels(wanted),
             "params": taken_by(tool).types,
+            "schemas": told[word],
             "returns": RETURNS,
         }
-        for word, tool in methods_of(chosen).items()
+        for word, tool in methods.items()
     }
+
+
+def _told(methods: Mapping[str, Tool], room: int) -> dict[str, dict[str, dict[str, object]]]:
+    return {word: shapes_of(tool, taken_by(tool), room) for word, tool in methods.items()}
 
 
 def _fixed(wanted: Wanted, offer: Offer) -> dict[str, object]:

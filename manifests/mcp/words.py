@@ -123,7 +123,7 @@ def _type(schema: Mapping[str, object], row: object, depth: int) -> tuple[str, b
     if not isinstance(row, dict) or depth > _DEEPEST:
         return "any", True
     if isinstance(reference := row.get("$ref"), str):
-        return _type(schema, _found(schema, reference), depth + 1)
+        return _type(schema, found_in(schema, reference), depth + 1)
     for key in ("anyOf", "oneOf"):
         if isinstance(several := row.get(key), list):
             kinds = [one for one in several if not (isinstance(one, dict) and one.get("type") == "null")]
@@ -141,7 +141,7 @@ def _type(schema: Mapping[str, object], row: object, depth: int) -> tuple[str, b
     return _TYPES[kinds[0]], len(kinds) < len(names)
 
 
-def _found(schema: Mapping[str, object], reference: str) -> object:
+def found_in(schema: Mapping[str, object], reference: str) -> object:
     """What a reference within the schema leads to, None for another."""
     if not reference.startswith("#/"):
         return None

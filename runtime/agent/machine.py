@@ -43,6 +43,9 @@ RECALLED_SHARE: Final = 4
 RECALLED_LEAST: Final = 200
 """What of the window all that is recalled takes, counting a character as a token; and characters that are shown of each."""
 
+TOOLS_SHARE: Final = 4
+"""What of the window the tools may take, that schemas tell more of."""
+
 LAST: Final = "This is your last step. Answer now, with what you have: no tool that you ask for will be called."
 MARGIN: Final = 2
 """How many times what was counted a request may have, for what is reserved for it."""
@@ -60,7 +63,6 @@ class Machine:
         reading = skills.tools(brief.skills, can_place=brief.can_place)
         self._own = {tool.name: tool for tool in (*tools.own(brief.delegates), *reading)}
         self._skills = {one.name: one for one in brief.skills}
-        self._tools = (*self._own.values(), *(one.tool for one in offered.values()))
         self._shelf, self._guard = Shelf(), Guard()
         self._window = brief.window or WINDOW
         self._before = mended(marked_anew(session, marks))
@@ -213,7 +215,8 @@ class Machine:
             self._end("dollars", f"all of its {brief.micro_dollars / 1_000_000:g} dollars are spent")
             return
         most = min(self._window // ANSWER_SHARE, ANSWER_MOST)
-        request = Request(messages=(_NOTHING,), system=self._system, tools=self._tools, schema=brief.schema, most=most)
+        told = (*self._own.values(), *tools.fitting(self._offered.values(), self._window // TOOLS_SHARE))
+        request = Request(messages=(_NOTHING,), system=self._system, tools=told, schema=brief.schema, most=most)
         request = replace(request, task=brief.task)
         was_folded = self._talk.folded
         own = counting.of_request(request)

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from runtime.models.messages import Image, Message, Request, Text, Thinking, ToolCall, ToolResult
+from runtime.models.messages import Image, Message, Request, Text, Thinking, Tool, ToolCall, ToolResult
 
 WORD: Final = 5
 """Letters of a word that are one token, and so of each further token of it."""
@@ -38,9 +38,13 @@ def of_text(text: str) -> int:
 def of_request(request: Request) -> int:
     """Tokens of all that is sent, about."""
     total = of_text(request.system) + sum(map(of_message, request.messages))
-    for tool in request.tools:
-        total += MESSAGE + of_text(tool.name) + of_text(tool.description) + _of_value(tool.parameters)
+    total += sum(map(of_tool, request.tools))
     return total + (_of_value(request.schema) if request.schema else 0)
+
+
+def of_tool(tool: Tool) -> int:
+    """Tokens of a tool's description, about."""
+    return MESSAGE + of_text(tool.name) + of_text(tool.description) + _of_value(tool.parameters)
 
 
 def of_message(message: Message) -> int:

@@ -14,7 +14,7 @@ Answer: TypeAlias = Callable[[str, list[Any]], bytes]
 
 
 class Provider(http.server.ThreadingHTTPServer):
-    """asked: the messages of each request."""
+    """asked: the messages of each request. offered: its tools."""
 
     daemon_threads = True
 
@@ -22,6 +22,7 @@ class Provider(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Answering)
         self.answer = answer
         self.asked: list[list[Any]] = []
+        self.offered: list[list[Any]] = []
 
     def tell(self, shell: Shell, *names: str) -> None:
         """Have the Hand `model` of a home ask this one wherever it would ask one of these."""
@@ -38,8 +39,10 @@ class _Answering(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_POST(self) -> None:
-        messages = json.loads(self.rfile.read(int(self.headers["content-length"])))["messages"]
+        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        messages = request["messages"]
         self.server.asked.append(messages)
+        self.server.offered.append(request.get("tools", []))
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.end_headers()

@@ -5,11 +5,16 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from manifests.grants import is_method
 from manifests.schema import Capability
-from runtime.agent.tools import OWN, Offered, Ready, Row, offered, ready
+from runtime.agent.actions import Think
+from runtime.agent.machine import Machine
+from runtime.agent.marks import Marks
+from runtime.agent.tools import OWN, THEIRS, TYPES, Offered, Ready, Row, fitting, offered, ready
 from runtime.models.messages import TOOL_NAME
+from tests.runtime.agent.driven import BOUNDARY, BRIEF
 
 methods = st.lists(
     st.from_regex(r"[a-z][a-z0-9]{0,40}(-[a-z0-9]{1,20}){0,2}(\.[a-z][a-z0-9]{0,30}){1,2}", fullmatch=True).filter(
@@ -89,3 +94,49 @@ def test_a_resource_is_described_by_what_its_method_is_asked_for(allowed: list[s
 
 def test_a_description_says_what_it_changes() -> None:
     assert _one().tool.description == "x. It acts beyond this machine."
+
+
+def test_what_is_told_of_a_param_stands_beside_its_type() -> None:
+    row = Row(
+        method="a.b", summary="x", resource="none", effect="read", params={"of": "list", "key": "bytes?", "to": "any"},
+        schemas={"of": {"items": {"type": "string"}}, "key": {"description": "A key"}, "to": {"type": ["string", "null"]}},
+    )  # fmt: skip
+    (one,) = offered([row], ()).values()
+    assert one.tool.description == "x."
+    assert one.tool.parameters["properties"] == {
+        "of": {"type": "array", "items": {"type": "string"}},
+        "key": {"type": "string", "description": "A key (base64)"},
+        "to": {"type": ["string", "null"]},
+    }
+    assert one.bare.parameters["properties"] == {"of": TYPES["list"], "key": TYPES["bytes"], "to": {}}
+    assert ready(one, {"of": [5], "to": None}) == Ready(method="a.b", resource="", arguments={"of": [5], "to": None}), (
+        "nothing is checked against what is told"
+    )
+
+
+def test_what_a_server_says_of_its_tool_is_said_to_be_its_words() -> None:
+    row = Row(method="mcp-a.b", summary="x", resource="none", effect="read", params={"of": "string"}, labels=("mcp",))
+    (plain,) = offered([row], ()).values()
+    (told,) = offered([replace(row, schemas={"of": {"enum": ["a"]}})], ()).values()
+    assert (plain.tool.description, told.bare) == ("x.", plain.tool)
+    assert told.tool.description == f"x.{THEIRS}"
+
+
+def test_where_a_window_has_no_room_for_it_types_are_told_alone() -> None:
+    row = Row(method="a.b", summary="x", resource="none", effect="read", params={"of": "string"})
+    long = replace(row, method="a.c", schemas={"of": {"description": "word " * 90}})
+    found = offered([row, long], ()).values()
+    assert fitting(found, 1_000) == tuple(one.tool for one in found)
+    assert fitting(found, 100) == tuple(one.bare for one in found)
+
+
+def test_an_agent_asks_with_what_its_window_has_room_for() -> None:
+    row = Row(method="a.c", summary="x", resource="none", effect="read", params={"of": "string"})
+    found = offered([replace(row, schemas={"of": {"description": "word " * 300}})], ())
+    for window, tool in ((32_000, found["a_c"].tool), (1_200, found["a_c"].bare)):
+        (think,) = [
+            one
+            for one in Machine(replace(BRIEF, window=window), found, Marks(BOUNDARY)).begin("tidy up")
+            if isinstance(one, Think)
+        ]
+        assert think.request.tools[-1] == tool

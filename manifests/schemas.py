@@ -1,0 +1,131 @@
+"""What HAND.toml says of a method's params besides their types, for a model to read (pure): a JSON Schema by param.
+
+Nothing is checked against it: params.py and the Hand check as they do without. So only those words of JSON Schema may stand
+here that tell how a value looks, each as every provider of models takes it; a request with a tool that one does not take is
+refused whole. Not among them: references, and patterns, which whoever reads a broken call would have to try.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from manifests.capabilities.spelling import oddity
+
+LARGEST: Final = 8 * 1024
+"""Characters of JSON that all schemas of a method have together."""
+
+DEEPEST: Final = 8
+"""Schemas within one another."""
+
+CHOICES_MOST: Final = 100
+TEXT_MOST: Final = 500
+CHOICE_MOST: Final = 100
+"""Values of an enum, and characters of a description, of a value."""
+
+NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+"""The name of a property, as providers take it."""
+
+TYPES: Final = ("string", "integer", "number", "boolean", "array", "object", "null")
+COUNTS: Final = ("minLength", "maxLength", "minItems", "maxItems")
+BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+WORDS: Final = (
+    "description", "type", "enum", "default", "items", "properties", "required", "additionalProperties", "anyOf",
+    *COUNTS, *BOUNDS,
+)  # fmt: skip
+MEANING: Final = (
+    f"What a model is told of its params besides: by param, a JSON Schema of {', '.join(WORDS)}. Nothing is checked against "
+    "it; see [agents.md](agents.md#what-a-tool-takes)."
+)
+INSTEAD: Final = 'write it like { guest = { properties = { age = { type = "integer" } }, required = ["age"] } }'
+
+
+def wrong(schemas: Mapping[str, object]) -> dict[str, str]:
+    """By param, why what is said of it is no such schema; under "" what is wrong with all together."""
+    found = {name: why for name, schema in schemas.items() if (why := _fault(schema, 0))}
+    if not found and size(schemas) > LARGEST:
+        return {"": f"have more than {LARGEST:,} characters as JSON"}
+    return found
+
+
+def size(schemas: Mapping[str, object]) -> int:
+    """Characters of JSON."""
+    return len(json.dumps(schemas, ensure_ascii=False, separators=(",", ":")))
+
+
+def is_value(value: object) -> bool:
+    """Whether this may stand in an enum, or be a default."""
+    match value:
+        case str():
+            return len(value) <= CHOICE_MOST and not oddity(value)
+        case float():
+            return math.isfinite(value)
+        case int():
+            return value.bit_length() < 64
+        case _:
+            return False
+
+
+def is_number(word: str, value: object) -> bool:
+    """Whether this may be one of COUNTS or BOUNDS."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not is_value(value):
+        return False
+    return word in BOUNDS or (word in COUNTS and isinstance(value, int) and value >= 0)
+
+
+def _fault(schema: object, depth: int) -> str:
+    """Why this is no schema, "" when it is one."""
+    if not isinstance(schema, dict):
+        return "is not a table"
+    if depth >= DEEPEST:
+        return f"is nested more than {DEEPEST} deep"
+    for word, value in schema.items():
+        if word not in WORDS:
+            return f"holds {str(word)[:CHOICE_MOST]!r}, which is none of {', '.join(WORDS)}"
+        if word in ("items", "properties", "additionalProperties", "anyOf"):
+            if why := _inner(word, value, depth):
+                return why
+        elif not _fits(word, value, schema):
+            return f"has a {word} that is none in JSON Schema, too long, or of what cannot be seen"
+    return ""
+
+
+def _inner(word: str, value: object, depth: int) -> str:
+    """Why the schemas within a schema are none."""
+    inner: Sequence[object]
+    match word, value:
+        case "properties", dict():
+            if name := next((name for name in value if not NAME.fullmatch(name)), ""):
+                return f"has a property {name[:CHOICE_MOST]!r}: names are 1 to 64 letters, digits, '_', '.' and '-'"
+            inner = list(value.values())
+        case "anyOf", [_, *_]:
+            inner = value
+        case "additionalProperties", bool():
+            return ""
+        case (("items" | "additionalProperties"), _):
+            inner = [value]
+        case _:
+            return f"has {word} that is none in JSON Schema"
+    return next(filter(None, (_fault(one, depth + 1) for one in inner)), "")
+
+
+def _fits(word: str, value: object, schema: Mapping[str, object]) -> bool:
+    match word, value:
+        case "description", str():
+            return len(value) <= TEXT_MOST and not oddity(value)
+        case "type", str():
+            return value in TYPES
+        case "type", [_, *_]:
+            return all(one in TYPES for one in value) and len(set(value)) == len(value)
+        case "enum", [_, *_]:
+            different = {(type(one), one) for one in value if is_value(one)}
+            return len(different) == len(value) <= CHOICES_MOST
+        case "default", _:
+            return is_value(value)
+        case "required", list():
+            properties = schema.get("properties")
+            known = properties if isinstance(properties, dict) else {}
+            return all(isinstance(one, str) and one in known for one in value) and len(set(value)) == len(value)
+        case _:
+            return is_number(word, value)
