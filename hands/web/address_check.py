@@ -4,14 +4,15 @@ A granted name says nothing about where it leads: its owner may let it resolve t
 cloud's metadata service. So every address is judged here, after resolving, and `dialling` connects to the judged
 address and no other. The tables follow IANA's IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890, RFC 8190
 and what was added since), the multicast registries, and RFC 6052; IPv6 is closed by default: outside 2000::/3 nothing
-is public. One row is in no registry: 168.63.129.16, at which Azure serves each of its machines and hands out secrets.
+is public. What is "a cloud's own" is in no registry: where Azure, Alibaba, Oracle, Amazon and Google serve each of their
+machines, and hand out secrets.
 
 Addresses that carry an IPv4 address are judged by it: mapped ones (::ffff:0:0/96) *become* it, NAT64's well-known
 prefix (64:ff9b::/96) keeps its form. 6to4, Teredo and the deprecated compatible form are refused whatever they carry.
 
 What the setting `private` allows: a *name* (`printer.lan`, `*.lan`) lets that host lead to private, shared or
-loopback addresses, and never to link-local ones, where metadata services live; an *address or range* (`169.254.10.1`,
-`10.0.0.0/8`) lets anything lead there. Unspecified, broadcast and multicast addresses are never allowed.
+loopback addresses, and never to link-local ones or a cloud's own, where metadata services live; an *address or range*
+(`169.254.10.1`, `10.0.0.0/8`) lets anything lead there. Unspecified, broadcast and multicast addresses are never allowed.
 """
 
 import ipaddress
@@ -35,6 +36,7 @@ NEVER: Final = "never"
 _TABLE: Final = (
     ("0.0.0.0/8", "this network", NEVER),
     ("10.0.0.0/8", "private", BY_NAME),
+    ("100.100.100.200/32", "a cloud's own", BY_RANGE),
     ("100.64.0.0/10", "shared by a carrier", BY_NAME),
     ("127.0.0.0/8", "loopback", BY_NAME),
     ("168.63.129.16/32", "a cloud's own", BY_RANGE),
@@ -62,6 +64,9 @@ _TABLE: Final = (
     ("2002::/16", "6to4", BY_RANGE),
     ("3fff::/20", "for documentation", BY_RANGE),
     ("5f00::/16", "segment routing", BY_RANGE),
+    ("fd00:c1::a9fe:a9fe/128", "a cloud's own", BY_RANGE),
+    ("fd00:ec2::/32", "a cloud's own", BY_RANGE),
+    ("fd20:ce::254/128", "a cloud's own", BY_RANGE),
     ("fc00::/7", "unique local", BY_NAME),
     ("fe80::/10", "link-local", BY_RANGE),
     ("fec0::/10", "site-local", BY_RANGE),
