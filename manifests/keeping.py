@@ -55,6 +55,15 @@ class Believed:
         return at + self._believed
 
 
+def seen_last(counted: float, noted: float, shown: float) -> float:
+    """What the clock is known to have shown last, of a process before this one. counted: what counted as the time when it was
+    noted last; noted, shown: what the clock showed then, and shows now. Seconds since 1970.
+
+    So another start soon after a leap believes that no more than the first did.
+    """
+    return noted if shown - noted >= STANDS else counted
+
+
 def over(tapes: Iterable[Kept], keep: Keep) -> list[tuple[str, str]]:
     """The runs whose tapes go, each with why, the oldest first."""
     gone: list[tuple[str, str]] = []

@@ -3,10 +3,10 @@
 import os
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from kernel.record.journal import ended_done
-from manifests.keeping import DAY, Believed, Kept, over
+from manifests.keeping import DAY, Believed, Kept, over, seen_last
 from manifests.policy import shown
 from wire.errors import Refusal
 from wire.ids import KERNEL
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 EVERY, AT_ONCE = 3600.0, 1_000
 """Seconds between looks at what is old; and tapes that one look erases at most."""
 
-READ_MOST, OPENING = 16 * 1024 * 1024, 16 * 1024
-SOON: Final = 1.0
+READ_MOST, OPENING, SOON = 16 * 1024 * 1024, 16 * 1024, 1.0
 """Bytes of tapes that one look goes through to see how their runs ended, since nobody is served meanwhile; how many more are
 counted for each, which has to be opened; and seconds until the next goes on, as it does when more are old than are erased.
 """
@@ -28,9 +27,9 @@ class Keeping:
     """The tapes of runs that have ended."""
 
     def __init__(self, kernel: "Kernel") -> None:
-        self._kernel, self._outcomes = kernel, dict[str, bool]()
-        signed = (one.stat().st_mtime for one in os.scandir(kernel.home.at("log")) if one.name == "checkpoint")
-        self._clock = Believed(next(signed, 0.0), kernel.loop.now())
+        self._kernel, self._outcomes, self._note = kernel, dict[str, bool](), kernel.home.at("journal", "looked")
+        old = os.stat(next(filter(os.path.exists, (self._note, kernel.home.at("log", "checkpoint"), kernel.home.path))))
+        self._clock = Believed(seen_last(old.st_mtime, old.st_ctime, kernel.time() / 1_000_000), kernel.loop.now())
 
     def erase(self, run: str, principal: str, why: str) -> None:
         """Erase a run's tape and key and what it came to, and say so in the log.
@@ -51,6 +50,8 @@ class Keeping:
         """Erase what is old, now and each EVERY seconds."""
         kernel, keep = self._kernel, self._kernel.home.identity.journal
         now = self._clock.now(kernel.time() / 1_000_000, kernel.loop.now())
+        with suppress(OSError), open(os.open(self._note, os.O_CREAT | os.O_NONBLOCK, 0o600), "rb") as note:
+            os.utime(note.fileno(), (now, now))  # so its times are what counts and, by the system, what the clock shows
         found, read, young = list[Kept](), 0, min(keep.days, keep.failed_days) * DAY
         # scandir takes a tenth of what glob() and a Path for each do; a folder that was taken away store() makes anew
         for path in os.scandir(kernel.log.journal.folder) if kernel.log.journal.folder.is_dir() else ():

@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 AGAIN: Final = 0.02
 """Seconds until it is looked again at a run that is told nothing now, since the disk or itself is behind."""
 
-NEAR: Final = 16
-TOLD_MOST: Final = 20 * 1024
+NEAR, TOLD_MOST = 16, 20 * 1024
 """Messages that wait for one run with their bodies in memory, those of larger ones behind them are only on the tape; and how
 many may wait in all, more than the most calls, their pieces and credits together can be."""
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.keeping import DAY, Believed, Keep, Kept, over
+from manifests.keeping import DAY, STANDS, Believed, Keep, Kept, over, seen_last
 
 TAPES = st.lists(
     st.builds(
@@ -58,6 +58,13 @@ def test_a_clock_that_leaps_ahead_is_believed_after_an_hour_and_one_that_is_set_
     assert clock.now(12599.0 + 2 * year, 11604.0) == 12599.0, "another leap begins anew"
     assert clock.now(12600.0 + 2 * year, 11605.0) == 12600.0
     assert clock.now(16199.0 + 2 * year, 15204.0) == 16199.0 + 2 * year
+
+
+def test_what_counted_counts_at_the_next_start_unless_the_clock_has_stood_by_what_it_showed_since() -> None:
+    counted, noted = 1000.0, 1000.0 + 365 * DAY
+    assert seen_last(counted, noted, noted + 60) == counted, "a second start tells nothing new of the clock"
+    assert seen_last(counted, noted, noted + STANDS) == noted
+    assert seen_last(counted, noted, counted + 60) == counted, "it was put right"
 
 
 def test_a_clock_that_goes_a_little_too_fast_is_believed() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.record.keeping import AT_ONCE, READ_MOST, SOON
+from kernel.record.keeping import AT_ONCE, READ_MOST
 from tests.cli.shell import Shell
 from tests.living import Kernel, make_home
 from tests.system import chaos, fates
@@ -106,20 +106,32 @@ def test_what_is_old_is_erased_when_a_kernel_starts_and_a_run_that_failed_is_kep
     assert tape(kernel, runs["failed"]).exists()
 
 
-def test_a_clock_that_leapt_ahead_while_no_kernel_ran_costs_no_tape_at_once(
+def test_a_clock_that_leapt_ahead_while_no_kernel_ran_costs_no_tape_at_once_nor_at_a_second_start(
     kernel: Kernel,
 ) -> None:
     """To a kernel that starts with the clock of next year all that lies here is a year old, also what ended just now."""
     run = begin(kernel, calls=3)
     chaos.outcome_of(kernel, run)
     kernel.down()
-    last_year = time.time() - 365 * 86_400
-    for path in (tape(kernel, run), *(kernel.home / "log").rglob("*")):
+    last_year, note = time.time() - 365 * 86_400, kernel.home / "journal" / "looked"
+    for path in (tape(kernel, run), *(kernel.home / "log").rglob("*"), *([note] if note.exists() else [])):
         os.utime(path, (last_year, last_year))
-    kernel.up()
-    time.sleep(2 * SOON)
-    assert tape(kernel, run).exists()
+    for _ in range(2):
+        _up_until_it_has_looked(kernel, note)
+        assert tape(kernel, run).exists()
+        kernel.down()
     assert "Traceback" not in kernel.log()
+
+
+def _up_until_it_has_looked(kernel: Kernel, note: Path) -> None:
+    def looked() -> float:
+        return note.stat().st_ctime if note.exists() else 0.0
+
+    before = looked()
+    kernel.up()
+    until(lambda: looked() != before, "it looks at what is old")
+    with kernel.client() as client:
+        assert ended(client, "kernel.status") == "done"  # that look is over
 
 
 def test_the_folder_of_tapes_that_is_taken_away_is_made_anew_and_that_is_told(kernel: Kernel) -> None:
