@@ -40,7 +40,11 @@ SOURCES: Final = (
         "notification, tracing and logging, which no filter here uses",
     ),
     ("Linux selftests, `clone3` and `prctl`", "flags that no filter can see; no_new_privs", "the rest"),
-    ("Linux selftests, `cgroup`", "nothing: they are about version 2, which is not used", "all"),
+    (
+        "Linux selftests, `cgroup`",
+        "`tests/machines/second_groups.py`: one with processes shares nothing out; the most of one, and who is in it",
+        "the rest, which no run meets",
+    ),
     (
         "Linux Test Project", "calls that need a privilege, as the table above names them",
         "its other thousands: they are about calls that work",

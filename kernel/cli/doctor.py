@@ -10,7 +10,6 @@ SHOWN: Final = {
     "ok": ("ok", "green"),
     "weak": ("weak", "yellow"),
     "missing": ("missing", "red"),
-    "unused": ("unused", "dim"),
 }
 
 

@@ -14,8 +14,7 @@ from kernel.process import cgroup, confine, landlock, seccomp
 from manifests.confinement.layers import LAYERS, Layer
 from manifests.values import COMPILER_UID, HOMES, UID_BASE, UID_COUNT
 
-State = Literal["ok", "missing", "weak", "unused"]
-"""unused: this machine has it, and Maniple does not use it yet."""
+State = Literal["ok", "missing", "weak"]
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -220,15 +219,15 @@ def _lacks_of(abi: int) -> str:
 
 
 def _groups() -> Finding:
-    """Control groups: tried as root, where they are of version 1."""
-    where, is_second = _cgroup()
-    can = confine.is_root() and not is_second and _makes_groups()
+    """Control groups, tried by making one."""
+    where = _cgroup()
+    can = confine.is_root() and bool(where) and _makes_groups()
     return Finding(
         what="cgroups",
-        state="ok" if can else "unused" if is_second else "missing",
-        found=where if can or is_second else f"{where}: this user can make no group there",
+        state="ok" if can else "missing",
+        found=where if can else f"{where}: this user can make no group there" if where else "none that bounds memory",
         needed=False,
-        why=_stops(_LAYERS["cgroup"]) + ("; Maniple does not use version 2 yet" if is_second else ""),
+        why=_stops(_LAYERS["cgroup"]),
         mend=_LAYERS["cgroup"].mend,
     )
 
@@ -240,19 +239,13 @@ def _makes_groups() -> bool:
     return folder != ""
 
 
-def _cgroup() -> tuple[str, bool]:
-    """Where this process's control group lies, and whether that is version 2."""
+def _cgroup() -> str:
+    """Where this process's control group lies, and of which version that is; "" where there is none that bounds memory."""
     try:
-        with open("/proc/self/cgroup", encoding="ascii") as file:
-            lines = [line.rstrip("\n").split(":", 2) for line in file]
+        folder = cgroup.own()
     except OSError:
-        return "none", False
-    for number, controllers, path in lines:
-        if number == "0" and os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
-            return f"version 2 at /sys/fs/cgroup{path}", True
-        if "memory" in controllers.split(","):
-            return f"version 1 at /sys/fs/cgroup/memory{path}", False
-    return "none that bounds memory", False
+        folder = ""
+    return f"version {1 + cgroup.is_second(folder)} at {folder}" if folder else ""
 
 
 def _disk(home: str) -> Iterator[Finding]:

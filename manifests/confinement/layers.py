@@ -34,7 +34,7 @@ LAYERS: Final = (
     Layer("rlimits", "more memory, time, processes, descriptors and file size than declared"),
     Layer(
         "cgroup", "more memory in all its processes together; without it the kernel looks once a second",
-        "run Maniple as root where control groups of version 1 are mounted; version 2 is not used yet",
+        "run Maniple as root where control groups are mounted and can be written, in a container too",
     ),
     Layer("no-new-privileges", "gaining rights from set-uid programs and file capabilities"),
     Layer("not-dumpable", "reading its memory from outside, and core files"),

@@ -196,7 +196,7 @@ def test_doctor_calls_no_layer_ok_that_confines_no_run(shell: Shell) -> None:
     }
     for what, layer in layers.items():
         assert (said[what] in ("ok", "weak")) == (layer in run["confinement"]), what
-        assert (said[what] in ("missing", "unused")) == (layer in run["lacking"]), what
+        assert (said[what] == "missing") == (layer in run["lacking"]), what
 
 
 @pytest.mark.parametrize("where", ["before", "after", "variable"])
