@@ -23,9 +23,9 @@ check:
     {{python}} docs/generate.py --check
     echo 'Format, lint, types, import law and generated pages are in order.'
 
-# Some of every kind of test, four files at a time; arguments go to pytest, -n0 is one at a time
+# Some of every kind of test, five files at a time; arguments go to pytest, -n0 is one at a time
 test *args:
-    {{python}} -m pytest -n 4 --dist loadfile --no-loadscope-reorder "$@"
+    {{python}} -m pytest -n 5 --dist loadfile --no-loadscope-reorder "$@"
 
 # Format, mend what can be mended, write generated pages
 fix: && docs
