@@ -3,6 +3,8 @@
 main.py prints the sentence on stderr and ends with the code; nothing else in the command line ends the process.
 """
 
+import os
+import sys
 from enum import IntEnum
 
 from wire.errors import ManipleError
@@ -29,6 +31,13 @@ class Ended(ManipleError):
         self.code = code
 
 
+class NotLinux(Ended):
+    """Maniple does not run on this system."""
+
+    def __init__(self) -> None:
+        super().__init__(f"Maniple runs on Linux only, and this is {os.uname().sysname}: `maniple doctor` tells more")
+
+
 class NoKernel(Ended):
     """No kernel serves this home."""
 
@@ -42,3 +51,9 @@ class NotDone(Ended):
     def __init__(self, text: str, reason: str, code: Exit = Exit.FAILED) -> None:
         super().__init__(text, code)
         self.reason = reason
+
+
+def need_linux() -> None:
+    """Raises NotLinux on any other system."""
+    if sys.platform != "linux":
+        raise NotLinux

@@ -11,7 +11,7 @@ import click
 
 from kernel.cli import bundled, founding, homes, starting
 from kernel.cli.client import Client
-from kernel.cli.exits import Ended, NoKernel
+from kernel.cli.exits import Ended, NoKernel, need_linux
 from kernel.cli.frame import Session, command
 from kernel.cli.serving import listening, open_run_folder
 from kernel.record.growing import sync_folder
@@ -28,6 +28,7 @@ def init(session: Session, no_hands: bool) -> None:
     The home is made beside its place and moved there when it is whole, so an init that was interrupted is just typed
     again. A home that exists is never touched.
     """
+    need_linux()
     home = os.path.realpath(session.home)
     _refuse_existing(home)
     os.makedirs(os.path.dirname(home), exist_ok=True)

@@ -15,7 +15,7 @@ from typing import Final, NoReturn
 import click
 
 from kernel.cli import commands, given, mistyped
-from kernel.cli.exits import Ended, Exit
+from kernel.cli.exits import Ended, Exit, NotLinux
 from kernel.cli.frame import chosen_home, say, write
 from kernel.cli.hints import with_home
 from kernel.cli.screen import visible
@@ -254,7 +254,7 @@ def _page(words: list[str]) -> str:
 
 def _fault(error: Exception) -> str:
     if sys.platform != "linux":  # its Python lacks what Linux's has: nothing of ours is at fault
-        return f"Maniple runs on Linux only, and this is {os.uname().sysname}: `maniple doctor` tells more"
+        return str(NotLinux())
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

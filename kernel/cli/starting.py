@@ -7,7 +7,7 @@ import sys
 from typing import IO, Final
 
 from kernel import STARTER
-from kernel.cli.exits import Ended
+from kernel.cli.exits import Ended, need_linux
 
 READY_WITHIN: Final = 60.0
 """Seconds in which a kernel must say that it is ready, or what is wrong; a long log takes some to recover."""
@@ -27,6 +27,7 @@ def start(home: str) -> int:
 
     It has a session of its own; what it and its template write to stderr is added to run/kernel.log.
     """
+    need_linux()
     hear, ready = os.pipe()
     try:
         with _kernel_log(home) as log:
