@@ -151,9 +151,11 @@ def _has_limits(live: _Live, pid: int) -> bool:
 
 def _in_a_group(live: _Live, pid: int) -> bool:
     """Whether the memory of all its processes is bounded together, by what its manifest declares and a little more."""
-    (line,) = (one for one in Path(f"/proc/{pid}/cgroup").read_text().splitlines() if ":memory:" in one)
-    group = Path("/sys/fs/cgroup/memory") / line.rpartition(":")[2].lstrip("/")
-    most = int((group / "memory.limit_in_bytes").read_text())
+    paths = dict(line.split(":", 2)[1:] for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines())
+    second = Path(f"/sys/fs/cgroup{paths.get('')}/memory.max")
+    first = Path(f"/sys/fs/cgroup/memory{paths.get('memory')}/memory.limit_in_bytes")
+    told = next((file.read_text().strip() for file in (first, second) if file.exists()), "max")
+    most = -1 if told == "max" else int(told)
     return live.manifest.limits.memory <= most <= live.manifest.limits.memory + (32 << 20)
 
 

@@ -10,9 +10,21 @@ from tests.machines import trials
 @pytest.mark.soak
 def test_groups_of_version_2_are_made_and_hold_runs(tmp_path: Path) -> None:
     ended = trials.ended(
-        "x86_64", ["tests/machines/second_groups.py", "tests/kernel/test_cgroup.py"], tmp_path, within=1800, groups=2
+        "x86_64",
+        ["tests/machines/second_groups.py", "tests/kernel/test_cgroup.py", "tests/attacks/test_told.py"],
+        tmp_path,
+        within=1800,
+        groups=2,
     )
-    assert (ended.failed, ended.skipped, len(ended.passed)) == (frozenset(), {}, 5)
+    assert (ended.failed, ended.skipped, len(ended.passed)) == (frozenset(), {}, 42)
+
+
+@pytest.mark.soak
+def test_where_they_may_only_be_read_runs_lack_them_and_say_so(tmp_path: Path) -> None:
+    """As in a container."""
+    words = "pytest -n0 -q -p no:cacheprovider --timeout=1200 tests/attacks/test_told.py"
+    script = f"mount -o remount,ro /sys/fs/cgroup\n! maniple doctor | grep 'ok *cgroups'\npython3 -m {words}"
+    assert " passed" in trials.run("x86_64", script, tmp_path, within=1800).console
 
 
 @pytest.mark.soak
