@@ -16,6 +16,7 @@ from tests.system.fates import call, descriptors, entries, entry, moment, runs, 
 from tests.system.hostile import PUPPET
 from wire import codec, headers
 from wire.codec import NIL, Value
+from wire.ids import OPERATOR
 from wire.rates import SINGLY
 
 LIMIT = 300
@@ -102,14 +103,14 @@ def test_a_flood_is_told_once_a_second_for_each_reason_with_its_count(kernel: Ke
 
 @pytest.mark.wide
 def test_a_flood_of_the_operators_is_told_in_few_words_too(kernel: Kernel) -> None:
-    before, size = counted(kernel.home, "no provider"), len(entries(kernel.home))
+    before, size = counted(kernel.home, "no provider", OPERATOR), len(entries(kernel.home))
     with Raw(kernel.home, operators(kernel.home)) as raw:
         raw.hello()
         for number in range(1, 20_001, 2):
             raw.call(number, "nobody.knows")
             if number % 100 == 99:
                 assert isinstance(raw.end_of(number), headers.Refused)
-    until(lambda: counted(kernel.home, "no provider") == before + 10_000, "all ten thousand are told of")
+    until(lambda: counted(kernel.home, "no provider", OPERATOR) == before + 10_000, "all ten thousand are told of")
     assert len(entries(kernel.home)) - size < 10 * SINGLY
 
 

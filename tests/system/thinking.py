@@ -98,7 +98,7 @@ class Desk(Hand):
 
     async def pages(self, call: Call, kib: int, binary: bool = False) -> dict[str, object]:
         for number in range(kib):
-            await call.send(b"\\xff" * 1024 if binary else f"page {number}\\n".encode().ljust(1024, b"."))
+            await call.send(b"\\0\\xff" * 512 if binary else f"page {number}\\n".encode().ljust(1024, b"."))
         return {"count": kib}
 
     async def picture(self, call: Call) -> dict[str, object]:
