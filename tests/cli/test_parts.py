@@ -93,16 +93,22 @@ def test_a_pipe_where_the_kernel_says_what_goes_wrong_is_told_and_not_waited_for
     shell.good("down")
 
 
-def test_logs_wait_for_nobody_where_a_pipe_is_in_the_place_of_what_was_printed(made: Shell, tmp_path: Path) -> None:
-    shell = copied_home(made, tmp_path / "home")
-    path = shell.home / "output" / "odd.log"
-    os.mkfifo(path)
-    asked = shell.begin("logs", "odd")
+def refused_at_once(shell: Shell, *words: str) -> str:
+    """What a command says that ends with 1, in seconds."""
+    asked = shell.begin(*words)
     try:
         said = asked.communicate(timeout=10)[1].decode()
     finally:
         asked.kill()
     assert asked.returncode == 1
+    return said
+
+
+def test_logs_wait_for_nobody_where_a_pipe_is_in_the_place_of_what_was_printed(made: Shell, tmp_path: Path) -> None:
+    shell = copied_home(made, tmp_path / "home")
+    path = shell.home / "output" / "odd.log"
+    os.mkfifo(path)
+    said = refused_at_once(shell, "logs", "odd")
     assert f"{path} is no plain file: move it away" in said
 
 
@@ -111,10 +117,5 @@ def test_a_pipe_where_the_logs_public_key_should_be_is_told_and_not_waited_for(m
     path = shell.home / "keys" / "log.pub"
     path.unlink()
     os.mkfifo(path)
-    asked = shell.begin("audit", "verify")
-    try:
-        said = asked.communicate(timeout=10)[1].decode()
-    finally:
-        asked.kill()
-    assert asked.returncode == 1
+    said = refused_at_once(shell, "audit", "verify")
     assert f"{path} holds no verifier key" in said
