@@ -1,13 +1,16 @@
-"""A provider of models on this machine, which speaks both protocols: what tests of pictures share."""
+"""A provider of models on this machine, which speaks both protocols, and a home whose agent asks it: what tests share."""
 
 import http.server
 import json
+import sysconfig
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeAlias
 
-from tests.cli.shell import Shell
+from tests.cli.shell import Shell, copied_home
+from tests.living import Source, write_hand
 
 Answer: TypeAlias = Callable[[str, list[Any]], bytes]
 """(path, messages of the request) → the body of the answer, a stream of events."""
@@ -56,3 +59,21 @@ def answering(answer: Answer) -> Iterator[Provider]:
         threading.Thread(target=provider.serve_forever, daemon=True).start()
         yield provider
         provider.shutdown()
+
+
+@contextmanager
+def furnished_with(
+    furnished: Shell, folder: Path, server: tuple[str, str], agent: tuple[str, Source]
+) -> Iterator[Shell]:
+    """A running home with an MCP server and an agent besides, each its name and its code. folder: an empty one."""
+    (folder / server[0]).mkdir()
+    (folder / server[0] / "server.py").write_text(server[1])
+    hand = write_hand(folder / agent[0], agent[1])
+    (hand / "main.py").unlink()
+    shell = copied_home(furnished, folder / "home")
+    shell.good("up")
+    packages = sysconfig.get_path("purelib")
+    shell.good("mcp", "add", server[0], "--files", folder / server[0], "--yes", "--", "python3", "server.py", packages)
+    shell.good("install", hand, "--yes")
+    yield shell
+    shell.good("down")

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import pytest
 
-from tests.cli.providers import Provider, answering
-from tests.cli.shell import Shell, copied_home
-from tests.cli.test_mcp import PACKAGES, pytestmark  # noqa: F401  where there is no Python for the server, none is tested
-from tests.living import Source, write_hand
+from tests.cli.providers import Provider, answering, furnished_with
+from tests.cli.shell import Shell
+from tests.cli.test_mcp import pytestmark  # noqa: F401  where there is no Python for the server, none is tested
+from tests.living import Source
 from tests.runtime.models.plays import begun, block, ended, texts, written
 from tests.runtime.models.stage import named
 
@@ -87,18 +87,10 @@ def provider() -> Iterator[Provider]:
 def shell(furnished: Shell, tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Shell]:
     """A home with the server, the agent, and that provider."""
     folder = tmp_path_factory.mktemp("schemas")
-    (folder / "inn").mkdir()
-    (folder / "inn" / "server.py").write_text(INN)
-    clerk = write_hand(folder / "clerk", CLERK)
-    (clerk / "main.py").unlink()
-    shell = copied_home(furnished, folder / "home")
-    shell.good("up")
-    shell.good("mcp", "add", "inn", "--files", folder / "inn", "--yes", "--", "python3", "server.py", PACKAGES)
-    shell.good("install", clerk, "--yes")
-    provider.tell(shell, "anthropic")
-    shell.good("settings", "model", 'routes:={"default": ["anthropic/claude-sonnet-4-5"]}')
-    yield shell
-    shell.good("down")
+    with furnished_with(furnished, folder, ("inn", INN), ("clerk", CLERK)) as shell:
+        provider.tell(shell, "anthropic")
+        shell.good("settings", "model", 'routes:={"default": ["anthropic/claude-sonnet-4-5"]}')
+        yield shell
 
 
 def test_a_model_is_told_what_a_tool_of_a_server_takes_and_calls_it_so(shell: Shell, provider: Provider) -> None:

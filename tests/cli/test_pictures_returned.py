@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import pytest
 
-from tests.cli.providers import Provider, answering
-from tests.cli.shell import Shell, copied_home
-from tests.cli.test_mcp import PACKAGES, pytestmark  # noqa: F401  where there is no Python for the server, none is tested
-from tests.living import Source, write_hand
+from tests.cli.providers import Provider, answering, furnished_with
+from tests.cli.shell import Shell
+from tests.cli.test_mcp import pytestmark  # noqa: F401  where there is no Python for the server, none is tested
+from tests.living import Source
 from tests.runtime.models.plays import begun, block, calls, chunk, ended, texts, written
 from tests.runtime.models.stage import named, unnamed
 from tests.spread import spread
@@ -106,17 +106,9 @@ def provider() -> Iterator[Provider]:
 def shell(furnished: Shell, tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Shell]:
     """A home with the server, the agent, and that provider."""
     folder = tmp_path_factory.mktemp("returned")
-    (folder / "easel").mkdir()
-    (folder / "easel" / "server.py").write_text(EASEL)
-    artist = write_hand(folder / "artist", ARTIST)
-    (artist / "main.py").unlink()
-    shell = copied_home(furnished, folder / "home")
-    shell.good("up")
-    shell.good("mcp", "add", "easel", "--files", folder / "easel", "--yes", "--", "python3", "server.py", PACKAGES)
-    shell.good("install", artist, "--yes")
-    provider.tell(shell, "anthropic", "openai")
-    yield shell
-    shell.good("down")
+    with furnished_with(furnished, folder, ("easel", EASEL), ("artist", ARTIST)) as shell:
+        provider.tell(shell, "anthropic", "openai")
+        yield shell
 
 
 @pytest.fixture
