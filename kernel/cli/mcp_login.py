@@ -1,5 +1,6 @@
 """`maniple mcp login` (acts)."""
 
+from contextlib import ExitStack
 from typing import Final
 
 import click
@@ -42,13 +43,13 @@ def mcp_login(session: Session, name: str, port: int | None, paste: bool) -> Non
     copy here.
     """
     typed = standard_input.stream() if paste else None
-    with session.client() as client, mcp_listening.bound(port or 0) as listener:
+    with session.client() as client, mcp_listening.bound(port or 0) as listener, ExitStack() as waiting:
         hand, agreed = mcp_servers.added(client, name)
         if agreed.login is None or agreed.login.is_alone:
             how = "logs in by itself" if agreed.login else "logs in nowhere"
             raise Ended(f"{hand.name} {how}: see `maniple mcp add --help`", Exit.USAGE)
         redirect = mcp_redirect.address(listener.getsockname()[1])
-        back = None if paste else mcp_redirect.Redirected(listener)
+        back = None if paste else waiting.enter_context(mcp_redirect.Redirected(listener))
 
         def show(page: bytes) -> None:
             if back is not None:

@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 import time
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Self
 
 from kernel.cli.mcp_listening import HOST
 from kernel.cli.mcp_lobby import Lobby
@@ -37,6 +37,8 @@ def address(port: int, target: str = PATH) -> str:
 class Redirected:
     """Takes connections until one brings the answer to the page that was shown; to be read by its descriptor, as a line.
 
+    Used as a context manager, whose end ends the listener too.
+
     Whatever is no answer to that page ends nothing: any page that a browser shows can have it ask for something here. So
     its `state` is looked at, which nobody knows but who was sent by the page. The Hand compares it once more.
     """
@@ -46,10 +48,22 @@ class Redirected:
         self._port: int = listener.getsockname()[1]
         self._state = ""
         self._read, written = os.pipe()
-        self._told: BinaryIO | None = open(written, "wb")  # noqa: SIM115  (closed when the line is written)
+        self._told: BinaryIO | None = open(written, "wb")  # noqa: SIM115  (closed when the line is written, or at the end)
         self._turn = threading.Lock()
         self._lobby = Lobby(WAITING_MOST, self._deal_with)
         threading.Thread(target=self._serve, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # which wakes who accepts; to close it does not
+        with self._turn:
+            told, self._told = self._told, None
+        if told is not None:
+            told.close()
+        os.close(self._read)
 
     def fileno(self) -> int:
         """What is read from."""

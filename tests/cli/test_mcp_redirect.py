@@ -12,6 +12,7 @@ import pytest
 
 from kernel.cli import mcp_listening, mcp_redirect
 from kernel.cli.mcp_redirect import Redirected
+from tests.system.fates import until
 
 PAGE = "https://auth.example.org/authorize?response_type=code&state=our-state&code_challenge=x"
 OURS = "/callback?code=a&state=our-state"
@@ -24,10 +25,10 @@ def listener() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def waiting(listener: socket.socket) -> Redirected:
-    waiting = Redirected(listener)
-    waiting.expect(PAGE)
-    return waiting
+def waiting(listener: socket.socket) -> Iterator[Redirected]:
+    with Redirected(listener) as waiting:
+        waiting.expect(PAGE)
+        yield waiting
 
 
 @pytest.fixture
@@ -120,13 +121,26 @@ def test_what_is_no_answer_to_the_page_is_told_so_and_ends_nothing(port: int, wa
 
 
 def test_nothing_is_an_answer_before_a_page_is_shown(listener: socket.socket, port: int) -> None:
-    waiting = Redirected(listener)
-    for target in (OURS, "/callback?code=a", "/callback?code=a&state="):
-        assert asked(port, target) == b"HTTP/1.1 400 Bad Request"
-    waiting.expect("https://auth.example.org/authorize?without=one")
-    for target in (OURS, "/callback?code=a", "/callback?code=a&state="):
-        assert asked(port, target) == b"HTTP/1.1 400 Bad Request"
-    assert not select.select([waiting.fileno()], [], [], 0)[0]
+    with Redirected(listener) as waiting:
+        for page in ("", "https://auth.example.org/authorize?without=one"):
+            if page:
+                waiting.expect(page)
+            for target in (OURS, "/callback?code=a", "/callback?code=a&state="):
+                assert asked(port, target) == b"HTTP/1.1 400 Bad Request"
+            assert not select.select([waiting.fileno()], [], [], 0)[0]
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_one_that_is_over_leaves_no_descriptor_and_no_thread(answered: bool) -> None:
+    """One that nobody had answered kept both for as long as its process lived."""
+    before = set(os.listdir("/proc/self/fd")), threading.active_count()
+    with mcp_listening.bound(0) as listener:
+        with Redirected(listener) as waiting:
+            waiting.expect(PAGE)
+            if answered:
+                assert asked(listener.getsockname()[1], OURS) == b"HTTP/1.1 200 OK"
+                assert told(waiting)
+    until(lambda: (set(os.listdir("/proc/self/fd")), threading.active_count()) == before, "nothing is left", 5.0)
 
 
 def test_a_browser_that_asks_twice_is_answered_twice_and_the_hand_is_told_once(port: int, waiting: Redirected) -> None:
