@@ -44,6 +44,9 @@ UNCHANGED: Final = ": (Read-only file system|Permission denied)\n"
 PRIVILEGED: Final = ": (Operation not permitted|must be superuser to use mount\\.\n.*)\n"
 
 
+TMP_FILE: Final = f"/tmp/maniple-test-{os.getpid()}"
+
+
 def _attempts(kernel: Kernel) -> dict[str, tuple[str, str]]:
     """Command lines, and what each says last of why it came to nothing."""
     home = kernel.home
@@ -53,7 +56,7 @@ def _attempts(kernel: Kernel) -> dict[str, tuple[str, str]]:
         "the operator's key": (f"cat {home}/keys/operator.key", UNSEEN), "the log": (f"ls {home}/log", UNSEEN),
         "other scratches": (f"ls {home}/scratch", DENIED), "the bus": (f"ls {home}/run/bus", UNSEEN),
         "another process's root": ("ls /proc/1/root/", DENIED), "its own environment": ("cat /proc/self/environ", DENIED),
-        "write to tmp": ("echo x > /tmp/x", UNCHANGED), "write to usr": ("echo x > /usr/bin/x", UNCHANGED),
+        "write to tmp": (f"echo x > {TMP_FILE}", UNCHANGED), "write to usr": ("echo x > /usr/bin/x", UNCHANGED),
         "write to etc": ("echo x > /etc/x", UNCHANGED), "write beside": ("echo x > ../x", UNCHANGED),
         "a device": ("cat /dev/kmsg", DENIED), "make a device": ("mknod d c 1 3", PRIVILEGED),
         "a program of its own": ("cp /bin/true t; chmod 755 t; ./t", DENIED),
@@ -70,7 +73,7 @@ def test_it_reaches_nothing_but_its_folder_and_the_systems_programs(kernel: Kern
         assert told["exit_status"] != 0, (what, told)
         assert told["stdout"] == "", (what, told)
         assert re.search(f"{reason}$", told["stderr"]), (what, told)
-    assert not Path("/tmp/x").exists()
+    assert not Path(TMP_FILE).exists()
 
 
 CUT_OFF: Final = r"OSError: \[Errno 101\] Network is unreachable|PermissionError: \[Errno 13\] Permission denied"
