@@ -94,19 +94,19 @@ class Hand:
     # what the author may override ------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Called once, before any call; the Hand counts as ready when it returns."""
+        """Called once, before any call. The Hand is ready when it returns."""
 
     async def stop(self) -> None:
-        """Called once, when all calls have ended; not when the process is killed."""
+        """Called once, after all calls have ended. Not called when the process is killed."""
 
     async def on_event(self, event: Event) -> None:
-        """Called for each event that was subscribed to, one after the other."""
+        """Called for each event of a subscription, one at a time."""
 
     async def on_settings(self, changed: frozenset[str]) -> None:
-        """Called when settings have changed; self.settings has the new values already."""
+        """Called after settings have changed. self.settings already has the new values."""
 
     async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
-        """Answers a call. As it stands: checks the arguments and gives `files.read` to `self.read(call, **params)`."""
+        """Answers a call. By default: checks the arguments and calls `self.read(call, **params)` for `files.read`."""
         if call.method == RUN:
             return await self._work(arguments)
         params = self._checked(call.method, arguments)
@@ -126,40 +126,40 @@ class Hand:
 
     @property
     def log(self) -> "FilteringBoundLogger":
-        """The log: self.log.info("what happened", field=value). `maniple logs` has it, secrets redacted; not in `print`."""
+        """The log: self.log.info("what happened", field=value); see `maniple logs`. Secrets are redacted (not in `print`)."""
         return records.logger()
 
     @property
     def state(self) -> Path:
-        """The folder that a service keeps from one life to the next."""
+        """The folder that a service keeps between its runs."""
         if self._place.state is None:
             raise HandBroken("a task has no state folder: write to self.scratch, or make the Hand a service")
         return self._place.state
 
     def now(self) -> "datetime":
-        """The time, in UTC. In a task run it moves only with what the run is told, so that it is the same when resumed."""
+        """The time, in UTC. In a task run it advances only with delivered messages, so a resumed run sees the same time."""
         from datetime import UTC, datetime, timedelta
 
         return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=self._place.clock.micros())
 
     @property
     def random(self) -> Random:
-        """Chance with the run's own seed: when a task run is resumed, it draws the same again."""
+        """A random.Random with the run's own seed. A resumed task run draws the same numbers again."""
         return self._place.random
 
     def uuid(self) -> "UUID":
-        """A random UUID (version 4) out of `random`."""
+        """A random UUID (version 4), drawn from self.random."""
         from uuid import UUID
 
         return UUID(int=self.random.getrandbits(128), version=4)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait; in a task run the wait outlives its process. The same as self.kernel.sleep."""
+        """Wait. In a task run the wait outlives the process. The same as self.kernel.sleep."""
         await self.kernel.sleep(seconds)
 
     @property
     def surroundings(self) -> Mapping[str, str]:
-        """All that the environment of a program holds that this Hand starts (runtime.programs)."""
+        """The whole environment of a program that this Hand starts (runtime.programs)."""
         return self._place.surroundings
 
     @property
@@ -178,7 +178,7 @@ class Hand:
         return self._place.run
 
     async def progress(self, done: int, total: int, text: str = "") -> None:
-        """Tell how far this run is: `done` of `total`."""
+        """Report this run's progress: `done` of `total`."""
         await self.kernel.note(text, (done, total))
 
     async def publish(self, name: str, body: object = None) -> None:
@@ -186,7 +186,7 @@ class Hand:
         await self.kernel.publish(name, body)
 
     def in_background(self, work: Coroutine[object, object, None]) -> "asyncio.Task[None]":
-        """Let `work` go on beside the calls, until the Hand stops. When it raises, the run ends with exit code 1."""
+        """Run `work` beside the calls until the Hand stops. If it raises, the run ends with exit code 1."""
         answered = answering.set(0)
         try:
             return self._place.begin(work)

@@ -146,7 +146,7 @@ class KernelHandle:
         timeout: float | None = None,  # noqa: ASYNC109  the kernel keeps the time
         ask_first: str = "",
     ) -> str:
-        """Start a run of a task Hand, with at most this run's own grants and what it lends; its id, at once.
+        """Start a run of a task Hand, with at most this run's own grants and what it lends. Returns its id at once.
 
         detached: it goes on when this run ends. timeout: seconds that its work may take, if less than its Hand's `wall`;
         then it failed, with the code `deadline`. ask_first: as of call(). Needs "kernel.spawn" for the Hand's name.
@@ -162,19 +162,19 @@ class KernelHandle:
         return await self._ask(Outcome, "kernel.spawn", hand, seconds=_LONGEST, inputs=dict(inputs or {}), wait=True)
 
     async def wait(self, run: str, *, timeout: float = _LONGEST) -> Outcome:  # noqa: ASYNC109
-        """Wait until a run that this one spawned has ended, and how. timeout: seconds."""
+        """Wait until a run that this one spawned has ended; how it ended. timeout: seconds."""
         return await self._ask(Outcome, "kernel.wait", seconds=timeout, run=run)
 
     async def stop(self, target: str) -> None:
-        """Stop a Hand by its name, or a run by its id; returns when it is down."""
+        """Stop a Hand by its name, or a run by its id. Returns when it has stopped."""
         await self.call("kernel.stop", target)
 
     async def pause(self, hand: str) -> None:
-        """Let a Hand make no further call until it is resumed."""
+        """Pause a Hand: no call from it or to it passes until it is resumed."""
         await self.call("kernel.pause", hand)
 
     async def resume(self, hand: str) -> None:
-        """Let a paused Hand go on."""
+        """Resume a paused Hand."""
         await self.call("kernel.resume", hand)
 
     async def list(self) -> Rows:
@@ -182,12 +182,12 @@ class KernelHandle:
         return (await self._ask(_Listed, "kernel.list")).hands
 
     async def describe(self, *, method: str = "", hand: str = "") -> Rows:
-        """One method, or all of a Hand's, as far as this run is granted them: its [provides] row and its provider."""
+        """One method, or all methods of a Hand, that this run is granted: [provides] row and provider."""
         asked = {name: text for name, text in (("method", method), ("hand", hand)) if text}
         return (await self._ask(_Described, "kernel.describe", arguments=asked)).methods
 
     async def settings(self) -> dict[str, object]:
-        """This Hand's settings as the kernel has them now; `self.settings` is the same, checked, and quicker."""
+        """This Hand's settings as the kernel has them now. `self.settings` is the same, checked, and faster."""
         return (await self._ask(_Set, "kernel.settings")).settings
 
     async def sleep(self, seconds: float) -> None:
@@ -196,7 +196,7 @@ class KernelHandle:
         await self.call("kernel.sleep", timeout=min(milliseconds / 1000 + 60, _LONGEST), milliseconds=milliseconds)
 
     async def time_passes(self, seconds: float) -> None:
-        """Wait until so much of this run's time has passed: while that is held, or stands still, so does this.
+        """Wait until so much of this run's own time has passed. While its clock stands still, so does this wait.
 
         It takes none of the run's `in_flight` places, and is for one at a time.
         """
@@ -205,12 +205,12 @@ class KernelHandle:
             await self._calls.call("kernel.sleep", "", body, seconds, None, beside=True)
 
     async def note(self, text: str, progress: tuple[int, int] | None = None) -> None:
-        """Write a note about this run into the log, with how much is done of how much, if that is known."""
+        """Write a note about this run into the log; progress: (done, total), if known."""
         known = {} if progress is None else {"done": progress[0], "total": progress[1]}
         await self.call("kernel.note", "", known, text=text[: limits.WHY_MAX])  # more of it is not kept
 
     async def subscribe(self, event: str) -> None:
-        """Hear `publisher.name` from now on, in on_event. Needs the event in [events] subscribes."""
+        """Receive `publisher.name` from now on, in on_event. Needs the event in [events] subscribes."""
         await self._calls.ask(headers.Subscribe(number=0, event=event, parent=answering.get()))
 
     async def publish(self, name: str, body: object = None, *, labels: tuple[str, ...] = ()) -> None:
