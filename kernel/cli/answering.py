@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kernel.cli import founding, keyfile, screen, told
+from kernel.cli import founding, keyfile, replies, screen
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session
@@ -103,14 +103,14 @@ def held(client: Client, seconds: float = 0.0) -> tuple[Held, ...]:
     while any(one.state in COMING for one in absent(client)) and time.monotonic() < until:
         time.sleep(_LOOK_S)
     found: list[Held] = []
-    while rows := told.read(client.call("kernel.approvals", "", _after(found)).value, Rows).approvals:
+    while rows := replies.read(client.call("kernel.approvals", "", _after(found)).value, Rows).approvals:
         found += rows
     return tuple(found)
 
 
 def absent(client: Client) -> tuple[Absent, ...]:
     """What waits besides, of runs that are not back since the kernel started."""
-    return told.read(client.call("kernel.approvals").value, Rows).absent
+    return replies.read(client.call("kernel.approvals").value, Rows).absent
 
 
 def say_absent(session: Session, found: Iterable[Absent]) -> None:
@@ -144,7 +144,7 @@ def whole(client: Client, call: int, body: bytes | None = None) -> Whole:
     more, until = {} if body is None else {"body": body}, time.monotonic() + PATIENCE_S
     while True:
         try:
-            return told.read(client.call("kernel.approvals", "", {"call": call, **more}).value, Whole)
+            return replies.read(client.call("kernel.approvals", "", {"call": call, **more}).value, Whole)
         except NotDone as error:
             is_coming = error.reason == "not yet" and any(f"({state})" in str(error) for state in COMING)
             if not is_coming or time.monotonic() > until:
@@ -231,7 +231,7 @@ def answer(
         )  # fmt: skip
         signed = Answer.signed(statement, key).to_detail()
         more = {} if body is None else {"body": body}
-        told_of = told.read(client.call("kernel.answer", "", {"answer": signed, **more}).value, Given)
+        told_of = replies.read(client.call("kernel.answer", "", {"answer": signed, **more}).value, Given)
         given.append(replace(told_of, resource=one.resource))
     return given
 

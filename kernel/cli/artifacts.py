@@ -6,7 +6,7 @@ from base64 import b64encode
 import click
 from msgspec import Struct, structs
 
-from kernel.cli import given, memories, screen, streams, told
+from kernel.cli import given, memories, replies, screen, streams
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, write
 from kernel.cli.mistyped import Whole as WholeNumber
@@ -44,7 +44,7 @@ def artifacts(session: Session, which: str | None, to: str | None, last: int) ->
     with session.client() as client:
         asked: dict[str, object] = {"most": last} if which is None else {"most": 2, "begins": which}
         reply = client.call("report.all", "", asked).value
-        found = told.read(reply, _All)
+        found = replies.read(reply, _All)
         if which is None:
             names = {} if session.json else memories.names(client)
             session.result(reply, lambda: _table(found, names), nothing="No Hand has handed in anything yet.")

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from kernel.cli import given, screen, told
+from kernel.cli import given, replies, screen
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json
@@ -59,7 +59,7 @@ def asked(
     before: Sequence[object] | None = None,
     most: Cost | None = None,
     words: Words | None = None,
-) -> tuple[str, told.Outcome]:
+) -> tuple[str, replies.Outcome]:
     """The run of a question, and how it ended; what is to be known of the answer is said on stderr.
 
     before: the conversation until now. Raises TakenBack, with its run ended: nobody would hear an answer that is paid for.
@@ -73,7 +73,7 @@ def asked(
                 run = _begun(client, hand, question, before, most)
             if words is not None:
                 words.follow(run)
-            ended = told.read(waited(session, client, run, words, bound=True).value, told.Outcome)
+            ended = replies.read(waited(session, client, run, words, bound=True).value, replies.Outcome)
         except KeyboardInterrupt:
             try:
                 if run:
@@ -100,16 +100,18 @@ def _begun(client: Client, hand: str, question: Question, before: Sequence[objec
     shown = [{"role": "user", "parts": list(question.pictures)}] if question.pictures else []
     if before is not None or shown:
         inputs["session"] = [*(before or ()), *shown]
-    return told.read(client.call("kernel.start", hand, {"inputs": inputs}, seconds=120, most=most).value, Started).run
+    return replies.read(
+        client.call("kernel.start", hand, {"inputs": inputs}, seconds=120, most=most).value, Started
+    ).run
 
 
-def answered(ended: told.Outcome) -> Answered:
+def answered(ended: replies.Outcome) -> Answered:
     """What it answered; of a Hand without [agent], what it returned."""
     value = ended.value
-    return told.read(value, Answered) if isinstance(value, dict) and "answer" in value else Answered(answer=value)
+    return replies.read(value, Answered) if isinstance(value, dict) and "answer" in value else Answered(answer=value)
 
 
-def look(hand: str, ended: told.Outcome) -> str:
+def look(hand: str, ended: replies.Outcome) -> str:
     """What to type when it did not come to an answer: its work so far, which was paid for, stands in its outcome."""
     value = ended.value if isinstance(ended.value, dict) else {}
     so_far = f"`maniple wait {ended.run}` for its work so far, " if value.get("answer") or value.get("made") else ""

@@ -5,7 +5,7 @@ from typing import Final
 import click
 from msgspec import Struct
 
-from kernel.cli import installed, screen, spending, told, typed
+from kernel.cli import installed, replies, screen, spending, typed
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_names
 from manifests.budgets import written
@@ -50,7 +50,7 @@ def budget(session: Session, words: tuple[str, ...], unset: tuple[str, ...]) -> 
             shown = installed.shown(client, hand)  # which says so when there is none
             rooms, spent = shown.budget, shown.spent
         else:
-            status = told.read(client.call("kernel.status").value, Status)
+            status = replies.read(client.call("kernel.status").value, Status)
             rooms, spent = status.budgets, status.spent
     session.result({"budgets": rooms, "spent": spent}, lambda: session.hinted(_drawn(rooms, spent, hand)))
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import click
 from msgspec import Struct
 
-from kernel.cli import given, spending, streams, told, typed
+from kernel.cli import given, replies, spending, streams, typed
 from kernel.cli.client import Client, Reply, check_words
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, as_json, command, say
@@ -82,7 +82,7 @@ def call(
         except NotDone as error:
             if error.reason != "no provider":
                 raise
-            rows = told.read(client.call("kernel.describe").value, Methods).methods
+            rows = replies.read(client.call("kernel.describe").value, Methods).methods
             if any(row.method == method for row in rows):
                 raise  # its provider's own reason: that has nobody to ask
             raise unknown(method, rows) from None
@@ -107,7 +107,7 @@ def _read(client: Client, method: str, words: tuple[str, ...]) -> tuple[str, dic
 
 def described(client: Client, method: str) -> Described:
     """What is declared of a method. Raises NotDone (unknown) when nothing provides it."""
-    return told.read(client.call("kernel.describe", "", {"method": method}).value, Methods).methods[0]
+    return replies.read(client.call("kernel.describe", "", {"method": method}).value, Methods).methods[0]
 
 
 def unknown(name: str, rows: tuple[Described, ...]) -> Ended:

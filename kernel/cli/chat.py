@@ -10,7 +10,7 @@ from typing import Final
 import click
 from msgspec import Struct
 
-from kernel.cli import asking, installed, screen, standard_input, told
+from kernel.cli import asking, installed, replies, screen, standard_input
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
 from kernel.cli.frame import Session, command, hand_names, write
@@ -171,7 +171,7 @@ class _Talk:
 
     def _messages(self, method: str, arguments: dict[str, object]) -> tuple[Said, ...]:
         try:
-            return told.read(self._client.call(method, self._key, arguments).value, Messages).messages
+            return replies.read(self._client.call(method, self._key, arguments).value, Messages).messages
         except NotDone as error:
             if error.reason != "absent":
                 raise

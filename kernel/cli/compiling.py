@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from kernel import STARTER
-from kernel.cli import installed, package, told
+from kernel.cli import installed, package, replies
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NotDone
 from kernel.cli.package import Folder
@@ -184,7 +184,7 @@ def sweep(client: Client) -> None:
 def _used_by(client: Client, hand: str) -> set[str]:
     """The keys of a Hand's artefacts; none of one that is no longer installed."""
     try:
-        shown = told.read(client.call("kernel.show", hand).value, _Shown)
+        shown = replies.read(client.call("kernel.show", hand).value, _Shown)
     except NotDone as error:
         if error.reason != "unknown hand":
             raise

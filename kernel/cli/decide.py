@@ -3,7 +3,7 @@
 import click
 from msgspec import Struct
 
-from kernel.cli import told
+from kernel.cli import replies
 from kernel.cli.frame import Session, command, hand_or_run_names
 from manifests.upgrades import DECISIONS
 
@@ -34,7 +34,7 @@ def decide(session: Session, run: str, how: str) -> None:
     """
     with session.client() as client:
         reply = client.call("kernel.decide", run, {"how": how}).value
-    session.result(reply, lambda: "\n".join(_drawn(one, how) for one in told.read(reply, _Answer).runs))
+    session.result(reply, lambda: "\n".join(_drawn(one, how) for one in replies.read(reply, _Answer).runs))
 
 
 def _drawn(one: _Decided, how: str) -> str:

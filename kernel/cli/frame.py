@@ -187,12 +187,12 @@ def _manual(docstring: str) -> str:
 
 def hand_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Names of installed Hands, for the shell's completion; none when the kernel does not run."""
-    from kernel.cli import told
+    from kernel.cli import replies
     from wire.errors import ManipleError
 
     try:
         with Session(chosen_home(_outer_home(ctx)), json=False).client() as client:
-            hands = told.read(client.call("kernel.hands").value, told.Rows).hands
+            hands = replies.read(client.call("kernel.hands").value, replies.Rows).hands
     except (ManipleError, OSError):
         return []
     return [hand.name for hand in hands if hand.name.startswith(incomplete)]

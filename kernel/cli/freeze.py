@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from kernel.cli import screen, told
+from kernel.cli import replies, screen
 from kernel.cli.frame import Session, command
 
 
@@ -20,6 +20,6 @@ def freeze(session: Session) -> None:
     """
     with session.client() as client:
         reply = client.call("kernel.freeze").value
-    ended = told.read(reply, Frozen).ended
+    ended = replies.read(reply, Frozen).ended
     runs = screen.count(ended, "run")
     session.result(reply, lambda: session.hinted(f"Frozen: {runs} ended. `maniple thaw` lets things go on."))

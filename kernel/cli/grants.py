@@ -5,7 +5,7 @@ from typing import Final
 import click
 import msgspec
 
-from kernel.cli import rights, screen, told
+from kernel.cli import replies, rights, screen
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, hand_names
 from manifests.schema import Capability
@@ -27,7 +27,7 @@ def grants(session: Session, hand: str | None) -> None:
     not do, and `maniple show HAND` tells it apart.
     """
     with session.client() as client:
-        home = told.read(client.call("kernel.home").value, rights.Home)
+        home = replies.read(client.call("kernel.home").value, rights.Home)
     held, rules = home.grants, home.rules
     if hand is not None:
         if hand not in held:

@@ -1,6 +1,6 @@
 """`maniple hands` (acts)."""
 
-from kernel.cli import screen, told
+from kernel.cli import replies, screen
 from kernel.cli.frame import Session, command
 
 
@@ -14,11 +14,11 @@ def hands(session: Session) -> None:
     with session.client() as client:
         reply = client.call("kernel.hands").value
     session.result(
-        reply, lambda: _drawn(told.read(reply, told.Rows)), nothing="No Hand is installed: `maniple install DIR`"
+        reply, lambda: _drawn(replies.read(reply, replies.Rows)), nothing="No Hand is installed: `maniple install DIR`"
     )
 
 
-def _drawn(rows: told.Rows) -> str:
+def _drawn(rows: replies.Rows) -> str:
     if not rows.hands:
         return ""
     return screen.table(

@@ -8,7 +8,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from kernel.cli import agreement, compiling, entry, given, installed, installing, package, rights, screen, told
+from kernel.cli import agreement, compiling, entry, given, installed, installing, package, replies, rights, screen
 from kernel.cli.call import Methods
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
@@ -76,7 +76,7 @@ def carry_out(
     grants = asked(found.manifest) if before is None else wanted
     reply = installing.install(client, found, seal, grants, as_declared=as_declared)
     compiling.sweep(client)
-    done = told.read(reply, _Done)
+    done = replies.read(reply, _Done)
     session.result(
         {
             "name": found.name,
@@ -99,7 +99,7 @@ def _seal(client: Client, found: package.Folder) -> tuple[str, str]:
     if not found.seal:
         key = installing.sealing_key(client)
         return package.sealed(found, key), f"{key.name}+{key.verify_key.id}, this home's own key"
-    trust = TrustStore(keys=told.read(client.call("kernel.home").value, rights.Home).keys)
+    trust = TrustStore(keys=replies.read(client.call("kernel.home").value, rights.Home).keys)
     try:
         judged = trust.judge(
             found.seal,
@@ -129,7 +129,7 @@ def _show(
 ) -> None:
     """On stderr, what is to be decided."""
     manifest, old = found.manifest, before.package.manifest if before else None
-    rows = told.read(client.call("kernel.describe").value, Methods).methods
+    rows = replies.read(client.call("kernel.describe").value, Methods).methods
     offers = pinned(manifest, as_declared=as_declared)
     effects = {row.method: row.effect for row in rows} | {name: one.effect for name, one in offers.items()}
     for line in agreement.about(manifest, old, time.time_ns() // 1_000_000):

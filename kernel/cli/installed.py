@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from kernel.cli import spending, told
+from kernel.cli import replies, spending
 from kernel.cli.client import Client
 from manifests.installed import Artefact, pinned
 from manifests.schema import Capability, Manifest, Provided
@@ -43,14 +43,14 @@ class Shown(Struct, frozen=True, kw_only=True):
     lacking: tuple[str, ...]
 
 
-def rows(client: Client) -> tuple[told.Row, ...]:
+def rows(client: Client) -> tuple[replies.Row, ...]:
     """Every installed Hand."""
-    return told.read(client.call("kernel.hands").value, told.Rows).hands
+    return replies.read(client.call("kernel.hands").value, replies.Rows).hands
 
 
 def shown(client: Client, name: str) -> Shown:
     """One in full. Raises NotDone when it is not installed."""
-    return told.read(client.call("kernel.show", name).value, Shown)
+    return replies.read(client.call("kernel.show", name).value, Shown)
 
 
 def find(client: Client, name: str) -> Installed | None:

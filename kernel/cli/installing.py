@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from kernel.cli import compiling, founding, package, rights, told
+from kernel.cli import compiling, founding, package, replies, rights
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.package import Folder
@@ -55,7 +55,10 @@ def install(
 def sealing_key(client: Client) -> SigningKey:
     """The home's own sealing key. Raises Ended (refused) when it counts here no more, with what puts another in its place."""
     key, path = founding.sealing_key_of(client.home), founding.seal_key_path(client.home)
-    trust, now = TrustStore(keys=told.read(client.call("kernel.home").value, rights.Home).keys), time.time_ns() // 1000
+    trust, now = (
+        TrustStore(keys=replies.read(client.call("kernel.home").value, rights.Home).keys),
+        time.time_ns() // 1000,
+    )
     one = next((one for one in trust.keys if one.id == key.verify_key.id), None)
     if one is not None and one.is_usable(now):
         return key

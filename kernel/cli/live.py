@@ -1,8 +1,8 @@
 """The runs that live, as the kernel tells of them (acts)."""
 
-from kernel.cli import told
+from kernel.cli import replies
 from kernel.cli.client import Client
-from kernel.cli.told import LiveRun, LiveRuns
+from kernel.cli.replies import LiveRun, LiveRuns
 
 
 def runs(client: Client) -> tuple[LiveRun, ...]:
@@ -21,4 +21,4 @@ def one(client: Client, run: str) -> LiveRun | None:
 
 
 def _page(client: Client, **asked: object) -> LiveRuns:
-    return told.read(client.call("kernel.ps", "", asked).value, LiveRuns)
+    return replies.read(client.call("kernel.ps", "", asked).value, LiveRuns)

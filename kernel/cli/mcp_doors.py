@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from kernel.cli import installed, package, pipelines, rights, told
+from kernel.cli import installed, package, pipelines, replies, rights
 from kernel.cli.call import Described, Methods, unknown
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
@@ -19,7 +19,7 @@ from manifests.seal import MANIFEST_FILE
 
 def wanted(client: Client, words: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
     """Methods with patterns of their resources, of words METHOD or METHOD=RESOURCE. Raises Ended for what names nothing."""
-    rows = told.read(client.call("kernel.describe").value, Methods).methods
+    rows = replies.read(client.call("kernel.describe").value, Methods).methods
     found: dict[str, dict[str, None]] = {}
     for word in words:
         pattern, _, resource = word.partition("=")
@@ -60,7 +60,7 @@ def made(what: door.Wanted) -> package.Folder:
 def take_back(client: Client, hand: str, manifest: Manifest) -> None:
     """Of what a door is granted, all that its manifest does not ask for any more."""
     wanted = {(one.method, one.lent): set(one.allow) for one in asked(manifest)}
-    for one in told.read(client.call("kernel.home").value, rights.Home).grants.get(hand, ()):
+    for one in replies.read(client.call("kernel.home").value, rights.Home).grants.get(hand, ()):
         kept = wanted.get((one.method, one.lent), set())
         if gone := [pattern for pattern in one.allow if pattern not in kept]:
             client.call("kernel.revoke", hand, {"method": one.method, "allow": gone if kept else None, "rule": False})

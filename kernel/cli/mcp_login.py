@@ -6,7 +6,7 @@ from typing import Final
 import click
 from msgspec import Struct
 
-from kernel.cli import mcp_listening, mcp_redirect, mcp_servers, screen, standard_input, told
+from kernel.cli import mcp_listening, mcp_redirect, mcp_servers, replies, screen, standard_input
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.cli.mistyped import Whole
@@ -67,7 +67,7 @@ def mcp_login(session: Session, name: str, port: int | None, paste: bool) -> Non
             chunk=show,
             upload=typed or back,
         ).value
-    scope = told.read(value, _Done).scope
+    scope = replies.read(value, _Done).scope
     may = f" It may now: {screen.visible(scope)}." if scope else ""
     session.result({"name": hand.name, "scope": scope}, lambda: f"{hand.name} is logged in.{may}")
     if not agreed.tools:

@@ -3,7 +3,7 @@
 import click
 from msgspec import Struct
 
-from kernel.cli import mcp_servers, screen, told
+from kernel.cli import mcp_servers, replies, screen
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 
@@ -27,7 +27,7 @@ def mcp_logout(session: Session, name: str) -> None:
         hand, agreed = mcp_servers.added(client, name)
         if agreed.login is None:
             raise Ended(f"{hand.name} logs in nowhere: see `maniple mcp list`", Exit.USAGE)
-        done = told.read(client.call(f"{hand.name}.auth.logout").value, _Done)
+        done = replies.read(client.call(f"{hand.name}.auth.logout").value, _Done)
     text = f"{hand.name} is logged out." if done.was else f"{hand.name} was not logged in."
     session.result({"name": hand.name, "was": done.was, "untold": done.untold}, lambda: text)
     if done.untold:

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import click
 from msgspec import Struct
 
-from kernel.cli import installed, screen, told
+from kernel.cli import installed, replies, screen
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, hand_names
@@ -122,7 +122,7 @@ def owners(client: Client) -> list[Owner]:
     more = True
     while more:
         after = found[-1].namespace if found else ""
-        page = told.read(client.call("memory.owners", "own", {"after": after}, seconds=LONG_S).value, Owners)
+        page = replies.read(client.call("memory.owners", "own", {"after": after}, seconds=LONG_S).value, Owners)
         found += page.owners
         more = page.more
     return found
@@ -138,7 +138,7 @@ def each(session: Session, client: Client, whose: Whose, method: str, doing: str
     found: dict[str, T] = {}
     for space in chosen(client, whose):
         with waiting(session, f"{space} {doing}") as tick:
-            found[space] = told.read(client.call(method, space, seconds=LONG_S, tick=tick).value, of)
+            found[space] = replies.read(client.call(method, space, seconds=LONG_S, tick=tick).value, of)
     return found
 
 

@@ -5,7 +5,7 @@ import shlex
 import click
 from msgspec import Struct
 
-from kernel.cli import memories, screen, told
+from kernel.cli import memories, replies, screen
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
@@ -93,7 +93,7 @@ def _listed(client: Client, space: str, prefix: str, most: int) -> tuple[list[_K
     more = True
     while more and len(found) < most:
         asked = {"prefix": prefix, "after": found[-1].key if found else "", "most": min(1_000, most - len(found))}
-        page = told.read(client.call("memory.list", space, asked).value, _Keys)
+        page = replies.read(client.call("memory.list", space, asked).value, _Keys)
         found += page.keys
         more = page.more
     return found, more
@@ -110,7 +110,7 @@ def _texts(
             "filters": filters, "history": history, "after": found[-1].fragment if found else 0,
             "most": min(1_000, most - len(found)),
         }  # fmt: skip
-        page = told.read(client.call("memory.fragments", space, asked).value, _Fragments)
+        page = replies.read(client.call("memory.fragments", space, asked).value, _Fragments)
         found += page.fragments
         more = page.more
     return found, more

@@ -3,7 +3,7 @@
 import click
 from msgspec import Struct
 
-from kernel.cli import memories, screen, told
+from kernel.cli import memories, replies, screen
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
 from kernel.cli.mistyped import Whole
@@ -69,7 +69,7 @@ def memory_search(session: Session, text: str, most: int, explain: bool, whose: 
     with session.client() as client:
         space = memories.namespace_of(client, whose)
         reply = client.call("memory.recall", space, {"text": text, "most": most, "explain": explain})
-    found = told.read(reply.value, Recalled)
+    found = replies.read(reply.value, Recalled)
     session.result(reply.value, lambda: _drawn(found), nothing="Nothing of it is remembered.")
     if reply.labels and not session.json:
         session.say(f"labels: {', '.join(reply.labels)}")

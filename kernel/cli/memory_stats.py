@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from kernel.cli import memories, screen, told
+from kernel.cli import memories, replies, screen
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
 
@@ -32,7 +32,7 @@ def memory_stats(session: Session, whose: Whose) -> None:
         found = {space: client.call("memory.stats", space).value for space in spaces}
         known = {} if session.json else memories.names(client)
     session.result(
-        {"memories": found}, lambda: _drawn({of: told.read(row, Totals) for of, row in found.items()}, known)
+        {"memories": found}, lambda: _drawn({of: replies.read(row, Totals) for of, row in found.items()}, known)
     )
 
 

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from kernel.cli import screen, spending, told
+from kernel.cli import replies, screen, spending
 from kernel.cli.call import Described, Methods, unknown
 from kernel.cli.frame import Session, command
 
@@ -19,7 +19,7 @@ def methods(session: Session, prefix: str, with_kernel: bool) -> None:
     """
     with session.client() as client:
         reply = client.call("kernel.describe").value
-    every = rows = told.read(reply, Methods).methods
+    every = rows = replies.read(reply, Methods).methods
     if prefix:
         rows = tuple(row for row in every if row.method == prefix or row.method.startswith(f"{prefix}."))
         if not rows:

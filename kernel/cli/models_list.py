@@ -6,7 +6,7 @@ from typing import Final
 import click
 from msgspec import Struct
 
-from kernel.cli import screen, told
+from kernel.cli import replies, screen
 from kernel.cli.frame import Session, command
 from kernel.cli.patience import waiting
 
@@ -59,7 +59,7 @@ def models_list(session: Session, every: bool, ask: bool) -> None:
     """
     with session.client() as client, waiting(session, "servers to tell what they have") as tick:
         reply = client.call("model.list", "", {"ask": ask}, seconds=90, tick=tick if ask else None).value
-    found = told.read(reply, _Listed)
+    found = replies.read(reply, _Listed)
     session.result(reply, lambda: session.hinted(_drawn(found, every=every)))
 
 

@@ -6,7 +6,7 @@ from typing import Final
 import click
 from msgspec import Struct
 
-from kernel.cli import asking, screen, spending, told
+from kernel.cli import asking, replies, screen, spending
 from kernel.cli.frame import Session, command
 from kernel.cli.patience import waiting
 from wire.entries import Cost
@@ -44,7 +44,7 @@ def models_test(session: Session, model: str) -> None:
     with session.client() as client, waiting(session, f"{model} to answer") as tick:
         reply = client.call("model.complete", model, asked, seconds=120, tick=tick).value
     seconds = time.monotonic() - began
-    found = told.read(reply, _Answer)
+    found = replies.read(reply, _Answer)
     session.result({"answer": reply, "seconds": round(seconds, 3)}, lambda: _drawn(found, seconds))
 
 

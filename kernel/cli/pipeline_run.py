@@ -6,7 +6,7 @@ from contextlib import closing
 
 import click
 
-from kernel.cli import live, logbook, pipeline_drawing, pipelines, screen, told, typed
+from kernel.cli import live, logbook, pipeline_drawing, pipelines, replies, screen, typed
 from kernel.cli.client import Client
 from kernel.cli.course import NEEDLES, Course
 from kernel.cli.exits import Ended, Exit
@@ -20,7 +20,7 @@ from manifests.params import check
 from manifests.pipeline.schema import Pipeline
 
 
-class Ran(told.Outcome, frozen=True, kw_only=True):
+class Ran(replies.Outcome, frozen=True, kw_only=True):
     """What `pipeline run --json` prints of a run that it waited for. steps: its pieces, as `pipeline show` has them."""
 
     steps: list[dict[str, object]]
@@ -47,7 +47,7 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
         course = Course()
         place = logbook.last_lines(logbook.folder_of(session.home), 0)[1]
         reply = client.call("kernel.start", name, {"inputs": given}, seconds=120)
-        run = told.read(reply.value, Started).run
+        run = replies.read(reply.value, Started).run
         if not watch and not wait:
             session.result(reply.value, lambda: run)
             session.say(under_way(run))
@@ -55,7 +55,7 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
         with left_alone(session, run), closing(_View(session, pipeline, run, course, place, is_shown=watch)) as view:
             session.say(f"{run} of {name} is under way.")
             reply = outcome_of(client, run, view.tick) if watch else waited(session, client, run)
-            outcome = told.read(reply.value, told.Outcome)
+            outcome = replies.read(reply.value, replies.Outcome)
             view.tick(is_over=True)
     value = outcome.value
     ran = Ran(

@@ -12,7 +12,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from kernel.cli import given, package, told
+from kernel.cli import given, package, replies
 from kernel.cli import installed as hands
 from kernel.cli.call import Methods
 from kernel.cli.client import Client
@@ -63,7 +63,7 @@ def read_file(path: str) -> str:
 def installed(client: Client) -> dict[str, Known]:
     """Every installed Hand, as the checker knows it."""
     rows = hands.rows(client)
-    methods = [row.method for row in told.read(client.call("kernel.describe").value, Methods).methods]
+    methods = [row.method for row in replies.read(client.call("kernel.describe").value, Methods).methods]
     return {row.name: _known(client, row.name, methods) for row in rows}
 
 

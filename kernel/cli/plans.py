@@ -5,7 +5,7 @@ from typing import Final
 import click
 from msgspec import Struct
 
-from kernel.cli import memories, screen, told
+from kernel.cli import memories, replies, screen
 from kernel.cli.frame import Session, command
 from kernel.cli.mistyped import Whole as WholeNumber
 
@@ -49,7 +49,7 @@ def plans(session: Session, last: int) -> None:
     with session.client() as client:
         reply = client.call("plan.all", "", {"most": last}).value
         names = {} if session.json else memories.names(client)
-    found = told.read(reply, _All)
+    found = replies.read(reply, _All)
     whose = [memories.in_words(one.namespace, names) for one in found.plans]
     session.result(reply, lambda: "\n\n".join(map(_drawn, found.plans, whose)), nothing="No Hand keeps a list yet.")
 

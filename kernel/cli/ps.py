@@ -3,7 +3,7 @@
 from kernel.cli import live, screen
 from kernel.cli.frame import Session, command
 from kernel.cli.history import how_to_decide
-from kernel.cli.told import LiveRun
+from kernel.cli.replies import LiveRun
 from manifests.waiting import WAITS
 
 

@@ -7,7 +7,7 @@ import click
 from msgspec import Struct
 
 from kernel import folders
-from kernel.cli import compiling, installed, logbook, memories, told
+from kernel.cli import compiling, installed, logbook, memories, replies
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, hand_argument
@@ -62,7 +62,7 @@ def remove(session: Session, hand: str, purge: bool, yes: bool) -> None:
 def take_away(session: Session, hand: str, *, purge: bool) -> tuple[str | None, str | None]:
     """Remove a Hand; the folder that still holds what it kept, and its id if there still is a memory of it."""
     with session.client() as client:
-        removed = told.read(client.call("kernel.remove", hand, seconds=120).value, Removed)
+        removed = replies.read(client.call("kernel.remove", hand, seconds=120).value, Removed)
         _delete(session, "keys", f"{removed.hand}.secrets")
         _delete(session, "keys", f"{removed.hand}.token")
         try:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import click
 import msgspec
 
-from kernel.cli import compiling, drawing, founding, given, package, pipelines, recorded, screen, told
+from kernel.cli import compiling, drawing, founding, given, package, pipelines, recorded, replies, screen
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, command, run_argument, write, write_json
 from kernel.home import Home
@@ -69,7 +69,7 @@ def replay(session: Session, run: str, against: str | None, step: bool, save: st
         try:
             asked = {**folder, "step": True} if waits else folder
             reply = client.call("kernel.replay", run, asked, seconds=DEADLINE_MAX / 1000, chunk=show).value
-            verdict = told.read(reply, Verdict)
+            verdict = replies.read(reply, Verdict)
         except NotDone as error:
             if error.reason not in ("ended", "tape"):
                 raise

@@ -2,7 +2,7 @@
 
 import click
 
-from kernel.cli import rights, screen, told
+from kernel.cli import replies, rights, screen
 from kernel.cli.frame import Session, command, hand_argument
 from manifests.grants import as_text
 
@@ -20,7 +20,7 @@ def revoke(session: Session, hand: str, method: str, patterns: tuple[str, ...], 
     """
     with session.client() as client:
         client.call("kernel.revoke", hand, {"method": method, "allow": list(patterns) or None, "rule": rule})
-        left = told.read(client.call("kernel.home").value, rights.Home).grants.get(hand, ())
+        left = replies.read(client.call("kernel.home").value, rights.Home).grants.get(hand, ())
     rows = [f"  {screen.visible(as_text(one))}" for one in left]
     text = "\n".join(["still holds:", *rows]) if rows else "holds nothing now."
     session.result({"name": hand, "left": left}, lambda: f"Taken back. {hand} {text}")

@@ -6,7 +6,7 @@ import stat
 
 import click
 
-from kernel.cli import given, rights, told
+from kernel.cli import given, replies, rights
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 
@@ -31,7 +31,7 @@ def roots_add(session: Session, name: str, folder: str) -> None:
     if not stat.S_ISDIR(kind):
         raise Ended(f"{folder} is no folder: name the one that it lies in, {os.path.dirname(path)}", Exit.USAGE)
     with session.client() as client:
-        before = told.read(client.call("kernel.home").value, rights.Home).roots.get(name, path)
+        before = replies.read(client.call("kernel.home").value, rights.Home).roots.get(name, path)
         reply = client.call("kernel.root-add", name, {"path": path}).value
     session.result(reply, lambda: f"{name} is {path}.")
     if before != path:

@@ -1,6 +1,6 @@
 """`maniple roots list` (acts)."""
 
-from kernel.cli import rights, screen, told
+from kernel.cli import replies, rights, screen
 from kernel.cli.frame import Session, command
 
 
@@ -8,7 +8,7 @@ from kernel.cli.frame import Session, command
 def roots_list(session: Session) -> None:
     """Named folders: the first part of a path that a Hand names, such as data in data/report.csv, is one of these."""
     with session.client() as client:
-        roots = told.read(client.call("kernel.home").value, rights.Home).roots
+        roots = replies.read(client.call("kernel.home").value, rights.Home).roots
     session.result(
         {"roots": roots},
         lambda: screen.table(("ROOT", "FOLDER"), sorted(roots.items())) if roots else "",

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from kernel.cli import answering, live, screen, told
+from kernel.cli import answering, live, replies, screen
 from kernel.cli.client import Client, Reply
 from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
 from kernel.cli.frame import Session, as_json
@@ -43,13 +43,13 @@ def logs_of(hand: str, run: str) -> str:
     return f"`maniple logs {hand}` and `maniple run-show {run}`"
 
 
-def result(session: Session, outcome: told.Outcome, *, look: str) -> None:
+def result(session: Session, outcome: replies.Outcome, *, look: str) -> None:
     """Print what a run came to. Raises Ended for one that did not succeed. look: where to look then."""
     session.result(outcome, lambda: "" if outcome.value is None else as_json(outcome.value))
     end(outcome, look)
 
 
-def end(outcome: told.Outcome, look: str) -> None:
+def end(outcome: replies.Outcome, look: str) -> None:
     """Raises Ended for a run that did not succeed. look: where to look then."""
     if outcome.outcome == "done":
         return
@@ -58,7 +58,7 @@ def end(outcome: told.Outcome, look: str) -> None:
     raise Ended(f"{how(outcome)}: {why}; see {look}", code)
 
 
-def how(outcome: told.Outcome) -> str:
+def how(outcome: replies.Outcome) -> str:
     """In words, how a run that did not succeed ended."""
     return f"the run {'' if outcome.outcome == 'failed' else 'was '}{outcome.outcome}"
 

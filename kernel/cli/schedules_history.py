@@ -4,7 +4,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kernel.cli import history, installed, logbook, screen, told
+from kernel.cli import history, installed, logbook, replies, screen
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, hand_names
 from kernel.cli.mistyped import Whole
@@ -40,7 +40,7 @@ def schedules_history(session: Session, hand: str | None, most: int) -> None:
     """
     with session.client() as client:
         reply = client.call("scheduling.history", "", {"hand": hand or "", "most": most}, seconds=60).value
-        told_of = told.read(reply, _History).history
+        told_of = replies.read(reply, _History).history
         if hand is not None and not told_of and hand not in {one.name for one in installed.rows(client)}:
             raise Ended(f"no Hand '{hand}' is installed: see `maniple hands`")
     rows = _completed(session, told_of)

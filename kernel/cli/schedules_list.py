@@ -4,7 +4,7 @@ import time
 
 from msgspec import Struct
 
-from kernel.cli import screen, told
+from kernel.cli import replies, screen
 from kernel.cli.frame import Session, command
 from wire.entries import time_micros
 
@@ -36,7 +36,7 @@ def schedules_list(session: Session) -> None:
     """
     with session.client() as client:
         reply = client.call("scheduling.next", "", {}, seconds=60).value
-    found = told.read(reply, _Next)
+    found = replies.read(reply, _Next)
     session.result(reply, lambda: _drawn(found, time.time_ns() // 1000), nothing="No Hand here has a [schedule].")
     for problem in found.problems:
         session.say(f"A problem: {screen.visible(problem)}")

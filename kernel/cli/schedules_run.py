@@ -2,7 +2,7 @@
 
 import time
 
-from kernel.cli import told
+from kernel.cli import replies
 from kernel.cli.frame import Session, command, hand_argument
 from kernel.cli.run_waiting import under_way
 from kernel.cli.start import Started
@@ -21,6 +21,6 @@ def schedules_run(session: Session, hand: str) -> None:
     now = time.time_ns() // 1000
     with session.client() as client:
         reply = client.call("kernel.fire", hand, {"key": f"now {now}", "due": time_text(now)}, seconds=120).value
-    run = told.read(reply, Started).run
+    run = replies.read(reply, Started).run
     session.result(reply, lambda: run)
     session.say(under_way(run))

@@ -3,7 +3,7 @@
 import click
 from msgspec import Struct
 
-from kernel.cli import screen, secret_values, told, typed
+from kernel.cli import replies, screen, secret_values, typed
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, command, hand_argument
@@ -63,7 +63,7 @@ def settings(
     files = [secret_values.pair("--secret-file", word) for word in secret_file]
     named = (*given.names, *secret, *unset, *(name for name, _ in (*variables, *files)))
     with session.client() as client:
-        shown = told.read(client.call("kernel.show", hand).value, Shown)
+        shown = replies.read(client.call("kernel.show", hand).value, Shown)
         declared = shown.hand.package.manifest.settings
         _check(hand, declared, named, unset, given.names)
         changed: dict[str, object] = typed.settings({name: one.type for name, one in declared.items()}, given)
@@ -73,7 +73,7 @@ def settings(
         values = shown.settings
         if changed:
             _set(client, hand, changed)
-            values = told.read(client.call("kernel.show", hand).value, Shown).settings
+            values = replies.read(client.call("kernel.show", hand).value, Shown).settings
     for name in given.names:
         if declared[name].secret:
             session.say(

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from kernel.cli import installed as standing
-from kernel.cli import installing, package, rights, screen, told
+from kernel.cli import installing, package, replies, rights, screen
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from manifests.check import check
@@ -77,7 +77,7 @@ def installed(client: Client) -> Shelf:
         )
     mend = f"`maniple remove {folders.HAND}` takes all of them away; then install them anew"
     found = package.read(place)
-    trust, keyless = TrustStore(keys=told.read(client.call("kernel.home").value, rights.Home).keys), ""
+    trust, keyless = TrustStore(keys=replies.read(client.call("kernel.home").value, rights.Home).keys), ""
     try:
         sealed = trust.judge(
             hand.package.seal, name=found.name, version=found.version, last_version=None,
@@ -114,7 +114,7 @@ def put(client: Client, skills: Iterable[Skill], before: str) -> None:
 def readers(client: Client) -> dict[str, list[str]]:
     """Which Hands may read each skill that is installed alone, by the skill's name."""
     found: dict[str, list[str]] = {}
-    for hand, held in told.read(client.call("kernel.home").value, rights.Home).grants.items():
+    for hand, held in replies.read(client.call("kernel.home").value, rights.Home).grants.items():
         for one in held:
             if one.method.startswith(folders.PREFIX) and one.allow:
                 found.setdefault(one.method.removeprefix(folders.PREFIX), []).append(hand)

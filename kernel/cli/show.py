@@ -4,7 +4,7 @@ import shlex
 
 from msgspec.structs import replace
 
-from kernel.cli import agreement, screen, spending, told
+from kernel.cli import agreement, replies, screen, spending
 from kernel.cli.frame import Session, command, hand_argument
 from kernel.cli.installed import Shown
 from manifests.capabilities import includes
@@ -22,7 +22,7 @@ def show(session: Session, hand: str) -> None:
     """One Hand in full: what it is, its seal, what it may do, offers and is limited to, and how it is confined now."""
     with session.client() as client:
         reply = client.call("kernel.show", hand).value
-    session.result(reply, lambda: session.hinted(_drawn(told.read(reply, Shown))))
+    session.result(reply, lambda: session.hinted(_drawn(replies.read(reply, Shown))))
 
 
 def _what_runs(manifest: Manifest, artefact: Artefact | None) -> str:

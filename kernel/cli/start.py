@@ -3,7 +3,7 @@
 import click
 from msgspec import Struct
 
-from kernel.cli import spending, told, typed
+from kernel.cli import replies, spending, typed
 from kernel.cli.frame import Session, command, hand_argument
 from kernel.cli.run_waiting import left_alone, logs_of, result, under_way, waited
 
@@ -32,7 +32,7 @@ def start(session: Session, hand: str, words: tuple[str, ...], wait: bool, most:
     given, at_most = typed.inputs(typed.words(words)), spending.most(most)
     with session.client() as client:
         reply = client.call("kernel.start", hand, {"inputs": given}, seconds=120, most=at_most).value
-        begun = told.read(reply, Started)
+        begun = replies.read(reply, Started)
         if begun.state:
             session.result(reply, lambda: f"{begun.run}  {hand} is {begun.state}")
             return
@@ -42,5 +42,5 @@ def start(session: Session, hand: str, words: tuple[str, ...], wait: bool, most:
             return
         with left_alone(session, begun.run):
             session.say(f"{begun.run} of {hand} is under way.")
-            outcome = told.read(waited(session, client, begun.run).value, told.Outcome)
+            outcome = replies.read(waited(session, client, begun.run).value, replies.Outcome)
     result(session, outcome, look=logs_of(hand, begun.run))

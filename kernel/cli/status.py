@@ -4,7 +4,7 @@ import time
 
 from msgspec import Struct
 
-from kernel.cli import installed, live, screen, spending, told
+from kernel.cli import installed, live, replies, screen, spending
 from kernel.cli.frame import Session, command
 from manifests.waiting import WAITS
 from wire.entries import time_micros
@@ -43,12 +43,12 @@ def status(session: Session) -> None:
     with session.client() as client:
         reply = client.call("kernel.status").value
         runs, hands = live.runs(client), installed.rows(client)
-    now = told.read(reply, Status)
+    now = replies.read(reply, Status)
     held_back = tuple(hand.name for hand in hands if hand.why and hand.name not in now.quarantined)
     layers = tuple(dict.fromkeys(layer for run in runs for layer in run.confinement))
     lacking = tuple(dict.fromkeys(layer for run in runs for layer in run.lacking))
     shown = {
-        **told.read(reply, dict[str, object]),
+        **replies.read(reply, dict[str, object]),
         "micro_dollars": sum(run.micro_dollars for run in runs),
         "held_back": held_back,
         "confinement": layers,
@@ -78,7 +78,7 @@ def _held_back(hands: tuple[str, ...]) -> str:
 
 def _drawn(
     now: Status,
-    lives: tuple[told.LiveRun, ...],
+    lives: tuple[replies.LiveRun, ...],
     held_back: tuple[str, ...],
     layers: tuple[str, ...],
     lacking: tuple[str, ...],
@@ -119,7 +119,7 @@ def _drawn(
     )
 
 
-def _spending(now: Status, lives: tuple[told.LiveRun, ...]) -> str:
+def _spending(now: Status, lives: tuple[replies.LiveRun, ...]) -> str:
     """What the home has spent, and of that the runs that live."""
     micro_dollars = sum(run.micro_dollars for run in lives)
     by_live = f"{screen.dollars(micro_dollars)} by the live runs" if micro_dollars else ""

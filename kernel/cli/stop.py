@@ -3,7 +3,7 @@
 import click
 from msgspec import Struct
 
-from kernel.cli import told
+from kernel.cli import replies
 from kernel.cli.exits import Ended, NotDone
 from kernel.cli.frame import Session, command, hand_or_run_names
 
@@ -30,5 +30,5 @@ def stop(session: Session, hand: str) -> None:
             raise Ended(
                 f"no run {hand} is live: see `maniple runs`, and `maniple run-show {hand}` for one that has ended"
             ) from None
-    number = told.read(reply, Stopped).stopped
+    number = replies.read(reply, Stopped).stopped
     session.result(reply, lambda: f"{hand}: {'nothing ran' if not number else f'{number} stopped'}.")

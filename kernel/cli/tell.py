@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from kernel.cli import live, rights, told
+from kernel.cli import live, replies, rights
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, run_argument
@@ -38,7 +38,7 @@ def tell(session: Session, run: str, words: tuple[str, ...], stop: bool) -> None
         raise Ended("nothing is said: write it after the run's id", Exit.USAGE)
     with session.client() as client:
         found = _live(client, run)
-        held = told.read(client.call("kernel.home").value, rights.Home).grants.get(found.hand, ())
+        held = replies.read(client.call("kernel.home").value, rights.Home).grants.get(found.hand, ())
         if not any(covers(one, "kernel.subscribe", HEARD) for one in held):
             raise Ended(
                 f'{found.hand} does not hear you while it works: its HAND.toml needs `[events] subscribes = ["{HEARD}"]`, '
@@ -62,7 +62,7 @@ def wait_until_it_hears(client: Client, run: str, seconds: float = PATIENCE_S) -
         pause = min(1.0, 2 * pause)
 
 
-def _live(client: Client, run: str) -> told.LiveRun:
+def _live(client: Client, run: str) -> replies.LiveRun:
     found = live.one(client, run)
     if found is None:
         raise Ended(f"no run {run} is live: see `maniple ps`")

@@ -1,6 +1,6 @@
 """`maniple thaw` (acts)."""
 
-from kernel.cli import told
+from kernel.cli import replies
 from kernel.cli.frame import Session, command
 from kernel.cli.status import Status
 
@@ -12,7 +12,7 @@ def thaw(session: Session) -> None:
     What was unfinished goes on where it was. A run that a call had begun ended with that call, and is not made again.
     """
     with session.client() as client:
-        was_frozen = told.read(client.call("kernel.status").value, Status).frozen
+        was_frozen = replies.read(client.call("kernel.status").value, Status).frozen
         reply = client.call("kernel.thaw").value
     words = "Thawed: calls pass again, wanted services start, and runs go on."
     session.result(reply, lambda: words if was_frozen else "Nothing was frozen.")

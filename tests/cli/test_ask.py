@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from kernel.cli import asking, chat, told
+from kernel.cli import asking, chat, replies
 from kernel.cli.client import Client, Reply
 from kernel.cli.frame import Session
 from tests.cli.shell import Shell, copied_home
@@ -199,9 +199,9 @@ def test_what_failed_is_not_remembered_and_the_conversation_goes_on(shell: Shell
 
 def test_who_sees_a_run_end_before_its_answer_is_told_what_prints_its_work_so_far(shell: Shell) -> None:
     before = {"outcome": "failed", "code": "steps", "text": "10 steps", "run": "r-1"}
-    ended = told.Outcome(**before, value={"answer": "", "made": ["files_read({}) -> r1"]})
+    ended = replies.Outcome(**before, value={"answer": "", "made": ["files_read({}) -> r1"]})
     assert asking.look("tidy", ended).startswith("`maniple wait r-1` for its work so far, `maniple logs tidy`")
-    nothing = told.Outcome(**before, value={"answer": "", "made": []})
+    nothing = replies.Outcome(**before, value={"answer": "", "made": []})
     assert asking.look("tidy", nothing) == "`maniple logs tidy` and `maniple run-show r-1`"
     assert "for its work so far" not in shell.run("ask", "no turn fits this").err
 
