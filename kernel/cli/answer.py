@@ -2,7 +2,7 @@
 
 import click
 
-from kernel.cli import answering, given, screen
+from kernel.cli import answering, named_files, screen
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, command
@@ -13,7 +13,7 @@ from wire import codec
 @click.argument("held", metavar="ID")
 @click.argument("text", metavar="TEXT")
 @click.option("--why", metavar="TEXT", default="", help="A remark, for the log.")
-@click.option("--key", metavar="FILE", type=given.PATH, help="Sign with this key, instead of the home's own.")
+@click.option("--key", metavar="FILE", type=named_files.PATH, help="Sign with this key, instead of the home's own.")
 def answer(session: Session, held: str, text: str, why: str, key: str | None) -> None:
     """Answer a question that `maniple questions` shows; the Hand that asked goes on with it.
 

@@ -4,7 +4,7 @@ import time
 
 import click
 
-from kernel.cli import answering, call, given, screen, typed
+from kernel.cli import answering, call, named_files, screen, typed
 from kernel.cli.answering import Given, Whole
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NotDone
@@ -29,7 +29,7 @@ from wire.signing import SigningKey
 )
 @click.option("--with", "words", metavar="KEY=VALUE", multiple=True, help="Call it yourself, with this changed.")
 @click.option("--why", metavar="TEXT", default="", help="A reason, for the log.")
-@click.option("--key", metavar="FILE", type=given.PATH, help="Sign with this key, instead of the home's own.")
+@click.option("--key", metavar="FILE", type=named_files.PATH, help="Sign with this key, instead of the home's own.")
 def approve(
     session: Session, held: str, rule: bool, on: str | None, days: int | None, words: tuple[str, ...], why: str,
     key: str | None,

@@ -6,7 +6,7 @@ from base64 import b64encode
 import click
 from msgspec import Struct, structs
 
-from kernel.cli import given, memories, replies, screen, streams
+from kernel.cli import memories, named_files, replies, screen, streams
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, write
 from kernel.cli.mistyped import Whole as WholeNumber
@@ -33,7 +33,7 @@ class _All(Struct, frozen=True, kw_only=True):
 
 @command()
 @click.argument("which", metavar="[ID]", required=False)
-@click.option("--to", metavar="FILE", type=given.PATH, help="Write it into this new file.")
+@click.option("--to", metavar="FILE", type=named_files.PATH, help="Write it into this new file.")
 @click.option("--last", metavar="N", type=WholeNumber(1, 500), default=100, help="So many, at most 500; 100 without.")
 def artifacts(session: Session, which: str | None, to: str | None, last: int) -> None:
     """What Hands finished, the latest first; with an ID, or its beginning, the artefact itself.

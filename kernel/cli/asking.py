@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from kernel.cli import given, replies, screen
+from kernel.cli import named_files, replies, screen
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json
@@ -133,10 +133,10 @@ def with_files(text: str, files: Sequence[str]) -> Question:
     texts, pictures, size, whole = [text], list[dict[str, object]](), 0, 0
     for path in files:
         try:
-            with given.opened(path) as file:
+            with named_files.opened(path) as file:
                 content = file.read(max(FILE_MOST, PICTURES_MOST) + 1)
         except OSError as error:
-            raise given.unreadable(path, error) from None
+            raise named_files.unreadable(path, error) from None
         if kind := media(content):
             size += len(content)
             if size > PICTURES_MOST:

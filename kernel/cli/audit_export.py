@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from kernel.cli import evidence, given
+from kernel.cli import evidence, named_files
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.record.recovery import Lines, read_notes
@@ -28,7 +28,7 @@ Check it with   maniple audit verify --from DIR --key KEY
 
 
 @command()
-@click.argument("to", metavar="TO", type=given.PATH)
+@click.argument("to", metavar="TO", type=named_files.PATH)
 def audit_export(session: Session, to: str) -> None:
     """Write the log out for somebody who is to check it: entries, checkpoints and the public key, nothing secret.
 
@@ -36,7 +36,7 @@ def audit_export(session: Session, to: str) -> None:
     newest checkpoint covers. Checked with `maniple audit verify --from DIR`.
     """
     if os.path.lexists(to):
-        raise given.taken(to)
+        raise named_files.taken(to)
     proof = evidence.find(session.home, key=None, folder=None)
     older = read_notes(proof.folder, proof.key.name)  # before the newest, or one of a longer log could be among them
     note, size, root = evidence.newest(proof)

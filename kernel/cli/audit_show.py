@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from kernel.cli import answers, bodies, drawing, given, logbook
+from kernel.cli import answers, bodies, drawing, logbook, named_files
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.cli.mistyped import Whole
@@ -14,7 +14,7 @@ from wire.entries import Entry
 
 @command()
 @click.argument("seq", metavar="SEQ", type=Whole(0))
-@click.option("--body", metavar="FILE", type=given.PATH, help="Check that this was its arguments, or its reply.")
+@click.option("--body", metavar="FILE", type=named_files.PATH, help="Check that this was its arguments, or its reply.")
 def audit_show(session: Session, seq: int, body: str | None) -> None:
     """One entry of the log, every field; of a call also its end, of an end or an answer its call. The kernel need not run.
 

@@ -5,7 +5,7 @@ import sys
 import click
 from msgspec import Struct
 
-from kernel.cli import answers, evidence, given, screen
+from kernel.cli import answers, evidence, named_files, screen
 from kernel.cli.frame import Session, command
 from wire.checkpoint import Checkpoint
 from wire.verify import Verified
@@ -29,11 +29,19 @@ class Held(Struct, frozen=True, kw_only=True):
 
 @command()
 @click.option(
-    "--checkpoint", metavar="FILE", type=given.PATH, multiple=True, help="Also an older checkpoint, kept elsewhere."
+    "--checkpoint",
+    metavar="FILE",
+    type=named_files.PATH,
+    multiple=True,
+    help="Also an older checkpoint, kept elsewhere.",
 )
 @click.option("--key", metavar="KEY", help="The log's verifier key, or a file with it, instead of the home's log.pub.")
 @click.option(
-    "--from", "folder", metavar="DIR", type=given.PATH, help="A log that `audit export` wrote, instead of the home's."
+    "--from",
+    "folder",
+    metavar="DIR",
+    type=named_files.PATH,
+    help="A log that `audit export` wrote, instead of the home's.",
 )
 def audit_verify(session: Session, checkpoint: tuple[str, ...], key: str | None, folder: str | None) -> None:
     """Check every entry of the log, from the first: its form, its place, its hash chain, and the signed checkpoints.

@@ -2,7 +2,7 @@
 
 import click
 
-from kernel.cli import drawing, evidence, given, keyfile, logbook, proofs, streams
+from kernel.cli import drawing, evidence, keyfile, logbook, named_files, proofs, streams
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from wire.entries import decode
@@ -10,7 +10,7 @@ from wire.errors import CodecError, NoteMalformed, ProofInvalid, SignatureInvali
 
 
 @command()
-@click.argument("file", metavar="FILE", type=given.PATH)
+@click.argument("file", metavar="FILE", type=named_files.PATH)
 @click.option("--key", metavar="KEY", help="The log's verifier key, or a file with it, instead of the home's log.pub.")
 def audit_verify_proof(session: Session, file: str, key: str | None) -> None:
     """Check a proof that `maniple audit prove` printed; FILE may be - for stdin. With --key it needs no home.

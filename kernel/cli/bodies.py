@@ -5,7 +5,7 @@ import os
 
 import msgspec
 
-from kernel.cli import given
+from kernel.cli import named_files
 from kernel.cli.exits import Ended
 from wire import codec, limits
 from wire.entries import Entry, body_digest
@@ -24,7 +24,7 @@ def check(home: str, file: str, call: Entry, entry: Entry) -> str:
     call: the entry that has the caller, whose key the digests of both are made with. Raises Ended when there is no key.
     """
     key = key_of(home, call, entry.time)
-    with given.opened(file) as opened:
+    with named_files.opened(file) as opened:
         raw = opened.read(limits.BODY_MAX * 4)
     for name, digest in (("arguments", entry.arguments), ("reply", entry.reply)):
         if digest is None:

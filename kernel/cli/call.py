@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import click
 from msgspec import Struct
 
-from kernel.cli import given, replies, spending, streams, typed
+from kernel.cli import named_files, replies, spending, streams, typed
 from kernel.cli.client import Client, Reply, check_words
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, as_json, command, say
@@ -49,8 +49,10 @@ class Result(Struct, frozen=True, kw_only=True):
 @command()
 @click.argument("method", metavar="METHOD")
 @click.argument("words", metavar="[RESOURCE] [KEY=VALUE]...", nargs=-1)
-@click.option("--upload", metavar="FILE", type=given.PATH, help="Stream a file to the method; - is stdin.")
-@click.option("--output", metavar="FILE", type=given.PATH, help="Where bytes that it streams go, instead of stdout.")
+@click.option("--upload", metavar="FILE", type=named_files.PATH, help="Stream a file to the method; - is stdin.")
+@click.option(
+    "--output", metavar="FILE", type=named_files.PATH, help="Where bytes that it streams go, instead of stdout."
+)
 @click.option("--timeout", metavar="TIME", help="How long it may take, such as 90s; 60s without.")
 @click.option("--most", metavar="KEY=AMOUNT", multiple=True, help="What it may cost: tokens=2000, dollars=0.05.")
 def call(

@@ -5,7 +5,7 @@ import shlex
 import click
 from msgspec import Struct
 
-from kernel.cli import entry, given, package, screen
+from kernel.cli import entry, named_files, package, screen
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.errors import ManifestInvalid, Problem
@@ -21,7 +21,7 @@ class Checked(Struct, frozen=True, kw_only=True):
 
 
 @command()
-@click.argument("folder", metavar="DIR", type=given.PATH)
+@click.argument("folder", metavar="DIR", type=named_files.PATH)
 def check(session: Session, folder: str) -> None:
     """Every problem in a Hand's folder, each with its file, line, column, and what to write instead.
 

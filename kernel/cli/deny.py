@@ -2,14 +2,14 @@
 
 import click
 
-from kernel.cli import answering, given
+from kernel.cli import answering, named_files
 from kernel.cli.frame import Session, command
 
 
 @command()
 @click.argument("held", metavar="ID")
 @click.option("--why", metavar="TEXT", default="", help="A reason, which the Hand hears too.")
-@click.option("--key", metavar="FILE", type=given.PATH, help="Sign with this key, instead of the home's own.")
+@click.option("--key", metavar="FILE", type=named_files.PATH, help="Sign with this key, instead of the home's own.")
 def deny(session: Session, held: str, why: str, key: str | None) -> None:
     """Say no to a call that waits, and to those that ask for the same: the Hand hears that it is refused, and why.
 

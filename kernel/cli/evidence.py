@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from kernel.cli import given, keyfile, logbook
+from kernel.cli import keyfile, logbook, named_files
 from kernel.cli.exits import Ended, Exit
 from kernel.record.recovery import Lines, read_notes
 from manifests.seal import signers
@@ -59,7 +59,7 @@ def held(path: str, key: VerifyKey) -> Checkpoint:
     """
     mend = "name a copy of log/checkpoint with --checkpoint, then `maniple audit verify` again"
     try:
-        with given.opened(path) as file:
+        with named_files.opened(path) as file:
             note = file.read(64 * 1024).decode(errors="replace")
     except OSError as error:
         raise Ended(f"the checkpoint {path} cannot be read: {error.strerror}; {mend}") from None

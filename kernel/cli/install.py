@@ -8,7 +8,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from kernel.cli import agreement, compiling, entry, given, installed, installing, package, replies, rights, screen
+from kernel.cli import agreement, compiling, entry, installed, installing, named_files, package, replies, rights, screen
 from kernel.cli.call import Methods
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
@@ -31,7 +31,7 @@ class _Done(Struct, frozen=True):
 
 
 @command()
-@click.argument("folder", metavar="DIR", type=given.PATH)
+@click.argument("folder", metavar="DIR", type=named_files.PATH)
 @click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
 @click.option("--clean", is_flag=True, help="First remove __pycache__ folders, which Python left behind.")
 @click.option("--effects-as-declared", is_flag=True, help="Believe a program (command = …) what its methods do.")

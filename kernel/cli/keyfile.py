@@ -10,7 +10,7 @@ import stat
 from contextlib import suppress
 from typing import Final
 
-from kernel.cli import given
+from kernel.cli import named_files
 from kernel.cli.exits import Ended
 from kernel.record.growing import sync_folder
 from wire.errors import ManipleError
@@ -47,7 +47,7 @@ def _write_new(file: str, text: str, mode: int, made: list[str]) -> None:
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     except FileExistsError:
-        raise given.taken(file) from None
+        raise named_files.taken(file) from None
     made.append(file)
     with open(descriptor, "w", encoding="ascii") as opened:
         opened.write(text)
@@ -57,7 +57,7 @@ def _write_new(file: str, text: str, mode: int, made: list[str]) -> None:
 
 def read(path: str) -> SigningKey:
     """The key in a file. Raises Ended for one that others may read, and for what is none."""
-    with given.opened(path) as file:
+    with named_files.opened(path) as file:
         mode = os.fstat(file.fileno()).st_mode
         text = file.read(4096).decode("ascii", "replace").strip()
     if stat.S_IMODE(mode) & 0o077:
@@ -78,10 +78,10 @@ def public(text: str) -> VerifyKey:
     typed = text
     if "+" not in text or os.path.isfile(text):
         try:
-            with given.opened(text) as file:
+            with named_files.opened(text) as file:
                 typed = file.read(4096).decode("ascii", "replace").strip()
         except OSError as error:
-            why = given.mend(text, error.errno or 0)
+            why = named_files.mend(text, error.errno or 0)
             raise Ended(
                 f"{text} is neither a verifier key nor a file that holds one: {error.strerror}; {why or _KEYS}"
             ) from None

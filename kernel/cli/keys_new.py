@@ -4,12 +4,12 @@ import shlex
 
 import click
 
-from kernel.cli import given, keyfile
+from kernel.cli import keyfile, named_files
 from kernel.cli.frame import Session, command
 
 
 @command()
-@click.argument("file", metavar="FILE", type=given.PATH)
+@click.argument("file", metavar="FILE", type=named_files.PATH)
 @click.option(
     "--name", metavar="NAME", required=True, help="Whose key it is, such as example.org/ada; no spaces, no +."
 )

@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 
 import click
 
-from kernel.cli import commands, given, mistyped
+from kernel.cli import commands, mistyped, named_files
 from kernel.cli.exits import Ended, Exit, NotLinux
 from kernel.cli.frame import chosen_home, say, write
 from kernel.cli.hints import with_home
@@ -235,7 +235,9 @@ def _os_error(error: OSError) -> str:
         errno.ENOSPC: "make room on its disk, then type the same again",
         errno.EDQUOT: "make room, then type the same again",
         errno.EROFS: "it is mounted read-only: use another place, or a home elsewhere with --home",
-    }.get(error.errno or 0) or (given.mend(os.fsdecode(error.filename), error.errno or 0) if error.filename else "")
+    }.get(error.errno or 0) or (
+        named_files.mend(os.fsdecode(error.filename), error.errno or 0) if error.filename else ""
+    )
     return "; ".join(filter(None, (f"{what}{why}", mend)))
 
 

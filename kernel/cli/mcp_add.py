@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kernel.cli import given, install, logbook, mcp_passing, mcp_servers, mcp_table, screen, secret_values
+from kernel.cli import install, logbook, mcp_passing, mcp_servers, mcp_table, named_files, screen, secret_values
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests import capabilities
@@ -56,7 +56,9 @@ class Options(Struct, frozen=True, kw_only=True):
 @click.argument("name", metavar="NAME")
 @click.argument("server", metavar="[URL | -- COMMAND...]", nargs=-1)
 @click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
-@click.option("--files", metavar="DIR", type=given.PATH, help="The server's own folder, sealed with it; it runs there.")
+@click.option(
+    "--files", metavar="DIR", type=named_files.PATH, help="The server's own folder, sealed with it; it runs there."
+)
 @click.option("--code", metavar="DIR", multiple=True, help="A folder its program lies in: read there, not sealed.")
 @click.option(
     "--connect", metavar="HOST:PORT", multiple=True, help="Where it may connect to; of a URL: where its logins are."
@@ -70,11 +72,13 @@ class Options(Struct, frozen=True, kw_only=True):
 @click.option(
     "--secret", metavar="NAME", multiple=True, help="A variable of the program's, or a header, taken from yours."
 )
-@click.option("--certificates", metavar="FILE", type=given.PATH, help="Trusted at the URL, instead of the system's.")
+@click.option(
+    "--certificates", metavar="FILE", type=named_files.PATH, help="Trusted at the URL, instead of the system's."
+)
 @click.option("--may-ask", is_flag=True, help="Let it ask you things, each as a question that waits for your answer.")
 @click.option("--client", metavar="ID", default="", help="What its Hand is where you log in, or its document's URL.")
 @click.option("--client-secret", is_flag=True, help="That client's secret is taken from CLIENT_SECRET, or asked for.")
-@click.option("--client-key", metavar="FILE", type=given.PATH, help="That client's private key, a PEM file.")
+@click.option("--client-key", metavar="FILE", type=named_files.PATH, help="That client's private key, a PEM file.")
 @click.option("--issuer", metavar="URL", default="", help="The authorization server that knows that client.")
 @click.option("--alone", is_flag=True, help="Log in by the client's secret or key, without a person.")
 @click.option("--memory", metavar="SIZE", default=MEMORY, help="The most memory of each of its processes.")
@@ -277,10 +281,10 @@ def _certificates(options: Options, address: str) -> str:
 
 def _read(path: str) -> bytes:
     try:
-        with given.opened(path) as file:
+        with named_files.opened(path) as file:
             return file.read(tools.LARGEST)
     except OSError as error:
-        raise given.unreadable(path, error) from None
+        raise named_files.unreadable(path, error) from None
 
 
 def _secret(name: str, *, is_header: bool = False) -> str:

@@ -2,13 +2,13 @@
 
 import click
 
-from kernel.cli import given, memories, streams
+from kernel.cli import memories, named_files, streams
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
 
 
 @command()
-@click.argument("file", metavar="FILE", type=given.PATH)
+@click.argument("file", metavar="FILE", type=named_files.PATH)
 @memories.whose_memory(sessions=False)
 def memory_backup(session: Session, file: str, whose: Whose) -> None:
     """Copy a whole memory with its sessions into a new FILE, while everybody goes on reading and writing.

@@ -2,13 +2,13 @@
 
 import click
 
-from kernel.cli import given, memories, streams
+from kernel.cli import memories, named_files, streams
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
 
 
 @command(json=False)
-@click.argument("file", metavar="[FILE]", type=given.PATH, required=False)
+@click.argument("file", metavar="[FILE]", type=named_files.PATH, required=False)
 @memories.whose_memory()
 def memory_export(session: Session, file: str | None, whose: Whose) -> None:
     """Write everything of a memory, or of one session, out as JSON Lines: to stdout, or into a new FILE.

@@ -2,14 +2,14 @@
 
 import click
 
-from kernel.cli import given, memories, streams
+from kernel.cli import memories, named_files, streams
 from kernel.cli.exits import Ended, NotDone
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
 
 
 @command()
-@click.argument("file", metavar="FILE", type=given.PATH)
+@click.argument("file", metavar="FILE", type=named_files.PATH)
 @memories.whose_memory()
 def memory_import(session: Session, file: str, whose: Whose) -> None:
     """Read what `maniple memory export` wrote into a memory, or a session, that is empty; - is stdin.

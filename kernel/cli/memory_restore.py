@@ -4,7 +4,7 @@ import shlex
 
 import click
 
-from kernel.cli import given, memories, streams
+from kernel.cli import memories, named_files, streams
 from kernel.cli.exits import Ended, NotDone
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
@@ -12,7 +12,7 @@ from kernel.cli.sure import make_sure
 
 
 @command()
-@click.argument("file", metavar="FILE", type=given.PATH)
+@click.argument("file", metavar="FILE", type=named_files.PATH)
 @memories.whose_memory(sessions=False)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def memory_restore(session: Session, file: str, whose: Whose, yes: bool) -> None:

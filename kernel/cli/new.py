@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from kernel.cli import bundled, given, package
+from kernel.cli import bundled, named_files, package
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.names import RESERVED, is_hand_name
@@ -89,7 +89,7 @@ Says hello. Change `{file}` to what it should do, and write into `HAND.toml`
 @click.option("--service", is_flag=True, help="One that stays up and answers calls, instead of a task.")
 @click.option("--wasm", is_flag=True, help="A WebAssembly module, instead of Python.")
 @click.option("--agent", is_flag=True, help="One that thinks with a model, by a playbook and without code.")
-@click.option("--into", metavar="DIR", type=given.PATH, help="The folder to make it in, instead of this one.")
+@click.option("--into", metavar="DIR", type=named_files.PATH, help="The folder to make it in, instead of this one.")
 def new(session: Session, name: str, service: bool, wasm: bool, agent: bool, into: str | None) -> None:
     """Make the folder of a Hand that works: HAND.toml, about ten lines of Python, and a README.
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from kernel.cli import given
+from kernel.cli import named_files
 from kernel.cli.exits import Ended, Exit
 from kernel.record import growing
 from manifests import seal as seals
@@ -99,7 +99,7 @@ def _raw_manifest(path: str) -> str:
     except UnicodeDecodeError:
         raise Ended(f"{file} is not UTF-8 text: save it as UTF-8, then `maniple check {again}`") from None
     except OSError as error:
-        raise given.unreadable(file, error, Exit.FAILED) from None
+        raise named_files.unreadable(file, error, Exit.FAILED) from None
 
 
 def entry_problem(folder: Folder) -> str:

@@ -4,14 +4,14 @@ import shlex
 
 import click
 
-from kernel.cli import given, install, pipelines
+from kernel.cli import install, named_files, pipelines
 from kernel.cli.frame import Session, command
 from manifests.pipeline.check import check
 from manifests.pipeline.installed import lends_of
 
 
 @command()
-@click.argument("file", metavar="FILE", type=given.PATH)
+@click.argument("file", metavar="FILE", type=named_files.PATH)
 @click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
 def pipeline_add(session: Session, file: str, yes: bool) -> None:
     """Add a pipeline, or upgrade it: checks it, shows in words what it asks for, asks, seals it and installs it as a Hand.

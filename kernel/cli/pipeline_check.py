@@ -4,7 +4,7 @@ import shlex
 
 import click
 
-from kernel.cli import given, pipelines
+from kernel.cli import named_files, pipelines
 from kernel.cli.check import Checked, drawn
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
@@ -13,7 +13,7 @@ from manifests.pipeline.check import check
 
 
 @command()
-@click.argument("file", metavar="FILE", type=given.PATH)
+@click.argument("file", metavar="FILE", type=named_files.PATH)
 def pipeline_check(session: Session, file: str) -> None:
     """Every problem in a pipeline's file, each with its line, column, and what to write instead.
 

@@ -12,8 +12,8 @@ import click
 import msgspec
 from msgspec import Struct
 
-from kernel.cli import given, package, replies
 from kernel.cli import installed as hands
+from kernel.cli import named_files, package, replies
 from kernel.cli.call import Methods
 from kernel.cli.client import Client
 from kernel.cli.course import Course
@@ -47,12 +47,12 @@ class Added(Struct, frozen=True):
 def read_file(path: str) -> str:
     """The text of a pipeline's file. Raises Ended when it cannot be read."""
     try:
-        with given.opened(path) as file:
+        with named_files.opened(path) as file:
             raw = file.read(LARGEST + 1)
     except IsADirectoryError:
         raise Ended(f"{path} is a folder: name the file in it, NAME.pipeline.toml", Exit.USAGE) from None
     except OSError as error:
-        raise given.unreadable(path, error, want="name a file NAME.pipeline.toml") from None
+        raise named_files.unreadable(path, error, want="name a file NAME.pipeline.toml") from None
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import click
 import msgspec
 
-from kernel.cli import compiling, drawing, founding, given, package, pipelines, recorded, replies, screen
+from kernel.cli import compiling, drawing, founding, named_files, package, pipelines, recorded, replies, screen
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, command, run_argument, write, write_json
 from kernel.home import Home
@@ -25,11 +25,13 @@ from wire.tape import seed_of
 @click.option(
     "--against",
     metavar="DIR",
-    type=given.PATH,
+    type=named_files.PATH,
     help="With the code of this Hand's folder, or this pipeline's file, instead.",
 )
 @click.option("--step", is_flag=True, help="On a terminal, wait for Enter after each message.")
-@click.option("--save", metavar="DIR", type=given.PATH, help="Write its recording into DIR instead of replaying it.")
+@click.option(
+    "--save", metavar="DIR", type=named_files.PATH, help="Write its recording into DIR instead of replaying it."
+)
 def replay(session: Session, run: str, against: str | None, step: bool, save: str | None) -> None:
     """A task run again, from its tape: the same code is given the same messages, and what it asks for is compared.
 

@@ -6,14 +6,14 @@ import stat
 
 import click
 
-from kernel.cli import given, replies, rights
+from kernel.cli import named_files, replies, rights
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 
 
 @command()
 @click.argument("name", metavar="NAME")
-@click.argument("folder", metavar="DIR", type=given.PATH)
+@click.argument("folder", metavar="DIR", type=named_files.PATH)
 def roots_add(session: Session, name: str, folder: str) -> None:
     """Give a folder a name, by which grants refer to it and Hands name files in it.
 
@@ -27,7 +27,7 @@ def roots_add(session: Session, name: str, folder: str) -> None:
         if isinstance(error, FileNotFoundError):
             makes = f"`mkdir -p {shlex.quote(path)}` makes it"
             raise Ended(f"there is no folder {path!r}: make it first, or name another; {makes}") from None
-        raise given.unreadable(folder, error, Exit.FAILED) from None
+        raise named_files.unreadable(folder, error, Exit.FAILED) from None
     if not stat.S_ISDIR(kind):
         raise Ended(f"{folder} is no folder: name the one that it lies in, {os.path.dirname(path)}", Exit.USAGE)
     with session.client() as client:

@@ -7,15 +7,15 @@ from contextlib import suppress
 
 import click
 
-from kernel.cli import founding, given, keyfile, logbook, package
+from kernel.cli import founding, keyfile, logbook, named_files, package
 from kernel.cli.frame import Session, command
 from manifests.seal import SEAL_FILE
 from wire.errors import ManipleError
 
 
 @command()
-@click.argument("folder", metavar="DIR", type=given.PATH)
-@click.option("--key", metavar="FILE", type=given.PATH, help="Seal with this key, instead of the home's own.")
+@click.argument("folder", metavar="DIR", type=named_files.PATH)
+@click.option("--key", metavar="FILE", type=named_files.PATH, help="Seal with this key, instead of the home's own.")
 @click.option("--clean", is_flag=True, help="First remove __pycache__ folders, which Python left behind.")
 def seal(session: Session, folder: str, key: str | None, clean: bool) -> None:
     """Sign a Hand's folder: name, version, and the SHA-256 of every file in it, into HAND.seal.

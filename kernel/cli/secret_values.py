@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Final
 
-from kernel.cli import given, screen, standard_input
+from kernel.cli import named_files, screen, standard_input
 from kernel.cli.exits import Ended, Exit
 
 LONGEST: Final = 64 * 1024
@@ -45,11 +45,11 @@ def of_environment(variable: str) -> str:
 def of_file(path: str) -> str:
     """What a file holds. Raises Ended for one that cannot be read, or is no secret."""
     try:
-        with given.opened(path) as file:
+        with named_files.opened(path) as file:
             content = file.read(LONGEST + 1)
         text = content.decode()
     except OSError as error:
-        raise given.unreadable(path, error) from None
+        raise named_files.unreadable(path, error) from None
     except UnicodeDecodeError:
         raise Ended(f"{path} is not UTF-8 text, so it is no secret that can be set", Exit.USAGE) from None
     if len(content) > LONGEST:

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from kernel.cli import given, installed, screen, shelf
+from kernel.cli import installed, named_files, screen, shelf
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.skills.folder import method_of
@@ -13,7 +13,7 @@ from manifests.skills.reading import Skill
 
 
 @command()
-@click.argument("folder", metavar="DIR", type=given.PATH)
+@click.argument("folder", metavar="DIR", type=named_files.PATH)
 @click.option("--for", "hands", metavar="HAND", multiple=True, help="Let this Hand read it.")
 @click.option("--yes", is_flag=True, help="Install it without a question.")
 def skills_install(session: Session, folder: str, hands: tuple[str, ...], yes: bool) -> None:

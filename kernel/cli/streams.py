@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from kernel.cli import given, screen, standard_input
+from kernel.cli import named_files, screen, standard_input
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import write
 from kernel.record.growing import sync_folder
@@ -29,7 +29,7 @@ def target(file: str | None) -> Iterator[Take]:
     if file == "-":
         raise Ended("no new file is called -, which is a pipe elsewhere: name another place, or ./-", Exit.USAGE)
     if os.path.lexists(file):
-        raise given.taken(file)
+        raise named_files.taken(file)
     with _draft(file, 0o600, os.link) as take:
         yield take
 
@@ -41,7 +41,7 @@ def output(file: str) -> Iterator[Take]:
     What is no file, such as a pipe, takes them as they come.
     """
     if os.path.exists(file) and not os.path.isfile(file):
-        with given.taking(file) as opened:
+        with named_files.taking(file) as opened:
             yield lambda piece: _write(opened, piece)
         return
     with _draft(os.path.realpath(file), 0o666, os.replace) as take:
@@ -80,7 +80,7 @@ def source(file: str) -> Iterator[BinaryIO]:
     if file == "-":
         yield standard_input.stream()
         return
-    with given.opened(file) as opened:
+    with named_files.opened(file) as opened:
         yield opened
 
 

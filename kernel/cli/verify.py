@@ -6,7 +6,7 @@ import time
 import click
 from msgspec import Struct
 
-from kernel.cli import given, keyfile, logbook, package, screen
+from kernel.cli import keyfile, logbook, named_files, package, screen
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.errors import SealMalformed, SealRefused
@@ -27,7 +27,7 @@ class Verified(Struct, frozen=True, kw_only=True):
 
 
 @command()
-@click.argument("folder", metavar="DIR", type=given.PATH)
+@click.argument("folder", metavar="DIR", type=named_files.PATH)
 @click.option("--key", metavar="KEY", help="Whose seal it should be, as a verifier key or a file that holds one.")
 def verify(session: Session, folder: str, key: str | None) -> None:
     """Open a Hand's seal, and compare every file with it.

@@ -11,7 +11,7 @@ from typing import Final
 import click
 import pytest
 
-from kernel.cli import commands, given
+from kernel.cli import commands, named_files
 from kernel.cli.main import Listing
 from tests.cli.shell import Ran, Shell, is_one_clear_line
 from tests.cli.test_forbidden import EACH_IN_TURN, WITHOUT_PRIVILEGE
@@ -137,7 +137,7 @@ def test_each_path_that_a_command_takes_is_tried() -> None:
     for name in commands.every():
         for param in _params(name):
             if isinstance(param.type, click.Path) and param.name != "home":
-                assert param.type is given.PATH, f"{name}: another would say that it is not readable"
+                assert param.type is named_files.PATH, f"{name}: another would say that it is not readable"
                 option = max(param.opts, key=len) if isinstance(param, click.Option) else ""
                 begun = [one for one in tried if one == name or one.startswith(f"{name} ")]
                 assert [one for one in begun if one.endswith(option)], f"{name} {option} is not tried"
