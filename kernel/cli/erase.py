@@ -2,8 +2,8 @@
 
 import click
 
+from kernel.cli.confirming import confirm
 from kernel.cli.frame import Session, command, run_argument
-from kernel.cli.sure import make_sure
 
 
 @command()
@@ -15,7 +15,7 @@ def erase(session: Session, run: str, yes: bool) -> None:
     Every proof of the log stays valid; which bodies its digests were of, nobody can tell any more. The run cannot be
     replayed. What its Hand printed stays in `maniple logs`; copies elsewhere, such as backups, are not reached.
     """
-    make_sure(f"Erase what {run} was told, for ever?", f"maniple erase {run}", yes=yes)
+    confirm(f"Erase what {run} was told, for ever?", f"maniple erase {run}", yes=yes)
     with session.client() as client:
         done = client.call("kernel.erase", "", {"run": run}).value
     session.result(done, lambda: f"What {run} was told is erased.")

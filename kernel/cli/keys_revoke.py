@@ -3,8 +3,8 @@
 import click
 
 from kernel.cli import logbook
+from kernel.cli.confirming import confirm
 from kernel.cli.frame import Session, command
-from kernel.cli.sure import make_sure
 
 
 @command()
@@ -17,7 +17,7 @@ def keys_revoke(session: Session, key_id: str, yes: bool) -> None:
     """
     is_own = logbook.trust(session.home).is_own(key_id)
     which = f"{key_id}, which is this home's own," if is_own else key_id
-    make_sure(f"Trust key {which} no more, for ever?", f"maniple keys revoke {key_id}", yes=yes, done="revoked")
+    confirm(f"Trust key {which} no more, for ever?", f"maniple keys revoke {key_id}", yes=yes, done="revoked")
     with session.client() as client:
         reply = client.call("kernel.key-revoke", key_id).value
     session.result(reply, lambda: f"{key_id} is revoked.")

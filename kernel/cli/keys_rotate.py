@@ -5,8 +5,8 @@ import shlex
 import click
 
 from kernel.cli import bundled, founding, keyfile, logbook
+from kernel.cli.confirming import confirm
 from kernel.cli.frame import Session, command
-from kernel.cli.sure import make_sure
 
 
 @command()
@@ -25,7 +25,7 @@ def keys_rotate(session: Session, old: str, key: str, yes: bool) -> None:
     if any(one.id == old and one.revoked is None for one in trust.keys):  # else nothing stops by it
         which = f"{old}, which is this home's own" if is_own else old
         again = shlex.join(["maniple", "keys", "rotate", old, key])
-        make_sure(f"Let all stop that is sealed by {which}, until it is sealed anew?", again, yes=yes, done="rotated")
+        confirm(f"Let all stop that is sealed by {which}, until it is sealed anew?", again, yes=yes, done="rotated")
     with session.client() as client:
         reply = client.call("kernel.key-rotate", old, {"key": public.text()}).value
     session.result(reply, lambda: f"{public.name}+{public.id} stands in for {old}, which counts no more.")

@@ -4,10 +4,10 @@ import click
 
 from kernel.cli import memories
 from kernel.cli.client import Client
+from kernel.cli.confirming import confirm
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
-from kernel.cli.sure import make_sure
 
 
 @command()
@@ -28,7 +28,7 @@ def memory_erase(session: Session, whose: Whose, yes: bool) -> None:
             nothing = f"There is nothing in {space}, so nothing was erased: `maniple memory stats` shows what there is."
             session.result({"erased": None}, str, nothing=nothing)
             return
-        make_sure(f"Erase {space}, for ever?", f"maniple memory erase {whose.words()}", yes=yes)
+        confirm(f"Erase {space}, for ever?", f"maniple memory erase {whose.words()}", yes=yes)
         client.call("memory.erase", space, seconds=memories.LONG_S)
     session.result({"erased": space}, lambda: f"{space} is erased.")
 

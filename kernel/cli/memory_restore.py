@@ -5,10 +5,10 @@ import shlex
 import click
 
 from kernel.cli import memories, named_files, streams
+from kernel.cli.confirming import confirm
 from kernel.cli.exits import Ended, NotDone
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
-from kernel.cli.sure import make_sure
 
 
 @command()
@@ -23,7 +23,7 @@ def memory_restore(session: Session, file: str, whose: Whose, yes: bool) -> None
     with session.client() as client, streams.source(file) as upload:
         space = memories.namespace_of(client, whose)
         again = f"maniple memory restore {shlex.quote(file)} {whose.words()}".rstrip()
-        make_sure(f"Put {file} in the place of what {space} holds now, which is lost?", again, yes=yes, done="restored")
+        confirm(f"Put {file} in the place of what {space} holds now, which is lost?", again, yes=yes, done="restored")
         try:
             reply = client.call("memory.restore", space, seconds=memories.LONG_S, upload=upload)
         except NotDone as error:

@@ -9,9 +9,9 @@ from msgspec import Struct
 from kernel import folders
 from kernel.cli import compiling, installed, logbook, memories, replies
 from kernel.cli.client import Client
+from kernel.cli.confirming import confirm
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, hand_argument
-from kernel.cli.sure import make_sure
 
 
 class Removed(Struct, frozen=True, kw_only=True):
@@ -41,7 +41,7 @@ def remove(session: Session, hand: str, purge: bool, yes: bool) -> None:
         )
     if purge:
         what = f"Remove {hand} and all that it kept" if is_there else f"{hand} was removed. Remove what it kept"
-        make_sure(f"{what} and remembers, for ever?", f"maniple remove {hand} --purge", yes=yes, done="removed")
+        confirm(f"{what} and remembers, for ever?", f"maniple remove {hand} --purge", yes=yes, done="removed")
     left = remembered = None
     if is_there:
         left, remembered = take_away(session, hand, purge=purge)

@@ -8,7 +8,7 @@ from kernel.cli import screen
 from kernel.cli.exits import Ended, Exit
 
 
-def make_sure(question: str, command: str, *, yes: bool, done: str = "erased") -> None:
+def confirm(question: str, command: str, *, yes: bool, done: str = "erased") -> None:
     """Ask, unless `yes` was given. Raises Ended, with nothing done, for a no, and where there is no terminal to ask at.
 
     command: what was typed, without its --yes. done: what was not done then.
