@@ -9,7 +9,7 @@ from kernel.cli.answering import Given, Whole
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, command
-from kernel.cli.mistyped import Whole as WholeNumber
+from kernel.cli.usage_errors import Whole as WholeNumber
 from manifests.approvals import RULE_DAYS, RULE_DAYS_MOST
 from wire import codec
 from wire.approval import RuleSaid

@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from kernel.cli import memories, named_files, replies, screen, streams
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, write
-from kernel.cli.mistyped import Whole as WholeNumber
+from kernel.cli.usage_errors import Whole as WholeNumber
 
 
 class _Artefact(Struct, frozen=True, kw_only=True):

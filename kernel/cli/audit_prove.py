@@ -5,7 +5,7 @@ import click
 from kernel.cli import evidence, logbook, proofs
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
-from kernel.cli.mistyped import Whole
+from kernel.cli.usage_errors import Whole
 from kernel.record.recovery import Lines
 from wire.merkle import inclusion_proof, leaf_hash, root_of
 

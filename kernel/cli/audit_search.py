@@ -9,7 +9,7 @@ from msgspec import Struct
 from kernel.cli import drawing, logbook
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, run_names, write, write_json
-from kernel.cli.mistyped import Whole
+from kernel.cli.usage_errors import Whole
 from kernel.record.recovery import Lines
 from manifests import moments
 from manifests.errors import ValueInvalid

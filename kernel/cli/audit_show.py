@@ -8,7 +8,7 @@ import msgspec
 from kernel.cli import answers, bodies, drawing, logbook, named_files
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
-from kernel.cli.mistyped import Whole
+from kernel.cli.usage_errors import Whole
 from wire.entries import Entry
 
 

@@ -7,7 +7,7 @@ import click
 from kernel.cli import drawing, logbook
 from kernel.cli.frame import Session, command, write, write_json
 from kernel.cli.logs import LOOK_EVERY
-from kernel.cli.mistyped import Whole
+from kernel.cli.usage_errors import Whole
 
 
 @command()

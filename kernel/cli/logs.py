@@ -13,7 +13,7 @@ import msgspec
 from kernel.cli import logbook, screen
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, hand_argument, write, write_json
-from kernel.cli.mistyped import Whole
+from kernel.cli.usage_errors import Whole
 from manifests.names import is_hand_name
 
 LOOK_EVERY: Final = 0.2

@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 
 import click
 
-from kernel.cli import commands, mistyped, named_files
+from kernel.cli import commands, named_files, usage_errors
 from kernel.cli.exits import Ended, Exit, NotLinux
 from kernel.cli.frame import chosen_home, say, write
 from kernel.cli.hints import with_home
@@ -156,7 +156,7 @@ def run(words: list[str]) -> int:
         say(error.format_message())
         return Exit.USAGE
     except click.UsageError as error:
-        _tell(mistyped.told(error), words, mend=f"{mistyped.page(error, words)} --help")
+        _tell(usage_errors.explained(error), words, mend=f"{usage_errors.page(error, words)} --help")
         return Exit.USAGE
     except (click.Abort, KeyboardInterrupt):  # click has ended the line that ^C stands in
         return Exit.INTERRUPTED
@@ -251,7 +251,7 @@ def _stands_somewhere() -> bool:
 
 
 def _page(words: list[str]) -> str:
-    return f"{mistyped.page_of(words)} --help"
+    return f"{usage_errors.page_of(words)} --help"
 
 
 def _fault(error: Exception) -> str:

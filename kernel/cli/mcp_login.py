@@ -9,7 +9,7 @@ from msgspec import Struct
 from kernel.cli import mcp_listening, mcp_redirect, mcp_servers, replies, screen, standard_input
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
-from kernel.cli.mistyped import Whole
+from kernel.cli.usage_errors import Whole
 
 LOGIN_S: Final = 600.0
 """Seconds in which a person must have logged in; a service's call has no more by itself, either."""

@@ -10,7 +10,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.cli.installed import Installed
-from kernel.cli.mistyped import Whole
+from kernel.cli.usage_errors import Whole
 from manifests.mcp import door
 from wire import limits
 

@@ -5,7 +5,7 @@ import click
 from kernel.cli import memories
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
-from kernel.cli.mistyped import Whole
+from kernel.cli.usage_errors import Whole
 
 
 @command()

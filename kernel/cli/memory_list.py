@@ -10,7 +10,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
-from kernel.cli.mistyped import Whole
+from kernel.cli.usage_errors import Whole
 
 
 class _Key(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from msgspec import Struct
 from kernel.cli import memories, replies, screen
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
-from kernel.cli.mistyped import Whole
+from kernel.cli.usage_errors import Whole
 
 
 class Part(Struct, frozen=True, kw_only=True):

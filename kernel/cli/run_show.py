@@ -6,8 +6,8 @@ import msgspec
 from kernel.cli import drawing, history, logbook, screen
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, run_argument
-from kernel.cli.mistyped import Whole
 from kernel.cli.runs import took
+from kernel.cli.usage_errors import Whole
 from manifests.waiting import WAITS
 from wire.entries import Entry
 

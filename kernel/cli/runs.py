@@ -5,7 +5,7 @@ import click
 from kernel.cli import history, logbook, screen
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, hand_names
-from kernel.cli.mistyped import Whole
+from kernel.cli.usage_errors import Whole
 from manifests.waiting import WAITS
 from wire.entries import time_micros
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from kernel.cli import history, installed, logbook, replies, screen
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, hand_names
-from kernel.cli.mistyped import Whole
+from kernel.cli.usage_errors import Whole
 
 
 class _Past(Struct, frozen=True, kw_only=True):

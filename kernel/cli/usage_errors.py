@@ -28,7 +28,7 @@ class Whole(click.ParamType[int]):
         return int(text)
 
 
-def told(error: click.UsageError) -> str:
+def explained(error: click.UsageError) -> str:
     """What is wrong, in a sentence without its end."""
     match error:
         case click.MissingParameter():
