@@ -4,7 +4,7 @@ from typing import Final
 
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
-from kernel.cli.patience import waiting
+from kernel.cli.progress import waiting
 
 WITHIN: Final = 60.0
 """Seconds from the kernel's answer, when everything is stopped, to the end of its process."""

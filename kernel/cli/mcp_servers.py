@@ -17,7 +17,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session
 from kernel.cli.installed import Installed
-from kernel.cli.patience import waiting
+from kernel.cli.progress import waiting
 from manifests.check import LONGEST, check
 from manifests.grants import asked
 from manifests.mcp import folder, tools

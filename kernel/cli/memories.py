@@ -17,7 +17,7 @@ from kernel.cli import installed, replies, screen
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, hand_names
-from kernel.cli.patience import waiting
+from kernel.cli.progress import waiting
 from manifests.capabilities import namespace
 from manifests.errors import ResourceInvalid
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from kernel.cli import replies, screen
 from kernel.cli.frame import Session, command
-from kernel.cli.patience import waiting
+from kernel.cli.progress import waiting
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._:/@+-]+")
 """A name that a shell takes as it is: a server chooses those of its models."""

@@ -11,7 +11,7 @@ from kernel.cli.client import Client
 from kernel.cli.course import NEEDLES, Course
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json, command
-from kernel.cli.patience import Looks
+from kernel.cli.progress import Looks
 from kernel.cli.run_waiting import end, left_alone, outcome_of, under_way, waited
 from kernel.cli.start import Started
 from kernel.record.recovery import Lines

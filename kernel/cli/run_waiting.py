@@ -9,7 +9,7 @@ from kernel.cli.client import Client, Reply
 from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
 from kernel.cli.frame import Session, as_json
 from kernel.cli.history import how_to_decide
-from kernel.cli.patience import Line, Looks
+from kernel.cli.progress import Line, Looks
 from kernel.cli.words import Words
 from manifests.waiting import WAITS
 from wire.limits import DEADLINE_MAX

@@ -8,7 +8,7 @@ import pytest
 from kernel.cli import answering, run_waiting
 from kernel.cli.client import Client
 from kernel.cli.frame import Session
-from kernel.cli.patience import Looks
+from kernel.cli.progress import Looks
 from kernel.cli.run_waiting import View
 from tests.cli.shell import Shell
 
