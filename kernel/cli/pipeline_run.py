@@ -6,7 +6,7 @@ from contextlib import closing
 
 import click
 
-from kernel.cli import live, logbook, pipeline_drawing, pipelines, replies, screen, typed
+from kernel.cli import live_runs, logbook, pipeline_drawing, pipelines, replies, screen, typed
 from kernel.cli.client import Client
 from kernel.cli.course import NEEDLES, Course
 from kernel.cli.exits import Ended, Exit
@@ -109,7 +109,7 @@ class _View:
         if self._looks.due(time.monotonic()):
             if self._client is None:
                 self._client = self._session.client()
-            runs = live.runs(self._client)
+            runs = live_runs.runs(self._client)
             self._said = {one.run: one.progress.shown() for one in runs if one.progress and one.run != self._run}
         return self._said
 

@@ -1,6 +1,6 @@
 """`maniple ps` (acts)."""
 
-from kernel.cli import live, screen
+from kernel.cli import live_runs, screen
 from kernel.cli.frame import Session, command
 from kernel.cli.history import how_to_decide
 from kernel.cli.replies import LiveRun
@@ -16,7 +16,7 @@ def ps(session: Session) -> None:
     guests of a WASM Hand have used. Runs that have ended are in `maniple runs`.
     """
     with session.client() as client:
-        runs = live.runs(client)
+        runs = live_runs.runs(client)
     session.result({"runs": runs}, lambda: _drawn(runs), nothing="Nothing runs.")
     for run in runs:
         if run.state == WAITS:

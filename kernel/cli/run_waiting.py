@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from kernel.cli import answering, live, replies, screen
+from kernel.cli import answering, live_runs, replies, screen
 from kernel.cli.client import Client, Reply
 from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
 from kernel.cli.frame import Session, as_json
@@ -94,7 +94,7 @@ class View:
             self._line.draw(time.monotonic() - self._began, self._said)
 
     def _look(self) -> None:
-        mine = live.one(self._client, self._run)
+        mine = live_runs.find(self._client, self._run)
         self._said = mine.progress.shown() if mine and mine.progress else "working"
         if mine is not None and mine.state == WAITS:
             self._say(WAITS, f"{self._run} waits for your decision: {how_to_decide(self._run)}")

@@ -4,7 +4,7 @@ import time
 
 from msgspec import Struct
 
-from kernel.cli import installed, live, replies, screen, spending
+from kernel.cli import installed, live_runs, replies, screen, spending
 from kernel.cli.frame import Session, command
 from manifests.waiting import WAITS
 from wire.entries import time_micros
@@ -42,7 +42,7 @@ def status(session: Session) -> None:
     """The kernel at a glance: its process, Hands, spending, confinement, and the head of the log."""
     with session.client() as client:
         reply = client.call("kernel.status").value
-        runs, hands = live.runs(client), installed.rows(client)
+        runs, hands = live_runs.runs(client), installed.rows(client)
     now = replies.read(reply, Status)
     held_back = tuple(hand.name for hand in hands if hand.why and hand.name not in now.quarantined)
     layers = tuple(dict.fromkeys(layer for run in runs for layer in run.confinement))

@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from kernel.cli import live, replies, rights
+from kernel.cli import live_runs, replies, rights
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, run_argument
@@ -63,7 +63,7 @@ def wait_until_it_hears(client: Client, run: str, seconds: float = PATIENCE_S) -
 
 
 def _live(client: Client, run: str) -> replies.LiveRun:
-    found = live.one(client, run)
+    found = live_runs.find(client, run)
     if found is None:
         raise Ended(f"no run {run} is live: see `maniple ps`")
     return found

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from kernel.cli import live, machine
+from kernel.cli import live_runs, machine
 from manifests.confinement.layers import LAYERS
 from tests.attacks.puppet import puppet
 from tests.cli.shell import Shell
@@ -54,7 +54,7 @@ def test_show_and_ps_tell_the_same_of_a_run_that_lives(kernel: Kernel) -> None:
     install(kernel, ECHO)
     call(kernel, "echo.say", "", {"text": "still here"})
     with kernel.client() as client:
-        (run,) = live.runs(client)
+        (run,) = live_runs.runs(client)
     told = Shell(kernel.home).good("show", "echo").partition("but not by")[2]
     assert set(run.lacking) == set(LACKS)
     assert all(name in told for name in LACKS)

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from kernel.cli import live, machine
+from kernel.cli import live_runs, machine
 from kernel.process import cgroup
 from tests.living import ECHO, Kernel, install, make_home
 from tests.system.fates import call, until
@@ -51,7 +51,7 @@ def test_a_run_has_its_own_and_it_is_gone_with_the_run(inside: Path, tmp_path: P
         install(kernel, ECHO)
         call(kernel, "echo.say", "", {"text": "here"})
         with kernel.client() as client:
-            (run,) = live.runs(client)
+            (run,) = live_runs.runs(client)
         (line,) = Path(f"/proc/{run.pid}/cgroup").read_text().splitlines()
         group = Path(f"{ROOT}{line.removeprefix('0::')}")
         assert group.parent.parent == inside.parent

@@ -15,7 +15,7 @@ def runs(client: Client) -> tuple[LiveRun, ...]:
     return tuple(found)
 
 
-def one(client: Client, run: str) -> LiveRun | None:
+def find(client: Client, run: str) -> LiveRun | None:
     """This one, if it lives."""
     return next(iter(_page(client, only=run).runs), None)
 
