@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NoReturn
 
-from kernel.cli import homes, parts
+from kernel.cli import home_parts, homes
 from kernel.cli.exits import Ended
 from kernel.record.recovery import Lines, segments
 from manifests.state import State, fold
@@ -32,7 +32,7 @@ def folder_of(home: str) -> Path:
     """The folder of a home's log. Raises Ended when there is none."""
     folder = Path(home) / "log"
     homes.need(home)
-    parts.need(home, "maniple audit verify", within="log")
+    home_parts.need(home, "maniple audit verify", within="log")
     if not (folder / "entries").is_dir():
         raise Ended(f"{home} has no log yet: start its kernel with `maniple up`")
     return folder

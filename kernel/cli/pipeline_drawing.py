@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from kernel.cli import screen
-from kernel.cli.course import ASKS, Course, Piece, Try
 from kernel.cli.drawing import VERDICTS
+from kernel.cli.pipeline_progress import ASKS, Course, Piece, Try
 from manifests.pipeline.schema import SKIP, STOP, Pipeline, Step, Work
 from manifests.values import format_duration
 from manifests.waiting import WAITS

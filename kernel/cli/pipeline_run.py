@@ -8,9 +8,9 @@ import click
 
 from kernel.cli import live_runs, logbook, pipeline_drawing, pipelines, replies, screen, typed
 from kernel.cli.client import Client
-from kernel.cli.course import NEEDLES, Course
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json, command
+from kernel.cli.pipeline_progress import NEEDLES, Course
 from kernel.cli.progress import Looks
 from kernel.cli.run_waiting import end, left_alone, outcome_of, under_way, waited
 from kernel.cli.start import Started

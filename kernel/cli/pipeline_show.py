@@ -6,9 +6,9 @@ import click
 import msgspec
 
 from kernel.cli import logbook, pipeline_drawing, pipelines, screen
-from kernel.cli.course import NEEDLES, Course
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, run_names
+from kernel.cli.pipeline_progress import NEEDLES, Course
 from kernel.cli.pipelines import Added
 from kernel.cli.show import scheduled
 from manifests.grants import as_text

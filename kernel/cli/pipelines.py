@@ -16,10 +16,10 @@ from kernel.cli import installed as hands
 from kernel.cli import named_files, package, replies
 from kernel.cli.call import Methods
 from kernel.cli.client import Client
-from kernel.cli.course import Course
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, chosen_home
 from kernel.cli.installed import Installed
+from kernel.cli.pipeline_progress import Course
 from manifests.errors import ManifestInvalid
 from manifests.grants import asked, by_method
 from manifests.meant import aside, nearest

@@ -21,13 +21,13 @@ def up(session: Session, foreground: bool) -> None:
 
     With --foreground this process becomes the kernel, which is what a service supervisor wants.
     """
-    from kernel.cli import bundled, homes, machine, parts, starting
+    from kernel.cli import bundled, home_parts, homes, machine, starting
     from kernel.cli.serving import listening, open_run_folder
     from kernel.home import Home
 
     homes.need(session.home)
     home = Home(session.home)
-    parts.need(session.home, "maniple up")
+    home_parts.need(session.home, "maniple up")
     os.makedirs(home.at("run"), mode=0o700, exist_ok=True)
     folder = open_run_folder(session.home)
     pid = listening(folder, session.home)

@@ -1,8 +1,8 @@
 """How far a pipeline run is: what the log's entries tell, drawn as a tree and as a time line."""
 
 from kernel.cli import pipeline_drawing, screen
-from kernel.cli.course import Course
 from kernel.cli.frame import as_json
+from kernel.cli.pipeline_progress import Course
 from kernel.cli.pipelines import pieces
 from manifests.pipeline import notes
 from manifests.pipeline.notes import PieceName

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kernel.cli import answering, logbook
-from kernel.cli.course import ASKS, NEEDLES, Course
 from kernel.cli.exits import NotDone
+from kernel.cli.pipeline_progress import ASKS, NEEDLES, Course
 from manifests.approvals import PER_RUN
 from tests.living import Kernel, make_home
 from tests.system import chaos, fates
