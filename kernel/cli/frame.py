@@ -2,7 +2,7 @@
 
 Text goes out by say() and write(): what they are given may come from a Hand, and nothing in it reaches a terminal that is
 more than a character to see. What draws a line anew, or prints words as they come, writes by itself, and only what screen.py
-made safe: audit_verify.py, pipeline_run.py, patience.py, words.py. Bytes go into a pipe as they are: streams.py.
+made safe: audit_verify.py, pipeline_run.py, progress.py, words.py. Bytes go into a pipe as they are: streams.py.
 
 A command is a function of a Session and its own arguments; its docstring is its manual page. `command()` makes the
 click command of it; table and help text of the whole stand in commands.py.
