@@ -112,18 +112,18 @@ def _look(found: "Findings", path: "Path", table: Mapping[str, object], of: type
 
 
 def _look_at_layers(found: "Findings", path: "Path", layers: Sequence[str]) -> None:
-    from manifests.meant import instead
+    from manifests.suggestions import suggestion
 
     for number, layer in enumerate(layers):
         if layer not in NAMES:
-            found.at_value((*path, number), f"{layer} is no layer of confinement", instead(layer, NAMES))
+            found.at_value((*path, number), f"{layer} is no layer of confinement", suggestion(layer, NAMES))
 
 
 def _note_unknown(found: "Findings", at: "Path", names: tuple[str, ...]) -> None:
     from manifests.findings import spelled
-    from manifests.meant import instead
+    from manifests.suggestions import suggestion
 
-    found.at_key(at, f"home.toml has no key {spelled(at)[:SHOWN]}", instead(str(at[-1]), names))
+    found.at_key(at, f"home.toml has no key {spelled(at)[:SHOWN]}", suggestion(str(at[-1]), names))
 
 
 def _fits(value: object, of: object) -> bool:

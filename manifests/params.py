@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Raw
 
 from manifests.errors import ParamsInvalid, ValueInvalid
-from manifests.meant import instead
+from manifests.suggestions import suggestion
 from manifests.typed import convert, from_text, split_type
 from wire.codec import NIL
 
@@ -87,4 +87,4 @@ def _unknown(names: Sequence[str], declared: Mapping[str, str]) -> list[str]:
 
 def _no_param(name: str, declared: Mapping[str, str]) -> str:
     shown = name if len(name) <= NAME_MOST else f"{name[:NAME_MOST]}…"
-    return f"`{shown}` is not a param; " + (instead(name, declared) if declared else "the method takes none")
+    return f"`{shown}` is not a param; " + (suggestion(name, declared) if declared else "the method takes none")

@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from manifests.errors import SettingsInvalid, ValueInvalid
-from manifests.meant import instead
 from manifests.schema import Setting
+from manifests.suggestions import suggestion
 from manifests.typed import convert, from_text
 from manifests.values import format_duration, format_size
 from wire import codec
@@ -107,7 +107,7 @@ def shown(settings: Mapping[str, Setting], values: Mapping[str, object]) -> dict
 
 
 def _unknown(name: str, settings: Mapping[str, Setting]) -> str:
-    return f"`{name}` is not a setting; " + (instead(name, settings) if settings else "this Hand has none")
+    return f"`{name}` is not a setting; " + (suggestion(name, settings) if settings else "this Hand has none")
 
 
 def declared_of(declared: Mapping[str, Setting], values: Mapping[str, object]) -> dict[str, object]:

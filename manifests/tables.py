@@ -1,10 +1,10 @@
 """A table of HAND.toml against the keys that its section has (pure): each value by its reader, everything else noted."""
 
 from manifests.findings import Findings, spelled
-from manifests.meant import instead
 from manifests.positions import Path
 from manifests.readers import BAD, READERS, example
 from manifests.reference import AT, LATER, REQUIRED, keys_of
+from manifests.suggestions import suggestion
 from manifests.typed import word
 
 
@@ -42,4 +42,4 @@ def note_unknown(found: Findings, section: str, path: Path) -> None:
     elsewhere = [key.path for key in AT.values() if key.path.endswith(f".{name}") and "*" not in key.path]
     belongs = f"it belongs in [{elsewhere[0].rpartition('.')[0]}]" if elsewhere else ""
     what = "key" if section else "section"
-    found.at_key(path, f"{spelled(path)} is not a {what} of HAND.toml", instead(name, names, belongs))
+    found.at_key(path, f"{spelled(path)} is not a {what} of HAND.toml", suggestion(name, names, belongs))

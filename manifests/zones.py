@@ -9,7 +9,7 @@ from datetime import tzinfo
 from functools import lru_cache
 
 from manifests.errors import ValueInvalid
-from manifests.meant import nearest
+from manifests.suggestions import nearest
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ A single row that does not fit is neither: it becomes a Reject (pipeline_rows.py
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from manifests.meant import instead
+from manifests.suggestions import suggestion
 
 PROBLEMS_TOLD: Final = 100
 """Problems that the text of a SpecInvalid names; more are counted."""
@@ -67,5 +67,5 @@ CODES: Final = {
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """What to write instead of a name that is not known, in a sentence of its own."""
-    told = instead(wrong, known)
+    told = suggestion(wrong, known)
     return told[0].upper() + told[1:] + ("" if told.endswith("?") else ".")

@@ -14,7 +14,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from manifests.meant import instead
+from manifests.suggestions import suggestion
 from pipeline_errors import PROBLEMS_TOLD, JobFailed, Problem, SpecInvalid, did_you_mean
 from pipeline_rows import Batch, Column, Faults, Kind, Ledger, Records, Reject, Value
 from pipeline_spec import Bound, ColumnRule, Schema
@@ -147,7 +147,7 @@ class Settled:
         for row in strange:
             record = records.rows[row]
             name = min(map(str, set(record) - known))
-            why = f'there is no column "{name}"; {instead(name, known)}'
+            why = f'there is no column "{name}"; {suggestion(name, known)}'
             ledger.reject(Reject(records.numbers[row], name, "extra", why, record))
         left = sorted(set(range(len(records.rows))) - set(strange))
         return Records([records.numbers[row] for row in left], [records.rows[row] for row in left])  # type: ignore[arg-type]

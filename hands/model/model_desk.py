@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from manifests.capabilities import model as resource
-from manifests.meant import aside, instead, nearest
+from manifests.suggestions import did_you_mean, nearest, suggestion
 from model_bill import Bill
 from model_turns import Turns
 from runtime.models import catalogue, counting, drivers, routing
@@ -89,7 +89,7 @@ class Desk:
                 if name not in (known := self._known()):
                     why = f'the setting `{setting}` names "{name[:NAME_MOST]}", and no provider is called so'
                     mend = f"`maniple settings model {setting}=…` sets it anew"
-                    return f"{why}; {instead(name, known)} (`maniple models list --all` has them all; {mend})"
+                    return f"{why}; {suggestion(name, known)} (`maniple models list --all` has them all; {mend})"
         return ""
 
     def _known(self) -> list[str]:
@@ -107,7 +107,7 @@ class Desk:
             return "" if has_script else "no script is set: `maniple settings model script=…`"
         row = catalogue.providers().get(provider)
         if row is None:
-            close = aside(nearest(provider, self._known()))
+            close = did_you_mean(nearest(provider, self._known()))
             return f"there is no provider {provider}{close}: `maniple models list --all` lists those that there are"
         key, set_it = self.key(provider), _set_key(provider)
         if not key and not row.local:

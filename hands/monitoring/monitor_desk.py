@@ -9,7 +9,7 @@ from typing import Final
 
 import apsw
 
-from manifests.meant import instead
+from manifests.suggestions import suggestion
 from monitor_baseline import DAY_MS, HOUR_MS, hour_number
 from monitor_history import History, SeriesKey
 from monitor_metrics import row
@@ -48,7 +48,7 @@ def find(plan: Plan, name: str) -> Target:
     for target in plan.targets:
         if target.name == name:
             return target
-    raise UnknownTarget(f'no target "{name}" is watched; {instead(name, [one.name for one in plan.targets])}')
+    raise UnknownTarget(f'no target "{name}" is watched; {suggestion(name, [one.name for one in plan.targets])}')
 
 
 def report(watcher: Watcher, plan: Plan, notes: list[str], *, since: str, now: int) -> Answer:

@@ -13,7 +13,7 @@ from kernel.cli.usage_errors import Whole
 from kernel.record.recovery import Lines
 from manifests import moments
 from manifests.errors import ValueInvalid
-from manifests.meant import nearest
+from manifests.suggestions import nearest
 from wire.entries import KINDS, Entry, time_text
 from wire.errors import Unencodable
 

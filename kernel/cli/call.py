@@ -10,7 +10,7 @@ from kernel.cli.client import Client, Reply, check_words
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, as_json, command, say
 from manifests.errors import ValueInvalid
-from manifests.meant import aside, nearest
+from manifests.suggestions import did_you_mean, nearest
 from manifests.values import parse_duration
 from wire.entries import Cost
 
@@ -117,7 +117,7 @@ def unknown(name: str, rows: tuple[Described, ...]) -> Ended:
     names = dict.fromkeys(word for row in rows for word in (row.method, row.method.partition(".")[0]))
     ends_so = [one for one in names if one.endswith(f".{name}")]
     close = ends_so[0] if ends_so else nearest(name, names)
-    meant = "" if close.startswith("kernel") else aside(close)
+    meant = "" if close.startswith("kernel") else did_you_mean(close)
     return Ended(f"nothing provides {name!r}{meant}: see `maniple methods`")
 
 

@@ -20,7 +20,7 @@ from kernel.cli.frame import chosen_home, say, write
 from kernel.cli.hints import with_home
 from kernel.cli.screen import visible
 from manifests.errors import ManifestInvalid, Problem
-from manifests.meant import aside, nearest
+from manifests.suggestions import did_you_mean, nearest
 from wire.errors import ManipleError
 
 PROJECT: Final = os.path.join(
@@ -204,7 +204,7 @@ def _meant(text: str, words: list[str]) -> str:
         names = logbook.installed(logbook.folder_of(chosen_home(_named_home(words))))
     except (ManipleError, OSError):
         return text
-    return f"{text[: unknown.end()]}{aside(nearest(unknown[1], names))}{text[unknown.end() :]}"
+    return f"{text[: unknown.end()]}{did_you_mean(nearest(unknown[1], names))}{text[unknown.end() :]}"
 
 
 def _problem(problem: Problem) -> str:

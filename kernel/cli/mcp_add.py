@@ -22,9 +22,9 @@ from manifests.mcp.folder import EFFECTS, PREFIX, Wanted, setting_of
 from manifests.mcp.private import is_private
 from manifests.mcp.tools import Agreement, Login, Offer, changed
 from manifests.mcp.words import visible
-from manifests.meant import aside, nearest
 from manifests.names import is_hand_name
 from manifests.schema import CERTIFICATES, PROGRAM_FOLDERS
+from manifests.suggestions import did_you_mean, nearest
 
 _NAME: Final = 200  # characters of a server's name, and of its version, that are shown
 
@@ -166,7 +166,7 @@ def _known(name: str, options: Options) -> tuple[tuple[str, ...], Options]:
     """The words and options of a server that is in the table. Raises Ended for one that is not."""
     row = mcp_table.SERVERS.get(name)
     if row is None:
-        close = aside(nearest(name, mcp_table.SERVERS))
+        close = did_you_mean(nearest(name, mcp_table.SERVERS))
         raise Ended(
             f"{name} is not among `maniple mcp known`{close}: name its URL, or its program after --", Exit.USAGE
         )

@@ -22,13 +22,13 @@ from kernel.cli.installed import Installed
 from kernel.cli.pipeline_progress import Course
 from manifests.errors import ManifestInvalid
 from manifests.grants import asked, by_method
-from manifests.meant import aside, nearest
 from manifests.pipeline.check import check
 from manifests.pipeline.folder import file_of
 from manifests.pipeline.installed import Known
 from manifests.pipeline.schema import Pipeline
 from manifests.pipeline.signature import Signature, of_entry
 from manifests.schema import Capability, Schedule
+from manifests.suggestions import did_you_mean, nearest
 from wire.errors import ManipleError
 
 LARGEST: Final = 512 * 1024
@@ -129,7 +129,7 @@ def _opened(client: Client, hand: Installed) -> Added:
 def added(client: Client, name: str) -> Added:
     """An installed pipeline by its name. Raises Ended for what is none."""
     if (hand := hands.find(client, name)) is None:
-        meant = aside(nearest(name, (one.pipeline.name for one in every(client))))
+        meant = did_you_mean(nearest(name, (one.pipeline.name for one in every(client))))
         raise Ended(f"no pipeline '{name}' is there{meant}: see `maniple pipeline list`")
     if not hand.package.manifest.hand.pipeline:
         raise Ended(f"{name} is a Hand and no pipeline: see `maniple show {name}`")

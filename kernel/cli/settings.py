@@ -7,9 +7,9 @@ from kernel.cli import replies, screen, secret_values, typed
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, command, hand_argument
-from manifests.meant import aside, nearest
 from manifests.schema import Setting
 from manifests.settings import missing
+from manifests.suggestions import did_you_mean, nearest
 from manifests.values import format_duration, format_size
 
 
@@ -108,7 +108,7 @@ def _check(
         if name not in declared:
             if name in plain:
                 continue  # the kernel tells all of these at once
-            meant = aside(nearest(name, declared))
+            meant = did_you_mean(nearest(name, declared))
             raise Ended(f"`{name}` is not a setting of {hand}{meant}: see `maniple settings {hand}`", Exit.USAGE)
         if named.count(name) > 1:
             raise Ended(f"`{name}` is given twice", Exit.USAGE)

@@ -7,8 +7,8 @@ import click
 from kernel.cli import screen, shelf
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
-from manifests.meant import aside, nearest
 from manifests.skills.reading import Skill
+from manifests.suggestions import did_you_mean, nearest
 
 
 @command()
@@ -37,7 +37,7 @@ def _found(session: Session, name: str) -> tuple[Skill, str, list[str]]:
             raise Ended(f"no skill {own} is sealed with {hand}: see `maniple skills list`; ./{name} is the folder")
         skills = shelf.installed(client).skills
         if (found := skills.get(name)) is None:
-            meant = aside(nearest(name, skills))
+            meant = did_you_mean(nearest(name, skills))
             raise Ended(f"no skill {name} is installed alone{meant}: see `maniple skills list`; ./{name} is the folder")
         return found, "", shelf.readers(client).get(name, [])
 

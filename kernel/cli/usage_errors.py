@@ -5,7 +5,7 @@ from typing import Final
 import click
 
 from kernel.cli import commands
-from manifests.meant import aside
+from manifests.suggestions import did_you_mean
 
 LARGEST: Final = 999_999_999_999_999
 """The largest number that is read: more than any log has entries, and what every part of Python can count to."""
@@ -38,7 +38,7 @@ def explained(error: click.UsageError) -> str:
         case click.NoSuchOption(option_name="--json") if error.ctx is not None and error.ctx.parent is None:
             return "--json stands behind the command, as in `maniple status --json`"
         case click.NoSuchOption():
-            return f"there is no option {error.option_name}{aside(next(iter(error.possibilities or ()), ''))}"
+            return f"there is no option {error.option_name}{did_you_mean(next(iter(error.possibilities or ()), ''))}"
         case click.BadOptionUsage():
             wants = "takes no value" if "does not take" in error.message else "needs a value after it"
             return f"{error.option_name} {wants}"

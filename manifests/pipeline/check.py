@@ -11,7 +11,6 @@ from manifests import schedule_rules
 from manifests.check import lent, load
 from manifests.errors import ManifestInvalid, ValueInvalid
 from manifests.findings import Findings, spelled
-from manifests.meant import instead
 from manifests.names import is_field
 from manifests.pipeline.binding import Binding
 from manifests.pipeline.installed import Known, against
@@ -20,6 +19,7 @@ from manifests.pipeline.schema import Pipeline
 from manifests.positions import Path
 from manifests.readers import BAD, READERS
 from manifests.reference import AT
+from manifests.suggestions import suggestion
 from manifests.tables import read_table
 from manifests.typed import convert, split_type, word
 
@@ -72,7 +72,7 @@ def _schedule(found: Findings, raw: Table, name: object, inputs: Mapping[str, st
     for key, value in given.items() if isinstance(given, dict) else ():
         path: Path = ("schedule", "inputs", key)
         if key not in inputs:
-            there = instead(key, inputs) if inputs else "it takes none"
+            there = suggestion(key, inputs) if inputs else "it takes none"
             found.at_key(path, f'there is no input "{key}"', there)
         elif not (isinstance(value, str) and value.startswith("$")):  # that stands for what nobody knows yet
             _fits(found, path, value, split_type(inputs[key])[0])

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from manifests.errors import ValueInvalid
-from manifests.meant import instead
+from manifests.suggestions import suggestion
 
 LENGTH_MAX: Final = 1_000
 """Characters of one expression."""
@@ -187,7 +187,7 @@ class _Reading:
         name, given = node.func.id, len(node.args)
         function = FUNCTIONS.get(name)
         if function is None:
-            raise ExpressionInvalid(f"there is no function {name}()", instead(name, FUNCTIONS))
+            raise ExpressionInvalid(f"there is no function {name}()", suggestion(name, FUNCTIONS))
         if not function.least <= given <= function.most:
             takes = f"{function.least}" + (f" to {function.most}" if function.most > function.least else "")
             raise ExpressionInvalid(f"{name}() has {given} arguments", f"give it {takes}")

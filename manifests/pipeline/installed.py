@@ -14,12 +14,12 @@ from manifests import capabilities as kinds
 from manifests.errors import ValueInvalid
 from manifests.findings import Findings, spelled
 from manifests.grants import GrantSet, as_text, exceeding
-from manifests.meant import instead
 from manifests.pipeline.binding import Binding, Scope
 from manifests.pipeline.expressions import ANY
 from manifests.pipeline.schema import Pipeline, Work
 from manifests.positions import Path
 from manifests.schema import Capability
+from manifests.suggestions import suggestion
 from manifests.typed import convert, split_type
 
 SPAWN: Final = "kernel.spawn"
@@ -75,7 +75,7 @@ def against(found: Findings, pipeline: Pipeline, hands: Mapping[str, Known], bin
             continue
         hand = hands.get(work.hand)
         if hand is None:
-            there = instead(work.hand, hands, "see `maniple hands` for what is installed")
+            there = suggestion(work.hand, hands, "see `maniple hands` for what is installed")
             found.at_value(at, f'no Hand "{work.hand}" is installed', there)
             continue
         if problem := _unfit(work, hand):
@@ -141,7 +141,7 @@ def _check_given(found: Findings, path: Path, work: Work, hand: Known, scope: Sc
         return
     for name in work.given:
         if name not in hand.params and not hand.takes_more:
-            there = instead(name, hand.params) if hand.params else "it takes none"
+            there = suggestion(name, hand.params) if hand.params else "it takes none"
             found.at_key((*path, name), f'"{hand.name}" has no input "{name}"', there)
     for name, of in hand.params.items():
         of_type, may_miss = split_type(of)

@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from manifests.errors import ValueInvalid
 from manifests.findings import Findings, spelled
-from manifests.meant import instead
 from manifests.names import RESERVED, is_field
 from manifests.pipeline.keys import (
     AT_ONCE_MOST,
@@ -29,6 +28,7 @@ from manifests.pipeline.schema import SKIP, STOP, Retry, Step, Work
 from manifests.positions import Path
 from manifests.readers import BAD, READERS
 from manifests.reference import REQUIRED, Key
+from manifests.suggestions import suggestion
 from manifests.typed import convert, word
 
 Table = Mapping[str, object]
@@ -68,7 +68,7 @@ def table(found: Findings, section: str, path: Path, raw: object) -> dict[str, o
 def note_unknown(found: Findings, section: str, path: Path, names: Iterable[str]) -> None:
     """Notes a key, or a section, that is none."""
     what = "key" if section else "section"
-    found.at_key(path, f"{spelled(path)} is not a {what} of a pipeline", instead(str(path[-1]), names))
+    found.at_key(path, f"{spelled(path)} is not a {what} of a pipeline", suggestion(str(path[-1]), names))
 
 
 def _read(found: Findings, path: Path, value: object, key: Key) -> object:

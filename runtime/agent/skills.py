@@ -14,8 +14,8 @@ from typing import Final
 from msgspec import Struct
 
 from manifests.errors import Problem
-from manifests.meant import aside, nearest
 from manifests.skills import reading
+from manifests.suggestions import did_you_mean, nearest
 from runtime.agent.marks import Marks
 from runtime.agent.tools import PLACE_SKILL, READ_SKILL, SKILLS, Row, of_object
 from runtime.models.messages import Tool
@@ -138,7 +138,7 @@ def body_with_files(body: str, paths: Sequence[str]) -> str:
 
 def missing(file: str, there: Iterable[str]) -> str:
     """What is told of a file that a skill has not."""
-    return f"the skill has no file {file[:200]!r}{aside(nearest(file, there))}"
+    return f"the skill has no file {file[:200]!r}{did_you_mean(nearest(file, there))}"
 
 
 def _line(skill: Known, most: int) -> str:

@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from manifests import grants, params
 from manifests.errors import ParamsInvalid
-from manifests.meant import instead
 from manifests.schema import Capability
+from manifests.suggestions import suggestion
 from manifests.typed import split_type
 from runtime.models import counting
 from runtime.models.messages import Tool
@@ -190,7 +190,7 @@ def checked(declared: Mapping[str, str], given: Mapping[str, object]) -> str:
 
 def unknown(name: str, there: Iterable[str]) -> str:
     """What is told of a tool that there is not."""
-    return f"there is no tool {name!r}; {instead(name, sorted(there))}"
+    return f"there is no tool {name!r}; {suggestion(name, sorted(there))}"
 
 
 def _name(method: str, taken: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ itself. The others are made side by side, and their results stand in the order i
 from collections.abc import Mapping
 from typing import Final
 
-from manifests.meant import instead
+from manifests.suggestions import suggestion
 from runtime.agent import pictures, skills, tools
 from runtime.agent.actions import Make, Returned
 from runtime.agent.guard import Made, made
@@ -126,7 +126,7 @@ class Turn:
     def _take_skill(self, call: ToolCall, name: str, file: str, number: int) -> None:
         skill = self._known.get(name)
         if skill is None:
-            self._wrong(call, f"there is no skill {name[:200]!r}; {instead(name, self._known)}")
+            self._wrong(call, f"there is no skill {name[:200]!r}; {suggestion(name, self._known)}")
         elif call.name == skills.PLACE:
             self._make(call, Make(number=number, method=skills.PLACE, resource=name, arguments={}))
         elif skill.method:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from manifests import params, settings, values, versions
 from manifests.errors import ParamsInvalid, SettingsInvalid, ValueInvalid
-from manifests.meant import SHOWN
 from manifests.schema import Setting
+from manifests.suggestions import SHOWN
 from manifests.typed import TYPES, convert, from_text
 from wire import codec
 

@@ -27,7 +27,7 @@ def nearest(name: str, known: Iterable[str], *, alike: float = ALIKE) -> str:
     return by_form[close[0]] if close else ""
 
 
-def instead(name: str, known: Iterable[str], otherwise: str = "") -> str:
+def suggestion(name: str, known: Iterable[str], otherwise: str = "") -> str:
     """What to write instead of it: the nearest one. Where none is near: `otherwise`, or which there are."""
     names = list(known)
     if close := nearest(name, names):
@@ -35,7 +35,7 @@ def instead(name: str, known: Iterable[str], otherwise: str = "") -> str:
     return otherwise or there_are(names)
 
 
-def aside(close: str) -> str:
+def did_you_mean(close: str) -> str:
     """The nearest one within a sentence that says of the name that it is none; "" for ""."""
     return f', did you mean "{close}"' if close else ""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from manifests.meant import LONGEST, SHOWN, aside, instead, nearest
+from manifests.suggestions import LONGEST, SHOWN, did_you_mean, nearest, suggestion
 
 KNOWN = ("memory", "open_files", "data-pipeline", "Europe/Berlin")
 
@@ -30,19 +30,19 @@ def test_how_much_alike_names_must_be_can_be_said() -> None:
 
 
 def test_where_no_name_is_near_all_are_told_or_what_else_helps() -> None:
-    assert instead("memroy", KNOWN, "see the page") == 'did you mean "memory"?'
-    assert instead("xyz", KNOWN) == "there are memory, open_files, data-pipeline, Europe/Berlin"
-    assert instead("xyz", KNOWN, "see the page") == "see the page"
-    assert instead("xyz", ()) == "there are none"
+    assert suggestion("memroy", KNOWN, "see the page") == 'did you mean "memory"?'
+    assert suggestion("xyz", KNOWN) == "there are memory, open_files, data-pipeline, Europe/Berlin"
+    assert suggestion("xyz", KNOWN, "see the page") == "see the page"
+    assert suggestion("xyz", ()) == "there are none"
 
 
 def test_a_sentence_names_the_nearest_or_nothing() -> None:
-    assert aside(nearest("memroy", KNOWN)) == ', did you mean "memory"'
-    assert aside(nearest("xyz", KNOWN)) == ""
+    assert did_you_mean(nearest("memroy", KNOWN)) == ', did you mean "memory"'
+    assert did_you_mean(nearest("xyz", KNOWN)) == ""
 
 
 def test_of_many_and_of_long_names_little_is_told() -> None:
-    told = instead("xyz", (f"{number:03}-{'n' * 900}" for number in range(1_000)))
+    told = suggestion("xyz", (f"{number:03}-{'n' * 900}" for number in range(1_000)))
     assert told.startswith("there are 000-nnn")
     assert told.endswith(f"n and {1_000 - SHOWN} more")
     assert len(told) < 1_500
