@@ -16,8 +16,8 @@ from manifests.errors import ResourceInvalid
 from manifests.grants import HAND_KERNEL_METHODS, GrantSet, is_method, why_not
 from manifests.installed import Installed
 from manifests.schema import Provided
-from manifests.seeing import is_seen
 from manifests.state import State
+from manifests.visibility import is_visible
 from wire import limits
 from wire.entries import Said
 from wire.errors import NotNow, Refusal
@@ -122,7 +122,7 @@ def shown(resource: str) -> str:
 def visible(text: str) -> str:
     """Words of the kernel's own in which each character is one to see."""
     text = text[: limits.RESOURCE_MAX]  # first, for it may be long
-    return "".join(char if is_seen(char) else f"\\u{ord(char):04x}" for char in text)[: limits.RESOURCE_MAX]
+    return "".join(char if is_visible(char) else f"\\u{ord(char):04x}" for char in text)[: limits.RESOURCE_MAX]
 
 
 def refused(refusal: Refusal, principal: str, run: str, method: str, resource: str) -> Said:

@@ -4,7 +4,7 @@ import re
 import shlex
 from typing import Final
 
-from manifests.seeing import is_seen
+from manifests.visibility import is_visible
 
 _HINT: Final = re.compile(r"`maniple( [^`]*)`")
 
@@ -23,12 +23,12 @@ def with_home(text: str, home: str) -> str:
 
 def _quoted(home: str) -> str:
     """As a shell reads it, in one line of characters that can be seen: $'…' (POSIX.1-2024) where there are others."""
-    if is_seen(home):
+    if is_visible(home):
         return shlex.quote(home)
     return "$'" + "".join(map(_spelled, home)) + "'"
 
 
 def _spelled(char: str) -> str:
-    if is_seen(char) and char not in "'\\":
+    if is_visible(char) and char not in "'\\":
         return char
     return "".join(f"\\x{byte:02x}" for byte in char.encode(errors="surrogateescape"))

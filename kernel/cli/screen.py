@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import IO, Final
 
-from manifests.seeing import is_seen
+from manifests.visibility import is_visible
 
 COLOURS: Final = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "dim": 2, "bold": 1}
 STATE_COLOURS: Final = {
@@ -71,9 +71,9 @@ _AS_PICTURE: Final = "\ufe0f"
 def visible(text: object) -> str:
     """One line that cannot move the cursor, hide or reorder anything."""
     plain = str(text)
-    if is_seen(plain):
+    if is_visible(plain):
         return plain
-    return "".join(char if is_seen(char) else _escaped(char) for char in plain)
+    return "".join(char if is_visible(char) else _escaped(char) for char in plain)
 
 
 def prose(text: str) -> str:
@@ -96,7 +96,7 @@ def _escaped(char: str) -> str:
 
 def safe(text: str) -> str:
     """Lines with nothing in them that acts on a terminal, but for the colours that coloured() gave."""
-    return "\n".join(line if is_seen(line) else _safe_line(line) for line in text.split("\n"))
+    return "\n".join(line if is_visible(line) else _safe_line(line) for line in text.split("\n"))
 
 
 def _safe_line(line: str) -> str:
@@ -112,7 +112,7 @@ def safe_json(text: str) -> str:
     """JSON that means the same, and whose strings hold no character that acts on a terminal."""
     if text.isascii() and "\x7f" not in text:
         return text  # JSON escapes the controls below space itself
-    return "".join(char if is_seen(char) or char == "\n" else _json_escaped(char) for char in text)
+    return "".join(char if is_visible(char) or char == "\n" else _json_escaped(char) for char in text)
 
 
 def _json_escaped(char: str) -> str:

@@ -4,12 +4,12 @@ Separate because paths, URLs, addresses and seals share one answer: no character
 changes the order of what he sees. Refused are control characters, formats (bidirectional and zero-width ones included),
 surrogates, private and unassigned characters, line and paragraph separators, spaces other than U+0020, and the letters
 and marks that are drawn as nothing. Letters that merely look like others are not refused: they stay different texts.
-Source: Unicode general categories; manifests/seeing.py for what is drawn as nothing.
+Source: Unicode general categories; manifests/visibility.py for what is drawn as nothing.
 """
 
 from typing import Final
 
-from manifests.seeing import INVISIBLE
+from manifests.visibility import INVISIBLE
 from wire.limits import RESOURCE_MAX
 
 LONGEST: Final = RESOURCE_MAX

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from manifests.seeing import INVISIBLE
 from manifests.skills import unseen
 from manifests.skills.reading import FILE, Skill, plain
+from manifests.visibility import INVISIBLE
 
 KINDS: Final = {
     "script": "a program: nothing but an agent that may call shell.run can run it",

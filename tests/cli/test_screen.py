@@ -7,7 +7,7 @@ import pytest
 
 from kernel.cli import audit_verify, screen
 from manifests import policy
-from manifests.seeing import INVISIBLE
+from manifests.visibility import INVISIBLE
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,6 @@ INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u
 """Letters and marks that are drawn as nothing."""
 
 
-def is_seen(text: str) -> bool:
+def is_visible(text: str) -> bool:
     """Whether each character of a line is one to see: none that is drawn as nothing, moves the cursor or reorders others."""
     return text.isprintable() and (text.isascii() or INVISIBLE.isdisjoint(text))
