@@ -1,6 +1,6 @@
 """What is installed, and the home, at a glance (pure): tables for people and programs, made from the State."""
 
-from manifests import anew
+from manifests import reinstalling
 from manifests.installed import Installed
 from manifests.judging import unread
 from manifests.seal import signers
@@ -48,4 +48,4 @@ def _held_back(hand: Installed, usable: set[str]) -> str:
         return f"it does not start: {why}"
     if any(key in usable for _, key in signers(hand.package.seal)):
         return ""
-    return f"it does not start: the key that sealed it counts no more; {anew.how(hand.package.manifest)}"
+    return f"it does not start: the key that sealed it counts no more; {reinstalling.how_to_reinstall(hand.package.manifest)}"

@@ -12,8 +12,8 @@ from typing import Final, Self
 
 import msgspec
 
-from manifests import anew
 from manifests import capabilities as kinds
+from manifests import reinstalling
 from manifests.errors import PatternInvalid, SealMalformed, SealRefused, TrustRefused
 from manifests.grants import GrantSet, as_text, asked, exceeding, is_method_pattern
 from manifests.schema import Capability, Confinement, Manifest
@@ -193,7 +193,7 @@ def _check_usable(key: TrustedKey, now: int) -> None:
 
 
 def _check_signer(key: TrustedKey, hand: str, now: int, manifest: Manifest) -> None:
-    reseal = anew.how(manifest)
+    reseal = reinstalling.how_to_reinstall(manifest)
     shown = f"{key.name}+{key.id}"
     if key.revoked is not None:
         raise SealRefused("revoked", f"{hand} is sealed by {shown}, which was revoked", reseal)

@@ -6,12 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from manifests import changes, judging, seal
-from manifests.anew import how
 from manifests.changes import CHANGES, Asked, ChangeInvalid
 from manifests.check import check
 from manifests.glance import described
 from manifests.installed import Artefact, Package
 from manifests.judging import judge_installed
+from manifests.reinstalling import how_to_reinstall
 from manifests.state import State, fold, from_bytes, to_bytes
 from manifests.trust import EVERYTHING, TrustedKey, TrustStore
 from wire.entries import NO_PREV, Entry, time_text
@@ -104,7 +104,7 @@ def test_what_has_no_folder_that_somebody_wrote_is_made_anew_by_what_made_it(
     name: str, pipeline: str, typed: str
 ) -> None:
     made = package_of(name, "1.0.0", HOME_KEY).manifest
-    assert typed in how(replace(made, hand=replace(made.hand, pipeline=pipeline)))
+    assert typed in how_to_reinstall(replace(made, hand=replace(made.hand, pipeline=pipeline)))
 
 
 def test_a_hand_whose_folder_cannot_be_read_any_more_tells_that_and_nothing_of_its_key() -> None:

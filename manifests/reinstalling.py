@@ -10,7 +10,7 @@ _OF_A_FOLDER: Final = (
 )
 
 
-def how(manifest: Manifest) -> str:
+def how_to_reinstall(manifest: Manifest) -> str:
     """What seals a Hand with the home's own key as it is now, and installs it."""
     from manifests.mcp import door  # what is said of so few refusals is not to be in every kernel
     from manifests.mcp import folder as server
