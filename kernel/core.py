@@ -39,11 +39,11 @@ from manifests.calls import OpenCall
 from manifests.catalogue import Catalogue
 from manifests.installed import Installed
 from manifests.lives import after_template
+from manifests.orphaned_calls import unended
 from manifests.policy import shown
 from manifests.schedules import RESCHEDULING
 from manifests.settings import declared_of
 from manifests.state import State, fold, to_bytes
-from manifests.unended import unended
 from manifests.upgrades import begun_anew
 from wire import codec, headers
 from wire.entries import Reported, time_text

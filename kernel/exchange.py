@@ -14,7 +14,7 @@ from kernel.record.log import Part
 from kernel.runs import Peer, Run, carried
 from manifests import holding, paying, schedules
 from manifests.calls import OpenCall
-from manifests.unended import at_death
+from manifests.orphaned_calls import at_death
 from wire import headers, limits
 from wire.codec import NIL
 from wire.entries import Said

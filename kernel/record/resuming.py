@@ -20,10 +20,10 @@ from manifests import policy, upgrades
 from manifests.approvals import asked_again, denied
 from manifests.calls import OpenCall, chain, lasts, may_be_made_again, opened
 from manifests.lives import OUTCOME_UNKNOWN, backoff, in_order, is_worth_noting, passes, used_up
+from manifests.orphaned_calls import as_spent, lose, unheard, unmade, waited
 from manifests.policy import shown
 from manifests.schema import Provided
 from manifests.settings import apart
-from manifests.unended import as_spent, lose, unheard, unmade, waited
 from manifests.unfinished import Open
 from wire import codec, headers
 from wire.codec import NIL

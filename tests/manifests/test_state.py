@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from manifests import unfinished
 from manifests.grants import asked
 from manifests.installed import Installed, Package
+from manifests.orphaned_calls import as_spent, unended
 from manifests.schema import Capability, HandSection, Manifest
 from manifests.seal import seal
 from manifests.state import State, authority, fold, from_bytes, to_bytes
-from manifests.unended import as_spent, unended
 from wire.entries import NO_PREV, Cost, Entry
 from wire.errors import ManipleError
 from wire.signing import SigningKey

@@ -5,10 +5,10 @@ from msgspec.structs import replace
 from manifests.budgets import Bonds
 from manifests.calls import OpenCall
 from manifests.lives import OUTCOME_UNKNOWN
+from manifests.orphaned_calls import as_spent, at_death, lose, unended, unheard, unmade, waited
 from manifests.policy import Link
 from manifests.schema import Provided
 from manifests.state import State
-from manifests.unended import as_spent, at_death, lose, unended, unheard, unmade, waited
 from manifests.unfinished import Open, Unfinished
 from wire.entries import Cost
 from wire.headers import Cancelled, Failed
