@@ -14,10 +14,10 @@ from socket import socket
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from kernel import NAMED_STARTER, descriptors, output
-from kernel.family import family
 from kernel.folders import opened, opened_root
 from kernel.home import Home
 from kernel.loop import Loop
+from kernel.process_tree import tree_of
 from kernel.runs import Run
 from manifests import schema
 from manifests.calls import lodging
@@ -203,7 +203,7 @@ class Launcher:
         """Stop all processes of a run, or let them go on: parents before children, so that none escapes in between."""
         number = signal.SIGSTOP if run.paused else signal.SIGCONT
         self.kill(run, number)
-        for pid in family(run.pid):
+        for pid in tree_of(run.pid):
             if pid != run.pid:
                 with suppress(OSError):  # it has ended
                     os.kill(pid, number)

@@ -18,7 +18,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kernel.family import cpu_beside, family, held, resident, stirs
+from kernel.process_tree import cpu_of_descendants, held, is_running, resident, tree_of
 from kernel.runs import Run
 from manifests.lives import NOT_STILL, too_long, too_much_disk, too_much_memory
 
@@ -68,15 +68,15 @@ class Watch:
         """
         if self._kernel.runs.get(run.id) is not run:
             return
-        if stirs_now := run.paused and not run.ended and any(map(stirs, family(run.pid))):
+        if stirs_now := run.paused and not run.ended and any(map(is_running, tree_of(run.pid))):
             if stirred:
                 self._kernel.supervisor.end_as_unfit(run, NOT_STILL)
                 return
             self._kernel.launcher.stand_still(run)
         used = run.first_cpu()
         if used != before:
-            manifest, processes = run.hand.package.manifest, list(family(run.pid))
-            most, run.beside = manifest.limits.memory, max(run.beside, cpu_beside(processes))
+            manifest, processes = run.hand.package.manifest, list(tree_of(run.pid))
+            most, run.beside = manifest.limits.memory, max(run.beside, cpu_of_descendants(processes))
             why = too_long(manifest, run.before + int(run.cpu_seconds() * 1_000_000))
             if sum(max(0, resident(one) - shared) for one in processes) > most and held(processes) > most:
                 why = too_much_memory(manifest)

@@ -5,8 +5,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kernel.errors import Failure
-from kernel.family import resident
 from kernel.methods.request import Request, method
+from kernel.process_tree import resident
 from kernel.record.taking_up import outcome
 from kernel.runs import Run
 from manifests.calls import told

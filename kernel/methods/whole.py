@@ -3,9 +3,9 @@
 import os
 import time
 
-from kernel.family import resident
 from kernel.methods.approvals import absent
 from kernel.methods.request import Request, method
+from kernel.process_tree import resident
 from kernel.record.log import LogState
 from manifests import paying
 from manifests.glance import summary

@@ -18,7 +18,7 @@ from typing import Final
 from kernel import folders
 from kernel.descriptors import pid_of
 from kernel.errors import TooSlow
-from kernel.family import family
+from kernel.process_tree import tree_of
 from wire.launch import Bound, Measured
 
 MOMENT: Final = 0.01
@@ -56,6 +56,6 @@ def measure(marks: int, tell: Tell, runs: Sequence[Bound], opened: Sequence[int]
 def _look(run: Bound, opened: Sequence[int], pidfd: int, tell: Tell, until: float) -> None:
     size = sum(folders.measure(one, run.most, until) for one in opened)
     if size <= run.most and pidfd >= 0:
-        size += folders.measure_unlinked(family(pid_of(pidfd)), os.fstat(opened[0]).st_dev, until)
+        size += folders.measure_unlinked(tree_of(pid_of(pidfd)), os.fstat(opened[0]).st_dev, until)
     if size > run.most:
         tell(Measured(number=run.number, size=size))

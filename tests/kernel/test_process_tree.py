@@ -3,7 +3,7 @@
 import os
 import signal
 
-from kernel.family import cpu_beside, family
+from kernel.process_tree import cpu_of_descendants, tree_of
 
 ENOUGH = 0.1
 
@@ -30,12 +30,12 @@ def test_the_time_of_children_that_live_and_of_those_that_were_waited_for_is_cou
         signal.pause()
     try:
         assert os.read(told, 1) + os.read(told, 1) == b".."
-        processes = list(family(first))
+        processes = list(tree_of(first))
         assert len(processes) == 2
-        assert 2 * ENOUGH - 0.03 <= cpu_beside(processes) < 5 * ENOUGH - 0.03
-        assert cpu_beside([first]) < 2 * ENOUGH
+        assert 2 * ENOUGH - 0.03 <= cpu_of_descendants(processes) < 5 * ENOUGH - 0.03
+        assert cpu_of_descendants([first]) < 2 * ENOUGH
     finally:
-        for pid in family(first):
+        for pid in tree_of(first):
             os.kill(pid, signal.SIGKILL)
         os.waitpid(first, 0)
-    assert cpu_beside([first, first]) == 0.0, "of those that are gone nothing is known"
+    assert cpu_of_descendants([first, first]) == 0.0, "of those that are gone nothing is known"

@@ -1,0 +1,77 @@
+"""A process with all its descendants, their state, memory and processor time (acts: reads /proc, see proc(5))."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+
+def tree_of(pid: int) -> Iterator[int]:
+    """The process and all its descendants, parents first; nothing for pid 0.
+
+    A process is yielded before its children are read. So a caller that stops each one as it comes misses none: a stopped
+    process neither forks nor reaps.
+    """
+    pids = [pid] if pid else []
+    for parent in pids:
+        yield parent
+        try:
+            for thread in os.listdir(f"/proc/{parent}/task"):
+                with open(f"/proc/{parent}/task/{thread}/children", encoding="ascii") as file:
+                    pids += map(int, file.read().split())
+        except OSError:
+            continue  # it has ended
+
+
+def is_running(pid: int) -> bool:
+    """Whether any thread of a process is in state R or S: the process was not stopped, or was continued.
+
+    Every thread counts, since the first one may have ended before the others.
+    """
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+        return any(_stat(f"/proc/{pid}/task/{thread}/stat")[0] in ("R", "S") for thread in threads)
+    except OSError:
+        return False
+
+
+def cpu_of_descendants(processes: Sequence[int]) -> float:
+    """Seconds of processor time used by all but the first of these processes, children that were reaped included.
+
+    processes: parents first, as tree_of() yields them. Otherwise a child could be reaped between two reads, and count twice.
+    """
+    stats = [_stat(f"/proc/{pid}/stat") for pid in processes]
+    return sum(sum(map(int, stat[11 if number else 13 : 15])) for number, stat in enumerate(stats)) / _TICKS
+
+
+def _stat(path: str) -> list[str]:
+    """The fields of a /proc stat file, from the state letter on; [""] when the process is gone."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(") ")[2].split()
+    except OSError:
+        return [""]
+
+
+def resident(pid: int) -> int:
+    """Resident memory of a process in bytes; 0 when it is gone."""
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * _PAGE
+    except (OSError, IndexError):
+        return 0
+
+
+def held(processes: Iterable[int]) -> int:
+    """Bytes that these processes hold, what several share counted once (PSS); as resident() where that cannot be read."""
+    return sum(map(_proportional, processes))
+
+
+def _proportional(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+            return sum(int(line.split()[1]) for line in file if line.startswith("Pss:")) * 1024
+    except OSError:
+        return resident(pid)
