@@ -56,9 +56,9 @@ class Exchange:
 
     def hold(self, call: OpenCall) -> None:
         """Let an open call wait for the operator: its clock stands still, and that of every call it is made for."""
-        kernel, left = self._kernel, (call.until - self._kernel.time()) / 1_000_000
+        kernel = self._kernel
         call.hold()
-        call.alarm = kernel.loop.after(left, partial(self.refuse, call, holding.expired(call)))
+        kernel.keeping.wait(call)
         self.stand_still()
         kernel.log.after(call.seq, partial(kernel.events.tell, "kernel.held", holding.heard_of(call), call.depth))
 

@@ -196,6 +196,26 @@ def test_it_expires_at_its_time_whatever_the_kernel_did_meanwhile(tmp_path: Path
         assert sent(home) == []
 
 
+def test_a_clock_that_leapt_ahead_while_no_kernel_ran_ends_nothing_that_waits_at_once(tmp_path: Path) -> None:
+    """To a kernel that starts with the clock of next year all that waits has waited for a year."""
+    home = make_home(tmp_path / "home")
+    with open(home / "home.toml", "a") as file:
+        file.write('approvals_expire = "2s"\n')
+    with Kernel(home) as kernel:
+        install(kernel, POST)
+        install(kernel, writer())
+        run = begin(kernel, "ann hello")
+        held = waiting(kernel)
+        kernel.kill()
+        time.sleep(2.0)
+        for path in (home, *(home / "log").rglob("*"), *(home / "journal").glob("looked")):
+            os.utime(path, (time.time() - 365 * 86_400,) * 2)
+        kernel.up()
+        assert [one.call for one in waiting(kernel)] == [one.call for one in held]
+        answer(kernel, held)
+        assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
+
+
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 40))])
 def test_killed_around_the_answer_it_is_done_once_or_its_outcome_is_unknown(kernel: Kernel, seed: int) -> None:
     chance = random.Random(f"approval {seed}")
