@@ -58,7 +58,7 @@ class Exchange:
         """Let an open call wait for the operator: its clock stands still, and that of every call it is made for."""
         kernel = self._kernel
         call.hold()
-        kernel.keeping.wait(call)
+        kernel.keeping.wait(call, partial(self.refuse, call, holding.expired(call)))
         self.stand_still()
         kernel.log.after(call.seq, partial(kernel.events.tell, "kernel.held", holding.heard_of(call), call.depth))
 

@@ -55,6 +55,14 @@ class Believed:
         return at + self._believed
 
 
+def left(until: float, shown: float, counts: float) -> float:
+    """Seconds to wait until it may be asked again whether a time has come; 0 when it has.
+
+    shown: what the clock shows; counts: what counts as the time, see Believed. Seconds since 1970.
+    """
+    return until - shown if shown < until else max(0.0, min(until - counts, STANDS))
+
+
 def seen_last(counted: float, noted: float, shown: float) -> float:
     """What the clock is known to have shown last, of a process before this one. counted: what counted as the time when it was
     noted last; noted, shown: what the clock showed then, and shows now. Seconds since 1970.

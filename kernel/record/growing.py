@@ -79,14 +79,10 @@ class Growing:
 def replace(path: Path, content: bytes) -> None:
     """Put content in the place of a file: after a crash there is the old one or the new one, whole."""
     new = path.with_name(path.name + ".new")
-    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(file, rest) :]
-        os.fdatasync(file)
-    finally:
-        os.close(file)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fdatasync(file.fileno())
     new.rename(path)
 
 

@@ -1,5 +1,5 @@
-"""Erasing what runs were told: when the operator says so, and when it is old; and ending calls that wait for the operator when
-their time is over (acts on what manifests/keeping.py decides, and by the same clock).
+"""Ends what is too old, by a clock that may leap (acts on what manifests/keeping.py decides): tapes of runs that have ended,
+which the operator may erase sooner, and calls that wait for the operator.
 """
 
 import os
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from kernel.record.journal import ended_done
 from manifests.calls import OpenCall
-from manifests.holding import expired
-from manifests.keeping import DAY, STANDS, Believed, Kept, over, seen_last
+from manifests.keeping import DAY, Believed, Kept, left, over, seen_last
 from manifests.policy import shown
 from wire.errors import Refusal
 from wire.ids import KERNEL
@@ -50,14 +49,16 @@ class Keeping:
         kernel.log.journal.erase(run)
         kernel.log.append("erase", principal=principal, run=run, why=why)
 
-    def wait(self, call: OpenCall) -> None:
-        """Let a held call end when nobody has answered until its time: not by a clock that has just leapt ahead of that."""
-        call.alarm = self._kernel.loop.after(self._left(call.until / 1_000_000), partial(self._over, call))
+    def wait(self, call: OpenCall, then: partial[None]) -> None:
+        """Do this when the time of a call is over that waits for the operator: not by a clock that has just leapt so far."""
+        shows = self._kernel.time() / 1_000_000
+        seconds = left(call.until / 1_000_000, shows, self._clock.now(shows, self._kernel.loop.now()))
+        call.alarm = self._kernel.loop.after(seconds, partial(self.wait, call, then) if seconds else then)
 
     def look(self) -> None:
         """Erase what is old, now and each EVERY seconds."""
         kernel, keep = self._kernel, self._kernel.home.identity.journal
-        now = self._now()
+        now = self._clock.now(kernel.time() / 1_000_000, kernel.loop.now())
         with suppress(OSError), open(os.open(self._note, os.O_CREAT | os.O_NONBLOCK, 0o600), "rb") as note:
             os.utime(note.fileno(), (now, now))  # so its times are what counts and, by the system, what the clock shows
         found, read, young = list[Kept](), 0, min(keep.days, keep.failed_days) * DAY
@@ -79,17 +80,3 @@ class Keeping:
             self.erase(run, KERNEL, why)
         wait = SOON if read > READ_MOST or len(gone) > AT_ONCE else EVERY
         kernel.log.after(kernel.log.size - 1, partial(kernel.loop.after, wait, self.look))
-
-    def _over(self, call: OpenCall) -> None:
-        if self._left(call.until / 1_000_000) > 0:
-            self.wait(call)
-        else:
-            self._kernel.exchange.refuse(call, expired(call))
-
-    def _left(self, until: float) -> float:
-        shown, now = self._kernel.time() / 1_000_000, self._now()
-        return until - shown if shown < until else max(0.0, min(until - now, STANDS))
-
-    def _now(self) -> float:
-        """What counts as the time, seconds since 1970."""
-        return self._clock.now(self._kernel.time() / 1_000_000, self._kernel.loop.now())

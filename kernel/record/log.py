@@ -20,6 +20,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
 from hashlib import sha256
 from math import inf
@@ -202,10 +203,8 @@ class Log:
 
     def settle(self) -> None:
         """Do what is due. Called when wake is readable; at other times it does no harm."""
-        try:
+        with suppress(BlockingIOError):
             os.eventfd_read(self._wake)
-        except BlockingIOError:
-            pass
         try:
             while self._acts and self._acts[0][0] < self.durable:
                 self._acts.popleft()[1]()

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.keeping import DAY, STANDS, Believed, Keep, Kept, over, seen_last
+from manifests.keeping import DAY, STANDS, Believed, Keep, Kept, left, over, seen_last
 
 TAPES = st.lists(
     st.builds(
@@ -58,6 +58,14 @@ def test_a_clock_that_leaps_ahead_is_believed_after_an_hour_and_one_that_is_set_
     assert clock.now(12599.0 + 2 * year, 11604.0) == 12599.0, "another leap begins anew"
     assert clock.now(12600.0 + 2 * year, 11605.0) == 12600.0
     assert clock.now(16199.0 + 2 * year, 15204.0) == 16199.0 + 2 * year
+
+
+def test_a_time_has_come_when_the_clock_shows_it_and_is_believed() -> None:
+    year = 365 * DAY
+    assert left(1100.0, shown=1010.0, counts=1010.0) == 90.0
+    assert left(1100.0, shown=1100.0, counts=1100.0) == 0.0
+    assert left(1100.0, shown=1010.0 + year, counts=1010.0) == 90.0, "the clock has leapt"
+    assert left(1010.0 + year / 2, shown=1010.0 + year, counts=1010.0) == STANDS, "by then it is believed"
 
 
 def test_what_counted_counts_at_the_next_start_unless_the_clock_has_stood_by_what_it_showed_since() -> None:
