@@ -1,4 +1,4 @@
-"""Ask what only the operator may: what this home allows whom, and by which keys."""
+"""Call methods that only the operator may call: what this home grants, and by which keys."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Keep a key in the system's rings, which belong to a user and not to a run."""
+"""Keep a key in the system's key rings, which belong to a user and not to a run."""
 
 from tests.attacks.attack import Attack
 

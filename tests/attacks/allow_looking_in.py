@@ -1,4 +1,4 @@
-"""Let others look into its memory, and leave core files: become dumpable again."""
+"""Become dumpable again, so that others can read its memory and core files."""
 
 from tests.attacks.attack import Attack
 

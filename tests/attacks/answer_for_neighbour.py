@@ -1,4 +1,4 @@
-"""Answer in another's place: give an end to a call that is open at the neighbour, by its number."""
+"""Answer in another's place: end a call that is open at the neighbour, by its number."""
 
 from tests.attacks.attack import Attack
 

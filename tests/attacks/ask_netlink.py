@@ -1,4 +1,4 @@
-"""Ask the system who listens on which port: a netlink socket."""
+"""Ask the system who listens on which port, over a netlink socket."""
 
 from tests.attacks.attack import Attack
 

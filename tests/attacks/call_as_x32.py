@@ -1,4 +1,4 @@
-"""Make a system call by the numbers of another convention, which a careless filter takes for something else."""
+"""Make a system call by the numbers of another convention, which a careless filter mistakes for another call."""
 
 import platform
 

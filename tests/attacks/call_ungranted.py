@@ -1,4 +1,4 @@
-"""Ask a neighbour for something on a resource that was not granted."""
+"""Call a neighbour's method on a resource that was not granted."""
 
 from tests.attacks.attack import Attack
 

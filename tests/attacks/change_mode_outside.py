@@ -1,4 +1,4 @@
-"""Open a file to everybody that is not its own: chmod needs no descriptor, and Landlock does not decide about it."""
+"""Open another's file to everybody: chmod needs no descriptor, and Landlock does not decide about it."""
 
 from tests.attacks.attack import Attack
 

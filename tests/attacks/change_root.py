@@ -1,4 +1,4 @@
-"""Take another folder for the root (chroot): the classical way out of one that others set."""
+"""Make another folder the root (chroot): the classical way out of a chroot."""
 
 from tests.attacks.attack import Attack
 

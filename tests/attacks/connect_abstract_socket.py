@@ -1,4 +1,4 @@
-"""Speak to a service of this machine over a socket that has a name and no file."""
+"""Speak to a service of this machine over an abstract socket, which has a name and no file."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Ask a container engine for a container that has everything: its socket is a file, here a stand-in's."""
+"""Ask a container engine for a privileged container over its socket file, here a stand-in's."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Speak to a service of this machine over a socket file that everybody may use, such as the system's bus."""
+"""Speak to a service of this machine over a socket file open to everybody, such as the system's bus."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Measure what the processor does (perf_event_open), by which others' secrets are read."""
+"""Measure the processor (perf_event_open), by which others' secrets are read."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Fill the disk in a scratch folder that is closed to everybody, its owner too, whenever anybody looks."""
+"""Fill the disk in a scratch folder whose mode shuts everybody out, its owner too, at every look."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Fill the disk below fifteen hundred folders, too deep for whoever looks, and removes, by recursion."""
+"""Fill the disk below fifteen hundred nested folders, too deep to measure or remove by recursion."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Fill the disk with empty files: they take no block, and yet a disk can hold no more than so many files."""
+"""Fill the disk with empty files: they take no blocks, but a disk holds only so many files."""
 
 from tests.attacks.attack import Attack
 

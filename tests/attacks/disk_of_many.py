@@ -1,4 +1,4 @@
-"""Fill the disk with many files, each of which stays below the limit of one."""
+"""Fill the disk with many files, each below the limit of one."""
 
 from tests.attacks.attack import Attack
 

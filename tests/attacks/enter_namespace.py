@@ -1,4 +1,4 @@
-"""Enter the machine's network by the kernel's network namespace, and connect."""
+"""Enter the kernel's network namespace, and connect to the network of this machine."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Have as many calls open as there are numbers: sixty at once, here, where sixteen are allowed."""
+"""Hold too many calls open: sixty at once, where sixteen are allowed."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Start runs without end: twenty-four, here, where sixteen are allowed at once."""
+"""Start runs without end: twenty-four, where sixteen are allowed at once."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Hear of everything there is: three hundred subscriptions, here."""
+"""Subscribe to everything: three hundred subscriptions."""
 
 from tests.attacks.attack import Attack
 

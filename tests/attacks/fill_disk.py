@@ -1,4 +1,4 @@
-"""Fill the disk with one file: 32 MiB, here."""
+"""Fill the disk with one file: 32 MiB."""
 
 from tests.attacks.attack import Attack
 

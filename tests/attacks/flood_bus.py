@@ -1,4 +1,4 @@
-"""Ask the kernel without end, whatever it answers: two hundred times where thirty a minute are allowed."""
+"""Call the kernel without end, whatever it answers: two hundred times, where thirty a minute are allowed."""
 
 from tests.attacks.attack import Attack
 

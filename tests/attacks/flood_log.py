@@ -1,4 +1,4 @@
-"""Fill the log with notes: two hundred where thirty calls a minute are allowed."""
+"""Fill the log with notes: two hundred, where thirty calls a minute are allowed."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Print without end: 64 MiB, here."""
+"""Print without end: 64 MiB."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Ask for what was not granted in a spelling that looks as if it was."""
+"""Ask for a resource that was not granted in a spelling that looks granted."""
 
 from tests.attacks.attack import Attack
 

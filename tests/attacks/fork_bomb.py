@@ -1,4 +1,4 @@
-"""Fork without end: two hundred times, here."""
+"""Fork without end: two hundred times."""
 
 from tests.attacks.attack import Attack
 

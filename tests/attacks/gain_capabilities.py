@@ -1,4 +1,4 @@
-"""Take up a privilege of root's."""
+"""Gain a capability of root's."""
 
 from tests.attacks.attack import Attack
 

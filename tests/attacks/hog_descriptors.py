@@ -1,4 +1,4 @@
-"""Open descriptors without end: a thousand, here."""
+"""Open descriptors without end: a thousand."""
 
 from tests.attacks.attack import Attack
 

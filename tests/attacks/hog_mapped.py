@@ -1,4 +1,4 @@
-"""Take all memory by mapping it: 300 MiB, here."""
+"""Take all memory by private mappings: 300 MiB."""
 
 from tests.attacks.attack import Attack
 

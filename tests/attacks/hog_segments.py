@@ -1,4 +1,4 @@
-"""Take all memory by System V segments, which outlive who made them: 64 MiB, here, and removed."""
+"""Take all memory by System V segments, which outlive their maker: 64 MiB, removed afterwards."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Take all memory by sharing it with nobody, which counts against no limit of a process: 300 MiB, here."""
+"""Take all memory by shared anonymous mappings, which count against no limit of a process: 300 MiB."""
 
 from tests.attacks.attack import Attack
 

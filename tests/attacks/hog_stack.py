@@ -1,4 +1,4 @@
-"""Take all memory by a mapping that grows downwards, which the system counts as a stack and not as data: 300 MiB, here."""
+"""Take all memory by a mapping that grows downwards, which the system counts as stack and not as data: 300 MiB."""
 
 from tests.attacks.attack import Attack
 

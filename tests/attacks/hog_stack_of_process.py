@@ -1,4 +1,4 @@
-"""Take all memory by the stack, which counts as no data: raise its limit, and write far below it. 100 MiB, here."""
+"""Take all memory by the stack, which does not count as data: raise its limit and write far below it, 100 MiB."""
 
 from tests.attacks.attack import Attack
 

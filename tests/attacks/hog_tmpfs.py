@@ -1,4 +1,4 @@
-"""Take all memory by files that lie in memory: 64 MiB in /dev/shm, here, in pieces that no limit forbids."""
+"""Take all memory by files in memory: 64 MiB in /dev/shm, in pieces that no limit forbids."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Take all memory by /dev/zero, mapped shared, which counts against no limit of a process: 300 MiB, here."""
+"""Take all memory by /dev/zero, mapped shared, which counts against no limit of a process: 300 MiB."""
 
 from tests.attacks.attack import Attack
 

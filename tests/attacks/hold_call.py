@@ -1,4 +1,4 @@
-"""Hold a call for ever, so that whoever asked waits: for 1.5 seconds, here, where one is allowed."""
+"""Hold a call for ever, so that its caller waits: 1.5 seconds, where one is allowed."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Lower the limits of the kernel's process. They are set to what they are: that they may be set is what is tried."""
+"""Lower the limits of the kernel's process. The attack sets them to their present values."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Hear every packet of this machine: a packet socket."""
+"""Hear every packet of this machine, by a packet socket."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Have the system run code of its own (bpf): a map, which is the beginning of it."""
+"""Have the system run code of its own (bpf): it makes a map, the first step."""
 
 from pathlib import Path
 

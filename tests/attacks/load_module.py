@@ -1,4 +1,4 @@
-"""Load code into the system: a real module in a guest; elsewhere none, which the system refuses as such."""
+"""Load code into the system: a real module in a guest; elsewhere an empty one, which the system refuses."""
 
 from pathlib import Path
 

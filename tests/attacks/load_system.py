@@ -1,4 +1,4 @@
-"""Load another system (kexec): its first page in a guest; elsewhere more pieces than can be, which is refused as such."""
+"""Load another system (kexec): its first page in a guest; elsewhere too many pieces, which the system refuses."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Load another system from its file (kexec): a whole one in a guest; elsewhere none, which is refused as such."""
+"""Load another system from its file (kexec): a whole one in a guest; elsewhere none, which the system refuses."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Use more memory than declared by sharing it out among processes, each of which stays below the limit."""
+"""Use more memory than declared by many processes, each below the limit."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Mount a file system of its own. In its own mount namespace, over a folder of its own: nobody else could ever see it."""
+"""Mount a file system over a folder of its own, in its own mount namespace."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Open the root of the file system by its handle, around every mount, and read the operator's key.
+"""Open the file system's root by its handle, around every mount, and read the operator's key.
 
 Landlock does not stop it: what is reached so lies above the root of the scratch folder's mount, and newer Linux takes the
 rules of that root for it, which allow everything.

@@ -1,4 +1,4 @@
-"""Read a disk past the mode of every file on it."""
+"""Read a disk directly, past the mode of every file on it."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Open a device: /dev/kmsg, which tells where things lie in the system's memory."""
+"""Open /dev/kmsg, which tells where things lie in the system's memory."""
 
 from pathlib import Path
 

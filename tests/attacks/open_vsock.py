@@ -1,4 +1,4 @@
-"""Open a socket to the machine that this one runs on (vsock). It connects to nobody: making the socket is the attack."""
+"""Make a socket to the machine that hosts this one (vsock). It does not connect."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""Ping this machine: ICMP, by which data leaves where only TCP and UDP are watched."""
+"""Ping this machine: ICMP carries data out where only TCP and UDP are watched."""
 
 from tests.attacks.attack import Attack
 

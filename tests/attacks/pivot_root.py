@@ -1,4 +1,4 @@
-"""Make another mount the root (pivot_root), in a mount namespace that a child of it makes for the purpose."""
+"""Make another mount the root (pivot_root), in a mount namespace made for the purpose."""
 
 from tests.attacks.attack import Attack
 

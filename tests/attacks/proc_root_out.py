@@ -1,4 +1,4 @@
-"""Leave by /proc/PID/root of a process that sees more: the kernel's, to the operator's key."""
+"""Leave through /proc/PID/root of a process that sees more: the kernel's, to the operator's key."""
 
 from tests.attacks.attack import Attack
 

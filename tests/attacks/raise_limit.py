@@ -1,4 +1,4 @@
-"""Raise a limit that was laid on it."""
+"""Raise a limit that was set on it."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Come before everybody else: a higher priority."""
+"""Raise its priority above everybody else's."""
 
 from tests.attacks.attack import Attack
 

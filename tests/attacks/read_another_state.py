@@ -1,4 +1,4 @@
-"""Read what another Hand keeps from one life to the next."""
+"""Read another Hand's `state/` folder."""
 
 from tests.attacks.attack import Attack
 from tests.attacks.neighbour import SECRET

@@ -1,4 +1,4 @@
-"""Read the log: what everybody did, and the keys of the digests in it."""
+"""Read the log: what everybody did, and the keys of its digests."""
 
 from tests.attacks.attack import Attack
 

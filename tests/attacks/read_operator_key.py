@@ -1,4 +1,4 @@
-"""Read the key that makes one the operator, out of the home."""
+"""Read the key that makes one the operator, from the home."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Read what everybody may read of this machine, and a run needs not: who its users are."""
+"""Read a file open to everybody that a run does not need: the users of this machine."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Read what root alone may read of this machine."""
+"""Read a file of this machine that only root may read."""
 
 from tests.attacks.attack import Attack
 

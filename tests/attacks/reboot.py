@@ -1,4 +1,4 @@
-"""Switch the machine off: with words that are not the magic ones, which the system refuses as such."""
+"""Switch the machine off, with wrong magic numbers, which the system refuses."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Give the machine another name: one of less than no letters, which the system refuses as such."""
+"""Rename the machine, with a name of negative length, which the system refuses."""
 
 from tests.attacks.attack import Attack
 

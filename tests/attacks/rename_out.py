@@ -1,4 +1,4 @@
-"""Move a file of its own out of its scratch folder, to a name that a later run's folder could have."""
+"""Move a file out of its scratch folder, to a name that a later run's folder could have."""
 
 from tests.attacks.attack import Attack
 

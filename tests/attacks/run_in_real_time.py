@@ -1,4 +1,4 @@
-"""Keep a processor for itself: real-time scheduling, given back at once."""
+"""Keep a processor for itself by real-time scheduling, given back at once."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Run a program of this machine's."""
+"""Run a program of this machine."""
 
 from tests.attacks.attack import Attack
 

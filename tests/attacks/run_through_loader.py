@@ -1,4 +1,4 @@
-"""Run a program that lies where nothing may be executed, by the dynamic loader, which only reads it."""
+"""Run a program from a folder that forbids execution, by the dynamic loader, which only reads it."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Read everything by a program that has capabilities of its own."""
+"""Read everything by a program with file capabilities."""
 
 from tests.attacks.attack import Attack
 

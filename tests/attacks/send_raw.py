@@ -1,4 +1,4 @@
-"""Write its own IP packets, and read those of others: raw sockets."""
+"""Write its own IP packets and read others': raw sockets."""
 
 from tests.attacks.attack import Attack
 

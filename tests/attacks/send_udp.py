@@ -1,4 +1,4 @@
-"""Talk UDP with a server of this machine: the way of every name lookup that carries secrets out."""
+"""Speak UDP with a server of this machine, as every name lookup that carries secrets out does."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Change the time: by a tick that no clock can have, which the system refuses as such."""
+"""Change the clock, by an impossible tick, which the system refuses."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Send everybody a signal: process group -1.
+"""Send every process a signal: process group -1.
 
 SIGURG, which a process that asks nothing about it never notices; the neighbour asks. Without layers the PID namespace
 that is taken away is the run's own, not the template's, so that what is reached are Maniple's runs and nobody else.

@@ -1,4 +1,4 @@
-"""Compute for ever, deaf to the signal that says it has been enough: for four seconds of processor time, here."""
+"""Compute for ever and ignore the signal that says stop: four seconds of processor time."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Use more processor time than declared by sharing it out among processes one after the other: four seconds in all, here."""
+"""Use more processor time than declared by many processes, one after the other: four seconds in all."""
 
 from tests.attacks.attack import Attack
 

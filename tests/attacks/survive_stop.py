@@ -1,4 +1,4 @@
-"""Live on after the end of the run: fork twice, and sleep. Three seconds, here."""
+"""Outlive its run: fork twice and sleep, three seconds."""
 
 from tests.attacks.attack import Attack, Given
 from tests.system import fates

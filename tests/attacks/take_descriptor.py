@@ -1,4 +1,4 @@
-"""Take the bus, or whatever else, out of another run's hands: pidfd_getfd."""
+"""Take a descriptor, such as the bus, from another run (pidfd_getfd)."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Start threads without end: two hundred, here, with stacks too small for any limit of memory."""
+"""Start threads without end: two hundred, with stacks too small for any memory limit."""
 
 from tests.attacks.attack import Attack
 

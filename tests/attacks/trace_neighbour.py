@@ -1,4 +1,4 @@
-"""Trace another run (ptrace). PTRACE_SEIZE, which does not stop it, and ends with the tracer."""
+"""Trace another run (ptrace), by PTRACE_SEIZE, which does not stop it and ends with the tracer."""
 
 from tests.attacks.attack import Attack
 

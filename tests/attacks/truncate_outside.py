@@ -1,4 +1,4 @@
-"""Cut a file off that is not its own: truncate needs no descriptor. To the length that it has, here."""
+"""Cut off another's file: truncate needs no descriptor. To its present length."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Type into a terminal for whoever sits at it (TIOCSTI)."""
+"""Type into a person's terminal (TIOCSTI)."""
 
 from pathlib import Path
 

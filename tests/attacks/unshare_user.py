@@ -1,4 +1,4 @@
-"""Become root in a user namespace of its own: the door to most of the system's code."""
+"""Become root in a user namespace of its own, the door to most of the system's code."""
 
 from tests.attacks.attack import Attack
 

@@ -1,4 +1,4 @@
-"""Have the system make calls for it that no filter sees (io_uring)."""
+"""Have the system make calls that no filter sees (io_uring)."""
 
 from pathlib import Path
 

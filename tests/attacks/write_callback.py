@@ -1,4 +1,4 @@
-"""Make a callback, which ctypes puts where memory is written and executed, and put other code in its place."""
+"""Make a ctypes callback, whose memory is writable and executable, and replace its code."""
 
 import platform
 

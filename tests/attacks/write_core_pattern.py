@@ -1,4 +1,4 @@
-"""Have the system run a program for it, as root: open /proc/sys/kernel/core_pattern for writing, and write nothing."""
+"""Have the system run a program as root: open /proc/sys/kernel/core_pattern for writing, and write nothing."""
 
 from tests.attacks.attack import Attack
 

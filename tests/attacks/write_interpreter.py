@@ -1,4 +1,4 @@
-"""Put a module where every Python of this machine finds it: in the interpreter's own folder."""
+"""Put a module into the interpreter's own folder, where every Python of this machine finds it."""
 
 from tests.attacks.attack import Attack
 
