@@ -13,63 +13,66 @@ from manifests.confinement.syscalls import ARCHITECTURES, X86_64
 HEAD: Final = """\
 # System calls
 
-The last layer that is laid on a run, when it has joined the bus and before a byte of its Hand's code has run: a
-filter (seccomp) on every thread that it has and will have, on every process that it forks, and on every program that
-it executes. Nobody can take it off, and nobody inside can lay another over it. It is an allow-list: what stands in no
-table below is refused. `manifests/confinement/allowed.py` is the list, `manifests/confinement/program.py` makes the
-filter from it, `kernel/process/seccomp.py` lays it on. A property test holds the filter against the list, for every number,
-for arguments at random and at the edges of each condition, for both architectures and with every set of profiles. Tests
-run under it too: all on x86-64, and those of confinement and of each kind of run on an emulated aarch64
-[machine](machines.md).
+The last layer of a run is a filter of system calls (seccomp). It is an allow-list: what no table below names is refused.
+To see it on a live run: `grep Seccomp /proc/PID/status`, with PID from `maniple ps`.
+
+The filter is applied when the run has joined the bus and before any code of its Hand has run. It holds for every thread
+that the run has and will have, every process that it forks, and every program that it executes. Nobody can remove it, and
+nobody inside can add another. `manifests/confinement/allowed.py` is the list, `manifests/confinement/program.py` makes the
+filter from it, `kernel/process/seccomp.py` applies it.
+
+A property test compares filter and list for every number, for random arguments and those at the edges of each condition,
+for both architectures and every set of profiles. Tests run under the filter too: all on x86-64; those of confinement and of
+each kind of run on an emulated aarch64 [machine](machines.md).
 """
 
 ANSWERS: Final = f"""\
 ## What a refused call answers
 
 - **EPERM**, as if the machine's owner had forbidden it.
-- **ENOSYS**, as if the kernel had no such call: where a library then goes another way, for numbers that do not exist,
-  and for what is newer than `{next(name for name, number in X86_64.numbers.items() if number == NEWEST_EXPECTED)}`
-  ({NEWEST_EXPECTED}, Linux 5.15), since whoever uses such a call must be ready for a kernel without it.
-- **The process is killed** (SIGSYS) for a call by the convention of another architecture: i386's entry or x32's
+- **ENOSYS**, as if the kernel had no such call: where a library then takes another way, for numbers that do not exist,
+  and for calls newer than `{next(name for name, number in X86_64.numbers.items() if number == NEWEST_EXPECTED)}`
+  ({NEWEST_EXPECTED}, Linux 5.15), since their callers must be ready for a kernel without them.
+- **The process is killed** (SIGSYS) for a call by another architecture's convention: i386's entry or x32's
   numbers on x86-64, where the same number means another call. No program of Maniple's makes one by accident.
 
 A condition sees the six numbers that a call is given, and no memory. Where the kernel takes 32 bits of an argument,
-the filter looks at the same 32; where it takes 64, at all of them.
+the filter checks the same 32; where it takes 64, all of them.
 """
 
 DECISIONS: Final = """\
 ## Why so
 
-- **Executable memory.** Python never needs any that is anonymous, so none is to be had, nor can memory become
-  executable later; a mapping cannot be writable and executable at once. Libraries that are imported late must be
-  mapped executable from their files, privately, and the filter cannot see which file it is. *Landlock does not decide
-  that either*: its right to execute is asked about by execve, not by mmap. What decides is that nothing a run can
-  write lies on a mount that allows execution. `exec` lifts all this but the sharing, because just-in-time compilers
-  (Node.js, Java) write code. Without it, callbacks of ctypes that libffi makes at run time end in MemoryError: make
-  them before the filter, or not at all. The template makes none: each run would inherit the page they lie in. A WASM
-  Hand's code, and its callbacks, are there before the filter and closed to writing.
-- **Shared anonymous memory** (Python's `mmap.mmap(-1, …)` unless told otherwise) counts against no limit of the
-  process; memory shared with a file, as SQLite uses it, is the file's. `/dev/zero` mapped so would be the same thing
-  by another name, so Landlock must not open it for writing.
+- **Executable memory.** Python never needs anonymous executable memory, so there is none. Memory cannot become
+  executable later, and no mapping is writable and executable at once. Libraries that are imported late must be
+  mapped executable from their files, privately, and the filter cannot see which file that is. *Landlock does not decide
+  it either*: its right to execute concerns execve, not mmap. What decides is that nothing a run can
+  write lies on a mount that allows execution. `exec` lifts all of this but the sharing, since just-in-time compilers
+  (Node.js, Java) write code. Without `exec`, ctypes callbacks that libffi makes at run time end in MemoryError: make
+  them before the filter, or not at all. The template makes none, since each run would inherit their page. A WASM
+  Hand's code and callbacks are made before the filter and closed to writing.
+- **Shared anonymous memory** (Python's `mmap.mmap(-1, …)` by default) counts against no limit of the
+  process. Memory shared with a file, as SQLite uses it, belongs to the file. A shared mapping of `/dev/zero` would be the
+  same under another name, so Landlock does not open it for writing.
 - **A mapping that grows downwards** (MAP_GROWSDOWN) is a stack to the system, whatever its size, and so counts against no
   limit of data. No library here makes one.
-- **clone3** hides its flags in memory; with ENOSYS glibc uses clone, whose flags are checked: a thread, or a plain
+- **clone3** hides its flags in memory. After ENOSYS glibc uses clone, whose flags are checked: a thread, a plain
   fork, and with `exec` the child of posix_spawn.
-- **sched_setscheduler** is allowed for the ordinary policy because libzmq's threads abort the process when it fails.
-- **Signals** may be sent to any process: which there are is the PID namespace's matter, and Landlock's.
+- **sched_setscheduler** is allowed for the ordinary policy, since libzmq's threads abort the process when it fails.
+- **Signals** may be sent to any process; the PID namespace and Landlock decide which processes there are.
 - **A pair of sockets** is for programs, and only of streams: one of datagrams could be pointed at any address later.
-- **openat2** keeps its flags in memory too; openat is asked for none either, and what is more than openat's makes paths
+- **openat2** keeps its flags in memory too. openat is not restricted either, and what openat2 adds only makes paths
   narrower.
-- **No listening.** `inet` goes outwards; only a proxy takes connections, on a socket that listened before.
+- **No listening.** `inet` goes outwards; only a proxy takes connections, on a socket that listened before the filter.
 
 ## Other people's lists
 
-Families were gathered from Docker's default profile and systemd's sets. Both are made for any program and refuse what is
-dangerous; this one allows what was seen to be needed, by tracing the bundled Hands, the demo, a shell with the usual
-tools, Python, Node.js and git. From the kernel's own tests (`tools/testing/selftests/seccomp`) come these cases, in
-`tests/kernel/test_seccomp_threads.py` and its neighbours: programs that are empty, too long or have no end; a filter
-without no_new_privs; threads that join, and one that cannot; what the kernel says is available; inheritance; a wait that
-is resumed; death by another architecture's call.
+The families come from Docker's default profile and systemd's sets. Both are made for any program and refuse what is
+dangerous. This list allows what was seen to be needed, by tracing the bundled Hands, the demo, a shell with the usual
+tools, Python, Node.js and git. The kernel's own tests (`tools/testing/selftests/seccomp`) gave these cases of
+`tests/kernel/test_seccomp_threads.py` and its neighbours: empty, overlong and unterminated programs; a filter
+without no_new_privs; threads that join, and one that cannot; what the kernel reports as available; inheritance; a
+resumed wait; death by another architecture's call.
 """
 
 
@@ -84,17 +87,15 @@ def page() -> str:
 def _told(profile: Profile) -> str:
     match profile:
         case Profile.EXEC:
-            return "Besides, for Hands that may run programs: `command` Hands, and the shell."
+            return "In addition, for Hands that may run programs: `command` Hands, and the shell."
         case Profile.INET:
-            return (
-                'Besides, for services with `network = "host"`, and for programs that may reach their bridge\'s proxy.'
-            )
+            return 'In addition, for services with `network = "host"`, and for programs that may reach their bridge\'s proxy.'
         case Profile.PROXY:
-            return "Besides, where such a proxy is."
+            return "In addition, where there is such a proxy."
         case Profile.CODE:
             return (
-                "No run has it. What compiles a WASM Hand's module at install has every run's calls and these; it can open"
-                " no file and make no second process."
+                "No run has this profile. The compiler of a WASM Hand's module at install has every run's calls and these; it"
+                " can open no file and make no second process."
             )
 
 
@@ -113,7 +114,7 @@ def _allowed(profile: Profile | None) -> str:
 def _refused() -> str:
     words = {Answer.EPERM: "EPERM", Answer.ENOSYS: "ENOSYS"}
     return table(
-        ["family", "calls", "why", "answer", "allowed all the same"],
+        ["family", "calls", "why", "answer", "still allowed"],
         ([one.name, _code(one.calls.split()), one.why, words[one.answer], one.but] for one in FAMILIES),
     )
 

@@ -45,7 +45,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
         "programs",
         "execve execveat fork vfork",
         "A run is its Hand's hashed bytes and nothing else.",
-        but="with `exec`; a fork that stays what it is goes by clone",
+        but="with `exec`; a plain fork, which uses clone",
     ),
     Family(
         "clone3", "clone3", "Its flags lie in memory, where no filter can look. glibc then uses clone.", Answer.ENOSYS
@@ -54,13 +54,13 @@ FAMILIES: Final[tuple[Family, ...]] = (
         "namespaces and mounts",
         "unshare setns chroot pivot_root mount umount2 open_tree move_mount fsopen fsconfig fsmount fspick "
         "mount_setattr",
-        "They are how a process comes by rights over a world of its own, and by a large part of the kernel's code. "
+        "They give a process rights over a world of its own, and reach a large part of the kernel's code. "
         "The same flags are refused to clone.",
     ),
     Family(
         "memory without a file",
         "memfd_create memfd_secret",
-        "A file that no folder holds could be mapped and executed. Who looks for them (wasmtime) does without.",
+        "A file that no folder holds could be mapped and executed. wasmtime looks for them, and does without.",
         Answer.ENOSYS,
     ),
     Family(
@@ -79,7 +79,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
         "other processes",
         "ptrace process_vm_readv process_vm_writev process_madvise process_mrelease kcmp pidfd_getfd "
         "get_robust_list rt_sigqueueinfo rt_tgsigqueueinfo",
-        "Nobody reads, writes or takes from a process that is not himself.",
+        "No process reads, writes or takes from another.",
     ),
     Family("keys", "add_key request_key keyctl", "The kernel's key rings belong to a user id, not to a run."),
     Family(
@@ -99,7 +99,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
     Family(
         "Landlock",
         "landlock_create_ruleset landlock_add_rule landlock_restrict_self",
-        "It is laid on already. Programs that would confine themselves (xz) take it that there is none.",
+        "It is already applied. To programs that would confine themselves (xz) there is none.",
         Answer.ENOSYS,
     ),
     Family(
@@ -115,16 +115,16 @@ FAMILIES: Final[tuple[Family, ...]] = (
         "chown fchown lchown fchownat personality modify_ldt",
         "A run's ids are chosen before its code runs, and stay.",
     ),
-    Family("files by handle", "open_by_handle_at name_to_handle_at", "They lead around every path."),
+    Family("files by handle", "open_by_handle_at name_to_handle_at", "They bypass every path."),
     Family(
         "watching files",
         "inotify_init inotify_init1 inotify_add_watch inotify_rm_watch fanotify_init fanotify_mark",
-        "Watches are counted per user, so one Hand could take them from all; tail then looks again and again.",
+        "Watches are counted per user, so one Hand could use up everybody's. tail then polls.",
     ),
     Family(
         "pipes without copies",
         "splice tee vmsplice sync sync_file_range syncfs readahead mincore",
-        "Not needed; pages shared with a pipe, other files' state in the cache, and disks that everybody waits for.",
+        "Not needed. They share pages with a pipe, show other files' state in the cache, or make all wait for a disk.",
     ),
     Family(
         "processors and priorities",
