@@ -61,17 +61,17 @@ class Stop(Header, frozen=True, tag="stop"):
 
 
 class Still(Header, frozen=True, tag="still"):
-    """Sent by the kernel to a run that seems only to wait for what may take long. Answered with Resting, if that is so."""
+    """Sent by the kernel to a run that seems only to wait, for long. Answered with Resting, if it does."""
 
     time: Number = 0
 
 
 class Resting(Header, frozen=True, tag="resting"):
-    """Sent by a run that does nothing and can be ended: it goes on in another process. Answered with its end, or not."""
+    """Sent by a run that only waits and may be ended, to go on in another process. Answered with its end, or not."""
 
 
 class Bye(Header, frozen=True, tag="bye"):
-    """Sent by a run last, when it leaves of its own will. Answered with nothing: its key is retired."""
+    """Sent by a run last, when it leaves by itself. Answered with nothing: its key is retired."""
 
     why: Why = ""
 
@@ -114,7 +114,7 @@ class Chunk(Header, frozen=True, tag="chunk"):
 
 
 class Credit(Header, frozen=True, tag="credit"):
-    """Sent by whoever receives chunks: so many more may come. Number 0 is the credit for events."""
+    """Sent by the receiver of chunks: so many more may come. Number 0 is the credit for events."""
 
     number: Number
     chunks: Annotated[int, Meta(ge=1, le=limits.EVENT_WINDOW)]

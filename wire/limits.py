@@ -16,10 +16,10 @@ BODY_MAX: Final = 1 * MIB
 """Largest body of one message, in bytes. What is larger travels as chunks."""
 
 NAMES_MAX: Final = 64
-"""Names of the arguments of one of the kernel's own methods."""
+"""Most arguments of one of the kernel's own methods."""
 
 ARGUMENTS_MAX: Final = 64 * KIB
-"""What the kernel reads of a Hand's arguments, and of what a run returned, in bytes; what it only hands on is not counted."""
+"""Bytes that the kernel reads of a Hand's arguments, and of a run's result; what it only passes on is not counted."""
 
 CHUNK_SIZE: Final = 256 * KIB
 """What a provider puts into one chunk when it may choose, in bytes."""
@@ -34,14 +34,13 @@ WINDOW: Final = 8
 """Chunks that may be under way in one direction of one call before the receiver gives more credit."""
 
 GIVEN_BACK: Final = WINDOW // 2
-"""Chunks that a run has dealt with before it gives credit back for them: a short stream needs no message for that."""
+"""Chunks that a run consumes before it gives credit back for them: a short stream needs no message for that."""
 
 OWED: Final = GIVEN_BACK - 1
-"""Chunks that it may have dealt with and owes credit for: another process of the same run, told the same, may owe more by so
-many, or fewer."""
+"""Consumed chunks for which it may still owe credit. Two processes of one run may differ by so many."""
 
 GIVEN_BACK_AFTER: Final = 1_000
-"""Milliseconds after which it gives credit back for fewer: so one that is slow is seen to go on."""
+"""Milliseconds after which it gives credit back for fewer, so that a slow reader is seen to go on."""
 
 EVENT_WINDOW: Final = 64
 """Events the kernel keeps for one subscriber that has no credit left; older ones are dropped and counted."""

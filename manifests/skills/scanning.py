@@ -26,10 +26,10 @@ KINDS: Final = {
     "encoded": "a long run without a space, such as base64: what it stands for is not seen",
     "link": "an address elsewhere, which an agent may be told to read",
     "outside": "a way out of the skill's folder: an agent cannot read it as a file of the skill",
-    "missing": "a file that the skill names and has not",
+    "missing": "a file that the skill names but lacks",
     "large": "longer than the format recommends; it is read in pieces",
-    "tools": "tools that it wants to have without being asked: that grants nothing",
-    "keys": "keys of its head that the format has not: they are passed over",
+    "tools": "tools that it wants to use without asking: that grants nothing",
+    "keys": "keys of its head that the format does not define: they are ignored",
 }
 """What is looked for, and what it means."""
 
