@@ -28,8 +28,8 @@ wall = "5m"
 HEAD: Final = (
     "# HAND.toml",
     "",
-    "Unknown keys, wrong types and bad values are errors; `maniple check DIR` tells them all at once. `maniple new NAME`",
-    "makes a Hand whose HAND.toml is in order. A whole one:",
+    "HAND.toml is the manifest of a Hand. `maniple new NAME` creates a Hand with a valid one. Unknown keys, wrong types and",
+    "bad values are errors; `maniple check DIR` reports all of them at once. A complete example:",
     "",
     f"```toml\n{EXAMPLE}```",
 )

@@ -40,44 +40,44 @@ def _limit(name: str, doc: str) -> Key:
 
 SECTIONS: Final[dict[str, str]] = {
     "hand": "Who the Hand is and how it runs.",
-    "agent": "How it thinks, instead of code in [hand]: by a model, with the methods that it is granted as its tools; see "
+    "agent": "Instead of code in [hand]: a model that thinks, with the Hand's granted methods as its tools; see "
     "[agents.md](agents.md).",
-    "capabilities": "Everything it may ask for, a row per method; nothing else is possible.",
-    "lends": "What the runs that it spawns may ask for besides, in its name, and it itself may not; shown so at install.",
-    "provides.*": 'A method it offers, under its own name, such as [provides."monitoring.check"].',
-    "events": "What it publishes and what it listens to.",
-    "limits": "Per run; for a service, cpu and wall hold per call.",
-    "budget": "What it may spend on calls that cost, its own and those made for it, see [budgets.md](budgets.md).",
-    "restart": "Services: what happens when its process ends by itself.",
-    "confinement": "What its process needs beyond the usual confinement.",
-    "schedule": "When the Hand `scheduling` starts it: one of cron, every, at and on; see [schedules](schedules.md).",
-    "settings.*": "One typed setting, which the operator can read and change with `maniple settings`.",
-    "requires": "What must be on the machine; checked before a start. A secret is a setting with `secret = true`.",
+    "capabilities": "Everything the Hand may ask for, a row per method. Nothing else is possible.",
+    "lends": "What only the runs it spawns may ask for, in its name, and not the Hand itself; shown so at install.",
+    "provides.*": 'A method the Hand provides, under its own name, such as [provides."monitoring.check"].',
+    "events": "The events it publishes and subscribes to.",
+    "limits": "Limits of each run. For a service, cpu and wall are per call.",
+    "budget": "The most it may spend on calls, its own and those made for it; see [budgets.md](budgets.md).",
+    "restart": "Services: when to restart after the process ended by itself.",
+    "confinement": "What its process needs that the usual confinement forbids, and the layers it requires.",
+    "schedule": "When the Hand `scheduling` starts it. Give one of cron, every, at and on; see [schedules](schedules.md).",
+    "settings.*": "One typed setting. The operator reads and changes it with `maniple settings`.",
+    "requires": "What the machine must have, checked before each start. For a secret use a setting with `secret = true`.",
 }
 
 _PARAM_TYPES: Final = (
-    "string, int, float, bool, bytes, duration, size, list, dict or any, with ? at its end when it may be left out"
+    "string, int, float, bool, bytes, duration, size, list, dict or any; a ? at the end makes it optional"
 )
 
 KEYS: Final[tuple[Key, ...]] = (
     Key("hand.name", "name", REQUIRED, "", "The Hand's name in kebab-case, at most 64 characters, unique in a home."),
-    Key("hand.version", "version", REQUIRED, "", "A semantic version. An older one than last time does not start."),
+    Key("hand.version", "version", REQUIRED, "", "A semantic version. One older than the last does not start."),
     Key("hand.description", "text", REQUIRED, "", "One sentence for the person who decides about installing it."),
-    Key("hand.entry", "entry", NONE, "", "The class that is the Hand, as module:Class, in the Hand's own folder."),
+    Key("hand.entry", "entry", NONE, "", "The Hand's class, as module:Class, in its folder."),
     Key(
         "hand.command",
         "command",
         NONE,
         "",
-        "Instead of entry: a program and its arguments, in any language, as docs/command.md says.",
+        "Instead of entry: a program in any language, and its arguments; see [command.md](command.md).",
     ),
     Key(
         "hand.speaks",
         "choice",
         '"lines"',
         "",
-        "What a command understands. lines: those of docs/command.md. mcp: the Model Context Protocol on its standard "
-        "streams, as `maniple mcp add` writes it; see [mcp.md](mcp.md).",
+        "The protocol of a command. lines: that of [command.md](command.md). mcp: the Model Context Protocol on its "
+        "standard streams, as `maniple mcp add` writes it; see [mcp.md](mcp.md).",
         ("lines", "mcp"),
     ),
     Key(
@@ -85,21 +85,21 @@ KEYS: Final[tuple[Key, ...]] = (
         "wasm",
         NONE,
         "",
-        "Instead of entry: the WebAssembly module that is the Hand, .wasm or .wat, in its folder; see [wasm.md](wasm.md).",
+        "Instead of entry: a WebAssembly module in its folder, .wasm or .wat; see [wasm.md](wasm.md).",
     ),
     Key(
         "hand.pipeline",
         "pipeline",
         NONE,
         "",
-        "Instead of entry: the pipeline that is the Hand, in its folder, as `maniple pipeline add` puts it there.",
+        "Instead of entry: a pipeline file in its folder. `maniple pipeline add` writes this.",
     ),
     Key(
         "hand.kind",
         "choice",
         REQUIRED,
         "",
-        "task: a process per run. service: stays up and provides methods.",
+        "task: one process per run. service: stays up and provides methods.",
         ("task", "service"),
     ),
     Key(
@@ -107,7 +107,7 @@ KEYS: Final[tuple[Key, ...]] = (
         "choice",
         REQUIRED,
         "",
-        "readonly: only methods with effect read. supervised: all it is granted, and what has effect external waits for the "
+        "readonly: only methods with effect read. supervised: all it is granted, but calls with effect external wait for the "
         "operator's yes. full: all it is granted. See [approvals.md](approvals.md).",
         ("readonly", "supervised", "full"),
     ),
@@ -116,20 +116,20 @@ KEYS: Final[tuple[Key, ...]] = (
         "choice",
         '"fork"',
         "",
-        "fork: from the warm template. exec: an interpreter of its own. Of a command it is said of its bridge: the program "
-        "is a process of its own anyway.",
+        "fork: forked from the warm template. exec: its own interpreter. For a command this concerns the bridge: the program "
+        "is always a separate process.",
         ("fork", "exec"),
     ),
-    Key("hand.autostart", "bool", "false", "", "Services: start with the kernel, not at the first call."),
-    Key("hand.idle", "duration", '"60s"', "time", 'Services: stop when unused for so long. "0s": never.'),
-    Key("hand.needs", "names", "[]", "", "Hands that must be installed; started before it, stopped after it."),
+    Key("hand.autostart", "bool", "false", "", "Services: start with the kernel instead of at the first call."),
+    Key("hand.idle", "duration", '"60s"', "time", 'Services: stop after this time without a call. "0s": never.'),
+    Key("hand.needs", "names", "[]", "", "Hands that must be installed. They start before it and stop after it."),
     Key(
         "hand.on_upgrade",
         "choice",
         '"ask"',
         "",
-        "What becomes of an unfinished run of this version when another is installed. finish: it goes on with this code. "
-        "restart: it begins anew with the new code. ask: it waits for `maniple decide`. Tasks only; see "
+        "Tasks: what happens to an unfinished run of this version when another is installed. finish: it goes on with this "
+        "code. restart: it begins again with the new code. ask: it waits for `maniple decide`. See "
         "[resuming.md](resuming.md#upgrades).",
         ("finish", "restart", "ask"),
     ),
@@ -138,48 +138,48 @@ KEYS: Final[tuple[Key, ...]] = (
         "model",
         REQUIRED,
         "",
-        "Which model thinks: a route, or PROVIDER/MODEL. Its calls of model.complete are on it.",
+        "The model: a route, or PROVIDER/MODEL. It is the resource of the Hand's calls of model.complete.",
     ),
-    Key("agent.playbook", "Markdown file", NONE, "", "What it is to know and to do each time, in its folder."),
-    Key("agent.schema", "JSON file", NONE, "", "The JSON Schema that its answers are of, in its folder."),
+    Key("agent.playbook", "Markdown file", NONE, "", "The instructions for each run, in its folder."),
+    Key("agent.schema", "JSON file", NONE, "", "The JSON Schema of its answers, in its folder."),
     Key(
         "agent.task",
         "JSON file",
         NONE,
         "",
-        "What is done where there is no language model, such as a list of steps, in its folder; see "
+        "What to do without a language model, such as a list of steps, in its folder; see "
         "[agents.md](agents.md#without-a-language-model).",
     ),
-    Key("agent.steps", "count", "40", "count, 1 to 1000", "The most answers of the model in a run."),
-    Key("agent.tokens", "token count", NONE, "tokens", 'The most tokens of all of them, such as "200k".'),
-    Key("agent.dollars", "dollar amount", NONE, "US dollars", 'The most that they may cost, such as "1.50".'),
+    Key("agent.steps", "count", "40", "count, 1 to 1000", "The most answers of the model in one run."),
+    Key("agent.tokens", "token count", NONE, "tokens", 'The most tokens for all of them, such as "200k".'),
+    Key("agent.dollars", "dollar amount", NONE, "US dollars", 'The most they may cost together, such as "1.50".'),
     Key(
         "agent.window",
         "token count",
         NONE,
         "tokens",
-        "The most of one request and its answer. Left out: what is listed of the model, or 32k where nothing is.",
+        "The most for one request and its answer. By default the window listed for the model, or 32k if none is.",
     ),
     Key(
         "capabilities.*.allow",
         "patterns",
         REQUIRED,
         "",
-        "Patterns of resources. The row may be just this list. [] allows nothing.",
+        "Resource patterns. The row may be just this list. [] allows nothing.",
     ),
     Key(
         "capabilities.*.own",
         "bool",
         "false",
         "",
-        "Services: used for every caller, whatever the caller is granted; shown so at install.",
+        "Services: used for every caller, whatever the caller's grants; shown so at install.",
     ),
     Key(
         "capabilities.*.approval",
         "bool",
         NONE,
         "",
-        "true: each such call waits until the operator says yes. false: for supervised Hands, none does, whatever its "
+        "true: each such call waits for the operator's yes. false: supervised Hands only; no such call waits, whatever its "
         "effect; shown so at install.",
     ),
     Key(
@@ -187,7 +187,7 @@ KEYS: Final[tuple[Key, ...]] = (
         "patterns",
         NONE,
         "",
-        'A row per method, and in it patterns of resources: `"files.read" = ["reports/**"]`.',
+        'A row per method with its resource patterns: `"files.read" = ["reports/**"]`.',
     ),
     Key("provides.*.summary", "summary", REQUIRED, "", "What the method does, in one line."),
     Key(
@@ -195,7 +195,7 @@ KEYS: Final[tuple[Key, ...]] = (
         "choice",
         REQUIRED,
         "",
-        "What kind of thing it acts on.",
+        "The kind of resource it acts on.",
         ("none", "name", "path", "url", "address", "namespace", "model"),
     ),
     Key(
@@ -206,41 +206,41 @@ KEYS: Final[tuple[Key, ...]] = (
         "read: changes nothing. write: changes this machine. external: acts beyond it.",
         ("read", "write", "external"),
     ),
-    Key("provides.*.idempotent", "bool", "false", "", "May be made again when its outcome was lost."),
+    Key("provides.*.idempotent", "bool", "false", "", "The call may be repeated if its outcome was lost."),
     Key(
         "provides.*.asks",
         "bool",
         "false",
         "",
-        "A question to the operator: each Hand's call of it waits for his answer; no rule gives it. See approvals.md.",
+        "A question: each call waits for the operator's own answer, never a rule's. See [approvals.md](approvals.md).",
     ),
     Key(
         "provides.*.most",
         "cost",
         NONE,
         "tokens, US dollars",
-        'What a call costs at most whose caller does not say: { tokens = "10k", dollars = "0.05" }. One left out is nothing.',
+        'The most a call costs if its caller gives no `most`: { tokens = "10k", dollars = "0.05" }. A unit left out is 0.',
     ),
-    Key("provides.*.labels", "names", "[]", "", "What its replies are marked with."),
+    Key("provides.*.labels", "names", "[]", "", "The labels of its replies."),
     Key("provides.*.params", "types", "{}", "", f"Its arguments and their types: {_PARAM_TYPES}."),
     Key("provides.*.schemas", "schemas", "{}", "", schemas.MEANING),
-    Key("provides.*.returns", "types", "{}", "", "What its reply holds, with the same types."),
-    Key("events.publishes", "names", "[]", "", "Names of its events, without its own name in front."),
-    Key("events.subscribes", "event patterns", "[]", "", "Events of others, as publisher.event or publisher.*."),
+    Key("provides.*.returns", "types", "{}", "", "The fields of its reply, with the same types."),
+    Key("events.publishes", "names", "[]", "", "Names of its events, without the Hand's name in front."),
+    Key("events.subscribes", "event patterns", "[]", "", "Events of other Hands, as publisher.event or publisher.*."),
     _limit("memory", "The most memory for data."),
-    _limit("cpu", "The most processor time, of all its processes together, in whole seconds."),
-    _limit("wall", "The most time from start to end; waiting for the operator does not count."),
-    _limit("processes", "The most processes; threads count too."),
+    _limit("cpu", "The most processor time of all its processes together, in whole seconds."),
+    _limit("wall", "The most time from start to end. Waiting for the operator does not count."),
+    _limit("processes", "The most processes. Threads count too."),
     _limit("open_files", "The most open descriptors."),
     _limit("file_size", "The largest file it may write."),
     _limit(
         "disk",
-        "The most room that its own folders may take, `scratch` and `state` together, each entry counted as 4 KiB at least;"
-        " looked at once a second.",
+        "The most space that `scratch` and `state` may take together. Each directory entry counts as at least 4 KiB."
+        " Checked once a second.",
     ),
-    _limit("calls_per_minute", "The most messages; refused, malformed and trivial ones count as well."),
+    _limit("calls_per_minute", "The most messages a minute. Refused, malformed and trivial ones count too."),
     _limit("in_flight", "The most calls open at once."),
-    _limit("fuel", "WASM Hands: the most work for one call, about one unit for each instruction of the module."),
+    _limit("fuel", "WASM Hands: the most work for one call, about one unit per instruction of the module."),
     Key(
         "budget.tokens",
         "tokens",
@@ -260,7 +260,7 @@ KEYS: Final[tuple[Key, ...]] = (
         "choice",
         '"failure"',
         "",
-        "After which ends it is started again.",
+        "After which ends it restarts.",
         ("never", "failure", "always"),
     ),
     Key(
@@ -268,29 +268,29 @@ KEYS: Final[tuple[Key, ...]] = (
         "count",
         "5",
         "count",
-        "More restarts than that within the time below quarantine it, until the operator says start.",
+        "More restarts than this within the time below quarantine it until `maniple start`.",
     ),
-    Key("restart.within", "duration", '"1m"', "time", "The time in which restarts are counted."),
+    Key("restart.within", "duration", '"1m"', "time", "The time over which restarts are counted."),
     Key(
         "confinement.roots",
         "bool",
         "false",
         "",
-        "Services: the operator's granted roots are opened for it as directory descriptors.",
+        "Services: the kernel opens the granted roots for it as directory descriptors.",
     ),
     Key(
         "confinement.require",
         "layers",
         "[]",
         "",
-        f"It does not start where one of these layers cannot be had: {', '.join(layers.NAMES)}.",
+        f"Refuse to start if one of these layers is missing: {', '.join(layers.NAMES)}.",
     ),
     Key(
         "confinement.network",
         "choice",
         '"none"',
         "",
-        "host: services whose work is the network itself; shown at install. none: it has no network at all.",
+        "none: no network at all. host: the machine's network, for services only; shown at install.",
         ("none", "host"),
     ),
     Key(
@@ -298,35 +298,35 @@ KEYS: Final[tuple[Key, ...]] = (
         "folders",
         "[]",
         "",
-        "Folders and files of this machine that it may read besides; shown at install.",
+        "More folders and files of this machine that it may read; shown at install.",
     ),
     Key(
         "confinement.programs",
         "bool",
         "false",
         "",
-        "It may start the programs of this machine's system folders, as a command may anyway; shown at install.",
+        "It may run programs from this machine's system folders, as every command may; shown at install.",
     ),
     Key(
         "confinement.scratch",
         "choice",
         '"own"',
         "",
-        "caller: tasks; a run that answers a call works in its caller's scratch folder; shown at install.",
+        "caller: tasks only; a run that answers a call works in its caller's scratch folder; shown at install.",
         ("own", "caller"),
     ),
     Key("schedule.cron", "cron", NONE, "", "Minute, hour, day of month, month, day of week."),
-    Key("schedule.every", "duration", NONE, "time", "So long from one start to the next; at least a second."),
+    Key("schedule.every", "duration", NONE, "time", "The time from one start to the next; at least a second."),
     Key("schedule.at", "moment", NONE, "", 'Once, at this time of the zone, such as "2026-12-01T09:00".'),
-    Key("schedule.on", "event", NONE, "", "At each event of this name, publisher.event, which it may hear."),
-    Key("schedule.where", "filter", "{}", "", "With on: what values in the event's body must be, by their path."),
-    Key("schedule.timezone", "zone", '"UTC"', "", 'Of cron, at and quiet: the zone by its IANA name, "Europe/Berlin".'),
+    Key("schedule.on", "event", NONE, "", "At each event publisher.event; asked for like one of [events]."),
+    Key("schedule.where", "filter", "{}", "", "With on: the values that the event's body must have, by path."),
+    Key("schedule.timezone", "zone", '"UTC"', "", 'The IANA zone of cron, at and quiet, such as "Europe/Berlin".'),
     Key(
         "schedule.missed",
         "choice",
         '"latest"',
         "",
-        "What of the starts that nobody was there for is made up: none, the last one, or all.",
+        "Which starts missed while nothing ran are made up: none, the latest, or all.",
         ("skip", "latest", "all"),
     ),
     Key(
@@ -334,29 +334,29 @@ KEYS: Final[tuple[Key, ...]] = (
         "choice",
         '"skip"',
         "",
-        "While its last scheduled run still works: skip this start, queue it, or replace that run.",
+        "If its last scheduled run still works: skip this start, queue it, or replace that run.",
         ("skip", "queue", "replace"),
     ),
-    Key("schedule.jitter", "duration", '"0s"', "time", "Each start is put off by up to so much, always by the same."),
-    Key("schedule.quiet", "spans", "[]", "", 'Spans of a day, "22:00-07:00": starts in them wait for their end.'),
-    Key("schedule.inputs", "inputs", "{}", "", "What each run is given; $time and $event stand for what started it."),
+    Key("schedule.jitter", "duration", '"0s"', "time", "Delays each start by up to this, fixed for each firing."),
+    Key("schedule.quiet", "spans", "[]", "", 'Times of day, "22:00-07:00". A start within them waits for their end.'),
+    Key("schedule.inputs", "inputs", "{}", "", "The inputs of each run. $time and $event stand for what started it."),
     Key(
         "settings.*.type",
         "choice",
         REQUIRED,
         "",
-        "What the value is.",
+        "The type of the value.",
         ("string", "int", "float", "bool", "duration", "size", "list", "dict"),
     ),
     Key("settings.*.required", "bool", "false", "", "The Hand does not start until it has a value."),
-    Key("settings.*.default", "value", NONE, "", "The value when none is given."),
-    Key("settings.*.help", "text", '""', "", "What it is for, in one line."),
+    Key("settings.*.default", "value", NONE, "", "The value if none is given."),
+    Key("settings.*.help", "text", '""', "", "Its purpose, in one line."),
     Key("settings.*.secret", "bool", "false", "", "Never shown, logged or put into a prompt."),
-    Key("settings.*.choices", "choices", "[]", "", "The only values allowed; for string and int."),
+    Key("settings.*.choices", "choices", "[]", "", "The allowed values; for string and int."),
     Key("settings.*.min", "value", NONE, "", "The least value; for int, float, duration and size."),
-    Key("settings.*.max", "value", NONE, "", "The most; as min."),
+    Key("settings.*.max", "value", NONE, "", "The greatest value; as min."),
     Key("requires.binaries", "programs", "[]", "", f"Programs that must be in one of {', '.join(PROGRAM_FOLDERS)}."),
-    Key("requires.env", "variables", "[]", "", "Variables that must be set for the kernel; no run is given them."),
+    Key("requires.env", "variables", "[]", "", "Variables that must be set for the kernel. Runs do not get them."),
 )
 
 LATER: Final[dict[str, str]] = {
@@ -387,7 +387,7 @@ def page() -> str:
             "|---|---|---|---|---|",
         ]
         lines += [_row(key) for key in KEYS if key.path.rpartition(".")[0] in (section, f"{section}.*")]
-    lines += ["", "## Later", "", "These are refused until they do something:", ""]
+    lines += ["", "## Later", "", "These are refused until a later version supports them:", ""]
     lines += [f"- `{path.replace('*', 'NAME')}` {doc}" for path, doc in LATER.items()]
     return "\n".join(lines) + "\n"
 

@@ -35,7 +35,7 @@ WORDS: Final = (
     *COUNTS, *BOUNDS,
 )  # fmt: skip
 MEANING: Final = (
-    f"What a model is told of its params besides: by param, a JSON Schema of {', '.join(WORDS)}. Nothing is checked against "
+    f"More about its params for a model: by param, a JSON Schema of {', '.join(WORDS)}. Arguments are not checked against "
     "it; see [agents.md](agents.md#what-a-tool-takes)."
 )
 INSTEAD: Final = 'write it like { guest = { properties = { age = { type = "integer" } }, required = ["age"] } }'
