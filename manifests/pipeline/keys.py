@@ -17,47 +17,49 @@ BACKOFF_MOST_MS: Final = 7 * 86_400_000
 """As long as a run can sleep at once (wire/limits.py)."""
 
 SECTIONS: Final[dict[str, str]] = {
-    "pipeline": "Which pipeline it is, and what a whole run of it may take.",
-    "inputs": 'What a run is given: a row per input, its name and its type, `day = "string"`. The types are those of '
-    "`params` in [HAND.toml](hand-toml.md); with ? at its end it may be left out, and is null then.",
-    "lends": "The most that its steps' runs may do. Without it: what their Hands were granted when it was added.",
-    "steps.*": "A step: one run of a task Hand, or with for_each one for each item of a list.",
-    "finally.*": "A step that runs at the end, however that came: in the order of the file, one after the other.",
-    "undo": "What takes back a piece of a step that was done: a table in its step, as `undo = { hand = … }`.",
+    "pipeline": "The pipeline's identity, and the limits of a whole run.",
+    "inputs": 'The inputs of a run: a row per input with name and type, `day = "string"`. The types are those of '
+    "`params` in [HAND.toml](hand-toml.md). A ? at the end makes an input optional; if left out it is null.",
+    "lends": "The most that the steps' runs may do. Without this section: what their Hands were granted when it was added.",
+    "steps.*": "A step: one run of a task Hand, or with for_each one run per item of a list.",
+    "finally.*": "A step that always runs at the end: in file order, one at a time.",
+    "undo": "The run that undoes a finished piece of a step. A table in its step: `undo = { hand = … }`.",
     "retry": "A table in its step: `retry = { times = 3 }`.",
-    "schedule": "When the Hand `scheduling` starts it, and with which `inputs`: the keys are those of `[schedule]` in "
-    "[HAND.toml](hand-toml.md), and mean [the same](schedules.md).",
-    "outputs": "What a run returns: a row per output, its name and a value, mostly an expression.",
+    "schedule": "When the Hand `scheduling` starts it, and with which `inputs`. The keys are those of `[schedule]` in "
+    "[HAND.toml](hand-toml.md); see [schedules](schedules.md).",
+    "outputs": "What a run returns: a row per output with name and value, usually an expression.",
 }
 
 _PIPELINE: Final = (
     Key("pipeline.name", "name", REQUIRED, "", "Its name as a Hand, in kebab-case; the file is NAME.pipeline.toml."),
-    Key("pipeline.version", "version", REQUIRED, "", "A semantic version. An older one than last time does not start."),
+    Key("pipeline.version", "version", REQUIRED, "", "A semantic version. One older than the last does not start."),
     Key("pipeline.description", "text", REQUIRED, "", "One sentence for the person who decides about adding it."),
-    Key("pipeline.wall", "duration", '"1d"', "time", "The most time of a whole run."),
+    Key("pipeline.wall", "duration", '"1d"', "time", "The most time for a whole run."),
     Key("pipeline.parallel", "count", "8", "count, 1 to 256", "The most runs of steps at once."),
 )
 _WORK: Final = (
-    Key("hand", "name", NONE, "", "The task Hand whose run it is."),
+    Key("hand", "name", NONE, "", "The task Hand to run."),
     Key("pipeline", "name", NONE, "", "Instead of hand: an added pipeline."),
     Key("with", "given", "{}", "", "The run's inputs, by name: values, and texts with expressions."),
-    Key("retry", "retry", NONE, "", "How often it is tried again when it failed; without it not at all."),
-    Key("timeout", "duration", NONE, "time", "The most time of one try; its Hand's `wall` holds besides."),
+    Key("retry", "retry", NONE, "", "How often to retry after a failure. Without it, never."),
+    Key("timeout", "duration", NONE, "time", "The most time for one try. The Hand's `wall` applies, too."),
 )
 _STEP: Final = (
-    Key("needs", "fields", "[]", "", "Steps that must be over first. Those that its expressions name are needed anyway."),
-    Key("when", "condition", NONE, "", "An expression; when it gives false, the step is skipped and its output is null."),
-    Key("for_each", "items", NONE, "", "A list, or an expression that gives one: a run for each `item`, at `index` from 0."),
-    Key("parallel", "count", "1", "count, 1 to 256", "Of for_each: the most items at once."),
+    Key("needs", "fields", "[]", "", "Steps that must be over first. Steps named in its expressions are needed anyway."),
+    Key("when", "condition", NONE, "", "An expression. If it gives false, the step is skipped and its output is null."),
+    Key("for_each", "items", NONE, "", "A list, or an expression that gives one: one run per `item`, with `index` from 0."),
+    Key("parallel", "count", "1", "count, 1 to 256", "With for_each: the most items at once."),
     Key("approval", "reason", NONE, "",
-     "true, or a text that says why: it begins only after your yes, for exactly its inputs. See [approvals](approvals.md)."),
+     "true, or a text with a reason: begins only after your yes to exactly these inputs. See [approvals](approvals.md)."),
     Key("on_failure", "failure", '"stop"', "",
-     "stop: the pipeline fails. skip: its output is null, and the others go on. Else the step that runs in its place."),
-    Key("undo", "undo", NONE, "", "What takes back a piece of it that was done, when the pipeline fails."),
+     "stop: the pipeline fails. skip: its output is null, and the others go on. Else: the step to run in its place."),
+    Key("undo", "undo", NONE, "", "The run that undoes each of its finished pieces if the pipeline fails."),
 )  # fmt: skip
 _LAST: Final = (
     Key("when", "condition", NONE, "", "An expression, such as `\"${outcome == 'failed'}\"`."),
-    Key("on_failure", "failure", '"stop"', "", "stop: the pipeline failed, if it had not. skip: that does not matter."),
+    Key(
+        "on_failure", "failure", '"stop"', "", "stop: the pipeline fails, if it had not. skip: the failure is ignored."
+    ),
 )
 
 KEYS: Final[tuple[Key, ...]] = (
@@ -65,20 +67,20 @@ KEYS: Final[tuple[Key, ...]] = (
     *(row._replace(path=f"steps.*.{row.path}") for row in (*_WORK, *_STEP)),
     *(row._replace(path=f"finally.*.{row.path}") for row in (*_WORK, *_LAST)),
     *(row._replace(path=f"undo.{row.path}") for row in _WORK),
-    Key("retry.times", "count", REQUIRED, "count, 1 to 100", "Tries after the first one."),
+    Key("retry.times", "count", REQUIRED, "count, 1 to 100", "Tries after the first."),
     Key(
         "retry.backoff",
         "duration",
         '"1s"',
         "time",
-        "The wait before the first of them, at most 7 days; doubled for each next.",
+        "The wait before the first retry, at most 7 days; doubled for each further one.",
     ),
     Key(
         "retry.on",
         "codes",
         "[]",
         "",
-        "Codes of failures after which it is tried again. Without it, any but those that trying again cannot mend: "
+        "Codes of failures after which to retry. Without it, all but those that a retry cannot fix: "
         "arguments, cancelled, capability, chain, denied, expired, expression, readonly, seal, unknown hand.",
     ),
 )
@@ -100,8 +102,9 @@ def page() -> str:
     lines = [
         "# Pipeline files",
         "",
-        "Unknown keys, wrong types and bad values are errors; `maniple pipeline check FILE` tells them all at once.",
-        "How a pipeline runs, and what an expression may say: [pipelines](pipelines.md).",
+        "This is the reference of every key. Unknown keys, wrong types and bad values are errors;",
+        "`maniple pipeline check FILE` reports all of them at once. [Pipelines](pipelines.md) has an example, and says how a",
+        "pipeline runs and what an expression may contain.",
     ]
     for section, doc in SECTIONS.items():
         lines += ["", f"## [{section.replace('*', 'NAME')}]", "", doc]
