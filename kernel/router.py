@@ -215,7 +215,7 @@ class Router:
         except Refusal as refusal:
             return refusal
 
-    def again(self, call: OpenCall, caller: Installed) -> tuple[Reason, ...]:
+    def decide_again(self, call: OpenCall, caller: Installed) -> tuple[Reason, ...]:
         """Decide once more about an open call of a Hand's, which was allowed before. Raises Refusal."""
         provided, owner = self._kernel.catalogue.find(call.method)
         resource = normal(provided, call.resource)

@@ -28,7 +28,7 @@ class Catalogue:
             raise Refusal("no provider", f"nothing provides {shown(method)!r}: see `maniple methods`")
         return self._offered[method], owner
 
-    def again(self, method: str, resource: str, effect: Effect) -> tuple[Provided, Installed | None, str]:
+    def find_again(self, method: str, resource: str, effect: Effect) -> tuple[Provided, Installed | None, str]:
         """As find(), and the resource as its provider gets it, of a call that was allowed earlier: one that nobody answers
         any more, or not on such a resource, is taken as it was made, with the effect that it had then.
         """

@@ -327,7 +327,7 @@ class Stream:
 def gives_back(owed: int, seconds: float) -> bool:
     """Whether a reader gives credit back now for what it has dealt with. seconds: since it last did, by the machine's clock,
     also where a run's own is told: that stands still while the Hand works. When credit comes is no part of what is told
-    again (wire/telling.py).
+    again (wire/fast_forward.py).
     """
     return owed >= limits.GIVEN_BACK or (owed > 0 and seconds * 1000 >= limits.GIVEN_BACK_AFTER)
 

@@ -1,8 +1,8 @@
-"""A run gone through again with nobody at the other end (pure): its tape answers all it asks, and is only read.
+"""Replaying a recorded run offline (pure): its tape answers every request and is only read; the first difference is found.
 
-Telling (wire/telling.py) matches and tells, as for a run that goes on; here nothing comes after the tape. The run has come to
-the same end, or there is a first difference: a request that the recorded run did not make, one it made that stays away, or
-another end. What was recorded up to its end counts; a run that was ended from outside, or goes on still, is compared so far.
+FastForward (wire/fast_forward.py) matches requests and sends messages, as for a run that resumes; here nothing follows the
+tape. The replay comes to the same end, or it differs: by a request that the recorded run did not make, by one that it made
+and the replay does not, or by another end. A run that was ended from outside, or is unfinished, is compared as far as it got.
 
 Used by the kernel for `maniple replay` (kernel/record/replaying.py), and by tests (runtime/replayed.py).
 """
@@ -17,9 +17,9 @@ from msgspec.structs import replace
 from wire import codec, headers
 from wire.entries import Cost
 from wire.errors import CodecError, Diverged
+from wire.fast_forward import ENDS, FastForward, known_of, number_of, scan
 from wire.headers import FromKernel, FromRun
 from wire.tape import Asked, Ended, Heard, Placed, asked_by, began
-from wire.telling import ENDS, Telling, known_of, look_at, number_of
 
 SHOWN_MOST: Final = 2_048
 """Bytes of a body that is shown whole; of a larger one its size."""
@@ -70,9 +70,9 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 
 class Replay:
-    """One going-through. in_order: see Telling. verdict: None until there is one.
+    """One replay. in_order: see wire/fast_forward.py. verdict: None until there is one.
 
-    Give take() what the run says, and tell it what next() gives, until there is a verdict.
+    Pass to take() what the process says, and send to it what next() gives, until there is a verdict.
     """
 
     def __init__(self, records: Records, *, in_order: bool) -> None:
@@ -80,9 +80,9 @@ class Replay:
         self._records = records
         self._end: tuple[headers.End, Ended] | None = None
         self.began = began(records())
-        contents = look_at(self._until_end())
+        contents = scan(self._until_end())
         heard = (one.record for one in self._until_end() if isinstance(one.record, Heard))
-        self._telling = Telling(contents, heard, in_order=in_order, ahead=0)
+        self._fast_forward = FastForward(contents, heard, in_order=in_order, ahead=0)
         self._asked: dict[int, Asked] = {}  # by the tape's numbers, those that have no end yet
         self._theirs: dict[int, int] = {}
         self._ours: dict[int, int] = {}
@@ -111,7 +111,7 @@ class Replay:
             case headers.Call() | headers.Publish() | headers.Subscribe():
                 self._ask(header, body)
             case headers.Credit(number=number, chunks=chunks):
-                self._telling.credit(self._ours.get(number, number), chunks)
+                self._fast_forward.credit(self._ours.get(number, number), chunks)
             case headers.Done() | headers.Failed() | headers.Cancelled():
                 self._ends(header, body)
         self._look()
@@ -119,19 +119,19 @@ class Replay:
     def _ask(self, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes) -> None:
         request = asked_by(header, body)
         try:
-            known = self._telling.ask(known_of(request))
+            known = self._fast_forward.match(known_of(request))
         except Diverged:
-            self._differs_from(self._find(self._telling.unmet[0].number), request)
+            self._differs_from(self._find(self._fast_forward.unmatched[0].number), request)
             return
         if known is not None:
             self._met += 1
             self._asked[known.number] = replace(request, number=known.number)
             self._theirs[known.number], self._ours[header.number] = header.number, known.number
-        elif self._is_whole or self._telling.unmet:
+        elif self._is_whole or self._fast_forward.unmatched:
             self._differs("it asks for what the recorded run did not ask for", now=shown(request))
 
     def _ends(self, header: headers.Done | headers.Failed | headers.Cancelled, body: bytes) -> None:
-        if unmet := self._telling.unmet:
+        if unmet := self._fast_forward.unmatched:
             ending = {"end": told_end(header), "value": readable(body)}
             self._differs("it ends where it was to ask for more", shown(self._find(unmet[0].number)), ending)
         elif self._end is None or not self._is_whole:
@@ -152,14 +152,19 @@ class Replay:
 
     def _look(self) -> None:
         """Where the recorded run was cut off, this one has come as far."""
-        if self.verdict is None and not self._is_whole and not self._telling.left and not self._telling.unmet:
+        if (
+            self.verdict is None
+            and not self._is_whole
+            and not self._fast_forward.remaining
+            and not self._fast_forward.unmatched
+        ):
             self._is_over()
 
     # to the run ------------------------------------------------------------------------------------------------------
 
     def next(self) -> tuple[FromKernel, Heard, bytes] | None:
         """What the run is to be told now, if anything is, and its Step as a body, in JSON."""
-        due = self._telling.due(is_ready=self._is_ready) if self.verdict is None else None
+        due = self._fast_forward.next_message(is_ready=self._is_ready) if self.verdict is None else None
         if due is None:
             return None
         header, heard = due
@@ -195,7 +200,7 @@ class Replay:
         """
         before, self._beaten = self._beaten, (self._said, self._told, round(cpu, 1))
         if before == self._beaten and cpu >= 0:
-            unmet = self._telling.unmet
+            unmet = self._fast_forward.unmatched
             recorded = shown(self._find(unmet[0].number)) if unmet else None
             self._differs(f"it waits where it was to {'ask' if unmet else 'end'}", recorded)
 

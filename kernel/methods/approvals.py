@@ -70,7 +70,7 @@ def _answer(request: Request) -> object:
     check_rule(answer, call.asks, kernel.state, call.resource, now)
     if said.verdict != "denied":
         try:
-            kernel.router.again(call, hand)
+            kernel.router.decide_again(call, hand)
             judge_installed(kernel.state, hand, now)
         except Refusal as refusal:
             if refusal.code != "log" and not passes(refusal.code):  # else it waits on, and may be answered later

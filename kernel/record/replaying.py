@@ -1,7 +1,7 @@
-"""A run that is replayed: a process of its own, whose every request is answered from a recorded run's tape (acts).
+"""A replay's run: a process of its own, whose every request is answered from the tape of a recorded run (acts).
 
-It is a run as any other, confined and watched, but for two things: what it says goes to wire/replaying.py and nowhere else,
-and what it is shown doing goes to the operator, as the stream of the one call that it answers, `kernel.replay`.
+It is confined and watched as any run. But what it says goes to wire/replaying.py and nowhere else, and each step that it
+makes is streamed to the operator as the reply of the call `kernel.replay`.
 """
 
 from typing import TYPE_CHECKING
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class Replayed(Tape):
-    """The tape of a run that is replayed, which is only read. credit: messages that it may be told yet.
+    """The recorded tape during its replay, which is only read. credit: messages that may still be sent.
 
-    One that comes to no end otherwise is ended by its call's deadline, or when the operator takes the call back.
+    A replay that comes to no end is ended by its call's deadline, or when the operator cancels the call.
     """
 
     def __init__(self, kernel: "Kernel", run: Run, file: TapeFile, call: OpenCall, credit: int) -> None:
@@ -30,28 +30,28 @@ class Replayed(Tape):
         super().__init__(kernel, run.id, file, in_order=in_order(run.hand.package.manifest))
         self.replay = Replay(file.records, in_order=self.in_order)
         self._of, self._call, self.credit = run, call, credit
-        self.count = 1  # it is begun already, and nothing is added
+        self.count = 1  # it has its first record, and none is added
 
     def take(self, peer: Peer, header: FromRun, body: bytes) -> FromRun | None:
-        """Nothing but its farewell is for the kernel."""
+        """Compare what the run says; only its Bye is for the kernel."""
         self._of.state = "ready" if isinstance(header, headers.Ready) else self._of.state
         self.replay.take(header, body)
         self.pump()
         return header if isinstance(header, headers.Bye) else None
 
     def hear(self, header: FromKernel, body: bytes, *, bound: bool = False, durable: bool = False) -> None:
-        """What the operator says of the call: go on, or stop."""
+        """The operator gives credit for more steps, or cancels the replay."""
         self.credit += getattr(header, "chunks", 0)
         self.pump()
         if isinstance(header, headers.Cancel):
             self._kernel.supervisor.kill(self._of, "its replay was taken back")
 
     def pump(self) -> None:
-        """Tell what may be told, and show it; then what has come of it."""
+        """Send what may be sent, stream each step to the operator, and at the end the verdict."""
         kernel, run, number = self._kernel, self._of, self._call.number
         while number in run.serving and self.credit and run.peer is not None and (due := self.replay.next()):
             self.credit -= 1
-            body = self._said(due[0], due[1].body, whole=True) if due[1].secret else due[1].body
+            body = self._with_secrets(due[0], due[1].body, whole=True) if due[1].secret else due[1].body
             kernel.links.transmit(run.peer, codec.encode(due[0]), body)
             kernel.exchange.reply_chunk(run, headers.Chunk(number=number), due[2])
         if self.replay.verdict is not None and number in run.serving:

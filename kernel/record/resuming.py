@@ -1,9 +1,9 @@
-"""Task runs that go on although their process ended, or the kernel, or the machine (acts on what wire/telling.py decides).
+"""Resuming task runs whose process ended, or whose kernel or machine did (acts on what wire/fast_forward.py decides).
 
-A run whose process died unfinished gets another one, which is told from the tape what the one before was told. What may
-not start now (everything frozen, its Hand paused, the kernel on its way down) waits, without a process, until it may.
-A call that the log has no end of is made again if it only reads or is idempotent; otherwise its run is told that its
-outcome is unknown. The kernel's own methods know theirs: what they did is in the log.
+A run whose process died unfinished gets another one, which is fast-forwarded through the tape. One that may not start now
+(everything is frozen, its Hand is paused, the kernel is going down) waits without a process until it may. A call without an
+end in the log is made again if it only reads or is idempotent; any other ends in Failed, outcome unknown. The outcome of the
+kernel's own methods is never unknown: it is in the log.
 """
 
 import signal
@@ -29,10 +29,10 @@ from wire import codec, headers
 from wire.codec import NIL
 from wire.entries import time_micros
 from wire.errors import CodecError, Late, Refusal, TapeDamaged
+from wire.fast_forward import scan, up_to
 from wire.headers import FromRun
 from wire.ids import KERNEL
 from wire.tape import Began, Ended, Spent, seed_of
-from wire.telling import first, look_at
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -40,34 +40,38 @@ if TYPE_CHECKING:
 WORK: Final = Provided(method="run", summary="The work of a task run", resource="none", effect="external")
 
 INTERRUPTED: Final = "interrupted"
-"""The code of Failed for a stream that broke since its caller's process did."""
+"""The code of Failed for a stream that broke because its caller's process died."""
 
 EVERY: Final = 5.0
-"""Seconds between looks for runs that only wait."""
+"""Seconds between two looks for runs that only wait, and whose processes may therefore end."""
 
 DEATHS_MOST: Final = 3
-"""Processes of one run that may die one after the other without coming any further, unless the last was killed."""
+"""Processes of one run that may die in a row without progress. One more ends the run, unless the last was killed."""
 
 
 class Resuming:
-    """The runs that have a tape, from their beginning to their end."""
+    """All runs that have a tape.
+
+    waiting: runs without a process: how many recorded messages the next one is sent first (-1: its tape knows), and the
+    number of the entry that must be on disk before it starts. asleep: those of them that only a message resumes, with the
+    length of their tapes when they fell asleep.
+    """
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
-        # Runs without a process: how many messages it is to be told (-1: that is settled), which entry must be on disk.
         self.waiting: dict[str, tuple[int, int]] = {}
-        self.asleep: dict[str, int] = {}  # of those, the ones that only a message makes go on; how long their tape was
-        self._asked: dict[str, int] = {}  # how long the tape was of those that were asked whether they rest
+        self.asleep: dict[str, int] = {}
+        self._asked: dict[str, int] = {}  # runs that were asked whether they only wait, with the length of their tapes
 
     def begin(self, run: Run, work: OpenCall, cause: OpenCall) -> None:
-        """Give a new run its tape; what it was begun with is put there when its process is made."""
+        """Give a new run its tape. What it was begun with is recorded there when its process is made."""
         kernel, hand = self._kernel, run.hand
         run.tape = self.tape(run, kernel.log.journal.tape(run.id, run.digest_key))
         run.asked, run.clock = cause.number, kernel.time() if in_order(hand.package.manifest) else 0
         run.began = Began(
             run=run.id, hand=hand.id, name=hand.name, version=hand.version, seal=hand.seal, clock=run.clock,
             inputs=work.body, work=work.number, caller=work.caller, asked=cause.number,
-            chain=tuple((one.caller, one.by.hand) for one in chain(work)),
+            chain=tuple((call.caller, call.by.hand) for call in chain(work)),
             parent=work.parent.number if work.parent else 0, spawner=run.parent, labels=work.shown_labels(), most=work.most,
             settings=apart(hand.package.manifest.settings, kernel.settings_of(hand))[0],
             deadline=int((work.deadline - kernel.loop.now()) * 1000),
@@ -81,7 +85,7 @@ class Resuming:
     # a process has ended ---------------------------------------------------------------------------------------------
 
     def takes(self, run: Run, status: int) -> bool:
-        """Whether a run whose process ended goes on; then it is cared for."""
+        """Take over a run whose process ended; False when it does not go on."""
         tape, kernel = run.tape, self._kernel
         if tape is None or run.work is None or run.work.number not in kernel.exchange.calls or run.state == "left":
             return False
@@ -120,9 +124,9 @@ class Resuming:
         kernel.loop.after(backoff(tape.deaths, 0.0) if tape.deaths else 0.0, then)
 
     def put_back(self, tape: Tape) -> None:
-        """The open calls of a run, as after the kernel's end: each is made when its next process asks for it again.
+        """Treat a run's open calls as after a restart of the kernel: each is made when the run's next process makes it again.
 
-        But of these it is known whether they had reached their providers.
+        But whether each had reached its provider is known here.
         """
         for call in [call for call in tape.made.values() if call.state != "held"]:
             key = self._kernel.digest_key(call.caller)
@@ -133,12 +137,12 @@ class Resuming:
             del tape.made[call.caller_number]
 
     def freeze(self) -> None:
-        """Every provider is ended: no run is to hear of that. One that is asleep waits for none."""
+        """All providers are about to be ended, and no run is to notice. Runs that are asleep have no call at any."""
         for tape in [run.tape for run in self._kernel.runs.values() if run.tape and run.id not in self.asleep]:
             self.put_back(tape)
 
     def try_again(self, *only: str) -> None:
-        """Start the runs that wait and now may."""
+        """Start the runs that wait and may start now. only: these; without any, all but those that are asleep."""
         for name in [name for name in self.waiting if (name in only if only else name not in self.asleep)]:
             run = self._kernel.runs.get(name)
             if run is None or run.tape is None or self.waiting[name][1] >= self._kernel.log.durable:
@@ -149,7 +153,7 @@ class Resuming:
                 self._kernel.supervisor.start_again(run)
                 heard, _ = self.waiting.pop(name)
                 if heard >= 0:
-                    run.tape.tell(look_at(first(run.tape.file.records(), heard)))
+                    run.tape.tell(scan(up_to(run.tape.file.records(), heard)))
             except Refusal as refusal:
                 if not passes(refusal.code):
                     self._kernel.refused_start(run.hand, refusal)
@@ -160,7 +164,7 @@ class Resuming:
     # a run that only waits -------------------------------------------------------------------------------------------
 
     def look_for_rest(self) -> None:
-        """Ask the runs that seem only to wait whether they do; each EVERY seconds."""
+        """Every EVERY seconds, ask the runs that seem to wait only whether they do."""
         kernel, now = self._kernel, self._kernel.time()
         kernel.loop.after(EVERY, self.look_for_rest)
         self._asked = {name: count for name, count in self._asked.items() if name in kernel.runs}
@@ -174,20 +178,20 @@ class Resuming:
                 self._asked[run.id] = run.tape.count
 
     def note_spent(self, run: Run, *, is_due: bool = False) -> None:
-        """Put down what a run has used of its limits, if that is much more than was put down last. is_due: or any more."""
-        tape, work, told = run.tape, run.work, run.began
-        if tape is None or work is None or told is None or work.number not in self._kernel.exchange.calls:
+        """Note on its tape what a run has used of its limits, if that grew much since the last note; is_due: if at all."""
+        tape, work, began = run.tape, run.work, run.began
+        if tape is None or work is None or began is None or work.number not in self._kernel.exchange.calls:
             return
-        wall = max(tape.spent.wall, told.deadline - int(work.time_left(self._kernel.loop.now()) * 1000))
+        wall = max(tape.spent.wall, began.deadline - int(work.time_left(self._kernel.loop.now()) * 1000))
         cpu = max(tape.spent.cpu, run.before + max(run.cpu, int(run.cpu_seconds() * 1_000_000)))
         spent, manifest = Spent(wall=wall, cpu=cpu), run.hand.package.manifest
-        if spent != tape.spent and (is_due or is_worth_noting(tape.spent, spent, told.deadline, manifest)):
+        if spent != tape.spent and (is_due or is_worth_noting(tape.spent, spent, began.deadline, manifest)):
             tape.put_spent(spent)
 
     def rests(self, run: Run) -> None:
-        """A run says that it only waits: its process ends, and what it waits for takes it up again.
+        """A run says that it only waits: its process ends, and the next message to it resumes it.
 
-        Raises Late when nobody asked it.
+        Raises Late when the run was not asked.
         """
         tape, asked = run.tape, self._asked.pop(run.id, None)
         if tape is None or asked is None:
@@ -198,12 +202,12 @@ class Resuming:
             self._kernel.launcher.kill(run, signal.SIGKILL)
 
     def wake(self, run: str) -> None:
-        """A run that sleeps has something to hear."""
+        """Resume a run that is asleep, for which there is a message now."""
         if self.asleep.pop(run, None) is not None:
             self._kernel.log.after(self._kernel.log.size - 1, partial(self.try_again, run))
 
     def give_up(self, run: Run, why: str) -> None:
-        """End a run that has no process; one that has is killed."""
+        """End a run for good; a process that it has is killed."""
         run.unfit = run.unfit or why
         if run.number and run.state != "waiting":
             self._kernel.supervisor.kill(run, why)
@@ -213,20 +217,20 @@ class Resuming:
         self._kernel.supervisor.gone(run, -1)
 
     def diverged(self, run: Run, why: str) -> None:
-        """A run does not ask for what it asked for before: it stops, and says where."""
+        """A run did not repeat a recorded request: end it, and name the first difference."""
         self._kernel.tally(run.id, "diverged", f"diverged from its tape: {why}")
-        since = "".join(f"; since then, {one}" for one in upgrades.changed(self._kernel.state, run.id))
+        since = "".join(f"; since then, {change}" for change in upgrades.changed(self._kernel.state, run.id))
         why = f"diverged: begun as {run.name} {run.hand.version}, {why}{since}"
         self._kernel.supervisor.end_as_unfit(run, why)
 
     def ended(self, run: Run, work: OpenCall, header: headers.End, body: bytes) -> None:
-        """A run's work has its end, whose entry comes next."""
+        """Record the end of a run's work on its tape. Its log entry is appended next."""
         if run.tape is not None:
-            told, instead = codec.encode(header), self._kernel.results.instead(run.id)
-            run.tape.put(Ended(header=told, body=body, labels=work.shown_labels(), instead=instead))
+            raw, instead = codec.encode(header), self._kernel.results.instead(run.id)
+            run.tape.put(Ended(header=raw, body=body, labels=work.shown_labels(), instead=instead))
 
     def close(self, run: Run) -> None:
-        """A run ends for good: so do the calls that it never came back to."""
+        """A run has ended for good: end the calls that it left open."""
         self.asleep.pop(run.id, None)
         tape, run.tape = run.tape, None
         if tape is None:
@@ -236,9 +240,9 @@ class Resuming:
         self.end_calls(run, tape, "its caller is gone")
 
     def end_calls(self, run: Run, tape: Tape, why: str) -> None:
-        """End what a run had open: no process of it comes back to that. What nobody can know the cost of costs all it may.
+        """End a run's open calls, which no process of it comes back to. A cost that nobody can know is settled in full.
 
-        One that still has its tape hears so if it goes on after all: else it would make them again.
+        These ends are also recorded on the tape, if the run still has it: else it would make the calls again if it goes on.
         """
         kernel = self._kernel
         for call in list(tape.made.values()):
@@ -257,22 +261,23 @@ class Resuming:
         return call.caller in self.waiting or call.provider in self.waiting
 
     def outlives(self, run: Run | None) -> bool:
-        """Whether a run goes on with the next kernel while this one goes down: it is told nothing of that, and asks again."""
+        """Whether this kernel is going down and the run resumes under the next one: its requests are then not answered."""
         return self._kernel.is_finishing and bool(run and run.tape and (run.leaves or not run.ended))
 
     def opens(self) -> Iterable[tuple[int, Open]]:
-        """The calls of runs that go on which only the log knows."""
+        """The calls of resuming runs that an earlier kernel left open and that were not made again yet."""
         for tape, is_begun in [
-            (one.tape, one.id not in self.waiting) for one in self._kernel.runs.values() if one.tape
+            (run.tape, run.id not in self.waiting) for run in self._kernel.runs.values() if run.tape
         ]:
             yield from as_spent(tape.opens.values(), tape.bonds, is_begun=is_begun).items()
 
     def make_again(
-        self, peer: Peer, header: FromRun, body: bytes, left: tuple[int, Open] | None, *, is_begun: bool
+        self, peer: Peer, header: FromRun, body: bytes, known: tuple[int, Open] | None, *, is_begun: bool
     ) -> None:
-        """A request that the log has no end of. left: its number there, and what its entry says; None: it had none.
+        """Make a recorded request again that has no end in the log.
 
-        is_begun: its caller has heard some of it, and must not hear that again.
+        known: the call's number there, and what its entry says; None where it had no entry. is_begun: its caller got a part
+        of the reply already, which must not come twice.
         """
         kernel, run = self._kernel, peer.run
         assert run is not None
@@ -280,38 +285,45 @@ class Resuming:
         if isinstance(header, headers.Publish):
             run.tape.hear(headers.Done(number=header.number, time=kernel.time()), NIL)
             return
-        if left is None or not isinstance(header, headers.Call):
+        if known is None or not isinstance(header, headers.Call):
             kernel.router.obey(peer, header, body)
             return
-        number, one = left
-        provided, owner, resource = kernel.catalogue.again(header.method, header.resource, one.effect)
+        number, logged = known
+        provided, owner, resource = kernel.catalogue.find_again(header.method, header.resource, logged.effect)
         call = opened(
             header, number, peer.principal, policy.link_of(run.id, run.hand, run.grants), peer.route, provided=provided,
             resource=resource, body=body, parent=run.work, labels=carried(run, run.work), owner=owner, now=kernel.loop.now(),
         )  # fmt: skip
-        call.began, call.seq, call.until, call.answer = time_micros(one.time), one.seq, one.until, one.answer
-        call.by, call.was_taken_back = replace(call.by, is_approved=one.answer == "approved"), one.was_begun
+        call.began, call.seq, call.until, call.answer = (
+            time_micros(logged.time),
+            logged.seq,
+            logged.until,
+            logged.answer,
+        )
+        call.by, call.was_taken_back = replace(call.by, is_approved=logged.answer == "approved"), logged.was_begun
         call.bond = run.tape.bonds.pop(number, None)
         run.tape.made[header.number] = call
         kernel.exchange.open(call)
-        is_lost = one.is_begun and not header.method.startswith("kernel.") and not may_be_made_again(provided, one.most)
-        if one.answer == "edited" or (one.answer in ("", "approved") and is_lost):  # whatever it may do now
+        is_lost = (
+            logged.is_begun and not header.method.startswith("kernel.") and not may_be_made_again(provided, logged.most)
+        )
+        if logged.answer == "edited" or (logged.answer in ("", "approved") and is_lost):  # whatever it may do now
             why = f"{header.method} had begun when all was ended: look before you repeat it"
             kernel.exchange.fail(call, OUTCOME_UNKNOWN, why)
             return
         try:
-            reasons = kernel.router.again(call, run.hand)
-            if one.answer == "denied":
+            reasons = kernel.router.decide_again(call, run.hand)
+            if logged.answer == "denied":
                 raise denied("")
         except Refusal as refusal:
-            if one.answer != "held":  # one that is held is decided about when it is answered
+            if logged.answer != "held":  # one that is held is decided about when it is answered
                 kernel.exchange.refuse(call, refusal)
                 return
             reasons = ()
-        if one.answer == "held":
+        if logged.answer == "held":
             call.asks = reasons or asked_again(call.by)
             kernel.exchange.hold(call)
         elif is_begun:
             kernel.exchange.fail(call, INTERRUPTED, f"{header.method} was streaming when all was ended")
         else:  # that one only waited holds until its run's start is on disk
-            kernel.exchange.deliver_after(-1 if one.is_begun else kernel.log.size - 1, call)
+            kernel.exchange.deliver_after(-1 if logged.is_begun else kernel.log.size - 1, call)

@@ -1,6 +1,7 @@
-"""What an earlier kernel left unfinished: its runs are taken up, and how others ended is remembered (acts).
+"""At a start of the kernel: the unfinished task runs of an earlier one, rebuilt from log and tapes (acts).
 
-Separate from resuming.py, which begins where this ends: with runs that have a tape and wait for a process.
+Separate from resuming.py, which begins where this ends: with runs that have a tape and wait for a process. Here is also the
+outcome of runs that an earlier kernel saw end.
 """
 
 import os
@@ -19,75 +20,75 @@ from manifests.unfinished import Unfinished
 from wire import codec, headers
 from wire.entries import time_micros
 from wire.errors import ManipleError, TapeDamaged
+from wire.fast_forward import Contents, scan
 from wire.ids import KERNEL, OPERATOR, RunId
 from wire.rates import Rate
 from wire.results import LOST, Outcome
 from wire.tape import Began, Ended, began
-from wire.telling import Contents, look_at
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
 
 KEPT: Final = 8 * 1024 * 1024
-"""Bytes of memory for what the tapes of all runs tell, from the look at them until it is told; what finds no room there is
-read again then.
+"""Bytes of memory for the messages on all runs' tapes, from their scan until they are sent. A tape that does not fit is read
+again then.
 """
 
 
 def boot(kernel: "Kernel") -> set[str]:
-    """Take up what an earlier kernel left unfinished, outermost first; the runs that go on."""
+    """Rebuild every unfinished run that can go on, parents before children. Returns the ids of these runs."""
     state, taken, room, anew = kernel.state, set[str](), KEPT, upgrades.begun_anew(kernel.state)
-    for run, one in sorted(state.unfinished.items(), key=lambda item: item[1].work):
-        if one.instead and one.has_work:  # else a crash took that, and the other goes on itself
-            kernel.results.replace(one.instead, run)
-        if one.has_ended or one.work not in state.open or run in anew:
+    for run, unfinished in sorted(state.unfinished.items(), key=lambda item: item[1].work):
+        if unfinished.instead and unfinished.has_work:  # else a crash took that, and the other goes on itself
+            kernel.results.replace(unfinished.instead, run)
+        if unfinished.has_ended or unfinished.work not in state.open or run in anew:
             continue
-        if one.spawner and one.spawner not in taken:
+        if unfinished.spawner and unfinished.spawner not in taken:
             kernel.log.append("note", principal=KERNEL, run=run, why="the run that spawned it does not go on")
             continue
         try:
-            room -= _take_up(kernel, run, one, room)
+            room -= _take_up(kernel, run, unfinished, room)
             taken.add(run)
         except (ManipleError, OSError) as error:
             kernel.log.append("note", principal=KERNEL, run=run, why=shown(f"it cannot go on: {error}"))
     return taken
 
 
-def _take_up(kernel: "Kernel", name: str, one: Unfinished, room: int) -> int:
-    """Take up a run; how much of the room what it is told takes. Raises ManipleError or OSError."""
+def _take_up(kernel: "Kernel", name: str, unfinished: Unfinished, room: int) -> int:
+    """Rebuild one run. Returns how much of `room` its messages take. Raises ManipleError or OSError if it cannot go on."""
     state = kernel.state
     secret = kernel.log.journal.secret(name)
     file = kernel.log.journal.tape(name, secret)
-    contents = look_at(file.cut(kernel.log.found), room)
-    told = began(file.records())
-    hand = upgrades.version_of(state, told.hand, told.seal)
+    contents = scan(file.cut(kernel.log.found), room)
+    start = began(file.records())
+    hand = upgrades.version_of(state, start.hand, start.seal)
     if hand is None:
-        raise TapeDamaged(0, f"{told.name} {told.version} is neither installed nor kept")
-    work = _work(kernel, told, contents)
-    work.depth = one.depth
+        raise TapeDamaged(0, f"{start.name} {start.version} is neither installed nor kept")
+    work = _work(kernel, start, contents)
+    work.depth = unfinished.depth
     run = Run(RunId(name), hand, authority(state, hand), secret, work)
-    run.began, run.clock, run.asked, run.state, run.parent = told, told.clock, told.asked, "waiting", told.spawner
-    run.before, run.calls, (run.tokens, run.cost) = contents.spent.cpu, one.calls, one.spent
+    run.began, run.clock, run.asked, run.state, run.parent = start, start.clock, start.asked, "waiting", start.spawner
+    run.before, run.calls, (run.tokens, run.cost) = contents.spent.cpu, unfinished.calls, unfinished.spent
     run.tape = tape = kernel.resuming.tape(run, file)
     tape.tell(contents)
     limits = hand.package.manifest.limits
     rate = Rate(limits.calls_per_minute, 0.0)
     tape.absent = Peer(b"absent " + name.encode(), name, run, rate, limits.in_flight, (-1, -1))
     tape.absent.event_credit = 0
-    if contents.needs <= one.last:
-        raise TapeDamaged(file.end, f"it lacks what entry {one.last} is about")
+    if contents.needs <= unfinished.last:
+        raise TapeDamaged(file.end, f"it lacks what entry {unfinished.last} is about")
     if contents.is_delivered:
         work.step("deliver")
     work.seq, work.began = state.open[work.number].seq, time_micros(state.open[work.number].time)
-    by_seq = {one.seq: (number, one) for number, one in state.open.items() if one.run == name}
+    by_seq = {call.seq: (number, call) for number, call in state.open.items() if call.run == name}
     for known in contents.known:
         if known.seq in by_seq and not known.is_ended:
             tape.opens[known.number] = by_seq.pop(known.seq)
-    if by_seq := {seq: one for seq, one in by_seq.items() if one[1].method != WORK.method}:
+    if by_seq := {seq: found for seq, found in by_seq.items() if found[1].method != WORK.method}:
         raise TapeDamaged(file.end, f"it lacks the call of entry {min(by_seq)}")
     file.settle()
     work.provider, kernel.runs[run.id] = run.id, run
-    kernel.results.begin(run.id, told.caller)
+    kernel.results.begin(run.id, start.caller)
     for known in contents.known:
         if known.kind == "subscribe":
             kernel.events.subscribe_again(tape.absent, known.on)
@@ -97,26 +98,26 @@ def _take_up(kernel: "Kernel", name: str, one: Unfinished, room: int) -> int:
 
 
 def reserve(kernel: "Kernel") -> None:
-    """What was reserved for runs' works and calls stays so until they have their ends, but for what was spent of it.
+    """Reserve again what the rebuilt runs and their open calls had reserved, less what was spent of it.
 
-    That also counts what they had others do, which nobody goes on with: so this comes when all that has its end.
+    Comes after the ends of all calls that nobody resumes, since their cost counts as spent.
     """
-    bonds, left = kernel.budgets.bonds, kernel.state.open
+    bonds, opens = kernel.budgets.bonds, kernel.state.open
     for run in kernel.runs.values():  # outermost first
         if (work := run.work) and (tape := run.tape):
-            bonds.spent_before(work.bond, left[work.number].inner)
+            bonds.spent_before(work.bond, opens[work.number].inner)
             for number, (known, _) in tape.opens.items():
-                tape.opens[number] = known, (one := left[known])
-                if one.most is not None:
-                    tape.bonds[known] = bonds.open(known, one.payers, one.most, covering(work), one.inner)
+                tape.opens[number] = known, (call := opens[known])
+                if call.most is not None:
+                    tape.bonds[known] = bonds.open(known, call.payers, call.most, covering(work), call.inner)
 
 
-def _work(kernel: "Kernel", told: Began, contents: Contents) -> OpenCall:
-    """A run's work as it was, in the same names, with the labels of all that the run has seen."""
+def _work(kernel: "Kernel", start: Began, contents: Contents) -> OpenCall:
+    """A run's work as an open call, with the chain of calls above it and the labels of all that the run has seen."""
     now = kernel.loop.now()
     parent: OpenCall | None = None
-    for depth, (principal, hand) in reversed(list(enumerate(told.chain))):
-        number = (told.work, told.parent, 0)[min(depth, 2)]
+    for depth, (principal, hand) in reversed(list(enumerate(start.chain))):
+        number = (start.work, start.parent, 0)[min(depth, 2)]
         if found := kernel.exchange.calls.get(number):
             parent = found
             continue
@@ -128,18 +129,19 @@ def _work(kernel: "Kernel", told: Began, contents: Contents) -> OpenCall:
             by = Link(hand=hand, name=principal, grants=GrantSet.of(()))
         by = replace(by, is_approved=left is not None and left.answer == "approved")
         parent = OpenCall(
-            number, principal, by, b"", 0, provided=WORK, resource="", body=told.inputs, parent=parent,
-            deadline=now + max(0, told.deadline - contents.spent.wall) / 1000, most=told.most, upload=False,
-            labels=kernel.state.unfinished[told.run].seen(contents.labels),
+            number, principal, by, b"", 0, provided=WORK, resource="", body=start.inputs, parent=parent,
+            deadline=now + max(0, start.deadline - contents.spent.wall) / 1000, most=start.most, upload=False,
+            labels=kernel.state.unfinished[start.run].seen(contents.labels),
         )  # fmt: skip
     assert parent is not None
-    parent.is_detached = bool(told.parent and not told.spawner)
+    parent.is_detached = bool(start.parent and not start.spawner)
     return parent
 
 
 def outcome(kernel: "Kernel", run: str, caller: str) -> Outcome | None:
-    """How a run ended that an earlier kernel saw end, or the one that was begun instead, from its tape; None when this
-    caller may not know.
+    """The outcome of a run that an earlier kernel saw end, read from its tape, or of the run that was begun in its place.
+
+    None when there is none, or this caller may not know it.
     """
     run, journal = upgrades.newest(kernel.state, run), kernel.log.journal
     try:
@@ -152,8 +154,8 @@ def outcome(kernel: "Kernel", run: str, caller: str) -> Outcome | None:
             return outcome(kernel, ended.instead, caller)
         header = codec.decode_from_kernel(ended.header)
     except (OSError, ManipleError, IndexError):
-        one = kernel.state.unfinished.get(run)
-        if one is None or not one.has_ended or caller not in (OPERATOR, one.spawner):
+        unfinished = kernel.state.unfinished.get(run)
+        if unfinished is None or not unfinished.has_ended or caller not in (OPERATOR, unfinished.spawner):
             return None
         return LOST
     assert isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled)

@@ -1,10 +1,10 @@
-"""The tape of a task run: everything goes onto it on its way to the run, and comes from it to the next process (acts).
+"""The tape of a task run: each message to the run is recorded on it before it is sent, and resent to the next process (acts).
 
-Separate from the connection, since it outlives it: a call that is open when the run's process dies ends on the tape. Two
-numbers of one request are kept apart here, the tape's, which the kernel knows, and that of the process at the other end.
+Separate from the connection, which it outlives: a call that is open when the run's process dies ends on the tape. A request
+has two numbers, which are kept apart here: the tape's, which the kernel uses, and that of the process at the other end.
 
-A message is put onto the tape when it is decided, and told when the entry that it needs is on disk: so the order on the
-tape is the order in which it is told, now and again.
+A message is recorded when it is decided, and sent when the log entry that it needs is on disk. So messages are sent in the
+order of the tape, at first and on every resumption.
 """
 
 from collections import deque
@@ -22,29 +22,31 @@ from manifests.settings import kept
 from manifests.unfinished import Open
 from wire import codec, headers, limits
 from wire.errors import Diverged, Late, NotNow, TapeDamaged
+from wire.fast_forward import SMALL, Contents, Deferred, FastForward, Numbers, Streams, known_of, number_of, up_to
 from wire.headers import FromKernel, FromRun, is_made_by_run
 from wire.tape import Heard, Left, Record, Spent, asked_by, heard, kept_of
-from wire.telling import SMALL, Contents, Numbers, Streams, Telling, Waiting, first, known_of, number_of
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
 
 AGAIN: Final = 0.02
-"""Seconds until it is looked again at a run that is told nothing now, since the disk or itself is behind."""
+"""Seconds until the next try to send to a run, when the disk or the run itself is behind."""
 
-NEAR, TOLD_MOST = 16, 20 * 1024
-"""Messages that wait for one run with their bodies in memory, those of larger ones behind them are only on the tape; and how
-many may wait in all, more than the most calls, their pieces and credits together can be."""
+NEAR, QUEUED_MOST = 16, 20 * 1024
+"""Messages that may wait for one run. The bodies of the first NEAR are in memory, larger ones behind them only on the tape.
+QUEUED_MOST is more than all its calls, their chunks and credits together can be."""
 
 STREAMED: Final = (headers.Chunk, headers.Event)
 REQUESTS: Final = (headers.Call, headers.Publish, headers.Subscribe)
 
 
 class Tape:
-    """One run's tape. made: its open calls, by the tape's numbers. opens: those that only the log knows, an earlier
-    kernel's, with their entry's number; bonds: what is reserved for these. count: records so far. deaths: processes that
-    died without adding one. absent: hears what the run does until it has its first process under this kernel. spent: what
-    was put down last of what the run has used.
+    """One run's tape.
+
+    made: the run's open calls, by their numbers on the tape. opens: calls that an earlier kernel left open and that were not
+    made again yet, with their numbers in the log; bonds: what is reserved for these. count: records so far; deaths: processes
+    in a row that died without adding one. absent: stands for the peer until the run has its first process under this kernel,
+    and collects its events. spent: what the run had used of its limits, as last noted.
     """
 
     def __init__(self, kernel: "Kernel", run: str, file: TapeFile, *, in_order: bool) -> None:
@@ -56,18 +58,18 @@ class Tape:
         self.last, self.spent = -1, Spent()
         self.peer: Peer | None = None
         self.absent: Peer | None = None
-        self._telling: Telling | None = None
+        self._fast_forward: FastForward | None = None
         self._queue: deque[tuple[FromKernel, bytes, bytes | Left, int]] = deque()
-        self._waiting = Waiting()
+        self._waiting = Deferred()
         self._streams = Streams()
         self._numbers = Numbers(self._streams)
-        self._is_telling = self._counts_events = self._is_looked_for = False
+        self._is_pumping = self._counts_events = self._is_looked_for = False
 
     def greet(self, peer: Peer) -> None:
-        """A process has come: it may be told, and hears of what the one before had subscribed to."""
+        """A process has connected: it gets the subscriptions of the one before, and messages from now on."""
         if (before := self.peer or self.absent) is not None:
             self._kernel.events.hand_over(before, peer)
-        if self.peer is None and self._telling is not None:  # an earlier kernel's events count while they are told
+        if self.peer is None and self._fast_forward is not None:  # an earlier kernel's events count while they are told
             self._counts_events, peer.event_credit = True, 0
         peer.made, self.peer = self.made, peer
         self.pump()
@@ -75,26 +77,30 @@ class Tape:
     # from the run ----------------------------------------------------------------------------------------------------
 
     def take(self, peer: Peer, header: FromRun, body: bytes) -> FromRun | None:
-        """What the kernel is to act on now, under the tape's numbers; None when nothing is to be done. Raises Diverged."""
+        """A message of the run, under its number on the tape, for the kernel to act on; None: not now. Raises Diverged."""
         match header:
             case headers.Call() | headers.Publish() | headers.Subscribe():
-                return self._ask(told, peer, header, body) if (told := self._telling) else self._new(header, body)
+                return self._ask(told, peer, header, body) if (told := self._fast_forward) else self._new(header, body)
             case headers.Credit() | headers.Cancel() | headers.Chunk() if header.number == 0 or is_made_by_run(
                 header.number
             ):
                 return self._concern(header, body)
-            case headers.Done() | headers.Failed() | headers.Cancelled() if self._telling is not None:
-                unmet = self._telling.unmet
-                if unmet or self._telling.left:
+            case headers.Done() | headers.Failed() | headers.Cancelled() if self._fast_forward is not None:
+                unmet = self._fast_forward.unmatched
+                if unmet or self._fast_forward.remaining:
                     raise Diverged(f"its code has ended where it was to {f'ask for {unmet[0]}' if unmet else 'go on'}")
         return header
 
     def _ask(
-        self, telling: Telling, peer: Peer, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes
+        self,
+        fast_forward: FastForward,
+        peer: Peer,
+        header: headers.Call | headers.Publish | headers.Subscribe,
+        body: bytes,
     ) -> FromRun | None:
-        known = telling.ask(known_of(asked_by(header, body)))
+        known = fast_forward.match(known_of(asked_by(header, body)))
         if known is None:
-            if telling.left:
+            if fast_forward.remaining:
                 self._waiting.put(header, body)
                 self.pump()
                 return None
@@ -110,22 +116,22 @@ class Tape:
         return None
 
     def _new(self, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes) -> FromRun:
-        """A request that is not on the tape."""
+        """Record a new request."""
         header, log = self._numbers.new(header), self._kernel.log
         self.count, self.last = self.count + 1, log.size
         log.journal.put_made(self.file, partial(asked_by, header, body), kept_of(body), self.last + 1)
         return header
 
     def _concern(self, header: headers.Credit | headers.Cancel | headers.Chunk, body: bytes) -> FromRun | None:
-        """A message about an earlier request, or the credit of events (0)."""
-        number, telling = self._numbers.ours(header.number), self._telling
+        """A message about an earlier request, or credit for events (number 0)."""
+        number, fast_forward = self._numbers.ours(header.number), self._fast_forward
         header = header if number == header.number else replace(header, number=number)
-        is_told = telling is not None and (number not in self.made if number else self._counts_events)
+        is_told = fast_forward is not None and (number not in self.made if number else self._counts_events)
         fresh: FromRun | None = header
         match header:
             case headers.Credit():
-                if telling is not None:
-                    telling.credit(number, header.chunks)
+                if fast_forward is not None:
+                    fast_forward.credit(number, header.chunks)
                 chunks = header.chunks - self._streams.repeated(number, header.chunks)
                 fresh = replace(header, chunks=chunks) if chunks else None
             case headers.Chunk() if not is_told:
@@ -140,24 +146,24 @@ class Tape:
     # to the run ------------------------------------------------------------------------------------------------------
 
     def put(self, record: Record) -> None:
-        """Add a record, which counts only with the entry that is appended next."""
+        """Add a record that counts only together with the log entry that is appended next."""
         log = self._kernel.log
         self.count, self.last = self.count + 1, log.size
         log.journal.put(self.file, record, log.size + 1)
 
     def put_spent(self, spent: Spent) -> None:
-        """Put down what the run has used; its process makes no progress by that."""
+        """Note what the run has used of its limits. This does not count as progress of its process."""
         self.spent = spent
         self._kernel.log.journal.put(self.file, spent, self._kernel.log.size)
 
     def hear(self, header: FromKernel, body: bytes, *, bound: bool = False, durable: bool = False) -> None:
-        """Tell the run, now or when it can be. bound: it counts only with the entry that comes next; durable: and is not
-        told before that is on disk.
+        """Record a message to the run, and send it as soon as possible.
 
-        When bound, whoever appends that entry calls pump() then.
+        bound: it counts only together with the log entry that is appended next; whoever appends it then calls pump().
+        durable: it is sent only when that entry is on disk.
         """
         log, raw, is_secret = self._kernel.log, codec.encode(header), self._is_secret(header)
-        on_tape = self._said(header, body, whole=False) if is_secret else body
+        on_tape = self._with_secrets(header, body, whole=False) if is_secret else body
         left = None
         if len(self._queue) >= NEAR and len(body) > SMALL and not is_secret:
             left, self.file.put_far = Left(raw, body), self.file.put_far + len(body)
@@ -171,47 +177,47 @@ class Tape:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether the run was told all there is, and asked for nothing that waits."""
-        return bool(self.made) and self._telling is None and not self._queue and not self._waiting
+        """Whether the run has open calls, everything recorded was sent to it, and nothing that it said is deferred."""
+        return bool(self.made) and self._fast_forward is None and not self._queue and not self._waiting
 
     def pump(self) -> None:
-        """Tell what may be told."""
+        """Send what may be sent now."""
         run = self._kernel.runs.get(self._run)
         if run is not None and run.state == "waiting":
             self._kernel.resuming.wake(self._run)
-        if self._is_telling or run is None or (peer := run.peer) is None:
+        if self._is_pumping or run is None or (peer := run.peer) is None:
             return
-        self._is_telling = True
+        self._is_pumping = True
         try:
-            if self._telling is None or self._tell_again(self._telling, run):
-                self._tell_new(run)
+            if self._fast_forward is None or self._resend(self._fast_forward, run):
+                self._send_new(run)
         except Diverged as error:
             self._kernel.resuming.diverged(run, str(error))
-        except NotNow as error:  # of what it said before
+        except NotNow as error:  # a deferred message was out of place
             self._kernel.links.end(peer, "malformed", str(error))
         except (TapeDamaged, OSError) as error:
             self._kernel.resuming.give_up(run, f"its tape cannot be read: {error}")
         finally:
-            self._is_telling = False
+            self._is_pumping = False
 
-    def _tell_again(self, telling: Telling, run: Run) -> bool:
-        """Tell from the tape; whether that is done."""
+    def _resend(self, fast_forward: FastForward, run: Run) -> bool:
+        """Send what is on the tape; True when all of it was sent."""
         kernel, peer = self._kernel, run.peer
-        while peer and not peer.is_behind and (due := telling.due(is_ready=run.state == "ready")):
+        while peer and not peer.is_behind and (due := fast_forward.next_message(is_ready=run.state == "ready")):
             header, heard = due
-            body = self._said(header, heard.body, whole=True) if heard.secret else heard.body
-            kernel.links.transmit(peer, codec.encode(self._numbers.told(header)), body)
+            body = self._with_secrets(header, heard.body, whole=True) if heard.secret else heard.body
+            kernel.links.transmit(peer, codec.encode(self._numbers.outgoing(header)), body)
             peer = run.peer
-        if telling.left or peer is None:
+        if fast_forward.remaining or peer is None:
             if peer and peer.is_behind:
                 self._look_again()
             return False
         if self._counts_events:
             self._counts_events = False
-            kernel.events.credit(peer, limits.EVENT_WINDOW - telling.under_way(0))
+            kernel.events.credit(peer, limits.EVENT_WINDOW - fast_forward.under_way(0))
         waiting = self._waiting.take()
-        if not telling.unmet:
-            self._telling = None
+        if not fast_forward.unmatched:
+            self._fast_forward = None
         for said, body, known in waiting:
             if known is not None:
                 left = self.opens.pop(known.number, None)
@@ -223,35 +229,37 @@ class Tape:
                     kernel.router.obey(peer, again, body)
         return True
 
-    def _tell_new(self, run: Run) -> None:
+    def _send_new(self, run: Run) -> None:
         kernel = self._kernel
-        if run.peer and (len(self._queue) > TOLD_MOST or self.file.put_far - self.file.stored_far > UNSENT_MOST[1]):
+        if run.peer and (len(self._queue) > QUEUED_MOST or self.file.put_far - self.file.stored_far > UNSENT_MOST[1]):
             kernel.links.unreached(run.peer, is_gone=False)
         while self._queue and (peer := run.peer) is not None:
             header, raw, body, gate = self._queue[0]
             if gate >= kernel.log.durable:
                 kernel.log.after(gate, self.pump)
                 return
-            # so a run gets no faster what its disk is slow to keep, or itself to take
+            # back-pressure: a run gets messages no faster than the disk keeps them, and than it takes them
             if kernel.log.journal.behind > BEHIND_MOST or peer.is_behind:
                 self._look_again()
                 return
-            number, telling = number_of(header), self._telling
-            is_awaited = number not in self._numbers.theirs or (telling is not None and telling.awaits(number))
+            number, fast_forward = number_of(header), self._fast_forward
+            is_awaited = number not in self._numbers.theirs or (
+                fast_forward is not None and fast_forward.awaits(number)
+            )
             has_no_room = isinstance(header, STREAMED) and self._streams.is_behind(number)
             is_early = isinstance(header, headers.Call) and run.state != "ready"
             if has_no_room or is_early or (is_made_by_run(number) and is_awaited):
                 return
             self._queue.popleft()
-            told = self._numbers.told(header)
-            said = self.file.body_of(body) if isinstance(body, Left) else body
-            kernel.links.transmit(peer, raw if told is header else codec.encode(told), said)
-            if said is not body:  # it was read: others have their turn before the next is
+            outgoing = self._numbers.outgoing(header)
+            content = self.file.body_of(body) if isinstance(body, Left) else body
+            kernel.links.transmit(peer, raw if outgoing is header else codec.encode(outgoing), content)
+            if content is not body:  # it was read from disk: others have their turn before the next is
                 self._look_again(0)
                 return
 
     def _look_again(self, wait: float = AGAIN) -> None:
-        """Tell more in a moment; one look for all that waits."""
+        """Call pump() in a moment; at most one such timer is set."""
 
         def look() -> None:
             self._is_looked_for = False
@@ -267,8 +275,8 @@ class Tape:
         call = self.made.get(header.number) if isinstance(header, headers.Done) else None
         return call is not None and call.method == "kernel.settings"
 
-    def _said(self, header: FromKernel, body: bytes, *, whole: bool) -> bytes:
-        """A body of settings without the secret ones, as the tape keeps it; or whole, with those of now."""
+    def _with_secrets(self, header: FromKernel, body: bytes, *, whole: bool) -> bytes:
+        """A body of settings without the secret ones, as the tape keeps it; whole: with their present values."""
         hand = self._kernel.runs[self._run].hand
         now = self._kernel.settings_of(hand) if whole else {}
         return kept(hand.package.manifest.settings, body, now, is_all=isinstance(header, headers.Event))
@@ -276,19 +284,21 @@ class Tape:
     # from one process to the next ------------------------------------------------------------------------------------
 
     def rewind(self) -> int:
-        """Its process is gone: what was on its way to it is told to the next one, from the tape. How much that is."""
+        """Its process is gone: the next one gets everything from the tape. Returns how many messages that are."""
         self._queue.clear()
         self._waiting.take()
-        self._telling = None
+        self._fast_forward = None
         self._streams.rewind({0, *self.made})
         return self._heard
 
     def tell(self, contents: Contents) -> None:
-        """From now on tell a new process, first what is on the tape."""
+        """Serve a new process from now on, which first gets these contents of the tape."""
         self._numbers.begin(contents, in_order=self.in_order)
         self.last, self.spent = max(self.last, contents.needs - 1), contents.spent
         self._heard = max(self._heard, contents.heard)
         self.count = max(self.count, 1 + len(contents.known) + contents.heard)
-        records = first(self.file.records(), contents.heard)
+        records = up_to(self.file.records(), contents.heard)
         read = (one.record for one in records if isinstance(one.record, Heard))
-        self._telling = Telling(contents, iter(contents.kept) if contents.kept else read, in_order=self.in_order)
+        self._fast_forward = FastForward(
+            contents, iter(contents.kept) if contents.kept else read, in_order=self.in_order
+        )

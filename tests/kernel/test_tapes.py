@@ -30,12 +30,12 @@ class Around:
 def test_a_run_that_may_not_say_what_it_said_is_ended_though_only_a_timer_looks() -> None:
     around: Any = Around()
     tape = Tape(around, "r-1", SimpleNamespace(), in_order=True)  # type: ignore[arg-type]  # see above
-    telling: Any = SimpleNamespace(due=lambda **_: None, left=1, unmet=[], under_way=lambda _: 0)
-    tape._telling = telling
+    fast_forward: Any = SimpleNamespace(next_message=lambda **_: None, remaining=1, unmatched=[], under_way=lambda _: 0)
+    tape._fast_forward = fast_forward
     tape._waiting.put(headers.Chunk(number=1), b"")
     tape.pump()
     (look,) = around.looks
     assert around.ends == []
-    around.peer.is_behind, telling.left = False, 0
+    around.peer.is_behind, fast_forward.remaining = False, 0
     look()
     assert around.ends == [("malformed", "an upload that was whole")]

@@ -51,9 +51,9 @@ def test_what_a_program_says_of_its_own_effects_counts_only_where_that_was_agree
 
 def test_a_call_that_was_allowed_is_taken_as_it_was_made_where_nobody_answers_it_any_more() -> None:
     url = "https://example.org/a"
-    assert THERE.again("web.fetch", url, "write") == (_provided("web.fetch", "url"), WEB, url)
+    assert THERE.find_again("web.fetch", url, "write") == (_provided("web.fetch", "url"), WEB, url)
     for method, resource in (("web.gone", url), ("web.fetch", "no url")):
-        provided, owner, kept = THERE.again(method, resource, "write")
+        provided, owner, kept = THERE.find_again(method, resource, "write")
         assert (provided.method, provided.effect, provided.resource, owner, kept) == (
             method, "write", "none", None, resource,
         )  # fmt: skip

@@ -1,11 +1,11 @@
-"""Going through a run's tape again (pure): what it asks is matched with what it asked, what it heard is told in order.
+"""Fast-forwarding a run through its tape (pure): its requests are matched with the recorded ones, and answered by them.
 
-A process that is told what the one before it was told asks for the same, since it takes one message at a time and has
-no other clock or chance. So the requests on the tape are met one by one and each message is told when the request that
-it belongs to has been made again. What is not on the tape comes after it.
+A run is deterministic: it takes one message at a time, and its clock and randomness come from its messages and seed. So a
+new process that gets the recorded messages makes the recorded requests. Each is matched with one on the tape, and each
+recorded message is sent as soon as the request that it answers was made again. What is not on the tape comes after it.
 
-in_order: the requests must come in the tape's own order, as those of a Hand in Python do. Those of a program in another
-process may come in another one: there each is matched by what it is, and by how often it came before.
+in_order: requests must come in the order of the tape, as those of a Hand in Python do; anything else is a divergence. A
+program in another process may make them in another order: each is then matched by its content, duplicates by their count.
 """
 
 from collections import Counter, deque
@@ -28,16 +28,16 @@ Request: TypeAlias = headers.Call | headers.Publish | headers.Subscribe
 
 AHEAD: Final = 32
 SMALL: Final = 4096
-"""Messages that may be told before their request has come, each of so many bytes at most: see Telling.due."""
+"""How many answers may be sent before their requests were made, and how many bytes each may have: see next_message()."""
 
 BESIDE: Final = 160
-"""Bytes of memory that a message takes beside its own."""
+"""Bytes of memory that a message takes besides its header and body."""
 
 
 class Known(Struct, frozen=True, kw_only=True, gc=False):
-    """A request on a tape. number: the run's; seq: of its entry in the log, if it was allowed.
+    """A request on a tape. number: as the run numbered it; seq: of its entry in the log, if it was allowed.
 
-    is_begun: the tape has something of it, a chunk or credit for one; is_ended: it has its end.
+    is_begun: the tape has a chunk of its reply, or credit for its upload; is_ended: it has its end.
     """
 
     number: int
@@ -58,10 +58,11 @@ class Known(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Contents(Struct, kw_only=True):
-    """What a first look at a tape finds. heard: messages on it; needs: entries of the log that vouch for all of it.
+    """What a scan of a tape finds. known: its requests; heard: how many messages it has.
 
-    is_delivered: the run was given its work. spent: what it had used when that was last put down. labels: of what it was
-    begun with and of all that it was told. kept: its messages, all of them or none, which take `size` bytes of memory.
+    needs: how many entries the log must have, for all that is on the tape to count. is_delivered: the run was given its
+    work. spent: what it had used of its limits, as last noted. labels: of what it was begun with and of every message.
+    kept: the messages, all of them or none; size: bytes of memory that these take.
     """
 
     known: list[Known]
@@ -74,19 +75,22 @@ class Contents(Struct, kw_only=True):
     size: int = 0
 
     def numbered(self) -> dict[int, int]:
-        """What a process that asks in the same order calls each request, as its loop numbers them."""
+        """The number on the tape of each request → the number that a new process gives it: 1, 3, 5… in their order."""
         return {known.number: 2 * n + 1 for n, known in enumerate(self.known)}
 
 
 def known_of(asked: Asked, seq: int = 0) -> Known:
-    """A request as it is matched."""
+    """A recorded request, in the form in which it is matched."""
     return Known(
         number=asked.number, kind=asked.kind, on=asked.on, resource=asked.resource, digest=asked.digest, seq=seq
     )  # fmt: skip
 
 
-def look_at(records: Iterable[Placed], room: int = 0) -> Contents:
-    """What is on a tape. room: bytes of memory in which its messages are kept if they fit, so that it is read once."""
+def scan(records: Iterable[Placed], room: int = 0) -> Contents:
+    """Read a whole tape. room: bytes of memory in which its messages are kept, if all fit: then it is read only once.
+
+    Raises CodecError for a message that cannot be decoded.
+    """
     known: dict[int, Known] = {}
     heard, needs, is_delivered, spent, labels = 0, 0, False, Spent(), Labels()
     kept, size = list[Heard](), 0
@@ -119,8 +123,8 @@ def look_at(records: Iterable[Placed], room: int = 0) -> Contents:
     )  # fmt: skip
 
 
-def first(records: Iterable[Placed], heard: int) -> Iterator[Placed]:
-    """A tape's records up to its first so many messages, and the requests behind them."""
+def up_to(records: Iterable[Placed], heard: int) -> Iterator[Placed]:
+    """A tape's records up to message number `heard`, and the requests that follow it."""
     for placed in records:
         if isinstance(placed.record, Heard):
             if not heard:
@@ -136,31 +140,33 @@ def number_of(header: FromKernel | FromRun) -> int:
     return number
 
 
-class Telling:
-    """One going-through. heard: the messages on the tape. ahead: how many requests the run may be told the end of before
-    they come, which spares it the way there and back; what differs is then found a little later.
+class FastForward:
+    """One pass of one process through a tape.
+
+    heard: the messages on the tape, in order. ahead: how many requests may be answered before the process makes them. That
+    saves a round trip for each; a divergence is then noticed a little later. remaining: messages not sent yet.
     """
 
     def __init__(self, contents: Contents, heard: Iterator[Heard], *, in_order: bool, ahead: int = AHEAD) -> None:
         self._known, self._heard, self._in_order = deque(contents.known), heard, in_order
-        self.left = contents.heard
+        self.remaining = contents.heard
         self._next: tuple[FromKernel, Heard] | None = None
         self._awaited = {known.number for known in contents.known}
         self._ahead_most = ahead if in_order else 0
-        self._ahead: set[int] = set()  # requests that have not come, of which the run is told
-        self._under_way: dict[int, int] = {}  # chunks told and not given credit for, by the number on the tape
+        self._ahead: set[int] = set()  # requests answered before they were made
+        self._under_way: dict[int, int] = {}  # chunks sent and not credited yet, by the number on the tape
 
     @property
-    def unmet(self) -> list[Known]:
-        """The requests that have not been made again."""
+    def unmatched(self) -> list[Known]:
+        """The recorded requests that this process has not made yet, in order."""
         return list(self._known)
 
     def awaits(self, number: int) -> bool:
-        """Whether a request on the tape has not been made again yet."""
+        """Whether a recorded request has not been made again yet."""
         return number in self._awaited
 
-    def ask(self, asked: Known) -> Known | None:
-        """The request on the tape that this one is, None for a new one. Raises Diverged."""
+    def match(self, asked: Known) -> Known | None:
+        """The recorded request that this one repeats; None for a new one. Raises Diverged when another one was due."""
         if not self._known:
             return None
         if self._in_order:
@@ -177,13 +183,13 @@ class Telling:
         self._awaited.discard(known.number)
         return known
 
-    def due(self, *, is_ready: bool) -> tuple[FromKernel, Heard] | None:
-        """The next message, if it may be told now. is_ready: the Hand has started, and takes its work.
+    def next_message(self, *, is_ready: bool) -> tuple[FromKernel, Heard] | None:
+        """The next recorded message, if it may be sent now. is_ready: the Hand has started, so that it takes its work.
 
-        One that asks in order takes a message only when it has asked for all that it does without: so it may be sent some
-        before their requests have come, and neither side waits for the other.
+        An answer usually waits until its request was made again. A process that makes its requests in order takes no message
+        before it has made all that come without it: it may be sent up to `ahead` small answers early.
         """
-        if self._next is None and self.left:
+        if self._next is None and self.remaining:
             record = next(self._heard)
             self._next = codec.decode_from_kernel(record.header), record
         if self._next is None:
@@ -204,54 +210,54 @@ class Telling:
             if len(self._ahead) >= self._ahead_most or len(record.body) > SMALL:
                 return None
             self._ahead.add(number)
-        self._next, self.left = None, self.left - 1
+        self._next, self.remaining = None, self.remaining - 1
         return header, record
 
     def credit(self, number: int, chunks: int) -> None:
-        """The run has dealt with so many of a call's chunks, or of its events (0). number: on the tape."""
+        """The process has consumed so many chunks of a call, or events (number 0). number: on the tape."""
         self._under_way[number] = self._under_way.get(number, 0) - chunks
 
     def under_way(self, number: int) -> int:
-        """Chunks of a call, or events (0), that the run has not dealt with."""
+        """Chunks of a call, or events (number 0), that were sent and not consumed yet."""
         return max(0, self._under_way.get(number, 0))
 
 
-WAITING_MOST: Final = (16 * 1024, 256 * 1024 * 1024)
-"""Messages that a run may say before it was told all, and bytes of their bodies: twice what all calls of a Hand have kept."""
+DEFERRED_MOST: Final = (16 * 1024, 256 * 1024 * 1024)
+"""Messages that may be deferred, and bytes of their bodies: twice what all calls of a Hand may keep."""
 
 
-class Waiting:
-    """What a run says that waits until it was told all that is on its tape, in order: header, body, what it asked for."""
+class Deferred:
+    """What a process says during the fast-forward that can only be acted on after it: header, body, recorded request."""
 
     def __init__(self) -> None:
         self._said: deque[tuple[FromRun, bytes, Known | None]] = deque()
-        self._yet: set[int] = set()
+        self._unmade: set[int] = set()
         self._size = 0
 
     def __bool__(self) -> bool:
         return bool(self._said)
 
     def put(self, header: FromRun, body: bytes, known: Known | None = None) -> None:
-        """Let one more wait. Raises NotNow when that is more than may."""
+        """Defer one more. Raises NotNow beyond DEFERRED_MOST."""
         self._said.append((header, body, known))
         if not (known and known.is_begun):
-            self._yet.add(number_of(header))
+            self._unmade.add(number_of(header))
         self._size += len(body)
-        if len(self._said) > WAITING_MOST[0] or self._size > WAITING_MOST[1]:
+        if len(self._said) > DEFERRED_MOST[0] or self._size > DEFERRED_MOST[1]:
             raise NotNow("it says ever more, and does not take what it is told again")
 
     def concerns(self, number: int) -> bool:
-        """Whether a request waits that is yet to be made; of one that had begun nobody hears more than that it broke off."""
-        return number in self._yet
+        """Whether a message belongs to a deferred request that had not begun. One that had begun only ends as interrupted."""
+        return number in self._unmade
 
     def take(self) -> deque[tuple[FromRun, bytes, Known | None]]:
-        """All of it, which waits no longer."""
-        said, self._said, self._yet, self._size = self._said, deque(), set(), 0
+        """Take out everything, in order."""
+        said, self._said, self._unmade, self._size = self._said, deque(), set(), 0
         return said
 
 
 class Numbers:
-    """Both numbers of each request: the tape's, which the kernel knows, and that of the process at the other end."""
+    """Both numbers of each request: on the tape, which the kernel uses (`ours`), and in the present process (`theirs`)."""
 
     def __init__(self, streams: "Streams") -> None:
         self._streams = streams
@@ -260,13 +266,13 @@ class Numbers:
         self._highest = 0  # of the tape's numbers
 
     def begin(self, contents: Contents, *, in_order: bool) -> None:
-        """Another process begins, which is first told what is on the tape."""
+        """Another process begins, and is first fast-forwarded through these contents."""
         self.theirs = contents.numbered() if in_order else {}
         self._ours = {number: known for known, number in self.theirs.items()}
         self._highest = max([self._highest, *(known.number for known in contents.known)])
 
     def new(self, header: Request) -> Request:
-        """A request that is not on the tape, under a number that no other has there."""
+        """A request that is not on the tape, renumbered if its number is taken there."""
         theirs = header.number
         if theirs <= self._highest:
             header = replace(header, number=self._highest + 2)
@@ -274,16 +280,16 @@ class Numbers:
         return header
 
     def bind(self, ours: int, theirs: int) -> None:
-        """What the tape calls a request, and what its process does."""
+        """Note both numbers of one request."""
         self.theirs[ours], self._ours[theirs] = theirs, ours
         self._highest = max(self._highest, ours)
 
     def ours(self, number: int) -> int:
-        """What the tape calls what the process speaks of."""
+        """The number on the tape of what the process calls `number`."""
         return self._ours.get(number, number)
 
-    def told(self, header: FromKernel) -> FromKernel:
-        """A message as the process is told it; one that is an end is the last of its number, and of its streams."""
+    def outgoing(self, header: FromKernel) -> FromKernel:
+        """A message under the process's own number. An end also forgets that number and its streams."""
         number = number_of(header)
         theirs = self.theirs.get(number, number)
         if isinstance(header, ENDS) and number:
@@ -293,21 +299,20 @@ class Numbers:
 
 
 class Streams:
-    """What a run's processes have sent for its open streams: credit by a call's number, chunks of uploads by -number.
+    """How much a run's processes have sent on its open streams: credit by a call's number, upload chunks by minus its number.
 
-    Events are stream 0. The streams stay open when a process dies. The next one says again what that had said, which nobody
-    is to hear twice.
+    Credit for events is stream 0. Streams stay open when a process dies. The next process repeats what that one had sent, and
+    the repetition must not reach anybody a second time.
     """
 
     def __init__(self) -> None:
         self._said: Counter[int] = Counter()
-        self._again: Counter[int] = Counter()  # how much of it the present process has not said yet
-        self._sums: dict[
-            tuple[int, int], bytes
-        ] = {}  # hashes over uploads: of all that was sent, of what is said again
+        self._again: Counter[int] = Counter()  # how much of it the present process has not repeated yet
+        # running hashes of uploads, by stream and by whether it is the repetition: both must agree at its end
+        self._sums: dict[tuple[int, int], bytes] = {}
 
     def repeated(self, stream: int, count: int, body: bytes = b"") -> int:
-        """How much of this was said before. Raises Diverged at the end of what was, if an upload is of something else."""
+        """How many of `count` are a repetition. Raises Diverged at its end, if an upload was not repeated byte for byte."""
         again = min(self._again[stream], count)
         self._again[stream] -= again
         self._said[stream] += count - again
@@ -319,19 +324,19 @@ class Streams:
         return again
 
     def is_behind(self, stream: int) -> bool:
-        """Whether the process has not said all again: it may have no room for more than it was told before.
+        """Whether the process has not repeated everything yet, so that it may have no room for more than it had before.
 
-        Of a stream's pieces it may have dealt with some more, and owe credit for them.
+        A reader may owe credit for a few chunks that it has consumed: these do not count.
         """
         return self._again[stream] > (limits.OWED if stream else 0)
 
     def leave(self, stream: int) -> None:
-        """The process wants no more of it."""
+        """The process has cancelled this stream."""
         if stream in self._again:
             self._again[stream] = 0
 
     def end(self, number: int) -> None:
-        """A call is over, and what it streamed is forgotten."""
+        """A call has its end: forget its streams."""
         for stream in (number, -number):
             if stream in self._said:  # most calls stream nothing
                 del self._said[stream], self._again[stream]
@@ -339,7 +344,7 @@ class Streams:
                     self._sums.pop((stream, again), None)
 
     def rewind(self, still: Container[int]) -> None:
-        """Another process begins. still: the calls that are open."""
+        """Another process begins. still: the numbers of the calls that are open."""
         self._said = +Counter({stream: count for stream, count in self._said.items() if abs(stream) in still})
         self._again = self._said.copy()
         self._sums = {side: value for side, value in self._sums.items() if side[0] in self._said and not side[1]}

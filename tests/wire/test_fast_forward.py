@@ -17,9 +17,21 @@ from msgspec.structs import replace
 
 from wire import codec, headers, limits
 from wire.errors import Diverged
+from wire.fast_forward import (
+    AHEAD,
+    SMALL,
+    Contents,
+    Deferred,
+    FastForward,
+    Known,
+    Streams,
+    known_of,
+    number_of,
+    scan,
+    up_to,
+)
 from wire.headers import FromKernel
 from wire.tape import Asked, Began, Heard, Placed, Record, Spent, asked
-from wire.telling import AHEAD, SMALL, Contents, Known, Streams, Telling, Waiting, first, known_of, look_at, number_of
 
 WORK = 2
 
@@ -124,9 +136,9 @@ def placed(records: list[Record]) -> list[Placed]:
     return [Placed(record=record, needs=n + 1, end=n, check=b"") for n, record in enumerate(records)]
 
 
-def told(records: list[Record], program: Program, chance: Random, *, in_order: bool) -> Telling:
+def told(records: list[Record], program: Program, chance: Random, *, in_order: bool) -> FastForward:
     """A second life, told from a tape until nothing moves any more."""
-    telling, begun = telling_of(records, in_order=in_order), program.next
+    fast_forward, begun = fast_forward_of(records, in_order=in_order), program.next
     ours: dict[int, int] = {}
     theirs: dict[int, int] = {}
     if in_order:  # it may be told before it asks, so that it is known what it will call that
@@ -138,7 +150,7 @@ def told(records: list[Record], program: Program, chance: Random, *, in_order: b
     while True:
         acts = ["ready"] * (not is_ready) + ["hear"] * bool(up) + ["take"] * bool(down)
         if not acts:
-            return telling
+            return fast_forward
         match chance.choice(acts):
             case "ready":
                 is_ready = True
@@ -153,11 +165,11 @@ def told(records: list[Record], program: Program, chance: Random, *, in_order: b
             case "hear":
                 said = up.popleft()
                 if isinstance(said, headers.Credit):
-                    telling.credit(ours.get(said.number, said.number), said.chunks)
-                elif (known := telling.ask(known_of(said))) is not None:
+                    fast_forward.credit(ours.get(said.number, said.number), said.chunks)
+                elif (known := fast_forward.match(known_of(said))) is not None:
                     assert known.is_like(known_of(said))
                     ours[said.number], theirs[known.number] = known.number, said.number
-        while (due := telling.due(is_ready=is_ready)) is not None:
+        while (due := fast_forward.next_message(is_ready=is_ready)) is not None:
             header, heard = due
             number = getattr(header, "number", 0)
             assert is_ready or not isinstance(header, headers.Call)
@@ -165,10 +177,10 @@ def told(records: list[Record], program: Program, chance: Random, *, in_order: b
             down.append((mapped, heard.body))
 
 
-def telling_of(records: list[Record], *, in_order: bool) -> Telling:
-    """A telling of a tape."""
+def fast_forward_of(records: list[Record], *, in_order: bool) -> FastForward:
+    """A fast_forward of a tape."""
     messages = (record for record in records if isinstance(record, Heard))
-    return Telling(look_at(placed(records)), messages, in_order=in_order)
+    return FastForward(scan(placed(records)), messages, in_order=in_order)
 
 
 def on(records: list[Record]) -> tuple[list[tuple[str, bytes]], list[Asked]]:
@@ -189,8 +201,8 @@ def test_who_is_told_from_a_tape_meets_and_asks_the_same_wherever_the_tape_ends(
     for cut in {*range(1, len(tape) + 1, max(1, len(tape) // 12)), len(tape)}:
         messages, requests = on(tape[:cut])
         again = Program(seed, first=chance.choice((1, 101)))
-        telling = told(tape[:cut], again, chance, in_order=True)
-        assert (telling.left, telling.unmet) == (0, [])
+        fast_forward = told(tape[:cut], again, chance, in_order=True)
+        assert (fast_forward.remaining, fast_forward.unmatched) == (0, [])
         assert again.taken == messages
         assert [(one.on, one.resource) for one in again.asked[: len(requests)]] == [
             (one.on, one.resource) for one in requests
@@ -201,12 +213,12 @@ def test_who_is_told_from_a_tape_meets_and_asks_the_same_wherever_the_tape_ends(
 def test_requests_that_come_in_another_order_find_their_like(seed: int, chance: Random, steps: int) -> None:
     tape = Live(seed, chance, steps).tape
     again = Program(seed, shuffled=Random(steps))
-    telling = told(tape, again, chance, in_order=False)
+    fast_forward = told(tape, again, chance, in_order=False)
     messages, requests = on(tape)
-    assert telling.left == 0
+    assert fast_forward.remaining == 0
     assert again.taken == messages
     assert len(again.asked) >= len(requests)
-    assert telling.unmet == []
+    assert fast_forward.unmatched == []
 
 
 @given(seed=SEEDS, chance=st.randoms(use_true_random=False), where=st.integers(0, 2**32))
@@ -224,24 +236,26 @@ def test_the_first_request_that_differs_is_named(seed: int, chance: Random, wher
 
 
 def test_other_arguments_are_a_difference_and_are_never_shown() -> None:
-    telling = telling_of([_BEGAN, asked(number=1, kind="call", on="a.b", resource="r", body=b"old")], in_order=True)
+    fast_forward = fast_forward_of(
+        [_BEGAN, asked(number=1, kind="call", on="a.b", resource="r", body=b"old")], in_order=True
+    )
     with pytest.raises(Diverged, match="and asks for call a.b on 'r', with other arguments$"):
-        telling.ask(known_of(asked(number=1, kind="call", on="a.b", resource="r", body=b"new")))
+        fast_forward.match(known_of(asked(number=1, kind="call", on="a.b", resource="r", body=b"new")))
 
 
 def test_of_several_that_are_alike_the_first_is_met_first() -> None:
     three = [asked(number=number, kind="call", on="a.b") for number in (1, 3, 5)]
     for in_order in (True, False):
-        telling = telling_of([_BEGAN, *three], in_order=in_order)
-        met = [telling.ask(known_of(one)) for one in three]
+        fast_forward = fast_forward_of([_BEGAN, *three], in_order=in_order)
+        met = [fast_forward.match(known_of(one)) for one in three]
         assert [one.number for one in met if one] == [1, 3, 5]
-        assert telling.ask(known_of(three[0])) is None
+        assert fast_forward.match(known_of(three[0])) is None
 
 
 def test_out_of_order_a_request_that_is_not_on_the_tape_is_new() -> None:
-    telling = telling_of([_BEGAN, asked(number=1, kind="call", on="a.b")], in_order=False)
-    assert telling.ask(known_of(asked(number=1, kind="call", on="a.c"))) is None
-    assert len(telling.unmet) == 1
+    fast_forward = fast_forward_of([_BEGAN, asked(number=1, kind="call", on="a.b")], in_order=False)
+    assert fast_forward.match(known_of(asked(number=1, kind="call", on="a.c"))) is None
+    assert len(fast_forward.unmatched) == 1
 
 
 @pytest.mark.parametrize(("number", "window"), [(1, limits.WINDOW + limits.OWED), (0, limits.EVENT_WINDOW)])
@@ -249,28 +263,28 @@ def test_no_more_chunks_or_events_are_told_than_the_run_has_room_for(number: int
     header = headers.Chunk(number=1) if number else headers.Event(event="a.b")
     tape: list[Record] = [_BEGAN, asked(number=1, kind="call", on="a.b")]
     tape += [Heard(header=codec.encode(header), body=str(n).encode()) for n in range(window + 5)]
-    telling = telling_of(tape, in_order=True)
-    telling.ask(known_of(asked(number=1, kind="call", on="a.b")))
+    fast_forward = fast_forward_of(tape, in_order=True)
+    fast_forward.match(known_of(asked(number=1, kind="call", on="a.b")))
 
     def tell() -> int:
-        return sum(1 for _ in iter(lambda: telling.due(is_ready=True), None))
+        return sum(1 for _ in iter(lambda: fast_forward.next_message(is_ready=True), None))
 
-    assert (tell(), telling.under_way(number)) == (window, window)
-    telling.credit(number, 2)
-    assert (tell(), telling.left) == (2, 3)
-    telling.credit(number, window)
-    assert (tell(), telling.left, telling.under_way(number)) == (3, 0, 3)
+    assert (tell(), fast_forward.under_way(number)) == (window, window)
+    fast_forward.credit(number, 2)
+    assert (tell(), fast_forward.remaining) == (2, 3)
+    fast_forward.credit(number, window)
+    assert (tell(), fast_forward.remaining, fast_forward.under_way(number)) == (3, 0, 3)
 
 
 def test_who_owes_credit_that_another_process_had_given_is_told_all_and_what_comes_then() -> None:
     requests = [asked(number=number, kind="call", on="a.b") for number in (1, 3)]
     chunks = [Heard(header=codec.encode(headers.Chunk(number=1)))] * (limits.WINDOW + limits.OWED)
     end = Heard(header=codec.encode(headers.Done(number=3)))  # without it no more of the stream is read
-    telling = telling_of([_BEGAN, *requests, *chunks, end], in_order=False)
-    assert all(telling.ask(known_of(one)) for one in requests)
-    while telling.due(is_ready=True):
+    fast_forward = fast_forward_of([_BEGAN, *requests, *chunks, end], in_order=False)
+    assert all(fast_forward.match(known_of(one)) for one in requests)
+    while fast_forward.next_message(is_ready=True):
         pass
-    assert telling.left == 0
+    assert fast_forward.remaining == 0
     streams = Streams()
     streams.repeated(1, limits.OWED)
     streams.rewind({1})
@@ -281,17 +295,17 @@ def test_who_asks_in_order_is_told_so_many_small_ends_before_it_asks() -> None:
     requests = [asked(number=number, kind="call", on="a.b") for number in range(1, 4 * AHEAD, 2)]
     ends = [Heard(header=codec.encode(headers.Done(number=one.number)), body=bytes(SMALL)) for one in requests]
 
-    def tell(telling: Telling) -> int:
-        return sum(1 for _ in iter(lambda: telling.due(is_ready=True), None))
+    def tell(fast_forward: FastForward) -> int:
+        return sum(1 for _ in iter(lambda: fast_forward.next_message(is_ready=True), None))
 
-    telling = telling_of([_BEGAN, *requests, *ends], in_order=True)
-    assert tell(telling) == AHEAD
+    fast_forward = fast_forward_of([_BEGAN, *requests, *ends], in_order=True)
+    assert tell(fast_forward) == AHEAD
     for one in requests[:AHEAD]:
-        telling.ask(known_of(one))
-        assert tell(telling) == 1, "the next one is told for each that comes"
-    assert tell(telling_of([_BEGAN, *requests, *ends], in_order=False)) == 0
+        fast_forward.match(known_of(one))
+        assert tell(fast_forward) == 1, "the next one is told for each that comes"
+    assert tell(fast_forward_of([_BEGAN, *requests, *ends], in_order=False)) == 0
     large = Heard(header=ends[0].header, body=bytes(SMALL + 1))
-    assert tell(telling_of([_BEGAN, *requests, large], in_order=True)) == 0
+    assert tell(fast_forward_of([_BEGAN, *requests, large], in_order=True)) == 0
 
 
 def test_a_first_look_tells_what_has_ended_and_which_entries_vouch() -> None:
@@ -301,16 +315,16 @@ def test_a_first_look_tells_what_has_ended_and_which_entries_vouch() -> None:
         asked(number=3, kind="publish", on="c"),
         Heard(header=codec.encode(headers.Done(number=3))),
     ]
-    contents = look_at(placed(tape))
+    contents = scan(placed(tape))
     assert [(one.number, one.seq, one.is_ended) for one in contents.known] == [(1, 1, False), (3, 2, True)]
     assert (contents.heard, contents.needs, contents.is_delivered) == (1, 4, False)
     tape.append(Heard(header=codec.encode(headers.Call(number=WORK, method="run"))))
-    assert look_at(placed(tape)).is_delivered
-    assert look_at([]) == Contents(known=[], heard=0, needs=0, is_delivered=False)
+    assert scan(placed(tape)).is_delivered
+    assert scan([]) == Contents(known=[], heard=0, needs=0, is_delivered=False)
     assert str(contents.known[0]) == "call a.b"
     assert isinstance(contents.known[1], Known)
     assert contents.numbered() == {1: 1, 3: 3}
-    assert look_at(placed([_BEGAN, *(asked(number=number, kind="call", on="a") for number in (7, 2))])).numbered() == {
+    assert scan(placed([_BEGAN, *(asked(number=number, kind="call", on="a") for number in (7, 2))])).numbered() == {
         7: 1,
         2: 3,
     }
@@ -319,18 +333,18 @@ def test_a_first_look_tells_what_has_ended_and_which_entries_vouch() -> None:
 def test_a_first_look_tells_what_all_of_it_is_of_and_what_was_used_last() -> None:
     event = Heard(header=codec.encode(headers.Event(event="a.b", labels=("mail",))))
     tape: list[Record] = [replace(_BEGAN, labels=("web",)), Spent(wall=1, cpu=1), event, Spent(wall=5, cpu=7), event]
-    contents = look_at(placed(tape))
+    contents = scan(placed(tape))
     assert (contents.labels, contents.spent) == (frozenset({"web", "mail"}), Spent(wall=5, cpu=7))
-    assert [one.record for one in first(placed(tape), 1)] == tape[:4]
-    assert [one.record for one in first(placed(tape), 0)] == tape[:2]
-    assert [one.record for one in first(placed(tape), 9)] == tape
+    assert [one.record for one in up_to(placed(tape), 1)] == tape[:4]
+    assert [one.record for one in up_to(placed(tape), 0)] == tape[:2]
+    assert [one.record for one in up_to(placed(tape), 9)] == tape
 
 
 def test_a_look_keeps_the_messages_if_all_of_them_fit() -> None:
     tape: list[Record] = [Heard(header=codec.encode(headers.Done(number=n)), body=b"as it was") for n in (1, 3, 5)]
-    size = look_at(placed(tape), 10_000).size
+    size = scan(placed(tape), 10_000).size
     for room, kept in ((0, []), (size - 1, []), (size, tape), (10_000, tape)):
-        contents = look_at(placed(tape), room)
+        contents = scan(placed(tape), room)
         assert (contents.heard, contents.kept, contents.size) == (3, kept, size if kept else 0)
 
 
@@ -377,7 +391,7 @@ def test_of_a_call_that_is_over_no_stream_is_remembered() -> None:
 
 
 def test_what_waits_concerns_the_requests_that_are_yet_to_be_made() -> None:
-    waiting, known = Waiting(), Known(number=5, kind="call", on="a", resource="", digest=b"", seq=1)
+    waiting, known = Deferred(), Known(number=5, kind="call", on="a", resource="", digest=b"", seq=1)
     waiting.put(headers.Call(number=1, method="a"), b"")
     waiting.put(headers.Call(number=5, method="a"), b"", known)
     waiting.put(headers.Call(number=7, method="a"), b"", replace(known, number=7, is_begun=True))
@@ -388,7 +402,7 @@ def test_what_waits_concerns_the_requests_that_are_yet_to_be_made() -> None:
 
 
 def test_who_says_much_that_waits_costs_no_more_for_each() -> None:
-    waiting = Waiting()
+    waiting = Deferred()
     for number in range(1, 2 * 16_000, 2):
         waiting.put(headers.Call(number=number, method="a"), b"")
     began = time.process_time()
