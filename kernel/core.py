@@ -113,7 +113,7 @@ class Kernel:
             self.record("run.end", run=run, verdict="died", why=anew.get(run, lost))
         self.launcher.sweep(going_on)
         self.upgrading.boot()
-        self.exchange.stand_still()
+        self.exchange.update_clocks()
         self.supervisor.services.start_wanted()
         self.resuming.try_again()
         self.loop.after(HOUSEKEEPING, self._keep_house)
@@ -304,7 +304,7 @@ class Kernel:
         if run.hand.artefact is not None:
             detail["used"] = run.used.told()
         self.record("run.end", run=run.id, verdict="ended" if clean else "died", why=shown(run.why), detail=detail)
-        self.results.gone(run.id)
+        self.results.reaped(run.id)
         now = self.state.hands.get(run.name)
         if now is None or now.folder != run.hand.folder:
             self.upgrading.tidy()

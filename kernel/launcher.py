@@ -199,7 +199,7 @@ class Launcher:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(run.pidfd, number)
 
-    def stand_still(self, run: Run) -> None:
+    def apply_pause(self, run: Run) -> None:
         """Stop all processes of a run, or let them go on: parents before children, so that none escapes in between."""
         number = signal.SIGSTOP if run.paused else signal.SIGCONT
         self.kill(run, number)
@@ -293,7 +293,7 @@ class Launcher:
         if run.ended:  # it was told to end before it was born
             self.kill(run, signal.SIGKILL)
         elif run.paused:
-            self.stand_still(run)
+            self.apply_pause(run)
 
     def _hear(self, run: Run, talk: socket) -> None:
         try:
@@ -335,7 +335,7 @@ class Launcher:
             self._hear(run, run.talk)
         descriptors.close_all([run.pidfd] if run.pidfd >= 0 else [])
         run.pid, run.pidfd = 0, -1
-        self._owner.supervisor.gone(run, status)
+        self._owner.supervisor.process_ended(run, status)
 
     def clear(self, run: Run) -> None:
         """Take away the scratch folder of a run that has ended, with or without a process, unless others work in it."""

@@ -1,4 +1,4 @@
-"""The links to peers: what they are told, and how one ends that is gone, leaves, or does what it may not (acts).
+"""Sending to peers, and ending the link of one that is gone, leaves, or breaks the protocol (acts).
 
 Separate from what messages mean (router.py): here a message is bytes that a peer takes or does not.
 """
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from kernel.core import Kernel
 
 UNTAPED: Final = (headers.Hello, headers.Still, headers.Stop)
-"""What one process is told of itself, and no tape keeps."""
+"""Messages about one process rather than its run: they are not put on a tape."""
 
 CUT_FOR: Final = 0.5
-"""Seconds from the cut of a connection to its peer's end: time to read what it had sent before."""
+"""Seconds from the cut of a connection to its peer's end: time to read what the peer had sent before."""
 
 SEND_AGAIN: Final = (0.001, 0.032)
-"""Seconds until what a peer has not taken is offered to it again: at first, and at most when it takes nothing for long."""
+"""Seconds until a message that a peer did not take is sent again: at first, and at most after doubling each time."""
 
 
 class Links:
@@ -29,10 +29,10 @@ class Links:
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
-        self._shut: dict[str, int] = {}  # scratch folders whose tenants hear nothing, until which entry is on disk
+        self._shut: dict[str, int] = {}  # scratch folders whose runs are sent nothing until this entry is on disk
 
     def look_at_the_door(self) -> None:
-        """Log the connections that were not let in; those that were cut are noticed when their last words are read."""
+        """Log connections that were not admitted; end the peers of those that were cut, once their last messages are read."""
         for descriptor in self._kernel.bus.at_the_door():
             if descriptor < 0:
                 self._kernel.tally(NOBODY, "connection", "one without CURVE, or with a key unknown, retired or in use")
@@ -40,13 +40,13 @@ class Links:
                 self._kernel.loop.after(CUT_FOR, partial(self._cut, descriptor))
 
     def _cut(self, descriptor: int) -> None:
-        """Whoever was at the other end of this connection is gone without Bye."""
+        """A connection was cut without Bye: its peer is lost."""
         for peer in list(self._kernel.peers.values()):
             if peer.link[0] == descriptor and self._kernel.bus.is_cut(peer.link):
                 self._lost(peer)
 
     def send(self, peer: Peer, header: headers.FromKernel, body: bytes) -> None:
-        """Tell a peer something; a run with a tape hears it from there."""
+        """Send a message to a peer; for a run with a tape, by way of that."""
         tape = peer.run.tape if peer.run is not None else None
         if tape is None or isinstance(header, UNTAPED):
             self.transmit(peer, codec.encode(header), body)
@@ -54,7 +54,7 @@ class Links:
             tape.hear(header, body)
 
     def transmit(self, peer: Peer, raw: bytes, body: bytes) -> None:
-        """Send a header's bytes and a body; a peer that is gone, or does not take what it was promised, is ended."""
+        """Send an encoded header and a body. A peer that is gone, or takes nothing for too long, is ended."""
         run, unsent = peer.run, peer.unsent
         if run is not None and run.work is not None and run.work.labels is not run.vouched:
             self._vouch(run, run.work.labels)
@@ -67,8 +67,9 @@ class Links:
             self.unreached(peer, is_gone=taken is False)
 
     def _vouch(self, run: Run, labels: frozenset[str]) -> None:
-        """A run's work has labels that it had not. In a scratch folder that outlives this kernel, new ones are on disk before
-        anybody who works there hears any more: what they mark may lie there for whoever looks under the next kernel.
+        """A run's work has new labels. If its scratch folder outlives this kernel and is lent to other runs, these are logged
+        first: no run in the folder is sent anything before they are on disk. Else content could stay in it whose labels a
+        crash has lost.
         """
         kernel, owner, run.vouched = self._kernel, self._kernel.runs.get(run.scratch), labels
         if owner is not None and owner.tape is not None and owner.work is not None:
@@ -87,7 +88,7 @@ class Links:
                 self._send_unsent(peer)
 
     def _send_unsent(self, peer: Peer, wait: float = SEND_AGAIN[0]) -> None:
-        """Send what a peer had not taken before, as far as it takes it now; when that is all, what waited elsewhere comes."""
+        """Send what a peer had not taken before. When it has taken all, go on with what waits for it elsewhere."""
         while peer.unsent and self._kernel.peers.get(peer.route) is peer and not self._is_shut(peer):
             raw, body = peer.unsent[0]
             if not (taken := self._kernel.bus.send(peer.route, raw, body)):
@@ -102,13 +103,13 @@ class Links:
             self._kernel.events.flush(peer)
             if peer.run is not None:
                 for call in list(peer.run.serving.values()):
-                    self._kernel.exchange.pass_up(call)
+                    self._kernel.exchange.forward_upload(call)
                 if (life := self._kernel.supervisor.services.of(peer.run)) is not None:
                     self._kernel.supervisor.services.feed(life)
 
     def unreached(self, peer: Peer, *, is_gone: bool) -> None:
-        """A peer cannot be told something. is_gone: it has no connection, most likely since its process has ended, and so
-        a run is no offender: it is as one whose connection was cut, though it may be told something before that is seen.
+        """A message could not be sent. is_gone: the peer has no connection any more, most likely because its process ended.
+        A run is then lost rather than at fault.
         """
         if is_gone and peer.run is not None:
             self._kernel.gone.append(peer.route)
@@ -117,14 +118,14 @@ class Links:
             self.end(peer, "unreachable", "it does not take what it is sent")
 
     def _lost(self, peer: Peer) -> None:
-        """A peer's connection is gone; a run that can go on need not be waited for."""
+        """A peer's connection is gone. A run that can resume is killed at once."""
         self.leave(peer, "")
         if peer.run is not None and peer.run.tape is not None:
             peer.run.state = "lost"
             self._kernel.launcher.kill(peer.run, signal.SIGKILL)
 
     def end(self, peer: Peer, code: str, why: str) -> None:
-        """End a peer: retire its key, drop what comes, kill its process. An operator's connection is only forgotten."""
+        """End a peer for a fault: retire its key, drop what it sends, kill its process; of the operator's, drop the link."""
         if self._kernel.peers.pop(peer.route, None) is None:
             return
         if code == "unreachable" and peer.run is not None:
@@ -136,7 +137,7 @@ class Links:
             self._kernel.supervisor.end_as_unfit(peer.run, f"ended by the kernel: {why}")
 
     def leave(self, peer: Peer, why: str) -> None:
-        """A peer leaves of its own will; a run's process has GRACE to end."""
+        """A peer said Bye; a run's process is killed after GRACE."""
         self._kernel.peers.pop(peer.route, None)
         self.dismiss(peer)
         if (run := peer.run) is not None:
@@ -144,8 +145,8 @@ class Links:
             self._kernel.loop.after(GRACE, lambda: self._kernel.launcher.kill(run, signal.SIGKILL))
 
     def dismiss(self, peer: Peer) -> None:
-        """A peer is gone: it hears nothing more, and its key opens nothing more."""
-        if peer.run is None or peer.run.tape is None:  # else the next process makes its calls, and hears its events
+        """A peer is gone: retire its key, cancel its calls, drop its subscriptions."""
+        if peer.run is None or peer.run.tape is None:  # else the run's next process takes over calls and subscriptions
             self._kernel.events.forget(peer)
             self._kernel.exchange.caller_gone(peer)
         if peer.run is not None:

@@ -26,21 +26,23 @@ GRACE: Final = 5.0
 """Seconds between asking a run to stop and killing its PID namespace; at half of it, it is sent TERM."""
 
 EXIT_LINK_LOST: Final = 75
-"""What a run ends with that lost its link to the kernel (EX_TEMPFAIL of sysexits.h): no fault of its Hand's."""
+"""The exit code of a run that lost its link to the kernel (EX_TEMPFAIL of sysexits.h), which is no fault of its Hand."""
 
 BEHIND_MOST: Final = 4 * 1024 * 1024
-"""Bytes that wait for the disk, or for a peer itself, while more is told or handed to it."""
+"""Bytes that may wait for the disk, or for a peer, before nothing more is sent or delivered to it."""
 
 UNSENT_MOST: Final = (16 * 1024 * 1024, 256 * 1024 * 1024)
-"""Bytes that are kept in memory for a peer that does not read: more, and it is ended. The first is for a command of the
-operator's, which has few calls open; the other for a run: a service's unsent, a task's that are not on its tape yet."""
+"""Bytes that are kept in memory for a peer that does not read; with more, it is ended. The first is for the operator's
+commands, which have few open calls. The second is for a run: a service, or a task whose messages are not on its tape yet."""
 
 
 class Peer:
-    """One connection to the bus, bound to its principal at Hello. made: its open calls by the number it gave them.
+    """One connection to the bus, bound to its principal at Hello.
 
-    link: the bus's name for the connection. late: how much it said of calls that are not open. unsent: what it has not
-    taken yet, in order; behind: bytes of that. looks: how many saw bytes of it on their way since its last message.
+    made: its open calls, by its own numbers. link: the connection, as the bus names it. topics: its subscriptions; events:
+    those without credit yet; missed: how many were dropped. late: the rate of its messages about calls that are not open.
+    unsent: messages that it has not taken yet, in order; behind: their bytes. looks: how often kernel/watch.py saw bytes
+    from it on their way since its last whole message.
     """
 
     __slots__ = (
@@ -61,14 +63,14 @@ class Peer:
         self.unsent: deque[tuple[bytes, bytes]] = deque()
 
     def keep(self, header: bytes, body: bytes) -> bool:
-        """Keep a message until the peer takes it; False when that would be more than is kept for anybody."""
+        """Keep a message until the peer takes it; False when that is more than UNSENT_MOST."""
         self.behind += len(header) + len(body)
         self.unsent.append((header, body))
         return self.behind <= UNSENT_MOST[self.run is not None]
 
     @property
     def is_behind(self) -> bool:
-        """Whether so much waits for it that more is to wait where it comes from."""
+        """Whether it has fallen so far behind that its senders are to wait."""
         return self.behind > BEHIND_MOST
 
 
@@ -76,36 +78,37 @@ _GOES_ON: Final = (
     "asked", "began", "calls", "clock", "cost", "fired", "labels", "parent", "progress", "seed", "started", "tape", "tokens",
     "used",
 )  # fmt: skip
-"""What one process of a run hands to the next."""
+"""Attributes of a Run that its next process takes over."""
 
 
 RunState: TypeAlias = Literal["waiting", "launching", "joining", "ready", "left", "lost"]
-"""waiting: it has no process. launching: until it is walled in but for the last layer. joining: until its start() returned.
-ready: it takes calls. left: it said Bye, or goes on no more. lost: its link was cut, and its process is being ended.
+"""waiting: it has no process. launching: until it is confined but for the last layer. joining: until its start() returned.
+ready: it takes calls. left: it said Bye, or does not resume. lost: its link was cut, and its process is being killed.
 
     waiting ⇄ launching → joining → ready        back to waiting when its start is refused
     waiting, launching → left                    given up before it has a process
     joining, ready → left, and → lost            its process ends; the next one is another Run, which begins by waiting
 
-No table checks these moves, as lives.LIFE and calls.LIFE do theirs: a state tells what was seen of a process, which does what
-it does at any moment. What a peer may do in which state is asked where it is done.
+No table checks these transitions, as lives.LIFE and calls.LIFE check theirs: a state is what was last observed of a process,
+which may do anything at any moment. What a peer may do in a state is checked where it does it.
 """
 
 
 class Run:
-    """One process. serving: calls open at it.
+    """One process of a run, and what the kernel knows of the run.
 
-    grants: what its Hand may do. work: the one call a task run is for. uid: its host user id, None where it keeps the
-    kernel's. labels: of all it has seen; vouched: those of its work when it was last told something. digest_key: for the
-    log's digests of its bodies. ended: told or found to end.
-    grouped: it is in its control group. link: its peer's, known also when that has left.
-    held: messages that came while it was paused. scratch: the run whose scratch folder it works in, itself mostly.
-    beside: processor time of its processes but the first, in seconds, as of the last look. used: by its guests, as it says.
-    owing: calls at it that were settled without its word, what as, and when. fired: the firing of its schedule that began
-    it; instead: the run that it was begun instead of. Of a run that can go on in another process: tape; began, what it was
-    begun with; clock, microseconds, and seed, of its first process; asked: the call that asked for it; before: processor
-    time of its earlier processes, microseconds; count: records on its tape when this one was made; leaves: its process is
-    ended, its work is not.
+    work: the one call that a task run is for. serving: the calls open at it. grants: what its Hand may do. uid: its user id
+    on the host, None where it keeps the kernel's. digest_key: for the log's digests of its bodies. labels: of all that it
+    has seen; vouched: those of its work when it was last sent something. ended: it was told to end, or was found to.
+    unfit: why it had to be killed. grouped: it is in its control group. link: its peer's, also after that has left.
+    held: messages that came while it was paused. scratch: the run whose scratch folder it uses, mostly itself. beside:
+    processor time of all its processes but the first, in seconds, as of the last look. used: by WASM guests, as it says.
+    owing: calls that were settled without its word, for what cost and when. fired: the firing of its schedule that started
+    it. instead: the run whose place it took.
+
+    Only of a run that can resume: tape; began: what it was begun with; clock (microseconds) and seed of its first process;
+    asked: the call that asked for it; before: processor time of its earlier processes, in microseconds; count: records on
+    its tape when this process was made; leaves: its process is being killed, and the run is to resume.
     """
 
     __slots__ = (
@@ -144,7 +147,7 @@ class Run:
         self.started = time.monotonic()
 
     def next(self) -> "Run":
-        """The same run, to have another process."""
+        """The same run, waiting for its next process."""
         again = Run(self.id, self.hand, self.grants, self.digest_key, self.work)
         for name in _GOES_ON:
             setattr(again, name, getattr(self, name))
@@ -163,15 +166,15 @@ class Run:
 
     @property
     def has_room(self) -> bool:
-        """Whether it can be handed one more call; its link may turn out to be cut while it is handed several."""
+        """Whether one more call can be delivered to it. To be asked before each: a delivery may find its link cut."""
         peer, most = self.peer, self.hand.package.manifest.limits.in_flight
         return peer is not None and not peer.is_behind and len(self.serving) < most
 
     def mark(self, labels: Collection[str]) -> None:
-        """It has seen something with these labels: a task's work is of it from now on, too, and who works in its folder."""
+        """It has seen something with these labels: so has its work from now on, and every run in its scratch folder."""
         if labels and (joined := join(self.labels, labels)) != self.labels:
             self.labels = joined
-            lodgers = (one for one in self.peer.made.values() if one.landlord) if self.peer else ()
+            lodgers = (call for call in self.peer.made.values() if call.landlord) if self.peer else ()
             for call in [self.work, *lodgers] if self.work else [*lodgers]:
                 call.mark(joined)
 
@@ -180,7 +183,7 @@ class Run:
         return self.first_cpu() + self.beside
 
     def first_cpu(self) -> float:
-        """That of its first process alone, as of now; 0 when it is gone (clock_getcpuclockid(3))."""
+        """Processor time of its first process, in seconds; 0 when that is gone (clock_getcpuclockid(3))."""
         try:
             return time.clock_gettime((~self.pid << 3) | 2) if self.pid else 0.0
         except OSError:
@@ -188,12 +191,12 @@ class Run:
 
 
 def carried(run: Run | None, parent: OpenCall | None) -> frozenset[str]:
-    """What goes with a call, or with more of its upload: the labels of what it is made for, else of all its run has seen."""
+    """The labels of a call and of its upload: those of the call it is made for, else of all that its run has seen."""
     return parent.labels if parent is not None else run.labels if run is not None else frozenset()
 
 
 def goes_on(status: int, *, is_told: bool, is_unfit: bool) -> bool:
-    """Whether a run whose process ended so is unfinished: nobody told it to end, it did not do so itself, nor hit a limit."""
+    """Whether a run resumes after its process ended with this status: not if it was told to, did so itself or hit a limit."""
     if is_told or is_unfit:
         return False
     if status >= 0 and os.WIFSIGNALED(status):
@@ -202,7 +205,7 @@ def goes_on(status: int, *, is_told: bool, is_unfit: bool) -> bool:
 
 
 def was_killed(status: int) -> bool:
-    """Whether a run's first process was ended from outside: nothing in its namespace can send that one KILL."""
+    """Whether a run's first process was killed from outside: no process in its own namespace can do that."""
     return status < 0 or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL)
 
 
@@ -211,5 +214,5 @@ def ending(status: int) -> str:
     if status < 0:
         return "nobody saw its process end"
     if number := os.WTERMSIG(status):
-        return f"killed by {next((one.name for one in signal.Signals if one == number), f'signal {number}')}"
+        return f"killed by {next((known.name for known in signal.Signals if known == number), f'signal {number}')}"
     return f"exit code {os.waitstatus_to_exitcode(status)}"

@@ -1,7 +1,7 @@
-"""The lives of services (acts on what manifests/lives.py decides): up on demand or when wanted, restarted, idle, given up.
+"""The life cycles of services (acts on what manifests/lives.py decides): started on demand, restarted, idle, given up.
 
-A service starts at its first call, its needs before it, and stops when nobody called for its `idle` time, unless the
-operator wants it up. What waits for one that may not start, or is given up, ends as Refused.
+A service starts at its first call, the services that it needs before it, and stops after its `idle` time without a call,
+unless the operator wants it up. Calls that wait for a service which may not start, or is given up, end in Refused.
 """
 
 import random
@@ -28,10 +28,11 @@ START_MOST: Final = 60.0
 
 
 class Life:
-    """What there is of one service now. waiting: calls not delivered yet, in turns; waiters: starts not answered yet.
+    """One service. run: its process, None while it is down. state: of manifests/lives.py.
 
-    is_final: it was stopped for good, so that its next process answers nothing that was open at this one. is_stale: it
-    stops as soon as no call is open at it.
+    waiting: calls that are not delivered yet, by turns of their callers; waiters: the operator's starts, answered when it is
+    ready. deaths: times of those that count against its restart limit. is_final: it was stopped for good, so that its
+    next process answers no call that was open at this one. is_stale: it is to stop as soon as no call is open at it.
     """
 
     __slots__ = (
@@ -52,7 +53,7 @@ class Life:
         self.shares = Shares()
 
     def be(self, hand: Installed) -> None:
-        """The Hand as it is installed now: what a version before it died of does not count against an upgrade."""
+        """Take the Hand as it is installed now. Deaths of another version do not count against this one."""
         self.deaths, self.hand = self.deaths if hand.seal == self.hand.seal else (), hand
 
 
@@ -64,7 +65,7 @@ class Services:
         self.lives: dict[str, Life] = {}
 
     def life(self, hand: Installed) -> Life:
-        """The life of a service, `stopped` before its first start."""
+        """A service's life; a new one, `stopped`, before its first start."""
         life = self.lives.get(hand.id)
         if life is None:
             life = self.lives[hand.id] = Life(hand)
@@ -72,20 +73,20 @@ class Services:
         return life
 
     def of(self, run: Run) -> Life | None:
-        """The life that a run is the process of."""
+        """The life whose process this run is, if any."""
         life = self.lives.get(run.hand.id)
         return life if life is not None and life.run is run else None
 
     def deliver(self, call: OpenCall, hand: Installed) -> None:
-        """Bring a call to a service, in its caller's turn."""
+        """Queue a call for a service, in its caller's turn."""
         life = self.life(hand)
         life.waiting.add(call.caller, call.queued())
         self.feed(life)
 
     def feed(self, life: Life) -> None:
-        """Give a service what waits for it, as much as it takes at once; start one that is down; note one that is idle."""
+        """Deliver as many waiting calls as a service takes; start it if it is down; begin its idle time if none is left."""
         kernel, manifest = self._kernel, life.hand.package.manifest
-        if life.idle is not None:  # its next start, if it is backing off, is what the call waits for
+        if life.idle is not None:  # but not its next start, if it is backing off: the call waits for that
             life.idle.cancel()
             life.idle = None
         if life.state in ("stopped", "quarantined") and life.waiting:
@@ -96,7 +97,7 @@ class Services:
         if life.is_stale and not run.serving:
             self.stop(life, "the roots have changed")
             return
-        if run.serving or life.waiting:  # else it works for nobody, and what it uses is charged to nobody
+        if run.serving or life.waiting:  # without a call, its processor time is charged to nobody
             life.shares.take(run.first_cpu(), run.serving.values())
         while run.has_room and life.waiting and (number := self._next(life, run)) is not None:
             if (call := kernel.exchange.calls.get(number)) is not None and call.is_queued and call.state == "open":
@@ -109,7 +110,7 @@ class Services:
             life.idle = kernel.loop.after(manifest.hand.idle_ms / 1000, lambda: self._idle(life))
 
     def _next(self, life: Life, run: Run) -> int | None:
-        """The call whose turn it is, of a Hand that does not crowd out the others; it may have ended meanwhile."""
+        """The call whose turn it is, but of no Hand that takes more than its share; it may have ended meanwhile."""
         calls = self._kernel.exchange.calls
         crowd = crowding(run.serving.values(), run.hand.package.manifest.limits.in_flight)
         return life.waiting.next(lambda number: number not in calls or calls[number].by.hand not in crowd)
@@ -123,14 +124,14 @@ class Services:
             self.stop(life, "idle")
 
     def _watch_cpu(self, life: Life) -> None:
-        """Each second while a service answers: open calls share its processor time; one past its limit ends it."""
+        """Every second while calls are open: share out processor time among them; one beyond its limit ends the service."""
         kernel, run, most = self._kernel, life.run, life.hand.package.manifest.limits.cpu_ms / 1000
         life.is_watched = run is not None and bool(run.serving)
         if run is None or not life.is_watched:
             return
         life.shares.take(run.first_cpu(), run.serving.values())
         life.shares.take_beside(run.beside, run.serving.values())
-        over = [one for one in run.serving.values() if life.shares.of(one) > most]
+        over = [call for call in run.serving.values() if life.shares.of(call) > most]
         if over:
             kernel.supervisor.end_as_unfit(run, f"a call used more than its {most:g} s of processor time")
         for call in over:
@@ -138,7 +139,7 @@ class Services:
         kernel.loop.after(1.0, lambda: self._watch_cpu(life))
 
     def want(self, hand: Installed, call: OpenCall, *, again: bool) -> object:
-        """The operator wants a service up; the answer if it is, or None: the call is answered when it is ready."""
+        """The operator wants a service up. Returns the answer if it is; else None: the call is answered when it is ready."""
         self._kernel.supervisor.check_startable(hand)
         self._kernel.record_state(hand, "wanted")
         life = self.life(hand)
@@ -169,7 +170,7 @@ class Services:
     def start(self, life: Life) -> None:
         """Start a service."""
         kernel = self._kernel
-        _quiet(life)
+        _cancel_timers(life)
         life.be(kernel.state.by_id(life.hand.id) or life.hand)
         try:
             life.run = kernel.supervisor.launch(life.hand, None)
@@ -182,13 +183,13 @@ class Services:
             self.abandon(life, refusal)
 
     def _late(self, life: Life, run: Run, patience: float) -> None:
-        if run.paused and life.run is run:  # it has its time once more when it goes on
+        if run.paused and life.run is run:  # its time begins anew while it is paused
             self._kernel.loop.after(patience, partial(self._late, life, run, patience))
         elif life.run is run and life.state == "starting" and not run.ended:
             self._kernel.supervisor.end_as_unfit(run, f"start() did not return within {patience:g} s")
 
     def ready(self, life: Life, run: Run) -> None:
-        """The service's start() has returned: what waits for it may come."""
+        """The service's start() has returned: answer and deliver what waits for it."""
         if life.state != "starting":
             return
         life.state = step(life.state, "ready")
@@ -199,8 +200,8 @@ class Services:
         self.feed(life)
 
     def stop(self, life: Life, why: str, *, is_final: bool = False) -> None:
-        """Stop a service, whatever it is doing. is_final: also for those that wait for it now."""
-        _quiet(life)
+        """Stop a service, whatever it is doing. is_final: and refuse the calls that wait for it."""
+        _cancel_timers(life)
         if life.state == "stopped":
             return
         life.state, life.is_final = step(life.state, "stop"), is_final
@@ -210,7 +211,7 @@ class Services:
             self._kernel.supervisor.stop(life.run, why)
 
     def abandon(self, life: Life, refusal: Refusal, state: str = "stopped") -> None:
-        """Nobody need wait for this service any more."""
+        """Give a service up: whatever waits for it is refused."""
         life.state, life.run = state, None
         self._turn_away(life, refusal)
         self.sweep()
@@ -227,7 +228,7 @@ class Services:
             self._kernel.exchange.refuse(call, refusal)
 
     def died(self, life: Life, run: Run, again: list[OpenCall], *, clean: bool, is_lost: bool) -> None:
-        """A service's process has ended: start it again now, later, or not; `again` are calls it may still answer."""
+        """A service's process has ended: restart it now, later, or not. again: its open calls that may be delivered again."""
         kernel, now = self._kernel, self._kernel.loop.now()
         for call in again:
             life.waiting.add(call.caller, call.number)
@@ -241,7 +242,7 @@ class Services:
                 self.abandon(life, broken("stopped", f"{run.name} was stopped", run.why))
             return
         restart = life.hand.package.manifest.restart
-        left = clean and before == "ready" and bool(life.waiting)  # and is back at its next call
+        left = clean and before == "ready" and bool(life.waiting)  # it ended by itself while calls were waiting
         verdict, life.deaths = after_death(restart, life.deaths, now, clean=clean and not left, is_lost=is_lost or left)
         match verdict:
             case "start":
@@ -262,8 +263,8 @@ class Services:
             life.state = step(life.state, "done")
 
 
-def _quiet(life: Life) -> None:
-    """Let go of what was to happen to a service by itself, its next start or its end for being idle."""
+def _cancel_timers(life: Life) -> None:
+    """Cancel a service's next start after backing off, and its stop after idle time."""
     for timer in (life.restart, life.idle):
         if timer is not None:
             timer.cancel()

@@ -1,7 +1,7 @@
-"""The beginning and the end of every run (acts): may it start, is it gone, and in what order do all stop.
+"""Starting and ending runs (acts): whether one may start, what follows from its end, and in what order all stop.
 
-A Hand starts only if its seal, trust, version and revocation are right at that moment, and what it requires is there. A
-task Hand has a fresh run per piece of work; services are kept up by kernel/services.py.
+A Hand starts only if its seal, trust, version and revocation hold at that moment, and what it requires is there. A task Hand
+gets a fresh run for each piece of work; kernel/services.py keeps services up.
 """
 
 import errno
@@ -40,17 +40,17 @@ _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENF
 
 
 class Supervisor:
-    """Every run from its launch to its last trace."""
+    """All runs, from their launch to their end."""
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
         self.services = Services(kernel)
-        self._untold: set[str] = set()
+        self._settings_due: set[str] = set()
 
     def shown_state(self, hand: Installed, run: Run | None = None) -> str:
         """The state of a Hand, or of one of its runs, in the words that people see."""
         life, working = self.services.lives.get(hand.id), [run] if run else self._runs_of(hand)
-        is_working, is_ending = bool(working), any(one.ended for one in working[:1])
+        is_working, is_ending = bool(working), any(run.ended for run in working[:1])
         state = life.state if life else "stopped"
         is_over = over_until(self._kernel.budgets.rooms([hand.id])) > 0
         return shown_state(self._kernel.state, hand, state, is_working=is_working, is_ending=is_ending, is_over=is_over)
@@ -59,11 +59,11 @@ class Supervisor:
         self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool, fired: str = "", depth: int = 0,
         instead: str = "", seconds: float | None = None,
     ) -> Run:  # fmt: skip
-        """A task run that was asked for by start or spawn; its work is a call of its own, made in the asker's name.
+        """Start a task run for the call `cause` (start or spawn). Its work is a call of its own, made in the same name.
 
-        seconds: that it may take, if less than its Hand's `wall`. fired: the key of the firing that begins it, in the name of
-        the schedule: nobody's above the Hand's own. depth: at least, as of OpenCall. instead: the run that it is begun
-        instead of.
+        detached: it outlives its cause. fired: the key of the firing of a schedule that starts it; it then acts in the name
+        of the schedule, with no authority but its Hand's own. depth: a lower bound, see OpenCall. instead: the run whose
+        place it takes. seconds: its time, if less than its Hand's `wall`. Raises Refusal, and has started nothing then.
         """
         kernel = self._kernel
         if cause.caller in kernel.runs and kernel.runs[cause.caller].ended:
@@ -77,7 +77,7 @@ class Supervisor:
         )  # fmt: skip
         work.is_detached, work.depth = detached, max(depth, cause.depth)
         kernel.budgets.admit(by, parent, work.method, work.most, alone=detached)
-        run = self._made(hand, work)
+        run = self._new_run(hand, work)
         run.parent, run.fired, run.instead = "" if detached else kernel.run_of(cause.caller), fired, instead
         kernel.resuming.begin(run, work, cause)
         self._launch(run, kernel.settings_of(hand))
@@ -87,7 +87,7 @@ class Supervisor:
         return run
 
     def deliver(self, call: OpenCall, hand: Installed) -> None:
-        """Bring a call to a run that answers it: a fresh one of a task Hand, or the service's."""
+        """Deliver a call to a fresh run of a task Hand, or to the service; it ends in Refused if none may start."""
         if not hand.is_task:
             self.services.deliver(call, hand)
             return
@@ -98,14 +98,14 @@ class Supervisor:
             self._kernel.exchange.refuse(call, refusal)
 
     def call_ended(self, run: Run, call: OpenCall) -> None:
-        """A run has answered: a task's work is done, a service has room for the next."""
+        """A call at a run has ended: a task whose work it was stops, a service takes the next call."""
         if run.work is call:
             self.stop(run, "its work has ended")
         elif not run.is_task:
             self.services.feed(self.services.life(run.hand))
 
     def check_startable(self, hand: Installed) -> Seal:
-        """The Hand's seal, if it may start now; else Refusal: frozen, paused, seal, trust, version, what it requires."""
+        """The Hand's seal, if it may start now. Raises Refusal: frozen, paused, seal, trust, version, what it requires."""
         kernel, requires = self._kernel, hand.package.manifest.requires
         if kernel.is_finishing:
             raise Refusal("finishing", "the kernel is going down: `maniple up` when it is")
@@ -119,29 +119,29 @@ class Supervisor:
         return seal
 
     def launch(self, hand: Installed, work: OpenCall | None) -> Run:
-        """Begin a run's process. Raises Refusal, and has begun nothing then."""
-        run = self._made(hand, work)
+        """Start a run. Raises Refusal, and has started nothing then."""
+        run = self._new_run(hand, work)
         self._launch(run, self._kernel.settings_of(hand))
         return run
 
     def start_again(self, run: Run) -> None:
-        """Begin another process of a run that goes on. Raises Refusal, and has begun nothing then."""
-        kernel, told = self._kernel, run.began.settings if run.began else {}
+        """Start the next process of a run that resumes. Raises Refusal, and has started nothing then."""
+        kernel, recorded = self._kernel, run.began.settings if run.began else {}
         _, secret = settings.apart(run.hand.package.manifest.settings, kernel.settings_of(run.hand))
         run.state = "launching"
         try:
-            self._launch(run, {**told, **secret})
+            self._launch(run, {**recorded, **secret})
         except Refusal:
             run.state = "waiting"
             raise
 
-    def _made(self, hand: Installed, work: OpenCall | None) -> Run:
+    def _new_run(self, hand: Installed, work: OpenCall | None) -> Run:
         return Run(run_id(os.urandom(ID_BYTES)), hand, authority(self._kernel.state, hand), os.urandom(32), work)
 
     def _launch(self, run: Run, given: dict[str, object]) -> None:
         kernel, hand = self._kernel, run.hand
         seal = self.check_startable(hand)
-        if run.work is not None or not hand.is_task:  # one that is replayed has no work: nobody will hear it
+        if run.work is not None or not hand.is_task:  # a replay has no work, and none of its calls reaches anybody
             within_state(kernel.state, None, hand, "start")
             self.services.start_needs(hand)
         try:
@@ -161,7 +161,7 @@ class Supervisor:
         kernel.begin_run(run)
 
     def ready(self, run: Run) -> None:
-        """The Hand's start() has returned: its work, or the calls that wait, may come."""
+        """The Hand's start() has returned: deliver its work, or the calls that wait for the service."""
         life = self.services.of(run)
         if run.state != "joining" or not run.applied:
             raise Late(0)
@@ -180,7 +180,7 @@ class Supervisor:
             self.stop(run, "its work was taken back")
 
     def unwant(self, hand: Installed, why: str, *, forget: bool = True, for_good: bool = True) -> None:
-        """The operator does not want a Hand up any more. forget: nor at later starts; for_good: its unfinished runs end."""
+        """Stop a Hand's runs. forget: do not start it with the kernel any more; for_good: end runs that could resume, too."""
         if forget and hand.id in self._kernel.state.wanted:
             self._kernel.record_state(hand, "unwanted")
         if hand.id in self.services.lives:
@@ -190,7 +190,7 @@ class Supervisor:
                 self.stop(run, why)
 
     def stop(self, run: Run, why: str) -> None:
-        """Ask a run to end, then insist: Stop, TERM at half the grace, and KILL of its whole PID namespace after it."""
+        """Stop a run in steps: the message Stop, TERM after half of GRACE, KILL of its whole PID namespace after GRACE."""
         kernel = self._kernel
         if run.ended:
             return
@@ -201,13 +201,13 @@ class Supervisor:
         kernel.loop.after(GRACE / 2, lambda: kernel.launcher.kill(run, signal.SIGTERM))
         kernel.loop.after(GRACE, lambda: kernel.launcher.kill(run, signal.SIGKILL))
         if run.paused:
-            self._stand_still(run, still=False)
+            self._set_paused(run, still=False)
         told = headers.Stop(why=why[: limits.WHY_MAX], grace=int(GRACE * 1000), time=kernel.time())
-        if run.peer is not None:  # what was held back may have been its last word
+        if run.peer is not None:  # a Bye may have been among the messages that were held back
             kernel.links.send(run.peer, told, NIL)
 
     def kill(self, run: Run, why: str) -> None:
-        """End a run's processes at once."""
+        """Kill a run's processes."""
         run.ended, run.why = True, run.why or why
         if run.state == "waiting":
             self._kernel.resuming.give_up(run, run.unfit)
@@ -215,12 +215,12 @@ class Supervisor:
         self._kernel.launcher.kill(run, signal.SIGKILL)
 
     def end_as_unfit(self, run: Run, why: str) -> None:
-        """End a run's processes at once, as it is not fit to go on; the first reason counts."""
+        """Kill a run's processes because it may not go on; of several reasons the first counts."""
         run.unfit = run.unfit or why
         self.kill(run, run.unfit)
 
     def kill_all(self, why: str) -> int:
-        """End every run's processes at once, and let no service come back by itself."""
+        """Kill every run's processes, and restart no service. Returns how many runs these were."""
         runs = [run for run in self._kernel.runs.values() if run.state != "waiting"]
         self._kernel.resuming.freeze()
         for run in runs:
@@ -230,17 +230,17 @@ class Supervisor:
         return len(runs)
 
     def leave(self, run: Run, why: str) -> None:
-        """End a run's processes at once; one that has a tape goes on later."""
+        """Kill a run's processes; one that has a tape resumes later."""
         run.leaves = run.leaves or (run.tape is not None and not run.ended)
         self.kill(run, why)
 
     def stop_all(self, then: Callable[[], None]) -> None:
-        """Stop every run in order, those that others need last; then call what comes then."""
+        """Stop all runs in order, those that others need last; then call `then`."""
         kernel = self._kernel
         kernel.is_finishing = True
         live = [run for run in kernel.runs.values() if run.state != "waiting"]
         order = first_to_stop({run.name: run.hand.package.manifest.hand.needs for run in live})
-        leaving = {run.id for run in live if run.tape is not None}  # before those that answer them
+        leaving = {run.id for run in live if run.tape is not None}  # callers end before their providers
         left = leaving or {run.id for run in live if run.name in order}
         if not left:
             then()
@@ -253,7 +253,7 @@ class Supervisor:
 
         for name in sorted(left):
             run = kernel.runs[name]
-            kernel.results.when_gone(name, partial(gone, name))
+            kernel.results.when_reaped(name, partial(gone, name))
             if (life := self.services.of(run)) is not None:
                 self.services.stop(life, "the kernel goes down")
             if run.tape is None:
@@ -262,38 +262,38 @@ class Supervisor:
                 self.leave(run, "the kernel goes down")
 
     def stop_untrusted(self) -> None:
-        """Stop whatever may not start any more, after a key was revoked."""
+        """After a key was revoked: kill the runs of Hands that may not start any more."""
         kernel = self._kernel
         for run in list(kernel.runs.values()):
             try:
                 judge_installed(kernel.state, run.hand, kernel.time())
             except Refusal as refusal:
                 kernel.refused_start(run.hand, refusal)
-                self.kill(run, refusal.why)  # before it could be told to stop, and act
+                self.kill(run, refusal.why)  # a Stop would give it time to act
                 if kernel.state.by_id(run.hand.id) is run.hand:
                     self.unwant(run.hand, refusal.why, forget=False)
 
-    def stand_still(self, hand: Installed, *, still: bool) -> None:
-        """Pause or resume what runs of a Hand: its processes, and the deadlines of the calls at it and by it."""
-        self._kernel.exchange.stand_still()
+    def set_paused(self, hand: Installed, *, still: bool) -> None:
+        """Pause or resume a Hand: its processes, and the deadlines of calls by and at it."""
+        self._kernel.exchange.update_clocks()
         for run in self._runs_of(hand):
-            self._stand_still(run, still=still)
+            self._set_paused(run, still=still)
         if not still:
             self._kernel.resuming.try_again()
             self.services.start_wanted()
             if hand.id in self.services.lives:
                 self.services.feed(self.services.lives[hand.id])
 
-    def _stand_still(self, run: Run, *, still: bool) -> None:
+    def _set_paused(self, run: Run, *, still: bool) -> None:
         if run.state == "waiting":
             return
         run.paused = still
-        self._kernel.launcher.stand_still(run)
+        self._kernel.launcher.apply_pause(run)
         if not still:
             self._kernel.router.release(run)
 
     def regrant(self, hand: Installed) -> None:
-        """What was granted or taken back holds from the next call on, in whosever name, and for events heard."""
+        """Apply changed grants: to the next call, also of those acting in the Hand's name, and to its subscriptions."""
         kernel = self._kernel
         for run in self._runs_of(hand):
             run.grants = authority(kernel.state, run.hand)
@@ -302,9 +302,9 @@ class Supervisor:
         kernel.events.recheck()
 
     def reroot(self, *, at_once: bool) -> None:
-        """Roots are opened when a run starts: the services that hold some stop, and start again at their next call.
+        """Roots have changed. They are opened when a run starts: so services that use roots stop, until their next call.
 
-        at_once: one of them is taken back; else each as soon as no call is open at it.
+        at_once: a root was removed, so that they stop at once; else each as soon as no call is open at it.
         """
         for life in self.services.lives.values():
             if life.run is not None and life.hand.package.manifest.confinement.roots:
@@ -313,23 +313,23 @@ class Supervisor:
                     self.services.stop(life, "the roots have changed")
 
     def tell_settings(self, hand: str) -> None:
-        """Tell a Hand's runs its settings; one without a link yet when it is ready."""
+        """Send a Hand's settings to its runs; to one that is still starting, when it is ready."""
         for run in self._kernel.runs.values():
             if run.hand.id == hand and self._kernel.state.hands[run.name].seal == run.hand.seal:
-                self._untold.add(run.id)
+                self._settings_due.add(run.id)
                 self._tell_settings(run)
 
     def _tell_settings(self, run: Run) -> None:
-        if run.id in self._untold and run.peer is not None:
-            self._untold.discard(run.id)
+        if run.id in self._settings_due and run.peer is not None:
+            self._settings_due.discard(run.id)
             body = codec.encode_body(self._kernel.settings_of(run.hand))
             self._kernel.events.give(run.peer, "kernel.settings", (), body)
 
-    def gone(self, run: Run, status: int) -> None:
-        """A run's process has ended: end what was open at it and by it, and decide what comes after."""
+    def process_ended(self, run: Run, status: int) -> None:
+        """A run's process has ended: end the calls at it and by it, and restart what is to be restarted."""
         kernel, life = self._kernel, self.services.of(run)
-        if kernel.resuming.takes(run, status):
-            kernel.results.gone(run.id)
+        if kernel.resuming.take_over(run, status):
+            kernel.results.reaped(run.id)
             return
         was_told, is_lost = run.ended and not run.unfit, status < 0 and not run.unfit
         clean = was_told or (status == 0 and not run.unfit)
@@ -345,7 +345,7 @@ class Supervisor:
         kernel.resuming.close(run)
         may_repeat = life is not None and not life.is_final
         again = kernel.exchange.provider_died(run, is_crash=not (was_told or is_lost), may_repeat=may_repeat)
-        self._untold.discard(run.id)
+        self._settings_due.discard(run.id)
         kernel.end_run(run, status, clean=clean)
         for child in list(kernel.runs.values()):
             if child.parent == run.id:

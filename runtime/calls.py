@@ -131,7 +131,7 @@ class Calls:
         reply_of(call.end)
 
     async def _start(
-        self, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes, *, streamed: bool,
+        self, header: headers.Request, body: bytes, *, streamed: bool,
         beside: bool = False,
     ) -> Outgoing:  # fmt: skip
         self._link.check_thread()

@@ -228,7 +228,7 @@ def test_a_kernel_too_long_is_found_and_its_command_line_is_not_counted() -> Non
     assert len(house.kernel_length([("kernel/a.py", "\n" * 4_101)])) == 1
     assert house.kernel_length([("kernel/a.py", "a = 1\n" * 2_600), ("kernel/process/a.py", "a = 1\n" * 800)]) == []
     for room, most in house.ROOMS.items():
-        assert len(house.kernel_length([(f"{room}/a.py", "a = 1\n" * (most + 1))])) == 1
+        assert len(house.kernel_length([(f"{room}a.py", "a = 1\n" * (most + 1))])) == 1
 
 
 def test_what_explains_is_not_counted_as_code() -> None:

@@ -11,7 +11,7 @@ program in another process may make them in another order: each is then matched 
 from collections import Counter, deque
 from collections.abc import Container, Iterable, Iterator
 from hashlib import blake2b
-from typing import Final, TypeAlias
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,7 +23,6 @@ from wire.labels import Labels, join
 from wire.tape import Asked, Began, Heard, Placed, Spent
 
 ENDS: Final = (headers.Done, headers.Failed, headers.Refused, headers.Cancelled)
-Request: TypeAlias = headers.Call | headers.Publish | headers.Subscribe
 
 
 AHEAD: Final = 32
@@ -271,7 +270,7 @@ class Numbers:
         self._ours = {number: known for known, number in self.theirs.items()}
         self._highest = max([self._highest, *(known.number for known in contents.known)])
 
-    def new(self, header: Request) -> Request:
+    def new(self, header: headers.Request) -> headers.Request:
         """A request that is not on the tape, renumbered if its number is taken there."""
         theirs = header.number
         if theirs <= self._highest:

@@ -224,6 +224,7 @@ class Event(Header, frozen=True, tag="event"):
 
 
 End: TypeAlias = Done | Failed | Refused | Cancelled
+Request: TypeAlias = Call | Publish | Subscribe
 FromRun: TypeAlias = (
     Hello | Ready | Resting | Bye | Call | Chunk | Credit | Cancel | Done | Failed | Cancelled | Subscribe | Publish
 )

@@ -116,7 +116,7 @@ class Replay:
                 self._ends(header, body)
         self._look()
 
-    def _ask(self, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes) -> None:
+    def _ask(self, header: headers.Request, body: bytes) -> None:
         request = asked_by(header, body)
         try:
             known = self._fast_forward.match(known_of(request))

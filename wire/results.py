@@ -136,11 +136,11 @@ class Results:
         if (hear := self._begun.pop(run, None)) is not None:
             hear(outcome)
 
-    def when_gone(self, run: str, act: Callable[..., None], *arguments: object) -> None:
+    def when_reaped(self, run: str, act: Callable[..., None], *arguments: object) -> None:
         """Call act when the run's process is reaped."""
         self._act.setdefault(run, []).append(partial(act, *arguments))
 
-    def gone(self, run: str) -> None:
+    def reaped(self, run: str) -> None:
         """The run's process is reaped."""
         for act in self._act.pop(run, []):
             act()

@@ -89,7 +89,7 @@ def asked(number: int, kind: str, on: str, resource: str = "", body: bytes = b""
     return Asked(number=number, kind=kind, on=on, resource=resource, digest=digest, body=kept_of(body))
 
 
-def asked_by(header: headers.Call | headers.Publish | headers.Subscribe, body: bytes) -> Asked:
+def asked_by(header: headers.Request, body: bytes) -> Asked:
     """The record of a request, by its header."""
     on, resource = (header.method, header.resource) if isinstance(header, headers.Call) else (header.event, "")
     return asked(header.number, _KINDS[type(header)], on, resource, body)

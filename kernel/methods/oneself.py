@@ -65,7 +65,7 @@ def _sleep(request: Request) -> object:
     left = wait / 1000 - (kernel.time() - call.began) / 1_000_000  # one that an earlier kernel began goes on
     call.alarm_at = call.began + wait * 1000
     call.alarm = kernel.loop.after(max(0.0, min(left, wait / 1000)), lambda: kernel.answer(call, {}))
-    kernel.exchange.look_beside(call)
+    kernel.exchange.sibling_changed(call)
     return None
 
 

@@ -159,7 +159,7 @@ def _stop(request: Request) -> object:
             kernel.answer(call, {"stopped": len(runs)})
 
     for run in runs:
-        kernel.results.when_gone(run.id, partial(heard, run.id))
+        kernel.results.when_reaped(run.id, partial(heard, run.id))
     if not is_one:
         kernel.supervisor.unwant(hand, why)
     if not runs:
@@ -200,7 +200,7 @@ def _paused(request: Request, kind: str, *, wanted: bool) -> object:
     kernel, hand = request.kernel, request.hand()
     if (hand.id in kernel.state.paused) is not wanted:
         kernel.record(kind, principal=request.call.caller, detail=hand.named)
-        kernel.supervisor.stand_still(hand, still=wanted)
+        kernel.supervisor.set_paused(hand, still=wanted)
     return {"name": hand.name, "state": kernel.supervisor.shown_state(hand)}
 
 
@@ -223,7 +223,7 @@ def _decide(request: Request) -> object:
         _check_restart(request, asked[0])
     for run in asked:
         kernel.record("decision", principal=call.caller, run=run.id, call=call.number, verdict=how)
-    kernel.exchange.stand_still()
+    kernel.exchange.update_clocks()
     kernel.resuming.try_again(*(run.id for run in asked))
     return {"decided": how, "runs": [{"run": run.id, "goes_on_as": kernel.results.newest(run.id)} for run in asked]}
 

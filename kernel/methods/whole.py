@@ -45,7 +45,7 @@ def _freeze(request: Request) -> object:
     if not kernel.state.frozen:
         kernel.record("freeze", principal=call.caller)
     told = {"frozen": True, "ended": kernel.supervisor.kill_all("frozen by the operator")}
-    kernel.exchange.stand_still()
+    kernel.exchange.update_clocks()
     if kernel.log.state is LogState.SPENT:
         return told
     kernel.log.after(kernel.log.size - 1, lambda: kernel.answer(call, told))
@@ -57,7 +57,7 @@ def _thaw(request: Request) -> object:
     kernel = request.kernel
     if kernel.state.frozen:
         kernel.record("thaw", principal=request.call.caller)
-        kernel.exchange.stand_still()
+        kernel.exchange.update_clocks()
         kernel.supervisor.services.start_wanted()
         kernel.resuming.try_again()
     return {"frozen": False}

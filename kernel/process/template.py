@@ -119,7 +119,7 @@ class Template:
                 self._scratch = os.dup(descriptors[0]) if self._scratch < 0 else self._scratch
             case Measure(runs=runs):
                 living = {number: pidfd for pidfd, (number, *_) in self._runs.items() if number}
-                self._aside(partial(self._measure, runs, descriptors, living))
+                self._in_child(partial(self._measure, runs, descriptors, living))
         close_all(descriptors)
 
     def _begin(self, fork: Fork, talk: int) -> None:
@@ -139,7 +139,7 @@ class Template:
             return
         _tell(self._end, Born(number=fork.number, pid=pid), [pidfd])
         self._watch(pidfd, fork.number, pid)
-        if self._machine.cgroup and not self._aside(partial(self._group, fork.number, pid, pidfd, fork.memory)):
+        if self._machine.cgroup and not self._in_child(partial(self._group, fork.number, pid, pidfd, fork.memory)):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 
     def _forked(self, live: Callable[[], NoReturn]) -> tuple[int, int]:
@@ -172,13 +172,13 @@ class Template:
 
     def _sweep(self) -> None:
         """Have removed what is to be removed, as far as processes can be made for it."""
-        while self._unswept and self._aside(partial(folders.remove, self._unswept[0], self._scratch)):
+        while self._unswept and self._in_child(partial(folders.remove, self._unswept[0], self._scratch)):
             self._unswept.popleft()
         if not self._unswept and self._scratch >= 0:
             os.close(self._scratch)
             self._scratch = -1
 
-    def _aside(self, act: Callable[[], object]) -> bool:
+    def _in_child(self, act: Callable[[], object]) -> bool:
         """Do what may take a while in a process of its own; False, and not at all, when none can be made."""
         try:
             pid = os.fork()

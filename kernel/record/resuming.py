@@ -84,7 +84,7 @@ class Resuming:
 
     # a process has ended ---------------------------------------------------------------------------------------------
 
-    def takes(self, run: Run, status: int) -> bool:
+    def take_over(self, run: Run, status: int) -> bool:
         """Take over a run whose process ended; False when it does not go on."""
         tape, kernel = run.tape, self._kernel
         if tape is None or run.work is None or run.work.number not in kernel.exchange.calls or run.state == "left":
@@ -133,7 +133,7 @@ class Resuming:
             tape.opens[call.caller_number] = call.number, call.put_back(key, call.caller)
             if call.bond is not None:
                 tape.bonds[call.number] = call.bond
-            self._kernel.exchange.let_go(call)
+            self._kernel.exchange.forget(call)
             del tape.made[call.caller_number]
 
     def freeze(self) -> None:
@@ -214,7 +214,7 @@ class Resuming:
             return
         self.waiting.pop(run.id, None)
         run.state = "left"
-        self._kernel.supervisor.gone(run, -1)
+        self._kernel.supervisor.process_ended(run, -1)
 
     def diverged(self, run: Run, why: str) -> None:
         """A run did not repeat a recorded request: end it, and name the first difference."""
@@ -288,42 +288,35 @@ class Resuming:
         if known is None or not isinstance(header, headers.Call):
             kernel.router.obey(peer, header, body)
             return
-        number, logged = known
-        provided, owner, resource = kernel.catalogue.find_again(header.method, header.resource, logged.effect)
+        number, old = known
+        provided, owner, resource = kernel.catalogue.find_again(header.method, header.resource, old.effect)
         call = opened(
             header, number, peer.principal, policy.link_of(run.id, run.hand, run.grants), peer.route, provided=provided,
             resource=resource, body=body, parent=run.work, labels=carried(run, run.work), owner=owner, now=kernel.loop.now(),
         )  # fmt: skip
-        call.began, call.seq, call.until, call.answer = (
-            time_micros(logged.time),
-            logged.seq,
-            logged.until,
-            logged.answer,
-        )
-        call.by, call.was_taken_back = replace(call.by, is_approved=logged.answer == "approved"), logged.was_begun
+        call.began, call.seq, call.until, call.answer = time_micros(old.time), old.seq, old.until, old.answer
+        call.by, call.was_taken_back = replace(call.by, is_approved=old.answer == "approved"), old.was_begun
         call.bond = run.tape.bonds.pop(number, None)
         run.tape.made[header.number] = call
         kernel.exchange.open(call)
-        is_lost = (
-            logged.is_begun and not header.method.startswith("kernel.") and not may_be_made_again(provided, logged.most)
-        )
-        if logged.answer == "edited" or (logged.answer in ("", "approved") and is_lost):  # whatever it may do now
+        is_lost = old.is_begun and not header.method.startswith("kernel.") and not may_be_made_again(provided, old.most)
+        if old.answer == "edited" or (old.answer in ("", "approved") and is_lost):  # whatever it may do now
             why = f"{header.method} had begun when all was ended: look before you repeat it"
             kernel.exchange.fail(call, OUTCOME_UNKNOWN, why)
             return
         try:
             reasons = kernel.router.decide_again(call, run.hand)
-            if logged.answer == "denied":
+            if old.answer == "denied":
                 raise denied("")
         except Refusal as refusal:
-            if logged.answer != "held":  # one that is held is decided about when it is answered
+            if old.answer != "held":  # one that is held is decided about when it is answered
                 kernel.exchange.refuse(call, refusal)
                 return
             reasons = ()
-        if logged.answer == "held":
+        if old.answer == "held":
             call.asks = reasons or asked_again(call.by)
             kernel.exchange.hold(call)
         elif is_begun:
             kernel.exchange.fail(call, INTERRUPTED, f"{header.method} was streaming when all was ended")
         else:  # that one only waited holds until its run's start is on disk
-            kernel.exchange.deliver_after(-1 if logged.is_begun else kernel.log.size - 1, call)
+            kernel.exchange.deliver_after(-1 if old.is_begun else kernel.log.size - 1, call)

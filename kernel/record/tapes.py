@@ -37,7 +37,6 @@ NEAR, QUEUED_MOST = 16, 20 * 1024
 QUEUED_MOST is more than all its calls, their chunks and credits together can be."""
 
 STREAMED: Final = (headers.Chunk, headers.Event)
-REQUESTS: Final = (headers.Call, headers.Publish, headers.Subscribe)
 
 
 class Tape:
@@ -80,7 +79,7 @@ class Tape:
         """A message of the run, under its number on the tape, for the kernel to act on; None: not now. Raises Diverged."""
         match header:
             case headers.Call() | headers.Publish() | headers.Subscribe():
-                return self._ask(told, peer, header, body) if (told := self._fast_forward) else self._new(header, body)
+                return self._ask(past, peer, header, body) if (past := self._fast_forward) else self._new(header, body)
             case headers.Credit() | headers.Cancel() | headers.Chunk() if header.number == 0 or is_made_by_run(
                 header.number
             ):
@@ -91,13 +90,7 @@ class Tape:
                     raise Diverged(f"its code has ended where it was to {f'ask for {unmet[0]}' if unmet else 'go on'}")
         return header
 
-    def _ask(
-        self,
-        fast_forward: FastForward,
-        peer: Peer,
-        header: headers.Call | headers.Publish | headers.Subscribe,
-        body: bytes,
-    ) -> FromRun | None:
+    def _ask(self, fast_forward: FastForward, peer: Peer, header: headers.Request, body: bytes) -> FromRun | None:
         known = fast_forward.match(known_of(asked_by(header, body)))
         if known is None:
             if fast_forward.remaining:
@@ -115,7 +108,7 @@ class Tape:
         self.pump()
         return None
 
-    def _new(self, header: headers.Call | headers.Publish | headers.Subscribe, body: bytes) -> FromRun:
+    def _new(self, header: headers.Request, body: bytes) -> FromRun:
         """Record a new request."""
         header, log = self._numbers.new(header), self._kernel.log
         self.count, self.last = self.count + 1, log.size
@@ -223,7 +216,7 @@ class Tape:
                 left = self.opens.pop(known.number, None)
                 kernel.resuming.make_again(peer, said, body, left, is_begun=known.is_begun)
                 continue
-            again = self.take(peer, said, body) if isinstance(said, REQUESTS) else said
+            again = self.take(peer, said, body) if isinstance(said, headers.Request) else said
             if again is not None:
                 with suppress(Late):
                     kernel.router.obey(peer, again, body)
@@ -242,10 +235,8 @@ class Tape:
             if kernel.log.journal.behind > BEHIND_MOST or peer.is_behind:
                 self._look_again()
                 return
-            number, fast_forward = number_of(header), self._fast_forward
-            is_awaited = number not in self._numbers.theirs or (
-                fast_forward is not None and fast_forward.awaits(number)
-            )
+            number, past = number_of(header), self._fast_forward
+            is_awaited = number not in self._numbers.theirs or (past is not None and past.awaits(number))
             has_no_room = isinstance(header, STREAMED) and self._streams.is_behind(number)
             is_early = isinstance(header, headers.Call) and run.state != "ready"
             if has_no_room or is_early or (is_made_by_run(number) and is_awaited):
@@ -298,7 +289,6 @@ class Tape:
         self._heard = max(self._heard, contents.heard)
         self.count = max(self.count, 1 + len(contents.known) + contents.heard)
         records = up_to(self.file.records(), contents.heard)
-        read = (one.record for one in records if isinstance(one.record, Heard))
-        self._fast_forward = FastForward(
-            contents, iter(contents.kept) if contents.kept else read, in_order=self.in_order
-        )
+        read = (placed.record for placed in records if isinstance(placed.record, Heard))
+        heard = iter(contents.kept) if contents.kept else read
+        self._fast_forward = FastForward(contents, heard, in_order=self.in_order)

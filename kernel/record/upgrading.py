@@ -79,7 +79,7 @@ class Upgrading:
         verdict, why = upgrades.verdict(kernel.state, run.id, fate, cannot)
         if verdict:
             kernel.record("decision", run=run.id, verdict=verdict, why=why)
-            kernel.exchange.stand_still()
+            kernel.exchange.update_clocks()
         return fate == "finish"
 
     def _begin_anew(self, run: Run) -> None:

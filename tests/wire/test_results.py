@@ -91,16 +91,16 @@ def test_who_waits_for_a_run_to_begin_hears_once_that_it_did_or_that_it_ended_wi
     for run in ("r-1", "r-2"):
         results.begin(run, "operator")
         results.when_begun(run, heard.append)
-        results.when_gone(run, gone.append, run)
+        results.when_reaped(run, gone.append, run)
     results.begun("r-1")
     assert (heard, gone) == ([None], [])
     for run in ("r-1", "r-2"):
         results.keep(run, headers.Done(number=0), b"", frozenset())
         results.begun(run)
     assert [one.header if one else None for one in heard] == [None, headers.Done(number=0)]
-    results.gone("r-2")
-    results.gone("r-2")
-    results.gone("r-3")
+    results.reaped("r-2")
+    results.reaped("r-2")
+    results.reaped("r-3")
     assert gone == ["r-2"]
 
 
