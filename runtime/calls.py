@@ -1,10 +1,10 @@
-"""The calls this run makes (acts through the link): numbers, ends, streams under credit, and their cancellation.
+"""The calls that this run makes (acts through the link): their numbers, ends, streams under credit, and cancellation.
 
-A call has exactly one end. A stream's writer waits for credit, so at most limits.WINDOW chunks are ever under way; its
-reader gives credit back for the chunks it has dealt with, limits.GIVEN_BACK at a time, or fewer when it is slow. At most
-`in_flight` calls are open at once; a further one waits here until another has ended. Only when all are streams, which the
-Hand itself may be keeping open while it waits, it goes out at once, and is refused with a reason. A call that is given up
-sends Cancel and keeps its place to its end.
+A call has exactly one end. The writer of a stream waits for credit, so that at most limits.WINDOW chunks are under way; its
+reader gives credit back for chunks that were consumed, limits.GIVEN_BACK at a time, or fewer when it is slow. At most
+`in_flight` calls are open at once, and a further one waits here until another has ended. But if all of these are streams,
+which the Hand may be keeping open while it waits, the call is sent at once and the kernel refuses it with a reason. A call
+that is given up sends Cancel, and keeps its place until it has its end.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ answering: Final[ContextVar[int]] = ContextVar("answering", default=0)
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """A call that ended in Done: its value, what it is marked with, what it cost, and the kernel's time (microseconds)."""
+    """The reply of a call that ended in Done: value, labels, cost, and the kernel's time in microseconds since 1970."""
 
     value: Value
     labels: tuple[str, ...] = ()
@@ -39,9 +39,10 @@ class Reply(Struct, frozen=True, kw_only=True):
 
 
 class Outgoing:
-    """One open call: what has arrived of it and is not yet taken. given_up: nobody waits for it any more.
+    """One open call. chunks: received and not consumed; credit: for the upload; end: header and body, once it has come.
 
-    placed: it holds one of the `in_flight` places. streamed: its end may wait for the Hand. ring: to be called at its end.
+    given_up: nobody waits for it any more. placed: it holds one of the `in_flight` places. streamed: it is a stream, whose
+    end may depend on the Hand. ring: called at its end, for alarm().
     """
 
     __slots__ = ("chunks", "credit", "end", "given_up", "number", "placed", "ring", "streamed", "uploading", "waiters")
@@ -59,15 +60,15 @@ class Outgoing:
         self.waiters: list[asyncio.Future[None]] = []
 
     def wake(self) -> None:
-        """Something happened: whoever waits looks again."""
+        """Something arrived: wake everybody who waits in happening()."""
         waiters, self.waiters = self.waiters, []
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
 
     async def happening(self) -> None:
-        """Return at the next `wake`."""
-        waiter: asyncio.Future[None] = asyncio.Future()  # seen by nobody else, it needs no place in any order
+        """Return at the next wake()."""
+        waiter: asyncio.Future[None] = asyncio.Future()  # it is in no set, so it needs no number (see loop.py)
         self.waiters.append(waiter)
         await waiter
 
@@ -87,10 +88,10 @@ class Calls:
         self, method: str, resource: str, arguments: dict[str, object], seconds: float | None, most: Cost | None,
         ask: str = "", labels: tuple[str, ...] = (), *, beside: bool = False,
     ) -> Reply:  # fmt: skip
-        """Make a call and wait for its end, which the kernel brings after `seconds` at the latest.
+        """Make a call and wait for its end, which the kernel sends after `seconds` at the latest. Raises as reply_of().
 
-        ask: why the operator is to be asked first. labels: that it is marked with besides. beside: it takes no place; of
-        kernel.sleep alone, as of alarm().
+        most: what it may cost. ask: why the operator is to approve it first. labels: to be added to those it has anyway.
+        beside: it takes none of the `in_flight` places; only for kernel.sleep.
         """
         body = codec.encode_body(arguments)
         header = _call_header(method, resource, seconds, most, upload=False)
@@ -116,12 +117,12 @@ class Calls:
         upload: bool,
         ask: str = "",
     ) -> "Stream":
-        """A call whose reply, or upload, is a stream; it is made when the stream is entered. ask: as of call()."""
+        """A call whose reply or upload is a stream; it is sent when the stream is entered. ask: as in call()."""
         header = replace(_call_header(method, resource, timeout, most, upload=upload), ask=ask[: limits.WHY_MAX])
         return Stream(self, self._link, header, codec.encode_body(arguments))
 
     async def ask(self, header: headers.Publish | headers.Subscribe, body: bytes = codec.NIL) -> None:
-        """Send an event's message and wait for its end."""
+        """Publish or subscribe, and wait for the answer. Raises as reply_of()."""
         call = await self._start(header, body, streamed=False)
         try:
             while call.end is None:
@@ -150,9 +151,10 @@ class Calls:
         return call
 
     def alarm(self, milliseconds: int, ring: Callable[[bool], None]) -> Callable[[], None]:
-        """Have the kernel send a message in a while, and ring be called then; what is given takes that back.
+        """Call `ring` when a message of the kernel comes after so many milliseconds. Returns a function that cancels this.
 
-        ring hears whether it was due. It is the loop's own call: no place is taken, and the Hand sees nothing of it.
+        ring gets False when it was cancelled instead. The call is the loop's own: it takes no place, and the Hand does not
+        see it.
         """
         number, body = self._next, codec.encode_body({"milliseconds": milliseconds})
         header = _call_header("kernel.sleep", "", milliseconds / 1000 + 60, None, upload=False)
@@ -163,7 +165,7 @@ class Calls:
         return lambda: self.give_up(call, "an earlier alarm is set")
 
     def give_up(self, call: Outgoing, why: str, *, cancel: bool = True) -> None:
-        """Nobody waits for this call any more: when it has no end yet, cancel it and forget what arrives."""
+        """Nobody waits for this call any more: if it has no end yet, cancel it and ignore what arrives."""
         if call.end is not None or call.given_up:
             return
         call.given_up = True
@@ -173,20 +175,20 @@ class Calls:
         if cancel:
             self._link.send(headers.Cancel(number=call.number, why=why))
 
-    # what the kernel sent --------------------------------------------------------------------------------------------
+    # messages of the kernel ------------------------------------------------------------------------------------------
 
     def take_chunk(self, header: headers.Chunk, body: bytes) -> None:
-        """A piece of a reply. Raises LinkLost beyond the window, or for a call that is not open."""
+        """A chunk of a reply. Raises LinkLost beyond the window, or for a call that is not open."""
         call = self._known(header.number)
         if call.given_up:
             return
-        if len(call.chunks) >= limits.WINDOW + limits.OWED:  # a process before this one may have owed less
+        if len(call.chunks) >= limits.WINDOW + limits.OWED:  # an earlier process of the run may have owed less credit
             raise LinkLost(f"the kernel sent a chunk without credit on call {header.number}")
         call.chunks.append(body)
         call.wake()
 
     def take_credit(self, header: headers.Credit) -> None:
-        """Room for an upload. One that comes after the call's end is late, and nothing is wrong."""
+        """Credit for an upload. After the call's end it is late, which is no fault."""
         call = self._open.get(header.number)
         if call is None:
             return
@@ -194,7 +196,7 @@ class Calls:
         call.wake()
 
     def take_end(self, header: headers.End, body: bytes) -> None:
-        """A call's one end. Raises LinkLost for a call that is not open."""
+        """The end of a call. Raises LinkLost for a call that is not open."""
         call = self._known(header.number)
         del self._open[header.number]
         self._streams -= call.streamed
@@ -215,8 +217,8 @@ class Calls:
 class Stream:
     """A call whose reply or upload is a stream. Use it with `async with`; read it with `async for`.
 
-    Leaving the block normally waits for the end of an upload (what still comes of the reply is passed over) and cancels
-    a download that was not read to its end; leaving it by an exception cancels either.
+    Leaving the block normally finishes an upload and waits for its end, ignoring the rest of the reply; a download that was
+    not read to its end is cancelled. Leaving it by an exception cancels either.
     """
 
     def __init__(self, calls: Calls, link: Link, header: headers.Call, body: bytes) -> None:
@@ -255,7 +257,7 @@ class Stream:
         return chunk
 
     async def read(self) -> bytes | None:
-        """The next chunk, None after the last. Raises as `reply` when the call did not end in Done."""
+        """The next chunk, None after the last. Raises as reply_of() when the call did not end in Done."""
         call = self._opened()
         while not call.chunks:
             self._give_credit(call)
@@ -274,7 +276,7 @@ class Stream:
         return bool(call.chunks) or call.end is not None
 
     async def send(self, chunk: bytes) -> None:
-        """Send one chunk; waits for credit. When the call has ended: raises as `reply`, or CallFailed("ended")."""
+        """Send one chunk; waits for credit. After the call's end: raises as reply_of(), or CallFailed("ended")."""
         call = self._opened()
         body = codec.encode_body(as_bytes(chunk))
         if not call.uploading:
@@ -288,7 +290,7 @@ class Stream:
         self._link.send(headers.Chunk(number=call.number), body)
 
     async def finish(self) -> None:
-        """Say that the upload is whole; nothing can be sent after it."""
+        """Say that the upload is complete; nothing can be sent after this."""
         call = self._opened()
         while call.uploading and call.end is None and call.credit == 0:
             await call.happening()
@@ -298,7 +300,7 @@ class Stream:
         call.uploading = False
 
     def take_back(self, why: str) -> None:
-        """Ask for its end now: what read() then comes to is CallCancelled, or the end that it just had."""
+        """Cancel the call: read() then raises CallCancelled, unless another end was on its way already."""
         call = self._opened()
         if call.end is None:
             self._link.send(headers.Cancel(number=call.number, why=why))
@@ -325,15 +327,16 @@ class Stream:
 
 
 def gives_back(owed: int, seconds: float) -> bool:
-    """Whether a reader gives credit back now for what it has dealt with. seconds: since it last did, by the machine's clock,
-    also where a run's own is told: that stands still while the Hand works. When credit comes is no part of what is told
-    again (wire/fast_forward.py).
+    """Whether a reader that owes credit for so many chunks gives it back now.
+
+    seconds: since it last did, by the machine's clock. A deterministic run's own clock would stand still while the Hand
+    works; and when credit is given is not recorded, so it may depend on real time (wire/fast_forward.py).
     """
     return owed >= limits.GIVEN_BACK or (owed > 0 and seconds * 1000 >= limits.GIVEN_BACK_AFTER)
 
 
 def reply_of(end: tuple[headers.End, bytes]) -> Reply:
-    """The reply that an end brings; CallFailed, CallRefused or CallCancelled when it brings none."""
+    """The reply of an end that is Done. Raises CallFailed, CallRefused or CallCancelled for any other."""
     header, body = end
     match header:
         case headers.Done():

@@ -1,9 +1,9 @@
-"""The clock, chance and alarm of a run that can be gone through again (acts on the modules `time` and `uuid`).
+"""The clock, randomness and alarm of a deterministic run, one that can be resumed (acts on the modules `time` and `uuid`).
 
-The clock moves only with what the run is told: each message carries the kernel's time. Whoever waits for a moment has
-the kernel send a message then. So a run that is told the same meets the same times, and what it draws is the same, for
-its seed is. Python's own `time`, `random` and `uuid4` follow them in such a run; what cannot be bound is `datetime.now`,
-`secrets` and `os.urandom`, for which a Hand has `self.now`, `self.uuid` and `self.random`.
+The clock moves only with the run's messages, each of which carries the kernel's time; to wait for a moment, the run has the
+kernel send a message then. So a run that gets the same messages sees the same times, and draws the same random numbers
+since its seed is the same. Python's own `time`, `random` and `uuid4` follow in such a run. What cannot be bound are
+`datetime.now`, `secrets` and `os.urandom`: for these a Hand has `self.now`, `self.uuid` and `self.random`.
 """
 
 import math
@@ -16,16 +16,19 @@ from wire import limits
 from wire.headers import FromKernel, Hello, Still, Stop
 
 _LONGEST: Final = limits.DEADLINE_MAX // 2
-"""Milliseconds that are slept in one go; a longer sleep is several."""
+"""Milliseconds of one alarm at most; a longer wait is several."""
 
-_UNTOLD: Final = (Hello, Still, Stop)
+_UNRECORDED: Final = (Hello, Still, Stop)
+"""Messages about one process of a run, which are not on its tape."""
 
 Ask = Callable[[int, Callable[[bool], None]], Callable[[], None]]
-"""Has a message sent after so many milliseconds, with what to call then, given whether it was; gives what takes it back."""
+"""Has a message sent after so many milliseconds: the second argument is called then, with whether it was due. Returns what
+cancels it: Calls.alarm.
+"""
 
 
-class ToldClock:
-    """A clock that is told. start: microseconds since 1970."""
+class RecordedClock:
+    """A clock that moves with the run's recorded messages. start: microseconds since 1970."""
 
     def __init__(self, start: int) -> None:
         self._micros = start
@@ -33,12 +36,12 @@ class ToldClock:
         self._alarm: tuple[int, Callable[[], None]] | None = None
 
     def attend(self, ask: Ask) -> None:
-        """From now on alarms are set in this way."""
+        """Set alarms by this from now on."""
         self._ask = ask
 
     def take(self, header: FromKernel) -> None:
-        """A message has come. What one process is told of itself is no part of what every one is told."""
-        if not isinstance(header, _UNTOLD) and header.time > self._micros:
+        """A message has come: move on to its time, if it is a recorded one."""
+        if not isinstance(header, _UNRECORDED) and header.time > self._micros:
             self._micros = header.time
 
     def micros(self) -> int:
@@ -50,7 +53,7 @@ class ToldClock:
         return self._micros / 1_000_000
 
     def wake_after(self, seconds: float) -> None:
-        """Have a message come so many seconds from now, unless one is to come before."""
+        """Have a message come so many seconds from now, unless one is due before."""
         milliseconds = min(_LONGEST, max(0, math.ceil(seconds * 1000)))
         moment = self._micros + milliseconds * 1000
         if self._ask is None or (self._alarm is not None and self._alarm[0] <= moment):
@@ -60,13 +63,13 @@ class ToldClock:
         self._alarm = (moment, self._ask(milliseconds, lambda is_due: self._ring(moment, is_due=is_due)))
 
     def _ring(self, moment: int, *, is_due: bool) -> None:
-        if is_due:  # also when the kernel's clock was set back meanwhile
+        if is_due:  # max(): the kernel's clock may have been set back meanwhile
             self._micros = max(self._micros, moment)
         if self._alarm is not None and self._alarm[0] == moment:
             self._alarm = None
 
     def bind(self) -> None:
-        """Let Python's own clocks and uuid4 follow; random has been given its seed before."""
+        """Make Python's own clocks and uuid4 follow. `random` has its seed already."""
         import uuid
 
         def nanoseconds() -> int:
@@ -82,18 +85,18 @@ class ToldClock:
         uuid.uuid4 = lambda: uuid.UUID(int=random.getrandbits(128), version=4)
 
     def _of_now(self, of: Callable[..., object]) -> Callable[..., object]:
-        """A function of Python's that takes seconds since 1970, or else the machine's own."""
+        """A function of `time` whose argument, seconds since 1970, defaults to this clock's."""
         return lambda seconds=None: of(self.seconds() if seconds is None else seconds)
 
 
 def _of_local(of: Callable[..., str]) -> Callable[..., str]:
-    """A function of Python's that takes the parts of a time last, or else the machine's own."""
+    """A function of `time` whose last argument, a struct_time, defaults to the (bound) local time."""
     wanted = 1 if of.__name__ == "strftime" else 0
     return lambda *given: of(*given, *([] if len(given) > wanted else [time.localtime()]))
 
 
 class OwnClock:
-    """The machine's clock, for a run that starts empty each time."""
+    """The machine's clock, for a run that cannot be resumed."""
 
     @staticmethod
     def micros() -> int:

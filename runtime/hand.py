@@ -22,7 +22,7 @@ from manifests.params import check
 from manifests.schema import Manifest
 from runtime import records
 from runtime.calls import answering
-from runtime.clock import OwnClock, ToldClock
+from runtime.clock import OwnClock, RecordedClock
 from runtime.errors import Failure, HandBroken
 from runtime.kernel_handle import KernelHandle
 from runtime.serving import Call
@@ -58,10 +58,11 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class Place(Struct, frozen=True, kw_only=True):
-    """Where a Hand finds itself: what main.py gives to every new one.
+    """A Hand's surroundings: what main.py gives to every new one.
 
-    clock: what shows the time; random: chance with the run's seed. surroundings: the environment of programs. place, pair:
-    for a Hand that is one, where its files lie, and the two ends of the talk with it. program: of a WASM Hand.
+    random: with the run's own seed. surroundings: the environment of programs that it starts. place, pair: of a Hand that is
+    a program, the folder of its files, and both ends of the socket to it. program: of a WASM Hand. begin: starts a task that
+    runs until the Hand stops.
     """
 
     run: str
@@ -77,7 +78,7 @@ class Place(Struct, frozen=True, kw_only=True):
     pair: "tuple[socket.socket, socket.socket] | None" = None
     begin: "Callable[[Coroutine[object, object, None]], asyncio.Task[None]]"
     seed: int = 0
-    clock: ToldClock | OwnClock = OwnClock()
+    clock: RecordedClock | OwnClock = OwnClock()
     program: "Program | None" = None
     random: Random = Random()
 
@@ -198,7 +199,7 @@ class Hand:
     _place: Place
 
     def _settle(self, place: Place) -> None:
-        """Take the place before __init__ runs, so that it may use everything above."""
+        """Called before __init__, so that this may use everything above."""
         self._place = place
         self.kernel = place.kernel
         self.settings = place.settings
@@ -207,7 +208,7 @@ class Hand:
         self.roots = place.roots
 
     def _check(self) -> None:
-        """Raises HandBroken for a Hand whose methods do not fit its HAND.toml: better at its start than at a call."""
+        """Raises HandBroken for a Hand whose methods do not match its HAND.toml: at its start rather than at a call."""
         if type(self).on_call is not Hand.on_call:
             return
         manifest = self._place.manifest
@@ -221,7 +222,7 @@ class Hand:
                 raise HandBroken(f"{provided.method} does not take the params of HAND.toml: {wrong}")
 
     def _method(self, method: str) -> Callable[..., Awaitable[object]]:
-        """What answers a provided method. HandBroken when nothing does."""
+        """The coroutine function that answers a provided method. Raises HandBroken when there is none."""
         name = _name_of(method)
         if name in _TAKEN or name.startswith("_"):
             raise HandBroken(f"{method} cannot be answered by `{name}`, which every Hand has: override on_call")
@@ -241,7 +242,7 @@ class Hand:
 
 
 def _unfit(work: inspect.Signature, inputs: Mapping[str, object]) -> str:
-    """What is wrong with a run's inputs, in words for whoever gave them; "" when they can be taken."""
+    """What is wrong with a run's inputs, for whoever gave them; "" when `run` takes them."""
     try:
         work.bind(**inputs)
     except TypeError as error:

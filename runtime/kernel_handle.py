@@ -1,6 +1,6 @@
-"""The kernel as a Hand sees it (acts through Calls): typed methods for `kernel.*`, `call` and `stream` for the rest.
+"""`self.kernel` of a Hand (acts through Calls): typed methods for `kernel.*`, and `call` and `stream` for all others.
 
-Each method says what it needs; what is not granted raises CallRefused, with the grant that would allow it.
+Each method says which grant it needs. Without it, it raises CallRefused, which names the grant that would allow it.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from wire.labels import plain
 
 T = TypeVar("T")
 Rows: TypeAlias = list[dict[str, object]]
-"""Tables of names and values, as the kernel tells them."""
+"""Rows of a table, as the kernel sends them: a value by each column's name."""
 
 _LONGEST: Final = limits.DEADLINE_MAX / 1000
 
@@ -34,11 +34,11 @@ class Check(Struct, frozen=True, kw_only=True):
 
 
 class Budget(Struct, frozen=True, kw_only=True):
-    """What this run has spent so far, and how many calls it may make in a minute.
+    """What this run has spent so far, and how many calls it may make a minute.
 
-    tokens_left, micro_dollars_left: what its next call might cost, None where no budget bounds it. milliseconds_left: until
-    what it works on is ended as `deadline`, None where it works on nothing; while that is held it does not grow less. budget:
-    its own Hand's allowances, each with unit, window, amount, spent, reserved, left, percent and the moment at which it ends.
+    tokens_left, micro_dollars_left: the most that its next call may cost, None without a budget. milliseconds_left: until the
+    deadline of its work, None without work; it stands still while the work is held. budget: its Hand's allowances, each with
+    unit, window, amount, spent, reserved, left, percent and the moment at which the window ends.
     """
 
     tokens: int
@@ -52,9 +52,9 @@ class Budget(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """How a run ended: outcome is `done`, `failed`, `refused` or `cancelled`; value what it returned.
+    """How a run ended. outcome: `done`, `failed`, `refused` or `cancelled`; value: what it returned.
 
-    code, text: of its failure, as CallFailed has them.
+    code, text: of its failure, as in CallFailed.
     """
 
     run: str

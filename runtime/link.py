@@ -48,10 +48,10 @@ _MONITOR: Final = "inproc://monitor"
 
 
 class Link:
-    """A joined link. `descriptors` become readable, by an edge, when something may have come."""
+    """The link to the kernel's bus. descriptors: become readable when something may have arrived; edge-triggered."""
 
     def __init__(self, *, bus: int, server_key: bytes, public: bytes, secret: bytes) -> None:
-        """Start to connect, to the socket behind descriptor `bus`, as the owner of this CURVE pair (Z85)."""
+        """Begin to connect to the socket behind descriptor `bus`, with this CURVE key pair (Z85)."""
         self._thread = get_ident()
         self._zmq = Context(1)
         self._socket = Socket(self._zmq, _DEALER)
@@ -67,7 +67,7 @@ class Link:
         self.descriptors = frozenset((_number(self._socket, _FD), _number(self._monitor, _FD)))
 
     def join(self) -> None:
-        """Say Hello and wait until it is answered. Raises LinkLost when the kernel does not within JOIN_SECONDS."""
+        """Send Hello and wait for its answer. Raises LinkLost if the kernel does not answer within JOIN_SECONDS."""
         self.send(Hello(version=limits.PROTOCOL))
         poll = select.poll()
         for descriptor in self.descriptors:
@@ -87,10 +87,10 @@ class Link:
             raise WrongThread
 
     def send(self, header: FromRun, body: bytes = codec.NIL, *, soon: bool = False) -> None:
-        """Send one message. CodecError for a header the kernel would not accept, LinkLost when nobody takes it.
+        """Send one message. Raises CodecError for a header the kernel would not accept, LinkLost if it cannot be sent.
 
-        soon: with what is sent next, or by flush(), which the loop calls when it goes on: two that are sent together wake
-        the kernel, and whom it tells, once.
+        soon: it may wait for the next message, or for flush(), which the loop calls in each round: two messages sent together
+        wake the kernel only once.
         """
         self.check_thread()
         try:
@@ -103,7 +103,7 @@ class Link:
             self.flush()
 
     def flush(self) -> None:
-        """Send what was to be sent soon. Raises LinkLost when nobody takes it."""
+        """Send what was queued with `soon`. Raises LinkLost if it cannot be sent."""
         if not self._unsent:
             return
         unsent, self._unsent = self._unsent, []
@@ -115,14 +115,14 @@ class Link:
             raise LinkLost(f"nothing can be sent to the kernel: {error}") from None
 
     def waiting(self) -> bool:
-        """Whether a message has come, of which the descriptor need not tell any more.
+        """Whether a message has arrived. The descriptor's edge may have been consumed already, so the socket is asked.
 
-        That of the monitor, which nothing but `take` reads, is as it was.
+        The monitor's descriptor need not be: only take() reads from that.
         """
         return bool(_number(self._socket, _EVENTS) & _POLLIN)
 
     def take(self) -> tuple[FromKernel, bytes] | None:
-        """The next message, None when none has come. LinkLost for bytes that are none, and when the link is gone."""
+        """The next message, None when none has arrived. Raises LinkLost for malformed bytes, and when the link is gone."""
         try:
             first = self._socket.recv(_NOBLOCK, copy=False)
         except zmq.Again:
@@ -138,7 +138,7 @@ class Link:
         return header, second.bytes
 
     def _check_link(self) -> None:
-        """Raises LinkLost when no message has come because none can any more."""
+        """Raises LinkLost when the monitor says that the connection is gone."""
         try:
             number, _ = _EVENT.unpack(self._monitor.recv(_NOBLOCK))
         except zmq.Again:
@@ -146,7 +146,7 @@ class Link:
         raise LinkLost(f"the link to the kernel has ended (zmq event {number})")
 
     def close(self) -> None:
-        """Give what is on its way, or was to be sent soon, a moment, then let go."""
+        """Flush, give messages under way a moment, and close."""
         with suppress(LinkLost):
             self.flush()
         self._monitor.close(0)

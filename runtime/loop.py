@@ -1,16 +1,16 @@
-"""The loop of a run (acts): asyncio's selector loop, which takes one frame from the bus whenever nothing else is ready.
+"""The event loop of a run (acts): asyncio's selector loop, which takes one message from the bus whenever it is idle.
 
-Separate because of its one rule: a frame is taken only when the Hand's code cannot go on without one. So the order in
-which concurrent code meets its frames depends on the frames alone, and a resumed run meets them as it first did.
+Its one rule: a message is taken only when the Hand's code cannot go on without one. So the order in which concurrent code
+sees its messages depends on these alone, and a resumed run sees them in the same order.
 
-The selector is the one place that knows when the loop is idle: asyncio asks it to wait, not merely to look, only then.
-Where a run can be gone through again, time too is told: the loop's clock moves only with frames, and when nothing is
-ready but a timer is set, the loop asks the kernel to be woken for it. A Hand that spins gets a frame to go on with in the
-same way, whether or not one has come by itself, since when one comes is no part of what is told again.
+The selector is the one place that knows when the loop is idle: asyncio calls select() with a timeout above 0, or none, only
+then. In a deterministic run (one that can be resumed) the loop's clock moves only with messages: when nothing is ready but a
+timer is set, the loop asks the kernel for a message at that time. A Hand that spins gets messages in the same way, even when
+others have arrived by themselves: when a message arrives is not recorded, so nothing may depend on it.
 
-It is also where zmq's descriptor is dealt with. That descriptor is edge-triggered (zmq_getsockopt(3), ZMQ_FD): any send
-or receive may swallow its edge, so before every wait the sockets themselves are asked whether something has come. And it
-takes the frame itself: handed to asyncio as a descriptor that is ready, it would cost each message one more turn of the loop.
+This is also where zmq's descriptor is handled. It is edge-triggered (zmq_getsockopt(3), ZMQ_FD): any send or receive may
+consume the edge, so before each wait the sockets themselves are asked. And the message is taken here: passed to asyncio as a
+ready descriptor, it would cost one more round of the loop.
 """
 
 import asyncio
@@ -24,34 +24,34 @@ from itertools import count
 from typing import Any, Final, Protocol
 
 BUSY_ROUNDS: Final = 64
-"""Rounds of the loop after which descriptors are looked at, and a frame is taken, though something is ready: a Hand
-that spins can still be stopped."""
+"""Rounds without being idle after which descriptors are polled and a message is taken all the same: so a Hand that spins can
+be stopped."""
 
 BUSY_MOMENT: Final = 0.002
-"""Seconds of this thread's processor time after which the same is done where nothing is told again: a service's rounds may
-be long, and whoever else calls it waits."""
+"""Seconds of this thread's processor time after which a service does the same: its rounds may be long, and other callers
+wait."""
 
 _OWN_THREADS: Final = 3  # the loop's, and libzmq's two
-_THREADS_MOST: Final = 32  # as many as Python has at most
+_THREADS_MOST: Final = 32  # as in Python's own default executor
 
 
 class Clock(Protocol):
-    """The clock of a run that can be gone through again."""
+    """The clock of a deterministic run."""
 
     def seconds(self) -> float:
-        """What it shows, in seconds since 1970."""
+        """Seconds since 1970."""
 
     def wake_after(self, seconds: float) -> None:
-        """Have a frame come so many seconds from now, unless one is to come before."""
+        """Have a message come so many seconds from now, unless one is due before."""
 
 
 Ready = list[tuple[selectors.SelectorKey, int]]
 
 
 class IdleSelector(selectors.EpollSelector):
-    """Epoll that takes a frame when the loop is idle, and never tells asyncio of the bus.
+    """An epoll selector that takes one message when the loop is idle, and hides the bus's descriptors from asyncio.
 
-    clock: None for a loop whose time is the machine's.
+    clock: of a deterministic run; None for a loop on the machine's time.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -63,13 +63,13 @@ class IdleSelector(selectors.EpollSelector):
         self._take: Callable[[], object] = _nothing
         self._busy, self._since = 0, 0.0
         self.begin: Callable[[], bool] = _nothing
-        """Called at each round, before anything else; whether this round is to wait for nothing."""
+        """Called first in each round; returns True if this round must not wait."""
         self.finish = _nothing
-        """Takes what a thread has done for the loop; whether there was something."""
+        """Takes the result of one thread; returns False if there was none to wait for."""
 
     def attend(self, descriptors: frozenset[int], waiting: Callable[[], bool], take: Callable[[], object]) -> None:
-        """From now on treat these descriptors as the bus. waiting: whether it holds something now; take: takes one frame of
-        it, if one has come, and lets no exception out.
+        """Take these descriptors as the bus's. waiting: whether a message has arrived; take: takes one, if there is one, and
+        raises nothing.
         """
         self._bus, self._waiting, self._take = descriptors, waiting, take
         for descriptor in descriptors:
@@ -77,12 +77,12 @@ class IdleSelector(selectors.EpollSelector):
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing but a frame could make the loop go on when it took the last one, where there is a clock."""
+        """In a deterministic run: whether only a message could have made the loop go on when it took the last one."""
         is_own = len(self.get_map()) > len(self._bus) + 1  # the bus, and the loop's self-pipe
         return not self._is_spinning and not is_own
 
     def select(self, timeout: float | None = None) -> Ready:
-        """The ready descriptors but the bus's, in a round in which nothing else was ready before."""
+        """The ready descriptors except the bus's; they are polled only when the loop is idle, or was not for too long."""
         if self.begin():
             return []
         idle = timeout is None or timeout > 0 or self._busy >= BUSY_ROUNDS
@@ -90,7 +90,7 @@ class IdleSelector(selectors.EpollSelector):
             self._busy += 1
             return []
         if self._clock is not None:
-            return self._select_told(self._clock, timeout)
+            return self._select_deterministic(self._clock, timeout)
         self._busy = 0
         is_waiting = self._waiting()
         others, has_come = self._ready(0 if is_waiting else timeout)
@@ -99,14 +99,14 @@ class IdleSelector(selectors.EpollSelector):
         return others
 
     def _is_long(self) -> bool:
-        """Whether it has not been idle for a moment of its own work."""
+        """Whether it has worked for BUSY_MOMENT without being idle."""
         now = time.thread_time()
         if not self._busy:
             self._since = now
         return now - self._since >= BUSY_MOMENT
 
-    def _select_told(self, clock: Clock, timeout: float | None) -> Ready:
-        """As select(), and the loop goes on only with a frame, with a thread's work, or with what came from no bus."""
+    def _select_deterministic(self, clock: Clock, timeout: float | None) -> Ready:
+        """As select(), of an idle loop: it goes on with a thread's result, a message, or the Hand's own descriptors."""
         if self.finish():
             self._busy = 0
             return []
@@ -118,14 +118,14 @@ class IdleSelector(selectors.EpollSelector):
             if not has_come:
                 self._is_woken = timeout is not None
                 return others
-            if others or (self._is_spinning and not self._waiting()):  # who is idle may also be given nothing
+            if others or (self._is_spinning and not self._waiting()):  # take() copes with nothing there, if it is idle
                 return others
         self._busy, self._is_woken = 0, False
         self._take()
         return []
 
     def _ready(self, timeout: float | None) -> tuple[Ready, bool]:
-        """The ready descriptors but the bus's, and whether one of those is."""
+        """The ready descriptors except the bus's, and whether one of the bus's is ready."""
         events = super().select(timeout)
         others = [event for event in events if event[0].fd not in self._bus]
         return others, len(others) < len(events)
@@ -136,7 +136,7 @@ def _nothing() -> bool:
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """A loop of a run. threads: how many may do at once what `asyncio.to_thread` is given; most runs need none."""
+    """The loop of a run. threads: at most so many for `asyncio.to_thread`; the pool is made at its first use."""
 
     def __init__(self, selector: IdleSelector, threads: int) -> None:
         super().__init__(selector)
@@ -146,26 +146,28 @@ class Loop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: concurrent.futures.Executor | None, function: Callable[..., Any], *arguments: object
     ) -> asyncio.Future[Any]:
-        """Have a thread do something; asyncio.to_thread comes here."""
+        """Run a function in a thread; asyncio.to_thread calls this."""
         return super().run_in_executor(executor or self.pool(), function, *arguments)
 
     def pool(self) -> concurrent.futures.ThreadPoolExecutor:
-        """What does it unless told otherwise, made when it is first wanted."""
+        """The default executor."""
         if self._pool is None:
             self.set_default_executor(concurrent.futures.ThreadPoolExecutor(self._most))
         assert self._pool is not None
         return self._pool
 
     def set_default_executor(self, executor: concurrent.futures.ThreadPoolExecutor) -> None:  # type: ignore[override]
-        """Have another do it; closing the loop ends it."""
+        """Replace the default executor; closing the loop shuts it down."""
         super().set_default_executor(executor)
         self._pool = executor
 
 
-class Told(Loop):
-    """A loop whose time is told. Its tasks and futures are hashed by a number: so sets of them have the same order each
-    time. What threads work out for it is taken when nothing else is ready, before any frame, and what was begun first
-    comes first: so a run waits for its threads, and how long they take is no part of what it meets.
+class DeterministicLoop(Loop):
+    """The loop of a deterministic run, on the run's own clock.
+
+    Tasks and futures are hashed by a counter, so that sets of them have the same order every time. Results of threads are
+    taken when the loop is idle, before any message, in the order in which the threads were started: so the run waits for
+    its threads, and how long these take changes nothing.
     """
 
     def __init__(self, selector: IdleSelector, clock: Clock, threads: int) -> None:
@@ -177,19 +179,19 @@ class Told(Loop):
         asyncio.as_completed = asyncio.tasks.as_completed = _as_completed  # type: ignore[assignment]
 
     def create_future(self) -> asyncio.Future[Any]:
-        """A future with a number."""
+        """A future that is hashed by its number."""
         return _Future(loop=self)
 
     def run_in_executor(
         self, executor: concurrent.futures.Executor | None, function: Callable[..., Any], *arguments: object
     ) -> asyncio.Future[Any]:
-        """Have a thread do something; asyncio.to_thread comes here."""
+        """Run a function in a thread; asyncio.to_thread calls this."""
         future = self.create_future()
         self._threads.append(((executor or self.pool()).submit(function, *arguments), future))
         return future
 
     def _finish(self) -> bool:
-        """Wait for the thread's work that was begun first, and take it; whether there is any."""
+        """Wait for the thread that was started first, and take its result; False when there is none."""
         while self._threads:
             work, future = self._threads.popleft()
             if future.cancelled():
@@ -231,16 +233,16 @@ _by_address: Final = asyncio.as_completed
 
 
 def _as_completed(works: Iterable[Any], *, timeout: float | None = None) -> Iterator[asyncio.Future[Any]]:
-    """asyncio's own begins coroutines in the order of their addresses."""
+    """asyncio's own starts coroutines in the order of a set, which is that of their addresses."""
     return _by_address([asyncio.ensure_future(work) for work in works], timeout=timeout)
 
 
 def new_loop(clock: Clock | None = None, processes: int = 0) -> tuple[asyncio.SelectorEventLoop, IdleSelector]:
-    """A loop and its selector; its self-pipe, the last AF_UNIX socket of the run, exists when this returns.
+    """A loop and its selector. Its self-pipe exists when this returns: no AF_UNIX socket can be made in the run afterwards.
 
-    processes: how many the run may have, threads too. What `asyncio.to_thread` is given takes no more of them than are left.
+    clock: of a deterministic run. processes: the run's limit, threads included; `asyncio.to_thread` uses what is left of it.
     """
     selector = IdleSelector(clock)
     threads = min(max(1, processes - _OWN_THREADS), _THREADS_MOST)
-    loop = Loop(selector, threads) if clock is None else Told(selector, clock, threads)
+    loop = Loop(selector, threads) if clock is None else DeterministicLoop(selector, clock, threads)
     return loop, selector

@@ -21,7 +21,7 @@ from manifests.errors import SettingsInvalid
 from manifests.schema import Manifest
 from runtime import code, programs, records
 from runtime.calls import Calls
-from runtime.clock import OwnClock, ToldClock
+from runtime.clock import OwnClock, RecordedClock
 from runtime.errors import HandBroken, LinkLost, first_of
 from runtime.hand import Event, Hand, Place
 from runtime.kernel_handle import KernelHandle
@@ -37,7 +37,7 @@ from wire.launch import Start
 
 EXIT_STOPPED: Final = 0
 STOP_WHEN_BROKEN: Final = 2.0
-"""Seconds that the stop() of a Hand that has raised may take: its provider is deaf until then."""
+"""Seconds that the stop() of a Hand that has raised may take; it answers no calls meanwhile."""
 
 EXIT_RAISED: Final = 1
 EXIT_LINK_LOST: Final = 75
@@ -47,20 +47,20 @@ if TYPE_CHECKING:
 
 SETTINGS_EVENT: Final = "kernel.settings"
 _ORPHAN_SECONDS: Final = 10.0
-"""Until process 1 of the namespace collects what orphans left behind: who waits for his own child gets it first."""
+"""Seconds until process 1 of the namespace reaps orphans: code that waits for a child of its own gets that first."""
 
 
 def join(start: Start) -> Callable[[], int]:
-    """Join the bus; returns, when Hello is answered, the function that runs the Hand and gives the exit code.
+    """Join the bus. Returns, when Hello is answered, the function that runs the Hand and returns the exit code.
 
-    All sockets and threads of the bus and the loop exist when this returns, and no byte of the Hand's code has run.
+    All sockets and threads of the bus and the loop exist when this returns, and none of the Hand's code has run.
     """
     manifest = schema.decode(start.launch.manifest)
     settings = Settings(manifest.settings, start.launch.settings)
     program = _program(start.artefact) if manifest.hand.wasm else None
     records.redact(Redactor(settings.secrets()))
     records.route_everything()
-    clock = ToldClock(start.launch.clock) if start.launch.clock else None
+    clock = RecordedClock(start.launch.clock) if start.launch.clock else None
     loop, selector = new_loop(clock, manifest.limits.processes)
     bus = start.descriptors["bus"]
     link = Link(bus=bus, server_key=start.launch.server_key, public=start.public, secret=start.secret)
@@ -72,7 +72,7 @@ def join(start: Start) -> Callable[[], int]:
     os.close(bus)
     life = Life(replace(start, artefact=b""), manifest, settings, link, loop, selector, program, clock)
     loop.add_signal_handler(signal.SIGTERM, life.stop, "SIGTERM")
-    if os.getpid() == 1 and clock is None:  # where there is one, it knows of no process but itself
+    if os.getpid() == 1 and clock is None:  # a deterministic run has no other process
         loop.add_signal_handler(signal.SIGCHLD, loop.call_later, _ORPHAN_SECONDS, programs.reap)
     selector.attend(link.descriptors, link.waiting, life.take)
     selector.begin = life.flush
@@ -84,9 +84,9 @@ class Life:
 
     def __init__(
         self, start: Start, manifest: Manifest, settings: Settings, link: Link, loop: asyncio.AbstractEventLoop,
-        selector: IdleSelector, program: "Program | HandBroken | None", clock: ToldClock | None,
+        selector: IdleSelector, program: "Program | HandBroken | None", clock: RecordedClock | None,
     ) -> None:  # fmt: skip
-        """program: of a WASM Hand, or why it cannot run. clock: of a run that can be gone through again."""
+        """program: of a WASM Hand, or why it cannot run. clock: of a deterministic run."""
         self._start = start
         self._manifest = manifest
         self._settings = settings
@@ -110,7 +110,7 @@ class Life:
         self._why = ""
 
     def go(self) -> int:
-        """Run the Hand; the exit code of its process."""
+        """Run the Hand. Returns the exit code of its process."""
         self._loop.set_exception_handler(_record_of_loop)
         task = self._loop.create_task(self._live(), name="life")
         task.add_done_callback(lambda _: self._loop.stop())
@@ -126,38 +126,38 @@ class Life:
         return self._manifest.hand.kind == "task" and self._serving is not None and self._serving.raised
 
     def stop(self, why: str) -> None:
-        """Stop in order: cancel what is open, let the Hand stop, say Bye."""
+        """Stop in order: cancel open calls, let the Hand stop, say Bye."""
         self._why = self._why or why
         self._stopping.set()
 
     def take(self) -> None:
-        """Take one frame, if one has come, and give it to whom it concerns. What goes wrong is told as of a callback."""
+        """Take one message, if one has arrived, and pass it on. Exceptions go to the loop's exception handler."""
         try:
             message = self._link.take()
             if message is not None:
                 if self._clock is not None:
                     self._clock.take(message[0])
-                self._give(*message)
+                self._dispatch(*message)
         except LinkLost as error:
-            self._lost(error)
-        except Exception as error:  # noqa: BLE001  a fault of the runtime's own costs this frame, never the run
-            self._loop.call_exception_handler({"message": "a frame could not be dealt with", "exception": error})
+            self._link_lost(error)
+        except Exception as error:  # noqa: BLE001  a fault of the runtime's own costs this message, never the run
+            self._loop.call_exception_handler({"message": "a message could not be dealt with", "exception": error})
 
     def flush(self) -> bool:
-        """Send what was to be sent soon; whether the loop is to go on at once, since the link is lost."""
+        """Send messages that were queued with `soon`. True when the link is lost, so that the loop must not wait."""
         try:
             self._link.flush()
         except LinkLost as error:
-            self._lost(error)
+            self._link_lost(error)
             return True
         return False
 
-    def _lost(self, error: BaseException) -> None:
+    def _link_lost(self, error: BaseException) -> None:
         records.logger().error("the link to the kernel was lost", why=str(error))
         self._exit = EXIT_LINK_LOST
         self._loop.stop()
 
-    def _give(self, header: FromKernel, body: bytes) -> None:
+    def _dispatch(self, header: FromKernel, body: bytes) -> None:
         serving = self._serving
         match header:
             case headers.Call() if serving is not None:
@@ -187,7 +187,7 @@ class Life:
     # the Hand's life -------------------------------------------------------------------------------------------------
 
     async def _live(self) -> None:
-        """From the import of the Hand's code to Bye; an exception of it has been told when this returns."""
+        """The Hand's life, from the import of its code to Bye. An exception of its code is logged, and never raised."""
         hand: Hand | None = None
         try:
             try:
@@ -200,14 +200,14 @@ class Life:
                 self._break(first_of(error))
             if hand is not None and self._exit != EXIT_LINK_LOST:
                 await asyncio.wait_for(hand.stop(), STOP_WHEN_BROKEN if self._exit == EXIT_RAISED else None)
-        except Exception as error:  # noqa: BLE001  the same
+        except Exception as error:  # noqa: BLE001  as above
             self._break(error)
         finally:
             if self._exit != EXIT_LINK_LOST:
                 self._link.send(headers.Bye(why=fitting(self._why)))
 
     async def _up(self, group: asyncio.TaskGroup) -> Hand | None:
-        """The Hand, started and ready; None when it was asked to stop before."""
+        """The Hand, started and ready; None when it was told to stop before that."""
         hand = self._hand(group)
         self._background.add(group.create_task(self._deal_with_events(hand), name="events"))
         starting = group.create_task(hand.start(), name="start")
@@ -261,17 +261,17 @@ class Life:
         return hand
 
     def _is_alone(self) -> bool:
-        """Whether nothing but a message can make this run go on: no thread, and no descriptor of its own."""
+        """Whether only a message can make this run go on: it has no other thread, and waits for no descriptor of its own."""
         return threading.active_count() == 1 and self._selector.is_idle
 
     def _open_calls(self) -> tuple[int, ...]:
-        """The calls of which one may be meant by a program's connection; an MCP server knows of none of ours."""
+        """The calls in whose name a program's connection may be made; none for an MCP server, which does not know them."""
         if self._serving is None or self._manifest.hand.speaks == "mcp":
             return ()
         return self._serving.open_calls
 
     def _kind(self) -> type[Hand]:
-        """The class that is this Hand: its own, the bridge to its program, or what runs its module or pipeline, or thinks."""
+        """The Hand's class: its own, or the runtime's for a program, MCP server, WASM module, pipeline or agent."""
         program = self._program
         if isinstance(program, HandBroken):
             raise program
@@ -308,9 +308,9 @@ class Life:
         return task
 
     def _break(self, error: BaseException) -> None:
-        """The run cannot go on: a bug of the Hand's, or the link."""
+        """End the run: the Hand's code raised, or the link is lost."""
         if isinstance(error, LinkLost):
-            self._lost(error)
+            self._link_lost(error)
             return
         records.logger().error("the Hand raised", exc_info=error)
         self._exit = EXIT_RAISED
@@ -365,7 +365,7 @@ async def _deal_with(hand: Hand, header: headers.Event, body: bytes, changed: fr
 
 
 def _program(artefact: bytes) -> "Program | HandBroken":
-    """A WASM Hand's program, loaded while that is still possible; why it cannot run is told where a Hand's bugs are."""
+    """A WASM Hand's program, loaded before the last filter forbids executable memory; else why it cannot be loaded."""
     from runtime.wasm.ends import Unfit
     from runtime.wasm.program import keep_code, load_program
 
@@ -383,7 +383,7 @@ def _not_joined(why: str) -> int:
 
 
 def _record_of_loop(_: asyncio.AbstractEventLoop, happened: dict[str, object]) -> None:
-    """What asyncio would print: an exception that no task's owner looked at."""
+    """Log what asyncio would print: an exception that nobody retrieved."""
     error = happened.get("exception")
     records.logger().error(
         str(happened.get("message", "asyncio")), exc_info=error if isinstance(error, BaseException) else None

@@ -8,7 +8,7 @@ from functools import partial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.clock import ToldClock
+from runtime.clock import RecordedClock
 from tests.living import ROOT
 from wire import limits
 from wire.headers import Done, Event, Hello, Stop
@@ -19,7 +19,7 @@ START = 1_700_000_000_000_000
 class Asked:
     """What a clock has asked of the kernel: alarms, in milliseconds, and those it took back."""
 
-    def __init__(self, clock: ToldClock) -> None:
+    def __init__(self, clock: RecordedClock) -> None:
         self.alarms: list[int] = []
         self.rings: list[Callable[[bool], None]] = []
         self.taken_back: list[int] = []
@@ -33,7 +33,7 @@ class Asked:
 
 @given(times=st.lists(st.integers(0, 2 * START), max_size=30))
 def test_the_clock_shows_the_latest_time_it_was_told_and_never_goes_back(times: list[int]) -> None:
-    clock, latest = ToldClock(START), START
+    clock, latest = RecordedClock(START), START
     for time in times:
         clock.take(Event(event="a.b", time=time))
         latest = max(latest, time)
@@ -42,14 +42,14 @@ def test_the_clock_shows_the_latest_time_it_was_told_and_never_goes_back(times: 
 
 
 def test_what_one_process_is_told_of_itself_does_not_move_it() -> None:
-    clock = ToldClock(START)
+    clock = RecordedClock(START)
     clock.take(Hello(version=limits.PROTOCOL, time=2 * START))
     clock.take(Stop(why="", grace=1, time=2 * START))
     assert clock.micros() == START
 
 
 def test_an_earlier_alarm_takes_the_place_of_a_later_one_and_a_later_one_waits() -> None:
-    clock = ToldClock(START)
+    clock = RecordedClock(START)
     asked = Asked(clock)
     for seconds in (5.0, 7.0, 2.0, 2.0, 3.0):
         clock.wake_after(seconds)
@@ -65,7 +65,7 @@ def test_an_earlier_alarm_takes_the_place_of_a_later_one_and_a_later_one_waits()
 
 
 def test_an_alarm_that_rings_shows_its_moment_though_the_kernels_clock_was_set_back() -> None:
-    clock = ToldClock(START)
+    clock = RecordedClock(START)
     asked = Asked(clock)
     clock.wake_after(3.0)
     clock.take(Done(number=1, time=START - 60_000_000))
@@ -74,7 +74,7 @@ def test_an_alarm_that_rings_shows_its_moment_though_the_kernels_clock_was_set_b
 
 
 def test_a_fraction_of_a_millisecond_is_waited_for_and_a_very_long_wait_is_several() -> None:
-    clock = ToldClock(START)
+    clock = RecordedClock(START)
     asked = Asked(clock)
     clock.wake_after(10.0**9)
     clock.wake_after(0.0001)
@@ -85,16 +85,16 @@ def test_a_fraction_of_a_millisecond_is_waited_for_and_a_very_long_wait_is_sever
 
 
 def test_a_clock_that_nobody_attends_to_asks_for_nothing() -> None:
-    ToldClock(START).wake_after(1.0)
+    RecordedClock(START).wake_after(1.0)
 
 
 def test_pythons_own_clocks_follow_when_they_are_bound() -> None:
     code = f"""
 import time, uuid
-from runtime.clock import ToldClock
+from runtime.clock import RecordedClock
 from tests.living import ROOT
 from wire.headers import Event
-clock = ToldClock({START})
+clock = RecordedClock({START})
 clock.bind()
 clock.take(Event(event="a.b", time={START} + 90_000_000))
 print(time.time(), time.time_ns(), time.monotonic(), time.gmtime()[:6] == time.gmtime({START} / 1e6 + 90)[:6])
