@@ -74,6 +74,7 @@ class _Listed(Struct):
 
 class _Described(Struct):
     methods: list[dict[str, object]]
+    more: bool = False
 
 
 class _Set(Struct):
@@ -184,7 +185,13 @@ class KernelHandle:
     async def describe(self, *, method: str = "", hand: str = "") -> Rows:
         """One method, or all methods of a Hand, that this run is granted: [provides] row and provider."""
         asked = {name: text for name, text in (("method", method), ("hand", hand)) if text}
-        return (await self._ask(_Described, "kernel.describe", arguments=asked)).methods
+        told = await self._ask(_Described, "kernel.describe", arguments=asked)
+        rows = told.methods
+        while told.more:
+            asked["after"] = str(rows[-1]["method"])
+            told = await self._ask(_Described, "kernel.describe", arguments=asked)
+            rows = [*rows, *told.methods]
+        return rows
 
     async def settings(self) -> dict[str, object]:
         """This Hand's settings as the kernel has them now. `self.settings` is the same, checked, and faster."""

@@ -32,9 +32,10 @@ class Described(Struct, frozen=True, kw_only=True):
 
 
 class Methods(Struct, frozen=True, kw_only=True):
-    """kernel.describe."""
+    """kernel.describe. more: there are others after these."""
 
     methods: tuple[Described, ...]
+    more: bool = False
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -84,7 +85,7 @@ def call(
         except NotDone as error:
             if error.reason != "no provider":
                 raise
-            rows = replies.read(client.call("kernel.describe").value, Methods).methods
+            rows = every(client)
             if any(row.method == method for row in rows):
                 raise  # its provider's own reason: that has nobody to ask
             raise unknown(method, rows) from None
@@ -105,6 +106,16 @@ def _read(client: Client, method: str, words: tuple[str, ...]) -> tuple[str, dic
             raise Ended(f"{method} acts on a {found.resource}: name it after the method", Exit.USAGE)
         resource, words = words[0], words[1:]
     return resource, typed.arguments(found.params, typed.words(words))
+
+
+def every(client: Client) -> tuple[Described, ...]:
+    """All that can be called."""
+    page = replies.read(client.call("kernel.describe").value, Methods)
+    rows = page.methods
+    while page.more:
+        page = replies.read(client.call("kernel.describe", "", {"after": rows[-1].method}).value, Methods)
+        rows += page.methods
+    return rows
 
 
 def described(client: Client, method: str) -> Described:

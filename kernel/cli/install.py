@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from kernel.cli import agreement, compiling, entry, installed, installing, named_files, package, replies, rights, screen
-from kernel.cli.call import Methods
+from kernel.cli.call import every
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
@@ -129,7 +129,7 @@ def _show(
 ) -> None:
     """On stderr, what is to be decided."""
     manifest, old = found.manifest, before.package.manifest if before else None
-    rows = replies.read(client.call("kernel.describe").value, Methods).methods
+    rows = every(client)
     offers = pinned(manifest, as_declared=as_declared)
     effects = {row.method: row.effect for row in rows} | {name: one.effect for name, one in offers.items()}
     for line in agreement.about(manifest, old, time.time_ns() // 1_000_000):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from kernel.cli import installed, package, pipelines, replies, rights
-from kernel.cli.call import Described, Methods, unknown
+from kernel.cli.call import Described, every, unknown
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.installed import Installed
@@ -19,7 +19,7 @@ from manifests.seal import MANIFEST_FILE
 
 def wanted(client: Client, words: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
     """Methods with patterns of their resources, of words METHOD or METHOD=RESOURCE. Raises Ended for what names nothing."""
-    rows = replies.read(client.call("kernel.describe").value, Methods).methods
+    rows = every(client)
     found: dict[str, dict[str, None]] = {}
     for word in words:
         pattern, _, resource = word.partition("=")

@@ -4,8 +4,8 @@ import json
 
 import click
 
-from kernel.cli import replies, screen, spending
-from kernel.cli.call import Described, Methods, unknown
+from kernel.cli import screen, spending
+from kernel.cli.call import Described, every, unknown
 from kernel.cli.frame import Session, command
 
 
@@ -18,12 +18,11 @@ def methods(session: Session, prefix: str, with_kernel: bool) -> None:
     METHOD shows one in full, HAND those of one Hand. Call one with `maniple call METHOD`.
     """
     with session.client() as client:
-        reply = client.call("kernel.describe").value
-    every = rows = replies.read(reply, Methods).methods
+        known = rows = every(client)
     if prefix:
-        rows = tuple(row for row in every if row.method == prefix or row.method.startswith(f"{prefix}."))
+        rows = tuple(row for row in known if row.method == prefix or row.method.startswith(f"{prefix}."))
         if not rows:
-            raise unknown(prefix, every)
+            raise unknown(prefix, known)
     elif not with_kernel:
         rows = tuple(row for row in rows if not row.method.startswith("kernel."))
     one = len(rows) == 1 and rows[0].method == prefix

@@ -12,9 +12,8 @@ import click
 import msgspec
 from msgspec import Struct
 
+from kernel.cli import call, named_files, package
 from kernel.cli import installed as hands
-from kernel.cli import named_files, package, replies
-from kernel.cli.call import Methods
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, chosen_home
@@ -63,7 +62,7 @@ def read_file(path: str) -> str:
 def installed(client: Client) -> dict[str, Known]:
     """Every installed Hand, as the checker knows it."""
     rows = hands.rows(client)
-    methods = [row.method for row in replies.read(client.call("kernel.describe").value, Methods).methods]
+    methods = [row.method for row in call.every(client)]
     return {row.name: _known(client, row.name, methods) for row in rows}
 
 

@@ -6,11 +6,14 @@ from kernel.errors import Failure
 from kernel.methods.request import Request, method
 from manifests import paying
 from manifests.glance import described
-from wire import limits
+from wire import codec, limits
 from wire.errors import Refusal
 
 PROGRESS_MOST: Final = 120
 """Characters of how far a run says it is that are shown of it: so a thousand runs fit into one answer."""
+
+ROWS_MOST: Final = 768 * limits.KIB
+"""Bytes of methods that one answer tells of, beside the first."""
 
 ALLOWED: Final = {"allowed": True, "approval": False, "why": "", "grant": "", "code": ""}
 
@@ -27,12 +30,18 @@ def _check(request: Request) -> object:
 
 
 def _describe(request: Request) -> object:
-    """A method, or all methods of a Hand, as far as the caller is granted them."""
-    wanted, name = request.text("method"), request.text("hand")
+    """A method, or all methods of a Hand, as far as the caller is granted them: those after one, as many as a body holds."""
+    wanted, name, after = request.text("method"), request.text("hand"), request.text("after")
     rows = request.kernel.catalogue.described(request.call.by.grants, wanted, name)
     if not rows:
         raise Failure("unknown", f"nothing that you are granted is called {wanted or name!r}")
-    return {"methods": rows}
+    told, room = list[dict[str, object]](), ROWS_MOST
+    for row in rows:
+        if str(row["method"]) > after:
+            if told and (room := room - len(codec.encode_body(row))) < 0:
+                return {"methods": told, "more": True}
+            told.append(row)
+    return {"methods": told}
 
 
 def _list(request: Request) -> object:
@@ -85,7 +94,7 @@ def _by_header(_: Request) -> object:
 
 METHODS = (
     method("check", "Would a call be allowed, and why not", _check, method="string", resource="string?"),
-    method("describe", "What a method or a Hand offers", _describe, method="string?", hand="string?"),
+    method("describe", "What a method or a Hand offers", _describe, method="string?", hand="string?", after="string?"),
     method("list", "The Hands that may be asked", _list),
     method("budget", "What the run has spent, and what is left", _budget),
     method("settings", "The Hand's settings", _settings),
