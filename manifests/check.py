@@ -112,7 +112,8 @@ def load(text: str, file: str) -> dict[str, object]:
     except RecursionError:
         raise ManifestInvalid((Problem(file, 1, 1, "the file is nested too deeply", "write flatter tables"),)) from None
     except ValueError as error:
-        raise ManifestInvalid((_syntax_problem(str(error), text, file),)) from None
+        wrong = _letters_problem(text, file) or _syntax_problem(str(error), text, file)
+        raise ManifestInvalid((wrong,)) from None
     found = Findings()
     for path in beyond:
         found.at_value(
@@ -140,6 +141,15 @@ def _beyond(tree: dict[str, object]) -> list[Path]:
         elif isinstance(value, int) and value.bit_length() > 63:
             found.append(path)
     return found
+
+
+def _letters_problem(text: str, file: str) -> Problem | None:
+    """What an editor did that cannot be seen in the text."""
+    if text.startswith("\ufeff"):
+        return Problem(file, 1, 1, "it begins with a byte order mark (BOM)", "save it as UTF-8 without one")
+    if "\0" in text:
+        return Problem(file, 1, 1, "it is no text in UTF-8: it holds zero bytes, as UTF-16 does", "save it as UTF-8")
+    return None
 
 
 def _syntax_problem(error: str, text: str, file: str) -> Problem:

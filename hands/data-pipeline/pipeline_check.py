@@ -33,7 +33,7 @@ def check_text(raw: bytes, inputs: Mapping[str, object] | None = None, *, reject
         if len(raw) > SPEC_MAX:
             problems.add("spec", f"the file has {len(raw)} bytes", f"A spec has at most {SPEC_MAX}.")
             raise SpecInvalid(problems.found)
-        table: dict[str, object] = tomllib.loads(raw.decode())
+        table: dict[str, object] = tomllib.loads(raw.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         problems.add("spec", f"this is not TOML: {error}", "See docs/demo/weather.toml for one that is.")
         raise SpecInvalid(problems.found) from None

@@ -43,6 +43,23 @@ def test_each_bad_file_gets_the_messages_written_in_it_and_no_other(file: Path) 
     assert list(_problems(text)) == expected
 
 
+@pytest.mark.parametrize(
+    ("coding", "what"), [("utf-8-sig", "it begins with a byte order mark"), ("utf-16-le", "it is no text in UTF-8")]
+)
+def test_a_file_that_an_editor_saved_in_other_letters_is_told_of_as_that(coding: str, what: str) -> None:
+    """What is wrong cannot be seen in it, and a place in its first line says nothing."""
+    (problem,) = _problems(EVERYTHING.encode(coding).decode())
+    assert (problem.line, problem.column) == (1, 1)
+    assert problem.what.startswith(what)
+    assert problem.instead.startswith("save it as UTF-8")
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\n\n"])
+def test_a_file_may_have_the_line_ends_of_any_system_tabs_and_no_last_one(end: str) -> None:
+    text = EVERYTHING.replace(" = ", "\t=\t").rstrip("\n").replace("\n", end)
+    assert check(text) == check(EVERYTHING)
+
+
 def test_everything_a_file_may_say_is_read() -> None:
     manifest = check(EVERYTHING)
     assert manifest.hand.version == "1.2.0-rc.1+build.7"

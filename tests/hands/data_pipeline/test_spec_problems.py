@@ -188,6 +188,11 @@ def test_all_problems_are_told_at_once() -> None:
     }
 
 
+def test_a_byte_order_mark_before_a_spec_is_no_part_of_it() -> None:
+    text = b'source = "data/a.csv"\ntarget = { path = "data/b.csv", mode = "replace" }\n'
+    assert check.check_text(b"\xef\xbb\xbf" + text) == check.check_text(text)
+
+
 def test_what_is_not_toml_says_where() -> None:
     with pytest.raises(errors.SpecInvalid, match="line 2"):
         check.check_text(b"a = 1\nb = \n")
