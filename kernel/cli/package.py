@@ -4,6 +4,7 @@ The walk is that of kernel/process/child.py: links and odd files are refused, ev
 sealed. So what is sealed here is what is found there.
 """
 
+import fcntl
 import hashlib
 import os
 import shlex
@@ -26,6 +27,8 @@ LARGEST: Final = 64 * 1024 * 1024
 """Most bytes of a Hand's folder: every start reads all of them."""
 
 CACHE: Final = "__pycache__"
+DRAFT: Final = ".new"
+"""What is put behind a file's name while it is written."""
 
 
 class Folder(Struct, frozen=True, kw_only=True):
@@ -67,6 +70,7 @@ def read(path: str, *, skip_caches: bool = False, meet: Callable[[Ended], None] 
     if found.get(seals.MANIFEST_FILE) != raw.encode():  # what is shown and agreed to would not be what is sealed
         raise Ended(f"{path} has changed while it was read: try again when nobody writes there")
     seal = found.pop(seals.SEAL_FILE, b"").decode("utf-8", "replace")
+    found.pop(f"{seals.SEAL_FILE}{DRAFT}", None)  # of one who was killed: the next seal takes its place
     return Folder(path=path, manifest=manifest, files=found, seal=seal)
 
 
@@ -162,20 +166,33 @@ def copy(folder: Folder, seal: str, to: str) -> None:
 
 
 def write(path: str, content: bytes, *, mode: int = 0o644, sync_folder: bool = True) -> None:
-    """Write a file whole or not at all, and on disk."""
-    new = f"{path}.new"
-    try:
-        with open(new, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+    """Write a file whole or not at all, and on disk. Others that write it at the same time do so one after the other."""
+    new = f"{path}{DRAFT}"
+    with open(new, "wb", opener=lambda name, _: _draft(name, mode)) as file:
+        try:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(new, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(new)
-        raise
+            os.replace(new, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(new)
+            raise
     if sync_folder:
         growing.sync_folder(os.path.dirname(os.path.abspath(path)))
+
+
+def _draft(path: str, mode: int) -> int:
+    """An empty file of this name, which is ours until it is closed; it may be there, as one who was killed left it."""
+    while True:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, mode)
+        with suppress(OSError):  # of a file system that has none
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                os.ftruncate(descriptor, 0)
+                return descriptor
+        os.close(descriptor)  # whoever held it has given it its name
 
 
 def files(path: str, *, skip_caches: bool = True, meet: Callable[[Ended], None] = _raised) -> dict[str, bytes]:

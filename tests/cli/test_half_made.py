@@ -3,7 +3,9 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from kernel.cli import package
 from kernel.cli.exits import Ended
 from tests.cli.shell import Shell, is_one_clear_line
-from tests.living import Kernel, make_home
+from tests.living import ECHO, Kernel, make_home, write_hand
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
 
@@ -77,6 +79,27 @@ def test_a_seal_that_finds_no_room_leaves_no_part_of_it(tmp_path: Path) -> None:
         ran = shell.run("seal", folder, "--key", tmp_path / "ada.key")
         assert ran.code == 1
         assert sorted(os.listdir(folder)) == before
+
+
+def test_what_a_killed_seal_left_is_not_sealed(tmp_path: Path) -> None:
+    """It would be missing as soon as the seal stands in its place."""
+    shell = Shell(tmp_path / "none")
+    key = shell.good("keys", "new", tmp_path / "ada.key", "--name", "ada").strip()
+    folder = write_hand(tmp_path / "hand", ECHO)
+    (folder / "HAND.seal.new").write_text("half")
+    assert "2 files sealed" in shell.good("seal", folder, "--key", tmp_path / "ada.key")
+    assert "every one as sealed" in shell.good("verify", folder, "--key", key)
+    assert sorted(os.listdir(folder)) == ["HAND.seal", "HAND.toml", "main.py"]
+
+
+def test_of_those_that_write_one_file_at_once_each_writes_it_whole(tmp_path: Path) -> None:
+    """As two installs of Hands do that have the same module."""
+    path, contents = tmp_path / "file", [bytes([letter]) * 1_000_000 for letter in b"abcd"]
+    with ThreadPoolExecutor(len(contents)) as threads:
+        for _ in range(20):
+            list(threads.map(partial(package.write, str(path)), contents))
+            assert path.read_bytes() in contents
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_a_key_whose_public_half_is_there_already_is_not_half_made(tmp_path: Path) -> None:
