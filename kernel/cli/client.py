@@ -15,7 +15,7 @@ from typing import Final, Protocol, Self, TypeAlias
 import zmq
 from msgspec import Struct
 
-from kernel.cli import ends, homes, screen
+from kernel.cli import ends, homes, room, screen
 from kernel.cli.exits import Ended, Exit, NoKernel
 from kernel.cli.serving import listening, open_run_folder, pidfd_of
 from wire import codec, headers, limits
@@ -84,6 +84,7 @@ class Client:
                 homes.need(home)
                 raise NoKernel(f"no kernel runs on {home}: start it with `maniple up`")
             self._pidfd = pidfd_of(self.kernel_pid)
+            room.for_threads()
             self._context = zmq.Context()
             self._link = self._connect()
         except BaseException:

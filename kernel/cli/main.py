@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 
 import click
 
-from kernel.cli import commands, named_files, usage_errors
+from kernel.cli import commands, named_files, room, usage_errors
 from kernel.cli.exits import Ended, Exit, NotLinux
 from kernel.cli.frame import chosen_home, say, write
 from kernel.cli.hints import with_home
@@ -150,6 +150,7 @@ def _run_until_interrupted(words: list[str]) -> int:
 def run(words: list[str]) -> int:
     """Run a command; its exit code, when everything is said."""
     try:
+        room.for_files()
         code = cli().main(args=words, prog_name="maniple", standalone_mode=False)
         return code if isinstance(code, int) else Exit.DONE
     except click.exceptions.NoArgsIsHelpError as error:
@@ -173,14 +174,14 @@ def run(words: list[str]) -> int:
         _close_stdout()
         return Exit.FAILED
     except OSError as error:
-        text = _os_error(error)
+        text = room.lacks(error) or _os_error(error)
         _tell(text, words, mend="" if "`" in text else _page(words))
         return Exit.FAILED
     except MemoryError:
         _tell("there is not enough memory for that", words)
         return Exit.FAILED
     except Exception as error:  # noqa: BLE001 - the edge: a person gets a sentence, whatever it is
-        _tell(_fault(error), words)
+        _tell(room.lacks(error) or _fault(error), words)
         return Exit.FAILED
 
 
