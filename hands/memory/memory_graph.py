@@ -177,7 +177,7 @@ def _ref(value: object) -> Ref:
     """An entity as a caller names it."""
     if isinstance(value, str) and value:
         return Ref(name=value)
-    if isinstance(value, int) and value > 0:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return Ref(number=min(value, (1 << 63) - 1))
     if isinstance(value, dict) and value.keys() <= {"name", "type"} and value.get("name"):
         return _read(value, Ref, "an entity's name and type are texts")

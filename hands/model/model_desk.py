@@ -26,6 +26,7 @@ OWN: Final = {"offline": "classical", "scripted": "script"}
 """Providers without a row, and the model of each."""
 
 OFFLINE: Final = "offline/classical"
+_OFFLINE: Final = "offline"
 DEFAULT: Final = "default"
 _MEND_ROUTES: Final = '`maniple settings model \'routes={"default": ["anthropic/claude-sonnet-4-5"]}\'`'
 LOOK_S: Final = 1.0
@@ -98,7 +99,7 @@ class Desk:
 
     def missing(self, provider: str) -> str:
         """How a provider is to be set up, "" where it is. provider: "" of a name that is no PROVIDER/MODEL."""
-        if self._misnamed:
+        if self._misnamed and provider != _OFFLINE:
             return self._misnamed
         if not provider:
             return f"not PROVIDER/MODEL: {_MEND_ROUTES}"
@@ -129,9 +130,9 @@ class Desk:
 
     def _names(self, asked: str) -> list[str]:
         """The one model that a resource names, or those of the route that it names; ModelFailed where there are none."""
-        if self._misnamed:
-            raise ModelFailed("unconfigured", self._misnamed)
         provider, _ = resource.split(asked)
+        if self._misnamed and any(resource.split(name)[0] != _OFFLINE for name in self.routes().get(asked, [asked])):
+            raise ModelFailed("unconfigured", self._misnamed)
         if provider:
             return [asked]
         if (names := self.routes().get(asked)) is None:

@@ -83,7 +83,7 @@ class Turns:
     def _wait(self, provider: str, until: float) -> float:
         """Seconds until a request may be sent, whose turn is taken by asking, if it comes by then."""
         told = self._settings.of("per_minute", dict).get(provider, 0)
-        if not isinstance(told, int) or told < 0:
+        if not isinstance(told, int) or isinstance(told, bool) or told < 0:
             why = f"{str(told)[:200]!r} is no number of requests a minute to {provider}: {_MEND_PACE}"
             raise ModelFailed("unconfigured", why, provider=provider)
         pace = self._paces.get(provider, pacing.Pace(per_minute=told))

@@ -109,7 +109,7 @@ def text_of(value: object) -> str:
 
 
 def _at(of: object, key: object) -> object:
-    if isinstance(of, list) and isinstance(key, int) and 0 <= key < len(of):
+    if isinstance(of, list) and isinstance(key, int) and not isinstance(key, bool) and 0 <= key < len(of):
         return of[key]
     if isinstance(of, dict) and isinstance(key, str) and key in of:
         return of[key]

@@ -95,7 +95,7 @@ def _of(value: dict[str, object], results: dict[str, ToolResult], number: int) -
     if result is None:
         raise NotWritten(f"step {number} needs the result of step {earlier}, which is not in the conversation any more")
     do, most = value.get("$do", "text"), value.get("$most", 0)
-    most = most if isinstance(most, int) else 0
+    most = most if isinstance(most, int) and not isinstance(most, bool) else 0
     piece, part = (_shown(result), "") if do == "text" else without_rest(_shown(result))
     whole = unmarked(piece)
     found = _field(whole, str(value["$name"]), number, earlier) if "$name" in value else whole

@@ -13,6 +13,7 @@ from memory.fragments import New
 from memory.graph import Ref
 from memory.sessions import Said
 from memory.store import Store
+from runtime import Failure
 from tests.hands.doubles import FakeCall
 from tests.hands.memory.test_hand import CHAT, OWN, Desk
 from wire import codec, limits
@@ -36,6 +37,12 @@ def graph(tmp_path: Path) -> Iterator[Graph]:
     yield made
     made.loop.run_until_complete(made.hand.stop())
     made.loop.close()
+
+
+def test_true_is_no_number_of_an_entity(graph: Graph) -> None:
+    graph.graph("put", type="person", name="Ada")
+    with pytest.raises(Failure, match="an entity is its number, its name, or a table"):
+        graph.graph("neighbours", entity=True)
 
 
 def test_what_a_pattern_finds_is_marked_with_who_said_so_on_the_way(graph: Graph) -> None:

@@ -269,7 +269,8 @@ def test_a_setting_for_a_provider_that_there_is_not_is_told_before_anything_is_a
     tmp_path: Path, setting: str, value: object
 ) -> None:
     hand: Any = hand_of(tmp_path, OK, **{setting: {"opnai": value, "openai": value}})
-    for resource in ("scripted/script", "offline/classical", "default"):
+    ask(hand, Asking("offline/classical"))  # which is no provider's
+    for resource in ("scripted/script", "openai/gpt-5.4"):
         with pytest.raises(Failure, match=f"`{setting}` names ") as failed:
             ask(hand, Asking(resource))
         assert failed.value.code == "unconfigured"

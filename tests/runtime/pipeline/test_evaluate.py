@@ -70,6 +70,7 @@ def test_an_expression_gives(text: str, value: object) -> None:
         ("${inputs.day + 1}", "`inputs.day + 1`: a text is no number"),
         ("${true + 1}", "`true + 1`: true is no number"),
         ("${at(steps.each, 0 - 1)}", "`at(steps.each, 0 - 1)`: there is no -1 in a list"),
+        ("${at(steps.each, true)}", "`at(steps.each, true)`: there is no True in a list"),
         ("${at(steps.each, 2)}", "`at(steps.each, 2)`: there is no 2 in a list"),
         ("${inputs.none + 1}", "`inputs.none + 1`: null is no number"),
         ("${inputs.number and true}", "`inputs.number and true`: a number is neither true nor false"),
