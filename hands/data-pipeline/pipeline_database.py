@@ -252,7 +252,7 @@ class TableSink:
     def _check_columns(self, shown: str) -> None:
         rows = self._connection.execute(f"PRAGMA table_xinfo({quoted(self._table)})").fetchall()
         there = {str(row[1]).casefold(): row for row in rows}
-        names = {column.name.casefold() for column in self._columns}
+        names = dict.fromkeys(column.name.casefold() for column in self._columns)
         problems = [
             f'it has no column "{column.name}". {did_you_mean(column.name, [str(row[1]) for row in rows])}'
             for column in self._columns if column.name.casefold() not in there
@@ -261,7 +261,9 @@ class TableSink:
             f'its column "{row[1]}" needs a value, and the rows have no such column.'
             for name, row in there.items() if name not in names and row[3] and row[4] is None and not row[5]
         ]  # fmt: skip
-        problems += [f'its column "{there[name][1]}" is generated.' for name in names & set(there) if there[name][6]]
+        problems += [
+            f'its column "{there[name][1]}" is generated.' for name in names if name in there and there[name][6]
+        ]
         if problems:
             raise JobFailed("target", f'{shown}: table "{self._table}" does not fit: {" ".join(problems)}')
         for column in self._columns:

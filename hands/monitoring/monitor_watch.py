@@ -285,7 +285,7 @@ def _stepped(
     alarms: dict[str, Alarm] = {}
     findings: dict[str, Finding] = {}
     changes: list[Change] = []
-    for name in before.alarms.keys() | present.keys():
+    for name in dict.fromkeys((*before.alarms, *present)):
         check = present.get(name)
         old = before.alarms.get(name, Alarm())
         if check is None and (_is_withdrawn(name, target) or _is_gone(old, now)):

@@ -103,6 +103,15 @@ def test_append_to_a_table_of_another_shape_tells_every_difference(place: Place)
     assert '"made" is generated' in text
 
 
+def test_columns_of_a_table_that_do_not_fit_are_told_in_its_rows_order(place: Place) -> None:
+    names = [f"made{number}" for number in range(9)]
+    database(place, f"CREATE TABLE parts (id, {', '.join(f'{name} AS (id + 1)' for name in names)})")
+    with pytest.raises(JobFailed) as raised:
+        load(place, f"id,{','.join(names)}\n1{',2' * len(names)}\n", mode="append")
+    told = [raised.value.text.index(f'"{name}" is generated') for name in names]
+    assert told == sorted(told)
+
+
 def test_upsert_changes_known_rows_and_adds_new_ones(place: Place) -> None:
     load(place)
     load(place, "id,price,name\n2,9,bolt\n4,1,pin\n", mode="upsert", key=["id"])

@@ -54,6 +54,16 @@ class Days:
         self.store.tidy(self.now, **keep, most_bytes=self.plan.most_bytes)
 
 
+def test_checks_are_gone_through_in_the_order_in_which_they_came_whatever_a_set_would_make_of_it() -> None:
+    names, now = [f"metric{number}" for number in range(12)], START + HOUR
+    target = settings.read_plan({"targets": {"site": {"url": "https://example.org/"}}}).targets[0]
+    before = watch.Record(subject=target.subject, alarms={name: watch.Alarm() for name in names[:6]})
+    checks = {name: watch.Check(name=name, signal="bad", level="alert", text="high") for name in names}
+    alarms, findings, _ = watch._stepped(target, before, checks, now, 0)
+    assert list(alarms) == names
+    assert list(findings) == [name for name in names if name in findings]
+
+
 PAGE = {"targets": {"site": {"url": "https://example.org/"}, "machine": {"off": True}}}
 
 
