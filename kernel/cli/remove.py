@@ -7,7 +7,7 @@ import click
 from msgspec import Struct
 
 from kernel import folders
-from kernel.cli import compiling, installed, logbook, memories, replies
+from kernel.cli import compiling, installed, logbook, memories, orphans, replies
 from kernel.cli.client import Client
 from kernel.cli.confirming import confirm
 from kernel.cli.exits import Ended
@@ -33,13 +33,15 @@ def remove(session: Session, hand: str, purge: bool, yes: bool) -> None:
     with session.client() as client:
         is_there = hand in {row.name for row in installed.rows(client)}
         before = () if is_there else _left(session, hand)
-        if not is_there and not before:
+        swept = set() if is_there else orphans.sweep(client)
+        has_secrets = bool(swept) and not swept.isdisjoint(logbook.ids_of(session.log(), hand))
+        if not is_there and not before and not has_secrets:
             installed.shown(client, hand)  # which says that it is not there, or that this is no name
     if before and not purge:
         raise Ended(
             f"no Hand {hand!r} is installed; what one of that name left, `maniple remove {hand} --purge` takes away"
         )
-    if purge:
+    if purge and (is_there or before):
         what = f"Remove {hand} and all that it kept" if is_there else f"{hand} was removed. Remove what it kept"
         confirm(f"{what} and remembers, for ever?", f"maniple remove {hand} --purge", yes=yes, done="removed")
     left = remembered = None
@@ -69,6 +71,7 @@ def take_away(session: Session, hand: str, *, purge: bool) -> tuple[str | None, 
             if purge:
                 _purge(session, client, hand, removed.hand)
             compiling.sweep(client)
+            orphans.sweep(client)
         except BaseException:
             if memories.kept_of(session.home, removed.hand):
                 session.say(f"{hand} is removed. {_remembered(removed.hand)}")

@@ -2,11 +2,13 @@
 
 import os
 import shlex
+from contextlib import suppress
 
 import click
 
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
+from wire.errors import ManipleError
 
 
 @command()
@@ -21,7 +23,7 @@ def up(session: Session, foreground: bool) -> None:
 
     With --foreground this process becomes the kernel, which is what a service supervisor wants.
     """
-    from kernel.cli import bundled, home_parts, homes, machine, starting
+    from kernel.cli import bundled, home_parts, homes, machine, orphans, starting
     from kernel.cli.serving import listening, open_run_folder
     from kernel.home import Home
 
@@ -41,6 +43,8 @@ def up(session: Session, foreground: bool) -> None:
         os.execv(command[0], command)
     pid = starting.start(session.home)
     session.result({"pid": pid, "home": session.home}, lambda: f"The kernel runs, process {pid}.")
+    with suppress(ManipleError, OSError), session.client() as client:
+        orphans.sweep(client)
     if others := bundled.differing(session.home):
         session.say(
             "Hands of another version of Maniple, which may fail with this one. What brings each to this version:"

@@ -13,6 +13,7 @@ from kernel.cli import compiling, installed
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
 from kernel.cli.remove import take_away
+from tests.cli.shell import Shell
 from tests.living import ECHO, Kernel, install, make_home
 
 OTHER = ECHO._replace(toml=ECHO.toml.replace("echo", "other"))
@@ -85,3 +86,31 @@ def test_a_removed_hands_secrets_are_gone_whatever_fails_after(kernel: Kernel) -
         with pytest.raises(NotDone):
             take_away(session, "echo", purge=False)
     assert not any(file.exists() for file in files)
+
+
+def _with_secrets(of: Kernel | Shell, hand: str) -> list[Path]:
+    """What a Hand may have in keys/, with what a kernel that was killed left of it."""
+    files = [of.home / "keys" / f"{hand}.{kind}" for kind in ("secrets", "secrets.new", "token")]
+    for file in files:
+        file.write_bytes(b"{}")
+    return files
+
+
+def test_secrets_that_a_killed_removal_left_go_with_the_same_words_again(kernel: Kernel) -> None:
+    left, theirs = (_with_secrets(kernel, str(install(kernel, hand)["hand"])) for hand in (ECHO, OTHER))
+    with kernel.client() as client:
+        client.call("kernel.remove", "echo")
+    shell = Shell(kernel.home)
+    ran = shell.run("remove", "echo")
+    assert (ran.code, ran.out) == (0, "echo was removed before; what it left is gone now.\n")
+    assert not any(file.exists() for file in left)
+    assert all(file.exists() for file in theirs), "another Hand's"
+    assert shell.run("remove", "echo").code == 1
+    with kernel.client() as client:
+        client.call("kernel.remove", "other")
+
+
+def test_secrets_that_a_killed_removal_left_go_when_the_kernel_starts(still: Shell) -> None:
+    _with_secrets(still, "h-0123456789abcdef")
+    still.good("up")
+    assert not [*(still.home / "keys").glob("h-*")]
