@@ -16,11 +16,11 @@ LATE: Final = 0.7
 DELAY: Final = 2.0
 """Seconds."""
 
-_gone = Supervisor.gone
+_process_ended = Supervisor.process_ended
 
 
 def _late(self: Supervisor, run: Run, status: int) -> None:
-    now = partial(_gone, self, run, status)
+    now = partial(_process_ended, self, run, status)
     if run.tape is None:
         self._kernel.loop.after(LATE, now)
     else:
@@ -29,6 +29,6 @@ def _late(self: Supervisor, run: Run, status: int) -> None:
 
 def main(arguments: list[str]) -> None:
     """Be the kernel of a home."""
-    Supervisor.gone = _late  # type: ignore[method-assign]
+    Supervisor.process_ended = _late  # type: ignore[method-assign]
     slow_disk.__dict__["DELAY"] = DELAY
     slow_disk.main(arguments)
