@@ -91,6 +91,6 @@ def _answer(request: Request) -> object:
 
 
 METHODS = (
-    method("approvals", "The calls that wait for the operator", _approvals, call="int?", after="int?", body="bytes?"),
-    method("answer", "Say yes or no to one of them", _answer, "none", "write", answer="dict", body="bytes?"),
+    method("approvals", "List calls that wait for the operator", _approvals, call="int?", after="int?", body="bytes?"),
+    method("answer", "Answer a call that waits", _answer, "none", "write", answer="dict", body="bytes?"),
 )

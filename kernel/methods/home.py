@@ -126,8 +126,8 @@ def _follow(request: Request, hand_id: str) -> int:
 
 
 METHODS = (
-    method("hands", "What is installed", _hands),
-    method("show", "One Hand in full", _show, "name"),
-    method("home", "Grants, roots and keys", _home),
+    method("hands", "List what is installed", _hands),
+    method("show", "Show one Hand in full", _show, "name"),
+    method("home", "Show grants, roots and keys", _home),
     *(Method(provided=change.provided, act=_change) for change in CHANGES.values()),
 )

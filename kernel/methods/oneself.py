@@ -93,13 +93,13 @@ def _by_header(_: Request) -> object:
 
 
 METHODS = (
-    method("check", "Would a call be allowed, and why not", _check, method="string", resource="string?"),
-    method("describe", "What a method or a Hand offers", _describe, method="string?", hand="string?", after="string?"),
-    method("list", "The Hands that may be asked", _list),
-    method("budget", "What the run has spent, and what is left", _budget),
-    method("settings", "The Hand's settings", _settings),
-    method("sleep", "Answer later", _sleep, milliseconds="int"),
-    method("note", "Put a sentence, or progress, into the log", _note, text="string", done="int?", total="int?"),
+    method("check", "Say whether a call would be allowed", _check, method="string", resource="string?"),
+    method("describe", "Describe a method or a Hand", _describe, method="string?", hand="string?", after="string?"),
+    method("list", "List the Hands that may be called", _list),
+    method("budget", "Show what the run has spent, and has left", _budget),
+    method("settings", "Show the Hand's settings", _settings),
+    method("sleep", "Wait", _sleep, milliseconds="int"),
+    method("note", "Write a sentence, or progress, to the log", _note, text="string", done="int?", total="int?"),
     method("publish", "Publish an event (by its own header)", _by_header, "name"),
-    method("subscribe", "Hear an event (by its own header)", _by_header, "name"),
+    method("subscribe", "Receive an event (by its own header)", _by_header, "name"),
 )

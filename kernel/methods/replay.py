@@ -96,5 +96,5 @@ def _changed(request: Request, hand: str) -> Installed | None:
 
 
 METHODS = (
-    method("replay", "A run again from its tape", _replay, "name", folder="string?", artefact="dict?", step="bool?"),
+    method("replay", "Replay a run from its tape", _replay, "name", folder="string?", artefact="dict?", step="bool?"),
 )  # fmt: skip

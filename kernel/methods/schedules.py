@@ -54,7 +54,7 @@ def _working(kernel: "Kernel") -> set[str]:
 
 
 METHODS = (
-    method("schedules", "Every Hand that has a schedule", _schedules, after="string?", only="string?"),
+    method("schedules", "List Hands that have a schedule", _schedules, after="string?", only="string?"),
     method(
         "fire", "Begin a scheduled run, once for each key", _fire, "name", "external", key="string", due="string",
         event="string?", body="any?", depth="int?",

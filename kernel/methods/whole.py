@@ -76,9 +76,9 @@ def _down(request: Request) -> None:
 
 
 METHODS = (
-    method("status", "The kernel at a glance", _status),
+    method("status", "Show the kernel at a glance", _status),
     method("freeze", "Emergency stop", _freeze),
     method("thaw", "Undo the emergency stop", _thaw, "none", "write"),
-    method("erase", "Erase what a run was told", _erase, "none", "write", run="string"),
+    method("erase", "Erase the tape of a run", _erase, "none", "write", run="string"),
     method("down", "Stop everything, in order", _down, "none", "write"),
 )
