@@ -203,7 +203,7 @@ class KernelHandle:
         await self.call("kernel.sleep", timeout=min(milliseconds / 1000 + 60, _LONGEST), milliseconds=milliseconds)
 
     async def time_passes(self, seconds: float) -> None:
-        """Wait until so much of this run's own time has passed. While its clock stands still, so does this wait.
+        """Wait until this much of the run's own time has passed. While its clock stands still, so does this wait.
 
         It takes none of the run's `in_flight` places, and is for one at a time.
         """
