@@ -39,7 +39,7 @@ def _limit(name: str, doc: str) -> Key:
 
 
 SECTIONS: Final[dict[str, str]] = {
-    "hand": "Who the Hand is and how it runs.",
+    "hand": "The Hand's identity, and how it runs.",
     "agent": "Instead of code in [hand]: a model that thinks, with the Hand's granted methods as its tools; see "
     "[agents.md](agents.md).",
     "capabilities": "Everything the Hand may ask for, a row per method. Nothing else is possible.",
