@@ -302,7 +302,7 @@ class Kernel:
         detail: dict[str, object] = {"exit": ending(status), "cpu_us": run.before + run.cpu}
         detail |= {"memory_peak": run.memory, "calls": run.calls, "cost": run.cost}
         if run.hand.artefact is not None:
-            detail["used"] = run.used.told()
+            detail["used"] = run.used.as_detail()
         self.record("run.end", run=run.id, verdict="ended" if clean else "died", why=shown(run.why), detail=detail)
         self.results.reaped(run.id)
         now = self.state.hands.get(run.name)

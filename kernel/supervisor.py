@@ -127,7 +127,7 @@ class Supervisor:
     def start_again(self, run: Run) -> None:
         """Start the next process of a run that resumes. Raises Refusal, and has started nothing then."""
         kernel, recorded = self._kernel, run.began.settings if run.began else {}
-        _, secret = settings.apart(run.hand.package.manifest.settings, kernel.settings_of(run.hand))
+        _, secret = settings.split_secrets(run.hand.package.manifest.settings, kernel.settings_of(run.hand))
         run.state = "launching"
         try:
             self._launch(run, {**recorded, **secret})

@@ -52,15 +52,15 @@ def dollars_of(text: str, per: str = "") -> int:
 
 def some_tokens(text: str) -> int:
     """Tokens, of which there are some: where nothing stands for no bound, a bound of 0 would be none."""
-    return _some(text, tokens_of(text))
+    return _above_zero(text, tokens_of(text))
 
 
 def some_dollars(text: str) -> int:
     """Micro-dollars, likewise."""
-    return _some(text, dollars_of(text))
+    return _above_zero(text, dollars_of(text))
 
 
-def _some(text: str, amount: int) -> int:
+def _above_zero(text: str, amount: int) -> int:
     if not amount:
         raise ValueInvalid(f'"{text}" would let it do nothing', "write more, or leave it out: then there is no bound")
     return amount

@@ -281,7 +281,7 @@ def least_left(rooms: Iterable[Room], within: Bond | None) -> tuple[int | None, 
     return tuple(found)
 
 
-def lost(most: Mapping[int, Sum], within: Mapping[int, int], spent: Mapping[int, Sum]) -> dict[int, Sum]:
+def settled_in_full(most: Mapping[int, Sum], within: Mapping[int, int], spent: Mapping[int, Sum]) -> dict[int, Sum]:
     """What calls without an end are settled with: all of their `most` that calls made for them have not spent.
 
     By number: most, the call out of whose each is taken, and what such calls have spent of each. The numbers of calls are

@@ -229,7 +229,7 @@ class OpenCall(CallLife):
             said["why"] = shown(why)
         detail: dict[str, object] = {}
         if not isinstance(header, headers.Refused) and header.used is not None:
-            detail["used"] = header.used.told()
+            detail["used"] = header.used.as_detail()
         if cost is not None:
             detail |= paid_by(self.payers, self.covered.number if self.covered else 0)
         if detail:
@@ -324,7 +324,7 @@ def opened(
     return call
 
 
-def told(run: str, outcome: Outcome) -> dict[str, object]:
+def outcome_reply(run: str, outcome: Outcome) -> dict[str, object]:
     """What waits for a run hears. A Hand's bytes go into the kernel's own answer only as far as they are one whole value."""
     end, value = outcome.header, None
     verdict = type(end).__name__.lower()

@@ -129,10 +129,10 @@ def listed_after(held: Iterable[OpenCall], number: object) -> list[OpenCall]:
 
 def row(call: OpenCall, held: Iterable[OpenCall], hand: Installed) -> dict[str, object]:
     """A held call for whoever is to answer it. hand: the caller's, as it was when it called."""
-    what = _what(call)
+    what = _identity_of(call)
     return {
         "call": call.number,
-        "like": min(one.number for one in held if one.by.hand == call.by.hand and _what(one) == what),
+        "like": min(one.number for one in held if one.by.hand == call.by.hand and _identity_of(one) == what),
         "run": call.caller,
         "hand": hand.name,
         "version": hand.version,
@@ -156,7 +156,7 @@ def heard_of(call: OpenCall) -> dict[str, object]:
     return {"call": call.number, "hand": call.by.name, "method": call.method, "until": time_text(call.until)}
 
 
-def _what(call: OpenCall) -> tuple[object, ...]:
+def _identity_of(call: OpenCall) -> tuple[object, ...]:
     """All that its operator is shown of a call, but which one it is, of which run, and when: what one answer is about."""
     callers = [(one.by.hand, one.method) for one in chain(call.parent)]
     asked = call.by.hand, call.method, call.resource, call.body, call.most

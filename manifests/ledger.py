@@ -105,7 +105,7 @@ class Ledger(Struct, kw_only=True, forbid_unknown_fields=True):
         kept = self.spent.get(payer, {}).get(window)
         return kept if kept is not None and kept.number >= number else Tally(number=number)
 
-    def told(self, payer: str, now: int) -> dict[str, dict[str, int]]:
+    def by_window(self, payer: str, now: int) -> dict[str, dict[str, int]]:
         """What a payer has spent in each of the windows that now lies in."""
         spent = {window: self.tally(payer, window, now).spent for window in WINDOWS}
         return {window: {"tokens": tokens, "micro_dollars": micro} for window, (tokens, micro) in spent.items()}

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Mapping
 
 from msgspec.structs import replace
 
-from manifests.budgets import Bond, Bonds, lost, paid_by
+from manifests.budgets import Bond, Bonds, paid_by, settled_in_full
 from manifests.calls import OpenCall
 from manifests.ledger import cost_of
 from manifests.lives import OUTCOME_UNKNOWN
@@ -77,7 +77,7 @@ def at_death(call: OpenCall, provider: str, why: str, *, may_repeat: bool) -> tu
 def unmade(opens: dict[int, Open], why: str) -> list[Said]:
     """The ends of open calls that nobody is left to hear of."""
     reserved = {number: one for number, one in opens.items() if one.most is not None and one.is_begun}
-    costs = lost(
+    costs = settled_in_full(
         {number: one.inner if one.method == WORK else one.most or (0, 0) for number, one in reserved.items()},
         {number: one.within for number, one in reserved.items()},
         {number: one.inner for number, one in reserved.items()},

@@ -55,12 +55,15 @@ def rooms(bonds: Bonds, state: State, payers: Iterable[str], now: int) -> list[R
 def of_home(bonds: Bonds, state: State, now: int) -> dict[str, object]:
     """Every allowance there is, the home's first, and what the home has spent."""
     payers = [HOME, *(state.hands[name].id for name in sorted(state.hands))]
-    return {"budgets": [one.row for one in rooms(bonds, state, payers, now)], "spent": state.ledger.told(HOME, now)}
+    return {
+        "budgets": [one.row for one in rooms(bonds, state, payers, now)],
+        "spent": state.ledger.by_window(HOME, now),
+    }
 
 
 def of_hand(bonds: Bonds, state: State, hand: str, now: int) -> dict[str, object]:
     """A Hand's allowances, and what it has spent."""
-    return {"budget": [one.row for one in rooms(bonds, state, [hand], now)], "spent": state.ledger.told(hand, now)}
+    return {"budget": [one.row for one in rooms(bonds, state, [hand], now)], "spent": state.ledger.by_window(hand, now)}
 
 
 def of_caller(bonds: Bonds, state: State, call: OpenCall, now: int, clock: float) -> dict[str, object]:

@@ -115,7 +115,9 @@ def declared_of(declared: Mapping[str, Setting], values: Mapping[str, object]) -
     return {name: value for name, value in values.items() if name in declared}
 
 
-def apart(declared: Mapping[str, Setting], values: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+def split_secrets(
+    declared: Mapping[str, Setting], values: Mapping[str, object]
+) -> tuple[dict[str, object], dict[str, object]]:
     """The values that may be kept and shown, and the secret ones."""
     plain: dict[str, object] = {}
     secret: dict[str, object] = {}
@@ -124,10 +126,10 @@ def apart(declared: Mapping[str, Setting], values: Mapping[str, object]) -> tupl
     return plain, secret
 
 
-def kept(declared: Mapping[str, Setting], body: bytes, now: Mapping[str, object], *, is_all: bool) -> bytes:
+def with_secrets_of(declared: Mapping[str, Setting], body: bytes, now: Mapping[str, object], *, is_all: bool) -> bytes:
     """A body of settings in which the secret ones are those of now. is_all: it is the table itself, not a reply with it."""
     value = codec.decode_body(body)
     table = value if is_all or not isinstance(value, dict) else value["settings"]
     assert isinstance(table, dict)
-    told = apart(declared, table)[0] | apart(declared, now)[1]
+    told = split_secrets(declared, table)[0] | split_secrets(declared, now)[1]
     return codec.encode_body(told if is_all else {"settings": told})

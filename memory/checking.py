@@ -19,7 +19,7 @@ from memory.indexing import index, unindex
 from memory.queries import queries
 from memory.signs import BLOCK, Block
 from memory.spaces import Space
-from memory.store import Reader, Store, said
+from memory.store import Reader, Store, sqlite_errors
 from memory.vectors import are_unit, packed
 
 _SQL: Final = queries("checking")
@@ -78,7 +78,7 @@ def mend(store: Store) -> tuple[Fault, ...]:
             return ()
         found = {row for name in ("unchunked", "chunked_in_vain", "misplaced") for row in _ids(store, name)}
         for fragment in sorted({*found, *_places(store)["miscounted"]}):
-            _again(store, fragment)
+            _reindex(store, fragment)
         for chunk in _places(store)["words_of_none"]:
             store.rows(_SQL["drop_words"], {"id": chunk})
         store.rows(_SQL["drop_malformed"])
@@ -113,7 +113,7 @@ def reindex(store: Store) -> int:
     return done
 
 
-def _again(store: Store, fragment: int) -> None:
+def _reindex(store: Store, fragment: int) -> None:
     """Take a fragment out of the indexes, and put it in again if it is live."""
     place = Space(id=fragment // spaces.NUMBERS)
     unindex(store, place, fragment)
@@ -147,7 +147,7 @@ def _odd(store: Reader) -> tuple[int, ...]:
     """The chunks with a vector that cannot be one that was kept; of those that have as many numbers as their model's."""
     found: set[int] = set()
     for model, dimension in msgspec.convert(store.rows(_SQL["models"]), list[tuple[int, int]]):
-        with said():
+        with sqlite_errors():
             cursor = store.connection.execute(_SQL["vectors_of"], {"model": model, "size": 4 * dimension})
             while rows := msgspec.convert(list(islice(cursor, _AT_ONCE)), list[tuple[int, bytes]]):
                 vectors = np.frombuffer(b"".join(vector for _, vector in rows), np.float32).reshape(len(rows), -1)
@@ -163,7 +163,7 @@ def _places(store: Reader) -> dict[str, tuple[int, ...]]:
     """
     lengths = np.array(store.rows(_SQL["lengths"]), np.int64).reshape(-1, 3)
     chunks, counted, strays = lengths[:, 0], np.zeros(len(lengths), np.int64), set[int]()
-    with said():
+    with sqlite_errors():
         cursor = store.connection.execute(_SQL["places"])
         while (documents := np.fromiter((row[0] for row in islice(cursor, _PLACES_AT_ONCE)), np.int64)).size:
             found, times = np.unique(documents, return_counts=True)

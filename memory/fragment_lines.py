@@ -18,7 +18,7 @@ from memory.sameness import sameness
 from memory.spaces import NUMBER_LAST
 from memory.store import Binding, Reader, Store
 from memory.times import check_counts, check_times
-from memory.words import told
+from memory.words import language_of
 
 COUNTED: Final = "fragment"
 """What the counter of a space's fragments is called in a line."""
@@ -82,7 +82,7 @@ class Taking:
             raise Invalid(f"fragment {one.number} cannot have come to what it says")
         self.count(one.number)
         place = spaces.opened(self._store, self._space)
-        row, metadata, language = place.first + one.number, told_metadata(one.metadata), told(one.text)
+        row, metadata, language = place.first + one.number, told_metadata(one.metadata), language_of(one.text)
         values: dict[str, Binding] = {
             "id": row, "text": one.text, "kind": one.kind, "time": one.time, "importance": one.importance,
             "labels": self._marks(one.labels), "metadata": metadata, "language": language,

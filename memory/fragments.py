@@ -23,7 +23,7 @@ from memory.sameness import sameness
 from memory.spaces import Space
 from memory.store import Binding, Reader, Row, Store
 from memory.times import COUNT_LAST, check_times, counted
-from memory.words import told
+from memory.words import language_of
 
 TEXT_MAX: Final = 768 << 10
 """Bytes of a text in UTF-8: so that it fits into a reply with all that is said of it."""
@@ -160,7 +160,7 @@ def update(store: Store, space: str, number: int, changes: Changes) -> Fragment:
         same = sameness(text, str(place.id), kind, metadata)
         if (rows := store.rows(_SQL["same"], {"sameness": same})) and rows[0][0] != row:
             raise Conflict(f"fragment {spaces.number(int(str(rows[0][0])))} says the same already: forget one of them")
-        language = told(text)
+        language = language_of(text)
         values: dict[str, Binding] = {
             "id": row, "text": text, "kind": kind, "importance": importance, "labels": packed_labels(labels),
             "now": store.now(), "time": now.time if changes.time is None else changes.time, "metadata": metadata,
@@ -266,7 +266,7 @@ def _fragment(row: Row, origins: list[object]) -> Fragment:
 def _insert(store: Store, place: Space, new: New, same: bytes, metadata: str) -> int:
     ((serial,),) = store.rows(_SQL["next_fragment"], {"space": place.id})
     row = place.first + counted(serial, spaces.NUMBER_LAST)
-    language = told(new.text)
+    language = language_of(new.text)
     now = store.now()
     values: dict[str, Binding] = {
         "id": row, "text": new.text, "kind": new.kind, "time": now if new.time is None else new.time,

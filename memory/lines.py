@@ -22,7 +22,7 @@ from memory.names import checked, folded
 from memory.queries import queries
 from memory.sessions import SQL as SESSIONS
 from memory.sessions import Span
-from memory.store import Bindings, Reader, Store, said
+from memory.store import Bindings, Reader, Store, sqlite_errors
 from memory.times import check_counts, check_times
 
 FORMAT: Final = "maniple-memory/1"
@@ -96,7 +96,7 @@ class _Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
 def write_out(store: Reader, space: str, take: Callable[[bytes], object]) -> set[str]:
     """Give every line of a space to `take`, all as of one moment; the labels of all that is in them."""
     labels: set[str] = set()
-    with said(), store.moment():
+    with sqlite_errors(), store.moment():
         for line in _lines(store, space, labels):
             take(line)
     return labels

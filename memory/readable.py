@@ -13,7 +13,7 @@ import msgspec
 
 from memory.queries import queries
 from memory.spaces import NUMBERS
-from memory.store import Binding, Store, said
+from memory.store import Binding, Store, sqlite_errors
 from memory.times import COUNT_LAST, LAST
 
 _SQL: Final = queries("readable")
@@ -23,7 +23,7 @@ _BAD: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 def unreadable(store: Store, most: int) -> tuple[str, ...]:
     """Which rows cannot be read, in words, `most` at most. Raises StoreError where not even their pages can be."""
     found: list[str] = []
-    with said():
+    with sqlite_errors():
         for thing, query in _SQL.items():
             for row in _faulty(store, query):
                 found.append(f"{row[0]}the {thing} {row[1]} cannot be read")

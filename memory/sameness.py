@@ -28,7 +28,7 @@ _SENTENCE: Final = re.compile(r"(^|[.!?] )([^\W\d_])(?=[a-z]*(?:[ ,]|$))")
 
 def sameness(text: str, *further: str) -> bytes:
     """32 bytes that are equal for texts that say the same, when what else must agree (kind, metadata) is equal, too."""
-    digest = hashlib.sha256(said(text).encode("utf-8", "surrogatepass"))
+    digest = hashlib.sha256(normal_form(text).encode("utf-8", "surrogatepass"))
     for part in further:
         digest.update(b"\0" + hashlib.sha256(part.encode("utf-8", "surrogatepass")).digest())
     return digest.digest()
@@ -40,11 +40,11 @@ def nearly(text: str, stems: Iterable[str]) -> tuple[str, ...]:
     Looser than `sameness` by the forms of words and by commas alone; consolidation compares by it, which archives and
     deletes nothing.
     """
-    exact = _EXACT.findall(said(text))
+    exact = _EXACT.findall(normal_form(text))
     return (*(stem for stem in stems if stem not in ("a", "an", "the")), "\0", *exact)
 
 
-def said(text: str) -> str:
+def normal_form(text: str) -> str:
     """The text without what makes no difference."""
     plain = " ".join(_composed(text).translate(_PLAIN).split())
     lowered = _SENTENCE.sub(lambda found: found[1] + found[2].lower(), plain)

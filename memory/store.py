@@ -56,18 +56,18 @@ class Reader:
 
     def rows(self, query: str, bindings: Bindings = ()) -> list[Row]:
         """What a query answers, all of it. Raises StoreError."""
-        with said():
+        with sqlite_errors():
             return self.connection.execute(query, bindings).fetchall()
 
     def each(self, query: str, bindings: Bindings = ()) -> Iterator[Row]:
         """What a query answers, a row at a time. Raises StoreError."""
-        with said():
+        with sqlite_errors():
             yield from self.connection.execute(query, bindings)
 
     @contextmanager
     def moment(self) -> Iterator[None]:
         """Whatever is read within it was committed when the first of it was read, in however many statements."""
-        with said(), self.connection:
+        with sqlite_errors(), self.connection:
             yield
 
     def close(self) -> None:
@@ -82,7 +82,7 @@ class Store(Reader):
         self.path = path
         log = path.with_name(f"{path.name}-wal")
         self._is_scrubbed = not log.exists()  # who was killed left it, with what he had not scrubbed
-        with said():
+        with sqlite_errors():
             connection = _connected(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
             try:
                 _migrate(connection, migrations())
@@ -97,14 +97,14 @@ class Store(Reader):
 
     def reader(self) -> "Reader":
         """A further connection, which can only read; for a thread of its own."""
-        with said():
+        with sqlite_errors():
             return Reader(_connected(self.path, apsw.SQLITE_OPEN_READONLY), self.now)
 
     @contextmanager
     def write(self) -> Iterator[None]:
         """All of it or nothing; on the disk when the outermost one is left. Raises StoreError."""
         failed: BaseException | None = None
-        with said():
+        with sqlite_errors():
             try:
                 with self.connection:  # one that is undone may have asked to scrub: that costs a little, and no more
                     try:
@@ -154,7 +154,7 @@ def reader_without_room(path: Path, now: Callable[[], int]) -> Reader:
 
     Such an index is kept in memory by who locks out all others (SQLite, wal.html, section 8). Raises StoreError.
     """
-    with said():
+    with sqlite_errors():
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         connection.pragma("locking_mode", "EXCLUSIVE")
         connection.pragma("query_only", True)
@@ -162,7 +162,7 @@ def reader_without_room(path: Path, now: Callable[[], int]) -> Reader:
 
 
 @contextmanager
-def said() -> Iterator[None]:
+def sqlite_errors() -> Iterator[None]:
     """SQLite's errors as what they mean to a caller; one that means a fault of ours goes through as it is.
 
     A name that the schema lacks, or has already, could be either: it is taken for damage.

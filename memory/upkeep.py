@@ -15,7 +15,7 @@ import msgspec
 from memory.errors import Damaged, StoreError
 from memory.parts import PARTS, Findings
 from memory.readable import unreadable
-from memory.store import APPLICATION, Reader, Store, said, schema_at, schema_of
+from memory.store import APPLICATION, Reader, Store, schema_at, schema_of, sqlite_errors
 
 MOST: Final = 100
 """Problems that are told of one file."""
@@ -79,7 +79,7 @@ def labels(store: Reader) -> set[str]:
 
 def copy(reader: Reader, path: Path) -> None:
     """A whole copy of the file as it is now, in an empty file that is there; others go on writing. Raises StoreError."""
-    with said():
+    with sqlite_errors():
         target = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             with target.backup("main", reader.connection, "main") as backup:
@@ -124,7 +124,7 @@ def _check_schema(path: Path) -> None:
     Whoever sends a copy could else send triggers, views and indexes with it, which would act on what is written later; and
     already in a migration, where one could go on for ever. So this reads the schema and nothing that it is of.
     """
-    with said():
+    with sqlite_errors():
         connection = apsw.Connection(str(path))
         try:
             if schema_of(connection) != schema_at(int(str(connection.pragma("user_version")))):

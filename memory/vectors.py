@@ -22,7 +22,7 @@ from memory.filters import encoded
 from memory.queries import queries
 from memory.signs import BLOCK, Block
 from memory.spaces import Space
-from memory.store import Bindings, Reader, Row, Store, said
+from memory.store import Bindings, Reader, Row, Store, sqlite_errors
 
 CANDIDATES: Final = 256
 DIMENSION_MAX: Final = 4_096
@@ -239,7 +239,7 @@ def _distances(
     counts: list[NDArray[np.uint8]] = []
     distances: list[NDArray[np.uint16]] = []
     bounds: Bindings = {"model": model.id, "first": place.first // BLOCK, "last": place.last // BLOCK}
-    with said():
+    with sqlite_errors():
         for number, chunks, packed_signs in store.connection.execute(_SQL["blocks"], bounds):
             # one at a time: it is all, and what is kept of it is an eighth
             if len(packed_signs) * 2 != len(chunks) * asked.nbytes:

@@ -40,7 +40,7 @@ _IS_POINT: Final = re.compile(f"[{_POINTS}]+")
 _STEMMERS: Final = {name: Stemmer.Stemmer(name, 0) for name in LANGUAGES}
 
 
-def told(text: str) -> str:
+def language_of(text: str) -> str:
     """The language of a text, by its beginning."""
     return language(islice(_runs(text[:READ_MAX]), SAMPLE))
 
@@ -50,13 +50,13 @@ def analysed(text: str, tongue: str) -> tuple[str, ...]:
 
     A language that nobody knows, as of a damaged row, is told anew.
     """
-    known = tongue if tongue in LANGUAGES else told(text)
+    known = tongue if tongue in LANGUAGES else language_of(text)
     return tuple(term for run in _runs(text) for term in _terms(run, known))
 
 
 def telling(text: str) -> tuple[str, ...]:
     """A text's terms without its language's function words, unless it has no others."""
-    tongue = told(text)
+    tongue = language_of(text)
     runs = tuple(_runs(text))
     wanted = [run for run in runs if run not in LANGUAGES[tongue]] or runs
     return tuple(term for run in wanted for term in _terms(run, tongue))

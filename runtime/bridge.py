@@ -202,9 +202,9 @@ class Bridge(Hand):
             work.close()
             raise LineInvalid(f"more than {MOST_REQUESTS} of its requests are open")
         self._requests += 1
-        return self.in_background(self._told(number, parent, work))
+        return self.in_background(self._carry_out(number, parent, work))
 
-    async def _told(self, number: int, parent: int, work: Coroutine[object, object, object]) -> None:
+    async def _carry_out(self, number: int, parent: int, work: Coroutine[object, object, object]) -> None:
         """Do it in the name of the call that it is for, and tell the program when it does not come to its end."""
         answering.set(parent)
         try:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
-from runtime.redact import Redactor, told
+from runtime.redact import Redactor, as_text
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -144,7 +144,7 @@ class _FromLogging(logging.Handler):
         try:
             text = record.getMessage()
         except Exception:  # noqa: BLE001 - a message whose arguments do not fit it, or cannot be shown
-            text = told(record.msg)
+            text = as_text(record.msg)
         level = max(logging.INFO, min(record.levelno // 10 * 10, logging.CRITICAL))
         raised = record.exc_info if record.exc_info and record.exc_info[1] is not None else None
         logger().log(level, text, logger=record.name, **({"exc_info": raised} if raised else {}))
@@ -154,7 +154,7 @@ def _as_line(_: object, method: str, fields: "MutableMapping[str, object]") -> s
     record: dict[str, object] = {
         "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "level": fields.pop("level", method),
-        "event": _redactor.text(told(fields.pop("event", ""))),
+        "event": _redactor.text(as_text(fields.pop("event", ""))),
     }
     record.update((_redactor.text(name), _redactor.field(name, value)) for name, value in fields.items())
     return msgspec.json.encode(record).decode()

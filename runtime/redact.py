@@ -47,7 +47,7 @@ _HUGE: Final = 1_024
 """Bits of a whole number that is told by them alone: Python refuses to write out some of those."""
 
 
-def told(value: object) -> str:
+def as_text(value: object) -> str:
     """A value as a text; also of what cannot say what it is."""
     try:
         return str(value)
@@ -109,12 +109,12 @@ class Redactor:
             case bytes():
                 return self.text(value.decode("utf-8", "replace"))
             case dict() if depth < _DEEPEST:
-                named = ((told(name), item) for name, item in value.items())
+                named = ((as_text(name), item) for name, item in value.items())
                 return {self.text(name): self.field(name, item, depth + 1) for name, item in named}
             case list() | tuple() | set() | frozenset() if depth < _DEEPEST:
                 return [self.value(item, depth + 1) for item in value]
             case _:
-                return self.text(told(value))
+                return self.text(as_text(value))
 
     def field(self, name: str, value: object, depth: int = 0) -> object:
         """The value of a field; one whose name says that it is secret is hidden whole."""

@@ -99,7 +99,7 @@ class Used(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=Fal
     memory: Number = 0
     model: Annotated[str, Meta(max_length=1024)] = ""
 
-    def told(self) -> dict[str, object]:
+    def as_detail(self) -> dict[str, object]:
         """As its entry has it."""
         measured: dict[str, object] = {"fuel": self.fuel, "wall": self.wall, "memory": self.memory}
         return {"model": self.model} if self.model else measured

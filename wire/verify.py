@@ -204,7 +204,7 @@ def _blame(at: _Break, anchors: _Anchors, rest: Iterator[bytes]) -> LogInvalid:
     leaf = leaf_hash(at.line)
     is_disowned = False
     for following in rest:
-        told = _told(following, tree.size + 1)
+        told = _prev_of(following, tree.size + 1)
         if told is None:
             break
         if tree.size == at.seq:
@@ -224,7 +224,7 @@ def _blame(at: _Break, anchors: _Anchors, rest: Iterator[bytes]) -> LogInvalid:
 
 def _narrowed(wrong: LogInvalid, before: Frontier, anchors: _Anchors, rest: Iterator[bytes]) -> LogInvalid:
     """Where a root does not fit, whether it was the last entry alone: the next one tells what its leaf once was."""
-    told = _told(next(rest, b""), before.size + 1)
+    told = _prev_of(next(rest, b""), before.size + 1)
     if told is None:
         return wrong
     before.append(told)
@@ -233,7 +233,7 @@ def _narrowed(wrong: LogInvalid, before: Frontier, anchors: _Anchors, rest: Iter
     return LogInvalid(before.size - 1, "it was changed: the entry after it names, and the checkpoint signed, another")
 
 
-def _told(line: bytes, seq: int) -> bytes | None:
+def _prev_of(line: bytes, seq: int) -> bytes | None:
     """The leaf before line seq as that line tells it; None if the line is no entry or not that one."""
     try:
         entry = decode(line.removesuffix(b"\n"))

@@ -29,7 +29,7 @@ def _conflict(path: str) -> JobFailed:
 
 
 @contextmanager
-def _told(path: str) -> Iterator[None]:
+def _as_job_failures(path: str) -> Iterator[None]:
     try:
         yield
     except CallFailed as failed:
@@ -63,7 +63,7 @@ class Files:
     @asynccontextmanager
     async def reading(self, path: str) -> AsyncIterator["Download"]:
         """A file's chunks, and after the last its digest. May be left early."""
-        with _told(path):
+        with _as_job_failures(path):
             async with self._kernel.stream("files.read", path, timeout=LONGEST) as stream:
                 yield Download(stream, self)
 
@@ -94,7 +94,7 @@ class Files:
         is_sqlite: also for what lies beside it, which SQLite would take for changes of what is put there.
         """
         digest, size = hashlib.sha256(), 0
-        with _told(path):
+        with _as_job_failures(path):
             async with self._kernel.stream(
                 "files.write", path, timeout=LONGEST, upload=True, expect=expect, make_folders=make_folders
             ) as stream:

@@ -46,7 +46,7 @@ def within(element: _Element, *wanted: str, through: frozenset[str] = _THROUGH) 
 
 def words(paragraph: _Element) -> str:
     """A paragraph's own text."""
-    return "".join(map(_said, within(paragraph, *_LEAVES, through=_IN_RUNS)))
+    return "".join(map(_text_of, within(paragraph, *_LEAVES, through=_IN_RUNS)))
 
 
 def boxes(paragraph: _Element) -> Iterator[str]:
@@ -71,7 +71,7 @@ def _lines(element: _Element) -> Iterator[str]:
                 yield "\t".join(map(cell, within(row, CELL)))
 
 
-def _said(leaf: _Element) -> str:
+def _text_of(leaf: _Element) -> str:
     if leaf.tag == _TEXT:
         return leaf.text or ""
     if leaf.tag == _BREAK:

@@ -18,7 +18,7 @@ import moving
 import text_change
 from beneath import Place
 from file_refusal import FileRefused
-from files_desk import Desk, checked, in_order, told
+from files_desk import Desk, as_failures, checked, in_order
 from label_marks import mark
 from runtime import Call, Failure
 from text_change import CHANGE_MOST
@@ -46,7 +46,7 @@ class Changing(Desk):
             raise Failure("arguments", "old is not empty, and times is 1 or more.")
         change = partial(text_change.replaced, old=old.encode(), new=new.encode(), times=times)
         expect = checked(expect, may_be_absent=False)
-        with told(call.resource):
+        with as_failures(call.resource):
             return await self._changed(call, change, expect) | {"replaced": times}
 
     async def patch(self, call: Call, diff: str, expect: str | None = None) -> dict[str, object]:
@@ -60,7 +60,7 @@ class Changing(Desk):
             done.append(text_change.patched(text, raw))
             return done[0].text
 
-        with told(call.resource):
+        with as_failures(call.resource):
             reply = await self._changed(call, change, expect)
         one = done[0]
         return reply | {"offsets": list(one.offsets), "added": one.added, "removed": one.removed}
@@ -74,21 +74,21 @@ class Changing(Desk):
 
     async def move(self, call: Call, source: str, target: str, make_folders: bool = False) -> dict[str, object]:
         """files.move: within the folder that is the resource, from one way beneath it to another that is free."""
-        with told(call.resource):
+        with as_failures(call.resource):
             folder = self.tree.place(call.resource)
             old, new = self.below(folder, source), self.below(folder, target)
             return await self.disk.do(self._moved, call, old, new, make_folders)
 
     async def make_folder(self, call: Call) -> dict[str, object]:
         """files.make-folder: with those above it; one that is there already is left as it is."""
-        with told(call.resource):
+        with as_failures(call.resource):
             place = self.tree.place(call.resource)
             return {"made": await self.disk.do(self._made, place, in_order(call.labels))}
 
     async def delete(self, call: Call, expect: str | None = None) -> dict[str, object]:
         """files.delete: into the root's bin; `bin` says where, and is empty where the setting bin_days is 0."""
         expect = checked(expect, may_be_absent=False)
-        with told(call.resource):
+        with as_failures(call.resource):
             place = self.tree.place(call.resource)
             with suppress(OSError, FileRefused):  # the delete itself says what is wrong
                 call.add_labels(*await self.disk.do(self.labels_at, place))
@@ -96,7 +96,7 @@ class Changing(Desk):
 
     async def restore(self, call: Call, bin: str = "") -> dict[str, object]:  # noqa: A002  (a param of the method)
         """files.restore: what was deleted here last, or that of this name in the bin, back to where it lay."""
-        with told(call.resource):
+        with as_failures(call.resource):
             place = self.tree.place(call.resource)
             reply = await self.disk.do(self._restored, place, bin)
             call.add_labels(*await self.disk.do(self.labels_at, place))
@@ -106,7 +106,7 @@ class Changing(Desk):
         """files.bin: what was deleted here or beneath, the last one first."""
         if not 1 <= most <= BIN_MOST:
             raise Failure("arguments", f"most is between 1 and {BIN_MOST}.")
-        with told(call.resource):
+        with as_failures(call.resource):
             place = self.tree.place(call.resource)
             found, labels = await self.disk.do(bin_folder.contents, place, most + 1)
             root = place.resource.partition("/")[0]

@@ -220,7 +220,7 @@ def checked(expect: str | None, *, may_be_absent: bool) -> str | None:
 
 
 @contextmanager
-def told(resource: str) -> Iterator[None]:
+def as_failures(resource: str) -> Iterator[None]:
     """Errors of the disk become the call's Failed."""
     try:
         yield

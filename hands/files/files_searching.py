@@ -23,7 +23,7 @@ import folder_view
 import search_crowd
 from beneath import RESERVED, Place, must_be_file
 from file_refusal import FileRefused
-from files_desk import Desk, told
+from files_desk import Desk, as_failures
 from manifests.capabilities.glob import complaint, fits_all
 from runtime import Call, Failure
 from search_crowd import Crowd, Crowded, Spent
@@ -120,7 +120,7 @@ class Searching(Desk):
             raise Failure("arguments", f"most is between 1 and {GLOB_MOST}.")
         entries: list[dict[str, object]] = []
         room = folder_view.REPLY_SIZE
-        with told(call.resource), self.crowd.joined() as spent:
+        with as_failures(call.resource), self.crowd.joined() as spent:
             async for one in self._beneath(call, self.tree.place(call.resource), spent):
                 if one.parts <= before or not fits_all(wanted, one.parts):
                     continue
@@ -144,13 +144,13 @@ class Searching(Desk):
     ) -> dict[str, object]:
         """files.grep: the lines in which the expression stands, of the file, or of the files beneath the folder."""
         wanted = _pattern(names)
-        with told(call.resource):
+        with as_failures(call.resource):
             expression = await self.disk.do(_expression, pattern, literal, ignore_case)
         if not 1 <= most <= GREP_MOST:
             raise Failure("arguments", f"most is between 1 and {GREP_MOST}.")
         matches: list[dict[str, object]] = []
         searched, room = 0, folder_view.REPLY_SIZE
-        with told(call.resource), self.crowd.joined() as spent:
+        with as_failures(call.resource), self.crowd.joined() as spent:
             async for one in self._beneath(call, self.tree.place(call.resource), spent):
                 if spent.size > READ_MOST:
                     break

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 import folder_view
 from beneath import Place
 from files_changing import Changing
-from files_desk import checked, in_order, told
+from files_desk import as_failures, checked, in_order
 from files_searching import Searching
 from runtime import Call, Failure
 from whole_write import READ_SIZE
@@ -26,7 +26,7 @@ class Files(Searching, Changing):
         """files.read: streams the file as it is when opened; what is appended meanwhile is not sent."""
         if offset < 0 or (length is not None and length < 0):
             raise Failure("arguments", "offset and length are 0 or more.")
-        with told(call.resource), ExitStack() as held:
+        with as_failures(call.resource), ExitStack() as held:
             place = self.tree.place(call.resource)
             fd, labels = await self.disk.do(self.opened, held, place, self.tree.open_file)
             call.add_labels(*labels)
@@ -43,7 +43,7 @@ class Files(Searching, Changing):
 
     async def stat(self, call: Call) -> dict[str, object]:
         """files.stat: the facts of what the path stands for; a link is told as a link and not followed."""
-        with told(call.resource):
+        with as_failures(call.resource):
             place = self.tree.place(call.resource)
             found = await self.disk.do(self.tree.look, place)
             facts = folder_view.facts(found)
@@ -59,7 +59,7 @@ class Files(Searching, Changing):
             raise Failure("arguments", f"most is between 1 and {folder_view.MOST_MAX}.")
         if len(pattern) > folder_view.PATTERN_MOST:
             raise Failure("arguments", f"pattern has at most {folder_view.PATTERN_MOST} signs.")
-        with told(call.resource), ExitStack() as held:
+        with as_failures(call.resource), ExitStack() as held:
             place = self.tree.place(call.resource)
             fd, labels = await self.disk.do(self.opened, held, place, self.tree.open_folder)
             entries, more = await self.disk.do(folder_view.listing, fd, pattern, after, most)
@@ -73,7 +73,7 @@ class Files(Searching, Changing):
         expect = checked(expect, may_be_absent=True)
         if text is not None and call.uploads:
             raise Failure("arguments", "give `text` or a stream, not both")
-        with told(call.resource), ExitStack() as held:
+        with as_failures(call.resource), ExitStack() as held:
             place = self.tree.place(call.resource)
             draft, mode = await self.disk.do(self.begin, held, place, expect, make_folders, in_order(call.labels))
             if text is not None:

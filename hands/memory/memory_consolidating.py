@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from memory import indexing
 from memory.store import Store
-from memory_desk import Answer, Desk, now, told, whole
+from memory_desk import Answer, Desk, as_failures, now, whole
 from runtime import Call
 
 EVERY: Final = 24 * 3_600 * 1_000_000
@@ -79,7 +79,7 @@ class Consolidating(Desk):
         """Answer memory.consolidate: all of a memory, in short steps between which others write."""
         owner, counts = whole(call).owner, Counts()
         after: int | None = 0
-        with told():
+        with as_failures():
             while after is not None:
                 self.asked = time.monotonic()
                 step = await self._step(owner, after)

@@ -82,7 +82,7 @@ class Desk(Hand):
         is_long: see Shelf.read.
         """
         place = self._asked(call)
-        with told():
+        with as_failures():
             return await self.shelf.read(place.owner, lambda reader: work(reader, place.space), is_long=is_long)
 
     async def listing(
@@ -113,7 +113,7 @@ class Desk(Hand):
     ) -> T:
         """What the work answers, once it is on the disk. frees: it makes room; is_long, then: see Shelf.write."""
         place = self._asked(call)
-        with told():
+        with as_failures():
             return await self.shelf.write(
                 place.owner, lambda store: work(store, place.space), frees=frees, is_long=is_long, then=then
             )
@@ -224,7 +224,7 @@ def whole(call: Call) -> Place:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def as_failures() -> Iterator[None]:
     """A memory's no becomes the call's Failed."""
     try:
         yield

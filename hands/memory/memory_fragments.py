@@ -15,7 +15,7 @@ from memory.filters import Filters, Scalar
 from memory.fragments import Changes, Fragment, New, Origin
 from memory.ranking import DIVERSITY, RECENCY
 from memory.store import Reader, Store
-from memory_desk import REPLY_MOST, Answer, Desk, at, fitting, micros, moment, told
+from memory_desk import REPLY_MOST, Answer, Desk, as_failures, at, fitting, micros, moment
 from runtime import Call
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Fragments(Desk):
 
     async def used(self, call: Call, fragments: list[object]) -> None:
         """Answer memory.used."""
-        with told():
+        with as_failures():
             try:
                 numbers = msgspec.convert(fragments, tuple[int, ...])
             except (msgspec.ValidationError, RecursionError) as error:
@@ -203,7 +203,7 @@ def _use(store: Store, space: str, numbers: tuple[int, ...]) -> None:
 
 def _filters(given: dict[str, object] | None) -> Filters:
     """The table `filters` as the memory has it. Raises Failure."""
-    with told():
+    with as_failures():
         try:
             asked = msgspec.convert(given or {}, Wanted)
         except (msgspec.ValidationError, RecursionError) as error:

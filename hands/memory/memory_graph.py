@@ -14,7 +14,7 @@ from memory.errors import Invalid
 from memory.graph import Entity, Ref, Relation
 from memory.store import Reader
 from memory.walks import Direction, Found, Hop, Step
-from memory_desk import Answer, Desk, Fitted, fitted, micros, moment, told
+from memory_desk import Answer, Desk, Fitted, as_failures, fitted, micros, moment
 from runtime import Call
 
 T = TypeVar("T")
@@ -196,7 +196,7 @@ def _read(value: object, kind: type[T], why: str) -> T:
 
 
 def _no(why: str) -> Exception:
-    with told():
+    with as_failures():
         raise Invalid(why)
 
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 from memory import keys
 from memory.errors import Damaged, Invalid
 from memory.keys import Change
-from memory_desk import UNREADABLE, Answer, Desk, at, fitting, moment, now, told
+from memory_desk import UNREADABLE, Answer, Desk, as_failures, at, fitting, moment, now
 from memory_owner import Place
 from runtime import Call, Failure
 from wire import codec
@@ -92,7 +92,7 @@ class Keys(Desk):
 
     async def change(self, call: Call, changes: Sequence[object]) -> Answer:
         """Answer memory.change."""
-        with told():
+        with as_failures():
             try:
                 asked = msgspec.convert(changes, list[Asked])
             except (msgspec.ValidationError, RecursionError) as error:
@@ -128,7 +128,7 @@ class Keys(Desk):
 
     async def _change(self, call: Call, asked: Sequence[Asked]) -> tuple[int, ...]:
         labels = tuple(sorted(call.labels))
-        with told():
+        with as_failures():
             changes = [_read(one, labels) for one in asked]
         frees = all(one.value is None for one in changes)
 

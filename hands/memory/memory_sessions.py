@@ -9,7 +9,7 @@ from memory import compacting, session_lines, sessions
 from memory.compacting import Summary
 from memory.errors import Invalid
 from memory.sessions import MAIN, Message, Said, Span
-from memory_desk import Answer, Desk, fitting, lines_of, moment, told, whole
+from memory_desk import Answer, Desk, as_failures, fitting, lines_of, moment, whole
 from runtime import Call
 
 READ_ROOM: Final = 640 << 10
@@ -23,7 +23,7 @@ class Sessions(Desk):
         self, call: Call, messages: Sequence[object], branch: str = MAIN, expect: int | None = None
     ) -> Answer:
         """Answer memory.session.append."""
-        with told():
+        with as_failures():
             try:
                 said = msgspec.convert(messages, tuple[Said, ...])
             except (msgspec.ValidationError, RecursionError) as error:

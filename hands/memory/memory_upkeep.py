@@ -13,7 +13,7 @@ from memory import lines, upkeep
 from memory.errors import Damaged, Full
 from memory.parts import Findings
 from memory.store import Reader
-from memory_desk import Answer, Desk, at, lines_of, now, told, whole
+from memory_desk import Answer, Desk, as_failures, at, lines_of, now, whole
 from memory_file import make_folder, most_of, remove, remove_logs, sync_folder, take_in_log
 from memory_owner import PLAIN
 from runtime import Call, Failure
@@ -65,7 +65,7 @@ class Upkeep(Desk):
         found = Findings()
         try:
             if self.shelf.path_of(place.owner).exists():
-                with told():
+                with as_failures():
                     found = await self.shelf.write(place.owner, upkeep.check, frees=True, is_long=True)
         except Failure as failure:
             if failure.code != Damaged.code:
@@ -79,7 +79,7 @@ class Upkeep(Desk):
         With a model elsewhere, that is paid for once more.
         """
         place = whole(call)
-        with told():
+        with as_failures():
             await self.shelf.write_if_there(place.owner, upkeep.reindex, frees=True, is_long=True)
         self.embedding.look(place.owner)
 
@@ -87,7 +87,7 @@ class Upkeep(Desk):
         """Answer memory.backup: the file as it is when this begins."""
         place, path = whole(call), self.scratch / f"backup-{call.number}"
         with _there(path):
-            with told():
+            with as_failures():
                 marks = await self.shelf.read(place.owner, lambda reader: _copied(reader, path), is_long=True)
             call.add_labels(*marks)
             size = 0
@@ -104,7 +104,7 @@ class Upkeep(Desk):
         try:
             await self.received(call, path, min(RESTORE_MAX, most_of(self.shelf.quota)), _MORE)
             _unmarked(call)  # a piece of it may have brought some
-            with told():
+            with as_failures():
                 await self.shelf.aside(lambda: _checked(path), place.owner, is_long=True)
                 size = path.stat().st_size
                 await self.shelf.alone(place.owner, lambda target: _replace(path, target))
@@ -143,7 +143,7 @@ class Upkeep(Desk):
         """Answer memory.erase: a session, or a whole memory with its sessions; what is not there is erased as well."""
         place = at(call)
         if place.space == PLAIN:
-            with told():
+            with as_failures():
                 await self.shelf.alone(place.owner, remove)
         elif self.shelf.path_of(place.owner).exists():
             await self.writing(call, upkeep.erase, frees=True, is_long=True)

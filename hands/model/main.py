@@ -56,13 +56,13 @@ class Model(Hand):
         """Vectors, in the order of the texts."""
         if not texts or not all(isinstance(text, str) for text in texts):
             raise Failure("arguments", "`texts` is not a list of at least one text")
-        with _told(), _billed(call) as bill:
+        with _as_failures(), _billed(call) as bill:
             async with self.desk.held() as desk:
                 return _fitting(await desk.embed(call.resource, [str(text) for text in texts], bill, _until(call)))
 
     async def count(self, call: Call, **params: object) -> dict[str, object]:
         """Tokens of a request; exact: the provider counted them."""
-        with _told():
+        with _as_failures():
             async with self.desk.held() as desk:
                 return await desk.count(call.resource, _request(params))
 
@@ -73,7 +73,7 @@ class Model(Hand):
 
     async def _asked(self, call: Call, params: dict[str, object], *, streams: bool) -> Answer:
         request = _request(params)
-        with _told(), _billed(call) as bill:
+        with _as_failures(), _billed(call) as bill:
             async with self.desk.held() as desk:
                 trying = Trying(desk, call.resource, request, bill, _until(call), self.random.random)
                 async with contextlib.aclosing(trying.pieces(streams=streams)) as pieces:
@@ -117,7 +117,7 @@ def _billed(call: Call) -> Iterator[Bill]:
 
 
 @contextlib.contextmanager
-def _told():  # type: ignore[no-untyped-def]  # a generator of nothing
+def _as_failures():  # type: ignore[no-untyped-def]  # a generator of nothing
     """What a provider did not do ends the call in Failed, with the same code."""
     try:
         yield

@@ -140,7 +140,7 @@ class Trying:
         found = _read(answer.text, schema)
         if found.problems and not streams and not name.startswith("offline/"):
             said = Message(role="assistant", parts=answer.parts)
-            told = Message(role="user", parts=(Text(text=schemas.again(found.problems)),))
+            told = Message(role="user", parts=(Text(text=schemas.correction(found.problems)),))
             request = replace(self._request, messages=(*self._request.messages, said, told))
             async with contextlib.aclosing(self._once(name, request, self._until)) as pieces:
                 async for piece in pieces:

@@ -151,13 +151,13 @@ def notice_text(notice: Notice) -> str:
     if notice.over:
         parts.append(f"good again: {', '.join(notice.over)}")
     if notice.fresh:
-        parts.append("; ".join(_said(one) for one in notice.fresh))
+        parts.append("; ".join(_line(one) for one in notice.fresh))
     if notice.still:
-        parts.append("still: " + "; ".join(_said(one) for one in notice.still))
+        parts.append("still: " + "; ".join(_line(one) for one in notice.still))
     return f"{notice.target}: " + " | ".join(parts)
 
 
-def _said(finding: Finding) -> str:
+def _line(finding: Finding) -> str:
     return f"{finding.level}, flapping: {finding.text}" if finding.flapping else f"{finding.level}: {finding.text}"
 
 

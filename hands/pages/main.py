@@ -61,11 +61,11 @@ class Pages(Hand):
             if got.kind not in _PAGES:
                 raise PageRefused("unknown type", f"{got.url} is {got.kind[:60]}, no page; web.fetch has its bytes.")
             if got.kind in ("text/plain", "text/markdown"):
-                return _told(got, "", "", _text(got), (), offset, most)
+                return _reply(got, "", "", _text(got), (), offset, most)
             import page_markdown  # its libraries take a second to load
 
             page = aside(lambda: page_markdown.read(got.raw, got.url, got.charset, whole=whole))
-            return _told(got, page.title, page.date, page.markdown, page.links, offset, most)
+            return _reply(got, page.title, page.date, page.markdown, page.links, offset, most)
 
     async def feed(self, call: Call, most: int = 50, age: float = 0) -> dict[str, object]:
         """pages.feed: the entries as the feed has them in order."""
@@ -171,7 +171,7 @@ def _text(got: Got) -> str:
         return got.raw.decode(charsets.guessed(got.raw), "replace")
 
 
-def _told(
+def _reply(
     got: Got, title: str, date: str, text: str, links: tuple[tuple[str, str], ...], offset: int, most: int
 ) -> dict[str, object]:
     shown = text.encode("utf-8", "replace").decode()

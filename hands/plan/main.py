@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
-from plan_list import FIRST, PlanWrong, made, stepped, told
+from plan_list import FIRST, PlanWrong, as_reply, made, stepped
 from plan_shelf import PlanShelf
 from runtime import Call, Failure, Hand
 from runtime.table_file import NO_ROOM
@@ -40,7 +40,7 @@ class Plan(Hand):
         with _ending():
             plan = made(name, title, steps, _now(), tuple(sorted(call.labels)))
             self.shelf.put(call.resource, plan)
-            return told(plan)
+            return as_reply(plan)
 
     async def step(
         self, call: Call, step: int, state: str, note: str | None = None, name: str = FIRST
@@ -52,20 +52,20 @@ class Plan(Hand):
             changed = stepped(plan, step, state, note, _now(), tuple(call.labels))
             self.shelf.put(call.resource, changed)
             call.add_labels(*changed.labels)
-            return told(changed)
+            return as_reply(changed)
 
     async def show(self, call: Call, name: str = FIRST) -> dict[str, object]:
         """plan.show: one list."""
         with _ending():
             plan = self.shelf.find(call.resource, name)
             call.add_labels(*plan.labels)
-            return told(plan)
+            return as_reply(plan)
 
     async def list(self, call: Call) -> dict[str, object]:
         """plan.list: the lists of a namespace, without their steps."""
         plans = self.shelf.of(call.resource)
         call.add_labels(*(label for plan in plans for label in plan.labels))
-        return {"plans": [{name: value for name, value in told(plan).items() if name != "steps"} for plan in plans]}
+        return {"plans": [{name: value for name, value in as_reply(plan).items() if name != "steps"} for plan in plans]}
 
     async def remove(self, call: Call, name: str = FIRST) -> dict[str, object]:
         """plan.remove: one list."""
@@ -80,7 +80,7 @@ class Plan(Hand):
         rows: Rows = []
         room = REPLY_MOST
         for space, plan in found[:most]:
-            row = {"namespace": space, **told(plan)}
+            row = {"namespace": space, **as_reply(plan)}
             room -= len(encode_body(row))
             if room < 0 and rows:
                 break

@@ -82,7 +82,7 @@ def stepped(plan: Plan, number: int, state: str, note: str | None, now: str, lab
     return replace(plan, steps=steps, changed=now, labels=tuple(sorted(join(plan.labels, labels))))
 
 
-def told(plan: Plan) -> dict[str, object]:
+def as_reply(plan: Plan) -> dict[str, object]:
     """As replies have it."""
     return {
         "name": plan.name,

@@ -43,7 +43,7 @@ class Artefact(Struct, frozen=True, kw_only=True):
     made: str
     labels: tuple[str, ...]
 
-    def told(self) -> dict[str, object]:
+    def as_reply(self) -> dict[str, object]:
         """As replies have it."""
         return {name: getattr(self, name) for name in ("id", "title", "type", "size", "sha256", "made")}
 

@@ -84,7 +84,7 @@ class Report(Hand):
         with self.shelf.path(one).open("rb") as file:
             while chunk := file.read(READ_SIZE):
                 await call.send(chunk)
-        return one.told()
+        return one.as_reply()
 
     async def remove(self, call: Call, id: str) -> dict[str, object]:  # noqa: A002  (a param)
         """report.remove: it and its bytes."""
@@ -116,7 +116,7 @@ class Report(Hand):
     def _listed(self, call: Call, found: Sequence[Artefact], most: int) -> dict[str, object]:
         for one in found[:most]:
             call.add_labels(*one.labels)
-        rows = [{"namespace": one.space, **one.told()} for one in found[:most]]
+        rows = [{"namespace": one.space, **one.as_reply()} for one in found[:most]]
         return {"artifacts": rows, "more": len(found) > most}
 
 

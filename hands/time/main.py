@@ -12,7 +12,7 @@ from typing import Final
 from manifests.errors import ParamsInvalid
 from manifests.params import check
 from runtime import Call, Failure, Hand
-from time_reading import TimeWrong, between, read, shifted, told, zone_of
+from time_reading import TimeWrong, as_reply, between, read, shifted, zone_of
 
 NOW: Final = "time.now"
 NOW_TAKES: Final = {"zone": "string?"}
@@ -35,7 +35,7 @@ class Time(Hand):
     def tell(self, zone: object = WITHOUT) -> dict[str, object]:
         """What time.now answers."""
         with _ending():
-            return told(datetime.now(UTC), str(zone))
+            return as_reply(datetime.now(UTC), str(zone))
 
     async def convert(
         self, call: Call, time: str, zone: str = WITHOUT, of: str = WITHOUT, add: float = 0, subtract: float = 0
@@ -43,7 +43,7 @@ class Time(Hand):
         """time.convert. add, subtract: seconds."""
         with _ending():
             moment, twice, never = read(time, zone_of(of))
-            reply = told(shifted(moment, add - subtract), zone)
+            reply = as_reply(shifted(moment, add - subtract), zone)
             return reply | {"ambiguous": twice, "skipped": never}
 
     async def between(self, call: Call, start: str, end: str, zone: str = WITHOUT) -> dict[str, object]:

@@ -55,7 +55,7 @@ def shifted(moment: datetime, seconds: float) -> datetime:
         raise TimeWrong("that is outside the years 1 to 9999") from None
 
 
-def told(moment: datetime, name: str) -> dict[str, object]:
+def as_reply(moment: datetime, name: str) -> dict[str, object]:
     """A moment in a zone, as replies have it. Raises TimeWrong."""
     zone = zone_of(name)
     try:

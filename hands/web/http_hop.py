@@ -102,7 +102,7 @@ async def exchange(
         _check_length(headers, packed or asked.method == b"HEAD", most)
         await _body(wire, Inflate(coding) if packed else None, most, send, progress)
     except h11.RemoteProtocolError as error:
-        raise _spoken(error, wire.ended) from None
+        raise _protocol_failure(error, wire.ended) from None
     except ssl.SSLError as error:
         raise WebFailed("tls", f"The encrypted connection broke: {error.reason or error}.") from None
     except OSError as error:
@@ -131,7 +131,7 @@ def _check_length(headers: Mapping[str, str], unknown: bool, most: int) -> None:
         raise WebFailed("too large", f"The body has {length} bytes, and `most` is {most}. Nothing was delivered.")
 
 
-def _spoken(error: h11.RemoteProtocolError, ended: bool) -> WebFailed:
+def _protocol_failure(error: h11.RemoteProtocolError, ended: bool) -> WebFailed:
     if ended:
         return WebFailed("broken off", "The server ended the connection before its reply was whole.")
     return WebFailed("bad reply", f"The reply is not HTTP/1.1: {error}.")

@@ -56,7 +56,7 @@ class Web(Hand):
         whole = self.settings.of("timeout", float) if timeout is None else timeout
         largest = self.settings.of("most", int)
         bound = largest if most is None else min(most, largest)
-        async with _told(progress, whole):
+        async with _bounded(progress, whole):
             url = read(call.resource)
             if robots:
                 await self.robots.check(call.resource)
@@ -154,7 +154,7 @@ class Web(Hand):
         """
         host, _, port = call.resource.rpartition(":")
         progress, carried = Progress(), Carried()
-        async with _told(progress, None):
+        async with _bounded(progress, None):
             async with self._link(host, int(port), progress, tls=False, seconds=timeout) as link:
                 try:
                     if call.uploads:
@@ -217,7 +217,7 @@ class Web(Hand):
 
 
 @asynccontextmanager
-async def _told(progress: Progress, seconds: float | None) -> AsyncIterator[None]:
+async def _bounded(progress: Progress, seconds: float | None) -> AsyncIterator[None]:
     """Bounds the time, and turns what went wrong into the call's Failed."""
     clock = asyncio.timeout(seconds)
     try:

@@ -177,7 +177,7 @@ def filled_in(one: Whole) -> str:
     return str(given.get("answer") or "") if isinstance(given, dict) else ""
 
 
-def how(one: Held) -> str:
+def what_to_type(one: Held) -> str:
     """What to type for yes, for an answer, or for no."""
     yes = f"`maniple answer {one.call} TEXT`" if one.method == QUESTION else f"`maniple approve {one.call}`"
     return f"{yes} or `maniple deny {one.call}`"

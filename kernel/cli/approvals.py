@@ -92,6 +92,6 @@ def _drawn(session: Session, one: Whole, count: int, seen: bool) -> str:
             ("risk", "; ".join(risk)),
             ("since", f"{one.since} ({screen.ago(time_micros(one.since), now)})"),
             ("until", one.until),
-            ("answer", session.hinted(answering.how(one))),
+            ("answer", session.hinted(answering.what_to_type(one))),
         )
     )

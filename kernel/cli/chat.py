@@ -14,7 +14,7 @@ from kernel.cli import asking, installed, replies, screen, standard_input
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
 from kernel.cli.frame import Session, command, hand_names, write
-from kernel.cli.run_waiting import how
+from kernel.cli.run_waiting import how_it_ended
 from kernel.cli.words import Words
 from manifests.capabilities import namespace
 from manifests.errors import ResourceInvalid
@@ -152,7 +152,7 @@ class _Talk:
             self._attached.clear()
             self._session.say("no file goes with the next question")
             return
-        path = meant(path)
+        path = typed_path(path)
         asking.with_files("", [*self._attached, path])
         self._attached.append(path)
         self._session.say(f"{path} goes with the next question")
@@ -198,7 +198,7 @@ class _Talk:
         if ended.outcome != "done":
             self._words.break_off()
             look = asking.look(self._hand, ended)
-            self._session.say(f"{how(ended)}: {screen.visible(ended.text)}; see {look}")
+            self._session.say(f"{how_it_ended(ended)}: {screen.visible(ended.text)}; see {look}")
             return
         whole = asking.whole_of(answer)
         self._words.end(whole)
@@ -206,7 +206,7 @@ class _Talk:
         self._client.call("memory.session.append", self._key, {"messages": said})
 
 
-def meant(typed: str) -> str:
+def typed_path(typed: str) -> str:
     """The path that somebody typed: as it is, or as a shell takes it, for here none does away with quotes, or knows ~."""
     if os.path.lexists(typed):
         return typed

@@ -159,7 +159,7 @@ def _skills(found: package.Folder) -> list[str]:
     from manifests.skills.reading import read_all
 
     skills, _ = read_all(found.files, found.path)
-    lines = [line for one in skills for line in shelf.said(one)]
+    lines = [line for one in skills for line in shelf.described(one)]
     return ["It has these skills of its own, which it trusts as its playbook:", *lines] if lines else []
 
 

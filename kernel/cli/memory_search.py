@@ -81,7 +81,7 @@ def _drawn(found: Recalled) -> str:
         return screen.table(("NUMBER", "OF", "SCORE", "TEXT"), rows, right=("NUMBER", "SCORE"))
     if found.explained is None:
         return ""
-    lines = [line for one in found.results for line in (f"{one.fragment}: {_text(one)}", f"    {_why(one)}")]
+    lines = [line for one in found.results for line in (f"{one.fragment}: {_text(one)}", f"    {_score_line(one)}")]
     told_of = found.explained
     lines.append(
         f"{told_of.words} by words and {told_of.meaning} by meaning, of {told_of.chunks} pieces of texts; terms:"
@@ -96,7 +96,7 @@ def _text(one: Result) -> str:
     return memories.in_one_line(one.text[first:last] if one.whole else one.text)
 
 
-def _why(one: Result) -> str:
+def _score_line(one: Result) -> str:
     parts = []
     if one.words is not None:
         parts.append(f"words: {_nth(one.words)}, {one.words.matched:.0%} of them")

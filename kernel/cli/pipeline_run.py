@@ -43,7 +43,7 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
     """
     with session.client() as client:
         pipeline = pipelines.added(client, name).pipeline
-        given = _given(pipeline, words)
+        given = _inputs(pipeline, words)
         course = Course()
         place = logbook.last_lines(logbook.folder_of(session.home), 0)[1]
         reply = client.call("kernel.start", name, {"inputs": given}, seconds=120)
@@ -66,7 +66,7 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
     end(outcome, f"`maniple pipeline show {name} --run {run}`")
 
 
-def _given(pipeline: Pipeline, words: tuple[str, ...]) -> dict[str, object]:
+def _inputs(pipeline: Pipeline, words: tuple[str, ...]) -> dict[str, object]:
     given = typed.arguments(pipeline.inputs, typed.words(words))
     try:
         check(pipeline.inputs, given)

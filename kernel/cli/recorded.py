@@ -115,14 +115,14 @@ def _kind(one: Placed) -> str:
 def _is_it(one: Placed, entry: Entry, secret: bytes) -> bool:
     record = one.record
     if isinstance(record, Asked):
-        return record.on == entry.method and (record.body is None or _fits(secret, record.body, entry.arguments))
+        return record.on == entry.method and (record.body is None or _has_digest(secret, record.body, entry.arguments))
     if isinstance(record, Heard):
         verdict = type(codec.decode_from_kernel(record.header)).__name__.lower()
-        return verdict == entry.verdict and (record.secret or _fits(secret, record.body, entry.reply))
+        return verdict == entry.verdict and (record.secret or _has_digest(secret, record.body, entry.reply))
     return False
 
 
-def _fits(key: bytes, body: bytes, said: Body | None) -> bool:
+def _has_digest(key: bytes, body: bytes, said: Body | None) -> bool:
     return said is not None and hmac.compare_digest(body_digest(key, body).digest, said.digest)
 
 
@@ -135,14 +135,14 @@ def _compare_work(home: str, told: Began, placed: Iterable[Placed], start: Entry
         raise TapeDamaged(0, f"it is not of the run that entry {start.seq} of the log began")
     if "call" not in work:
         return
-    if not _fits(bodies.key_of(home, work["call"], work["call"].time), told.inputs, work["call"].arguments):
+    if not _has_digest(bodies.key_of(home, work["call"], work["call"].time), told.inputs, work["call"].arguments):
         raise TapeDamaged(0, f"its inputs are not those that entry {work['call'].seq} of the log has the digest of")
     if "end" not in work:
         return
     last = next((one for one in placed if isinstance(one.record, End)), None)
     if last is None or not isinstance(last.record, End):
         raise TapeDamaged(list(placed)[-1].end, f"it lacks the end of its run, entry {work['end'].seq} of the log")
-    if not _fits(bodies.key_of(home, work["call"], work["end"].time), last.record.body, work["end"].reply):
+    if not _has_digest(bodies.key_of(home, work["call"], work["end"].time), last.record.body, work["end"].reply):
         raise TapeDamaged(
             last.end, f"the end before it is not what entry {work['end'].seq} of the log has the digest of"
         )

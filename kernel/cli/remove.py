@@ -32,7 +32,7 @@ def remove(session: Session, hand: str, purge: bool, yes: bool) -> None:
     """
     with session.client() as client:
         is_there = hand in {row.name for row in installed.rows(client)}
-        before = () if is_there else _left(session, hand)
+        before = () if is_there else _leftovers(session, hand)
         swept = set() if is_there else orphans.sweep(client)
         has_secrets = bool(swept) and not swept.isdisjoint(logbook.ids_of(session.log(), hand))
         if not is_there and not before and not has_secrets:
@@ -57,7 +57,7 @@ def remove(session: Session, hand: str, purge: bool, yes: bool) -> None:
         session.say(f"What it kept is still in {left}")
     if remembered:
         session.say(_remembered(remembered))
-    if purge and is_there and _left(session, hand):
+    if purge and is_there and _leftovers(session, hand):
         session.say(f"Hands of that name that were removed before left more: `maniple remove {hand} --purge` again")
 
 
@@ -92,7 +92,7 @@ def _purge(session: Session, client: Client, hand: str, hand_id: str) -> None:
             _delete(session, "output", name)
 
 
-def _left(session: Session, hand: str) -> tuple[str, ...]:
+def _leftovers(session: Session, hand: str) -> tuple[str, ...]:
     """The ids of the Hands of a name, of which none is installed, that left something; all of them, if it is in a log."""
     ids = logbook.ids_of(session.log(), hand)
     if any(os.path.exists(os.path.join(session.home, "output", name)) for name in _printed(hand)):

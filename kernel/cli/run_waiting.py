@@ -55,10 +55,10 @@ def end(outcome: replies.Outcome, look: str) -> None:
         return
     code = Exit.REFUSED if outcome.outcome == "refused" else Exit.FAILED
     why = f"{outcome.text} ({outcome.code})" if outcome.code and outcome.code not in outcome.text else outcome.text
-    raise Ended(f"{how(outcome)}: {why}; see {look}", code)
+    raise Ended(f"{how_it_ended(outcome)}: {why}; see {look}", code)
 
 
-def how(outcome: replies.Outcome) -> str:
+def how_it_ended(outcome: replies.Outcome) -> str:
     """In words, how a run that did not succeed ended."""
     return f"the run {'' if outcome.outcome == 'failed' else 'was '}{outcome.outcome}"
 
@@ -100,7 +100,7 @@ class View:
             self._say(WAITS, f"{self._run} waits for your decision: {how_to_decide(self._run)}")
         for one in answering.held(self._client):
             if self._run in (one.run, *(link.principal for link in one.chain)) and one.call not in self._told:
-                self._say(one.call, f"{screen.visible(self._wish(one))}: {answering.how(one)}")
+                self._say(one.call, f"{screen.visible(self._wish(one))}: {answering.what_to_type(one)}")
 
     def _say(self, what: int | str, line: str) -> None:
         """One line, and each but once."""

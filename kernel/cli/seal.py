@@ -33,7 +33,7 @@ def seal(session: Session, folder: str, key: str | None, clean: bool) -> None:
     session.result(
         result, lambda: f"{found.name} {found.version}: {len(found.files)} files sealed by {public.name}+{public.id}."
     )
-    if was := _gone(session.home, public.id):
+    if was := _why_untrusted(session.home, public.id):
         again = f"maniple seal {shlex.quote(folder)} --key FILE"
         session.say(
             f"The key {public.id} {was} in this home, so what it seals does not start here: `{again}` with one that is "
@@ -41,7 +41,7 @@ def seal(session: Session, folder: str, key: str | None, clean: bool) -> None:
         )
 
 
-def _gone(home: str, key_id: str) -> str:
+def _why_untrusted(home: str, key_id: str) -> str:
     """Why a home trusts a key no more, that it trusted once; "" otherwise, and where there is no home to ask."""
     with suppress(ManipleError, OSError):
         key = logbook.trust(home).find(key_id)

@@ -21,7 +21,7 @@ def asked(hand: str, name: str) -> str:
     line = standard_input.line(f"the line for `{name}`")
     if not line:
         raise Ended(f"no value for `{name}` came on stdin: give a line for each --secret", Exit.USAGE)
-    return _given(line, f"the line for `{name}` on stdin")
+    return _not_empty(line, f"the line for `{name}` on stdin")
 
 
 def typed(name: str, what: str) -> str:
@@ -32,14 +32,14 @@ def typed(name: str, what: str) -> str:
         text = getpass(f"{what} (not shown): ")
     except EOFError:
         raise Ended(f"no value for `{name}` was typed, and nothing was changed", Exit.USAGE) from None
-    return _given(text, f"what was typed for `{name}`")
+    return _not_empty(text, f"what was typed for `{name}`")
 
 
 def of_environment(variable: str) -> str:
     """The value of a variable. Raises Ended for one that is not set."""
     if (value := os.environ.get(variable)) is None:
         raise Ended(f"no environment variable {variable} is set: `export {variable}` it, or give --secret", Exit.USAGE)
-    return _given(value, f"the environment variable {variable}")
+    return _not_empty(value, f"the environment variable {variable}")
 
 
 def of_file(path: str) -> str:
@@ -56,7 +56,7 @@ def of_file(path: str) -> str:
         raise Ended(
             f"{path} has more than {LONGEST // 1024} KiB: name the file that holds the secret alone", Exit.USAGE
         )
-    return _given(text, path)
+    return _not_empty(text, path)
 
 
 def pair(option: str, word: str) -> tuple[str, str]:
@@ -67,7 +67,7 @@ def pair(option: str, word: str) -> tuple[str, str]:
     return name, where
 
 
-def _given(text: str, where: str) -> str:
+def _not_empty(text: str, where: str) -> str:
     """A secret without the end of its line, whichever system wrote it. Raises Ended for an empty one."""
     if not (value := text.rstrip("\r\n")):
         raise Ended(f"{where} is empty", Exit.USAGE)

@@ -178,7 +178,7 @@ def findings(skill: Skill) -> list[dict[str, object]]:
     return [*rows, *([{"kind": "more", "file": "", "line": 0, "text": str(more)}] if more else [])]
 
 
-def said(skill: Skill) -> Iterator[str]:
+def described(skill: Skill) -> Iterator[str]:
     """What a person is told of a skill before it is installed, in lines."""
     yield f"{skill.name}: {skill.description}"
     rows: Mapping[str, str] = {

@@ -114,7 +114,7 @@ def _drawn(shown: Shown) -> str:
                 "limits",
                 "\n".join(f"{name} {format_limit(name, value).strip(chr(34))}" for name, value in given.items()),
             ),
-            ("budget", "\n".join(room.told() for room in shown.budget)),
+            ("budget", "\n".join(room.in_words() for room in shown.budget)),
             ("has spent", spending.spent(shown.spent)),
             ("restart", f"{restart.when}, at most {restart.times} times within {restart.within_ms / 1000:g}s"),
             ("confined by", ", ".join(shown.confinement) or "nothing runs now"),

@@ -65,7 +65,7 @@ def skills_install(session: Session, folder: str, hands: tuple[str, ...], yes: b
 
 def _show(session: Session, skill: Skill, before: Skill | None) -> None:
     """On stderr, what is to be decided."""
-    for line in shelf.said(skill):
+    for line in shelf.described(skill):
         session.say(screen.visible(line))
     if before is None:
         return

@@ -43,7 +43,7 @@ def _found(session: Session, name: str) -> tuple[Skill, str, list[str]]:
 
 
 def _drawn(skill: Skill) -> list[str]:
-    lines = [screen.visible(line) for line in shelf.said(skill)]
+    lines = [screen.visible(line) for line in shelf.described(skill)]
     lines += [
         "Its files:",
         *(f"  {screen.visible(path)}  {screen.size(len(raw))}" for path, raw in skill.files.items()),

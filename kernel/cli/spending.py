@@ -31,7 +31,7 @@ class Room(Struct, frozen=True, kw_only=True):
         """Whether nothing more fits into its window."""
         return self.percent >= 100
 
-    def told(self) -> str:
+    def in_words(self) -> str:
         """In one line: how much is spent of how much, and until when."""
         held = f", {written(self.unit, self.reserved)} reserved" if self.reserved else ""
         words = f"{written(self.unit, self.spent)} of {written(self.unit, self.amount, self.window)}{held}"

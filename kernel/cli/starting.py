@@ -42,7 +42,7 @@ def start(home: str) -> int:
             )
         os.close(ready)
         ready = -1
-        said = _heard(hear)
+        said = _first_line(hear)
     finally:
         os.close(hear)
         if ready >= 0:
@@ -54,7 +54,7 @@ def start(home: str) -> int:
     raise Ended(said if "`" in said else f"{said}; mend that, then `maniple up`")
 
 
-def _heard(descriptor: int) -> str:
+def _first_line(descriptor: int) -> str:
     """The line the kernel says: `ready`, or what is wrong; "" when it died without a word."""
     import select
 

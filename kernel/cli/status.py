@@ -108,7 +108,7 @@ def _drawn(
             ("spending", _spending(now, lives)),
             (
                 "budgets",
-                "\n".join(f"{room.name or 'the home'}: {room.told()}" for room in now.budgets if _matters(room)),
+                "\n".join(f"{room.name or 'the home'}: {room.in_words()}" for room in now.budgets if _matters(room)),
             ),
             ("confinement", ", ".join(layers) or "nothing runs now; what this machine can do: `maniple doctor`"),
             ("but not by", screen.lacking(lacking)),

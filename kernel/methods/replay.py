@@ -41,7 +41,7 @@ def _replay(request: Request) -> object:
             _changed(request, told.hand) if request.text("folder") else version_of(kernel.state, told.hand, told.seal)
         )
         if hand is None and kernel.state.by_id(told.hand) is not None and not request.text("folder"):
-            raise Failure("code", _gone(request, told))
+            raise Failure("code", _version_missing(request, told))
         if hand is None or hand.name != told.name or not hand.is_task:
             raise Failure("unknown hand", f"{told.name}, whose run this was, is no task Hand here: see `maniple hands`")
         run = Run(run_id(os.urandom(ID_BYTES)), hand, authority(kernel.state, hand), os.urandom(32), None)
@@ -57,7 +57,7 @@ def _replay(request: Request) -> object:
     return None
 
 
-def _gone(request: Request, told: Began) -> str:
+def _version_missing(request: Request, told: Began) -> str:
     now = request.kernel.state.by_id(told.hand)
     version = f"{told.name} {told.version}"
     is_same = now is not None and now.version == told.version

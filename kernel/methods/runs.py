@@ -9,7 +9,7 @@ from kernel.methods.request import Request, method
 from kernel.process_tree import resident
 from kernel.record.taking_up import outcome
 from kernel.runs import Run
-from manifests.calls import told
+from manifests.calls import outcome_reply
 from manifests.holding import check_spawned
 from manifests.installed import Installed
 from manifests.lives import passes
@@ -116,7 +116,7 @@ def _answer_when_ended(request: Request, run: str) -> object:
 
     def tell(heard: Outcome) -> None:
         call.mark(heard.labels)
-        kernel.answer(call, told(run, heard))
+        kernel.answer(call, outcome_reply(run, heard))
 
     def tell_from_tape(heard: Outcome) -> None:
         path = kernel.log.journal.folder / f"{kernel.results.newest(run)}.tape"
@@ -249,11 +249,11 @@ def _ps(request: Request) -> object:
     only, after = request.text("only"), request.arguments.get("after")
     runs = [run for run in request.kernel.runs.values() if only in ("", run.id)]
     shown = sorted((run for run in runs if not isinstance(after, int) or _began(run) > after), key=_began)
-    rows = [_row(request, run) | ({"hears": _heard(run)} if only else {}) for run in shown[:PAGE]]
+    rows = [_row(request, run) | ({"hears": _subscriptions(run)} if only else {}) for run in shown[:PAGE]]
     return {"runs": rows, "more": len(shown) > PAGE}
 
 
-def _heard(run: Run) -> list[str]:
+def _subscriptions(run: Run) -> list[str]:
     peer = run.peer or (run.tape and (run.tape.peer or run.tape.absent))
     return sorted(peer.topics) if peer else []
 

@@ -23,7 +23,7 @@ from manifests.lives import OUTCOME_UNKNOWN, backoff, in_order, is_worth_noting,
 from manifests.orphaned_calls import as_spent, lose, unheard, unmade, waited
 from manifests.policy import shown
 from manifests.schema import Provided
-from manifests.settings import apart
+from manifests.settings import split_secrets
 from manifests.unfinished import Open
 from wire import codec, headers
 from wire.codec import NIL
@@ -73,7 +73,7 @@ class Resuming:
             inputs=work.body, work=work.number, caller=work.caller, asked=cause.number,
             chain=tuple((call.caller, call.by.hand) for call in chain(work)),
             parent=work.parent.number if work.parent else 0, spawner=run.parent, labels=work.shown_labels(), most=work.most,
-            settings=apart(hand.package.manifest.settings, kernel.settings_of(hand))[0],
+            settings=split_secrets(hand.package.manifest.settings, kernel.settings_of(hand))[0],
             deadline=int((work.deadline - kernel.loop.now()) * 1000),
         )  # fmt: skip
 

@@ -55,7 +55,7 @@ def begun(name: PieceName, run: str, tries: int) -> str:
     return f"{name}: run {run}" + (f", try {tries}" if tries > 1 else "")
 
 
-def told(name: PieceName, how: str, why: str = "") -> str:
+def note_text(name: PieceName, how: str, why: str = "") -> str:
     """A piece was skipped, or failed without a run, or waits for its next try."""
     return f"{name}: {how}" + (f", {why}" if why else "")
 

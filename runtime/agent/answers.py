@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from runtime.models.messages import Answer, Stop
-from runtime.models.schemas import again, read
+from runtime.models.schemas import correction, read
 
 
 class Finished(Struct, frozen=True, kw_only=True):
@@ -39,5 +39,5 @@ def judged(answer: Answer, schema: Mapping[str, object] | None) -> Finished | Fa
     checked = read(text, dict(schema))
     if checked.problems:
         why = f"its answers are not of its schema: {checked.problems[0]}"
-        return Fault(code="schema", why=why, say=again(checked.problems))
+        return Fault(code="schema", why=why, say=correction(checked.problems))
     return Finished(value=checked.value)

@@ -29,7 +29,7 @@ def system(brief: Brief, marks: Marks) -> str:
     """Identity, playbook and skills."""
     who = f"You are {brief.name}, a Hand of Maniple. {brief.description}"
     parts = [who, HOW, marks.rules, OF_SCHEMA if brief.schema is not None else "", brief.playbook.strip()]
-    parts.append(skills.told(brief.skills, marks))
+    parts.append(skills.listed_for_model(brief.skills, marks))
     return "\n\n".join(part for part in parts if part)
 
 

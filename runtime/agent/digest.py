@@ -36,7 +36,7 @@ def call(part: ToolCall) -> str:
     return short(f"{part.name}({msgspec.json.encode(part.arguments).decode()})", LINE)
 
 
-def how(result: ToolResult | None) -> str:
+def outcome_note(result: ToolResult | None) -> str:
     """How it ended, "" where there is no more to tell than that it did."""
     if result is None:
         return " (no result)"

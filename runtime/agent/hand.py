@@ -204,9 +204,9 @@ class AgentHand(Hand):
                     for one in under_way:
                         one.cancel()
                     return machine.result
-                actions = self._told(machine, await self._heard.get())
+                actions = self._apply(machine, await self._heard.get())
 
-    def _told(self, machine: Machine, heard: _Answered) -> "list[Think | Make | Step]":
+    def _apply(self, machine: Machine, heard: _Answered) -> "list[Think | Make | Step]":
         cost = heard.cost or Cost(tokens=0, micro_dollars=0)
         if heard.answer is not None:
             self._learn(machine, heard.answer.model)

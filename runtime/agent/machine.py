@@ -27,7 +27,7 @@ from runtime.models import counting
 from runtime.models.messages import Answer, Image, Message, Request, Text, ToolCall, Usage
 from runtime.models.pricing import cost
 from runtime.models.rows import Model
-from runtime.models.schemas import again
+from runtime.models.schemas import correction
 
 REPAIRS: Final = 3
 """How often in a row a model may write what cannot be used."""
@@ -130,12 +130,12 @@ class Machine:
             self._step("mended", f"it is asked again without pictures: {text}")
             self._think()
         elif code == "schema":
-            self._repair(again((text,)), code, text)
+            self._repair(correction((text,)), code, text)
         elif self._steps and (pause := self._outage.pause(code, text)):
-            self._step("waits", self._outage.told(pause))
+            self._step("waits", self._outage.waiting_note(pause))
             self._think(after=pause)
         elif self.result is None:
-            self._end(code, OVER.get(code, self._outage.why(text)))
+            self._end(code, OVER.get(code, self._outage.final_text(text)))
         return self._taken()
 
     def returned(self, number: int, came: Returned) -> list[Action]:
@@ -270,7 +270,7 @@ class Machine:
     def _finish_or_go_on(self, answer: Answer) -> None:
         """An answer without calls: the last one, unless there is something wrong with it or something to say."""
         if answer.text.strip():
-            self._said(answer)
+            self._take_answer(answer)
         found = judged(answer, self._brief.schema)
         if isinstance(found, Finished):
             self._finished = found
@@ -300,7 +300,7 @@ class Machine:
             self._end("steps", f"all of its {self._brief.steps} steps are made, and it asked for more")
             return
         self._finished = None
-        calls = self._said(answer)
+        calls = self._take_answer(answer)
         turn = Turn(
             calls, self._offered, self._own, self._skills, self._shelf, self._marks,
             window=self._window, number=self._numbers,
@@ -320,7 +320,7 @@ class Machine:
             for one in makes
         ]  # fmt: skip
 
-    def _said(self, answer: Answer) -> tuple[ToolCall, ...]:
+    def _take_answer(self, answer: Answer) -> tuple[ToolCall, ...]:
         """Put an answer into the conversation; its calls, each with an id that no other has."""
         assert self._talk is not None
         parts = self._talk.answered(answer.parts)
@@ -351,7 +351,7 @@ class Machine:
         said, self._steered = tuple(self._steered), []
         is_last = self._steps == self._brief.steps - 1
         texts = [*said, *([warn] if warn else []), *([LAST] if is_last else [])]
-        self._talk.told((*parts, *(Text(text=text) for text in texts)), said)  # type: ignore[arg-type]
+        self._talk.add_user((*parts, *(Text(text=text) for text in texts)), said)  # type: ignore[arg-type]
         if think and self._bad <= REPAIRS:
             self._think()
 

@@ -51,7 +51,7 @@ class Marks:
         head = f"<<outside {self.boundary} from={shown!r} labels={marks}>>"
         return f"{head}\n{self.clean(text)}\n<<end {self.boundary}>>"
 
-    def anew(self, text: str) -> str:
+    def remark(self, text: str) -> str:
         """A text of an earlier run, with this boundary where that one had its own."""
         return _replaced(text, lambda block: self.marked(block.text, block.source.strip("'\""), block.labels.split()))
 

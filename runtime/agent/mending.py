@@ -99,7 +99,7 @@ def marked_anew(messages: Iterable[Message], marks: Marks) -> tuple[Message, ...
     """Messages of an earlier run: what was marked by its boundary is marked by this one's, and what it kept is gone."""
 
     def text(old: Text) -> Text:
-        return Text(text=_GONE.sub("nothing: it is not kept any more", marks.anew(old.text)))
+        return Text(text=_GONE.sub("nothing: it is not kept any more", marks.remark(old.text)))
 
     def part(old: AnyPart) -> AnyPart:
         match old:

@@ -31,12 +31,12 @@ class Outage:
         self._waited, self._times = self._waited + pause, self._times + 1
         return pause
 
-    def told(self, pause: int) -> str:
+    def waiting_note(self, pause: int) -> str:
         """That it waits now, for people."""
         left = MOST - self._waited + pause
         return f"{self._last}; it is asked again in at most {pause} s, for {left} s more"
 
-    def why(self, text: str) -> str:
+    def final_text(self, text: str) -> str:
         """Why it ends, of a failure's text."""
         return f"{text}; it was waited for, {self._waited} s in all" if self._waited else text
 

@@ -39,7 +39,7 @@ def line(image: Image, what: str) -> Text:
     return Text(text=f"[{words(image.media, image.size if isinstance(image, Gone) else len(image.content))}: {what}]")
 
 
-def again(name: str, *, refused: bool = False) -> str:
+def how_to_see(name: str, *, refused: bool = False) -> str:
     """Why one is not shown, and how it is seen again. refused: the provider refused the request that it was in."""
     if refused:
         return f'the request that it was in was refused; read_result(id="{name}") shows it again'
@@ -99,10 +99,10 @@ def let_go(message: Message, many: int) -> Message:
     """A message without the bytes of the first so many pictures of its results."""
     if all(isinstance(one, Gone) for one in in_results(message)[:many]):
         return message
-    return _with_others(message, many, lambda _, image: _gone(image))
+    return _with_others(message, many, lambda _, image: _emptied(image))
 
 
-def _gone(image: Image) -> Gone:
+def _emptied(image: Image) -> Gone:
     return image if isinstance(image, Gone) else Gone(media=image.media, content=b"", size=len(image.content))
 
 
@@ -126,14 +126,14 @@ def _with_others(message: Message, many: int, other: Callable[[ToolResult, Image
 
 def first_shown(sizes: list[int], now: int, room: int, number: int) -> int:
     """From which picture on they are shown, `now` or later: some more are left out than need be, so that it is seldom."""
-    if _fit(sizes[now:], room, number):
+    if _fits_within(sizes[now:], room, number):
         return now
     for most, many in ((room * 3 // 5, max(1, number * 3 // 5)), (room, number)):
-        found = next(at for at in range(now, len(sizes) + 1) if _fit(sizes[at:], most, min(many, number)))
+        found = next(at for at in range(now, len(sizes) + 1) if _fits_within(sizes[at:], most, min(many, number)))
         if found < len(sizes):
             return found
     return len(sizes)
 
 
-def _fit(sizes: list[int], room: int, number: int) -> bool:
+def _fits_within(sizes: list[int], room: int, number: int) -> bool:
     return not sizes or (sum(sizes) <= room and len(sizes) <= number)

@@ -82,7 +82,7 @@ def left_out(rows: Iterable[Row], skills: Sequence[Known]) -> list[str]:
     return sorted(row.method for row in rows if row.method.startswith(SKILLS) and row.method not in known)
 
 
-def told(skills: Sequence[Known], marks: Marks) -> str:
+def listed_for_model(skills: Sequence[Known], marks: Marks) -> str:
     """What the model always reads of skills."""
     most = max(_LEAST, SHOWN_MOST // max(1, len(skills)))
     own = [_line(one, most) for one in skills if not one.method]

@@ -96,7 +96,7 @@ class Talk:
         if self.shows_pictures:
             self._refusals = 0
         full = [part for part in parts if not isinstance(part, Text) or part.text.strip()]
-        fit = tuple(self._fit(part) if isinstance(part, ToolCall) else part for part in full)
+        fit = tuple(self._with_own_id(part) if isinstance(part, ToolCall) else part for part in full)
         self._keep_words(len(self.messages), fit)
         self._add(Message(role="assistant", parts=fit))
         return fit
@@ -118,7 +118,7 @@ class Talk:
 
     def _picture(self, image: Image) -> str:
         name = self._keep(pictures.words(image.media, len(image.content)), BEFORE, "earlier", (image,))
-        return pictures.line(image, pictures.again(name)).text
+        return pictures.line(image, pictures.how_to_see(name)).text
 
     def _in_short(self, text: str) -> str:
         short = self._marks.shortened(text, _EARLIER)
@@ -132,7 +132,7 @@ class Talk:
             if isinstance(part, Text) and len(digest.flat(part.text)) > _SAID:
                 self._wholes[at, number] = self._keep(part.text, OWN, "digest", ())
 
-    def _fit(self, call: ToolCall) -> ToolCall:
+    def _with_own_id(self, call: ToolCall) -> ToolCall:
         call = named(call)
         if call.id in self._ids:
             names = (f"{call.id}-{number}" for number in count(len(self._ids)))
@@ -140,7 +140,7 @@ class Talk:
         self._ids.add(call.id)
         return call
 
-    def told(self, parts: tuple[AnyPart, ...], said: tuple[str, ...] = ()) -> None:
+    def add_user(self, parts: tuple[AnyPart, ...], said: tuple[str, ...] = ()) -> None:
         """What the model is told, beside what it was told last if it said nothing to that. said: what of it people said."""
         if self.messages[-1].role == "user":
             self._put(self.messages.pop().parts + parts, replaces=True)
@@ -217,7 +217,7 @@ class Talk:
         """A message with those of its pictures that are shown."""
         if not self._sees:
             return pictures.left_out(self.messages[at], self._out.get(at, 0), {}, pictures.BLIND)
-        why = {call: pictures.again(name, refused=call in self._refused) for call, name in self._kept.items()}
+        why = {call: pictures.how_to_see(name, refused=call in self._refused) for call, name in self._kept.items()}
         return pictures.left_out(self.messages[at], self._out.get(at, 0), why, "left out")
 
     def _fold(self, most: int) -> None:
@@ -331,14 +331,13 @@ class Talk:
 
     def _calls(self, at: int) -> list[tuple[str, str | None]]:
         results = {part.id: part for part in self._after(at) if isinstance(part, ToolResult)}
-        return [
-            (
-                f"{digest.call(part)}{digest.where(name := self._kept.get(part.id))}{digest.how(results.get(part.id))}",
-                name,
-            )
-            for part in self.messages[at].parts
-            if isinstance(part, ToolCall)
-        ]
+        found: list[tuple[str, str | None]] = []
+        for call in self.messages[at].parts:
+            if isinstance(call, ToolCall):
+                name = self._kept.get(call.id)
+                outcome = digest.outcome_note(results.get(call.id))
+                found.append((f"{digest.call(call)}{digest.where(name)}{outcome}", name))
+        return found
 
     def _after(self, at: int) -> tuple[AnyPart, ...]:
         return self.messages[at + 1].parts if at + 1 < len(self.messages) else ()

@@ -113,7 +113,9 @@ def offered(
         if argument:
             properties[argument] = {"type": "string", "description": _which(row.resource, allowed)}
         bare = properties | {name: TYPES[split_type(of)[0]] for name, of in row.params.items()}
-        properties |= {name: _told(split_type(of)[0], row.schemas.get(name, {})) for name, of in row.params.items()}
+        properties |= {
+            name: _param_schema(split_type(of)[0], row.schemas.get(name, {})) for name, of in row.params.items()
+        }
         needed = [*([argument] if argument else []), *(one for one, of in row.params.items() if not of.endswith("?"))]
         said = f"{row.summary.rstrip('.')}.{_EFFECTS.get(row.effect, '')}"
         plain = Tool(name=name, description=said, parameters=of_object(bare, needed))
@@ -202,7 +204,7 @@ def _name(method: str, taken: Iterable[str]) -> str:
     return name
 
 
-def _told(of_type: str, more: Mapping[str, object]) -> dict[str, object]:
+def _param_schema(of_type: str, more: Mapping[str, object]) -> dict[str, object]:
     """A param's schema: its type, and what is told of it besides."""
     plain = TYPES[of_type]
     said = more.get("description")

@@ -108,7 +108,7 @@ def _problems(value: object, schema: dict[str, object]) -> tuple[str, ...]:
     return tuple(f"{error.json_path}: {_cut(error.message)}" for error in found[:PROBLEMS_MOST])
 
 
-def again(problems: tuple[str, ...]) -> str:
+def correction(problems: tuple[str, ...]) -> str:
     """What the model is told, to mend its answer."""
     told = "\n".join(f"- {one}" for one in problems)
     return f"That is not of the JSON Schema that was asked for:\n{told}\nAnswer again, with the JSON alone."

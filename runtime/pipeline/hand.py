@@ -127,7 +127,7 @@ class PipelineHand(Hand):
                     raise
                 refused = error
             if refused.code == PAUSED and not number:  # the others may leave no room for a note
-                await self.progress(*machine.progress, notes.told(action.name, "waits", refused.why)[:_TEXT_MOST])
+                await self.progress(*machine.progress, notes.note_text(action.name, "waits", refused.why)[:_TEXT_MOST])
             self.log.warning("waits", step=str(action.name), why=refused.why)
             await self.kernel.sleep(min(PASSING_MOST_S, 2 ** min(number, 6)))
         raise AssertionError

@@ -99,7 +99,7 @@ class Machine:
         """A run has ended, or could not begin."""
         one = self._pieces[piece]
         one.is_to_begin = False
-        wait = _again(one.work, one.tries, end.code) if end.code and not self._is_stopping(one) else None
+        wait = _retry_delay(one.work, one.tries, end.code) if end.code and not self._is_stopping(one) else None
         if wait is None:
             del self._pieces[piece]
             self._over(one, end)
@@ -271,7 +271,7 @@ class Machine:
         stand_in = step.on_failure if step.on_failure not in (STOP, SKIP) else ""
         if stand_in and not name.other and self._failure is None:
             other = self._pipeline.steps[stand_in]
-            own = {**_items_of(piece.own), "failure": _told(name, end)}
+            own = {**_items_of(piece.own), "failure": _end_as_value(name, end)}
             self._make(PieceName(name.step, name.index, "stand-in", stand_in), other.work, own)
             return
         if step.on_failure != SKIP:
@@ -304,7 +304,7 @@ class Machine:
             self._failure = Result(code=code, text=text, step=step)
 
     def _note(self, name: PieceName, how: str, why: str) -> None:
-        self._actions.append(Note(text=notes.told(name, how, why)))
+        self._actions.append(Note(text=notes.note_text(name, how, why)))
 
     # undo, finally, the end ------------------------------------------------------------------------------------------
 
@@ -355,7 +355,7 @@ class Machine:
             self._fail(str(piece.name), end.code, end.text)
 
 
-def _again(work: Work, tries: int, code: str) -> int | None:
+def _retry_delay(work: Work, tries: int, code: str) -> int | None:
     """Milliseconds until the next try after so many; None when there is none."""
     retry = work.retry
     if retry is None or tries > retry.times or (code not in retry.on if retry.on else code in HOPELESS):
@@ -374,5 +374,5 @@ def _items_of(own: dict[str, object]) -> dict[str, object]:
     return {name: own[name] for name in ("item", "index") if name in own}
 
 
-def _told(name: PieceName, end: End) -> dict[str, object]:
+def _end_as_value(name: PieceName, end: End) -> dict[str, object]:
     return {"step": str(name), "code": end.code, "text": end.text}

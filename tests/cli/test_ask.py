@@ -166,8 +166,8 @@ def test_a_file_may_be_named_as_in_a_shell(tmp_path: Path, monkeypatch: pytest.M
     for file in (spaced, quote):
         file.touch()
     for typed in (str(spaced), f'"{spaced}"', str(spaced).replace(" ", "\\ "), "~/my notes.txt", "'/x'\\''"):
-        assert chat.meant(typed) == (typed if "/x" in typed else str(spaced))
-    assert chat.meant(str(quote)) == chat.meant("~/it's.txt") == str(quote)
+        assert chat.typed_path(typed) == (typed if "/x" in typed else str(spaced))
+    assert chat.typed_path(str(quote)) == chat.typed_path("~/it's.txt") == str(quote)
 
 
 @pytest.mark.wide

@@ -85,7 +85,7 @@ def test_a_try_that_failed_and_the_wait_for_the_next_are_shown() -> None:
     told.begin("r-top", "made")
     told.end(told.begin("r-one", "worker", by="r-top"), "failed", "it broke")
     told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
-    told.note("r-top", notes.told(PieceName("a"), "waits", "2s to try 2: broken: it broke"))
+    told.note("r-top", notes.note_text(PieceName("a"), "waits", "2s to try 2: broken: it broke"))
     assert "waiting" in tree(told)[1]
     assert tree(told)[1].endswith("2s to try 2: broken: it broke")
     told.end(told.begin("r-two", "worker", by="r-top"))
@@ -239,8 +239,8 @@ def test_what_waits_when_its_pipeline_ends_waits_no_more() -> None:
     work = told.begin("r-one", "worker", by="r-top")
     told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
     told.end(work, "failed", "flaky")
-    told.note("r-top", notes.told(PieceName("a"), "waits", "1s to try 2: flaky"))
-    told.note("r-top", notes.told(PieceName("b"), "waits", "worker is paused: `maniple resume worker`"))
+    told.note("r-top", notes.note_text(PieceName("a"), "waits", "1s to try 2: flaky"))
+    told.note("r-top", notes.note_text(PieceName("b"), "waits", "worker is paused: `maniple resume worker`"))
     assert [(piece.state, piece.why[:6]) for piece in told.course.of("r-top")] == [
         ("waiting", "1s to "),
         ("waiting", "worker"),

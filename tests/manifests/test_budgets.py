@@ -18,10 +18,10 @@ from manifests.budgets import (
     allowances,
     is_for_good,
     least_left,
-    lost,
     over_until,
     refusal,
     set_over,
+    settled_in_full,
     written,
 )  # fmt: skip
 from manifests.errors import ValueInvalid
@@ -104,7 +104,7 @@ class AnyOrder(RuleBasedStateMachine):
         most = {number: bond.most for number, bond in self.open.items()}
         within = {number: bond.within.number for number, bond in self.open.items() if bond.within is not None}
         spent = {number: bond.inner for number, bond in self.open.items()}
-        for number, left in lost(most, within, spent).items():
+        for number, left in settled_in_full(most, within, spent).items():
             self.settle(self.open[number], left)
         self.bonds, self.open = Bonds(), {}
 
@@ -208,8 +208,8 @@ def test_a_call_for_another_is_paid_out_of_what_that_may_cost() -> None:
 
 def test_what_is_lost_is_counted_once() -> None:
     most = {2: (100, 10), 4: (60, 10), 6: (20, 0)}
-    assert lost(most, {4: 2, 6: 4}, {2: (30, 0), 4: (10, 0)}) == {6: (20, 0), 4: (30, 10), 2: (20, 0)}
-    assert lost({2: (5, 5)}, {2: 0}, {2: (9, 0)}) == {2: (0, 5)}
+    assert settled_in_full(most, {4: 2, 6: 4}, {2: (30, 0), 4: (10, 0)}) == {6: (20, 0), 4: (30, 10), 2: (20, 0)}
+    assert settled_in_full({2: (5, 5)}, {2: 0}, {2: (9, 0)}) == {2: (0, 5)}
 
 
 def test_a_charge_is_taken_back_only_in_the_windows_it_was_made_in() -> None:
@@ -218,7 +218,7 @@ def test_a_charge_is_taken_back_only_in_the_windows_it_was_made_in() -> None:
     at = ledger.clock
     ledger.spend(["h-a"], Cost(tokens=10, micro_dollars=1), "x.y", START + HOUR)
     ledger.give_back(["h-a", "h-gone"], Cost(tokens=40, micro_dollars=5), at)
-    spent = ledger.told("h-a", START + HOUR)
+    spent = ledger.by_window("h-a", START + HOUR)
     assert spent["hour"] == {"tokens": 10, "micro_dollars": 1}
     assert spent["day"] == spent["month"] == {"tokens": 20, "micro_dollars": 1}
 
@@ -232,7 +232,7 @@ def test_a_late_word_takes_back_what_was_too_much_and_counts_what_was_too_little
     }  # fmt: skip
     fields = {"seq": 0, "prev": "0" * 64, "time": time_text(START), "kind": "budget", "principal": "kernel"}
     note(ledger, Entry(**fields, verdict="corrected", detail=detail))  # type: ignore[arg-type]
-    assert ledger.told("h-a", START)["day"] == {"tokens": 10, "micro_dollars": 12}
+    assert ledger.by_window("h-a", START)["day"] == {"tokens": 10, "micro_dollars": 12}
     assert ledger.costly == {"x.y", "x.z"}
     note(ledger, Entry(**fields, detail={"hand": "h-a", "unit": "tokens", "window": "day", "percent": 80}))  # type: ignore[arg-type]
     assert ledger.tally("h-a", "day", START).told == {"tokens": 80}

@@ -16,9 +16,9 @@ from manifests.calls import (
     lodging,
     may_be_made_again,
     opened,
+    outcome_reply,
     paying,
     regrant,
-    told,
 )
 from manifests.grants import GrantSet
 from manifests.installed import Installed, Package
@@ -125,7 +125,7 @@ def test_the_log_holds_no_query_and_says_what_was_allowed_and_how_it_ended() -> 
 
 def test_what_a_waiter_hears_is_one_whole_value_and_read_unless_it_is_large() -> None:
     def heard(header: headers.End, body: bytes | None) -> dict[str, object]:
-        return told("r-1", Outcome(header=header, body=body, labels=frozenset()))
+        return outcome_reply("r-1", Outcome(header=header, body=body, labels=frozenset()))
 
     done = heard(headers.Done(number=0), codec.encode_body({"rows": 1}))
     assert done == {"run": "r-1", "outcome": "done", "value": {"rows": 1}, "code": "", "text": ""}
@@ -143,7 +143,7 @@ def test_what_a_waiter_hears_is_one_whole_value_and_read_unless_it_is_large() ->
 @pytest.mark.parametrize("size", [limits.BODY_MAX - 8_500, limits.BODY_MAX - 5])
 def test_how_a_run_ended_can_be_told_however_large_what_it_returned_is(size: int) -> None:
     header = headers.Failed(number=0, code="c" * limits.LABEL_MAX, text="t" * limits.WHY_MAX)
-    said = told("r-1", Outcome(header=header, body=codec.encode_body(b"x" * size), labels=frozenset()))
+    said = outcome_reply("r-1", Outcome(header=header, body=codec.encode_body(b"x" * size), labels=frozenset()))
     codec.encode_body(said)
     assert (said["value"] is None) is str(said["text"]).endswith("what it returned is too large to be handed on")
 

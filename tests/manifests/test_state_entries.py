@@ -165,7 +165,7 @@ def test_what_a_call_cost_is_spent_of_all_that_it_was_made_for() -> None:
     )
     assert {number: one.inner for number, one in state.open.items()} == {4: (7, 1), 6: (7, 1)}
     assert state.unfinished["r-1"].spent == (7, 1)
-    assert state.ledger.told("h-1", time_micros(DAY.format(0)))["day"] == {"tokens": 7, "micro_dollars": 1}
+    assert state.ledger.by_window("h-1", time_micros(DAY.format(0)))["day"] == {"tokens": 7, "micro_dollars": 1}
 
 
 def test_what_the_operator_said_to_a_call_and_until_when_it_waits_is_known_to_the_next_kernel() -> None:

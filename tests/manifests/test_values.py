@@ -279,16 +279,18 @@ def test_what_a_hand_needs_to_start_is_told_as_one_gives_it() -> None:
 
 
 def test_of_what_a_tape_has_of_settings_the_secret_ones_are_those_of_now() -> None:
-    plain, secret = settings.apart(SETTINGS, {"target": "x", "token": "right-token", "old": 1})
+    plain, secret = settings.split_secrets(SETTINGS, {"target": "x", "token": "right-token", "old": 1})
     assert (plain, secret) == ({"target": "x", "old": 1}, {"token": "right-token"})
     told = {"target": "then", "token": "then"}
     for is_all in (True, False):
         body = codec.encode_body(told if is_all else {"settings": told})
-        kept = codec.decode_body(settings.kept(SETTINGS, body, {"target": "now", "token": "now"}, is_all=is_all))
+        kept = codec.decode_body(
+            settings.with_secrets_of(SETTINGS, body, {"target": "now", "token": "now"}, is_all=is_all)
+        )
         now = {"target": "then", "token": "now"}
         assert kept == (now if is_all else {"settings": now})
     body = codec.encode_body(told)
-    assert codec.decode_body(settings.kept(SETTINGS, body, {}, is_all=True)) == {"target": "then"}
+    assert codec.decode_body(settings.with_secrets_of(SETTINGS, body, {}, is_all=True)) == {"target": "then"}
 
 
 def test_a_required_setting_that_a_change_leaves_alone_may_still_be_missing() -> None:

@@ -145,7 +145,7 @@ def damaged(content: bytes, random: Random) -> bytes:
 def test_a_file_with_other_bytes_in_it_is_answered_from_or_is_damaged(
     store: Store, tmp_path: Path, seed: int, files: int
 ) -> None:
-    """Whatever a reader meets there is one of a memory's own errors, or what the Hand makes one of (memory_desk.told)."""
+    """A reader meets there one of a memory's own errors, or what the Hand turns into one (memory_desk.as_failures)."""
     with store.write():
         for number in range(300):
             add(store, "", New(text=f"tea of {number % 7} leaves, cup {number}"))

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.words import ASKED_MAX, WORD_MAX, analysed, asked, told
+from memory.words import ASKED_MAX, WORD_MAX, analysed, asked, language_of
 
 
 def found_by(text: str, question: str) -> bool:
     """Whether the text has one of the question's terms."""
-    tongue = told(text)
+    tongue = language_of(text)
     terms = set(analysed(text, tongue))
     return any(terms.intersection(group) for group in asked(question, (tongue,)))
 
@@ -58,7 +58,7 @@ def test_function_words_are_asked_for_only_where_there_is_nothing_else() -> None
     ],
 )
 def test_a_text_is_in_the_language_of_its_grammar(text: str, tongue: str) -> None:
-    assert told(text) == tongue
+    assert language_of(text) == tongue
 
 
 @pytest.mark.parametrize("text", ["", "\0", "\ud800", "😀👍", '"" OR * NEAR( -', "\u202e\u200f", "_" * 50])
@@ -68,7 +68,7 @@ def test_what_has_no_words_has_no_terms(text: str) -> None:
 
 @given(text=st.text(max_size=200))
 def test_terms_are_short_and_never_divide(text: str) -> None:
-    for term in (*analysed(text, told(text)), *(word for group in asked(text, ("german",)) for word in group)):
+    for term in (*analysed(text, language_of(text)), *(word for group in asked(text, ("german",)) for word in group)):
         assert term
         assert len(term) <= WORD_MAX * 4
         assert not set(term) & set(' \0"\t\n_*()-')

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from runtime.models.drivers import Endpoint, anthropic_out, transport
 from runtime.models.drivers.anthropic_in import AnthropicReader
-from runtime.models.drivers.reading import asked, told
+from runtime.models.drivers.reading import asked, streamed
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import Answer, AnyPiece, Embedded, Listed, Request
 
@@ -69,7 +69,7 @@ class Anthropic:
             stream_cls=sdk.AsyncStream[object],
         )
         reader = AnthropicReader(provider, model, request)
-        async with aclosing(told(self._endpoint, sdk.AnthropicError, opening, reader)) as pieces:
+        async with aclosing(streamed(self._endpoint, sdk.AnthropicError, opening, reader)) as pieces:
             async for piece in pieces:
                 yield piece
 

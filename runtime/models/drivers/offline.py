@@ -88,7 +88,7 @@ class Offline:
         if task is None and request.schema is None:
             return self._answer(request, (Text(text=HOW),), Stop.END, None, ())
         kind = "fill" if task is None else task.kind
-        text = (task.text if task is not None else "") or _given(request)
+        text = (task.text if task is not None else "") or _last_user_text(request)
         said, value, notes = _DO[kind](request, task or Task(kind="fill"), text)
         if request.schema is not None and kind != "fill":
             said = msgspec.json.encode(value).decode()
@@ -179,7 +179,7 @@ _DO: Final[dict[str, Callable[[Request, Task, str], Outcome]]] = {
 }  # fmt: skip
 
 
-def _given(request: Request) -> str:
+def _last_user_text(request: Request) -> str:
     """The text of the last user message, and of the results of tools in it."""
     found: list[str] = []
     for message in reversed(request.messages):

@@ -119,7 +119,7 @@ def _property(
         if told is None:
             raise Missing
         return _as(_kind(schema), schema, told)
-    for said in _said(text, names):
+    for said in _statements(text, names):
         try:
             return _as(_kind(schema), schema, said)
         except Missing:
@@ -148,7 +148,7 @@ def _by_form(schema: Mapping[str, object], beside: Mapping[str, object], text: s
     raise Missing
 
 
-def _said(text: str, names: Sequence[str]) -> list[str]:
+def _statements(text: str, names: Sequence[str]) -> list[str]:
     """What the text says of a thing by one of its names, the plainest saying first."""
     named = "|".join(re.escape(name).replace(r"\ ", r"[\s_-]+") for name in sorted(names, key=len, reverse=True))
     row = re.findall(rf"(?im)^[ \t>*#-]*(?:{named})(?:\*\*)?[ \t]*[:=][ \t*]*(\S[^\n]*)$", text)

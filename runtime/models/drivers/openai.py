@@ -17,7 +17,7 @@ from msgspec import Struct
 from runtime.models import counting
 from runtime.models.drivers import Endpoint, openai_out, transport
 from runtime.models.drivers.openai_in import OpenAIReader, usage
-from runtime.models.drivers.reading import asked, told
+from runtime.models.drivers.reading import asked, streamed
 from runtime.models.drivers.saying import count
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import Answer, AnyPiece, Embedded, Listed, Request, Usage
@@ -86,7 +86,7 @@ class OpenAI:
             stream_cls=sdk.AsyncStream[object],
         )
         reader = OpenAIReader(provider, model, request)
-        async with aclosing(told(self._endpoint, sdk.OpenAIError, opening, reader)) as pieces:
+        async with aclosing(streamed(self._endpoint, sdk.OpenAIError, opening, reader)) as pieces:
             async for piece in pieces:
                 yield piece
 

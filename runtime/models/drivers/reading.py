@@ -61,7 +61,7 @@ class Reader(Protocol):
         """All of it, once it is whole. Raises as `take` does."""
 
 
-async def told(
+async def streamed(
     endpoint: Endpoint, sdk: type[Exception], opening: Callable[[], Awaitable[Events]], reader: Reader
 ) -> AsyncGenerator[AnyPiece | Answer, None]:
     """Pieces, then the Answer. sdk: the root of the SDK's exceptions."""

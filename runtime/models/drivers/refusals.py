@@ -87,7 +87,7 @@ def refusal(
     provider: str, status: int, body: object, *, key: str = "", headers: Mapping[str, str] | None = None, now: float = 0
 ) -> ModelFailed:
     """The failure that a provider answered with. status: 200 for one in the middle of a stream. now: Unix seconds."""
-    names, said = _told(body)
+    names, said = _names_and_words(body)
     code = _code(status, names, said.lower())
     after = retry_after(headers or {}, now)
     if 300 <= status < 400:
@@ -148,7 +148,7 @@ def _of_number(status: int, names: list[str]) -> str:
     return "server"
 
 
-def _told(body: object) -> tuple[list[str], str]:
+def _names_and_words(body: object) -> tuple[list[str], str]:
     """Its names, the most exact first, and its words. Bodies: {"error": {…}} or {"error": "…"}, a list of one, a text."""
     if isinstance(body, list) and body:
         body = body[0]

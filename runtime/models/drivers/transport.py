@@ -86,7 +86,7 @@ class Transport(httpx2.AsyncBaseTransport):
         except TimeoutError:
             raise late(end, whole <= first, any_byte=False) from None
         except httpx2.TransportError as error:
-            raise lost(end, error, is_open=False) from None
+            raise failure_of(end, error, is_open=False) from None
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             await response.aclose()
             raise _failed(end, "malformed", "sent a compressed answer, which was not asked for")
@@ -133,7 +133,7 @@ class _Body(httpx2.AsyncByteStream):
             except TimeoutError:
                 raise late(self._endpoint, self._whole <= until, any_byte=bool(size)) from None
             except httpx2.TransportError as error:
-                raise lost(self._endpoint, error, is_open=True) from None
+                raise failure_of(self._endpoint, error, is_open=True) from None
             size += len(chunk)
             if self._is_error and size > ERROR:  # what is held back stays so: it may be most of a key
                 yield hiding.take(chunk[: ERROR - size])
@@ -165,7 +165,7 @@ def late(endpoint: Endpoint, is_whole: bool, *, any_byte: bool) -> ModelFailed:
     return _failed(endpoint, "slow", f"sent no first byte within {endpoint.first:g} s")
 
 
-def lost(endpoint: Endpoint, error: httpx2.TransportError, *, is_open: bool) -> ModelFailed:
+def failure_of(endpoint: Endpoint, error: httpx2.TransportError, *, is_open: bool) -> ModelFailed:
     """What a broken connection is. is_open: the answer had begun."""
     if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol):
         why = "in time" if isinstance(error, httpx2.ConnectTimeout) else f"({str(error)[:200] or type(error).__name__})"

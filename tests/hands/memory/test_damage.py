@@ -61,7 +61,10 @@ def spoil(path: Path, damage: str) -> None:
 
 
 def test_rows_that_do_not_fit_each_other_are_told_as_damage() -> None:
-    with pytest.raises(Failure, match="do not fit each other") as failed, hand_module("memory", "memory_desk").told():
+    with (
+        pytest.raises(Failure, match="do not fit each other") as failed,
+        hand_module("memory", "memory_desk").as_failures(),
+    ):
         raise apsw.ConstraintError("UNIQUE constraint failed: models.name")
     assert failed.value.code == "damaged"
 

@@ -28,7 +28,7 @@ def test_a_run_that_began_is_read_back(name: PieceName, run: str, tries: int) ->
 
 @given(NAMES, st.sampled_from(["skipped", "failed", "waits"]), st.text(max_size=30))
 def test_what_became_of_a_piece_is_read_back(name: PieceName, how: str, why: str) -> None:
-    assert notes.read(notes.told(name, how, why)) == Noted(name, how, why=why)
+    assert notes.read(notes.note_text(name, how, why)) == Noted(name, how, why=why)
 
 
 @given(STEPS, st.integers(0, 10_000))

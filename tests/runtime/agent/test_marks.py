@@ -49,7 +49,7 @@ def test_what_holds_no_boundary_stays_as_it_is(text: str, source: str) -> None:
 @given(text=pieces)
 def test_marks_of_an_earlier_run_become_those_of_this_one(text: str) -> None:
     other = Marks("f" * 32)
-    anew = other.anew(MARKS.marked(text, "web.fetch https://a.example/", ("web",)))
+    anew = other.remark(MARKS.marked(text, "web.fetch https://a.example/", ("web",)))
     assert anew == other.marked(MARKS.clean(text), "web.fetch https://a.example/", ("web",))
 
 

@@ -153,7 +153,7 @@ def test_so_many_skills_are_read_and_the_others_are_told() -> None:
     known = skills.installed(rows, (FORMS,))
     assert len(known) == 31
     assert skills.left_out(rows, (FORMS, *known)) == [f"skills.s{at}" for at in range(31, 40)]
-    told = skills.told((FORMS, *known), Marks(BOUNDARY))
+    told = skills.listed_for_model((FORMS, *known), Marks(BOUNDARY))
     assert all(f"- s{at:02}: ddd" in told for at in range(31))
     assert len(told) < skills.SHOWN_MOST + 2_500
 

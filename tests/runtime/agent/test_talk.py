@@ -223,7 +223,7 @@ def test_what_is_sent_fits_whatever_it_is_written_in_and_of_however_many_parts_i
         for one in calls:
             talk.keep(one.id, f"r{one.id}")
         said = some(5, 400).text
-        talk.told((*results, some(5, 2_000), Text(text=said)), (said,) if chance.random() < 0.1 else ())
+        talk.add_user((*results, some(5, 2_000), Text(text=said)), (said,) if chance.random() < 0.1 else ())
         most = chance.choice([1_500, 3_000, 6_000, 20_000])
         sent = talk.view(most)
         if sent is not None:

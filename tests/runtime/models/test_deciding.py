@@ -356,7 +356,7 @@ def test_letters_that_are_spelled_in_halves_are_text_that_can_be_sent(said: str,
 def test_what_is_not_of_the_schema_is_told_in_words(text: str, schema: dict[str, object], why: str) -> None:
     found = schemas.read(text, schema)
     assert why in found.problems[0]
-    assert why in schemas.again(found.problems)
+    assert why in schemas.correction(found.problems)
 
 
 def test_a_reference_is_never_fetched() -> None:
