@@ -1,15 +1,15 @@
 """Whether a capability covers a call, and the one place where authority is narrowed (pure).
 
-Separate because the kernel asks it for every call, `kernel.check` for every question, and spawn, keys and chains of
-calls for every grant they hand on. Everything here is total: malformed text is covered by nothing and raises nothing.
+Used for every call, for `kernel.check`, and for every grant that spawns, keys and chains of calls pass on. Everything here is
+total: malformed text is covered by nothing and raises nothing.
 
-Methods are dotted lower-case words of at most 128 bytes. A method pattern is one method, `prefix.*` (any depth), or,
-only where a key's or the operator's most is written, `*`. `kernel.` methods are reached by no `*`; `kernel.*` reaches
-only those of HAND_KERNEL_METHODS; every other one is the operator's and needs its own name.
+Methods are dotted lower-case words of at most 128 bytes. A method pattern is a method, `prefix.*` (of any depth), or `*`,
+which may stand only in the maximum of a key or of the operator. `*` reaches no `kernel.` method. `kernel.*` reaches only
+those of HAND_KERNEL_METHODS: every other one is the operator's, and has to be named.
 """
 
 from collections.abc import Iterable
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from msgspec.structs import replace
 
@@ -44,7 +44,15 @@ _CACHED: Final = 64
 _CACHED_LENGTH: Final = 256
 
 Layer = tuple[Capability, ...]
-Verdict = tuple[bool, bool, bool, bool | None]
+
+
+class Verdict(NamedTuple):
+    """What a GrantSet says of one method on one resource: see its methods allows, owns, lends and approval."""
+
+    allowed: bool
+    owned: bool
+    for_holder: bool
+    approval: bool | None
 
 
 def is_method(text: str) -> bool:
@@ -85,11 +93,11 @@ def covers(capability: Capability, method: str, resource: str) -> bool:
 
 
 _FREEDOM: Final = {True: 0, None: 1, False: 2}
-"""How much is done without asking where `approval` is so."""
+"""By the value of `approval`: the higher, the less often a person is asked."""
 
 
 def includes(wide: Capability, narrow: Capability) -> bool:
-    """Whether `wide` allows all that `narrow` allows, `own` included and not merely lent, and asks no more often. Total."""
+    """Whether `wide` allows all that `narrow` does, also on behalf of callers, and asks a person no more often. Total."""
     return not narrow.allow or (
         reaches(wide.method, narrow.method)
         and (wide.own or not narrow.own)
@@ -121,29 +129,32 @@ class GrantSet:
         return cls((capabilities,))
 
     def allows(self, method: str, resource: str) -> bool:
-        """Whether the method may be called on the resource, which must be in normal form: by whoever holds the set, or,
-        where it is only lent, by what he spawned. Total.
+        """Whether the method may be called on the resource, which must be in normal form: by the holder of the set, or, where
+        that is only lent, by runs that it spawns. Total.
         """
-        return self._verdict(method, resource)[0]
+        return self._verdict(method, resource).allowed
 
     def lends(self, method: str, resource: str) -> bool:
-        """Whether it is allowed, but to nobody who holds the set himself. Total."""
-        allowed, _, himself, _ = self._verdict(method, resource)
-        return allowed and not himself
+        """Whether it is allowed only to runs that the holder spawns. Total."""
+        verdict = self._verdict(method, resource)
+        return verdict.allowed and not verdict.for_holder
 
     def owns(self, method: str, resource: str) -> bool:
-        """Whether it may be called for any caller, because every layer covers it with `own = true`. Total."""
-        return self._verdict(method, resource)[1]
+        """Whether it may be called on behalf of any caller: every layer covers it with `own = true`. Total."""
+        return self._verdict(method, resource).owned
 
     def approval(self, method: str, resource: str) -> bool | None:
-        """True: a person is asked, since some covering capability says so; False: nobody, as every layer has one that says
-        so; None: none of this is said. Total."""
-        return self._verdict(method, resource)[3]
+        """Whether a person is asked. Total.
+
+        True: some covering capability says so. False: every layer has one that says no. None: neither.
+        """
+        return self._verdict(method, resource).approval
 
     def mentions(self, method: str) -> bool:
-        """Whether there is any resource on which the method might be allowed: what a list of methods shows. Total."""
+        """Whether the method may be allowed on some resource: then lists of methods show it. Total."""
         return bool(self.layers) and all(
-            any(one.allow and reaches(one.method, method) and not one.lent for one in layer) for layer in self.layers
+            any(held.allow and reaches(held.method, method) and not held.lent for held in layer)
+            for layer in self.layers
         )
 
     def includes(self, capability: Capability) -> bool:
@@ -173,31 +184,31 @@ class GrantSet:
     def _work_out(self, method: str, resource: str) -> Verdict:
         if self._exact is None:
             self._exact, self._wild = _sorted_out(self.layers)
-        allowed = owned = himself = freed = bool(self.layers)
+        allowed = owned = for_holder = is_free = bool(self.layers)
         is_asked = False
         for exact, wild in zip(self._exact, self._wild, strict=True):
-            covering = [one for one in (*exact.get(method, ()), *wild) if covers(one, method, resource)]
+            covering = [held for held in (*exact.get(method, ()), *wild) if covers(held, method, resource)]
             allowed = allowed and bool(covering)
-            owned = owned and any(one.own for one in covering)
-            himself = himself and any(not one.lent for one in covering)
-            freed = freed and any(one.approval is False for one in covering)
-            is_asked = is_asked or any(one.approval for one in covering)
-        return allowed, owned, himself, True if is_asked else False if freed else None
+            owned = owned and any(held.own for held in covering)
+            for_holder = for_holder and any(not held.lent for held in covering)
+            is_free = is_free and any(held.approval is False for held in covering)
+            is_asked = is_asked or any(held.approval for held in covering)
+        return Verdict(allowed, owned, for_holder, True if is_asked else False if is_free else None)
 
 
 NOTHING: Final = GrantSet(())
 
 
 def narrow(*grants: GrantSet) -> GrantSet:
-    """What all the given sets allow. The one function through which a grant, a run, a key or a rule hands authority on.
+    """The intersection of all these sets: the one function by which a grant, a run, a key or a rule passes authority on.
 
-    Never wider than any of its parts, for any method and resource. A layer that includes another adds nothing and is
-    left out, so chains of calls do not grow the set. No sets at all, or one that allows nothing, give NOTHING.
+    Never wider than any of its parts, for any method and resource. A layer that includes another one adds nothing and is
+    dropped, so that chains of calls do not grow the set. Without sets, or with one that allows nothing: NOTHING.
     """
-    if not grants or not all(one.layers for one in grants):
+    if not grants or not all(grant.layers for grant in grants):
         return NOTHING
     kept: list[Layer] = []
-    for layer in dict.fromkeys(layer for one in grants for layer in one.layers):
+    for layer in dict.fromkeys(layer for grant in grants for layer in grant.layers):
         if any(_includes_all(layer, other) for other in kept):
             continue
         kept = [other for other in kept if not _includes_all(other, layer)]
@@ -208,32 +219,33 @@ def narrow(*grants: GrantSet) -> GrantSet:
 def exceeding(wanted: Iterable[Capability], most: GrantSet) -> tuple[Capability, ...]:
     """The wanted capabilities reduced to the patterns that go beyond `most`; empty when all are within it."""
     beyond = []
-    for one in wanted:
-        patterns = tuple(pattern for pattern in one.allow if not most.includes(replace(one, allow=(pattern,))))
+    for capability in wanted:
+        single = (replace(capability, allow=(pattern,)) for pattern in capability.allow)
+        patterns = tuple(each.allow[0] for each in single if not most.includes(each))
         if patterns:
-            beyond.append(replace(one, allow=patterns))
+            beyond.append(replace(capability, allow=patterns))
     return tuple(beyond)
 
 
 def expand(pattern: str, methods: Iterable[str]) -> tuple[str, ...]:
-    """The methods of those that exist at install that a pattern reaches, sorted; later ones need a new grant."""
+    """The methods that a pattern reaches among those that exist now, sorted. Later ones need a new grant."""
     return tuple(sorted({method for method in methods if is_method(method) and reaches(pattern, method)}))
 
 
-def by_method(given: Iterable[Capability], methods: Iterable[str]) -> tuple[Capability, ...]:
-    """Capabilities with each `prefix.*` as the methods that it reaches, as it is granted."""
+def by_method(capabilities: Iterable[Capability], methods: Iterable[str]) -> tuple[Capability, ...]:
+    """Capabilities with each `prefix.*` replaced by the methods that it reaches: as they are granted."""
     known = tuple(methods)
     return tuple(
-        replace(one, method=method)
-        for one in given
-        for method in (expand(one.method, known) if one.method.endswith("*") else (one.method,))
+        replace(capability, method=method)
+        for capability in capabilities
+        for method in (expand(capability.method, known) if capability.method.endswith("*") else (capability.method,))
     )
 
 
 def asked(manifest: Manifest) -> tuple[Capability, ...]:
-    """Everything a Hand asks for: its capabilities, its events as kernel.publish and kernel.subscribe, what it lends.
+    """Everything a Hand asks for: its capabilities, its events as kernel.publish and kernel.subscribe, and what it lends.
 
-    A Hand that an event starts hears that event, by whoever starts it.
+    A Hand that an event starts also asks to subscribe to that event.
     """
     events = manifest.events
     heard = events.subscribes
@@ -288,36 +300,36 @@ def _sorted_out(
     wild: list[list[Capability]] = []
     for layer in layers:
         exact.append({})
-        wild.append([one for one in layer if one.method.endswith("*")])
-        for one in layer:
-            if not one.method.endswith("*"):
-                exact[-1].setdefault(one.method, []).append(one)
+        wild.append([capability for capability in layer if capability.method.endswith("*")])
+        for capability in layer:
+            if not capability.method.endswith("*"):
+                exact[-1].setdefault(capability.method, []).append(capability)
     return tuple(exact), tuple(wild)
 
 
 def _layer_includes(layer: Layer, narrow: Capability) -> bool:
-    """Whether each pattern of a capability is within some capability of the layer. No when the layer may ask, and it not."""
+    """Whether each pattern of a capability is within some capability of the layer, which must not ask a person more often."""
     if not narrow.approval and any(
-        one.approval and (reaches(one.method, narrow.method) or reaches(narrow.method, one.method)) for one in layer
+        held.approval and (reaches(held.method, narrow.method) or reaches(narrow.method, held.method)) for held in layer
     ):
         return False
     return all(any(includes(wide, replace(narrow, allow=(pattern,))) for wide in layer) for pattern in narrow.allow)
 
 
 def _includes_all(wide: Layer, narrow: Layer) -> bool:
-    return all(_layer_includes(wide, one) for one in narrow)
+    return all(_layer_includes(wide, capability) for capability in narrow)
 
 
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def as_asked(one: Capability, asks: GrantSet) -> Capability:
-    """What a Hand asks for only to lend is granted so, whoever grants it in whatever words."""
-    bare, lent = narrowed(one), replace(narrowed(one), lent=True)
-    return replace(one, lent=True) if exceeding((bare,), asks) and not exceeding((lent,), asks) else one
+def as_asked(granted: Capability, asks: GrantSet) -> Capability:
+    """A grant, marked as lent where its Hand asks for this only in [lends]."""
+    bare, lent = narrowed(granted), replace(narrowed(granted), lent=True)
+    return replace(granted, lent=True) if exceeding((bare,), asks) and not exceeding((lent,), asks) else granted
 
 
-def narrowed(one: Capability) -> Capability:
-    """As it is compared with what a Hand asks for: unless it frees from asking, a grant may ask more often, never less."""
-    return one if one.approval is False else replace(one, approval=True)
+def narrowed(granted: Capability) -> Capability:
+    """A grant as it is compared with what its Hand asks for: it may require approval where the Hand does not ask for that."""
+    return granted if granted.approval is False else replace(granted, approval=True)
