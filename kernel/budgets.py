@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kernel.runs import Run
 from manifests import paying
-from manifests.budgets import USED_UP, Bonds, Room, refusal
+from manifests.budgets import USED_UP, Reservations, Room, refusal
 from manifests.calls import OpenCall
 from manifests.ledger import Sum, sum_of
 from manifests.policy import Link
@@ -26,12 +26,12 @@ class Budgets:
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
-        self.bonds = Bonds()
+        self.reservations = Reservations()
 
     def admit(self, by: Link, parent: OpenCall | None, method: str, most: Cost | None, *, alone: bool = False) -> None:
         """Raises Refusal when a call does not fit into a budget. alone: it outlives what it is made for."""
         kernel = self._kernel
-        short = paying.short(self.bonds, kernel.state, by, parent, method, most, kernel.time, alone=alone)
+        short = paying.short(self.reservations, kernel.state, by, parent, method, most, kernel.time, alone=alone)
         if short is None:
             return
         if (room := paying.used_up_by(short)) is not None:
@@ -41,7 +41,7 @@ class Budgets:
     def settle(self, call: OpenCall, cost: Cost | None, *, is_word: bool) -> None:
         """A call has its end, which is recorded. is_word: its cost is its provider's own word."""
         kernel, provider = self._kernel, self._kernel.runs.get(call.provider)
-        beyond = paying.spent(self.bonds, kernel.state, call, cost, kernel.time())
+        beyond = paying.spent(self.reservations, kernel.state, call, cost, kernel.time())
         if cost is None:
             return
         self._count(call, sum_of(cost))
@@ -65,7 +65,7 @@ class Budgets:
 
     def rooms(self, payers: Iterable[str]) -> list[Room]:
         """Every allowance of these payers, as it stands."""
-        return paying.rooms(self.bonds, self._kernel.state, payers, self._kernel.time())
+        return paying.rooms(self.reservations, self._kernel.state, payers, self._kernel.time())
 
     def _look(self, payers: Iterable[str]) -> None:
         """Tell the operator, once for each window, which are used by four fifths, and which are used up."""

@@ -134,7 +134,7 @@ class Kernel:
 
     def _snapshot(self) -> int:
         calls = self.exchange.calls.values()
-        left = {call.number: call.kept(self.digest_key(call.caller), self.run_of(call.caller)) for call in calls}
+        left = {call.number: call.as_open(self.digest_key(call.caller), self.run_of(call.caller)) for call in calls}
         left.update(self.resuming.opens())
         for run in self.runs.values():
             if run.tape is not None and (one := self.state.unfinished.get(run.id)) is not None:

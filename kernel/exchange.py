@@ -92,8 +92,8 @@ class Exchange:
         """Open a call whose entry was appended before."""
         kernel = self._kernel
         self.calls[call.number] = call
-        if call.bond is None:
-            paying.opened(kernel.budgets.bonds, call)
+        if call.reservation is None:
+            paying.opened(kernel.budgets.reservations, call)
         if call.parent is not None and not call.is_detached:
             call.parent.children[call.number] = call
         call.timer = kernel.loop.at(call.deadline, partial(self._expire, call))
@@ -208,7 +208,7 @@ class Exchange:
         is_lasting, tape = (call.has_effect and was_begun) or cost is not None, kernel.tape_of(call)
         if tape is not None:
             self._mark_caller(call)
-            tape.hear(call.heard(header, kernel.time()), body, bound=True, durable=is_lasting)
+            tape.hear(call.end_for_caller(header, kernel.time()), body, bound=True, durable=is_lasting)
             tape.made.pop(call.caller_number, None)
         provider = kernel.runs.get(call.provider)
         if call.route == b"" and provider is not None:
@@ -313,7 +313,7 @@ class Exchange:
         if peer is None:
             return
         peer.made.pop(call.caller_number, None)
-        kernel.links.send(peer, call.heard(header, kernel.time()), body)
+        kernel.links.send(peer, call.end_for_caller(header, kernel.time()), body)
 
     def _report_firing(self, call: OpenCall, run: Run, header: headers.End, seq: int) -> None:
         """Tell the Hand `scheduling` how a scheduled run ended: in the kernel's own words, so without the reply's labels."""

@@ -1,15 +1,15 @@
 """Budgets (pure): what each payer has spent, what is reserved, and whether a call's `most` still fits.
 
-A call is paid for by every Hand in its chain and by the home. `most` is reserved with each of them before the call, and
-spent at its end with what it cost. A call that is made for one with a `most` takes its own out of that. So at any moment
+Every Hand in a call's chain pays for it, and the home. Its `most` is reserved with each of them before the call; at its end
+the cost is spent and the rest is free again. A call made for one with a `most` takes its own out of that. So at any moment
 
     spent in the window + reserved ≤ the allowance
 
-holds for every allowance, however calls interleave; only a provider that settles more than `most`, or a call without one,
-can break it, and then the excess is counted.
+holds for every allowance, however calls interleave. Only a provider that settles more than `most`, or a call without `most`,
+can break this; the excess is counted.
 
-What is spent is in the ledger (manifests/ledger.py), a part of the State: what the log's entries say. What is reserved is in
-no log: a call that has no end when its kernel dies is settled in full at the next start.
+What is spent is in the ledger (manifests/ledger.py), a part of the State, as the log's entries say. Reservations are in no
+log: a call that has no end when its kernel dies is settled in full at the next start.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from wire.entries import time_text
 from wire.errors import Refusal
 
 HOME: Final = ""
-"""The payer that the home is; all others are Hands, by their ids."""
+"""The home as a payer; all others are ids of Hands."""
 
 UNITS: Final = ("tokens", "micro_dollars")
 """In the order of a Sum; the keys of a budget are tokens and dollars."""
@@ -37,7 +37,7 @@ USED_UP: Final = 100
 
 
 class Account(NamedTuple):
-    """One who pays: its id, or HOME; its name for people; what it may spend."""
+    """A payer: its id, or HOME; its name for people; its budget."""
 
     payer: str
     name: str
@@ -45,8 +45,10 @@ class Account(NamedTuple):
 
 
 class Room(Struct, frozen=True, kw_only=True):
-    """One allowance as it stands now, in its unit. payer: whose; percent: of the last that was told; ends: by the
-    kernel's clock, in microseconds.
+    """One allowance as it stands now; amounts are in its unit.
+
+    told: the highest percentage of which the operator was told in this window. ends: when the window does, in microseconds
+    since 1970 by the kernel's clock.
     """
 
     payer: str
@@ -66,18 +68,18 @@ class Room(Struct, frozen=True, kw_only=True):
 
     @property
     def is_used_up(self) -> bool:
-        """Whether it is spent, or so nearly that a call was refused for what is spent alone."""
+        """Whether it is spent, or was told to be: a call was refused that no end of calls under way could have made fit."""
         return self.spent >= self.amount or self.told >= USED_UP
 
     @property
     def percent(self) -> int:
-        """How much of it is used, as far as the operator is told of it."""
+        """How much of it is used, in the steps of which the operator is told: 0, WARN_AT or USED_UP."""
         if self.is_used_up:
             return USED_UP
         return WARN_AT if self.spent * 100 >= self.amount * WARN_AT else 0
 
     def told_as(self, percent: int) -> dict[str, object]:
-        """What an entry says of it, and how far it is used."""
+        """The allowance as the detail of an entry."""
         return {
             "hand": self.payer, "name": self.name, "unit": self.unit, "window": self.window, "amount": self.amount,
             "spent": self.spent, "percent": percent, "ends": time_text(self.ends),
@@ -85,12 +87,12 @@ class Room(Struct, frozen=True, kw_only=True):
 
     @property
     def row(self) -> dict[str, object]:
-        """How it stands, for whoever asks."""
+        """The allowance as a row of a reply."""
         return {**self.told_as(self.percent), "reserved": self.reserved, "left": self.left}
 
 
 def set_over(own: Budget, by_operator: Budget | None) -> Budget:
-    """What holds of a Hand's own budget and what the operator set: for each unit, the operator's word if there is one."""
+    """The budget that applies: for each unit what the operator set, else what the Hand's manifest says."""
     if by_operator is None:
         return own
     return Budget(tokens=by_operator.tokens or own.tokens, dollars=by_operator.dollars or own.dollars)
@@ -98,10 +100,10 @@ def set_over(own: Budget, by_operator: Budget | None) -> Budget:
 
 def allowances(budget: Budget) -> Iterator[tuple[int, Allowance]]:
     """All of a budget, each with the place of its unit in a Sum."""
-    for one in budget.tokens:
-        yield 0, one
-    for one in budget.dollars:
-        yield 1, one
+    for allowance in budget.tokens:
+        yield 0, allowance
+    for allowance in budget.dollars:
+        yield 1, allowance
 
 
 def key_of(unit: str) -> str:
@@ -119,33 +121,33 @@ def written(unit: str, amount: int, window: str = "") -> str:
 # reservations ------------------------------------------------------------------------------------------------------------
 
 
-class Bond:
-    """What is reserved for one open call. within: that of the call it is made for, out of which it is taken.
+class Reservation:
+    """What is reserved for one open call. within: the reservation of the call it is made for, out of which it is taken.
 
-    anew: payers with whom it is reserved itself; the others have it in `within`. unspent: what is left of most; lent: what of
-    that is reserved for calls made for this one.
+    anew: the payers with whom it is reserved besides; the others' is a part of `within`. unspent: what is left of `most`;
+    lent: what of that is reserved for calls made for this one.
     """
 
     __slots__ = ("anew", "lent", "most", "number", "payers", "unspent", "within")
 
-    def __init__(self, number: int, payers: tuple[str, ...], most: Sum, within: "Bond | None") -> None:
+    def __init__(self, number: int, payers: tuple[str, ...], most: Sum, within: "Reservation | None") -> None:
         self.number, self.payers, self.most, self.within = number, payers, most, within
-        self.anew = payers if within is None else tuple(one for one in payers if one not in within.payers)
+        self.anew = payers if within is None else tuple(payer for payer in payers if payer not in within.payers)
         self.unspent, self.lent = most, (0, 0)
 
     @property
     def inner(self) -> Sum:
-        """What was spent of it, all by calls made for its own, which has not ended."""
+        """What was spent of it so far: by calls made for its own, which is still open."""
         return minus(self.most, self.unspent)
 
     @property
     def left(self) -> Sum:
-        """What it can still be spent on, or lent."""
+        """What can still be spent of it, or lent."""
         return minus(self.unspent, self.lent)
 
 
 class Short(NamedTuple):
-    """Why something does not fit: the allowance, or None for the `most` of a call above; what was needed, and was left."""
+    """Why a call does not fit: the allowance, or None for the `most` of the call above; what it needs, and what is left."""
 
     room: Room | None
     unit: str
@@ -153,7 +155,7 @@ class Short(NamedTuple):
     left: int
 
 
-class Bonds:
+class Reservations:
     """Everything that is reserved now, by payer."""
 
     def __init__(self) -> None:
@@ -163,21 +165,21 @@ class Bonds:
         """Every allowance of one payer as it stands."""
         held = self._held.get(account.payer, (0, 0))
         found = []
-        for place, one in allowances(account.budget):
-            tally = ledger.tally(account.payer, one.window, now)
+        for place, allowance in allowances(account.budget):
+            tally = ledger.tally(account.payer, allowance.window, now)
             found.append(
                 Room(
-                    payer=account.payer, name=account.name, unit=UNITS[place], window=one.window, amount=one.amount,
-                    spent=tally.spent[place], reserved=held[place], told=tally.told.get(UNITS[place], 0),
-                    ends=ledger.when(end_of(one.window, tally.number)),
+                    payer=account.payer, name=account.name, unit=UNITS[place], window=allowance.window,
+                    amount=allowance.amount, spent=tally.spent[place], reserved=held[place],
+                    told=tally.told.get(UNITS[place], 0), ends=ledger.when(end_of(allowance.window, tally.number)),
                 )
             )  # fmt: skip
         return found
 
     def short(
-        self, ledger: Ledger, accounts: Sequence[Account], most: Sum | None, within: Bond | None, now: int
+        self, ledger: Ledger, accounts: Sequence[Account], most: Sum | None, within: Reservation | None, now: int
     ) -> Short | None:
-        """The first thing for which a call does not fit. most: None for one that says none, which needs some room."""
+        """Why a call does not fit, None if it does. most: None for a call without one, for which something must be left."""
         if within is not None:
             left = within.left
             if most is None and left == (0, 0):
@@ -195,45 +197,45 @@ class Bonds:
         return None
 
     def open(
-        self, number: int, payers: tuple[str, ...], most: Sum, within: Bond | None, inner: Sum = (0, 0)
-    ) -> Bond:  # fmt: skip
-        """Reserve what was found to fit. inner: see spent_before()."""
-        bond = Bond(number, payers, most, within)
-        for payer in bond.anew:
+        self, number: int, payers: tuple[str, ...], most: Sum, within: Reservation | None, inner: Sum = (0, 0)
+    ) -> Reservation:  # fmt: skip
+        """Reserve for a call that fits. inner: see spent_before()."""
+        reservation = Reservation(number, payers, most, within)
+        for payer in reservation.anew:
             self._held[payer] = plus(self._held.get(payer, (0, 0)), most)
         if within is not None:
             within.lent = plus(within.lent, most)
-        self.spent_before(bond, inner)
-        return bond
+        self.spent_before(reservation, inner)
+        return reservation
 
-    def spent_before(self, bond: Bond | None, inner: Sum) -> None:
-        """So much of it was spent under an earlier kernel, and is counted. Of those it was made for each is told its own."""
-        if bond is not None:
-            self._shrink(bond, minus(bond.most, inner))
+    def spent_before(self, reservation: Reservation | None, inner: Sum) -> None:
+        """So much of it was spent, and counted, under an earlier kernel. To be called for the calls above on their own."""
+        if reservation is not None:
+            self._shrink(reservation, minus(reservation.most, inner))
 
-    def spend(self, bond: Bond | None, amounts: Sum) -> None:
-        """What was reserved is spent now, as far as it goes: of this call, and of those it was made for."""
-        while bond is not None:
-            before = bond.unspent
-            self._shrink(bond, minus(before, amounts))
-            bond = bond.within
+    def spend(self, reservation: Reservation | None, amounts: Sum) -> None:
+        """Take an amount out of the reservations of this call and of those above it, as far as they go."""
+        while reservation is not None:
+            before = reservation.unspent
+            self._shrink(reservation, minus(before, amounts))
+            reservation = reservation.within
 
-    def close(self, bond: Bond) -> None:
-        """Its call has its end: what is left is free again."""
-        self._shrink(bond, (0, 0))
+    def close(self, reservation: Reservation) -> None:
+        """Its call has its end: free what is left."""
+        self._shrink(reservation, (0, 0))
 
-    def _shrink(self, bond: Bond, to: Sum) -> None:
-        freed, bond.unspent = minus(bond.unspent, to), to
-        for payer in bond.anew:
+    def _shrink(self, reservation: Reservation, to: Sum) -> None:
+        freed, reservation.unspent = minus(reservation.unspent, to), to
+        for payer in reservation.anew:
             left = minus(self._held.pop(payer, (0, 0)), freed)
             if left != (0, 0):
                 self._held[payer] = left
-        if bond.within is not None:
-            bond.within.lent = minus(bond.within.lent, freed)
+        if reservation.within is not None:
+            reservation.within.lent = minus(reservation.within.lent, freed)
 
 
 def refusal(short: Short) -> Refusal:
-    """What the caller is told: which budget, how much, and when its window ends."""
+    """The refusal of a call that does not fit: which budget, how much, and when its window ends."""
     needed = written(short.unit, short.needed)
     room = short.room
     if room is None:
@@ -256,7 +258,7 @@ def refusal(short: Short) -> Refusal:
 
 
 def is_for_good(short: Short) -> bool:
-    """Whether only the next window has room for it, whatever the calls under way will have cost: this one is used up."""
+    """Whether it does not fit whatever calls under way will cost: what is spent alone leaves no room in this window."""
     return short.room is not None and short.room.amount >= short.needed > short.room.amount - short.room.spent
 
 
@@ -266,12 +268,12 @@ def over_until(rooms: Iterable[Room]) -> int:
 
 
 def paid_by(payers: Iterable[str], within: int) -> dict[str, object]:
-    """What an entry says of who pays. within: the number of the call out of whose `most` it is taken, 0 for none."""
+    """The payers as the detail of an entry. within: the number of the call out of whose `most` it is taken, 0 for none."""
     return {"payers": [*payers], "within": within} if within else {"payers": [*payers]}
 
 
-def least_left(rooms: Iterable[Room], within: Bond | None) -> tuple[int | None, ...]:
-    """What is left of each unit, where all of these hold; None where nothing bounds it."""
+def least_left(rooms: Iterable[Room], within: Reservation | None) -> tuple[int | None, ...]:
+    """What is left of each unit, with all of these bounds; None for an unbounded one."""
     found: list[int | None] = [None, None] if within is None else [*within.left]
     for room in rooms:
         place, held = UNITS.index(room.unit), within is not None and room.payer in within.payers
@@ -282,10 +284,10 @@ def least_left(rooms: Iterable[Room], within: Bond | None) -> tuple[int | None, 
 
 
 def settled_in_full(most: Mapping[int, Sum], within: Mapping[int, int], spent: Mapping[int, Sum]) -> dict[int, Sum]:
-    """What calls without an end are settled with: all of their `most` that calls made for them have not spent.
+    """The cost at which calls are settled that never had an end: all of their `most` that calls made for them have not spent.
 
-    By number: most, the call out of whose each is taken, and what such calls have spent of each. The numbers of calls are
-    higher than those of what they are made for.
+    All by the number of the call: most; within, the call out of whose `most` it is taken; spent, by calls made for it. A
+    call's number is higher than that of the call it is made for.
     """
     used, found = dict(spent), dict[int, Sum]()
     for number in sorted(most, reverse=True):

@@ -1,6 +1,4 @@
-"""A call that has no end yet: what the kernel decides from, in one record, and what is said of it to others and to the
-log (pure; its life is wire/calls.py).
-"""
+"""An open call (pure): all that the kernel decides from, and its messages and log entries. Its life cycle: wire/calls.py."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, Protocol, TypeVar
@@ -8,7 +6,7 @@ from typing import Final, Protocol, TypeVar
 from msgspec.structs import asdict, replace
 
 from manifests.approvals import Reason, told_of
-from manifests.budgets import HOME, Bond, paid_by
+from manifests.budgets import HOME, Reservation, paid_by
 from manifests.capabilities import namespace
 from manifests.grants import GrantSet
 from manifests.installed import Installed
@@ -27,24 +25,24 @@ from wire.labels import join
 from wire.results import Outcome
 
 RESTS_FROM: Final = 30_000_000
-"""Microseconds that a sleep must last for its run to be one that only waits."""
+"""Microseconds that a sleep must last for its run to count as one that only waits."""
 
 ALARMS: Final = 3
-"""Calls of it that a run has open besides its Hand's: the one that its loop's timers wait for, the one before, its time's."""
+"""Calls of kernel.sleep that a run's own loop may have open: for its timers, the one before, KernelHandle.time_passes."""
 
 BESIDE: Final = 8 * 1024
-"""Bytes of a body that are left for what is told of a run beside what it returned."""
+"""Bytes of a body that are left for an outcome's fields other than its value."""
 
 
 class Timer(Protocol):
-    """Something that was to happen at a moment."""
+    """A timer of the kernel's loop."""
 
     def cancel(self) -> None:
-        """Never to happen."""
+        """Cancel it."""
 
 
 class Seeing(Protocol):
-    """A run, which has seen what it is marked with."""
+    """A run, with the labels of all that it has seen."""
 
     labels: frozenset[str]
 
@@ -56,26 +54,31 @@ S = TypeVar("S", bound=Seeing)
 
 
 class OpenCall(CallLife):
-    """One open call; number is the kernel's (even).
+    """One open call. number: the kernel's (even). Times are in microseconds since 1970, unless said otherwise.
 
-    caller: the run's id or `operator`; by: what policy sees of it, kept since a caller may be gone before its calls are.
-    route, caller_number: where the end goes; no route for the work of a task run. labels: what its reply is marked with so
-    far, and what calls made for it are marked with. deadline: monotonic seconds. children: open calls made for it.
-    crashes: how often a provider died with it; was_taken_back: it was at one before. shares: seconds of processor
-    time that its provider had charged to each call when this one came. left: seconds to the deadline while it stands still.
-    upload: it has one; early: its chunks that came too early. began: microseconds since 1970, when it was asked for.
-    seq: of its first entry. alarm_at: microseconds since 1970, when it is answered by itself. bond: what is reserved for it.
-    is_detached: it outlives what it was made for, and is paid for by itself. asks: for whom the operator is asked first,
-    until then (microseconds since 1970); answer: as in Open; wish: why its caller itself wants him asked, "" if it does not.
-    depth: how many scheduled runs lie behind it, each begun by an event of the one before; so it is for all made for it.
-    heir: the held call that the operator makes this one instead of, and that gets its end. landlord: of a call that is
-    answered in its caller's scratch folder, that run.
+    Who makes it: caller, a run's id or `operator`; by, the caller as policy sees it; route and caller_number, where the end
+    goes (no route for the work of a task run); parent, the call it is made for; children, the open calls made for it.
+    is_detached: it outlives its parent, and is paid for by itself. depth: how many scheduled runs led to it, each started
+    by an event of the one before.
+
+    Its content: upload, whether it has one; early, upload chunks that its provider does not take yet; labels, those of its
+    reply so far, which calls made for it take over. landlord: the run in whose scratch folder it is answered, if lent.
+
+    Its time: began; deadline, in monotonic seconds; left, seconds to that while its clock is stopped; alarm_at, when a sleep
+    ends. seq: of its first entry. reservation: see budgets.py. shares: seconds of processor time that its provider had
+    charged to each of its calls when this one came. crashes: how often a provider died with it; was_taken_back: it has been
+    at a provider before.
+
+    Approval: asks, why the operator is asked; until, how long an answer counts; answer, as in Open; wish, why the caller
+    itself wants the operator to be asked, or "". heir: the held call in whose place the operator makes this one, and which
+    gets its end.
     """
 
     __slots__ = (
-        "alarm", "alarm_at", "answer", "asks", "began", "body", "bond", "by", "caller", "caller_number", "children",
-        "crashes", "deadline", "depth", "early", "heir", "is_detached", "labels", "landlord", "left", "most", "parent",
-        "provided", "provider", "resource", "route", "seq", "shares", "timer", "until", "upload", "was_taken_back", "wish",
+        "alarm", "alarm_at", "answer", "asks", "began", "body", "by", "caller", "caller_number", "children", "crashes",
+        "deadline", "depth", "early", "heir", "is_detached", "labels", "landlord", "left", "most", "parent", "provided",
+        "provider", "reservation", "resource", "route", "seq", "shares", "timer", "until", "upload", "was_taken_back",
+        "wish",
     )  # fmt: skip
 
     def __init__(
@@ -97,7 +100,7 @@ class OpenCall(CallLife):
         self.heir: OpenCall | None = None
         self.seq = -1
         self.was_taken_back = self.is_detached = False
-        self.bond: Bond | None = None
+        self.reservation: Reservation | None = None
         self.landlord: Seeing | None = None
         self.left = self.shares = 0.0
 
@@ -108,10 +111,10 @@ class OpenCall(CallLife):
 
     @property
     def bound(self) -> str:
-        """The resource as its provider gets it: a namespace with its caller's id, so that no provider works that out itself.
+        """The resource as its provider gets it: in a namespace, `own` is replaced by the caller's id.
 
-        Whose `own` it is: the Hand's that made this call, not of those that it is made for. The operator's call instead of a
-        held one is about the memory of who made that.
+        That is the Hand that made this very call, not one further up its chain; for a call that the operator makes in the
+        place of a held one, the Hand that made the held one.
         """
         if self.provided.resource != "namespace":
             return self.resource
@@ -119,19 +122,19 @@ class OpenCall(CallLife):
 
     @property
     def has_effect(self) -> bool:
-        """Whether it reaches its provider only after its entry is on disk, and its end its caller likewise."""
+        """Whether its method may have an effect: then entries are on disk before it is delivered, and before its end is."""
         return self.provided.effect != "read"
 
     @property
     def is_recorded_first(self) -> bool:
-        """Whether its provider gets it only when its entry is on disk: no effect, and no spending, without a record."""
-        return self.has_effect or self.bond is not None
+        """Whether its entry must be on disk before it is delivered: no effect, and no spending, without a record."""
+        return self.has_effect or self.reservation is not None
 
     @property
     def may_be_made_again(self) -> bool:
-        """Whether a provider's death leaves it possible to ask the next one, without anybody noticing or paying twice."""
+        """Whether it can be delivered again after its provider died, with nothing done or paid for twice."""
         is_harmless = not self.has_effect or self.provided.idempotent
-        return self.state == "delivered" and not self.upload and is_harmless and self.bond is None
+        return self.state == "delivered" and not self.upload and is_harmless and self.reservation is None
 
     @property
     def payers(self) -> tuple[str, ...]:
@@ -139,13 +142,13 @@ class OpenCall(CallLife):
         return paying(self.by, self.parent)
 
     @property
-    def covered(self) -> Bond | None:
-        """What was reserved for the nearest of those that it is made for."""
+    def covered(self) -> Reservation | None:
+        """The reservation of the nearest call above it that has one."""
         return None if self.is_detached else covering(self.parent)
 
     @property
     def was_begun(self) -> bool:
-        """Whether something may have been done for it, before its end."""
+        """Whether a provider may have begun to work on it."""
         return self.state not in ("open", "held") or self.was_taken_back
 
     def time_left(self, now: float) -> float:
@@ -153,12 +156,12 @@ class OpenCall(CallLife):
         return self.left if self.timer is None and self.left else self.deadline - now
 
     def hold(self) -> None:
-        """It waits for the operator."""
+        """Hold it until the operator answers."""
         self.step("hold")
         self.answer = "held"
 
     def go_on(self, instead: "OpenCall | None") -> None:
-        """The operator said yes, and what is made for it needs no yes in its caller's name; or makes another one instead."""
+        """Release it: the operator approved it, with what is made for it in its caller's name, or makes `instead`."""
         self.step("approve")
         if instead is None:
             self.answer, self.by = "approved", replace(self.by, is_approved=True)
@@ -171,29 +174,29 @@ class OpenCall(CallLife):
         return self.down < limits.WINDOW
 
     def take_back(self) -> None:
-        """Its provider is gone: it waits for the next one."""
+        """Its provider died: it waits to be delivered again."""
         self.step("redeliver")
         self.provider, self.was_taken_back = "", True
 
     def mark(self, *labels: Iterable[str]) -> None:
-        """Add labels; none is ever taken away."""
+        """Add labels. None is ever removed."""
         if any(labels) and (joined := join(self.labels, *labels)) != self.labels:
             self.labels = joined
             self.share()
 
     def share(self) -> None:
-        """Where a scratch folder is lent, all who work in it have each other's labels at once."""
+        """Pass its labels on to everything else that works in the same scratch folder."""
         above = (self.landlord, self.parent) if self.landlord is not None else ()
-        for one in (*above, *[made for made in self.children.values() if made.landlord is not None]):
-            if one is not None:
-                one.mark(self.labels)
+        for tenant in (*above, *[made for made in self.children.values() if made.landlord is not None]):
+            if tenant is not None:
+                tenant.mark(self.labels)
 
     def shown_labels(self) -> tuple[str, ...]:
         """Its labels as a header and the log have them."""
         return tuple(sorted(self.labels)) if self.labels else ()
 
     def delivered(self, now: float, time: int) -> headers.Call:
-        """What its provider gets. now: monotonic seconds; time: the kernel's clock."""
+        """The header for its provider. now: monotonic seconds; time: the kernel's clock."""
         left = min(limits.DEADLINE_MAX, max(1, int((self.deadline - now) * 1000)))
         return headers.Call(
             number=self.number, method=self.method, resource=self.bound, deadline=left, most=self.most,
@@ -201,16 +204,16 @@ class OpenCall(CallLife):
         )  # fmt: skip
 
     def passed(self, chunk: Chunk, number: int, time: int) -> Chunk:
-        """A chunk of it as it goes on, under the number that its receiver knows the call by."""
+        """The header of a chunk for its receiver, under the receiver's number of the call."""
         return replace(chunk, number=number, labels=self.shown_labels(), time=time)
 
     def begun(self) -> Said:
-        """What its first entry says of it alone."""
+        """The fields that only its first entry has."""
         detail: dict[str, object] = {"effect": self.provided.effect}
         if self.most is not None:
             detail["most"] = asdict(self.most)
-        if self.bond is not None:
-            detail |= paid_by(self.bond.payers, self.bond.within.number if self.bond.within else 0)
+        if self.reservation is not None:
+            detail |= paid_by(self.reservation.payers, self.reservation.within.number if self.reservation.within else 0)
         if self.bound != self.resource:
             detail["bound"] = self.bound
         if self.by.is_approved:
@@ -222,7 +225,7 @@ class OpenCall(CallLife):
         return {"principal": self.caller, "verdict": "held" if self.asks else "allowed", "detail": detail}
 
     def over(self, header: headers.End) -> Said:
-        """What its last entry says of it alone."""
+        """The fields that only its last entry has."""
         cost = None if isinstance(header, headers.Refused) else header.cost
         said: Said = {"principal": self.provider or KERNEL, "verdict": type(header).__name__.lower(), "cost": cost}
         if why := headers.why(header):
@@ -237,26 +240,26 @@ class OpenCall(CallLife):
         return said
 
     def priced(self, header: headers.End, *, was_begun: bool, is_word: bool) -> tuple[headers.End, Cost | None]:
-        """Its end with what it has cost, and that. is_word: its provider's own.
+        """Its end with its cost, and that cost. is_word: the provider itself gave this end.
 
-        Otherwise nobody can tell, and it is all that is left of its `most`, unless it never reached its provider, or is a
-        run's work, which spends by its calls.
+        Otherwise nobody knows the cost: all that is left of its `most` is charged, unless it never reached its provider, or
+        is a run's work, which spends only by its own calls.
         """
         is_known = is_word or not was_begun or self.method == WORK
         if isinstance(header, headers.Refused):
             return header, None
-        if self.bond is None or is_known:
+        if self.reservation is None or is_known:
             return header, header.cost
-        cost = cost_of(self.bond.unspent)
+        cost = cost_of(self.reservation.unspent)
         return replace(header, cost=cost), cost
 
-    def heard(self, header: headers.End, now: int) -> headers.End:
-        """Its end as its caller hears it. now: microseconds since 1970."""
+    def end_for_caller(self, header: headers.End, now: int) -> headers.End:
+        """Its end, addressed to its caller. now: microseconds since 1970."""
         marks = {} if isinstance(header, headers.Refused) else {"labels": self.shown_labels()}
         return replace(header, number=self.caller_number, time=now, **marks)
 
-    def kept(self, key: bytes, run: str) -> Open:
-        """What a snapshot keeps of it, for its end if the kernel has none for it. key, run: as for about()."""
+    def as_open(self, key: bytes, run: str) -> Open:
+        """The call as a snapshot keeps it. key, run: as for about()."""
         parent = self.parent.number if self.parent else 0
         resource, labels = logged(self.resource, key), self.shown_labels()
         answer = self.answer or ("approved" if self.by.is_approved else "")
@@ -264,18 +267,20 @@ class OpenCall(CallLife):
             method=self.method, resource=resource, effect=self.provided.effect, run=run, parent=parent, labels=labels,
             seq=self.seq, time=time_text(self.began), answer=answer, until=self.until,
         )  # fmt: skip
-        if (bond := self.bond) is None:
+        if (reservation := self.reservation) is None:
             return kept
-        within = bond.within.number if bond.within else 0
-        return replace(kept, most=bond.most, payers=bond.payers, within=within, inner=bond.inner)
+        within = reservation.within.number if reservation.within else 0
+        return replace(kept, most=reservation.most, payers=reservation.payers, within=within, inner=reservation.inner)
 
     def put_back(self, key: bytes, run: str) -> Open:
-        """The same of one that is made when its run asks for it again. key, run: as for about()."""
-        return replace(self.kept(key, run), is_begun=self.was_begun or self.answer == "edited")
+        """The same, for a call that its caller's next process is to make again. key, run: as for about()."""
+        return replace(self.as_open(key, run), is_begun=self.was_begun or self.answer == "edited")
 
     def about(self, alone: Callable[[], Said], key: bytes, run: str, labels: frozenset[str]) -> Said:
-        """An entry of it: what that alone says, completed with what both say. key: of its caller's digests; run: its caller,
-        if that is one; labels: those it had then, since an entry is written some calls later.
+        """One of its entries: the fields that only that has, and those that both have.
+
+        key: of its caller's digests. run: its caller, if that is a run. labels: those of that moment, since entries are
+        written some calls later.
         """
         said = alone()
         said["call"], said["method"] = self.number, self.provided.method
@@ -288,10 +293,10 @@ class OpenCall(CallLife):
 
 
 def lodging(work: OpenCall | None, to: Manifest, runs: Mapping[str, S]) -> S | None:
-    """The run in whose scratch folder that one works which answers this call; None for its own.
+    """The run whose scratch folder is lent to the one that answers this call; None where that has its own.
 
-    What either of them sees, or has seen, marks what the other does: it may have come by the folder, while the call is open.
-    So do the labels that the method declares, since nothing tells when what they mark is there.
+    While the call is open, each of the two has the labels of all that the other sees or has seen, as it may get that through
+    the folder; and those that the method declares, since nothing tells when labelled content is put there.
     """
     if work is None or to.confinement.scratch != "caller" or work.method not in to.provides:
         return None
@@ -307,9 +312,9 @@ def opened(
     header: headers.Call, number: int, caller: str, by: Link, route: bytes, *, provided: Provided, resource: str,
     body: bytes, parent: OpenCall | None, labels: frozenset[str], owner: Installed | None, now: float,
 ) -> OpenCall:  # fmt: skip
-    """The call that a caller's header asks for. labels: those it carries besides its own; owner: None for the kernel.
+    """An open call from a caller's header. labels: in addition to the header's; owner: its provider, None for the kernel.
 
-    It lasts no longer than was asked, than its provider's `wall` and than the call it is made for. now: monotonic seconds.
+    Its deadline is that of the header, but never later than its provider's `wall` or its parent's. now: monotonic seconds.
     """
     deadline = now + (header.deadline or limits.DEADLINE_DEFAULT) / 1000
     if owner is not None:
@@ -325,7 +330,7 @@ def opened(
 
 
 def outcome_reply(run: str, outcome: Outcome) -> dict[str, object]:
-    """What waits for a run hears. A Hand's bytes go into the kernel's own answer only as far as they are one whole value."""
+    """The answer to whoever waits for a run. A Hand's bytes become a part of it only if they are one well-formed value."""
     end, value = outcome.header, None
     verdict = type(end).__name__.lower()
     code = getattr(end, "code", "" if verdict == "done" else verdict)
@@ -343,8 +348,8 @@ def outcome_reply(run: str, outcome: Outcome) -> dict[str, object]:
 
 
 def regrant(calls: Iterable[OpenCall], hand: str, grants: GrantSet, of_runs: Mapping[str, GrantSet]) -> None:
-    """A Hand's grants have changed: they hold in every chain it is in, from the next call on. of_runs: those of its runs,
-    which may be of an older version.
+    """Apply a Hand's changed grants to every chain that it is in, from the next call on. of_runs: by run, for those of an
+    older version of it.
     """
     for link in {link for call in calls for link in chain(call)}:
         if link.by.hand == hand:
@@ -361,34 +366,34 @@ def chain(call: OpenCall | None) -> list[OpenCall]:
 
 
 def paying(by: Link, parent: OpenCall | None) -> tuple[str, ...]:
-    """Who pays for a call by one principal, made for another call: each Hand in its chain once, and the home."""
+    """Who pays for a call of one principal with this parent: each Hand in its chain once, and the home."""
     hands = dict.fromkeys([by.hand, *(call.by.hand for call in chain(parent))])
     hands.pop("", None)
     return (*hands, HOME)
 
 
-def covering(parent: OpenCall | None) -> Bond | None:
-    """What is reserved for the nearest of a chain that has something reserved, as far as one ends with the other."""
+def covering(parent: OpenCall | None) -> Reservation | None:
+    """The nearest reservation up a chain, but none above a detached call."""
     for call in chain(parent):
-        if call.bond is not None or call.is_detached:
-            return call.bond
+        if call.reservation is not None or call.is_detached:
+            return call.reservation
     return None
 
 
 def beside_alarms(made: Collection[OpenCall], most: int, method: str) -> tuple[int, int]:
-    """How many calls of a run's own are open, and how many may be, for one more of this method: its loop's are its due."""
+    """How many of a run's calls are open, and how many may be, when it makes one more: without those of its own loop."""
     if method == SLEEP:
         return len(made), most + ALARMS
     return len(made) - min(ALARMS, sum(call.method == SLEEP for call in made)), most
 
 
 def lasts(call: OpenCall, now: int) -> bool:
-    """Whether a call may well take longer than a process is kept for it. now: microseconds since 1970."""
+    """Whether a call may take so long that its run's process need not be kept meanwhile. now: microseconds since 1970."""
     if call.state == "held" or call.method == "kernel.wait":
         return True
     return call.method == SLEEP and call.alarm_at - now > RESTS_FROM
 
 
 def may_be_made_again(provided: Provided, most: object = None) -> bool:
-    """Whether a call whose outcome was lost may be made again without anybody noticing. most: what it may cost, if it may."""
+    """Whether a call whose outcome was lost may be made again with no second effect. most: what it may cost, if anything."""
     return most is None and (provided.effect == "read" or provided.idempotent)

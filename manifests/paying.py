@@ -13,7 +13,7 @@ from manifests.budgets import (
     UNITS,
     USED_UP,
     Account,
-    Bonds,
+    Reservations,
     Room,
     Short,
     is_for_good,
@@ -47,38 +47,41 @@ def accounts(state: State, payers: Iterable[str]) -> list[Account]:
     return found
 
 
-def rooms(bonds: Bonds, state: State, payers: Iterable[str], now: int) -> list[Room]:
+def rooms(reservations: Reservations, state: State, payers: Iterable[str], now: int) -> list[Room]:
     """Every allowance of these payers, as it stands."""
-    return [room for one in accounts(state, payers) for room in bonds.rooms(state.ledger, one, now)]
+    return [room for one in accounts(state, payers) for room in reservations.rooms(state.ledger, one, now)]
 
 
-def of_home(bonds: Bonds, state: State, now: int) -> dict[str, object]:
+def of_home(reservations: Reservations, state: State, now: int) -> dict[str, object]:
     """Every allowance there is, the home's first, and what the home has spent."""
     payers = [HOME, *(state.hands[name].id for name in sorted(state.hands))]
     return {
-        "budgets": [one.row for one in rooms(bonds, state, payers, now)],
+        "budgets": [one.row for one in rooms(reservations, state, payers, now)],
         "spent": state.ledger.by_window(HOME, now),
     }
 
 
-def of_hand(bonds: Bonds, state: State, hand: str, now: int) -> dict[str, object]:
+def of_hand(reservations: Reservations, state: State, hand: str, now: int) -> dict[str, object]:
     """A Hand's allowances, and what it has spent."""
-    return {"budget": [one.row for one in rooms(bonds, state, [hand], now)], "spent": state.ledger.by_window(hand, now)}
+    return {
+        "budget": [one.row for one in rooms(reservations, state, [hand], now)],
+        "spent": state.ledger.by_window(hand, now),
+    }
 
 
-def of_caller(bonds: Bonds, state: State, call: OpenCall, now: int, clock: float) -> dict[str, object]:
+def of_caller(reservations: Reservations, state: State, call: OpenCall, now: int, clock: float) -> dict[str, object]:
     """What another call by the same principal, made for the same call, might cost and take, None without a bound; and its
     own allowances. clock: monotonic seconds.
     """
     by, parent = call.by, call.parent
-    tokens, micro = least_left(rooms(bonds, state, paying(by, parent), now), covering(parent))
-    own = [one.row for one in rooms(bonds, state, [by.hand], now)] if by.hand else []
+    tokens, micro = least_left(rooms(reservations, state, paying(by, parent), now), covering(parent))
+    own = [one.row for one in rooms(reservations, state, [by.hand], now)] if by.hand else []
     left = None if parent is None else max(0, int(parent.time_left(clock) * 1000))
     return {"tokens_left": tokens, "micro_dollars_left": micro, "milliseconds_left": left, "budget": own}
 
 
 def short(
-    bonds: Bonds, state: State, by: Link, parent: OpenCall | None, method: str, most: Cost | None,
+    reservations: Reservations, state: State, by: Link, parent: OpenCall | None, method: str, most: Cost | None,
     clock: Callable[[], int], *, alone: bool,
 ) -> Short | None:  # fmt: skip
     """Why a call may not be made: its `most` does not fit, or it has none, its method costs, and nothing is left."""
@@ -87,7 +90,7 @@ def short(
     now = clock()
     state.ledger.tick(now)
     wanted, within = None if most is None else sum_of(most), None if alone else covering(parent)
-    return bonds.short(state.ledger, accounts(state, paying(by, parent)), wanted, within, now)
+    return reservations.short(state.ledger, accounts(state, paying(by, parent)), wanted, within, now)
 
 
 def used_up_by(found: Short) -> Room | None:
@@ -95,21 +98,21 @@ def used_up_by(found: Short) -> Room | None:
     return found.room if found.room is not None and found.room.told < USED_UP and is_for_good(found) else None
 
 
-def opened(bonds: Bonds, call: OpenCall) -> None:
+def opened(reservations: Reservations, call: OpenCall) -> None:
     """Reserve what a call that fits may cost at most."""
     if call.most is not None and not call.method.startswith("kernel."):
-        call.bond = bonds.open(call.number, call.payers, sum_of(call.most), call.covered)
+        call.reservation = reservations.open(call.number, call.payers, sum_of(call.most), call.covered)
 
 
-def spent(bonds: Bonds, state: State, call: OpenCall, cost: Cost | None, now: int) -> Sum:
+def spent(reservations: Reservations, state: State, call: OpenCall, cost: Cost | None, now: int) -> Sum:
     """Settle a call at its end; by how much its cost is more than it might have been."""
-    beyond, bond = (0, 0), call.bond
+    beyond, reservation = (0, 0), call.reservation
     if cost is not None:
-        beyond = minus(sum_of(cost), bond.unspent) if bond is not None else (0, 0)
+        beyond = minus(sum_of(cost), reservation.unspent) if reservation is not None else (0, 0)
         state.ledger.spend(call.payers, cost, call.method, now)
-        bonds.spend(bond or call.covered, sum_of(cost))
-    if bond is not None:
-        bonds.close(bond)
+        reservations.spend(reservation or call.covered, sum_of(cost))
+    if reservation is not None:
+        reservations.close(reservation)
     return beyond
 
 

@@ -34,7 +34,7 @@ def _show(request: Request) -> object:
         "hand": hand,
         "kept": [one for one in kernel.state.kept.values() if one.id == hand.id],
         "state": kernel.supervisor.shown_state(hand),
-        **paying.of_hand(kernel.budgets.bonds, kernel.state, hand.id, kernel.time()),
+        **paying.of_hand(kernel.budgets.reservations, kernel.state, hand.id, kernel.time()),
         "grants": kernel.state.grants.get(hand.id, ()),
         "settings": shown(hand.package.manifest.settings, kernel.settings_of(hand)),
         "confinement": live.applied if live else (),

@@ -57,7 +57,7 @@ def _budget(request: Request) -> object:
     """What the run has spent, what a call of it might cost now, and how fast it may call."""
     kernel, run, rate = request.kernel, request.run, request.peer.rate.per_minute
     spent = (run.tokens, run.cost, run.calls) if run else (0, 0, 0)
-    left = paying.of_caller(kernel.budgets.bonds, kernel.state, request.call, kernel.time(), kernel.loop.now())
+    left = paying.of_caller(kernel.budgets.reservations, kernel.state, request.call, kernel.time(), kernel.loop.now())
     return {"tokens": spent[0], "micro_dollars": spent[1], "calls": spent[2], "calls_per_minute": rate, **left}
 
 

@@ -31,7 +31,7 @@ def _status(request: Request) -> object:
         "durable": kernel.log.durable,
         "log_state": kernel.log.state.name.lower(),
         "log_why": kernel.log.why,
-        **paying.of_home(kernel.budgets.bonds, kernel.state, kernel.time()),
+        **paying.of_home(kernel.budgets.reservations, kernel.state, kernel.time()),
         "origin": kernel.home.identity.origin,
     }
 

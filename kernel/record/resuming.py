@@ -131,8 +131,8 @@ class Resuming:
         for call in [call for call in tape.made.values() if call.state != "held"]:
             key = self._kernel.digest_key(call.caller)
             tape.opens[call.caller_number] = call.number, call.put_back(key, call.caller)
-            if call.bond is not None:
-                tape.bonds[call.number] = call.bond
+            if call.reservation is not None:
+                tape.reservations[call.number] = call.reservation
             self._kernel.exchange.forget(call)
             del tape.made[call.caller_number]
 
@@ -248,13 +248,13 @@ class Resuming:
         for call in list(tape.made.values()):
             kernel.exchange.cancel(call, why)
         for number, (known, one) in tape.opens.items():
-            (said,) = unmade(as_spent([(known, one)], tape.bonds), "its caller never came back to it")
+            (said,) = unmade(as_spent([(known, one)], tape.reservations), "its caller never came back to it")
             if run.tape is tape:
                 tape.hear(unheard(number, one, why, kernel.time()), NIL, bound=True)
             kernel.record("end", **said)
-        lose(kernel.budgets.bonds, tape.bonds, tape.opens.values())
+        lose(kernel.budgets.reservations, tape.reservations, tape.opens.values())
         tape.opens.clear()
-        tape.bonds.clear()
+        tape.reservations.clear()
 
     def keeps(self, call: OpenCall) -> bool:
         """Whether a call stays open while the kernel is down."""
@@ -269,7 +269,7 @@ class Resuming:
         for tape, is_begun in [
             (run.tape, run.id not in self.waiting) for run in self._kernel.runs.values() if run.tape
         ]:
-            yield from as_spent(tape.opens.values(), tape.bonds, is_begun=is_begun).items()
+            yield from as_spent(tape.opens.values(), tape.reservations, is_begun=is_begun).items()
 
     def make_again(
         self, peer: Peer, header: FromRun, body: bytes, known: tuple[int, Open] | None, *, is_begun: bool
@@ -296,7 +296,7 @@ class Resuming:
         )  # fmt: skip
         call.began, call.seq, call.until, call.answer = time_micros(old.time), old.seq, old.until, old.answer
         call.by, call.was_taken_back = replace(call.by, is_approved=old.answer == "approved"), old.was_begun
-        call.bond = run.tape.bonds.pop(number, None)
+        call.reservation = run.tape.reservations.pop(number, None)
         run.tape.made[header.number] = call
         kernel.exchange.open(call)
         is_lost = old.is_begun and not header.method.startswith("kernel.") and not may_be_made_again(provided, old.most)

@@ -102,14 +102,16 @@ def reserve(kernel: "Kernel") -> None:
 
     Comes after the ends of all calls that nobody resumes, since their cost counts as spent.
     """
-    bonds, opens = kernel.budgets.bonds, kernel.state.open
+    reservations, opens = kernel.budgets.reservations, kernel.state.open
     for run in kernel.runs.values():  # outermost first
         if (work := run.work) and (tape := run.tape):
-            bonds.spent_before(work.bond, opens[work.number].inner)
+            reservations.spent_before(work.reservation, opens[work.number].inner)
             for number, (known, _) in tape.opens.items():
                 tape.opens[number] = known, (call := opens[known])
                 if call.most is not None:
-                    tape.bonds[known] = bonds.open(known, call.payers, call.most, covering(work), call.inner)
+                    tape.reservations[known] = reservations.open(
+                        known, call.payers, call.most, covering(work), call.inner
+                    )
 
 
 def _work(kernel: "Kernel", start: Began, contents: Contents) -> OpenCall:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from kernel.record.journal import TapeFile
 from kernel.runs import BEHIND_MOST, UNSENT_MOST, Peer, Run
-from manifests.budgets import Bond
+from manifests.budgets import Reservation
 from manifests.calls import OpenCall
 from manifests.settings import with_secrets_of
 from manifests.unfinished import Open
@@ -43,8 +43,8 @@ class Tape:
     """One run's tape.
 
     made: the run's open calls, by their numbers on the tape. opens: calls that an earlier kernel left open and that were not
-    made again yet, with their numbers in the log; bonds: what is reserved for these. count: records so far; deaths: processes
-    in a row that died without adding one. absent: stands for the peer until the run has its first process under this kernel,
+    made again yet, with their numbers in the log; reservations: those of these. count: records so far; deaths: processes in
+    a row that died without adding one. absent: stands for the peer until the run has its first process under this kernel,
     and collects its events. spent: what the run had used of its limits, as last noted.
     """
 
@@ -52,7 +52,7 @@ class Tape:
         self._kernel, self._run, self.file, self.in_order = kernel, run, file, in_order
         self.made: dict[int, OpenCall] = {}
         self.opens: dict[int, tuple[int, Open]] = {}
-        self.bonds: dict[int, Bond] = {}
+        self.reservations: dict[int, Reservation] = {}
         self.count = self.deaths = self._heard = 0
         self.last, self.spent = -1, Spent()
         self.peer: Peer | None = None

@@ -91,10 +91,10 @@ class Upgrading:
         kernel.supervisor.check_startable(hand)  # else it waits with its calls: the upgrade may yet be taken back
         if run.tape is not None:
             kernel.resuming.end_calls(run, run.tape, "its run begins anew")
-        most = cost_of(work.bond.unspent) if work.bond is not None else work.most
-        if work.bond is not None:  # what is left of it is the other's
-            kernel.budgets.bonds.close(work.bond)
-            work.bond = None
+        most = cost_of(work.reservation.unspent) if work.reservation is not None else work.most
+        if work.reservation is not None:  # what is left of it is the other's
+            kernel.budgets.reservations.close(work.reservation)
+            work.reservation = None
         cause = upgrades.cause(told, work, most)
         fired = upgrades.key_of(kernel.state, hand.id, run.id)
         try:
@@ -104,7 +104,7 @@ class Upgrading:
             )  # fmt: skip
         except Refusal:
             work.most = most
-            paying.opened(kernel.budgets.bonds, work)
+            paying.opened(kernel.budgets.reservations, work)
             raise
         kernel.results.replace(run.id, again.id)
         kernel.resuming.give_up(run, f"{upgrades.ANEW} {again.id}")

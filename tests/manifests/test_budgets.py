@@ -12,8 +12,8 @@ from manifests.budgets import (
     USED_UP,
     WARN_AT,
     Account,
-    Bond,
-    Bonds,
+    Reservation,
+    Reservations,
     Short,
     allowances,
     is_for_good,
@@ -44,8 +44,8 @@ class AnyOrder(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ledger, self.bonds, self.now, self.number = Ledger(), Bonds(), START, 0
-        self.open: dict[int, Bond] = {}
+        self.ledger, self.reservations, self.now, self.number = Ledger(), Reservations(), START, 0
+        self.open: dict[int, Reservation] = {}
         self.budgets = {
             HOME: Budget(
                 tokens=(Allowance(amount=300, window="day"),), dollars=(Allowance(amount=200, window="month"),)
@@ -65,26 +65,26 @@ class AnyOrder(RuleBasedStateMachine):
         within = list(self.open.values())[above] if above < len(self.open) else None
         payers = (by, HOME) if within is None else tuple(dict.fromkeys((by, *within.payers)))
         self.ledger.tick(self.now)
-        if self.bonds.short(self.ledger, self.accounts(payers), most, within, self.now) is None:
+        if self.reservations.short(self.ledger, self.accounts(payers), most, within, self.now) is None:
             self.number += 2
-            self.open[self.number] = self.bonds.open(self.number, payers, most, within)
+            self.open[self.number] = self.reservations.open(self.number, payers, most, within)
 
     @precondition(lambda self: self.open)
     @rule(which=st.integers(0, 1_000), part=st.integers(0, 100))
     def end(self, which: int, part: int) -> None:
         """A call ends, those made for it before, with a part of what it may still cost; 100: nobody could tell."""
         number = sorted(self.open)[which % len(self.open)]
-        bond = self.open[number]
-        for made in [one for one in self.open if self.open[one].within is bond]:
+        reservation = self.open[number]
+        for made in [one for one in self.open if self.open[one].within is reservation]:
             self.end(sorted(self.open).index(made), part)
-        tokens, micro = bond.unspent
-        self.settle(bond, (tokens * part // 100, micro * part // 100))
-        self.bonds.close(self.open.pop(number))
+        tokens, micro = reservation.unspent
+        self.settle(reservation, (tokens * part // 100, micro * part // 100))
+        self.reservations.close(self.open.pop(number))
 
-    def settle(self, bond: Bond, spent: Sum) -> None:
-        self.ledger.spend(bond.payers, cost_of(spent), "x.y", self.now)
-        self.bonds.spend(bond, spent)
-        for payer in bond.payers:
+    def settle(self, reservation: Reservation, spent: Sum) -> None:
+        self.ledger.spend(reservation.payers, cost_of(spent), "x.y", self.now)
+        self.reservations.spend(reservation, spent)
+        for payer in reservation.payers:
             for window in ("hour", "day", "month"):
                 for place in (0, 1):
                     key = (payer, window, number_of(window, self.ledger.clock), place)
@@ -101,12 +101,16 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def kernel_is_killed(self) -> None:
         """Nothing is reserved any more; what was is spent."""
-        most = {number: bond.most for number, bond in self.open.items()}
-        within = {number: bond.within.number for number, bond in self.open.items() if bond.within is not None}
-        spent = {number: bond.inner for number, bond in self.open.items()}
+        most = {number: reservation.most for number, reservation in self.open.items()}
+        within = {
+            number: reservation.within.number
+            for number, reservation in self.open.items()
+            if reservation.within is not None
+        }
+        spent = {number: reservation.inner for number, reservation in self.open.items()}
         for number, left in settled_in_full(most, within, spent).items():
             self.settle(self.open[number], left)
-        self.bonds, self.open = Bonds(), {}
+        self.reservations, self.open = Reservations(), {}
 
     @invariant()
     def no_allowance_is_ever_exceeded(self) -> None:
@@ -117,7 +121,7 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def what_is_spent_and_reserved_fits(self) -> None:
         for account in self.accounts((HOME, *HANDS)):
-            for room in self.bonds.rooms(self.ledger, account, self.now):
+            for room in self.reservations.rooms(self.ledger, account, self.now):
                 assert room.spent + room.reserved <= room.amount
                 assert room.left == room.amount - room.spent - room.reserved
 
@@ -125,10 +129,10 @@ class AnyOrder(RuleBasedStateMachine):
     def what_is_reserved_is_what_open_calls_may_still_cost(self) -> None:
         for account in self.accounts((HOME, *HANDS)):
             alone = (0, 0)
-            for bond in self.open.values():
-                if account.payer in bond.anew:
-                    alone = plus(alone, bond.unspent)
-            for room in self.bonds.rooms(self.ledger, account, self.now):
+            for reservation in self.open.values():
+                if account.payer in reservation.anew:
+                    alone = plus(alone, reservation.unspent)
+            for room in self.reservations.rooms(self.ledger, account, self.now):
                 assert room.reserved == alone[UNITS.index(room.unit)]
 
 
@@ -148,14 +152,14 @@ def test_budget_time_never_goes_back_and_no_faster_than_the_clock(jumps: list[in
 
 
 def test_after_the_clock_was_set_back_a_window_still_ends_and_no_window_comes_twice() -> None:
-    ledger, bonds, account = Ledger(), Bonds(), Account("h-a", "a", tokens((100, "day")))
+    ledger, reservations, account = Ledger(), Reservations(), Account("h-a", "a", tokens((100, "day")))
     ledger.spend(["h-a"], Cost(tokens=100, micro_dollars=0), "x.y", START)
     for now in (START - 1, START - DAY, START - 400 * DAY):
         ledger.tick(now)
-        (room,) = bonds.rooms(ledger, account, now)
+        (room,) = reservations.rooms(ledger, account, now)
         assert (room.spent, room.is_used_up) == (100, True)
-        assert bonds.rooms(ledger, account, room.ends - 1)[0].spent == 100
-        assert bonds.rooms(ledger, account, room.ends)[0].spent == 0
+        assert reservations.rooms(ledger, account, room.ends - 1)[0].spent == 100
+        assert reservations.rooms(ledger, account, room.ends)[0].spent == 0
         assert now < room.ends <= now + 2 * DAY
 
 
@@ -170,40 +174,40 @@ def test_windows_are_those_of_utc() -> None:
 
 
 def test_a_new_window_begins_with_nothing_spent() -> None:
-    ledger, bonds = Ledger(), Bonds()
+    ledger, reservations = Ledger(), Reservations()
     account = Account("h-a", "a", tokens((100, "hour"), (150, "day")))
     ledger.spend(["h-a"], Cost(tokens=100, micro_dollars=0), "x.y", START)
-    short = bonds.short(ledger, [account], (60, 0), None, START)
+    short = reservations.short(ledger, [account], (60, 0), None, START)
     assert short is not None
     assert short.room is not None
     assert (short.room.window, short.left, is_for_good(short)) == ("hour", 0, True)
-    short = bonds.short(ledger, [account], (60, 0), None, START + HOUR)
+    short = reservations.short(ledger, [account], (60, 0), None, START + HOUR)
     assert short is not None
     assert short.room is not None
     assert (short.room.window, short.left) == ("day", 50)
-    assert bonds.short(ledger, [account], (50, 0), None, START + HOUR) is None
-    assert bonds.short(ledger, [account], (100, 0), None, START + DAY) is None
+    assert reservations.short(ledger, [account], (50, 0), None, START + HOUR) is None
+    assert reservations.short(ledger, [account], (100, 0), None, START + DAY) is None
 
 
 def test_a_call_for_another_is_paid_out_of_what_that_may_cost() -> None:
-    ledger, bonds = Ledger(), Bonds()
+    ledger, reservations = Ledger(), Reservations()
     above, home = Account("h-a", "a", tokens((100, "day"))), Account(HOME, "", tokens((100, "day")))
     provider = Account("h-b", "b", tokens((30, "day")))
-    outer = bonds.open(2, ("h-a", HOME), (100, 0), None)
+    outer = reservations.open(2, ("h-a", HOME), (100, 0), None)
     payers = [provider, above, home]
-    assert bonds.short(ledger, payers, (30, 0), outer, START) is None
-    inner = bonds.open(4, ("h-b", "h-a", HOME), (30, 0), outer)
-    short = bonds.short(ledger, [above, home], (71, 0), outer, START)
+    assert reservations.short(ledger, payers, (30, 0), outer, START) is None
+    inner = reservations.open(4, ("h-b", "h-a", HOME), (30, 0), outer)
+    short = reservations.short(ledger, [above, home], (71, 0), outer, START)
     assert short is not None
     assert (short.room, short.left) == (None, 70)
     assert "may cost 70 tokens more, and this one 71 tokens" in refusal(short).why
-    assert least_left(bonds.rooms(ledger, above, START), outer) == (70, 0)
+    assert least_left(reservations.rooms(ledger, above, START), outer) == (70, 0)
     ledger.spend(inner.payers, cost_of((20, 0)), "x.y", START)
-    bonds.spend(inner, (20, 0))
-    bonds.close(inner)
+    reservations.spend(inner, (20, 0))
+    reservations.close(inner)
     assert (outer.unspent, outer.left) == ((80, 0), (80, 0))
-    assert [room.reserved for room in bonds.rooms(ledger, above, START)] == [80]
-    assert [room.reserved for room in bonds.rooms(ledger, provider, START)] == [0]
+    assert [room.reserved for room in reservations.rooms(ledger, above, START)] == [80]
+    assert [room.reserved for room in reservations.rooms(ledger, provider, START)] == [0]
 
 
 def test_what_is_lost_is_counted_once() -> None:
@@ -239,39 +243,41 @@ def test_a_late_word_takes_back_what_was_too_much_and_counts_what_was_too_little
 
 
 def test_a_call_without_most_needs_some_room() -> None:
-    ledger, bonds, account = Ledger(), Bonds(), Account("h-a", "a", tokens((100, "day")))
-    assert bonds.short(ledger, [account], None, None, START) is None
-    held = bonds.open(2, ("h-a",), (100, 0), None)
-    assert bonds.short(ledger, [account], None, None, START) is not None
-    bonds.close(held)
-    assert bonds.short(ledger, [account], None, None, START) is None
-    assert bonds.short(ledger, [account], None, bonds.open(4, (), (0, 0), None), START) == Short(None, "tokens", 1, 0)
+    ledger, reservations, account = Ledger(), Reservations(), Account("h-a", "a", tokens((100, "day")))
+    assert reservations.short(ledger, [account], None, None, START) is None
+    held = reservations.open(2, ("h-a",), (100, 0), None)
+    assert reservations.short(ledger, [account], None, None, START) is not None
+    reservations.close(held)
+    assert reservations.short(ledger, [account], None, None, START) is None
+    assert reservations.short(ledger, [account], None, reservations.open(4, (), (0, 0), None), START) == Short(
+        None, "tokens", 1, 0
+    )
     for some in ((1, 0), (0, 1)):
-        assert bonds.short(ledger, [account], None, bonds.open(6, (), some, None), START) is None
+        assert reservations.short(ledger, [account], None, reservations.open(6, (), some, None), START) is None
 
 
 def test_a_call_without_most_is_paid_out_of_what_is_reserved_for_what_it_is_made_for() -> None:
     """That may be all that there is: it has its room there, and needs none besides."""
-    ledger, bonds = Ledger(), Bonds()
+    ledger, reservations = Ledger(), Reservations()
     above, home = Account("h-a", "a", tokens((100, "day"))), Account(HOME, "", tokens((100, "day")))
-    whole = bonds.open(2, ("h-a", HOME), (100, 0), None)
-    assert bonds.short(ledger, [above, home], None, whole, START) is None
-    assert bonds.short(ledger, [above, home], None, None, START) is not None
+    whole = reservations.open(2, ("h-a", HOME), (100, 0), None)
+    assert reservations.short(ledger, [above, home], None, whole, START) is None
+    assert reservations.short(ledger, [above, home], None, None, START) is not None
     full = Account("h-b", "b", tokens((0, "day")))
-    short = bonds.short(ledger, [full, above, home], None, whole, START)
+    short = reservations.short(ledger, [full, above, home], None, whole, START)
     assert short is not None
     assert short.room is not None
     assert short.room.payer == "h-b"
-    bonds.spend(whole, (100, 0))
-    assert bonds.short(ledger, [above, home], None, whole, START) == Short(None, "tokens", 1, 0)
+    reservations.spend(whole, (100, 0))
+    assert reservations.short(ledger, [above, home], None, whole, START) == Short(None, "tokens", 1, 0)
 
 
 def test_the_refusal_says_whose_budget_how_much_and_until_when() -> None:
-    ledger, bonds = Ledger(), Bonds()
+    ledger, reservations = Ledger(), Reservations()
     ledger.spend(["h-a", HOME], Cost(tokens=150_000, micro_dollars=1_500_000), "x.y", START)
-    bonds.open(2, ("h-a", HOME), (20_000, 0), None)
+    reservations.open(2, ("h-a", HOME), (20_000, 0), None)
     mine = Account("h-a", "summariser", tokens((200_000, "day")))
-    short = bonds.short(ledger, [mine], (50_000, 0), None, START)
+    short = reservations.short(ledger, [mine], (50_000, 0), None, START)
     assert short is not None
     assert refusal(short).code == "over_budget"
     assert refusal(short).why == (
@@ -281,7 +287,7 @@ def test_the_refusal_says_whose_budget_how_much_and_until_when() -> None:
     )
     assert not is_for_good(short)
     home = Account(HOME, "", Budget(dollars=(Allowance(amount=2_000_000, window="hour"),)))
-    short = bonds.short(ledger, [home], (0, 3_000_000), None, START)
+    short = reservations.short(ledger, [home], (0, 3_000_000), None, START)
     assert short is not None
     assert (
         "the home may spend 2.00 dollars an hour, has spent 1.50 dollars: 0.50 dollars are left" in refusal(short).why
@@ -291,19 +297,19 @@ def test_the_refusal_says_whose_budget_how_much_and_until_when() -> None:
 
 
 def test_how_far_a_window_is_used_is_told_once() -> None:
-    ledger, bonds, account = Ledger(), Bonds(), Account("h-a", "a", tokens((100, "day")))
+    ledger, reservations, account = Ledger(), Reservations(), Account("h-a", "a", tokens((100, "day")))
 
     def percent() -> int:
-        return bonds.rooms(ledger, account, START)[0].percent
+        return reservations.rooms(ledger, account, START)[0].percent
 
     ledger.spend(["h-a"], Cost(tokens=79, micro_dollars=0), "x.y", START)
-    assert (percent(), over_until(bonds.rooms(ledger, account, START))) == (0, 0)
+    assert (percent(), over_until(reservations.rooms(ledger, account, START))) == (0, 0)
     ledger.spend(["h-a"], Cost(tokens=1, micro_dollars=0), "x.y", START)
     assert percent() == WARN_AT
     ledger.note_told("h-a", "tokens", "day", USED_UP, START)
     assert percent() == USED_UP
-    assert over_until(bonds.rooms(ledger, account, START)) == time_micros("2026-11-27T00:00:00.000000Z")
-    assert bonds.rooms(ledger, account, START + DAY)[0].told == 0
+    assert over_until(reservations.rooms(ledger, account, START)) == time_micros("2026-11-27T00:00:00.000000Z")
+    assert reservations.rooms(ledger, account, START + DAY)[0].told == 0
     ledger.forget_told("h-a")
     assert percent() == WARN_AT
     ledger.spend(["h-a"], Cost(tokens=20, micro_dollars=0), "x.y", START)

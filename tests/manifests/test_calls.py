@@ -7,7 +7,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from manifests.approvals import Reason
-from manifests.budgets import Bonds
+from manifests.budgets import Reservations
 from manifests.calls import (
     RESTS_FROM,
     OpenCall,
@@ -215,7 +215,7 @@ def _reserved(most: Cost | None = MOST, method: str = "web.fetch") -> OpenCall:
     call = _opened(most=most)
     call.provided = replace(call.provided, method=method)
     if most is not None:
-        call.bond = Bonds().open(call.number, (), (most.tokens, most.micro_dollars), None)
+        call.reservation = Reservations().open(call.number, (), (most.tokens, most.micro_dollars), None)
     return call
 
 
@@ -249,13 +249,13 @@ def test_the_log_says_who_pays_and_out_of_what() -> None:
     assert (call.payers, paying(hand, None)) == (("h-1", ""), ("h-1", ""))
     assert call.over(done).get("detail") == {"payers": ["h-1", ""], "within": above.number}
     assert "payers" not in call.begun()["detail"], "nothing is reserved for it by itself"
-    call.bond = Bonds().open(call.number, call.payers, (1, 1), above.bond)
+    call.reservation = Reservations().open(call.number, call.payers, (1, 1), above.reservation)
     assert call.begun()["detail"] == {"effect": "write", "payers": ["h-1", ""], "within": above.number}
-    call.bond = None
+    call.reservation = None
     call.is_detached = True
     assert (call.covered, call.over(done).get("detail")) == (None, {"payers": ["h-1", ""]})
     assert covering(call) is None, "what is made for it ends with it, and not with what began it"
-    assert covering(above) is above.bond
+    assert covering(above) is above.reservation
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_a_run_is_put_to_rest_while_it_waits_long_and_not_for_a_short_sleep() ->
 
 def test_what_a_snapshot_keeps_of_a_call_is_what_the_log_says_of_it() -> None:
     call = _opened(parent=_opened())
-    said, kept = call.about(call.begun, b"k" * 32, "r-1", call.labels), call.kept(b"k" * 32, "r-1")
+    said, kept = call.about(call.begun, b"k" * 32, "r-1", call.labels), call.as_open(b"k" * 32, "r-1")
     assert (kept.method, kept.resource, kept.run) == (said["method"], said["resource"], said["run"])
     assert (kept.parent, kept.labels) == (said["parent"], said["labels"])
 
@@ -306,8 +306,8 @@ def test_what_a_guest_used_is_said_of_its_calls_end() -> None:
 def test_what_a_snapshot_keeps_of_a_call_is_what_the_next_kernel_settles_it_by() -> None:
     above = _reserved()
     call = _opened(parent=above, most=ONE)
-    call.bond = Bonds().open(call.number, ("h-1", ""), (5, 6), above.bond)
-    kept = call.kept(b"k" * 32, "r-1")
+    call.reservation = Reservations().open(call.number, ("h-1", ""), (5, 6), above.reservation)
+    kept = call.as_open(b"k" * 32, "r-1")
     assert (kept.most, kept.payers, kept.within, kept.inner) == ((5, 6), ("h-1", ""), above.number, (0, 0))
     assert (kept.effect, kept.answer, kept.is_begun) == ("write", "", True)
     assert not call.put_back(b"k" * 32, "r-1").is_begun, "it reached no provider"
@@ -315,11 +315,11 @@ def test_what_a_snapshot_keeps_of_a_call_is_what_the_next_kernel_settles_it_by()
     begun.step("deliver")
     assert begun.put_back(b"k" * 32, "r-1").is_begun
     call.hold()
-    assert (call.kept(b"k" * 32, "r-1").answer, call.put_back(b"k" * 32, "r-1").is_begun) == ("held", False)
+    assert (call.as_open(b"k" * 32, "r-1").answer, call.put_back(b"k" * 32, "r-1").is_begun) == ("held", False)
     call.go_on(_opened())
-    assert (call.kept(b"k" * 32, "r-1").answer, call.put_back(b"k" * 32, "r-1").is_begun) == ("edited", True)
+    assert (call.as_open(b"k" * 32, "r-1").answer, call.put_back(b"k" * 32, "r-1").is_begun) == ("edited", True)
     call.answer, call.by = "", replace(call.by, is_approved=True)
-    assert call.kept(b"k" * 32, "r-1").answer == "approved"
+    assert call.as_open(b"k" * 32, "r-1").answer == "approved"
 
 
 def test_the_first_entry_says_who_is_asked_and_instead_of_what_it_is_made() -> None:
@@ -337,14 +337,14 @@ def test_the_first_entry_says_who_is_asked_and_instead_of_what_it_is_made() -> N
 
 def test_its_caller_hears_an_end_under_its_own_number_with_all_labels_but_of_a_refusal() -> None:
     call = _opened()
-    assert call.heard(headers.Done(number=4), 12) == headers.Done(number=7, time=12, labels=("secret", "web"))
+    assert call.end_for_caller(headers.Done(number=4), 12) == headers.Done(number=7, time=12, labels=("secret", "web"))
     refused = headers.Refused(number=4, code="paused", why="later")
-    assert call.heard(refused, 12) == replace(refused, number=7, time=12)
+    assert call.end_for_caller(refused, 12) == replace(refused, number=7, time=12)
 
 
 def test_what_only_reads_is_recorded_first_where_it_spends() -> None:
     call = _opened()
     call.provided = replace(WRITE, effect="read")
     assert not call.is_recorded_first
-    call.bond = Bonds().open(4, (), (1, 0), None)
+    call.reservation = Reservations().open(4, (), (1, 0), None)
     assert call.is_recorded_first

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from manifests.budgets import Bonds
+from manifests.budgets import Reservations
 from manifests.calls import OpenCall
 from manifests.lives import OUTCOME_UNKNOWN
 from manifests.orphaned_calls import as_spent, at_death, lose, unended, unheard, unmade, waited
@@ -22,15 +22,15 @@ def test_a_run_that_is_left_tells_which_of_its_calls_only_waited() -> None:
 
 
 def test_what_nobody_comes_back_to_is_spent_but_for_what_never_began() -> None:
-    bonds = Bonds()
-    outer = bonds.open(2, ("h",), (50, 5), None)
-    reserved = {4: bonds.open(4, ("h",), (20, 1), outer), 6: bonds.open(6, ("h",), (10, 1), outer)}
-    bonds.spend(reserved[4], (5, 0))
+    reservations = Reservations()
+    outer = reservations.open(2, ("h",), (50, 5), None)
+    reserved = {4: reservations.open(4, ("h",), (20, 1), outer), 6: reservations.open(6, ("h",), (10, 1), outer)}
+    reservations.spend(reserved[4], (5, 0))
     assert as_spent([(4, BEGUN), (8, WAITED)], reserved) == {
         4: Open(method="models.chat", most=(20, 0), payers=("h", ""), inner=(5, 0)),
         8: WAITED,
     }
-    lose(bonds, reserved, [(4, BEGUN), (6, WAITED)])
+    lose(reservations, reserved, [(4, BEGUN), (6, WAITED)])
     assert (outer.unspent, outer.left) == ((30, 4), (30, 4))
 
 

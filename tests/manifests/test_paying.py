@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from manifests.budgets import Bonds
+from manifests.budgets import Reservations
 from manifests.calls import OpenCall
 from manifests.installed import Installed, Package
 from manifests.ledger import minus
@@ -65,39 +65,39 @@ def test_a_hand_that_was_removed_is_bounded_by_nothing_and_the_home_still_is() -
 
 
 def test_what_another_call_might_cost_and_take_is_the_least_of_all_that_bounds_it() -> None:
-    bonds, state, parent = Bonds(), _state(50), _call(2, TEN)
-    alone = of_caller(bonds, state, _call(2), NOW, 100.0)
+    reservations, state, parent = Reservations(), _state(50), _call(2, TEN)
+    alone = of_caller(reservations, state, _call(2), NOW, 100.0)
     assert (alone["tokens_left"], alone["micro_dollars_left"], alone["milliseconds_left"]) == (50, None, None)
-    opened(bonds, parent)
-    within = of_caller(bonds, state, _call(4, parent=parent), NOW, 100.0)
+    opened(reservations, parent)
+    within = of_caller(reservations, state, _call(4, parent=parent), NOW, 100.0)
     assert (within["tokens_left"], within["milliseconds_left"]) == (10, 5_500)
-    assert of_caller(bonds, state, _call(4, parent=parent), NOW, 200.0)["milliseconds_left"] == 0
+    assert of_caller(reservations, state, _call(4, parent=parent), NOW, 200.0)["milliseconds_left"] == 0
     assert [(row["amount"], row["left"]) for row in within["budget"]] == [(50, 40)]  # type: ignore[attr-defined]
-    assert of_caller(bonds, state, _call(6, by=OPERATOR), NOW, 100.0)["budget"] == []
-    assert of_hand(bonds, state, "h-1", NOW)["budget"] == within["budget"]
-    home = of_home(bonds, state, NOW)["budgets"]
+    assert of_caller(reservations, state, _call(6, by=OPERATOR), NOW, 100.0)["budget"] == []
+    assert of_hand(reservations, state, "h-1", NOW)["budget"] == within["budget"]
+    home = of_home(reservations, state, NOW)["budgets"]
     assert [(row["name"], row["left"]) for row in home] == [("", 990), ("asker", 40)]  # type: ignore[attr-defined]
 
 
 def test_a_call_is_short_that_costs_more_than_is_left_or_costs_at_all_where_nothing_is() -> None:
-    bonds, state = Bonds(), _state(50)
+    reservations, state = Reservations(), _state(50)
 
     def why(
         method: str = "models.chat", most: Cost | None = None, parent: OpenCall | None = None, *, alone: bool = False
     ) -> str:
-        found = short(bonds, state, MINE, parent, method, most, lambda: NOW, alone=alone)
+        found = short(reservations, state, MINE, parent, method, most, lambda: NOW, alone=alone)
         return "" if found is None else f"{found.needed} of {found.left}"
 
     assert why(most=replace(TEN, tokens=50)) == why() == ""
     assert why(most=replace(TEN, tokens=51)) == "51 of 50"
     assert why("kernel.spawn", replace(TEN, tokens=51)) == "", "what a run spends are its calls"
     parent = _call(2, TEN)
-    opened(bonds, parent)
+    opened(reservations, parent)
     assert why(most=replace(TEN, tokens=11), parent=parent) == "11 of 10"
     assert why(most=replace(TEN, tokens=11), parent=parent, alone=True) == "", "it outlives that, and pays for itself"
     state.ledger.spend(["h-1"], replace(TEN, tokens=40), "models.chat", NOW)
     assert (why(), why("web.fetch")) == ("1 of 0", "")
-    found = short(bonds, state, MINE, None, "models.chat", replace(TEN, tokens=20), lambda: NOW, alone=False)
+    found = short(reservations, state, MINE, None, "models.chat", replace(TEN, tokens=20), lambda: NOW, alone=False)
     assert found is not None
     assert found.room is not None
     assert (used_up_by(found), found.room.left) == (found.room, 0)
@@ -107,26 +107,28 @@ def test_a_call_is_short_that_costs_more_than_is_left_or_costs_at_all_where_noth
 
 
 def test_only_what_a_call_may_cost_is_reserved_and_nothing_for_the_kernels_own() -> None:
-    bonds, state = Bonds(), _state(50)
+    reservations, state = Reservations(), _state(50)
     calls = [_call(2), _call(4, TEN, method="kernel.spawn"), _call(6, TEN)]
     for call in calls:
-        opened(bonds, call)
-    assert [call.bond is not None for call in calls] == [False, False, True]
-    assert bonds.rooms(state.ledger, accounts(state, ["h-1"])[0], NOW)[0].reserved == 10
+        opened(reservations, call)
+    assert [call.reservation is not None for call in calls] == [False, False, True]
+    assert reservations.rooms(state.ledger, accounts(state, ["h-1"])[0], NOW)[0].reserved == 10
 
 
 def test_what_a_call_cost_is_spent_and_what_was_reserved_beside_is_free_again() -> None:
-    bonds, state, outer = Bonds(), _state(50), _call(2, replace(TEN, tokens=30))
-    opened(bonds, outer)
+    reservations, state, outer = Reservations(), _state(50), _call(2, replace(TEN, tokens=30))
+    opened(reservations, outer)
     inner, plain = _call(4, TEN, outer), _call(6, parent=outer)
-    opened(bonds, inner)
-    assert spent(bonds, state, inner, replace(TEN, tokens=12), NOW) == (2, 0)
-    assert outer.bond is not None
-    assert outer.bond.left == (18, 0)
-    assert spent(bonds, state, plain, replace(TEN, tokens=5), NOW) == (0, 0), "it said nothing of what it might cost"
-    assert outer.bond.left == (13, 0), "and it was paid out of what it was made for"
-    assert spent(bonds, state, outer, None, NOW) == (0, 0)
-    (room,) = bonds.rooms(state.ledger, accounts(state, ["h-1"])[0], NOW)
+    opened(reservations, inner)
+    assert spent(reservations, state, inner, replace(TEN, tokens=12), NOW) == (2, 0)
+    assert outer.reservation is not None
+    assert outer.reservation.left == (18, 0)
+    assert spent(reservations, state, plain, replace(TEN, tokens=5), NOW) == (0, 0), (
+        "it said nothing of what it might cost"
+    )
+    assert outer.reservation.left == (13, 0), "and it was paid out of what it was made for"
+    assert spent(reservations, state, outer, None, NOW) == (0, 0)
+    (room,) = reservations.rooms(state.ledger, accounts(state, ["h-1"])[0], NOW)
     assert (room.spent, room.reserved) == (17, 0)
     assert too_much(inner, (2, 0)) == (
         "models.chat cost 2 tokens more than was left of the 10 tokens and 0.00 dollars that it might cost at most"
