@@ -190,10 +190,10 @@ class Kernel:
         detail = {"code": refusal.code, **hand.named}
         self.log.append("refusal", principal=KERNEL, verdict="refused", why=shown(refusal.why), detail=detail)
 
-    def log_allows(self, *, operators: bool, effect: str) -> None:
+    def log_allows(self, method: str, effect: str, *, operators: bool) -> None:
         """Raises Refusal when the log cannot take what this call would write: nothing proceeds unrecorded."""
-        state = self.log.state
-        if state is not LogState.OK and not operators and (state is LogState.SPENT or effect != "read"):
+        most = LogState.OVER if method == "kernel.freeze" else LogState.SPENT
+        if self.log.state > (most if operators else LogState(effect == "read")):
             raise Refusal("log", f"the log cannot grow ({self.log.why}), so nothing is done: make room on its disk")
 
     def counted(self, principal: str, code: str, singly: int = 1) -> bool:
@@ -202,7 +202,7 @@ class Kernel:
         """
         if not self._tally:
             self.loop.after(1.0, self._log_floods)
-        second, singly = (0, 0) if self.log.state is LogState.SPENT else (int(self.loop.now()), singly)
+        second, singly = (0, 0) if self.log.state >= LogState.SPENT else (int(self.loop.now()), singly)
         return self._tally.count(principal, code, second, singly)
 
     def tally(self, principal: str, code: str, why: str) -> None:
@@ -211,9 +211,7 @@ class Kernel:
             self.log.append("refusal", principal=principal, verdict="refused", why=shown(why), detail={"code": code})
 
     def _log_floods(self) -> None:
-        for principal, code, count in self._tally.due(
-            int(self.loop.now()) if self.log.state is not LogState.SPENT else 0
-        ):
+        for principal, code, count in self._tally.due(int(self.loop.now()) if self.log.state < LogState.SPENT else 0):
             self.log.append("flood", principal=principal, detail={"code": code, "count": count})
         if self._tally:
             self.loop.after(1.0, self._log_floods)

@@ -201,7 +201,7 @@ class Router:
         decide(links, provided, resource, provider=owner.id if owner else "")
         within_state(kernel.state, caller, owner, provided.method, resource)
         is_operators = caller is None and provided.method.startswith("kernel.")
-        kernel.log_allows(operators=is_operators, effect=provided.effect)
+        kernel.log_allows(provided.method, provided.effect, operators=is_operators)
         return asking(links, provided, resource, kernel.state.rules, kernel.time(), wish)
 
     def check(self, peer: Peer, parent: OpenCall | None, method: str, resource: str) -> Refusal | tuple[Reason, ...]:

@@ -46,7 +46,7 @@ def _freeze(request: Request) -> object:
         kernel.record("freeze", principal=call.caller)
     told = {"frozen": True, "ended": kernel.supervisor.kill_all("frozen by the operator")}
     kernel.exchange.update_clocks()
-    if kernel.log.state is LogState.SPENT:
+    if kernel.log.state >= LogState.SPENT:
         return told
     kernel.log.after(kernel.log.size - 1, lambda: kernel.answer(call, told))
     return None

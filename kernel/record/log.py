@@ -51,8 +51,10 @@ waits for the disk would leave fewer, not only when they are on it."""
 
 KEYS_RESERVE: Final = 1024 * 1024
 
-BEHIND: Final = (8 * 1024 * 1024, 32 * 1024 * 1024, 64 * 1024 * 1024)
-"""Bytes that wait for a slow disk: from the first on FULL, from the second on SPENT, from the third append raises."""
+BEHIND: Final = (8 * 1024 * 1024, 32 * 1024 * 1024, 64 * 1024 * 1024, 96 * 1024 * 1024)
+"""Bytes that wait for a slow disk: from the first on FULL, from the second on SPENT, from the third on OVER, which leaves
+room for what `freeze` brings about; from the fourth append raises.
+"""
 
 LINGER: Final = 0.1
 CHECKPOINT_AFTER: Final = 0.75
@@ -71,11 +73,14 @@ Part = Literal["arguments", "reply"]
 
 
 class LogState(IntEnum):
-    """OK. FULL: no reserve can be had, effects must be refused. SPENT: only the operator's `kernel.*` may pass."""
+    """OK. FULL: no reserve can be had, effects must be refused. SPENT: only the operator's `kernel.*` may pass. OVER: of
+    these only `kernel.freeze`.
+    """
 
     OK = 0
     FULL = 1
     SPENT = 2
+    OVER = 3
 
 
 class Log:
@@ -130,8 +135,8 @@ class Log:
         if self._state is LogState.OK and self._behind < BEHIND[0]:
             return LogState.OK
         room = min(self._entries.room - self._behind - LAST, self.journal.room - journal.LAST)
-        is_spent = self._behind >= BEHIND[1] or room < 0
-        return LogState.SPENT if is_spent else max(LogState.FULL, self._state)
+        least = LogState(1 + (self._behind >= BEHIND[1] or room < 0) + (self._behind >= BEHIND[2]))
+        return max(least, self._state)
 
     @property
     def why(self) -> str:
@@ -176,7 +181,7 @@ class Log:
                 self._ring()
 
     def _check_room(self) -> None:
-        if self._behind >= BEHIND[2]:
+        if self._behind >= BEHIND[3]:
             raise Failure("log", f"the log takes no more entries: {self.why}")
 
     def _add(self, kind: str, time: str, said: Said) -> int:
