@@ -342,18 +342,20 @@ class Bridge(Hand):
         """Until what the program said is read and, unless it has failed, what it said of calls is with their callers.
 
         A caller who has no room is waited for: by a service, which is to be there for others, as long as he takes some; by
-        a task until its call's deadline.
+        a task until its call's deadline. The looks are counted, as in Held.hold().
         """
         clock, patience = asyncio.get_running_loop().time, PATIENCE if self._place.state else math.inf
-        since, seen, calls = clock(), 0, self._answered
+        waited, seen, calls = 0.0, 0, self._answered
         while (waits := not has_failed and any(one.held.is_behind for one in calls.values())) or not reading.done():
             taken = sum(one.held.taken for one in calls.values())
             if seen != taken and not has_failed:
-                since, seen = clock(), taken
-            if clock() - since > (patience if waits else _LAST_WORDS):
+                waited, seen = 0.0, taken
+            if waited > (patience if waits else _LAST_WORDS):
                 return
             left = [task for task in (reading, *(one.task for one in calls.values())) if not task.done()]
+            begun = clock()
             await asyncio.wait(left, timeout=_LOOK, return_when=asyncio.FIRST_COMPLETED)
+            waited += min(clock() - begun, _LOOK)
 
     async def _break(self, why: str) -> Never:
         """Fail what the program was to answer, and end the run."""

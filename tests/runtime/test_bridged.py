@@ -3,11 +3,13 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Final
 
 import pytest
 
 from runtime import bridged
+from runtime.bridge import Bridge
 from runtime.bridged import Held, Standstill, room
 from wire.limits import KIB, MIB
 
@@ -124,3 +126,28 @@ def _somebody() -> bool:
 
 def _nobody() -> bool:
     return False
+
+
+def test_a_caller_is_waited_for_by_a_service_whose_program_has_exited_and_a_standstill_of_the_bridge_counts_nothing() -> (
+    None
+):
+    """As while its Hand is paused: the caller could take nothing in that time."""
+
+    async def work() -> bool:
+        loop, bridge, never = asyncio.get_running_loop(), Bridge.__new__(Bridge), asyncio.Event()
+        clock, stood, taking = loop.time, [0.0], asyncio.create_task(never.wait())
+        loop.time = lambda: clock() + stood[0]  # type: ignore[method-assign]  # no test waits that long
+        slow = SimpleNamespace(held=SimpleNamespace(is_behind=True, taken=0), task=taking)
+        bridge.__dict__.update(_answered={1: slow}, _place=SimpleNamespace(state=True))
+        reading = asyncio.ensure_future(asyncio.sleep(0))
+        waiting = asyncio.create_task(bridge._passed_on(reading, has_failed=False))
+        await asyncio.sleep(0.2)
+        stood[0] += 2 * bridged.PATIENCE
+        await asyncio.sleep(0.2)
+        was_over = waiting.done()
+        never.set()
+        slow.held.is_behind = False
+        await waiting
+        return was_over
+
+    assert asyncio.run(work()) is False
