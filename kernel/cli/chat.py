@@ -193,6 +193,10 @@ class _Talk:
             self._client = self._linked()
             self._session.say(f"taken back: {taken.run}".rstrip(": "))
             return
+        except NoKernel as error:
+            raise NoKernel(
+                f"{error}; this conversation has neither the question nor its answer: ask again in it"
+            ) from None
         self._attached.clear()
         answer = asking.answered(ended).answer
         if ended.outcome != "done":

@@ -257,6 +257,21 @@ def test_whose_kernel_is_killed_is_told_what_waits_for_the_run_that_goes_on(shel
     shell.good("cancel", run)
 
 
+def test_whose_kernel_is_killed_while_a_chat_asks_is_told_that_the_conversation_lacks_it(shell: Shell) -> None:
+    before = _waits(shell)
+    chat = shell.begin("chat", "--name", "cut", stdin=subprocess.PIPE)
+    assert chat.stdin is not None
+    chat.stdin.write(b"take long\n")
+    chat.stdin.flush()
+    until(lambda: _waits(shell) > before, "it waits for its run")
+    (run,) = _runs(shell)
+    os.kill(json.loads(shell.good("status", "--json"))["pid"], signal.SIGKILL)
+    _, err = chat.communicate(timeout=30)
+    shell.good("up")
+    shell.good("cancel", run)
+    assert f"`maniple wait {run}` prints its result; this conversation has neither" in err.decode()
+
+
 @pytest.mark.wide
 def test_a_terminal_that_has_closed_takes_its_question_back(shell: Shell) -> None:
     """Of which more than one signal may tell, and on which nothing can be drawn any more."""
