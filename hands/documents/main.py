@@ -30,6 +30,8 @@ REPLY_MOST: Final = 600_000
 """Bytes of a document, characters and rows of one reply, tables that are told of, characters of the name of one, or of a
 title; and bytes of a reply's rows."""
 
+BLANK: Final = "It has pages and no text. It may be a scan: pictures of text, which only a program for that can read."
+
 READERS: Final = {PDF: "reading_pdf", DOCX: "reading_docx", XLSX: "reading_xlsx", HTML: "reading_html"}
 """The module that reads a kind; its library is loaded when it is used."""
 
@@ -66,13 +68,15 @@ class Documents(Hand):
                 size += len(piece)
                 if size > offset + most:
                     break
-            more = size > offset + most
+            more, text = size > offset + most, "".join(pieces)
+            is_blank = kind == PDF and not (offset or more or text.strip())
             return {
                 "type": kind,
                 "title": sendable(title[:NAME_MOST]),
-                "text": sendable("".join(pieces)),
+                "text": sendable(text),
                 "size": size,
                 "more": more,
+                **({"note": BLANK} if is_blank else {}),
             }
 
     async def tables(self, call: Call, table: str = "", offset: int = 0, most: int = 200) -> dict[str, object]:
