@@ -129,14 +129,19 @@ def keep(store: Store, model: Model, chunks: Sequence[int], vectors: Floats) -> 
     return kept
 
 
+def has_others(store: Reader) -> bool:
+    """Whether there are models no longer current."""
+    return bool(store.rows(_SQL["others"]))
+
+
 def discard(store: Store, most: int) -> bool:
-    """Remove some vectors of models no longer current; whether any are left. For when the current one is complete."""
+    """Remove some vectors of models no longer current; whether any are left. For when that one is complete, or lacks room."""
     with store.write():
         for (model,) in msgspec.convert(store.rows(_SQL["others"]), list[tuple[int]]):
             store.rows(_SQL["drop_model_blocks"], {"model": model})
             store.rows(_SQL["drop_model_vectors"], {"model": model, "most": most})
             store.rows(_SQL["drop_model"], {"model": model})
-        return bool(store.rows(_SQL["others"]))
+        return has_others(store)
 
 
 def nearest(store: Reader, place: Space, name: str, vector: Floats, passing: Numbers | None) -> Nearest:

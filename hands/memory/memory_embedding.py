@@ -28,13 +28,19 @@ AWAY_S: Final = 0.25
 """Seconds that the background lets questions go first."""
 
 AGAIN_S: Final = 60.0
-"""Seconds until a maker that could make no vectors is asked again."""
+"""Seconds until a maker that could make no vectors is asked again, and until room is looked for again."""
 
 QUESTION_READ: Final = 8_192
 """Characters of a question of which its vector is made; no embedder of this machine reads more."""
 
 PASSED_MOST: Final = 1_000
 """Texts of one memory that its maker refuses while it makes vectors of others; beyond that it is taken to make none."""
+
+GIVEN_UP: Final = 200
+"""Vectors of an earlier model that give way in one transaction."""
+
+HELD_MOST: Final = 32
+"""Memories of which vectors are held that found no room; for others they are made again."""
 
 _ANY: Final = "word"  # whose vector tells whether any are made
 
@@ -50,6 +56,8 @@ class Embedding:
         self._owners: OrderedDict[str, None] = OrderedDict()
         self._known: set[str] = set()
         self._passed = defaultdict[str, set[int]](set)  # chunks that were refused
+        self._held = OrderedDict[str, "tuple[Made, Sequence[Waiting], Floats]"]()  # vectors that found no room
+        self._late = set[str]()
         self._something = asyncio.Event()
         self._followed = asyncio.Event()
         self._asking = 0
@@ -63,6 +71,7 @@ class Embedding:
         await asyncio.to_thread(before.close)
         self._known.clear()
         self._passed.clear()
+        self._held.clear()
         self._followed.set()
         await self._look_at_the_latest()
 
@@ -75,6 +84,7 @@ class Embedding:
     def forget(self, owner: str) -> None:
         """A memory was erased or restored: a chunk's number may be another text's now, so none is passed over."""
         self._passed.pop(owner, None)
+        self._held.pop(owner, None)
 
     def look_once(self, owner: str) -> None:
         """As look(), unless it was looked at before: what comes to wait later is told by who stores it."""
@@ -110,7 +120,7 @@ class Embedding:
                 if await self._some(owner):
                     self.look(owner)
             except Full:
-                continue  # as on a full disk: it waits in its file, and is tried again when something is stored there
+                self._look_later(owner)  # it waits in its file; there may be room then, on its disk or by its quota
             except NoVectors as error:
                 self._tell(error)
                 self.look(owner)
@@ -138,6 +148,15 @@ class Embedding:
             async with asyncio.timeout(AGAIN_S):
                 await self._followed.wait()
 
+    def _look_later(self, owner: str) -> None:
+        if owner not in self._late:
+            self._late.add(owner)
+            asyncio.get_running_loop().call_later(AGAIN_S, self._look_late, owner)
+
+    def _look_late(self, owner: str) -> None:
+        self._late.discard(owner)
+        self.look(owner)
+
     def _tell(self, error: NoVectors) -> None:
         """Say it once, until vectors were made again."""
         if not self._is_told:
@@ -148,6 +167,9 @@ class Embedding:
         """Make some vectors of a memory; whether there may be more to do."""
         if not await self._shelf.read(owner, indexing.waits):
             return await self._changed(owner)
+        if (held := self._held.pop(owner, None)) is not None:
+            await self._keep(owner, *held)
+            return True
         maker, made = self._maker, await self._maker.ready()
         but = self._passed[owner]
         texts = await self._shelf.read(owner, lambda reader: _waiting(reader, made, maker.batch, but))
@@ -178,7 +200,23 @@ class Embedding:
             for part in (texts[:half], texts[half:]):
                 await self._make(owner, maker, part)
             return
-        await self._shelf.write_if_there(owner, lambda store: _keep(store, made, texts, vectors))
+        await self._keep(owner, made, texts, vectors)
+
+    async def _keep(self, owner: str, made: Made, texts: "Sequence[Waiting]", rows: "Floats") -> None:
+        """Keep vectors; those of earlier models give way where there is no room. Raises Full, and holds them then."""
+        try:
+            while True:
+                try:
+                    await self._shelf.write_if_there(owner, lambda store: _keep(store, made, texts, rows))
+                    return
+                except Full:
+                    if not await self._shelf.write_if_there(owner, _give_way, frees=True):
+                        raise
+        except Full:
+            self._held[owner] = (made, texts, rows)
+            if len(self._held) > HELD_MOST:
+                self._held.popitem(last=False)
+            raise
 
     def _pass_over(self, owner: str, text: "Waiting", error: NoVectors) -> None:
         if len(self._passed[owner]) == PASSED_MOST:
@@ -196,7 +234,8 @@ class Embedding:
         return False
 
     async def _register(self, owner: str, made: Made) -> bool:
-        await self._shelf.write_if_there(owner, lambda store: _register(store, made))
+        """It frees: what it notes is little, and those of the model before may give way then."""
+        await self._shelf.write_if_there(owner, lambda store: _register(store, made), frees=True)
         return True
 
 
@@ -231,3 +270,12 @@ def _keep(store: Store, made: Made, texts: "Sequence[Waiting]", rows: "Floats") 
     same = vectors.still(store, model, texts)
     chunks = [one.chunk for one, is_same in zip(texts, same, strict=True) if is_same]
     vectors.keep(store, model, chunks, rows[same])
+
+
+def _give_way(store: Store) -> bool:
+    """Remove some vectors of models that are no longer current; whether there were any."""
+    from memory import vectors
+
+    if there_were := vectors.has_others(store):
+        vectors.discard(store, GIVEN_UP)
+    return there_were
