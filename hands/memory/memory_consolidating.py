@@ -9,6 +9,7 @@ The Hand is not started for it: a memory that nobody asks for stays as it is unt
 import asyncio
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -91,7 +92,10 @@ class Consolidating(Desk):
         """Go through what is due while nobody asks."""
         while True:
             await asyncio.sleep(self.quiet_s / 4)
-            for owner in sorted(self.asked_for):
+            asked = frozenset(self.asked_for)
+            there = await self.shelf.aside(partial(self.shelf.there, asked))
+            self.asked_for -= asked - there  # whoever may ask for any shared space may ask for many
+            for owner in sorted(there):
                 if self._is_quiet() and self._is_due(owner):
                     try:
                         await self._go_through(owner)
@@ -131,6 +135,9 @@ class Consolidating(Desk):
 
     async def _note(self, owner: str, course: Course) -> None:
         self._courses[owner] = course
+        known = frozenset(self._courses)
+        gone = known - await self.shelf.aside(partial(self.shelf.there, known))
+        self._courses = {one: how for one, how in self._courses.items() if one not in gone}
         raw = msgspec.json.encode(self._courses)
         await self.shelf.aside(lambda: _write(self.state / STATE, raw))
 

@@ -229,7 +229,9 @@ class Embedding:
     async def _changed(self, owner: str) -> bool:
         """Nothing waits; but vectors may be those of another model than the one that is here now. It is asked once made."""
         made = self._maker.known
-        if made is not None and await self._shelf.read(owner, lambda reader: _is_of_another(reader, made)):
+        if not await self._shelf.read(owner, indexing.holds):
+            self._known.discard(owner)  # it may not even be there, and many may be asked for that are not
+        elif made is not None and await self._shelf.read(owner, lambda reader: _is_of_another(reader, made)):
             return await self._register(owner, made)
         return False
 
@@ -251,7 +253,7 @@ def _is_of_another(reader: Reader, made: Made) -> bool:
     from memory import vectors
 
     model = vectors.registered(reader, made.name)
-    return (model is None or not model.current) and indexing.holds(reader)
+    return model is None or not model.current
 
 
 def _register(store: Store, made: Made) -> None:

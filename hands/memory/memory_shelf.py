@@ -8,7 +8,7 @@ in memory_turns.
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar, cast
@@ -67,6 +67,10 @@ class Shelf:
             path.relative_to(self._folder) for kind in ("own", "shared") for path in self._folder.glob(f"{kind}/*.db")
         )
         return sorted(str(path).removesuffix(".db") for path in found)
+
+    def there(self, owners: Iterable[str]) -> set[str]:
+        """Those of some owners that have a file. As owners(), not on the loop."""
+        return {owner for owner in owners if self.path_of(owner).exists()}
 
     def latest(self, most: int) -> list[str]:
         """Of all owners those whose files changed last, the latest first. As owners(), not on the loop."""

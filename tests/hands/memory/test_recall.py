@@ -1,6 +1,7 @@
 """What the Hand does with texts beside its calls: vectors in the background, consolidation when nobody asks."""
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -206,3 +207,24 @@ def test_a_recall_carries_the_labels_of_what_it_shows_and_no_others(desk: Desk) 
     asked = FakeCall(OWN, "memory.recall")
     desk.loop.run_until_complete(desk.hand.on_call(asked, {"text": "bakery", "most": 1}))
     assert asked.added == {"web"}
+
+
+def test_of_memories_that_are_not_there_nothing_is_kept_whoever_asks_for_them(
+    tmp_path: Path, peace: threading.Event
+) -> None:
+    """Else a Hand that may ask for any shared space could fill the memory and the disk of the one process for all."""
+    desk = Desk(tmp_path)
+    twice(desk, OWN)
+    twice(desk, "shared/erased")
+    embedded(desk)
+    desk.call("consolidate", "shared/erased")
+    desk.call("erase", "shared/erased")
+    for number in range(100):
+        desk.call("recall", f"shared/none-{number}", text="bills")
+    peace.set()
+    path = desk.hand.state / "consolidation.json"
+    until(desk, lambda: path.exists() and OWN in path.read_text(), "an end of going through the one that is there")
+    until(desk, lambda: desk.hand.asked_for == {OWN}, "no other one in mind")
+    assert list(json.loads(path.read_text())) == [OWN]
+    until(desk, lambda: not any("none" in one for one in desk.hand.embedding._known), "none that is looked at")
+    stop(desk)
