@@ -189,7 +189,7 @@ def test_all_problems_are_told_at_once() -> None:
 
 
 def test_a_byte_order_mark_before_a_spec_is_no_part_of_it() -> None:
-    text = b'source = "data/a.csv"\ntarget = { path = "data/b.csv", mode = "replace" }\n'
+    text = b'source = { path = "data/a.csv" }\ntarget = { path = "data/b.csv", mode = "replace" }\n'
     assert check.check_text(b"\xef\xbb\xbf" + text) == check.check_text(text)
 
 
