@@ -310,12 +310,12 @@ def _unbound(names: Names, scope: Scope) -> tuple[str, str]:
     root, second = names[0], names[1] if len(names) > 1 else None
     if root == "inputs":
         if second in scope.inputs:
-            return "", ""
+            return _within_a_list(names, scope)
         there = f"there are {', '.join(scope.inputs)}" if scope.inputs else f'write {second} = "string" under [inputs]'
         return f'there is no input "{second}"' if second is not None else "inputs alone is no value", there
     if root == "steps":
         if second in scope.steps:
-            return "", ""
+            return _within_a_list(names, scope)
         if second in scope.hidden:
             return f"{spelled_name(names)} is not there: {scope.hidden[str(second)]}", "name another step, or an input"
         there = ", ".join(scope.steps)
@@ -329,6 +329,14 @@ def _unbound(names: Names, scope: Scope) -> tuple[str, str]:
         return f"{root} is only there in {places[str(root)]}", "name something else"
     there = ", ".join(["inputs", "steps", *scope.roots])
     return f'there is no "{root}" here', f"there are {there}"
+
+
+def _within_a_list(names: Names, scope: Scope) -> tuple[str, str]:
+    """Why an input or output that is known to be a list has nothing of a name, and what to write; ("", "") otherwise."""
+    if len(names) == 2 or not isinstance(names[2], str) or known(scope).get(names[:2]) != "list":
+        return "", ""
+    item = spelled_name((*names[:2], 0, *names[2:]))
+    return f'{spelled_name(names[:2])} is a list, which has no "{names[2]}"', f"take one of its items, such as {item}"
 
 
 def expressions(value: object) -> Iterator[Expression]:
