@@ -36,6 +36,7 @@ class Link(Struct, frozen=True, kw_only=True, gc=False):
     """One principal in a chain. hand: the id of its Hand, "" for the operator, who has every grant (grants None).
 
     is_approved: the call that it made in this chain had the operator's yes, and what is made for it needs none of its.
+    serves: it is a service, which may have capabilities that are own.
     """
 
     hand: str
@@ -44,15 +45,17 @@ class Link(Struct, frozen=True, kw_only=True, gc=False):
     readonly: bool = False
     supervised: bool = False
     is_approved: bool = False
+    serves: bool = False
 
 
 def link_of(principal: str, hand: Installed | None, grants: GrantSet | None) -> Link:
     """A peer as a chain has it; hand: None for the operator."""
     if hand is None:
         return Link(hand="", name=principal, grants=None)
-    autonomy = hand.package.manifest.hand.autonomy
+    section = hand.package.manifest.hand
     return Link(
-        hand=hand.id, name=hand.name, grants=grants, readonly=autonomy == "readonly", supervised=autonomy == "supervised"
+        hand=hand.id, name=hand.name, grants=grants, readonly=section.autonomy == "readonly",
+        supervised=section.autonomy == "supervised", serves=section.kind == "service",
     )  # fmt: skip
 
 
@@ -109,7 +112,11 @@ def decide(chain: Sequence[Link], provided: Provided, resource: str, *, provider
         if not link.grants.allows(method, resource):
             grant = why_not(link.grants, method, resource)
             whose = "" if link is caller else f" (in whose name {caller.name} calls)"
-            raise Refusal("capability", f"{link.name}{whose} holds no grant for {method} on {shown(resource)!r}", grant)
+            is_hint = link is not caller and caller.serves and not method.startswith("kernel.")
+            hint = f", and in {caller.name}'s HAND.toml it is not own = true" if is_hint else ""
+            raise Refusal(
+                "capability", f"{link.name}{whose} holds no grant for {method} on {shown(resource)!r}{hint}", grant
+            )
         if link.grants.owns(method, resource):
             return
 

@@ -135,6 +135,21 @@ def test_a_chain_has_an_end(length: int, fine: bool) -> None:
     assert _allowed(chain, ("web.fetch", "a/b", "read")) is fine
 
 
+@pytest.mark.parametrize("serves", [True, False])
+@pytest.mark.parametrize("method", ["memory.set", "kernel.publish"])
+def test_who_is_refused_for_its_caller_hears_what_it_may_do_for_whoever_calls_it(method: str, serves: bool) -> None:
+    held = GrantSet.of((Capability(method=method, allow=("*",)),))
+    keeper = Link(hand="h-1", name="keeper", grants=held, serves=serves)
+    caller = Link(hand="h-2", name="caller", grants=GrantSet.of(()))
+    with pytest.raises(Refusal) as refusal:
+        decide([keeper, caller], _provided(method), "x", provider="h-3")
+    is_told = serves and method == "memory.set"
+    assert refusal.value.why == (
+        f"caller (in whose name keeper calls) holds no grant for {method} on 'x'"
+        + ", and in keeper's HAND.toml it is not own = true" * is_told
+    )
+
+
 EVERYTHING = GrantSet.of((Capability(method="*", allow=("*",), own=True), Capability(method="kernel.*", allow=("*",))))
 
 
