@@ -14,7 +14,7 @@ from kernel.record.log import Part
 from kernel.runs import Peer, Run, carried
 from manifests import holding, paying, schedules
 from manifests.calls import OpenCall
-from manifests.orphaned_calls import at_death
+from manifests.orphaned_calls import at_death, overdue
 from wire import headers, limits
 from wire.codec import NIL
 from wire.entries import Said
@@ -261,7 +261,7 @@ class Exchange:
 
     def _expire(self, call: OpenCall) -> None:
         if call.number in self.calls:
-            self.fail(call, "deadline", f"{call.method} did not end within its time")
+            self.fail(call, "deadline", overdue(call.method))
 
     def provider_died(self, run: Run, *, is_crash: bool, may_repeat: bool) -> list[OpenCall]:
         """End the calls that were open at a dead run. Returns those that may be delivered again, which stay open."""

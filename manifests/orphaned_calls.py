@@ -99,3 +99,9 @@ def unheard(number: int, call: Open, why: str, time: int) -> Failed | Cancelled:
     if call.is_begun:
         return Failed(number=number, code=OUTCOME_UNKNOWN, text=why, time=time)
     return Cancelled(number=number, why=why, time=time)
+
+
+def overdue(method: str) -> str:
+    """What is said of a call that was not over at its deadline, and of a run's work which limit that is."""
+    whose = ": [limits] wall, or less where its caller gave less" if method == WORK else ""
+    return f"{method} did not end within its time{whose}"

@@ -196,7 +196,7 @@ def _outcome(kernel: Kernel, what: str) -> dict[str, Value]:
     [
         ("memory", "raised", "MemoryError"),
         ("cpu", "ended", "run ended: it used more than its 1 s of processor time"),
-        ("wall", "deadline", "run did not end within its time"),
+        ("wall", "deadline", "run did not end within its time: [limits] wall, or less where its caller gave less"),
         ("processes", "raised", "Resource temporarily unavailable"),
         ("open_files", "raised", "Too many open files"),
         ("file_size", "raised", "File too large"),
