@@ -1,9 +1,12 @@
 """`maniple start` (acts)."""
 
+from collections.abc import Mapping
+
 import click
 from msgspec import Struct
 
-from kernel.cli import replies, spending, typed
+from kernel.cli import installed, replies, spending, typed
+from kernel.cli.client import Client
 from kernel.cli.frame import Session, command, hand_argument
 from kernel.cli.run_waiting import left_alone, logs_of, result, under_way, waited
 
@@ -23,15 +26,19 @@ class Started(Struct, frozen=True, kw_only=True):
 def start(session: Session, hand: str, words: tuple[str, ...], wait: bool, most: tuple[str, ...]) -> None:
     """Begin one run of a task Hand, with its inputs, or bring a service up; prints the run's id.
 
-    key=value is a text, key:=JSON any value: `maniple start data-pipeline spec=data/load.toml`. A service that is up is
-    left as it is, is wanted from now on, and starts with the kernel. A quarantined Hand gets another chance.
+    key=value is a text, or what the parameter of its `run` is annotated as: int, float, bool, list or dict. key:=JSON is
+    any value. An example: `maniple start data-pipeline spec=data/load.toml`.
+
+    A service that is up is left as it is, is wanted from now on, and starts with the kernel. A quarantined Hand gets
+    another chance.
 
     With --wait, a run that failed ends this command with 1, one that was refused with 4. Ctrl-C ends the waiting, not the
     run.
     """
-    given, at_most = typed.inputs(typed.words(words)), spending.most(most)
+    given, at_most = typed.words(words), spending.most(most)
     with session.client() as client:
-        reply = client.call("kernel.start", hand, {"inputs": given}, seconds=120, most=at_most).value
+        given_inputs = typed.inputs(_takes(client, hand) if given.texts else {}, given)
+        reply = client.call("kernel.start", hand, {"inputs": given_inputs}, seconds=120, most=at_most).value
         begun = replies.read(reply, Started)
         if begun.state:
             session.result(reply, lambda: f"{begun.run}  {hand} is {begun.state}")
@@ -44,3 +51,10 @@ def start(session: Session, hand: str, words: tuple[str, ...], wait: bool, most:
             session.say(f"{begun.run} of {hand} is under way.")
             outcome = replies.read(waited(session, client, begun.run).value, replies.Outcome)
     result(session, outcome, look=logs_of(hand, begun.run))
+
+
+def _takes(client: Client, hand: str) -> Mapping[str, str]:
+    """The types of what a task's work takes; those that its files do not tell are missing."""
+    from kernel.cli import pipelines  # only who gives a text waits for it
+
+    return pipelines.signature(client, installed.shown(client, hand).hand).params or {}

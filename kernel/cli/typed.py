@@ -1,6 +1,7 @@
 """What people type after a command's name, `key=value` and `key:=JSON`, as values (pure)."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from msgspec import Struct
 
@@ -9,6 +10,8 @@ from kernel.cli.screen import is_text
 from manifests.errors import ParamsInvalid, ValueInvalid
 from manifests.params import check, read
 from manifests.typed import from_text
+
+_NO_TEXTS: Final = frozenset(("int", "float", "bool", "list", "dict"))
 
 
 class Words(Struct, frozen=True, kw_only=True):
@@ -68,9 +71,17 @@ def settings(types: Mapping[str, str], given: Words) -> dict[str, object]:
     return values
 
 
-def inputs(given: Words) -> dict[str, object]:
-    """A task's inputs: texts as they are."""
-    return {**given.texts, **given.values}
+def inputs(takes: Mapping[str, str], given: Words) -> dict[str, object]:
+    """A task's inputs: texts through the types of its params, as far as they are known; others as they are.
+
+    Raises Ended (usage) for what is of another type.
+    """
+    texts = {name: text for name, text in given.texts.items() if takes.get(name, "").removesuffix("?") in _NO_TEXTS}
+    try:
+        converted = read({name: takes[name] for name in texts}, texts)
+    except ParamsInvalid as error:
+        raise Ended("; ".join(error.problems), Exit.USAGE) from None
+    return {**given.texts, **converted, **given.values}
 
 
 def _json(name: str, text: str) -> object:
