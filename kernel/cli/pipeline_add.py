@@ -28,4 +28,5 @@ def pipeline_add(session: Session, file: str, yes: bool) -> None:
         made = pipelines.folder(pipeline, text, lends_of(pipeline, hands))
         again = f"maniple pipeline add {shlex.quote(file)} --yes"
         install.carry_out(session, client, made, yes=yes, next_=again)
-    session.say(f"Next: `maniple pipeline run {pipeline.name} --watch`")
+    inputs = [f"{name}=…" for name, of in pipeline.inputs.items() if not of.endswith("?")]
+    session.say(f"Next: `{' '.join(['maniple pipeline run', pipeline.name, *inputs, '--watch'])}`")

@@ -32,6 +32,7 @@ class Try(Struct, kw_only=True):
 
     run: str
     hand: str = ""
+    version: str = ""
     started: int = 0
     ended: int = 0
     outcome: str = "working"
@@ -73,7 +74,8 @@ class Course:
             self.tries[entry.run].micro_dollars += entry.cost.micro_dollars
         match entry.kind:
             case "run.start" if entry.run not in self.tries and entry.call:  # no other process of a run, nor a replay
-                one = Try(run=entry.run, hand=str(entry.detail.get("name", "")), started=time_micros(entry.time))
+                name, version = str(entry.detail.get("name", "")), str(entry.detail.get("version", ""))
+                one = Try(run=entry.run, hand=name, version=version, started=time_micros(entry.time))
                 self.tries[entry.run] = one
                 self._work[entry.call] = entry.run
                 if "instead" in entry.detail:

@@ -58,6 +58,8 @@ def _drawn(one: Added, course: Course, run: str) -> str:
         )
     )
     parts = [about, pipeline_drawing.graph(pipeline)]
+    if run and (version := course.tries[run].version) != one.version:
+        parts.append(f"{run} was begun with {pipeline.name} {version}, whose steps may be others than those above")
     parts.append(
         pipeline_drawing.time_line(course, run, time.time_ns() // 1000) if run else f"{pipeline.name} has not run yet."
     )

@@ -241,8 +241,14 @@ def test_a_hand_that_is_no_pipeline_and_one_that_is_not_there_are_told(greetings
 
 def test_an_upgrade_shows_only_what_is_new(greetings: Shell, places: Path) -> None:
     file = places / "greetings.pipeline.toml"
+    greetings.good("pipeline", "run", "greetings", "who=Ada", "--wait")
+    assert "was begun with" not in greetings.good("pipeline", "show", "greetings")
     file.write_text(GREETINGS.replace("1.0.0", "1.1.0"))
     ran = greetings.run("pipeline", "add", file, "--yes")
+    assert "Next: `maniple pipeline run greetings who=… --watch`" in ran.err
+    assert "was begun with greetings 1.0.0, whose steps may be others than those above\n" in greetings.good(
+        "pipeline", "show", "greetings"
+    )
     assert (ran.code, "It asks for nothing more." in ran.err) == (0, True), ran
     assert greetings.good("pipeline", "list").split("\n")[1].split()[1] == "1.1.0"
 
