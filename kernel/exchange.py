@@ -182,7 +182,7 @@ class Exchange:
     def provider_ends(self, run: Run, header: headers.Done | headers.Failed | headers.Cancelled, body: bytes) -> None:
         """End a call as its provider says. Raises Late when it had its end before, unless a late cost is due."""
         run.used = run.used.and_then(header.used) if header.used is not None else run.used
-        call = run.serving.get(header.number)
+        call = run.serving.heard(header.number)
         if call is None:
             self._kernel.budgets.correct(run, header)
             return
@@ -215,7 +215,7 @@ class Exchange:
             kernel.resuming.ended(provider, call, header, body)
         seq = self._log("end", call, "reply", body, partial(call.over, header))
         if provider is not None:
-            provider.serving.pop(call.number, None)
+            provider.serving.over(call, is_word=is_word)
             if call.route == b"":
                 self._report_firing(call, provider, header, seq)
         kernel.budgets.settle(call, cost, is_word=is_word)

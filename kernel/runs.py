@@ -12,6 +12,7 @@ from manifests.calls import OpenCall
 from manifests.grants import GrantSet
 from manifests.installed import Installed
 from manifests.paying import Owed
+from manifests.sharing import Serving
 from wire import limits
 from wire.entries import Used
 from wire.ids import RunId
@@ -124,7 +125,7 @@ class Run:
         self.vouched: frozenset[str] = frozenset()
         self.state: RunState = "launching"
         self.peer: Peer | None = None
-        self.serving: dict[int, OpenCall] = {}
+        self.serving = Serving()
         self.number = self.pid = self.calls = self.cost = self.tokens = self.cpu = self.memory = 0
         self.used = Used()
         self.owing: dict[int, Owed] = {}

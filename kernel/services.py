@@ -97,8 +97,8 @@ class Services:
         if life.is_stale and not run.serving:
             self.stop(life, "the roots have changed")
             return
-        if run.serving or life.waiting:  # without a call, its processor time is charged to nobody
-            life.shares.take(run.first_cpu(), run.serving.values())
+        if run.serving.charged or life.waiting:  # without a call, its processor time is charged to nobody
+            life.shares.take(run.first_cpu(), run.serving.charged)
         while run.has_room and life.waiting and (number := self._next(life, run)) is not None:
             if (call := kernel.exchange.calls.get(number)) is not None and call.is_queued and call.state == "open":
                 call.shares = life.shares.sum
@@ -126,12 +126,11 @@ class Services:
     def _watch_cpu(self, life: Life) -> None:
         """Every second while calls are open: share out processor time among them; one beyond its limit ends the service."""
         kernel, run, most = self._kernel, life.run, life.hand.package.manifest.limits.cpu_ms / 1000
-        life.is_watched = run is not None and bool(run.serving)
+        life.is_watched = run is not None and bool(run.serving.charged)
         if run is None or not life.is_watched:
             return
-        life.shares.take(run.first_cpu(), run.serving.values())
-        life.shares.take_beside(run.beside, run.serving.values())
-        over = [call for call in run.serving.values() if life.shares.of(call) > most]
+        life.shares.look(run.first_cpu(), run.beside, run.serving.charged)
+        over = [call for call in run.serving.charged if life.shares.of(call) > most]
         if over:
             kernel.supervisor.end_as_unfit(run, f"a call used more than its {most:g} s of processor time")
         for call in over:

@@ -4,8 +4,39 @@ Nobody can tell for which call a process computes, so all that are open pay alik
 """
 
 from collections.abc import Collection
+from typing import Final
 
 from manifests.calls import OpenCall
+
+UNHEARD_MOST: Final = 16
+"""Calls of one run that are kept beyond their end: of a run that hears nothing the oldest are charged most."""
+
+
+class Serving(dict[int, OpenCall]):
+    """The calls that are open at a run, by their numbers; and those that were ended over its head (their time was up, or
+    nobody wanted them any more) until it says that it is done with them, too: it may compute for them for ever.
+    """
+
+    __slots__ = ("_unheard",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unheard: dict[int, OpenCall] = {}
+
+    @property
+    def charged(self) -> list[OpenCall]:
+        """Who pays for what the run computes."""
+        return [*self.values(), *self._unheard.values()]
+
+    def over(self, call: OpenCall, *, is_word: bool) -> None:
+        """A call has ended; is_word: as its provider said."""
+        if self.pop(call.number, None) is not None and not is_word and len(self._unheard) < UNHEARD_MOST:
+            self._unheard[call.number] = call
+
+    def heard(self, number: int) -> OpenCall | None:
+        """The call that the run says it is done with, if it is open."""
+        self._unheard.pop(number, None)
+        return self.get(number)
 
 
 class Shares:
@@ -32,6 +63,11 @@ class Shares:
             call.shares += 0.0 if call.number in self._seen else share
         self.sum += share
         self._beside, self._seen = beside, frozenset(call.number for call in calls)
+
+    def look(self, first: float, beside: float, calls: Collection[OpenCall]) -> None:
+        """What its first process and all others have used by now."""
+        self.take(first, calls)
+        self.take_beside(beside, calls)
 
     def of(self, call: OpenCall) -> float:
         """Seconds that an open call has been charged."""

@@ -3,7 +3,7 @@
 from manifests.calls import OpenCall
 from manifests.policy import Link
 from manifests.schema import Provided
-from manifests.sharing import Shares
+from manifests.sharing import UNHEARD_MOST, Serving, Shares
 
 
 def _come(number: int, shares: Shares) -> OpenCall:
@@ -42,3 +42,27 @@ def test_what_the_other_processes_use_is_charged_to_those_that_were_open_at_two_
     shares.take_beside(0.0, [one, other])  # of another process
     shares.take_beside(3.0, [other])
     assert (shares.of(one), shares.of(other)) == (5.0, 4.0)
+
+
+def test_a_call_that_was_ended_over_its_provider_is_charged_until_that_one_says_so_too() -> None:
+    shares, serving = Shares(), Serving()
+    gone, there = _come(2, shares), _come(4, shares)
+    serving.update({2: gone, 4: there})
+    serving.over(gone, is_word=False)
+    assert (list(serving), serving.charged) == ([4], [there, gone])
+    shares.take(2.0, serving.charged)
+    assert (shares.of(gone), shares.of(there)) == (1.0, 1.0)
+    assert (serving.heard(2), serving.charged) == (None, [there])
+    assert serving.heard(4) is there
+    serving.over(there, is_word=True)
+    assert serving.charged == []
+
+
+def test_of_calls_that_nobody_says_are_over_the_oldest_are_kept() -> None:
+    serving = Serving()
+    for number in range(2, UNHEARD_MOST + 4):
+        serving[number] = _come(number, Shares())
+        serving.over(serving[number], is_word=False)
+    assert [call.number for call in serving.charged] == list(range(2, UNHEARD_MOST + 2))
+    serving.over(_come(1, Shares()), is_word=False)
+    assert len(serving.charged) == UNHEARD_MOST, "one that it never got is nothing to it"

@@ -89,6 +89,11 @@ summary = "Have another process compute for ever"
 resource = "none"
 effect = "read"
 
+[provides."greedy.spin"]
+summary = "Compute for ever, and hear nothing"
+resource = "none"
+effect = "read"
+
 [provides."greedy.wait"]
 summary = "Wait for ever"
 resource = "none"
@@ -115,6 +120,10 @@ class Greedy(Hand):
     async def burn(self, call: Call) -> object:
         while True:
             await asyncio.sleep(0)
+
+    async def spin(self, call: Call) -> object:
+        while True:
+            pass
 
     async def wait(self, call: Call) -> object:
         await asyncio.sleep(3600)
@@ -223,6 +232,17 @@ def test_processor_time_counts_per_call_at_a_service_which_is_started_again(kern
         died = entry(kernel.home, "run.end", why="a call used more than its 1 s of processor time")
         assert died.verdict == "died"
         entry(kernel.home, "hand.state", verdict="backing_off")
+        until(lambda: fates.state_of(kernel, "greedy") == "ready", "it is wanted, so it is up again")
+        assert ended(client, "greedy.work", "", {"seconds": 0.0}) == "done"
+
+
+def test_a_service_that_goes_on_computing_for_a_call_whose_time_is_over_is_ended_too(kernel: Kernel) -> None:
+    """As a loop that never gives way hears nothing, not even that nobody waits for it any more."""
+    with kernel.client() as client:
+        client.call("kernel.start", "greedy")
+        for _ in range(2):  # who comes later waits in vain, and pays with it
+            assert ended(client, "greedy.spin", seconds=0.3) == "deadline"
+        entry(kernel.home, "run.end", why="a call used more than its 1 s of processor time")
         until(lambda: fates.state_of(kernel, "greedy") == "ready", "it is wanted, so it is up again")
         assert ended(client, "greedy.work", "", {"seconds": 0.0}) == "done"
 
