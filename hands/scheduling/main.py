@@ -325,7 +325,7 @@ class Scheduling(Hand):
                 return entry.schedule.overlap == "skip"
             if refused.code in LATER or passes(refused.code):
                 return await self._later()
-            self.book.refused(firing, f"{refused.code}: {refused}", now_ms())
+            self.book.refused(firing, str(refused), now_ms())
             return True
         except CallFailed as failed:
             if failed.code in ("unknown hand", "arguments", "too large"):
