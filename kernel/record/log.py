@@ -65,8 +65,7 @@ their checkpoint; from a failure to the next attempt."""
 MUCH: Final = 2 * 1024 * 1024
 """Bytes of tapes that wait no longer: less than those beyond which runs are told no more (tapes.BEHIND_MOST)."""
 
-HISTORY: Final = 4096
-LARGE: Final = 16 * 1024
+HISTORY, LARGE = 4096, 16 * 1024
 """Entries between the checkpoints that are kept; bytes of a body that is not put off, to be free of it."""
 
 Part = Literal["arguments", "reply"]

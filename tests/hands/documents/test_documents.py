@@ -180,16 +180,6 @@ def test_a_table_is_found_by_the_beginning_of_a_name_that_is_too_long_to_be_told
     assert found["rows"]
 
 
-@pytest.mark.parametrize(("raw", "offset", "is_told"), [(pdf(), 0, True), (pdf("a"), 0, False), (pdf("a"), 9, False)])
-def test_a_pdf_that_has_no_text_is_told_to_be_perhaps_a_scan(
-    tmp_path: Path, raw: bytes, offset: int, is_told: bool
-) -> None:
-    hand = seated(Given, "documents", tmp_path, {})
-    hand.raw = raw
-    reply = asyncio.run(hand.text(FakeCall("r/a"), offset=offset))
-    assert ("may be a scan" in reply.get("note", "")) is is_told
-
-
 # traps ---------------------------------------------------------------------------------------------------------------
 
 
