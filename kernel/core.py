@@ -321,7 +321,7 @@ class Kernel:
         self._has_template, self._template_deaths = False, self._template_deaths + 1
         if self.is_finishing:
             return
-        wait, self.no_template = after_template(self._template_deaths, random.random(), is_waited_for=bool(self.runs))
+        wait, self.no_template = after_template(self._template_deaths, random.random(), self.runs.values())
         then = "none is started any more" if self.no_template else f"another is started in {wait:.1f} s"
         self.log.append("note", principal=KERNEL, why=f"the template died, and with it every run; {then}")
         if not self.no_template:

@@ -4,8 +4,8 @@ What is wanted, what is, and whether it is paused are three variables: the opera
 survive restarts, the life below is only what is so now. The docs draw their picture from LIFE.
 """
 
-from collections.abc import Callable, Container
-from typing import Final
+from collections.abc import Callable, Container, Iterable
+from typing import Final, Protocol
 
 from manifests.installed import Installed
 from manifests.policy import visible
@@ -44,6 +44,9 @@ NOTED_CPU: Final = 1_000_000
 TEMPLATES_MOST: Final = 5
 """Templates that may die one after the other without a run that came up in between; then no other is started by itself."""
 
+_BEGUN: Final = 1
+"""Records on the tape of a run that was begun, and has done nothing and was told nothing yet."""
+
 
 def step(state: str, event: str) -> str:
     """The state after an event. Raises NotNow for one that the state does not list."""
@@ -70,12 +73,18 @@ def after_death(
     return ("give_up", ()) if len(recent) >= restart.times else ("start", (*recent, now))
 
 
-def after_template(deaths: int, chance: float, *, is_waited_for: bool) -> tuple[float, str]:
+class Waiting(Protocol):
+    """A run whose process ended with the template. count: records on its tape, of which the first tells that it was begun."""
+
+    count: int
+
+
+def after_template(deaths: int, chance: float, waiting: Iterable[Waiting]) -> tuple[float, str]:
     """Seconds until another template is started, after so many died with no run that came up; or why none is.
 
-    is_waited_for: runs wait for it, whose end only the next one's can bring.
+    A run that waits and has work to lose is never left without one: only the next can bring its end.
     """
-    if deaths < TEMPLATES_MOST or is_waited_for:
+    if deaths < TEMPLATES_MOST or any(run.count > _BEGUN for run in waiting):
         return backoff(deaths, chance), ""
     why = f"the template, which makes every run, died {deaths} times before one came up"
     return 0.0, f"{why}: see `maniple doctor` and run/kernel.log"
@@ -173,9 +182,13 @@ OUTCOME_UNKNOWN: Final = "outcome unknown"
 _PASSING: Final = frozenset({"finishing", "frozen", "paused", "quarantined", "room", "secrets", "template"})
 
 
-def passes(code: str) -> bool:
-    """Whether a start that was refused for this may be allowed later, without the Hand being changed."""
-    return code in _PASSING
+def passes(code: str, count: int = _BEGUN + 1) -> bool:
+    """Whether a start that was refused for this may be allowed later, without the Hand being changed.
+
+    count: records on the run's tape. One that has done nothing yet waits for no template where none lives: whoever asked
+    for it is told so, and would wait for ever.
+    """
+    return code in _PASSING and (code != "template" or count > _BEGUN)
 
 
 def in_order(manifest: Manifest) -> bool:

@@ -10,8 +10,9 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from kernel.process import cgroup, confine, landlock, seccomp
+from kernel.process import cgroup, confine, landlock, machine, seccomp
 from manifests.confinement.layers import LAYERS, Layer
+from manifests.confinement.plan import NAMESPACES
 from manifests.values import COMPILER_UID, HOMES, UID_BASE, UID_COUNT
 
 State = Literal["ok", "missing", "weak"]
@@ -31,7 +32,6 @@ class Finding(Struct, frozen=True, kw_only=True):
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 _SYS_OPENAT2: Final = 437
 _SYS_MOUNT_SETATTR: Final = 442
-_NEWUSER, _NEWPID = confine.NEWUSER, confine.NEWPID
 _LAST_UID: Final = UID_BASE + HOMES * UID_COUNT - 1
 _KEEP_SIZE: Final = 1
 _MADE_S: Final = 1_767_225_600  # the beginning of 2026: a clock that tells an earlier time is wrong
@@ -39,6 +39,19 @@ _LAYERS: Final = {layer.name: layer for layer in LAYERS}
 _LANDLOCK_WHOLE: Final = 6
 _LANDLOCK_SINCE: Final = ((3, "truncating"), (4, "TCP"), (5, "devices"), (6, "signals and abstract sockets"))
 """The version from which on Landlock has all that Maniple uses, and what came with which."""
+
+_SETTINGS: Final = (
+    ("kernel.unprivileged_userns_clone", "0", "1"),
+    ("user.max_user_namespaces", "0", "15000"),
+    ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
+)
+"""Settings by which systems forbid ordinary users user namespaces, where there are such: being what; what allows them."""
+
+_CONTAINER_OF_USER: Final = (
+    "start the container with --security-opt seccomp=unconfined --security-opt apparmor=unconfined"
+)
+_CONTAINER_OF_ROOT: Final = f"{_CONTAINER_OF_USER} --cap-add SYS_ADMIN --cap-add NET_ADMIN"
+"""By the names of Docker's and Podman's options."""
 
 _OPERATOR: Final = "; without it a run of this user's can read the operator's key, and be the operator"
 
@@ -115,7 +128,7 @@ def _ids() -> Iterator[Finding]:
     """As root: whether this user namespace, which may be a container's, has the ids that runs get."""
     if os.geteuid() != 0:
         return
-    why_not = _in_child(lambda: max(_take(uid) for uid in (COMPILER_UID, _LAST_UID)))
+    why_not = _in_child(_take_ids)
     yield _tried(
         "ids of runs",
         why_not and f"{why_not}: this root's user namespace has them not",
@@ -127,32 +140,32 @@ def _ids() -> Iterator[Finding]:
     )
 
 
-def _take(uid: int) -> int:
-    """Have this id for a moment, as a child's real one: the effective one may take the next."""
-    return _check(_libc.setresuid(uid, -1, -1))
+def _take_ids() -> None:
+    """Have these ids for a moment, as a child's real one: the effective one may take the next. Raises OSError."""
+    for uid in (COMPILER_UID, _LAST_UID):
+        confine.check(_libc.setresuid(uid, -1, -1), "setresuid")
 
 
 def _processes(_: str) -> Iterator[Finding]:
     yield from _ids()
     root = os.geteuid() == 0
-    user = _in_child(lambda: _check(_libc.unshare(_NEWUSER)))
+    user = _in_child(lambda: confine.unshare(confine.NEWUSER) if root else confine.own_user_namespace())
     yield _tried(
         "user namespaces",
         user,
-        "can be made",
+        "can be made, and ids be mapped in them" if not root else "can be made",
         needed=not root,
         why="without root, a run's own user namespace is what its other namespaces stand on",
-        mend="as root: sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000, and where AppArmor "
-        "restricts them: kernel.apparmor_restrict_unprivileged_userns=0",
+        mend=_mend_of_user_namespaces(),
     )
-    pid = _in_child(lambda: _check(_libc.unshare(_NEWPID if root else _NEWUSER | _NEWPID)))
+    pid = _in_child(lambda: _within(lambda: confine.unshare(confine.NEWPID)))
     yield _tried(
         "PID namespaces",
         pid,
         "can be made",
         needed=True,
         why="the death of a run's first process ends everything it started; nothing survives the kernel",
-        mend="in a container: run it with CAP_SYS_ADMIN, or allow user namespaces",
+        mend=_mend_of_namespaces(user),
     )
     mapped = _in_child(lambda: _supported(_libc.syscall(_SYS_MOUNT_SETATTR, -1, b"", 0, None, 0)))
     yield _tried(
@@ -161,7 +174,7 @@ def _processes(_: str) -> Iterator[Finding]:
         "known to this kernel",
         needed=root,
         why="as root, a named folder is shown to the run that may write it as its own",
-        mend="run Linux 5.12 or newer, or Maniple as an ordinary user",
+        mend=_mend_of_namespaces(user) if pid else "run Linux 5.12 or newer, or Maniple as an ordinary user",
     )
     opened = _in_child(lambda: _supported(_libc.syscall(_SYS_OPENAT2, -1, b"", None, 0)))
     yield _tried(
@@ -172,6 +185,40 @@ def _processes(_: str) -> Iterator[Finding]:
         why="the Hand `files` opens paths by it, so that no link leads out of a named folder",
         mend="run Linux 5.6 or newer; an old container runtime may also forbid it",
     )
+
+
+def _within(attempt: Callable[[], object]) -> None:
+    """Try something as a run's process would, which as an ordinary user has a user namespace of its own. Raises OSError."""
+    if os.geteuid() != 0:
+        confine.own_user_namespace()
+    attempt()
+
+
+def _mend_of_user_namespaces() -> str:
+    """What allows them to an ordinary user: those of the system's settings that forbid them here, or what is around him."""
+    wrong = [f"{name}={allowing}" for name, forbidding, allowing in _SETTINGS if _setting(name) == forbidding]
+    if wrong:
+        return (
+            f"as root: `sysctl -w {' '.join(wrong)}`, and the same in a file of /etc/sysctl.d; or run Maniple as root"
+        )
+    return f"no setting of this machine forbids them, so what is around Maniple does: {_CONTAINER_OF_USER}"
+
+
+def _setting(name: str) -> str:
+    """The value of one of the system's settings; "" where there is none."""
+    try:
+        with open(f"/proc/sys/{name.replace('.', '/')}", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _mend_of_namespaces(user: str) -> str:
+    """What gives those namespaces that are forbidden here. user: why no user namespace can be made, "" when one can."""
+    if os.geteuid() != 0:
+        return "mend what is said of user namespaces" if user else "run Maniple outside of the container or sandbox"
+    ordinary = "" if user else "run Maniple as an ordinary user here, or "
+    return f"{ordinary}{_CONTAINER_OF_ROOT}"
 
 
 def _confinement(_: str) -> Iterator[Finding]:
@@ -193,11 +240,18 @@ def _confinement(_: str) -> Iterator[Finding]:
         why=_stops(_LAYERS["seccomp"]),
         mend=_LAYERS["seccomp"].mend,
     )
-    base = 0 if confine.is_root() else confine.NEWUSER
-    for name, flag in (("network", confine.NEWNET), ("ipc", confine.NEWIPC), ("mount", confine.NEWNS)):
-        why_not = _in_child(lambda flag=flag: _check(_libc.unshare(base | flag)))  # type: ignore[misc]
+    user = _in_child(lambda: _within(lambda: None))
+    for name in NAMESPACES:
+        why_not = _in_child(lambda name=name: _within(lambda: machine.leave(name)))  # type: ignore[misc]
         layer = _LAYERS[f"{name}-namespace"]
-        yield _tried(f"{name} namespaces", why_not, "can be made", needed=False, why=_stops(layer), mend=layer.mend)
+        yield _tried(
+            f"{name} namespaces",
+            why_not,
+            "can be made",
+            needed=name == "mount" and os.geteuid() == 0,
+            why=_stops(layer),
+            mend=_mend_of_namespaces(user),
+        )
     yield _groups()
 
 
@@ -299,23 +353,22 @@ def _can_reserve(folder: str) -> str:
         return f"cannot be tried: {error.strerror}"
 
 
-def _check(result: int) -> int:
-    return 0 if result == 0 else ctypes.get_errno() or 1
+def _supported(result: int) -> None:
+    """Of a call whose arguments cannot be right: any error but ENOSYS and EPERM tells that it is there; those are raised."""
+    if result < 0 and ctypes.get_errno() in (errno.ENOSYS, errno.EPERM):
+        confine.check(result, "what was tried")
 
 
-def _supported(result: int) -> int:
-    """A call made with arguments that cannot be right: any error but ENOSYS and EPERM tells that it is there."""
-    code = ctypes.get_errno() if result < 0 else 0
-    return code if code in (errno.ENOSYS, errno.EPERM) else 0
-
-
-def _in_child(attempt: Callable[[], int]) -> str:
-    """Try something in a process of its own; why it failed, "" when it did not."""
+def _in_child(attempt: Callable[[], object]) -> str:
+    """Try something in a process of its own; why it failed, "" when it raised no OSError."""
     child = os.fork()
     if child == 0:
         code = 255
         try:
-            code = attempt()
+            attempt()
+            code = 0
+        except OSError as error:
+            code = error.errno or 1
         finally:
             os._exit(code)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

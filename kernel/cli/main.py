@@ -26,6 +26,9 @@ from wire.errors import ManipleError
 PROJECT: Final = os.path.join(
     os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "pyproject.toml"
 )
+_NO_TEMPLATE: Final = "the template, which makes every run, died"
+"""As manifests/lives.py says it."""
+
 _UNKNOWN: Final = re.compile(r"no Hand '([^']+)' is installed")
 
 
@@ -195,7 +198,9 @@ def _tell(text: str, words: list[str], *, mend: str = "") -> None:
 
 
 def _meant(text: str, words: list[str]) -> str:
-    """A text that says that there is no Hand of a name also says of which close name there is one."""
+    """A text that says that there is no Hand of a name also says of which close name there is one; of no template, why."""
+    if _NO_TEMPLATE in text:
+        return _without_hands(text, words)
     unknown = _UNKNOWN.search(text)
     if unknown is None:
         return text
@@ -206,6 +211,17 @@ def _meant(text: str, words: list[str]) -> str:
     except (ManipleError, OSError):
         return text
     return f"{text[: unknown.end()]}{did_you_mean(nearest(unknown[1], names))}{text[unknown.end() :]}"
+
+
+def _without_hands(text: str, words: list[str]) -> str:
+    """A text that says that no run can be made says what this machine lacks for it, if that is what it is."""
+    from kernel.cli import machine
+
+    lacking = machine.lacking(machine.look(chosen_home(_named_home(words))))
+    if not lacking:
+        return text
+    begin = text.partition(_NO_TEMPLATE)[0].replace("run ended: ", "")
+    return f"{begin}no Hand can run here: this machine lacks {lacking}; `maniple doctor` says how to mend that"
 
 
 def _problem(problem: Problem) -> str:

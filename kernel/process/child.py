@@ -92,9 +92,7 @@ def prepare(namespaces: tuple[str, ...], *, is_root: bool) -> Prepared:
     if not is_root:
         confine.own_user_namespace()
     confine.bound_capabilities()
-    confine.unshare(sum(confine.NAMESPACES[name] for name in namespaces))
-    if "mount" in namespaces:
-        mounts.keep_private()
+    mounts.leave(namespaces)
     return Prepared(namespaces, *curve_keypair())
 
 

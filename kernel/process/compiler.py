@@ -93,9 +93,8 @@ def _confine(made: Plan, seconds: int) -> None:
     os.setsid()
     confine.die_first()
     confine.bound_capabilities()
-    confine.unshare(sum(confine.NAMESPACES[name] for name in made.unshared))
+    mounts.leave(made.unshared)
     if "mount" in made.unshared:
-        mounts.keep_private()
         mounts.seal((), None)
     if confine.is_root():
         confine.become(COMPILER_UID)

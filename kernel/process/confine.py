@@ -6,7 +6,6 @@ OSError with the name of what failed; a layer that cannot be laid on ends the ru
 
 import ctypes
 import errno
-import fcntl
 import os
 import resource
 import socket
@@ -34,6 +33,7 @@ _BOUND_DROP, _AMBIENT, _AMBIENT_CLEAR = 24, 47, 4  # prctl(2)
 _CAPABILITY_VERSION: Final = 0x2008_0522  # capset(2)
 _SET_FLAGS, _UP = 0x8914, 1  # SIOCSIFFLAGS, IFF_UP: netdevice(7)
 _STACK: Final = 8 * 1024 * 1024  # bytes: what Linux gives a process unless told otherwise
+_UNLIMITED: Final = 1 << 64  # less one, as -1 is
 _OOM_SCORE: Final = b"500"  # of -1000 to 1000, see proc(5)
 
 libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -78,19 +78,20 @@ def limit(rlimits: Rlimits) -> None:
     """Lay the resource limits on this process and its future children. Memory is RLIMIT_DATA: RLIMIT_AS breaks threads.
 
     The hard limit of processor time is one second above the soft one, whose signal the run may still hear. The stack counts
-    as no data, so nobody may raise what it has.
+    as no data, so nobody may raise what it has. What this process may not have itself, as somebody who is not root, it
+    cannot give: there the lower limit holds.
     """
-    stack, _ = resource.getrlimit(resource.RLIMIT_STACK)
-    stack = _STACK if stack == resource.RLIM_INFINITY else min(stack, _STACK)
     for which, soft, hard in (
         ("RLIMIT_DATA", rlimits.memory, rlimits.memory),
         ("RLIMIT_CPU", rlimits.cpu, rlimits.cpu + 1 if rlimits.cpu > 0 else rlimits.cpu),
         ("RLIMIT_NPROC", rlimits.processes, rlimits.processes),
         ("RLIMIT_NOFILE", rlimits.open_files, rlimits.open_files),
         ("RLIMIT_FSIZE", rlimits.file_size, rlimits.file_size),
-        ("RLIMIT_STACK", stack, stack), ("RLIMIT_CORE", 0, 0),
+        ("RLIMIT_STACK", _STACK, _STACK), ("RLIMIT_CORE", 0, 0),
     ):  # fmt: skip
-        check(libc.setrlimit(getattr(resource, which), struct.pack("=qq", soft, hard)), which)
+        most = resource.getrlimit(getattr(resource, which))[1] % _UNLIMITED
+        given = struct.pack("=QQ", min(soft % _UNLIMITED, most), min(hard % _UNLIMITED, most))
+        check(libc.setrlimit(getattr(resource, which), given), which)
 
 
 def become(uid: int) -> None:
@@ -103,7 +104,7 @@ def become(uid: int) -> None:
 def listen_on_own_loopback(port: int) -> int:
     """Bring up the loopback of this network namespace, which is this process's own; a socket that listens there."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    fcntl.ioctl(listener, _SET_FLAGS, struct.pack("16sH22x", b"lo", _UP))
+    check(libc.ioctl(listener.fileno(), _SET_FLAGS, struct.pack("16sH22x", b"lo", _UP)), "bringing up its own loopback")
     listener.bind(("127.0.0.1", port))
     listener.listen()
     return listener.detach()

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from kernel.digests import PACKAGES
-from kernel.process import confine, landlock, seccomp
+from kernel.process import confine, landlock, mounts, seccomp
 from manifests.confinement.plan import NAMESPACES, Machine
 
 _SYSTEM: Final = (
@@ -37,7 +37,7 @@ programs lie, and what these read; where nothing lies that a run need see."""
 def probe() -> Machine:
     """What there is. The namespaces are tried in a child, which as an ordinary user needs the template's user namespace."""
     return Machine(
-        is_root=confine.is_root(), namespaces=tuple(name for name in NAMESPACES if _can(confine.NAMESPACES[name])),
+        is_root=confine.is_root(), namespaces=tuple(name for name in NAMESPACES if _can(name)),
         landlock=landlock.version(), seccomp=seccomp.available(), architecture=os.uname().machine,
         readable=_outermost((*_own(), *_SYSTEM)), online=_outermost(_ONLINE), programs=_outermost(_PROGRAMS),
         tools=_outermost(_TOOLS), places=tuple(filter(os.path.isdir, _PLACES)),
@@ -67,11 +67,17 @@ def _own() -> list[str]:
     return [os.path.join(sys.base_prefix, "lib"), *search, *(os.path.join(root, package) for package in PACKAGES)]
 
 
-def _can(flag: int) -> bool:
-    child = os.fork()
-    if child == 0:
+def leave(namespace: str) -> None:
+    """Do with one of NAMESPACES what a run does: leave it, and mount there. Raises OSError where that is forbidden."""
+    mounts.leave([namespace])
+    if namespace == "mount":
+        mounts.seal([os.path.dirname(os.path.abspath(__file__))], None)
+
+
+def _can(namespace: str) -> bool:
+    if (child := os.fork()) == 0:
         try:
-            confine.unshare(flag)
+            leave(namespace)
         except OSError:
             os._exit(1)
         os._exit(0)

@@ -7,11 +7,11 @@ failed. open_tree, move_mount and mount_setattr are Linux 5.12's.
 import ctypes
 import os
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from kernel.descriptors import pid_of
-from kernel.process.confine import NEWNS, NEWUSER, check, enter, libc, unshare
+from kernel.process.confine import NAMESPACES, NEWNS, NEWUSER, check, enter, libc, unshare
 
 _READ_ONLY, _NOSUID, _NODEV, _NOEXEC, _AGAIN = 1, 2, 4, 8, 1 << 5  # mount(2)
 _BIND, _RECURSIVE, _PRIVATE = 1 << 12, 1 << 14, 1 << 18
@@ -22,10 +22,11 @@ _HERE, _ALL_BELOW = -100, 0x8000
 _EMPTY: Final = ctypes.c_char_p(b"")
 
 
-def private_mounts() -> None:
-    """A mount namespace of its own, from which nothing spreads to the machine's."""
-    unshare(NEWNS)
-    keep_private()
+def leave(namespaces: Collection[str]) -> None:
+    """Leave those of confine.NAMESPACES; from the mount namespace that it has then, nothing spreads to the machine's."""
+    unshare(sum(NAMESPACES[name] for name in namespaces))
+    if "mount" in namespaces:
+        keep_private()
 
 
 def keep_private() -> None:
@@ -150,8 +151,7 @@ def _user_namespace(uids: str, gids: str) -> int:
     """A descriptor of a new user namespace with these maps, kept alive by nothing but the descriptor."""
     told, tell = os.pipe()
     hold, release = os.pipe()
-    child = os.fork()
-    if child == 0:
+    if (child := os.fork()) == 0:
         libc.unshare(NEWUSER)
         os.write(tell, b"x")
         os.close(release)

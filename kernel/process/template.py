@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.setsid()
     if root:
-        mounts.private_mounts()
+        mounts.leave(["mount"])
         os.umask(0o022)
         mounts.make_reachable(paths)
         os.umask(0o077)

@@ -155,7 +155,7 @@ class Resuming:
                 if heard >= 0:
                     run.tape.tell(scan(up_to(run.tape.file.records(), heard)))
             except Refusal as refusal:
-                if not passes(refusal.code):
+                if not passes(refusal.code, run.count):
                     self._kernel.refused_start(run.hand, refusal)
                     self.give_up(run, refusal.why)
             except (TapeDamaged, CodecError, OSError) as error:

@@ -4,6 +4,7 @@ import errno
 import os
 
 import pytest
+from msgspec import Struct
 from msgspec.structs import replace
 
 from manifests.installed import Installed, Package
@@ -165,11 +166,17 @@ def test_a_death_with_the_template_does_not_count() -> None:
     assert after_death(never, (), 4.0, clean=False, is_lost=True)[0] == "done"
 
 
+class _Waiting(Struct):
+    """A run by the number of records on its tape."""
+
+    count: int
+
+
 def test_templates_that_bring_nothing_up_are_tried_ever_more_slowly_and_then_no_more() -> None:
-    waits = [after_template(deaths, 0.0, is_waited_for=False) for deaths in range(1, TEMPLATES_MOST + 1)]
+    waits = [after_template(deaths, 0.0, [_Waiting(0), _Waiting(1)]) for deaths in range(1, TEMPLATES_MOST + 1)]
     assert [wait for wait, _ in waits[:-1]] == [BACKOFF_FIRST * 2**number for number in range(TEMPLATES_MOST - 1)]
     assert [bool(why) for _, why in waits] == [False] * (TEMPLATES_MOST - 1) + [True]
-    assert after_template(100, 0.0, is_waited_for=True) == (BACKOFF_MOST, "")
+    assert after_template(100, 0.0, [_Waiting(2)]) == (BACKOFF_MOST, "")  # it has work to lose
 
 
 def test_what_a_start_misses_is_told_with_what_brings_it_back() -> None:
@@ -274,6 +281,8 @@ def test_what_passes_by_itself_is_no_reason_to_give_a_start_up() -> None:
     assert [passes(code) for code in ("paused", "frozen", "template", "seal", "requires", "")] == [True] * 3 + [
         False
     ] * 3
+    assert [passes("template", count) for count in (0, 1, 2)] == [False, False, True]
+    assert passes("paused", 1)
 
 
 def test_a_run_is_told_which_of_its_limits_ended_it() -> None:

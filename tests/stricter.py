@@ -1,0 +1,100 @@
+"""A command on a machine that forbids more than this one (acts): such as Ubuntu, containers, sandboxes.
+
+    python -m tests.stricter PLACE COMMAND…
+
+PLACE is a name of PLACES. What is forbidden is so for the command and all that it starts, by a filter of system calls and by
+Landlock; both are laid on without any right, so an ordinary user can do it too. Ends with NOT_MOUNTED where it cannot be.
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from kernel.process import confine, landlock, seccomp
+from manifests.confinement.landlock import WRITE_FILE, Ruleset
+from manifests.confinement.program import ARGUMENTS, EQUAL, FORMAT, LOAD, NUMBER, RETURN, Instruction
+from tests.kernel.filtered import HERE
+from tests.small_disk import NOT_MOUNTED
+
+_ALLOW, _REFUSE, _ANY_BIT = (
+    0x7FFF_0000,
+    0x0005_0000,
+    0x45,
+)  # SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO; BPF_JMP|BPF_JSET|BPF_K
+_ANY_NAMESPACE: Final = 0x7E02_0000  # every CLONE_NEW… but that of time, which clone(2) does not take
+_MOUNTS: Final = ("mount", "umount2", "pivot_root", "move_mount", "mount_setattr", "open_tree", "fsopen", "fsmount")
+
+
+def _forbid(calls: Mapping[str, int], namespaces: Callable[[], list[Instruction]] = list) -> None:
+    """Let these system calls, and any use of namespaces that is checked before, end in an error for good."""
+    program = [Instruction(LOAD, NUMBER), *namespaces()]
+    for name, number in calls.items():
+        program += [Instruction(EQUAL, HERE.numbers[name], 0, 1), Instruction(RETURN, _REFUSE | number)]
+    confine.control(confine.NO_NEW_PRIVILEGES)
+    seccomp.lay_on(
+        b"".join(
+            FORMAT.pack(one.operation, one.when, one.otherwise, one.value)
+            for one in (*program, Instruction(RETURN, _ALLOW))
+        )
+    )
+
+
+def _no_namespaces() -> list[Instruction]:
+    """None is made, by whichever call; what the C library asks for first (clone3) is not there, as containers have it."""
+    code = [Instruction(EQUAL, HERE.numbers["clone3"], 0, 1), Instruction(RETURN, _REFUSE | errno.ENOSYS)]
+    for name in ("unshare", "clone"):
+        code += [
+            Instruction(EQUAL, HERE.numbers[name], 0, 4), Instruction(LOAD, ARGUMENTS),
+            Instruction(_ANY_BIT, _ANY_NAMESPACE, 0, 1), Instruction(RETURN, _REFUSE | errno.EPERM),
+            Instruction(RETURN, _ALLOW),
+        ]  # fmt: skip
+    return code
+
+
+def _none_but_with_a_user_namespace() -> list[Instruction]:
+    """One is made together with a user namespace: whether that is allowed is asked while it is not entered yet."""
+    return [
+        Instruction(EQUAL, HERE.numbers["unshare"], 0, 6), Instruction(LOAD, ARGUMENTS),
+        Instruction(_ANY_BIT, confine.NEWUSER, 0, 1), Instruction(RETURN, _ALLOW),
+        Instruction(_ANY_BIT, _ANY_NAMESPACE, 0, 1), Instruction(RETURN, _REFUSE | errno.EPERM), Instruction(RETURN, _ALLOW),
+    ]  # fmt: skip
+
+
+def _apparmor() -> None:
+    """A user namespace can be made and gives no capability, so that no id can be mapped in it: Ubuntu since 24.04."""
+    writable = [(str(path), WRITE_FILE) for path in Path("/").iterdir() if path.is_dir() and path.name != "proc"]
+    confine.control(confine.NO_NEW_PRIVILEGES)
+    landlock.lay_on(Ruleset(files=WRITE_FILE, network=0, scoped=0), writable, (), lambda *_: None)
+    _forbid(dict.fromkeys((*_MOUNTS, "setns", "sethostname"), errno.EPERM), _none_but_with_a_user_namespace)
+
+
+def _container() -> None:
+    """No namespace and no mount, as a container engine's own filter has it."""
+    _forbid(dict.fromkeys((*_MOUNTS, "setns", "keyctl", "bpf", "open_by_handle_at"), errno.EPERM), _no_namespaces)
+
+
+def _no_mounts() -> None:
+    """Namespaces are made, and nothing can be mounted in them: a container whose AppArmor profile says so, a sandbox."""
+    _forbid(dict.fromkeys(_MOUNTS, errno.EACCES))
+
+
+PLACES: Final[Mapping[str, Callable[[], None]]] = {
+    "apparmor": _apparmor,
+    "container": _container,
+    "no-mounts": _no_mounts,
+}
+
+
+def main(place: str, command: list[str]) -> None:
+    """Become the command, there."""
+    if not seccomp.available() or (place == "apparmor" and not landlock.version()):
+        sys.exit(NOT_MOUNTED)
+    PLACES[place]()
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])
