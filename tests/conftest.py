@@ -24,6 +24,10 @@ from tests.turns import Turns
 HERE = Path(__file__)
 TURNS = Turns(HERE, HERE.parent)
 
+_OF_HANDS = frozenset(HERE.parent / name for name in ("attacks", "cli", "conformance", "system"))
+_OF_MACHINES = frozenset({"test_doctor.py"})
+"""Folders whose tests start Hands, and files in them that say what a machine lacks."""
+
 settings.register_profile("test", derandomize=True, database=None, deadline=None, max_examples=40)
 settings.register_profile("soak", deadline=None, max_examples=5000)
 settings.load_profile("test")
@@ -89,8 +93,16 @@ def commands(own_mounts: None, own_group: None) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """This folder's own files come first: one takes half a minute, and as one of the last it would keep others waiting."""
+    """This folder's own files come first: one takes half a minute, and as one of the last it would keep others waiting.
+
+    Where no Hand can run, those of whole folders are skipped.
+    """
     items.sort(key=lambda item: item.path.parent != HERE.parent)
+    if why := living.no_hand_runs():
+        skip = pytest.mark.skip(reason=why)
+        for item in items:
+            if item.path.parent in _OF_HANDS and item.path.name not in _OF_MACHINES:
+                item.add_marker(skip)
 
 
 def pytest_collection_finish() -> None:

@@ -15,13 +15,13 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from kernel import STARTER
-from kernel.cli import founding, installing, package
+from kernel.cli import founding, installing, machine, package
 from kernel.cli.client import Client
 from manifests.grants import asked
 from manifests.schema import Capability
@@ -36,6 +36,13 @@ WARM = "tests.warm"
 
 kernels: Forks | None = None
 """What kernels are forked from; None: each is executed anew, as by `maniple up`."""
+
+
+@cache
+def no_hand_runs() -> str:
+    """Why no Hand can run on this machine, "" when they can; what needs some is skipped there, not failed."""
+    lacking = machine.lacking(machine.look("/"))
+    return f"no Hand can run here: this machine lacks {lacking}" if lacking else ""
 
 
 class Source(NamedTuple):

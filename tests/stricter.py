@@ -25,6 +25,7 @@ _ALLOW, _REFUSE, _ANY_BIT = (
     0x45,
 )  # SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO; BPF_JMP|BPF_JSET|BPF_K
 _ANY_NAMESPACE: Final = 0x7E02_0000  # every CLONE_NEW… but that of time, which clone(2) does not take
+_SET_FLAGS: Final = 0x8914  # SIOCSIFFLAGS: netdevice(7)
 _MOUNTS: Final = ("mount", "umount2", "pivot_root", "move_mount", "mount_setattr", "open_tree", "fsopen", "fsmount")
 
 
@@ -63,6 +64,14 @@ def _none_but_with_a_user_namespace() -> list[Instruction]:
     ]  # fmt: skip
 
 
+def _no_interfaces() -> list[Instruction]:
+    """No network interface is brought up: ioctl(2) with SIOCSIFFLAGS."""
+    return [
+        Instruction(EQUAL, HERE.numbers["ioctl"], 0, 4), Instruction(LOAD, ARGUMENTS + 8),
+        Instruction(EQUAL, _SET_FLAGS, 0, 1), Instruction(RETURN, _REFUSE | errno.EPERM), Instruction(RETURN, _ALLOW),
+    ]  # fmt: skip
+
+
 def _apparmor() -> None:
     """A user namespace can be made and gives no capability, so that no id can be mapped in it: Ubuntu since 24.04."""
     writable = [(str(path), WRITE_FILE) for path in Path("/").iterdir() if path.is_dir() and path.name != "proc"]
@@ -81,10 +90,16 @@ def _no_mounts() -> None:
     _forbid(dict.fromkeys(_MOUNTS, errno.EACCES))
 
 
+def _no_loopback() -> None:
+    """Namespaces and mounts, and no interface comes up: a container's root with CAP_SYS_ADMIN, but not CAP_NET_ADMIN."""
+    _forbid({}, _no_interfaces)
+
+
 PLACES: Final[Mapping[str, Callable[[], None]]] = {
     "apparmor": _apparmor,
     "container": _container,
     "no-mounts": _no_mounts,
+    "no-loopback": _no_loopback,
 }
 
 

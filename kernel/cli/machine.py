@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from kernel.process import cgroup, confine, landlock, machine, seccomp
 from manifests.confinement.layers import LAYERS, Layer
-from manifests.confinement.plan import NAMESPACES
+from manifests.confinement.plan import NAMESPACES, PROXY_PORT
 from manifests.values import COMPILER_UID, HOMES, UID_BASE, UID_COUNT
 
 State = Literal["ok", "missing", "weak"]
@@ -120,8 +120,15 @@ def _user(_: str) -> Iterator[Finding]:
         else f"user {os.geteuid()}: all runs have this user's id",
         needed=False,
         why=_stops(layer),
-        mend=layer.mend,
+        mend=layer.mend if _has_ids() else f"{layer.mend} outside of this container: its root has not the ids of runs",
     )
+
+
+def _has_ids() -> bool:
+    """Whether this user namespace has the ids that runs of root's get."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        ranges = [tuple(map(int, line.split())) for line in file]
+    return any(first <= COMPILER_UID and first + count > _LAST_UID for first, _, count in ranges)
 
 
 def _ids() -> Iterator[Finding]:
@@ -194,6 +201,12 @@ def _within(attempt: Callable[[], object]) -> None:
     attempt()
 
 
+def _loop() -> None:
+    """What a run does that its programs may reach hosts from. Raises OSError."""
+    machine.leave("network")
+    confine.listen_on_own_loopback(PROXY_PORT)
+
+
 def _mend_of_user_namespaces() -> str:
     """What allows them to an ordinary user: those of the system's settings that forbid them here, or what is around him."""
     wrong = [f"{name}={allowing}" for name, forbidding, allowing in _SETTINGS if _setting(name) == forbidding]
@@ -252,6 +265,15 @@ def _confinement(_: str) -> Iterator[Finding]:
             why=_stops(layer),
             mend=_mend_of_namespaces(user),
         )
+    yield _tried(
+        "loopback of runs",
+        _in_child(lambda: _within(_loop)),
+        "can be brought up",
+        needed=False,
+        why="programs reach granted hosts by a proxy there: without it no run with programs that may be granted some begins, "
+        "as those of `shell`",
+        mend=_mend_of_namespaces(user) if os.geteuid() != 0 else _CONTAINER_OF_ROOT,
+    )
     yield _groups()
 
 

@@ -13,6 +13,7 @@ from kernel.cli import machine
 from kernel.process import landlock
 from manifests.confinement.layers import LAYERS
 from tests.living import ROOT, make_home
+from tests.small_disk import NOT_MOUNTED
 
 
 @pytest.mark.parametrize(("version", "mend"), [(0, "Linux 5.13"), (1, "Linux 6.12"), (5, "Linux 6.12")])
@@ -64,6 +65,49 @@ def test_a_kernel_that_comes_up_where_no_hand_can_run_says_so(tmp_path: Path) ->
     assert (ran.returncode, ran.stdout.partition(",")[0], down.returncode) == (0, "The kernel runs", 0)
     assert "No Hand can run here: this machine lacks ids of runs." in ran.stderr
     assert f"`maniple --home {home} doctor`" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "what", "code", "mend"),
+    [
+        ("container", "PID namespaces", 1, "start the container with --security-opt seccomp=unconfined"),
+        ("container", "user namespaces", 1, "no setting of this machine forbids them"),
+        ("no-mounts", "mount namespaces", 1, "run Maniple as an ordinary user here, or start the container with"),
+        ("no-loopback", "loopback of runs", 0, "--cap-add NET_ADMIN"),
+    ],
+)
+@pytest.mark.skipif(os.geteuid() != 0, reason="what an ordinary user is told is tried in tests/system/test_stricter.py")
+def test_root_of_a_machine_that_forbids_more_is_told_what_is_forbidden_and_what_allows_it(
+    place: str, what: str, code: int, mend: str
+) -> None:
+    """It is tried as runs do it: unshare alone succeeds where nothing may be mounted, and no run began."""
+    there = [sys.executable, "-m", "tests.stricter", place, sys.executable, "-m", "kernel.cli", "doctor", "--json"]
+    ran = subprocess.run(there, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    if ran.returncode == NOT_MOUNTED:
+        pytest.skip("this machine lays on no filter")
+    told = {one["what"]: one for one in json.loads(ran.stdout)["findings"]}
+    assert (ran.returncode, told[what]["state"]) == (code, "missing"), ran
+    assert mend in told[what]["mend"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "mend"),
+    [
+        ({"kernel.apparmor_restrict_unprivileged_userns": "1", "user.max_user_namespaces": "95000"}, "apparmor"),
+        ({"kernel.unprivileged_userns_clone": "0", "user.max_user_namespaces": "95000"}, "clone=1`"),
+        ({"user.max_user_namespaces": "0"}, "`sysctl -w user.max_user_namespaces=15000`"),
+        ({"user.max_user_namespaces": "95000"}, "no setting of this machine forbids them"),
+    ],
+    ids=["Ubuntu", "Debian", "none at all", "something else"],
+)
+def test_the_setting_that_forbids_user_namespaces_is_named_and_no_other(
+    settings: dict[str, str], mend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """sysctl fails at a name that a system has not."""
+    monkeypatch.setattr(machine, "_setting", lambda name: settings.get(name, ""))
+    (told,) = [one.mend for one in machine.look("/") if one.what == "user namespaces"]
+    assert mend in told
+    assert told.count("=") - told.count("unconfined") == (0 if "no setting" in mend else 1), told
 
 
 def test_of_a_system_that_is_no_linux_nothing_is_asked_and_no_layer_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
