@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 
 from lxml import etree
 from lxml.html import HtmlElement, HTMLParser, document_fromstring, tostring
-from markdownify import markdownify
+from markdownify import MarkdownConverter
 from msgspec import Struct
 from readability import Document
 
@@ -57,6 +57,15 @@ class Page(Struct, frozen=True, kw_only=True):
     links: tuple[tuple[str, str], ...]
 
 
+class _Marked(MarkdownConverter):
+    """As its library makes it, but for a bar in a cell of a table, which would be read as the cell's end."""
+
+    def process_text(self, el: object, parent_tags: set[str] | None = None) -> str:
+        """A text of the page, below elements with these names."""
+        text = str(super().process_text(el, parent_tags))  # type: ignore[misc]  # its types do not tell of it
+        return text if not parent_tags or parent_tags.isdisjoint(("td", "th")) else text.replace("|", r"\|")
+
+
 def read(raw: bytes, url: str, charset: str, *, whole: bool) -> Page:
     """A page. url: whence it came; charset: what its header said, or "". Raises PageRefused, MemoryError, RecursionError."""
     tree = _opened(raw, charset)
@@ -73,7 +82,7 @@ def read(raw: bytes, url: str, charset: str, *, whole: bool) -> Page:
     shown = body if body is not None else tree
     article = None if whole else _article(tree)
     chosen = shown if article is None else article
-    text = markdownify(tostring(chosen, encoding="unicode"), heading_style="ATX", bullets="-", strip=["img"])
+    text = _Marked(heading_style="ATX", bullets="-", strip=["img"]).convert(tostring(chosen, encoding="unicode"))
     markdown = re.sub(r"\n{3,}", "\n\n", re.sub(r"(?<![ \t])[ \t]+\n", "\n", text)).strip() + "\n"
     return Page(title=title[:500], date=date, markdown=markdown, links=_links(chosen))
 

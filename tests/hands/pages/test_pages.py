@@ -299,6 +299,14 @@ def test_links_and_entries_fit_into_a_reply_however_long_they_are() -> None:
     assert len(feed["entries"]) > 50
 
 
+def test_a_bar_within_a_cell_of_a_table_divides_it_not() -> None:
+    rows = "<tr><th>sign<th>means</tr><tr><td>a | b<td><code>x|y</code></tr>"
+    page = read(f"<body><p>either | or</p><table>{rows}</table></body>".encode())
+    assert "either | or" in page.markdown
+    assert "| sign | means |\n" in page.markdown
+    assert "| a \\| b | `x\\|y` |" in page.markdown
+
+
 def test_a_page_whose_base_is_none_is_read_from_where_it_came() -> None:
     page = read(b'<html><head><base href="http://[broken/"></head><body><p>x</p><a href="b">to b</a></body></html>')
     assert page.links == (("to b", "https://example.org/news/b"),)
