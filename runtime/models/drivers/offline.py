@@ -33,6 +33,9 @@ from runtime.models.messages import (
 )  # fmt: skip
 
 MODEL: Final = "classical"
+SHOWN_MOST: Final = 50
+"""Names of what a text does not say that are told."""
+
 NOTE: Final = "No language model was used: this was made by classical methods, and says only what they can."
 HOW: Final = """\
 No language model is set up, so I cannot hold a conversation. To set one up, give this home a key, for instance
@@ -165,7 +168,7 @@ def _fill(request: Request, task: Task, text: str) -> Outcome:
             "unfit", f"the schema has more than {offline_fill.NAMES_MOST:,} names and choices to look for"
         )
     value, missing = offline_fill.filled(request.schema, text)
-    notes: tuple[str, ...] = (f"The text does not say: {', '.join(missing)}.",) if missing else ()
+    notes: tuple[str, ...] = (f"The text does not say: {_listed(missing)}.",) if missing else ()
     if missing and len(text) > looked:
         notes += (f"Only its first {looked:,} characters were looked at.",)
     said = msgspec.json.encode(value).decode()
@@ -196,3 +199,8 @@ def _last_user_text(request: Request) -> str:
 def _cut_short(text: str) -> tuple[str, ...]:
     more = len(offline_texts.sentences(text)) - offline_texts.SENTENCES_MOST
     return (f"The last {more} sentences were not looked at.",) if more > 0 else ()
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN_MOST
+    return ", ".join(names[:SHOWN_MOST]) + (f" and {more} more" if more > 0 else "")

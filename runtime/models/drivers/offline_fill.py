@@ -24,6 +24,9 @@ NAMES_MOST: Final = 2_000
 WORK_MOST: Final = 50_000_000
 """Characters times names: a few seconds, in which the process that all ask does nothing else."""
 
+ROWS_WORK_MOST: Final = 1_000_000
+"""The same of a list of tables, in each of which all its names are looked for."""
+
 _FORMS: Final = {
     "date": r"\b\d{4}-\d{2}-\d{2}\b",
     "date-time": r"\b\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?",
@@ -83,9 +86,9 @@ def _value(schema: Mapping[str, object], text: str, read: object, path: str, mis
     kind = _kind(schema)
     if kind == "object":
         return _object(schema, text, read, path, missing, depth)
-    if read is not None and not isinstance(read, str):
-        return _as(kind, schema, read)
-    return _as(kind, schema, text if read is None else read)
+    if isinstance(read, dict) or (isinstance(read, list) and kind == "array"):
+        return _as(kind, schema, read, path, missing)
+    return _as(kind, schema, text)
 
 
 def _object(
@@ -104,21 +107,26 @@ def _object(
                 below = _of_table(table, _names(name, inner))
                 found[name] = _object(inner, text, below, where, missing, depth + 1)
             else:
-                found[name] = _property(name, inner, properties, text, table)
+                found[name] = _property(name, inner, properties, text, table, (where, missing))
         except Missing:
             missing.append(where)
     return found
 
 
 def _property(
-    name: str, schema: Mapping[str, object], beside: Mapping[str, object], text: str, table: dict[str, object] | None
-) -> object:
+    name: str, schema: Mapping[str, object], beside: Mapping[str, object], text: str, table: dict[str, object] | None,
+    told_of: tuple[str, list[str]],
+) -> object:  # fmt: skip
     names = _names(name, schema)
     if table is not None:
         told = _of_table(table, names)
         if told is None:
             raise Missing
-        return _as(_kind(schema), schema, told)
+        where, missing = told_of
+        lacks = list[str]()
+        value = _as(_kind(schema), schema, told, where, lacks)
+        missing += lacks
+        return value
     for said in _statements(text, names):
         try:
             return _as(_kind(schema), schema, said)
@@ -157,8 +165,10 @@ def _statements(text: str, names: Sequence[str]) -> list[str]:
     return [said.strip() for said in (*row, *within, *beside)]
 
 
-def _as(kind: str, schema: Mapping[str, object], said: object) -> object:
-    """What was said, as a value of the schema; Missing when it is none."""
+def _as(
+    kind: str, schema: Mapping[str, object], said: object, path: str = "", missing: list[str] | None = None
+) -> object:
+    """What was said, as a value of the schema; Missing when it is none. missing: gets what its tables lack."""
     choices = schema.get("enum")
     if isinstance(choices, list):
         if said in choices:
@@ -175,7 +185,11 @@ def _as(kind: str, schema: Mapping[str, object], said: object) -> object:
         case "boolean":
             return _boolean(said)
         case "array":
-            return _array(schema, said)
+            return _array(schema, said, path, missing)
+        case "object":
+            if not isinstance(said, dict):
+                raise Missing
+            return _object(schema, "", said, path, [] if missing is None else missing, 0)
         case _:
             return said
 
@@ -230,11 +244,17 @@ def _boolean(said: object) -> bool:
     raise Missing
 
 
-def _array(schema: Mapping[str, object], said: object) -> list[object]:
+def _array(schema: Mapping[str, object], said: object, path: str, missing: list[str] | None) -> list[object]:
     items = schema.get("items")
     items = items if isinstance(items, dict) else {}
+    kind = _kind(items)
+    if kind == "object" and not isinstance(said, list):
+        raise Missing
     many = said if isinstance(said, list) else [one.strip() for one in _PARTS.split(str(said))]
-    return [_as(_kind(items), items, one) for one in many if one not in ("", None)]
+    if kind == "object" and len(msgspec.json.encode(many)) * _count(items, 0) > ROWS_WORK_MOST:
+        raise Missing
+    named = [(f"{path}[{at}]", one) for at, one in enumerate(many) if one not in ("", None)]
+    return [_as(kind, items, one, where, missing) for where, one in named]
 
 
 def _kind(schema: Mapping[str, object]) -> str:
@@ -271,10 +291,10 @@ def _stands_in(word: str, text: str) -> bool:
 
 
 def _read(text: str) -> object:
-    """The text itself as JSON, where it is a table that a message holds."""
+    """The text itself as JSON, where it is a table or a list that a message holds."""
     try:
         value: object = msgspec.json.decode(text)
         msgspec.msgpack.encode(value)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError, ValueError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict | list) else None

@@ -201,6 +201,15 @@ def test_a_list_is_read_in_time_proportional_to_the_text() -> None:
     assert time.process_time() - begun < 2  # it takes 0.1 s, and took 40
 
 
+def test_the_tables_of_a_list_are_filled_as_any_other() -> None:
+    row = {"type": "object", "properties": {"price": {"type": "number"}, "left": {"type": "integer"}}}
+    schema, text = {"properties": {"parts": {"type": "array", "items": row}}}, '[{"Price": "1.50", "left": "3"}, {}]'
+    told = ({"parts": [{"price": 1.5, "left": 3}, {}]}, ("parts[1].price", "parts[1].left"))
+    assert offline_fill.filled(schema, f'{{"parts": {text}}}') == told
+    assert offline_fill.filled({"type": "array", "items": row}, text)[0] == told[0]["parts"]
+    assert offline_fill.filled(schema, "parts: nut, bolt") == ({}, ("parts",))
+
+
 @pytest.mark.wide
 def test_a_schema_of_many_names_is_looked_for_in_less_of_the_text_and_one_of_too_many_nowhere() -> None:
     """Names times text is time, in which nobody else is answered: 2,000 names in a whole text took a minute."""
