@@ -52,14 +52,14 @@ def made(
     import tomli_w
 
     try:
-        tables, agreed = dict(folder.manifest_of(wanted, offer)), folder.agreement(wanted, offer)
+        tables = dict(folder.manifest_of(wanted, offer))  # first: it is refused before more of it is looked at
+        agreed = folder.agreement(wanted, offer)
         if before is not None:
             tables = folder.as_before(tables, before[0].package.manifest.provides)
             agreed = replace(agreed, tools=before[1].tools)
         toml = folder.spelled(tables, tomli_w.dumps)
         if len(toml) > LONGEST:
-            much = f"the HAND.toml for {screen.count(len(agreed.tools), 'tool')} would be larger than {LONGEST // 1024} KiB"
-            raise OfferInvalid(f"{much}: take some of its tools with --only TOOL, which may be repeated")
+            raise folder.too_large(len(agreed.tools))
         own = {MANIFEST_FILE: toml.encode(), tools.FILE: tools.written(agreed)}
         own |= {} if wanted.command else {"main.py": folder.MAIN.encode()}
         if taken := sorted(own.keys() & files.keys()):

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from manifests import schemas
 from manifests.check import LONGEST
-from manifests.mcp.shapes import ALL_MOST, MOST, shapes_of
+from manifests.mcp.shapes import ALL_LOOKS, ALL_MOST, LOOKS, MOST, shapes_of
 from manifests.mcp.tools import Agreed, Agreement, Login, Offer, OfferInvalid, Tool
 from manifests.mcp.words import methods_of, summary_of, taken_by, visible
 from manifests.readers import LONGEST_TEXT
@@ -118,6 +118,11 @@ def manifest_of(wanted: Wanted, offer: Offer) -> Mapping[str, object]:
     }
 
 
+def is_untold(provides: Mapping[str, Provided], offer: Offer) -> bool:
+    """Whether `spelled` left out what is told of params for want of room."""
+    return not any(one.schemas for one in provides.values()) and any(_told(methods_of(offer.tools), MOST).values())
+
+
 def as_before(tables: Mapping[str, object], provides: Mapping[str, Provided]) -> dict[str, object]:
     """The tables, with the methods that its Hand provided before beside those that it always has."""
     fixed = tables["provides"]
@@ -202,25 +207,39 @@ def _labels(wanted: Wanted) -> list[str]:
 
 def _tools(wanted: Wanted, chosen: tuple[Tool, ...]) -> dict[str, object]:
     methods = methods_of(chosen)
-    told = _told(methods, MOST)
-    if sum(map(schemas.size, told.values())) > ALL_MOST:
-        told = _told(methods, min(MOST, ALL_MOST // len(methods)))
-    return {
-        f"{wanted.hand}.{word}": {
+    rows: dict[str, dict[str, object]] = {}
+    room = LONGEST
+    for word, tool in methods.items():
+        row = rows[f"{wanted.hand}.{word}"] = {
             "summary": summary_of(tool),
             "resource": "none",
             "effect": _effect(wanted, tool.name),
             "labels": _labels(wanted),
             "params": taken_by(tool).types,
-            "schemas": told[word],
+            "schemas": {},
             "returns": RETURNS,
         }
-        for word, tool in methods.items()
+        room -= len(json.dumps(row, ensure_ascii=False))
+        if room < 0:  # before more of them is looked at
+            raise too_large(len(methods))
+    told = _told(methods, MOST)
+    if sum(map(schemas.size, told.values())) > ALL_MOST:
+        told = _told(methods, min(MOST, ALL_MOST // len(methods)))
+    return {
+        method: {**row, "schemas": shapes} for (method, row), shapes in zip(rows.items(), told.values(), strict=True)
     }
 
 
+def too_large(tools: int) -> OfferInvalid:
+    """No HAND.toml holds so many tools."""
+    many = "1 tool" if tools == 1 else f"{tools} tools"
+    much = f"the HAND.toml for {many} would be larger than {LONGEST // 1024} KiB"
+    return OfferInvalid(f"{much}: take some of its tools with --only TOOL, which may be repeated")
+
+
 def _told(methods: Mapping[str, Tool], room: int) -> dict[str, dict[str, dict[str, object]]]:
-    return {word: shapes_of(tool, taken_by(tool), room) for word, tool in methods.items()}
+    looks = min(LOOKS, ALL_LOOKS // max(len(methods), 1))
+    return {word: shapes_of(tool, taken_by(tool), room, looks) for word, tool in methods.items()}
 
 
 def _fixed(wanted: Wanted, offer: Offer) -> dict[str, object]:

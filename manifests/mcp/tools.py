@@ -100,7 +100,10 @@ class Agreement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def read_offer(raw: bytes) -> Offer:
     """An offer that was told as JSON. Raises OfferInvalid."""
-    return _read(raw, Offer)
+    offer = _read(raw, Offer)
+    if len(offer.tools) > MOST_TOOLS:
+        raise OfferInvalid(f"it offers {len(offer.tools):,} tools, and {MOST_TOOLS:,} are the most")
+    return offer
 
 
 def read_agreement(raw: bytes) -> Agreement:
