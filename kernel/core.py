@@ -109,7 +109,7 @@ class Kernel:
             self.record("end", **said)
         taking_up.reserve(self)
         self.state.open.clear()
-        for run in [run for run, one in self.state.unfinished.items() if run not in going_on and not one.has_ended]:
+        for run in [run for run, task in self.state.unfinished.items() if run not in going_on and not task.has_ended]:
             self.record("run.end", run=run, verdict="died", why=anew.get(run, lost))
         self.launcher.sweep(going_on)
         self.upgrading.boot()
@@ -137,8 +137,8 @@ class Kernel:
         left = {call.number: call.as_open(self.digest_key(call.caller), self.run_of(call.caller)) for call in calls}
         left.update(self.resuming.opens())
         for run in self.runs.values():
-            if run.tape is not None and (one := self.state.unfinished.get(run.id)) is not None:
-                one.last, one.calls, one.spent = run.tape.last, run.calls, (run.tokens, run.cost)
+            if run.tape is not None and (unfinished := self.state.unfinished.get(run.id)) is not None:
+                unfinished.last, unfinished.calls, unfinished.spent = run.tape.last, run.calls, (run.tokens, run.cost)
         return self.log.snapshot(to_bytes(replace(self.state, open=left)))
 
     def close(self) -> None:
@@ -171,7 +171,7 @@ class Kernel:
 
     def index(self) -> None:
         """Make the catalogue of methods anew, after an install or a removal."""
-        self.catalogue = Catalogue((one.provided for one in TABLE.values()), self.state.hands.values())
+        self.catalogue = Catalogue((method.provided for method in TABLE.values()), self.state.hands.values())
 
     def record(self, kind: str, *, principal: str = KERNEL, **said: Unpack[Reported]) -> int:
         """Append an entry that may change the state, and let it."""
@@ -274,7 +274,7 @@ class Kernel:
             said |= {"asked": run.asked, "asker": asker, "spawner": run.parent, "instead": run.instead}
             if not run.tape.count:
                 run.tape.put(run.began)
-        detail = run.hand.begun | {name: one for name, one in said.items() if one}
+        detail = run.hand.begun | {name: value for name, value in said.items() if value}
         self.record("run.start", run=run.id, call=run.work.number if run.work else 0, detail=detail)
 
     def joining(self, run: Run, public: bytes) -> None:

@@ -219,7 +219,7 @@ class Router:
         """Decide once more about an open call of a Hand's, which was allowed before. Raises Refusal."""
         provided, owner = self._kernel.catalogue.find(call.method)
         resource = normal(provided, call.resource)
-        return self._allow([one.by for one in chain(call)], caller, provided, resource, owner, call.wish)
+        return self._allow([link.by for link in chain(call)], caller, provided, resource, owner, call.wish)
 
     def _refuse(self, peer: Peer, number: int, method: str, resource: str, refusal: Refusal) -> None:
         """Tell the caller why not, and log it: of many a second for one reason the first, and how many there were."""

@@ -223,7 +223,7 @@ class Services:
     def _turn_away(self, life: Life, refusal: Refusal) -> None:
         ends, life.waiters, calls = life.waiters, [], self._kernel.exchange.calls
         queued = (calls[number] for number in life.waiting.all() if number in calls)
-        for call in [*ends, *(one for one in queued if one.is_queued)]:
+        for call in [*ends, *(call for call in queued if call.is_queued)]:
             self._kernel.exchange.refuse(call, refusal)
 
     def died(self, life: Life, run: Run, again: list[OpenCall], *, clean: bool, is_lost: bool) -> None:

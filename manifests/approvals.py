@@ -69,7 +69,7 @@ def asking(
         if link.grants is None or provided.method in UNASKED or (depth and link.is_approved):
             break
         why = _why(link, link.grants, provided, resource)
-        if why and not any(one.answers(provided.method, resource, now) for one in rules.get(link.hand, ())):
+        if why and not any(rule.answers(provided.method, resource, now) for rule in rules.get(link.hand, ())):
             found.append(Reason(hand=link.hand, name=link.name, why=why))
         if link.grants.owns(provided.method, resource):
             break
@@ -86,9 +86,9 @@ def _question(link: Link, method: str) -> Reason:
 
 def wish_of(asks: object) -> str:
     """Why a caller itself wanted the operator asked, from what its call's entry says of that (`asks`); "" if it did not."""
-    for one in asks if isinstance(asks, list) else ():
-        if isinstance(one, dict) and one.get("itself") and _ITSELF in str(one.get("why")):
-            return str(one.get("why")).partition(_ITSELF)[2]
+    for row in asks if isinstance(asks, list) else ():
+        if isinstance(row, dict) and row.get("itself") and _ITSELF in str(row.get("why")):
+            return str(row.get("why")).partition(_ITSELF)[2]
     return ""
 
 

@@ -14,9 +14,11 @@ class Catalogue:
     """Methods by name, as of one moment; made anew after each install and removal."""
 
     def __init__(self, own: Iterable[Provided], hands: Iterable[Installed]) -> None:
-        self._own = {one.method: one for one in own}
+        self._own = {provided.method: provided for provided in own}
         self._owners = {method: hand for hand in hands for method in hand.package.manifest.provides}
-        self._offered = {method: one for hand in self._owners.values() for method, one in hand.provides.items()}
+        self._offered = {
+            method: provided for hand in self._owners.values() for method, provided in hand.provides.items()
+        }
 
     def find(self, method: str) -> tuple[Provided, Installed | None]:
         """What a method is, and the Hand that answers it, None for the kernel. Raises Refusal if none does."""
@@ -46,21 +48,26 @@ class Catalogue:
         """The methods that somebody holds some grant for, or needs none for; all of them for the operator (None)."""
         if grants is None:
             return self.all()
-        return [one for one in self.all() if one.method in ABOUT_ONESELF or grants.mentions(one.method)]
+        return [
+            provided for provided in self.all() if provided.method in ABOUT_ONESELF or grants.mentions(provided.method)
+        ]
 
     def lends(self, grants: GrantSet) -> bool:
         """Whether a run with these grants may have others work for it in its scratch folder."""
-        owners = (self._owners.get(one.method) for one in self.visible(grants))
+        owners = (self._owners.get(provided.method) for provided in self.visible(grants))
         return any(owner is not None and owner.package.manifest.confinement.scratch == "caller" for owner in owners)
 
     def described(self, grants: GrantSet | None, method: str, hand: str) -> list[dict[str, object]]:
         """Rows of what is visible: one method, or all of a Hand's, or all."""
         return [
-            {**{field: getattr(one, field) for field in one.__struct_fields__}, "provider": self.owner(one.method)}
-            for one in self.visible(grants)
-            if method in ("", one.method) and (not hand or one.method.startswith(f"{hand}."))
+            {
+                **{field: getattr(provided, field) for field in provided.__struct_fields__},
+                "provider": self.owner(provided.method),
+            }
+            for provided in self.visible(grants)
+            if method in ("", provided.method) and (not hand or provided.method.startswith(f"{hand}."))
         ]
 
     def all(self) -> list[Provided]:
         """Every method, by name."""
-        return sorted([*self._offered.values(), *self._own.values()], key=lambda one: one.method)
+        return sorted([*self._offered.values(), *self._own.values()], key=lambda provided: provided.method)

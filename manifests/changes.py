@@ -129,7 +129,9 @@ def _artefact(told: object) -> Artefact:
 
 def _remove(this: Asked) -> Decided:
     hand = this.hand()
-    needed_by = [one.name for one in this.state.hands.values() if hand.name in one.package.manifest.hand.needs]
+    needed_by = [
+        installed.name for installed in this.state.hands.values() if hand.name in installed.package.manifest.hand.needs
+    ]
     if needed_by:
         raise Refusal("needs", f"{hand.name} is needed by {', '.join(needed_by)}: remove that first")
     return Decided(entries=(("hand.remove", {**_whose(hand), "folder": hand.folder}),), hand=hand.id)
@@ -145,22 +147,23 @@ def _grant(this: Asked) -> Decided:
 def _agreed(package: Package, wanted: object, methods: tuple[str, ...]) -> list[Capability]:
     try:
         given = msgspec.convert(wanted, tuple[Capability, ...])
-        for one in given:
-            if not is_method_pattern(one.method):
-                raise ChangeInvalid(f"{one.method!r} is no method or `prefix.*`: see `maniple methods`")
-            for pattern in one.allow:
+        for capability in given:
+            if not is_method_pattern(capability.method):
+                raise ChangeInvalid(f"{capability.method!r} is no method or `prefix.*`: see `maniple methods`")
+            for pattern in capability.allow:
                 capabilities.check_pattern(pattern)
     except (msgspec.ValidationError, PatternInvalid) as error:
         raise ChangeInvalid(f"these are no capabilities: {error}") from None
     name, asks = package.manifest.hand.name, asked(package.manifest)
-    given = tuple(as_asked(one, GrantSet.of(asks)) for one in given)
-    beyond = exceeding([narrowed(one) for one in given], GrantSet.of(asks))
+    given = tuple(as_asked(capability, GrantSet.of(asks)) for capability in given)
+    beyond = exceeding([narrowed(capability) for capability in given], GrantSet.of(asks))
     if beyond:
         all_asks = "; ".join(map(as_text, asks)) or "nothing"
         wanted = as_text(beyond[0] if beyond[0].approval is False else replace(beyond[0], approval=None))
         raise Refusal("capability", f"{name} does not ask for {wanted} in its manifest; it asks for {all_asks}")
     expanded = list(by_method(given, methods))
-    if unasked := next((one.method for one in expanded if one.approval and one.method in UNASKED), ""):
+    asking = (capability.method for capability in expanded if capability.approval)
+    if unasked := next((method for method in asking if method in UNASKED), ""):
         raise ChangeInvalid(
             f"nobody is asked about {unasked}: grant it without asking, and by name what is to be asked about"
         )
@@ -172,21 +175,23 @@ def _revoke(this: Asked) -> Decided:
     hand, method, patterns = this.hand(), this.text("method"), this.arguments.get("allow")
     names = set(map(str, patterns)) if isinstance(patterns, list) else set()
     gone = [
-        one
-        for one in this.state.grants.get(hand.id, ())
-        if _is_of(method, one.method) and (not names or names & set(one.allow)) and not this.arguments.get("rule")
+        capability
+        for capability in this.state.grants.get(hand.id, ())
+        if _is_of(method, capability.method)
+        and (not names or names & set(capability.allow))
+        and not this.arguments.get("rule")
     ]
     rules = [
-        one
-        for one in this.state.rules.get(hand.id, ())
-        if _is_of(method, one.method) and (not names or one.pattern in names)
+        rule
+        for rule in this.state.rules.get(hand.id, ())
+        if _is_of(method, rule.method) and (not names or rule.pattern in names)
     ]
     if not gone and not rules:
         raise ChangeInvalid(f"{hand.name} holds no such grant: see `maniple grants {hand.name}`")
     left = [
-        replace(one, allow=tuple(pattern for pattern in one.allow if pattern not in names))
-        for one in gone
-        if names and set(one.allow) - names
+        replace(capability, allow=tuple(pattern for pattern in capability.allow if pattern not in names))
+        for capability in gone
+        if names and set(capability.allow) - names
     ]
     taken: Detail = {**_whose(hand), "capabilities": _plain(gone)}
     if rules:
@@ -316,7 +321,7 @@ def _allowances(
     if not isinstance(given, list):
         return before
     found = tuple(read(str(one)) for one in given)
-    if len({one.window for one in found}) < len(found):
+    if len({allowance.window for allowance in found}) < len(found):
         raise ChangeInvalid("two amounts are for the same window: leave one out")
     return found
 
@@ -353,8 +358,8 @@ def _row(
 
 
 CHANGES: Final = {
-    one.provided.method: one
-    for one in (
+    change.provided.method: change
+    for change in (
         _row(
             "install",
             "Install a Hand",

@@ -100,9 +100,9 @@ def loop_told(event: str) -> str:
 
 def rows(state: State, working: Collection[str], *, after: str = "", only: str = "") -> dict[str, object]:
     """Every scheduled Hand, a page of them by name; only: this one, if it is scheduled. held: why nothing starts it now."""
-    scheduled = (one for _, one in sorted(state.hands.items()) if one.package.manifest.schedule is not None)
-    wanted = [one for one in scheduled if one.name > after and only in ("", one.name)]
-    return {"hands": [_row(state, one, working) for one in wanted[:PAGE]], "more": len(wanted) > PAGE}
+    scheduled = (hand for _, hand in sorted(state.hands.items()) if hand.package.manifest.schedule is not None)
+    wanted = [hand for hand in scheduled if hand.name > after and only in ("", hand.name)]
+    return {"hands": [_row(state, hand, working) for hand in wanted[:PAGE]], "more": len(wanted) > PAGE}
 
 
 def _row(state: State, hand: Installed, working: Collection[str]) -> dict[str, object]:

@@ -30,14 +30,14 @@ def given(rules: dict[str, tuple[Rule, ...]], entry: Entry) -> None:
         said = {**statement["rule"], "method": statement["method"], "call": entry.call}
         now = time_micros(entry.time)
         for hand in map(str, hands):
-            kept = (one for one in rules.get(hand, ()) if now < one.until)
+            kept = (rule for rule in rules.get(hand, ()) if now < rule.until)
             rules[hand] = (*kept, msgspec.convert(said, Rule))
 
 
 def taken(rules: dict[str, tuple[Rule, ...]], entry: Entry) -> None:
     """An entry `revoke`: the rules that it names hold no more."""
     hand, gone = str(entry.detail["hand"]), msgspec.convert(entry.detail.get("rules", []), tuple[Rule, ...])
-    if left := tuple(one for one in rules.get(hand, ()) if one not in gone):
+    if left := tuple(rule for rule in rules.get(hand, ()) if rule not in gone):
         rules[hand] = left
     else:
         rules.pop(hand, None)

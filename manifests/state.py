@@ -26,17 +26,16 @@ from wire.errors import ManipleError
 from wire.ids import HandId
 
 FIRED_KEPT: Final = 16
-"""Scheduled runs of a Hand that are known by their keys; whoever fires asks for them one after the other."""
+"""Scheduled runs of a Hand that are remembered by their firings' keys, so that a repeated firing starts no second run."""
 
 
 class State(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Everything that entries can change. hands and versions by name, the rest by a Hand's id; versions never shrink.
+    """Everything that entries can change. `hands` and `versions` by a Hand's name, the rest by its id.
 
-    budgets: what the operator set, by a Hand's id, "" for the home; ledger: what was spent.
-    open: calls by number, as the log has them; a living kernel's are in its exchange, which a snapshot puts here.
-    fired: by a Hand's id its last FIRED_KEPT scheduled runs, by the key of the firing that began each.
-    kept: by their seals the Hands that were replaced and that unfinished runs were begun with. made_of: digests of what every
-    run's process is made of, besides its Hand.
+    kept: by seal, replaced versions of Hands that unfinished runs were begun with. versions: the highest ever installed, so
+    that none is downgraded. made_of: digests of the code that every run consists of, besides its Hand. budgets: as the
+    operator set them, "" for the home; ledger: what was spent. open: calls by number; while a kernel runs, its open calls are
+    in its exchange, and come here in a snapshot. fired: a Hand's last FIRED_KEPT scheduled runs, by their firings' keys.
     """
 
     hands: dict[str, Installed] = {}
@@ -62,27 +61,27 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
 
     def by_id(self, hand: str) -> Installed | None:
         """The installed Hand with this id."""
-        return next((one for one in self.hands.values() if one.id == hand), None)
+        return next((installed for installed in self.hands.values() if installed.id == hand), None)
 
     def to_be_up(self) -> list[Installed]:
-        """The services that are wanted, and not held back."""
+        """The services that the operator wants up, and that are neither paused nor quarantined."""
         held = self.paused | self.quarantined.keys()
-        wanted = [] if self.frozen else [one for one in self.hands.values() if one.id in self.wanted - held]
-        return [one for one in wanted if not one.is_task]
+        wanted = [] if self.frozen else [hand for hand in self.hands.values() if hand.id in self.wanted - held]
+        return [hand for hand in wanted if not hand.is_task]
 
 
 WORK: Final = "run"
-"""The method of a task run's work, which no Hand can have. It costs nothing itself: what a run spends are its calls."""
+"""The method of a task run's work, which no Hand can provide. It has no cost of its own: only the run's calls have."""
 
 MADE_OF: Final = ("interpreter", "runtime", "wire")
-"""Of the code whose digests a start of the kernel tells, what runs are made of; to change it is an upgrade of every Hand."""
+"""Of the code whose digests a `kernel.start` entry has, that of which runs consist: another one upgrades every Hand."""
 
 Load = Callable[[str], Package]
-"""Folder's name → what is in it; raises ManipleError when it cannot be read."""
+"""The name of a folder below `hands/` → what is in it. Raises ManipleError when it cannot be read."""
 
 
 def fold(state: State, entry: Entry, load: Load) -> None:
-    """Let one entry change the state; a kind that changes nothing is passed over."""
+    """Apply one entry to the state; kinds that change nothing are ignored."""
     if entry.call > state.calls:
         state.calls = entry.call
     change = _CHANGES.get(entry.kind)
@@ -91,7 +90,7 @@ def fold(state: State, entry: Entry, load: Load) -> None:
 
 
 def authority(state: State, hand: Installed) -> GrantSet:
-    """What a Hand may do: what its sealed manifest asks for, and of that what the operator granted."""
+    """What a Hand may do: what its sealed manifest asks for and the operator granted."""
     return narrow(GrantSet.of(asked(hand.package.manifest)), GrantSet.of(state.grants.get(hand.id, ())))
 
 
@@ -123,9 +122,9 @@ def _install(state: State, entry: Entry, load: Load) -> None:
 
 
 def _scheduled(hand: Installed, before: Installed | None, entry: Entry) -> Installed:
-    """With the moment from which its schedule counts: an upgrade that leaves the schedule as it was goes on with it.
+    """The Hand with the moment from which its schedule counts. An upgrade that leaves the schedule alone keeps it.
 
-    Then the entry says so, since the folder of what was replaced is gone when the log is read from its beginning.
+    The entry says it then, since the replaced folder is gone when the log is read from its beginning.
     """
     schedule, since = hand.package.manifest.schedule, entry.detail.get("since")
     if schedule is None:
@@ -136,11 +135,10 @@ def _scheduled(hand: Installed, before: Installed | None, entry: Entry) -> Insta
 
 
 def _loaded(load: Load, detail: Mapping[str, object]) -> Package:
-    """What the folder holds, if that is what was installed; else a Hand without a seal, which offers and does nothing.
+    """The folder's content, if it is what was installed; else a stand-in without a seal, which provides and does nothing.
 
-    So a start reads the log of Hands that were removed or replaced, and a folder that was broken or altered while the
-    kernel was down, or that this version of Maniple refuses, stops only its own Hand, and changes nothing of what was
-    shown at install.
+    So the log of Hands that were removed or replaced can be read. And a folder that was altered while the kernel was down, or
+    that this version of Maniple refuses, stops only its own Hand.
     """
     try:
         package = load(str(detail["folder"]))
@@ -157,15 +155,15 @@ def _loaded(load: Load, detail: Mapping[str, object]) -> Package:
 
 
 def _keep_needed(state: State) -> None:
-    """Of the Hands that were replaced only those that an unfinished run was begun with."""
+    """Drop replaced versions that no unfinished run was begun with."""
     if state.kept:
-        needed = {(one.hand, one.seal) for one in state.unfinished.values() if not one.has_ended}
-        state.kept = {seal: one for seal, one in state.kept.items() if (one.id, seal) in needed}
+        needed = {(run.hand, run.seal) for run in state.unfinished.values() if not run.has_ended}
+        state.kept = {seal: hand for seal, hand in state.kept.items() if (hand.id, seal) in needed}
 
 
 def _remove(state: State, entry: Entry, _: Load) -> None:
     gone = state.hands.pop(str(entry.detail["name"]))
-    state.kept = {seal: one for seal, one in state.kept.items() if one.id != gone.id}
+    state.kept = {seal: hand for seal, hand in state.kept.items() if hand.id != gone.id}
     by_hand = (state.grants, state.rules, state.settings, state.quarantined, state.budgets, state.fired)
     for table in (*by_hand, state.ledger.spent):
         table.pop(gone.id, None)
@@ -176,13 +174,13 @@ def _grant(state: State, entry: Entry, _: Load) -> None:
     hand = str(entry.detail["hand"])
     new = msgspec.convert(entry.detail["capabilities"], tuple[Capability, ...])
     held = state.grants.get(hand, ())
-    state.grants[hand] = (*held, *(one for one in new if one not in held))
+    state.grants[hand] = (*held, *(capability for capability in new if capability not in held))
 
 
 def _revoke(state: State, entry: Entry, _: Load) -> None:
     hand = str(entry.detail["hand"])
     gone = msgspec.convert(entry.detail["capabilities"], tuple[Capability, ...])
-    state.grants[hand] = tuple(one for one in state.grants.get(hand, ()) if one not in gone)
+    state.grants[hand] = tuple(capability for capability in state.grants.get(hand, ()) if capability not in gone)
     taken(state.rules, entry)
 
 
@@ -237,8 +235,8 @@ def _run_start(state: State, entry: Entry, _: Load) -> None:
             asker=str(detail.get("asker", spawner)), instead=str(detail.get("instead", "")),
             has_work="asked" not in detail or entry.call in state.open, depth=depth if isinstance(depth, int) else 0,
         )  # fmt: skip
-    elif entry.run in state.unfinished:  # what it asks for again may reach its provider from here on
-        mark_begun(state.open, [number for number, one in state.open.items() if one.run == entry.run], is_begun=True)
+    elif entry.run in state.unfinished:  # it resumes, and the calls that it makes again may reach their providers
+        mark_begun(state.open, [number for number, call in state.open.items() if call.run == entry.run], is_begun=True)
     if "fired" in detail:
         begun = state.fired.setdefault(str(detail["hand"]), {})
         begun[str(detail["fired"])] = entry.run
@@ -272,16 +270,16 @@ def _decision(state: State, entry: Entry, _: Load) -> None:
 
 def _kernel_start(state: State, entry: Entry, _: Load) -> None:
     state.made_of = {name: str(entry.detail[name]) for name in MADE_OF if name in entry.detail}
-    forget_unasked(state.unfinished)  # an older Maniple's snapshot does not tell what runs asked for
+    forget_unasked(state.unfinished)  # an older Maniple's snapshot does not say which run asked for which
 
 
 def _never_begun(state: State, run: str, instead: str) -> None:
-    """Whoever asked for it asks again, and gets another run; so does the firing of a schedule, unless it had one before.
+    """A run ended before its work was in the log: forget which firing started it, so that this starts another one.
 
-    instead: the run that it was begun instead of, which goes on.
+    instead: the run whose place it was to take, and which resumes; the firing is then that run's again.
     """
     for begun in state.fired.values():
-        for key in [key for key, one in begun.items() if one == run]:
+        for key in [key for key, started in begun.items() if started == run]:
             if instead:
                 begun[key] = instead
             else:
@@ -298,9 +296,9 @@ def _call(state: State, entry: Entry, _: Load) -> None:
         most=sum_of(msgspec.convert(most, Cost)) if payers else None, payers=payers, within=within_of(entry),
     )  # fmt: skip
     if entry.method == WORK:
-        for one in reversed(state.unfinished.values()):  # it is the last one, whose entry came before
-            if one.work == entry.call:
-                one.begin(entry.labels)
+        for unfinished in reversed(state.unfinished.values()):  # the newest: its entry is the one before this
+            if unfinished.work == entry.call:
+                unfinished.begin(entry.labels)
                 break
     _vouch(state, entry)
     if entry.run in state.unfinished and entry.method != WORK:
@@ -330,7 +328,7 @@ def _end(state: State, entry: Entry, _: Load) -> None:
 
 
 def _vouch(state: State, entry: Entry) -> None:
-    """A run's tape must hold what this entry is about; the work of a run that it spawned is none of its own calls."""
+    """Note the newest entry of a run's own calls: its tape must have them all. A spawned run's work is not among them."""
     if entry.run in state.unfinished and entry.method != WORK:
         state.unfinished[entry.run].last = entry.seq
 

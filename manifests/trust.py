@@ -89,9 +89,9 @@ class TrustStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def _check_new(self, key: TrustedKey) -> None:
         _check_key(key)
-        for one in self.keys:
-            if one.id == key.id or one.public == key.public:
-                state = "was revoked and does not come back" if one.revoked is not None else "is trusted already"
+        for known in self.keys:
+            if known.id == key.id or known.public == key.public:
+                state = "was revoked and does not come back" if known.revoked is not None else "is trusted already"
                 raise TrustRefused(f"the key {key.id} {state}", "make a new one with `maniple keys new`")
 
     def rotate(self, key_id: str, *, name: str, public: bytes, now: int) -> Self:
@@ -114,8 +114,8 @@ class TrustStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def with_key(self, key: TrustedKey, *, instead: str = "") -> Self:
         """The store with a key as it is now, unchecked: where it was, before the one that it stands in for, or last."""
-        keys = [one for one in self.keys if one.id != key.id]
-        before = [one.id for one in self.keys]
+        keys = [known for known in self.keys if known.id != key.id]
+        before = [known.id for known in self.keys]
         at = before.index(instead or key.id) if (instead or key.id) in before else len(keys)
         return msgspec.structs.replace(self, keys=(*keys[:at], key, *keys[at:]))
 
@@ -182,7 +182,10 @@ def _check_key(key: TrustedKey) -> None:
 
 def _bound(key: TrustedKey) -> tuple[Capability, ...]:
     """The most of a key; where it does not speak of approval, it does not bound it: that is agreed at install."""
-    return tuple(one if one.approval else msgspec.structs.replace(one, approval=False) for one in key.most)
+    return tuple(
+        capability if capability.approval else msgspec.structs.replace(capability, approval=False)
+        for capability in key.most
+    )
 
 
 def _check_usable(key: TrustedKey, now: int) -> None:
@@ -202,9 +205,10 @@ def _check_signer(key: TrustedKey, hand: str, now: int, manifest: Manifest) -> N
     if not key.seals(hand):
         raise SealRefused("not for this Hand", f"{shown} is not trusted to seal {hand}", reseal)
     most = GrantSet.of(_bound(key))
-    beyond = [as_text(one) for one in exceeding(asked(manifest), most)]
-    beyond += [f"[confinement] {name}, which is as much as {as_text(one)}" for name, one in _open(manifest.confinement)
-               if exceeding((one,), most)]  # fmt: skip
+    beyond = [as_text(capability) for capability in exceeding(asked(manifest), most)]
+    for name, capability in _open(manifest.confinement):
+        if exceeding((capability,), most):
+            beyond.append(f"[confinement] {name}, which is as much as {as_text(capability)}")
     if beyond:
         why = f"{hand} asks for {'; '.join(beyond)}, more than {shown} may grant"
         raise SealRefused("wants more", why, "take that out of HAND.toml, or seal it with a key that may grant it")

@@ -1,4 +1,4 @@
-"""What the log has begun and not ended: calls and task runs (pure values, part of `State`)."""
+"""Calls and task runs that have a first entry in the log and no end yet (pure values, part of `State`)."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -11,15 +11,16 @@ from manifests.schema import Effect
 from wire.labels import Labels, join
 
 ENDED_MOST: Final = 4_096
-"""Runs that have ended which the run that began them may still wait for: more than may be under way at once."""
+"""Ended runs that are remembered for the run that started them, which may still wait for them: more than can be under way."""
 
 
 class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A call without an end, as far as that tells of it. seq, time: of its first entry; answer, until: see waiting().
+    """A call without an end, as the log has it. seq, time: of its first entry; answer, until: see standing.waiting().
 
     most: what is reserved for it, if anything; payers: with whom; within: the call out of whose `most` it is taken, 0 for
-    none; inner: what calls made for it have spent of its own. effect: when it was begun; the worst, where that is not told.
-    is_begun: it may have reached its provider; not so one that only waited when it was put back, until its run goes on.
+    none; inner: what calls made for it have spent of its own. effect: of its method when it began; the worst, if unknown.
+    is_begun: it may have reached its provider. False for one that was still waiting when its caller's process ended, until
+    its caller resumes.
     """
 
     method: str
@@ -40,22 +41,23 @@ class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def was_begun(self) -> bool:
-        """Whether something may have been done for it."""
+        """Whether its provider may have done something."""
         return self.is_begun and self.answer != "held"
 
 
 class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A task run that has no end yet, or one that has, whose outcome the run that asked for it may not have heard, or
-    instead of which another one goes on.
+    """A task run without an end; or, with has_ended, one that is still needed: the run that asked for it may not have heard
+    its outcome, or another run took its place.
 
-    work: the call that is its work. asked: the one that asked for it; asker: the run that made that; spawner: the same,
-    if it ends with that. last: the newest entry of a call of its own. has_ended: see above. hand, seal, made_of: what it
-    was begun with, see State.kept and State.made_of. decided: what the last `decision` about it said. instead: the run that
-    it was begun instead of. calls, spent: those that it has made, and what they have cost.
-    ended: of the runs that it asked for, those that have ended and that it may still ask about, ENDED_MOST at most.
-    has_work: the log has its work's entry, which comes next after its own; without it one that was asked for was never
-    begun, as a crash took that. depth: scheduled runs behind it, each begun by an event of the one before. labels: of what
-    it was begun with, and of what may lie in its scratch folder, if it lends that; its tape may tell more.
+    hand, seal, made_of: what it was begun with, see State.kept and State.made_of. work: the call that is its work. asked:
+    the call that asked for it; asker: the run that made this call; spawner: the same, if it ends with that run. instead: the
+    run whose place it took. depth: how many scheduled runs led to it, each started by an event of the one before.
+
+    has_work: the log has its work's entry, which follows its own; else a crash came between, and the run never began.
+    last: the newest entry of its own calls. calls, spent: how many it has made, and their cost. decided: the verdict of
+    the last `decision` about it. ended: runs that it asked for, that have ended, and that it may still ask about; at most
+    ENDED_MOST. labels: of what it was begun with, and of what may lie in its scratch folder, if it lends that; its tape may
+    have more.
     """
 
     name: str
@@ -78,12 +80,12 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     labels: tuple[str, ...] = ()
 
     def begin(self, labels: Iterable[str]) -> None:
-        """Its work is in the log, with these labels."""
+        """Its work's entry is in the log, with these labels."""
         self.has_work = True
         self.see(labels)
 
     def see(self, labels: Iterable[str]) -> None:
-        """Note what may lie in its scratch folder."""
+        """Note the labels of what may lie in its scratch folder."""
         self.labels = tuple(sorted(self.seen(labels)))
 
     def seen(self, told: Iterable[str]) -> Labels:
@@ -91,33 +93,33 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
         return join(told, self.labels)
 
 
-def end(runs: dict[str, Unfinished], run: str, one: Unfinished) -> None:
-    """A run, which was taken out of these, has its end: it is known as long as somebody may ask for it."""
-    one.has_ended, runs[run] = True, one
-    asker = runs.get(one.asker or one.spawner)
+def end(runs: dict[str, Unfinished], run: str, ending: Unfinished) -> None:
+    """A run has its end. It was taken out of `runs`, and goes back as long as somebody may still ask for it."""
+    ending.has_ended, runs[run] = True, ending
+    asker = runs.get(ending.asker or ending.spawner)
     if asker is not None and not asker.has_ended:
         asker.ended.append(run)
         if len(asker.ended) > ENDED_MOST:
             _forget(runs, asker.ended.pop(0))
-    elif not one.ended and not one.instead:  # it alone can be forgotten now, so the others need no look
+    elif not ending.ended and not ending.instead:  # it alone can be forgotten now: no need to check the others
         _forget(runs, run)
-    if one.ended or one.instead:
-        one.ended = []
+    if ending.ended or ending.instead:
+        ending.ended = []
         forget_unasked(runs)
 
 
 def _forget(runs: dict[str, Unfinished], run: str) -> None:
-    """Forget a run that has ended, and those that it was begun instead of; not one instead of which another goes on."""
-    while run in runs and not any(one.instead == run for one in runs.values()):
+    """Forget an ended run, and those whose place it took in turn; but none whose own place another run took."""
+    while run in runs and not any(other.instead == run for other in runs.values()):
         run = runs.pop(run).instead
 
 
 def forget_unasked(runs: dict[str, Unfinished]) -> None:
-    """Forget the runs that have ended, and have neither an asker that could ask again, nor another that goes on instead."""
+    """Forget the ended runs that have no asker who could ask again, and whose place no other run took."""
     while True:
-        needed = {one.instead for one in runs.values()}
-        ended = {run: runs.get(one.asker or one.spawner) for run, one in runs.items() if one.has_ended}
-        gone = [run for run, one in ended.items() if run not in needed and (one is None or one.has_ended)]
+        needed = {unfinished.instead for unfinished in runs.values()}
+        askers = {run: runs.get(ended.asker or ended.spawner) for run, ended in runs.items() if ended.has_ended}
+        gone = [run for run, asker in askers.items() if run not in needed and (asker is None or asker.has_ended)]
         if not gone:
             return
         for run in gone:
@@ -125,7 +127,7 @@ def forget_unasked(runs: dict[str, Unfinished]) -> None:
 
 
 def mark_begun(opens: dict[int, Open], calls: Iterable[int], *, is_begun: bool) -> None:
-    """Note of these calls, as far as they are open, whether they may have reached their providers."""
+    """Set is_begun of those of these calls that are open."""
     for number in calls:
         if number in opens:
             opens[number] = replace(opens[number], is_begun=is_begun)

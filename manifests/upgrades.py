@@ -1,9 +1,9 @@
-"""What becomes of an unfinished run when it is not made any more of what it was begun with (pure).
+"""What becomes of an unfinished run whose code was replaced since it began (pure).
 
-A run's Hand is upgraded by an install, and that of all runs at once by a start of the kernel with another interpreter or
-other code of Maniple's own. What was replaced of a Hand is kept as long as an unfinished run was begun with it (State.kept);
-of interpreter and runtime nothing is. Which of `finish`, `restart` and `ask` holds says the manifest that the run was begun
-with: it speaks of what that code has done by then, which its own author knows, and no later one.
+An install upgrades one Hand. A start of the kernel with another interpreter or other code of Maniple itself upgrades all runs
+at once. The replaced version of a Hand is kept while an unfinished run was begun with it (State.kept); old interpreters and
+runtimes are not. Whether `finish`, `restart` or `ask` applies is said by the manifest that the run was begun with: only the
+author of that code knows what it has done by then.
 """
 
 import re
@@ -22,26 +22,26 @@ from wire.errors import Refusal
 from wire.tape import Began
 
 ANEW: Final = "upgraded: it was begun anew as"
-"""Why a run has ended, before the one that goes on instead."""
+"""How the reason begins why a run has ended; then comes the run that took its place."""
 
 _MADE: Final = re.compile(r".-[0-9a-f]{8}\Z")
 
 ASKED: Final = "asked"
-"""The verdict of the decision by which the kernel asks for one of these."""
+"""The verdict of a `decision` entry by which the kernel asks the operator for one of DECISIONS."""
 
 ENDED: Final = "ended"
-"""The code of a Refusal for a run that was told to end, and begins none any more."""
+"""The code of a Refusal: a run that was told to end starts no other."""
 
 DECISIONS: Final[tuple[OnUpgrade, ...]] = ("finish", "restart")
 
 
-def begun_with(state: State, one: Unfinished) -> Installed | None:
-    """The Hand as a run was begun with it, as it is installed or kept; None when it was removed, or is not kept."""
-    return version_of(state, one.hand, one.seal)
+def begun_with(state: State, run: Unfinished) -> Installed | None:
+    """The Hand that a run was begun with, installed or kept; None when it was removed, or is not kept."""
+    return version_of(state, run.hand, run.seal)
 
 
 def version_of(state: State, hand: str, seal: str) -> Installed | None:
-    """The Hand with this id and seal, as it is installed or kept."""
+    """The Hand with this id and seal, installed or kept."""
     now, kept = state.by_id(hand), state.kept.get(seal)
     if now is not None and now.seal == seal:
         return now
@@ -49,36 +49,36 @@ def version_of(state: State, hand: str, seal: str) -> Installed | None:
 
 
 def changed(state: State, run: str) -> tuple[str, ...]:
-    """What an unfinished run was begun with and is not any more, in words."""
-    one = state.unfinished.get(run)
-    if one is None or (now := state.by_id(one.hand)) is None:
+    """What was replaced of an unfinished run since it began, in words."""
+    unfinished = state.unfinished.get(run)
+    if unfinished is None or (now := state.by_id(unfinished.hand)) is None:
         return ()
-    before = begun_with(state, one)
-    version = f"{one.name} {before.version}" if before is not None else one.name
-    hand = (f"{version} was replaced by {now.version}",) if now.seal != one.seal else ()
-    made_of = (f"another {name}" for name, was in one.made_of.items() if state.made_of.get(name) != was)
+    before = begun_with(state, unfinished)
+    version = f"{unfinished.name} {before.version}" if before is not None else unfinished.name
+    hand = (f"{version} was replaced by {now.version}",) if now.seal != unfinished.seal else ()
+    made_of = (f"another {name}" for name, was in unfinished.made_of.items() if state.made_of.get(name) != was)
     return (*hand, *made_of)
 
 
 def fate(state: State, run: str) -> OnUpgrade:
-    """What becomes of an unfinished run; finish also for one of which nothing was changed, or is known."""
-    one = state.unfinished.get(run)
-    if one is None or not changed(state, run):
+    """What is to become of an unfinished run; `finish` also where nothing was replaced, or nothing is known of it."""
+    unfinished = state.unfinished.get(run)
+    if unfinished is None or not changed(state, run):
         return "finish"
-    if one.decided in DECISIONS:
-        return "restart" if one.decided == "restart" else "finish"
-    before = begun_with(state, one)
+    if unfinished.decided in DECISIONS:
+        return "restart" if unfinished.decided == "restart" else "finish"
+    before = begun_with(state, unfinished)
     return before.package.manifest.hand.on_upgrade if before is not None else "finish"
 
 
 def verdict(state: State, run: str, fate: OnUpgrade, cannot: Refusal | None) -> tuple[str, str]:
-    """The kernel's own decision about a run without a process, and why; "" when there is nothing to say.
+    """The verdict and reason of a `decision` entry about a run without a process; "" for both when there is none to be made.
 
-    cannot: why no other run begins instead of it. Raises that where it passes by itself, or nobody is there to hear how it
-    ends; else the operator is asked.
+    cannot: why the run cannot be started anew. Raised when that passes by itself, or when nobody waits for the run; in other
+    cases the operator is asked.
     """
-    one = state.unfinished.get(run)
-    decided = one.decided if one is not None else ""
+    unfinished = state.unfinished.get(run)
+    decided = unfinished.decided if unfinished is not None else ""
     if cannot is not None and (passes(cannot.code) or cannot.code == ENDED):
         raise cannot
     if (cannot is not None or fate == ASK) and decided != ASKED:
@@ -89,13 +89,13 @@ def verdict(state: State, run: str, fate: OnUpgrade, cannot: Refusal | None) -> 
 
 
 def is_asked(state: State, run: str) -> bool:
-    """Whether an unfinished run waits for the operator's decision."""
-    one = state.unfinished.get(run)
-    return one is not None and not one.has_ended and one.decided == ASKED
+    """Whether an unfinished run waits for the operator to decide."""
+    unfinished = state.unfinished.get(run)
+    return unfinished is not None and not unfinished.has_ended and unfinished.decided == ASKED
 
 
 def check_restart(hand: Installed | None, name: str) -> Installed:
-    """The Hand that a run of this name is to begin anew with. Raises Refusal when it cannot."""
+    """The Hand with which a run is to be started anew. Raises Refusal when it cannot be."""
     if hand is None or not hand.is_task:
         raise Refusal(
             "upgrade", f"{name} is no task Hand any more, so no run of it begins: `maniple cancel` ends this one"
@@ -104,44 +104,48 @@ def check_restart(hand: Installed | None, name: str) -> Installed:
 
 
 def spawned(state: State, asked: int) -> str:
-    """The run that a call has begun already, or that goes on instead of it; "" for none."""
-    first = next((run for run, one in state.unfinished.items() if one.asked == asked and asked), "")
+    """The run that a spawn or start has begun already, or the one that took its place; "" for none."""
+    first = next((run for run, unfinished in state.unfinished.items() if unfinished.asked == asked and asked), "")
     return newest(state, first) if first else ""
 
 
 def newest(state: State, run: str) -> str:
-    """The run that goes on instead of one, as far as it is known; itself when none does."""
-    instead = {one.instead: name for name, one in state.unfinished.items() if one.instead}
+    """The last run in a row of those that took each other's place; the run itself when none did."""
+    instead = {unfinished.instead: name for name, unfinished in state.unfinished.items() if unfinished.instead}
     while run in instead:
         run = instead[run]
     return run
 
 
 def unneeded(folders: Iterable[str], state: State, in_use: Iterable[str]) -> list[str]:
-    """Which folders below `hands/` nothing needs: not installed, not kept, no run's; and named as Maniple names them."""
-    needed = {one.folder for one in (*state.hands.values(), *state.kept.values())}.union(in_use)
+    """The folders below `hands/` that are not installed, kept or in use, if Maniple made them, as their names tell."""
+    needed = {hand.folder for hand in (*state.hands.values(), *state.kept.values())}.union(in_use)
     return [folder for folder in folders if folder not in needed and _MADE.search(folder)]
 
 
 def begun_anew(state: State) -> dict[str, str]:
-    """Why runs have ended that others were begun instead of, whose work is in the log."""
-    found = [(one.instead, name) for name, one in state.unfinished.items() if one.has_ended or one.work in state.open]
+    """By run, why it ended: those that were started anew, if the new run's work is in the log."""
+    found = [
+        (unfinished.instead, name)
+        for name, unfinished in state.unfinished.items()
+        if unfinished.has_ended or unfinished.work in state.open
+    ]
     return {instead: f"{ANEW} {name}" for instead, name in found if instead}
 
 
-def cause(told: Began, work: OpenCall, most: Cost | None) -> OpenCall:
-    """What another run is begun for instead of the one with this work: what asked for that one. most: that is left of it."""
+def cause(began: Began, work: OpenCall, most: Cost | None) -> OpenCall:
+    """The call for which a run is started anew: the one that asked for the run with this work. most: what is left of it."""
     return OpenCall(
-        told.asked, told.caller, work.by, b"", 0, provided=work.provided, resource="", body=NIL, parent=work.parent,
-        deadline=0.0, labels=frozenset(told.labels), most=most, upload=False,
+        began.asked, began.caller, work.by, b"", 0, provided=work.provided, resource="", body=NIL, parent=work.parent,
+        deadline=0.0, labels=frozenset(began.labels), most=most, upload=False,
     )  # fmt: skip
 
 
 def key_of(state: State, hand: str, run: str) -> str:
-    """The key of the firing that began a scheduled run, "" for one that none did."""
-    return next((key for key, one in state.fired.get(hand, {}).items() if one == run), "")
+    """The key of the firing that started a scheduled run; "" for other runs."""
+    return next((key for key, started in state.fired.get(hand, {}).items() if started == run), "")
 
 
 def seconds_given(deadline: int, manifest: Manifest) -> float | None:
-    """The time that a run was given by whoever began it, None where it had all its Hand's `wall`. deadline: milliseconds."""
+    """The seconds that a run was given by its starter; None for all of its Hand's `wall`. deadline: milliseconds."""
     return deadline / 1000 if deadline < manifest.limits.wall_ms - 1_000 else None

@@ -14,7 +14,7 @@ from kernel.methods.request import Method, Request
 __all__ = ["TABLE", "Method", "Request"]
 
 TABLE: Final[Mapping[str, Method]] = {
-    one.provided.method: one
+    method.provided.method: method
     for file in (oneself, runs, schedules, replay, approvals, home, whole)
-    for one in file.METHODS
+    for method in file.METHODS
 }

@@ -48,7 +48,7 @@ def absent(kernel: "Kernel") -> dict[int, Run]:
 
 
 def _held(request: Request, number: object) -> OpenCall:
-    call = next((one for one in request.kernel.exchange.held(shown=True) if one.number == number), None)
+    call = next((call for call in request.kernel.exchange.held(shown=True) if call.number == number), None)
     if call is None:
         if isinstance(number, int) and (run := absent(request.kernel).get(number)):
             how = AGAIN.get(state := state_of(request, run), "try again").format(run.name)

@@ -32,7 +32,7 @@ def _show(request: Request) -> object:
     live = next((run for run in kernel.runs.values() if run.hand.id == hand.id), None)
     return {
         "hand": hand,
-        "kept": [one for one in kernel.state.kept.values() if one.id == hand.id],
+        "kept": [hand for hand in kernel.state.kept.values() if hand.id == hand.id],
         "state": kernel.supervisor.shown_state(hand),
         **paying.of_hand(kernel.budgets.reservations, kernel.state, hand.id, kernel.time()),
         "grants": kernel.state.grants.get(hand.id, ()),
@@ -65,7 +65,7 @@ def _change(request: Request) -> object:
     asked = Asked(
         state=kernel.state, resource=call.resource, arguments=request.arguments, now=kernel.time(),
         home=os.path.realpath(kernel.home.path), new_id=hand_id(os.urandom(ID_BYTES)), load=kernel.home.load,
-        methods=tuple(one.method for one in kernel.catalogue.all()), secrets=partial(_secrets, kernel),
+        methods=tuple(provided.method for provided in kernel.catalogue.all()), secrets=partial(_secrets, kernel),
         real=lambda path: os.path.realpath(path) if os.path.isdir(path) else "",
         mounts=lambda: Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape"),
     )  # fmt: skip

@@ -47,7 +47,7 @@ def _describe(request: Request) -> object:
 def _list(request: Request) -> object:
     """The Hands that the caller may ask for something, and itself."""
     kernel, hands = request.kernel, request.kernel.state.hands
-    seen = {kernel.catalogue.owner(one.method) for one in kernel.catalogue.visible(request.call.by.grants)}
+    seen = {kernel.catalogue.owner(provided.method) for provided in kernel.catalogue.visible(request.call.by.grants)}
     names = sorted((seen | {request.call.by.name}) & set(hands))
     rows = described(kernel.state, kernel.time(), has_words=request.run is None)
     return {"hands": [row for row in rows if row["name"] in names]}

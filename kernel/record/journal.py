@@ -209,7 +209,7 @@ class Journal:
             with self._lock:
                 del self._erased[: len(gone)]
             self._stored += len(gone)
-            for tape in [one for one in self._taken if one.path.stem in gone]:
+            for tape in [tape for tape in self._taken if tape.path.stem in gone]:
                 self._stored += sum(_size(record) for _, record in self._taken.pop(tape))
             self._going = []
         while self._taken:
@@ -226,18 +226,18 @@ class Journal:
         try:
             for tape, records in self._taken.items():
                 begun.append(tape.begin(records))
-            self._syncing.sync([one.file for one in begun])
-            if any(one.tape.end == 0 for one in begun):
+            self._syncing.sync([batch.file for batch in begun])
+            if any(batch.tape.end == 0 for batch in begun):
                 sync_folder(self.folder)
         finally:
-            for one in begun:
-                os.close(one.file)
-        for one in begun:
-            one.counts()
-            for _, record in self._taken.pop(one.tape):
+            for batch in begun:
+                os.close(batch.file)
+        for batch in begun:
+            batch.counts()
+            for _, record in self._taken.pop(batch.tape):
                 self._stored += _size(record)
                 if isinstance(record, Left):
-                    one.tape.stored_far += len(record.body or b"")
+                    batch.tape.stored_far += len(record.body or b"")
                     record.body = None
 
     def _erase(self, runs: list[str]) -> None:

@@ -247,10 +247,10 @@ class Resuming:
         kernel = self._kernel
         for call in list(tape.made.values()):
             kernel.exchange.cancel(call, why)
-        for number, (known, one) in tape.opens.items():
-            (said,) = unmade(as_spent([(known, one)], tape.reservations), "its caller never came back to it")
+        for number, (known, open_) in tape.opens.items():
+            (said,) = unmade(as_spent([(known, open_)], tape.reservations), "its caller never came back to it")
             if run.tape is tape:
-                tape.hear(unheard(number, one, why, kernel.time()), NIL, bound=True)
+                tape.hear(unheard(number, open_, why, kernel.time()), NIL, bound=True)
             kernel.record("end", **said)
         lose(kernel.budgets.reservations, tape.reservations, tape.opens.values())
         tape.opens.clear()

@@ -102,7 +102,7 @@ class Tape:
             self._numbers.bind(known.number, header.number)
         if known.kind == "subscribe":
             self._kernel.events.subscribe_again(peer, known.on)
-        is_ended = known.is_ended or any(number_of(one[0]) == known.number for one in self._queue)
+        is_ended = known.is_ended or any(number_of(queued[0]) == known.number for queued in self._queue)
         if not is_ended and known.number not in self.made:
             self._waiting.put(replace(header, number=known.number), body, known)
         self.pump()

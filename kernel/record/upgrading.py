@@ -37,7 +37,7 @@ class Upgrading:
     def tidy(self) -> None:
         """Take away the folders of Hands that nothing needs any more, once the log says so on disk."""
         kernel, state = self._kernel, self._kernel.state
-        self._folders.update(one.folder for one in (*state.hands.values(), *state.kept.values()))
+        self._folders.update(hand.folder for hand in (*state.hands.values(), *state.kept.values()))
         gone = upgrades.unneeded(self._folders, state, (run.hand.folder for run in kernel.runs.values()))
         self._folders.difference_update(gone)
         for folder in gone:
