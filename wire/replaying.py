@@ -19,7 +19,7 @@ from wire.entries import Cost
 from wire.errors import CodecError, Diverged
 from wire.fast_forward import ENDS, FastForward, known_of, number_of, scan
 from wire.headers import FromKernel, FromRun
-from wire.tape import Asked, Ended, Heard, Placed, asked_by, began
+from wire.tape import Asked, Ended, Heard, Placed, began, request_record
 
 SHOWN_MOST: Final = 2_048
 """Bytes of a body that is shown whole; of a larger one its size."""
@@ -117,7 +117,7 @@ class Replay:
         self._look()
 
     def _ask(self, header: headers.Request, body: bytes) -> None:
-        request = asked_by(header, body)
+        request = request_record(header, body)
         try:
             known = self._fast_forward.match(known_of(request))
         except Diverged:

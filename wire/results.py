@@ -1,4 +1,4 @@
-"""How the work of task runs ended, for a while, and who waits to hear it (values and callbacks; bounded)."""
+"""The outcomes of task runs, kept for a while, and the callbacks that wait for them (values and callbacks; bounded)."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,17 +12,17 @@ from wire.codec import NIL
 from wire.ids import OPERATOR
 
 KEPT: Final = 1_000
-"""Runs that are remembered."""
+"""Outcomes that are kept."""
 
 VALUE_KEPT: Final = 64 * 1024
 LARGE_KEPT: Final = 16 * 1024 * 1024
-"""How large a value may be to be kept for late waiters as long as its run is, and bytes of the larger ones, of which the
-latest are kept: who began a run waits for it some time after, and it may have ended by then. Who waits before gets all whole.
+"""Bytes of a value that is kept as long as its outcome; and of all larger values together, of which the latest are kept.
+Whoever waits before the run ends gets any value; but a starter often waits some time later, when the run may have ended.
 """
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """How a run's work ended. body: its value in msgpack, None when it was too large to keep. labels: what it is of."""
+    """How a run's work ended. body: its value in msgpack, None when it was too large to keep. labels: of the value."""
 
     header: headers.End
     body: bytes | None
@@ -31,25 +31,25 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 _GONE: Final = "run ended: the kernel ended before it, or its tape is gone"
 LOST: Final = Outcome(header=headers.Failed(number=0, code="ended", text=_GONE), body=NIL, labels=frozenset())
-"""How a run ended of which nobody knows more than that it has."""
+"""The outcome of a run of which it is only known that it ended."""
 
 
 class Work(Struct, kw_only=True):
-    """What is known of a run's work. caller: who may ask; outcome: None until it has ended."""
+    """A run's work. caller: who may wait for it, besides the operator; outcome: None until it has ended."""
 
     caller: str
     outcome: Outcome | None = None
 
 
 class Waiter(NamedTuple):
-    """One who waits to hear how a run's work ended, and whether he still does."""
+    """A callback for a run's outcome. waits: whether it is still wanted."""
 
     hear: Callable[[Outcome], None]
     waits: Callable[[], bool]
 
 
 class Results:
-    """The last KEPT runs and all under way, who waits for their work to end, and who for their processes to be gone."""
+    """Runs under way and the last KEPT that ended, with the callbacks for their outcomes and their processes' ends."""
 
     def __init__(self) -> None:
         self._works: dict[str, Work] = {}
@@ -63,12 +63,12 @@ class Results:
         """A run has work to do for a caller."""
         self._works[run] = Work(caller=caller)
         if len(self._works) > KEPT:
-            ended = next((one for one, work in self._works.items() if work.outcome is not None), None)
+            ended = next((run for run, work in self._works.items() if work.outcome is not None), None)
             if ended is not None:
                 self.forget(ended)
 
     def replace(self, run: str, instead: str) -> None:
-        """Whoever waits for a run's work, now or later, hears how that of another one ends, which was begun instead."""
+        """Run `instead` took the place of `run`: whoever waits for that, now or later, gets the outcome of this."""
         self._works.pop(run, None)
         self._hear.setdefault(instead, []).extend(self._hear.pop(run, []))
         self._instead[run] = instead
@@ -76,33 +76,35 @@ class Results:
             del self._instead[next(iter(self._instead))]
 
     def newest(self, run: str) -> str:
-        """The run whose end is heard as that of this one: mostly itself."""
+        """The run whose outcome counts as this one's: mostly itself."""
         while run in self._instead:
             run = self._instead[run]
         return run
 
     def instead(self, run: str) -> str:
-        """The run that goes on instead of this one, "" for none."""
+        """The run that took the place of this one, "" for none."""
         return self._instead.get(run, "")
 
     def known(self, run: str, caller: str) -> bool:
-        """Whether this caller may wait for the run: its own, and the operator for any."""
+        """Whether the run is known, and this caller may wait for it: its starter, and the operator."""
         run = self.newest(run)
         return run in self._works and caller in (OPERATOR, self._works[run].caller)
 
     def wait(self, run: str, hear: Callable[[Outcome], None], waits: Callable[[], bool]) -> None:
-        """Call hear with a known run's outcome, now if there is one, else when there is. waits: whether anybody still does;
-        those who gave up are forgotten when the next one comes, or whoever asks again and again would fill the memory.
+        """Call hear with a known run's outcome, at once if there is one, else when there is.
+
+        waits: whether hear is still wanted. Callbacks that are not are dropped when the next one is added: a caller that
+        waits and gives up again and again must not fill the memory.
         """
         run = self.newest(run)
         outcome = self._works[run].outcome
         if outcome is None:
-            self._hear[run] = [*(one for one in self._hear.get(run, []) if one.waits()), Waiter(hear, waits)]
+            self._hear[run] = [*(waiter for waiter in self._hear.get(run, []) if waiter.waits()), Waiter(hear, waits)]
         else:
             hear(outcome)
 
     def keep(self, run: str, header: headers.End, body: bytes, labels: frozenset[str]) -> None:
-        """The run's work has its end."""
+        """The run's work has its end: call those who wait, and keep the outcome."""
         whole = Outcome(header=header, body=body, labels=labels)
         self.begun(run, whole)
         for waiter in self._hear.pop(run, []):
@@ -114,7 +116,7 @@ class Results:
                 self._keep_the_latest()
 
     def _keep_the_latest(self) -> None:
-        """Let go of the large values that have been kept longest, where there are too many."""
+        """Drop the oldest large values beyond LARGE_KEPT."""
         room = sum(self._large.values()) - LARGE_KEPT
         while room > 0:
             run = next(iter(self._large))
@@ -123,16 +125,16 @@ class Results:
                 self._works[run].outcome = replace(outcome, body=None)
 
     def forget(self, run: str) -> None:
-        """What a run that has ended came to is not kept any more."""
+        """Drop a run's outcome."""
         self._works.pop(run, None)
         self._large.pop(run, None)
 
     def when_begun(self, run: str, hear: Callable[[Outcome | None], None]) -> None:
-        """Call hear once, when the run's process has found its files as they were sealed; or its work ended without."""
+        """Call hear once: when the run's process has verified its files (with None), or when its work ended before that."""
         self._begun[run] = hear
 
     def begun(self, run: str, outcome: Outcome | None = None) -> None:
-        """The run is on its way to the bus, or its work has its end."""
+        """The run's process has verified its files; or, with an outcome, its work ended before."""
         if (hear := self._begun.pop(run, None)) is not None:
             hear(outcome)
 

@@ -1,13 +1,14 @@
-"""The tape of a task run (pure): what it was given and what it asked, in order, so that it can be gone through again.
+"""The tape of a task run (pure): its requests and the messages to it, in order, so that the run can be resumed and replayed.
 
-A tape is a row of records, each a length, a check and a packed record. The check is a keyed hash over the one before
-and this record, so one that was changed, dropped, moved or put in is found at its place. `needs` says how many entries
-the log must have for a record to count: the log is the only truth, and what a crash took from it is taken from the tape.
+A tape is a sequence of records, each a length, a check and the record in msgpack. The check is a keyed hash over the check
+before it and this record: so a record that was changed, removed, moved or inserted is noticed at its place. `needs` says how
+many entries the log must have for a record to count. The log is the only truth: what a crash took from the log does not
+count on the tape.
 
-    Began, once    what the run was begun with
+    Began, first   what the run was begun with
     Asked          a call, publication or subscription, as the run sent it
-    Heard          a message that the kernel gave it, in the order in which it gave them
-    Spent          what it has used of its limits so far; the last one counts
+    Heard          a message from the kernel to the run, in the order in which they were sent
+    Spent          what the run has used of its limits so far; the last one counts
     Ended, last    how its work ended
 
 Written by kernel/record/journal.py; read there, by the kernel that resumes a run, and by `maniple replay`.
@@ -31,10 +32,10 @@ CHECK: Final = 16
 """Bytes of a record's check."""
 
 RECORD_MOST: Final = 2 * 1024 * 1024
-"""Bytes of a record, more than a header and a body together can have."""
+"""Bytes of a record: more than a header and a body together can have."""
 
 ASKED_MOST: Final = 16 * 1024
-"""Bytes of a request's body that is kept: larger ones would let a run that is refused everything fill the disk."""
+"""Bytes of a request's body that are kept. Larger bodies would let a run whose every call is refused fill the disk."""
 
 _KINDS: Final = {headers.Call: "call", headers.Publish: "publish", headers.Subscribe: "subscribe"}
 _LENGTH: Final = struct.Struct("<I")
@@ -43,11 +44,12 @@ HEAD: Final = _LENGTH.size + CHECK
 
 
 class Began(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="began"):
-    """The run's beginning. clock: microseconds since 1970, what its clock shows until its first message.
+    """What a run was begun with.
 
-    inputs: the body of its work. settings: without the secret ones. caller: who asked for it; chain: in whose name, the
-    principals up the chain and their Hands' ids, innermost first. asked: number of the call that did. deadline: the
-    milliseconds its work may take.
+    clock: microseconds since 1970, the time on the run's clock until its first message. inputs: the body of its work.
+    settings: without the secret ones. work: the number of the call that is its work; asked: of the call that asked for the
+    run; caller: who made that; chain: the principals in whose name, with their Hands' ids, innermost first. deadline:
+    milliseconds that its work may take.
     """
 
     run: str
@@ -70,9 +72,9 @@ class Began(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
 
 
 class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False, tag="asked"):
-    """A request of the run's. kind: `call`, `publish` or `subscribe`; number: the run's own; on: method or event.
+    """A request of the run. number: the run's own; kind: `call`, `publish` or `subscribe`; on: the method or event.
 
-    digest: BLAKE2b of its body; the body itself is kept up to ASKED_MOST bytes, since it would be made again.
+    digest: BLAKE2b of its body. body: kept up to ASKED_MOST bytes, for people: a run that resumes makes it again.
     """
 
     number: Number
@@ -86,37 +88,38 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=Fa
 def asked(number: int, kind: str, on: str, resource: str = "", body: bytes = b"") -> Asked:
     """The record of a request."""
     digest = blake2b(body, digest_size=16).digest()
-    return Asked(number=number, kind=kind, on=on, resource=resource, digest=digest, body=kept_of(body))
+    return Asked(number=number, kind=kind, on=on, resource=resource, digest=digest, body=body_to_keep(body))
 
 
-def asked_by(header: headers.Request, body: bytes) -> Asked:
-    """The record of a request, by its header."""
+def request_record(header: headers.Request, body: bytes) -> Asked:
+    """The record of a request, from its header."""
     on, resource = (header.method, header.resource) if isinstance(header, headers.Call) else (header.event, "")
     return asked(header.number, _KINDS[type(header)], on, resource, body)
 
 
-def kept_of(body: bytes) -> bytes | None:
-    """What is kept of a request's body."""
+def body_to_keep(body: bytes) -> bytes | None:
+    """A request's body as the tape keeps it: None if it is too large."""
     return body if len(body) <= ASKED_MOST else None
 
 
 class Heard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False, tag="heard"):
-    """A message to the run: its header's bytes and its body. secret: the body holds secrets, and is not kept."""
+    """A message to the run: its encoded header, and its body. secret: the body held secrets, which are not in it."""
 
     header: bytes
     body: bytes = b""
     secret: bool = False
 
 
-def heard(header: bytes, body: bytes, secret: bool) -> Heard:
+def message_record(header: bytes, body: bytes, secret: bool) -> Heard:
     """The record of a message."""
     return Heard(header=header, body=body, secret=secret)
 
 
-class Left:
-    """A message whose body leaves memory as soon as it is on the tape, and comes from there when the run is told of it.
+class Spilled:
+    """A message whose body leaves memory as soon as it is on the tape, and is read from there when it is to be sent.
 
-    Called, it is the record. at, before: where that begins, and the check of the one before; body: None once it is there.
+    Calling it gives the record. at: where that begins on the tape; before: the check of the record in front of it; body: None
+    once it is on the tape.
     """
 
     __slots__ = ("at", "before", "body", "raw")
@@ -139,8 +142,9 @@ class Left:
 
 
 class Ended(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ended"):
-    """The end of its work: the end's header and its body, and the labels of all it had seen. instead: the run that goes
-    on in its place, whose end is heard as this one's; "" for none.
+    """The end of a run's work: its header and body, and the labels of all that the run had seen.
+
+    instead: the run that took its place, whose end counts as this one's for whoever waits; "" for none.
     """
 
     header: bytes
@@ -150,7 +154,7 @@ class Ended(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
 
 
 class Spent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="spent"):
-    """What a run has used of its limits. wall: milliseconds that counted; cpu: microseconds of all its processes."""
+    """What a run has used of its limits. wall: milliseconds, without pauses; cpu: microseconds, of all its processes."""
 
     wall: Number = 0
     cpu: Number = 0
@@ -178,21 +182,21 @@ def key_of(secret: bytes) -> bytes:
 
 
 def seed_of(secret: bytes) -> int:
-    """The seed of a run's chance, from the key of its digests: so each of its processes draws the same."""
+    """The seed of a run's random numbers, from the key of its digests: the same in each of its processes."""
     return int.from_bytes(blake2b(b"maniple seed", key=secret, digest_size=7).digest(), "big")
 
 
 def write(record: Record, needs: int, key: bytes, before: bytes) -> tuple[bytes, bytes]:
-    """A record's bytes, and its check, which the next one takes as `before`; that of the first is empty."""
+    """A record's bytes, and its check, which is `before` for the next one. For the first record, `before` is empty."""
     content = _encode((needs, record))
     check = _check(key, before, content)
     return _LENGTH.pack(len(content)) + check + content, check
 
 
 def read(take: Callable[[int], bytes], key: bytes, at: int = 0, before: bytes = b"") -> Iterator[Placed]:
-    """The records of a tape, in order. take: as a file's read(). Raises TapeDamaged at the first that is not as written.
+    """The records of a tape, in order. take: a file's read(). Raises TapeDamaged at the first that is not as written.
 
-    at: where the first of them begins; before: the check of the one in front of it.
+    at: the offset of the first of them; before: the check of the record in front of it.
     """
     while head := take(HEAD):
         length = length_of(head) if len(head) == HEAD else 0
@@ -208,7 +212,7 @@ def read(take: Callable[[int], bytes], key: bytes, at: int = 0, before: bytes = 
 
 
 def began(records: Iterator[Placed]) -> Began:
-    """What a tape's run was begun with. Raises TapeDamaged when that cannot be told."""
+    """The first record of a tape. Raises TapeDamaged if it is none of the kind Began."""
     first = next(records, None)
     if first is None or not isinstance(first.record, Began):
         raise TapeDamaged(0, "it does not tell what its run was begun with")

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from kernel.record.growing import Syncing, sync_folder
 from wire.errors import TapeDamaged
-from wire.tape import Began, Left, Placed, Record, ends_done, key_of, read, write
+from wire.tape import Began, Placed, Record, Spilled, ends_done, key_of, read, write
 
 RESERVE: Final = 8 * 1024 * 1024
 LAST: Final = RESERVE // 2
@@ -26,7 +26,7 @@ then at all, the operator's calls and refusals."""
 
 _PIECE: Final = 128 * 1024
 
-Taken = list[tuple[int, Record | Left]]
+Taken = list[tuple[int, Record | Spilled]]
 
 
 class TapeFile:
@@ -48,7 +48,7 @@ class TapeFile:
                 if placed.end >= self.end:
                     return
 
-    def body_of(self, left: Left) -> bytes:
+    def body_of(self, left: Spilled) -> bytes:
         """The body of a message that is to be told now. Raises TapeDamaged, and OSError when it cannot be read."""
         if (body := left.body) is not None:  # the log's thread takes it away
             return body
@@ -85,9 +85,9 @@ class TapeFile:
         file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             for number, (needs, record) in enumerate(records, 1):
-                if isinstance(record, Left):
+                if isinstance(record, Spilled):
                     record.at, record.before = at + len(parts), check
-                raw, check = write(record() if isinstance(record, Left) else record, needs, self.key, check)
+                raw, check = write(record() if isinstance(record, Spilled) else record, needs, self.key, check)
                 parts += raw
                 while len(parts) > _PIECE or (parts and number == len(records)):
                     count = os.pwrite(file, parts, at)
@@ -171,7 +171,7 @@ class Journal:
         self._going = self._erased[:]  # first: nothing is put of a run that is to be erased
         for _ in range(len(self._put)):
             tape, needs, record = self._put.popleft()
-            made = record() if callable(record) and not isinstance(record, Left) else record
+            made = record() if callable(record) and not isinstance(record, Spilled) else record
             self._taken.setdefault(tape, []).append((needs, made))
 
     @property
@@ -236,7 +236,7 @@ class Journal:
             batch.counts()
             for _, record in self._taken.pop(batch.tape):
                 self._stored += _size(record)
-                if isinstance(record, Left):
+                if isinstance(record, Spilled):
                     batch.tape.stored_far += len(record.body or b"")
                     record.body = None
 
@@ -269,5 +269,5 @@ def ended_done(path: str) -> bool:
         return False
 
 
-def _size(record: Record | Left) -> int:
+def _size(record: Record | Spilled) -> int:
     return 64 + len(record.inputs if isinstance(record, Began) else getattr(record, "body", b"") or b"")

@@ -24,7 +24,7 @@ from wire import codec, headers, limits
 from wire.errors import Diverged, Late, NotNow, TapeDamaged
 from wire.fast_forward import SMALL, Contents, Deferred, FastForward, Numbers, Streams, known_of, number_of, up_to
 from wire.headers import FromKernel, FromRun, is_made_by_run
-from wire.tape import Heard, Left, Record, Spent, asked_by, heard, kept_of
+from wire.tape import Heard, Record, Spent, Spilled, body_to_keep, message_record, request_record
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -58,7 +58,7 @@ class Tape:
         self.peer: Peer | None = None
         self.absent: Peer | None = None
         self._fast_forward: FastForward | None = None
-        self._queue: deque[tuple[FromKernel, bytes, bytes | Left, int]] = deque()
+        self._queue: deque[tuple[FromKernel, bytes, bytes | Spilled, int]] = deque()
         self._waiting = Deferred()
         self._streams = Streams()
         self._numbers = Numbers(self._streams)
@@ -91,7 +91,7 @@ class Tape:
         return header
 
     def _ask(self, fast_forward: FastForward, peer: Peer, header: headers.Request, body: bytes) -> FromRun | None:
-        known = fast_forward.match(known_of(asked_by(header, body)))
+        known = fast_forward.match(known_of(request_record(header, body)))
         if known is None:
             if fast_forward.remaining:
                 self._waiting.put(header, body)
@@ -112,7 +112,7 @@ class Tape:
         """Record a new request."""
         header, log = self._numbers.new(header), self._kernel.log
         self.count, self.last = self.count + 1, log.size
-        log.journal.put_made(self.file, partial(asked_by, header, body), kept_of(body), self.last + 1)
+        log.journal.put_made(self.file, partial(request_record, header, body), body_to_keep(body), self.last + 1)
         return header
 
     def _concern(self, header: headers.Credit | headers.Cancel | headers.Chunk, body: bytes) -> FromRun | None:
@@ -159,11 +159,13 @@ class Tape:
         on_tape = self._with_secrets(header, body, whole=False) if is_secret else body
         left = None
         if len(self._queue) >= NEAR and len(body) > SMALL and not is_secret:
-            left, self.file.put_far = Left(raw, body), self.file.put_far + len(body)
+            left, self.file.put_far = Spilled(raw, body), self.file.put_far + len(body)
         self.count, self._heard = self.count + 1, self._heard + 1
         if bound:
             self.last = log.size
-        log.journal.put_made(self.file, left or partial(heard, raw, on_tape, is_secret), on_tape, log.size + bound)
+        log.journal.put_made(
+            self.file, left or partial(message_record, raw, on_tape, is_secret), on_tape, log.size + bound
+        )
         self._queue.append((header, raw, left or body, log.size if durable else -1))
         if not bound:
             self._kernel.loop.soon(self.pump)
@@ -243,7 +245,7 @@ class Tape:
                 return
             self._queue.popleft()
             outgoing = self._numbers.outgoing(header)
-            content = self.file.body_of(body) if isinstance(body, Left) else body
+            content = self.file.body_of(body) if isinstance(body, Spilled) else body
             kernel.links.transmit(peer, raw if outgoing is header else codec.encode(outgoing), content)
             if content is not body:  # it was read from disk: others have their turn before the next is
                 self._look_again(0)

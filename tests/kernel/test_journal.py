@@ -20,7 +20,7 @@ from tests.small_disk import SYSTEMS, on_small_disk
 from tests.spread import spread
 from wire import tape as tapes
 from wire.errors import TapeDamaged
-from wire.tape import Asked, Began, Heard, Left, Record, began
+from wire.tape import Asked, Began, Heard, Record, Spilled, began
 
 SECRET = bytes(range(32))
 BEGAN = Began(
@@ -87,7 +87,7 @@ def test_a_body_that_waits_leaves_memory_when_it_is_on_disk_and_is_read_from_its
     journal = Journal(tmp_path)
     tape, size = journal.tape("r-1", SECRET), 300_000
     journal.put(tape, BEGAN, 1)
-    waiting = [Left(b"header", bytes([number]) * size) for number in range(5)]
+    waiting = [Spilled(b"header", bytes([number]) * size) for number in range(5)]
     for left in waiting[:2]:
         journal.put_made(tape, left, left.body, 1)
     journal.take()
