@@ -312,7 +312,7 @@ class Life:
         if isinstance(error, LinkLost):
             self._link_lost(error)
             return
-        records.logger().error("the Hand raised", exc_info=error)
+        records.logger().error("the Hand raised", exc_info=records.raised(error))
         self._exit = EXIT_RAISED
         self.stop(one_line(error))
 
@@ -345,7 +345,7 @@ class Life:
                 except LinkLost:
                     raise
                 except Exception as error:  # noqa: BLE001  one bad event does not end a service
-                    records.logger().error("an event raised", published=header.event, exc_info=error)
+                    records.logger().error("an event raised", published=header.event, exc_info=records.raised(error))
                 self._link.send(headers.Credit(number=0, chunks=1))
             self._event_came.clear()
             await self._event_came.wait()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
+from runtime.errors import CallEnded
 from runtime.redact import Redactor, as_text
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 _STDOUT, _STDERR = 1, 2
+_RUNTIME: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 ALSO_MOST: Final = 16
 """Secrets that are no settings, the latest of them: to look for many takes its time, and tokens come anew without end."""
 
@@ -84,6 +86,22 @@ def _also() -> tuple[str, ...]:
 def shown(text: str) -> str:
     """The text without secrets, for what leaves the run beside its log."""
     return _redactor.text(text)
+
+
+def raised(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType | None]:
+    """What a Hand's code raised, for exc_info: from its own first line on; of a call that was not done, to its own last."""
+    frames: list[TracebackType] = []
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append(trace)
+        trace = trace.tb_next
+    own = [at for at, one in enumerate(frames) if not one.tb_frame.f_code.co_filename.startswith(_RUNTIME)]
+    if not own:
+        return type(error), error, error.__traceback__
+    end = own[-1] + 1 if isinstance(error, CallEnded) else len(frames)
+    for one in reversed(frames[own[0] : end]):
+        trace = TracebackType(trace, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return type(error), error, trace
 
 
 def route_everything() -> None:

@@ -238,7 +238,9 @@ class Serving:
             self._broken(error)
         except Exception as error:  # noqa: BLE001  it becomes the end, and a traceback in the log
             self.raised = True
-            records.logger().error("a call raised", method=call.method, call=call.number, exc_info=error)
+            records.logger().error(
+                "a call raised", method=call.method, call=call.number, exc_info=records.raised(error)
+            )
             self._failed(call, "raised", one_line(error))
         except BaseException as error:  # noqa: BLE001  it ends the run
             self._failed(call, "raised", one_line(error))

@@ -17,6 +17,9 @@ RAISING = """
             call.cost(tokens=1)
             raise RuntimeError("two\\nlines  " + "x" * 5000)
 
+        async def ask(self, call: Call) -> None:
+            await self.kernel.call("a.b")
+
         async def fail(self, call: Call) -> None:
             raise Failure("c" * 100, "t" * 5000, thing=object())
 
@@ -38,6 +41,7 @@ RAISING = """
 """
 RAISES = (
     provided("test.fall"),
+    provided("test.ask"),
     provided("test.fail"),
     provided("test.mark"),
     provided("test.split"),
@@ -63,7 +67,20 @@ def test_a_method_that_raises_fails_its_call_in_one_line_and_logs_the_rest(peer:
     (record,) = peer.records()
     assert (record["event"], record["method"]) == ("a call raised", "test.fall")
     assert 'raise RuntimeError("two' in str(record["exception"])
+    assert "runtime/" not in str(record["exception"]), "its author looks for a line of his own"
     assert peer.stop() == 0
+
+
+def test_a_call_that_was_refused_is_traced_to_the_line_that_made_it(peer: Peer) -> None:
+    peer.launch(RAISING, RAISES).ready()
+    peer.call("test.ask")
+    asked, _ = peer.expect(headers.Call)
+    peer.send(headers.Refused(number=asked.number, code="capability", why="it may not"))
+    peer.expect(headers.Failed)
+    (record,) = peer.records()
+    trace = str(record["exception"])
+    assert (trace.count('  File "'), 'await self.kernel.call("a.b")' in trace) == (1, True), trace
+    assert trace.endswith("CallRefused: capability: it may not")
 
 
 def test_a_failure_on_purpose_is_made_to_fit_and_is_not_logged(peer: Peer) -> None:
