@@ -9,7 +9,7 @@ from kernel.cli.exits import Ended, Exit
 from kernel.cli.screen import is_text
 from manifests.errors import ParamsInvalid, ValueInvalid
 from manifests.params import check, read
-from manifests.typed import from_text
+from manifests.typed import convert, from_text
 
 _NO_TEXTS: Final = frozenset(("int", "float", "bool", "list", "dict"))
 
@@ -78,7 +78,8 @@ def inputs(takes: Mapping[str, str], given: Words) -> dict[str, object]:
     """
     texts = {name: text for name, text in given.texts.items() if takes.get(name, "").removesuffix("?") in _NO_TEXTS}
     try:
-        converted = read({name: takes[name] for name in texts}, texts)
+        read_as = read({name: takes[name] for name in texts}, texts)
+        converted = {name: convert(takes[name].removesuffix("?"), value) for name, value in read_as.items()}
     except ParamsInvalid as error:
         raise Ended("; ".join(error.problems), Exit.USAGE) from None
     return {**given.texts, **converted, **given.values}
