@@ -23,12 +23,12 @@ class Checked(Struct, frozen=True, kw_only=True):
 @command()
 @click.argument("folder", metavar="DIR", type=named_files.PATH)
 def check(session: Session, folder: str) -> None:
-    """Every problem in a Hand's folder, each with its file, line, column, and what to write instead.
+    """List every problem in a Hand's folder, each with its file, line, column, and what to write instead.
 
-    HAND.toml is checked whole, and so is what stands around it: that the entry's module is there, is Python and has the
-    class, with its work as coroutines, and that the folder holds nothing that cannot be sealed. Nothing of the Hand is run;
-    a WASM Hand's module is compiled, to see what it imports and exports. In a task Hand's Python it points at time and
-    chance that are not the same when a run goes on after a crash, or is replayed: that is advice.
+    HAND.toml is checked, and so is what it names: the entry's module is there, is Python and has the class, whose
+    handlers are coroutines. The folder must hold nothing that cannot be sealed. None of the Hand's code runs; a WASM
+    module is compiled, to see its imports and exports. In a task Hand's Python, uses of time and randomness that differ
+    when a run is resumed or replayed are reported as advice.
     """
     problems = _problems(folder)
     advice = [] if problems else _advice(folder)

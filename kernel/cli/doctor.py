@@ -15,13 +15,13 @@ SHOWN: Final = {
 
 @command()
 def doctor(session: Session) -> None:
-    """What this machine can enforce, what is missing, why that matters, and how to mend it.
+    """Show what this machine can enforce, what is missing, why it matters, and how to fix it.
 
-    Each thing is tried, not guessed from a version. Neither home nor kernel is needed. Ends with 1 when something is
-    missing that this version does not run without.
+    Everything is tried, not guessed from a version. Neither a home nor a kernel is needed. Ends with 1 if something is
+    missing that Maniple cannot run without.
 
-    A layer that is missing is left out of every run, and shown as lacking wherever a run is shown; a Hand, or the home,
-    that requires it (`require` in HAND.toml's [confinement] or in home.toml) does not start. What confines a run now:
+    Runs do without a missing layer, which is listed as lacking wherever they are shown. A Hand does not start if the
+    layer is required: by `require` in [confinement] of its HAND.toml, or in home.toml. What confines a run now:
     `maniple ps --json`, `maniple show HAND`.
     """
     findings = machine.look(session.home)

@@ -14,7 +14,8 @@ WITHIN: Final = 60.0
 def down(session: Session) -> None:
     """Stop everything, in order: runs first, services that others need last, then the kernel.
 
-    Returns when the kernel's process is gone. What is wanted, paused or frozen is so again after the next `maniple up`.
+    Returns when the kernel's process has ended. The next `maniple up` starts the services marked as wanted and
+    continues unfinished runs. Paused Hands stay paused, and a frozen kernel stays frozen.
     """
     with session.client() as client:
         with waiting(session, "everything to stop, in order") as tick:

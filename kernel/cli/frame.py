@@ -174,7 +174,7 @@ def _home_option() -> click.Option:
 
 
 def _json_option() -> click.Option:
-    return click.Option(["--json"], is_flag=True, help="The result as JSON.")
+    return click.Option(["--json"], is_flag=True, help="Print the result as JSON.")
 
 
 def _manual(docstring: str) -> str:

@@ -14,9 +14,10 @@ class Frozen(Struct, frozen=True, kw_only=True):
 
 @command()
 def freeze(session: Session) -> None:
-    """Emergency stop: every run's process is ended now, and no call but the operator's passes.
+    """Emergency stop: end every run's process now, and let no call pass but the operator's.
 
-    It holds through `maniple down`, `maniple up` and a crash, until `maniple thaw`. It waits for no disk.
+    The kernel stays frozen through `maniple down`, `maniple up` and a crash, until `maniple thaw`. Freezing does not
+    wait for the disk.
     """
     with session.client() as client:
         reply = client.call("kernel.freeze").value

@@ -6,10 +6,10 @@ from kernel.cli.frame import Session, command
 
 @command()
 def hands(session: Session) -> None:
-    """What is installed, and the state of each Hand now.
+    """List the installed Hands, and the state of each now.
 
-    A service starts at its first call; one that is marked as wanted stays up and starts with the kernel. One Hand in
-    full: `maniple show HAND`.
+    A service starts at its first call. One marked as wanted stays up, and starts with the kernel. `maniple show HAND`
+    shows one Hand in full.
     """
     with session.client() as client:
         reply = client.call("kernel.hands").value

@@ -20,13 +20,12 @@ from kernel.record.growing import sync_folder
 @command()
 @click.option("--no-hands", is_flag=True, help="Install none of the bundled Hands.")
 def init(session: Session, no_hands: bool) -> None:
-    """Make the home: fresh keys, a log, trust in the home's own sealing key, and the bundled Hands.
+    """Create the home: fresh keys, an empty log, and the bundled Hands.
 
-    Each bundled Hand is sealed by that key, and granted what it asks for. Grants on files reach nothing yet: first give
-    a folder a name, with `maniple roots add`.
+    Each bundled Hand is sealed with the home's own key, which the home trusts, and is granted what it asks for. Grants
+    on files reach nothing until you give a folder a name, with `maniple roots add`.
 
-    The home is made beside its place and moved there when it is whole, so an init that was interrupted is just typed
-    again. A home that exists is never touched.
+    The home appears only when it is complete: if init is interrupted, type it again. An existing home is never touched.
     """
     need_linux()
     home = os.path.realpath(session.home)

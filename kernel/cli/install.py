@@ -33,19 +33,18 @@ class _Done(Struct, frozen=True):
 @command()
 @click.argument("folder", metavar="DIR", type=named_files.PATH)
 @click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
-@click.option("--clean", is_flag=True, help="First remove __pycache__ folders, which Python left behind.")
-@click.option("--effects-as-declared", is_flag=True, help="Believe a program (command = …) what its methods do.")
+@click.option("--clean", is_flag=True, help="First remove the __pycache__ folders that Python left behind.")
+@click.option("--effects-as-declared", is_flag=True, help="Trust what a program (command = …) declares of its methods.")
 def install(session: Session, folder: str, yes: bool, clean: bool, effects_as_declared: bool) -> None:
-    """Install or upgrade a Hand: checks it, shows in words what it asks for, asks, copies it, and grants.
+    """Install or upgrade a Hand: checks it, shows what it asks for, asks you, copies it, and grants it that.
 
-    A Hand without a seal is sealed by the home's own key, as a part of this; one with a seal must be sealed by a key
-    that is trusted (`maniple keys`), and be as it was sealed. An upgrade shows only what is new, and keeps grants and
-    settings.
+    A Hand without a seal is sealed with the home's own key. One with a seal must be unchanged since, and sealed by a
+    trusted key (`maniple keys`). An upgrade shows only what is new, and keeps grants and settings.
 
     The methods of a Hand that is a program (command = [...]) count as acting beyond this machine, whatever it declares,
-    unless --effects-as-declared says otherwise.
+    unless --effects-as-declared is given.
 
-    Less than it asks for: install it, then `maniple revoke HAND METHOD`.
+    To grant less than it asks for: install it, then `maniple revoke HAND METHOD`.
     """
     if clean:
         package.remove_caches(folder)

@@ -22,13 +22,13 @@ LOOK_EVERY: Final = 0.2
 
 @command()
 @hand_argument
-@click.option("-f", "--follow", is_flag=True, help="Go on as it grows, until Ctrl-C.")
-@click.option("-n", "--lines", metavar="N", type=Whole(0), default=100, help="How many lines; 100 without.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing new lines, until Ctrl-C.")
+@click.option("-n", "--lines", metavar="N", type=Whole(0), default=100, help="How many lines; default 100.")
 def logs(session: Session, hand: str, follow: bool, lines: int) -> None:
-    """What a Hand printed to stdout and stderr, and its log records, the newest last.
+    """Show what a Hand printed to stdout and stderr, and its log records, the newest last.
 
-    A traceback stands below its record. The kernel need not run. With --json every line is an object: a record as it was
-    written, or {"text": …}.
+    Tracebacks stand below their records. The kernel need not run. With --json every line is an object: a record as it
+    was written, or {"text": …}.
     """
     folder = logbook.folder_of(session.home)
     path = os.path.join(session.home, "output", f"{hand}.log")

@@ -86,16 +86,17 @@ Says hello. Change `{file}` to what it should do, and write into `HAND.toml`
 
 @command()
 @click.argument("name", metavar="NAME")
-@click.option("--service", is_flag=True, help="One that stays up and answers calls, instead of a task.")
+@click.option("--service", is_flag=True, help="A Hand that stays up and answers calls, instead of a task.")
 @click.option("--wasm", is_flag=True, help="A WebAssembly module, instead of Python.")
-@click.option("--agent", is_flag=True, help="One that thinks with a model, by a playbook and without code.")
-@click.option("--into", metavar="DIR", type=named_files.PATH, help="The folder to make it in, instead of this one.")
+@click.option("--agent", is_flag=True, help="A Hand that thinks with a model, by a playbook and without code.")
+@click.option("--into", metavar="DIR", type=named_files.PATH, help="Create it in DIR, instead of this folder.")
 def new(session: Session, name: str, service: bool, wasm: bool, agent: bool, into: str | None) -> None:
-    """Make the folder of a Hand that works: HAND.toml, about ten lines of Python, and a README.
+    """Create the folder of a Hand that works: HAND.toml, about ten lines of Python, and a README.
 
-    NAME is in kebab-case, such as disk-watch. It is a task Hand, which has a process per run; with --service one that
-    stays up. With --wasm it is a module in WebAssembly text, which no tool has to build; docs/wasm.md has one in C. With
-    --agent it is a task Hand that thinks with a model: PLAYBOOK.md says what it is to do; its tools are what it is granted.
+    NAME is in kebab-case, such as disk-watch. The Hand is a task: each of its runs has a process of its own. With
+    --service it stays up. With --wasm it is a module in WebAssembly text, which needs no build tool; docs/wasm.md has
+    one in C. With --agent it is a task that thinks with a model: PLAYBOOK.md says what to do, and its tools are the
+    methods it is granted.
     """
     if agent and (service or wasm):
         raise Ended("--agent stands for itself: what thinks is a task, and has no code", Exit.USAGE)

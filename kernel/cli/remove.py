@@ -22,13 +22,13 @@ class Removed(Struct, frozen=True, kw_only=True):
 
 @command()
 @hand_argument
-@click.option("--purge", is_flag=True, help="Also what it kept and remembers, and what it printed.")
+@click.option("--purge", is_flag=True, help="Also erase its state, its memory and what it printed, for ever.")
 @click.option("--yes", is_flag=True, help="Do not ask before --purge.")
 def remove(session: Session, hand: str, purge: bool, yes: bool) -> None:
-    """Remove a Hand, with its grants, settings and secrets; its processes end first.
+    """Remove a Hand, with its grants, settings and secrets, after its processes have ended.
 
-    What it kept in its state folder, and what it remembers, stays until --purge, but no later Hand of the same name gets
-    it: a Hand is known by an id, which never comes back. Of a Hand that was removed before, --purge takes away what it left.
+    Its state folder and its memory stay until --purge, but no later Hand of the same name gets them: each Hand has an
+    id, which is never used again. --purge also works for a Hand that was removed before.
     """
     with session.client() as client:
         is_there = hand in {row.name for row in installed.rows(client)}

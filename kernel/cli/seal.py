@@ -16,12 +16,12 @@ from wire.errors import ManipleError
 @command()
 @click.argument("folder", metavar="DIR", type=named_files.PATH)
 @click.option("--key", metavar="FILE", type=named_files.PATH, help="Seal with this key, instead of the home's own.")
-@click.option("--clean", is_flag=True, help="First remove __pycache__ folders, which Python left behind.")
+@click.option("--clean", is_flag=True, help="First remove the __pycache__ folders that Python left behind.")
 def seal(session: Session, folder: str, key: str | None, clean: bool) -> None:
-    """Sign a Hand's folder: name, version, and the SHA-256 of every file in it, into HAND.seal.
+    """Sign a Hand's folder: its name, its version, and the SHA-256 of every file in it go into HAND.seal.
 
-    What is sealed is what a start will find, so the folder may hold plain files and folders only. Any later change
-    needs a new seal. Who may seal what is decided by the home that installs it: `maniple keys`.
+    The folder may hold plain files and folders only. Any later change needs a new seal. The home that installs the Hand
+    decides whose seals it trusts: `maniple keys`.
     """
     if clean:
         package.remove_caches(folder)

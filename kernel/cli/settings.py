@@ -35,10 +35,10 @@ class Shown(Struct, frozen=True, kw_only=True):
 @command()
 @hand_argument
 @click.argument("words", metavar="[KEY=VALUE]...", nargs=-1)
-@click.option("--unset", metavar="KEY", multiple=True, help="Take a value back; the default holds again.")
-@click.option("--secret", metavar="KEY", multiple=True, help="Ask for its value, or read it from stdin: a line each.")
-@click.option("--secret-env", metavar="KEY=NAME", multiple=True, help="Its value is that of an environment variable.")
-@click.option("--secret-file", metavar="KEY=FILE", multiple=True, help="Its value is what a file holds.")
+@click.option("--unset", metavar="KEY", multiple=True, help="Remove a value; the default applies again.")
+@click.option("--secret", metavar="KEY", multiple=True, help="Ask for its value, or read it from stdin: one line each.")
+@click.option("--secret-env", metavar="KEY=NAME", multiple=True, help="Take its value from an environment variable.")
+@click.option("--secret-file", metavar="KEY=FILE", multiple=True, help="Take its value from a file.")
 def settings(
     session: Session,
     hand: str,
@@ -48,15 +48,15 @@ def settings(
     secret_env: tuple[str, ...],
     secret_file: tuple[str, ...],
 ) -> None:
-    """Read a Hand's settings, or change them: all that are given are right, or none is changed.
+    """Show a Hand's settings, or change them: either every change is made, or none.
 
-    With changes it prints what changed; without, all there are.
+    Prints all settings, or only those that were changed. A running Hand gets the new values at once.
 
-    key=value is read as the setting's type says (a time such as 30s, a size such as 4MiB, JSON for lists and tables),
-    key:=JSON is JSON. A Hand that runs gets the new values at once.
+    key=value is read by the setting's type (a time such as 30s, a size such as 4MiB, JSON for lists and tables),
+    key:=JSON is JSON.
 
-    A secret is given with --secret, --secret-env or --secret-file, so that it stands in no history of the shell and in no
-    list of processes; it is never shown again. What the environment or the file has later is not looked at.
+    Give a secret with --secret, --secret-env or --secret-file, so that it is in no shell history and no process list.
+    It is never shown again. The variable or file is read once: later changes to it have no effect.
     """
     given = typed.words(words)
     variables = [secret_values.pair("--secret-env", word) for word in secret_env]

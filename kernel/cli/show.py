@@ -19,7 +19,7 @@ from manifests.values import format_limit
 @command()
 @hand_argument
 def show(session: Session, hand: str) -> None:
-    """One Hand in full: what it is, its seal, what it may do, offers and is limited to, and how it is confined now."""
+    """Show one Hand in full: its seal, what it may do, what it offers, its limits, and how it is confined now."""
     with session.client() as client:
         reply = client.call("kernel.show", hand).value
     session.result(reply, lambda: session.hinted(_drawn(replies.read(reply, Shown))))

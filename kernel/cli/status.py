@@ -39,7 +39,7 @@ class Status(Struct, frozen=True, kw_only=True):
 
 @command()
 def status(session: Session) -> None:
-    """The kernel at a glance: its process, Hands, spending, confinement, and the head of the log."""
+    """Show the kernel's process, its Hands, spending, confinement, and the head of the log."""
     with session.client() as client:
         reply = client.call("kernel.status").value
         runs, hands = live_runs.runs(client), installed.rows(client)

@@ -7,9 +7,10 @@ from kernel.cli.status import Status
 
 @command()
 def thaw(session: Session) -> None:
-    """Undo the emergency stop: calls pass again, the services that are wanted start, and runs go on.
+    """Undo the emergency stop: calls pass again, services marked as wanted start, and unfinished runs continue where
+    they were.
 
-    What was unfinished goes on where it was. A run that a call had begun ended with that call, and is not made again.
+    A run that a call had started ended with that call when the kernel was frozen, and is not started again.
     """
     with session.client() as client:
         was_frozen = replies.read(client.call("kernel.status").value, Status).frozen

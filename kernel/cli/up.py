@@ -12,16 +12,19 @@ from wire.errors import ManipleError
 
 
 @command()
-@click.option("--foreground", is_flag=True, help="Be the kernel, until `maniple down`, Ctrl-C or SIGTERM.")
+@click.option(
+    "--foreground", is_flag=True, help="Run the kernel in this process, until `maniple down`, Ctrl-C or SIGTERM."
+)
 def up(session: Session, foreground: bool) -> None:
     """Start the kernel, and return when it answers.
 
-    It runs in a session of its own; what it says goes to run/kernel.log in the home. Wanted Hands start with it.
+    The kernel runs in a session of its own, and writes its messages to run/kernel.log in the home. Services marked as
+    wanted start with it.
 
-    It says so where this machine lacks what no Hand runs without; the kernel answers there all the same. And where bundled
-    Hands were installed by another version of Maniple, it names what brings them to this one.
+    If this machine lacks something that every Hand needs, that is reported; the kernel runs all the same. If bundled
+    Hands were installed by another version of Maniple, the commands that upgrade them are shown.
 
-    With --foreground this process becomes the kernel, which is what a service supervisor wants.
+    With --foreground this process becomes the kernel, as service supervisors expect.
     """
     from kernel.cli import bundled, home_parts, homes, machine, orphans, starting
     from kernel.cli.serving import listening, open_run_folder

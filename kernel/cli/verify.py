@@ -28,12 +28,14 @@ class Verified(Struct, frozen=True, kw_only=True):
 
 @command()
 @click.argument("folder", metavar="DIR", type=named_files.PATH)
-@click.option("--key", metavar="KEY", help="Whose seal it should be, as a verifier key or a file that holds one.")
+@click.option(
+    "--key", metavar="KEY", help="The key that must have sealed it: a verifier key, or a file that holds one."
+)
 def verify(session: Session, folder: str, key: str | None) -> None:
-    """Open a Hand's seal, and compare every file with it.
+    """Check a Hand's seal, and every file against it.
 
     The seal must be by a key that this home trusts for this Hand, or by --key, which needs no home. The kernel need not
-    run. Ends with 5 when anything is not as it was sealed.
+    run. Ends with 5 if the seal does not count or anything is not as it was sealed.
     """
     found = package.read(folder)
     opened, why, mend = _opened(session, found, key)
