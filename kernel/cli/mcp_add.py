@@ -57,52 +57,65 @@ class Options(Struct, frozen=True, kw_only=True):
 @click.argument("server", metavar="[URL | -- COMMAND...]", nargs=-1)
 @click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
 @click.option(
-    "--files", metavar="DIR", type=named_files.PATH, help="The server's own folder, sealed with it; it runs there."
+    "--files",
+    metavar="DIR",
+    type=named_files.PATH,
+    help="The server's own folder: sealed with its Hand, and where it runs.",
 )
-@click.option("--code", metavar="DIR", multiple=True, help="A folder its program lies in: read there, not sealed.")
 @click.option(
-    "--connect", metavar="HOST:PORT", multiple=True, help="Where it may connect to; of a URL: where its logins are."
+    "--code", metavar="DIR", multiple=True, help="A folder with its program's code: read in place, not sealed."
+)
+@click.option(
+    "--connect", metavar="HOST:PORT", multiple=True, help="Where it may connect to; for a URL, where its logins are."
 )
 @click.option("--read", metavar="DIR", multiple=True, help="A folder of this machine that the program may read.")
-@click.option("--only", metavar="TOOL", multiple=True, help="Take this tool, and no other that is not named.")
-@click.option("--effect", metavar="TOOL=EFFECT", multiple=True, help="read, write or external; TOOL * stands for all.")
+@click.option("--only", metavar="TOOL", multiple=True, help="Take only the tools that are named.")
 @click.option(
-    "--set", metavar="NAME=VALUE", multiple=True, help="A variable of the program; {state} is a folder it keeps."
+    "--effect", metavar="TOOL=EFFECT", multiple=True, help="What a tool does: read, write or external. TOOL * is all."
 )
 @click.option(
-    "--secret", metavar="NAME", multiple=True, help="A variable of the program's, or a header, taken from yours."
+    "--set", metavar="NAME=VALUE", multiple=True, help="An environment variable; {state} is a folder that lasts."
 )
 @click.option(
-    "--certificates", metavar="FILE", type=named_files.PATH, help="Trusted at the URL, instead of the system's."
+    "--secret", metavar="NAME", multiple=True, help="An environment variable, or a URL's header, kept secret."
 )
-@click.option("--may-ask", is_flag=True, help="Let it ask you things, each as a question that waits for your answer.")
-@click.option("--client", metavar="ID", default="", help="What its Hand is where you log in, or its document's URL.")
-@click.option("--client-secret", is_flag=True, help="That client's secret is taken from CLIENT_SECRET, or asked for.")
+@click.option(
+    "--certificates",
+    metavar="FILE",
+    type=named_files.PATH,
+    help="Trust these authorities at the URL, not the system's.",
+)
+@click.option("--may-ask", is_flag=True, help="Let it ask you questions: `maniple questions` lists them.")
+@click.option("--client", metavar="ID", default="", help="The id of the client that logs in, or its document's URL.")
+@click.option("--client-secret", is_flag=True, help="Take that client's secret from CLIENT_SECRET, or ask for it.")
 @click.option("--client-key", metavar="FILE", type=named_files.PATH, help="That client's private key, a PEM file.")
 @click.option("--issuer", metavar="URL", default="", help="The authorization server that knows that client.")
-@click.option("--alone", is_flag=True, help="Log in by the client's secret or key, without a person.")
-@click.option("--memory", metavar="SIZE", default=MEMORY, help="The most memory of each of its processes.")
+@click.option("--alone", is_flag=True, help="Log in with the client's secret or key, without a person.")
+@click.option(
+    "--memory", metavar="SIZE", default=MEMORY, help="Memory of each of its processes, at most; default 1GiB."
+)
 def mcp_add(
     session: Session, name: str, server: tuple[str, ...], yes: bool, files: str | None, **typed: object
 ) -> None:
-    """Make a Hand of an MCP server, or look at a changed one anew: shows its tools, asks, seals it and installs it.
+    """Make an MCP server a Hand, or update one: shows its tools, asks you, seals it and installs it.
 
-    The server is started once, confined and without any grant, to tell what it offers. Its Hand is mcp-NAME, and its tools
-    are methods of that: `mcp-NAME.read-file`. Each counts as acting beyond this machine unless --effect says otherwise.
+    The server is started once, confined and without any grant, to see what it offers. Its Hand is mcp-NAME, and its
+    tools become methods such as `mcp-NAME.read-file`. Each counts as acting beyond this machine unless --effect says
+    otherwise.
 
         maniple mcp add clock --files ./clock -- python3 server.py
         maniple mcp add docs https://mcp.example.org/mcp
 
     Without URL or COMMAND, NAME is one of `maniple mcp known`.
 
-    What was agreed to is kept with the Hand: a tool whose description or schema its server changes later is refused until
-    this command has shown it again.
+    The Hand keeps what you agreed to: a tool whose description or schema changes later is refused until this command
+    has shown it again.
 
-    A server at a URL may want a login: then it is added without its tools, and this command shows them after `maniple mcp
-    login NAME`.
+    A server at a URL that wants a login is added without its tools. Type `maniple mcp login NAME`, then this command
+    again.
 
-    The value of a --secret is taken from the environment variable of that name (for a header in capitals, with _ for -),
-    or asked for.
+    The value of a --secret comes from the environment variable of that name (for a header in capitals, with _ for -),
+    or from a prompt.
     """
     options, again = msgspec.convert(typed, Options), _again(name, server, {"files": files, **typed})
     if not server:

@@ -6,10 +6,11 @@ from kernel.cli.frame import Session, command
 
 @command()
 def mcp_known(session: Session) -> None:
-    """Common servers that can be added by name: `maniple mcp add memory`.
+    """List common servers that can be added by name: `maniple mcp add memory`.
 
-    A program must be installed before, as its row says; a KEY is asked for, or taken from the environment variable
-    AUTHORIZATION; where it is a login, `maniple mcp login` gives one. Where each row is from is told with --json.
+    Install a server's program first, with the command in its row. KEY is yes if the server needs a key, which is asked
+    for or taken from the environment variable AUTHORIZATION, and login if it needs `maniple mcp login`. --json adds the
+    source of each row.
     """
     heads = ("NAME", "KEY", "WHAT IT IS", "WHERE IT IS")
     rows = [

@@ -6,7 +6,7 @@ from kernel.cli.frame import Session, command
 
 @command()
 def mcp_list(session: Session) -> None:
-    """Every MCP server that is a Hand: its name, where it is, and how many of its tools were agreed to."""
+    """List every MCP server that is a Hand: its version, its program or URL, and how many of its tools you agreed to."""
     with session.client() as client:
         mcp_passing.sweep(session, client)
         found = mcp_servers.every(client)

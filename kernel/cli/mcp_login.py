@@ -30,17 +30,17 @@ class _Done(Struct, frozen=True, kw_only=True):
     "--port",
     metavar="PORT",
     type=Whole(1, 65535),
-    help="Where the page sends you back to, on this machine; a free one without.",
+    help="The port of this machine that the page sends you back to; default: a free one.",
 )
-@click.option("--paste", is_flag=True, help="Take the address that it sent you back to from what you type.")
+@click.option("--paste", is_flag=True, help="Type or paste here the address that the page sends you to.")
 def mcp_login(session: Session, name: str, port: int | None, paste: bool) -> None:
-    """Log in to an MCP server elsewhere, by OAuth: prints the page to open, and waits until it sends you back.
+    """Log in to an MCP server at a URL, by OAuth: prints the page to open, and waits until you have logged in.
 
-    What was agreed there (tokens) is kept by the server's Hand, in its own state, and shown to nobody. The page is that of
-    the authorization server that the MCP server names; its host must be granted: `maniple mcp add NAME URL --connect`.
+    The tokens stay in the state of the server's Hand, and are shown to nobody. The page belongs to the authorization
+    server that the MCP server names. Its host needs a grant: `maniple mcp add NAME URL --connect HOST:PORT`.
 
-    If your browser is on another machine, use --paste: it cannot open the address that it is sent back to, which you then
-    copy here.
+    If your browser is on another machine, use --paste: it is sent to an address that it cannot open, which you copy
+    here.
     """
     typed = standard_input.stream() if paste else None
     with session.client() as client, mcp_listening.bound(port or 0) as listener, ExitStack() as waiting:

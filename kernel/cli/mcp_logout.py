@@ -18,10 +18,10 @@ class _Done(Struct, frozen=True, kw_only=True):
 @command()
 @click.argument("name", metavar="NAME")
 def mcp_logout(session: Session, name: str) -> None:
-    """Log out of an MCP server: its Hand forgets its tokens, and what it is registered as there.
+    """Log out of an MCP server: its Hand forgets its tokens, and its registration as a client.
 
-    The authorization server is told, which takes the tokens back (RFC 7009). Where it cannot be, you are logged out here
-    all the same, and told why: whoever has copied a token may use it until it expires, or you end it there.
+    The authorization server is told to revoke the tokens (RFC 7009). If that fails you are told why, and are logged out
+    here all the same; a copied token then works until it expires, or until you revoke it there.
     """
     with session.client() as client:
         hand, agreed = mcp_servers.added(client, name)

@@ -13,27 +13,27 @@ from manifests.mcp.door import PREFIX, Wanted
 @command()
 @click.argument("name", metavar="NAME")
 @click.argument("methods", metavar="METHOD[=RESOURCE]...", nargs=-1)
-@click.option("--hand", metavar="HAND", multiple=True, help="A task Hand that clients may start, and wait for.")
+@click.option("--hand", metavar="HAND", multiple=True, help="A task Hand that clients may start and wait for.")
 @click.option(
     "--autonomy",
     type=click.Choice(["readonly", "supervised", "full"]),
     default="supervised",
     show_default=True,
-    help="Whether what acts beyond this machine waits for your yes.",
+    help="Whether calls that act beyond this machine wait for your yes.",
 )
 @click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
 def mcp_offer(
     session: Session, name: str, methods: tuple[str, ...], hand: tuple[str, ...], autonomy: str, yes: bool
 ) -> None:
-    """Choose what MCP clients may call here: makes a door NAME, or changes it; shows what it may do, and asks.
+    """Choose what MCP clients may call: creates the door NAME or changes it, shows what it may do, and asks you.
 
-    A door is a Hand, door-NAME, that holds these methods and nothing else; `maniple mcp serve NAME` lets clients in. What
-    acts on something is followed by what that may be: files.read=reports/**, web.fetch=https://*.example.org/**.
+    A door is a Hand, door-NAME, that holds these methods and nothing else. `maniple mcp serve NAME` lets clients in. If
+    a method acts on a resource, say on which: files.read=reports/**, web.fetch=https://*.example.org/**.
 
         maniple mcp offer desk time.now "files.read=reports/**"
 
-    A method like time.* stands for all there are now. What is not named any more is taken back. A --hand does what it was
-    granted itself, at most; starting it waits for nobody's yes.
+    time.* stands for all such methods that exist now. Methods that you no longer name are taken back. A --hand acts
+    within its own grants, and clients start it without your yes.
     """
     if not methods and not hand:
         raise Ended("name a method, as in time.now, or a --hand: see `maniple methods`", Exit.USAGE)

@@ -10,7 +10,7 @@ from kernel.cli.remove import take_away
 @command()
 @click.argument("name", metavar="NAME")
 def mcp_remove(session: Session, name: str) -> None:
-    """Remove a server's Hand, with its grants and secrets, and what it kept; its processes end first."""
+    """Remove a server's Hand, with its grants, its secrets and what it kept, after its processes have ended."""
     with session.client() as client:
         hand, _ = mcp_servers.added(client, name)
     take_away(session, hand.name, purge=True)

@@ -21,19 +21,19 @@ from wire import limits
     "--port",
     metavar="PORT",
     type=Whole(0, 65535),
-    help="Listen there on 127.0.0.1 instead, by streamable HTTP; 0 is a free one.",
+    help="Listen on this port of 127.0.0.1, by streamable HTTP; 0 takes a free one.",
 )
-@click.option("--new-token", is_flag=True, help="Let the old token count no more, and make another.")
+@click.option("--new-token", is_flag=True, help="Make another token; the old one is no longer accepted.")
 def mcp_serve(session: Session, name: str, port: int | None, new_token: bool) -> None:
-    """Let MCP clients call what `maniple mcp offer` chose: the client starts this, and talks on its standard streams.
+    """Serve MCP clients what `maniple mcp offer` chose: the client starts this command, and uses its stdin and stdout.
 
-    It goes on until the client closes them. Each call is the door's own: checked, logged, and held for your yes as every
-    Hand's. In a client's settings:
+    It ends when the client closes them. Each call is the door's own: checked, logged, and held for your yes like that
+    of any Hand. In a client's settings:
 
         {"mcpServers": {"maniple": {"command": "maniple", "args": ["mcp", "serve", "desk"]}}}
 
-    With --port it listens until you end it. A client must send the token in the file that it names, as
-    `Authorization: Bearer TOKEN`; nobody else may read that file.
+    With --port it listens until you end it. A client must send the token from the file that is named, as
+    `Authorization: Bearer TOKEN`. Only you can read that file.
     """
     if new_token and port is None:
         raise Ended("--new-token is for --port: on standard streams there is no token", Exit.USAGE)

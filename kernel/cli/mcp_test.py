@@ -14,9 +14,10 @@ from manifests.mcp.words import visible
 @command()
 @click.argument("name", metavar="NAME")
 def mcp_test(session: Session, name: str) -> None:
-    """Ask a server that is a Hand what it offers now, and compare that with what was agreed to.
+    """Ask a server that is a Hand what it offers now, and compare that with what you agreed to.
 
-    Exits with 1 when a tool that was agreed to is gone or changed: such a tool is refused until `maniple mcp add`.
+    Ends with 1 if a tool that you agreed to is gone or changed: it is refused until `maniple mcp add` has shown it
+    again.
     """
     with session.client() as client:
         hand, agreed = mcp_servers.added(client, name)

@@ -14,16 +14,17 @@ from manifests.skills.reading import Skill
 
 @command()
 @click.argument("folder", metavar="DIR", type=named_files.PATH)
-@click.option("--for", "hands", metavar="HAND", multiple=True, help="Let this Hand read it.")
+@click.option("--for", "hands", metavar="HAND", multiple=True, help="Grant it to this Hand.")
 @click.option("--yes", is_flag=True, help="Install it without a question.")
 def skills_install(session: Session, folder: str, hands: tuple[str, ...], yes: bool) -> None:
-    """Install a skill alone, or a changed one again: looks through its files, shows what is there, asks, seals it.
+    """Install a skill alone, or a changed version of it: looks through its files, shows what it found, asks you, and
+    seals it.
 
-    DIR holds SKILL.md, and is called as the skill is. What a look finds says neither that a skill is good nor that it is bad.
-    An agent reads it only if it is granted it, by --for or by `maniple grant HAND skills.NAME "*"`; in its HAND.toml it asks
-    for skills by "skills.*" = ["*"].
+    DIR holds SKILL.md, and has the skill's name. What a look finds does not say whether a skill is good or bad. An
+    agent reads the skill only if its HAND.toml asks for skills, by "skills.*" = ["*"], and it is granted this one: by
+    --for, or by `maniple grant HAND skills.NAME "*"`.
 
-    It is copied, and sealed by the home's own key: a file that is changed afterwards is found, and not read.
+    The skill is copied, and sealed with the home's own key. A file that is changed afterwards is noticed, and not read.
     """
     skill = shelf.read(folder)
     with session.client() as client:

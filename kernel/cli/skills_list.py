@@ -6,7 +6,7 @@ from kernel.cli.frame import Session, command
 
 @command()
 def skills_list(session: Session) -> None:
-    """Every skill: those that were installed alone, with who may read them, and those that are sealed with a Hand."""
+    """List every skill: those installed alone, with the Hands that may read them, and those sealed with a Hand."""
     with session.client() as client:
         by = shelf.readers(client)
         alone = shelf.installed(client)

@@ -12,10 +12,9 @@ from manifests.skills.folder import HAND
 @command()
 @click.argument("name", metavar="NAME")
 def skills_remove(session: Session, name: str) -> None:
-    """Remove a skill that was installed alone, and every grant of it: one of the same name that comes later is not read
-    by whom this one was granted.
+    """Remove a skill that was installed alone, with every grant of it.
 
-    A skill that is sealed with a Hand goes with that Hand.
+    A later skill of the same name starts without grants. A skill that is sealed with a Hand goes with that Hand.
     """
     with session.client() as client:
         held = shelf.installed(client)

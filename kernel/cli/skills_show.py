@@ -14,10 +14,10 @@ from manifests.suggestions import did_you_mean, nearest
 @command()
 @click.argument("name", metavar="NAME")
 def skills_show(session: Session, name: str) -> None:
-    """One skill in full: its head, its files, what a look through them finds, and what it says.
+    """Show one skill in full: its metadata, its files, what a look through them finds, and its text.
 
-    NAME is one that was installed alone, HAND/NAME one that is sealed with a Hand, and a folder, such as ./NAME, one that is
-    only looked at; for that no kernel needs to run.
+    NAME is a skill that is installed alone, HAND/NAME one that is sealed with a Hand. A folder, such as ./NAME, is only
+    looked at, which needs no kernel.
     """
     skill, of, by = _found(session, name)
     row = {**shelf.row_of(skill, of=of, by=by), "findings": shelf.findings(skill), "body": skill.body}
