@@ -15,10 +15,10 @@ from wire import codec
 @click.option("--why", metavar="TEXT", default="", help="A remark, for the log.")
 @click.option("--key", metavar="FILE", type=named_files.PATH, help="Sign with this key, instead of the home's own.")
 def answer(session: Session, held: str, text: str, why: str, key: str | None) -> None:
-    """Answer a question that `maniple questions` shows; the Hand that asked goes on with it.
+    """Answer a question that `maniple questions` lists; the Hand that asked goes on with it.
 
-    It is signed with your sealing key, and the log keeps it: a no to the call that waits, and your own in its place, whose
-    reply goes to the Hand.
+    The answer is signed with your sealing key, and the log keeps it: as a denial of the Hand's call, and a call of your
+    own in its place, whose reply goes to the Hand.
     """
     number = answering.number(held, "question", "questions")
     with session.client() as client:

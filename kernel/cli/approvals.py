@@ -11,10 +11,10 @@ from wire.ids import OPERATOR
 
 @command()
 def approvals(session: Session) -> None:
-    """Calls that wait for your yes or no: who asks for what, with which arguments, and why you are asked.
+    """List the calls that wait for your yes or no: who calls what, with which arguments, and why you are asked.
 
-    Those that ask for the same are shown once, and answered together. Say yes with `maniple approve ID`, no with
-    `maniple deny ID`. What nobody answers in time is refused.
+    Calls that ask for the same are listed once, and answered together. Type `maniple approve ID` for yes, `maniple deny
+    ID` for no. A call that nobody answers in time is refused.
     """
     with session.client() as client:
         waiting = answering.shown(client)

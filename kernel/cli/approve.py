@@ -19,26 +19,28 @@ from wire.signing import SigningKey
 
 @command()
 @click.argument("held", metavar="ID")
-@click.option("--rule", is_flag=True, help="Do not ask again for the like: this Hand, method and resource.")
-@click.option("--on", metavar="PATTERN", help="With --rule: for all that the pattern covers.")
+@click.option("--rule", is_flag=True, help="Do not ask again for this Hand, method and resource.")
+@click.option("--on", metavar="PATTERN", help="With --rule: for every resource that the pattern covers.")
 @click.option(
     "--days",
     metavar="N",
     type=WholeNumber(1, RULE_DAYS_MOST),
-    help=f"With --rule: for so many days, at most {RULE_DAYS_MOST}; {RULE_DAYS} without.",
+    help=f"With --rule: for N days, at most {RULE_DAYS_MOST}; default {RULE_DAYS}.",
 )
-@click.option("--with", "words", metavar="KEY=VALUE", multiple=True, help="Call it yourself, with this changed.")
+@click.option(
+    "--with", "words", metavar="KEY=VALUE", multiple=True, help="Make the call yourself, with this argument changed."
+)
 @click.option("--why", metavar="TEXT", default="", help="A reason, for the log.")
 @click.option("--key", metavar="FILE", type=named_files.PATH, help="Sign with this key, instead of the home's own.")
 def approve(
     session: Session, held: str, rule: bool, on: str | None, days: int | None, words: tuple[str, ...], why: str,
     key: str | None,
 ) -> None:  # fmt: skip
-    """Say yes to a call that waits: it is made once, exactly as `maniple approvals` shows it.
+    """Approve a call that waits: it is made once, exactly as `maniple approvals` shows it.
 
-    With --rule the like is not asked about again for a while, and what the rule covers and waits already is approved, too;
-    the rule stands in `maniple grants`, and `maniple revoke` takes it back. With --with the Hand's call is denied, and made
-    by you with other arguments; the Hand gets its reply.
+    With --rule, calls like it are not asked about again for a while, and those that wait already are approved too.
+    `maniple grants` lists the rule, and `maniple revoke` removes it. With --with, the Hand's call is denied and you
+    make it with other arguments; the Hand gets the reply.
 
     The answer is signed with your sealing key, and the log keeps it.
     """

@@ -22,13 +22,15 @@ class Status(Struct, frozen=True, kw_only=True):
 
 @command()
 @click.argument("words", metavar="[HAND] [KEY=VALUE]...", nargs=-1, shell_complete=hand_names)
-@click.option("--unset", metavar="KEY", multiple=True, help="Take your word back: HAND.toml's holds again, or nothing.")
+@click.option(
+    "--unset", metavar="KEY", multiple=True, help="Remove what was set here; HAND.toml's applies again, or none."
+)
 def budget(session: Session, words: tuple[str, ...], unset: tuple[str, ...]) -> None:
-    """What may be spent, and what was: of the whole home and of each Hand; or set it.
+    """Show what may be spent and what was, by the home and by each Hand; or set it.
 
-    Without HAND it is the home's budget, which holds for everything together. KEY is tokens or dollars, VALUE an amount
-    for an hour, a day or a month, several joined by commas. What is set here holds instead of what a Hand's HAND.toml
-    says, for that key, at once.
+    Without HAND it is the home's budget, which bounds everything together. KEY is tokens or dollars, VALUE an amount
+    per hour, day or month, or several joined by commas. What you set replaces what the Hand's HAND.toml says for that
+    key, at once.
 
         maniple budget dollars=5.00/day
 

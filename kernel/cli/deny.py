@@ -8,10 +8,10 @@ from kernel.cli.frame import Session, command
 
 @command()
 @click.argument("held", metavar="ID")
-@click.option("--why", metavar="TEXT", default="", help="A reason, which the Hand hears too.")
+@click.option("--why", metavar="TEXT", default="", help="A reason, which the Hand is told too.")
 @click.option("--key", metavar="FILE", type=named_files.PATH, help="Sign with this key, instead of the home's own.")
 def deny(session: Session, held: str, why: str, key: str | None) -> None:
-    """Say no to a call that waits, and to those that ask for the same: the Hand hears that it is refused, and why.
+    """Deny a call that waits, and those that ask for the same. The Hand is told that it is refused, and why.
 
     The answer is signed with your sealing key, and the log keeps it.
     """

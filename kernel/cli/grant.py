@@ -9,18 +9,18 @@ from kernel.cli.frame import Session, command, hand_argument
 @hand_argument
 @click.argument("method", metavar="METHOD")
 @click.argument("patterns", metavar="PATTERN...", nargs=-1, required=True)
-@click.option("--own", is_flag=True, help="For whoever calls it, where its manifest asks for that.")
+@click.option("--own", is_flag=True, help="Let it do so on behalf of any caller, if its manifest asks for that.")
 @click.option(
     "--ask/--without-asking",
     "asks",
     default=None,
-    help="Whether you are asked each time; else by manifest and autonomy.",
+    help="Ask you each time, or never; by default, manifest and autonomy decide.",
 )
 def grant(session: Session, hand: str, method: str, patterns: tuple[str, ...], own: bool, asks: bool | None) -> None:
     """Give a Hand a capability: at most what its sealed manifest asks for.
 
-    PATTERN is what it may use the method on: data/incoming/**, https://*.example.org/**, feeds.example.org:443, a name,
-    or * for everything. It holds from the Hand's next call on.
+    PATTERN says on what it may use the method: data/incoming/**, https://*.example.org/**, feeds.example.org:443, a
+    name, or * for everything. It counts from the Hand's next call on; `maniple revoke` takes it back.
     """
     wanted = {"method": method, "allow": list(patterns), "own": own, "approval": asks}
     with session.client() as client:

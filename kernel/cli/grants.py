@@ -18,13 +18,14 @@ _ASKS: Final = {None: "", True: "each time", False: "never"}
 @command()
 @click.argument("hand", metavar="[HAND]", required=False, shell_complete=hand_names)
 def grants(session: Session, hand: str | None) -> None:
-    """Who holds what: each Hand's methods, on what it may use them, and whether for whoever calls it (own),
-    or only for the runs that it spawns (lent).
+    """List what each Hand may do: its methods, on what it may use them, and when you are asked.
 
-    ASKS says where you are asked each time, or never; else it goes by the Hand's autonomy. A rule that you gave with
-    `maniple approve --rule` is a row of its own, with its end. A grant on files begins with the name of a root: see
-    `maniple roots`. Take any of them back with `maniple revoke`. What a Hand's HAND.toml does not ask for any more it may
-    not do, and `maniple show HAND` tells it apart.
+    OWN is yes for what it may do on behalf of any caller, and lent for what only the runs that it spawns may do. ASKS
+    says whether you are asked each time or never; where it is empty, the Hand's autonomy decides. A rule given with
+    `maniple approve --rule` is a row of its own, with its end. Grants on files begin with the name of a root: see
+    `maniple roots`. Any of them can be taken back with `maniple revoke`.
+
+    What its HAND.toml no longer asks for, a Hand may not do: `maniple show HAND` lists it as left over.
     """
     with session.client() as client:
         home = replies.read(client.call("kernel.home").value, rights.Home)

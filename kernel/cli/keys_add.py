@@ -15,13 +15,15 @@ from wire.canonical import INT_LIMIT
 @command()
 @click.argument("key", metavar="KEY")
 @click.option("--hands", metavar="PATTERN", multiple=True, required=True, help="Hands it may seal; * for any.")
-@click.option("--most", metavar="METHOD=PATTERN", multiple=True, help="The most these may be granted; all without.")
+@click.option(
+    "--most", metavar="METHOD=PATTERN", multiple=True, help="The most these may be granted; default: no limit."
+)
 @click.option("--expires", metavar="TIME", help="Until when: 90d, or 2027-01-31.")
 def keys_add(session: Session, key: str, hands: tuple[str, ...], most: tuple[str, ...], expires: str | None) -> None:
     """Trust a key to seal Hands. KEY is a verifier key (name+id+base64), or a file that holds one.
 
-    What it seals is still granted only what you agree to at install; --most bounds what may be agreed to at all: what
-    [confinement] opens, too, for which it must hold files.*=* (roots), web.*=* (network) or machine.*=* (outside_read).
+    What it seals is still granted only what you agree to at install; --most bounds what can be agreed to at all. It
+    also bounds [confinement]: roots needs files.*=*, network needs web.*=*, outside_read needs machine.*=*.
 
         maniple keys add ada.pub --hands 'ada-*' --most 'web.fetch=https://*.example.org/**' --expires 365d
     """

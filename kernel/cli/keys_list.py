@@ -11,9 +11,9 @@ from wire.entries import time_text
 
 @command()
 def keys_list(session: Session) -> None:
-    """Keys whose seals are trusted, for which Hands, and the most these may be granted; the log's own key, too.
+    """List the trusted keys, the Hands that each may seal, and the most these may be granted; and the log's own key.
 
-    Read from the log, so the kernel need not run. With --json each key is a verifier key that others can use.
+    They are read from the log, so the kernel need not run. With --json each is a verifier key that others can use.
     """
     trusted = logbook.trust(session.home).keys
     log = logbook.public_key(session.home)

@@ -14,9 +14,9 @@ from kernel.cli.frame import Session, command
     "--name", metavar="NAME", required=True, help="Whose key it is, such as example.org/ada; no spaces, no +."
 )
 def keys_new(session: Session, file: str, name: str) -> None:
-    """Make a key pair for sealing Hands: FILE is the secret half, FILE.pub the verifier key to give to others.
+    """Make a key pair for sealing Hands: FILE is the secret key, FILE.pub the verifier key to give to others.
 
-    Nothing is trusted by that: whoever installs what it seals says `maniple keys add` with FILE.pub.
+    No home trusts it yet: whoever installs what it seals types `maniple keys add FILE.pub --hands PATTERN`.
     """
     public = keyfile.write(file, name)
     session.result({"file": file, "key": public.text(), "id": public.id}, public.text)

@@ -11,7 +11,7 @@ from kernel.cli.frame import Session, command
 @click.argument("key_id", metavar="ID")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def keys_revoke(session: Session, key_id: str, yes: bool) -> None:
-    """Trust a key no more, for ever: what it sealed stops now, and does not start again.
+    """Revoke a key for ever: what it sealed stops now, and does not start again.
 
     ID is the key's, as `maniple keys` shows it. A revoked key cannot be trusted again.
     """

@@ -14,10 +14,10 @@ from kernel.cli.frame import Session, command
 @click.argument("key", metavar="KEY")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def keys_rotate(session: Session, old: str, key: str, yes: bool) -> None:
-    """Trust a new key in the place of an old one, with its rights. ID is the old one's, as `maniple keys` shows it.
+    """Trust a new key in place of an old one, with its rights. ID is the old key's, as `maniple keys` shows it.
 
-    What the old one sealed does not start any more: seal it anew, and install it again. The one that stands in for this
-    home's own key is its own then, and alone may seal the bundled Hands.
+    What the old key sealed no longer starts: seal it and install it again. If the old key was this home's own, the new
+    one becomes that, and only it may seal the bundled Hands.
     """
     public = keyfile.public(key)
     trust = logbook.trust(session.home)

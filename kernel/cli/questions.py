@@ -10,7 +10,7 @@ from wire.entries import time_micros
 
 @command()
 def questions(session: Session) -> None:
-    """Questions that Hands ask you, and that wait for your answer: `maniple answer ID TEXT`."""
+    """List the questions that Hands ask you. Answer one with `maniple answer ID TEXT`."""
     with session.client() as client:
         rows = [_row(one) for one, _ in answering.shown(client) if one.method == QUESTION]
         absent = answering.absent(client)

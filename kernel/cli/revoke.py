@@ -11,12 +11,12 @@ from manifests.grants import as_text
 @hand_argument
 @click.argument("method", metavar="METHOD")
 @click.argument("patterns", metavar="[PATTERN]...", nargs=-1)
-@click.option("--rule", is_flag=True, help="Only rules of `maniple approve --rule`: you are asked again.")
+@click.option("--rule", is_flag=True, help="Only the rules of `maniple approve --rule`: you are asked again.")
 def revoke(session: Session, hand: str, method: str, patterns: tuple[str, ...], rule: bool) -> None:
-    """Take a capability back: a method wholly, or only on the patterns that are named.
+    """Take a capability back: a whole method, or only the patterns that you name.
 
-    METHOD may be `web.*` for all that begin so. It holds from the Hand's next call on; give it back with
-    `maniple grant`. Rules by which you are not asked go too.
+    METHOD may be `web.*`, for all methods that begin so. It counts from the Hand's next call on, and also removes the
+    rules by which you are not asked. `maniple grant` gives a capability back, but no rules.
     """
     with session.client() as client:
         client.call("kernel.revoke", hand, {"method": method, "allow": list(patterns) or None, "rule": rule})

@@ -15,10 +15,10 @@ from kernel.cli.frame import Session, command
 @click.argument("name", metavar="NAME")
 @click.argument("folder", metavar="DIR", type=named_files.PATH)
 def roots_add(session: Session, name: str, folder: str) -> None:
-    """Give a folder a name, by which grants refer to it and Hands name files in it.
+    """Give a folder a name, by which grants and Hands refer to the files in it.
 
-    Only Hands that hold a grant on NAME/… reach it, through the Hand `files`. A folder that holds, lies in, or leads to
-    the home is refused.
+    Only Hands with a grant on NAME/… reach it, through the Hand `files`. A folder that contains the home, lies in it,
+    or leads to it is refused.
     """
     path = os.path.abspath(folder)
     try:

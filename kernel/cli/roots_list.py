@@ -6,7 +6,7 @@ from kernel.cli.frame import Session, command
 
 @command()
 def roots_list(session: Session) -> None:
-    """Named folders: the first part of a path that a Hand names, such as data in data/report.csv, is one of these."""
+    """List the named folders. Paths that Hands use begin with such a name: data in data/report.csv."""
     with session.client() as client:
         roots = replies.read(client.call("kernel.home").value, rights.Home).roots
     session.result(
