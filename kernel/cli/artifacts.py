@@ -34,12 +34,14 @@ class _All(Struct, frozen=True, kw_only=True):
 @command()
 @click.argument("which", metavar="[ID]", required=False)
 @click.option("--to", metavar="FILE", type=named_files.PATH, help="Write it into this new file.")
-@click.option("--last", metavar="N", type=WholeNumber(1, 500), default=100, help="So many, at most 500; 100 without.")
+@click.option(
+    "--last", metavar="N", type=WholeNumber(1, 500), default=100, help="The last N, at most 500; default 100."
+)
 def artifacts(session: Session, which: str | None, to: str | None, last: int) -> None:
-    """What Hands finished, the latest first; with an ID, or its beginning, the artefact itself.
+    """List what Hands finished, the latest first; with an ID, or its beginning, show that artefact.
 
-    A text is shown with its control characters made visible when stdout is a terminal; --to FILE, and a pipe, get its very
-    bytes. --json gives its row with its content, as text, or as base64 where that is none.
+    On a terminal, control characters of a text are made visible. --to FILE and a pipe get its exact bytes. --json gives
+    its row and its content: as text, or as base64 if it is not text.
     """
     with session.client() as client:
         asked: dict[str, object] = {"most": last} if which is None else {"most": 2, "begins": which}

@@ -11,19 +11,19 @@ from kernel.cli.run_waiting import end
 @command()
 @click.argument("words", metavar="QUESTION...", nargs=-1, required=True)
 @click.option(
-    "--hand", metavar="HAND", default=asking.DEFAULT, shell_complete=hand_names, help="Whom; `assistant` without."
+    "--hand", metavar="HAND", default=asking.DEFAULT, shell_complete=hand_names, help="Which Hand; default `assistant`."
 )
 @click.option(
-    "--file", "files", metavar="PATH", multiple=True, help="A text or picture that goes with it; may be repeated."
+    "--file", "files", metavar="PATH", multiple=True, help="A text or picture to send with it; may be repeated."
 )
 @click.option("--most", metavar="KEY=AMOUNT", multiple=True, help="What it may cost: tokens=2000, dollars=0.05.")
 def ask(session: Session, words: tuple[str, ...], hand: str, files: tuple[str, ...], most: tuple[str, ...]) -> None:
     """Ask a Hand that thinks, or give it a task, and print its answer: `maniple ask "what is in data/weather.csv?"`.
 
-    A QUESTION of - is read from stdin. What the Hand does on the way is its run's: `maniple run-show RUN`. Calls that wait
-    for your yes are told while it waits. Each question stands alone; a conversation is `maniple chat`.
+    A QUESTION of - is read from stdin. Calls that wait for your yes are shown meanwhile. `maniple run-show RUN` shows
+    what the Hand did. Each question stands alone; `maniple chat` is a conversation.
 
-    A run that failed ends this command with 1, one that was refused with 4.
+    Ends with 1 if the run failed, with 4 if it was refused.
     """
     asked = standard_input.text("the question") if words == ("-",) else " ".join(words)
     question = asking.with_files(asked, files)

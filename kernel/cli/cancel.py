@@ -7,9 +7,9 @@ from kernel.cli.frame import Session, command, run_argument
 @command()
 @run_argument
 def cancel(session: Session, run: str) -> None:
-    """Stop one run of a task Hand, by its id, also one that only waits and has no process; returns when it is down.
+    """Stop one run of a task Hand by its id, even one that only waits and has no process. Returns when it has ended.
 
-    Its call ends in Cancelled, and everything it had asked others for too.
+    Its call ends in Cancelled, and so do all calls that it had made and that are still open.
     """
     with session.client() as client:
         try:

@@ -50,12 +50,12 @@ class Messages(Struct, frozen=True, kw_only=True):
 
 @command(json=False)
 @click.argument("hand", metavar="[HAND]", default=asking.DEFAULT, shell_complete=hand_names)
-@click.option("--name", metavar="NAME", default="main", help="Which conversation; `main` without.")
+@click.option("--name", metavar="NAME", default="main", help="Which conversation; default `main`.")
 def chat(session: Session, hand: str, name: str) -> None:
-    """Talk with a Hand that thinks, a question a line; /help tells what else may be typed.
+    """Talk with a Hand that thinks, one question per line. /help lists the other commands.
 
-    A conversation is a session of your own memory, of Hand, channel, name and user, and goes on where it was left:
-    `maniple memory export --session HAND/cli/NAME/operator`. On a terminal lines can be edited and called back; from a pipe
+    A conversation is a session of your own memory, and continues where you left it. To export it: `maniple memory
+    export --session HAND/cli/NAME/operator`. On a terminal you can edit lines and recall earlier ones; from a pipe,
     each line is a question.
     """
     if screen.is_terminal(sys.stdin):

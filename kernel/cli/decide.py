@@ -23,12 +23,12 @@ class _Answer(Struct, frozen=True):
 @click.argument("run", metavar="RUN|HAND", shell_complete=hand_or_run_names)
 @click.argument("how", metavar="finish|restart", type=click.Choice(DECISIONS))
 def decide(session: Session, run: str, how: str) -> None:
-    """Say what becomes of an unfinished run whose code was upgraded, or of all such runs of a Hand, that wait for it.
+    """Decide how an unfinished run continues after its code was upgraded; with HAND, all such runs of that Hand.
 
-    finish: it goes on where it was, with the code that it was begun with, which is checked as at any start.
+    finish: the run continues where it was, with the old code, which is checked as at any start.
 
-    restart: another run begins anew with the new code and the same inputs. What the first has done is not undone, and may
-    be done again. Whoever waits for the first hears how the other one ends.
+    restart: a new run begins with the new code and the same inputs. What the old run has done is not undone, and may be
+    done again. Whoever waits for the old run gets the result of the new one.
 
     Neither: `maniple cancel RUN`.
     """

@@ -6,9 +6,9 @@ from kernel.cli.frame import Session, command, hand_argument
 @command()
 @hand_argument
 def pause(session: Session, hand: str) -> None:
-    """Let a Hand stand still: no call from it or to it passes until it is resumed.
+    """Suspend a Hand: no call from it or to it passes until `maniple resume HAND`.
 
-    Its processes stand still where they are, and no deadline of theirs runs on. It stays paused through restarts.
+    Its processes are suspended, and none of its deadlines runs on. It stays paused when the kernel restarts.
     """
     with session.client() as client:
         reply = client.call("kernel.pause", hand).value

@@ -14,10 +14,10 @@ from manifests.pipeline.installed import lends_of
 @click.argument("file", metavar="FILE", type=named_files.PATH)
 @click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
 def pipeline_add(session: Session, file: str, yes: bool) -> None:
-    """Add a pipeline, or upgrade it: checks it, shows in words what it asks for, asks, seals it and installs it as a Hand.
+    """Add or upgrade a pipeline: checks it, shows what it asks for, asks you, seals it and installs it as a Hand.
 
-    It may begin runs of the Hands that its steps name, and nothing else. What those runs may do is the less of what their
-    Hands are granted and of what the pipeline is granted here, which `maniple grants` shows as lent.
+    It may start runs of the Hands that its steps name, and nothing else. Such a run may do only what both its Hand and
+    the pipeline are granted; `maniple grants` lists the pipeline's grants as lent.
 
     An upgrade shows only what is new, and keeps grants.
     """

@@ -15,10 +15,10 @@ from manifests.pipeline.check import check
 @command()
 @click.argument("file", metavar="FILE", type=named_files.PATH)
 def pipeline_check(session: Session, file: str) -> None:
-    """Every problem in a pipeline's file, each with its line, column, and what to write instead.
+    """List every problem in a pipeline's file, each with its line, column, and what to write instead.
 
-    The file is checked whole, and against the Hands that are installed: whether they are there, what they take, whether
-    they were granted what they ask for, and whether the pipeline would run itself. So the kernel must run.
+    The whole file is checked, also against the installed Hands: whether they are there, what they take, whether they
+    were granted what they ask for, and whether the pipeline would run itself. So the kernel must run.
     """
     text = pipelines.read_file(file)
     with session.client() as client:

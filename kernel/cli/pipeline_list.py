@@ -20,7 +20,7 @@ class Listed(Struct, frozen=True, kw_only=True):
 
 @command()
 def pipeline_list(session: Session) -> None:
-    """Every pipeline that was added: what it takes, and the Hands whose runs it makes."""
+    """List every pipeline: what it takes, and the Hands whose runs it starts."""
     with session.client() as client:
         found = [_row(one) for one in pipelines.every(client)]
     session.result({"pipelines": found}, lambda: _drawn(found))

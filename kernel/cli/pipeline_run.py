@@ -30,16 +30,16 @@ class Ran(replies.Outcome, frozen=True, kw_only=True):
 @command()
 @click.argument("name", metavar="PIPELINE", shell_complete=pipelines.names)
 @click.argument("words", metavar="[KEY=VALUE]...", nargs=-1)
-@click.option("--watch", is_flag=True, help="Show how it goes on, until it has ended.")
-@click.option("--wait", is_flag=True, help="Wait until it has ended, and print its outputs.")
+@click.option("--watch", is_flag=True, help="Show its progress until it has ended.")
+@click.option("--wait", is_flag=True, help="Wait for it to end, and print its outputs.")
 def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: bool, wait: bool) -> None:
-    """Begin one run of a pipeline, with its inputs; prints the run's id, or with --watch and --wait its outputs.
+    """Start a run of a pipeline, with its inputs. Prints the run's id, or with --watch or --wait its outputs.
 
-    key=value is read as the input's type says, key:=JSON is any value. With --watch, a terminal shows a tree of its steps,
-    with how far they are, their times and costs; elsewhere each change is a line.
+    key=value is read by the input's type, key:=JSON is any value. With --watch, a terminal shows a tree of its steps
+    with their progress, times and costs; elsewhere each change is a line.
 
-    Stop it, and everything under it, with `maniple cancel RUN`; Ctrl-C ends the watching, not the run. A run that failed
-    ends this command with 1, one that was refused with 4.
+    To stop it and every run under it: `maniple cancel RUN`. Ctrl-C ends the watching, not the run. Ends with 1 if the
+    run failed, with 4 if it was refused.
     """
     with session.client() as client:
         pipeline = pipelines.added(client, name).pipeline

@@ -18,12 +18,12 @@ from manifests.values import format_duration
 @command()
 @click.argument("name", metavar="PIPELINE", shell_complete=pipelines.names)
 @click.option(
-    "--run", metavar="RUN", shell_complete=run_names, help="Which run's time line, instead of the last one's."
+    "--run", metavar="RUN", shell_complete=run_names, help="Draw the time line of this run, instead of the last one."
 )
 def pipeline_show(session: Session, name: str, run: str | None) -> None:
-    """A pipeline in full: what it takes and returns, its steps as a graph, and a time line of its last run, or of one.
+    """Show a pipeline in full: what it takes and returns, its steps as a graph, and a time line of its last run.
 
-    The time line is drawn from the log: every run that was made, one below the other, as a bar from its start to its end.
+    The time line is drawn from the log: each run that was made is a bar from its start to its end.
     """
     with session.client() as client:
         one = pipelines.added(client, name)

@@ -42,10 +42,10 @@ class _All(Struct, frozen=True, kw_only=True):
 
 @command()
 @click.option(
-    "--last", metavar="N", type=WholeNumber(1, _MOST), default=10, help=f"So many, at most {_MOST}; 10 without."
+    "--last", metavar="N", type=WholeNumber(1, _MOST), default=10, help=f"The last N, at most {_MOST}; default 10."
 )
 def plans(session: Session, last: int) -> None:
-    """To-do lists that Hands keep, the one that was changed last first."""
+    """List the to-do lists that Hands keep, the last changed first."""
     with session.client() as client:
         reply = client.call("plan.all", "", {"most": last}).value
         names = {} if session.json else memories.names(client)

@@ -9,11 +9,13 @@ from manifests.waiting import WAITS
 
 @command()
 def ps(session: Session) -> None:
-    """Live runs, also those without a process: they only wait (asleep), wait for your decision since their code was upgraded,
-    or go on when they may (frozen, or paused). What each is, does, uses and has cost.
+    """List the live runs: what each is, does, uses and has cost.
 
-    CPU is processor time so far, MEMORY what is resident (RSS), CALLS those it made, OPEN those under way, FUEL what the
-    guests of a WASM Hand have used. Runs that have ended are in `maniple runs`.
+    Runs without a process are listed too: those that only wait (asleep), that wait for your decision since their code
+    was upgraded, or that are frozen or paused.
+
+    CPU is processor time so far, MEMORY what is resident (RSS), CALLS the calls it made, OPEN those under way, FUEL
+    what the guests of a WASM Hand have used. Runs that have ended: `maniple runs`.
     """
     with session.client() as client:
         runs = live_runs.runs(client)

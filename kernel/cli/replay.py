@@ -26,27 +26,28 @@ from wire.tape import seed_of
     "--against",
     metavar="DIR",
     type=named_files.PATH,
-    help="With the code of this Hand's folder, or this pipeline's file, instead.",
+    help="Use the code in this Hand's folder, or this pipeline's file, instead.",
 )
 @click.option("--step", is_flag=True, help="On a terminal, wait for Enter after each message.")
 @click.option(
-    "--save", metavar="DIR", type=named_files.PATH, help="Write its recording into DIR instead of replaying it."
+    "--save", metavar="DIR", type=named_files.PATH, help="Write the recording into DIR, instead of replaying it."
 )
 def replay(session: Session, run: str, against: str | None, step: bool, save: str | None) -> None:
-    """A task run again, from its tape: the same code is given the same messages, and what it asks for is compared.
+    """Run a recorded task run again: its code gets the same messages from the tape, and what it asks for is compared.
 
-    Nothing is called and nothing is changed: what the run asks for is answered from the tape. Each message that it is
-    told is a line: the request it ends, on what, how, the reply or its size, the cost, the labels, and the run's own clock.
+    Nothing is called and nothing is changed: the tape answers each request. Each message that the run gets is printed
+    as a line: the request that it ends, on what, how, the reply or its size, the cost, the labels, and the run's own
+    clock.
 
-    The tape is checked first, byte by byte, and against what the signed log says of each call. Whoever comes to another
-    request or to another end than the recorded run ends this command with 5, as does a tape that is damaged or erased.
+    The tape is first checked, byte by byte, and against the signed log. Ends with 5 if the run makes another request or
+    comes to another end than the recorded one, or if the tape is damaged or erased.
 
-    With --against, the recorded messages meet changed code: DIR is a Hand's folder of the same name, or a pipeline's
-    file, NAME.pipeline.toml. It is sealed with the home's own key for this one run, confined as every other, and never
+    --against replays with changed code: DIR is a folder of a Hand of the same name, or a pipeline's file,
+    NAME.pipeline.toml. It is sealed with the home's own key for this one run, confined like any other, and never
     installed.
 
-    With --save, the recording becomes DIR/RUN.jsonl: for a test that runs without a kernel, see docs/replay.md. The kernel
-    need not run for that.
+    --save writes the recording to DIR/RUN.jsonl, for a test that runs without a kernel: docs/replay.md. That needs no
+    kernel either.
 
     With --json each line is an object; the last one is the verdict.
     """

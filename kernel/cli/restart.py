@@ -6,9 +6,9 @@ from kernel.cli.frame import Session, command, hand_argument
 @command()
 @hand_argument
 def restart(session: Session, hand: str) -> None:
-    """Stop a service and start it again; returns when it is ready.
+    """Stop a service and start it again. Returns when it is ready.
 
-    Calls that wait for it go to the new process. A task Hand has a new process per run: `maniple start HAND`.
+    Calls that wait for it go to the new process. A task Hand has a new process for each run: `maniple start HAND`.
     """
     with session.client() as client:
         reply = client.call("kernel.restart", hand, seconds=120).value

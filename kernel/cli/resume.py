@@ -7,9 +7,9 @@ from kernel.cli.frame import Session, command, hand_argument
 @command()
 @hand_argument
 def resume(session: Session, hand: str) -> None:
-    """Let a paused Hand go on where it was.
+    """Let a paused Hand continue where it was.
 
-    What was wanted starts again.
+    If it is a service marked as wanted, it starts again.
     """
     with session.client() as client:
         was_paused = any(row.name == hand and row.state == "paused" for row in installed.rows(client))

@@ -14,9 +14,9 @@ from wire.entries import Entry
 
 @command()
 @run_argument
-@click.option("-n", "--most", metavar="N", type=Whole(0), default=200, help="The last so many entries; 200 without.")
+@click.option("-n", "--most", metavar="N", type=Whole(0), default=200, help="The last N entries; default 200.")
 def run_show(session: Session, run: str, most: int) -> None:
-    """One run in full, as the log tells it: its start, its confinement, every call it made and answered, its end.
+    """Show one run in full, from the log: its start, its confinement, every call that it made or answered, and its end.
 
     The kernel need not run.
     """

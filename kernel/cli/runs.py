@@ -12,9 +12,9 @@ from wire.entries import time_micros
 
 @command()
 @click.argument("hand", metavar="[HAND]", required=False, shell_complete=hand_names)
-@click.option("-n", "--most", metavar="N", type=Whole(1), default=30, help="The last so many; 30 without.")
+@click.option("-n", "--most", metavar="N", type=Whole(1), default=30, help="The last N; default 30.")
 def runs(session: Session, hand: str | None, most: int) -> None:
-    """Runs of the past and of now, the newest last, as the log tells them. The kernel need not run.
+    """List past and live runs, from the log, the newest last. The kernel need not run.
 
     One in full: `maniple run-show RUN`. What lives now: `maniple ps`.
     """

@@ -31,11 +31,11 @@ class _History(Struct, frozen=True, kw_only=True):
 
 @command()
 @click.argument("hand", metavar="[HAND]", required=False, shell_complete=hand_names)
-@click.option("-n", "--most", metavar="N", type=Whole(1), default=30, help="The last so many; 30 without.")
+@click.option("-n", "--most", metavar="N", type=Whole(1), default=30, help="The last N; default 30.")
 def schedules_history(session: Session, hand: str | None, most: int) -> None:
-    """What schedules started, missed and skipped, and why, the newest last. Times are UTC.
+    """List what schedules started, missed and skipped, and why, the newest last. Times are UTC.
 
-    PLANNED is when it was to be, OUTCOME how the run ended, COUNT how many starts one row stands for. A run in full:
+    PLANNED is when the start was due, OUTCOME how the run ended, COUNT how many starts a row stands for. A run in full:
     `maniple run-show RUN`.
     """
     with session.client() as client:

@@ -29,9 +29,9 @@ class _Next(Struct, frozen=True, kw_only=True):
 
 @command()
 def schedules_list(session: Session) -> None:
-    """When each Hand with a [schedule] starts next, the first one first. Times are UTC.
+    """List when each Hand with a [schedule] starts next, the soonest first. Times are UTC.
 
-    A paused Hand does not start, and its schedule goes on at `maniple resume HAND`. What was started, missed and skipped:
+    A paused Hand does not start; its schedule continues at `maniple resume HAND`. What was started, missed and skipped:
     `maniple schedules history`.
     """
     with session.client() as client:

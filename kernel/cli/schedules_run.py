@@ -12,11 +12,11 @@ from wire.entries import time_text
 @command()
 @hand_argument
 def schedules_run(session: Session, hand: str) -> None:
-    """Start a Hand now as its schedule would: with the inputs that stand there.
+    """Start a Hand now as its schedule would, with the schedule's inputs. Prints the run's id.
 
-    While a run that its schedule began still works and `overlap` is skip or queue, nothing is started, and this ends with 4.
+    If a run that the schedule began still works, and `overlap` is skip or queue, nothing starts, and this ends with 4.
 
-    Prints the run's id. With inputs of your own: `maniple start HAND key=value`.
+    With inputs of your own: `maniple start HAND key=value`.
     """
     now = time.time_ns() // 1000
     with session.client() as client:

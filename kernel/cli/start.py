@@ -21,19 +21,18 @@ class Started(Struct, frozen=True, kw_only=True):
 @command()
 @hand_argument
 @click.argument("words", metavar="[KEY=VALUE]...", nargs=-1)
-@click.option("--wait", is_flag=True, help="Wait until the run has ended, and print its result.")
+@click.option("--wait", is_flag=True, help="Wait for the run to end, and print its result.")
 @click.option("--most", metavar="KEY=AMOUNT", multiple=True, help="What the run may cost: tokens=2000, dollars=0.05.")
 def start(session: Session, hand: str, words: tuple[str, ...], wait: bool, most: tuple[str, ...]) -> None:
-    """Begin one run of a task Hand, with its inputs, or bring a service up; prints the run's id.
+    """Start a run of a task Hand, with its inputs, or start a service. Prints the run's id.
 
-    key=value is a text, or what the parameter of its `run` is annotated as: int, float, bool, list or dict. key:=JSON is
-    any value. An example: `maniple start data-pipeline spec=data/load.toml`.
+    key=value is text, or of the type that its `run` declares for that parameter: int, float, bool, list or dict. key:=JSON
+    is any value: `maniple start data-pipeline spec=data/load.toml`.
 
-    A service that is up is left as it is, is wanted from now on, and starts with the kernel. A quarantined Hand gets
-    another chance.
+    A service becomes wanted: it stays up and starts with the kernel. One that is up already is left as it is. A
+    quarantined Hand gets another chance.
 
-    With --wait, a run that failed ends this command with 1, one that was refused with 4. Ctrl-C ends the waiting, not the
-    run.
+    With --wait, ends with 1 if the run failed, with 4 if it was refused. Ctrl-C ends the waiting, not the run.
     """
     given, at_most = typed.words(words), spending.most(most)
     with session.client() as client:

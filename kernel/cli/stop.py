@@ -17,9 +17,9 @@ class Stopped(Struct, frozen=True, kw_only=True):
 @command()
 @click.argument("hand", metavar="HAND|RUN", shell_complete=hand_or_run_names)
 def stop(session: Session, hand: str) -> None:
-    """Stop a service, or every run of a task Hand, or one run by its id; returns when they are down.
+    """Stop a service, every run of a task Hand, or one run by its id. Returns when they have ended.
 
-    A service is also not wanted any more: it does not come back with the kernel, but its first call starts it.
+    A service that is stopped is no longer wanted: it does not start with the kernel, but still at its first call.
     """
     with session.client() as client:
         try:

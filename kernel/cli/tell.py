@@ -25,13 +25,13 @@ _LOOK_S: Final = 0.05
 @command()
 @run_argument
 @click.argument("words", metavar="WORDS...", nargs=-1)
-@click.option("--stop", is_flag=True, help="It ends now, with the work so far; WORDS say why.")
+@click.option("--stop", is_flag=True, help="End it now, with its work so far; WORDS say why.")
 def tell(session: Session, run: str, words: tuple[str, ...], stop: bool) -> None:
-    """Say something to a Hand that thinks while it works: it reads it with what comes next, or answers it before it ends.
+    """Send a message to a Hand that thinks, while it works: it reads it at its next step, or answers it before it ends.
 
-    It hears you if its HAND.toml has `[events] subscribes = ["operator.said"]`, as that of the bundled `assistant` has; one
-    that has only just begun is waited for. What it comes to, its work so far too, `maniple wait RUN` prints; what it did on
-    the way is in `maniple run-show RUN`. To end a run without its work so far: `maniple cancel RUN`.
+    It hears you if its HAND.toml has `[events] subscribes = ["operator.said"]`, as the bundled `assistant` has. If the
+    run has only just begun, this waits until it hears. `maniple wait RUN` prints its result, or its work so far after
+    --stop; `maniple run-show RUN` shows what it did. `maniple cancel RUN` ends it without its work so far.
     """
     text = " ".join(words)
     if not text.strip() and not stop:
