@@ -11,16 +11,16 @@ WIDTH = 100
 
 HEAD = """# The command line
 
-Results go to stdout, words to stderr; `--json` gives a result to a program. The home is `--home`, else `$MANIPLE_HOME`,
-else `~/.maniple`. Colours only on a terminal, and not with `NO_COLOR`. Completion: `maniple completion --help`.
-`maniple --version` tells which Maniple this is.
+Results go to stdout, everything else to stderr. `--json` prints the result as JSON, for programs. The home is `--home`,
+else `$MANIPLE_HOME`, else `~/.maniple`. Colours are used only on a terminal, and not with `NO_COLOR`. To let your shell
+complete commands: `maniple completion --help`. `maniple --version` prints the version.
 
 | exit code | |
 |---|---|
 | 0 | done |
-| 1 | failed, or what is named is not there |
-| 2 | wrong usage: words that cannot be right, whatever there is |
-| 3 | the kernel does not run |
+| 1 | failed, or something that you named does not exist |
+| 2 | wrong usage: arguments that can never be right |
+| 3 | the kernel is not running |
 | 4 | refused |
 | 5 | verification failed |
 | 130 | interrupted by Ctrl-C |

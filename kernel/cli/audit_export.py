@@ -30,10 +30,10 @@ Check it with   maniple audit verify --from DIR --key KEY
 @command()
 @click.argument("to", metavar="TO", type=named_files.PATH)
 def audit_export(session: Session, to: str) -> None:
-    """Write the log out for somebody who is to check it: entries, checkpoints and the public key, nothing secret.
+    """Export the log for somebody who is to check it: entries, checkpoints and the public key, nothing secret.
 
-    TO is a new folder, or a file that ends in .tar or .tar.gz, which holds the folder maniple-log. It holds exactly what the
-    newest checkpoint covers. Checked with `maniple audit verify --from DIR`.
+    TO is a new folder, or a new file that ends in .tar or .tar.gz, which holds the folder maniple-log. It holds exactly
+    what the newest checkpoint covers. To check it: `maniple audit verify --from DIR`.
     """
     if os.path.lexists(to):
         raise named_files.taken(to)

@@ -13,13 +13,12 @@ from wire.merkle import inclusion_proof, leaf_hash, root_of
 @command()
 @click.argument("seq", metavar="SEQ", type=Whole(0))
 def audit_prove(session: Session, seq: int) -> None:
-    """Prove that one entry is in the log.
+    """Prove that one entry is in the log. The kernel need not run.
 
-    Prints a C2SP tlog-proof: the entry (as its extra), its inclusion proof, and the newest checkpoint. The kernel need
-    not run.
+    Prints a C2SP tlog-proof: the entry (as its extra), its inclusion proof, and the newest checkpoint.
 
-    Whoever has the log's verifier key checks it with `maniple audit verify-proof`, or with other people's tools, and
-    needs nothing else of the log.
+    Anyone with the log's verifier key can check it with `maniple audit verify-proof` or with other tools, and needs
+    nothing else of the log.
     """
     proof = evidence.find(session.home, key=None, folder=None)
     note, size, root = evidence.newest(proof)

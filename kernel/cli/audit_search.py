@@ -33,19 +33,24 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 @command()
 @click.argument("text", metavar="[TEXT]...", nargs=-1)
-@click.option("--kind", default="", help="Such as call, refusal, or run.* for all that begin so.")
-@click.option("--hand", default="", help="Of one Hand and its runs.")
-@click.option("--run", default="", shell_complete=run_names, help="Of one run.")
-@click.option("--method", default="", help="Such as web.fetch, or web.* for all that begin so.")
+@click.option("--kind", default="", help="Such as call or refusal; run.* for all that begin so.")
+@click.option("--hand", default="", help="Only of this Hand and its runs.")
+@click.option("--run", default="", shell_complete=run_names, help="Only of this run.")
+@click.option("--method", default="", help="Such as web.fetch; web.* for all that begin so.")
 @click.option("--verdict", default="", help="Such as refused, failed, died, done.")
-@click.option("--since", metavar="TIME", default="", help="From then on: 2026-11-21, 2026-11-21T08:30, or 15m for ago.")
-@click.option("--until", metavar="TIME", default="", help="Until then, in the same words.")
-@click.option("-n", "--most", metavar="N", type=Whole(1), default=1000, help="At most so many; 1000 without.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    default="",
+    help="From this time on: 2026-11-21, 2026-11-21T08:30, or 15m (15 minutes ago).",
+)
+@click.option("--until", metavar="TIME", default="", help="Before this time, written likewise.")
+@click.option("-n", "--most", metavar="N", type=Whole(1), default=1000, help="At most N; default 1000.")
 def audit_search(
     session: Session, text: tuple[str, ...], kind: str, hand: str, run: str, method: str, verdict: str, since: str,
     until: str, most: int,
 ) -> None:  # fmt: skip
-    """Entries of the log, the oldest first: those that are all that is asked for, and hold every TEXT.
+    """Find the entries of the log that match every option and contain every TEXT, the oldest first.
 
     The kernel need not run. With --json each line is the entry exactly as it stands in the log.
     """

@@ -14,14 +14,17 @@ from wire.entries import Entry
 
 @command()
 @click.argument("seq", metavar="SEQ", type=Whole(0))
-@click.option("--body", metavar="FILE", type=named_files.PATH, help="Check that this was its arguments, or its reply.")
+@click.option(
+    "--body", metavar="FILE", type=named_files.PATH, help="Check that this file was its arguments, or its reply."
+)
 def audit_show(session: Session, seq: int, body: str | None) -> None:
-    """One entry of the log, every field; of a call also its end, of an end or an answer its call. The kernel need not run.
+    """Show one entry of the log, every field. The kernel need not run.
 
-    Of an operator's answer it says whose signature it has, and ends with 5 when that does not hold.
+    A call is shown with its end, an end or an answer with its call. An operator's answer is shown with who signed it;
+    ends with 5 if the signature is not valid.
 
-    The log holds digests of bodies, not bodies. --body FILE says whether a file is what such a digest was made of: the
-    bytes as they travelled, or the same as JSON. It ends with 5 when it is not.
+    The log holds digests of bodies, not bodies. --body FILE checks whether a file is what such a digest was made of:
+    the bytes as they travelled, or the same as JSON. Ends with 5 if it is not.
     """
     folder = session.log()
     entry = logbook.read(logbook.line_at(folder, seq))

@@ -11,13 +11,13 @@ from kernel.cli.usage_errors import Whole
 
 
 @command()
-@click.option("-f", "--follow", is_flag=True, help="Go on as the log grows, until Ctrl-C.")
-@click.option("-n", "--lines", metavar="N", type=Whole(0), default=20, help="How many; 20 without.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing new entries, until Ctrl-C.")
+@click.option("-n", "--lines", metavar="N", type=Whole(0), default=20, help="How many; default 20.")
 def audit_tail(session: Session, follow: bool, lines: int) -> None:
-    """The last entries of the log. The kernel need not run.
+    """Show the last entries of the log. The kernel need not run.
 
-    With --json each line is the entry exactly as it stands in the log, so the SHA-256 of a zero byte and the line is
-    its leaf in the tree.
+    With --json each line is the entry exactly as it stands in the log: the SHA-256 of a zero byte and the line is its
+    leaf in the tree.
     """
     folder = session.log()
     last, place = logbook.last_lines(folder, lines)

@@ -33,7 +33,7 @@ class Held(Struct, frozen=True, kw_only=True):
     metavar="FILE",
     type=named_files.PATH,
     multiple=True,
-    help="Also an older checkpoint, kept elsewhere.",
+    help="Also check against an older checkpoint, kept elsewhere.",
 )
 @click.option("--key", metavar="KEY", help="The log's verifier key, or a file with it, instead of the home's log.pub.")
 @click.option(
@@ -41,17 +41,17 @@ class Held(Struct, frozen=True, kw_only=True):
     "folder",
     metavar="DIR",
     type=named_files.PATH,
-    help="A log that `audit export` wrote, instead of the home's.",
+    help="Check a log that `audit export` wrote, instead of the home's.",
 )
 def audit_verify(session: Session, checkpoint: tuple[str, ...], key: str | None, folder: str | None) -> None:
     """Check every entry of the log, from the first: its form, its place, its hash chain, and the signed checkpoints.
 
-    Of each answer to a held call also its signature: by a key that the log trusted then, about that very call.
+    Each answer to a held call is checked too: it must be signed for that very call, by a key that the log trusted then.
 
-    Only public keys are needed, and the kernel need not run. Who keeps a checkpoint (the file log/checkpoint, at any
-    time) finds by --checkpoint whether what the log's own key signed later continues it.
+    Only public keys are needed, and the kernel need not run. If you keep a copy of a checkpoint (the file
+    log/checkpoint), --checkpoint shows whether what the log's own key signed later continues it.
 
-    Ends with 5 when anything is wrong, and names the first bad entry.
+    Ends with 5 if anything is wrong, and names the first bad entry.
     """
     proof = evidence.find(session.home, key=key, folder=folder)
     held = [evidence.held(path, proof.key) for path in checkpoint]

@@ -13,9 +13,9 @@ from wire.errors import CodecError, NoteMalformed, ProofInvalid, SignatureInvali
 @click.argument("file", metavar="FILE", type=named_files.PATH)
 @click.option("--key", metavar="KEY", help="The log's verifier key, or a file with it, instead of the home's log.pub.")
 def audit_verify_proof(session: Session, file: str, key: str | None) -> None:
-    """Check a proof that `maniple audit prove` printed; FILE may be - for stdin. With --key it needs no home.
+    """Check a proof that `maniple audit prove` printed. FILE may be - for stdin. With --key, no home is needed.
 
-    Ends with 5 when the proof does not lead to the checkpoint, or another key signed that.
+    Ends with 5 if the proof does not lead to the checkpoint, or another key signed that.
     """
     with streams.source(file) as opened:
         text = opened.read(1 << 20).decode("utf-8", "replace").replace("\r\n", "\n")

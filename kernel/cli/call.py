@@ -52,20 +52,20 @@ class Result(Struct, frozen=True, kw_only=True):
 @click.argument("words", metavar="[RESOURCE] [KEY=VALUE]...", nargs=-1)
 @click.option("--upload", metavar="FILE", type=named_files.PATH, help="Stream a file to the method; - is stdin.")
 @click.option(
-    "--output", metavar="FILE", type=named_files.PATH, help="Where bytes that it streams go, instead of stdout."
+    "--output", metavar="FILE", type=named_files.PATH, help="Write streamed bytes here, instead of to stdout."
 )
-@click.option("--timeout", metavar="TIME", help="How long it may take, such as 90s; 60s without.")
+@click.option("--timeout", metavar="TIME", help="How long it may take, such as 90s; default 60s.")
 @click.option("--most", metavar="KEY=AMOUNT", multiple=True, help="What it may cost: tokens=2000, dollars=0.05.")
 def call(
     session: Session, method: str, words: tuple[str, ...], upload: str | None, output: str | None, timeout: str | None,
     most: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Make one call as the operator, and print what it brings.
+    """Make one call as the operator, and print the reply.
 
-    RESOURCE is what the method acts on, unless it acts on nothing. Arguments are read as the method declares them
-    (`maniple methods METHOD`): key=value is text, a number, a time or a size as declared, key:=JSON is JSON.
+    RESOURCE is what the method acts on, if it acts on something. Arguments are read as the method declares them
+    (`maniple methods METHOD`): key=value is text, a number, a time or a size, key:=JSON is JSON.
 
-    Bytes that the method streams go to stdout, or into --output; then its value goes to stderr, or to stdout.
+    Streamed bytes go to stdout, or into --output. The value goes to stdout too, or to stderr if bytes went to stdout.
 
         maniple call files.read data/report.csv > report.csv
 

@@ -87,7 +87,7 @@ def _options() -> list[click.Parameter]:
     """What may stand before a command."""
     return [
         click.Option(["--home"], metavar="DIR", type=click.Path(readable=False), help="The home."),
-        click.Option(["--version"], is_flag=True, expose_value=False, callback=_version, help="Which Maniple this is."),
+        click.Option(["--version"], is_flag=True, expose_value=False, callback=_version, help="Print the version."),
     ]
 
 
@@ -107,7 +107,7 @@ def cli() -> click.Group:
         "maniple",
         commands.TOP,
         about="Maniple: Hands as confined processes, under a small kernel that checks and logs every call.\n\n"
-        "Results go to stdout, words to stderr. Exit codes: 0 done, 1 failed, 2 usage, "
+        "Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 usage, "
         "3 kernel not running, 4 refused, 5 verification failed, 130 interrupted.",
     )
 

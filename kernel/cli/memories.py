@@ -24,7 +24,7 @@ from manifests.errors import ResourceInvalid
 T = TypeVar("T")
 
 LINE_MOST: Final = 160
-EVERY: Final = "with none of these all that there are"
+EVERY: Final = "default: every memory"
 NOTHING: Final = "Nothing is remembered yet."
 LONG_S: Final = 24 * 3600.0
 """Seconds that going through a whole memory may take."""
@@ -70,7 +70,7 @@ class Checked(Struct, frozen=True, kw_only=True):
 
 
 def whose_memory(
-    *, sessions: bool = True, without: str = "without it your own"
+    *, sessions: bool = True, without: str = "default: your own"
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The options --hand, --shared and, where a session may be meant, --session: a command gets them as one, `whose`.
 
@@ -85,10 +85,10 @@ def whose_memory(
             function(session, whose=Whose(hand=hand, shared=shared, session=conversation), **rest)
 
         if sessions:
-            about = "A conversation in it: AGENT/CHANNEL/CHAT/USER, - for what it has not."
+            about = "A conversation in it: AGENT/CHANNEL/CHAT/USER, with - for a part it lacks."
             given = click.option("--session", "conversation", metavar="KEY", help=about)(given)
-        given = click.option("--shared", metavar="NAME", help="A shared space.")(given)
-        about = f"A Hand's memory, by its name or id, or yours as `operator`; {without}."
+        given = click.option("--shared", metavar="NAME", help="The shared space of this name.")(given)
+        about = f"A Hand's memory, by name or id, or `operator` for yours; {without}."
         return click.option("--hand", metavar="HAND", help=about, shell_complete=hand_names)(given)
 
     return added

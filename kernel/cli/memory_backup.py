@@ -13,7 +13,7 @@ from kernel.cli.memories import Whose
 def memory_backup(session: Session, file: str, whose: Whose) -> None:
     """Copy a whole memory with its sessions into a new FILE, while everybody goes on reading and writing.
 
-    The copy is as of one moment. It is not encrypted.
+    The copy shows the memory at one moment. It is not encrypted.
     """
     with session.client() as client, streams.target(file) as take:
         space = memories.namespace_of(client, whose)

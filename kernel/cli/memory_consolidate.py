@@ -21,7 +21,7 @@ class Consolidated(Struct, frozen=True, kw_only=True):
 def memory_consolidate(session: Session, whose: Whose) -> None:
     """Go through all memories, or one: merge near-duplicates, promote what recurs, archive what has faded.
 
-    Nothing is deleted. The Hand does it by itself as well, for the memories that are in use, while nobody asks it.
+    Nothing is deleted. The Hand `memory` also does this by itself, for memories in use, while nobody calls it.
     """
     with session.client() as client:
         found = memories.each(session, client, whose, "memory.consolidate", "to be gone through", Consolidated)

@@ -11,12 +11,12 @@ from kernel.cli.memories import Whose
 
 
 @command()
-@memories.whose_memory(without="one of the three must be named")
+@memories.whose_memory(without="one of these three is needed")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def memory_erase(session: Session, whose: Whose, yes: bool) -> None:
-    """Erase a session, or a whole memory with its sessions: a Hand's, also one that was removed, or a shared space.
+    """Erase a session, or a whole memory with its sessions: a Hand's, even one that was removed, or a shared space.
 
-    It cannot be undone. The log keeps that it was done, and digests of what was stored.
+    It cannot be undone. The log still holds that it was done, and digests of what was stored.
     """
     if not whose.is_given():
         raise Ended("say whose memory to erase: --hand, --shared or --session", Exit.USAGE)

@@ -11,9 +11,10 @@ from kernel.cli.memories import Whose
 @click.argument("file", metavar="[FILE]", type=named_files.PATH, required=False)
 @memories.whose_memory()
 def memory_export(session: Session, file: str | None, whose: Whose) -> None:
-    """Write everything of a memory, or of one session, out as JSON Lines: to stdout, or into a new FILE.
+    """Write all of a memory, or of one session, as JSON Lines: to stdout, or into a new FILE.
 
-    A Hand's sessions are not in it: each is exported by itself. For all of it in one file: `maniple memory backup`.
+    A memory's export holds none of its sessions: export each by itself, or all in one file with `maniple memory
+    backup`.
     """
     with session.client() as client, streams.target(file) as take:
         space = memories.namespace_of(client, whose)

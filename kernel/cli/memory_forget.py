@@ -12,9 +12,9 @@ from kernel.cli.usage_errors import Whole
 @click.argument("fragment", metavar="NUMBER", type=Whole(1))
 @memories.whose_memory()
 def memory_forget(session: Session, fragment: int, whose: Whose) -> None:
-    """Remove the text of this number whole, in history too. `maniple memory search` shows numbers.
+    """Remove the text with this number, from the history too. `maniple memory search` shows numbers.
 
-    It cannot be undone. Keys are deleted by `maniple call memory.delete NAMESPACE key=...`.
+    It cannot be undone. To delete a key: `maniple call memory.delete NAMESPACE key=...`.
     """
     with session.client() as client:
         space = memories.namespace_of(client, whose)

@@ -11,7 +11,7 @@ from kernel.cli.memories import Whose
 @click.argument("key", metavar="KEY")
 @memories.whose_memory()
 def memory_get(session: Session, key: str, whose: Whose) -> None:
-    """The value of a key, with its version and its times.
+    """Print the value of a key, with its version and its times.
 
     Keys are set by `maniple call memory.set NAMESPACE key=... value=...`, and by Hands.
     """

@@ -12,9 +12,9 @@ from kernel.cli.memories import Whose
 @click.argument("file", metavar="FILE", type=named_files.PATH)
 @memories.whose_memory()
 def memory_import(session: Session, file: str, whose: Whose) -> None:
-    """Read what `maniple memory export` wrote into a memory, or a session, that is empty; - is stdin.
+    """Read what `maniple memory export` wrote into a memory, or a session, that is empty. FILE may be - for stdin.
 
-    All of it comes in, or nothing. It may come from another Hand, and from another home.
+    Either all of it is imported, or nothing. It may come from another Hand and another home.
     """
     with session.client() as client, streams.source(file) as upload:
         space = memories.namespace_of(client, whose)

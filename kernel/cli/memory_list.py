@@ -52,12 +52,12 @@ class _Fragments(Struct, frozen=True, kw_only=True):
 
 @command()
 @click.argument("prefix", metavar="[PREFIX]", default="")
-@click.option("--texts", is_flag=True, help="The texts instead, by number; with PREFIX those of that kind.")
-@click.option("--history", is_flag=True, help="With --texts: those too that were superseded or archived.")
-@click.option("--most", metavar="N", type=Whole(1, 1_000_000), default=1_000, help="At most so many; 1000 without.")
+@click.option("--texts", is_flag=True, help="List texts by number instead; with PREFIX, those of that kind.")
+@click.option("--history", is_flag=True, help="With --texts: also those that were superseded or archived.")
+@click.option("--most", metavar="N", type=Whole(1, 1_000_000), default=1_000, help="At most N; default 1000.")
 @memories.whose_memory()
 def memory_list(session: Session, prefix: str, texts: bool, history: bool, most: int, whose: Whose) -> None:
-    """The keys of a memory, those that begin with PREFIX, in order; or its texts."""
+    """List the keys of a memory that begin with PREFIX, in order; or its texts."""
     if history and not texts:
         raise Ended("keys have no history: give --texts too", Exit.USAGE)
     with session.client() as client:

@@ -8,9 +8,10 @@ from kernel.cli.memories import Whose
 @command()
 @memories.whose_memory(sessions=False, without=memories.EVERY)
 def memory_reindex(session: Session, whose: Whose) -> None:
-    """Make every index of all memories, or of one, anew from what is remembered.
+    """Rebuild every index of all memories, or of one.
 
-    Reading goes on meanwhile, writing waits. The vectors of texts are made anew in the background, where words were.
+    Meanwhile reads go on, and writes wait. The vectors of texts are rebuilt in the background, for which a model
+    elsewhere charges again.
     """
     with session.client() as client:
         spaces = list(memories.each(session, client, whose, "memory.reindex", "to be indexed anew", object))

@@ -16,9 +16,9 @@ from kernel.cli.memories import Whose
 @memories.whose_memory(sessions=False)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def memory_restore(session: Session, file: str, whose: Whose, yes: bool) -> None:
-    """Put a copy that `maniple memory backup` made in the place of a memory. What is there now is lost.
+    """Replace a memory with a copy that `maniple memory backup` made. What the memory holds now is lost.
 
-    The copy is checked first, and nothing changes unless it is whole. Calls that come meanwhile wait.
+    The copy is checked first: if it is damaged, nothing changes. Calls wait meanwhile.
     """
     with session.client() as client, streams.source(file) as upload:
         space = memories.namespace_of(client, whose)

@@ -58,13 +58,13 @@ class Recalled(Struct, frozen=True, kw_only=True):
 
 @command()
 @click.argument("text", metavar="TEXT")
-@click.option("--most", metavar="N", type=Whole(1, 100), default=10, help="At most so many; 10 without.")
-@click.option("--explain", is_flag=True, help="Why each was found, and what was looked for.")
+@click.option("--most", metavar="N", type=Whole(1, 100), default=10, help="At most N; default 10.")
+@click.option("--explain", is_flag=True, help="Show why each was found, and what was looked for.")
 @memories.whose_memory()
 def memory_search(session: Session, text: str, most: int, explain: bool, whose: Whose) -> None:
-    """What a memory has to say to TEXT, best first: found by its words and by its meaning.
+    """Search a memory for TEXT, by words and by meaning, the best match first.
 
-    TEXT is words, whatever signs stand in it.
+    TEXT is plain words: no character in it has a special meaning.
     """
     with session.client() as client:
         space = memories.namespace_of(client, whose)

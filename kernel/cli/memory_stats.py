@@ -22,10 +22,10 @@ class Totals(Struct, frozen=True, kw_only=True):
 @command()
 @memories.whose_memory(without=memories.EVERY)
 def memory_stats(session: Session, whose: Whose) -> None:
-    """How much is remembered: of all memories, or of one.
+    """Show how much is remembered: in every memory, or in one.
 
-    A session's are counted only when it is named. TEXTS are what `maniple memory search` finds; those that wait for their
-    vectors are found by their words until they have them.
+    Sessions are counted only if one is named. TEXTS are what `maniple memory search` finds. Those in WAITING have no
+    vectors yet, and are found only by their words.
     """
     with session.client() as client:
         spaces = memories.chosen(client, whose)

@@ -9,10 +9,10 @@ from kernel.cli.memories import Checked, Whose
 @command()
 @memories.whose_memory(sessions=False, without=memories.EVERY)
 def memory_verify(session: Session, whose: Whose) -> None:
-    """Check every memory, or one, from the first page to the last, and mend its indexes.
+    """Check every memory, or one, from the first page to the last, and repair its indexes.
 
-    Pages that are torn, indexes that disagree with their rows, and numbers with holes are found. What is wrong with rows
-    themselves only a backup brings back. Ends with 5 when there is such a thing.
+    This finds torn pages, indexes that disagree with their rows, and gaps in numbers. Damaged rows can only be restored
+    from a backup: then it ends with 5.
     """
     with session.client() as client:
         found = memories.each(session, client, whose, "memory.verify", "to be checked", Checked)

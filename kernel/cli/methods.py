@@ -11,11 +11,11 @@ from kernel.cli.frame import Session, command
 
 @command()
 @click.argument("prefix", metavar="[METHOD|HAND]", required=False, default="")
-@click.option("--kernel", "with_kernel", is_flag=True, help="The kernel's own methods, too.")
+@click.option("--kernel", "with_kernel", is_flag=True, help="Also list the kernel's own methods.")
 def methods(session: Session, prefix: str, with_kernel: bool) -> None:
-    """All that can be called: each method, what it acts on, its effect and its arguments.
+    """List all methods that can be called: what each acts on, its effect and its arguments.
 
-    METHOD shows one in full, HAND those of one Hand. Call one with `maniple call METHOD`.
+    METHOD shows one in full, HAND those of one Hand. To call one: `maniple call METHOD`.
     """
     with session.client() as client:
         known = rows = every(client)

@@ -48,14 +48,14 @@ class _Listed(Struct, frozen=True, kw_only=True):
 
 
 @command()
-@click.option("--all", "every", is_flag=True, help="Also what is not set up.")
-@click.option("--ask", is_flag=True, help="Ask the servers of this machine, and those with a key, what they have.")
+@click.option("--all", "every", is_flag=True, help="Also list what is not set up.")
+@click.option("--ask", is_flag=True, help="Ask local servers, and providers with a key, which models they have.")
 def models_list(session: Session, every: bool, ask: bool) -> None:
-    """Routes, the providers that are set up, and the models that are known of them; prices are dollars for a million tokens.
+    """List routes, the providers that are set up, and their known models. Prices are dollars per million tokens.
 
-    A provider is set up by its key: `maniple settings model --secret anthropic_key`, and a route by its list:
-    `maniple settings model 'routes={"default": ["anthropic/claude-sonnet-4-5"]}'`. Without a route of its name, default is
-    offline, and no language model is used.
+    To set up a provider, give its key: `maniple settings model --secret anthropic_key`. To set up a route, give its
+    list: `maniple settings model 'routes={"default": ["anthropic/claude-sonnet-4-5"]}'`. Until the route default is
+    set, it is offline: no language model is used.
     """
     with session.client() as client, waiting(session, "servers to tell what they have") as tick:
         reply = client.call("model.list", "", {"ask": ask}, seconds=90, tick=tick if ask else None).value

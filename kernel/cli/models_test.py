@@ -34,10 +34,10 @@ class _Answer(Struct, frozen=True, kw_only=True):
 @command()
 @click.argument("model", metavar="[MODEL]", default="default")
 def models_test(session: Session, model: str) -> None:
-    """Ask MODEL, a route or PROVIDER/MODEL, one small question; without it, the route default.
+    """Ask MODEL, a route or PROVIDER/MODEL, one small question; by default, the route default.
 
-    It says who answered, what, how long it took and what it cost; or what is wrong, and the command that mends it. It is a
-    call like any other: it costs what it costs, and is in the log.
+    Prints who answered, what, how long it took and what it cost; or what is wrong, and the command that fixes it. The
+    call is charged and logged like any other.
     """
     asked = {"messages": [{"role": "user", "parts": [{"type": "text", "text": QUESTION}]}], "most": 64}
     began = time.monotonic()

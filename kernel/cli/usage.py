@@ -31,14 +31,14 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 @command()
-@click.option("--by", type=click.Choice(BY), multiple=True, help="Put together by this alone; may be given again.")
-@click.option("--hand", metavar="HAND", help="Only what this Hand asked.")
-@click.option("--since", metavar="DAY", default="", help="Only from this day on, YYYY-MM-DD, in UTC.")
+@click.option("--by", type=click.Choice(BY), multiple=True, help="Group by this only; may be repeated.")
+@click.option("--hand", metavar="HAND", help="Only the calls of this Hand.")
+@click.option("--since", metavar="DAY", default="", help="Only from this day on: YYYY-MM-DD, in UTC.")
 def usage(session: Session, by: tuple[str, ...], hand: str | None, since: str) -> None:
-    """What models were asked and what it cost, by Hand, model and day, as the log tells it. The kernel need not run.
+    """Show which models were asked, and what it cost, by Hand, model and day, from the log. The kernel need not run.
 
-    MODEL is who answered, as PROVIDER/MODEL; where nobody did, what was asked for: that, or a route. What counts against
-    budgets: `maniple budget`.
+    MODEL is who answered, as PROVIDER/MODEL; if nobody did, it is what was asked for, which may be a route. What counts
+    against budgets: `maniple budget`.
     """
     _check_day(since)
     folder = session.log()
