@@ -53,9 +53,12 @@ class _Listed(Struct, frozen=True, kw_only=True):
 def models_list(session: Session, every: bool, ask: bool) -> None:
     """List routes, the providers that are set up, and their known models. Prices are dollars per million tokens.
 
-    To set up a provider, give its key: `maniple settings model --secret anthropic_key`. To set up a route, give its
-    list: `maniple settings model 'routes={"default": ["anthropic/claude-sonnet-4-5"]}'`. Until the route default is
-    set, it is offline: no language model is used.
+    To set up a provider, give its key. To set up a route, give its list:
+
+        maniple settings model --secret anthropic_key
+        maniple settings model 'routes={"default": ["anthropic/claude-sonnet-4-5"]}'
+
+    Until the route default is set, it is offline: no language model is used.
     """
     with session.client() as client, waiting(session, "servers to tell what they have") as tick:
         reply = client.call("model.list", "", {"ask": ask}, seconds=90, tick=tick if ask else None).value

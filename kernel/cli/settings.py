@@ -50,7 +50,7 @@ def settings(
 ) -> None:
     """Show a Hand's settings, or change them: either every change is made, or none.
 
-    Prints all settings, or only those that were changed. A running Hand gets the new values at once.
+    Prints all settings, or only those that were changed; * marks those that must be set. A running Hand gets the new values at once.
 
     key=value is read by the setting's type (a time such as 30s, a size such as 4MiB, JSON for lists and tables),
     key:=JSON is JSON.
