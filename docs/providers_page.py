@@ -10,31 +10,30 @@ from runtime.models.rows import Model, Price, Provider
 HEAD: Final = """\
 # Providers and models
 
-{providers} services that answer for models, and {models} models of theirs. Both tables are files that can be added to: a
-service is a row of `runtime/models/providers.toml`, a model a row of the file in `runtime/models/listed/` that is named
-after its provider. `runtime/models/rows.py` says what each key means, and `runtime/models/catalogue.py` refuses what is not
-in order. Then `./just docs` writes this page.
+{providers} providers, and {models} of their models. To add a provider, add a row to `runtime/models/providers.toml`; to add a
+model, add a row to its provider's file in `runtime/models/listed/`. `runtime/models/rows.py` says what each key means, and
+`runtime/models/catalogue.py` refuses rows that are wrong. Then `./just docs` writes this page.
 
-A model is asked for as PROVIDER/ID, such as `{example}`. One that is not listed can be asked as well, if its
-provider is here; nothing is known then of its window and price. An id that ends in a date means the row without it, unless
-the date has a row of its own.
+A model is asked for as PROVIDER/ID, such as `{example}`. A model that is not listed can be asked too, if its provider is
+here; its window and price are then unknown. An id that ends in a date means the row without the date, unless the date has a
+row of its own.
 
-Prices are dollars for a million tokens of text, at the rate of the hour that costs most. What a service bills by the request
-(searches), for sound or pictures at a rate of its own, or less by the batch, is not in these rows. Above the length of a
-prompt that a row names, every token of the request costs what is said there.
+Prices are dollars per million tokens of text, at the rate of the most expensive hour. Not included are what a service bills
+per request (searches), other rates for sound or pictures, and discounts for batches. If a row names a length of prompt, every
+token of a longer request costs the price given there.
 
-Each row cites a page and the day of the reading. A model's row was read in public lists of prices, which name that page for
-it; the last column counts those that agree on its price, of these:
+Each row cites a page, and the day on which it was read. A model's row comes from public lists of prices, which name that page
+as the source. The last column counts how many of these lists agree on the price:
 
 """
 
 QUIRKS: Final = """
 ## Providers
 
-Where a service differs from OpenAI's own chat API, pages were found that tell so: `max_tokens` is the name by which the
-longest answer is asked for, `no_forced_choice` leaves a model free to call a tool or not, `thinking_back` sends the thinking
-of an earlier answer back with it, and the others are not sent. Local servers are found by asking them, and so is what they
-serve.
+Some services differ from OpenAI's own chat API, as the pages that are cited say: with `max_tokens`, that is the name of the
+limit of an answer; with `no_forced_choice`, a model cannot be forced to call a tool; with `thinking_back`, the thinking of an
+earlier answer is sent back with it; what the others name is not sent. Local servers, and the models they serve, are found by
+asking them.
 
 """
 
