@@ -61,9 +61,7 @@ def about(manifest: Manifest, before: Manifest | None, now: int) -> list[str]:
         lines.append(f"It is a program of its own: {' '.join(hand.command)}.")
     if manifest.budget != (before.budget if before else Budget()):
         allowed = [written(UNITS[place], one.amount, one.window) for place, one in allowances(manifest.budget)]
-        lines.append(
-            f"It spends at most {', '.join(allowed)}." if allowed else "Nothing bounds what it spends any more."
-        )
+        lines.append(f"It spends at most {', '.join(allowed)}." if allowed else "It no longer has a budget.")
     lines += _outside(manifest.confinement, before.confinement if before else Confinement())
     return lines
 
@@ -78,7 +76,7 @@ def _starts(schedule: Schedule, now: int) -> str:
         after = found
         moments.append(time_text(found * 1000)[:19].replace("T", " "))
     if not moments:
-        return "" if schedule.on else "; that is over"
+        return "" if schedule.on else "; that time is over"
     return f"; first at {', '.join(moments)} UTC"
 
 
@@ -87,11 +85,11 @@ def _outside(asked: Confinement, before: Confinement) -> list[str]:
     read = [path for path in asked.outside_read if path not in before.outside_read]
     lines = [f"It reads {', '.join(read)} of this machine."] if read else []
     if asked.programs and not before.programs:
-        lines.append("It starts programs of this machine's system folders.")
+        lines.append("It starts programs from this machine's system folders.")
     if asked.scratch == "caller" and before.scratch != "caller":
         lines.append("It works in the scratch folder of whoever calls it.")
     if asked.network == "host" and before.network != "host":
-        lines.append("It has this machine's network: what it connects to is its own code's doing.")
+        lines.append("It uses this machine's network: only its own code decides what it connects to.")
     return lines
 
 
@@ -101,7 +99,7 @@ def requests(wanted: Iterable[Capability], effects: Mapping[str, str]) -> list[t
     for one in wanted:
         what = _effect(one.method, effects)
         if one.own:
-            what += "; for whoever calls it"
+            what += "; on behalf of any caller"
         if one.lent:
             what += "; by the runs it spawns, not by itself"
         if one.approval is not None:

@@ -26,7 +26,9 @@ def answer(session: Session, held: str, text: str, why: str, key: str | None) ->
         first = _whole(client, number)
         given, (_, choices) = answering.arguments(first), answering.asked(first)
         if first.method != answering.QUESTION or not isinstance(given, dict):
-            raise Ended(f"call {number} is no question: say `maniple approve {number}` or `maniple deny {number}`")
+            raise Ended(
+                f"call {number} is not a question: answer it with `maniple approve {number}` or `maniple deny {number}`"
+            )
         if choices and text not in choices:
             shown = ", ".join(map(screen.visible, choices))
             raise Ended(f"{text!r} is none of the choices of question {number}: {shown}", Exit.USAGE)
@@ -45,5 +47,5 @@ def _whole(client: Client, number: int) -> answering.Whole:
         if error.reason != "gone":
             raise
         raise Ended(
-            f"question {number} does not wait, or not any more: see `maniple questions`", Exit.REFUSED
+            f"question {number} does not wait for an answer, or no longer does: see `maniple questions`", Exit.REFUSED
         ) from None

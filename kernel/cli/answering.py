@@ -118,8 +118,8 @@ def say_absent(session: Session, found: Iterable[Absent]) -> None:
     for one in found:
         hand = screen.visible(one.hand)
         mend = {"frozen": "`maniple thaw` lets it go on", "paused": f"`maniple resume {hand}` lets it go on"}
-        what = mend.get(one.state, "the call is shown when that is back")
-        session.say(f"call {one.call} of {hand}, run {one.run}, waits as well: that is {one.state} now; {what}.")
+        what = mend.get(one.state, "the call is shown when the run is back")
+        session.say(f"call {one.call} of {hand} waits too, but its run {one.run} is {one.state} now; {what}.")
 
 
 def _after(found: list[Held]) -> dict[str, object]:
@@ -239,7 +239,7 @@ def answer(
 def number(text: str, what: str = "held call", listed: str = "approvals") -> int:
     """A held call as people name it. what: it is called; listed: the command that shows such."""
     if not text.isascii() or not text.isdigit():
-        raise Ended(f"`{text}` is no {what}: see the numbers in `maniple {listed}`", Exit.USAGE)
+        raise Ended(f"`{text}` is not the number of a {what}: see `maniple {listed}`", Exit.USAGE)
     return int(text)
 
 

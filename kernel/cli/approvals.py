@@ -77,9 +77,11 @@ def _drawn(session: Session, one: Whole, count: int, seen: bool) -> str:
     risk.append(f"carries {', '.join(one.labels)}" if one.labels else "carries no labels")
     body = screen.safe_json(answering.text_of(answering.arguments(one)))
     if not answering.is_plain(one):
-        risk.append("its arguments are spelled in an unusual way, and may be read otherwise than they are shown")
+        risk.append(
+            "its arguments are encoded in an unusual way, and its provider may read them otherwise than they are shown"
+        )
     if one.upload:
-        risk.append("what it uploads cannot be seen beforehand")
+        risk.append("what it uploads cannot be shown beforehand")
     return screen.fields(
         (
             ("id", f"{one.call}" + (f" and {count - 1} more that ask for the same" if count > 1 else "")),

@@ -47,7 +47,7 @@ def approve(
     if (on or days) and not rule:
         raise Ended("--on and --days are for --rule", Exit.USAGE)
     if rule and words:
-        raise Ended("--rule is about calls as they are, --with about another one: give one of them", Exit.USAGE)
+        raise Ended("--rule approves calls as they are, --with makes another call: give only one of them", Exit.USAGE)
     number = answering.number(held)
     with session.client() as client:
         signer = answering.sealing_key(session, key)
@@ -108,7 +108,9 @@ def _changed(client: Client, one: Whole, words: tuple[str, ...]) -> bytes:
     described = call.described(client, one.method)
     before = answering.arguments(one)
     if not isinstance(before, dict):
-        raise Ended("its arguments are no table, of which parts can be changed: deny it instead", Exit.USAGE)
+        raise Ended(
+            "its arguments are not a table, so --with cannot change one of them: deny the call instead", Exit.USAGE
+        )
     given = typed.words(words)
     kept = {name: value for name, value in before.items() if name not in given.names}
     return codec.encode_body(

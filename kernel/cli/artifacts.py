@@ -49,10 +49,10 @@ def artifacts(session: Session, which: str | None, to: str | None, last: int) ->
         found = replies.read(reply, _All)
         if which is None:
             names = {} if session.json else memories.names(client)
-            session.result(reply, lambda: _table(found, names), nothing="No Hand has handed in anything yet.")
+            session.result(reply, lambda: _table(found, names), nothing="No Hand has finished anything yet.")
             return
         if len(found.artifacts) != 1:
-            few = "several artefacts begin so" if found.artifacts else "no artefact begins so"
+            few = "the ids of several artefacts begin so" if found.artifacts else "no artefact's id begins so"
             raise Ended(f"{which}: {few}: see `maniple artifacts`")
         one = found.artifacts[0]
         if to is None and (session.json or screen.is_terminal(sys.stdout)):

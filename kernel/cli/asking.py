@@ -95,7 +95,7 @@ def _begun(client: Client, hand: str, question: Question, before: Sequence[objec
     try:
         question.text.encode()
     except UnicodeEncodeError:
-        raise Ended("the question is no text in UTF-8", Exit.USAGE) from None
+        raise Ended("the question is not UTF-8 text", Exit.USAGE) from None
     inputs: dict[str, object] = {"task": question.text}
     shown = [{"role": "user", "parts": list(question.pictures)}] if question.pictures else []
     if before is not None or shown:
@@ -140,22 +140,22 @@ def with_files(text: str, files: Sequence[str]) -> Question:
         if kind := media(content):
             size += len(content)
             if size > PICTURES_MOST:
-                why = f"pictures that go with a question have at most {PICTURES_MOST // 1024} KiB together"
+                why = f"the pictures of a question may have {PICTURES_MOST // 1024} KiB together"
                 raise Ended(f"{path} is too much: {why}", Exit.USAGE)
             texts.append(f"[the picture {path}]")
             pictures.append({"type": "image", "media": kind, "content": content})
         else:
             texts.append(f"[the file {path}]\n{_text(path, content)}")
         if (whole := whole + len(content)) > FILES_MOST:
-            why = f"files that go with a question have at most {FILES_MOST // 1024} KiB together"
-            raise Ended(f"{path} is too much: {why}; let the Hand read them by files.read", Exit.USAGE)
+            why = f"the files of a question may have {FILES_MOST // 1024} KiB together"
+            raise Ended(f"{path} is too much: {why}; let the Hand read it with files.read", Exit.USAGE)
     return Question(text="\n\n".join(texts), pictures=tuple(pictures))
 
 
 def _text(path: str, content: bytes) -> str:
     if len(content) > FILE_MOST:
-        raise Ended(f"{path} is longer than {FILE_MOST // 1024} KiB: let the Hand read it by files.read", Exit.USAGE)
+        raise Ended(f"{path} is longer than {FILE_MOST // 1024} KiB: let the Hand read it with files.read", Exit.USAGE)
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise Ended(f"{path} is no text in UTF-8, and no picture: PNG, JPEG, GIF or WebP", Exit.USAGE) from None
+        raise Ended(f"{path} is neither UTF-8 text nor a picture (PNG, JPEG, GIF or WebP)", Exit.USAGE) from None

@@ -43,9 +43,7 @@ def audit_export(session: Session, to: str) -> None:
     is_tar = to.endswith((".tar", ".tar.gz", ".tgz"))
     above = os.path.dirname(os.path.abspath(to))
     if not os.path.isdir(above):
-        raise Ended(
-            f"{above} is not a folder that is there: make it first, then `maniple audit export {shlex.quote(to)}`"
-        )
+        raise Ended(f"there is no folder {above}: make it first, then `maniple audit export {shlex.quote(to)}`")
     if not os.access(above, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), above)
     with tempfile.TemporaryDirectory(dir=above, prefix=".export-") as scratch:
@@ -53,7 +51,7 @@ def audit_export(session: Session, to: str) -> None:
         os.makedirs(os.path.join(place, "entries"))
         if _write_entries(proof, size, os.path.join(place, "entries", "000000.jsonl")) != root:
             raise Ended(
-                f"{to} was not written: the log does not fit its newest checkpoint; `maniple audit verify` says where",
+                f"{to} was not written: the log does not match its newest checkpoint; `maniple audit verify` says where",
                 Exit.UNVERIFIED,
             )
         for name, text in (

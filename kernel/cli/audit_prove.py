@@ -25,7 +25,8 @@ def audit_prove(session: Session, seq: int) -> None:
     if seq >= size:
         logbook.line_at(session.log(), seq)  # what is not there at all says so
         raise Ended(
-            f"no checkpoint covers entry {seq} yet: the newest has {size} entries; in a second `maniple audit prove {seq}`"
+            f"no checkpoint covers entry {seq} yet: the newest covers {size}; "
+            f"try again in a second: `maniple audit prove {seq}`"
         )
     leaves: list[bytes] = []
     entry = b""
@@ -36,7 +37,7 @@ def audit_prove(session: Session, seq: int) -> None:
         if len(leaves) == size:
             break
     if root_of(leaves) != root:
-        raise Ended("the log does not fit its newest checkpoint: see `maniple audit verify`", Exit.UNVERIFIED)
+        raise Ended("the log does not match its newest checkpoint: see `maniple audit verify`", Exit.UNVERIFIED)
     made = proofs.Proof(entry=entry, index=seq, hashes=inclusion_proof(leaves, seq), checkpoint=note)
     session.result(
         {

@@ -82,11 +82,13 @@ def audit_search(
             write(drawing.line(entry) + "\n")
         count += 1
         if count == most:
-            session.say(f"The first {most}; there may be more: narrow it with --since, or raise --most")
+            session.say(
+                f"These are the first {most}, and there may be more: narrow the search with --since, or raise --most"
+            )
             return
     if not count:
         _not_there(wanted, runs, folder)
-        session.say("Nothing in the log is that.")
+        session.say("No entry matches.")
 
 
 def _not_there(wanted: Wanted, runs: set[str], folder: Path) -> None:
@@ -94,7 +96,7 @@ def _not_there(wanted: Wanted, runs: set[str], folder: Path) -> None:
     if not any(_matches(wanted.kind, kind) for kind in KINDS):
         close = nearest(wanted.kind, KINDS)
         mend = f"did you mean `maniple audit search --kind {close}`?" if close else f"there are {', '.join(KINDS)}"
-        raise Ended(f"no entry is of a kind {wanted.kind}: {mend}", Exit.USAGE)
+        raise Ended(f"there is no kind {wanted.kind} of entries: {mend}", Exit.USAGE)
     if wanted.hand and not runs and wanted.hand not in logbook.installed(folder):
         raise Ended(f"no Hand '{wanted.hand}' is installed, and none of that name ever ran: see `maniple hands`")
 

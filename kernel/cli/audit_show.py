@@ -32,8 +32,8 @@ def audit_show(session: Session, seq: int, body: str | None) -> None:
     if body is not None:
         which = bodies.check(session.home, body, entry if entry.kind != "end" or partner is None else partner, entry)
         if not which:
-            more = f"`maniple audit show {seq}` tells more"
-            raise Ended(f"{body} is no body of entry {seq}: another was sent; {more}", Exit.UNVERIFIED)
+            more = f"`maniple audit show {seq}` shows more"
+            raise Ended(f"{body} is not a body of entry {seq}: its digest is another; {more}", Exit.UNVERIFIED)
         session.result({"seq": seq, "body": which}, lambda: f"{body} is the {which} of entry {seq}.")
         return
     origin = logbook.public_key(session.home).name

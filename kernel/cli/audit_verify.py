@@ -85,8 +85,8 @@ def drawn(held: Held) -> str:
     newer = held.entries - held.signed
     those = "the last one is" if newer == 1 else f"the last {newer} are"
     rest = f"; {those} newer than the newest checkpoint" if newer else ""
-    signed = f" Signed answers of the operator: {held.answers}, and all hold." if held.answers else ""
+    signed = f" Signed answers of the operator: {held.answers}, all valid." if held.answers else ""
     return (
-        f"The log holds: {held.entries} entries, {held.signed} of them covered by "
+        f"The log is valid: {held.entries} entries, {held.signed} of them covered by "
         f"{screen.count(held.checkpoints, 'checkpoint')} signed by {held.signer()}{rest}.{signed}"
     )

@@ -65,5 +65,5 @@ def key_of(home: str, call: Entry, time: str) -> bytes:
         key = b""
     if not key.strip(b"\0"):
         gone = f"the key of entry {call.seq}'s digests is not in {path}: it was erased with the bodies"
-        raise Ended(f"{gone}; what the log has of it, `maniple audit show {call.seq}` tells")
+        raise Ended(f"{gone}; `maniple audit show {call.seq}` shows what the log has of it")
     return key

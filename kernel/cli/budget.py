@@ -43,7 +43,7 @@ def budget(session: Session, words: tuple[str, ...], unset: tuple[str, ...]) -> 
     given = typed.words(word for word in words if "=" in word)
     for key in (*given.names, *unset):
         if key not in KEYS or key in given.values:
-            raise Ended(f"`{key}` is no key of a budget: write tokens=200k/day or dollars=2.00/day", Exit.USAGE)
+            raise Ended(f"`{key}` is not a key of a budget: write tokens=200k/day or dollars=2.00/day", Exit.USAGE)
     wanted = {key: text.split(",") for key, text in given.texts.items()} | {key: list[str]() for key in unset}
     with session.client() as client:
         if wanted:
@@ -80,7 +80,7 @@ def _drawn(rooms: tuple[spending.Room, ...], spent: spending.Spent, hand: str) -
             )
         )
     elif hand:
-        lines.append(f"Nothing bounds what {hand} spends: `maniple budget {hand} tokens=200k/day` does.")
+        lines.append(f"{hand} has no budget: `maniple budget {hand} tokens=200k/day` sets one.")
     if not hand:
         lines.append(f"Spent by the home: {spending.spent(spent) or 'nothing'}.")
     return "\n\n".join(lines)

@@ -171,5 +171,5 @@ def _seconds(timeout: str | None) -> float:
     except ValueInvalid as error:
         raise Ended(f"--timeout: {error.why}; {error.instead}", Exit.USAGE) from None
     if not milliseconds:
-        raise Ended('--timeout: no call is made in no time at all; write "60s"', Exit.USAGE)
+        raise Ended('--timeout: a call needs more than no time; write "60s"', Exit.USAGE)
     return milliseconds / 1000

@@ -25,12 +25,12 @@ MARK: Final = "> "
 SAID: Final = "said"
 """The event of a Hand with [agent] that has its words as they come."""
 
-HELP: Final = """/attach PATH   a file, a text or a picture, goes with the next question; a picture with that one only
-/attach        no file goes with it
-/history       what was said, the last of it
-/search WORDS  what was said in which all these words stand
-/new NAME      another conversation, new or to be gone on with
-/quit          leave; what was said stays in memory
+HELP: Final = """/attach PATH   send a text or a picture with the next question; later questions do not see a picture
+/attach        remove the files that were to be sent
+/history       show the last messages
+/search WORDS  show the messages that contain all these words
+/new NAME      begin another conversation, or continue one
+/quit          leave; the conversation stays in memory
 Anything else is a question. Ctrl-C while it is answered takes it back; Ctrl-D leaves."""
 
 
@@ -120,7 +120,7 @@ class _Talk:
             if word in self._commands:
                 self._commands[word](rest.strip())
             elif word.startswith("/"):
-                self._session.say(f"there is no {word}: /help tells what there is")
+                self._session.say(f"there is no {word}: /help lists the commands")
             else:
                 self._ask(line)
         except NoKernel:
@@ -138,12 +138,12 @@ class _Talk:
             raise Ended(f"{name!r} is no name for a conversation: {error}", Exit.USAGE) from None
         known = len(self._read(BEFORE))
         if known:
-            self._session.say(f"{name} goes on after {known} messages; /history shows them")
+            self._session.say(f"{name} continues after {known} messages; /history shows them")
         return known
 
     def _begin(self, name: str) -> None:
         if not name:
-            raise Ended("/new NAME begins a conversation, or goes on with one")
+            raise Ended("/new NAME begins a conversation, or continues one")
         if not self._open(name):
             self._session.say(f"{name} begins")
 
@@ -158,7 +158,7 @@ class _Talk:
         self._session.say(f"{path} goes with the next question")
 
     def _search(self, words: str) -> None:
-        self._show(self._messages("memory.session.search", {"text": words}), "nothing is found")
+        self._show(self._messages("memory.session.search", {"text": words}), "nothing was found")
 
     def _show(self, messages: tuple[Said, ...], none: str) -> None:
         if not messages:
@@ -182,7 +182,7 @@ class _Talk:
         try:
             question = asking.with_files(text, self._attached)
         except Ended as error:
-            raise Ended(f"{error}; /attach alone leaves all files out") from None
+            raise Ended(f"{error}; /attach alone removes all files") from None
         before = [_message(one.role, one.text) for one in self._read(BEFORE)]
         self._words.begin()
         try:

@@ -223,7 +223,7 @@ class Client:
         try:
             if self._receive(HELLO_WITHIN) is None:
                 raise Ended(
-                    f"the kernel of {self.home} (process {self.kernel_pid}) does not answer: if it stays so, "
+                    f"the kernel of {self.home} (process {self.kernel_pid}) does not answer: if that does not change, "
                     f"`kill -9 {self.kernel_pid}`, then `maniple up`"
                 )
         finally:
@@ -258,7 +258,7 @@ class Client:
         try:
             self._link.send_multipart((header_bytes, encoded))
         except zmq.Again:
-            raise NoKernel(f"the kernel of {self.home} takes no more: see `maniple status`") from None
+            raise NoKernel(f"the kernel of {self.home} accepts no more messages: see `maniple status`") from None
 
     def _receive(self, seconds: float, sender: "_Upload | None" = None) -> tuple[headers.FromKernel, bytes] | None:
         """The next message; None when none came in time. Raises NoKernel when the kernel has died.

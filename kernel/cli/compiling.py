@@ -96,7 +96,7 @@ def compiled(folder: Folder, seconds: int, required: Iterable[str] = ()) -> tupl
     if said.exit_code < 0:
         from kernel.runs import ending
 
-        raise _wrong(folder, f"compiling it was {ending(-said.exit_code)}, most likely for its size")
+        raise _wrong(folder, f"compiling it was {ending(-said.exit_code)}, most likely because it is too large")
     words = said.words.decode("utf-8", "replace").strip().rpartition("\n")[2]
     raise _wrong(folder, words or "the compiler said nothing")
 

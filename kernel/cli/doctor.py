@@ -28,7 +28,7 @@ def doctor(session: Session) -> None:
     lacking = machine.lacking(findings)
     session.result({"ok": not lacking, "findings": findings}, lambda: session.hinted("\n".join(map(_drawn, findings))))
     if lacking:
-        raise Ended(f"this machine lacks {lacking}: mend that first, then `maniple doctor` again")
+        raise Ended(f"this machine lacks {lacking}: fix that first, then `maniple doctor` again")
 
 
 def _drawn(one: machine.Finding) -> str:
@@ -37,5 +37,5 @@ def _drawn(one: machine.Finding) -> str:
     if one.state == "ok":
         return line
     needed = "needed: " if one.needed else ""
-    mend = f"\n         mend: {one.mend}" if one.mend else ""
+    mend = f"\n         fix: {one.mend}" if one.mend else ""
     return f"{line}\n         {needed}{one.why}{mend}"

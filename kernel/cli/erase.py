@@ -15,7 +15,7 @@ def erase(session: Session, run: str, yes: bool) -> None:
     Every proof of the log stays valid, but nobody can tell any more what its digests were made of. The run cannot be
     replayed. What its Hand printed stays in `maniple logs`. Copies elsewhere, such as backups, are not erased.
     """
-    confirm(f"Erase what {run} was told, for ever?", f"maniple erase {run}", yes=yes)
+    confirm(f"Erase the recording of {run}, for ever?", f"maniple erase {run}", yes=yes)
     with session.client() as client:
         done = client.call("kernel.erase", "", {"run": run}).value
-    session.result(done, lambda: f"What {run} was told is erased.")
+    session.result(done, lambda: f"The recording of {run} is erased.")

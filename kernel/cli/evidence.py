@@ -27,8 +27,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
 
 _NEWEST: Final = (
-    "restore that file from a backup: an older one of this log does, too, such as the last in `checkpoints` "
-    "beside it; then `maniple audit verify`"
+    "restore that file from a backup (an older checkpoint of this log will do, such as the last in `checkpoints` "
+    "beside it), then `maniple audit verify`"
 )
 _OLDER: Final = (
     "restore that file from a backup, or move it away: older checkpoints only narrow down where a change lies; "
@@ -43,12 +43,10 @@ def find(home: str, *, key: str | None, folder: str | None) -> Evidence:
     if os.path.isfile(folder):
         unpack = f"tar -xf {shlex.quote(folder)}"
         raise Ended(
-            f"{folder} is no folder: if it is packed, `{unpack}`, then `maniple audit verify --from maniple-log`"
+            f"{folder} is not a folder: if it is packed, `{unpack}`, then `maniple audit verify --from maniple-log`"
         )
     if not os.path.isdir(os.path.join(folder, "entries")):
-        raise Ended(
-            f"{folder} holds no exported log, which `maniple audit export DIR` writes: it has no folder entries"
-        )
+        raise Ended(f"{folder} is not a log that `maniple audit export DIR` wrote: it has no folder entries")
     told = key or os.path.join(folder, "log.pub")
     return Evidence(folder=Path(folder), key=keyfile.public(told))
 
@@ -66,7 +64,7 @@ def held(path: str, key: VerifyKey) -> Checkpoint:
     try:
         return open_checkpoint(note, [key], key.name)
     except (NoteMalformed, SignatureInvalid) as error:
-        raise Ended(f"{path} is no checkpoint of this log: {error}; {mend}", Exit.UNVERIFIED) from None
+        raise Ended(f"{path} is not a checkpoint of this log: {error}; {mend}", Exit.UNVERIFIED) from None
 
 
 def verified(evidence: Evidence, held: list[Checkpoint], tick: Callable[[int], None] | None = None) -> Verified:
@@ -76,7 +74,7 @@ def verified(evidence: Evidence, held: list[Checkpoint], tick: Callable[[int], N
         lines = Lines(evidence.folder)
         found = verify_lines(_counted(lines, tick) if tick else lines, checkpoints=own, held=held)
         if not own:
-            raise LogInvalid(0, "no checkpoint vouches for it, nor for any other")
+            raise LogInvalid(0, "no checkpoint covers it, nor any other entry")
     except LogInvalid as error:
         raise Ended(
             f"the log in {evidence.folder} does not verify: {error}; keep it as it is, and restore a copy that does, "

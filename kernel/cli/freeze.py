@@ -23,4 +23,4 @@ def freeze(session: Session) -> None:
         reply = client.call("kernel.freeze").value
     ended = replies.read(reply, Frozen).ended
     runs = screen.count(ended, "run")
-    session.result(reply, lambda: session.hinted(f"Frozen: {runs} ended. `maniple thaw` lets things go on."))
+    session.result(reply, lambda: session.hinted(f"Frozen: {runs} ended. `maniple thaw` undoes this."))

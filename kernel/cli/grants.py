@@ -34,7 +34,7 @@ def grants(session: Session, hand: str | None) -> None:
         if hand not in held:
             raise Ended(f"no Hand '{hand}' is installed: see `maniple hands`")
         held, rules = {hand: held[hand]}, {hand: rules.get(hand, ())}
-    nothing = f"{hand or 'No Hand'} holds nothing."
+    nothing = f"{hand or 'No Hand'} has no grants."
     timed = {name: [_timed(one) for one in given] for name, given in rules.items()}
     session.result({"grants": held, "rules": timed}, lambda: _drawn(held, rules), nothing=nothing)
 
@@ -58,7 +58,7 @@ def _drawn(held: dict[str, tuple[Capability, ...]], rules: dict[str, tuple[Rule,
         for one in sorted(capabilities, key=lambda one: one.method)
     ]
     rows += [
-        (name, one.method, one.pattern, "", "not, by a rule", screen.moment(time_text(one.until)))
+        (name, one.method, one.pattern, "", "never, by a rule", screen.moment(time_text(one.until)))
         for name, given in sorted(rules.items())
         for one in given
     ]

@@ -22,7 +22,7 @@ def is_broken(path: str) -> bool:
 
 def look(folder: str) -> str:
     """What to type where somebody may not use a folder."""
-    return f"`ls -ld {shlex.quote(folder)}` tells who may use it"
+    return f"`ls -ld {shlex.quote(folder)}` shows who may use it"
 
 
 def unusable(path: str, error: OSError) -> Ended:
@@ -40,7 +40,7 @@ def none_at(path: str) -> Ended:
         pass
     if is_broken(path):
         return Ended(
-            f"the home {path} is not whole, its home.toml is missing: restore that file from a backup, then `maniple up`"
+            f"the home {path} is incomplete, its home.toml is missing: restore that file from a backup, then `maniple up`"
         )
     return Ended(f"there is no home at {path}: make one with `maniple init`, or name another with --home")
 

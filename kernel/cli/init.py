@@ -63,7 +63,7 @@ def init(session: Session, no_hands: bool) -> None:
     )
     for name, why in left_out.items():
         session.say(f"maniple: {name} was left out: {why}")
-    session.say("Keep that key elsewhere, too: with it anybody can check the log. Next: `maniple up`")
+    session.say("Keep a copy of that key elsewhere: with it, anybody can verify the log. Next: `maniple up`")
 
 
 def _refuse_existing(home: str) -> None:
@@ -73,9 +73,9 @@ def _refuse_existing(home: str) -> None:
         raise Ended(f"there is a home at {home} already: `maniple up` starts it, --home names another")
     if os.path.ismount(home):
         inner = shlex.quote(os.path.join(home, "home"))
-        raise Ended(f"{home} is a mount point, in whose place nothing can be moved: `maniple init --home {inner}`")
+        raise Ended(f"{home} is a mount point, which a home cannot replace: `maniple init --home {inner}`")
     if os.path.lexists(home) and (not os.path.isdir(home) or os.listdir(home)):
-        raise Ended(f"{home} is there already and is no home: name another folder, `maniple init --home DIR`")
+        raise Ended(f"{home} exists already and is not a home: name another folder, `maniple init --home DIR`")
 
 
 @contextmanager

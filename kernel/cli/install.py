@@ -137,15 +137,15 @@ def _show(
         session.say(screen.visible(line))
     session.say(f"Sealed by {screen.visible(sealed_by)}.")
     wanted = agreement.requests(agreement.new_in(manifest, old), effects)
-    these, nothing = ("these besides", "nothing more") if before else ("these", "nothing")
-    session.say(f"It asks for {these}:" if wanted else f"It asks for {nothing}.")
+    also, nothing = ("also ", "nothing more") if before else ("", "nothing")
+    session.say(f"It {also}asks for:" if wanted else f"It asks for {nothing}.")
     _rows(session, wanted)
     offered = agreement.offers(offers, before.offered if before else {})
     if offered:
         session.say("It offers:" if before is None else "It offers, new or changed:")
         _rows(session, offered)
     if gone := [name for name in before.offered if name not in offers] if before else []:
-        session.say(f"It offers no more: {screen.visible(', '.join(gone))}.")
+        session.say(f"It no longer offers: {screen.visible(', '.join(gone))}.")
     if manifest.hand.needs and before is None:
         session.say(f"It needs {', '.join(manifest.hand.needs)}.")
 
@@ -159,7 +159,7 @@ def _skills(found: package.Folder) -> list[str]:
 
     skills, _ = read_all(found.files, found.path)
     lines = [line for one in skills for line in shelf.described(one)]
-    return ["It has these skills of its own, which it trusts as its playbook:", *lines] if lines else []
+    return ["It has these skills of its own, which it trusts like its playbook:", *lines] if lines else []
 
 
 def _rows(session: Session, rows: list[tuple[str, str, str]]) -> None:

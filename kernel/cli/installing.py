@@ -71,7 +71,7 @@ def sealing_key(client: Client) -> SigningKey:
         )
     else:
         mend = (
-            "have another, `maniple keys new FILE --name NAME`, trust it, "
+            "make another, `maniple keys new FILE --name NAME`, trust it, "
             f"`maniple keys rotate {own.id if own else 'ID'} FILE.pub`, and put it there, `mv FILE {place}`"
         )
     text = f"refused: {path}, which this home seals with, holds {key.verify_key.name}+{key.verify_key.id}, which {why}"

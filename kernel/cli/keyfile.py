@@ -70,7 +70,7 @@ def read(path: str) -> SigningKey:
             return key
     except (ValueError, ManipleError):
         pass
-    raise Ended(f"{path} holds no sealing key: make one with `maniple keys new FILE --name NAME`")
+    raise Ended(f"{path} does not hold a sealing key: make one with `maniple keys new FILE --name NAME`")
 
 
 def public(text: str) -> VerifyKey:

@@ -17,12 +17,12 @@ def keys_revoke(session: Session, key_id: str, yes: bool) -> None:
     """
     is_own = logbook.trust(session.home).is_own(key_id)
     which = f"{key_id}, which is this home's own," if is_own else key_id
-    confirm(f"Trust key {which} no more, for ever?", f"maniple keys revoke {key_id}", yes=yes, done="revoked")
+    confirm(f"Revoke key {which} for ever?", f"maniple keys revoke {key_id}", yes=yes, done="revoked")
     with session.client() as client:
         reply = client.call("kernel.key-revoke", key_id).value
     session.result(reply, lambda: f"{key_id} is revoked.")
     if is_own:
         session.say(
-            "It was this home's own, so nothing that it sealed starts any more, the bundled Hands too. To have another: "
+            "It was this home's own: nothing that it sealed starts any more, not even the bundled Hands. To make another: "
             f"`maniple keys new FILE --name NAME`, then `maniple keys rotate {key_id} FILE.pub`."
         )

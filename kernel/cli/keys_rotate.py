@@ -25,12 +25,12 @@ def keys_rotate(session: Session, old: str, key: str, yes: bool) -> None:
     if any(one.id == old and one.revoked is None for one in trust.keys):  # else nothing stops by it
         which = f"{old}, which is this home's own" if is_own else old
         again = shlex.join(["maniple", "keys", "rotate", old, key])
-        confirm(f"Let all stop that is sealed by {which}, until it is sealed anew?", again, yes=yes, done="rotated")
+        confirm(f"Stop everything that is sealed by {which}, until it is sealed again?", again, yes=yes, done="rotated")
     with session.client() as client:
         reply = client.call("kernel.key-rotate", old, {"key": public.text()}).value
-    session.result(reply, lambda: f"{public.name}+{public.id} stands in for {old}, which counts no more.")
+    session.result(reply, lambda: f"{public.name}+{public.id} replaces {old}, which is no longer trusted.")
     if is_own:
         session.say(
-            f"It was this home's own. Put the new one's secret half in the place of {founding.seal_key_path(session.home)}, "
-            f"that this home seals with it; then install the bundled Hands again: `maniple install {bundled.HANDS}/NAME`."
+            f"It was this home's own. Put the new secret key in the place of {founding.seal_key_path(session.home)}, "
+            f"so that this home seals with it; then install the bundled Hands again: `maniple install {bundled.HANDS}/NAME`."
         )

@@ -53,7 +53,7 @@ _CONTAINER_OF_USER: Final = (
 _CONTAINER_OF_ROOT: Final = f"{_CONTAINER_OF_USER} --cap-add SYS_ADMIN --cap-add NET_ADMIN"
 """By the names of Docker's and Podman's options."""
 
-_OPERATOR: Final = "; without it a run of this user's can read the operator's key, and be the operator"
+_OPERATOR: Final = "; without it a run of this user can read the operator's key, and act as the operator"
 
 
 def look(home: str) -> list[Finding]:
@@ -138,11 +138,11 @@ def _ids() -> Iterator[Finding]:
     why_not = _in_child(_take_ids)
     yield _tried(
         "ids of runs",
-        why_not and f"{why_not}: this root's user namespace has them not",
+        why_not and f"{why_not}: this root's user namespace does not have them",
         "can be taken",
         needed=True,
         why="as root each run becomes a user of its own, and no Hand starts where it cannot",
-        mend="run Maniple as an ordinary user, or as root outside of the container, or let the container have the ids "
+        mend="run Maniple as an ordinary user, or as root outside of the container, or give the container the ids "
         f"{COMPILER_UID} to {_LAST_UID}",
     )
 
@@ -162,7 +162,7 @@ def _processes(_: str) -> Iterator[Finding]:
         user,
         "can be made, and ids be mapped in them" if not root else "can be made",
         needed=not root,
-        why="without root, a run's own user namespace is what its other namespaces stand on",
+        why="without root, a run gets its other namespaces only within a user namespace of its own",
         mend=_mend_of_user_namespaces(),
     )
     pid = _in_child(lambda: _within(lambda: confine.unshare(confine.NEWPID)))
@@ -248,7 +248,7 @@ def _confinement(_: str) -> Iterator[Finding]:
     yield Finding(
         what="seccomp",
         state="ok" if has_filters else "missing",
-        found="filters can be laid on" if has_filters else "not there",
+        found="filters can be installed" if has_filters else "not there",
         needed=False,
         why=_stops(_LAYERS["seccomp"]),
         mend=_LAYERS["seccomp"].mend,
@@ -301,7 +301,7 @@ def _groups() -> Finding:
     return Finding(
         what="cgroups",
         state="ok" if can else "missing",
-        found=where if can else f"{where}: this user can make no group there" if where else "none that bounds memory",
+        found=where if can else f"{where}: this user cannot make a group there" if where else "none that limits memory",
         needed=False,
         why=_stops(_LAYERS["cgroup"]),
         mend=_LAYERS["cgroup"].mend,
@@ -342,7 +342,7 @@ def _disk(home: str) -> Iterator[Finding]:
         state="ok" if not reserve else "weak",
         found=reserve or f"works at {place}",
         needed=False,
-        why="holds the log's reserve, so that a full disk still records refusals and reads",
+        why="reserves space for the log, so that refusals and reads are recorded even on a full disk",
         mend="put the home on ext4, xfs, btrfs or tmpfs",
     )
     now = time.time()
@@ -351,7 +351,7 @@ def _disk(home: str) -> Iterator[Finding]:
         state="ok" if now > _MADE_S else "weak",
         found=time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now)),
         needed=False,
-        why="the log's times, and the ends of keys, follow it",
+        why="the log's times and the expiry of keys depend on it",
         mend="set it, for instance by `timedatectl set-ntp true`",
     )
 

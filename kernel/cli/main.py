@@ -279,7 +279,7 @@ def _fault(error: Exception) -> str:
         trace = trace.tb_next
     where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "nowhere"
     what = f"{type(error).__name__} at {where}: {error}"
-    return f"a fault of Maniple's own, {what}; please report it with the command you typed"
+    return f"a bug in Maniple, {what}; please report it with the command you typed"
 
 
 def _close_stdout() -> None:

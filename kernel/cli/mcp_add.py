@@ -122,7 +122,7 @@ def mcp_add(
         server, options = _known(name, options)
     for option, folders in (("--code", options.code), ("--read", options.read)):
         if absent := [one for one in folders if not os.path.isdir(one)]:
-            raise Ended(f"{option} {absent[0]}: that is no folder that is there; name one, or leave it out", Exit.USAGE)
+            raise Ended(f"{option} {absent[0]}: there is no such folder; name another, or leave it out", Exit.USAGE)
     wanted = _wanted(name, server, options, has_files=files is not None)
     values = _secrets(wanted, options)
     own = mcp_servers.files_of(files) if files is not None else {}
@@ -134,13 +134,13 @@ def mcp_add(
         try:
             offer = mcp_servers.look(session, client, wanted, own, values, old)
         except mcp_servers.LoginWanted as error:
-            how = "its tools as they were" if old else "its tools unseen, and so without them"
-            session.say(f"The server wants a login before it tells what it offers. It is added with {how}.")
+            how = "with the tools that it had" if old else "without its tools"
+            session.say(f"The server wants a login before it tells what it offers. It is added {how}.")
             hand = mcp_servers.made(replace(wanted, only=(), effects={}), Offer(), own, old)
             then = f"`maniple mcp login {name}`, then this command again shows its tools"
             if error.unasked:
-                session.say(f"{wanted.hand}, which may have a login, could not be asked: {visible(error.unasked)}.")
-                then = "when that is mended, this command again, which asks it"
+                session.say(f"{wanted.hand}, which may be logged in, could not be asked: {visible(error.unasked)}.")
+                then = "when that is fixed, this command again, which asks it"
         else:
             _show(session, offer, old[1] if old is not None else None)
             hand = mcp_servers.made(wanted, offer, own)
@@ -192,9 +192,11 @@ def _known(name: str, options: Options) -> tuple[tuple[str, ...], Options]:
 
 def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: bool) -> Wanted:
     if not is_hand_name(f"{PREFIX}{name}"):
-        raise Ended(f"{name} cannot be its name: write small letters, digits and - between them", Exit.USAGE)
+        raise Ended(
+            f"{name} cannot be a server's name: write lower-case letters and digits, with - between words", Exit.USAGE
+        )
     if mcp_passing.NAME.fullmatch(name):
-        raise Ended(f"{name} cannot be its name: servers that are only looked at have such ones", Exit.USAGE)
+        raise Ended(f"{name} cannot be a server's name: such names are for temporary Hands", Exit.USAGE)
     effects = dict(_pair("--effect", one) for one in options.effect)
     plain = dict(_pair("--set", one) for one in options.set)
     _check_words(server, effects, options.connect)
@@ -205,7 +207,7 @@ def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: 
     if _is_url(server[0]):
         return _elsewhere(rest, server, options, has_files=has_files)
     if _login(options) != Login():
-        raise Ended("a program logs in nowhere: --client, --issuer and --alone are for a URL", Exit.USAGE)
+        raise Ended("a program needs no login: --client, --issuer and --alone are for a URL", Exit.USAGE)
     if options.certificates:
         raise Ended("--certificates is for a URL, and this server is a program: leave it out", Exit.USAGE)
     code, readable = (tuple(map(os.path.realpath, one)) for one in (options.code, options.read))
@@ -216,11 +218,13 @@ def _elsewhere(rest: Wanted, server: tuple[str, ...], options: Options, *, has_f
     """A server at a URL. rest: what is known of every server. Raises Ended."""
     login = _login(options)
     if len(server) > 1 or has_files or options.code or options.read:
-        raise Ended("a server at a URL takes no word more, --files, --code or --read: leave it out", Exit.USAGE)
+        raise Ended(
+            "a server at a URL takes no further arguments, and no --files, --code or --read: leave them out", Exit.USAGE
+        )
     hosts, certificates = (_host(server[0]), *options.connect), _certificates(options, server[0])
     why_not = "" if is_private(server[0]) else f"{server[0]} is not https"
     if any(one.lower() == "authorization" for one in options.secret):
-        why_not = "its Authorization is given"
+        why_not = "--secret Authorization is given"
     if why_not and login != Login():
         why = f"nobody logs in to this server, since {why_not}: leave out --client, --issuer and --alone"
         raise Ended(why, Exit.USAGE)
@@ -255,11 +259,11 @@ def _login(options: Options) -> Login:
         proof = "client_key"
     is_alone = options.alone or proof == "client_key"
     if (proof or options.issuer or is_alone) and not options.client:
-        raise Ended("--client-secret, --client-key, --issuer and --alone are about a --client: name it", Exit.USAGE)
+        raise Ended("--client-secret, --client-key, --issuer and --alone need a --client: name it", Exit.USAGE)
     if is_alone and not proof:
         raise Ended("--alone needs the client's --client-secret or --client-key", Exit.USAGE)
     if proof and not options.issuer:
-        raise Ended(f"whose client {options.client} is, --issuer must say: nobody else is shown its secret", Exit.USAGE)
+        raise Ended(f"--issuer must say whose client {options.client} is: nobody else is shown its secret", Exit.USAGE)
     return Login(client=options.client, proof=proof, issuer=options.issuer, is_alone=is_alone)
 
 

@@ -70,7 +70,9 @@ def hand_of(name: str) -> str:
     """The name of a door's Hand, by its own name or the Hand's. Raises Ended for what can be none."""
     hand = name if name.startswith(door.PREFIX) else f"{door.PREFIX}{name}"
     if not is_hand_name(hand):
-        raise Ended(f"{name} cannot be its name: write small letters, digits and - between them", Exit.USAGE)
+        raise Ended(
+            f"{name} cannot be a door's name: write lower-case letters and digits, with - between words", Exit.USAGE
+        )
     return hand
 
 
@@ -92,11 +94,11 @@ def _resource(row: Described, word: str, resource: str) -> str:
     """The pattern of a method's resource, as it was typed. Raises Ended for one that is missing, or none."""
     if row.resource == "none":
         if resource:
-            raise Ended(f"{row.method} acts on nothing that could be named: write just {row.method}", Exit.USAGE)
+            raise Ended(f"{row.method} acts on no resource: write just {row.method}", Exit.USAGE)
         return "*"
     if not resource:
         raise Ended(
-            f"{row.method} acts on a {row.resource}: say on which, as in {word}=PATTERN; {word}=* is all there are",
+            f"{row.method} acts on a {row.resource}: say on which, as in {word}=PATTERN; {word}=* is every one",
             Exit.USAGE,
         )
     try:

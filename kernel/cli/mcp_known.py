@@ -12,7 +12,7 @@ def mcp_known(session: Session) -> None:
     for or taken from the environment variable AUTHORIZATION, and login if it needs `maniple mcp login`. --json adds the
     source of each row.
     """
-    heads = ("NAME", "KEY", "WHAT IT IS", "WHERE IT IS")
+    heads = ("NAME", "KEY", "WHAT IT IS", "INSTALL WITH, OR URL")
     rows = [
         (name, "yes" if one.secret else "login" if one.login else "", one.what, one.install or one.server[0])
         for name, one in mcp_table.SERVERS.items()

@@ -81,7 +81,7 @@ def bound(port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise Ended(
-            f"port {port} of {HOST} cannot be had: {error.strerror}; name another, or `--port 0` for a free one"
+            f"port {port} of {HOST} cannot be used: {error.strerror}; name another, or `--port 0` for a free one"
         ) from None
     return listener
 

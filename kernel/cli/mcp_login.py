@@ -46,7 +46,7 @@ def mcp_login(session: Session, name: str, port: int | None, paste: bool) -> Non
     with session.client() as client, mcp_listening.bound(port or 0) as listener, ExitStack() as waiting:
         hand, agreed = mcp_servers.added(client, name)
         if agreed.login is None or agreed.login.is_alone:
-            how = "logs in by itself" if agreed.login else "logs in nowhere"
+            how = "logs in by itself" if agreed.login else "needs no login"
             raise Ended(f"{hand.name} {how}: see `maniple mcp add --help`", Exit.USAGE)
         redirect = mcp_redirect.address(listener.getsockname()[1])
         back = None if paste else waiting.enter_context(mcp_redirect.Redirected(listener))
@@ -56,7 +56,9 @@ def mcp_login(session: Session, name: str, port: int | None, paste: bool) -> Non
                 back.expect(page.decode("utf-8", "replace"))
             session.say("Open this page in a browser, and log in there:")
             session.say(f"  {screen.visible(page[:LONGEST].decode('utf-8', 'replace'))}")
-            session.say(f"Then type the address it sent you to, {redirect}…" if paste else "Ctrl-C gives it up.")
+            session.say(
+                f"Then paste here the address that it sends you to, {redirect}…" if paste else "Ctrl-C gives it up."
+            )
 
         if paste:
             listener.close()
@@ -71,4 +73,4 @@ def mcp_login(session: Session, name: str, port: int | None, paste: bool) -> Non
     may = f" It may now: {screen.visible(scope)}." if scope else ""
     session.result({"name": hand.name, "scope": scope}, lambda: f"{hand.name} is logged in.{may}")
     if not agreed.tools:
-        session.say(f"Next: `maniple mcp add {name}` as before, which now shows its tools")
+        session.say(f"Next: `maniple mcp add {name}` with the same options, which now shows its tools")

@@ -26,10 +26,10 @@ def mcp_logout(session: Session, name: str) -> None:
     with session.client() as client:
         hand, agreed = mcp_servers.added(client, name)
         if agreed.login is None:
-            raise Ended(f"{hand.name} logs in nowhere: see `maniple mcp list`", Exit.USAGE)
+            raise Ended(f"{hand.name} needs no login: see `maniple mcp list`", Exit.USAGE)
         done = replies.read(client.call(f"{hand.name}.auth.logout").value, _Done)
     text = f"{hand.name} is logged out." if done.was else f"{hand.name} was not logged in."
     session.result({"name": hand.name, "was": done.was, "untold": done.untold}, lambda: text)
     if done.untold:
         why = screen.visible(done.untold)
-        session.say(f"The authorization server could not be told, and its tokens count until they expire: {why}.")
+        session.say(f"The authorization server could not be told, so its tokens work until they expire: {why}.")

@@ -63,7 +63,7 @@ def made(
         own = {MANIFEST_FILE: toml.encode(), tools.FILE: tools.written(agreed)}
         own |= {} if wanted.command else {"main.py": folder.MAIN.encode()}
         if taken := sorted(own.keys() & files.keys()):
-            own_files = f"the server's folder holds {', '.join(taken)}, which its Hand has a file of its own for"
+            own_files = f"the server's folder holds {', '.join(taken)}, which is the name of a file that its Hand needs"
             raise Ended(f"{own_files}: rename it there, or name another folder with `--files DIR`")
         return package.Folder(path=wanted.hand, manifest=check(toml), files={**files, **own}, seal="")
     except OfferInvalid as error:
@@ -73,7 +73,7 @@ def made(
 def files_of(path: str) -> dict[str, bytes]:
     """Every file of a server's own folder, which is sealed with its Hand. Raises Ended when it cannot be."""
     if not os.path.isdir(path):
-        raise Ended(f"{path} is no folder: name the one that holds the server's files", Exit.USAGE)
+        raise Ended(f"{path} is not a folder: name the one that holds the server's files", Exit.USAGE)
     return package.files(path)
 
 
@@ -154,7 +154,7 @@ def added(client: Client, name: str) -> tuple[Installed, Agreement]:
     """The Hand of a server by the server's name or its own, and what was agreed. Raises Ended for what is none."""
     hand = name if name.startswith(folder.PREFIX) else f"{folder.PREFIX}{name}"
     if (found := before(client, hand)) is None:
-        raise Ended(f"no MCP server {name} is there: see `maniple mcp list`")
+        raise Ended(f"there is no MCP server {name}: see `maniple mcp list`")
     return found
 
 
@@ -167,7 +167,7 @@ def before(client: Client, hand: str) -> tuple[Installed, Agreement] | None:
         with open(path, "rb") as file:
             return found, tools.read_agreement(file.read(tools.LARGEST))
     except (OSError, OfferInvalid) as error:
-        raise Ended(f"{hand} is no MCP server that `maniple mcp add` made: {error}") from None
+        raise Ended(f"{hand} is not an MCP server that `maniple mcp add` made: {error}") from None
 
 
 def every(client: Client) -> list[tuple[Installed, Agreement]]:
@@ -195,6 +195,6 @@ def _say_what_it_said(session: Session, passing: Wanted) -> None:
     except OSError:
         return
     if said := [line for line in lines if not line.startswith(_RECORD)][-_SHOWN:]:
-        session.say("The last that it printed:")
+        session.say("The last lines that it printed:")
         for line in said:
             session.say(f"  {screen.visible(line)}")

@@ -46,4 +46,4 @@ def mcp_test(session: Session, name: str) -> None:
     who = f"{visible(offer.server)} {visible(offer.version)}".strip()
     session.say(f"{hand.name}: {who} answered in {seconds * 1000:.0f} ms, MCP {visible(offer.protocol)}")
     if wrong:
-        raise Ended(f"{len(wrong)} of its tools are not as agreed: look at it with `maniple mcp add` anew")
+        raise Ended(f"{len(wrong)} of its tools are not as agreed: `maniple mcp add` shows them again")

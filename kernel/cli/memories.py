@@ -98,7 +98,10 @@ def namespace_of(client: Client, whose: Whose) -> str:
     """The namespace that is meant, in its normal form. Raises Ended for none."""
     if whose.shared is not None:
         if whose.hand is not None or whose.session is not None:
-            raise Ended("a shared space is no Hand's, and has no sessions: name one of them", Exit.USAGE)
+            raise Ended(
+                "a shared space belongs to no Hand, and has no sessions: leave out --shared, or --hand and --session",
+                Exit.USAGE,
+            )
         return _normal(f"shared/{whose.shared}")
     owner = f"own/{id_of(client, whose.hand)}" if whose.hand is not None else "own"
     if whose.session is None:
@@ -167,4 +170,4 @@ def _normal(text: str) -> str:
     try:
         return namespace.normalise(text)
     except ResourceInvalid as error:
-        raise Ended(f"{text!r} is no memory: {error}", Exit.USAGE) from None
+        raise Ended(f"{text!r} is not the name of a memory: {error}", Exit.USAGE) from None

@@ -69,7 +69,7 @@ def memory_list(session: Session, prefix: str, texts: bool, history: bool, most:
             )
         else:
             found, more = _listed(client, space, prefix, most)
-            none = "No key here begins so." if prefix else f"No key is set here; {_elsewhere(whose)}."
+            none = "No key begins so." if prefix else f"No key is set here; {_elsewhere(whose)}."
             session.result({"keys": found, "more": more}, lambda: _drawn(found), nothing=none)
     if more and not session.json:
         which = ("--texts" if texts else "", "--history" if history else "")

@@ -14,7 +14,7 @@ def memory_reindex(session: Session, whose: Whose) -> None:
     elsewhere charges again.
     """
     with session.client() as client:
-        spaces = list(memories.each(session, client, whose, "memory.reindex", "to be indexed anew", object))
+        spaces = list(memories.each(session, client, whose, "memory.reindex", "to be reindexed", object))
         known = {} if session.json else memories.names(client)
-    lines = [f"{memories.in_words(space, known)}: indexed anew" for space in spaces]
+    lines = [f"{memories.in_words(space, known)}: reindexed" for space in spaces]
     session.result({"memories": spaces}, lambda: "\n".join(lines) or memories.NOTHING)

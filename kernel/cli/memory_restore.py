@@ -23,11 +23,11 @@ def memory_restore(session: Session, file: str, whose: Whose, yes: bool) -> None
     with session.client() as client, streams.source(file) as upload:
         space = memories.namespace_of(client, whose)
         again = f"maniple memory restore {shlex.quote(file)} {whose.words()}".rstrip()
-        confirm(f"Put {file} in the place of what {space} holds now, which is lost?", again, yes=yes, done="restored")
+        confirm(f"Replace {space} with {file}? What it holds now is lost.", again, yes=yes, done="restored")
         try:
             reply = client.call("memory.restore", space, seconds=memories.LONG_S, upload=upload)
         except NotDone as error:
             if error.reason != "damaged":
                 raise
             raise Ended(f"{file}: {error}; `maniple memory backup` writes what this reads") from None
-    session.result(reply.value, lambda: f"The memory is as in {file}.")
+    session.result(reply.value, lambda: f"The memory is restored from {file}.")

@@ -70,7 +70,7 @@ def memory_search(session: Session, text: str, most: int, explain: bool, whose: 
         space = memories.namespace_of(client, whose)
         reply = client.call("memory.recall", space, {"text": text, "most": most, "explain": explain})
     found = replies.read(reply.value, Recalled)
-    session.result(reply.value, lambda: _drawn(found), nothing="Nothing of it is remembered.")
+    session.result(reply.value, lambda: _drawn(found), nothing="Nothing was found.")
     if reply.labels and not session.json:
         session.say(f"labels: {', '.join(reply.labels)}")
 

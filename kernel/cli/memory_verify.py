@@ -19,8 +19,8 @@ def memory_verify(session: Session, whose: Whose) -> None:
         known = {} if session.json else memories.names(client)
     session.result({"memories": found}, lambda: _drawn(found, known))
     if not all(one.ok for one in found.values()):
-        mend = "see `maniple memory restore` for bringing back a copy"
-        raise Ended(f"a memory is not whole: {mend}", Exit.UNVERIFIED)
+        mend = "`maniple memory restore` brings back a backup"
+        raise Ended(f"a memory is damaged: {mend}", Exit.UNVERIFIED)
 
 
 def _drawn(found: dict[str, Checked], known: dict[str, str]) -> str:
@@ -28,7 +28,7 @@ def _drawn(found: dict[str, Checked], known: dict[str, str]) -> str:
         return memories.NOTHING
     rows = []
     for space, one in found.items():
-        rows.append(f"{memories.in_words(space, known)}: {'whole' if one.ok else 'not whole'}")
+        rows.append(f"{memories.in_words(space, known)}: {'whole' if one.ok else 'damaged'}")
         rows += [f"    {problem}" for problem in one.problems]
-        rows += [f"    mended: {mended}" for mended in one.mended]
+        rows += [f"    repaired: {mended}" for mended in one.mended]
     return "\n".join(rows)

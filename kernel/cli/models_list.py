@@ -72,7 +72,7 @@ def _drawn(found: _Listed, *, every: bool) -> str:
     if providers:
         parts.append(
             screen.table(
-                ("PROVIDER", "STATE", "HAS"),
+                ("PROVIDER", "STATE", "MODELS"),
                 ((one.name, _state(one), ", ".join((one.models or ())[:6]) or one.trouble) for one in providers),
             )
         )
@@ -103,15 +103,15 @@ def _next(found: _Listed) -> str:
     there = [f"{one.name}/{model}" for one in found.providers if one.local for model in one.models or ()]
     local = next(filter(_PLAIN.fullmatch, there), "")
     if local:
-        return f'`maniple settings model \'routes={{"default": ["{local}"]}}\'` makes it answer.'
+        return f'To use it: `maniple settings model \'routes={{"default": ["{local}"]}}\'`'
     if any(one.ready and not one.local for one in found.providers):
         return ""
-    return "No provider is set up: `maniple models list --all` shows what there is."
+    return "No provider is set up: `maniple models list --all` lists them."
 
 
 def _state(one: _Provider) -> str:
     if one.paused:
-        return "left alone after failures"
+        return "paused after failures"
     return "local" if one.local else "ready" if one.ready else "no key"
 
 

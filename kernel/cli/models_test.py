@@ -55,5 +55,5 @@ def _drawn(found: _Answer, seconds: float) -> str:
     lines = [f"{found.model} answered in {screen.duration(seconds)}, for {cost or 'nothing'}:", ""]
     lines += [asking.text_of(part.text) for part in found.parts if part.text]
     lines += [f"\n{screen.visible(note)}" for note in found.notes]
-    lines += [f"\nasked before it: {one}" for one in found.tried]
+    lines += [f"\ntried before it: {one}" for one in found.tried]
     return "\n".join(lines)

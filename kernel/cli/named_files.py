@@ -25,11 +25,11 @@ def mend(path: str, code: int) -> str:
         case errno.ENOENT:
             return f"`ls {shlex.quote(_there(os.path.dirname(path)))}` shows what is there"
         case errno.EACCES | errno.EPERM:
-            return f"`ls -ld {shlex.quote(_there(path))}` tells who may use it"
+            return f"`ls -ld {shlex.quote(_there(path))}` shows who may use it"
         case errno.EISDIR:
             return f"name a file in it: `ls {shlex.quote(path)}` shows what is there"
         case errno.ENOTDIR:
-            return f"`ls -ld {shlex.quote(_there(path))}` tells what is there instead"
+            return f"`ls -ld {shlex.quote(_there(path))}` shows what is there instead"
         case errno.ENXIO:
             return "it is a socket, or a device that is not there: name a file"
         case _:

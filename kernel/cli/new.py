@@ -76,7 +76,7 @@ Says hello. Change `{file}` to what it should do, and write into `HAND.toml`
 - what it offers, under `[provides]`,
 - what its operator can set, under `[settings]`.
 
-`maniple check` tells every problem, `maniple install` seals it, shows what it asks for and installs it.
+`maniple check` lists every problem. `maniple install` seals it, shows what it asks for, and installs it.
 
     maniple check .
     maniple install .
@@ -99,9 +99,11 @@ def new(session: Session, name: str, service: bool, wasm: bool, agent: bool, int
     methods it is granted.
     """
     if agent and (service or wasm):
-        raise Ended("--agent stands for itself: what thinks is a task, and has no code", Exit.USAGE)
+        raise Ended("--agent excludes --service and --wasm: a Hand that thinks is a task, and has no code", Exit.USAGE)
     if not is_hand_name(name):
-        raise Ended(f"`{name}` is no name for a Hand: use lower-case words and dashes, such as disk-watch", Exit.USAGE)
+        raise Ended(
+            f"`{name}` is not a name for a Hand: use lower-case words and dashes, such as disk-watch", Exit.USAGE
+        )
     if name in RESERVED:
         raise Ended(f"`{name}` is a word of Maniple itself: choose another name, such as my-{name}", Exit.USAGE)
     if os.path.isfile(os.path.join(bundled.HANDS, name, MANIFEST_FILE)):
@@ -117,7 +119,7 @@ def new(session: Session, name: str, service: bool, wasm: bool, agent: bool, int
         if into is None:
             raise  # the folder that we are in is gone
         raise Ended(
-            f"{into} is not a folder that is there: make it first, then `maniple new {name} --into {shlex.quote(into)}`"
+            f"there is no folder {into}: make it first, then `maniple new {name} --into {shlex.quote(into)}`"
         ) from None
     use = f"maniple call {name}.greet who=you" if service else f"maniple start {name} who=you --wait"
     if agent:

@@ -88,7 +88,7 @@ def _raw_manifest(path: str) -> str:
     try:
         with open(file, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as opened:
             if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                raise Ended(f"{file} is no plain file: put the manifest's text there, then `maniple check {again}`")
+                raise Ended(f"{file} is not a plain file: put the manifest's text there, then `maniple check {again}`")
             raw = opened.read(LONGEST * 4 + 1)
         return raw.decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
@@ -98,7 +98,7 @@ def _raw_manifest(path: str) -> str:
                 f"{path} is a file: name its folder, {folder}, as in `maniple check {shlex.quote(folder)}`"
             ) from None
         if not os.path.isdir(path):
-            raise Ended(f"{path} is no folder that is there; `maniple new NAME` makes one of a Hand") from None
+            raise Ended(f"there is no folder {path}; `maniple new NAME` makes one for a Hand") from None
         raise Ended(f"{path} is not a Hand's folder: it has no HAND.toml; `maniple new NAME` makes one") from None
     except UnicodeDecodeError:
         raise Ended(f"{file} is not UTF-8 text: save it as UTF-8, then `maniple check {again}`") from None

@@ -25,7 +25,7 @@ def pipeline_list(session: Session) -> None:
         found = [_row(one) for one in pipelines.every(client)]
     session.result({"pipelines": found}, lambda: _drawn(found))
     if not found:
-        session.say("No pipeline was added yet: `maniple pipeline add FILE`")
+        session.say("There is no pipeline yet: `maniple pipeline add FILE`")
 
 
 def _row(one: Added) -> Listed:

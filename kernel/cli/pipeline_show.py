@@ -32,7 +32,7 @@ def pipeline_show(session: Session, name: str, run: str | None) -> None:
         course.take(entry)
     chosen = run or _last(course, name)
     if run is not None and (run not in course.tries or course.tries[run].hand != name):
-        raise Ended(f"{run} is no run of {name}: see `maniple runs {name}`")
+        raise Ended(f"{run} is not a run of {name}: see `maniple runs {name}`")
     value: dict[str, object] = {"pipeline": msgspec.to_builtins(one.pipeline), "run": None}
     if chosen:
         whole = course.tries[chosen]

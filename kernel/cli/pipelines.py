@@ -129,9 +129,9 @@ def added(client: Client, name: str) -> Added:
     """An installed pipeline by its name. Raises Ended for what is none."""
     if (hand := hands.find(client, name)) is None:
         meant = did_you_mean(nearest(name, (one.pipeline.name for one in every(client))))
-        raise Ended(f"no pipeline '{name}' is there{meant}: see `maniple pipeline list`")
+        raise Ended(f"there is no pipeline '{name}'{meant}: see `maniple pipeline list`")
     if not hand.package.manifest.hand.pipeline:
-        raise Ended(f"{name} is a Hand and no pipeline: see `maniple show {name}`")
+        raise Ended(f"{name} is a Hand, not a pipeline: see `maniple show {name}`")
     return _opened(client, hand)
 
 

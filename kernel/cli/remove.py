@@ -38,9 +38,7 @@ def remove(session: Session, hand: str, purge: bool, yes: bool) -> None:
         if not is_there and not before and not has_secrets:
             installed.shown(client, hand)  # which says that it is not there, or that this is no name
     if before and not purge:
-        raise Ended(
-            f"no Hand {hand!r} is installed; what one of that name left, `maniple remove {hand} --purge` takes away"
-        )
+        raise Ended(f"no Hand {hand!r} is installed; `maniple remove {hand} --purge` removes what an earlier one left")
     if purge and (is_there or before):
         what = f"Remove {hand} and all that it kept" if is_there else f"{hand} was removed. Remove what it kept"
         confirm(f"{what} and remembers, for ever?", f"maniple remove {hand} --purge", yes=yes, done="removed")
@@ -54,7 +52,7 @@ def remove(session: Session, hand: str, purge: bool, yes: bool) -> None:
     done = "is removed" if is_there else "was removed before; what it left is gone now"
     session.result({"name": hand, "kept": left, "remembered": remembered}, lambda: f"{hand} {done}.")
     if left:
-        session.say(f"What it kept is still in {left}")
+        session.say(f"Its state is still in {left}")
     if remembered:
         session.say(_remembered(remembered))
     if purge and is_there and _leftovers(session, hand):
@@ -110,7 +108,7 @@ def _printed(hand: str) -> tuple[str, str]:
 
 def _remembered(hand: str) -> str:
     """What is said of the memory of a removed Hand. hand: its id."""
-    return f"What it remembers is still there: `maniple memory erase --hand {hand}` erases it"
+    return f"Its memory is still there: `maniple memory erase --hand {hand}` erases it"
 
 
 def _delete(session: Session, *parts: str) -> None:

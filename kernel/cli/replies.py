@@ -20,7 +20,7 @@ def read(value: object, kind: type[T]) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise Ended(
-            f"the kernel answered as this command does not know ({error}): is it another version's? "
+            f"this command does not understand the kernel's answer ({error}): if it is of another version, "
             "`maniple down`, then `maniple up`"
         ) from None
 

@@ -29,7 +29,7 @@ def roots_add(session: Session, name: str, folder: str) -> None:
             raise Ended(f"there is no folder {path!r}: make it first, or name another; {makes}") from None
         raise named_files.unreadable(folder, error, Exit.FAILED) from None
     if not stat.S_ISDIR(kind):
-        raise Ended(f"{folder} is no folder: name the one that it lies in, {os.path.dirname(path)}", Exit.USAGE)
+        raise Ended(f"{folder} is not a folder: name the one that it lies in, {os.path.dirname(path)}", Exit.USAGE)
     with session.client() as client:
         before = replies.read(client.call("kernel.home").value, rights.Home).roots.get(name, path)
         reply = client.call("kernel.root-add", name, {"path": path}).value

@@ -11,4 +11,4 @@ def roots_remove(session: Session, name: str) -> None:
     """Remove a folder's name: no Hand reaches the folder any more. The folder itself is not changed."""
     with session.client() as client:
         reply = client.call("kernel.root-remove", name).value
-    session.result(reply, lambda: f"{name} is no name of a folder any more.")
+    session.result(reply, lambda: f"{name} no longer names a folder.")

@@ -23,7 +23,7 @@ def runs(session: Session, hand: str | None, most: int) -> None:
     kept = [run for run in found if hand in (None, run.hand)][-most:]
     if hand is not None and not kept:
         if hand in {run.run for run in found}:
-            raise Ended(f"{hand} is a run and no Hand: see `maniple run-show {hand}`")
+            raise Ended(f"{hand} is a run, not a Hand: see `maniple run-show {hand}`")
         if hand not in logbook.installed(folder):
             raise Ended(f"no Hand '{hand}' is installed, and none of that name ever ran: see `maniple hands`")
         session.say(f"{hand} has not run yet.")

@@ -50,7 +50,8 @@ def settings(
 ) -> None:
     """Show a Hand's settings, or change them: either every change is made, or none.
 
-    Prints all settings, or only those that were changed; * marks those that must be set. A running Hand gets the new values at once.
+    Prints all settings, or only those that were changed; * marks those that must be set. A running Hand gets the new
+    values at once.
 
     key=value is read by the setting's type (a time such as 30s, a size such as 4MiB, JSON for lists and tables),
     key:=JSON is JSON.
@@ -77,7 +78,7 @@ def settings(
     for name in given.names:
         if declared[name].secret:
             session.say(
-                f"`{name}` stood among this command's words, where others may see it: --secret {name} asks for it"
+                f"`{name}` was among this command's arguments, where others may see it: --secret {name} asks for it"
             )
     session.result(
         {"name": hand, "settings": {name: _row(one, values.get(name)) for name, one in declared.items()}},
@@ -85,7 +86,7 @@ def settings(
         nothing=f"{hand} has no settings.",
     )
     if changed:
-        session.say(f"All of them: `maniple settings {hand}`")
+        session.say(f"All settings: `maniple settings {hand}`")
         if needed := missing(declared, values):
             session.say(f"It does not start yet: `maniple settings {hand} {needed}`")
 
@@ -113,7 +114,7 @@ def _check(
         if named.count(name) > 1:
             raise Ended(f"`{name}` is given twice", Exit.USAGE)
         if not declared[name].secret and name not in unset and name not in plain:
-            raise Ended(f"`{name}` of {hand} is no secret, and would be shown: write {name}=value", Exit.USAGE)
+            raise Ended(f"`{name}` of {hand} is not a secret: write {name}=value", Exit.USAGE)
 
 
 def _row(setting: Setting, value: object) -> dict[str, object]:

@@ -54,7 +54,7 @@ def read(path: str) -> Skill:
     """The skill in a folder. Raises Ended with every problem of it."""
     if not os.path.isdir(path):
         raise Ended(
-            f"{path} is no folder: name the one that holds {reading.FILE}, as in `maniple skills show ./NAME`",
+            f"{path} is not a folder: name the one that holds {reading.FILE}, as in `maniple skills show ./NAME`",
             Exit.USAGE,
         )
     name = os.path.basename(os.path.abspath(path))
@@ -62,7 +62,9 @@ def read(path: str) -> Skill:
     skill, problems = reading.read(name, package.files(path), path.rstrip("/") or "/")
     if skill is None or problems:
         words = "; ".join(f"{one.file}:{one.line}: {one.what}: {one.instead}" for one in problems[:5])
-        raise Ended(f"this is no skill: {screen.visible(words)}; then `maniple skills show {shlex.quote(shown)}` again")
+        raise Ended(
+            f"this is not a skill: {screen.visible(words)}; then `maniple skills show {shlex.quote(shown)}` again"
+        )
     return skill
 
 
@@ -105,8 +107,8 @@ def put(client: Client, skills: Iterable[Skill], before: str) -> None:
     toml = tomli_w.dumps(folders.manifest_of(folders.version_after(before, time.time_ns() // 1000), held))
     files = {MANIFEST_FILE: toml.encode(), **folders.files_of(held)}
     if sum(map(len, files.values())) > package.LARGEST or len(files) >= MOST_FILES:
-        most = f"{package.LARGEST >> 20} MiB, or of more than {MOST_FILES - 2} files"
-        raise Ended(f"all skills together would be of more than {most}: `maniple skills remove NAME` makes room")
+        most = f"{package.LARGEST >> 20} MiB, or more than {MOST_FILES - 2} files"
+        raise Ended(f"all skills together would be more than {most}: `maniple skills remove NAME` makes room")
     hand = package.Folder(path=folders.HAND, manifest=check(toml), files=files, seal="")
     installing.install(client, hand, package.sealed(hand, installing.sealing_key(client)), ())
 

@@ -19,7 +19,7 @@ def skills_list(session: Session) -> None:
         lambda: screen.table(heads, cells) if cells else "",
     )
     if alone.keyless:
-        mend = "`maniple skills install DIR` of one seals all of them anew"
+        mend = "`maniple skills install DIR` of one of them seals all of them again"
         session.say(f"{alone.keyless}, so nobody reads what was installed alone: {mend}")
     if not found:
-        session.say("There is none: `maniple skills install DIR` installs one")
+        session.say("There is no skill: `maniple skills install DIR` installs one")

@@ -40,6 +40,4 @@ def _text(what: str, content: bytes) -> str:
     try:
         return content.decode().replace("\r\n", "\n")
     except UnicodeDecodeError:
-        raise Ended(
-            f"{what} on standard input is no text in UTF-8: `iconv -t UTF-8` makes it one", Exit.USAGE
-        ) from None
+        raise Ended(f"{what} on standard input is not UTF-8 text: `iconv -t UTF-8` makes it one", Exit.USAGE) from None

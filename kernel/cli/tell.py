@@ -35,7 +35,7 @@ def tell(session: Session, run: str, words: tuple[str, ...], stop: bool) -> None
     """
     text = " ".join(words)
     if not text.strip() and not stop:
-        raise Ended("nothing is said: write it after the run's id", Exit.USAGE)
+        raise Ended("there is no message: write it after the run's id", Exit.USAGE)
     with session.client() as client:
         found = _live(client, run)
         held = replies.read(client.call("kernel.home").value, rights.Home).grants.get(found.hand, ())
@@ -46,7 +46,7 @@ def tell(session: Session, run: str, words: tuple[str, ...], stop: bool) -> None
             )
         wait_until_it_hears(client, run)
         client.publish(SAID, {"run": run, "text": text, "stop": stop})
-    session.result({"run": run, "text": text, "stop": stop}, lambda: f"It was said to {run}.")
+    session.result({"run": run, "text": text, "stop": stop}, lambda: f"Sent to {run}.")
 
 
 def wait_until_it_hears(client: Client, run: str, seconds: float = PATIENCE_S) -> None:

@@ -49,9 +49,7 @@ def up(session: Session, foreground: bool) -> None:
     with suppress(ManipleError, OSError), session.client() as client:
         orphans.sweep(client)
     if others := bundled.differing(session.home):
-        session.say(
-            "Hands of another version of Maniple, which may fail with this one. What brings each to this version:"
-        )
+        session.say("These Hands are of another version of Maniple, and may fail with this one. To upgrade them:")
         for path in others:
             session.say(f"  `maniple install {shlex.quote(path)}`")
     if lacking := machine.lacking(machine.look(session.home)):

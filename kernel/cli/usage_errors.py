@@ -36,7 +36,7 @@ def explained(error: click.UsageError) -> str:
         case click.BadParameter():
             return f"{_name_of(error.param)}: {error.message.rstrip('.')}"
         case click.NoSuchOption(option_name="--json") if error.ctx is not None and error.ctx.parent is None:
-            return "--json stands behind the command, as in `maniple status --json`"
+            return "--json comes after the command, as in `maniple status --json`"
         case click.NoSuchOption():
             return f"there is no option {error.option_name}{did_you_mean(next(iter(error.possibilities or ()), ''))}"
         case click.BadOptionUsage():
@@ -44,7 +44,7 @@ def explained(error: click.UsageError) -> str:
             return f"{error.option_name} {wants}"
     message = error.format_message().rstrip(".")
     if message.startswith("Got unexpected extra argument"):
-        return f"it takes no more words, and was given {message.partition('(')[2].removesuffix(')')}"
+        return f"it takes no more arguments, and was given {message.partition('(')[2].removesuffix(')')}"
     return message
 
 

@@ -112,14 +112,14 @@ def test_approved_edited_and_ruled_calls_are_told_and_proved(asking: Shell, tmp_
     assert "when writer calls post.send on z*, whatever the arguments, until 2" in said
     ran = asking.run("start", "writer", 'letters:=[["zoe", "x"]]', "--wait")
     assert (ran.code, '"to": "zoe"' in ran.out) == (0, True)
-    assert "not, by a rule" in asking.good("grants", "writer")
+    assert "never, by a rule" in asking.good("grants", "writer")
     (rule,) = asking.told("grants", "writer")["rules"]["writer"]  # type: ignore[index]
     assert time_micros(rule["until"]) > time.time() * 1e6, "as times elsewhere"
     seq = json.loads(asking.good("audit", "search", '"until"', "--kind", "approval", "--json").splitlines()[-1])["seq"]
     shown = asking.good("audit", "show", str(seq))
     assert (rule["until"] in shown, str(time_micros(rule["until"])) in shown) == (True, False)
     asking.good("revoke", "writer", "post.send", "--rule")
-    assert "not, by a rule" not in asking.good("grants", "writer")
+    assert "never, by a rule" not in asking.good("grants", "writer")
     assert _approved(asking) == before + 2
     assert "all hold" in asking.good("audit", "verify")
     asking.good("audit", "export", tmp_path / "log")

@@ -80,7 +80,7 @@ def test_artefacts_are_listed_and_taken_out_by_the_beginning_of_their_id(made: S
     assert made.told("artifacts", str(raw["id"]))["base64"] == "/wA="
     made.good("call", "report.remove", "own", f"id={raw['id']}")
     missing = made.run("artifacts", "zzz")
-    assert (missing.code, "no artefact begins so" in missing.err) == (1, True)
+    assert (missing.code, "no artefact's id begins so" in missing.err) == (1, True)
 
 
 def test_the_same_run_again_hands_in_nothing_twice(made: Shell) -> None:
@@ -89,4 +89,4 @@ def test_the_same_run_again_hands_in_nothing_twice(made: Shell) -> None:
     made.good("start", "maker", "title=Other", "--wait")
     assert len(rows(made, "artifacts")) == 2
     ambiguous = made.run("artifacts", "")
-    assert (ambiguous.code, "several artefacts begin so" in ambiguous.err) == (1, True)
+    assert (ambiguous.code, "the ids of several artefacts begin so" in ambiguous.err) == (1, True)

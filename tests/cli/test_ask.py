@@ -137,13 +137,13 @@ def test_a_conversation_goes_on_where_it_was_left_and_names_keep_them_apart(shel
     assert first.out.endswith("Hello, \\u{1b}[31mAda.\n")
     again = shell.run("chat", "--name", "one", stdin="what is my name\n/history\n")
     assert again.out.startswith("You told me: Ada.\n> I am Ada\n")
-    assert "one goes on after 2 messages" in again.err
+    assert "one continues after 2 messages" in again.err
     assert shell.good("chat", "--name", "other", stdin="what is my name\n") == "You have not told me.\n"
     found = shell.good("chat", "--name", "one", stdin="/search nothing\n/new other\n/history\n")
     assert found == "> what is my name\nYou have not told me.\n"
     empty = shell.run("chat", "--name", "empty", stdin="/history\n/search Ada\n/new fresh\n")
     assert (empty.code, empty.out) == (0, "")
-    assert all(words in empty.err for words in ("nothing was said in it yet", "nothing is found", "fresh begins"))
+    assert all(words in empty.err for words in ("nothing was said in it yet", "nothing was found", "fresh begins"))
 
 
 def test_in_a_conversation_words_are_there_before_the_answer_is_and_once(shell: Shell) -> None:
@@ -183,7 +183,7 @@ def test_a_file_that_is_gone_can_be_left_out_of_a_question(shell: Shell, tmp_pat
     file.unlink()
     out, err = talk.communicate(b"look\n/attach\nI am Ada\n", timeout=30)
     assert b"gone.txt cannot be read: No such file or directory; " in err
-    assert b"; /attach alone leaves all files out" in err
+    assert b"; /attach alone removes all files" in err
     assert (talk.returncode, out.count(b"Ada.")) == (0, 1)
 
 

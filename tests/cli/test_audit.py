@@ -383,7 +383,7 @@ def test_a_checkpoint_that_is_none_is_named_and_not_the_log(shell: Shell, tmp_pa
         ran = shell.run("audit", "verify", "--checkpoint", good, "--checkpoint", bad)
         assert ran.code == 5
         assert is_one_clear_line(ran)
-        assert f"{bad} is no checkpoint of this log" in ran.err
+        assert f"{bad} is not a checkpoint of this log" in ran.err
         assert "does not verify" not in ran.err.partition(str(bad))[0]
 
 

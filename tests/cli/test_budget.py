@@ -41,7 +41,7 @@ def test_the_homes_budget_is_set_shown_held_and_taken_back(costly: Shell) -> Non
 
 
 def test_a_hands_budget_is_shown_with_it(costly: Shell) -> None:
-    assert "Nothing bounds what greeter spends" in costly.good("budget", "greeter")
+    assert "greeter has no budget" in costly.good("budget", "greeter")
     assert "2.00 dollars a day" in costly.good("budget", "greeter", "dollars=2/day")
     assert "0.00 dollars of 2.00 dollars a day, until" in costly.good("show", "greeter")
     (row,) = msgspec.convert(costly.told("show", "greeter"), Shown).budget

@@ -48,7 +48,7 @@ def test_the_demo_shows_what_it_promises_within_its_time(tmp_path: Path) -> None
     for attempt in refused:
         assert f'"{attempt}": "refused: ' in shown
     assert '"write in its own scratch": "done"' in shown
-    assert shown.count("The log holds: ") == 2
+    assert shown.count("The log is valid: ") == 2
     assert "machine: ok" in shown
     assert list(tmp_path.iterdir()) == []
 

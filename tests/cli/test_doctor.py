@@ -125,7 +125,7 @@ def test_of_a_system_that_is_no_linux_nothing_is_asked_and_no_layer_is_claimed(m
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (("doctor",), 1, "this machine lacks Linux: mend that first"),
+        (("doctor",), 1, "this machine lacks Linux: fix that first"),
         (("init",), 1, "Maniple runs on Linux only, and this is Darwin: `maniple --home {home} doctor` tells more"),
         (("ps",), 1, "Maniple runs on Linux only, and this is Darwin: `maniple --home {home} doctor` tells more"),
         (("check", "hands/time"), 0, ""),

@@ -340,7 +340,7 @@ def test_a_question_that_is_no_text_is_said(shell: Shell) -> None:
     done = subprocess.run(
         [*map(os.fsencode, MANIPLE), b"ask", b"\xff"], capture_output=True, env=shell.environment(), check=False
     )
-    assert (done.returncode, b"the question is no text in UTF-8" in done.stderr) == (Exit.USAGE, True)
+    assert (done.returncode, b"the question is not UTF-8 text" in done.stderr) == (Exit.USAGE, True)
 
 
 def _quoted(text: str) -> str:

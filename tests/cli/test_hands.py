@@ -251,7 +251,7 @@ def test_what_programs_and_whose_folder_it_wants_is_told_at_install(shell: Shell
     more = '[provides."runner.look"]\nsummary = "Look"\nresource = "none"\neffect = "read"\n'
     manifest.write_text(f'{manifest.read_text()}\n{more}[confinement]\nprograms = true\nscratch = "caller"\n')
     ran = shell.run("install", folder, "--yes")
-    assert "It starts programs of this machine's system folders." in ran.err
+    assert "It starts programs from this machine's system folders." in ran.err
     assert "It works in the scratch folder of whoever calls it." in ran.err
     shell.good("remove", "runner")
 

@@ -149,8 +149,8 @@ def test_a_hand_that_answers_nothing_does_not_keep_its_server_from_being_added_a
     log_in(shell, shop, name)
     shell.good("pause", f"mcp-{name}")
     said = add(shell, shop, name).err
-    assert "It is added with its tools as they were" in said
-    assert f"mcp-{name}, which may have a login, could not be asked: " in said
+    assert "It is added with the tools that it had" in said
+    assert f"mcp-{name}, which may be logged in, could not be asked: " in said
     assert f"`maniple resume mcp-{name}`" in said
     assert f"maniple mcp login {name}" not in said
     shell.good("resume", f"mcp-{name}")
@@ -207,7 +207,7 @@ def test_who_logs_out_needs_no_server(kernel: Kernel, shell: Shell) -> None:
     ran = shell.run("mcp", "logout", "gone")
     assert (ran.code, "is logged out" in ran.out) == (0, True)
     (line,) = ran.err.splitlines()
-    assert line.startswith("The authorization server could not be told, and its tokens count until they expire: ")
+    assert line.startswith("The authorization server could not be told, so its tokens work until they expire: ")
     assert not list(kernel.home.rglob("login.json"))
 
 
@@ -372,7 +372,7 @@ def test_options_that_do_not_go_together_are_said(shell: Shell, shop: Shop) -> N
             "one of them",
         ),
         (("http://mcp.example/mcp", "--client", "us"), "is not https"),
-        (("--client", "us", "--", "python3", "server.py"), "a program logs in nowhere"),
+        (("--client", "us", "--", "python3", "server.py"), "a program needs no login"),
     ):
         ran = shell.run("mcp", "add", "wrong", *words, CLIENT_SECRET="x")
         assert (ran.code, why in ran.err) == (2, True), ran.err

@@ -190,7 +190,9 @@ def test_a_removed_hands_memory_stays_until_it_is_erased_and_nobody_gets_it(shel
     assert gone.table()["remembered"] is None
     assert "removed before left more: `maniple remove leaver --purge` again" in gone.err
     asked = shell.run("remove", "leaver")
-    assert (asked.code, "`maniple remove leaver --purge` takes away" in asked.err) == (1, True), asked
+    assert (asked.code, "`maniple remove leaver --purge` removes what an earlier one left" in asked.err) == (1, True), (
+        asked
+    )
     assert is_one_clear_line(asked)
     asked = shell.run("remove", "leaver", "--purge")
     assert (asked.code, "`maniple remove leaver --purge --yes` does not ask" in asked.err) == (2, True)

@@ -51,7 +51,7 @@ def test_a_text_is_found_by_its_meaning_and_the_search_says_why(shell: Shell) ->
     assert "; meaning: no. 1 with " in why
     assert why.splitlines()[-1] == "    whale: in 1"
     none = shell.run("memory", "search", "a car", "--shared", "empty")
-    assert (none.code, none.out, none.err) == (0, "", "Nothing of it is remembered.\n")
+    assert (none.code, none.out, none.err) == (0, "", "Nothing was found.\n")
 
 
 def test_texts_are_counted_and_listed_with_their_history(shell: Shell) -> None:

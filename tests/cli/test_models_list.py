@@ -6,7 +6,7 @@ from kernel.cli import models_list
 
 Routes = dict[str, tuple[str, ...]]
 
-NOBODY = "No provider is set up: `maniple models list --all` shows what there is."
+NOBODY = "No provider is set up: `maniple models list --all` lists them."
 OFFLINE: Routes = {"default": ("offline/classical",)}
 
 
@@ -40,6 +40,6 @@ def test_a_provider_is_set_up_whether_or_not_its_models_are_listed(routes: Route
 def test_who_finds_a_server_of_his_own_is_told_what_makes_it_answer() -> None:
     told = drawn(OFFLINE, provider("llamacpp", models=()), provider("ollama", models=("qwen3:8b", "llama3")))
     assert NOBODY not in told
-    assert """`maniple settings model 'routes={"default": ["ollama/qwen3:8b"]}'` makes it answer.""" in told
-    assert "makes it answer" not in drawn({"default": ("ollama/llama3",)}, provider("ollama", models=("llama3",)))
+    assert """To use it: `maniple settings model 'routes={"default": ["ollama/qwen3:8b"]}'`""" in told
+    assert "To use it" not in drawn({"default": ("ollama/llama3",)}, provider("ollama", models=("llama3",)))
     assert "$(" not in drawn(OFFLINE, provider("ollama", models=("a'; $(reboot) '", "b"))).splitlines()[-1]

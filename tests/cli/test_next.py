@@ -202,7 +202,7 @@ def test_what_is_no_pipeline_is_not_proposed_as_one(shell: Shell) -> None:
 
 def test_an_option_that_stands_before_its_command_is_told_where_it_belongs(shell: Shell) -> None:
     ran = shell.run("--json", "ps")
-    assert (ran.code, "--json stands behind the command, as in `maniple status --json`" in ran.err) == (2, True), ran
+    assert (ran.code, "--json comes after the command, as in `maniple status --json`" in ran.err) == (2, True), ran
 
 
 def test_required_settings_are_given_one_after_the_other_and_what_is_missing_is_said(

@@ -153,7 +153,10 @@ def test_skills_that_a_key_sealed_that_counts_no_more_are_sealed_anew_when_one_i
         _rotate(shell, tmp_path / "ada.key")
         assert "counts no more" in shell.good("hands")
         ran = shell.run("skills", "list")
-        assert (ran.code, "`maniple skills install DIR` of one seals all of them anew" in ran.err) == (0, True), ran
+        assert (ran.code, "`maniple skills install DIR` of one of them seals all of them again" in ran.err) == (
+            0,
+            True,
+        ), ran
         ran = shell.run("skills", "install", folder, "--yes")
         assert (ran.code, "all that are installed alone are sealed anew: mail, post" in ran.err) == (0, True), ran
         listed = shell.told("skills", "list")["skills"]

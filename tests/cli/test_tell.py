@@ -72,7 +72,7 @@ def _told_of(shell: Shell, run: str) -> list[str]:
 
 def test_a_run_that_does_not_hear_yet_is_waited_for(sluggish: Shell) -> None:
     run = _begun(sluggish, first=1.0)
-    assert sluggish.good("tell", run, "Good", "morning") == f"It was said to {run}.\n"
+    assert sluggish.good("tell", run, "Good", "morning") == f"Sent to {run}.\n"
     assert sluggish.good("wait", run) == '"Good morning"\n'
 
 

@@ -68,7 +68,7 @@ def test_the_command_asks_and_says_what_it_did(kernel: Kernel) -> None:
     asked = shell.run("erase", run)
     assert (asked.code, tape(kernel, run).exists()) == (2, True)
     assert f"maniple erase {run} --yes" in asked.err
-    assert shell.good("erase", run, "--yes") == f"What {run} was told is erased.\n"
+    assert shell.good("erase", run, "--yes") == f"The recording of {run} is erased.\n"
     assert not tape(kernel, run).exists()
 
 
