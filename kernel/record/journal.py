@@ -48,13 +48,13 @@ class TapeFile:
                 if placed.end >= self.end:
                     return
 
-    def body_of(self, left: Spilled) -> bytes:
+    def body_of(self, spilled: Spilled) -> bytes:
         """The body of a message that is to be told now. Raises TapeDamaged, and OSError when it cannot be read."""
-        if (body := left.body) is not None:  # the log's thread takes it away
+        if (body := spilled.body) is not None:  # the log's thread takes it away
             return body
         with open(self.path, "rb") as file:
-            file.seek(left.at)
-            return left.read(file.read, self.key)
+            file.seek(spilled.at)
+            return spilled.read(file.read, self.key)
 
     def cut(self, entries: int) -> Iterator[Placed]:
         """The records that a log of so many entries vouches for; what is behind them, or cannot be read, is left out.

@@ -102,16 +102,14 @@ def reserve(kernel: "Kernel") -> None:
 
     Comes after the ends of all calls that nobody resumes, since their cost counts as spent.
     """
-    reservations, opens = kernel.budgets.reservations, kernel.state.open
+    book, opens = kernel.budgets.reservations, kernel.state.open
     for run in kernel.runs.values():  # outermost first
         if (work := run.work) and (tape := run.tape):
-            reservations.spent_before(work.reservation, opens[work.number].inner)
+            book.spent_before(work.reservation, opens[work.number].inner)
             for number, (known, _) in tape.opens.items():
                 tape.opens[number] = known, (call := opens[known])
                 if call.most is not None:
-                    tape.reservations[known] = reservations.open(
-                        known, call.payers, call.most, covering(work), call.inner
-                    )
+                    tape.reservations[known] = book.open(known, call.payers, call.most, covering(work), call.inner)
 
 
 def _work(kernel: "Kernel", start: Began, contents: Contents) -> OpenCall:

@@ -157,16 +157,15 @@ class Tape:
         """
         log, raw, is_secret = self._kernel.log, codec.encode(header), self._is_secret(header)
         on_tape = self._with_secrets(header, body, whole=False) if is_secret else body
-        left = None
+        far = None
         if len(self._queue) >= NEAR and len(body) > SMALL and not is_secret:
-            left, self.file.put_far = Spilled(raw, body), self.file.put_far + len(body)
+            far, self.file.put_far = Spilled(raw, body), self.file.put_far + len(body)
         self.count, self._heard = self.count + 1, self._heard + 1
         if bound:
             self.last = log.size
-        log.journal.put_made(
-            self.file, left or partial(message_record, raw, on_tape, is_secret), on_tape, log.size + bound
-        )
-        self._queue.append((header, raw, left or body, log.size if durable else -1))
+        needs = log.size + bound
+        log.journal.put_made(self.file, far or partial(message_record, raw, on_tape, is_secret), on_tape, needs)
+        self._queue.append((header, raw, far or body, log.size if durable else -1))
         if not bound:
             self._kernel.loop.soon(self.pump)
 
