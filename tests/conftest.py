@@ -24,9 +24,11 @@ from tests.turns import Turns
 HERE = Path(__file__)
 TURNS = Turns(HERE, HERE.parent)
 
-_OF_HANDS = frozenset(HERE.parent / name for name in ("attacks", "cli", "conformance", "system"))
+_OF_HANDS = frozenset(
+    HERE.parent / name for name in ("attacks", "cli", "conformance", "system", "kernel/test_compiler.py")
+)
 _OF_MACHINES = frozenset({"test_doctor.py"})
-"""Folders whose tests start Hands, and files in them that say what a machine lacks."""
+"""Folders and files whose tests start Hands, or what is confined as they are; files in them that say what a machine lacks."""
 
 settings.register_profile("test", derandomize=True, database=None, deadline=None, max_examples=40)
 settings.register_profile("soak", deadline=None, max_examples=5000)
@@ -101,7 +103,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if why := living.no_hand_runs():
         skip = pytest.mark.skip(reason=why)
         for item in items:
-            if item.path.parent in _OF_HANDS and item.path.name not in _OF_MACHINES:
+            if {item.path, item.path.parent} & _OF_HANDS and item.path.name not in _OF_MACHINES:
                 item.add_marker(skip)
 
 

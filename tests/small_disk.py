@@ -50,7 +50,7 @@ def mounted(
     done = subprocess.run(
         command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=within, check=False
     )
-    if done.returncode == NOT_MOUNTED:
+    if done.returncode == NOT_MOUNTED or done.stderr.startswith("unshare: "):
         pytest.skip(f"this machine {lacks}: {done.stderr.strip()}")
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr
     return done.stdout

@@ -16,6 +16,7 @@ import pytest
 from kernel import folders
 from kernel.errors import TooSlow
 from kernel.process import measuring
+from tests.rights import IS_WHOLE_ROOT
 from wire.launch import Bound, Measured
 
 MANY = 20_000
@@ -196,7 +197,9 @@ def test_a_look_ends_at_its_time_wherever_it_is(tmp_path: Path, opened: Open) ->
         folders.measure_unlinked([os.getpid()], 0, time.monotonic() - 1)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user may not look at what processes have mapped")
+@pytest.mark.skipif(
+    not IS_WHOLE_ROOT, reason="who has not every right of root's may not look at what processes have mapped"
+)
 def test_what_the_processes_of_a_run_hold_without_a_name_counts(
     tmp_path: Path, opened: Open, marks: int, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
 ) -> None:
