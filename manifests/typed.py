@@ -88,7 +88,7 @@ def convert(of_type: str, value: object) -> object:
         case ("size", int()):
             return _between(value, LARGEST, "a size", 'give a size such as "4MiB"')
         case ("list", list() | tuple()) | ("dict", dict()) | ("any", _):
-            return _plain(value, 0)
+            return _plain(value)
         case _:
             pass
     raise ValueInvalid(f"it is {word(value)}, not {_article(of_type)}", _WRITE[of_type])
@@ -153,27 +153,66 @@ def _between(value: float, most: float, what: str, instead: str) -> float:
     return value
 
 
-def _plain(value: object, depth: int) -> object:
-    """The value, lists for tuples, when it can travel in a body; ValueInvalid when not."""
-    if depth > DEEPEST:
-        raise ValueInvalid(f"it is nested more than {DEEPEST} deep", "give a flatter value")
-    match value:
-        case None | bool() | bytes():
-            return value
+def _plain(value: object) -> object:
+    """The value, lists for tuples, when it can travel in a body; ValueInvalid when not.
+
+    A body may be of a million values, while whose others wait: so it goes from level to level and calls nothing for most.
+    """
+    level, depth, is_plain = [value], 0, True
+    while level:
+        if depth > DEEPEST:
+            raise ValueInvalid(f"it is nested more than {DEEPEST} deep", "give a flatter value")
+        below = list[object]()
+        for one in level:
+            if type(one) is list:
+                below += one
+            elif type(one) is str:
+                if not one.isascii():
+                    _text(one)
+            elif type(one) is int:
+                if not -_INT_END < one < _INT_END:
+                    _int(one)
+            elif one is not None and one is not True and one is not False:
+                is_plain &= _odd(one, below)
+        level, depth = below, depth + 1
+    return value if is_plain else _listed(value)
+
+
+def _odd(one: object, below: list[object]) -> bool:
+    """Look at what is rarer; what it holds goes to `below`. Whether it may stay as it is."""
+    match one:
+        case bool() | bytes():
+            return True
         case str():
-            return _text(value)
+            _text(one)
         case int():
-            return _int(value)
+            _int(one)
         case float():
-            return _finite(value)
+            _finite(one)
         case list() | tuple():
-            return [_plain(item, depth + 1) for item in value]
+            below += one
+            return False
         case dict():
-            if not all(isinstance(key, str) for key in value):
+            if not all(isinstance(key, str) for key in one):
                 raise ValueInvalid("a key in it is not a text", "give a table with text keys")
-            return {_text(key): _plain(item, depth + 1) for key, item in value.items()}
+            for key in one:
+                _text(key)
+            below += one.values()
+            return type(one) is dict
         case _:
-            raise ValueInvalid(f"it holds {word(value)}", "write it as a text")
+            raise ValueInvalid(f"it holds {word(one)}", "write it as a text")
+    return True
+
+
+def _listed(value: object) -> object:
+    """A value that can travel, in lists and tables of its own."""
+    match value:
+        case list() | tuple():
+            return [_listed(item) for item in value]
+        case dict():
+            return {key: _listed(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 def _number(text: str) -> int | float | None:

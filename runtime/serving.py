@@ -16,6 +16,7 @@ from runtime import records
 from runtime.calls import answering, as_bytes, gives_back
 from runtime.errors import CallFailed, Failure, HandBroken, LinkLost
 from runtime.link import Link
+from runtime.undisturbed import undisturbed
 from wire import codec, headers, limits
 from wire.entries import Cost, Used
 from wire.errors import CodecError
@@ -309,7 +310,8 @@ def _chunk(body: bytes) -> bytes:
 
 def _arguments(body: bytes) -> dict[str, object]:
     try:
-        value = codec.decode_body(body)
+        with undisturbed():
+            value = codec.decode_body(body)
     except CodecError as error:
         raise Failure("arguments", f"the arguments cannot be read: {error}") from None
     if value is None:

@@ -19,6 +19,7 @@ from memory.keys import Change
 from memory_desk import UNREADABLE, Answer, Desk, as_failures, at, fitting, moment, now
 from memory_owner import Place
 from runtime import Call, Failure
+from runtime.undisturbed import undisturbed
 from wire import codec
 from wire.errors import CodecError
 
@@ -68,7 +69,8 @@ class Keys(Desk):
         found = await self.reading(call, lambda reader, space: keys.get(reader, space, key))
         call.add_labels(*found.labels)
         try:
-            value = codec.decode_body(found.value)
+            with undisturbed():
+                value = codec.decode_body(found.value)
         except CodecError:
             raise Failure(Damaged.code, UNREADABLE) from None
         return {
@@ -159,7 +161,8 @@ def _read(one: Asked, labels: tuple[str, ...]) -> Change:
         raise Invalid(f"{one.key!r} has neither value nor delete")
     try:
         value = codec.encode_body(one.value)
-        codec.decode_body(value)
+        with undisturbed():
+            codec.decode_body(value)
     except CodecError as error:
         raise Invalid(f"{one.key!r}: {error}") from None
     if one.ttl is not None and not 0 < one.ttl < math.inf:
