@@ -68,7 +68,7 @@ class Consolidating(Desk):
     async def start(self) -> None:
         """It waits until nobody asks."""
         await super().start()
-        self._courses = await self.shelf.aside(lambda: _read(self.state / STATE))
+        self._courses = await self.shelf.in_thread(lambda: _read(self.state / STATE))
         self._resting = self.in_background(self._rest())
 
     async def stop(self) -> None:
@@ -93,7 +93,7 @@ class Consolidating(Desk):
         while True:
             await asyncio.sleep(self.quiet_s / 4)
             asked = frozenset(self.asked_for)
-            there = await self.shelf.aside(partial(self.shelf.there, asked))
+            there = await self.shelf.in_thread(partial(self.shelf.there, asked))
             self.asked_for -= asked - there  # whoever may ask for any shared space may ask for many
             for owner in sorted(there):
                 if self._is_quiet() and self._is_due(owner):
@@ -136,10 +136,10 @@ class Consolidating(Desk):
     async def _note(self, owner: str, course: Course) -> None:
         self._courses[owner] = course
         known = frozenset(self._courses)
-        gone = known - await self.shelf.aside(partial(self.shelf.there, known))
+        gone = known - await self.shelf.in_thread(partial(self.shelf.there, known))
         self._courses = {one: how for one, how in self._courses.items() if one not in gone}
         raw = msgspec.json.encode(self._courses)
-        await self.shelf.aside(lambda: _write(self.state / STATE, raw))
+        await self.shelf.in_thread(lambda: _write(self.state / STATE, raw))
 
 
 def _consolidated(store: Store, after: int) -> Step:

@@ -150,8 +150,8 @@ class Desk(Hand):
                     size += len(chunk)
                     if size > most:
                         raise Failure("too large", f"at most {most} bytes are taken in{mend}")
-                    await self.shelf.aside(partial(file.write, chunk))
-                await self.shelf.aside(file.flush)
+                    await self.shelf.in_thread(partial(file.write, chunk))
+                await self.shelf.in_thread(file.flush)
         except OSError as error:  # also of what was left to be written when it was closed
             raise Failure("full", f"the disk refuses: {error.strerror}") from None
 

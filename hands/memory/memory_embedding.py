@@ -117,14 +117,14 @@ class Embedding:
             if not self._owners:
                 self._something.clear()
             try:
-                if await self._some(owner):
+                if await self._embed_some(owner):
                     self.look(owner)
             except Full:
                 self._look_later(owner)  # it waits in its file; there may be room then, on its disk or by its quota
             except NoVectors as error:
                 self._tell(error)
                 self.look(owner)
-                await self._again()
+                await self._wait_to_retry()
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one memory, the others go on
                 records.logger().warning("vectors could not be made", memory=owner, why=repr(error))
 
@@ -138,10 +138,10 @@ class Embedding:
         self._maker.close()
 
     async def _look_at_the_latest(self) -> None:
-        for owner in await self._shelf.aside(lambda: self._shelf.latest(LOOKED_AT)):
+        for owner in await self._shelf.in_thread(lambda: self._shelf.latest(LOOKED_AT)):
             self.look_once(owner)
 
-    async def _again(self) -> None:
+    async def _wait_to_retry(self) -> None:
         """Wait until it may be tried once more: a while, or until another one makes them."""
         self._followed.clear()
         with contextlib.suppress(TimeoutError):
@@ -163,7 +163,7 @@ class Embedding:
             self._is_told = True
             records.logger().warning("no vectors, words must do", embedder=self._maker.called, why=str(error))
 
-    async def _some(self, owner: str) -> bool:
+    async def _embed_some(self, owner: str) -> bool:
         """Make some vectors of a memory; whether there may be more to do."""
         if not await self._shelf.read(owner, indexing.waits):
             return await self._changed(owner)

@@ -98,7 +98,7 @@ class MemoryFile:
         store = self._opened()
         outcomes = self._together(store, jobs) if len(jobs) > 1 else None
         if outcomes is None:
-            outcomes = [self._alone(store, job) for job in _for_a_while(jobs)]
+            outcomes = [self._attempt(store, job) for job in _for_a_while(jobs)]
         if self._is_bare and all(isinstance(one, Exception) for one in outcomes):
             self._close_unread()
             return outcomes
@@ -176,14 +176,14 @@ class MemoryFile:
         try:
             with store.write():
                 for job in _for_a_while(jobs):
-                    outcomes.append(self._alone(store, job))
+                    outcomes.append(self._attempt(store, job))
                     if not store.connection.in_transaction:  # SQLite has given up all of it
                         return None
         except (Full, apsw.Error):
             return None
         return outcomes
 
-    def _alone(self, store: Store, job: Job) -> object:
+    def _attempt(self, store: Store, job: Job) -> object:
         """What a write answered, or what it raised: then nothing of it was made."""
         most = most_of(self.quota) if job.frees else self.quota
         store.connection.pragma("max_page_count", max(1, most // _page(store)))

@@ -89,7 +89,7 @@ class Here:
 
     async def ready(self) -> Made:
         """It can always be made."""
-        return _made(await _in(self._texts, self._one))
+        return _made(await _in(self._texts, self._get))
 
     async def question(self, text: str) -> "tuple[Made, Floats]":
         """In the thread of questions."""
@@ -105,10 +105,10 @@ class Here:
         self._texts.shutdown(wait=True)
 
     def _vectors(self, texts: Sequence[str]) -> "tuple[Made, Floats]":
-        embedder = self._one()
+        embedder = self._get()
         return _made(embedder), embedder.vectors(texts)
 
-    def _one(self) -> Embedder:
+    def _get(self) -> Embedder:
         """The embedder, made by whichever thread comes first."""
         with self._making:
             if self._embedder is None:

@@ -84,7 +84,7 @@ class Shelf:
         file = await self._enter(owner)
         result = self._readers.submit(owner, lambda: file.read(work, self._empty), is_long=is_long)
         result.add_done_callback(partial(self._leave, file))
-        return await self._heard(result)
+        return await self._read(result)
 
     async def write(
         self,
@@ -112,16 +112,16 @@ class Shelf:
             return None
         return await self._written(file, work, frees=frees, is_long=is_long)
 
-    async def alone(self, owner: str, work: Callable[[Path], T]) -> T:
-        """Run a work on an owner's file while it is closed, and nobody else comes to it."""
+    async def exclusively(self, owner: str, work: Callable[[Path], T]) -> T:
+        """Run `work` on an owner's file while the file is closed and nobody else may open it."""
         file = await self._bar(owner)
         result = self._writers.submit(owner, lambda: work(file.path))
         result.add_done_callback(lambda _: self._unbar(file))
         return await asyncio.shield(result)
 
-    async def aside(self, work: Callable[[], T], owner: str = ASIDE, *, is_long: bool = False) -> T:
-        """Run a work on something else, in a thread of those that read. owner: whose turn it is; is_long: as for read()."""
-        return await self._heard(self._readers.submit(owner, work, is_long=is_long))
+    async def in_thread(self, work: Callable[[], T], owner: str = ASIDE, *, is_long: bool = False) -> T:
+        """Run `work`, which uses no store, in a reading thread. owner: whose turn it takes; is_long: as in read()."""
+        return await self._read(self._readers.submit(owner, work, is_long=is_long))
 
     async def close(self) -> None:
         """End what goes on, and close every file."""
@@ -130,8 +130,8 @@ class Shelf:
         self._writers.shutdown()
         self._readers.shutdown()
 
-    async def _heard(self, result: "asyncio.Future[T]") -> T:
-        """What is read. Whoever waits for it no more lets it not be begun, if it was not."""
+    async def _read(self, result: "asyncio.Future[T]") -> T:
+        """Wait for a read. If its caller is cancelled before the read has begun, it is not begun."""
         try:
             return await asyncio.shield(result)
         except asyncio.CancelledError:

@@ -54,7 +54,7 @@ class Upkeep(Desk):
         if not 0 < most <= OWNERS_MAX:
             raise Failure("arguments", f"most is between 1 and {OWNERS_MAX}")
         own = whole(call).owner
-        listed = await self.shelf.aside(self.shelf.owners)
+        listed = await self.shelf.in_thread(self.shelf.owners)
         found = [one for one in listed if one > after and (own == OPERATORS or one == own)]
         rows = [{"namespace": one, "bytes": _size(self.shelf.path_of(one))} for one in found[:most]]
         return {"owners": rows, "more": len(found) > most}
@@ -92,7 +92,7 @@ class Upkeep(Desk):
             call.add_labels(*marks)
             size = 0
             with path.open("rb") as file:
-                while piece := await self.shelf.aside(lambda: file.read(limits.CHUNK_SIZE)):
+                while piece := await self.shelf.in_thread(lambda: file.read(limits.CHUNK_SIZE)):
                     size += len(piece)
                     await call.send(piece)
         return {"bytes": size}
@@ -105,9 +105,9 @@ class Upkeep(Desk):
             await self.received(call, path, min(RESTORE_MAX, most_of(self.shelf.quota)), _MORE)
             _unmarked(call)  # a piece of it may have brought some
             with as_failures():
-                await self.shelf.aside(lambda: _checked(path), place.owner, is_long=True)
+                await self.shelf.in_thread(lambda: _checked(path), place.owner, is_long=True)
                 size = path.stat().st_size
-                await self.shelf.alone(place.owner, lambda target: _replace(path, target))
+                await self.shelf.exclusively(place.owner, lambda target: _replace(path, target))
                 self.embedding.forget(place.owner)
                 self.embedding.look(place.owner)
         finally:
@@ -122,7 +122,7 @@ class Upkeep(Desk):
             labels = await self.reading(call, lambda reader, space: _written(reader, space, path), is_long=True)
             call.add_labels(*labels)
             with path.open("rb") as file:
-                while piece := await self.shelf.aside(lambda: file.read(limits.CHUNK_SIZE)):
+                while piece := await self.shelf.in_thread(lambda: file.read(limits.CHUNK_SIZE)):
                     count += piece.count(b"\n")
                     await call.send(piece)
         return {"lines": count}
@@ -144,7 +144,7 @@ class Upkeep(Desk):
         place = at(call)
         if place.space == PLAIN:
             with as_failures():
-                await self.shelf.alone(place.owner, remove)
+                await self.shelf.exclusively(place.owner, remove)
         elif self.shelf.path_of(place.owner).exists():
             await self.writing(call, upkeep.erase, frees=True, is_long=True)
         self.embedding.forget(place.owner)

@@ -87,7 +87,7 @@ class Watcher:
         notices: list[Notice] = []
         with self.history.round():
             for target, seen in looks:
-                record, told, changes = self._one(plan, target, seen, now, busy_ms)
+                record, told, changes = self._judge(plan, target, seen, now, busy_ms)
                 records[target.name] = record
                 self.history.add_values(target.name, target.subject, seen.at, record.metrics if seen.checked else {})
                 self.history.save(RECORD + target.name, record)
@@ -106,7 +106,7 @@ class Watcher:
         records = self._watched(plan)
         notices: list[Notice] = []
         for target, seen in looks:
-            records[target.name], told, _ = self._one(plan, target, seen, now, busy_ms)
+            records[target.name], told, _ = self._judge(plan, target, seen, now, busy_ms)
             notices += told
         self.records = records
         return tuple(notices)
@@ -137,7 +137,7 @@ class Watcher:
             self.history.save("silences", silences)
         self.silences = silences
 
-    def _one(
+    def _judge(
         self, plan: Plan, target: Target, seen: Observation, now: int, busy_ms: int
     ) -> tuple[Record, tuple[Notice, ...], list[Change]]:
         before = self.record(target)

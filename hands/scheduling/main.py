@@ -146,7 +146,7 @@ class Scheduling(Hand):
     async def _begin_what_waits(self) -> None:
         """Keep what the events begin that have come. Those for which there is no room wait on."""
         while (one := self.waiting.first) is not None:
-            loops = self.book.heard(one.event, one.body, one.at, one.key, one.depth, one.labels)
+            loops = self.book.take_event(one.event, one.body, one.at, one.key, one.depth, one.labels)
             self.waiting.drop()
             for hand, why in loops:
                 await self._tell_loop(hand, one.event, why)
@@ -177,7 +177,7 @@ class Scheduling(Hand):
         if only:
             gone = [one.hand for one in self.book.entries.values() if one.name == only and one.hand not in known]
         else:
-            gone = self.book.gone(known)
+            gone = self.book.unknown_of(known)
         for hand in gone:
             self.book.drop(hand)
         there = {one.name for one in self.book.entries.values()}

@@ -122,7 +122,7 @@ class Book:
         with self._store.round():
             self._store.forget(hand)
 
-    def gone(self, known: Iterable[str]) -> list[str]:
+    def unknown_of(self, known: Iterable[str]) -> list[str]:
         """Of Hands that something is kept of, those that are not among the known."""
         return sorted((self.entries.keys() | self._cursors.keys() | self._left.keys()) - set(known))
 
@@ -178,7 +178,7 @@ class Book:
 
     # events ----------------------------------------------------------------------------------------------------------
 
-    def heard(
+    def take_event(
         self, event: str, body: Value, now: int, key: str, depth: int, labels: tuple[str, ...] = ()
     ) -> list[tuple[str, str]]:
         """An event came: keep what it begins. depth, labels: of the event, as the kernel counts and tells them.

@@ -86,12 +86,12 @@ class Web(Hand):
                 if not self._may_lead_to(url.host, found.kept.address):
                     found = None  # nor is anybody told of it: its validators are not sent
                 elif found.kept.is_young(age, now()):
-                    return await self._kept(call, found, found.kept, most, progress)
+                    return await self._from_cache(call, found, found.kept, most, progress)
             gathered = Gathered(self.cache)
             held.callback(gathered.close)
-            return await self._anew(call, url, most, progress, found, gathered)
+            return await self._fetch(call, url, most, progress, found, gathered)
 
-    async def _anew(
+    async def _fetch(
         self, call: Call, url: Url, most: int, progress: Progress, found: Found | None, gathered: Gathered
     ) -> dict[str, object]:
         """A new reply, or what is found once more where that has not changed. gathered: takes its body, to be kept."""
@@ -116,7 +116,7 @@ class Web(Hand):
             else:
                 self.cache.forget(fresh.url)
             answer.pop("location", None)
-            return answer | await self._kept(call, found, fresh, most, progress)
+            return answer | await self._from_cache(call, found, fresh, most, progress)
         if may_keep(status, headers) and (body := gathered.body) is not None:
             address = str(answer["address"])
             self.cache.put(
@@ -126,7 +126,9 @@ class Web(Hand):
             self.cache.forget(call.resource)
         return answer | {"cached": False}
 
-    async def _kept(self, call: Call, found: Found, kept: Kept, most: int, progress: Progress) -> dict[str, object]:
+    async def _from_cache(
+        self, call: Call, found: Found, kept: Kept, most: int, progress: Progress
+    ) -> dict[str, object]:
         for at in range(0, min(kept.size, most), CHUNK_SIZE):
             piece = found.piece(at, min(CHUNK_SIZE, kept.size - at, most - at))
             progress.size += len(piece)

@@ -45,7 +45,7 @@ def test_what_cannot_be_as_it_stands_is_told_as_damage(
     for name in ("Ada", "Bob"):
         desk.call("graph.put", type="person", name=name)
     desk.call("graph.relate", source="Ada", kind="knows", target="Bob")
-    desk.loop.run_until_complete(desk.hand.shelf.alone(OWN, lambda path: spoil(path, damage)))
+    desk.loop.run_until_complete(desk.hand.shelf.exclusively(OWN, lambda path: spoil(path, damage)))
     on = CHAT if method.startswith("session") or method == "erase" else OWN
     new = "session/bot/mail/-/bob"
     more: dict[str, Any] = {"messages": [{"role": "user", "text": "hello"}]} if method == "session.append" else {}
@@ -73,7 +73,7 @@ def test_a_language_that_nobody_knows_is_told_anew(desk: Desk) -> None:
     for text in ("Ada pays by cheque.", "Ada pays by the cheque", "Bob pays in cash."):
         desk.call("store", text=text, kind=text[:3])
     damage = "UPDATE fragments SET language = 'englUsh'; UPDATE spaces SET languages = '[\"englUsh\"]'"
-    desk.loop.run_until_complete(desk.hand.shelf.alone(OWN, lambda path: spoil(path, damage)))
+    desk.loop.run_until_complete(desk.hand.shelf.exclusively(OWN, lambda path: spoil(path, damage)))
     assert desk.call("recall", text="who pays in cash?")["results"][0]["text"] == "Bob pays in cash."
     assert desk.call("consolidate")["looked"] == 2
     desk.call("reindex")

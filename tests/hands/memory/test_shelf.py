@@ -252,7 +252,7 @@ def test_who_is_alone_with_a_file_waits_for_others_and_they_for_him(tmp_path: Pa
 
         first = [asyncio.create_task(shelf.write(OWN, put(f"{number}"))) for number in range(20)]
         await asyncio.sleep(0)
-        alone = asyncio.create_task(shelf.alone(OWN, replaced))
+        alone = asyncio.create_task(shelf.exclusively(OWN, replaced))
         await asyncio.sleep(0)
         late = [asyncio.create_task(shelf.write(OWN, put(f"late {number}"))) for number in range(20)]
         assert await alone == 20

@@ -192,7 +192,7 @@ def test_what_nobody_reads_any_more_is_not_read_and_its_file_is_free(tmp_path: P
         gate.set()
         await asyncio.gather(*held)
         async with asyncio.timeout(10):
-            await shelf.alone("shared/a", lambda _: None)
+            await shelf.exclusively("shared/a", lambda _: None)
         assert not begun
 
     run(tmp_path, work)

@@ -54,7 +54,7 @@ class World:
         self.book = booking.Book(self.store, self.now)
         for name in self.hands:
             self.tell(name)
-        for hand in self.book.gone([f"h-{name}" for name in self.hands]):
+        for hand in self.book.unknown_of([f"h-{name}" for name in self.hands]):
             self.book.drop(hand)
 
     def down(self) -> None:

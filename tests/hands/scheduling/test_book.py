@@ -162,7 +162,7 @@ def test_what_waits_by_a_clock_that_was_years_ahead_holds_up_nothing(world: Worl
     world.schedule("clock", Schedule(every_ms=HOUR))
     world.now += 365 * DAY
     world.book.turn(world.now)  # and is killed before it asks for a run
-    world.book.heard("web.seen", {}, world.now, "first", 0)
+    world.book.take_event("web.seen", {}, world.now, "first", 0)
     assert [len(one.pending) for one in world.book.entries.values()] == [1, 1]
     if is_down:
         world.down()
@@ -171,7 +171,7 @@ def test_what_waits_by_a_clock_that_was_years_ahead_holds_up_nothing(world: Worl
         world.up()
     world.go(SECOND)
     assert ("h-event", "first") in world.begun
-    world.book.heard("web.seen", {}, world.now, "second", 0)
+    world.book.take_event("web.seen", {}, world.now, "second", 0)
     world.go(2 * HOUR, step=60 * SECOND)
     assert ("h-event", "second") in world.begun
     assert [at // 3_600 for at in world.planned("clock") if at < DAY // SECOND][-2:] == [9, 10]
@@ -217,7 +217,7 @@ def test_events_begin_runs_with_what_they_say(world: World) -> None:
     world.schedule("a", Schedule(on="b.loaded", where={"rows": {"above": 10}}, overlap="queue"))
     assert world.book.events() == {"b.loaded"}
     for number, rows in enumerate((5, 20, 30)):
-        assert world.book.heard("b.loaded", {"rows": rows}, world.now, f"on {number}", 0) == []
+        assert world.book.take_event("b.loaded", {"rows": rows}, world.now, f"on {number}", 0) == []
     pending = world.book.entries["h-a"].pending
     assert [(one.key, one.event, one.depth) for one in pending] == [("on 1", "b.loaded", 1), ("on 2", "b.loaded", 1)]
     world.down()
@@ -232,7 +232,7 @@ def test_large_events_that_wait_do_not_fill_the_memory_of_who_keeps_time(world: 
         world.schedule(name, Schedule(on="b.loaded", overlap="queue"))
     body, larger = "x" * (60 << 10), "x" * (64 << 10)
     for number in range(110):
-        world.book.heard("b.loaded", larger if number == 0 else body, world.now, f"on {number}", 0)
+        world.book.take_event("b.loaded", larger if number == 0 else body, world.now, f"on {number}", 0)
         world.turn()
     kept = [one.body for entry in world.book.entries.values() for one in entry.pending]
     assert 31 << 20 < sum(map(len, kept)) <= 32 << 20
@@ -265,7 +265,7 @@ def test_large_events_that_wait_since_a_version_before_are_let_go_unread(world: 
 
 def test_events_in_quiet_hours_wait_for_their_end(world: World) -> None:
     world.schedule("a", Schedule(on="b.loaded", quiet=("23:00-00:05",), overlap="queue"))
-    world.book.heard("b.loaded", None, world.now, "on 1", 0)
+    world.book.take_event("b.loaded", None, world.now, "on 1", 0)
     world.go(299 * SECOND)
     assert world.begun == {}
     world.go(2 * SECOND)
@@ -280,7 +280,7 @@ def test_schedules_that_start_each_other_end(world: World) -> None:
     depth = 0
     for number in range(1, 60):
         name = "ba"[depth % 2]
-        loops += world.book.heard(f"{name}.done", None, world.now, f"on {number}", depth)
+        loops += world.book.take_event(f"{name}.done", None, world.now, f"on {number}", depth)
         depth = max([depth, *(one.depth for entry in world.book.entries.values() for one in entry.pending)])
         world.turn()
         world.now += SECOND
@@ -293,7 +293,7 @@ def test_a_storm_of_events_begins_so_many_runs_and_is_told_once(world: World) ->
     world.schedule("a", Schedule(on="b.loaded", overlap="queue"))
     loops: list[tuple[str, str]] = []
     for number in range(booking.EVENTS_MOST + 30):
-        loops += world.book.heard("b.loaded", None, world.now, f"on {number}", 0)
+        loops += world.book.take_event("b.loaded", None, world.now, f"on {number}", 0)
         world.turn()
         world.now += 10
     assert len(world.begun) == booking.EVENTS_MOST
@@ -344,7 +344,7 @@ def test_on_a_full_disk_nothing_begins_and_afterwards_nothing_twice(world: World
 
 def test_what_waited_before_labels_were_kept_may_be_from_anywhere(world: World) -> None:
     world.schedule("a", Schedule(on="b.loaded", overlap="queue"))
-    world.book.heard("b.loaded", 1, world.now, "on 1", 0, ("web", "files"))
+    world.book.take_event("b.loaded", 1, world.now, "on 1", 0, ("web", "files"))
     (firing,) = world.store.pending()
     assert firing.labels == ("web", "files")
     world.store._connection.execute("ALTER TABLE pending DROP COLUMN labels")
