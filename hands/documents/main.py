@@ -19,7 +19,7 @@ from document_refusal import DocumentRefused
 from document_strict import as_transitional
 from document_table import CELL_LEAST, Table, Value, row_of, sendable, size_of
 from runtime import Call, CallFailed, CallRefused, Failure, Hand
-from runtime.aside import bounded
+from runtime.bounded_work import bounded
 
 DOCUMENT_MOST: Final = 32 * 1024 * 1024
 TEXT_MOST: Final = 200_000

@@ -9,7 +9,7 @@ from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
 from document_refusal import SPOILED
 from document_table import Table
-from runtime.aside import aside
+from runtime.bounded_work import in_thread
 
 BROKEN: Final = (etree.LxmlError, *SPOILED)
 
@@ -78,7 +78,7 @@ def _opened(raw: bytes) -> HtmlElement:
     raw, encoding = _as_told(raw)
     try:
         parser = HTMLParser(encoding=encoding, no_network=True, huge_tree=False)
-        return aside(lambda: document_fromstring(raw, parser=parser))
+        return in_thread(lambda: document_fromstring(raw, parser=parser))
     except etree.XMLSyntaxError as error:
         if error.code == _NO_MEMORY:
             raise MemoryError from None

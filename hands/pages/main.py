@@ -14,7 +14,7 @@ import charsets
 import search_engines
 from page_refusal import PageRefused
 from runtime import Call, CallFailed, CallRefused, Failure, Hand
-from runtime.aside import aside, bounded
+from runtime.bounded_work import bounded, in_thread
 from runtime.robots_rules import AGENT, KEPT_FOR, RULES_MOST, ours
 from wire.errors import CodecError
 from wire.limits import RESOURCE_MAX
@@ -64,7 +64,7 @@ class Pages(Hand):
                 return _reply(got, "", "", _text(got), (), offset, most)
             import page_markdown  # its libraries take a second to load
 
-            page = aside(lambda: page_markdown.read(got.raw, got.url, got.charset, whole=whole))
+            page = in_thread(lambda: page_markdown.read(got.raw, got.url, got.charset, whole=whole))
             return _reply(got, page.title, page.date, page.markdown, page.links, offset, most)
 
     async def feed(self, call: Call, most: int = 50, age: float = 0) -> dict[str, object]:
@@ -131,7 +131,7 @@ class Pages(Hand):
                 raise PageRefused(
                     "robots", f"The rules for {url} are at {leads}, which answered with status {got.status}."
                 )
-            if got.status < 300 and not aside(lambda: _lets(got.raw, url)):  # noqa: B023  (awaited here)
+            if got.status < 300 and not in_thread(lambda: _lets(got.raw, url)):  # noqa: B023  (awaited here)
                 why = f"do not want programs to fetch {url}, or are more than {RULES_MOST}"
                 raise PageRefused("robots", f"The rules at {leads} {why}.")
             return

@@ -1,7 +1,8 @@
-"""Work on one hostile document: beside the thread that hears signals, and told when it takes too much (acts).
+"""Work on a hostile document, bounded in memory and processor time, with the reason told when it takes too much (acts).
 
-Python gives a signal to its handler between two steps of the main thread's code. A library in C that works on one hostile
-document for minutes lets none be heard: the process is ended by its hard limit of processor time, before it can tell why.
+Python runs signal handlers between two steps of the main thread's code. While a C library works on one document for minutes,
+no handler runs, and the process is killed by its hard limit of processor time before it can say why. So such work runs in a
+thread of its own (in_thread), and the main thread waits for SIGXCPU as well (bounded).
 """
 
 import signal
@@ -17,14 +18,16 @@ from runtime.errors import Failure
 _T = TypeVar("_T")
 
 
-def aside(work: Callable[[], _T]) -> _T:
-    """What the work returns or raises. What a handler of signals raises meanwhile comes at once; then the work is left alone,
-    and ends with the process. Only for work that touches nothing of its caller's, and makes no calls.
+def in_thread(work: Callable[[], _T]) -> _T:
+    """Run `work` in a thread; returns or raises what it does.
+
+    What a signal handler raises meanwhile is raised at once: the work is then abandoned, and ends with the process. Only for
+    work that shares nothing with its caller and makes no calls.
     """
     done: Future[_T] = Future()
 
     def carry_out() -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are to wake the thread that waits
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the main thread, which waits
         try:
             done.set_result(work())
         except BaseException as error:  # noqa: BLE001  it is raised where the result is awaited
@@ -35,7 +38,7 @@ def aside(work: Callable[[], _T]) -> _T:
 
 
 class _TooLong(BaseException):
-    """The process's time is nearly over; no library catches it."""
+    """The soft limit of processor time is reached. A BaseException, so that no library catches it."""
 
 
 def _over(number: int, frame: FrameType | None) -> None:
@@ -44,7 +47,7 @@ def _over(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def bounded(what: str) -> Iterator[None]:
-    """Work that takes more memory or processor time than this process may ends its call in Failed. what: "a page"."""
+    """Turn running out of memory or processor time into Failure of the call. what: such as "a page"."""
     signal.signal(signal.SIGXCPU, _over)
     try:
         yield
