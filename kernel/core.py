@@ -1,7 +1,7 @@
 """The kernel (acts): its parts put together, and the few things that several of them need.
 
-home → log → state; loop ← bus, template; router → policy → exchange → supervisor → launcher. Nothing here decides: what
-may happen is in manifests (policy, state, changes, lives) and wire (calls, rates), which are pure.
+home → log → state; loop ← bus, template; router → policy → exchange → supervisor → launcher. Nothing is decided here: the
+rules are in manifests (policy, state, changes, lives) and wire (calls, rates), which are pure.
 """
 
 import os
@@ -54,23 +54,23 @@ from wire.rates import Tally
 from wire.results import Results
 
 DELIVER_AGAIN: Final = 0.1
-"""Seconds until a call of one of the kernel's own methods is delivered again, whose caller has no process just now."""
+"""Seconds until a call of a kernel method is tried again whose caller has no process at the moment."""
 
 HOUSEKEEPING: Final = 60.0
-"""Seconds between looks at what grows beside the log: Hands' output."""
+"""Seconds between two trims of Hands' output files."""
 
 SNAPSHOT_AFTER: Final = 8_192
-"""Entries after the last snapshot at which another is written, so that a start after a crash is quick too."""
+"""Entries since the last snapshot after which another is written, so that a start is quick after a crash as well."""
 
 GONE: Final = 1_024
-"""Connections of runs that have ended of which is known whose they were: their last words may be heard after their end."""
+"""Connections of ended runs that are remembered, since their last messages may be read after their end."""
 
 
 class Kernel:
     """One kernel on one home."""
 
     def __init__(self, home: Home, keys: Keys, log: Log, state: State, loop: Loop, template: Started, at: int) -> None:
-        """at: how many entries there were at the snapshot that the state was read from."""
+        """at: the number of entries at the snapshot that the state was read from."""
         self.home, self.log, self.state, self.loop = home, log, state, loop
         self.peers: dict[bytes, Peer] = {}
         self.gone: deque[bytes] = deque(maxlen=GONE)
@@ -101,7 +101,7 @@ class Kernel:
         self.index()
 
     def boot(self) -> None:
-        """Record the start and what it found unfinished, and start what is wanted."""
+        """Record the start, rebuild or end what an earlier kernel left, and start the services that are wanted."""
         self.record("kernel.start", detail=code_digests())
         going_on = taking_up.boot(self)
         anew, lost = begun_anew(self.state), "run ended: the kernel ended before it"
@@ -118,7 +118,7 @@ class Kernel:
         self.resuming.try_again()
         self.loop.after(HOUSEKEEPING, self._keep_house)
         self.resuming.look_for_rest()
-        self.loop.after(SOON, self.keeping.look)  # a start waits for none of that
+        self.loop.after(SOON, self.keeping.look)  # later, so that the start need not wait for it
 
     def _keep_house(self) -> None:
         self.loop.after(HOUSEKEEPING, self._keep_house)
@@ -127,7 +127,7 @@ class Kernel:
         self.resuming.try_again()  # there may be room now
 
     def rest(self) -> None:
-        """Do what was put off until nothing else waits: entries, and a snapshot when there are many."""
+        """Do what was deferred until no message waits: write entries, and a snapshot when there are many."""
         self.log.flush()
         if self.log.size - self._snapshot_at > SNAPSHOT_AFTER and self.log.state is LogState.OK:
             self._snapshot_at = self._snapshot()
@@ -142,7 +142,7 @@ class Kernel:
         return self.log.snapshot(to_bytes(replace(self.state, open=left)))
 
     def close(self) -> None:
-        """After the loop's end: end what is left, and leave the home as a quick next start wants it."""
+        """After the loop's end: end what is left, and write a snapshot for a quick next start."""
         if self._has_template:
             self.launcher.close()
         for run in self.runs.values():
@@ -156,7 +156,7 @@ class Kernel:
         self.bus.close()
 
     def finish(self, call: OpenCall) -> None:
-        """Everything is down: answer the operator, and let the loop end."""
+        """Everything has stopped: answer the operator, and stop the loop."""
         self.answer(call, {"down": True})
         self.log.after(self.log.size - 1, self.loop.stop)
 
@@ -165,16 +165,16 @@ class Kernel:
         return time.time_ns() // 1000
 
     def next_call(self) -> int:
-        """The next even number."""
+        """The next number for a call: even, see wire/headers.py."""
         self.state.calls += 2
         return self.state.calls
 
     def index(self) -> None:
-        """Make the catalogue of methods anew, after an install or a removal."""
+        """Rebuild the catalogue of methods, after an install or a removal."""
         self.catalogue = Catalogue((method.provided for method in TABLE.values()), self.state.hands.values())
 
     def record(self, kind: str, *, principal: str = KERNEL, **said: Unpack[Reported]) -> int:
-        """Append an entry that may change the state, and let it."""
+        """Append an entry and apply it to the state. Returns its number."""
         seq = self.log.append(kind, principal=principal, **said)
         fold(self.state, self.log.last, self.home.load)
         if kind in RESCHEDULING:
@@ -182,23 +182,24 @@ class Kernel:
         return seq
 
     def record_state(self, hand: Installed, verdict: str, why: str = "") -> None:
-        """A Hand's state changed: wanted, unwanted, backing_off, quarantined, released."""
+        """Record that a Hand's state changed: wanted, unwanted, backing_off, quarantined, released."""
         self.record("hand.state", verdict=verdict, why=shown(why), detail=hand.named)
 
     def refused_start(self, hand: Installed, refusal: Refusal) -> None:
-        """Record that a Hand was not let start."""
+        """Record that a Hand may not start."""
         detail = {"code": refusal.code, **hand.named}
         self.log.append("refusal", principal=KERNEL, verdict="refused", why=shown(refusal.why), detail=detail)
 
     def log_allows(self, method: str, effect: str, *, operators: bool) -> None:
-        """Raises Refusal when the log cannot take what this call would write: nothing proceeds unrecorded."""
+        """Raises Refusal when the log cannot take this call's entries: nothing is done unrecorded."""
         most = LogState.OVER if method == "kernel.freeze" else LogState.SPENT
         if self.log.state > (most if operators else LogState(effect == "read")):
             raise Refusal("log", f"the log cannot grow ({self.log.why}), so nothing is done: make room on its disk")
 
     def counted(self, principal: str, code: str, singly: int = 1) -> bool:
-        """Count a refusal; True for the first of its second, which are to be logged. The others make one entry together, and
-        those while the log is spent one when it is no more: else whoever is refused fills the memory that it waits in.
+        """Count a refusal. True for the first of its second, which are logged singly; the others make one entry together.
+
+        While the log takes nothing, all make one entry later: else a refused peer would fill the memory where entries wait.
         """
         if not self._tally:
             self.loop.after(1.0, self._log_floods)
@@ -206,7 +207,7 @@ class Kernel:
         return self._tally.count(principal, code, second, singly)
 
     def tally(self, principal: str, code: str, why: str) -> None:
-        """Count and log a refusal that is no call's."""
+        """Count and log a refusal of something other than a call."""
         if self.counted(principal, code):
             self.log.append("refusal", principal=principal, verdict="refused", why=shown(why), detail={"code": code})
 
@@ -230,12 +231,12 @@ class Kernel:
         return self.runs[principal].digest_key if principal in self.runs else self._operator_digests
 
     def tape_of(self, call: OpenCall) -> Tape | None:
-        """The tape on which a call's caller hears of it; None for one without, or whose work the call is."""
+        """The tape of a call's caller; None if it has none, or if the call is its own work."""
         run = self.runs.get(call.caller) if call.route else None
         return run.tape if run is not None else None
 
     def deliver(self, call: OpenCall) -> None:
-        """Bring an allowed and recorded call to whoever answers it."""
+        """Deliver an allowed and recorded call to its provider, or answer it here if it is the kernel's own."""
         try:
             _, owner = self.catalogue.find(call.method)
         except Refusal as refusal:  # removed since
@@ -247,7 +248,7 @@ class Kernel:
         run = self.runs.get(call.caller)
         peer = run.peer if run is not None else self.peers.get(call.route)
         if peer is None:
-            if run is not None and run.tape is not None:  # it asked in a process that has ended, and goes on in another
+            if run is not None and run.tape is not None:  # its process has ended, and it resumes in another
                 self.resuming.wake(run.id)
                 self.loop.after(DELIVER_AGAIN, partial(self.exchange.deliver_after, -1, call))
             return
@@ -278,14 +279,14 @@ class Kernel:
         self.record("run.start", run=run.id, call=run.work.number if run.work else 0, detail=detail)
 
     def joining(self, run: Run, public: bytes) -> None:
-        """A run is walled in but for the last layer, and comes to the bus with this key (Z85)."""
+        """A run is confined but for the last layer, and connects with this key (Z85)."""
         run.state, self._template_deaths = "joining", 0
         self.results.begun(run.id)
         run.key = z85.decode(public)
         self.keys[run.key] = run.id
 
     def confined(self, run: Run, how: Confined) -> None:
-        """Every layer is laid on a run; what comes from it now may be its Hand's doing."""
+        """Every layer of a run's confinement is in place: from now on its Hand's code may run."""
         run.applied, run.missing = how.applied, how.missing
         detail: dict[str, object] = {"applied": [*how.applied], "missing": [*how.missing], "landlock": how.landlock}
         if run.uid is not None:
@@ -308,7 +309,7 @@ class Kernel:
             self.upgrading.tidy()
 
     def forget(self, run: Run) -> None:
-        """A run's process is gone."""
+        """Forget a run's process, which is gone."""
         del self.runs[run.id]
         if run.peer is not None:
             self.peers.pop(run.peer.route, None)
@@ -317,7 +318,7 @@ class Kernel:
         self.keys.pop(run.key, None)
 
     def template_gone(self) -> None:
-        """The template died, and every run with it: start another in a while, if that is of any use."""
+        """The template died, and with it every run: start another after a while, unless it died too often."""
         self._has_template, self._template_deaths = False, self._template_deaths + 1
         if self.is_finishing:
             return
@@ -328,7 +329,7 @@ class Kernel:
             self.loop.after(wait, self.start_template)
 
     def start_template(self) -> None:
-        """Start a template when there is none; what is wanted starts again."""
+        """Start a template if there is none, then the services that are wanted and the runs that wait."""
         if self._has_template or (self.is_finishing and not self.runs):
             return
         try:
@@ -341,10 +342,10 @@ class Kernel:
         self.resuming.try_again()
 
     def run_of(self, principal: str) -> str:
-        """The run that a principal is, "" for the operator."""
+        """A principal's run id, "" for the operator."""
         return principal if principal in self.runs else ""
 
     def settings_of(self, hand: Installed) -> dict[str, object]:
-        """What was set for a Hand, its secrets among it, of what its version declares."""
+        """A Hand's settings, secrets included, as far as its version declares them."""
         values = {**self.state.settings.get(hand.id, {}), **self.home.secrets(hand.id)}
         return declared_of(hand.package.manifest.settings, values)

@@ -1,7 +1,7 @@
-"""Events: who hears what, within each subscriber's credit (acts).
+"""Events: subscriptions, and delivery within each subscriber's credit (acts).
 
-An event that a subscriber has no credit for waits, EVENT_WINDOW of them at most; older ones are dropped and the next one
-tells how many were missed. So a slow subscriber costs the kernel a bounded memory and nobody else anything.
+Events without credit wait, at most EVENT_WINDOW for each subscriber; beyond that the oldest are dropped, and the next event
+says how many. So a slow subscriber costs the kernel bounded memory, and other peers nothing.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 TOPICS_MOST: Final = 256
-"""Events that one peer may hear."""
+"""Events to which one peer may subscribe."""
 
 
 class Events:
@@ -29,20 +29,20 @@ class Events:
         self._topics: dict[str, dict[bytes, Peer]] = {}
 
     def subscribe(self, peer: Peer, event: str) -> None:
-        """Let the peer hear an event from now on; asking twice is asking once. Raises Refusal beyond TOPICS_MOST."""
+        """Subscribe a peer to an event; idempotent. Raises Refusal beyond TOPICS_MOST."""
         if len(peer.topics) >= TOPICS_MOST and event not in peer.topics:
             raise Refusal("subscriptions", f"it hears {TOPICS_MOST} events already, and that is the most")
         self._topics.setdefault(event, {})[peer.route] = peer
         peer.topics.add(event)
 
     def forget(self, peer: Peer) -> None:
-        """The peer hears nothing any more."""
+        """Drop a peer's subscriptions, and the events that wait for it."""
         for event in list(peer.topics):
             self._drop(peer, event)
         peer.events.clear()
 
     def hand_over(self, before: Peer, peer: Peer) -> None:
-        """A run's next process hears what the one before did, and what has come meanwhile."""
+        """Pass the subscriptions of a run's last process to its next one, with the events that came meanwhile."""
         for event in before.topics:
             self.subscribe(peer, event)
         peer.events, before.events = before.events, peer.events
@@ -50,12 +50,12 @@ class Events:
         self.forget(before)
 
     def subscribe_again(self, peer: Peer, event: str) -> None:
-        """As subscribe() for a run that asked for it in another process; what it may not hear is passed over."""
+        """As subscribe(), for a run that had asked for it in an earlier process; ignored if it is not allowed any more."""
         if self._may_hear(peer, event) and len(peer.topics) < TOPICS_MOST:
             self.subscribe(peer, event)
 
     def recheck(self) -> None:
-        """Grants have changed: nobody hears any more what it could not subscribe to now."""
+        """Grants have changed: drop the subscriptions that would be refused now."""
         for event, peers in list(self._topics.items()):
             for peer in list(peers.values()):
                 if not self._may_hear(peer, event):
@@ -72,7 +72,7 @@ class Events:
             del self._topics[event]
 
     def publish(self, peer: Peer, parent: OpenCall | None, event: str, labels: tuple[str, ...], body: bytes) -> None:
-        """Record an event, and give it to everybody who subscribed to it. It carries what a call made now would carry."""
+        """Record an event and deliver it to its subscribers, with the labels and depth that a call made now would have."""
         kernel, run = self._kernel, peer.run
         marks, depth = tuple(sorted(join(labels, carried(run, parent)))), parent.depth if parent else 0
         kernel.log.append(
@@ -83,17 +83,17 @@ class Events:
         self.announce(event, body, marks, depth)
 
     def announce(self, event: str, body: bytes, labels: tuple[str, ...], depth: int) -> None:
-        """Give an event to everybody who subscribed to it. depth: as of its header."""
+        """Deliver an event to its subscribers. depth: see headers.Event."""
         for subscriber in list(self._topics.get(event, {}).values()):
             self.give(subscriber, event, labels, body, depth)
 
     def tell(self, event: str, body: object, depth: int = 0) -> None:
-        """An event of the kernel's own, to everybody who subscribed to it."""
+        """Publish an event of the kernel's own."""
         if event in self._topics:
             self.announce(event, codec.encode_body(body), (), depth)
 
     def give(self, peer: Peer, event: str, labels: tuple[str, ...], body: bytes, depth: int = 0) -> None:
-        """Send an event to one peer, now or when it has credit."""
+        """Deliver an event to one peer, now or when it has credit."""
         peer.events.append((event, labels, body, depth))
         if len(peer.events) > limits.EVENT_WINDOW:
             peer.events.popleft()
@@ -101,7 +101,7 @@ class Events:
         self.flush(peer)
 
     def credit(self, peer: Peer, chunks: int) -> None:
-        """The peer has dealt with so many. Raises NotNow for more than a window."""
+        """The peer has handled so many events. Raises NotNow for more than a window."""
         if peer.event_credit + chunks > limits.EVENT_WINDOW:
             raise NotNow("more credit for events than a window")
         peer.event_credit += chunks

@@ -1,7 +1,7 @@
-"""From a decision to start a run to its process, and from its death to the last trace of it (acts).
+"""Makes a run's process through the template, and cleans up after its death (acts).
 
-The kernel's end of the talks with the template and with each run before it is on the bus. It never forks and blocks on
-nothing: what a run is told is one packet, what it answers arrives through the loop.
+The kernel's end of the sockets to the template, and to each run until that has joined the bus. It never forks and never
+blocks: a run gets one launch packet, and its answers arrive through the loop.
 """
 
 import os
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 TEMPLATE: Final = "kernel.process.template"
 PRELOAD: Final = "runtime.preload:preload"
 SERVE: Final = "runtime.main:join"
-"""The template's module, what it imports before it forks, and where the runtime begins in a run: named to them, since the
-kernel imports nothing of either."""
+"""The template's module, what it imports before it forks, and where the runtime begins in a run. Given by name: the kernel
+imports nothing of the runtime."""
 
 _AGAIN: Final = 0.005  # seconds until a template that had no room is asked again
 
@@ -45,7 +45,7 @@ Started: TypeAlias = tuple[socket, int]
 
 
 def start_template(home: Home) -> Started:
-    """Start a template, which warms up by itself. What it leaves behind is the kernel's to adopt."""
+    """Start a template, which warms up by itself. The kernel adopts its orphans."""
     from kernel.process.confine import ADOPT_ORPHANS, control
 
     control(ADOPT_ORPHANS)
@@ -71,7 +71,7 @@ def _legible(path: str) -> str:
 
 
 class Launcher:
-    """One template, and the runs it forked."""
+    """The present template, and the runs that it forked."""
 
     def __init__(self, home: Home, loop: Loop, owner: "Kernel", server_key: bytes, template: Started) -> None:
         self._home, self._loop, self._owner, self._server_key = home, loop, owner, server_key
@@ -82,7 +82,7 @@ class Launcher:
         self.follow(template)
 
     def follow(self, template: Started) -> None:
-        """Have runs forked by this template from now on; those asked for until it is warm wait for it."""
+        """Fork runs from this template from now on. Those that are asked for before it is warm wait."""
         self._template, self._pid = template
         self._is_warm, self._pidfd = False, -1
         self._loop.watch(self._template.fileno(), self._hear_template)
@@ -200,7 +200,7 @@ class Launcher:
                 signal.pidfd_send_signal(run.pidfd, number)
 
     def apply_pause(self, run: Run) -> None:
-        """Stop all processes of a run, or let them go on: parents before children, so that none escapes in between."""
+        """Stop or continue all processes of a run; parents before children, so that none escapes in between."""
         number = signal.SIGSTOP if run.paused else signal.SIGCONT
         self.kill(run, number)
         for pid in tree_of(run.pid):
@@ -234,7 +234,7 @@ class Launcher:
                 self._order(name)
 
     def discard(self, folder: str) -> None:
-        """Take away a folder of `hands/`, whole in one step; what it holds is removed by the template."""
+        """Remove a folder of `hands/`: it is moved away in one step, and the template removes what it holds."""
         aside = f"{folder}.{os.urandom(4).hex()}"
         try:
             os.rename(self._home.at("hands", folder), aside, dst_dir_fd=self._scratch)
@@ -246,13 +246,13 @@ class Launcher:
             self._order(aside)
 
     def _order(self, order: tuple[Run, packets.Launch, tuple[int, ...]] | str) -> None:
-        """Ask the template for a run, or for the removal of a scratch folder, as soon as it can be told."""
+        """Queue an order for the template: a run to fork, or the name of a scratch folder to remove."""
         self._queue.append(order)
         if len(self._queue) == 1:
             self._go_on()
 
     def _go_on(self) -> None:
-        """Tell the template what waits, never waiting for it: while it has no room, it may itself wait for this kernel."""
+        """Send queued orders without blocking: a template whose socket is full may be waiting for this very kernel."""
         while self._is_warm and self._queue:
             order = self._queue[0]
             try:

@@ -23,31 +23,29 @@ Act = Callable[[], object]
 _EVENTS, _IN = int(zmq.EVENTS), int(zmq.POLLIN)
 
 REST, ROUNDS = 2, 32
-"""Milliseconds without a message, and rounds with one, after which what was put off is done."""
+"""Milliseconds without a message, and rounds with one, after which deferred work is done."""
 
 AHEAD: Final = 8
-"""Messages that are read in a round, if they are there."""
+"""Messages that are read in one round at most."""
 
 _CANCELLED: Final = 1_000
-"""Timers that may lie cancelled in the heap, beside half of it, before they are swept out."""
+"""Cancelled timers that may stay in the heap, besides half of its size, before they are removed."""
 
 
 _faults: Final = count()
 FAULTS_MOST, FAULT_MOST = 256, 4_096
-"""Faults of the kernel's own that are told in one life of it, and characters of each: it writes into a file of its home."""
+"""Faults of its own that a kernel writes to run/kernel.log, and characters of each, so that this file stays bounded."""
 
 
 def tell_fault() -> None:
-    """Tell on stderr, which is run/kernel.log, of what was just raised where nothing is to be, for whoever mends that; on
-    a full disk that file takes nothing.
-    """
+    """Write the current exception, a fault of the kernel's own, to stderr (run/kernel.log); nothing on a full disk."""
     if next(_faults) < FAULTS_MOST:
         with suppress(OSError):
             sys.stderr.write(traceback.format_exc()[-FAULT_MOST:])
 
 
 class Timer:
-    """Something to do at a moment; cancel() makes it nothing."""
+    """A call that is to be made at a moment, unless cancelled."""
 
     __slots__ = ("_loop", "act")
 
@@ -56,13 +54,13 @@ class Timer:
         self.act: Act | None = act
 
     def cancel(self) -> None:
-        """Never to be done."""
+        """Do not make the call."""
         self.act = None
         self._loop.cancelled += 1
 
 
 class Loop:
-    """Waits for the bus, descriptors and moments, and calls what was registered for each."""
+    """Waits for the bus, descriptors and timers, and calls what was registered for each."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -103,7 +101,7 @@ class Loop:
         return timer
 
     def soon(self, act: Act) -> None:
-        """Call act when the next messages were taken that are there: so what several bring about goes out together."""
+        """Call act after the messages that have arrived are taken: so what several of them cause is sent together."""
         self._soon.append(act)
 
     def stop(self) -> None:
@@ -112,9 +110,9 @@ class Loop:
         os.eventfd_write(self._wake, 1)
 
     def run(self, bus: "zmq.Socket[bytes]", take: Act, rest: Act) -> None:
-        """Serve until stop(). take: read one message of the bus, and act on it. rest: do what was put off.
+        """Serve until stop(). take: reads one message of the bus, and acts on it. rest: does deferred work.
 
-        rest comes when nothing has come for REST, so that nobody waits for it, and after ROUNDS rounds at the latest.
+        rest is called when no message has come for REST, so that nobody waits for it, and after ROUNDS rounds at the latest.
         """
         poll, events, both = zmq.zmq_poll, Socket.get, [(bus, _IN), (self._epoll.fileno(), _IN)]
         rounds = 0

@@ -1,7 +1,7 @@
-"""What each message means, and whether its sender may say it (acts on what manifests/policy.py and wire/rates.py decide).
+"""Dispatches each message, if its sender may send it (acts on what manifests/policy.py and wire/rates.py decide).
 
-The kernel reads the header and never opens a body. Bytes that are no header, and messages that the protocol does not
-allow at that moment, end the peer that sent them and nobody else.
+The kernel reads the header and never opens a body. Malformed bytes, and messages that the protocol does not allow at that
+moment, end the peer that sent them and nobody else.
 """
 
 from functools import partial
@@ -29,7 +29,7 @@ _OPERATORS: Final = Limits(calls_per_minute=6_000_000, in_flight=1_024)
 
 
 class Router:
-    """The dispatch of everything that peers send."""
+    """Reads, checks and dispatches the messages of all peers."""
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
@@ -42,14 +42,14 @@ class Router:
         kernel = self._kernel
         peer = kernel.peers.get(route)
         if peer is None:
-            if route not in kernel.gone:  # else these are last words, heard after the end of whoever said them
+            if route not in kernel.gone:  # else it was sent before its peer's end
                 self._greet(route, principal, frames)
             return
         if peer.principal != principal or (peer.run is not None and peer.run.leaves):
-            return  # the next process says again what this one says now
+            return  # the run's next process will send this again
         peer.looks = 0
         if peer.run is not None and peer.run.paused:
-            peer.run.held.append(frames)  # no more than was on its way: its process stands still
+            peer.run.held.append(frames)  # it was on its way before the process was stopped
             return
         try:
             header = codec.decode_from_run(frames[0])
@@ -66,14 +66,14 @@ class Router:
             kernel.links.end(peer, "fault", "its message met a fault of the kernel's own: see run/kernel.log")
 
     def release(self, run: Run) -> None:
-        """What a run had sent when it was paused counts now."""
+        """Take the messages that a run had sent before it was paused."""
         held, run.held = run.held, []
         for frames in held:
             if run.peer is not None:
                 self._take(run.peer.route, run.id, frames)
 
     def _greet(self, route: bytes, principal: str, frames: list[bytes]) -> None:
-        """The first message of a connection: Hello, or nothing. A key is bound to one connection, the operator's to any."""
+        """The first message of a connection: it must be Hello. A run's key is bound to one connection, the operator's not."""
         kernel = self._kernel
         run = kernel.runs.get(principal)
         try:
@@ -97,7 +97,7 @@ class Router:
             run.tape.greet(peer)
 
     def _hear(self, peer: Peer, header: headers.FromRun, body: bytes) -> None:
-        """What a run says that has a tape, its tape hears first."""
+        """Act on a message; one of a run with a tape goes through that first."""
         run, taken = peer.run, header
         if run is not None and run.tape is not None:
             try:
@@ -111,7 +111,7 @@ class Router:
         self.obey(peer, taken, body)
 
     def obey(self, peer: Peer, header: headers.FromRun, body: bytes) -> None:
-        """Do what a message asks for, if its sender may."""
+        """Do what a message asks for, if its sender may ask it. Raises NotNow, or Late."""
         kernel, run = self._kernel, peer.run
         match header:
             case headers.Call():
@@ -173,7 +173,7 @@ class Router:
         admit(pace, peer.rate.per_minute, made, most, method)
 
     def _parent(self, peer: Peer, number: int) -> OpenCall | None:
-        """The call that the caller is answering: for a task run always its work, else the one it names, open at it."""
+        """The parent of a new call: a task run's work, else the call that its header names, which must be open at it."""
         run = peer.run
         if run is None or (run.work is None and number == 0):
             return None
@@ -186,7 +186,7 @@ class Router:
         self, peer: Peer, by: Link, parent: OpenCall | None, provided: Provided, resource: str, owner: Installed | None,
         wish: str = "",
     ) -> tuple[Reason, ...]:  # fmt: skip
-        """The one decision, for a call and for `kernel.check`: for whom the operator is asked. Raises Refusal."""
+        """The one decision, for calls and `kernel.check`. Returns why the operator is asked, if at all. Raises Refusal."""
         links = [by, *(call.by for call in chain(parent))]
         reasons = self._allow(links, peer.run.hand if peer.run else None, provided, resource, owner, wish)
         if reasons:
@@ -205,7 +205,7 @@ class Router:
         return asking(links, provided, resource, kernel.state.rules, kernel.time(), wish)
 
     def check(self, peer: Peer, parent: OpenCall | None, method: str, resource: str) -> Refusal | tuple[Reason, ...]:
-        """What a call would meet now: a refusal, or for whom the operator would be asked before it is made."""
+        """What would become of a call now: a refusal, or why the operator would be asked first (empty: it would pass)."""
         try:
             provided, owner = self._kernel.catalogue.find(method)
             resource = normal(provided, resource)
@@ -216,13 +216,13 @@ class Router:
             return refusal
 
     def decide_again(self, call: OpenCall, caller: Installed) -> tuple[Reason, ...]:
-        """Decide once more about an open call of a Hand's, which was allowed before. Raises Refusal."""
+        """Decide again about an open call of a Hand that was allowed before. Raises Refusal."""
         provided, owner = self._kernel.catalogue.find(call.method)
         resource = normal(provided, call.resource)
         return self._allow([link.by for link in chain(call)], caller, provided, resource, owner, call.wish)
 
     def _refuse(self, peer: Peer, number: int, method: str, resource: str, refusal: Refusal) -> None:
-        """Tell the caller why not, and log it: of many a second for one reason the first, and how many there were."""
+        """Refuse a call, and log it: of many within a second for one reason only the first, and their number."""
         kernel, why = self._kernel, (refusal.bare if peer.run else refusal.why)[: limits.WHY_MAX]
         if refusal.code == "finishing" and kernel.resuming.outlives(peer.run):
             return
