@@ -74,12 +74,6 @@ def kernel(tmp_path_factory: pytest.TempPathFactory, served: int) -> Iterator[Ke
         yield kernel
 
 
-@pytest.fixture(scope="module")
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as client:
-        yield client
-
-
 @pytest.mark.parametrize(("target", "method"), [
     ("file", "files.stat"), ("page", "web.fetch"), ("port", "web.connect"), ("this", "machine.processes"),
     ("machine", "machine.stats"),

@@ -25,12 +25,6 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         yield kernel
 
 
-@pytest.fixture(scope="module")
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as client:
-        yield client
-
-
 def test_its_bridge_may_be_an_interpreter_of_its_own(kernel: Kernel, client: Client) -> None:
     source = says("isolated", "echo up")
     install(kernel, source._replace(toml=source.toml.replace("kind =", 'isolation = "exec"\nkind =')))

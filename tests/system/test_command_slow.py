@@ -139,12 +139,6 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
         yield kernel
 
 
-@pytest.fixture
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as client:
-        yield client
-
-
 class Stuck:
     """A caller in a thread, who takes the first piece and no other until he is to."""
 

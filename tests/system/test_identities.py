@@ -74,12 +74,6 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         yield kernel
 
 
-@pytest.fixture(scope="module")
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as client:
-        yield client
-
-
 def _kept(client: Client, what: str = "") -> dict[str, Any]:
     value: Any = client.call("keeper.keep", "", {"what": what} if what else {}).value
     return dict(value)

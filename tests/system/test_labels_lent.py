@@ -155,12 +155,6 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         yield kernel
 
 
-@pytest.fixture
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as client:
-        yield client
-
-
 @pytest.mark.parametrize("way", ["in", "out"])
 def test_what_one_has_seen_marks_the_calls_of_the_other_in_the_same_scratch(client: Client, way: str) -> None:
     """In: a lodger leaves there what it heard, while its call is open. Out: its landlord puts there what it heard later."""

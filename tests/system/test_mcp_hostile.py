@@ -25,12 +25,6 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         yield kernel
 
 
-@pytest.fixture(scope="module")
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as client:
-        yield client
-
-
 ODD: Final = """
 write("Welcome!"); write("{"); write("[]"); write('{"jsonrpc": "2.0"}'); write("\\x1b[2J")
 sys.stdout.buffer.write(b"\\xff\\xfe\\n")

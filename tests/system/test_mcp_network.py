@@ -18,12 +18,6 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         yield kernel
 
 
-@pytest.fixture(scope="module")
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as client:
-        yield client
-
-
 class _Host(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(405)

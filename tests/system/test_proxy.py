@@ -121,12 +121,6 @@ def kernel(tmp_path_factory: pytest.TempPathFactory, ports: tuple[int, int]) -> 
         yield kernel
 
 
-@pytest.fixture(scope="module")
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as client:
-        yield client
-
-
 def _run(client: Client, command: str) -> dict[str, Any]:
     told: Any = client.call("shell.run", "", {"command": command}, seconds=60).value
     return dict(told)

@@ -58,12 +58,6 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         yield kernel
 
 
-@pytest.fixture(scope="module")
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as client:
-        yield client
-
-
 def _hand(folder: Path, name: str, *, kind: str = "service", version: str = "1.0.0", word: str = "sealed") -> Path:
     toml = _TOML.format(name=name, version=version, kind=kind, more="") + _SERVICE.format(name=name)
     write_hand(folder, Source(toml, _MAIN), words_py=f'WORD = "{word}"\n')

@@ -73,12 +73,6 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         yield kernel
 
 
-@pytest.fixture(scope="module")
-def client(kernel: Kernel) -> Iterator[Client]:
-    with kernel.client() as client:
-        yield client
-
-
 def run_in(client: Client, command: str, **more: object) -> dict[str, Any]:
     """What the reply to a command line says that the operator has run."""
     told: Any = client.call("shell.run", "", {"command": command, **more}, seconds=60).value
