@@ -105,8 +105,8 @@ class Kernel:
         self.record("kernel.start", detail=code_digests())
         going_on = taking_up.boot(self)
         anew, lost = begun_anew(self.state), "run ended: the kernel ended before it"
-        for said in unended(self.state, going_on):
-            self.record("end", **said)
+        for fields in unended(self.state, going_on):
+            self.record("end", **fields)
         taking_up.reserve(self)
         self.state.open.clear()
         for run in [run for run, task in self.state.unfinished.items() if run not in going_on and not task.has_ended]:

@@ -116,5 +116,5 @@ class Events:
             missed, peer.missed = peer.missed, 0
             if peer.run is not None:
                 peer.run.mark(labels)
-            told = headers.Event(event=event, labels=labels, missed=missed, time=kernel.time(), depth=depth)
-            kernel.links.send(peer, told, body)
+            header = headers.Event(event=event, labels=labels, missed=missed, time=kernel.time(), depth=depth)
+            kernel.links.send(peer, header, body)

@@ -147,11 +147,11 @@ class Exchange:
             raise Late(header.number)
         call.spend_down()
         call.mark(call.provided.labels, header.labels)
-        caller, told = self._mark_caller(call), call.passed(header, call.caller_number, self._kernel.time())
+        caller, passed = self._mark_caller(call), call.passed(header, call.caller_number, self._kernel.time())
         if (tape := self._kernel.tape_of(call)) is not None:
-            tape.hear(told, body)
+            tape.hear(passed, body)
         elif caller is not None:
-            self._kernel.links.send(caller, told, body)
+            self._kernel.links.send(caller, passed, body)
 
     def upload_chunk(self, peer: Peer, header: headers.Chunk, body: bytes) -> None:
         """Pass a chunk of an upload to the provider. Raises NotNow beyond its credit or after the last, Late as above."""
@@ -173,11 +173,11 @@ class Exchange:
             raise Late(header.number)
         call.credit(header.chunks, down=down)
         other, tape = self._provider(call) if down else self._kernel.peers.get(call.route), self._kernel.tape_of(call)
-        told = replace(header, number=call.number if down else call.caller_number, time=self._kernel.time())
+        passed = replace(header, number=call.number if down else call.caller_number, time=self._kernel.time())
         if not down and tape is not None:
-            tape.hear(told, NIL)
+            tape.hear(passed, NIL)
         elif other is not None:
-            self._kernel.links.send(other, told, NIL)
+            self._kernel.links.send(other, passed, NIL)
 
     def provider_ends(self, run: Run, header: headers.Done | headers.Failed | headers.Cancelled, body: bytes) -> None:
         """End a call as its provider says. Raises Late when it had its end before, unless a late cost is due."""
@@ -303,8 +303,8 @@ class Exchange:
     def _cancel_at_provider(self, call: OpenCall, why: str) -> None:
         provider = self._provider(call) if call.state in ("delivered", "streaming") else None
         if provider is not None:
-            told = headers.Cancel(number=call.number, why=why[: limits.WHY_MAX], time=self._kernel.time())
-            self._kernel.links.send(provider, told, NIL)
+            header = headers.Cancel(number=call.number, why=why[: limits.WHY_MAX], time=self._kernel.time())
+            self._kernel.links.send(provider, header, NIL)
 
     def _send_end(self, call: OpenCall, header: headers.End, body: bytes) -> None:
         kernel, peer = self._kernel, self._mark_caller(call)
@@ -317,9 +317,9 @@ class Exchange:
 
     def _report_firing(self, call: OpenCall, run: Run, header: headers.End, seq: int) -> None:
         """Tell the Hand `scheduling` how a scheduled run ended: in the kernel's own words, so without the reply's labels."""
-        told = schedules.ended(self._kernel.state, run.hand, run.id, header)
-        if told is not None:
-            self._kernel.log.after(seq, partial(self._kernel.events.tell, "kernel.fired", told, call.depth))
+        body = schedules.ended(self._kernel.state, run.hand, run.id, header)
+        if body is not None:
+            self._kernel.log.after(seq, partial(self._kernel.events.tell, "kernel.fired", body, call.depth))
 
     def _mark_caller(self, call: OpenCall) -> Peer | None:
         """The peer that gets a part of the reply now, if it is there; its run and the parent call take the labels."""

@@ -138,8 +138,10 @@ class Home:
                 f"{self.at('home.toml')} cannot be read: {error.strerror}; restore it from a backup, then `maniple up`"
             ) from None
         except ManifestInvalid as error:
-            told = "; and ".join(f"{it.file}:{it.line}:{it.column}: {it.what}; {it.instead}" for it in error.problems)
-            raise HomeError(f"{told}; mend that, then `maniple up`") from None
+            problems = "; and ".join(
+                f"{it.file}:{it.line}:{it.column}: {it.what}; {it.instead}" for it in error.problems
+            )
+            raise HomeError(f"{problems}; mend that, then `maniple up`") from None
 
     def _key(self, name: str) -> bytes:
         try:

@@ -229,8 +229,8 @@ class Router:
         if kernel.counted(peer.principal, refusal.code, SINGLY):
             run = peer.run.id if peer.run else ""
             kernel.log.append("refusal", **refused(refusal, peer.principal, run, method, resource))
-        told = headers.Refused(number=number, code=refusal.code, why=why, grant=refusal.grant, time=kernel.time())
-        kernel.links.send(peer, told, NIL)
+        header = headers.Refused(number=number, code=refusal.code, why=why, grant=refusal.grant, time=kernel.time())
+        kernel.links.send(peer, header, NIL)
 
     def _event(self, peer: Peer, header: headers.Publish | headers.Subscribe, body: bytes) -> None:
         kernel, run = self._kernel, peer.run

@@ -71,8 +71,8 @@ def _split(text: str, example: str) -> tuple[str, Window]:
     for window in WINDOWS:
         if slash and name == window:
             return amount, window
-    said = f'"{name}" is not a window' if slash else f'"{text}" names no window'
-    raise ValueInvalid(said, f'write /hour, /day or /month after the amount, such as "{example}"')
+    why = f'"{name}" is not a window' if slash else f'"{text}" names no window'
+    raise ValueInvalid(why, f'write /hour, /day or /month after the amount, such as "{example}"')
 
 
 def _within_most(text: str, amount: int, most: str, per: str) -> int:

@@ -93,10 +93,10 @@ def wish_of(asks: object) -> str:
 
 
 def _why(link: Link, grants: GrantSet, provided: Provided, resource: str) -> str:
-    said = grants.approval(provided.method, resource)
-    if said:
+    approval = grants.approval(provided.method, resource)
+    if approval:
         return f"{link.name} holds {provided.method} with approval = true"
-    if said is None and link.supervised and provided.effect == "external":
+    if approval is None and link.supervised and provided.effect == "external":
         return f"{link.name} has autonomy supervised, and {provided.method} has effect external"
     return ""
 
@@ -156,12 +156,12 @@ def check_rule(answer: Answer, reasons: Sequence[Reason], state: State, resource
 
 def detail(answer: Answer, reasons: Sequence[Reason], instead: int) -> dict[str, object]:
     """What the entry of an answer says. instead: the operator's own call, 0 for none."""
-    told = answer.to_detail()
+    detail = answer.to_detail()
     if answer.statement.rule is not None:
-        told["hands"] = [reason.hand for reason in reasons]
+        detail["hands"] = [reason.hand for reason in reasons]
     if instead:
-        told["instead"] = instead
-    return told
+        detail["instead"] = instead
+    return detail
 
 
 def denied(why: str) -> Refusal:

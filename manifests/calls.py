@@ -282,14 +282,14 @@ class OpenCall(CallLife):
         key: of its caller's digests. run: its caller, if that is a run. labels: those of that moment, since entries are
         written some calls later.
         """
-        said = alone()
-        said["call"], said["method"] = self.number, self.provided.method
-        said["resource"], said["run"] = logged(self.resource, key), run
+        fields = alone()
+        fields["call"], fields["method"] = self.number, self.provided.method
+        fields["resource"], fields["run"] = logged(self.resource, key), run
         if labels:
-            said["labels"] = tuple(sorted(labels))
+            fields["labels"] = tuple(sorted(labels))
         if self.parent is not None:
-            said["parent"] = self.parent.number
-        return said
+            fields["parent"] = self.parent.number
+        return fields
 
 
 def lodging(work: OpenCall | None, to: Manifest, runs: Mapping[str, S]) -> S | None:

@@ -173,9 +173,11 @@ def statement(call: OpenCall, key: bytes, origin: str, hand: Installed) -> State
 
 def as_answered(held: Statement, answer: Answer, body: bytes | None, key: bytes) -> Statement:
     """The statement about a held call with the answer's own words. body: of the call that is to be made instead."""
-    said = answer.statement
-    instead = body_digest(key, body) if said.verdict == "edited" and body is not None else None
-    return replace(held, verdict=said.verdict, time=said.time, why=said.why, rule=said.rule, instead=instead)
+    statement = answer.statement
+    instead = body_digest(key, body) if statement.verdict == "edited" and body is not None else None
+    return replace(
+        held, verdict=statement.verdict, time=statement.time, why=statement.why, rule=statement.rule, instead=instead
+    )
 
 
 def in_whose_names(hand: Installed, reasons: Iterable[Reason]) -> list[str]:

@@ -162,13 +162,13 @@ def within_of(entry: Entry) -> int:
 
 def note(ledger: Ledger, entry: Entry) -> None:
     """Let an entry that says what was spent, corrected or told change the ledger."""
-    told, now = entry.detail, time_micros(entry.time)
+    detail, now = entry.detail, time_micros(entry.time)
     if entry.cost is not None:
         ledger.spend(payers_of(entry), entry.cost, entry.method, now)
-    if "back" in told:
-        ledger.give_back(payers_of(entry), msgspec.convert(told["back"], Cost), msgspec.convert(told["at"], int))
-        if (more := msgspec.convert(told["more"], Cost)) != NOTHING:
-            ledger.spend(payers_of(entry), more, str(told["method"]), now)
-    if "percent" in told:
-        window, percent = msgspec.convert(told["window"], Window), msgspec.convert(told["percent"], int)
-        ledger.note_told(str(told["hand"]), str(told["unit"]), window, percent, now)
+    if "back" in detail:
+        ledger.give_back(payers_of(entry), msgspec.convert(detail["back"], Cost), msgspec.convert(detail["at"], int))
+        if (more := msgspec.convert(detail["more"], Cost)) != NOTHING:
+            ledger.spend(payers_of(entry), more, str(detail["method"]), now)
+    if "percent" in detail:
+        window, percent = msgspec.convert(detail["window"], Window), msgspec.convert(detail["percent"], int)
+        ledger.note_told(str(detail["hand"]), str(detail["unit"]), window, percent, now)

@@ -47,15 +47,15 @@ def hand(found: Findings, section: Section, raw: object, *, thinks: bool) -> Non
 
     thinks: it has a section [agent] instead.
     """
-    given = [key for key in CODE if isinstance(raw, dict) and key in raw]
-    if thinks and given:
-        found.at_key(("agent",), f"[agent] stands beside hand.{given[0]}", "leave one of them out")
-    if isinstance(raw, dict) and not given and not thinks:
+    present = [key for key in CODE if isinstance(raw, dict) and key in raw]
+    if thinks and present:
+        found.at_key(("agent",), f"[agent] stands beside hand.{present[0]}", "leave one of them out")
+    if isinstance(raw, dict) and not present and not thinks:
         examples = ", or ".join(f"{key} = {example}" for key, example in CODE.items())
         found.at_key(("hand",), "[hand] does not say what its code is", f"write {examples}, or a section [agent]")
-    for key in given[1:]:
-        found.at_key(("hand", key), f"hand.{key} stands beside hand.{given[0]}", "leave one of them out")
-    if section.get("speaks") == "mcp" and "command" not in given:
+    for key in present[1:]:
+        found.at_key(("hand", key), f"hand.{key} stands beside hand.{present[0]}", "leave one of them out")
+    if section.get("speaks") == "mcp" and "command" not in present:
         found.at_value(("hand", "speaks"), "hand.speaks is for programs, and this Hand is none", "leave it out")
     name = section.get("name")
     if name in RESERVED:

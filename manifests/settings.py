@@ -131,5 +131,5 @@ def with_secrets_of(declared: Mapping[str, Setting], body: bytes, now: Mapping[s
     value = codec.decode_body(body)
     table = value if is_all or not isinstance(value, dict) else value["settings"]
     assert isinstance(table, dict)
-    told = split_secrets(declared, table)[0] | split_secrets(declared, now)[1]
-    return codec.encode_body(told if is_all else {"settings": told})
+    merged = split_secrets(declared, table)[0] | split_secrets(declared, now)[1]
+    return codec.encode_body(merged if is_all else {"settings": merged})

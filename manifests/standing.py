@@ -27,11 +27,11 @@ def given(rules: dict[str, tuple[Rule, ...]], entry: Entry) -> None:
     """An answer's entry: its rule holds from now on for the Hands that it names; those that have ended are forgotten."""
     statement, hands = entry.detail["statement"], entry.detail.get("hands")
     if isinstance(statement, dict) and isinstance(hands, list):
-        said = {**statement["rule"], "method": statement["method"], "call": entry.call}
+        row = {**statement["rule"], "method": statement["method"], "call": entry.call}
         now = time_micros(entry.time)
         for hand in map(str, hands):
             kept = (rule for rule in rules.get(hand, ()) if now < rule.until)
-            rules[hand] = (*kept, msgspec.convert(said, Rule))
+            rules[hand] = (*kept, msgspec.convert(row, Rule))
 
 
 def taken(rules: dict[str, tuple[Rule, ...]], entry: Entry) -> None:

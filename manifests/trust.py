@@ -222,9 +222,9 @@ def _open(left: Confinement) -> list[tuple[str, Capability]]:
 
 def _check_same_hand(sealed: Seal, name: str, version: str, last_version: str | None, manifest: Manifest) -> None:
     inside = (manifest.hand.name, manifest.hand.version)
-    for told in (inside, (name, version)):
-        if told != (sealed.name, sealed.version):
-            why = f"the seal is for {sealed.name} {sealed.version}, but this is {told[0]} {told[1]}"
+    for text in (inside, (name, version)):
+        if text != (sealed.name, sealed.version):
+            why = f"the seal is for {sealed.name} {sealed.version}, but this is {text[0]} {text[1]}"
             raise SealRefused("mismatch", why, "look at the Hand, then type `maniple seal DIR`")
     if last_version is not None and is_older(version, last_version):
         why = f"{name} {version} is older than {last_version}, which ran here before"

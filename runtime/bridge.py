@@ -181,10 +181,10 @@ class Bridge(Hand):
             del self._made[message.id]
             making.held.close()
         try:
-            told = lines.encode(lines.Done(id=message.id, value=reply.value, labels=reply.labels, cost=reply.cost))
+            line = lines.encode(lines.Done(id=message.id, value=reply.value, labels=reply.labels, cost=reply.cost))
         except CodecError as error:
             raise CallFailed("malformed", f"a reply that cannot be told here: {error}") from None
-        await self._write(told)
+        await self._write(line)
 
     async def _carry(self, message: lines.Call, stream: Stream, making: Making) -> None:
         async with stream:
@@ -208,7 +208,7 @@ class Bridge(Hand):
         """Do it in the name of the call that it is for, and tell the program when it does not come to its end."""
         answering.set(parent)
         try:
-            told = await work
+            result = await work
         except (CallEnded, CodecError, ValueError) as error:
             if number:
                 await self._write(lines.encode_end(number, error))
@@ -219,7 +219,7 @@ class Bridge(Hand):
                 self._writer.write(lines.encode_end(number, CallCancelled("the program took it back")))
             raise
         else:
-            if number and told is _SAID:
+            if number and result is _SAID:
                 await self._tell(lines.Done(id=number))
         finally:
             self._requests -= 1

@@ -37,8 +37,8 @@ def _approvals(request: Request) -> object:
         return {"approvals": rows, "absent": shown}
     call = _held(request, number)
     key, hand, origin = kernel.digest_key(call.caller), kernel.runs[call.caller].hand, kernel.home.identity.origin
-    told = {**row(call, held, hand), "body": call.body, "statement": statement(call, key, origin, hand)}
-    return {**told, "instead": body_digest(key, body)} if isinstance(body, bytes) else told
+    reply = {**row(call, held, hand), "body": call.body, "statement": statement(call, key, origin, hand)}
+    return {**reply, "instead": body_digest(key, body)} if isinstance(body, bytes) else reply
 
 
 def absent(kernel: "Kernel") -> dict[int, Run]:
@@ -61,8 +61,8 @@ def _held(request: Request, number: object) -> OpenCall:
 
 def _answer(request: Request) -> object:
     """Check an answer, look once more whether the call may be made, record the answer, and let the call go on or end."""
-    kernel, given, sent = request.kernel, request.arguments["answer"], request.arguments.get("body")
-    answer, body = Answer.read(given if isinstance(given, dict) else {}), sent if isinstance(sent, bytes) else None
+    kernel, raw, sent = request.kernel, request.arguments["answer"], request.arguments.get("body")
+    answer, body = Answer.read(raw if isinstance(raw, dict) else {}), sent if isinstance(sent, bytes) else None
     said, call, now = answer.statement, _held(request, answer.statement.call), kernel.time()
     key, hand = kernel.digest_key(call.caller), kernel.runs[call.caller].hand
     held = as_answered(statement(call, key, kernel.home.identity.origin, hand), answer, body, key)
@@ -78,10 +78,10 @@ def _answer(request: Request) -> object:
             raise
     is_edited = said.verdict == "edited"
     own = instead_of(call, kernel.next_call(), body, kernel.loop.now()) if is_edited else None
-    told = detail(answer, call.asks, own.number if own else 0)
+    entry = detail(answer, call.asks, own.number if own else 0)
     seq = kernel.record(
         "approval", principal=request.call.caller, run=call.caller, call=call.number, verdict=said.verdict, why=said.why,
-        detail=told,
+        detail=entry,
     )  # fmt: skip
     if said.verdict == "denied":
         kernel.exchange.refuse(call, denied(said.why))

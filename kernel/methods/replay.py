@@ -36,16 +36,20 @@ def _replay(request: Request) -> object:
         file = kernel.log.journal.tape(name, secret)
         live = kernel.runs.get(name)
         file.end = live.tape.file.end if live is not None and live.tape is not None else os.path.getsize(file.path)
-        told = began(file.records())
+        start = began(file.records())
         hand = (
-            _changed(request, told.hand) if request.text("folder") else version_of(kernel.state, told.hand, told.seal)
+            _changed(request, start.hand)
+            if request.text("folder")
+            else version_of(kernel.state, start.hand, start.seal)
         )
-        if hand is None and kernel.state.by_id(told.hand) is not None and not request.text("folder"):
-            raise Failure("code", _version_missing(request, told))
-        if hand is None or hand.name != told.name or not hand.is_task:
-            raise Failure("unknown hand", f"{told.name}, whose run this was, is no task Hand here: see `maniple hands`")
+        if hand is None and kernel.state.by_id(start.hand) is not None and not request.text("folder"):
+            raise Failure("code", _version_missing(request, start))
+        if hand is None or hand.name != start.name or not hand.is_task:
+            raise Failure(
+                "unknown hand", f"{start.name}, whose run this was, is no task Hand here: see `maniple hands`"
+            )
         run = Run(run_id(os.urandom(ID_BYTES)), hand, authority(kernel.state, hand), os.urandom(32), None)
-        run.began, run.clock, run.seed = told, told.clock, seed_of(secret)
+        run.began, run.clock, run.seed = start, start.clock, seed_of(secret)
         run.tape = tape = Replayed(kernel, run, file, call, 1 if request.arguments.get("step") else limits.WINDOW)
     except FileNotFoundError:
         raise Failure("tape", f"there is no tape of {name}: only runs that start or spawn began have one") from None

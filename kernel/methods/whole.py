@@ -44,11 +44,11 @@ def _freeze(request: Request) -> object:
     kernel, call = request.kernel, request.call
     if not kernel.state.frozen:
         kernel.record("freeze", principal=call.caller)
-    told = {"frozen": True, "ended": kernel.supervisor.kill_all("frozen by the operator")}
+    reply = {"frozen": True, "ended": kernel.supervisor.kill_all("frozen by the operator")}
     kernel.exchange.update_clocks()
     if kernel.log.state >= LogState.SPENT:
-        return told
-    kernel.log.after(kernel.log.size - 1, lambda: kernel.answer(call, told))
+        return reply
+    kernel.log.after(kernel.log.size - 1, lambda: kernel.answer(call, reply))
     return None
 
 

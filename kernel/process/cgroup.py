@@ -86,8 +86,8 @@ def leave(folder: str, name: str) -> bool:
     """Remove the group of a run that is gone; whether the system ended a process of it for using too much."""
     group = os.path.join(folder, name)
     try:
-        told = os.path.join(group, _named(group, "memory.oom_control", "memory.events"))
-        with open(told, encoding="ascii") as file:
+        counters = os.path.join(group, _named(group, "memory.oom_control", "memory.events"))
+        with open(counters, encoding="ascii") as file:
             was_full = "oom_kill 0" not in file.read().splitlines()
         os.rmdir(group)
     except OSError:  # it never came so far, or the next sweep removes it

@@ -90,8 +90,8 @@ def limit(rlimits: Rlimits) -> None:
         ("RLIMIT_STACK", _STACK, _STACK), ("RLIMIT_CORE", 0, 0),
     ):  # fmt: skip
         most = resource.getrlimit(getattr(resource, which))[1] % _UNLIMITED
-        given = struct.pack("=QQ", min(soft % _UNLIMITED, most), min(hard % _UNLIMITED, most))
-        check(libc.setrlimit(getattr(resource, which), given), which)
+        wanted = struct.pack("=QQ", min(soft % _UNLIMITED, most), min(hard % _UNLIMITED, most))
+        check(libc.setrlimit(getattr(resource, which), wanted), which)
 
 
 def become(uid: int) -> None:

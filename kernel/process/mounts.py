@@ -149,7 +149,7 @@ def _set(tree: int, attributes: int, namespace: int = 0, *, path: bytes = b"", f
 
 def _user_namespace(uids: str, gids: str) -> int:
     """A descriptor of a new user namespace with these maps, kept alive by nothing but the descriptor."""
-    told, tell = os.pipe()
+    done, tell = os.pipe()
     hold, release = os.pipe()
     if (child := os.fork()) == 0:
         libc.unshare(NEWUSER)
@@ -159,12 +159,12 @@ def _user_namespace(uids: str, gids: str) -> int:
         os._exit(0)
     pidfd = os.pidfd_open(child)
     try:
-        os.read(told, 1)
+        os.read(done, 1)
         for name, line in (("uid_map", uids), ("gid_map", gids)):
             with open(f"/proc/{pid_of(pidfd)}/{name}", "w") as table:
                 table.write(line)
         return os.open(f"/proc/{pid_of(pidfd)}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
-        for descriptor in (pidfd, told, tell, hold, release):
+        for descriptor in (pidfd, done, tell, hold, release):
             os.close(descriptor)
         os.waitpid(child, 0)

@@ -167,9 +167,9 @@ class Log:
         off, self._off = self._off, []
         for kind, clock, part, (key, body), say in off:
             try:
-                said = say()
-                said[part] = body_digest(key, body)
-                self._add(kind, time_text(clock), said)
+                fields = say()
+                fields[part] = body_digest(key, body)
+                self._add(kind, time_text(clock), fields)
             except Exception as error:  # noqa: BLE001 - whatever it is, others have their places behind this one
                 self._add("note", time_text(clock), {"principal": KERNEL, "why": f"no {kind} can be told: {error}"})
         if not self.journal.is_idle:

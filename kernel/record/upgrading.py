@@ -84,8 +84,8 @@ class Upgrading:
 
     def _begin_anew(self, run: Run) -> None:
         """Begin another run instead of one, with what that was begun with; whoever waits for it hears the other's end."""
-        kernel, told, work = self._kernel, run.began, run.work
-        assert told is not None
+        kernel, start, work = self._kernel, run.began, run.work
+        assert start is not None
         assert work is not None
         hand = upgrades.check_restart(kernel.state.by_id(run.hand.id), run.name)
         kernel.supervisor.check_startable(hand)  # else it waits with its calls: the upgrade may yet be taken back
@@ -95,12 +95,12 @@ class Upgrading:
         if work.reservation is not None:  # what is left of it is the other's
             kernel.budgets.reservations.close(work.reservation)
             work.reservation = None
-        cause = upgrades.cause(told, work, most)
+        cause = upgrades.cause(start, work, most)
         fired = upgrades.key_of(kernel.state, hand.id, run.id)
         try:
             again = kernel.supervisor.begin_work(
-                cause, hand, told.inputs, detached=work.is_detached, fired=fired, depth=work.depth, instead=run.id,
-                seconds=upgrades.seconds_given(told.deadline, run.hand.package.manifest),
+                cause, hand, start.inputs, detached=work.is_detached, fired=fired, depth=work.depth, instead=run.id,
+                seconds=upgrades.seconds_given(start.deadline, run.hand.package.manifest),
             )  # fmt: skip
         except Refusal:
             work.most = most

@@ -184,13 +184,13 @@ class _Reading:
     def _call(self, node: ast.Call, depth: int) -> ast.expr:
         if not isinstance(node.func, ast.Name) or node.keywords:
             raise ExpressionInvalid("only functions are called, with plain arguments", "write function(x, y)")
-        name, given = node.func.id, len(node.args)
+        name, count = node.func.id, len(node.args)
         function = FUNCTIONS.get(name)
         if function is None:
             raise ExpressionInvalid(f"there is no function {name}()", suggestion(name, FUNCTIONS))
-        if not function.least <= given <= function.most:
+        if not function.least <= count <= function.most:
             takes = f"{function.least}" + (f" to {function.most}" if function.most > function.least else "")
-            raise ExpressionInvalid(f"{name}() has {given} arguments", f"give it {takes}")
+            raise ExpressionInvalid(f"{name}() has {count} arguments", f"give it {takes}")
         return ast.Call(func=node.func, args=[self.checked(one, depth) for one in node.args], keywords=[])
 
     def _path(self, node: ast.expr) -> ast.expr:

@@ -43,13 +43,13 @@ def of_entry(entry: str, files: Mapping[str, bytes]) -> Signature:
         return UNKNOWN
     if work.decorator_list:
         return UNKNOWN
-    given = work.args
-    positional = [*given.posonlyargs, *given.args][1:]
-    least = len(positional) - len(given.defaults)
+    parameters = work.args
+    positional = [*parameters.posonlyargs, *parameters.args][1:]
+    least = len(positional) - len(parameters.defaults)
     params = {one.arg: _type(one.annotation, may_miss=at >= least) for at, one in enumerate(positional)}
-    for one, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
+    for one, default in zip(parameters.kwonlyargs, parameters.kw_defaults, strict=True):
         params[one.arg] = _type(one.annotation, may_miss=default is not None)
-    return Signature(params=params, more=given.kwarg is not None)
+    return Signature(params=params, more=parameters.kwarg is not None)
 
 
 def _type(annotation: ast.expr | None, *, may_miss: bool) -> str:

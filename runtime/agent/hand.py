@@ -314,8 +314,8 @@ class AgentHand(Hand):
                 chunks.append(chunk)
                 size += len(chunk)
         if size > STREAM_MOST:
-            told = {"cut": f"at {size} bytes, there is more"}
-            return Returned(value=replies.with_content(chunks, told, is_cut=True), labels=("cut",))
+            value = {"cut": f"at {size} bytes, there is more"}
+            return Returned(value=replies.with_content(chunks, value, is_cut=True), labels=("cut",))
         return self._returned_by(stream.reply, replies.with_content(chunks, stream.reply.value))
 
     def _returned_by(self, reply: Reply, value: object) -> Returned:
@@ -361,15 +361,15 @@ class AgentHand(Hand):
             if step.what in _NOTED:
                 await self.progress(done, total, f"{step.what}: {step.text}"[:_TEXT_MOST])
             if STEP in self._place.manifest.events.publishes:
-                told = {"run": self.run_id, "what": step.what, "step": step.number, "of": total, "text": step.text}
-                await self.publish(STEP, told)
+                body = {"run": self.run_id, "what": step.what, "step": step.number, "of": total, "text": step.text}
+                await self.publish(STEP, body)
 
     def _returned(self, result: Result, *, wants_session: bool) -> object:
         """What the run comes to. Raises Failure, with the work so far, for what is not done."""
-        told = replies.of_result(result, wants_session=wants_session)
+        reply = replies.of_result(result, wants_session=wants_session)
         if not result.code:
-            return told
-        raise Failure(result.code[:64], result.why[:_TEXT_MOST], **told)
+            return reply
+        raise Failure(result.code[:64], result.why[:_TEXT_MOST], **reply)
 
 
 def _last(left: int) -> int:

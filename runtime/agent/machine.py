@@ -192,10 +192,10 @@ class Machine:
         if (start, end) != (0, len(one.text)):
             name = self._shelf.keep(Kept(text=one.text, source="memory", labels=one.labels, outside=True))
         shown = self._marks.marked(one.text[start:end], "memory", one.labels)
-        told = rest(name, one.text, start, end)
+        text = rest(name, one.text, start, end)
         if name and end == len(one.text):
-            told = f'{told.removesuffix("]")}; read_result(id="{name}") gives what is before]'
-        return "\n".join(filter(None, (shown, told)))
+            text = f'{text.removesuffix("]")}; read_result(id="{name}") gives what is before]'
+        return "\n".join(filter(None, (shown, text)))
 
     def _kept_whole(self, text: str, source: str, label: str, images: tuple[Image, ...]) -> str:
         """The id of words that a digest shortens; they may hold what came from outside, so they are marked when read."""

@@ -60,11 +60,11 @@ def parted(value: object) -> tuple[object, tuple[Image, ...]]:
 
 def _without(value: object, found: list[Image], depth: int) -> object:
     if isinstance(value, bytes) and (kind := media(value)):
-        told = words(kind, len(value))
+        text = words(kind, len(value))
         if len(value) > PICTURE_MOST:
-            return f"({told}: more than the {PICTURE_MOST // 1024} KiB that are shown)"
+            return f"({text}: more than the {PICTURE_MOST // 1024} KiB that are shown)"
         found.append(Image(media=kind, content=value))  # type: ignore[arg-type]  # one of its four
-        return f"({told})"
+        return f"({text})"
     if depth and isinstance(value, dict):
         return {name: _without(one, found, depth - 1) for name, one in value.items()}
     if depth and isinstance(value, list | tuple):

@@ -60,9 +60,9 @@ async def _fetched(kernel: KernelHandle, skill: Known) -> Mapping[str, bytes]:
     async with kernel.stream(skill.method, "", {"all": True}, timeout=_SECONDS) as stream:
         while len(content) <= reading.BYTES_MOST and (chunk := await stream.read()) is not None:
             content += chunk
-    told = msgspec.convert(stream.reply.value, _All)
+    listing = msgspec.convert(stream.reply.value, _All)
     files, start = dict[str, bytes](), 0
-    for path, size in zip(told.files, told.sizes, strict=True):
+    for path, size in zip(listing.files, listing.sizes, strict=True):
         files[path] = bytes(content[start : start + size])
         start += size
     return files

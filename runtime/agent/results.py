@@ -107,5 +107,5 @@ def rest(name: str, text: str, start: int, end: int) -> str:
 
 def without_rest(shown: str) -> tuple[str, str]:
     """A piece as it is shown, without what `rest` told after it; and that in words, "" where all was shown."""
-    told = _REST.search(shown)
-    return (shown[: told.start()], f"Only {told[1]} were read.") if told else (shown, "")
+    rest = _REST.search(shown)
+    return (shown[: rest.start()], f"Only {rest[1]} were read.") if rest else (shown, "")

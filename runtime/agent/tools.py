@@ -117,10 +117,10 @@ def offered(
             name: _param_schema(split_type(of)[0], row.schemas.get(name, {})) for name, of in row.params.items()
         }
         needed = [*([argument] if argument else []), *(one for one, of in row.params.items() if not of.endswith("?"))]
-        said = f"{row.summary.rstrip('.')}.{_EFFECTS.get(row.effect, '')}"
-        plain = Tool(name=name, description=said, parameters=of_object(bare, needed))
+        summary = f"{row.summary.rstrip('.')}.{_EFFECTS.get(row.effect, '')}"
+        plain = Tool(name=name, description=summary, parameters=of_object(bare, needed))
         whose = THEIRS if row.schemas and SERVERS in row.labels else ""
-        tool = Tool(name=name, description=f"{said}{whose}", parameters=of_object(properties, needed))
+        tool = Tool(name=name, description=f"{summary}{whose}", parameters=of_object(properties, needed))
         found[name] = Offered(
             tool=tool if row.schemas else plain, bare=plain, method=row.method, argument=argument,
             params=dict(row.params),
