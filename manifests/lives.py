@@ -39,17 +39,17 @@ BACKOFF_MOST: Final = 30.0
 
 NOTED_WALL: Final = 10_000
 NOTED_CPU: Final = 1_000_000
-"""Milliseconds, and microseconds of processor time, that a run may use before that is put down."""
+"""Milliseconds, and microseconds of processor time, that a run may use before that is noted on its tape."""
 
 TEMPLATES_MOST: Final = 5
-"""Templates that may die one after the other without a run that came up in between; then no other is started by itself."""
+"""Templates that may die in a row without any run coming up. Then no other is started, until the operator asks for it."""
 
 _BEGUN: Final = 1
-"""Records on the tape of a run that was begun, and has done nothing and was told nothing yet."""
+"""Records on the tape of a run that was begun, and has neither done nor received anything yet."""
 
 
 def step(state: str, event: str) -> str:
-    """The state after an event. Raises NotNow for one that the state does not list."""
+    """The state after an event. Raises NotNow for an event that the state does not list."""
     after = LIFE.get((state, event))
     if after is None:
         raise NotNow(f"a Hand cannot {event} while it is {state}")
@@ -59,11 +59,11 @@ def step(state: str, event: str) -> str:
 def after_death(
     restart: Restart, deaths: tuple[float, ...], now: float, *, clean: bool, is_lost: bool = False
 ) -> tuple[str, tuple[float, ...]]:
-    """`done` (stay down), `start` (again, after backoff) or `give_up` (quarantine); and the deaths that count from now on.
+    """What to do after a service's process died, and the deaths that count from now on.
 
-    clean: it ended by itself with exit code 0. deaths: moments of those after which it was started again. What is longer
-    ago than `within` is forgotten, so whoever has held out for that long is back as soon as after the first time.
-    is_lost: it went with the template, which is no fault of its own and does not count.
+    Returns `done` (stay down), `start` (again, after backoff) or `give_up` (quarantine). clean: it ended by itself with exit
+    code 0. deaths: moments of earlier deaths, of which those longer ago than `within` are dropped: so a service that ran for
+    that long restarts as quickly as after its first death. is_lost: it died with the template, which does not count.
     """
     recent = tuple(moment for moment in deaths if now - moment <= restart.within_ms / 1000)
     if restart.when == "never" or (clean and restart.when == "failure"):
@@ -74,15 +74,15 @@ def after_death(
 
 
 class Waiting(Protocol):
-    """A run whose process ended with the template. count: records on its tape, of which the first tells that it was begun."""
+    """A run whose process ended with the template. count: records on its tape, the one for its beginning included."""
 
     count: int
 
 
 def after_template(deaths: int, chance: float, waiting: Iterable[Waiting]) -> tuple[float, str]:
-    """Seconds until another template is started, after so many died with no run that came up; or why none is.
+    """The seconds until another template is started, after so many deaths in a row; or why none is.
 
-    A run that waits and has work to lose is never left without one: only the next can bring its end.
+    While a run waits that has work to lose, another one is always started: only by that can the run come to its end.
     """
     if deaths < TEMPLATES_MOST or any(run.count > _BEGUN for run in waiting):
         return backoff(deaths, chance), ""
@@ -91,29 +91,29 @@ def after_template(deaths: int, chance: float, waiting: Iterable[Waiting]) -> tu
 
 
 def used_up(manifest: Manifest, cpu: int) -> str:
-    """Why the system killed a run that has used so many microseconds of processor time; "" when it did not for that."""
+    """Why a run was killed that has used so many microseconds of processor time; "" if that is within its limit."""
     most = manifest.limits.cpu_ms
     over = manifest.hand.kind == "task" and cpu >= most * 1000
     return f"it used more than its {most / 1000:g} s of processor time" if over else ""
 
 
 def too_long(manifest: Manifest, cpu: int) -> str:
-    """Why a run is to be ended whose processes together have used so many microseconds; "" when it is not for that.
+    """Why to kill a run whose processes together have used so many microseconds of processor time; "" for no reason to.
 
-    Not before the last second of one process alone, which the system takes from it, has passed: it may use it to end well.
+    A second is added to its limit: between its soft and hard limits, a single process may end by itself.
     """
     return used_up(manifest, cpu - 1_000_000)
 
 
 def too_much_memory(manifest: Manifest) -> str:
-    """Why a run was ended whose processes together held more than it may."""
+    """Why a run was ended whose processes together exceeded its limit of memory."""
     return f"it used more than its {format_size(manifest.limits.memory)} of memory"
 
 
 def is_worth_noting(before: Spent, now: Spent, wall: int, manifest: Manifest) -> bool:
-    """Whether what a run has used is put down, lest it is forgotten when the kernel dies. wall: what it has, milliseconds.
+    """Whether to note on a run's tape what it has used, so that it still counts if the kernel dies. wall: its limit, in ms.
 
-    So that happens at most a hundred times for each limit, or each NOTED_WALL and NOTED_CPU.
+    That is after each hundredth of a limit, but not more often than each NOTED_WALL and NOTED_CPU.
     """
     most = manifest.limits.cpu_ms * 1000
     return now.wall - before.wall >= max(NOTED_WALL, wall // 100) or now.cpu - before.cpu >= max(NOTED_CPU, most // 100)
@@ -123,17 +123,17 @@ NOT_STILL: Final = "it was paused, and its processes did not stand still"
 
 
 def too_much_disk(manifest: Manifest) -> str:
-    """Why a run was ended whose own folders had grown larger than they may."""
+    """Why a run was ended whose own folders exceeded their limit."""
     return f"its files took more than its {format_size(manifest.limits.disk)} of disk"
 
 
 def broken(code: str, what: str, why: str) -> Refusal:
-    """The refusal of what waited for a service that is not there any more; why: maybe in its own words."""
+    """The refusal of calls that waited for a service which has ended. why: may be in the service's own words."""
     return Refusal(code, f"{what}: {why}", bare=what)
 
 
 def unfit(name: str, why: str) -> Refusal | None:
-    """The refusal of a Hand's start that its run's own word ("code: why") amounts to; None: it died, and may try again."""
+    """The refusal of a Hand's start, if its run said ("code: why") that it may not start; None when it just died."""
     code, _, reason = why.partition(": ")
     match code:
         case "altered":
@@ -147,10 +147,10 @@ def unfit(name: str, why: str) -> Refusal | None:
 def shown_state(
     state: State, hand: Installed, life: str, *, is_working: bool, is_ending: bool, is_over: bool = False
 ) -> str:
-    """The state of a Hand, or of one of its runs, in the words that people see.
+    """The state of a Hand, or of one of its runs, as it is shown to people.
 
-    life: its state in LIFE, for a service; is_working, is_ending: what there is of a task Hand's runs; is_over: its budget
-    is used up.
+    life: a service's state in LIFE; is_working, is_ending: whether a task Hand has runs, and whether these are ending;
+    is_over: its budget is used up.
     """
     if hand.id in state.paused:
         return "paused"
@@ -164,7 +164,7 @@ def shown_state(
 
 
 def check_requires(name: str, requires: Requires, may_execute: Callable[[str], bool], env: Container[str]) -> None:
-    """Raise Refusal when something that a Hand requires of the machine is not there. may_execute: of a path."""
+    """Raise Refusal when the machine lacks something that a Hand requires. may_execute: whether a path can be executed."""
     for binary in requires.binaries:
         if not any(may_execute(f"{folder}/{binary}") for folder in PROGRAM_FOLDERS):
             where = ", ".join(PROGRAM_FOLDERS)
@@ -177,35 +177,35 @@ def check_requires(name: str, requires: Requires, may_execute: Callable[[str], b
 
 
 OUTCOME_UNKNOWN: Final = "outcome unknown"
-"""The code of Failed for a call that may or may not have had its effect, when nobody can know."""
+"""The code of Failed for a call of which nobody can know whether it had its effect."""
 
 _PASSING: Final = frozenset({"finishing", "frozen", "paused", "quarantined", "room", "secrets", "template"})
 
 
 def passes(code: str, count: int = _BEGUN + 1) -> bool:
-    """Whether a start that was refused for this may be allowed later, without the Hand being changed.
+    """Whether a start that was refused with this code may be allowed later, with the Hand unchanged.
 
-    count: records on the run's tape. One that has done nothing yet waits for no template where none lives: whoever asked
-    for it is told so, and would wait for ever.
+    count: records on the run's tape. Without a template, a run that has done nothing yet does not wait for one: else its
+    starter could wait for ever.
     """
     return code in _PASSING and (code != "template" or count > _BEGUN)
 
 
 def in_order(manifest: Manifest) -> bool:
-    """Whether a run of this Hand asks in the same order whenever it is told the same: in Python, with nobody beside it."""
+    """Whether a run of this Hand makes its requests in the same order on every resumption: Python code, in one process."""
     return not (manifest.hand.command or manifest.hand.wasm or manifest.confinement.programs)
 
 
 def first_to_stop(needs: dict[str, tuple[str, ...]]) -> set[str]:
-    """Of running Hands, by name with what each needs, those that no other one needs; all of them if they need each other."""
+    """The running Hands that no other needs; all of them if they need each other. needs: by name, what each needs."""
     needed = {other for name, others in needs.items() for other in others if other != name}
     return set(needs) - needed or set(needs)
 
 
 def backoff(deaths: int, chance: float) -> float:
-    """Seconds to wait before the next start: doubling from BACKOFF_FIRST to BACKOFF_MOST, with up to a fifth more by chance.
+    """Seconds to wait before the next start: doubling from BACKOFF_FIRST to BACKOFF_MOST, plus jitter of up to a fifth.
 
-    chance: 0 to 1; it keeps Hands that died together from starting together.
+    chance: 0 to 1, random, so that Hands that died together do not start together.
     """
     plain = min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(max(0, deaths - 1), 20))
     return plain * (1 + chance / 5)

@@ -1,7 +1,7 @@
-"""The calls this run answers (acts through the link): one task for each, its streams under credit, exactly one end.
+"""The calls that this run answers (acts through the link): one task for each, its streams under credit, exactly one end.
 
-The end is what the task came to: Done for what it returned, Failed for what it raised, Cancelled when it was cancelled.
-A traceback goes to the log, one line of it to the caller. An exception that is no Exception ends the whole run.
+A task that returns ends its call in Done, one that raises in Failed, one that is cancelled in Cancelled. The traceback goes
+to the log, one line of it to the caller. A BaseException that is no Exception ends the whole run.
 """
 
 import asyncio
@@ -26,12 +26,11 @@ _NOT_FINISHED: Final = "the Hand was stopped before it answered"
 
 
 class Call:
-    """One call as the method that answers it sees it.
+    """A call, for the method that answers it.
 
-    method, resource: as the kernel checked them. labels: what the arguments, and the upload so far, are marked with.
-    most: what it may cost. number: the kernel's. deadline: milliseconds it was given; the kernel ends it then. upload:
-    what the caller streams; uploads: whether it streams something. time: the kernel's clock when it was delivered, in
-    microseconds.
+    method, resource: as the kernel checked them. labels: of the arguments, and of the upload so far. most: what it may cost.
+    number: the kernel's. deadline: the milliseconds after which the kernel ends it. uploads: whether the caller streams an
+    upload; upload: its chunks. time: the kernel's clock at delivery, in microseconds since 1970.
     """
 
     __slots__ = (
@@ -80,7 +79,7 @@ class Call:
         return _Upload(self)
 
     def add_labels(self, *labels: str) -> None:
-        """Mark the reply, and the chunks from now on, with further labels. Nobody can take one away."""
+        """Add labels to the reply, and to chunks from now on. None can be removed."""
         self._added = join(self._added, map(plain, labels))
 
     def cost(self, *, tokens: int = 0, micro_dollars: int = 0) -> None:
@@ -89,7 +88,7 @@ class Call:
         self._cost = Cost(tokens=spent.tokens + tokens, micro_dollars=spent.micro_dollars + micro_dollars)
 
     def measured(self, used: Used) -> None:
-        """Tell with its end what this call has used of the machine."""
+        """Report with the call's end what it has used of the machine."""
         self._used = used
 
     async def _next_of_upload(self) -> bytes | None:
@@ -183,7 +182,7 @@ class Serving:
         return tuple(self._open)
 
     def take_call(self, header: headers.Call, body: bytes) -> None:
-        """Begin to answer. Raises LinkLost for a number that is not the kernel's or is open already.
+        """Begin to answer a call. Raises LinkLost for a number that is not the kernel's or is open already.
 
         One that crosses a Stop on its way, or comes while the run breaks, is left unanswered: the kernel gives it to the
         next run, or ends it.
@@ -203,23 +202,23 @@ class Serving:
         task.add_done_callback(lambda done: self._ended_early(call, done))
 
     def take_chunk(self, header: headers.Chunk, body: bytes) -> None:
-        """A piece of an upload; what comes for a call that has ended is passed over."""
+        """A chunk of an upload; ignored for a call that has ended."""
         if (found := self._open.get(header.number)) is not None:
             found[0]._take_chunk(body, header.labels, last=header.last)
 
     def take_credit(self, header: headers.Credit) -> None:
-        """Room for a reply's chunks."""
+        """Credit for a reply's chunks."""
         if (found := self._open.get(header.number)) is not None:
             found[0]._take_credit(header.chunks)
 
     def take_cancel(self, header: headers.Cancel) -> None:
-        """The caller wants it no more: cancel the task, whose end is then most likely Cancelled."""
+        """The caller cancelled: cancel the task, which then most likely ends in Cancelled."""
         if (found := self._open.get(header.number)) is not None:
             found[0]._is_taken_back = True
             found[1].cancel(header.why)
 
     def cancel_all(self) -> None:
-        """Cancel every open call, and begin no other: the run is to stop."""
+        """The run is to stop: cancel every open call, and begin no other."""
         self._closing = True
         for _, task in self._open.values():
             task.cancel(_NOT_FINISHED)
@@ -284,7 +283,7 @@ class Serving:
 
 
 def one_line(error: BaseException) -> str:
-    """What was raised, in one line without secrets, for whoever only needs to know what happened."""
+    """An exception in one line, without secrets."""
     text = " ".join(str(error).split())
     if text and isinstance(error, HandBroken):  # a sentence for people
         return records.shown(text)
@@ -292,7 +291,7 @@ def one_line(error: BaseException) -> str:
 
 
 def fitting(text: str, most: int = limits.WHY_MAX) -> str:
-    """The text as a header can carry it."""
+    """A text, cut and cleaned so that a header can hold it."""
     text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= most else text[: most - 1] + "…"
 
