@@ -53,6 +53,23 @@ def test_the_demo_shows_what_it_promises_within_its_time(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_kernel_is_killed_as_soon_as_the_step_is_seen_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a slow machine each command takes as long as the step: by the next one it was over, and the demo stopped."""
+    done = list[str]()
+
+    def log(_: object, *words: str) -> list[dict[str, object]]:
+        done.append(words[1])
+        rows = {"clerk": (5, "r-step"), "machine-report": (3, "r-seen")}
+        return [{"seq": rows[words[1]][0], "run": rows[words[1]][1]}, {"seq": 9, "run": "r-next"}][: len(done)]
+
+    demo = runpy.run_path(str(ROOT / "docs" / "demo" / "demo.py"))["Demo"]
+    monkeypatch.setattr(demo, "log", log)
+    monkeypatch.setattr(os, "kill", lambda pid, number: done.append(f"kill {pid}"))
+    assert (demo(tmp_path).killed(4711), done) == ("r-seen", ["clerk", "kill 4711", "machine-report"])
+
+
 def test_what_goes_wrong_out_of_sight_stops_the_demo_with_a_sentence(tmp_path: Path, still: Shell) -> None:
     demo = runpy.run_path(str(ROOT / "docs" / "demo" / "demo.py"))["Demo"](tmp_path)
     with pytest.raises(RuntimeError, match="`maniple artifacts --json` ended with 3: maniple: no kernel runs on"):
