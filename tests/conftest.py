@@ -25,7 +25,8 @@ HERE = Path(__file__)
 TURNS = Turns(HERE, HERE.parent)
 
 _OF_HANDS = frozenset(
-    HERE.parent / name for name in ("attacks", "cli", "conformance", "system", "kernel/test_compiler.py")
+    HERE.parent / name
+    for name in ("attacks", "cli", "conformance", "system", "kernel/test_compiler.py", "runtime/wasm/test_modules.py")
 )
 _OF_MACHINES = frozenset({"test_doctor.py"})
 """Folders and files whose tests start Hands, or what is confined as they are; files in them that say what a machine lacks."""

@@ -1,6 +1,5 @@
 """Each attack is refused exactly as it says, harms nobody, and succeeds where the layers that stop it are taken away."""
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,10 +13,12 @@ from tests.attacks.all import ATTACKS
 from tests.attacks.arena import Arena, opened
 from tests.attacks.attack import Attack, Given
 from tests.attacks.weakened import OF_THE_KERNEL, OF_THE_TEMPLATE
+from tests.rights import IS_WHOLE_ROOT
 from wire.codec import Value
 
 pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0, reason="as root every layer is there; the rest: test_ordinary_user.py"
+    not IS_WHOLE_ROOT,
+    reason="the machine's root has every layer, and can do all without; test_ordinary_user.py has the rest",
 )
 
 Arenas = Callable[[frozenset[str]], Arena]

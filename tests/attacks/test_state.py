@@ -10,12 +10,13 @@ import pytest
 
 from manifests.values import UID_BASE
 from tests.living import Kernel, Source, install, make_home
+from tests.rights import IS_WHOLE_ROOT
 from tests.system import fates
 
 KINDS: Final = [(kind, isolation) for kind in ("service", "task") for isolation in ("fork", "exec")]
 NAMESPACES: Final = ("net", "ipc", "mnt", "pid")
 LOOKS_IN: Final = pytest.mark.skipif(
-    os.geteuid() != 0, reason="runs are not dumpable: only root sees what they have open"
+    not IS_WHOLE_ROOT, reason="runs are not dumpable: only the machine's root sees what they have open"
 )
 NO_CAPABILITY: Final = "0" * 16
 MAIN: Final = """

@@ -16,6 +16,7 @@ from manifests.rlimits import rlimits_of
 from manifests.schema import Manifest
 from manifests.values import UID_BASE
 from tests.living import ROOT, Kernel, Source, install, make_home
+from tests.rights import IS_WHOLE_ROOT
 from tests.system import fates
 from tests.system.programs import in_sh
 from tests.system.test_spare import ready
@@ -23,7 +24,8 @@ from tests.system.test_wasm import ECHO as WASM
 from tests.system.test_wasm import guest
 
 pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0, reason="only root sees the namespaces of a run; test_ordinary_user.py looks at what he can see"
+    not IS_WHOLE_ROOT,
+    reason="only the machine's root sees a run's namespaces; test_ordinary_user.py looks at what he sees",
 )
 SECRET: Final = "what only the kernel knows"
 KINDS: Final = ("forked", "spared", "executed", "program", "shell", "module", "web")

@@ -1,12 +1,12 @@
 """Files that have no name any more count against a run's disk, whether they are open or only mapped; where root looks."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.attacks.arena import opened
 from tests.attacks.attack import Attack
+from tests.rights import IS_WHOLE_ROOT
 
 _FILL = Attack(
     code="""
@@ -33,7 +33,9 @@ def attack(hand, given):
 )
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user may not look at what the processes of a run have open")
+@pytest.mark.skipif(
+    not IS_WHOLE_ROOT, reason="only the machine's root may look at what the processes of a run have open"
+)
 def test_files_without_names_count(tmp_path: Path) -> None:
     with opened(tmp_path / "arena", {}) as arena:
         met = arena.suffer(_FILL)

@@ -53,6 +53,18 @@ def test_root_of_a_namespace_without_the_ids_of_runs_is_told_that_no_hand_starts
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare, a part of util-linux, is not there")
+def test_an_ordinary_user_of_a_container_is_not_sent_to_its_root_who_has_not_the_ids_of_runs() -> None:
+    there = ["unshare", "-U", "--map-user=1000", "--map-group=1000", sys.executable, "-m", "kernel.cli"]
+    ran = subprocess.run(
+        [*there, "doctor", "--json"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    if not ran.stdout:
+        pytest.skip(f"this machine makes no such user namespace: {ran.stderr}")
+    told = {one["what"]: one for one in json.loads(ran.stdout)["findings"]}
+    assert told["user"]["mend"].startswith("run Maniple as root outside of this container")
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare, a part of util-linux, is not there")
 def test_a_kernel_that_comes_up_where_no_hand_can_run_says_so(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
     maniple = [sys.executable, "-m", "kernel.cli", "--home", str(home)]
