@@ -19,4 +19,4 @@ what to call it with."""
 NAMED_STARTER: Final = (
     "import sys; names = [*map(sys.intern, open(sys.argv.pop(1), errors='replace').read().split())];" + STARTER
 )
-"""The same, given a file of names first, which Python comes to have side by side so: see runtime/laying.py."""
+"""The same, with a file of names first, which Python then interns side by side: see runtime/memory_layout.py."""

@@ -18,7 +18,7 @@ from manifests.errors import PatternInvalid, TrustRefused
 from manifests.grants import GrantSet, covers
 from manifests.policy import ABOUT_ONESELF, Link, visible
 from manifests.schema import Capability, Provided
-from manifests.standing import Rule
+from manifests.standing_rules import Rule
 from manifests.state import State, authority
 from manifests.trust import TrustStore
 from wire.approval import Answer, Statement

@@ -13,7 +13,7 @@ from manifests.approvals import Reason, told_of
 from manifests.calls import OpenCall, chain, lasts
 from manifests.installed import Installed
 from manifests.policy import Link, logged
-from manifests.standing import Rule
+from manifests.standing_rules import Rule
 from manifests.state import State
 from wire import headers, limits
 from wire.approval import Answer, Statement

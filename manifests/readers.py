@@ -15,10 +15,10 @@ from manifests.errors import PatternInvalid, ResourceInvalid, ValueInvalid
 from manifests.findings import Findings, spelled
 from manifests.grants import is_method, is_method_pattern
 from manifests.names import LONGEST_NAME, is_field, is_hand_name
-from manifests.occasions import check_filter, check_inputs, check_moment
 from manifests.positions import Path
 from manifests.reference import Key
 from manifests.schema import Allowance, Window
+from manifests.triggers import check_filter, check_inputs, check_moment
 from manifests.typed import split_type, word
 from manifests.values import parse_duration, parse_size
 from manifests.versions import is_version

@@ -5,8 +5,8 @@ from typing import Final
 
 from manifests import quiet
 from manifests.findings import Findings, spelled
-from manifests.occasions import uses_event
 from manifests.positions import Path
+from manifests.triggers import uses_event
 
 Section = Mapping[str, object]
 

@@ -14,10 +14,10 @@ from msgspec.structs import replace
 
 from manifests.grants import GrantSet
 from manifests.installed import Installed
-from manifests.occasions import filled, fits
 from manifests.policy import Link
 from manifests.schema import Schedule
 from manifests.state import State, authority
+from manifests.triggers import filled, fits
 from manifests.upgrades import key_of
 from wire import headers
 from wire.entries import time_micros

@@ -18,7 +18,7 @@ from manifests.installed import Artefact, Installed, Package
 from manifests.ledger import Ledger, note, payers_of, plus, sum_of, within_of
 from manifests.schema import Budget, Capability, Effect, HandSection, Manifest
 from manifests.seal import MANIFEST_FILE
-from manifests.standing import Rule, given, taken, waiting
+from manifests.standing_rules import Rule, add_rules, remove_rules, waiting_of
 from manifests.trust import TrustedKey, TrustStore
 from manifests.unfinished import Open, Unfinished, end, forget_unasked, mark_begun
 from wire.entries import Cost, Entry, time_micros
@@ -181,7 +181,7 @@ def _revoke(state: State, entry: Entry, _: Load) -> None:
     hand = str(entry.detail["hand"])
     gone = msgspec.convert(entry.detail["capabilities"], tuple[Capability, ...])
     state.grants[hand] = tuple(capability for capability in state.grants.get(hand, ()) if capability not in gone)
-    taken(state.rules, entry)
+    remove_rules(state.rules, entry)
 
 
 def _add_key(state: State, entry: Entry, _: Load) -> None:
@@ -288,7 +288,7 @@ def _never_begun(state: State, run: str, instead: str) -> None:
 
 def _call(state: State, entry: Entry, _: Load) -> None:
     most, payers = entry.detail.get("most"), payers_of(entry)
-    answer, until = waiting(entry)
+    answer, until = waiting_of(entry)
     state.open[entry.call] = Open(
         method=entry.method, resource=entry.resource, run=entry.run, parent=entry.parent, labels=entry.labels,
         effect=msgspec.convert(entry.detail.get("effect", "external"), Effect),
@@ -308,7 +308,7 @@ def _call(state: State, entry: Entry, _: Load) -> None:
 
 
 def _approval(state: State, entry: Entry, _: Load) -> None:
-    given(state.rules, entry)
+    add_rules(state.rules, entry)
     if entry.call in state.open:
         state.open[entry.call] = replace(state.open[entry.call], answer=entry.verdict)
 

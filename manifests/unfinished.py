@@ -15,7 +15,7 @@ ENDED_MOST: Final = 4_096
 
 
 class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A call without an end, as the log has it. seq, time: of its first entry; answer, until: see standing.waiting().
+    """A call without an end, as the log has it. seq, time: of its first entry. answer, until: see standing_rules.py.
 
     most: what is reserved for it, if anything; payers: with whom; within: the call out of whose `most` it is taken, 0 for
     none; inner: what calls made for it have spent of its own. effect: of its method when it began; the worst, if unknown.

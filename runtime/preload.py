@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from types import CodeType
 from typing import Final
 
-from runtime import laying
+from runtime import memory_layout
 
 MODULES: Final = (
     "asyncio.selector_events",
@@ -88,10 +88,10 @@ def preload(names: str) -> tuple[Callable[[], None], Callable[[], None]]:
     from runtime.rehearsal import rehearse
 
     rehearse()
-    laying.fill_gaps()
-    laid = laying.lay_together(_executed(rehearse), around)
+    memory_layout.fill_gaps()
+    laid = memory_layout.lay_together(_executed(rehearse), around)
     if names:
-        laying.keep_names(names, laid)
+        memory_layout.keep_names(names, laid)
     sys._clear_type_cache()  # it holds names of what was imported, and a run would write in each one's place
     for _ in range(_REHEARSALS):
         _forked()
@@ -102,7 +102,7 @@ def preload(names: str) -> tuple[Callable[[], None], Callable[[], None]]:
 def settle() -> None:
     """Lay the template's memory to rest: what is made from now on is a run's own."""
     gc.collect()
-    laying.fill_gaps()
+    memory_layout.fill_gaps()
     gc.freeze()
 
 

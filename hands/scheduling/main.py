@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from manifests.errors import ManifestsError
 from manifests.lives import passes
-from manifests.occasions import found
+from manifests.triggers import found
 from runtime import Call, CallEnded, CallFailed, CallRefused, Event, Failure, Hand
 from runtime.table_file import NO_ROOM
 from scheduling_book import Book, Entry, Scheduled

@@ -13,9 +13,9 @@ from typing import Final
 from msgspec import Struct
 
 from manifests.firings import LAST_MS, Plan
-from manifests.occasions import fits
 from manifests.schedules import DEPTH_MOST, loop_told
 from manifests.schema import Schedule
+from manifests.triggers import fits
 from scheduling_store import BODY_MOST, Pending, Row, Store
 from scheduling_turn import must_wait, set_back, turn, wake_at
 from wire import codec, limits

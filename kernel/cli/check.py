@@ -97,7 +97,7 @@ def _of_hand(folder: str, manifest: Manifest, odd: list[Ended]) -> list[Problem]
 
 def _advice(folder: str) -> list[Problem]:
     """What a task Hand's Python asks the machine for, and no later process of its run can be told again."""
-    from manifests.unbound import unbound
+    from manifests.nondeterminism import unbound
 
     manifest = package.manifest_of(folder)
     if manifest.hand.kind != "task" or manifest.agent:  # the programs of an agent's skills are not run in its process

@@ -9,7 +9,7 @@ from kernel.cli import replies, rights, screen
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, hand_names
 from manifests.schema import Capability
-from manifests.standing import Rule
+from manifests.standing_rules import Rule
 from wire.entries import time_text
 
 _ASKS: Final = {None: "", True: "each time", False: "never"}

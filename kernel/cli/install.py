@@ -154,11 +154,11 @@ def _skills(found: package.Folder) -> list[str]:
     """What a look through the skills of a Hand that thinks finds."""
     if found.manifest.agent is None:
         return []
-    from kernel.cli import shelf
+    from kernel.cli import skill_folders
     from manifests.skills.reading import read_all
 
     skills, _ = read_all(found.files, found.path)
-    lines = [line for one in skills for line in shelf.described(one)]
+    lines = [line for one in skills for line in skill_folders.described(one)]
     return ["It has these skills of its own, which it trusts like its playbook:", *lines] if lines else []
 
 

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from manifests.schema import Capability
-from manifests.standing import Rule
+from manifests.standing_rules import Rule
 from manifests.trust import TrustedKey
 
 

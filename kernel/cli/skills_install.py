@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from kernel.cli import installed, named_files, screen, shelf
+from kernel.cli import installed, named_files, screen, skill_folders
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.skills.folder import method_of
@@ -26,11 +26,11 @@ def skills_install(session: Session, folder: str, hands: tuple[str, ...], yes: b
 
     The skill is copied, and sealed with the home's own key. A file that is changed afterwards is noticed, and not read.
     """
-    skill = shelf.read(folder)
+    skill = skill_folders.read(folder)
     with session.client() as client:
-        held = shelf.installed(client)
+        held = skill_folders.installed(client)
         before = held.skills.get(skill.name)
-        may = shelf.may_ask(client, skill.name)
+        may = skill_folders.may_ask(client, skill.name)
         if wrong := [hand for hand in hands if hand not in may]:
             installed.shown(client, wrong[0])  # which says so of one that is not there
             raise Ended(
@@ -39,25 +39,29 @@ def skills_install(session: Session, folder: str, hands: tuple[str, ...], yes: b
                 Exit.USAGE,
             )
         _show(session, skill, before)
-        already = shelf.readers(client).get(skill.name, [])
+        already = skill_folders.readers(client).get(skill.name, [])
         if already and before:
             session.say(f"It may be read by {', '.join(already)} already.")
         if news := held.news():
             session.say(news)
         if not yes:
             _ask(folder, skill.name, hands)
-            if shelf.installed(client).version != held.version:
+            if skill_folders.installed(client).version != held.version:
                 raise Ended(
                     f"{skill.name} was not installed: skills have changed since you were asked; type the same again"
                 )
         if before is None:
-            shelf.take_back(client, skill.name, already)
+            skill_folders.take_back(client, skill.name, already)
             already = []
-        shelf.put(client, {**held.skills, skill.name: skill}.values(), held.version)
+        skill_folders.put(client, {**held.skills, skill.name: skill}.values(), held.version)
         for hand in hands:
             client.call("kernel.grant", hand, {"capabilities": [{"method": method_of(skill.name), "allow": ["*"]}]})
     by = sorted({*already, *hands})
-    row = {**shelf.row_of(skill, by=by), "findings": shelf.findings(skill), "replaced": before is not None}
+    row = {
+        **skill_folders.row_of(skill, by=by),
+        "findings": skill_folders.findings(skill),
+        "replaced": before is not None,
+    }
     session.result(row, lambda: f"{skill.name} is {'replaced' if before else 'installed'}.")
     if not by:
         asks = may[0] if may else "HAND"
@@ -66,7 +70,7 @@ def skills_install(session: Session, folder: str, hands: tuple[str, ...], yes: b
 
 def _show(session: Session, skill: Skill, before: Skill | None) -> None:
     """On stderr, what is to be decided."""
-    for line in shelf.described(skill):
+    for line in skill_folders.described(skill):
         session.say(screen.visible(line))
     if before is None:
         return

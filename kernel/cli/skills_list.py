@@ -1,6 +1,6 @@
 """`maniple skills list` (acts)."""
 
-from kernel.cli import screen, shelf
+from kernel.cli import screen, skill_folders
 from kernel.cli.frame import Session, command
 
 
@@ -8,14 +8,14 @@ from kernel.cli.frame import Session, command
 def skills_list(session: Session) -> None:
     """List every skill: those installed alone, with the Hands that may read them, and those sealed with a Hand."""
     with session.client() as client:
-        by = shelf.readers(client)
-        alone = shelf.installed(client)
+        by = skill_folders.readers(client)
+        alone = skill_folders.installed(client)
         found = [(one, "", by.get(one.name, [])) for one in alone.skills.values()]
-        found += [(one, hand, [hand]) for hand, own in shelf.sealed(client).items() for one in own]
+        found += [(one, hand, [hand]) for hand, own in skill_folders.sealed(client).items() for one in own]
     heads = ("SKILL", "SEALED WITH", "READ BY", "DESCRIPTION")
     cells = [(one.name, hand or "-", ", ".join(readers) or "nobody", one.description) for one, hand, readers in found]
     session.result(
-        {"skills": [shelf.row_of(one, of=hand, by=readers) for one, hand, readers in found]},
+        {"skills": [skill_folders.row_of(one, of=hand, by=readers) for one, hand, readers in found]},
         lambda: screen.table(heads, cells) if cells else "",
     )
     if alone.keyless:

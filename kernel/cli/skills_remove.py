@@ -2,7 +2,7 @@
 
 import click
 
-from kernel.cli import shelf
+from kernel.cli import skill_folders
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
 from kernel.cli.remove import take_away
@@ -17,16 +17,16 @@ def skills_remove(session: Session, name: str) -> None:
     A later skill of the same name starts without grants. A skill that is sealed with a Hand goes with that Hand.
     """
     with session.client() as client:
-        held = shelf.installed(client)
+        held = skill_folders.installed(client)
         if name not in held.skills:
             raise Ended(f"no skill {name} is installed alone: see `maniple skills list`")
-        had = shelf.readers(client).get(name, [])
-        shelf.take_back(client, name, had)
+        had = skill_folders.readers(client).get(name, [])
+        skill_folders.take_back(client, name, had)
         left = [one for one in held.skills.values() if one.name != name]
         if left:
             if news := held.news():
                 session.say(news)
-            shelf.put(client, left, held.version)
+            skill_folders.put(client, left, held.version)
     if not left:
         take_away(session, HAND, purge=True)
     session.result({"name": name, "taken_from": had}, lambda: f"{name} is removed.")

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from kernel.cli import screen, shelf
+from kernel.cli import screen, skill_folders
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
 from manifests.skills.reading import Skill
@@ -20,30 +20,30 @@ def skills_show(session: Session, name: str) -> None:
     looked at, which needs no kernel.
     """
     skill, of, by = _found(session, name)
-    row = {**shelf.row_of(skill, of=of, by=by), "findings": shelf.findings(skill), "body": skill.body}
+    row = {**skill_folders.row_of(skill, of=of, by=by), "findings": skill_folders.findings(skill), "body": skill.body}
     session.result(row, lambda: "\n".join(_drawn(skill)))
 
 
 def _found(session: Session, name: str) -> tuple[Skill, str, list[str]]:
     """The skill, the Hand that it is sealed with, and who may read it."""
     if name.startswith((".", os.sep)):
-        return shelf.read(name), "", []
+        return skill_folders.read(name), "", []
     with session.client() as client:
         hand, _, own = name.partition("/")
         if own:
-            for one in shelf.sealed(client).get(hand, []):
+            for one in skill_folders.sealed(client).get(hand, []):
                 if one.name == own:
                     return one, hand, [hand]
             raise Ended(f"no skill {own} is sealed with {hand}: see `maniple skills list`; ./{name} is the folder")
-        skills = shelf.installed(client).skills
+        skills = skill_folders.installed(client).skills
         if (found := skills.get(name)) is None:
             meant = did_you_mean(nearest(name, skills))
             raise Ended(f"no skill {name} is installed alone{meant}: see `maniple skills list`; ./{name} is the folder")
-        return found, "", shelf.readers(client).get(name, [])
+        return found, "", skill_folders.readers(client).get(name, [])
 
 
 def _drawn(skill: Skill) -> list[str]:
-    lines = [screen.visible(line) for line in shelf.described(skill)]
+    lines = [screen.visible(line) for line in skill_folders.described(skill)]
     lines += [
         "Its files:",
         *(f"  {screen.visible(path)}  {screen.size(len(raw))}" for path, raw in skill.files.items()),

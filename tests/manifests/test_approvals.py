@@ -25,7 +25,7 @@ from manifests.holding import LISTED, listed_after
 from manifests.installed import Installed, Package
 from manifests.policy import ABOUT_ONESELF, Link
 from manifests.schema import Capability, Effect, HandSection, Manifest, Provided
-from manifests.standing import Rule
+from manifests.standing_rules import Rule
 from manifests.state import State
 from manifests.trust import EVERYTHING, TrustedKey, TrustStore
 from wire.approval import Answer, RuleSaid, Statement

@@ -10,7 +10,7 @@ from manifests.changes import CHANGES, ChangeInvalid, Decided
 from manifests.installed import Package
 from manifests.judging import judge, judge_installed
 from manifests.schema import Allowance, Budget, Capability, Schedule
-from manifests.standing import Rule
+from manifests.standing_rules import Rule
 from manifests.state import State
 from manifests.trust import EVERYTHING, TrustedKey
 from tests.manifests.test_changes import HOME_KEY, NOW, asked_of, change_now, install_now, package_of, trusting

@@ -31,7 +31,7 @@ from manifests.names import LONGEST_NAME
 from manifests.policy import Link
 from manifests.readers import LONGEST_SUMMARY
 from manifests.schema import HandSection, Manifest, Provided
-from manifests.standing import Rule
+from manifests.standing_rules import Rule
 from manifests.state import State
 from wire import codec, headers, limits
 from wire.approval import Answer, RuleSaid

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from manifests.installed import Package
 from manifests.schema import HandSection, Manifest, Schedule
 from manifests.seal import seal
-from manifests.standing import Rule
+from manifests.standing_rules import Rule
 from manifests.state import State, authority, fold
 from manifests.trust import TrustedKey
 from wire.entries import NO_PREV, Cost, Entry, time_micros

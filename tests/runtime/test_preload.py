@@ -95,9 +95,9 @@ def test_code_that_a_run_executes_lies_together() -> None:
     """A rehearsal's code comes to lie in few more pages than it fills; without, each second piece has one of its own."""
     script = """
 import sys
-from runtime import laying, preload
+from runtime import memory_layout, preload
 if sys.argv[1] == "without":
-    laying.lay_together = lambda codes, modules: []
+    memory_layout.lay_together = lambda codes, modules: []
 rehearse, _ = preload.preload("")
 codes = preload._executed(rehearse)
 print(len({id(code) // 4096 for code in codes}) / len(codes))
@@ -165,10 +165,10 @@ def test_preloading_fills_the_gaps_of_the_heap() -> None:
     """What is left of the gaps is less than half of what there is without: how large they are is the machine's affair."""
     script = """
 import sys
-from runtime import laying, preload
-fill = laying._fill_heap
+from runtime import memory_layout, preload
+fill = memory_layout._fill_heap
 if sys.argv[1] == "without":
-    laying._fill_heap = lambda: 0
+    memory_layout._fill_heap = lambda: 0
 preload.preload("")
 preload.settle()
 print(fill(), fill())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kernel.cli import package, shelf
+from kernel.cli import package, skill_folders
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NotDone
 from manifests.skills import reading
@@ -61,14 +61,14 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         install(kernel, ROOT / "hands" / "shell")
         add(kernel, work, "tidy", more=NEEDED, forms=FORMS)
         with kernel.client() as client:
-            put(kernel, client, shelf.read(str(write(work / "mail", MAIL))))
+            put(kernel, client, skill_folders.read(str(write(work / "mail", MAIL))))
         yield kernel
         kernel.down()
 
 
 def put(kernel: Kernel, client: Client, *skills: reading.Skill) -> None:
     """Install these skills alone, in the place of all others."""
-    shelf.put(client, skills, shelf.installed(client).version)
+    skill_folders.put(client, skills, skill_folders.installed(client).version)
 
 
 @pytest.fixture
@@ -195,15 +195,15 @@ def test_a_skill_that_is_changed_after_it_was_installed_is_not_read(kernel: Kern
         with pytest.raises(NotDone):
             client.call("skills.mail")
         with pytest.raises(Ended) as refused:
-            shelf.installed(client)
+            skill_folders.installed(client)
         assert refused.value.code is Exit.REFUSED
         assert "skills/mail/SKILL.md was changed after sealing" in str(refused.value)
         (folder / "HAND.seal").unlink()
         with pytest.raises(Ended, match="was changed after sealing"):
-            shelf.installed(client)
+            skill_folders.installed(client)
     finally:
         file.write_bytes(kept)
-        put_back = shelf.read(str(write(kernel.home.parent / "again" / "mail", MAIL)))
+        put_back = skill_folders.read(str(write(kernel.home.parent / "again" / "mail", MAIL)))
         client.call("kernel.remove", "skills")
         put(kernel, client, put_back)
     told: Any = client.call("skills.mail").value
@@ -220,7 +220,7 @@ def test_no_link_becomes_a_skills_file(tmp_path: Path) -> None:
     folder = write(tmp_path / "forms", FORMS)
     (folder / "references" / "passwd").symlink_to("/etc/passwd")
     with pytest.raises(Ended, match="is a link"):
-        shelf.read(str(folder))
+        skill_folders.read(str(folder))
     shutil.rmtree(folder / "references")
     (folder / "references").symlink_to("/etc")
     with pytest.raises(Ended, match="is a link"):

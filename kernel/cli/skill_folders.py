@@ -1,8 +1,8 @@
-"""Skills as the command line has them (acts): read from a folder, looked through, and kept in the Hand `skills`.
+"""Folders of skills (acts): read, scanned, and installed in the Hand `skills`.
 
-What is installed is read from the home and compared with the seal that the log knows before anything is made of it again: a
-file that was changed since is never sealed anew. Where the key of that seal counts no more, what is as it was sealed is
-sealed anew with the next that is installed or removed.
+Installed skills are read from the home, and compared with the seal that the log knows before that Hand is sealed again: a
+file that was changed since is never sealed. If the key of that seal no longer counts, unchanged skills are sealed again
+together with the next one that is installed or removed.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
-"""Where things lie in the template's memory: what a run uses, close together, since it gets a copy of each page it writes to.
+"""The layout of the template's memory: objects that every run uses lie together, as a run copies each page that it writes to.
 
-Whoever calls a function, reads a constant or looks a name up counts what he uses up, and down again, and so writes to its
-page; docs/adr/0022-memory-of-runs.md tells what that costs, and what was tried. Acts on the interpreter. Nothing here
-changes what any code does.
+Calling a function, reading a constant or looking up a name changes reference counts, and so writes to the page of the object.
+docs/adr/0022-memory-of-runs.md says what that costs, and what was tried. Acts on the interpreter. Nothing here changes what
+any code does.
 """
 
 import ctypes

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.occasions import check_filter, check_inputs, filled, fits, found, uses_event
+from manifests.triggers import check_filter, check_inputs, filled, fits, found, uses_event
 
 BODY = {"level": "high", "rows": 120, "ok": True, "job": {"name": "load", "tags": ["a", "b"]}, "none": None}
 ANYTHING = st.recursive(

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from manifests.unbound import UNBOUND, unbound
+from manifests.nondeterminism import UNBOUND, unbound
 from tests.living import ROOT
 
 

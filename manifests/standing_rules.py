@@ -1,6 +1,6 @@
-"""Rules by which the operator has said yes beforehand, and what the log says of calls that wait (pure).
+"""Standing rules, by which the operator approves calls in advance, and what the log says of held calls (pure).
 
-A rule is a narrow grant not to be asked: for one Hand, one method and the resources that a pattern covers, until it ends.
+A rule lets one Hand call one method without approval, on the resources that a pattern covers, until the rule expires.
 """
 
 import msgspec
@@ -23,7 +23,7 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return now < self.until and method == self.method and capabilities.covers(self.pattern, resource)
 
 
-def given(rules: dict[str, tuple[Rule, ...]], entry: Entry) -> None:
+def add_rules(rules: dict[str, tuple[Rule, ...]], entry: Entry) -> None:
     """An answer's entry: its rule holds from now on for the Hands that it names; those that have ended are forgotten."""
     statement, hands = entry.detail["statement"], entry.detail.get("hands")
     if isinstance(statement, dict) and isinstance(hands, list):
@@ -34,7 +34,7 @@ def given(rules: dict[str, tuple[Rule, ...]], entry: Entry) -> None:
             rules[hand] = (*kept, msgspec.convert(row, Rule))
 
 
-def taken(rules: dict[str, tuple[Rule, ...]], entry: Entry) -> None:
+def remove_rules(rules: dict[str, tuple[Rule, ...]], entry: Entry) -> None:
     """An entry `revoke`: the rules that it names hold no more."""
     hand, gone = str(entry.detail["hand"]), msgspec.convert(entry.detail.get("rules", []), tuple[Rule, ...])
     if left := tuple(rule for rule in rules.get(hand, ()) if rule not in gone):
@@ -43,7 +43,7 @@ def taken(rules: dict[str, tuple[Rule, ...]], entry: Entry) -> None:
         rules.pop(hand, None)
 
 
-def waiting(entry: Entry) -> tuple[str, int]:
+def waiting_of(entry: Entry) -> tuple[str, int]:
     """What an entry `call` says of the operator's answer: `held`, `approved` (what it is made for was) or "", and until when
     it is held."""
     until = entry.detail.get("until", 0)

@@ -1,9 +1,9 @@
-"""Where a Hand's Python asks the machine for time or chance that no later process can be told again (pure).
+"""Non-determinism in a Hand's Python code: direct uses of the machine's time and randomness (pure).
 
-A task run that goes on, or is replayed, meets the same clock and the same chance as before, because Python's `time`,
-`random` and `uuid4` are bound to what is on its tape (runtime/clock.py). What is listed here cannot be bound: a run whose
-requests depend on it diverges. It is advice, found by reading: `maniple check` shows it, and nothing is refused for it,
-since what only reaches the Hand's log does no harm. What hides behind `getattr` or another library is not seen.
+A task run that is resumed or replayed sees the same clock and random numbers as before: Python's `time`, `random` and
+`uuid4` are bound to its tape (runtime/clock.py). The sources listed here cannot be bound, and a run whose requests depend on
+them diverges. They are found by reading the code, for advice: `maniple check` shows them and refuses nothing, as a value that
+only reaches the Hand's log does no harm. Uses through `getattr` or other libraries are not found.
 """
 
 import ast

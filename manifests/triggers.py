@@ -1,4 +1,4 @@
-"""What starts a scheduled run, and what the run is given of it: filters on events, and inputs (pure, total).
+"""What triggers a scheduled run, and what the run gets of it: filters on events, and inputs (pure, total).
 
 A filter is a table, `{ level = "high", "job.rows" = { above = 100 } }`: each row names a value in the event's body by its
 path and says what it must be: equal to a text, number or truth; one of a list; or by a table of tests. A path that leads

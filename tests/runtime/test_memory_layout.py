@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from kernel import NAMED_STARTER
-from runtime import laying
+from runtime import memory_layout
 from tests.runtime.peer import ROOT
 
 NAME: Final = "moved_by_a_test"
@@ -81,7 +81,7 @@ def _told(function: Callable[..., object]) -> dict[str, object]:
 def test_a_function_that_only_its_home_holds_is_moved_and_is_as_it_was(module: ModuleType) -> None:
     before = {name: (id(one), _told(one)) for name, one in _all(module).items()}
     weakly = weakref.ref(module.weak)
-    laying.lay_together((), {NAME})
+    memory_layout.lay_together((), {NAME})
     after = _all(module)
     assert {name: _told(one) for name, one in after.items()} == {name: told for name, (_, told) in before.items()}
     moved = {name for name, one in after.items() if id(one) != before[name][0]}
@@ -92,7 +92,7 @@ def test_a_function_that_only_its_home_holds_is_moved_and_is_as_it_was(module: M
 
 
 def test_moved_functions_do_what_they_did(module: ModuleType) -> None:
-    laying.lay_together((), {NAME})
+    memory_layout.lay_together((), {NAME})
     thing = module.Thing()
     assert module.caller() == "1b1.012"
     assert module.alone(2, c=3) == "2b312"
@@ -107,8 +107,8 @@ def test_code_and_its_texts_come_to_lie_in_few_pages(module: ModuleType) -> None
     exec(compile(many, NAME, "exec"), vars(module))
     spread = [bytes(23) for _ in range(10_000)]  # of the size of these texts, and a gap for each second one
     del spread[::2]
-    laying.fill_gaps()
-    laid = laying.lay_together((), {NAME})
+    memory_layout.fill_gaps()
+    laid = memory_layout.lay_together((), {NAME})
     texts = [code.co_qualname for one in laid for code in one.co_consts if isinstance(code, type(one))]
     assert len(texts) >= 200
     assert len({id(text) // 4096 for text in texts}) < 15
@@ -119,12 +119,12 @@ def test_names_that_a_run_uses_lie_together_in_the_next_template(tmp_path: Path)
     """It finds them in the file that the one before has left, whatever stood there."""
     (tmp_path / "probe.py").write_text("""
 def main(arguments):
-    from runtime import laying, preload
-    kept = laying.keep_names
+    from runtime import memory_layout, preload
+    kept = memory_layout.keep_names
     def seen(path, codes):
         kept(path, codes)
         print(len({id(name) // 4096 for code in codes for name in code.co_names}))
-    laying.keep_names = seen
+    memory_layout.keep_names = seen
     preload.preload(*arguments)
 """)
     names = tmp_path / "names"
@@ -147,16 +147,16 @@ def test_names_are_written_when_they_differ_and_can_be(tmp_path: Path) -> None:
         return thing.st_ino
 
     path = tmp_path / "names"
-    laying.keep_names(str(path), [used.__code__])
+    memory_layout.keep_names(str(path), [used.__code__])
     assert path.read_text() == "st_ino\nthing\nused"
     os.utime(path, (1, 1))
-    laying.keep_names(str(path), [used.__code__])
+    memory_layout.keep_names(str(path), [used.__code__])
     assert path.stat().st_mtime == 1
-    laying.keep_names(str(path), [])
+    memory_layout.keep_names(str(path), [])
     assert path.read_text() == ""
     (tmp_path / "folder").mkdir()
-    laying.keep_names(str(tmp_path / "folder"), [used.__code__])
-    laying.keep_names(str(tmp_path / "nowhere" / "names"), [used.__code__])
+    memory_layout.keep_names(str(tmp_path / "folder"), [used.__code__])
+    memory_layout.keep_names(str(tmp_path / "nowhere" / "names"), [used.__code__])
     assert sorted(one.name for one in tmp_path.iterdir()) == ["folder", "names"]
 
 
@@ -164,12 +164,12 @@ def test_whoever_else_uses_this_installation_begins_with_the_names_too(tmp_path:
     """The template's own files are its user's alone, and the first one here may be root's."""
     path, before = tmp_path / "names", os.umask(0o077)
     try:
-        laying.keep_names(str(path), [_told.__code__])
+        memory_layout.keep_names(str(path), [_told.__code__])
     finally:
         os.umask(before)
     assert path.stat().st_mode & 0o777 == 0o644
 
 
 def test_a_python_that_allocates_in_another_way_is_left_as_it_is() -> None:
-    assert laying._fillers(64, pool=1 << 30) == []
-    assert laying._fill_heap(most=1_000) < 1_000 + 4_104
+    assert memory_layout._fillers(64, pool=1 << 30) == []
+    assert memory_layout._fill_heap(most=1_000) < 1_000 + 4_104
