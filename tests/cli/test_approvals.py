@@ -121,9 +121,9 @@ def test_approved_edited_and_ruled_calls_are_told_and_proved(asking: Shell, tmp_
     asking.good("revoke", "writer", "post.send", "--rule")
     assert "never, by a rule" not in asking.good("grants", "writer")
     assert _approved(asking) == before + 2
-    assert "all hold" in asking.good("audit", "verify")
+    assert "all valid" in asking.good("audit", "verify")
     asking.good("audit", "export", tmp_path / "log")
-    assert "all hold" in asking.good("audit", "verify", "--from", tmp_path / "log")
+    assert "all valid" in asking.good("audit", "verify", "--from", tmp_path / "log")
 
 
 def test_an_answer_in_the_log_that_was_not_signed_so_is_found(asking: Shell, tmp_path: Path) -> None:
@@ -190,6 +190,6 @@ def test_a_rule_answers_what_waits_already_and_it_covers_and_nothing_else(asking
     assert found() == {"4": waiting["4"]}
     rows = asking.good("audit", "search", "--kind", "approval")
     assert rows.count(f"by the rule of call {waiting['1']}") == 2
-    assert "all hold" in asking.good("audit", "verify")
+    assert "all valid" in asking.good("audit", "verify")
     asking.good("revoke", "writer", "post.send", "--rule")
     asking.good("deny", str(waiting["4"]))

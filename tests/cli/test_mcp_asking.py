@@ -110,7 +110,7 @@ def test_each_field_is_a_question_and_an_empty_answer_takes_its_default(asking: 
     one.answer("yard")
     content = {"who": "Ann", "beds": 2, "quiet": True, "view": "yard"}
     assert one.end() == [{"action": "accept", "content": content}]
-    assert "all hold" in asking.good("audit", "verify")
+    assert "all valid" in asking.good("audit", "verify")
 
 
 @pytest.mark.wide

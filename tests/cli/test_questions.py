@@ -84,7 +84,7 @@ def test_a_question_is_shown_and_answered_and_its_run_goes_on(asking: Shell) -> 
     assert "is answered" in asking.good("answer", one.number, "Post")
     assert one.end() == {"said": "Post", "labels": ["person"]}
     assert rows(asking) == []
-    assert "all hold" in asking.good("audit", "verify")
+    assert "all valid" in asking.good("audit", "verify")
 
 
 def test_a_question_outlives_the_kernel(asking: Shell) -> None:
