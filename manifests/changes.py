@@ -149,7 +149,7 @@ def _agreed(package: Package, wanted: object, methods: tuple[str, ...]) -> list[
         given = msgspec.convert(wanted, tuple[Capability, ...])
         for capability in given:
             if not is_method_pattern(capability.method):
-                raise ChangeInvalid(f"{capability.method!r} is no method or `prefix.*`: see `maniple methods`")
+                raise ChangeInvalid(f"{capability.method!r} is not a method or `prefix.*`: see `maniple methods`")
             for pattern in capability.allow:
                 capabilities.check_pattern(pattern)
     except (msgspec.ValidationError, PatternInvalid) as error:
@@ -211,11 +211,11 @@ def _add_root(this: Asked) -> Decided:
     name, path, home = this.resource, this.text("path"), this.home
     real = this.real(path)
     if not path.startswith("/"):
-        raise ChangeInvalid(f"{path!r} is no absolute path: write it from / on")
+        raise ChangeInvalid(f"{path!r} is not an absolute path: write it from / on")
     if not real:
         raise ChangeInvalid(f"there is no folder {path!r}: make it first, or name another")
     if not capabilities.path.is_root(name):
-        raise ChangeInvalid(f"{name!r} is no name for a root: write small letters and digits, and - between")
+        raise ChangeInvalid(f"{name!r} is not a name for a root: write small letters and digits, and - between")
     if name in RESERVED_ROOTS:
         raise Refusal("roots", f"the root name {name!r} is reserved: choose another")
     if len({*this.state.roots, name}) > ROOTS_MOST:

@@ -148,7 +148,7 @@ def _letters_problem(text: str, file: str) -> Problem | None:
     if text.startswith("\ufeff"):
         return Problem(file, 1, 1, "it begins with a byte order mark (BOM)", "save it as UTF-8 without one")
     if "\0" in text:
-        return Problem(file, 1, 1, "it is no text in UTF-8: it holds zero bytes, as UTF-16 does", "save it as UTF-8")
+        return Problem(file, 1, 1, "it is not UTF-8 text: it holds zero bytes, as UTF-16 does", "save it as UTF-8")
     return None
 
 

@@ -30,7 +30,7 @@ def check(text: str) -> str:
         next(wall_times(text, _ANY_DAY))
     except CronSimError as error:
         what = str(error).replace("Bad ", "its ").replace("day-of-", "day of ")
-        raise ValueInvalid(f'"{text}" is no cron expression: {what} cannot be', _WRITE) from None
+        raise ValueInvalid(f'"{text}" is not a cron expression: {what} cannot be', _WRITE) from None
     except StopIteration:
         raise ValueInvalid(f'"{text}" names a day that never comes', _WRITE) from None
     return text

@@ -80,7 +80,7 @@ def _problems(raw: bytes, file: str) -> tuple[Problem, ...]:
         text = raw.decode().replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        return (Problem(file, line, 1, "this line is no text in UTF-8", "write it again, or restore the file"),)
+        return (Problem(file, line, 1, "this line is not UTF-8 text", "write it again, or restore the file"),)
     tree, found = load(text, file), Findings()
     made_by = tree.get("format")
     if isinstance(made_by, int) and made_by != FORMAT:
@@ -116,7 +116,7 @@ def _look_at_layers(found: "Findings", path: "Path", layers: Sequence[str]) -> N
 
     for number, layer in enumerate(layers):
         if layer not in NAMES:
-            found.at_value((*path, number), f"{layer} is no layer of confinement", suggestion(layer, NAMES))
+            found.at_value((*path, number), f"{layer} is not a layer of confinement", suggestion(layer, NAMES))
 
 
 def _note_unknown(found: "Findings", at: "Path", names: tuple[str, ...]) -> None:

@@ -226,7 +226,7 @@ def missing(error: OSError, home: str) -> str:
         return str(error)
     of_home = path.removeprefix(home).strip("/").partition("/")[0]
     if error.errno in _NO_FILE and of_home == "output":
-        found = "a folder" if isinstance(error, IsADirectoryError) else "no plain file"
+        found = "a folder" if isinstance(error, IsADirectoryError) else "not a plain file"
         return f"{path}, for what it prints, is {found}: move it away, then type the same again"
     if error.errno == _EINVAL:
         return "its run cannot have a user id of its own here: `maniple doctor` tells more"

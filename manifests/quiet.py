@@ -20,7 +20,7 @@ def check(text: str) -> tuple[int, int]:
     """The minutes of the day at which a span begins and ends. Raises ValueInvalid."""
     match = _SPAN.fullmatch(text)
     if match is None:
-        raise ValueInvalid(f'"{text[:80]}" is no span of a day', _WRITE)
+        raise ValueInvalid(f'"{text[:80]}" is not a span of a day', _WRITE)
     begin, end = int(match[1]) * 60 + int(match[2]), int(match[3]) * 60 + int(match[4])
     if begin == end:
         raise ValueInvalid(f'"{text}" is the whole day or nothing', _WRITE)

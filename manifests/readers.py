@@ -285,7 +285,7 @@ def _cost(found: Findings, path: Path, value: object, key: Key) -> object:
     for unit, text in value.items():
         at = (*path, unit)
         if unit not in ("tokens", "dollars"):
-            found.at_key(at, f"{spelled(at)} is no unit of a cost", example)
+            found.at_key(at, f"{spelled(at)} is not a unit of a cost", example)
         elif not isinstance(text, str):
             _refused(found, at, text, "an amount", "write it in quotes")
         else:

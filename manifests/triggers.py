@@ -55,11 +55,11 @@ def check_moment(text: str) -> str:
     """A time of the wall clock as it was given. Raises ValueInvalid."""
     write = 'write date and time, without a zone, such as "2026-12-01T09:00"'
     if _MOMENT.fullmatch(text) is None:
-        raise ValueInvalid(f'"{text[:80]}" is no time', write)
+        raise ValueInvalid(f'"{text[:80]}" is not a time', write)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise ValueInvalid(f'"{text}" is no time: {error}', write) from None
+        raise ValueInvalid(f'"{text}" is not a time: {error}', write) from None
     if not 1970 < moment.year < 3000:
         raise ValueInvalid(f'"{text}" is too far away', "write a year from 1971 to 2999")
     return text
@@ -72,7 +72,7 @@ def check_filter(rows: Mapping[str, object]) -> dict[str, str]:
     wrong = {}
     for path, wanted in rows.items():
         if _PATH.fullmatch(path) is None:
-            wrong[path] = "is no path of names with dots between them"
+            wrong[path] = "is not a path of names with dots between them"
         elif isinstance(wanted, dict):
             if why := _misfit(wanted):
                 wrong[path] = why

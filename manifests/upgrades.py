@@ -98,7 +98,7 @@ def check_restart(hand: Installed | None, name: str) -> Installed:
     """The Hand with which a run is to be started anew. Raises Refusal when it cannot be."""
     if hand is None or not hand.is_task:
         raise Refusal(
-            "upgrade", f"{name} is no task Hand any more, so no run of it begins: `maniple cancel` ends this one"
+            "upgrade", f"{name} is not a task Hand any more, so no run of it begins: `maniple cancel` ends this one"
         )
     return hand
 

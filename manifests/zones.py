@@ -27,7 +27,7 @@ def check(text: str) -> str:
     full = {name: name for name in names()} | {name.rpartition("/")[2]: name for name in names() if "/" in name}
     close = nearest(text, full, alike=0.7)
     instead = f'did you mean "{full[close]}"?' if close else 'write an IANA name, such as "Europe/Berlin"'
-    raise ValueInvalid(f'"{text[:80]}" is no time zone', instead)
+    raise ValueInvalid(f'"{text[:80]}" is not a time zone', instead)
 
 
 @lru_cache(maxsize=64)

@@ -266,7 +266,7 @@ class Bridge(Hand):
                 break
             except (LineInvalid, ValueError) as error:  # ValueError: longer than LONGEST
                 self._is_heard = False
-                await self._break(f"line {number} of what the program said is no message: {error}")
+                await self._break(f"line {number} of what the program said is not a message: {error}")
         self._is_heard = False
         if await self._program.wait(_LAST_WORDS) is None:
             await self._break("the program closed descriptor 3, by which alone it is heard, and goes on")

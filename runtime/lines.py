@@ -275,12 +275,12 @@ def plain(value: object) -> object:
     if isinstance(value, bytes):
         return {_BYTES: binascii.b2a_base64(value, newline=False).decode()}
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} is no finite number")
+        raise ValueError(f"{value} is not a finite number")
     if isinstance(value, dict):
         if value.keys() == {_BYTES}:
             raise ValueError(f"a table of {_BYTES} alone would be taken for bytes")
         if not all(isinstance(name, str) for name in value):
-            raise ValueError("a table has a name that is no text")
+            raise ValueError("a table has a name that is not text")
         return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]

@@ -49,7 +49,9 @@ def found(name: str) -> str:
 def why_not(program: str, error: OSError) -> str:
     """Why a program cannot be started, for people: of a script the system says what is true of its interpreter."""
     if error.errno == errno.ENOEXEC:
-        return 'it is no program of this machine\'s kind, and no script whose first line says of which, as "#!/bin/sh"'
+        return (
+            'it is not a program of this machine\'s kind, and no script whose first line says of which, as "#!/bin/sh"'
+        )
     first = _first_line(program) if "/" in program and error.errno in (errno.ENOENT, errno.EACCES) else ""
     if first.startswith("#!"):
         interpreter = first[2:].strip(" \t").partition(" ")[0]

@@ -44,7 +44,7 @@ def read(head: bytes) -> Wanted:
     first, *rest = head.removesuffix(b"\r\n\r\n").decode("latin-1").split("\r\n")
     line = _LINE.fullmatch(first)
     if line is None:
-        raise HeadInvalid("this is no request to a proxy")
+        raise HeadInvalid("this is not a request to a proxy")
     method, target = line[1], line[2]
     fields = [_field(text) for text in rest]
     call = next((_call(value) for name, value in fields if name.lower() == "proxy-authorization"), None)

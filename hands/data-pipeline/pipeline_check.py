@@ -169,7 +169,7 @@ def _check_limit(top: Section, default: str) -> RejectLimit:
         elif value.isascii() and value.isdigit() and len(value) < 16:
             return RejectLimit(count=int(value))
     top.bad(
-        "reject_at_most", f"{value!r} is no limit", 'Write a count such as 10, or a share of the rows such as "1%".'
+        "reject_at_most", f"{value!r} is not a limit", 'Write a count such as 10, or a share of the rows such as "1%".'
     )
     return RejectLimit(count=0)
 

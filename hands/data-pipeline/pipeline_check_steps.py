@@ -74,7 +74,9 @@ def _check_rule(name: str, section: Section) -> ColumnRule:
     try:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        section.bad("pattern", f"this is no regular expression: {error}", "See the docs of Python's re for its rules.")
+        section.bad(
+            "pattern", f"this is not a regular expression: {error}", "See the docs of Python's re for its rules."
+        )
         pattern = ""
     rule = ColumnRule(
         name=name, kind=kind, form=form, pattern=pattern, required=section.flag("required", default=False),
@@ -232,7 +234,7 @@ def _aggregate(section: Section, _: CheckSource) -> Step:
         if match is None or match[1] not in FUNCTIONS:
             wrong = match[1] if match else text
             section.bad(
-                f"columns.{name}", f'"{text}" is no measure', f"{did_you_mean(wrong, FUNCTIONS)} Write sum(column)."
+                f"columns.{name}", f'"{text}" is not a measure', f"{did_you_mean(wrong, FUNCTIONS)} Write sum(column)."
             )
         elif not column and match[1] != "count":
             section.bad(f"columns.{name}", f"{match[1]}() of what", f"Write {match[1]}(column).")

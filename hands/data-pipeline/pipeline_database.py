@@ -54,7 +54,7 @@ def check_header(path: Path, shown: str) -> bool:
     with path.open("rb") as file:
         head = file.read(100)
     if head and not head.startswith(MAGIC):
-        raise JobFailed("source", f"{shown} is no SQLite database.")
+        raise JobFailed("source", f"{shown} is not an SQLite database.")
     return head[18:20] == b"\2\2"
 
 

@@ -74,7 +74,7 @@ class Files:
             async for chunk in download:
                 found += chunk
                 if len(found) > most:
-                    raise JobFailed("files", f"{path} has more than {most} bytes; that is no spec.")
+                    raise JobFailed("files", f"{path} has more than {most} bytes; that is not a spec.")
         return bytes(found)
 
     async def fetch(self, path: str, into: Path, on_bytes: OnBytes) -> "Download":

@@ -278,13 +278,13 @@ class JsonLinesReader:
             try:
                 row = self._decoder.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                self._reject(line, f"this is no JSON: {error}")
+                self._reject(line, f"this is not JSON: {error}")
                 continue
             if isinstance(row, dict):
                 numbers.append(self.rows)
                 rows.append(row)
             else:
-                self._reject(line, "the line is no JSON object")
+                self._reject(line, "the line is not a JSON object")
         if rows:
             yield Records(numbers, rows)
 
@@ -356,7 +356,7 @@ class JsonReader:
             self._parser.send(chunk) if chunk else self._parser.close()
         except (ijson.JSONError, UnicodeDecodeError, ValueError) as error:
             why = _one_line(error)
-            raise JobFailed("source", f"{self._source.path} is no JSON after row {self._found}: {why}") from None
+            raise JobFailed("source", f"{self._source.path} is not JSON after row {self._found}: {why}") from None
         is_within = not self._source.records or self._opened == self._found  # what lies beside the array is not kept
         self._unended = self._unended + len(chunk) if is_within and self._found == found else 0
         if self._unended > RECORD_MAX:
@@ -371,7 +371,7 @@ class JsonReader:
                 numbers.append(self.rows)
                 rows.append(item)
             else:
-                self._ledger.reject(Reject(self.rows, "", "malformed", "the item is no JSON object", item))
+                self._ledger.reject(Reject(self.rows, "", "malformed", "the item is not a JSON object", item))
         del self._items[:count]
         if rows:
             yield Records(numbers, rows)

@@ -342,7 +342,9 @@ def _pattern(text: str) -> tuple[str, ...]:
         raise Failure("arguments", f"a pattern of ways has at most {folder_view.PATTERN_MOST} signs.")
     parts = tuple(text.split("/"))
     if not all(parts) or (why := complaint(parts)):
-        raise Failure("arguments", f"{text!r} is no pattern of ways: {why if all(parts) else 'a part of it is empty'}.")
+        raise Failure(
+            "arguments", f"{text!r} is not a pattern of ways: {why if all(parts) else 'a part of it is empty'}."
+        )
     return parts
 
 
@@ -362,7 +364,7 @@ def _expression(text: str, literal: bool, ignore_case: bool) -> Expression:
         made: Expression = re2.compile((text if literal else f"(?m:{text})").encode(), options)
     except re2.error as error:
         why = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
-        raise Failure("arguments", f"pattern is no expression of RE2: {why}.") from None
+        raise Failure("arguments", f"pattern is not an expression of RE2: {why}.") from None
     finally:
         re2.purge()  # it keeps the last ones that it made, and each grows while it searches
     if made.programsize > PROGRAM_MOST:

@@ -190,7 +190,7 @@ def _checked(path: Path) -> None:
         upkeep.check_copy(path, now)
     except Damaged as error:
         what = str(error).partition(_ADVICE)[0]
-        raise Damaged(f"what was sent is no copy of a memory, and nothing has changed: {what}") from None
+        raise Damaged(f"what was sent is not a copy of a memory, and nothing has changed: {what}") from None
 
 
 def _replace(path: Path, target: Path) -> None:

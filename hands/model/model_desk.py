@@ -196,7 +196,9 @@ class Desk:
         if (given := self._settings.of("addresses", dict).get(provider)) is None:
             return "" if row is None else row.base_url
         if not _is_url(str(given)):
-            why = f"the address of {provider}, {str(given)[:200]!r}, is no http or https URL: {set_address(provider)}"
+            why = (
+                f"the address of {provider}, {str(given)[:200]!r}, is not an http or https URL: {set_address(provider)}"
+            )
             raise ModelFailed("unconfigured", why, provider=provider)
         return str(given)
 

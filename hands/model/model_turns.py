@@ -56,7 +56,7 @@ class Turns:
         """One of the places for requests to a provider, at the latest then."""
         most = self._settings.of("at_once_of", dict).get(provider, self._settings.of("at_once", int))
         if not isinstance(most, int) or isinstance(most, bool) or not 1 <= most <= PLACES_MOST:
-            why = f"{str(most)[:200]!r} is no number of requests to {provider} at a time, {_MEND_OWN}"
+            why = f"{str(most)[:200]!r} is not a number of requests to {provider} at a time, {_MEND_OWN}"
             raise ModelFailed("unconfigured", why, provider=provider)
         places = self._places.setdefault(provider, asyncio.Semaphore(most))
         try:
@@ -84,7 +84,7 @@ class Turns:
         """Seconds until a request may be sent, whose turn is taken by asking, if it comes by then."""
         told = self._settings.of("per_minute", dict).get(provider, 0)
         if not isinstance(told, int) or isinstance(told, bool) or told < 0:
-            why = f"{str(told)[:200]!r} is no number of requests a minute to {provider}: {_MEND_PACE}"
+            why = f"{str(told)[:200]!r} is not a number of requests a minute to {provider}: {_MEND_PACE}"
             raise ModelFailed("unconfigured", why, provider=provider)
         pace = self._paces.get(provider, pacing.Pace(per_minute=told))
         now = time.monotonic()

@@ -54,10 +54,10 @@ def read_moment(text: str, now: int) -> int:
     except ValueInvalid as error:
         raise TimeInvalid(f"{error.why}: {error.instead}") from None
     if found is None:
-        raise TimeInvalid(f'"{text}" is no time: write "2026-12-01T09:00:00Z", or "2h" for two hours ago')
+        raise TimeInvalid(f'"{text}" is not a time: write "2026-12-01T09:00:00Z", or "2h" for two hours ago')
     at = found // 1000
     if not YEAR_1 <= at < YEAR_9999:
-        raise TimeInvalid(f'"{text}" is no time that can be shown: its year in UTC is before 1 or after 9999')
+        raise TimeInvalid(f'"{text}" is not a time that can be shown: its year in UTC is before 1 or after 9999')
     return at
 
 

@@ -35,7 +35,9 @@ def read(text: str, zone: tzinfo) -> tuple[datetime, bool, bool]:
             raise ValueError
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise TimeWrong(f'{text[:_LONG]!r} is no moment: write one like "2026-12-01T09:00" or with an offset') from None
+        raise TimeWrong(
+            f'{text[:_LONG]!r} is not a moment: write one like "2026-12-01T09:00" or with an offset'
+        ) from None
     if moment.tzinfo is not None:
         return moment, False, False
     early, late = moment.replace(tzinfo=zone), moment.replace(tzinfo=zone, fold=1)

@@ -178,7 +178,7 @@ class _Wire:
                 return event
             if not isinstance(event, h11.InformationalResponse) or event.status_code == 101:
                 break
-        raise WebFailed("bad reply", "The server answered with something that is no reply to this request.")
+        raise WebFailed("bad reply", "The server answered with something that is not a reply to this request.")
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body as it comes, small pieces that are there together joined into one."""

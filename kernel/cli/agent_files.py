@@ -27,7 +27,7 @@ def _problem(key: str, shown: str, raw: bytes) -> Problem | None:
         text = raw.decode()
         if key == "playbook" or isinstance(json.loads(text), dict):
             return None
-        return Problem(shown, 1, 1, f"this is no {key}", "write a JSON object")
+        return Problem(shown, 1, 1, f"this is not a {key}", "write a JSON object")
     except json.JSONDecodeError as error:
         return Problem(shown, error.lineno, error.colno, f"this is not JSON: {error.msg}", "mend the line")
     except UnicodeDecodeError:

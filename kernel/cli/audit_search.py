@@ -129,8 +129,8 @@ def _moment(text: str) -> str:
     except ValueInvalid as error:
         raise Ended(f"{error.why}; {error.instead}", Exit.USAGE) from None
     if micros is None:
-        raise Ended(f"{text} is no time: write 2026-11-21, 2026-11-21T08:30, or 15m for that long ago", Exit.USAGE)
+        raise Ended(f"{text} is not a time: write 2026-11-21, 2026-11-21T08:30, or 15m for that long ago", Exit.USAGE)
     try:
         return time_text(max(0, micros))  # no log is older than 1970
     except Unencodable as error:
-        raise Ended(f"{text} is no time that stands in a log: {error}", Exit.USAGE) from None
+        raise Ended(f"{text} is not a time that stands in a log: {error}", Exit.USAGE) from None

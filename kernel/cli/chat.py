@@ -135,7 +135,7 @@ class _Talk:
         try:
             self._key = namespace.normalise(key)
         except ResourceInvalid as error:
-            raise Ended(f"{name!r} is no name for a conversation: {error}", Exit.USAGE) from None
+            raise Ended(f"{name!r} is not a name for a conversation: {error}", Exit.USAGE) from None
         known = len(self._read(BEFORE))
         if known:
             self._session.say(f"{name} continues after {known} messages; /history shows them")

@@ -18,7 +18,7 @@ def not_done(
             return NotDone(why, reason)
         case headers.Refused(code="resource" as reason) if method.startswith("kernel.") and (rule := _rule(resource)):
             listed = "roots" if method.startswith("kernel.root-") else "hands"
-            return NotDone(f"{resource!r} is no name: {rule}; see `maniple {listed}`", reason, Exit.USAGE)
+            return NotDone(f"{resource!r} is not a name: {rule}; see `maniple {listed}`", reason, Exit.USAGE)
         case headers.Refused(code="resource" as reason, why=why) if method.startswith("files."):
             return NotDone(f"refused: {why}; see `maniple roots`", reason, Exit.REFUSED)
         case headers.Refused(code=reason, why=why, grant=grant):

@@ -68,7 +68,9 @@ def _of_class(shown: str, node: ast.ClassDef, manifest: Manifest) -> list[Proble
         method.method.partition(".")[2].replace(".", "_").replace("-", "_") for method in manifest.provides.values()
     }
     found = [
-        Problem(shown, one.lineno, one.col_offset + 1, f"`{one.name}` is no coroutine", f"write async def {one.name}")
+        Problem(
+            shown, one.lineno, one.col_offset + 1, f"`{one.name}` is not a coroutine", f"write async def {one.name}"
+        )
         for one in node.body
         if isinstance(one, ast.FunctionDef) and one.name in {*_COROUTINES, *answers} and not one.decorator_list
     ]

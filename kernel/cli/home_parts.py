@@ -54,7 +54,7 @@ def _check(home: str, name: str, should_be: str, next_: str) -> None:
             raise _wrong(home, name, "a link that leads nowhere", should_be, next_) from None
         return
     if not (stat.S_ISDIR(mode) if should_be == "folder" else stat.S_ISREG(mode)):
-        found = "a folder" if stat.S_ISDIR(mode) else "a file" if stat.S_ISREG(mode) else "no plain file"
+        found = "a folder" if stat.S_ISDIR(mode) else "a file" if stat.S_ISREG(mode) else "not a plain file"
         raise _wrong(home, name, found, should_be, next_)
 
 

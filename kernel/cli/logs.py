@@ -58,7 +58,7 @@ def _is_there(path: str) -> bool:
     except FileNotFoundError:
         return False
     if not stat.S_ISREG(kind):
-        raise Ended(f"{path} is no plain file: move it away, and the Hand's next start makes one")
+        raise Ended(f"{path} is not a plain file: move it away, and the Hand's next start makes one")
     return True
 
 

@@ -242,7 +242,7 @@ def _check_words(server: tuple[str, ...], effects: dict[str, str], hosts: tuple[
         raise Ended(f"{server[0]}: a URL begins with https:// or http://; a program stands after --", Exit.USAGE)
     for effect in effects.values():
         if effect not in EFFECTS:
-            raise Ended(f"{effect!r} is no effect: write {', '.join(EFFECTS)}", Exit.USAGE)
+            raise Ended(f"{effect!r} is not an effect: write {', '.join(EFFECTS)}", Exit.USAGE)
     for one in hosts:
         try:
             capabilities.check_pattern(one, "address")

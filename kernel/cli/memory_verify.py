@@ -19,7 +19,7 @@ def memory_verify(session: Session, whose: Whose) -> None:
         known = {} if session.json else memories.names(client)
     session.result({"memories": found}, lambda: _drawn(found, known))
     if not all(one.ok for one in found.values()):
-        mend = "`maniple memory restore` brings back a backup"
+        mend = "see `maniple memory restore`, which brings back a backup"
         raise Ended(f"a memory is damaged: {mend}", Exit.UNVERIFIED)
 
 

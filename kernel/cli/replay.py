@@ -110,7 +110,7 @@ def _saved(session: Session, found: recorded.Recorded, folder: str) -> str:
     try:
         os.makedirs(folder, exist_ok=True)
     except FileExistsError:
-        raise Ended(f"--save {folder}: that is no folder: name one, or a new one", Exit.USAGE) from None
+        raise Ended(f"--save {folder}: that is not a folder: name one, or a new one", Exit.USAGE) from None
     path = os.path.join(folder, f"{found.began.run}.jsonl")
     hash_seed = Home(session.home).identity.hash_seed
     lines = written((one.record for one in found.records), seed=seed_of(found.secret), hash_seed=hash_seed)

@@ -51,7 +51,7 @@ def of_file(path: str) -> str:
     except OSError as error:
         raise named_files.unreadable(path, error) from None
     except UnicodeDecodeError:
-        raise Ended(f"{path} is not UTF-8 text, so it is no secret that can be set", Exit.USAGE) from None
+        raise Ended(f"{path} is not UTF-8 text, so it is not a secret that can be set", Exit.USAGE) from None
     if len(content) > LONGEST:
         raise Ended(
             f"{path} has more than {LONGEST // 1024} KiB: name the file that holds the secret alone", Exit.USAGE

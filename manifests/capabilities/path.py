@@ -41,7 +41,7 @@ def normalise(text: str) -> str:
             "it does not begin with the name of a root (small letters, digits and -), as in reports/a.csv"
         )
     if path.partition("/")[0] in SPACES:
-        raise ResourceInvalid(f"{path.partition('/')[0]} is no root: it is a space of memories")
+        raise ResourceInvalid(f"{path.partition('/')[0]} is not a root: it is a space of memories")
     return path
 
 

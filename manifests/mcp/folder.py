@@ -184,7 +184,7 @@ def _check_names(wanted: Wanted, chosen: tuple[Tool, ...]) -> None:
         raise OfferInvalid(f"the server offers no tool {', '.join(map(visible, missing))}")
     for name, effect in wanted.effects.items():
         if effect not in EFFECTS:
-            raise OfferInvalid(f"{effect!r} is no effect: write {', '.join(EFFECTS)}")
+            raise OfferInvalid(f"{effect!r} is not an effect: write {', '.join(EFFECTS)}")
         if name not in {*offered, "*", "resources.read", "prompts.get"}:
             raise OfferInvalid(f"the server offers no tool {visible(name)} to have an effect")
 

@@ -312,7 +312,7 @@ def _unbound(names: Names, scope: Scope) -> tuple[str, str]:
         if second in scope.inputs:
             return _within_a_list(names, scope)
         there = f"there are {', '.join(scope.inputs)}" if scope.inputs else f'write {second} = "string" under [inputs]'
-        return f'there is no input "{second}"' if second is not None else "inputs alone is no value", there
+        return f'there is no input "{second}"' if second is not None else "inputs alone is not a value", there
     if root == "steps":
         if second in scope.steps:
             return _within_a_list(names, scope)

@@ -105,7 +105,7 @@ def _unfit(work: Work, hand: Known) -> tuple[str, str] | None:
     if not hand.is_task:
         return f'"{hand.name}" is a service, and a step is a run of a task', "name a task Hand, which may call it"
     if work.is_pipeline and not hand.is_pipeline:
-        return f'"{hand.name}" is no pipeline', f'write hand = "{hand.name}"'
+        return f'"{hand.name}" is not a pipeline', f'write hand = "{hand.name}"'
     if hand.is_pipeline and not work.is_pipeline:
         return f'"{hand.name}" is a pipeline', f'write pipeline = "{hand.name}"'
     if not hand.has_work:

@@ -63,7 +63,7 @@ def read(head: str) -> dict[str, Value]:
         raise FrontMatterInvalid(2, 1, what, "write plain text") from None
     found = builder.root
     if not isinstance(found, dict):
-        raise FrontMatterInvalid(2, 1, "the head is no table", "write `name: …` and `description: …`")
+        raise FrontMatterInvalid(2, 1, "the head is not a table", "write `name: …` and `description: …`")
     return found
 
 
@@ -99,7 +99,7 @@ class _Builder:
         if kind == "ScalarEvent":
             text = str(getattr(event, "value", ""))
             if any("\ud800" <= char <= "\udfff" for char in text):
-                raise self._refused(event, "half a surrogate pair is no text", "write the character itself")
+                raise self._refused(event, "half a surrogate pair is not text", "write the character itself")
             if self._open and isinstance(self._open[-1], dict) and self._name is None:
                 if text in self._open[-1]:
                     raise self._refused(event, f"{text[:80]!r} stands there twice", "leave one out")

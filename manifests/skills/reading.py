@@ -125,7 +125,7 @@ def _of_folder(name: str, files: Mapping[str, bytes]) -> list[tuple[str, str]]:
     found = []
     if not is_name(name):
         mend = f"name it with small letters, digits and single -, at most {NAME_MOST}"
-        found.append((f"{name[: NAME_MOST * 2]!r} is no name for a skill", mend))
+        found.append((f"{name[: NAME_MOST * 2]!r} is not a name for a skill", mend))
     if len(files) > FILES_MOST:
         found.append((f"it holds {len(files)} files, {FILES_MOST} at most", "leave out what it does not need"))
     if (size := sum(map(len, files.values()))) > BYTES_MOST:
@@ -146,7 +146,7 @@ def _of_values(name: str, values: Mapping[str, Value]) -> list[tuple[str, str, s
         found.append(("name", "its head has no name", f"write `name: {name}`"))
     elif not is_name(named):
         rule = f"small letters, digits and single -, at most {NAME_MOST}"
-        found.append(("name", f"{named[: NAME_MOST * 2]!r} is no name for a skill", f"write {rule}"))
+        found.append(("name", f"{named[: NAME_MOST * 2]!r} is not a name for a skill", f"write {rule}"))
     elif named != name:
         found.append(("name", f"its name is {named}, its folder's is {name}", f"write `name: {name}`, or rename it"))
     if not isinstance(said, str) or not said.strip():
@@ -157,12 +157,12 @@ def _of_values(name: str, values: Mapping[str, Value]) -> list[tuple[str, str, s
     for key, most in (("license", DESCRIPTION_MOST), ("compatibility", COMPATIBILITY_MOST)):
         value = values.get(key, "")
         if not isinstance(value, str) or len(value) > most:
-            found.append((key, f"{key} is no text of at most {most} characters", "write one line"))
+            found.append((key, f"{key} is not text of at most {most} characters", "write one line"))
     if not isinstance(values.get("metadata", {}), dict) and values["metadata"] != "":
-        found.append(("metadata", "metadata is no table", "write names and values below it, indented"))
+        found.append(("metadata", "metadata is not a table", "write names and values below it, indented"))
     tools = values.get("allowed-tools", "")
     if isinstance(tools, dict) or (isinstance(tools, list) and not all(isinstance(one, str) for one in tools)):
-        found.append(("allowed-tools", "allowed-tools is no list of words", "write them with spaces between"))
+        found.append(("allowed-tools", "allowed-tools is not a list of words", "write them with spaces between"))
     return found
 
 

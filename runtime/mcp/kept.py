@@ -99,7 +99,7 @@ class Kept:
     async def set_tokens(self, tokens: OAuthToken) -> None:
         """New ones. Raises ValueError for one that no request can carry."""
         if not _TOKEN.fullmatch(tokens.access_token):
-            raise ValueError("it is no token")
+            raise ValueError("it is not a token")
         until = None if tokens.expires_in is None else time.time() + tokens.expires_in
         self._write(replace(self._content, tokens=_plain(tokens), until=until))
 

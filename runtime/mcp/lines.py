@@ -89,7 +89,7 @@ class Lines:
                     if message is None:
                         if nonsense > NONSENSE_MOST:
                             raise Failure("malformed", f"its last {nonsense} lines were no messages")
-                        await self._answer(_error(None, PARSE_ERROR, "this line is no message of JSON-RPC"))
+                        await self._answer(_error(None, PARSE_ERROR, "this line is not a message of JSON-RPC"))
                     elif await self._admits(message):
                         await told.send(SessionMessage(message))
                 await self._answered()

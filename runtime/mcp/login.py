@@ -253,7 +253,7 @@ def _check_redirect(redirect: str) -> None:
     try:
         where = urlsplit(redirect)
     except ValueError:
-        raise Failure("arguments", "redirect is no URL") from None
+        raise Failure("arguments", "redirect is not a URL") from None
     if where.scheme != "http" or where.hostname not in LOOPBACK or where.query or where.fragment:
         raise Failure("arguments", "redirect is an http URL on loopback")
 

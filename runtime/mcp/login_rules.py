@@ -49,7 +49,7 @@ def came_back(address: str, redirect: str) -> AuthorizationCodeResult:
     """What a page told by where it sent the person."""
     before, _, query = address.strip().partition("?")
     if before != redirect:
-        raise OAuthFlowError(f"what came back is no address that begins with {redirect}")
+        raise OAuthFlowError(f"what came back is not an address that begins with {redirect}")
     told = {name: values[0] for name, values in parse_qs(query.partition("#")[0], max_num_fields=32).items()}
     if "error" in told:
         raise OAuthFlowError(f"the page says: {told['error'][:64]}")

@@ -29,7 +29,7 @@ def schema_of(returns: Mapping[str, str]) -> dict[str, object] | None:
 def misfit(returns: Mapping[str, str], answer: Mapping[str, object] | None) -> str:
     """Why an answer, as JSON has it, is not what was said; "" when it is."""
     if answer is None:
-        return "it is no table" if returns else ""
+        return "it is not a table" if returns else ""
     for name, of in returns.items():
         kind, is_optional = split_type(of)
         value = answer.get(name)
@@ -39,7 +39,7 @@ def misfit(returns: Mapping[str, str], answer: Mapping[str, object] | None) -> s
             return f"it holds no {name}"
         wanted = _JSON.get(kind)
         if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and kind != "bool")):
-            return f"its {name} is no {kind}"
+            return f"its {name} is not of the type {kind}"
     return ""
 
 

@@ -164,10 +164,10 @@ def _message(line: bytes) -> SessionMessage | None:
     for read in (bytes, whole):
         with suppress(ValueError, RecursionError):
             return SessionMessage(jsonrpc_message_adapter.validate_json(read(line), by_name=False))
-    records.logger().warning("a line that is no message", line=line[:_SHOWN].decode("utf-8", "replace").rstrip())
+    records.logger().warning("a line that is not a message", line=line[:_SHOWN].decode("utf-8", "replace").rstrip())
     if (answered := _answered(line)) is None:
         return None
-    why = ErrorData(code=PARSE_ERROR, message="what it answered is no answer of the protocol's")
+    why = ErrorData(code=PARSE_ERROR, message="what it answered is not an answer of the protocol's")
     return SessionMessage(JSONRPCError(jsonrpc="2.0", id=answered, error=why))
 
 

@@ -93,7 +93,7 @@ def _problems(value: object, schema: dict[str, object]) -> tuple[str, ...]:
     from jsonschema.validators import validator_for
 
     if not isinstance(schema.get("$schema", ""), str):
-        raise _Faulty("the schema itself is wrong: its $schema is no text")
+        raise _Faulty("the schema itself is wrong: its $schema is not text")
     kind = validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
         kind.check_schema(schema)

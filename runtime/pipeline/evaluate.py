@@ -51,7 +51,7 @@ def _numbers(*values: object) -> list[float | int]:
     found: list[float | int] = []
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise Unclear(f"{_word(value)} is no number")
+            raise Unclear(f"{_word(value)} is not a number")
         found.append(value)
     return found
 
@@ -125,13 +125,13 @@ def _length(value: object) -> int:
 def _listed(value: object) -> list[object]:
     if isinstance(value, list):
         return value
-    raise Unclear(f"{_word(value)} is no list")
+    raise Unclear(f"{_word(value)} is not a list")
 
 
 def _string(value: object) -> str:
     if isinstance(value, str):
         return value
-    raise Unclear(f"{_word(value)} is no text")
+    raise Unclear(f"{_word(value)} is not text")
 
 
 def _joined(values: object, between: object) -> str:
@@ -248,9 +248,9 @@ def _fits(value: object) -> object:
     if isinstance(value, int) and not -_INT_END < value < _INT_END:
         raise Unclear("its number is too large")
     if isinstance(value, float) and not math.isfinite(value):
-        raise Unclear("it is no finite number")
+        raise Unclear("it is not a finite number")
     if isinstance(value, str) and not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise Unclear("it is no Unicode text")
+        raise Unclear("it is not Unicode text")
     return value
 
 

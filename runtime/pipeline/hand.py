@@ -54,7 +54,7 @@ class PipelineHand(Hand):
         except KeyError:
             raise HandBroken(f"pipeline = {file!r}, but there is no such file: add the pipeline again") from None
         except (UnicodeDecodeError, ManifestInvalid) as error:
-            raise HandBroken(f"{file} is no pipeline that this version runs: {error}") from None
+            raise HandBroken(f"{file} is not a pipeline that this version runs: {error}") from None
 
     async def run(self, **inputs: object) -> object:
         """Go through the pipeline; its outputs, or the failure of the step that failed first."""

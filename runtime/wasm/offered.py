@@ -126,6 +126,6 @@ def _polled(of_bus: bus.Bus, guest: Guest, *values: int) -> int:
 
 def _shown(signature: Signature | None) -> str:
     if signature is None:
-        return "something that is no function"
+        return "something that is not a function"
     names = {"i": "i32", "I": "i64", "f": "f32", "F": "f64"}
     return " -> ".join("(" + ", ".join(names.get(letter, "?") for letter in letters) + ")" for letters in signature)

@@ -112,7 +112,7 @@ def test_what_cannot_be_asked_is_told(shell: Shell) -> None:
         (("ask", "--hand", "web", "hello"), 1, "is a service"),
         (("ask", "--hand", "data-pipeline", "hello"), 1, "task"),
         (("ask", "no turn fits this"), 1, "the run failed"),
-        (("chat", "--name", "a b"), 2, "is no name for a conversation"),
+        (("chat", "--name", "a b"), 2, "is not a name for a conversation"),
         (("chat", "web"), 1, "is a service and takes no questions"),
         (("chat", "nobody"), 1, "no Hand 'nobody' is installed"),
     ):

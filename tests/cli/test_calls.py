@@ -98,11 +98,11 @@ def test_methods_are_listed_and_shown_in_full(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("show", "bad name"), 2, "'bad name' is no name: "),
-        (("remove", "bad name", "--purge"), 2, "'bad name' is no name: "),
-        (("start", "bad name"), 2, "'bad name' is no name: "),
-        (("roots", "add", "Bad Name", "."), 2, "'Bad Name' is no name: "),
-        (("roots", "remove", "Bad Name"), 2, "'Bad Name' is no name: "),
+        (("show", "bad name"), 2, "'bad name' is not a name: "),
+        (("remove", "bad name", "--purge"), 2, "'bad name' is not a name: "),
+        (("start", "bad name"), 2, "'bad name' is not a name: "),
+        (("roots", "add", "Bad Name", "."), 2, "'Bad Name' is not a name: "),
+        (("roots", "remove", "Bad Name"), 2, "'Bad Name' is not a name: "),
         (("call", "nope.x"), 1, "nothing provides 'nope.x': see `maniple methods`"),
         (
             ("call", "files.raed", "x"),
@@ -152,9 +152,9 @@ def test_a_provider_that_has_nobody_to_ask_is_not_told_as_one_that_there_is_not(
 def test_a_refusal_is_known_by_its_code_and_not_by_its_words(shell: Shell) -> None:
     """A resource stands in the kernel's sentence as it was typed, so that anybody can write into it what he likes."""
     ran = shell.run("call", "files.read", "drawer/../a is not a name to kernel.show: b")
-    assert (ran.code, "refused: " in ran.err, "is no name:" in ran.err) == (4, True, False), ran
+    assert (ran.code, "refused: " in ran.err, "is not a name:" in ran.err) == (4, True, False), ran
     ran = shell.run("show", "a: b")
-    assert (ran.code, "'a: b' is no name: a name has 1 to 256 letters" in ran.err) == (2, True), ran
+    assert (ran.code, "'a: b' is not a name: a name has 1 to 256 letters" in ran.err) == (2, True), ran
 
 
 def test_what_is_not_frozen_is_not_thawed(shell: Shell) -> None:

@@ -16,7 +16,7 @@ from tests.living import ECHO, write_hand
         ("class Other: pass", "main.py:1:1: it has no class Faulty"),
         ("x = 1" + "+1" * 20_000, "main.py:1:1: an expression in it is nested too deeply to be read"),
         ("x = " + "-" * 100_000 + "1", "main.py:1:1: an expression in it is nested too deeply to be read"),
-        ("class Faulty(Hand):\n    def run(self): return 1", "main.py:2:5: `run` is no coroutine"),
+        ("class Faulty(Hand):\n    def run(self): return 1", "main.py:2:5: `run` is not a coroutine"),
         ("class Faulty(Hand):\n    async def walk(self): pass", "main.py:1:1: class Faulty has no run"),
     ],
 )

@@ -104,7 +104,10 @@ def test_wrong_usage_is_told_with_where_to_look(name: str, capsys: pytest.Captur
             ("approve", "1", "--rule", "--days", "200000"),
             "maniple: --days: `200000` is not a whole number from 1 to 366",
         ),
-        (("audit", "search", "--until", "9999-12-31T23:59:59-14:00"), "maniple: 9999-12-31T23:59:59-14:00 is no time"),
+        (
+            ("audit", "search", "--until", "9999-12-31T23:59:59-14:00"),
+            "maniple: 9999-12-31T23:59:59-14:00 is not a time",
+        ),
         (("audit", "verify-proof", "/tmp"), "maniple: /tmp: is a directory; name a file in it"),
     ],
 )

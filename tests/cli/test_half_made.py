@@ -187,7 +187,7 @@ def test_a_pipe_in_the_place_of_a_manifest_is_told_at_once(command: str, tmp_pat
     ran = Shell(tmp_path / "none").run(command, folder)
     assert (ran.code, ran.out) == (1, "")
     assert is_one_clear_line(ran)
-    assert "HAND.toml is no plain file" in ran.err
+    assert "HAND.toml is not a plain file" in ran.err
 
 
 @pytest.mark.parametrize(

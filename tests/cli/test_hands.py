@@ -80,7 +80,7 @@ def test_check_and_install_tell_which_file_of_a_hand_that_thinks_is_not_there_or
         (1, "the file that playbook names is not there"), (2, "this is not JSON: Expecting value"),
     ]  # fmt: skip
     for text, what in (
-        ("[]", "this is no schema"),
+        ("[]", "this is not a schema"),
         ("[" * 100_000, "this is nested too deeply"),
         ('{"least": ' + "9" * 5_000 + "}", "a number in it has too many digits"),
     ):
@@ -91,7 +91,7 @@ def test_check_and_install_tell_which_file_of_a_hand_that_thinks_is_not_there_or
     assert "[agent] names PLAYBOOK.md, but there is no such file" in shell.run("install", folder, "--yes").err
     (folder / "PLAYBOOK.md").write_text("Answer.")
     (folder / "answer.json").write_text("[]")
-    assert "answer.json: this is no schema" in shell.run("install", folder, "--yes").err
+    assert "answer.json: this is not a schema" in shell.run("install", folder, "--yes").err
 
 
 @pytest.mark.parametrize("name", ["Disk", "a_b", "../up", "-x-"])
@@ -341,11 +341,11 @@ def test_a_secret_comes_from_the_environment_or_a_file_without_the_end_of_its_li
         (("--secret-env", "NO_SUCH_VARIABLE"), "wants KEY=WHERE"),
         (("--secret-file", "token=/no/such/file"), "/no/such/file cannot be read: No such file"),
         (("--secret-file", "token=/dev/null"), "/dev/null is empty"),
-        (("--secret-file", f"token={tmp_path / 'bytes'}"), "is no secret"),
+        (("--secret-file", f"token={tmp_path / 'bytes'}"), "is not a secret"),
         (("--secret-env", "nonsense=HOME"), "`nonsense` is not a setting of greeter"),
         (("--secret", "nonsense"), "`nonsense` is not a setting of greeter"),
         (("--secret", "tokn"), '`tokn` is not a setting of greeter, did you mean "token": see'),
-        (("--secret", "greeting"), "`greeting` of greeter is no secret"),
+        (("--secret", "greeting"), "`greeting` of greeter is not a secret"),
         (("--secret", "token", "--unset", "token"), "`token` is given twice"),
     )
     for words, why in cases:

@@ -74,7 +74,7 @@ def test_a_pipe_where_the_newest_checkpoint_should_be_is_told_and_not_waited_for
     path.unlink()
     os.mkfifo(path)
     for command in (("up",), ("audit", "verify"), ("audit", "prove", "0")):
-        assert f"{path} is no plain file, where a file should be" in shell.run(*command).err
+        assert f"{path} is not a plain file, where a file should be" in shell.run(*command).err
 
 
 def test_a_pipe_where_the_kernel_says_what_goes_wrong_is_told_and_not_waited_for(made: Shell, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_logs_wait_for_nobody_where_a_pipe_is_in_the_place_of_what_was_printed(m
     path = shell.home / "output" / "odd.log"
     os.mkfifo(path)
     said = refused_at_once(shell, "logs", "odd")
-    assert f"{path} is no plain file: move it away" in said
+    assert f"{path} is not a plain file: move it away" in said
 
 
 def test_a_pipe_where_the_logs_public_key_should_be_is_told_and_not_waited_for(made: Shell, tmp_path: Path) -> None:

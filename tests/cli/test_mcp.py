@@ -175,7 +175,9 @@ def test_what_cannot_be_added_says_why_and_leaves_nothing(shell: Shell, tmp_path
     assert "offers no tool minus" in refused(shell, "--only", "minus", *raw)
     assert "exit code 4" in refused(shell, "--", "python3", "-c", "print('I only print'); raise SystemExit(4)")
     assert "write TOOL=read" in refused(shell, "--effect", "do", *raw)
-    assert "'free' is no effect" in refused(shell, "--effect", "do=free", "--", "no-such-program"), "nothing is started"
+    assert "'free' is not an effect" in refused(shell, "--effect", "do=free", "--", "no-such-program"), (
+        "nothing is started"
+    )
     assert "write HOST:PORT" in refused(shell, "--connect", "somewhere", "--", "no-such-program")
     assert "a URL begins with https:// or http://" in refused(shell, "ftp://mcp.example.org/mcp")
     assert "--secret Authorization" in refused(shell, "https://user:word@mcp.example.org/mcp")

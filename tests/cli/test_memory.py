@@ -90,7 +90,7 @@ def test_all_memories_are_shown_with_the_names_of_their_hands(shell: Shell, keep
     [
         (("get", "nothing", "--hand", "keeper"), 1, "there is no key 'nothing' here"),
         (("get", "x", "--hand", "nobody"), 1, "no Hand 'nobody' is installed"),
-        (("get", "x", "--shared", "Team"), 2, "is no memory: a shared space's name"),
+        (("get", "x", "--shared", "Team"), 2, "is not the name of a memory: a shared space's name"),
         (("get", "x", "--session", "a/b"), 2, "a session's key has four parts"),
         (("erase",), 2, "say whose memory to erase"),
         (("export", "-"), 2, "no new file is called -"),
@@ -150,7 +150,7 @@ def test_a_copy_is_put_back_and_what_is_no_copy_is_not(shell: Shell, tmp_path: P
         broken = tmp_path / "broken.db"
         broken.write_bytes(raw)
         ran = shell.run("memory", "restore", broken, "--hand", "keeper", "--yes")
-        assert (ran.code, "no copy of a memory, and nothing has changed" in ran.err) == (1, True), ran
+        assert (ran.code, "not a copy of a memory, and nothing has changed" in ran.err) == (1, True), ran
         assert "verify" not in ran.err  # which looks at what is there, and not at what was sent
     assert value(shell, "colour", "--hand", "keeper") == "blue"
 
@@ -230,7 +230,7 @@ def test_a_removal_whose_memory_cannot_be_erased_goes_on_and_says_what_is_left(s
     ran = shell.run("remove", "parter", "--purge", "--yes")
     shell.good("resume", "memory")
     assert (ran.code, output.exists()) == (4, False), ran
-    assert "parter is removed. What it remembers is still there: `maniple memory erase" in ran.err
+    assert "parter is removed. Its memory is still there: `maniple memory erase" in ran.err
     kept = ran.err.rpartition("--hand ")[2].split("`")[0]
     shell.good("memory", "erase", "--hand", kept, "--yes")
     assert "(removed)" not in shell.good("memory", "stats")

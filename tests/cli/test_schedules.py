@@ -120,5 +120,7 @@ def test_a_wrong_schedule_is_found_by_check(shell: Shell, tmp_path: Path) -> Non
     wrong = CHIME.toml.replace("0 9 * * mon-fri", "0 25 * * *").replace("Europe/Berlin", "Berlin")
     ran = shell.run("check", write_hand(tmp_path / "chime", Source(wrong, CHIME.main)))
     assert ran.code == 1
-    assert 'HAND.toml:10:8: schedule.cron: "0 25 * * *" is no cron expression: its hour cannot be' in ran.out + ran.err
+    assert (
+        'HAND.toml:10:8: schedule.cron: "0 25 * * *" is not a cron expression: its hour cannot be' in ran.out + ran.err
+    )
     assert 'did you mean "Europe/Berlin"?' in ran.out + ran.err

@@ -62,7 +62,7 @@ def test_an_upgrade_says_since_when_a_schedule_counts_that_it_leaves_as_it_was()
 @pytest.mark.parametrize(
     ("name", "path", "why"),
     [
-        ("reports", "srv/reports", "no absolute path"), ("reports", "", "no absolute path"),
+        ("reports", "srv/reports", "not an absolute path"), ("reports", "", "not an absolute path"),
         ("reports", "/gone", "there is no folder '/gone'"), ("own", "/srv/reports", "'own' is reserved"),
         ("scratch", "/srv/reports", "'scratch' is reserved"), ("session", "/srv/reports", "'session' is reserved"),
     ],

@@ -44,7 +44,7 @@ def test_each_bad_file_gets_the_messages_written_in_it_and_no_other(file: Path) 
 
 
 @pytest.mark.parametrize(
-    ("coding", "what"), [("utf-8-sig", "it begins with a byte order mark"), ("utf-16-le", "it is no text in UTF-8")]
+    ("coding", "what"), [("utf-8-sig", "it begins with a byte order mark"), ("utf-16-le", "it is not UTF-8 text")]
 )
 def test_a_file_that_an_editor_saved_in_other_letters_is_told_of_as_that(coding: str, what: str) -> None:
     """What is wrong cannot be seen in it, and a place in its first line says nothing."""

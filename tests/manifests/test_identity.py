@@ -35,7 +35,7 @@ def test_a_whole_one_is_read() -> None:
         ('approvals_expire = "1 week"', 4, 20, 'approvals_expire is "1 week"', "from 1 to 999 and s, m, h or d"),
         ("approvals_expire = 7", 4, 20, "approvals_expire is 7", 'from 1 to 999 and s, m, h or d, such as "7d"'),
         ('require = "landlock"', 4, 11, 'require is "landlock"', "a list of layers of confinement, such as"),
-        ('require = ["landlock", "moat"]', 4, 24, "moat is no layer of confinement", "there are descriptors, "),
+        ('require = ["landlock", "moat"]', 4, 24, "moat is not a layer of confinement", "there are descriptors, "),
         ("[journal]\ndays = -1", 5, 8, "journal.days is -1", "a whole number of days from 0 to 36500"),
         ("[journal]\nmib = 0", 5, 7, "journal.mib is 0", "a whole number of MiB from 1 to 1000000000"),
         ("journal = 3", 4, 11, "journal is 3", "[journal] on a line of its own"),

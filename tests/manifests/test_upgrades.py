@@ -129,7 +129,7 @@ def test_nothing_begins_anew_with_what_is_no_task_any_more_or_was_removed() -> N
     section = replace(hand.package.manifest.hand, kind="service")
     service = replace(hand, package=replace(hand.package, manifest=Manifest(hand=section)))
     for one in (service, None):
-        with pytest.raises(Refusal, match="no task Hand any more"):
+        with pytest.raises(Refusal, match="not a task Hand any more"):
             check_restart(one, "steady")
 
 

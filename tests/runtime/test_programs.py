@@ -116,7 +116,7 @@ def test_orphans_are_collected_at_any_time_and_one_that_lives_is_left() -> None:
         (b"#!/etc/passwd\n", "its first line names /etc/passwd, which it may not execute"),
         (
             b"echo hi\n",
-            'it is no program of this machine\'s kind, and no script whose first line says of which, as "#!/bin/sh"',
+            'it is not a program of this machine\'s kind, and no script whose first line says of which, as "#!/bin/sh"',
         ),
         (None, "No such file or directory"),
     ],

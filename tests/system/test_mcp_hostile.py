@@ -131,7 +131,7 @@ def test_a_server_that_says_why_it_cannot_is_told_in_its_own_words(client: Clien
 
 def test_what_is_no_message_is_passed_over_and_told_in_the_log(kernel: Kernel, client: Client, odd: str) -> None:
     assert answered(client, odd, "text('did it')") == {"text": "did it"}
-    assert '"event":"a line that is no message","line":"Welcome!"' in output_of(kernel, odd)
+    assert '"event":"a line that is not a message","line":"Welcome!"' in output_of(kernel, odd)
 
 
 @pytest.mark.wide

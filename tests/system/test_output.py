@@ -42,6 +42,6 @@ def test_a_pipe_where_one_hand_should_print_holds_up_nobody(tmp_path: Path) -> N
 
 
 def _fails(kernel: Kernel, path: str) -> None:
-    told = f"{path}, for what it prints, is no plain file: move it away"
+    told = f"{path}, for what it prints, is not a plain file: move it away"
     with kernel.client() as client, pytest.raises(NotDone, match=told):
         client.call("another.say", "", {"text": "hi"})

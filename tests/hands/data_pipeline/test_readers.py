@@ -182,8 +182,8 @@ def test_items_of_an_array_that_are_no_objects_are_rejected() -> None:
     ("raw", "source", "why"),
     [
         (b'{"a":1}\n{"a":2}', {}, 'format = "jsonl"'),
-        (b'[{"a":1},', {}, "no JSON after row 1"),
-        (b'[{"a":1}]x', {}, "no JSON"),
+        (b'[{"a":1},', {}, "not JSON after row 1"),
+        (b'[{"a":1}]x', {}, "not JSON"),
         (b'{"rows":[]}', {"records": "row"}, 'no array "row"'),
         (b"nonsense", {}, "array"),
     ],

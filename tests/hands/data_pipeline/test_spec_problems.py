@@ -125,7 +125,7 @@ def problems(table: object) -> list[tuple[str, str, str]]:
         (
             {"steps": [{"do": "aggregate", "columns": {"a": "avg(b)"}}]},
             "steps[1].columns.a",
-            "no measure",
+            "not a measure",
             "sum(column)",
         ),
         ({"steps": [{"do": "aggregate", "columns": {"a": "sum()"}}]}, "steps[1].columns.a", "of what", "sum(column)"),

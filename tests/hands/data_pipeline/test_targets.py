@@ -230,7 +230,7 @@ def test_a_database_that_a_program_has_open_in_wal_mode_is_not_taken_from_under_
 
 def test_a_file_that_is_no_database_or_is_damaged_is_refused(place: Place) -> None:
     place.put("shop.db", "not a database, but long enough to be one" * 50)
-    refused(place, "target", "no SQLite database")
+    refused(place, "target", "not an SQLite database")
     place.path("shop.db").unlink()
     database(
         place, "CREATE TABLE other (x)", "INSERT INTO other SELECT randomblob(20000)", "INSERT INTO other SELECT 1"

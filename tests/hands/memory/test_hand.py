@@ -77,7 +77,7 @@ def test_a_row_that_cannot_be_read_ends_its_calls_in_damaged_and_verify_names_it
     for method, params in (("recall", {"text": "pays"}), ("fragment", {"fragment": 1}), ("fragments", {})):
         assert desk.fails(method, **params).startswith("damaged: a row cannot be read")
     file.execute("UPDATE fragments SET labels = '[]', text = CAST(x'ff' AS TEXT) WHERE text LIKE 'Ada%'")
-    assert desk.fails("fragment", fragment=1).startswith("damaged: a text in the memory file is no Unicode")
+    assert desk.fails("fragment", fragment=1).startswith("damaged: a text in the memory file is not Unicode")
     assert desk.call("fragment", fragment=2)["text"] == "Bob pays in cash."
     assert desk.call("verify")["problems"] == ["the fragment 1 cannot be read"]
     file.close()

@@ -56,7 +56,7 @@ def test_a_key_that_is_none_is_told_and_not_sent(tmp_path: Path, key: str) -> No
 def test_an_address_that_is_none_is_told_with_the_command_that_mends_it(tmp_path: Path, address: object) -> None:
     hand = hand_of(tmp_path, addresses={"vllm": address})
     with pytest.raises(
-        Failure, match='is no http or https URL: `maniple settings model \'addresses={"vllm": '
+        Failure, match='is not an http or https URL: `maniple settings model \'addresses={"vllm": '
     ) as failed:
         ask(hand, Asking("vllm/mine"))
     assert failed.value.code == "unconfigured"

@@ -170,7 +170,7 @@ def test_a_number_of_places_that_is_none_is_told(tmp_path: Path, told: object) -
         await hand.complete(Asking("scripted/script"), **ASKED)
 
     with pytest.raises(
-        Failure, match="is no number of requests to scripted at a time, from 1 to 64: `maniple settings model"
+        Failure, match="is not a number of requests to scripted at a time, from 1 to 64: `maniple settings model"
     ) as failed:
         asyncio.run(asked())
     assert failed.value.code == "unconfigured"

@@ -159,7 +159,7 @@ def test_a_call_whose_time_ends_before_a_place_is_free_says_so(tmp_path: Path, m
 @pytest.mark.parametrize("rate", ["50", 0.5, -1, True, None])
 def test_a_pace_that_is_none_is_told_and_never_taken_for_no_bound(tmp_path: Path, rate: object) -> None:
     hand = hand_of(tmp_path, SOON, per_minute={"scripted": rate})
-    with pytest.raises(Failure, match="is no number of requests a minute to scripted: `maniple settings") as failed:
+    with pytest.raises(Failure, match="is not a number of requests a minute to scripted: `maniple settings") as failed:
         ask(hand, Asking("scripted/script"))
     assert failed.value.code == "unconfigured"
 

@@ -334,7 +334,7 @@ def test_a_time_beyond_the_calendar_is_no_time(tmp_path: Path, monkeypatch: pyte
         async with running(World(), tmp_path, monkeypatch) as it:
             await it.rounds()
             for method, resource in (("report", ""), ("history", "machine")):
-                with pytest.raises(Failure, match="is no time"):
+                with pytest.raises(Failure, match="is not a time"):
                     await it.ask(method, resource, since=since)
 
     asyncio.run(scene())

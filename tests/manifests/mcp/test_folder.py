@@ -150,7 +150,7 @@ def test_it_asks_for_nothing_but_the_hosts_it_was_given() -> None:
     [
         (Wanted(name="clock", command=("python3",), only=("see",)), "offers no tool see"),
         (Wanted(name="clock", command=("python3",), effects={"see": "read"}), "no tool see to have an effect"),
-        (Wanted(name="clock", command=("python3",), effects={"do": "none"}), "'none' is no effect"),
+        (Wanted(name="clock", command=("python3",), effects={"do": "none"}), "'none' is not an effect"),
     ],
 )
 def test_what_names_nothing_is_refused(wanted: Wanted, why: str) -> None:

@@ -57,8 +57,8 @@ def test_a_name_of_the_format_is_taken(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["PDF", "-a", "a-", "a--b", "a_b", "a.b", "a b", "ä", "a" * 65, "..", "а"])
 def test_a_name_that_the_format_has_not_is_refused(name: str) -> None:
-    assert "is no name for a skill" in problems(name, {"SKILL.md": text("forms")})
-    assert "is no name for a skill" in problems("forms", {"SKILL.md": text(name)})
+    assert "is not a name for a skill" in problems(name, {"SKILL.md": text("forms")})
+    assert "is not a name for a skill" in problems("forms", {"SKILL.md": text(name)})
 
 
 WRONG = {
@@ -71,9 +71,9 @@ WRONG = {
     "no description": ({"SKILL.md": b"---\nname: forms\n---\n"}, "its head has no description"),
     "an empty description": ({"SKILL.md": text(description="''")}, "its head has no description"),
     "a long description": ({"SKILL.md": text(description="d" * 1025)}, "1025 characters, 1024 at most"),
-    "a long compatibility": ({"SKILL.md": text(more=f"compatibility: {'c' * 501}\n")}, "compatibility is no text"),
-    "metadata that is a text": ({"SKILL.md": text(more="metadata: a\n")}, "metadata is no table"),
-    "tools that are a table": ({"SKILL.md": text(more="allowed-tools: {a: b}\n")}, "no list of words"),
+    "a long compatibility": ({"SKILL.md": text(more=f"compatibility: {'c' * 501}\n")}, "compatibility is not text"),
+    "metadata that is a text": ({"SKILL.md": text(more="metadata: a\n")}, "metadata is not a table"),
+    "tools that are a table": ({"SKILL.md": text(more="allowed-tools: {a: b}\n")}, "not a list of words"),
     "no head": ({"SKILL.md": b"# Forms\n"}, "does not begin with a head"),
     "no text": ({"SKILL.md": b"---\nname: \xff\n---\n"}, "not UTF-8 text"),
     "a bomb": ({"SKILL.md": text(more="a: &a [x]\nb: [*a, *a]\n")}, "an anchor"),

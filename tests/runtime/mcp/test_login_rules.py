@@ -20,10 +20,10 @@ def test_what_came_back_is_read_from_the_address_that_it_was_sent_to() -> None:
 @pytest.mark.parametrize(
     ("address", "why"),
     [
-        ("https://evil.example/back?code=c&state=s", "no address that begins with"),
-        (f"{BACK}/more?code=c&state=s", "no address that begins with"),
-        (f"{BACK}@evil.example?code=c&state=s", "no address that begins with"),
-        ("", "no address that begins with"),
+        ("https://evil.example/back?code=c&state=s", "not an address that begins with"),
+        (f"{BACK}/more?code=c&state=s", "not an address that begins with"),
+        (f"{BACK}@evil.example?code=c&state=s", "not an address that begins with"),
+        ("", "not an address that begins with"),
         (f"{BACK}?error=access_denied&code=c&state=s", "^the page says: access_denied$"),
         (f"{BACK}?error={'e' * 500}", "^the page says: e{64}$"),
         (f"{BACK}?code=c&state=%C3%A4", "no state of ours"),

@@ -52,13 +52,13 @@ def test_an_answer_that_is_as_it_was_said_is_let_through(more: dict[str, Any]) -
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (None, "it is no table"),
+        (None, "it is not a table"),
         ({}, "it holds no title"),
-        ({**WHOLE, "title": None}, "its title is no string"),
-        ({**WHOLE, "size": 1.5}, "its size is no int"),
-        ({**WHOLE, "size": True}, "its size is no int"),
-        ({**WHOLE, "is_new": 1}, "its is_new is no bool"),
-        ({**WHOLE, "rows": {}}, "its rows is no list"),
+        ({**WHOLE, "title": None}, "its title is not of the type string"),
+        ({**WHOLE, "size": 1.5}, "its size is not of the type int"),
+        ({**WHOLE, "size": True}, "its size is not of the type int"),
+        ({**WHOLE, "is_new": 1}, "its is_new is not of the type bool"),
+        ({**WHOLE, "rows": {}}, "its rows is not of the type list"),
     ],
 )
 def test_an_answer_that_is_not_is_told_why(answer: dict[str, Any] | None, why: str) -> None:
@@ -82,7 +82,7 @@ def test_an_answer_that_is_not_as_was_said_is_an_error_with_the_whole_answer_in_
     assert (told.is_error, told.structured_content) == (True, None)
     texts = [block.text for block in told.content if block.type == "text"]
     assert texts == [
-        "lab.do is done, but its answer is not as it says that it is: its n is no int. The answer:",
+        "lab.do is done, but its answer is not as it says that it is: its n is not of the type int. The answer:",
         '{"n":"one"}',
     ]
     assert (told.meta or {})["maniple/end"] == "done"

@@ -161,7 +161,7 @@ def test_what_could_differ_or_escape_a_limit_is_not_compiled(name: str) -> None:
         ('(import "env" "system" (func (param i32)))', "env.system, which is not offered"),
         ('(import "maniple" "spawn" (func))', "maniple.spawn, which is not offered"),
         ('(import "maniple" "now" (func (result i32)))', "maniple.now as () -> (i32), and it is () -> (i64)"),
-        ('(import "maniple" "now" (global i64))', "something that is no function"),
+        ('(import "maniple" "now" (global i64))', "something that is not a function"),
         ('(import "wasi_snapshot_preview1" "memory" (memory 1))', "which is not offered"),
     ],
 )
