@@ -176,9 +176,9 @@ def sqlite_errors() -> Iterator[None]:
     except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError) as error:
         if isinstance(error, apsw.SQLError) and not ANOTHER_SCHEMA.match(str(error)):
             raise
-        raise Damaged(f"the memory file is damaged ({error}): `maniple memory verify` says what of it holds") from None
+        raise Damaged(f"the memory file is damaged ({error}): `maniple memory verify` says what is damaged") from None
     except UnicodeDecodeError:
-        raise Damaged("a text in the memory file is no Unicode: `maniple memory verify` says which") from None
+        raise Damaged("a text in the memory file is not Unicode: `maniple memory verify` says which") from None
     except apsw.TooBigError:
         raise Invalid("too large to be stored") from None
 

@@ -26,7 +26,7 @@ class Ask(Hand):
         """ask.person: the operator's answer, which came with the call. Without one the question was just approved."""
         offered = list(choices or ())
         if not question.strip() or not all(isinstance(one, str) and one for one in offered):
-            raise Failure("arguments", "question is a text, and choices are texts.")
+            raise Failure("arguments", "question must be a text, and choices must be texts.")
         if len(offered) > CHOICES_MOST or len(question) > TEXT_MOST:
             raise Failure("arguments", f"a question has at most {TEXT_MOST} characters and {CHOICES_MOST} choices.")
         given = YES if answer is None else answer

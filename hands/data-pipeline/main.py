@@ -70,7 +70,7 @@ class DataPipeline(Hand):
     async def preview(self, call: Call, rows: int = PREVIEW_ROWS) -> dict[str, object]:
         """data-pipeline.preview: the first rows that the job would load; nothing is written."""
         if not 1 <= rows <= ROWS_MAX:
-            raise Failure("arguments", f"rows is between 1 and {ROWS_MAX}.")
+            raise Failure("arguments", f"rows must be between 1 and {ROWS_MAX}.")
         with _ends(), self._folder() as folder:
             spec = await self._spec(call.resource, {})
             with self._bench(spec, folder) as bench:

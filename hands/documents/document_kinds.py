@@ -57,7 +57,7 @@ def kind_of(raw: bytes) -> str:
         raise DocumentRefused("encrypted", "It is an encrypted Office file, or one of a format before 2007.")
     if b"\0" not in raw[:_FRONT] and any(mark in front for mark in _HTML_MARKS):
         return HTML
-    raise DocumentRefused("unknown type", "It is none of PDF, DOCX, XLSX and HTML; files.read has its bytes.")
+    raise DocumentRefused("unknown type", "It is not a PDF, DOCX, XLSX or HTML file; files.read has its bytes.")
 
 
 def _office(raw: bytes) -> str:
@@ -71,7 +71,7 @@ def _office(raw: bytes) -> str:
                 _check_declarations(content, is_xml=one.filename.lower().endswith(_XML_NAMES))
             told = archive.read(_TYPES) if _TYPES in names else b""
     except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise DocumentRefused("broken", f"It is no whole archive: {error}.") from None
+        raise DocumentRefused("broken", f"It is not a whole archive: {error}.") from None
     except RuntimeError:  # zipfile's for a part with a password
         raise DocumentRefused("encrypted", "It has a password.") from None
     for part, kind in (("word/document.xml", DOCX), ("xl/workbook.xml", XLSX)):
@@ -85,7 +85,7 @@ def _check_sizes(archive: zipfile.ZipFile) -> None:
     if len(parts) > PARTS_MOST:
         raise DocumentRefused("bomb", f"It has {len(parts)} parts, and {PARTS_MOST} at most are read.")
     if any(part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for part in parts):
-        raise DocumentRefused("broken", "A part of it is packed in a way that no document is.")
+        raise DocumentRefused("broken", "A part of it is compressed in a way that documents do not use.")
     unpacked = sum(part.file_size for part in parts)
     if unpacked > UNPACKED_MOST:
         raise DocumentRefused("bomb", f"It would unpack to {unpacked} bytes, and {UNPACKED_MOST} at most are read.")
@@ -103,7 +103,7 @@ def _check_letters(part: bytes) -> None:
     declaration, end, _ = front.partition(b"?>") if front.startswith(b"<?xml") else (b"", b"?>", b"")
     found = _ENCODING.search(declaration)
     if part.startswith(_OTHERS) or not end or (found and not _AS_ASCII.fullmatch(found[1])):
-        raise DocumentRefused("broken", "A part of it is in letters that no document is in.")
+        raise DocumentRefused("broken", "A part of it is in an encoding that documents do not use.")
 
 
 def _check_declarations(part: bytes, *, is_xml: bool) -> None:

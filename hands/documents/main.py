@@ -57,7 +57,7 @@ class Documents(Hand):
     async def text(self, call: Call, offset: int = 0, most: int = TEXT_MOST) -> dict[str, object]:
         """documents.text: from a character on, so many. size: characters of the whole, if it ended here; else so far."""
         if offset < 0 or not 1 <= most <= TEXT_MOST:
-            raise Failure("arguments", f"offset is 0 or more, most between 1 and {TEXT_MOST}.")
+            raise Failure("arguments", f"offset must be 0 or more, and most between 1 and {TEXT_MOST}.")
         raw = await self._document(call)
         with _ending() as reading:
             kind, reader, raw = reading.open(raw)
@@ -82,7 +82,7 @@ class Documents(Hand):
     async def tables(self, call: Call, table: str = "", offset: int = 0, most: int = 200) -> dict[str, object]:
         """documents.tables: the rows of each table, or of one by its name, from a row on."""
         if offset < 0 or not 1 <= most <= ROWS_MOST:
-            raise Failure("arguments", f"offset is 0 or more, most between 1 and {ROWS_MOST}.")
+            raise Failure("arguments", f"offset must be 0 or more, and most between 1 and {ROWS_MOST}.")
         raw = await self._document(call)
         with _ending() as reading:
             kind, reader, raw = reading.open(raw)

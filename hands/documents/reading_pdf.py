@@ -57,7 +57,7 @@ def _opened(raw: bytes) -> PdfReader:
         if reader.is_encrypted and not reader.decrypt(""):
             raise DocumentRefused("encrypted", "It has a password.")
     except DependencyError:
-        raise DocumentRefused("encrypted", "It is encrypted in a way that is not read here.") from None
+        raise DocumentRefused("encrypted", "It is encrypted in a way that cannot be read here.") from None
     return reader
 
 

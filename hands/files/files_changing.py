@@ -43,7 +43,7 @@ class Changing(Desk):
     ) -> dict[str, object]:
         """files.edit: `old` becomes `new` wherever it stands, which must be `times` times."""
         if not old or times < 1:
-            raise Failure("arguments", "old is not empty, and times is 1 or more.")
+            raise Failure("arguments", "old must not be empty, and times must be 1 or more.")
         change = partial(text_change.replaced, old=old.encode(), new=new.encode(), times=times)
         expect = checked(expect, may_be_absent=False)
         with as_failures(call.resource):
@@ -105,7 +105,7 @@ class Changing(Desk):
     async def bin(self, call: Call, most: int = 200) -> dict[str, object]:
         """files.bin: what was deleted here or beneath, the last one first."""
         if not 1 <= most <= BIN_MOST:
-            raise Failure("arguments", f"most is between 1 and {BIN_MOST}.")
+            raise Failure("arguments", f"most must be between 1 and {BIN_MOST}.")
         with as_failures(call.resource):
             place = self.tree.place(call.resource)
             found, labels = await self.disk.do(bin_folder.contents, place, most + 1)

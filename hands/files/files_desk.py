@@ -50,7 +50,7 @@ class Desk(Hand):
         try:
             return self.tree.place(normalise("path", f"{place.resource}/{way}"))
         except ResourceInvalid as error:
-            raise Failure("arguments", f"{way!r} is no way beneath {place.resource}: {error}.") from None
+            raise Failure("arguments", f"{way!r} is not a path beneath {place.resource}: {error}.") from None
 
     # what runs in a thread of the disk -----------------------------------------------------------------------------
 

@@ -117,7 +117,7 @@ class Searching(Desk):
         """files.glob: what lies beneath the folder and fits the pattern. after: the last path of the part before."""
         wanted, before = _pattern(pattern), tuple(after.split("/")) if after else ()
         if not 1 <= most <= GLOB_MOST:
-            raise Failure("arguments", f"most is between 1 and {GLOB_MOST}.")
+            raise Failure("arguments", f"most must be between 1 and {GLOB_MOST}.")
         entries: list[dict[str, object]] = []
         room = folder_view.REPLY_SIZE
         with as_failures(call.resource), self.crowd.joined() as spent:
@@ -147,7 +147,7 @@ class Searching(Desk):
         with as_failures(call.resource):
             expression = await self.disk.do(_expression, pattern, literal, ignore_case)
         if not 1 <= most <= GREP_MOST:
-            raise Failure("arguments", f"most is between 1 and {GREP_MOST}.")
+            raise Failure("arguments", f"most must be between 1 and {GREP_MOST}.")
         matches: list[dict[str, object]] = []
         searched, room = 0, folder_view.REPLY_SIZE
         with as_failures(call.resource), self.crowd.joined() as spent:
@@ -339,11 +339,11 @@ def _fitting(block: bytes, expression: Expression, above: int = 0) -> Iterator[t
 
 def _pattern(text: str) -> tuple[str, ...]:
     if len(text) > folder_view.PATTERN_MOST:
-        raise Failure("arguments", f"a pattern of ways has at most {folder_view.PATTERN_MOST} signs.")
+        raise Failure("arguments", f"a pattern of paths may have at most {folder_view.PATTERN_MOST} characters.")
     parts = tuple(text.split("/"))
     if not all(parts) or (why := complaint(parts)):
         raise Failure(
-            "arguments", f"{text!r} is not a pattern of ways: {why if all(parts) else 'a part of it is empty'}."
+            "arguments", f"{text!r} is not a pattern of paths: {why if all(parts) else 'a part of it is empty'}."
         )
     return parts
 
@@ -357,14 +357,16 @@ def _expression(text: str, literal: bool, ignore_case: bool) -> Expression:
     options.case_sensitive = not ignore_case
     options.max_mem = _EXPRESSION_MEMORY
     if not text or "\n" in text:
-        raise Failure("arguments", "pattern is empty, or goes over the end of a line; grep looks at single lines.")
+        raise Failure(
+            "arguments", "pattern must not be empty or go over the end of a line; grep looks at single lines."
+        )
     if len(text) > EXPRESSION_MOST:
-        raise Failure("arguments", f"pattern has at most {EXPRESSION_MOST} signs.")
+        raise Failure("arguments", f"pattern may have at most {EXPRESSION_MOST} characters.")
     try:
         made: Expression = re2.compile((text if literal else f"(?m:{text})").encode(), options)
     except re2.error as error:
         why = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
-        raise Failure("arguments", f"pattern is not an expression of RE2: {why}.") from None
+        raise Failure("arguments", f"pattern is not a valid RE2 expression: {why}.") from None
     finally:
         re2.purge()  # it keeps the last ones that it made, and each grows while it searches
     if made.programsize > PROGRAM_MOST:

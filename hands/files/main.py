@@ -25,7 +25,7 @@ class Files(Searching, Changing):
     async def read(self, call: Call, offset: int = 0, length: int | None = None) -> dict[str, object]:
         """files.read: streams the file as it is when opened; what is appended meanwhile is not sent."""
         if offset < 0 or (length is not None and length < 0):
-            raise Failure("arguments", "offset and length are 0 or more.")
+            raise Failure("arguments", "offset and length must be 0 or more.")
         with as_failures(call.resource), ExitStack() as held:
             place = self.tree.place(call.resource)
             fd, labels = await self.disk.do(self.opened, held, place, self.tree.open_file)
@@ -56,9 +56,9 @@ class Files(Searching, Changing):
     ) -> dict[str, object]:
         """files.list: the entries of one folder, sorted. after: the last name of the part that came before."""
         if not 1 <= most <= folder_view.MOST_MAX:
-            raise Failure("arguments", f"most is between 1 and {folder_view.MOST_MAX}.")
+            raise Failure("arguments", f"most must be between 1 and {folder_view.MOST_MAX}.")
         if len(pattern) > folder_view.PATTERN_MOST:
-            raise Failure("arguments", f"pattern has at most {folder_view.PATTERN_MOST} signs.")
+            raise Failure("arguments", f"pattern may have at most {folder_view.PATTERN_MOST} characters.")
         with as_failures(call.resource), ExitStack() as held:
             place = self.tree.place(call.resource)
             fd, labels = await self.disk.do(self.opened, held, place, self.tree.open_folder)

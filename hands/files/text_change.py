@@ -40,7 +40,7 @@ def replaced(text: bytes, old: bytes, new: bytes, times: int) -> bytes:
     """The text with each `old` as `new`. times: how often `old` stands in it. Raises FileRefused if it is otherwise."""
     found = text.count(old)
     if found != times:
-        raise FileRefused("no match", f"`old` stands {found} times in the file, not {times}. Nothing was changed.")
+        raise FileRefused("no match", f"`old` occurs {found} times in the file, not {times}. Nothing was changed.")
     _must_fit(len(text) + times * (len(new) - len(old)))
     return text.replace(old, new)
 
@@ -122,10 +122,10 @@ def _place(text: bytes, total: int, hunk: Hunk, least: Spot, wanted: int, number
     for _, spots in groupby(merge(before, behind, key=away), key=away):
         fits = [spot for spot in spots if whole and _fits(text, old, spot.offset)]
         if len(fits) > 1:
-            raise FileRefused("no match", f"Hunk {number} stands in two places. Nothing was changed.")
+            raise FileRefused("no match", f"Hunk {number} matches two places. Nothing was changed.")
         if fits:
             return fits[0]
-    raise FileRefused("no match", f"Hunk {number} does not stand in the file. Nothing was changed.")
+    raise FileRefused("no match", f"Hunk {number} does not match the file. Nothing was changed.")
 
 
 def _fits(text: bytes, old: bytes, offset: int) -> bool:

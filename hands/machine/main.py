@@ -35,9 +35,9 @@ class Machine(Hand):
         list.
         """
         if not 0 <= most <= MOST_MAX:
-            raise Failure("arguments", f"most is a number from 0 to {MOST_MAX}; it was {most}")
+            raise Failure("arguments", f"most must be a number from 0 to {MOST_MAX}; it was {most}")
         if len(match) > MATCH_MOST:
-            raise Failure("arguments", f"match has at most {MATCH_MOST} signs; it had {len(match)}")
+            raise Failure("arguments", f"match may have at most {MATCH_MOST} characters; it had {len(match)}")
         async with self.turn:
             await self._space(self.lister)
             answer = self.lister.read(time.monotonic(), match, most)

@@ -142,14 +142,14 @@ class Desk(Hand):
     async def received(self, call: Call, path: Path, most: int, mend: str = "") -> None:
         """Write what the caller sends to a file, at most so many bytes. mend: how more could be. Raises Failure."""
         if not call.uploads:
-            raise Failure("arguments", "nothing came with the call: send it as a stream (`--upload FILE`)")
+            raise Failure("arguments", "no stream came with the call: send one (`--upload FILE`)")
         size = 0
         try:
             with path.open("wb") as file:
                 async for chunk in call.upload:
                     size += len(chunk)
                     if size > most:
-                        raise Failure("too large", f"at most {most} bytes are taken in{mend}")
+                        raise Failure("too large", f"at most {most} bytes are accepted{mend}")
                     await self.shelf.in_thread(partial(file.write, chunk))
                 await self.shelf.in_thread(file.flush)
         except OSError as error:  # also of what was left to be written when it was closed
@@ -231,7 +231,7 @@ def as_failures() -> Iterator[None]:
     except StoreError as error:
         raise Failure(error.code, str(error)) from None
     except apsw.ConstraintError as error:  # what a caller gives breaks none
-        why = f"its rows do not fit each other ({error}): `maniple memory verify` says what of it holds"
+        why = f"its rows do not fit each other ({error}): `maniple memory verify` says what is damaged"
         raise Failure(Damaged.code, why) from None
     except msgspec.MsgspecError:  # of what is stored: what a caller gives is read before
         raise Failure(Damaged.code, UNREADABLE) from None

@@ -52,7 +52,7 @@ class Upkeep(Desk):
     async def owners(self, call: Call, after: str = "", most: int = 1_000) -> Answer:
         """Answer memory.owners: to the operator, whose namespace nobody else is ever given, all; to a Hand only itself."""
         if not 0 < most <= OWNERS_MAX:
-            raise Failure("arguments", f"most is between 1 and {OWNERS_MAX}")
+            raise Failure("arguments", f"most must be between 1 and {OWNERS_MAX}")
         own = whole(call).owner
         listed = await self.shelf.in_thread(self.shelf.owners)
         found = [one for one in listed if one > after and (own == OPERATORS or one == own)]

@@ -149,7 +149,7 @@ class Monitoring(Hand):
                 lifted = self.watcher.lift(name, check, now)
             return {"target": name, "check": check, "until": moment(now), "lifted": lifted}
         if not 0 < lasts <= SILENCE_MOST_SECONDS:
-            raise Failure("arguments", 'a silence lasts more than nothing and at most "30d"')
+            raise Failure("arguments", 'a silence must last more than nothing, and at most "30d"')
         if len(check) > WORDS_MOST:
             raise Failure("arguments", f"the name of a check has at most {WORDS_MOST} characters")
         until, labels = now + round(lasts * 1000), tuple(sorted(call.labels))

@@ -55,7 +55,7 @@ class Pages(Hand):
     ) -> dict[str, object]:
         """pages.read: from a character on, so many. age: seconds that an answer out of the cache may be old."""
         if offset < 0 or not 1 <= most <= MARKDOWN_MOST:
-            raise Failure("arguments", f"offset is 0 or more, most between 1 and {MARKDOWN_MOST}.")
+            raise Failure("arguments", f"offset must be 0 or more, and most between 1 and {MARKDOWN_MOST}.")
         with _ending():
             got = await self._fetched(call.resource, age)
             if got.kind not in _PAGES:
@@ -70,7 +70,7 @@ class Pages(Hand):
     async def feed(self, call: Call, most: int = 50, age: float = 0) -> dict[str, object]:
         """pages.feed: the entries as the feed has them in order."""
         if not 1 <= most <= ENTRIES_MOST:
-            raise Failure("arguments", f"most is between 1 and {ENTRIES_MOST}.")
+            raise Failure("arguments", f"most must be between 1 and {ENTRIES_MOST}.")
         with _ending():
             got = await self._fetched(call.resource, age)
             import feed_reading
@@ -80,7 +80,9 @@ class Pages(Hand):
     async def search(self, call: Call, query: str, page: int = 1, language: str = "") -> dict[str, object]:
         """pages.search: what an engine finds. page: from 1."""
         if not query.strip() or not 1 <= page <= 100 or len(language) > LANGUAGE_MOST:
-            raise Failure("arguments", "query is a text, page between 1 and 100, language one like en or de-AT.")
+            raise Failure(
+                "arguments", "query must be a text, page between 1 and 100, and language one like en or de-AT."
+            )
         with _ending():
             kind, address = search_engines.engine(self.settings.of("engines", dict), call.resource)
             asked = search_engines.question(kind, address, query, page, language)

@@ -75,7 +75,7 @@ class Plan(Hand):
     async def all(self, call: Call, most: int = 50) -> dict[str, object]:
         """plan.all: the lists of everybody, with whose each is."""
         if not 1 <= most <= ALL_MOST:
-            raise Failure("arguments", f"most is between 1 and {ALL_MOST}.")
+            raise Failure("arguments", f"most must be between 1 and {ALL_MOST}.")
         found = self.shelf.every(most + 1)
         rows: Rows = []
         room = REPLY_MOST

@@ -56,7 +56,7 @@ def made(name: str, title: str, steps: Sequence[object], now: str, labels: tuple
 def _step(given: object) -> Step:
     fields = {"text": given} if isinstance(given, str) else given
     if not isinstance(fields, dict) or set(fields) - {"text", "state", "note"}:
-        raise PlanWrong("arguments", "a step is a text, or a table with text, state and note.")
+        raise PlanWrong("arguments", "a step must be a text, or a table with text, state and note.")
     values = {name: fields.get(name, "") for name in ("text", "note")} | {"state": fields.get("state", "todo")}
     if not all(isinstance(value, str) and len(value) <= TEXT_MOST for value in values.values()) or not values["text"]:
         raise PlanWrong("arguments", f"text, state and note of a step are texts of at most {TEXT_MOST} characters.")
@@ -73,7 +73,7 @@ def checked(state: str) -> str:
 def stepped(plan: Plan, number: int, state: str, note: str | None, now: str, labels: tuple[str, ...]) -> Plan:
     """The list with one step in another state. number: from 1. note: None leaves it as it is. Raises PlanWrong."""
     if not 1 <= number <= len(plan.steps):
-        raise PlanWrong("arguments", f"step is 1 to {len(plan.steps)}; there is no step {number}.")
+        raise PlanWrong("arguments", f"step must be 1 to {len(plan.steps)}: there is no step {number}.")
     if note is not None and len(note) > TEXT_MOST:
         raise PlanWrong("arguments", f"note has at most {TEXT_MOST} characters.")
     old = plan.steps[number - 1]

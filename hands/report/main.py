@@ -44,7 +44,9 @@ class Report(Hand):
         """report.put: what comes as text or as a stream is kept whole, or the call fails and nothing is."""
         kind = type or (BYTES if text is None else PLAIN)
         if not title.strip() or len(title) > TITLE_MOST or "\0" in title or not _TYPE.fullmatch(kind):
-            raise Failure("arguments", f"title has 1 to {TITLE_MOST} characters; type is one like text/markdown.")
+            raise Failure(
+                "arguments", f"title must have 1 to {TITLE_MOST} characters, and type must be one like text/markdown."
+            )
         if (text is None) is not call.uploads:
             raise Failure("arguments", "give the artefact either as text or as a stream.")
         count, each = self.settings.of("count", int), self.settings.of("each", int)
@@ -122,7 +124,7 @@ class Report(Hand):
 
 def _checked(most: int) -> int:
     if not 1 <= most <= LISTED_MOST:
-        raise Failure("arguments", f"most is between 1 and {LISTED_MOST}.")
+        raise Failure("arguments", f"most must be between 1 and {LISTED_MOST}.")
     return most
 
 

@@ -48,7 +48,7 @@ class Shell(Hand):
             raise Failure("arguments", f"most is at most {LARGEST_KEPT} bytes without stream")
         bound = most if most is not None else STREAMED if stream else KEPT
         if timeout is not None and not timeout > 0:
-            raise Failure("arguments", "timeout is above 0 seconds")
+            raise Failure("arguments", "timeout must be above 0 seconds")
         outputs = [Output(call, number, bound, is_streamed=stream) for number in (_OUT, _ERR)]
         wanted = self.settings.of("timeout", float) if timeout is None else timeout
         seconds = min(wanted, call.deadline / 1000 - SPARE)

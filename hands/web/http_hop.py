@@ -75,7 +75,7 @@ def request_headers(url: Url, given: Mapping[str, object]) -> list[tuple[str, st
 def request(url: Url, method: str, given: Mapping[str, object]) -> h11.Request:
     """The request, checked by h11. Raises WebFailed for a method or header that is none."""
     if method not in METHODS:
-        raise WebFailed("arguments", f"method is GET or HEAD; {method!r} is not answered here.")
+        raise WebFailed("arguments", f"method must be GET or HEAD, not {method!r}.")
     try:
         return h11.Request(method=method, target=url.target, headers=request_headers(url, given))
     except (h11.LocalProtocolError, UnicodeError) as error:

@@ -171,7 +171,7 @@ def test_the_calls_own_deadline_comes_with_a_reply_too(client: Client) -> None:
 
 
 def test_no_time_at_all_is_refused_before_anything_runs(client: Client) -> None:
-    with pytest.raises(NotDone, match="timeout is above 0 seconds"):
+    with pytest.raises(NotDone, match="timeout must be above 0 seconds"):
         run_in(client, "echo begun", timeout=0.0)
 
 

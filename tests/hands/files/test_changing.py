@@ -232,7 +232,7 @@ def test_many_large_files_are_changed_one_after_the_other(desk: Desk, root: Path
 def test_a_hunk_fits_whole_lines_only(text: bytes, hunk: bytes, fits: bytes | None) -> None:
     diff = b"@@ -1 +1 @@\n" + hunk
     if fits is None:
-        with pytest.raises(FileRefused, match="does not stand"):
+        with pytest.raises(FileRefused, match="does not match"):
             text_change.patched(text, diff)
     else:
         assert text_change.patched(text, diff).text == fits

@@ -45,7 +45,7 @@ def test_a_hunk_is_looked_for_so_far_and_no_further(
     if is_found:
         assert text_change.patched(b"".join(lines), b"@@ -6 +6 @@\n-old\n+new\n").offsets == (place - 5,)
         return
-    with pytest.raises(FileRefused, match="does not stand"):
+    with pytest.raises(FileRefused, match="does not match"):
         text_change.patched(b"".join(lines), b"@@ -6 +6 @@\n-old\n+new\n")
 
 
@@ -88,5 +88,5 @@ def test_what_is_wrong_with_a_diff_is_told_with_its_line(diff: bytes, why: str) 
 
 def test_two_lines_are_not_taken_for_one_that_they_would_make() -> None:
     diff = b"@@ -1,2 +1 @@\n-a\n\\ No newline at end of file\n-b\n+c\n"
-    with pytest.raises(FileRefused, match="does not stand"):
+    with pytest.raises(FileRefused, match="does not match"):
         text_change.patched(b"ab\nx\n", diff)

@@ -105,7 +105,7 @@ def test_how_many_steps_there_are_is_marked_by_who_wrote_them(desk: Desk) -> Non
     """The number of a secret list is a piece of it, also where it is told in an error."""
     desk.ask("set", labels=("web",), steps=["a"] * 42)
     call = FakeCall(OWN)
-    with pytest.raises(main.Failure, match="step is 1 to 42") as failed:
+    with pytest.raises(main.Failure, match="step must be 1 to 42") as failed:
         desk.run(desk.hand.step(call, step=100, state="done"))
     assert (failed.value.code, set(call.added)) == ("arguments", {"web"})
 
