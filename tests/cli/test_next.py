@@ -185,7 +185,7 @@ def test_an_upgrade_that_asks_for_more_says_so(shell: Shell, tmp_path: Path) -> 
     shell.good("install", folder, "--yes")
     toml = (folder / "HAND.toml").read_text()
     (folder / "HAND.toml").write_text(toml.replace("[capabilities]\n", '[capabilities]\n"echo.say" = ["*"]\n'))
-    assert "It asks for these besides:" in shell.run("install", folder, "--yes").err
+    assert "It also asks for:" in shell.run("install", folder, "--yes").err
     assert shell.good("revoke", "growing", "echo.say") == "Taken back. growing holds nothing now.\n"
     shell.good("remove", "growing")
 
@@ -197,7 +197,7 @@ def test_a_folder_that_is_not_there_is_said_to_be_missing(shell: Shell, tmp_path
 
 def test_what_is_no_pipeline_is_not_proposed_as_one(shell: Shell) -> None:
     ran = shell.run("pipeline", "run", "greetr")
-    assert (ran.code, "no pipeline 'greetr' is there: see `maniple pipeline list`" in ran.err) == (1, True), ran
+    assert (ran.code, "there is no pipeline 'greetr': see `maniple pipeline list`" in ran.err) == (1, True), ran
 
 
 def test_an_option_that_stands_before_its_command_is_told_where_it_belongs(shell: Shell) -> None:

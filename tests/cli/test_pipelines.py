@@ -233,7 +233,7 @@ def test_cancel_ends_a_run_and_who_waits_for_it(greetings: Shell) -> None:
 @pytest.mark.parametrize("command", [("show",), ("run",), ("remove",)])
 def test_a_hand_that_is_no_pipeline_and_one_that_is_not_there_are_told(greetings: Shell, command: tuple[str]) -> None:
     ran = greetings.run("pipeline", *command, "greeter")
-    assert (ran.code, "greeter is a Hand and no pipeline" in ran.err) == (1, True)
+    assert (ran.code, "greeter is a Hand, not a pipeline" in ran.err) == (1, True)
     ran = greetings.run("pipeline", *command, "gretings")
     assert (ran.code, "`maniple pipeline list`" in ran.err) == (1, True)
     assert "greeter" in greetings.good("hands")

@@ -307,7 +307,7 @@ def test_a_copy_beyond_the_quota_is_not_restored_and_what_was_there_stays(desk: 
     small = Desk(tmp_path / "small", quota=1 << 20)
     small.call("set", key="old", value=1)
     told = small.fails("restore", upload=iter(asked.sent))
-    assert told.startswith(f"too large: at most {5 << 18} bytes are taken in, by the quota: ask the operator for more")
+    assert told.startswith(f"too large: at most {5 << 18} bytes are accepted, by the quota: ask the operator for more")
     assert (small.call("get", key="old")["value"], small.is_whole()) == (1, True)
     small.hand.shelf.quota = 4 << 20
     assert small.call("restore", upload=iter(asked.sent)) == {"bytes": len(asked.body)}
