@@ -53,7 +53,7 @@ def name(shell: Shell, shop: Shop) -> Iterator[str]:
     """A server that was added, and may connect to where its logins are; nobody has logged in."""
     name = f"s{next(_NUMBERS)}"
     ran = add(shell, shop, name)
-    assert "It is added with its tools unseen" in ran.err
+    assert "It is added without its tools" in ran.err
     yield name
     shell.good("mcp", "remove", name)
 

@@ -64,7 +64,7 @@ def install_plain(shell: Shell, name: str, place: Path) -> Path:
         ("call", "METHOD is missing"),
         ("grant a b", "PATTERN is missing"),
         ("keys new file", "--name is missing"),
-        ("ps extra words", "it takes no more words, and was given extra words"),
+        ("ps extra words", "it takes no more arguments, and was given extra words"),
         ("ps --jsonn", 'there is no option --jsonn, did you mean "--json"'),
         ("ps --home", "--home needs a value after it"),
         ("start web --wait=3", "--wait takes no value: see `maniple start --help`"),
