@@ -19,16 +19,14 @@ from manifests.mcp.folder import PREFIX
 from wire.errors import ManipleError
 
 NAME: Final = re.compile(r"look-[0-9a-f]{8}")
+_LOCK: Final = ".lock"
 
 
 @contextlib.contextmanager
 def name(session: Session) -> Iterator[str]:
     """A new name, without PREFIX, that is ours until the block is left; its Hand is removed then, if there is one."""
-    made = f"look-{secrets.token_hex(4)}"
-    path = _lock(session, f"{PREFIX}{made}")
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    made, path, lock = _locked(session)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         yield made
     finally:
         try:
@@ -39,14 +37,33 @@ def name(session: Session) -> Iterator[str]:
             os.close(lock)
 
 
+def _locked(session: Session) -> tuple[str, str, int]:
+    """A new name, the path of its lock, and a descriptor that holds it."""
+    while True:
+        made = f"look-{secrets.token_hex(4)}"
+        path = _lock(session, f"{PREFIX}{made}")
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.fstat(lock).st_nlink:
+            return made, path, lock
+        os.close(lock)  # another command took it, before it was held, for one that was left
+
+
 def sweep(session: Session, client: Client) -> None:
-    """Remove those whose command was killed."""
-    for row in installed.rows(client):
-        if NAME.fullmatch(row.name.removeprefix(PREFIX)) and row.name.startswith(PREFIX):
-            with _abandoned(session, row.name) as is_abandoned:
-                if is_abandoned:
-                    remove.take_away(session, row.name, purge=True)
-                    session.say(f"{row.name} was left by a `maniple mcp add` that was killed: it is removed")
+    """Remove those whose command was killed, and what is left of those that were being removed when it was."""
+    there = {row.name for row in installed.rows(client)}
+    locked = {
+        name.removesuffix(_LOCK) for name in os.listdir(os.path.join(session.home, "run")) if name.endswith(_LOCK)
+    }
+    for hand in sorted(there | locked):
+        if hand.startswith(PREFIX) and NAME.fullmatch(hand.removeprefix(PREFIX)):
+            with _abandoned(session, hand) as is_abandoned:
+                if not is_abandoned:
+                    continue
+                if installed.find(client, hand) is not None:
+                    remove.take_away(session, hand, purge=True)
+                    session.say(f"{hand} was left by a `maniple mcp add` that was killed: it is removed")
+                remove.purge_left(session, hand)
 
 
 @contextlib.contextmanager
@@ -66,4 +83,4 @@ def _abandoned(session: Session, hand: str) -> Iterator[bool]:
 
 
 def _lock(session: Session, hand: str) -> str:
-    return os.path.join(session.home, "run", f"{hand}.lock")
+    return os.path.join(session.home, "run", f"{hand}{_LOCK}")

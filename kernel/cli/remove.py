@@ -45,10 +45,8 @@ def remove(session: Session, hand: str, purge: bool, yes: bool) -> None:
     left = remembered = None
     if is_there:
         left, remembered = take_away(session, hand, purge=purge)
-    else:
-        with session.client() as client:
-            for one in before:
-                _purge(session, client, hand, one)
+    elif before:
+        purge_left(session, hand)
     done = "is removed" if is_there else "was removed before; what it left is gone now"
     session.result({"name": hand, "kept": left, "remembered": remembered}, lambda: f"{hand} {done}.")
     if left:
@@ -77,6 +75,13 @@ def take_away(session: Session, hand: str, *, purge: bool) -> tuple[str | None, 
     kept = os.path.join(session.home, "state", removed.hand)
     remembered = removed.hand if memories.kept_of(session.home, removed.hand) else None
     return kept if os.path.isdir(kept) else None, remembered
+
+
+def purge_left(session: Session, hand: str) -> None:
+    """Take away what Hands of a name left that were removed before."""
+    with session.client() as client:
+        for one in _leftovers(session, hand):
+            _purge(session, client, hand, one)
 
 
 def _purge(session: Session, client: Client, hand: str, hand_id: str) -> None:

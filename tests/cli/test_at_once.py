@@ -114,3 +114,22 @@ def test_secrets_that_a_killed_removal_left_go_when_the_kernel_starts(still: She
     _with_secrets(still, "h-0123456789abcdef")
     still.good("up")
     assert not [*(still.home / "keys").glob("h-*")]
+
+
+def test_what_a_look_left_that_was_killed_while_it_removed_its_hand_goes_with_the_next(kernel: Kernel) -> None:
+    """Its Hand is there no more, and nobody knows its name; that it was one the lock tells, which nobody holds."""
+    name = "mcp-look-0123abcd"
+    told = install(kernel, ECHO._replace(toml=ECHO.toml.replace("echo", name)))
+    with kernel.client() as client:
+        client.call(f"{name}.say", "", {"text": "hi"})
+        client.call("kernel.remove", name)
+    kept, printed = kernel.home / "state" / str(told["hand"]), kernel.home / "output" / f"{name}.log"
+    (kept / "note").write_text("what its server kept")
+    printed.write_text("what its server printed")
+    for lock in (name, "mcp-look-89abcdef"):
+        (kernel.home / "run" / f"{lock}.lock").touch()
+    ran = Shell(kernel.home).run("mcp", "list")
+    assert ran.code == 0, ran
+    assert not kept.exists()
+    assert not printed.exists()
+    assert not [*(kernel.home / "run").glob("mcp-look-*")]
