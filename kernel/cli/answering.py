@@ -14,6 +14,7 @@ from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session
 from manifests import capabilities
 from manifests.approvals import Reason
+from manifests.waiting import WAITS
 from wire import codec
 from wire.approval import Answer, RuleSaid, Statement
 from wire.entries import Body
@@ -117,9 +118,11 @@ def say_absent(session: Session, found: Iterable[Absent]) -> None:
     """Say what waits and cannot be shown yet."""
     for one in found:
         hand = screen.visible(one.hand)
-        mend = {"frozen": "`maniple thaw` lets it go on", "paused": f"`maniple resume {hand}` lets it go on"}
-        what = mend.get(one.state, "the call is shown when the run is back")
-        session.say(f"call {one.call} of {hand} waits too, but its run {one.run} is {one.state} now; {what}.")
+        ways = {"frozen": "thaw", "paused": f"resume {hand}", WAITS: f"decide {hand} finish"}
+        way = ways.get(one.state)
+        what = f"`maniple {way}` lets it go on" if way else "the call is shown when the run is back"
+        state = "waiting for your decision" if one.state == WAITS else one.state
+        session.say(f"call {one.call} of {hand} waits too, but its run {one.run} is {state} now; {what}.")
 
 
 def _after(found: list[Held]) -> dict[str, object]:

@@ -10,6 +10,7 @@ from manifests.calls import OpenCall
 from manifests.holding import LISTED, as_answered, in_whose_names, instead_of, listed_after, row, statement
 from manifests.judging import judge_installed
 from manifests.lives import passes
+from manifests.waiting import WAITS
 from wire.approval import Answer
 from wire.entries import body_digest
 from wire.errors import Refusal
@@ -17,7 +18,11 @@ from wire.errors import Refusal
 if TYPE_CHECKING:
     from kernel.core import Kernel
 
-AGAIN: Final = {"frozen": "`maniple thaw` lets it go on", "paused": "`maniple resume {}` lets it go on"}
+AGAIN: Final = {
+    "frozen": "`maniple thaw` lets it go on",
+    "paused": "`maniple resume {}` lets it go on",
+    WAITS: "`maniple decide {} finish` lets it go on",
+}
 """What brings a run back, by its state."""
 
 

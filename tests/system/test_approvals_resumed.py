@@ -16,6 +16,7 @@ from tests.spread import spread
 from tests.system import fates
 from tests.system.approving import POST, answer, begin, furnished, none_waits, outcome, sent, waiting, writer
 from tests.system.fates import call, entries, entry, until
+from tests.system.recordings import maniple
 from tests.system.slow_disk import DELAY
 
 
@@ -89,6 +90,22 @@ def test_one_whose_run_is_not_back_yet_is_said_to_wait_on(kernel: Kernel) -> Non
         call(kernel, "kernel.approvals", "", {"call": held.call})
     assert refused.value.reason == "not yet"
     call(kernel, "kernel.thaw")
+    answer(kernel, waiting(kernel))
+    assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
+
+
+@pytest.mark.wide
+def test_one_whose_run_waits_for_a_decision_says_what_lets_it_go_on(kernel: Kernel) -> None:
+    """Its Hand was upgraded: to try again would never do."""
+    run = begin(kernel, "ann hello")
+    (held,) = waiting(kernel)
+    install(kernel, writer(version="1.1.0"))
+    entry(kernel.home, "decision", run=run, verdict="asked")
+    crash(kernel)
+    with pytest.raises(NotDone, match=r"\(waits: upgraded\): `maniple decide writer finish` lets it go on"):
+        call(kernel, "kernel.approvals", "", {"call": held.call})
+    assert "`maniple decide writer finish` lets it go on" in maniple(kernel.home, "approvals").words
+    call(kernel, "kernel.decide", "writer", {"how": "finish"})
     answer(kernel, waiting(kernel))
     assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
 
