@@ -13,7 +13,7 @@ from typing import Any
 from tests.cli.shell import Shell, is_one_clear_line
 from tests.living import ECHO, Source, write_hand
 
-WITHIN = 15.0
+WITHIN = 45.0
 """Seconds in which a start is refused that cannot be: it hung for ever."""
 
 TASK = Source(
