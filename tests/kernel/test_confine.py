@@ -1,0 +1,22 @@
+"""What is done to a process by system calls alone, in a process of its own that ends afterwards."""
+
+import resource
+
+from kernel.process import confine
+from tests.kernel.filtered import outcome
+from wire.launch import Rlimits
+
+LEFT = 64
+
+
+def test_a_limit_that_the_kernel_was_started_with_holds_for_runs_where_it_is_lower_than_declared() -> None:
+    """`ulimit -n 64`, then `maniple up`: each run that may open more than that ended in `Operation not permitted`."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (LEFT, LEFT))
+        confine.limit(Rlimits(memory=1 << 30, cpu=-1, processes=9, open_files=LEFT * 4, file_size=1 << 20))
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (LEFT, LEFT)
+        assert resource.getrlimit(resource.RLIMIT_FSIZE) == (1 << 20, 1 << 20)
+        assert resource.getrlimit(resource.RLIMIT_CPU) == (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+
+    assert outcome(limited, None) == "done"
