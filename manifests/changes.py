@@ -101,6 +101,10 @@ def _install(this: Asked) -> Decided:
     if missing:
         raise Refusal("needs", f"{hand.name} needs {', '.join(missing)}: install that first")
     before = this.state.hands.get(hand.name)
+    if (instead := this.text("instead")) and (before is None or before.id != instead):
+        raise ChangeInvalid(
+            f"{hand.name} was removed, or another one installed, since you were asked about an upgrade: type the same again"
+        )
     whose: Detail = {"hand": before.id if before else this.new_id, "name": hand.name}
     seal = hashlib.sha256(package.seal.encode()).hexdigest()
     told: Detail = {**whose, "version": hand.version, "folder": folder, "seal": seal, "by": [*sealed.by]}
@@ -369,6 +373,7 @@ CHANGES: Final = {
             grants="list?",
             as_declared="bool?",
             artefact="dict?",
+            instead="string?",
         ),
         _row("remove", "Remove a Hand", _remove),
         _row("grant", "Give a Hand capabilities", _grant, capabilities="list"),

@@ -73,7 +73,8 @@ def carry_out(
     if not yes:
         _ask(found, next_)
     grants = asked(found.manifest) if before is None else wanted
-    reply = installing.install(client, found, seal, grants, as_declared=as_declared)
+    instead = before.id if before else ""
+    reply = installing.install(client, found, seal, grants, as_declared=as_declared, instead=instead)
     compiling.sweep(client)
     done = replies.read(reply, _Done)
     session.result(

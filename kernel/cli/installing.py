@@ -20,13 +20,20 @@ from wire.signing import SigningKey
 
 
 def install(
-    client: Client, folder: Folder, seal: str, grants: Iterable[Capability], *, as_declared: bool = False
+    client: Client,
+    folder: Folder,
+    seal: str,
+    grants: Iterable[Capability],
+    *,
+    as_declared: bool = False,
+    instead: str = "",
 ) -> Value:
     """Install, or upgrade; what the kernel says of it. Raises NotDone, and has left nothing behind then.
 
     When the kernel ends without an answer, it may be installed or not: the next one takes away what is not.
 
-    as_declared: a program is believed what its methods do.
+    as_declared: a program is believed what its methods do. instead: the id of the Hand that it is an upgrade of, if the
+    grants are only what is new; it is refused where that is not there any more.
     """
     name = f"{folder.name}-{folder.version}-{secrets.token_hex(4)}"
     hands = os.path.join(client.home, "hands")
@@ -37,6 +44,8 @@ def install(
         what: dict[str, object] = {"folder": name, "grants": [msgspec.to_builtins(one) for one in grants]}
         if as_declared:
             what["as_declared"] = True
+        if instead:
+            what["instead"] = instead
         if folder.manifest.hand.wasm:
             what["artefact"] = msgspec.to_builtins(compiling.into(client.home, folder))
         package.copy(folder, seal, place)

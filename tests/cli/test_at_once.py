@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from kernel.cli import compiling, installed
+from kernel.cli import compiling, installed, package
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
+from kernel.cli.install import carry_out
 from kernel.cli.remove import take_away
 from tests.cli.shell import Shell
-from tests.living import ECHO, Kernel, install, make_home
+from tests.living import ECHO, Kernel, install, make_home, write_hand
+from tests.system.fates import until
 
 OTHER = ECHO._replace(toml=ECHO.toml.replace("echo", "other"))
 
@@ -133,3 +135,20 @@ def test_what_a_look_left_that_was_killed_while_it_removed_its_hand_goes_with_th
     assert not kept.exists()
     assert not printed.exists()
     assert not [*(kernel.home / "run").glob("mcp-look-*")]
+
+
+def test_an_upgrade_of_a_hand_that_is_removed_meanwhile_is_refused_and_leaves_nothing(
+    kernel: Kernel, tmp_path: Path
+) -> None:
+    """What is granted with an upgrade is only what is new: as a Hand of its own it would hold nothing else."""
+    install(kernel, ECHO)
+    later = package.read(str(write_hand(tmp_path / "echo", ECHO._replace(toml=ECHO.toml.replace("1.0.0", "1.1.0")))))
+    said: list[str] = []
+    session: Any = SimpleNamespace(home=str(kernel.home), say=said.append)
+    with kernel.client() as client, kernel.client() as second:
+        beside: Any = Beside(client, "kernel.home", lambda: second.call("kernel.remove", "echo"))
+        with pytest.raises(NotDone, match="echo was removed, or another one installed, since you were asked"):
+            carry_out(session, beside, later, yes=True, next_="")
+        assert installed.find(client, "echo") is None
+    assert any("an upgrade of 1.0.0" in line for line in said)
+    until(lambda: not [*(kernel.home / "hands").glob("echo-*")], "both folders are gone")
