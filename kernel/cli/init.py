@@ -20,7 +20,7 @@ from kernel.record.growing import sync_folder
 @command()
 @click.option("--no-hands", is_flag=True, help="Install none of the bundled Hands.")
 def init(session: Session, no_hands: bool) -> None:
-    """Create the home: fresh keys, an empty log, and the bundled Hands.
+    """Create the home: fresh keys, a new log, and the bundled Hands.
 
     Each bundled Hand is sealed with the home's own key, which the home trusts, and is granted what it asks for. Grants
     on files reach nothing until you give a folder a name, with `maniple roots add`.

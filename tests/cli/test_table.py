@@ -91,7 +91,7 @@ def test_completion_is_printed_for_each_shell(name: str, tmp_path: Path) -> None
         (
             "fish",
             ["fish", "--no-config", "-c", "source $argv[1]; complete --do-complete 'maniple ini'"],
-            "init\tCreate the home: fresh keys, an empty log",
+            "init\tCreate the home: fresh keys, a new log",
         ),
     ],
 )
