@@ -2,13 +2,17 @@
 
 import shlex
 import sys
+import textwrap
 import time
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 import click
 import msgspec
 from msgspec import Struct
 
 from kernel.cli import agreement, compiling, entry, installed, installing, named_files, package, replies, rights, screen
+from kernel.cli import read_by_models as reading
 from kernel.cli.call import every
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
@@ -35,7 +39,8 @@ class _Done(Struct, frozen=True):
 @click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
 @click.option("--clean", is_flag=True, help="First remove the __pycache__ folders that Python left behind.")
 @click.option("--effects-as-declared", is_flag=True, help="Trust what a program (command = …) declares of its methods.")
-def install(session: Session, folder: str, yes: bool, clean: bool, effects_as_declared: bool) -> None:
+@click.option("--full", is_flag=True, help="Show all that models read of its methods, however much that is.")
+def install(session: Session, folder: str, yes: bool, clean: bool, effects_as_declared: bool, full: bool) -> None:
     """Install or upgrade a Hand: checks it, shows what it asks for, asks you, copies it, and grants it that.
 
     A Hand without a seal is sealed with the home's own key. One with a seal must be unchanged since, and sealed by a
@@ -43,6 +48,8 @@ def install(session: Session, folder: str, yes: bool, clean: bool, effects_as_de
 
     The methods of a Hand that is a program (command = [...]) count as acting beyond this machine, whatever it declares,
     unless --effects-as-declared is given.
+
+    All that models will read of its methods is shown. If that is more than a screen, `l` at the question shows it.
 
     To grant less than it asks for: install it, then `maniple revoke HAND METHOD`.
     """
@@ -56,22 +63,36 @@ def install(session: Session, folder: str, yes: bool, clean: bool, effects_as_de
     with session.client() as client:
         more = ["--effects-as-declared"] if effects_as_declared else []
         again = shlex.join(["maniple", "install", folder, *more, "--yes"])
-        carry_out(session, client, found, yes=yes, as_declared=effects_as_declared, next_=again)
+        carry_out(session, client, found, yes=yes, as_declared=effects_as_declared, next_=again, full=full)
         next_ = _next(client, found)
     session.say(f"Next: {next_}")
 
 
 def carry_out(
-    session: Session, client: Client, found: package.Folder, *, yes: bool, next_: str, as_declared: bool = False
+    session: Session,
+    client: Client,
+    found: package.Folder,
+    *,
+    yes: bool,
+    next_: str,
+    as_declared: bool = False,
+    full: bool = False,
 ) -> None:
     """Show what is asked for, ask unless that was answered before, and install. next_: what to type after a question
-    that nobody could be asked."""
+    that nobody could be asked. full: show all that models read, also where there is much of it, or nobody is asked."""
     before = installed.find(client, found.name)
     seal, sealed_by = _seal(client, found)
     wanted = agreement.new_in(found.manifest, before.package.manifest if before else None)
-    _show(session, client, found, before, sealed_by, as_declared=as_declared)
+    is_asked = not yes and screen.is_terminal(sys.stdin)
+    most = None if full or not (yes or is_asked) else 0 if yes else reading.IN_PLACE
+    unread = _show(session, client, found, before, sealed_by, as_declared=as_declared, most=most)
+    if unread:
+        how = "`l` below shows them" if is_asked else "--full shows them"
+        session.say(
+            f"Of that, models read {screen.count(unread.count(chr(10)) + 1, 'line')} more than are shown: {how}."
+        )
     if not yes:
-        _ask(found, next_)
+        _ask(session, found, next_, unread)
     grants = asked(found.manifest) if before is None else wanted
     instead = before.id if before else ""
     reply = installing.install(client, found, seal, grants, as_declared=as_declared, instead=instead)
@@ -126,8 +147,9 @@ def _show(
     sealed_by: str,
     *,
     as_declared: bool,
-) -> None:
-    """On stderr, what is to be decided."""
+    most: int | None,
+) -> str:
+    """On stderr, what is to be decided. Returns all that models read, if that is more than `most` lines, and not shown."""
     manifest, old = found.manifest, before.package.manifest if before else None
     rows = every(client)
     offers = pinned(manifest, as_declared=as_declared)
@@ -141,14 +163,18 @@ def _show(
     also, nothing = ("also ", "nothing more") if before else ("", "nothing")
     session.say(f"It {also}asks for:" if wanted else f"It asks for {nothing}.")
     _rows(session, wanted)
-    offered = agreement.offers(offers, before.offered if before else {})
+    known = before.offered if before else {}
+    offered = agreement.offers(offers, known)
+    read = {name: reading.of(offers[name], known.get(name)) for name, *_ in offered}
+    is_unread = most is not None and sum(map(len, read.values())) > most
     if offered:
         session.say("It offers:" if before is None else "It offers, new or changed:")
-        _rows(session, offered)
+        _rows(session, offered, {} if is_unread else read)
     if gone := [name for name in before.offered if name not in offers] if before else []:
         session.say(f"It no longer offers: {screen.visible(', '.join(gone))}.")
     if manifest.hand.needs and before is None:
         session.say(f"It needs {', '.join(manifest.hand.needs)}.")
+    return "\n".join("\n".join((name, *_wrapped(lines))) for name, lines in read.items() if lines) if is_unread else ""
 
 
 def _skills(found: package.Folder) -> list[str]:
@@ -163,24 +189,51 @@ def _skills(found: package.Folder) -> list[str]:
     return ["It has these skills of its own, which it trusts like its playbook:", *lines] if lines else []
 
 
-def _rows(session: Session, rows: list[tuple[str, str, str]]) -> None:
+def _rows(
+    session: Session, rows: list[tuple[str, str, str]], read: Mapping[str, list[str]] = MappingProxyType({})
+) -> None:
+    """read: by the first cell of a row, what models read of it."""
     widths = [max((screen.width_of(row[at]) for row in rows), default=0) for at in (0, 1)]
     for row in rows:
         cells = [screen.visible(cell) for cell in row]
         session.say(
             "  " + "  ".join((cells[0].ljust(widths[0]), cells[1].ljust(min(widths[1], 40)), cells[2])).rstrip()
         )
+        for line in _wrapped(read.get(row[0], [])):
+            session.say(line)
 
 
-def _ask(found: package.Folder, next_: str) -> None:
-    """Raises Ended when nobody says yes."""
+def _wrapped(lines: Iterable[str]) -> Iterator[str]:
+    """Lines below what they are of, folded where they go to a terminal that is narrower."""
+    width = screen.terminal_width() if screen.is_terminal(sys.stderr) else 0
+    for line in map(screen.visible, lines):
+        folded = textwrap.wrap(line, width, initial_indent=" " * 6, subsequent_indent=" " * 10) if width else []
+        yield from folded or [f"      {line}"]
+
+
+def _ask(session: Session, found: package.Folder, next_: str, unread: str) -> None:
+    """Raises Ended when nobody says yes. unread: what is shown to who wants to read it first."""
     if not screen.is_terminal(sys.stdin):
         raise Ended(
             f"{found.name} was not installed: there is no terminal to ask at; look at what it asks for, then `{next_}`",
             Exit.USAGE,
         )
-    if not click.confirm("Install it, and grant that?", default=False, err=True):
+    question = "Install it, and grant that?"
+    answer = "l" if unread else ""
+    while unread and answer == "l":
+        answer = click.prompt(question, type=click.Choice(["y", "n", "l"], False), default="n", err=True)
+        if answer == "l":
+            _show_unread(session, unread)
+    if not (answer == "y" or (not unread and click.confirm(question, default=False, err=True))):
         raise Ended(f"{found.name} was not installed, nothing was changed")
+
+
+def _show_unread(session: Session, text: str) -> None:
+    """Page by page where there is a terminal for that."""
+    if screen.is_terminal(sys.stdout):
+        click.echo_via_pager(screen.safe(text))
+    else:
+        session.say(text)
 
 
 def _next(client: Client, found: package.Folder) -> str:

@@ -3,7 +3,6 @@
 import os
 import shlex
 import sys
-from collections.abc import Iterable
 from typing import Final, Literal
 
 import click
@@ -11,7 +10,17 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kernel.cli import install, logbook, mcp_passing, mcp_servers, mcp_table, named_files, screen, secret_values
+from kernel.cli import (
+    install,
+    logbook,
+    mcp_passing,
+    mcp_servers,
+    mcp_table,
+    mcp_told,
+    named_files,
+    screen,
+    secret_values,
+)
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests import capabilities
@@ -20,13 +29,11 @@ from manifests.errors import PatternInvalid, ResourceInvalid
 from manifests.mcp import tools
 from manifests.mcp.folder import EFFECTS, PREFIX, Wanted, setting_of
 from manifests.mcp.private import is_private
-from manifests.mcp.tools import Agreement, Login, Offer, changed
+from manifests.mcp.tools import Login, Offer
 from manifests.mcp.words import visible
 from manifests.names import is_hand_name
 from manifests.schema import CERTIFICATES, PROGRAM_FOLDERS
 from manifests.suggestions import did_you_mean, nearest
-
-_NAME: Final = 200  # characters of a server's name, and of its version, that are shown
 
 MEMORY: Final = "1GiB"
 """The most memory of each process of a server of which nobody said otherwise."""
@@ -56,6 +63,7 @@ class Options(Struct, frozen=True, kw_only=True):
 @click.argument("name", metavar="NAME")
 @click.argument("server", metavar="[URL | -- COMMAND...]", nargs=-1)
 @click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
+@click.option("--full", is_flag=True, help="Show all that models read of its tools, however much that is.")
 @click.option(
     "--files",
     metavar="DIR",
@@ -95,7 +103,7 @@ class Options(Struct, frozen=True, kw_only=True):
     "--memory", metavar="SIZE", default=MEMORY, help="Memory of each of its processes, at most; default 1GiB."
 )
 def mcp_add(
-    session: Session, name: str, server: tuple[str, ...], yes: bool, files: str | None, **typed: object
+    session: Session, name: str, server: tuple[str, ...], yes: bool, full: bool, files: str | None, **typed: object
 ) -> None:
     """Make an MCP server a Hand, or update one: shows its tools, asks you, seals it and installs it.
 
@@ -142,10 +150,10 @@ def mcp_add(
                 session.say(f"{wanted.hand}, which may be logged in, could not be asked: {visible(error.unasked)}.")
                 then = "when that is fixed, this command again, which asks it"
         else:
-            _show(session, offer, old[1] if old is not None else None)
             hand = mcp_servers.made(wanted, offer, own)
+            mcp_told.say(session, offer, hand, old[1] if old is not None else None)
             then = f"`maniple methods {wanted.hand}`, and grant them to a Hand that asks for them"
-        install.carry_out(session, client, hand, yes=yes, as_declared=True, next_=again)
+        install.carry_out(session, client, hand, yes=yes, as_declared=True, next_=again, full=full)
         if values:
             client.call("kernel.set", wanted.hand, {"values": values})
     session.say(f"Next: {then}")
@@ -314,36 +322,3 @@ def _secret(name: str, *, is_header: bool = False) -> str:
         wanted = plain.upper() if is_header else name
         raise Ended(f"no environment variable {wanted} is set, and there is no terminal to ask for it at", Exit.USAGE)
     return secret_values.typed(name, name)
-
-
-def _show(session: Session, offer: Offer, old: Agreement | None) -> None:
-    """On stderr, what the server tells of itself; its words are data, and shown as such."""
-    who = f"{visible(offer.server[:_NAME]) or 'a server without a name'} {visible(offer.version[:_NAME])}".rstrip()
-    session.say(
-        f"The server says that it is {who}, and speaks MCP {visible(offer.protocol)}. It offers {_counted(offer)}."
-    )
-    for tool in offer.tools:
-        session.say(f"  {visible(tool.name)}: {visible(tool.description) or 'no description'}")
-        if tool.hints:
-            session.say(f"      it says of itself: {_hints(tool.hints)}")
-    if old is not None:
-        now = {tool.name: tool for tool in offer.tools}
-        known = {one.tool for one in old.tools.values()}
-        rows = [f"{old.tools[method].tool}: {why}" for method, why in changed(old, now).items()]
-        rows += [f"{tool}: new" for tool in now if tool not in known]
-        session.say("Since it was added:" if rows else "Nothing has changed since it was added.")
-        _lines(session, rows)
-
-
-def _hints(hints: dict[str, object]) -> str:
-    return ", ".join(f"{visible(name)} {visible(str(value))}" for name, value in hints.items())
-
-
-def _lines(session: Session, rows: Iterable[str]) -> None:
-    for row in rows:
-        session.say(f"  {visible(row)}")
-
-
-def _counted(offer: Offer) -> str:
-    more = [word for word, has in (("resources", offer.resources), ("prompts", offer.prompts)) if has]
-    return ", ".join([screen.count(len(offer.tools), "tool"), *more])
