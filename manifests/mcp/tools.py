@@ -17,7 +17,7 @@ FILE: Final = "mcp.json"
 """The file of the Hand's folder that holds what was agreed; sealed as every other."""
 
 STATE: Final = "{state}"
-"""In a variable of the program: the folder that it keeps from one run to the next."""
+"""In a variable of the program, and in its words: the folder that it keeps from one run to the next."""
 
 CERTIFICATES: Final = "certificates.pem"
 """The file of the Hand's folder that holds those that are trusted at its URL, where these are not the system's."""

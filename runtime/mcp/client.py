@@ -307,9 +307,10 @@ class Server(Hand):
         if not self._place.place:
             return None
         os.chdir(self._place.place)
-        plain = {name: value.replace(tools.STATE, str(self.state)) for name, value in self._agreement.plain.items()}
-        surroundings = {**self.surroundings, "HOME": str(self.state), **plain, **self._given()}
-        return Pipes(self._place.manifest.hand.command, surroundings)
+        state = str(self.state)
+        plain = {name: value.replace(tools.STATE, state) for name, value in self._agreement.plain.items()}
+        command = tuple(word.replace(tools.STATE, state) for word in self._place.manifest.hand.command)
+        return Pipes(command, {**self.surroundings, "HOME": state, **plain, **self._given()})
 
     def _given(self) -> dict[str, str]:
         """The variables of the program, or headers of requests, that are set."""

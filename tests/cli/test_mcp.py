@@ -279,8 +279,13 @@ def test_a_server_keeps_what_it_is_told_and_its_secret_stands_nowhere(shell: She
     keeper += (
         "    said = (open(path).read(), path.startswith(os.environ['HOME'] + '/'), len(os.environ['KEPT_TOKEN']))\n"
     )
+    keeper += "    assert sys.argv[1:] == ['--path=' + path, '{other}']\n"
     keeper += "    tell(id=message['id'], result=text('%s %s %s' % said))\n"
-    named = raw_server(tmp_path, f"assert len(os.environ['KEPT_TOKEN']) == 19\n{keeper}")
+    named = (
+        *raw_server(tmp_path, f"assert len(os.environ['KEPT_TOKEN']) == 19\n{keeper}"),
+        "--path={state}/kept",
+        "{other}",
+    )
     words = ("mcp", "add", "keeper", "--set", "KEPT={state}/kept", "--secret", "KEPT_TOKEN", "--yes", *named)
     ran = shell.run(*words, KEPT_TOKEN="quite-a-secret-word")
     assert ran.code == 0, ran.err
