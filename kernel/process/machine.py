@@ -14,7 +14,7 @@ from manifests.confinement.plan import NAMESPACES, Machine
 
 _SYSTEM: Final = (
     "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo",
-    "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom",
+    "/etc/mime.types", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom",
 )  # fmt: skip
 _ONLINE: Final = (
     "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/services",

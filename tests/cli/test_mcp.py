@@ -300,6 +300,13 @@ def test_a_server_keeps_what_it_is_told_and_its_secret_stands_nowhere(shell: She
         shell.good("mcp", "remove", "keeper")
 
 
+def test_a_server_may_know_which_types_files_have_as_the_system_does(shell: Shell, tmp_path: Path) -> None:
+    guess = 'import mimetypes\nassert mimetypes.guess_type("a.txt")[0] == "text/plain"\n'  # reads /etc/mime.types
+    ran = shell.run("mcp", "add", "typed", "--yes", *raw_server(tmp_path, guess))
+    assert ran.code == 0, ran.err
+    shell.good("mcp", "remove", "typed")
+
+
 @pytest.mark.wide
 def test_a_server_that_was_removed_can_be_added_again(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "attic").mkdir()
