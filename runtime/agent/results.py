@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from runtime.models.messages import Image
@@ -36,14 +37,48 @@ class Kept(Struct, frozen=True, kw_only=True):
 
 
 def as_text(value: object) -> str:
-    """A reply as a model reads it: a text as it is; a table with texts of several lines has these as they are; else JSON."""
+    """A reply as a model reads it: a text as it is; a table with texts of several lines has these as they are; else JSON.
+
+    What a server of the Model Context Protocol says twice is told once.
+    """
     if value is None:
         return ""
     if isinstance(value, str):
         return value
+    if isinstance(value, dict) and isinstance(value.get("text"), str):
+        value = _once(value, value["text"])
     if isinstance(value, dict) and any(isinstance(one, str) and "\n" in one for one in value.values()):
         return "\n".join(_row(str(name), row) for name, row in value.items())
     return _json(value)
+
+
+def _once(value: dict[str, object], text: str) -> dict[str, object]:
+    """The table without a structure that its text is the JSON of, and without the text of its only part, which it has itself.
+
+    Servers are to answer structures as text, too, for clients that know only texts; a client that shows both pays twice.
+    """
+    structured, parts = value.get("structured"), value.get("parts")
+    if isinstance(structured, dict) and _is_told(structured, text):
+        value = {name: row for name, row in value.items() if name != "structured"}
+    if isinstance(parts, list) and len(parts) == 1 and isinstance(parts[0], dict) and parts[0].get("text") == text:
+        value = {**value, "parts": [{name: row for name, row in parts[0].items() if name != "text"}]}
+    return value
+
+
+def _is_told(structured: dict[str, object], text: str) -> bool:
+    """Whether a text says what a structure does, or the only thing in it."""
+    same = [structured, *(structured.values() if len(structured) == 1 else ())]
+    if text in same[1:]:
+        return True
+    try:
+        told = _sorted(msgspec.json.decode(text))
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return any(_sorted(one) == told for one in same)
+
+
+def _sorted(value: object) -> bytes:
+    return msgspec.json.encode(value, order="sorted")
 
 
 def _row(name: str, value: object) -> str:

@@ -133,3 +133,23 @@ def test_the_oldest_results_are_let_go_with_their_pictures_and_the_last_one_neve
     assert (shelf.find(second), shelf.find(third) is not None) == (None, True)
     small = [shelf.keep(Kept(text="d", source="s")) for _ in range(3)]
     assert (shelf.find(third), all(map(shelf.find, small))) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"text": '{"a": 1}', "structured": {"a": 1}}, '{"text":"{\\"a\\": 1}"}'),
+        ({"text": '{\n  "a": [1]\n}', "structured": {"a": [1]}}, 'text:\n{\n  "a": [1]\n}'),
+        ({"text": "5", "structured": {"result": "5"}}, '{"text":"5"}'),
+        ({"text": "5", "structured": {"result": 5}}, '{"text":"5"}'),
+        ({"text": "[1]", "structured": {"entities": [1]}, "cut": True}, '{"text":"[1]","cut":true}'),
+        ({"text": "1", "structured": {"result": True}}, '{"text":"1","structured":{"result":true}}'),
+        ({"text": "4", "structured": {"a": 4, "b": 5}}, '{"text":"4","structured":{"a":4,"b":5}}'),
+        ({"text": "It is 5", "structured": {"result": 5}}, '{"text":"It is 5","structured":{"result":5}}'),
+        ({"text": "x", "parts": [{"uri": "a:b", "text": "x"}]}, '{"text":"x","parts":[{"uri":"a:b"}]}'),
+        ({"text": "x", "parts": [{"uri": "a:b", "text": "y"}]}, '{"text":"x","parts":[{"uri":"a:b","text":"y"}]}'),
+        ({"text": "[" * 100_000, "structured": {"a": 1}}, f'{{"text":"{"[" * 100_000}","structured":{{"a":1}}}}'),
+    ],
+)
+def test_what_a_server_says_twice_a_model_reads_once(value: object, told: str) -> None:
+    assert as_text(value) == told
