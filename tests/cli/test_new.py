@@ -91,4 +91,4 @@ def test_an_upgrade_says_which_methods_it_offers_no_more_before_it_asks(tmp_path
         ran = shell.run("install", folder)
         assert (ran.code, "It no longer offers: echo.say." in ran.err) == (2, True)
         shell.good("install", folder, "--yes")
-        assert "offers no more" not in shell.run("install", folder, "--yes").err
+        assert "no longer offers" not in shell.run("install", folder, "--yes").err
