@@ -86,8 +86,8 @@ def carry_out(
     is_asked = not yes and screen.is_terminal(sys.stdin)
     most = None if full or not (yes or is_asked) else 0 if yes else reading.IN_PLACE
     unread = _show(session, client, found, before, sealed_by, as_declared=as_declared, most=most)
-    if unread:
-        how = "`l` below shows them" if is_asked else "--full shows them"
+    if unread and (is_asked or any(one.schemas for one in found.manifest.provides.values())):
+        how = "`l` below shows them" if is_asked else "`maniple methods METHOD` shows those of one"
         session.say(
             f"Of that, models read {screen.count(unread.count(chr(10)) + 1, 'line')} more than are shown: {how}."
         )
