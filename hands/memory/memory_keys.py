@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from memory import keys
-from memory.errors import Damaged, Invalid
+from memory.errors import Damaged, Full, Invalid
 from memory.keys import Change
 from memory_desk import UNREADABLE, Answer, Desk, as_failures, at, fitting, moment, now
 from memory_owner import Place
@@ -25,6 +25,10 @@ from wire.errors import CodecError
 
 WAITING_MOST: Final = 1_024
 """Changes that wait for a slow watcher; then the oldest are dropped, and it is told how many."""
+
+WATCHES_MOST: Final = (16, 8)
+"""Watches that are open at once, and those of one memory. Each holds one of the Hand's places, which are twice as many, for
+days: the others are for calls that end."""
 
 
 class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,6 +116,7 @@ class Keys(Desk):
     async def watch(self, call: Call, prefix: str = "") -> None:
         """Answer memory.watch: at first a line that it has begun, so that nothing is missed by who then lists."""
         place, watcher = at(call), Watcher(prefix)
+        self._check_watches(place)
         self.watchers.setdefault(place, []).append(watcher)
         try:
             await call.send(_line({"watching": prefix}))
@@ -127,6 +132,16 @@ class Keys(Desk):
             self.watchers[place].remove(watcher)
             if not self.watchers[place]:
                 del self.watchers[place]
+
+    def _check_watches(self, place: Place) -> None:
+        """Raise Failure where one more would be too many."""
+        owners = [one.owner for one, watchers in self.watchers.items() for _ in watchers]
+        most, of_one = WATCHES_MOST
+        if len(owners) >= most or owners.count(place.owner) >= of_one:
+            raise Failure(
+                Full.code,
+                f"at most {most} watches are open at once, {of_one} of one memory: end one, or call memory.list regularly",
+            )
 
     async def _change(self, call: Call, asked: Sequence[Asked]) -> tuple[int, ...]:
         labels = tuple(sorted(call.labels))

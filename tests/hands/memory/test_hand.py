@@ -229,37 +229,6 @@ def test_a_time_comes_back_to_the_microsecond(desk: Desk, part: str) -> None:
     assert desk.call("fragments", filters={"until": time})["fragments"] == []
 
 
-def test_who_watches_hears_also_what_was_written_for_a_caller_who_has_gone(desk: Desk) -> None:
-    async def work() -> list[str]:
-        begun, ended = asyncio.Event(), asyncio.Event()
-
-        def hear(line: bytes) -> None:
-            begun.set()
-            if b'"last"' in line:
-                ended.set()
-
-        watching = FakeCall(OWN, "memory.watch", on_chunk=hear)
-        watch = asyncio.ensure_future(desk.hand.on_call(watching, {}))
-        await begun.wait()
-        for number in range(40):
-            made = FakeCall(OWN, "memory.set")
-            writing = asyncio.ensure_future(desk.hand.on_call(made, {"key": f"k{number:02}", "value": 1}))
-            for _ in range(2 + number % 3):
-                await asyncio.sleep(0)
-            writing.cancel()
-            await asyncio.wait([writing])
-        await desk.hand.on_call(FakeCall(OWN, "memory.set"), {"key": "last", "value": 1})
-        async with asyncio.timeout(20):
-            await ended.wait()
-        watch.cancel()
-        await asyncio.wait([watch])
-        return [json.loads(line)["key"] for line in watching.body.splitlines()[1:]]
-
-    told = desk.loop.run_until_complete(work())
-    assert told == [one["key"] for one in desk.call("list")["keys"]]
-    assert len(told) > 20
-
-
 def test_a_text_whose_caller_has_gone_gets_its_vector(desk: Desk) -> None:
     async def work() -> None:
         stored = FakeCall(OWN, "memory.store")
