@@ -21,6 +21,7 @@ from runtime.bridged import PATIENCE, Answering, Held, Making, Standstill, room
 from runtime.calls import Stream, answering
 from runtime.errors import CallCancelled, CallEnded, CallFailed, Failure, HandBroken
 from runtime.hand import RUN, Event, Hand
+from runtime.heard import Unheard, is_read
 from runtime.lines import LineInvalid
 from runtime.serving import Call
 from wire.errors import CodecError
@@ -44,9 +45,10 @@ class Bridge(Hand):
         """Start the program; returns when it has said that it is ready."""
         self._answered: dict[int, Answering] = {}
         self._made: dict[int, Making] = {}
-        self._newest = 0
+        self._newest = self._spoken_of = 0
         self._requests = 0
         self._standstill = Standstill()
+        self._unheard = Unheard()
         limits = self._place.manifest.limits
         self._held_most = room(limits.memory, limits.in_flight)
         self._is_heard = True
@@ -115,6 +117,9 @@ class Bridge(Hand):
             if open_call.is_asked and not is_answered:
                 why = open_call.end[1] if open_call.end is not None else ""
                 self._writer.write(lines.encode(lines.Cancel(id=call.number, why=why)))
+                if call._is_taken_back:  # by the kernel, which charges it until this returns; _down() waits for nothing
+                    newest = self._newest
+                    await self._unheard.passed(self._program, lambda: self._has_heard(newest))
 
     async def on_event(self, event: Event) -> None:
         """Pass an event on."""
@@ -188,7 +193,7 @@ class Bridge(Hand):
 
     async def _carry(self, message: lines.Call, stream: Stream, making: Making) -> None:
         async with stream:
-            uploading = asyncio.create_task(_upload(stream, making)) if message.upload else None
+            uploading = asyncio.create_task(making.pass_on(stream)) if message.upload else None
             try:
                 while (piece := await stream.read()) is not None:
                     await self._tell(lines.Chunk(id=message.id, piece=piece))
@@ -298,8 +303,13 @@ class Bridge(Hand):
             case lines.Subscribe(event=event):
                 self._request(message.id, message.parent, _said(self.kernel.subscribe(event)))
 
+    def _has_heard(self, newest: int) -> bool:
+        """Whether the program has read all that it is told, or answers a call of which it was told after this one."""
+        return self._spoken_of > newest or is_read(self._writer)
+
     async def _take_answer(self, message: lines.Chunk | lines.Done | lines.Failed, length: int) -> None:
         """Of a call that has ended meanwhile nobody wants to hear any more."""
+        self._spoken_of = max(self._spoken_of, message.id)
         open_call = self._answered.get(message.id)
         if open_call is None:
             if message.id > self._newest:
@@ -382,19 +392,3 @@ def _asked(call: Call, arguments: dict[str, object]) -> lines.Asked:
         id=call.number, method=call.method, resource=call.resource, arguments=arguments, labels=call.labels,
         deadline=call.deadline, upload=call.uploads,
     )  # fmt: skip
-
-
-async def _upload(stream: Stream, making: Making) -> None:
-    """Pass on what the program uploads. When the call has its end before, the call's reader tells."""
-    try:
-        is_last = False
-        while not is_last:
-            said = await making.held.next()
-            is_last = said.last
-            if said.piece or not is_last:
-                for part in lines.pieces(said.piece):
-                    await stream.send(part)
-                    making.held.moved()
-        await stream.finish()
-    except CallEnded:
-        making.held.close()

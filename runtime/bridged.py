@@ -6,6 +6,8 @@ from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
 from runtime import lines
+from runtime.calls import Stream
+from runtime.errors import CallEnded
 from wire import limits
 
 PATIENCE: Final = 5.0
@@ -141,3 +143,18 @@ class Making:
         self.held.close()
         if self.task is not None:
             self.task.cancel()
+
+    async def pass_on(self, stream: Stream) -> None:
+        """Pass on what the program uploads. When the call has its end before, the call's reader tells."""
+        try:
+            is_last = False
+            while not is_last:
+                said = await self.held.next()
+                is_last = said.last
+                if said.piece or not is_last:
+                    for part in lines.pieces(said.piece):
+                        await stream.send(part)
+                        self.held.moved()
+            await stream.finish()
+        except CallEnded:
+            self.held.close()

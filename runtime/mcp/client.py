@@ -117,8 +117,13 @@ class Server(Hand):
                 was, untold = await self._login.forget() if self._login is not None else (False, "")
                 return {"was": was, "untold": untold}
         await self._greet()
-        with self._asking.answered(call.number):
-            return await self._answer(call, params)
+        try:
+            with self._asking.answered(call.number):
+                return await self._answer(call, params)
+        except asyncio.CancelledError:
+            if call._is_taken_back and self._pipes is not None:  # by the kernel, which charges it until this returns
+                await self._pipes.heard()
+            raise
 
     async def _answer(self, call: Call, params: dict[str, object]) -> object:
         match call.method.removeprefix(f"{self.name}."):

@@ -6,8 +6,11 @@ The program is started as every program of a run is (runtime/programs.py), so no
 """
 
 import asyncio
+import fcntl
 import os
 import re
+import struct
+import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
@@ -21,6 +24,7 @@ from msgspec import Struct
 
 from runtime import records
 from runtime.errors import HandBroken
+from runtime.heard import Unheard
 from runtime.mcp.letters import whole
 from runtime.mcp.transport import Incoming, Outgoing, transport
 from runtime.programs import Program, why_not
@@ -63,6 +67,9 @@ class Pipes:
             os.close(theirs_in)
             os.close(theirs_out)
         self._patience = _Patience()
+        self._unheard = Unheard()
+        self._told = 0
+        self._transport: asyncio.WriteTransport | None = None
 
     @asynccontextmanager
     async def streams(self) -> AsyncIterator[TransportStreams]:
@@ -72,6 +79,19 @@ class Pipes:
                 yield streams
         finally:
             self._close()  # a task that was cancelled before it began has closed nothing
+
+    async def heard(self) -> None:
+        """Return when the server has taken all that it has been told by now, or has ended."""
+        await asyncio.sleep(0)  # what is on its way to _write() gets there
+        told = self._told
+        await self._unheard.passed(self.program, lambda: self._told - self._unread() >= told)
+
+    def _unread(self) -> int:
+        """Bytes that it was told and has not taken; 0 of one that is told nothing any more."""
+        if self._transport is None or self._transport.is_closing():
+            return 0
+        in_pipe: int = struct.unpack("=i", fcntl.ioctl(self._to, termios.FIONREAD, bytes(4)))[0]
+        return in_pipe + self._transport.get_write_buffer_size()
 
     def _close(self) -> None:
         """Close both ends of ours, which may be closed already."""
@@ -105,13 +125,16 @@ class Pipes:
     async def _write(self, said: Outgoing) -> None:
         loop = asyncio.get_running_loop()
         transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, self._to)
+        self._transport = transport
         writer = asyncio.StreamWriter(transport, protocol, None, loop)
         try:
             async with said:
                 async for one in said:
                     self._patience.say(one)
                     text = one.message.model_dump_json(by_alias=True, exclude_unset=True)
-                    writer.write(text.encode("utf-8", "replace") + b"\n")
+                    line = text.encode("utf-8", "replace") + b"\n"
+                    self._told += len(line)
+                    writer.write(line)
                     await writer.drain()
         except ConnectionError:
             pass  # it has ended, or hears no more; what reads from it tells

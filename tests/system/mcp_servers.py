@@ -11,12 +11,16 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
+
 from kernel.cli import founding, installing, mcp_servers, package
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
+from manifests.check import check
 from manifests.grants import asked
 from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import Offer, Tool
+from manifests.seal import MANIFEST_FILE
 from tests.living import ROOT, Kernel, install, make_home
 from tests.system.fates import until
 
@@ -75,11 +79,14 @@ def add(
     tools: tuple[Tool, ...] = (DO,),
     hosts: tuple[str, ...] = (),
     memory: str = "256MiB",
+    cpu: str = "60s",
 ) -> str:
     """Install a server whose program is this, between RAW and LOOP; its Hand's name."""
     wanted = Wanted(name=name, command=("python3", "server.py"), hosts=hosts, memory=memory)
     offer = Offer(server="raw", version="1", tools=tools, resources=True, prompts=True)
     hand = mcp_servers.made(wanted, offer, {"server.py": f"{RAW}{program}{LOOP}".encode()})
+    toml = hand.files[MANIFEST_FILE].decode().replace("[limits]\n", f'[limits]\ncpu = "{cpu}"\n')
+    hand = replace(hand, manifest=check(toml), files={**hand.files, MANIFEST_FILE: toml.encode()})
     with kernel.client() as client:
         seal = package.sealed(hand, founding.sealing_key_of(str(kernel.home)))
         installing.install(client, hand, seal, asked(hand.manifest), as_declared=True)
