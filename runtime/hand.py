@@ -272,11 +272,14 @@ def _misfit(method: object, given: set[str], needed: set[str]) -> str:
     keyword = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     if len(positional) < 2 and not code.co_flags & inspect.CO_VARARGS:
         return "it takes no call"
+    nameless = set(positional[: code.co_posonlyargcount])
     takes = {*positional[2:], *keyword}
-    if (unknown := given - takes) and not code.co_flags & inspect.CO_VARKEYWORDS:
+    if twice := given & set(positional[:2]) - nameless:
+        return f"it takes the call as {', '.join(sorted(twice))}, which is a param, too"
+    if (unknown := given - (takes - nameless)) and not code.co_flags & inspect.CO_VARKEYWORDS:
         return f"it has no parameter {', '.join(sorted(unknown))}"
     defaults = {*positional[len(positional) - len(function.__defaults__ or ()) :], *(function.__kwdefaults__ or {})}
-    if missing := takes - defaults - needed:
+    if missing := takes - defaults - (needed - nameless):
         return f"its {', '.join(sorted(missing))} may be left out, so it needs a default"
     return ""
 

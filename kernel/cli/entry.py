@@ -7,6 +7,7 @@ import ast
 import sys
 from typing import Final
 
+from manifests.coroutines import misfits
 from manifests.errors import Problem
 from manifests.schema import Manifest
 
@@ -18,7 +19,8 @@ _COROUTINES: Final = (_RUN, "start", "stop", "on_event", "on_settings", "on_call
 
 def problems(folder: str, manifest: Manifest, files: dict[str, bytes]) -> list[Problem]:
     """All that can be told without running anything of it. folder: as the problems name it."""
-    return [*_hiding(folder, files), *_of_module(folder, manifest, files)]
+    found = [*_hiding(folder, files), *_of_module(folder, manifest, files), *misfits(folder, manifest, files)]
+    return [*dict.fromkeys(found)]
 
 
 def _hiding(folder: str, files: dict[str, bytes]) -> list[Problem]:

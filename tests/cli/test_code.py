@@ -33,6 +33,25 @@ def test_check_tells_and_install_refuses_code_that_could_not_start(
     assert not (folder / "HAND.seal").exists()
 
 
+def test_check_and_install_compare_what_a_hand_provides_with_its_code(shell: Shell, tmp_path: Path) -> None:
+    folder = Path(shell.good("new", "unlike", "--service", "--into", tmp_path).strip())
+    code = folder / "main.py"
+    code.write_text(code.read_text().replace("who: str", "whom: str"))
+    toml = (folder / "HAND.toml").read_text()
+    (folder / "HAND.toml").write_text(f"{toml}\n{toml[toml.index('[provides') :].replace('greet', 'leave')}")
+    line = 1 + code.read_text().splitlines().index("class Unlike(Hand):")
+    for words in (("check", folder), ("install", folder, "--yes")):
+        ran = shell.run(*words)
+        assert ran.code == 1
+        for said in (
+            f"main.py:{line}:1: class Unlike has no `leave`, which would answer unlike.leave\n",
+            "    write async def leave(self, call: Call, who: str | None = None)\n",
+            f'main.py:{line + 1}:5: `greet` does not take `who`, which [provides."unlike.greet"] declares\n',
+        ):
+            assert said in ran.out + ran.err
+    assert not (folder / "HAND.seal").exists()
+
+
 def test_check_tells_of_every_file_that_would_hide_a_module_and_install_refuses_it(
     shell: Shell, tmp_path: Path
 ) -> None:
