@@ -24,6 +24,20 @@ complete commands: `maniple completion --help`. `maniple --version` prints the v
 | 4 | refused |
 | 5 | verification failed |
 | 130 | interrupted by Ctrl-C |
+
+A command that fails prints with `--json` one object as well:
+
+| key | |
+|---|---|
+| `outcome` | `failed`, `refused`, or `cancelled` |
+| `code` | why, for programs: the code of a call's end, such as `conflict` or `capability`; else \
+`usage`, `no kernel`, `refused`, `not verified` or `failed` |
+| `text` | why, for people: the sentence that is on stderr too |
+| `grant` | the grant that would allow a call that was refused, or `""` |
+| `exit` | the exit code |
+
+Where a command has printed something before, there is no such object: the results of `start --wait`, `check`, `verify` and
+others say themselves what is wrong, and lines or streamed bytes are followed by nothing else. Ctrl-C prints none.
 """
 
 

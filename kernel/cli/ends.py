@@ -23,7 +23,7 @@ def not_done(
             return NotDone(f"refused: {why}; see `maniple roots`", reason, Exit.REFUSED)
         case headers.Refused(code=reason, why=why, grant=grant):
             mend = f"; a grant that would allow it: {grant}" if grant else ""
-            return NotDone(f"refused: {why}{mend}", reason, Exit.REFUSED)
+            return NotDone(f"refused: {why}{mend}", reason, Exit.REFUSED, grant=grant)
         case headers.Failed(code=reason, text=text):
             is_told = reason in text or reason == "arguments" or method.startswith("kernel.")
             return NotDone(text if is_told else f"{text} ({reason})", reason)

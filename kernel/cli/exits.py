@@ -46,11 +46,15 @@ class NoKernel(Ended):
 
 
 class NotDone(Ended):
-    """A call was made and did not end in Done. reason: the end's code for programs, such as `conflict`."""
+    """A call was made and did not end in Done. reason: the end's code for programs, such as `conflict`.
 
-    def __init__(self, text: str, reason: str, code: Exit = Exit.FAILED) -> None:
+    grant: what would allow a call that was refused, "" where nothing would.
+    """
+
+    def __init__(self, text: str, reason: str, code: Exit = Exit.FAILED, *, grant: str = "") -> None:
         super().__init__(text, code)
         self.reason = reason
+        self.grant = grant
 
 
 def need_linux() -> None:

@@ -30,6 +30,12 @@ HOME_VARIABLE: Final = "MANIPLE_HOME"
 RECENT: Final = 5_000
 
 
+class Printed:
+    """Whether a command has put something on stdout; main.py gives one to each, as the object of click's context."""
+
+    is_any = False
+
+
 class Session:
     """One run of a command. home: the home's path, absolute. json: whether the result is for a program.
 
@@ -104,7 +110,16 @@ def write_json(text: str, *, exact: bool = False) -> None:
     _write(text if exact and not screen.is_terminal(sys.stdout) else screen.safe_json(text))
 
 
+def note_printed() -> None:
+    """Something goes to stdout: what has begun there is not followed by an object that tells of a failure."""
+    ctx = click.get_current_context(silent=True)
+    if ctx is not None and isinstance(ctx.obj, Printed):
+        ctx.obj.is_any = True
+
+
 def _write(text: str) -> None:
+    if text:
+        note_printed()
     if sys.stdout is not None:
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -14,9 +14,9 @@ from typing import Final, NoReturn
 
 import click
 
-from kernel.cli import commands, named_files, room, usage_errors
+from kernel.cli import commands, failures, named_files, room, usage_errors
 from kernel.cli.exits import Ended, Exit, NotLinux
-from kernel.cli.frame import chosen_home, say, write
+from kernel.cli.frame import Printed, as_json, chosen_home, say, write, write_json
 from kernel.cli.hints import with_home
 from kernel.cli.screen import visible
 from manifests.errors import ManifestInvalid, Problem
@@ -152,49 +152,65 @@ def _run_until_interrupted(words: list[str]) -> int:
 
 def run(words: list[str]) -> int:
     """Run a command; its exit code, when everything is said."""
+    printed = Printed()
     try:
         room.for_files()
-        code = cli().main(args=words, prog_name="maniple", standalone_mode=False)
+        code = cli().main(args=words, prog_name="maniple", standalone_mode=False, obj=printed)
         return code if isinstance(code, int) else Exit.DONE
     except click.exceptions.NoArgsIsHelpError as error:
         say(error.format_message())
         return Exit.USAGE
-    except click.UsageError as error:
-        _tell(usage_errors.explained(error), words, mend=f"{usage_errors.page(error, words)} --help")
-        return Exit.USAGE
     except (click.Abort, KeyboardInterrupt):  # click has ended the line that ^C stands in
         return Exit.INTERRUPTED
-    except Ended as ended:
-        _tell(_meant(str(ended), words), words, mend=_page(words) if ended.code == Exit.USAGE else "")
-        return ended.code
-    except ManifestInvalid as error:
-        say("maniple: " + "\n".join(_problem(each) for each in error.problems))
-        return Exit.FAILED
-    except ManipleError as error:
-        _tell(str(error), words)
-        return Exit.FAILED
     except BrokenPipeError:
         _close_stdout()
         return Exit.FAILED
-    except OSError as error:
-        text = room.lacks(error) or _os_error(error)
-        _tell(text, words, mend="" if "`" in text else _page(words))
-        return Exit.FAILED
-    except MemoryError:
-        _tell("there is not enough memory for that", words)
-        return Exit.FAILED
     except Exception as error:  # noqa: BLE001 - the edge: a person gets a sentence, whatever it is
-        _tell(room.lacks(error) or _fault(error), words)
-        return Exit.FAILED
+        code, text = _told(error, words)
+        if text:
+            say(f"maniple: {text}")
+        if failures.is_for_a_program(words) and not printed.is_any:
+            _print(failures.told(error, text, code))
+        return code
 
 
-def _tell(text: str, words: list[str], *, mend: str = "") -> None:
-    """A sentence on stderr, in one line whatever it quotes; the commands in it name the home that was named."""
-    if not text:
-        return
-    if mend and "`maniple" not in text:
+def _print(told: dict[str, object]) -> None:
+    """What a program is told, on stdout; where that takes nothing, nothing more can be said."""
+    try:
+        write_json(as_json(told) + "\n")
+    except OSError:
+        _close_stdout()
+    except MemoryError:
+        pass
+
+
+def _told(error: Exception, words: list[str]) -> tuple[Exit, str]:
+    """What a command that ended in an error ends with, and the sentence of it, which may be "": all was said."""
+    match error:
+        case click.UsageError():
+            see = f"{usage_errors.page(error, words)} --help"
+            return Exit.USAGE, _line(usage_errors.explained(error), words, mend=see)
+        case Ended():
+            see = _page(words) if error.code == Exit.USAGE else ""
+            return error.code, _line(_meant(str(error), words), words, mend=see)
+        case ManifestInvalid():
+            return Exit.FAILED, "\n".join(_problem(each) for each in error.problems)
+        case ManipleError():
+            return Exit.FAILED, _line(str(error), words)
+        case OSError():
+            text = room.lacks(error) or _os_error(error)
+            return Exit.FAILED, _line(text, words, mend="" if "`" in text else _page(words))
+        case MemoryError():
+            return Exit.FAILED, _line("there is not enough memory for that", words)
+        case _:
+            return Exit.FAILED, _line(room.lacks(error) or _fault(error), words)
+
+
+def _line(text: str, words: list[str], *, mend: str = "") -> str:
+    """A sentence in one line, whatever it quotes; the commands in it name the home that was named."""
+    if mend and text and "`maniple" not in text:
         text = f"{text}: see `{mend}`"
-    say(f"maniple: {with_home(visible(text), _named_home(words))}")
+    return with_home(visible(text), _named_home(words))
 
 
 def _meant(text: str, words: list[str]) -> str:

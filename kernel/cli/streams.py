@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from kernel.cli import named_files, screen, standard_input
 from kernel.cli.exits import Ended, Exit
-from kernel.cli.frame import write
+from kernel.cli.frame import note_printed, write
 from kernel.record.growing import sync_folder
 
 Take = Callable[[bytes], None]
@@ -99,5 +99,6 @@ def to_stdout() -> Take:
 def _to_pipe(piece: bytes) -> None:
     if sys.stdout is None:  # closed, by `>&-`: nobody wants it, as of any result
         return
+    note_printed()
     sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()

@@ -42,15 +42,20 @@ OF_THE_HOME: Final = frozenset(
 """What needs a home, and no kernel."""
 
 
+def found(name: str) -> click.Command:
+    """A command by its full name."""
+    at: click.Command = Listing("maniple", commands.TOP, about="")
+    for word in name.split():
+        assert isinstance(at, Listing)
+        below = at.get_command(click.Context(at), word)
+        assert below is not None
+        at = below
+    return at
+
+
 def words_of(name: str) -> list[str]:
     """A command with as many arguments as it needs."""
-    found: click.Command = Listing("maniple", commands.TOP, about="")
-    for word in name.split():
-        assert isinstance(found, Listing)
-        below = found.get_command(click.Context(found), word)
-        assert below is not None
-        found = below
-    needed = [one for one in found.params if isinstance(one, click.Argument) and one.required]
+    needed = [one for one in found(name).params if isinstance(one, click.Argument) and one.required]
     return [*name.split(), *ARGUMENTS.get(name, ["x"] * len(needed))]
 
 
@@ -335,7 +340,7 @@ def test_what_is_read_from_a_closed_standard_input_is_asked_for(words: tuple[str
 @pytest.mark.parametrize("words", [("ask", "-"), ("chat",)])
 def test_what_is_no_text_on_standard_input_is_said(words: tuple[str, ...], shell: Shell) -> None:
     ran = shell.run(*words, stdin=b"\xff\xfe\n")
-    assert (ran.code, "on standard input is no text in UTF-8" in ran.err) == (Exit.USAGE, True)
+    assert (ran.code, "on standard input is not UTF-8 text" in ran.err) == (Exit.USAGE, True)
     assert is_one_clear_line(ran)
 
 
