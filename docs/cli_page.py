@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import click
 
 from kernel.cli import commands
-from kernel.cli.main import cli
+from kernel.cli.main import HELP, cli
 
 WIDTH = 100
 
@@ -67,7 +67,7 @@ def _rows(rows: Mapping[str, str]) -> list[str]:
 
 def _command(root: click.Group, name: str) -> str:
     found: click.Command = root
-    ctx = click.Context(root, info_name="maniple")
+    ctx = click.Context(root, info_name="maniple", help_option_names=[*HELP])
     for word in name.split():
         assert isinstance(found, click.Group)
         inner = found.get_command(ctx, word)

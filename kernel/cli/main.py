@@ -29,6 +29,8 @@ PROJECT: Final = os.path.join(
 _NO_TEMPLATE: Final = "the template, which makes every run, died"
 """As manifests/lives.py says it."""
 
+HELP: Final = ("-h", "--help")
+
 _UNKNOWN: Final = re.compile(r"no Hand '([^']+)' is installed")
 
 
@@ -36,7 +38,13 @@ class Listing(click.Group):
     """A command that holds others, from a table; a command's file is imported when it is asked for."""
 
     def __init__(self, name: str, rows: Mapping[str, str], *, prefix: str = "", default: str = "", about: str) -> None:
-        super().__init__(name, help=about, params=[] if prefix else _options(), no_args_is_help=not default)
+        super().__init__(
+            name,
+            help=about,
+            params=[] if prefix else _options(),
+            no_args_is_help=not default,
+            context_settings={"help_option_names": [*HELP]},
+        )
         self._rows = rows
         self._prefix = prefix
         self._default = default
@@ -58,7 +66,7 @@ class Listing(click.Group):
         return found
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if self._default and (not args or (args[0].startswith("-") and args[0] != "--help")):
+        if self._default and (not args or (args[0].startswith("-") and args[0] not in HELP)):
             args = [self._default, *args]
         return super().parse_args(ctx, args)
 

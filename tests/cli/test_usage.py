@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kernel.cli.main import run
 from tests.cli.shell import Shell, copied_home, is_one_clear_line
 from tests.living import ROOT, Source, write_hand
 
@@ -201,3 +202,12 @@ def test_a_folder_to_write_into_that_is_missing_is_named(words: tuple[str, ...],
 
 def test_a_search_from_before_all_logs_finds_everything(still: Shell) -> None:
     assert still.good("audit", "search", "--since", "0001-01-01") == still.good("audit", "search")
+
+
+@pytest.mark.parametrize("words", [(), ("audit",), ("audit", "tail"), ("roots",), ("start",)])
+def test_h_is_help(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert (run([*words, "-h"]), run([*words, "--help"])) == (0, 0)
+    told = capsys.readouterr()
+    half = len(told.out) // 2
+    assert (told.out[:half], told.err) == (told.out[half:], "")
+    assert "  -h, --help" in told.out
