@@ -42,14 +42,14 @@ def find() -> tuple[list[Folder], dict[str, str]]:
 
 
 def differing(home: str) -> list[str]:
-    """The folders of the bundled Hands of which a home holds only other files: those of another version of Maniple."""
+    """The bundled Hands of which a home holds only other files: those of another version of Maniple."""
     there, found = sorted(os.listdir(os.path.join(home, "hands"))), []
     for name in sorted(os.listdir(HANDS)) if os.path.isdir(HANDS) else []:
         places = [one for one in there if re.fullmatch(rf"{re.escape(name)}-\d+\.\d+\.\d+.*-[0-9a-f]{{8}}", one)]
         path = os.path.join(HANDS, name)
         with contextlib.suppress(OSError, Ended):
             if places and not _is_among(path, [os.path.join(home, "hands", one, SEAL_FILE) for one in places]):
-                found.append(path)
+                found.append(name)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from kernel.cli import replies, screen
 from kernel.cli.frame import Session, command
+from manifests.judging import BUNDLED
 
 
 @command()
@@ -14,18 +15,41 @@ def hands(session: Session) -> None:
     with session.client() as client:
         reply = client.call("kernel.hands").value
     session.result(
-        reply, lambda: _drawn(replies.read(reply, replies.Rows)), nothing="No Hand is installed: `maniple install DIR`"
+        reply,
+        lambda: session.hinted(drawn(replies.read(reply, replies.Rows))),
+        nothing="No Hand is installed: `maniple install DIR`",
     )
 
 
-def _drawn(rows: replies.Rows) -> str:
+def drawn(rows: replies.Rows) -> str:
+    """The table, and below it what keeps Hands from starting: a sentence of some length, mostly of many at once."""
     if not rows.hands:
         return ""
-    return screen.table(
+    held = [hand for hand in rows.hands if hand.why and hand.state != "quarantined"]
+    table = screen.table(
         ("HAND", "VERSION", "KIND", "STATE", "WANTED", "WHAT IT DOES"),
         (
-            (hand.name, hand.version, hand.kind, hand.state, "yes" if hand.wanted else "", hand.why or hand.description)
+            (
+                hand.name, hand.version, hand.kind, hand.state, "yes" if hand.wanted else "",
+                hand.why if hand.why and hand not in held else hand.description,
+            )
             for hand in rows.hands
         ),
         colour_of="STATE",
-    )
+    )  # fmt: skip
+    ours = [hand.name for hand in held if hand.name in BUNDLED]
+    lines = [f"{_do_not_start(ours)}: `maniple install --bundled` installs {_them(ours)} again."] if ours else []
+    if others := [hand for hand in held if hand.name not in BUNDLED]:
+        first, *more = others
+        rest = [hand.name for hand in more]
+        also = f"; `maniple hands --json` says why {_do_not_start(rest)} either" if more else ""
+        lines.append(f"{first.name}: {screen.visible(first.why)}{also}.")
+    return "\n\n".join(filter(None, (table, "\n".join(lines))))
+
+
+def _do_not_start(names: list[str]) -> str:
+    return f"{screen.listed(names)} {'does' if len(names) == 1 else 'do'} not start"
+
+
+def _them(names: list[str]) -> str:
+    return "it" if len(names) == 1 else "them"

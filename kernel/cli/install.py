@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from kernel.cli import agreement, compiling, entry, installed, installing, named_files, package, replies, rights, screen
 from kernel.cli import read_by_models as reading
-from kernel.cli.call import every
+from kernel.cli.call import Described, every
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
@@ -22,6 +22,7 @@ from manifests.errors import ManifestInvalid, SealMalformed, SealRefused
 from manifests.grants import asked
 from manifests.installed import pinned
 from manifests.pipeline import signature
+from manifests.schema import Capability
 from manifests.seal import compare
 from manifests.settings import missing
 from manifests.trust import TrustStore
@@ -35,12 +36,15 @@ class _Done(Struct, frozen=True):
 
 
 @command()
-@click.argument("folder", metavar="DIR", type=named_files.PATH)
+@click.argument("folder", metavar="DIR", type=named_files.PATH, required=False)
 @click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
 @click.option("--clean", is_flag=True, help="First remove the __pycache__ folders that Python left behind.")
 @click.option("--effects-as-declared", is_flag=True, help="Trust what a program (command = …) declares of its methods.")
 @click.option("--full", is_flag=True, help="Show all that models read of its methods, however much that is.")
-def install(session: Session, folder: str, yes: bool, clean: bool, effects_as_declared: bool, full: bool) -> None:
+@click.option("--bundled", is_flag=True, help="Upgrade the installed Hands that come with Maniple to this version.")
+def install(
+    session: Session, folder: str | None, yes: bool, clean: bool, effects_as_declared: bool, full: bool, bundled: bool
+) -> None:
     """Install or upgrade a Hand: checks it, shows what it asks for, asks you, copies it, and grants it that.
 
     A Hand without a seal is sealed with the home's own key. One with a seal must be unchanged since, and sealed by a
@@ -52,7 +56,19 @@ def install(session: Session, folder: str, yes: bool, clean: bool, effects_as_de
     All that models will read of its methods is shown. If that is more than a screen, `l` at the question shows it.
 
     To grant less than it asks for: install it, then `maniple revoke HAND METHOD`.
+
+    After an update of Maniple, `maniple install --bundled` upgrades all bundled Hands that are installed by another
+    version, or sealed by a key that is no longer this home's own. It asks once. What you removed stays removed.
     """
+    if bundled:
+        if folder is not None or clean or effects_as_declared:
+            raise Ended("--bundled goes with no DIR, and with no other options than --yes and --full", Exit.USAGE)
+        from kernel.cli import renewing
+
+        renewing.renew(session, yes=yes, full=full)
+        return
+    if folder is None:
+        raise Ended("DIR is missing", Exit.USAGE)
     if clean:
         package.remove_caches(folder)
     found = package.read(folder)
@@ -68,6 +84,21 @@ def install(session: Session, folder: str, yes: bool, clean: bool, effects_as_de
     session.say(f"Next: {next_}")
 
 
+class Shown(Struct, frozen=True, kw_only=True):
+    """What was shown of a Hand, and is installed after a yes. before: what is installed of that name now.
+
+    unread: what models read of it, where that is more than was shown.
+    """
+
+    found: package.Folder
+    before: Installed | None
+    seal: str
+    sealed_by: str
+    wanted: tuple[Capability, ...]
+    as_declared: bool = False
+    unread: str = ""
+
+
 def carry_out(
     session: Session,
     client: Client,
@@ -80,39 +111,73 @@ def carry_out(
 ) -> None:
     """Show what is asked for, ask unless that was answered before, and install. next_: what to type after a question
     that nobody could be asked. full: show all that models read, also where there is much of it, or nobody is asked."""
+    shown = show(session, client, found, every(client), yes=yes, as_declared=as_declared, full=full)
+    if not yes:
+        ask(session, found.name, "Install it, and grant that?", next_, shown.unread)
+    row = put(session, client, shown)
+    compiling.sweep(client)
+    session.result(row, lambda: in_words(shown))
+
+
+def show(
+    session: Session,
+    client: Client,
+    found: package.Folder,
+    methods: tuple[Described, ...],
+    *,
+    yes: bool,
+    as_declared: bool = False,
+    full: bool = False,
+) -> Shown:
+    """Say on stderr what is to be decided. methods: all that can be called. Raises Ended for a seal that does not count."""
     before = installed.find(client, found.name)
     seal, sealed_by = _seal(client, found)
     wanted = agreement.new_in(found.manifest, before.package.manifest if before else None)
     is_asked = not yes and screen.is_terminal(sys.stdin)
     most = None if full or not (yes or is_asked) else 0 if yes else reading.IN_PLACE
-    unread = _show(session, client, found, before, sealed_by, as_declared=as_declared, most=most)
+    unread = _show(session, methods, found, before, sealed_by, as_declared=as_declared, most=most)
     if unread and (is_asked or any(one.schemas for one in found.manifest.provides.values())):
         how = "`l` below shows them" if is_asked else "`maniple methods METHOD` shows those of one"
         session.say(
             f"Of that, models read {screen.count(unread.count(chr(10)) + 1, 'line')} more than are shown: {how}."
         )
-    if not yes:
-        _ask(session, found, next_, unread)
-    grants = asked(found.manifest) if before is None else wanted
+    return Shown(
+        found=found,
+        before=before,
+        seal=seal,
+        sealed_by=sealed_by,
+        wanted=wanted,
+        as_declared=as_declared,
+        unread=unread,
+    )
+
+
+def put(session: Session, client: Client, shown: Shown) -> dict[str, object]:
+    """Install it, with what it asks for that is new; the row of it for programs."""
+    found, before = shown.found, shown.before
+    grants = asked(found.manifest) if before is None else shown.wanted
     instead = before.id if before else ""
-    reply = installing.install(client, found, seal, grants, as_declared=as_declared, instead=instead)
-    compiling.sweep(client)
-    done = replies.read(reply, _Done)
-    session.result(
-        {
-            "name": found.name,
-            "version": found.version,
-            "upgraded_from": before.package.manifest.hand.version if before else None,
-            "sealed_by": sealed_by,
-            "granted": [msgspec.to_builtins(one) for one in wanted],
-            "folder": done.folder,
-            "waiting": done.waiting,
-        },
-        lambda: f"{found.name} {found.version} is {'upgraded' if before else 'installed'}.",
+    done = replies.read(
+        installing.install(client, found, shown.seal, grants, as_declared=shown.as_declared, instead=instead), _Done
     )
     if done.waiting:
         runs = "1 unfinished run waits" if done.waiting == 1 else f"{done.waiting} unfinished runs wait"
         session.say(f"{runs} for your decision: `maniple decide {found.name} finish`, or `… restart`; see `maniple ps`")
+    return {
+        "name": found.name,
+        "version": found.version,
+        "upgraded_from": before.package.manifest.hand.version if before else None,
+        "sealed_by": shown.sealed_by,
+        "granted": [msgspec.to_builtins(one) for one in shown.wanted],
+        "folder": done.folder,
+        "waiting": done.waiting,
+    }
+
+
+def in_words(shown: Shown) -> str:
+    """What has become of it."""
+    found = shown.found
+    return f"{found.name} {found.version} is {'upgraded' if shown.before else 'installed'}."
 
 
 def _seal(client: Client, found: package.Folder) -> tuple[str, str]:
@@ -141,7 +206,7 @@ def _seal(client: Client, found: package.Folder) -> tuple[str, str]:
 
 def _show(
     session: Session,
-    client: Client,
+    rows: tuple[Described, ...],
     found: package.Folder,
     before: Installed | None,
     sealed_by: str,
@@ -151,7 +216,6 @@ def _show(
 ) -> str:
     """On stderr, what is to be decided. Returns all that models read, if that is more than `most` lines, and not shown."""
     manifest, old = found.manifest, before.package.manifest if before else None
-    rows = every(client)
     offers = pinned(manifest, as_declared=as_declared)
     effects = {row.method: row.effect for row in rows} | {name: one.effect for name, one in offers.items()}
     for line in agreement.about(manifest, old, time.time_ns() // 1_000_000):
@@ -211,21 +275,21 @@ def _wrapped(lines: Iterable[str]) -> Iterator[str]:
         yield from folded or [f"      {line}"]
 
 
-def _ask(session: Session, found: package.Folder, next_: str, unread: str) -> None:
-    """Raises Ended when nobody says yes. unread: what is shown to who wants to read it first."""
+def ask(session: Session, name: str, question: str, next_: str, unread: str) -> None:
+    """Raises Ended when nobody says yes. name: what is to be installed; next_: as of carry_out(); unread: what is shown to
+    who wants to read it first."""
     if not screen.is_terminal(sys.stdin):
         raise Ended(
-            f"{found.name} was not installed: there is no terminal to ask at; look at what it asks for, then `{next_}`",
+            f"{name} was not installed: there is no terminal to ask at; look at what it asks for, then `{next_}`",
             Exit.USAGE,
         )
-    question = "Install it, and grant that?"
     answer = "l" if unread else ""
     while unread and answer == "l":
         answer = click.prompt(question, type=click.Choice(["y", "n", "l"], False), default="n", err=True)
         if answer == "l":
             _show_unread(session, unread)
     if not (answer == "y" or (not unread and click.confirm(question, default=False, err=True))):
-        raise Ended(f"{found.name} was not installed, nothing was changed")
+        raise Ended(f"{name} was not installed, nothing was changed")
 
 
 def _show_unread(session: Session, text: str) -> None:

@@ -4,7 +4,7 @@ import shlex
 
 import click
 
-from kernel.cli import bundled, founding, keyfile, logbook
+from kernel.cli import founding, keyfile, logbook
 from kernel.cli.confirming import confirm
 from kernel.cli.frame import Session, command
 
@@ -32,5 +32,5 @@ def keys_rotate(session: Session, old: str, key: str, yes: bool) -> None:
     if is_own:
         session.say(
             f"It was this home's own. Put the new secret key in the place of {founding.seal_key_path(session.home)}, "
-            f"so that this home seals with it; then install the bundled Hands again: `maniple install {bundled.HANDS}/NAME`."
+            "so that this home seals with it; then install the bundled Hands again: `maniple install --bundled`."
         )

@@ -253,6 +253,11 @@ def count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
 def size(number: float) -> str:
     """Bytes in a unit that one can read."""
     for unit in ("B", "KiB", "MiB"):

@@ -1,7 +1,6 @@
 """`maniple up` (acts)."""
 
 import os
-import shlex
 from contextlib import suppress
 
 import click
@@ -22,11 +21,11 @@ def up(session: Session, foreground: bool) -> None:
     wanted start with it.
 
     If this machine lacks something that every Hand needs, that is reported; the kernel runs all the same. If bundled
-    Hands were installed by another version of Maniple, the commands that upgrade them are shown.
+    Hands were installed by another version of Maniple, they are named, with the command that upgrades them.
 
     With --foreground this process becomes the kernel, as service supervisors expect.
     """
-    from kernel.cli import bundled, home_parts, homes, machine, orphans, starting
+    from kernel.cli import bundled, home_parts, homes, installed, machine, orphans, screen, starting
     from kernel.cli.serving import listening, open_run_folder
     from kernel.home import Home
 
@@ -48,9 +47,12 @@ def up(session: Session, foreground: bool) -> None:
     session.result({"pid": pid, "home": session.home}, lambda: f"The kernel runs, process {pid}.")
     with suppress(ManipleError, OSError), session.client() as client:
         orphans.sweep(client)
-    if others := bundled.differing(session.home):
-        session.say("These Hands are of another version of Maniple, and may fail with this one. To upgrade them:")
-        for path in others:
-            session.say(f"  `maniple install {shlex.quote(path)}`")
+        there = {row.name for row in installed.rows(client)}
+        if others := [name for name in bundled.differing(session.home) if name in there]:
+            names = screen.listed(others)
+            session.say(
+                f"Of another version of Maniple, and may fail with this one: {names}. "
+                "To upgrade: `maniple install --bundled`"
+            )
     if lacking := machine.lacking(machine.look(session.home)):
         session.say(f"No Hand can run here: this machine lacks {lacking}. `maniple doctor` says how to mend that.")
