@@ -26,6 +26,7 @@ def described(state: State, now: int, *, has_words: bool = True) -> list[dict[st
     usable = {key.id for key in state.trust.keys if key.is_usable(now)}
     return [
         {
+            "id": hand.id,
             "name": hand.name,
             "version": hand.version,
             "kind": hand.package.manifest.hand.kind,

@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from kernel.cli import replies, spending
 from kernel.cli.client import Client
+from kernel.cli.exits import NotDone
 from manifests.installed import Artefact, pinned
 from manifests.schema import Capability, Manifest, Provided
 
@@ -46,6 +47,21 @@ class Shown(Struct, frozen=True, kw_only=True):
 def rows(client: Client) -> tuple[replies.Row, ...]:
     """Every installed Hand."""
     return replies.read(client.call("kernel.hands").value, replies.Rows).hands
+
+
+def ids(client: Client) -> dict[str, str]:
+    """The names of all that are installed, by their ids."""
+    return {_id_of(client, row): row.name for row in rows(client)}
+
+
+def _id_of(client: Client, row: replies.Row) -> str:
+    """A Hand's id; "" for one that was removed since its row was told."""
+    try:
+        return row.id or shown(client, row.name).hand.id
+    except NotDone as error:
+        if error.reason != "unknown hand":
+            raise
+        return ""
 
 
 def shown(client: Client, name: str) -> Shown:

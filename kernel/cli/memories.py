@@ -147,7 +147,7 @@ def each(session: Session, client: Client, whose: Whose, method: str, doing: str
 
 def names(client: Client) -> dict[str, str]:
     """The names of the installed Hands by the namespaces of their memories."""
-    found = {f"own/{id_of(client, hand.name)}": hand.name for hand in installed.rows(client)}
+    found = {f"own/{hand}": name for hand, name in installed.ids(client).items()}
     return {**found, "own/operator": "you, the operator"}
 
 

@@ -11,7 +11,6 @@ from typing import Final
 
 from kernel.cli import installed
 from kernel.cli.client import Client
-from kernel.cli.exits import NotDone
 
 _NAME: Final = re.compile(r"(h-[0-9a-z]{16})\.(?:secrets|secrets\.new|token)")
 
@@ -22,19 +21,9 @@ def sweep(client: Client) -> set[str]:
     found = [match for match in map(_NAME.fullmatch, os.listdir(folder)) if match]
     if not found:
         return set()
-    here = {_id_of(client, row.name) for row in installed.rows(client)}
+    here = installed.ids(client)
     gone = [match for match in found if match[1] not in here]
     for match in gone:
         with suppress(FileNotFoundError):  # another command was quicker
             os.unlink(os.path.join(folder, match[0]))
     return {match[1] for match in gone}
-
-
-def _id_of(client: Client, hand: str) -> str:
-    """A Hand's id, "" for one that was removed meanwhile."""
-    try:
-        return installed.shown(client, hand).hand.id
-    except NotDone as error:
-        if error.reason != "unknown hand":
-            raise
-        return ""

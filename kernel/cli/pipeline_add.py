@@ -23,7 +23,7 @@ def pipeline_add(session: Session, file: str, yes: bool) -> None:
     """
     text = pipelines.read_file(file)
     with session.client() as client:
-        hands = pipelines.installed(client)
+        hands = pipelines.AllInstalled(client)
         pipeline = check(text, file=file, hands=hands)
         made = pipelines.folder(pipeline, text, lends_of(pipeline, hands))
         again = f"maniple pipeline add {shlex.quote(file)} --yes"

@@ -21,13 +21,12 @@ def pipeline_check(session: Session, file: str) -> None:
     were granted what they ask for, and whether the pipeline would run itself. So the kernel must run.
     """
     text = pipelines.read_file(file)
+    problems: tuple[Problem, ...] = ()
     with session.client() as client:
-        hands = pipelines.installed(client)
-    try:
-        check(text, file=file, hands=hands)
-        problems: tuple[Problem, ...] = ()
-    except ManifestInvalid as error:
-        problems = error.problems
+        try:
+            check(text, file=file, hands=pipelines.AllInstalled(client))
+        except ManifestInvalid as error:
+            problems = error.problems
     session.result(
         Checked(ok=not problems, problems=tuple(problem._asdict() for problem in problems)),
         lambda: "\n".join(map(drawn, problems)),

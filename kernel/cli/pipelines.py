@@ -5,7 +5,7 @@ What is installed is asked of the kernel; what a Hand's `run` takes is read from
 
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import click
@@ -59,11 +59,34 @@ def read_file(path: str) -> str:
         raise Ended(f"{path} is not UTF-8 text: {again}") from None
 
 
-def installed(client: Client) -> dict[str, Known]:
-    """Every installed Hand, as the checker knows it."""
-    rows = hands.rows(client)
-    methods = [row.method for row in call.every(client)]
-    return {row.name: _known(client, row.name, methods) for row in rows}
+class AllInstalled(Mapping[str, Known]):
+    """Every installed Hand, as the checker knows it; while client is open, the kernel is asked of those that it looks at.
+
+    Each question is a call, which the log tells: a pipeline of three Hands is not checked by one for every Hand there is.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client, self._found = client, dict[str, Known]()
+        self._names = {row.name: None for row in hands.rows(client)}
+        self._methods: list[str] | None = None
+
+    def __getitem__(self, name: str) -> Known:
+        if name not in self._names:
+            raise KeyError(name)
+        if self._methods is None:
+            self._methods = [row.method for row in call.every(self._client)]
+        if name not in self._found:
+            self._found[name] = _known(self._client, name, self._methods)
+        return self._found[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def _known(client: Client, name: str, methods: list[str]) -> Known:
@@ -105,7 +128,7 @@ def signature(client: Client, hand: Installed) -> Signature:
 
 def every(client: Client) -> list[Added]:
     """Every pipeline that is installed, by name."""
-    shown = (hands.shown(client, row.name).hand for row in hands.rows(client))
+    shown = (hands.shown(client, row.name).hand for row in hands.rows(client) if row.kind == "task")
     return [_opened(client, hand) for hand in shown if hand.package.manifest.hand.pipeline]
 
 

@@ -77,8 +77,9 @@ class LiveRuns(Struct, frozen=True, kw_only=True):
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """A row of kernel.hands."""
+    """A row of kernel.hands. id: "" where a kernel of before an update of Maniple tells none."""
 
+    id: str = ""
     name: str
     version: str
     kind: str
