@@ -1,12 +1,14 @@
 """What Hands print: a file that is none is told by its path, and keeps the kernel from nothing else."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from kernel.cli.exits import NotDone
-from kernel.output import FILE_MAX
+from manifests.printed import FILE_MAX, GONE
+from tests.cli.shell import Shell
 from tests.living import ECHO, Kernel, install, make_home
 from tests.system.fates import held_up_by_no_pipe, until
 
@@ -29,6 +31,32 @@ def test_a_folder_where_one_hand_should_print_stops_that_hand_and_no_care_for_th
         (output / "another.log").rmdir()
         client.call("another.say", "", {"text": "hi"})
         assert "Traceback" not in kernel.log()
+
+
+def test_logs_begin_with_how_much_of_what_a_hand_printed_is_gone(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home"), "tests.system.often") as kernel:
+        install(kernel, ECHO)
+        log, shell = kernel.home / "output" / "echo.log", Shell(kernel.home)
+        line, printed = b"x" * 99 + b"\n", 0
+
+        def prints(lines: int) -> int:
+            """As a Hand does; how many bytes that is in all."""
+            with log.open("ab") as file:
+                file.write(line * lines)
+            return printed + len(line) * lines
+
+        printed = prints(FILE_MAX // len(line))
+        assert GONE not in shell.good("logs", "echo", "-n", "1000000")
+        for more in (1_000, 100_000):
+            printed = prints(more)
+            until(lambda: log.stat().st_size == 0, "the newest of it is kept aside")
+            first = json.loads(log.with_suffix(".log.1").read_bytes().partition(b"\n")[0])
+            assert (first["event"], first["bytes"]) == (GONE, printed - FILE_MAX)
+        with log.open("ab") as file:
+            file.write(b"and now\n")
+        shown = shell.good("logs", "echo", "-n", "1000000").splitlines()
+        assert (shown[0], shown[-1]) == (f"warning {GONE} bytes={printed - FILE_MAX}", "and now")
+        assert shell.good("logs", "echo").splitlines() == shown[-100:]
 
 
 def test_a_pipe_where_one_hand_should_print_holds_up_nobody(tmp_path: Path) -> None:
