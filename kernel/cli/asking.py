@@ -140,14 +140,14 @@ def with_files(text: str, files: Sequence[str]) -> Question:
         if kind := media(content):
             size += len(content)
             if size > PICTURES_MOST:
-                why = f"the pictures of a question may have {PICTURES_MOST // 1024} KiB together"
+                why = f"the pictures of a question may have at most {PICTURES_MOST // 1024} KiB together"
                 raise Ended(f"{path} is too much: {why}", Exit.USAGE)
             texts.append(f"[the picture {path}]")
             pictures.append({"type": "image", "media": kind, "content": content})
         else:
             texts.append(f"[the file {path}]\n{_text(path, content)}")
         if (whole := whole + len(content)) > FILES_MOST:
-            why = f"the files of a question may have {FILES_MOST // 1024} KiB together"
+            why = f"the files of a question may have at most {FILES_MOST // 1024} KiB together"
             raise Ended(f"{path} is too much: {why}; let the Hand read it with files.read", Exit.USAGE)
     return Question(text="\n\n".join(texts), pictures=tuple(pictures))
 

@@ -26,9 +26,9 @@ def check(session: Session, folder: str) -> None:
     """List every problem in a Hand's folder, each with its file, line, column, and what to write instead.
 
     HAND.toml is checked, and so is what it names: the entry's module is there, is Python and has the class, with a
-    coroutine for each method in [provides] that takes its params. The folder must hold nothing that cannot be sealed. None of the Hand's code runs; a WASM
-    module is compiled, to see its imports and exports. In a task Hand's Python, uses of time and randomness that differ
-    when a run is resumed or replayed are reported as advice.
+    coroutine for each method in [provides] that takes its params. The folder must hold nothing that cannot be sealed.
+    None of the Hand's code runs; a WASM module is compiled, to see its imports and exports. In a task Hand's Python,
+    uses of time and randomness that differ when a run is resumed or replayed are reported as advice.
     """
     problems = _problems(folder)
     advice = [] if problems else _advice(folder)

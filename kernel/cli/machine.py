@@ -120,7 +120,7 @@ def _user(_: str) -> Iterator[Finding]:
         else f"user {os.geteuid()}: all runs have this user's id",
         needed=False,
         why=_stops(layer),
-        mend=layer.mend if _has_ids() else f"{layer.mend} outside of this container: its root has not the ids of runs",
+        mend=layer.mend if _has_ids() else f"{layer.mend} outside this container: its root has no ids for runs",
     )
 
 
@@ -142,7 +142,7 @@ def _ids() -> Iterator[Finding]:
         "can be taken",
         needed=True,
         why="as root each run becomes a user of its own, and no Hand starts where it cannot",
-        mend="run Maniple as an ordinary user, or as root outside of the container, or give the container the ids "
+        mend="run Maniple as an ordinary user, or as root outside the container, or give the container the ids "
         f"{COMPILER_UID} to {_LAST_UID}",
     )
 
@@ -160,7 +160,7 @@ def _processes(_: str) -> Iterator[Finding]:
     yield _tried(
         "user namespaces",
         user,
-        "can be made, and ids be mapped in them" if not root else "can be made",
+        "can be made, and ids mapped in them" if not root else "can be made",
         needed=not root,
         why="without root, a run gets its other namespaces only within a user namespace of its own",
         mend=_mend_of_user_namespaces(),
@@ -229,7 +229,9 @@ def _setting(name: str) -> str:
 def _mend_of_namespaces(user: str) -> str:
     """What gives those namespaces that are forbidden here. user: why no user namespace can be made, "" when one can."""
     if os.geteuid() != 0:
-        return "mend what is said of user namespaces" if user else "run Maniple outside of the container or sandbox"
+        return (
+            "fix user namespaces first, as their row says" if user else "run Maniple outside the container or sandbox"
+        )
     ordinary = "" if user else "run Maniple as an ordinary user here, or "
     return f"{ordinary}{_CONTAINER_OF_ROOT}"
 
@@ -270,8 +272,8 @@ def _confinement(_: str) -> Iterator[Finding]:
         _in_child(lambda: _within(_loop)),
         "can be brought up",
         needed=False,
-        why="programs reach granted hosts by a proxy there: without it no run with programs that may be granted some begins, "
-        "as those of `shell`",
+        why="programs reach the hosts they are granted through a proxy there; without it no run starts whose programs may be "
+        "granted hosts, such as those of `shell`",
         mend=_mend_of_namespaces(user) if os.geteuid() != 0 else _CONTAINER_OF_ROOT,
     )
     yield _groups()

@@ -82,7 +82,11 @@ def test_a_file_goes_with_a_question(shell: Shell, tmp_path: Path) -> None:
     assert shell.good("ask", "look", "--file", tmp_path / "a.txt") == "I have read the file.\n"
     (tmp_path / "b.bin").write_bytes(b"\xff\xfe")
     (tmp_path / "c.txt").write_text("x" * (256 * 1024 + 1))
-    for name, why in (("b.bin", "no text"), ("c.txt", "longer than 256 KiB"), ("d.txt", "No such file")):
+    for name, why in (
+        ("b.bin", "neither UTF-8 text nor a picture"),
+        ("c.txt", "longer than 256 KiB"),
+        ("d.txt", "No such file"),
+    ):
         ran = shell.run("ask", "look", "--file", tmp_path / name)
         assert (ran.code, why in ran.err) == (2, True), ran
 
@@ -339,7 +343,7 @@ def test_who_tells_it_to_stop_has_the_work_so_far(shell: Shell) -> None:
     [
         (("tell", "r-0000000000000000", "x"), 1, "no run r-0000000000000000 is live: see `maniple ps`"),
         (("tell", "assistant", "x"), 2, "assistant is not a run's id: see `maniple ps`"),
-        (("tell", "r-0000000000000000"), 2, "nothing is said"),
+        (("tell", "r-0000000000000000"), 2, "there is no message"),
     ],
 )
 def test_what_cannot_be_told_says_why(shell: Shell, words: tuple[str, ...], code: int, told: str) -> None:

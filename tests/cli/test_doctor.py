@@ -61,7 +61,7 @@ def test_an_ordinary_user_of_a_container_is_not_sent_to_its_root_who_has_not_the
     if not ran.stdout:
         pytest.skip(f"this machine makes no such user namespace: {ran.stderr}")
     told = {one["what"]: one for one in json.loads(ran.stdout)["findings"]}
-    assert told["user"]["mend"].startswith("run Maniple as root outside of this container")
+    assert told["user"]["mend"].startswith("run Maniple as root outside this container")
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare, a part of util-linux, is not there")

@@ -241,7 +241,7 @@ def test_what_is_offered_no_more_is_taken_back(shell: Shell) -> None:
         (("nothing.there",), "nothing provides 'nothing.there': see `maniple methods`"),
         (("kernel.freeze",), "nothing provides 'kernel.freeze': see `maniple methods`"),
         (("files.read",), "files.read acts on a path: say on which, as in files.read=PATTERN"),
-        (("time.now=x",), "time.now acts on nothing that could be named"),
+        (("time.now=x",), "time.now acts on no resource"),
         ((), "name a method, as in time.now, or a --hand"),
         (("--hand", "memory"), "memory is a service: offer its methods instead"),
         (("--hand", "greeter", "--autonomy", "readonly"), "a door that may only read starts no Hand"),

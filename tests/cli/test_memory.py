@@ -177,7 +177,7 @@ def test_a_removed_hands_memory_stays_until_it_is_erased_and_nobody_gets_it(shel
     shell.good("install", folder, "--yes")
     shell.good("start", "leaver", "key=a", "value=b", "--wait")
     removed = shell.run("remove", "leaver")
-    assert "What it remembers is still there: `maniple" in removed.err
+    assert "Its memory is still there: `maniple" in removed.err
     kept = removed.err.rpartition("--hand ")[2].split("`")[0]
     assert value(shell, "a", "--hand", kept) == "b"
     shell.good("install", folder, "--yes")

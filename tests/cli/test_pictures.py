@@ -119,5 +119,5 @@ def test_more_files_than_go_with_a_question_are_said_with_what_to_do_instead(tmp
     for path in paths:
         Path(path).write_bytes(b"x" * 250_000)
     assert len(asking.with_files("What is in these?", paths[:3]).text) > 750_000
-    with pytest.raises(Ended, match=r"3\.txt is too much: .*768 KiB together; let the Hand read them"):
+    with pytest.raises(Ended, match=r"3\.txt is too much: .*768 KiB together; let the Hand read it"):
         asking.with_files("What is in these?", paths)

@@ -38,7 +38,11 @@ def test_a_line_that_is_drawn_anew_asks_the_kernel_nothing(shell: Shell, monkeyp
 
 
 def test_what_waits_for_its_run_is_told_with_what_brings_that_back(capsys: pytest.CaptureFixture[str]) -> None:
-    states = {"frozen": "`maniple thaw`", "paused": "`maniple resume mailer`", "starting": "is shown when that is back"}
+    states = {
+        "frozen": "`maniple thaw`",
+        "paused": "`maniple resume mailer`",
+        "starting": "is shown when the run is back",
+    }
     for number, state in enumerate(states):
         absent = answering.Absent(call=number, hand="mailer", run="r-0000000000000000", state=state)
         answering.say_absent(Session("home", json=False), [absent])
