@@ -124,7 +124,7 @@ def add(kernel: Kernel, name: str, text: str, *, checked: bool = True) -> dict[s
     """Add a pipeline as `maniple pipeline add` does; text: its file after [pipeline]; checked: against what is installed."""
     whole = HEAD.replace("NAME", name) + text
     with kernel.client() as client:
-        hands = pipelines.installed(client)
+        hands = pipelines.AllInstalled(client)
         made = check(whole, file=file_of(name), hands=hands if checked else None)
         folder = pipelines.folder(made, whole, lends_of(made, hands))
         seal = package.sealed(folder, seal_key(kernel.home))
