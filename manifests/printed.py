@@ -28,9 +28,13 @@ def gone(first: bytes, size: int, more: int) -> bytes:
     """The first line of what is kept from now on. first, size: the first line, and bytes in all, of what was kept until now
     and goes; more: bytes that go and were never kept.
     """
+    return msgspec.json.encode(_Gone("warning", GONE, size + beyond(first) + more)) + b"\n"
+
+
+def beyond(first: bytes) -> int:
+    """By how much there was more in all than the bytes of what is kept, if this is its first line."""
     try:
         told = msgspec.json.decode(first, type=_Gone)
-        before = told.bytes - len(first) if told.event == GONE else 0
     except msgspec.DecodeError:
-        before = 0  # it is the Hand's own
-    return msgspec.json.encode(_Gone("warning", GONE, before + size + more)) + b"\n"
+        return 0  # it is the Hand's own
+    return told.bytes - len(first) if told.event == GONE else 0

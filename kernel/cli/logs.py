@@ -5,6 +5,7 @@ import stat
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 import click
@@ -14,6 +15,7 @@ from kernel.cli import logbook, screen
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, hand_argument, write, write_json
 from kernel.cli.usage_errors import Whole
+from manifests import printed
 from manifests.names import is_hand_name
 
 LOOK_EVERY: Final = 0.2
@@ -70,13 +72,16 @@ def _lines(path: str) -> Iterator[bytes]:
 
 
 def _followed(path: str, place: int) -> Iterator[bytes]:
-    """Whole lines as they come after a place; the file may be cut short, or begin anew, meanwhile."""
+    """Whole lines as they come after a place; what is in the file may be moved aside meanwhile."""
+    before = seen = _before(path)
     while True:
         size = os.path.getsize(path) if os.path.exists(path) else 0
-        if size < place:
-            place = 0
+        last, seen = seen, _before(path)
+        if size < place or last == seen != before:
+            yield from _moved_aside(path, before + place)
+            before, place = seen, 0
         whole: list[bytes] = []
-        if size > place:
+        if size > place and seen == before:  # else it may be being moved aside just now
             with open(path, "rb") as file:
                 file.seek(place)
                 whole = [line for line in file if line.endswith(b"\n")]
@@ -84,6 +89,28 @@ def _followed(path: str, place: int) -> Iterator[bytes]:
         yield from whole
         if not whole:
             time.sleep(LOOK_EVERY)
+
+
+def _before(path: str) -> int:
+    """How many bytes the Hand had printed before those that are in its file."""
+    with suppress(OSError), open(f"{path}.1", "rb") as file:
+        first = file.readline(printed.LONGEST)
+        return os.fstat(file.fileno()).st_size + printed.beyond(first)
+    return 0
+
+
+def _moved_aside(path: str, place: int) -> Iterator[bytes]:
+    """The lines that were moved aside and come after a place, counted from the first that the Hand ever printed; the first
+    of them says how much is gone, if some of it is.
+    """
+    with suppress(OSError), open(f"{path}.1", "rb") as file:
+        first = file.readline(printed.LONGEST)
+        kept = printed.beyond(first) + len(first)  # where what is kept begins
+        if place > kept:
+            file.seek(len(first) + place - kept)
+        elif place < kept:
+            yield first
+        yield from file
 
 
 def _show(line: bytes, *, json: bool) -> None:
