@@ -247,7 +247,8 @@ def test_a_program_is_shown_as_such_and_is_believed_only_when_that_is_said(shell
 
 def test_what_programs_and_whose_folder_it_wants_is_told_at_install(shell: Shell, tmp_path: Path) -> None:
     folder = shell.good("new", "runner", "--into", tmp_path).strip()
-    manifest = Path(folder) / "HAND.toml"
+    manifest, code = Path(folder) / "HAND.toml", Path(folder) / "main.py"
+    code.write_text(f"{code.read_text()}\n    async def look(self, call): ...\n")
     more = '[provides."runner.look"]\nsummary = "Look"\nresource = "none"\neffect = "read"\n'
     manifest.write_text(f'{manifest.read_text()}\n{more}[confinement]\nprograms = true\nscratch = "caller"\n')
     ran = shell.run("install", folder, "--yes")
