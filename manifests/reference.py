@@ -224,7 +224,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("provides.*.labels", "names", "[]", "", "The labels of its replies."),
     Key("provides.*.params", "types", "{}", "", f"Its arguments and their types: {_PARAM_TYPES}."),
     Key("provides.*.schemas", "schemas", "{}", "", schemas.MEANING),
-    Key("provides.*.returns", "types", "{}", "", "The fields of its reply, with the same types."),
+    Key("provides.*.returns", "types", "{}", "", "The fields its reply must have; see [python.md](python.md#replies)."),
     Key("events.publishes", "names", "[]", "", "Names of its events, without the Hand's name in front."),
     Key("events.subscribes", "event patterns", "[]", "", "Events of other Hands, as publisher.event or publisher.*."),
     _limit("memory", "The most memory for data."),

@@ -218,7 +218,7 @@ class Life:
             return None
         asked.cancel()
         starting.result()
-        self._serving = Serving(self._link, hand.on_call, group, self._break)
+        self._serving = Serving(self._link, hand.on_call, self._manifest.provides, group, self._break)
         self._link.send(headers.Ready())
         return hand
 

@@ -6,12 +6,14 @@ to the log, one line of it to the caller. A BaseException that is no Exception e
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from time import monotonic
 from typing import Final, Self
 
 from msgspec.structs import replace
 
+from manifests.returns import misfits
+from manifests.schema import Provided
 from runtime import records
 from runtime.calls import answering, as_bytes, gives_back
 from runtime.errors import CallFailed, Failure, HandBroken, LinkLost
@@ -163,13 +165,18 @@ Answer = Callable[[Call, dict[str, object]], Awaitable[object]]
 
 
 class Serving:
-    """All calls that are open at this run. answer: the Hand; group: where tasks live; broken: ends the run (exit 1)."""
+    """All calls that are open at this run. answer: the Hand; group: where tasks live; broken: ends the run (exit 1).
+
+    provides: by method, what it returns.
+    """
 
     def __init__(
-        self, link: Link, answer: Answer, group: asyncio.TaskGroup, broken: Callable[[BaseException], None]
-    ) -> None:
+        self, link: Link, answer: Answer, provides: Mapping[str, Provided], group: asyncio.TaskGroup,
+        broken: Callable[[BaseException], None],
+    ) -> None:  # fmt: skip
         self._link = link
         self._answer = answer
+        self._provides = provides
         self._group = group
         self._broken = broken
         self._open: dict[int, tuple[Call, asyncio.Task[None]]] = {}
@@ -227,7 +234,11 @@ class Serving:
         answering.set(call.number)
         try:
             arguments = _arguments(body)
-            reply = codec.encode_body(await self._answer(call, arguments))
+            value = await self._answer(call, arguments)
+            reply = codec.encode_body(value)
+            if wrong := self._misfits(call, value, reply):
+                self._unlike(call, wrong)
+                return
             labels, cost, used = call._finish()
             self._end(call, headers.Done(number=call.number, labels=labels, cost=cost, used=used), reply)
         except asyncio.CancelledError as cancelled:
@@ -245,6 +256,23 @@ class Serving:
         except BaseException as error:  # noqa: BLE001  it ends the run
             self._failed(call, "raised", one_line(error))
             self._broken(error)
+
+    def _misfits(self, call: Call, value: object, reply: bytes) -> tuple[str, ...]:
+        """How an answer is not what its method declares; of what is another thing as it travels, as it travels."""
+        provided = self._provides.get(call.method)
+        if provided is None or not provided.returns or not misfits(provided.returns, value):
+            return ()
+        return misfits(provided.returns, codec.decode_body(reply))
+
+    def _unlike(self, call: Call, wrong: tuple[str, ...]) -> None:
+        """The Hand has answered with something else than its HAND.toml says: its own fault, as if it had raised."""
+        self.raised, why = True, "; ".join(wrong)
+        records.logger().error(
+            "an answer is not what `returns` in HAND.toml declares", method=call.method, call=call.number, why=why
+        )
+        self._failed(
+            call, "returns", records.shown(f"{call.method} answered with something else than it declares: {why}")
+        )
 
     def _ended_early(self, call: Call, task: asyncio.Task[None]) -> None:
         """A task that was cancelled before its first step has not run at all: its end is still to be sent."""

@@ -1,8 +1,9 @@
 """What a method says that it returns, as the schema of a tool's output, and whether an answer is that (pure).
 
 A client may refuse an answer that is not as the schema says, so a door looks first, and tells one that is not as an error
-with the whole answer in it: the call was made, and nobody is to think that it was not. Nobody else holds a Hand to its
-`returns`. What an answer holds besides is let be, and so is null in place of what may be left out.
+with the whole answer in it: the call was made, and nobody is to think that it was not. A Hand's own process holds it to its
+`returns` before (manifests/returns.py); here it is looked at as JSON has it, whoever answered. What an answer holds besides
+is let be, and so is null in place of what may be left out.
 """
 
 from collections.abc import Mapping

@@ -79,7 +79,7 @@ def test_a_stream_is_told_as_it_comes_and_bytes_labels_and_cost_are_not_lost(des
 
 
 @pytest.mark.wide
-def test_what_does_not_answer_as_it_said_is_an_error_with_the_answer_and_a_client_goes_on(
+def test_what_does_not_answer_as_it_said_is_an_error_that_says_so_and_a_client_goes_on(
     desk: Shell, tmp_path: Path
 ) -> None:
     liar = Source(
@@ -91,8 +91,8 @@ def test_what_does_not_answer_as_it_said_is_an_error_with_the_answer_and_a_clien
     async def talk(client: Client) -> None:
         told = await client.call_tool("liar_count", {"lines": 1})
         assert (told.is_error, told.structured_content) == (True, None)
-        texts = [block.text for block in told.content if isinstance(block, TextContent)]
-        assert (texts[0].startswith("liar.count is done, but"), texts[1:]) == (True, ["line 0\n", '{"lines":"1"}'])
+        assert (told.meta or {})["maniple/code"] == "returns"
+        assert "`lines`: it is a text, not an int" in "".join(map(str, told.content))
 
     talking(desk, "lies", talk)
     desk.good("remove", "door-lies", "--purge", "--yes")

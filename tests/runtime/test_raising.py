@@ -1,6 +1,7 @@
 """What a Hand raises, and what does not fit its HAND.toml: told in one line, at the right moment, to the right one."""
 
 import pytest
+from msgspec.structs import replace
 
 from runtime import Failure
 from tests.runtime.peer import Peer, provided
@@ -155,6 +156,64 @@ def test_a_method_may_take_its_params_in_any_way_that_fits(peer: Peer, takes: st
     source = f"from runtime import Hand\nclass Test(Hand):\n    async def check(self, call, {takes}): return 1"
     peer.launch(source, (provided("test.check", count="int?"),)).ready()
     assert peer.answer("test.check", count=3) == 1
+
+
+ANSWERING = """
+    from dataclasses import dataclass
+    from runtime import Call, Hand
+
+    @dataclass
+    class Row:
+        a: int = 1
+
+    class Test(Hand):
+        async def give(self, call: Call, what: object) -> object:
+            call.add_labels("web")
+            call.cost(tokens=3)
+            return what
+
+        async def row(self, call: Call) -> object:
+            return Row()
+"""
+ANSWERS = (
+    replace(provided("test.give", what="any"), returns={"a": "int", "b": "string?"}),
+    replace(provided("test.row"), returns={"a": "int"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ({"a": "secret"}, "`a`: it is a text, not an int"),
+        ({"a": None}, "`a`: it is nothing, not an int"),
+        ({"b": 1}, "`a` is missing, declared as int; `b`: it is a number, not a string"),
+        (None, "it is nothing, not a table"),
+    ],
+)
+def test_an_answer_that_is_not_what_the_method_declares_fails_its_call_and_is_logged(
+    peer: Peer, what: object, why: str
+) -> None:
+    peer.launch(ANSWERING, ANSWERS).ready()
+    peer.call("test.give", what=what)
+    failed, _ = peer.expect(headers.Failed)
+    assert (failed.code, failed.text) == ("returns", f"test.give answered with something else than it declares: {why}")
+    assert (failed.labels, failed.cost) == (("web",), Cost(tokens=3, micro_dollars=0))
+    (record,) = peer.records()
+    assert (record["level"], record["method"], record["why"]) == ("error", "test.give", why)
+    assert peer.answer("test.give", what={"a": 1, "more": 2}) == {"a": 1, "more": 2}, "the Hand goes on"
+    assert peer.stop() == 0
+
+
+def test_what_becomes_a_table_on_its_way_is_one(peer: Peer) -> None:
+    peer.launch(ANSWERING, ANSWERS).ready()
+    assert peer.answer("test.row") == {"a": 1}
+
+
+def test_a_task_whose_answer_is_not_what_it_declares_has_failed(peer: Peer) -> None:
+    peer.launch(ANSWERING, ANSWERS, kind="task").ready()
+    peer.call("test.give", what=1)
+    assert peer.expect(headers.Failed)[0].code == "returns"
+    assert peer.stop() == 1
 
 
 def test_a_method_named_like_something_every_hand_has_is_answered_by_on_call(peer: Peer) -> None:
