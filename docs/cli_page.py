@@ -25,6 +25,8 @@ complete commands: `maniple completion --help`. `maniple --version` prints the v
 | 5 | verification failed |
 | 130 | interrupted by Ctrl-C |
 
+In JSON, bytes are base64, and numbers that JSON has no words for are `"NaN"`, `"Infinity"` and `"-Infinity"`.
+
 A command that fails prints with `--json` one object as well:
 
 | key | |

@@ -4,9 +4,11 @@ msgspec reports most bad input as its own errors but lets UnicodeDecodeError and
 become CodecError, so that a caller has one thing to catch and no bytes can end the kernel.
 """
 
+import math
 from typing import Final, TypeAlias
 
 import msgspec
+from msgspec import structs
 
 from wire import limits
 from wire.canonical import READ_ERRORS
@@ -103,16 +105,24 @@ def checked(frame: bytes) -> "Value | msgspec.Raw":
 
 
 def as_json(value: object) -> bytes:
-    """A body's value as JSON, for people and models, the same each time; what JSON has no words for in words of Python's."""
+    """A body's value as JSON, for people and models, the same each time; what JSON has no words for in words of Python's.
+
+    A number that is none, or has no end, is "NaN", "Infinity" or "-Infinity": nobody could tell null from no value.
+    """
     try:
-        return msgspec.json.encode(value, enc_hook=_spelled)
+        try:
+            told = msgspec.json.encode(value, enc_hook=_spelled)
+        except TypeError:  # a table with names that are no texts
+            value = _named(value)
+            told = msgspec.json.encode(value, enc_hook=_spelled)
     except RecursionError:
         return _DEEP
-    except TypeError:  # a table with names that are no texts
-        try:
-            return msgspec.json.encode(_named(value), enc_hook=_spelled)
-        except RecursionError:
-            return _DEEP
+    if b"null" not in told:
+        return told
+    try:
+        return msgspec.json.encode(_finite(value), enc_hook=_spelled)
+    except RecursionError:  # msgspec goes deeper than Python does
+        return told
 
 
 _DEEP: Final = b'"it lies too deep within itself to be told"'
@@ -122,6 +132,20 @@ def _spelled(value: object) -> str:
     return (
         f"extension {value.code}: {bytes(value.data).hex()}" if isinstance(value, msgspec.msgpack.Ext) else repr(value)
     )
+
+
+def _finite(value: object) -> object:
+    """The same, with numbers that JSON has no words for, and msgspec would write as null, in words."""
+    match value:
+        case float() if not math.isfinite(value):
+            return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        case dict():
+            return {name: _finite(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case msgspec.Struct():
+            return structs.replace(value, **{name: _finite(getattr(value, name)) for name in value.__struct_fields__})
+    return value
 
 
 def _named(value: object) -> object:

@@ -69,6 +69,18 @@ def test_nothing_at_all_is_no_arguments() -> None:
     assert codec.decode_table(codec.NIL) == {}
 
 
+class _Result(msgspec.Struct, frozen=True):
+    value: object
+    cost: float | None
+
+
+def test_a_value_that_is_too_deep_for_a_second_look_is_told_all_the_same() -> None:
+    value: object = None
+    for _ in range(700):
+        value = [value]
+    assert codec.as_json(value) == b"[" * 700 + b"null" + b"]" * 700
+
+
 @given(VALUES)
 def test_whatever_travels_can_be_told_in_json_and_the_same_each_time(value: object) -> None:
     body = codec.encode_body(value)
@@ -84,10 +96,26 @@ def test_whatever_travels_can_be_told_in_json_and_the_same_each_time(value: obje
         ({"a": b"\x00\xff"}, '{"a":"AP8="}'),
         ({"a": {None: "n"}}, '{"a":{"None":"n"}}'),
         ({"a": msgspec.msgpack.Ext(5, b"\x01\x02")}, '{"a":"extension 5: 0102"}'),
+        (
+            {"a": [float("nan"), -float("inf")], "b": (float("inf"), None)},
+            '{"a":["NaN","-Infinity"],"b":["Infinity",null]}',
+        ),
+        ({None: float("nan")}, '{"None":"NaN"}'),
+        (_Result(value={"a": float("nan")}, cost=1.5), '{"value":{"a":"NaN"},"cost":1.5}'),
+        (_Result(value={None: 1}, cost=None), '{"value":{"None":1},"cost":null}'),
+        (_Result(value="NaN is null", cost=None), '{"value":"NaN is null","cost":null}'),
     ],
 )
 def test_a_value_is_told_in_these_words(value: object, told: str) -> None:
     assert codec.as_json(value).decode() == told
+
+
+def test_a_value_that_can_just_be_told_is_told_with_what_is_no_number() -> None:
+    value: object = [None, float("nan")]
+    for _ in range(400):
+        value = [value]
+    told = codec.as_json(codec.decode_body(codec.encode_body(value)))
+    assert told.strip(b"[]") == b'null,"NaN"'
 
 
 def test_a_value_that_lies_deep_within_itself_is_no_error() -> None:
