@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from manifests import amounts, capabilities, settings
 from manifests.approvals import UNASKED
 from manifests.budgets import HOME
-from manifests.errors import ManifestsError, PatternInvalid, SettingsInvalid, TrustRefused, ValueInvalid
+from manifests.errors import ChangeInvalid, NoSuchHand, PatternInvalid, SettingsInvalid, TrustRefused, ValueInvalid
 from manifests.grants import GrantSet, as_asked, as_text, asked, by_method, exceeding, is_method_pattern, narrowed
 from manifests.installed import Artefact, Installed, Package
 from manifests.judging import check_owner, judge
@@ -37,10 +37,6 @@ DETAIL_MAX: Final = LINE_MAX - 4096
 RESERVED_ROOTS: Final = frozenset(("scratch", "state", "own", "shared", "session"))
 ROOTS_MOST: Final = 128
 """Each is a descriptor that a run of `files` is given, with others, in one packet."""
-
-
-class ChangeInvalid(ManifestsError):
-    """What was asked cannot be: a malformed pattern, an unknown name. The text says what to write instead."""
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -65,7 +61,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     def hand(self) -> Installed:
         """The installed Hand that the resource names."""
         if self.resource not in self.state.hands:
-            raise ChangeInvalid(f"no Hand {self.resource!r} is installed: see `maniple hands`")
+            raise NoSuchHand(self.resource)
         return self.state.hands[self.resource]
 
     def text(self, name: str) -> str:
@@ -304,7 +300,7 @@ def _budget(this: Asked) -> Decided:
     """What a Hand may spend whatever its manifest says, or the home when none is named; [] takes the operator's word back."""
     name = this.text("hand")
     if name and name not in this.state.hands:
-        raise ChangeInvalid(f"no Hand {name!r} is installed: see `maniple hands`")
+        raise NoSuchHand(name)
     hand = this.state.hands[name].id if name else HOME
     before = this.state.budgets.get(hand, Budget())
     try:

@@ -10,7 +10,9 @@ wire.errors.ManipleError
     ├── PatternInvalid       a resource or method pattern in a grant is not well formed
     ├── SealMalformed        a seal's text is not a seal (its signature was not even looked at)
     ├── SealRefused          a seal is well formed, but this home does not let it start this Hand
-    └── TrustRefused         a change to the trust store was not made
+    ├── TrustRefused         a change to the trust store was not made
+    └── ChangeInvalid        a change to the home's rights, settings or keys that cannot be
+        └── NoSuchHand       it is about a Hand that is not installed
 """
 
 from typing import Final, Literal, NamedTuple
@@ -120,3 +122,21 @@ class TrustRefused(ManifestsError):
         super().__init__(f"{why}; {mend}")
         self.why: Final = why
         self.mend: Final = mend
+
+
+class ChangeInvalid(ManifestsError):
+    """What was asked cannot be: a malformed pattern, an unknown name. The text says what to write instead.
+
+    code: of the failure that the call ends in.
+    """
+
+    code = "arguments"
+
+
+class NoSuchHand(ChangeInvalid):
+    """It is about a Hand that is not installed."""
+
+    code = "unknown hand"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no Hand {name!r} is installed: see `maniple hands`")

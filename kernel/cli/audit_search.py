@@ -7,7 +7,7 @@ import click
 from msgspec import Struct
 
 from kernel.cli import drawing, logbook
-from kernel.cli.exits import Ended, Exit
+from kernel.cli.exits import Ended, Exit, NoHand
 from kernel.cli.frame import Session, command, run_names, write, write_json
 from kernel.cli.usage_errors import Whole
 from kernel.record.recovery import Lines
@@ -98,7 +98,7 @@ def _not_there(wanted: Wanted, runs: set[str], folder: Path) -> None:
         mend = f"did you mean `maniple audit search --kind {close}`?" if close else f"there are {', '.join(KINDS)}"
         raise Ended(f"there is no kind {wanted.kind} of entries: {mend}", Exit.USAGE)
     if wanted.hand and not runs and wanted.hand not in logbook.installed(folder):
-        raise Ended(f"no Hand '{wanted.hand}' is installed, and none of that name ever ran: see `maniple hands`")
+        raise NoHand(wanted.hand, ", and none of that name ever ran")
 
 
 def _is(entry: Entry, wanted: Wanted, runs: set[str], line: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from kernel.cli.exits import Exit, NotDone
+from kernel.cli.exits import Exit, NoHand, NotDone
 from wire import headers
 
 _NOT_THERE: Final = ("no provider", "unknown run")
@@ -24,11 +24,18 @@ def not_done(
         case headers.Refused(code=reason, why=why, grant=grant):
             mend = f"; a grant that would allow it: {grant}" if grant else ""
             return NotDone(f"refused: {why}{mend}", reason, Exit.REFUSED, grant=grant)
+        case headers.Failed(code="unknown hand") if method.startswith("kernel.") and _is_a_hand(resource):
+            return NoHand(resource)
         case headers.Failed(code=reason, text=text):
             is_told = reason in text or reason == "arguments" or method.startswith("kernel.")
             return NotDone(text if is_told else f"{text} ({reason})", reason)
         case headers.Cancelled(why=why):
             return NotDone(f"cancelled: {why}", "cancelled")
+
+
+def _is_a_hand(resource: str) -> bool:
+    """Whether it is a Hand that a method of the kernel's is about; `kernel.replay` is about a run."""
+    return bool(resource) and not resource.startswith("r-")
 
 
 def _rule(resource: str) -> str:

@@ -57,6 +57,22 @@ class NotDone(Ended):
         self.grant = grant
 
 
+class NoHand(NotDone):
+    """No Hand of that name is installed. also: what is not there of it either.
+
+    What is said is made late: main.py knows which name is meant, if one is close.
+    """
+
+    def __init__(self, name: str, also: str = "") -> None:
+        self.name = name
+        self._also = also
+        super().__init__(self.told(""), "unknown hand")
+
+    def told(self, meant: str) -> str:
+        """The sentence. meant: as of manifests.suggestions.did_you_mean."""
+        return f"no Hand {self.name!r} is installed{meant}{self._also}: see `maniple hands`"
+
+
 def need_linux() -> None:
     """Raises NotLinux on any other system."""
     if sys.platform != "linux":

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from kernel.cli import replies, rights, screen
-from kernel.cli.exits import Ended
+from kernel.cli.exits import NoHand
 from kernel.cli.frame import Session, command, hand_names
 from manifests.schema import Capability
 from manifests.standing_rules import Rule
@@ -32,7 +32,7 @@ def grants(session: Session, hand: str | None) -> None:
     held, rules = home.grants, home.rules
     if hand is not None:
         if hand not in held:
-            raise Ended(f"no Hand '{hand}' is installed: see `maniple hands`")
+            raise NoHand(hand)
         held, rules = {hand: held[hand]}, {hand: rules.get(hand, ())}
     nothing = f"{hand or 'No Hand'} has no grants."
     timed = {name: [_timed(one) for one in given] for name, given in rules.items()}

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from kernel.cli import logbook, screen
-from kernel.cli.exits import Ended
+from kernel.cli.exits import Ended, NoHand
 from kernel.cli.frame import Session, command, hand_argument, write, write_json
 from kernel.cli.usage_errors import Whole
 from manifests import printed
@@ -36,7 +36,7 @@ def logs(session: Session, hand: str, follow: bool, lines: int) -> None:
     path = os.path.join(session.home, "output", f"{hand}.log")
     if not is_hand_name(hand) or not (_is_there(path) or _is_there(f"{path}.1")):
         if hand not in logbook.installed(folder):
-            raise Ended(f"no Hand '{hand}' is installed: see `maniple hands`")
+            raise NoHand(hand)
         session.say(f"{hand} has printed nothing yet: see `maniple runs {hand}`")
     kept: deque[bytes] = deque(maxlen=lines)
     place = 0

@@ -6,7 +6,6 @@ pipe that closed) become one line each; a fault of our own says so and where it 
 
 import importlib
 import os
-import re
 import signal
 import sys
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from typing import Final, NoReturn
 import click
 
 from kernel.cli import commands, failures, named_files, room, usage_errors
-from kernel.cli.exits import Ended, Exit, NotLinux
+from kernel.cli.exits import Ended, Exit, NoHand, NotLinux
 from kernel.cli.frame import Printed, as_json, chosen_home, say, write, write_json
 from kernel.cli.hints import with_home
 from kernel.cli.screen import visible
@@ -27,11 +26,9 @@ PROJECT: Final = os.path.join(
     os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "pyproject.toml"
 )
 _NO_TEMPLATE: Final = "the template, which makes every run, died"
-"""As manifests/lives.py says it."""
+"""As manifests/lives.py says it: alone, as the code `template`, and within why a run `ended`, which has many reasons."""
 
 HELP: Final = ("-h", "--help")
-
-_UNKNOWN: Final = re.compile(r"no Hand '([^']+)' is installed")
 
 
 class Listing(click.Group):
@@ -200,7 +197,7 @@ def _told(error: Exception, words: list[str]) -> tuple[Exit, str]:
             return Exit.USAGE, _line(usage_errors.explained(error), words, mend=see)
         case Ended():
             see = _page(words) if error.code == Exit.USAGE else ""
-            return error.code, _line(_meant(str(error), words), words, mend=see)
+            return error.code, _line(_meant(error, words), words, mend=see)
         case ManifestInvalid():
             return Exit.FAILED, "\n".join(_problem(each) for each in error.problems)
         case ManipleError():
@@ -221,12 +218,11 @@ def _line(text: str, words: list[str], *, mend: str = "") -> str:
     return with_home(visible(text), _named_home(words))
 
 
-def _meant(text: str, words: list[str]) -> str:
-    """A text that says that there is no Hand of a name also says of which close name there is one; of no template, why."""
-    if _NO_TEMPLATE in text:
+def _meant(error: Ended, words: list[str]) -> str:
+    """Its text; of a Hand that is not there also which one is, if one has a close name; of no template, why."""
+    if _NO_TEMPLATE in (text := str(error)):
         return _without_hands(text, words)
-    unknown = _UNKNOWN.search(text)
-    if unknown is None:
+    if not isinstance(error, NoHand):
         return text
     from kernel.cli import logbook
 
@@ -234,7 +230,7 @@ def _meant(text: str, words: list[str]) -> str:
         names = logbook.installed(logbook.folder_of(chosen_home(_named_home(words))))
     except (ManipleError, OSError):
         return text
-    return f"{text[: unknown.end()]}{did_you_mean(nearest(unknown[1], names))}{text[unknown.end() :]}"
+    return error.told(did_you_mean(nearest(error.name, names)))
 
 
 def _without_hands(text: str, words: list[str]) -> str:

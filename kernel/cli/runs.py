@@ -3,7 +3,7 @@
 import click
 
 from kernel.cli import history, logbook, screen
-from kernel.cli.exits import Ended
+from kernel.cli.exits import Ended, NoHand
 from kernel.cli.frame import Session, command, hand_names
 from kernel.cli.usage_errors import Whole
 from manifests.waiting import WAITS
@@ -25,7 +25,7 @@ def runs(session: Session, hand: str | None, most: int) -> None:
         if hand in {run.run for run in found}:
             raise Ended(f"{hand} is a run, not a Hand: see `maniple run-show {hand}`")
         if hand not in logbook.installed(folder):
-            raise Ended(f"no Hand '{hand}' is installed, and none of that name ever ran: see `maniple hands`")
+            raise NoHand(hand, ", and none of that name ever ran")
         session.say(f"{hand} has not run yet.")
     session.result({"runs": kept}, lambda: _drawn(kept), nothing="" if hand else "Nothing has run yet.")
     for run in kept:

@@ -5,7 +5,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kernel.cli import history, installed, logbook, replies, screen
-from kernel.cli.exits import Ended
+from kernel.cli.exits import NoHand
 from kernel.cli.frame import Session, command, hand_names
 from kernel.cli.usage_errors import Whole
 
@@ -42,7 +42,7 @@ def schedules_history(session: Session, hand: str | None, most: int) -> None:
         reply = client.call("scheduling.history", "", {"hand": hand or "", "most": most}, seconds=60).value
         told_of = replies.read(reply, _History).history
         if hand is not None and not told_of and hand not in {one.name for one in installed.rows(client)}:
-            raise Ended(f"no Hand '{hand}' is installed: see `maniple hands`")
+            raise NoHand(hand)
     rows = _completed(session, told_of)
     session.result({"history": rows}, lambda: _drawn(rows), nothing="No schedule has started anything yet.")
 

@@ -8,7 +8,7 @@ from kernel.methods import TABLE
 from kernel.methods.request import Request
 from kernel.runs import Peer
 from manifests.calls import OpenCall
-from manifests.changes import ChangeInvalid
+from manifests.errors import ChangeInvalid
 from wire.errors import CodecError, Refusal, Unencodable
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def act(kernel: "Kernel", call: OpenCall, peer: Peer) -> None:
     except Failure as failure:
         exchange.fail(call, failure.code, str(failure))
     except (CodecError, Unencodable, ChangeInvalid, HomeError) as invalid:
-        exchange.fail(call, "arguments", str(invalid))
+        exchange.fail(call, invalid.code if isinstance(invalid, ChangeInvalid) else "arguments", str(invalid))
     except Exception:  # noqa: BLE001 - a fault of the kernel's own costs this call its end, never everybody the kernel
         tell_fault()
         exchange.fail(call, "fault", f"{call.method} met a fault of the kernel's own: see run/kernel.log")

@@ -107,6 +107,18 @@ def test_a_refused_call_is_told_with_its_code(shell: Shell) -> None:
     assert (ran.code, _is_told(ran, "refused", "resource")) == (4, True), ran
 
 
+@pytest.mark.parametrize(
+    "words", ["start greetr", "pause greetr", "grant greetr echo.say *", "grants greetr", "runs greetr", "logs greetr"]
+)
+def test_a_hand_that_is_not_there_is_told_with_one_code(words: str, shell: Shell) -> None:
+    ran = shell.run(*words.split(), "--json")
+    assert (ran.code, _is_told(ran, "failed", "unknown hand"), 'did you mean "greeter"' in ran.err) == (
+        1,
+        True,
+        True,
+    ), ran
+
+
 def test_a_call_that_failed_is_told_with_its_code(shell: Shell) -> None:
     ran = shell.run("call", "files.read", "nowhere/x", "--json")
     assert (ran.code, _is_told(ran, "failed", "unknown root")) == (1, True), ran

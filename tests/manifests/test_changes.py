@@ -6,8 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from manifests import changes, judging, seal
-from manifests.changes import CHANGES, Asked, ChangeInvalid
+from manifests.changes import CHANGES, Asked
 from manifests.check import check
+from manifests.errors import ChangeInvalid
 from manifests.glance import described
 from manifests.installed import Artefact, Package
 from manifests.judging import judge_installed

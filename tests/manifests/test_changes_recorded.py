@@ -6,7 +6,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from manifests.changes import CHANGES, ChangeInvalid, Decided
+from manifests.changes import CHANGES, Decided
+from manifests.errors import ChangeInvalid
 from manifests.installed import Package
 from manifests.judging import judge, judge_installed
 from manifests.schema import Allowance, Budget, Capability, Schedule
