@@ -30,7 +30,7 @@ def _text(text: str) -> list[object]:
         ("plain", _text("plain")),
         (None, []),
         ({"a": b"\xff", "b": [1, None]}, _text('{"a":"/w==","b":[1,null]}')),
-        ({"a": math.nan}, _text('{"a":null}')),
+        ({"a": math.nan}, _text('{"a":"NaN"}')),
         ([1, 2], _text("[1,2]")),
         (7, _text("7")),
         ({"text": "not of a server"}, _text('{"text":"not of a server"}')),
