@@ -19,23 +19,23 @@ LAST: Final = 3
 
 _HEAD: Final = """# Numbers
 
-Measured by `./just bench`: each row beside the fastest bare program we can write for the same work, in the same run,
-in turns (ours, bare, ours, bare…), so that noise of the machine hits both. What stands here is the median of the last
-three runs that measured it. Every run, with 90th percentiles, is in [runs.md](runs.md), and the raw samples are in the
-`run-*.json` files beside it. These pages are written by the bench. Machines of those runs, as far as they can be told
-apart:
+`./just bench` measures each row, and writes these pages. "Bare" is the fastest program we can write for the same work
+without Maniple. Ours and the bare one run in turns (ours, bare, ours, bare…), so that noise of the machine hits both.
+Each value is the median of the last three runs that measured it. [runs.md](runs.md) has every run, with 90th
+percentiles; the `run-*.json` files beside it have the raw samples. The machines of those runs, as far as they can be
+distinguished:
 
 """
 
 _EVERY: Final = """# Every run
 
-Medians and 90th percentiles of each run of `./just bench`; where the numbers stand is in [README.md](README.md).
+Medians and 90th percentiles of each run of `./just bench`. [README.md](README.md) has the current numbers.
 """
 
 
 def standing(runs: Runs) -> str:
     """docs/bench/README.md: where each number stands, the latest of each table, and how recall grows."""
-    lines = [_HEAD + _machines(runs), "| what | stands at | to reach | | last runs |", "|---|---:|---:|---|---|"]
+    lines = [_HEAD + _machines(runs), "| what | value | target | met | last runs |", "|---|---:|---:|---|---|"]
     lines += [_stands(measured) for measured in _by_name(runs).values()]
     tables = {table.title: table for _, result in runs for table in result.tables if table.title != growth.TITLE}
     lines += [line for table in tables.values() for line in _table(table)]
@@ -56,7 +56,7 @@ def one(name: str, result: Result) -> str:
     before, after = result.machine.load
     lines = [f"\n## {name}, {result.machine.time}, load {before:.1f} before, {after:.1f} after\n"]
     lines.append(f"{_described(result.machine)}.\n")
-    lines.append("| what | ours p50 | p90 | bare p50 | p90 | reached | to reach | |")
+    lines.append("| what | ours p50 | p90 | bare p50 | p90 | value | target | met |")
     lines.append("|---|---:|---:|---:|---:|---:|---:|---|")
     lines += [_line(row) for row in result.rows]
     lines += [f"\n{row.name}: {row.note}" for row in result.rows if row.note]
