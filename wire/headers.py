@@ -61,13 +61,13 @@ class Stop(Header, frozen=True, tag="stop"):
 
 
 class Still(Header, frozen=True, tag="still"):
-    """Sent by the kernel to a run that seems only to wait, for long. Answered with Resting, if it does."""
+    """Sent by the kernel to a run that seems to have only waited for some time. Answered with Resting, if so."""
 
     time: Number = 0
 
 
 class Resting(Header, frozen=True, tag="resting"):
-    """Sent by a run that only waits and may be ended, to go on in another process. Answered with its end, or not."""
+    """Sent by a run that only waits: another process can continue it later. Answered with the end of its process, or not."""
 
 
 class Bye(Header, frozen=True, tag="bye"):
@@ -186,7 +186,7 @@ class Cancelled(Header, frozen=True, tag="cancelled"):
 
 
 class Subscribe(Header, frozen=True, tag="subscribe"):
-    """Sent by a run that wants to hear an event, `publisher.name`. Answered with Done or Refused. Needs `subscribes`.
+    """Sent by a run that wants to receive an event, `publisher.name`. Answered with Done or Refused. Needs `subscribes`.
 
     parent: the even number of the call that the run is answering while it asks, as for Call; 0 for none.
     """
@@ -210,7 +210,7 @@ class Publish(Header, frozen=True, tag="publish"):
 
 
 class Event(Header, frozen=True, tag="event"):
-    """Sent by the kernel to each subscriber. Answered with Credit for number 0, once it is dealt with.
+    """Sent by the kernel to each subscriber. Answered with Credit for number 0, once it is handled.
 
     event: `publisher.name`. missed: how many before this one were dropped because the subscriber had no credit. depth: how
     many scheduled runs lie behind it, each begun by an event of the one before; 0 for what no event began.

@@ -13,16 +13,16 @@ HEADER_MAX: Final = 8 * KIB
 """Largest header accepted, in bytes. Checked before a byte of it is decoded."""
 
 BODY_MAX: Final = 1 * MIB
-"""Largest body of one message, in bytes. What is larger travels as chunks."""
+"""Largest body of one message, in bytes. Larger content travels as chunks."""
 
 NAMES_MAX: Final = 64
 """Most arguments of one of the kernel's own methods."""
 
 ARGUMENTS_MAX: Final = 64 * KIB
-"""Bytes that the kernel reads of a Hand's arguments, and of a run's result; what it only passes on is not counted."""
+"""Most bytes that the kernel reads of a Hand's arguments, and of a run's result. What it only passes on does not count."""
 
 CHUNK_SIZE: Final = 256 * KIB
-"""What a provider puts into one chunk when it may choose, in bytes."""
+"""Size of a chunk, in bytes, where the provider may choose it."""
 
 METHOD_MAX: Final = 128
 RESOURCE_MAX: Final = 1 * KIB
@@ -34,13 +34,13 @@ WINDOW: Final = 8
 """Chunks that may be under way in one direction of one call before the receiver gives more credit."""
 
 GIVEN_BACK: Final = WINDOW // 2
-"""Chunks that a run consumes before it gives credit back for them: a short stream needs no message for that."""
+"""Chunks that a run consumes before it gives credit back for them. So a short stream needs no such message."""
 
 OWED: Final = GIVEN_BACK - 1
-"""Consumed chunks for which it may still owe credit. Two processes of one run may differ by so many."""
+"""Consumed chunks for which a run may still owe credit. Two processes of one run may differ by this many."""
 
 GIVEN_BACK_AFTER: Final = 1_000
-"""Milliseconds after which it gives credit back for fewer, so that a slow reader is seen to go on."""
+"""Milliseconds after which a run gives credit back for fewer, so that a slow reader is seen to read."""
 
 EVENT_WINDOW: Final = 64
 """Events the kernel keeps for one subscriber that has no credit left; older ones are dropped and counted."""
@@ -52,4 +52,4 @@ DEADLINE_DEFAULT: Final = 60_000
 DEADLINE_MAX: Final = 7 * 24 * 3_600_000
 
 PROTOCOL: Final = 1
-"""Version of the bus protocol, told in Hello."""
+"""Version of the bus protocol, sent in Hello."""
