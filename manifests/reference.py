@@ -227,7 +227,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("provides.*.returns", "types", "{}", "", "The fields its reply must have; see [python.md](python.md#replies)."),
     Key("events.publishes", "names", "[]", "", "Names of its events, without the Hand's name in front."),
     Key("events.subscribes", "event patterns", "[]", "", "Events of other Hands, as publisher.event or publisher.*."),
-    _limit("memory", "The most memory for data."),
+    _limit("memory", "The most memory for data, of each process and of all its processes together."),
     _limit("cpu", "The most processor time of all its processes together, in whole seconds."),
     _limit("wall", "The most time from start to end. Waiting for the operator does not count."),
     _limit("processes", "The most processes. Threads count too."),

@@ -36,7 +36,7 @@ from manifests.schema import CERTIFICATES, PROGRAM_FOLDERS
 from manifests.suggestions import did_you_mean, nearest
 
 MEMORY: Final = "1GiB"
-"""The most memory of each process of a server of which nobody said otherwise."""
+"""The most memory of a server's processes, each and together, if nobody says otherwise."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -100,7 +100,7 @@ class Options(Struct, frozen=True, kw_only=True):
 @click.option("--issuer", metavar="URL", default="", help="The authorization server that knows that client.")
 @click.option("--alone", is_flag=True, help="Log in with the client's secret or key, without a person.")
 @click.option(
-    "--memory", metavar="SIZE", default=MEMORY, help="Memory of each of its processes, at most; default 1GiB."
+    "--memory", metavar="SIZE", default=MEMORY, help="Memory of its processes, each and together; default 1GiB."
 )
 def mcp_add(
     session: Session, name: str, server: tuple[str, ...], yes: bool, full: bool, files: str | None, **typed: object
