@@ -13,12 +13,12 @@ HANDS: Final = Path(__file__).resolve().parent.parent / "hands"
 HEAD: Final = """\
 # Methods
 
-Every method of the bundled Hands, as its row in `[provides]` declares it: that is what a call is checked against, what
-`maniple methods METHOD` shows, and what a Hand that thinks is told of its [tools](agents.md#tools). What each argument means
-stands in its Hand's own page. A `?` marks what may be left out; [types](hand-toml.md#providesname).
+This page lists every method of the bundled Hands, as its row in `[provides]` declares it. Calls are checked against that row,
+`maniple methods METHOD` shows it, and a Hand that thinks gets it as a [tool](agents.md#tools). Each Hand's own page explains
+the arguments. A `?` marks an optional one; [types](hand-toml.md#providesname).
 
-What a home has beside these (Hands of your own, MCP servers): `maniple methods`. The kernel's own:
-[capabilities](capabilities.md).
+`maniple methods` lists all methods of a home, also those of your own Hands and of MCP servers. The kernel's own are listed
+in [capabilities](capabilities.md#the-kernels-own-methods).
 """
 
 
