@@ -41,7 +41,7 @@ the filter checks the same 32; where it takes 64, all of them.
 """
 
 DECISIONS: Final = """\
-## Why so
+## Reasons
 
 - **Executable memory.** Python never needs anonymous executable memory, so there is none. Memory cannot become
   executable later, and no mapping is writable and executable at once. Libraries that are imported late must be
