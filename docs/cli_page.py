@@ -25,9 +25,9 @@ complete commands: `maniple completion --help`. `maniple --version` prints the v
 | 5 | verification failed |
 | 130 | interrupted by Ctrl-C |
 
-In JSON, bytes are base64, and numbers that JSON has no words for are `"NaN"`, `"Infinity"` and `"-Infinity"`.
+In JSON, bytes are base64, and numbers that JSON cannot hold are `"NaN"`, `"Infinity"` and `"-Infinity"`.
 
-A command that fails prints with `--json` one object as well:
+With `--json` a command that fails prints one object, too:
 
 | key | |
 |---|---|
@@ -38,8 +38,8 @@ A command that fails prints with `--json` one object as well:
 | `grant` | the grant that would allow a call that was refused, or `""` |
 | `exit` | the exit code |
 
-Where a command has printed something before, there is no such object: the results of `start --wait`, `check`, `verify` and
-others say themselves what is wrong, and lines or streamed bytes are followed by nothing else. Ctrl-C prints none.
+A command that has already printed something prints no such object: the results of `start --wait`, `check`, `verify` and
+others say what is wrong, and nothing follows lines or streamed bytes. After Ctrl-C there is none either.
 """
 
 
