@@ -55,6 +55,15 @@ def test_the_example_in_nodejs_counts_streams_logs_and_calls_in_its_callers_name
     wait_for(lambda: value_of(client, "word-count.text", text="the cat")["words"] == 1)
 
 
+def test_a_program_is_held_to_what_it_declares_that_it_returns(kernel: Kernel, client: Client) -> None:
+    liar = says("liar", "echo a text")
+    install(kernel, liar._replace(toml=liar.toml.replace("[limits]", 'returns = { words = "int" }\n\n[limits]')))
+    with pytest.raises(NotDone, match="it is a text, not a table") as failed:
+        value_of(client, "liar.do")
+    assert failed.value.reason == "returns"
+    assert "an answer is not what `returns` in HAND.toml declares" in output_of(kernel, "liar")
+
+
 # what it finds --------------------------------------------------------------------------------------------------------
 
 
