@@ -97,7 +97,7 @@ class Demo:
     def watch(self) -> None:
         with self.part(
             "A Hand that watches this machine",
-            f"`monitoring` measures nothing itself: it asks the Hand `machine`, each second, for {WATCH:.0f} seconds.",
+            f"`monitoring` measures nothing itself. It calls the Hand `machine` each second, here for {WATCH:.0f} seconds.",
         ):
             self.maniple("settings", "monitoring", "interval=1s", most=3)
             self.maniple("start", "monitoring")
@@ -125,15 +125,15 @@ class Demo:
                 "SELECT year, month, weather, days, round(precipitation, 1) AS rain_mm FROM monthly "
                 "WHERE year = 2015 AND month <= 3 ORDER BY month, weather"
             )
-            print("And the rows that were rejected, each beside its reason:\n")
+            print("And the rejected rows, each with its reason:\n")
             self.query("SELECT * FROM monthly_rejected")
 
     def pipe(self) -> None:
         with self.part(
             "A pipeline of Hands, by the clock, and a kernel that is killed",
             "What `monitoring` measured goes into a CSV, `data-pipeline` adds it up, and a page is written from that: three "
-            "runs, one after the other.\nThe pipeline itself may only begin them; what they may do it lends. Each 5 seconds; "
-            "in the middle of one the kernel gets SIGKILL.",
+            "runs, one after the other.\nThe pipeline itself may only start them, and lends them what they may do. It starts "
+            "every 5 seconds; in the middle of one run the kernel gets SIGKILL.",
         ):
             watch = HERE / "watch"
             shutil.copy(watch / "samples.toml", self.files / "samples.toml")
@@ -200,9 +200,9 @@ class Demo:
     def think(self) -> None:
         with self.part(
             "A Hand that thinks",
-            "docs/demo/reporter has no code: it has a playbook, and what it is granted are its tools. It plans, reads a "
-            "table and hands in a report.\nWith no language model set up it does what its task.json declares, and says so; "
-            "with ANTHROPIC_API_KEY or OPENAI_API_KEY set, that model thinks.",
+            "docs/demo/reporter has no code, but a playbook; its tools are the methods that it is granted. It makes a plan, "
+            "reads a table and writes a report.\nIf no language model is set up, it does what its task.json declares, and "
+            "says so. If ANTHROPIC_API_KEY or OPENAI_API_KEY is set, a model of that provider thinks.",
         ):
             source = json.dumps({"path": "data/weather.db", "table": "monthly"})
             self.maniple("start", "data-pipeline", f"source:={source}", "target=data/monthly.csv", "--wait", most=4)
@@ -228,7 +228,7 @@ class Demo:
                 return
 
     def look(self) -> None:
-        with self.part("What runs", "Each run is a process of its own; a task's run is gone with its work."):
+        with self.part("What runs", "Each run is a separate process. A task's run ends with its work."):
             self.maniple("ps")
             self.maniple("runs")
 
@@ -238,7 +238,7 @@ class Demo:
         (private / "salaries.csv").write_text("name,salary\nAda,1\n")
         with self.part(
             "An attempt to read outside of a grant",
-            "There is another named folder, `private`. data-pipeline may read `data/**`, and nothing else.",
+            "There is another named folder, `private`. data-pipeline may read only `data/**`.",
         ):
             self.maniple("roots", "add", "private", str(private))
             self.maniple(
@@ -248,20 +248,20 @@ class Demo:
 
     def confine(self) -> None:
         with self.part(
-            "A Hand that ignores the bus",
-            "docs/demo/outlaw asks the kernel for nothing: it calls the operating system itself. Its run is walled in.",
+            "A Hand that bypasses the bus",
+            "docs/demo/outlaw does not ask the kernel: it calls the operating system itself. But its run is confined.",
         ):
             self.maniple("install", str(HERE / "outlaw"), "--yes", most=3)
             run = self.maniple("start", "outlaw", f"home={self.folder / 'home'}", "--wait").split()[0]
             self.maniple("run-show", run, most=9)
 
     def prove(self) -> None:
-        with self.part("The log, and its proof", "Every call is there, and a public key is all it takes to check it."):
+        with self.part("The log, and its proof", "It holds every call. To check it you need only a public key."):
             self.maniple("audit", "tail", "-n", "8")
             self.maniple("audit", "verify")
 
     def down(self) -> None:
-        with self.part("Down", "In order: runs first, then the services that others need, then the kernel."):
+        with self.part("Down", "In order: first runs, then the services that they need, then the kernel."):
             self.maniple("down")
             self.maniple("audit", "verify")
 
@@ -289,7 +289,7 @@ def _bold(text: str) -> str:
 def main() -> int:
     """Walk through; 1 when a part did not go as it should."""
     began = time.monotonic()
-    print("Maniple: Hands as processes of their own, under a small kernel that checks and logs every call.")
+    print("Maniple: Hands are separate processes under a small kernel, which checks and logs every call.")
     with tempfile.TemporaryDirectory(prefix="maniple-demo-") as name:
         demo = Demo(Path(name))
         try:
@@ -303,7 +303,7 @@ def main() -> int:
         finally:
             if "Down" not in demo.took:
                 subprocess.run([*MANIPLE, "down"], env=demo.environment, capture_output=True, check=False)
-    print(f"\n{_bold('What took how long')}")
+    print(f"\n{_bold('How long each part took')}")
     for title, seconds in demo.took.items():
         print(f"{seconds:6.1f} s  {title}")
     print(f"{time.monotonic() - began:6.1f} s  in all. Your own home: `maniple init`, then `maniple --help`.")
