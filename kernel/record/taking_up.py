@@ -87,7 +87,7 @@ def _take_up(kernel: "Kernel", name: str, unfinished: Unfinished, room: int) -> 
     if by_seq := {seq: found for seq, found in by_seq.items() if found[1].method != WORK.method}:
         raise TapeDamaged(file.end, f"it lacks the call of entry {min(by_seq)}")
     file.settle()
-    work.provider, kernel.runs[run.id] = run.id, run
+    work.provider, run.count, kernel.runs[run.id] = run.id, tape.count, run
     kernel.results.begin(run.id, start.caller)
     for known in contents.known:
         if known.kind == "subscribe":

@@ -18,6 +18,26 @@ from tests.system import fates
 from tests.system.fates import call, ended, entries, entry, moment, state_of, table, until
 
 NO_MORE = "none is started any more"
+NAPPING = Source(
+    """
+[hand]
+name = "napping"
+version = "1.0.0"
+description = "Sleeps for a moment."
+entry = "main:Napping"
+kind = "task"
+autonomy = "readonly"
+""",
+    """
+from runtime import Hand
+
+
+class Napping(Hand):
+    async def run(self) -> str:
+        await self.sleep(1.0)
+        return "awake"
+""",
+)
 
 
 @pytest.fixture
@@ -55,6 +75,21 @@ def test_one_that_cannot_start_is_tried_ever_more_slowly_and_then_no_more(kernel
     kernel.down()
     assert "Traceback" not in kernel.log()
     assert entries(kernel.home)[-2].kind == "kernel.stop"
+
+
+def test_a_run_that_has_work_to_lose_waits_for_one_that_lives_also_after_a_restart_of_the_kernel(kernel: Kernel) -> None:
+    install(kernel, NAPPING)
+    run = str(table(call(kernel, "kernel.start", "napping"))["run"])
+    entry(kernel.home, "call", method="kernel.sleep")  # it is on disk
+    call(kernel, "kernel.pause", "napping")  # so it waits without a process, under the next kernel as well
+    kernel.kill()
+    (kernel.home / "state" / "lame").touch()
+    kernel.up()
+    until(lambda: _deaths(kernel) > TEMPLATES_MOST, "as many have died as may without such a run")
+    assert table(call(kernel, "kernel.status"))["template"] == ""
+    (kernel.home / "state" / "lame").unlink()
+    call(kernel, "kernel.resume", "napping")
+    assert table(call(kernel, "kernel.wait", "", {"run": run}))["value"] == "awake"
 
 
 def test_one_begins_with_the_names_that_a_run_uses_as_the_one_before_left_them(kernel: Kernel) -> None:
