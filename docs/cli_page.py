@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import click
 
 from kernel.cli import commands
-from kernel.cli.main import HELP, cli
+from kernel.cli.frame import HELP
+from kernel.cli.main import cli
 
 WIDTH = 100
 

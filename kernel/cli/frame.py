@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
+HELP: Final = ("-h", "--help")
+"""By which a command tells its own manual page, whoever calls it."""
+
 HOME_VARIABLE: Final = "MANIPLE_HOME"
 RECENT: Final = 5_000
 
@@ -169,6 +172,7 @@ def command(*, json: bool = True) -> Callable[[Function], click.Command]:
             callback=callback,
             params=[*parameters, *options],
             help=_manual(function.__doc__ or ""),
+            context_settings={"help_option_names": [*HELP]},
         )
 
     return made

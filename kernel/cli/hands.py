@@ -2,7 +2,6 @@
 
 from kernel.cli import replies, screen
 from kernel.cli.frame import Session, command
-from manifests.judging import BUNDLED
 
 
 @command()
@@ -37,6 +36,15 @@ def drawn(rows: replies.Rows) -> str:
         ),
         colour_of="STATE",
     )  # fmt: skip
+    return "\n\n".join(filter(None, (table, "\n".join(_held_back(held)))))
+
+
+def _held_back(held: list[replies.Row]) -> list[str]:
+    """What keeps these from starting, and what mends it."""
+    if not held:
+        return []
+    from manifests.judging import BUNDLED  # heavy, and seldom needed
+
     ours = [hand.name for hand in held if hand.name in BUNDLED]
     lines = [f"{_do_not_start(ours)}: `maniple install --bundled` installs {_them(ours)} again."] if ours else []
     if others := [hand for hand in held if hand.name not in BUNDLED]:
@@ -44,7 +52,7 @@ def drawn(rows: replies.Rows) -> str:
         rest = [hand.name for hand in more]
         also = f"; `maniple hands --json` says why {_do_not_start(rest)} either" if more else ""
         lines.append(f"{first.name}: {screen.visible(first.why)}{also}.")
-    return "\n\n".join(filter(None, (table, "\n".join(lines))))
+    return lines
 
 
 def _do_not_start(names: list[str]) -> str:

@@ -15,7 +15,7 @@ import click
 
 from kernel.cli import commands, failures, named_files, room, usage_errors
 from kernel.cli.exits import Ended, Exit, NoHand, NotLinux
-from kernel.cli.frame import Printed, as_json, chosen_home, say, write, write_json
+from kernel.cli.frame import HELP, Printed, as_json, chosen_home, say, write, write_json
 from kernel.cli.hints import with_home
 from kernel.cli.screen import visible
 from manifests.errors import ManifestInvalid, Problem
@@ -27,8 +27,6 @@ PROJECT: Final = os.path.join(
 )
 _NO_TEMPLATE: Final = "the template, which makes every run, died"
 """As manifests/lives.py says it: alone, as the code `template`, and within why a run `ended`, which has many reasons."""
-
-HELP: Final = ("-h", "--help")
 
 
 class Listing(click.Group):

@@ -67,7 +67,10 @@ def test_whoever_may_not_enter_a_home_is_not_told_that_there_is_none(
     for name, ran in told.items():
         assert (ran.code, ran.out) == (1, ""), (name, ran)
         assert is_one_clear_line(ran), (name, ran)
-        assert f"the home {home} cannot be used: Permission denied; `ls -ld {home}` tells" in ran.err, (name, ran)
+        assert f"the home {home} cannot be used: Permission denied; `ls -ld {home}` shows who may use it" in ran.err, (
+            name,
+            ran,
+        )
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_a_person_logs_in_at_a_page_or_types_its_answer_and_tokens_are_in_the_ha
     assert page.open() == 200
     ran = page.end()
     assert (ran.code, f"mcp-{name} is logged in." in ran.out, f"maniple mcp add {name}" in ran.err) == (0, True, True)
-    assert "do: Do it." in add(shell, shop, name).err
+    assert ".do    acts beyond this machine: Do it." in add(shell, shop, name).err
     assert "done" in do(shell, name).out
     shell.good("audit", "verify")
     said = shell.good("logs", f"mcp-{name}") + kernel.log() + shell.good("show", f"mcp-{name}")
