@@ -77,7 +77,7 @@ def test_one_that_cannot_start_is_tried_ever_more_slowly_and_then_no_more(kernel
     assert entries(kernel.home)[-2].kind == "kernel.stop"
 
 
-def test_a_run_that_has_work_to_lose_waits_for_one_that_lives_also_after_a_restart_of_the_kernel(kernel: Kernel) -> None:
+def test_a_run_with_work_to_lose_waits_for_one_that_lives_also_under_the_next_kernel(kernel: Kernel) -> None:
     install(kernel, NAPPING)
     run = str(table(call(kernel, "kernel.start", "napping"))["run"])
     entry(kernel.home, "call", method="kernel.sleep")  # it is on disk
