@@ -32,7 +32,7 @@ def _show(request: Request) -> object:
     live = next((run for run in kernel.runs.values() if run.hand.id == hand.id), None)
     return {
         "hand": hand,
-        "kept": [hand for hand in kernel.state.kept.values() if hand.id == hand.id],
+        "kept": [old for old in kernel.state.kept.values() if old.id == hand.id],
         "state": kernel.supervisor.shown_state(hand),
         **paying.of_hand(kernel.budgets.reservations, kernel.state, hand.id, kernel.time()),
         "grants": kernel.state.grants.get(hand.id, ()),

@@ -1,4 +1,4 @@
-"""A decision about an upgraded run, by whichever of its ids the operator knows."""
+"""What the operator sees and decides of replaced versions: also by an earlier id of an upgraded run."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,3 +32,13 @@ def test_a_decision_about_a_run_that_began_anew_is_about_the_one_that_goes_on_in
     decided: Any = call(kernel, "kernel.decide", first, {"how": "finish"})
     assert decided["runs"] == [{"run": again, "goes_on_as": again}]
     assert value(kernel, first) == "1.1.0"
+
+
+def test_of_a_hand_only_its_own_replaced_versions_are_shown(kernel: Kernel) -> None:
+    put_in(kernel, "1.0.0")
+    sleeping(kernel, seconds=5.0)
+    put_in(kernel, "1.1.0")
+    steady: Any = call(kernel, "kernel.show", "steady")
+    ledger: Any = call(kernel, "kernel.show", "ledger")
+    assert [old["version"] for old in steady["kept"]] == ["1.0.0"]
+    assert ledger["kept"] == []
