@@ -29,6 +29,7 @@ def test_a_decision_about_a_run_that_began_anew_is_about_the_one_that_goes_on_in
     with pytest.raises(NotDone, match=f"no run '{first}', which was begun anew as {again}, waits for a decision"):
         call(kernel, "kernel.decide", first, {"how": "finish"})
     put_in(kernel, "1.2.0", "finish")
+    entry(kernel.home, "decision", run=again)  # its process is gone, and it waits
     decided: Any = call(kernel, "kernel.decide", first, {"how": "finish"})
     assert decided["runs"] == [{"run": again, "goes_on_as": again}]
     assert value(kernel, first) == "1.1.0"
