@@ -155,11 +155,15 @@ def test_a_run_that_is_killed_at_a_step_comes_to_the_same(kernel: Kernel, step: 
 
 @pytest.mark.parametrize("step", spread(SOME, 2))
 def test_a_run_whose_kernel_is_killed_at_a_step_comes_to_the_same(kernel: Kernel, step: int) -> None:
-    run, before = _begin(kernel)
-    assert _wait_for(kernel, run, step)
-    _kill_kernel(kernel, run)
-    check_same(kernel, run, before, remade=True)
-    assert [one.run for one in entries(kernel.home, "run.confined")].count(run) == 2  # it went on in another process
+    for _ in range(5):  # as above
+        run, before = _begin(kernel)
+        if _wait_for(kernel, run, step):
+            _kill_kernel(kernel, run)
+        check_same(kernel, run, before, remade=True)
+        if (processes := [one.run for one in entries(kernel.home, "run.confined")].count(run)) > 1:
+            assert processes == 2
+            return
+    pytest.fail("no kill came before the run was done")
 
 
 @pytest.mark.wide

@@ -97,15 +97,16 @@ def test_one_whose_run_is_not_back_yet_is_said_to_wait_on(kernel: Kernel) -> Non
 @pytest.mark.wide
 def test_one_whose_run_waits_for_a_decision_says_what_lets_it_go_on(kernel: Kernel) -> None:
     """Its Hand was upgraded: to try again would never do."""
-    run = begin(kernel, "ann hello")
+    install(kernel, writer("scribe"))
+    run = begin(kernel, "ann hello", hand="scribe")
     (held,) = waiting(kernel)
-    install(kernel, writer(version="1.1.0"))
+    install(kernel, writer("scribe", version="1.1.0"))
     entry(kernel.home, "decision", run=run, verdict="asked")
     crash(kernel)
-    with pytest.raises(NotDone, match=r"\(waits: upgraded\): `maniple decide writer finish` lets it go on"):
+    with pytest.raises(NotDone, match=r"\(waits: upgraded\): `maniple decide scribe finish` lets it go on"):
         call(kernel, "kernel.approvals", "", {"call": held.call})
-    assert "`maniple decide writer finish` lets it go on" in maniple(kernel.home, "approvals").words
-    call(kernel, "kernel.decide", "writer", {"how": "finish"})
+    assert "`maniple decide scribe finish` lets it go on" in maniple(kernel.home, "approvals").words
+    call(kernel, "kernel.decide", "scribe", {"how": "finish"})
     answer(kernel, waiting(kernel))
     assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
 
