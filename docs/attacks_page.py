@@ -27,8 +27,8 @@ modules, the clock, reboot), the call has arguments that the system refuses with
 means having passed every layer. A call that this machine's Linux was built without is only refused. On a
 [guest](machines.md), whose Linux has such calls and may be lost, a module and another Linux are really loaded.
 
-`tests/attacks/test_ordinary_user.py` runs all of them again as an ordinary user. They are refused in the same way unless the
-table says otherwise, by fewer layers, since his runs have his own user id.
+`tests/attacks/test_ordinary_user.py`, a wide test (`./just soak -m wide`), runs all of them again as an ordinary user.
+They are refused in the same way unless the table says otherwise, by fewer layers, since his runs have his own user id.
 """
 
 SOURCES: Final = (

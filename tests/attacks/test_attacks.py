@@ -14,6 +14,7 @@ from tests.attacks.arena import Arena, opened
 from tests.attacks.attack import Attack, Given
 from tests.attacks.weakened import OF_THE_KERNEL, OF_THE_TEMPLATE
 from tests.rights import IS_WHOLE_ROOT
+from tests.spread import spread
 from wire.codec import Value
 
 pytestmark = pytest.mark.skipif(
@@ -69,7 +70,15 @@ def test_the_same_attack_succeeds_without_the_layers_that_stop_it(name: str, wea
 
 @pytest.mark.parametrize(
     ("name", "layer"),
-    [(name, layer) for name, attack in ATTACKS.items() if len(attack.stopped_by) > 1 for layer in attack.stopped_by],
+    spread(
+        (
+            (name, layer)
+            for name, attack in ATTACKS.items()
+            if len(attack.stopped_by) > 1
+            for layer in attack.stopped_by
+        ),
+        70,
+    ),
 )
 def test_each_of_the_layers_that_stop_an_attack_stops_it_alone(name: str, layer: str, weakened: Arenas) -> None:
     attack = _possible(name)

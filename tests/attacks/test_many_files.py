@@ -52,6 +52,7 @@ def _check_many(folder: Path) -> None:
         os.close(descriptor)
 
 
+@pytest.mark.wide
 @pytest.mark.skipif(os.geteuid() != 0, reason="as root every layer is there")
 @pytest.mark.timeout(180)
 def test_a_run_of_very_many_files_delays_no_other_runs_limit(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.attacks.all import ATTACKS
 from tests.ordinary_user import place_of_users, said
 
+pytestmark = pytest.mark.wide
 Outcomes: TypeAlias = dict[str, dict[str, dict[str, object]]]
 
 WITHIN: Final = 240
@@ -43,7 +44,6 @@ def test_it_succeeds_without_the_layers_that_stop_it_for_him(name: str, outcomes
     assert outcomes["weakened"][name]["succeeded"], outcomes["weakened"][name]
 
 
-@pytest.mark.wide  # what he is refused the attacks show
 @pytest.mark.skipif(os.geteuid() != 0, reason="they are run as they are")
 def test_other_tests_of_this_folder_hold_for_him(place: Path, tmp_path: Path) -> None:
     words = ["pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={place / 'pytest'}"]

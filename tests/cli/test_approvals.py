@@ -58,6 +58,7 @@ def test_what_waits_is_shown_with_who_what_why_and_risk_and_acts_on_no_terminal(
     assert asking.good("approvals") == ""
 
 
+@pytest.mark.wide
 def test_arguments_that_no_json_can_tell_hide_nothing_of_what_waits(asking: Shell, tmp_path: Path) -> None:
     """A table whose names are no texts, which any Hand may send, is shown in hex, and the others as ever."""
     plain = writer("odd")
@@ -76,6 +77,7 @@ def test_arguments_that_no_json_can_tell_hide_nothing_of_what_waits(asking: Shel
     asking.good("remove", "odd")
 
 
+@pytest.mark.wide
 def test_what_was_done_with_another_query_is_not_told_as_the_same(asking: Shell, tmp_path: Path) -> None:
     courier = Source(POST.toml.replace("post", "courier").replace('"name"', '"url"'), POST.main)
     asking.good("install", write_hand(tmp_path / "courier", courier), "--yes")

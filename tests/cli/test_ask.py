@@ -223,6 +223,7 @@ def test_an_interrupted_question_is_taken_back_with_its_run(shell: Shell, number
     until(lambda: run not in _runs(shell), "it has ended")
 
 
+@pytest.mark.wide
 def test_a_question_whose_process_is_killed_ends_with_its_run(shell: Shell) -> None:
     """Which can take nothing back itself."""
     before = _waits(shell)
@@ -248,6 +249,7 @@ def test_who_is_killed_and_only_waited_for_a_run_leaves_it_going_on(shell: Shell
     shell.good("cancel", run)
 
 
+@pytest.mark.wide
 def test_whose_kernel_is_killed_is_told_what_waits_for_the_run_that_goes_on(shell: Shell) -> None:
     before = _waits(shell)
     asked = shell.begin("ask", "take long")
@@ -261,6 +263,7 @@ def test_whose_kernel_is_killed_is_told_what_waits_for_the_run_that_goes_on(shel
     shell.good("cancel", run)
 
 
+@pytest.mark.wide
 def test_whose_kernel_is_killed_while_a_chat_asks_is_told_that_the_conversation_lacks_it(shell: Shell) -> None:
     before = _waits(shell)
     chat = shell.begin("chat", "--name", "cut", stdin=subprocess.PIPE)
@@ -318,6 +321,7 @@ def _waiting(shell: Shell) -> list[str]:
     return [str(row["call"]) for row in rows]
 
 
+@pytest.mark.wide
 def test_who_sees_it_go_wrong_can_tell_it_while_it_works(shell: Shell) -> None:
     begun = shell.begin("ask", "look at both")
     run = _thinks(shell)

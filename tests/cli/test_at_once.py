@@ -112,6 +112,7 @@ def test_secrets_that_a_killed_removal_left_go_with_the_same_words_again(kernel:
         client.call("kernel.remove", "other")
 
 
+@pytest.mark.wide
 def test_secrets_that_a_killed_removal_left_go_when_the_kernel_starts(still: Shell) -> None:
     _with_secrets(still, "h-0123456789abcdef")
     still.good("up")

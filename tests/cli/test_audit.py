@@ -250,6 +250,7 @@ def test_an_older_checkpoint_that_a_crash_cut_short_is_no_damage(first: int, cop
     assert evidence.verified(proof, []).signed == signed
 
 
+@pytest.mark.wide
 def test_verify_says_what_a_start_misses_when_only_older_checkpoints_are_left(copied: Shell) -> None:
     path = copied.home / "log" / "checkpoint"
     path.unlink()

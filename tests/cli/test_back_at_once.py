@@ -38,7 +38,7 @@ def kill(shell: Shell) -> None:
     until(lambda: shell.run("status").code == 3, "it is dead")
 
 
-@pytest.mark.parametrize("first", spread(["questions", "approvals", "answer", "status"], 2))
+@pytest.mark.parametrize("first", spread(["questions", "approvals", "answer", "status"], 1))
 def test_a_question_is_there_at_the_first_look_after_the_kernel_was_killed(home: Shell, first: str) -> None:
     (row,) = rows(home, "questions")
     kill(home)
@@ -55,6 +55,7 @@ def test_a_question_is_there_at_the_first_look_after_the_kernel_was_killed(home:
     assert "hello" in home.good("wait", run)
 
 
+@pytest.mark.wide
 def test_nor_is_it_missing_where_the_budget_of_who_asks_is_used_up(home: Shell) -> None:
     (row,) = rows(home, "questions")
     home.good("budget", "asker", "tokens=0/day")
@@ -63,6 +64,7 @@ def test_nor_is_it_missing_where_the_budget_of_who_asks_is_used_up(home: Shell) 
     home.good("answer", str(row["call"]), "Because.")
 
 
+@pytest.mark.wide
 def test_what_waits_while_all_is_frozen_is_told(home: Shell) -> None:
     (row,) = rows(home, "questions")
     home.good("freeze")

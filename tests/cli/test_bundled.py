@@ -41,6 +41,7 @@ def test_up_names_the_one_command(updated: Shell) -> None:
     assert [name in told for name in (*OLDER, "monitoring", "files")] == [True, True, False, False]
 
 
+@pytest.mark.wide
 def test_nothing_is_installed_where_nobody_can_be_asked(updated: Shell) -> None:
     before = versions(updated)
     ran = updated.run("install", "--bundled")
@@ -75,6 +76,7 @@ def test_those_of_another_version_are_installed_and_no_others(updated: Shell) ->
     assert "another version" not in updated.run("up").err
 
 
+@pytest.mark.wide
 def test_those_that_a_key_of_the_past_sealed_are_sealed_by_the_new_one(updated: Shell, tmp_path: Path) -> None:
     updated.good("keys", "new", tmp_path / "next", "--name", "next")
     old = updated.told("keys", "list")["keys"]

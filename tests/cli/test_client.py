@@ -17,6 +17,7 @@ from tests.living import ROOT
 from wire import headers
 
 
+@pytest.mark.wide
 def test_a_link_that_the_kernel_dropped_is_noticed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "QUIET", 0.5)  # the same wait, only shorter: the link, the kernel and the drop are real
     monkeypatch.setattr(link, "HELLO_WITHIN", 0.5)
@@ -32,6 +33,7 @@ def test_a_call_that_takes_long_is_waited_for(shell: Shell, monkeypatch: pytest.
         assert client.call("kernel.sleep", "", {"milliseconds": 3000}).value == {}
 
 
+@pytest.mark.wide
 @pytest.mark.alone
 def test_the_last_word_of_a_kernel_is_heard_after_its_end(still: Shell) -> None:
     """Where a disk is quick the kernel is gone before its answer to `down` is read."""

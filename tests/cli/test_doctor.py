@@ -64,6 +64,7 @@ def test_an_ordinary_user_of_a_container_is_not_sent_to_its_root_who_has_not_the
     assert told["user"]["mend"].startswith("run Maniple as root outside this container")
 
 
+@pytest.mark.wide
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare, a part of util-linux, is not there")
 def test_a_kernel_that_comes_up_where_no_hand_can_run_says_so(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")

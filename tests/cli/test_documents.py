@@ -91,7 +91,7 @@ def test_a_document_is_read_in_its_callers_name(shell: Shell, papers: Path, tmp_
     [
         pytest.param(1, {"cpu": "1s"}, b"<p>word<b>s</b>" * 300_000, "too long", marks=pytest.mark.wide),
         (2, {"cpu": "1s"}, b"<p " + b"".join(b"a%d=1 " % at for at in range(200_000)) + b">", "too long"),
-        (3, {"memory": "160MiB"}, b"<p>word<b>s</b>" * 700_000, "too large"),
+        pytest.param(3, {"memory": "160MiB"}, b"<p>word<b>s</b>" * 700_000, "too large", marks=pytest.mark.wide),
     ],
     ids=["many steps", "one step", "memory"],
 )

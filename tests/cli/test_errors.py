@@ -251,6 +251,7 @@ def test_a_missing_or_damaged_key_of_the_operator_is_named(key: str, shell: Shel
     assert (ran.code, key in ran.err) == (1, True)
 
 
+@pytest.mark.wide
 def test_a_stale_socket_is_no_kernel(made: Shell, tmp_path: Path) -> None:
     shell = copied_home(made, tmp_path / "home")
     with socket.socket(socket.AF_UNIX) as stale:
@@ -281,6 +282,7 @@ def _into(path: str, *words: str | Path, shell: Shell) -> "subprocess.CompletedP
         )
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     "words", spread([(("hands",),), (("audit", "tail"),), (("audit", "verify"),), (("methods", "--json"),)], 2)
 )

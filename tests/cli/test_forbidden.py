@@ -44,6 +44,7 @@ json.dump(told, sys.stdout)
 """Runs commands in one process: what each comes to."""
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("is_named", [True, False])
 def test_whoever_may_not_enter_a_home_is_not_told_that_there_is_none(
     is_named: bool, made: Shell, tmp_path: Path

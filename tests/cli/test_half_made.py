@@ -110,6 +110,7 @@ def test_a_key_whose_public_half_is_there_already_is_not_half_made(tmp_path: Pat
     assert (tmp_path / "ada.key.pub").read_text() == "somebody's\n"
 
 
+@pytest.mark.wide
 def test_homes_side_by_side_are_made_at_the_same_time(tmp_path: Path) -> None:
     shells = [Shell(tmp_path / name) for name in ("a", ".a")]
     making = [shell.begin("init", "--no-hands") for shell in shells]
@@ -141,6 +142,7 @@ def test_a_link_in_the_place_of_an_unfinished_home_is_not_followed(tmp_path: Pat
     assert (precious / "file").read_text() == "kept\n"
 
 
+@pytest.mark.wide
 def test_a_home_is_made_behind_the_link_that_was_named(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "home").symlink_to("disk")

@@ -42,6 +42,7 @@ def test_a_hint_is_one_line_and_leads_a_shell_to_the_home_whatever_its_name(name
     assert told.stdout == home
 
 
+@pytest.mark.wide
 def test_hints_on_stderr_and_stdout_name_the_home_that_was_named(tmp_path: Path) -> None:
     home, nobody = tmp_path / "my home", Shell(tmp_path / "none")
     named = f"`maniple --home {shlex.quote(str(home))} "

@@ -32,7 +32,7 @@ ANEW = (
 )
 
 
-@pytest.mark.parametrize("name", spread(PARTS, 7))
+@pytest.mark.parametrize("name", spread(PARTS, 3))
 def test_a_part_that_is_of_another_type_is_named_with_what_to_do(name: str, made: Shell, tmp_path: Path) -> None:
     shell = copied_home(made, tmp_path / "home")
     path = shell.home / name
@@ -56,6 +56,7 @@ def test_a_part_that_is_of_another_type_is_named_with_what_to_do(name: str, made
         shell.good("down")
 
 
+@pytest.mark.wide
 def test_links_count_as_what_they_lead_to(made: Shell, tmp_path: Path) -> None:
     shell = copied_home(made, tmp_path / "home")
     for name in ("compiled", "journal"):
@@ -77,6 +78,7 @@ def test_a_pipe_where_the_newest_checkpoint_should_be_is_told_and_not_waited_for
         assert f"{path} is not a plain file, where a file should be" in shell.run(*command).err
 
 
+@pytest.mark.wide
 def test_a_pipe_where_the_kernel_says_what_goes_wrong_is_told_and_not_waited_for(made: Shell, tmp_path: Path) -> None:
     shell = copied_home(made, tmp_path / "home")
     path = shell.home / "run" / "kernel.log"

@@ -195,6 +195,7 @@ def test_a_folder_that_is_checked_says_nothing_by_its_name(tmp_path: Path) -> No
         assert (ran.code, acts_on_a_screen(ran.out + ran.err)) == (1, [])
 
 
+@pytest.mark.wide
 def test_a_colour_is_ours_alone_whoever_writes_one_like_it(beset: Shell) -> None:
     painted = "\x1b[31mred\x1b[0m"
     assert screen.safe(painted) == "\\u{1b}[31mred\\u{1b}[0m"

@@ -232,6 +232,7 @@ def test_a_server_of_more_tools_than_a_hand_can_hold_is_told_with_what_to_type_a
     shell.good("mcp", "remove", "vast")
 
 
+@pytest.mark.wide
 def test_what_a_killed_look_left_goes_with_the_next_command_and_a_look_that_goes_on_stays(
     shell: Shell, tmp_path: Path
 ) -> None:
@@ -300,6 +301,7 @@ def test_a_server_keeps_what_it_is_told_and_its_secret_stands_nowhere(shell: She
         shell.good("mcp", "remove", "keeper")
 
 
+@pytest.mark.wide
 def test_a_server_may_know_which_types_files_have_as_the_system_does(shell: Shell, tmp_path: Path) -> None:
     guess = 'import mimetypes\nassert mimetypes.guess_type("a.txt")[0] == "text/plain"\n'  # reads /etc/mime.types
     ran = shell.run("mcp", "add", "typed", "--yes", *raw_server(tmp_path, guess))
@@ -345,6 +347,7 @@ def _refused(shell: Shell) -> str:
     return ran.err if "quarantined" in ran.err else ""
 
 
+@pytest.mark.wide
 def test_a_server_that_takes_long_is_told_to_be_waited_for(shell: Shell, tmp_path: Path) -> None:
     slow = raw_server(tmp_path, "import time\ntime.sleep(5)\n")
     ran = shell.run("mcp", "add", "slow", "--yes", *slow)
@@ -357,6 +360,7 @@ def test_a_server_that_takes_long_is_told_to_be_waited_for(shell: Shell, tmp_pat
     shell.good("mcp", "remove", "slow")
 
 
+@pytest.mark.wide
 def test_a_program_that_ends_before_it_greets_is_told_with_what_it_printed_and_what_to_do(
     shell: Shell, tmp_path: Path
 ) -> None:

@@ -94,6 +94,7 @@ class Called:
         return json.loads(json.loads(out)["value"]["text"])
 
 
+@pytest.mark.wide
 def test_each_field_is_a_question_and_an_empty_answer_takes_its_default(asking: Shell) -> None:
     fields: dict[str, dict[str, Any]] = {
         "who": {"type": "string", "default": "Ann"},
@@ -130,6 +131,7 @@ def test_who_says_no_is_asked_no_more_for_that_call(asking: Shell) -> None:
     assert waiting(asking) == []
 
 
+@pytest.mark.wide
 def test_a_server_asks_only_so_often_for_one_call_and_a_bad_answer_only_so_often_for_one_field(asking: Shell) -> None:
     one = Called(asking, *[a_form("Sure?")] * 7)
     for _ in range(5):

@@ -180,6 +180,7 @@ def test_a_client_that_reads_nothing_is_not_read_from_and_holds_up_nobody_else(d
         flooding.join()
 
 
+@pytest.mark.wide
 def test_who_reads_nothing_of_large_answers_is_let_go_and_another_is_answered(desk: Shell, raw: Raw) -> None:
     """Sixty of them that nobody read filled the door's memory, and calls of others ended in MemoryError."""
     raw.greet()

@@ -194,6 +194,7 @@ GREETING = b"""{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"p
 SESSION = GOOD + "\nAccept: application/json, text/event-stream\nMCP-Protocol-Version: 2025-11-25"
 
 
+@pytest.mark.wide
 def test_a_session_that_nobody_speaks_in_makes_room_and_one_in_use_does_not(post: Port) -> None:
     def begun() -> str:
         answer = asked(post, SESSION, GREETING)

@@ -169,6 +169,7 @@ def test_calls_wait_for_nobody_who_is_at_the_page_and_one_person_logs_in_at_a_ti
     assert page.end().code == 0
 
 
+@pytest.mark.wide
 def test_the_packages_own_server_is_logged_in_to_and_its_tokens_refreshed(kernel: Kernel, shell: Shell) -> None:
     with serving("guarded.py") as port:
         url = f"http://127.0.0.1:{port}/mcp"

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from urllib.error import URLError
 
@@ -18,6 +18,7 @@ from tests.system.authority import Shop, nothing, running
 from tests.system.fates import PATIENCE
 from tests.system.mcp_servers import reaching_here
 
+pytestmark = pytest.mark.wide
 NAME = "mortal"
 STEPS = (
     "POST /mcp",
@@ -28,11 +29,6 @@ STEPS = (
     "POST /token",
 )
 """What is asked in a login, in this order."""
-
-
-def some(every: Sequence[object], *quick: object) -> list[object]:
-    """Every one of them; all but these few are wide."""
-    return [one if one in quick else pytest.param(one, marks=pytest.mark.wide) for one in every]
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +109,7 @@ def everything_is_as_ever(kernel: Kernel, shell: Shell, shop: Shop) -> None:
     shell.good("audit", "verify")
 
 
-@pytest.mark.parametrize("step", some(STEPS))
+@pytest.mark.parametrize("step", STEPS)
 def test_a_login_whose_kernel_is_killed_before_it_is_done_is_none(
     kernel: Kernel, shell: Shell, shop: Shop, step: str
 ) -> None:
@@ -124,7 +120,7 @@ def test_a_login_whose_kernel_is_killed_before_it_is_done_is_none(
     everything_is_as_ever(kernel, shell, shop)
 
 
-@pytest.mark.parametrize("later", some((0.0, 0.003, 0.01, 0.03, 0.1), 0.01))
+@pytest.mark.parametrize("later", [0.0, 0.003, 0.01, 0.03, 0.1])
 def test_a_login_whose_kernel_is_killed_while_it_is_written_is_one_or_none(
     kernel: Kernel, shell: Shell, shop: Shop, later: float
 ) -> None:
@@ -135,7 +131,7 @@ def test_a_login_whose_kernel_is_killed_while_it_is_written_is_one_or_none(
     everything_is_as_ever(kernel, shell, shop)
 
 
-@pytest.mark.parametrize("step", some((*STEPS[1:], "")))
+@pytest.mark.parametrize("step", [*STEPS[1:], ""])
 def test_a_second_login_that_is_cut_off_leaves_the_first_one_or_is_done(
     kernel: Kernel, shell: Shell, shop: Shop, step: str
 ) -> None:

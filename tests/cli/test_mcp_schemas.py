@@ -93,6 +93,7 @@ def shell(furnished: Shell, tmp_path_factory: pytest.TempPathFactory, provider: 
         yield shell
 
 
+@pytest.mark.wide
 def test_a_model_is_told_what_a_tool_of_a_server_takes_and_calls_it_so(shell: Shell, provider: Provider) -> None:
     told: Any = shell.told("start", "clerk", "task=Book a room", "--wait")
     assert told["value"]["answer"] == "Booked.", told

@@ -168,6 +168,7 @@ def test_a_grant_that_is_taken_back_is_gone_from_the_next_list_on(desk: Shell) -
     desk.good("mcp", "offer", "desk", *OFFERED, "--hand", "greeter", "--yes")
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("mode", spread(["auto", "legacy"], 1))
 def test_a_client_hears_when_its_tools_change_and_of_no_other_change(
     desk: Shell, tmp_path: Path, mode: Literal["auto", "legacy"]

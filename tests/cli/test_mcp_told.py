@@ -30,6 +30,7 @@ def test_what_is_deep_in_a_schema_is_shown_before_the_yes(shell: Shell, tmp_path
     assert " ".join(terminal.said.split()).count(" ".join(SHOWN.split())) == 3
 
 
+@pytest.mark.wide
 def test_what_is_too_much_for_a_screen_is_shown_to_who_asks_for_it(shell: Shell, tmp_path: Path) -> None:
     server = raw_server(tmp_path, HOUSES + MANY)
     with (tmp_path / "out").open("w") as out:
@@ -63,6 +64,7 @@ def test_of_a_server_that_is_added_anew_what_is_other_is_marked(shell: Shell, tm
     assert "It no longer offers: mcp-houses.book39" in ran.err
 
 
+@pytest.mark.wide
 def test_tools_that_are_called_otherwise_or_not_taken_are_told(shell: Shell, tmp_path: Path) -> None:
     names = ["read", "READ", "ｒｅａｄ", "read", "x" * 2000]
     many = '{"type": "object", "properties": {f"p{at}": {} for at in range(600)}}'

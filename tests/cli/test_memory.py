@@ -155,6 +155,7 @@ def test_a_copy_is_put_back_and_what_is_no_copy_is_not(shell: Shell, tmp_path: P
     assert value(shell, "colour", "--hand", "keeper") == "blue"
 
 
+@pytest.mark.wide
 def test_a_file_that_is_torn_is_found_and_a_copy_brings_it_back(shell: Shell, tmp_path: Path, keeper: str) -> None:
     copy = tmp_path / "whole.db"
     shell.good("memory", "backup", copy, "--hand", "keeper")
@@ -220,6 +221,7 @@ def test_what_a_removed_service_kept_and_printed_is_purged_later(shell: Shell, t
     assert (kept.exists(), printed.exists()) == (False, False)
 
 
+@pytest.mark.wide
 def test_a_removal_whose_memory_cannot_be_erased_goes_on_and_says_what_is_left(shell: Shell, tmp_path: Path) -> None:
     folder = write_hand(tmp_path / "parter", Source(KEEPER.toml.replace("keeper", "parter"), KEEPER.main))
     shell.good("install", folder, "--yes")

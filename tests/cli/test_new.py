@@ -33,6 +33,7 @@ def test_no_folder_is_made_for_the_name_of_a_hand_that_comes_with_maniple(name: 
     assert not (tmp_path / name).exists()
 
 
+@pytest.mark.wide
 def test_who_seals_with_a_revoked_key_is_told_at_once_and_at_each_later_step_with_what_to_type(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home")) as kernel:
         shell = Shell(kernel.home)
@@ -54,6 +55,7 @@ def test_who_seals_with_a_revoked_key_is_told_at_once_and_at_each_later_step_wit
         shell.good("install", folder, "--yes")
 
 
+@pytest.mark.wide
 def test_who_revokes_the_homes_own_key_is_told_that_it_is_and_how_to_go_on(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home")) as kernel:
         install(kernel, ECHO)

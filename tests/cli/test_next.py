@@ -219,6 +219,7 @@ def test_required_settings_are_given_one_after_the_other_and_what_is_missing_is_
     shell.good("remove", "patient", "--purge", "--yes")
 
 
+@pytest.mark.wide
 def test_up_names_each_bundled_hand_that_is_of_another_version_of_maniple_with_what_brings_it_to_this_one(
     furnished: Shell, tmp_path: Path
 ) -> None:

@@ -146,6 +146,7 @@ def elsewhere(number: int, leads: str) -> tuple[str, ThreadingHTTPServer]:
     return f"http://127.0.0.{number}:{server.server_address[1]}", server
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     ("leads", "path", "end"),
     spread(

@@ -148,6 +148,7 @@ def _seen(messages: list[Any]) -> list[bytes]:
     return [base64.b64decode(data, validate=True) for data in found]
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("model", spread([ANTHROPIC, OPENAI], 1))
 def test_a_picture_that_an_mcp_server_returns_is_seen_by_the_model(
     shell: Shell, asked: list[list[Any]], model: str
@@ -183,6 +184,7 @@ def _kill(shell: Shell, run: str, victim: str) -> None:
         fates.until(lambda: shell.run("up").code == 0, "another kernel serves")
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(("victim", "model"), spread([("kernel", ANTHROPIC), ("template", OPENAI), ("run", OPENAI)], 1))
 def test_an_agent_that_is_killed_with_a_picture_in_its_history_goes_on_with_the_same(
     shell: Shell, asked: list[list[Any]], victim: str, model: str

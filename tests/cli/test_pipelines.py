@@ -150,6 +150,7 @@ def test_run_reads_inputs_as_their_types_say_and_prints_the_outputs(greetings: S
     assert "one: done\n" in ran.err
 
 
+@pytest.mark.wide
 def test_who_only_waits_is_told_of_a_step_that_asks(shell: Shell, places: Path) -> None:
     file = places / "asking.pipeline.toml"
     file.write_text(PLAIN.replace("NAME", "asking").replace('"HAND"', '"greeter"\napproval = "it is late"'))
@@ -165,6 +166,7 @@ def test_who_only_waits_is_told_of_a_step_that_asks(shell: Shell, places: Path) 
     shell.good("pipeline", "remove", "asking")
 
 
+@pytest.mark.wide
 def test_a_terminal_shows_a_tree_that_is_drawn_over(greetings: Shell) -> None:
     mine, theirs = os.openpty()
     words = [*MANIPLE, "pipeline", "run", "greetings", "who=Ada", "times=2", "--watch"]

@@ -106,6 +106,7 @@ def test_whatever_is_granted_a_question_waits_and_no_rule_answers_it(asking: She
     assert one.end() == "refused: denied"
 
 
+@pytest.mark.wide
 def test_a_plain_yes_means_yes_and_any_text_is_an_answer(asking: Shell) -> None:
     one = Asked(asking, "question=May I?")
     asking.good("approve", one.number)
@@ -115,6 +116,7 @@ def test_a_plain_yes_means_yes_and_any_text_is_an_answer(asking: Shell) -> None:
     assert one.end() == {"said": 'with "care" = ja\n', "labels": ["person"]}
 
 
+@pytest.mark.wide
 def test_a_yes_that_is_none_of_the_choices_does_not_use_the_question_up(asking: Shell) -> None:
     one = Asked(asking, "question=Which hotel?", 'choices:=["Adler", "Post"]')
     for more in ((), ("--with", "answer=Ritz")):
@@ -125,6 +127,7 @@ def test_a_yes_that_is_none_of_the_choices_does_not_use_the_question_up(asking: 
     assert one.end() == {"said": "Post", "labels": ["person"]}
 
 
+@pytest.mark.wide
 def test_a_question_has_its_lines_and_what_its_hand_filled_in_is_seen(asking: Shell) -> None:
     one = Asked(asking, "question=Which?\nThink of the price.\ranswer", "answer=of \u202ecourse")
     shown = asking.good("questions").splitlines()

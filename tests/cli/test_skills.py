@@ -140,6 +140,7 @@ def _rotate(shell: Shell, key: Path) -> None:
     key.replace(shell.home / "keys" / "seal.key")
 
 
+@pytest.mark.wide
 def test_skills_that_a_key_sealed_that_counts_no_more_are_sealed_anew_when_one_is_installed_again(
     tmp_path: Path,
 ) -> None:

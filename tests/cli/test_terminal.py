@@ -4,6 +4,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.cli.shell import Shell, copied_home
 from tests.cli.terminals import Terminal
 
@@ -52,6 +54,7 @@ def test_the_line_of_who_waits_fits_a_narrow_terminal(shell: Shell) -> None:
     assert (terminal.end(), 4 < widest < 12) == (1, True), terminal.said
 
 
+@pytest.mark.wide
 def test_a_tree_that_is_drawn_over_fits_its_terminal_wherever_the_result_goes(shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "steps.pipeline.toml"
     head = '[pipeline]\nname = "steps"\nversion = "1.0.0"\ndescription = "Greets often."\n'

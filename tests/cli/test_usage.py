@@ -124,6 +124,7 @@ def test_a_home_that_lost_its_file_is_to_be_restored_and_not_made(words: str, st
     assert "maniple init" not in ran.err
 
 
+@pytest.mark.wide
 def test_an_install_into_a_home_without_its_hands_folder_says_what_makes_it_anew(still: Shell, tmp_path: Path) -> None:
     still.good("up")
     shutil.rmtree(still.home / "hands")

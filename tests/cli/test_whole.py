@@ -42,6 +42,7 @@ def test_init_refuses_what_is_there(still: Shell, tmp_path: Path) -> None:
     assert (tmp_path / "full" / "file").read_text() == "mine"
 
 
+@pytest.mark.wide
 def test_an_interrupted_init_is_typed_again(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "home")
     place = tmp_path / ".home.unfinished"
@@ -120,6 +121,7 @@ def test_of_many_kernels_started_at_once_one_runs_and_keeps_its_log(still: Shell
     assert log == str(still.home / "run" / "kernel.log")
 
 
+@pytest.mark.wide
 def test_a_kernel_takes_all_the_descriptors_that_it_may_have(still: Shell) -> None:
     """With few a service's process is born and its kernel cannot take hold of it: its start never ends."""
     folder = still.good("new", "icy", "--service", "--into", still.home.parent).strip()

@@ -156,6 +156,7 @@ def test_closing_covers_everything_and_keeps_a_checkpoint_for_later(tmp_path: Pa
     assert verified(tmp_path / "log").checkpoints == 4
 
 
+@pytest.mark.wide
 def test_a_torn_kept_checkpoint_does_not_hide_the_next(tmp_path: Path) -> None:
     kept = written(tmp_path, 3) / "checkpoints"
     whole = kept.read_bytes()

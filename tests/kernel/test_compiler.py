@@ -151,6 +151,7 @@ def test_nor_does_it_answer_in_the_place_of_another_module(tmp_path: Path, monke
     assert [path.name for path in (home / "compiled").iterdir()] != ["a" * 64]
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     ("lie", "words"),
     spread(

@@ -291,6 +291,7 @@ def test_a_write_that_failed_is_made_again_and_nothing_counts_before(
     assert records(tapes[0])[1:] == [asked(number) for number in range(len(records(tapes[0])) - 1)]
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("system", spread(SYSTEMS, 1))
 def test_a_full_disk_holds_back_the_entries_that_need_the_tape_and_loses_nothing(tmp_path: Path, system: str) -> None:
     on_small_disk(tmp_path, system, "tests.kernel.full_tape")

@@ -123,6 +123,7 @@ def test_all_folders_of_a_run_count_together_and_no_others(
     assert heard() == [2]
 
 
+@pytest.mark.wide
 def test_nobody_waits_for_a_folder_of_very_many_files_and_it_is_measured_all_the_same(
     tmp_path: Path,
     slow: Path,

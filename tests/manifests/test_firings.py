@@ -59,6 +59,7 @@ def test_years_of_a_zone_are_those_of_the_minute_walk(name: str, expression: str
     assert len(expected) >= 1
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     ("name", "year"),
     spread(
@@ -194,6 +195,7 @@ def test_from_any_moment_the_next_firing_is_the_same(schedule: Schedule, moment:
     assert one.quiet_until(found) == found
 
 
+@pytest.mark.wide
 @given(SCHEDULES, MOMENTS, st.integers(1, 5))
 @settings(max_examples=40)
 def test_the_last_firings_are_the_end_of_all_of_them(schedule: Schedule, moment: int, most: int) -> None:

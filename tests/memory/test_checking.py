@@ -141,6 +141,7 @@ def damaged(content: bytes, random: Random) -> bytes:
     return bytes(changed)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(("seed", "files"), spread([(43, 120), (22, 320)], 1))
 def test_a_file_with_other_bytes_in_it_is_answered_from_or_is_damaged(
     store: Store, tmp_path: Path, seed: int, files: int

@@ -55,6 +55,7 @@ def test_what_needs_no_package_knows_meanings_of_words() -> None:
     assert asked @ near > asked @ far + 0.1
 
 
+@pytest.mark.wide
 def test_the_table_of_meanings_is_what_the_model_makes_of_its_pieces() -> None:
     model, table = installed.folder(), meanings.Meanings()
     assert model is not None

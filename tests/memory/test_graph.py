@@ -168,6 +168,7 @@ def steps(store: Store, work: Callable[[], object]) -> int:
     return taken[0]
 
 
+@pytest.mark.wide
 def test_one_with_very_many_relations_of_a_kind_holds_up_nobody_for_long(store: Store) -> None:
     count = 1_500
     with store.write():

@@ -175,6 +175,7 @@ def test_a_fragment_whose_successor_is_missing_is_refused(store: Store) -> None:
     other.close()
 
 
+@pytest.mark.wide
 @given(st.data())
 def test_lines_that_are_changed_are_refused_or_read_and_never_half(data: st.DataObject) -> None:
     source = Store(Path(":memory:"), now=lambda: 5)

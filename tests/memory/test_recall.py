@@ -168,6 +168,7 @@ def test_a_hundred_thousand_tiny_texts_and_the_longest_one(store: Store) -> None
     assert verify(store) == ()
 
 
+@pytest.mark.wide
 def test_many_readers_and_a_writer_at_once_meet_no_error(store: Store) -> None:
     add(store, "", New(text="tea 0"))
     counts: list[list[int]] = [[] for _ in range(4)]

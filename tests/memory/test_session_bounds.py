@@ -55,6 +55,7 @@ def test_an_import_makes_nothing_that_no_call_could_make(store: Store, lines: li
         sessions.read(store, CHAT)
 
 
+@pytest.mark.wide
 def test_a_conversation_of_many_summaries_is_read_in_little_time(store: Store) -> None:
     many = 20_000
     lines = [HEAD, branch_line("main", None), *(MESSAGE % (n + 1) for n in range(many))]

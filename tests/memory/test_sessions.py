@@ -210,6 +210,7 @@ def pages(reader: Reader) -> int:
     return sum(reader.connection.status(one)[0] for one in asked)
 
 
+@pytest.mark.wide
 def test_a_search_looks_at_no_more_where_other_conversations_have_fifty_times_as_many_words(tmp_path: Path) -> None:
     few, many = (pages_of_a_search(tmp_path / f"{others}.db", others) for others in (20, 1_000))
     assert many <= few + 40, (few, many)

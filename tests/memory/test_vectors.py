@@ -152,6 +152,7 @@ def test_what_is_no_vector_is_refused_and_still_waits(store: Store, rows: Floats
     assert len(vectors.waiting(store, model, 1_000)) == 1
 
 
+@pytest.mark.wide
 def test_the_chosen_candidates_hold_nearly_all_of_the_nearest(store: Store) -> None:
     rng = np.random.default_rng(1)
     centres = rng.standard_normal((50, 384))
@@ -233,6 +234,7 @@ def test_a_filter_chooses_before_nearness_does(store: Store) -> None:
 points = st.lists(st.sampled_from([(1, 0), (0, 1), (-1, 0), (1, 1)]), max_size=6)
 
 
+@pytest.mark.wide
 @given(mine=points, others=points, asked=st.sampled_from([(1, 0), (1, -2)]))
 def test_another_spaces_vectors_show_in_nothing(
     mine: list[tuple[int, int]], others: list[tuple[int, int]], asked: tuple[int, int]

@@ -129,6 +129,7 @@ print(rich.__name__, typing_extensions.__name__)
     assert seen.stdout.split() == ["True", "False", "True", "False", "rich", "typing_extensions"]
 
 
+@pytest.mark.wide
 def test_what_only_some_runs_import_is_compiled_for_them_and_not_kept(tmp_path: Path) -> None:
     script = """
 import sys

@@ -236,6 +236,7 @@ def test_what_only_begins_like_keys_makes_no_record_slow(part: str) -> None:
     assert time.process_time() - begun < 3  # it takes up to 0.1 s; of `ey-` it took 21
 
 
+@pytest.mark.wide
 def test_tokens_that_come_anew_without_end_are_hidden_and_make_no_record_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "_redactor", Redactor())
     monkeypatch.setattr(records, "_settings", ())

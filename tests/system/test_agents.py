@@ -361,6 +361,7 @@ def test_a_call_that_waits_for_the_operator_holds_up_only_the_turn(
     assert fates.outcome(client, run)["value"]["answer"] == "written"
 
 
+@pytest.mark.wide
 def test_a_model_that_is_quick_and_tools_by_the_dozen_are_no_flood(
     kernel: Kernel, client: Client, tmp_path: Path
 ) -> None:

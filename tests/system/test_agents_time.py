@@ -31,6 +31,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         kernel.down()
 
 
+@pytest.mark.wide
 def test_a_run_whose_time_is_nearly_over_ends_with_the_work_so_far(
     kernel: Kernel, client: Client, tmp_path: Path
 ) -> None:

@@ -214,6 +214,7 @@ def test_it_expires_at_its_time_whatever_the_kernel_did_meanwhile(tmp_path: Path
         assert sent(home) == []
 
 
+@pytest.mark.wide
 def test_a_clock_that_leapt_ahead_while_no_kernel_ran_ends_nothing_that_waits_at_once(tmp_path: Path) -> None:
     """To a kernel that starts with the clock of next year all that waits has waited for a year."""
     home = make_home(tmp_path / "home")
@@ -313,6 +314,7 @@ def test_a_run_that_was_to_be_spawned_is_spawned_once_whatever_happened_to_whoev
 SEND = "    async def send(self, method, to, text, timeout):"
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("fate", spread([restart, crash], 1))
 def test_nobody_is_asked_again_for_a_run_whose_spawning_was_approved(
     kernel: Kernel, fate: Callable[[Kernel], None]

@@ -81,6 +81,7 @@ def test_a_call_whose_outcome_is_lost_costs_no_more_than_its_most_with_what_was_
     assert rooms(kernel, "asker")["tokens/day"]["reserved"] == 0
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("how", spread(["kill", "down"], 1))
 def test_what_was_lost_of_a_runs_most_it_cannot_spend_again(kernel: Kernel, how: str) -> None:
     before = spent(kernel)
@@ -118,6 +119,7 @@ def test_what_a_run_that_was_spawned_has_spent_is_taken_from_its_spawners_most_o
     assert value["left"] == 140
 
 
+@pytest.mark.wide
 def test_a_call_that_had_begun_is_not_said_to_be_refused_when_its_provider_is_paused_meanwhile(kernel: Kernel) -> None:
     """It may have been done, and have cost all it might."""
     before = spent(kernel)

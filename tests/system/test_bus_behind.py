@@ -152,6 +152,7 @@ def test_a_service_that_stands_still_gets_all_that_several_hands_upload_at_once(
     assert [(one["outcome"], one["value"]) for one in found] == [("done", whole(9, 1_000_000))] * 3, found
 
 
+@pytest.mark.wide
 def test_a_run_that_goes_on_gets_all_again_while_it_stands_still(kernel: Kernel) -> None:
     with kernel.client() as client:
         run = begin(client, "busy", what="twice", count=200, held=2)
@@ -180,6 +181,7 @@ def test_results_for_a_run_that_takes_none_do_not_fill_the_kernel(sparing: Kerne
     harmless(sparing, attack)
 
 
+@pytest.mark.wide
 def test_results_for_a_service_that_takes_none_do_not_fill_the_kernel(sparing: Kernel) -> None:
     asked = {"what": "results", "count": MANY, "held": 0.0, "more": MANY // 2}
 
@@ -195,6 +197,7 @@ def test_results_for_a_service_that_takes_none_do_not_fill_the_kernel(sparing: K
     harmless(sparing, attack)
 
 
+@pytest.mark.wide
 def test_a_run_that_asks_for_ever_more_while_it_is_told_again_does_not_fill_the_kernel(kernel: Kernel) -> None:
     before = peak(kernel)
     with kernel.client() as client:

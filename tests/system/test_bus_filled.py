@@ -69,6 +69,7 @@ def test_large_bodies_by_the_hundred_cost_no_more_than_what_may_be_open(kernel: 
     settled(kernel)
 
 
+@pytest.mark.wide
 def test_one_message_of_many_large_frames_costs_its_size_once_and_its_sender_the_link(kernel: Kernel) -> None:
     """libzmq bounds a frame, and not how many a message has."""
     before = memory(kernel)

@@ -123,6 +123,7 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
         yield kernel
 
 
+@pytest.mark.wide
 def test_uploads_that_wait_for_their_provider_do_not_fill_the_kernel(kernel: Kernel) -> None:
     before = fates.resident(kernel.pid)
     told = table(call(kernel, "kernel.start", "filler", {"inputs": {"calls": 30}, "wait": True}, seconds=40))

@@ -47,6 +47,7 @@ def test_a_program_that_spins_for_a_call_whose_time_is_over_is_ended_and_the_nex
     assert client.call("deaf.do", seconds=60).value == "up"
 
 
+@pytest.mark.wide
 def test_a_program_that_reads_late_that_a_call_is_over_is_charged_until_then(kernel: Kernel, client: Client) -> None:
     """What it computes afterwards, for others, is theirs alone: each of them uses less than one call may."""
     work = "n=0; while [ $n -lt $many ]; do n=$((n+1)); done"
@@ -79,6 +80,7 @@ def test_one_that_spins_for_such_a_call_is_stopped_as_soon_as_any_other(kernel: 
     assert time.monotonic() - begun < 9
 
 
+@pytest.mark.wide
 @pytest.mark.skipif(not os.access(PYTHON, os.X_OK), reason="the system has no python3 of its own")
 def test_a_server_that_spins_for_a_call_whose_time_is_over_is_ended_too(kernel: Kernel, client: Client) -> None:
     spin = "def called(message):\n    while message['params']['arguments']['text'] == 'spin': pass\n"

@@ -192,6 +192,7 @@ def test_a_reader_that_gives_no_credit_gets_a_window_and_holds_up_nobody(kernel:
     assert isinstance(raw.end_of(1), headers.Cancelled)
 
 
+@pytest.mark.wide
 def test_a_reader_that_reads_nothing_at_all_is_ended_before_it_costs_much(kernel: Kernel) -> None:
     """Its replies wait in the kernel: as many as it may be sent before it takes one, then its link is over."""
     before = memory(kernel)

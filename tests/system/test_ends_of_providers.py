@@ -314,6 +314,7 @@ def test_a_provider_that_dies_again_and_again_leaves_no_caller_waiting(kernel: K
     settled(kernel)
 
 
+@pytest.mark.wide
 def test_calls_handed_to_a_provider_that_is_just_dying_are_not_lost(kernel: Kernel, raw: Raw) -> None:
     """The first of them finds the link cut before the kernel has heard of the death; the others wait for the next start."""
     install(kernel, BRITTLE)

@@ -37,6 +37,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         yield kernel
 
 
+@pytest.mark.wide
 def test_who_waits_when_a_run_has_ended_hears_all_that_it_returned_from_its_tape(kernel: Kernel) -> None:
     with kernel.client() as client:
         begun = []

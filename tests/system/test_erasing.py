@@ -173,6 +173,7 @@ def test_many_are_erased_in_one_go(kernel: Kernel) -> None:
     assert all(tape(kernel, run).exists() and set(key(kernel, run)) != {"0"} for run in runs[10:])
 
 
+@pytest.mark.wide
 def test_more_than_are_erased_at_once_are_erased_all_the_same(kernel: Kernel) -> None:
     kernel.down()
     folder = kernel.home / "journal" / "runs"

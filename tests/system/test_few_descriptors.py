@@ -47,6 +47,7 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
         assert "Too many open files" not in kernel.log()
 
 
+@pytest.mark.wide
 def test_runs_are_refused_before_there_is_no_descriptor_left_for_one(kernel: Kernel) -> None:
     with kernel.client() as client:
         ends = [ended(client, "kernel.start", "sleeper") for _ in range(MOST)]

@@ -296,6 +296,7 @@ def kernel(_kernel: Kernel) -> Kernel:
     return _kernel
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("way", spread([*(f"lodge_{way}" for way in LODGERS), *(f"once_{way}" for way in OWN)], 5))
 def test_what_lies_in_a_lent_folder_is_marked_also_for_the_next_kernel(kernel: Kernel, way: str) -> None:
     run = begin(kernel, "landlord", way=way)

@@ -238,6 +238,7 @@ def test_a_thousand_runs_leave_nothing_behind(kernel: Kernel) -> None:
     _goes_round(kernel, 200, 1000)
 
 
+@pytest.mark.wide
 def test_services_that_start_stop_and_die_leave_nothing_behind(kernel: Kernel) -> None:
     def round_about() -> None:
         call(kernel, "kernel.start", "staying")
@@ -253,6 +254,7 @@ def test_services_that_start_stop_and_die_leave_nothing_behind(kernel: Kernel) -
     as_before(kernel, before)
 
 
+@pytest.mark.wide
 def test_links_of_operators_that_come_and_go_or_die_leave_nothing_behind(kernel: Kernel) -> None:
     def link(*, politely: bool) -> None:
         if politely:

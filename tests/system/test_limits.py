@@ -247,6 +247,7 @@ def test_a_service_that_goes_on_computing_for_a_call_whose_time_is_over_is_ended
         assert ended(client, "greedy.work", "", {"seconds": 0.0}) == "done"
 
 
+@pytest.mark.wide
 def test_what_other_processes_of_a_service_compute_counts_too(kernel: Kernel) -> None:
     """As of a program or an MCP server, whose first process is a bridge and does next to nothing."""
     with kernel.client() as client:

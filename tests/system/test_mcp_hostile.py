@@ -68,6 +68,7 @@ def failed(client: Client, hand: str, program: str = "it", *, seconds: float = 2
     return caught.value
 
 
+@pytest.mark.wide
 def test_one_that_behaves_is_asked_in_the_words_of_its_own_version(client: Client, good: str) -> None:
     assert do(client, good) == "did it"
 
@@ -80,6 +81,7 @@ def test_one_that_never_greets_fails_its_start_and_not_the_kernel(kernel: Kernel
     assert client.call("echo.say", "", {"text": "here"}).value == {"text": "here"}
 
 
+@pytest.mark.wide
 def test_one_that_speaks_no_version_of_the_protocol_that_we_do_says_so_in_its_log(
     kernel: Kernel, client: Client
 ) -> None:
@@ -188,6 +190,7 @@ def test_half_a_letter_in_an_answer_is_told_as_one_that_is_none(client: Client, 
     assert said == {"text": "\U0001f600 \ufffd \\ud83d \ufffd"}
 
 
+@pytest.mark.wide
 def test_one_that_dies_in_a_call_fails_it_and_is_started_again(kernel: Kernel, client: Client, odd: str) -> None:
     assert failed(client, odd, "os._exit(3)").reason in ("ended", "outcome unknown")
     wait_for(lambda: "the server ended: exit code 3" in output_of(kernel, odd))

@@ -328,6 +328,7 @@ def test_each_wrong_answer_ends_its_call_in_time_and_its_hand_goes_on(
     assert goes_on()
 
 
+@pytest.mark.wide
 def test_the_connection_of_a_call_that_is_given_up_is_ended_though_its_server_goes_on(
     client: Client, astray: str
 ) -> None:
@@ -363,6 +364,7 @@ def test_a_server_that_takes_no_notification_is_called_all_the_same(client: Clie
         HELD.clear()
 
 
+@pytest.mark.wide
 def test_what_a_server_asks_under_the_id_of_an_open_call_keeps_no_connection(client: Client, astray: str) -> None:
     client.call(f"{astray}.tools.list", seconds=60, chunk=lambda _: None)
     HELD.clear()
@@ -371,6 +373,7 @@ def test_what_a_server_asks_under_the_id_of_an_open_call_keeps_no_connection(cli
     wait_for(lambda: HELD == ["begun", "answered", "ended"], 10)
 
 
+@pytest.mark.wide
 def test_a_server_that_takes_no_answer_to_what_it_asks_is_called_all_the_same(client: Client, astray: str) -> None:
     client.call(f"{astray}.tools.list", seconds=60, chunk=lambda _: None)
     HELD[:] = ["deaf"]

@@ -176,6 +176,7 @@ def seen(client: Client, hand: str, on: str) -> list[Told]:
     return answers
 
 
+@pytest.mark.wide
 def test_two_chats_and_two_hands_find_nothing_of_each_other(kernel: Kernel, client: Client) -> None:
     """What an empty namespace answers is the same to the word before and after others store; so are the others' scores."""
     cast(kernel, [actor("still", WIDE), actor("loud", WIDE), actor("bare", rows("memory.get"))])

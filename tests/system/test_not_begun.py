@@ -139,6 +139,7 @@ def test_a_call_that_only_waited_is_made_and_one_that_was_at_its_provider_is_unk
     assert [ends[one] for one in made] == ["failed", "done"]
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("module", spread(["kernel.main", "tests.system.often"], 1))
 @pytest.mark.parametrize("way", spread(WAYS, 1))
 def test_one_that_reached_its_provider_since_then_is_unknown_as_any(
@@ -227,6 +228,7 @@ def test_what_a_process_that_dies_late_had_to_answer_is_answered_by_the_next_alo
         assert chaos.outcome_of(kernel, run)["value"] == ["sent", "sent"]
 
 
+@pytest.mark.wide
 def test_a_call_that_is_made_again_does_not_take_its_own_place_in_the_queue_before_it_is_due(tmp_path: Path) -> None:
     """Else it is at its provider before the log on disk says that it may be, and after a crash it is made once more."""
     with Kernel(make_home(tmp_path / "home"), "tests.system.late") as kernel:

@@ -33,6 +33,7 @@ def test_a_folder_where_one_hand_should_print_stops_that_hand_and_no_care_for_th
         assert "Traceback" not in kernel.log()
 
 
+@pytest.mark.wide
 def test_logs_begin_with_how_much_of_what_a_hand_printed_is_gone(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home"), "tests.system.often") as kernel:
         install(kernel, ECHO)

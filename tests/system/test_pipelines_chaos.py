@@ -156,6 +156,7 @@ def through(kernel: Kernel, chance: random.Random, kills: int, *, denies: bool) 
     assert fates.verified(kernel.home).size == len(entries(kernel.home))
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("denies", spread([False, True], 1), ids=["approved", "denied"])
 def test_killed_while_its_steps_ask_a_pipeline_comes_to_its_end(kernel: Kernel, *, denies: bool) -> None:
     through(kernel, random.Random(f"asks {denies}"), 3, denies=denies)

@@ -94,6 +94,7 @@ def at_random(whole: Whole, run: str, to: Path, chance: random.Random) -> Path:
     return whole.cut(to, at, signed=signed(whole, run), tapes=tapes)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("seed", spread(range(2), 1))
 def test_cut_anywhere_a_pipeline_goes_on(killed: tuple[Whole, str], tmp_path: Path, seed: int) -> None:
     whole, run = killed

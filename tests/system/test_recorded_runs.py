@@ -57,6 +57,7 @@ def test_the_same_code_makes_the_recorded_calls(folder: Path) -> None:
     assert (verdict.requests, verdict.end) == (6, "done")
 
 
+@pytest.mark.wide
 def test_parts_that_compete_do_so_in_the_recorded_order(folder: Path) -> None:
     for _ in range(2):
         replayed(folder / "runs" / "racer.jsonl", folder / "racer", secrets={"token": "hush-hush"})

@@ -116,6 +116,7 @@ def peak(kernel: Kernel) -> int:
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
 
 
+@pytest.mark.wide
 def test_a_large_tape_is_written_and_told_in_little_memory(kernel: Kernel) -> None:
     from hashlib import sha256
 
@@ -133,6 +134,7 @@ def test_a_large_tape_is_written_and_told_in_little_memory(kernel: Kernel) -> No
     assert peak(kernel) < MOST
 
 
+@pytest.mark.wide
 def test_of_a_large_upload_that_broke_off_with_the_kernel_nothing_is_kept_that_nobody_hears(kernel: Kernel) -> None:
     """Its run says all of it again before it is told that it broke off: it was ended when that was more than may wait."""
     run = begin(kernel, "writer", count=160)

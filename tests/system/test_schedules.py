@@ -135,6 +135,7 @@ def test_overlap_is_kept_whoever_asks(kernel: Kernel, client: Client) -> None:
     assert until(lambda: ended(client, "replace"), "its history")[0]["outcome"] == "cancelled"
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("why", ["paused", "seal"])
 def test_a_run_whose_next_one_is_refused_works_on(kernel: Kernel, client: Client, why: str) -> None:
     """Refused by the kernel, and by the run's own process, which finds a file that is not what was sealed."""
@@ -235,6 +236,7 @@ def test_a_run_by_an_event_carries_its_labels_and_one_by_the_clock_none(kernel: 
     assert (ends[by_event], ends[by_clock]) == (("web",), ())
 
 
+@pytest.mark.wide
 def test_an_event_that_waits_keeps_its_labels_when_who_keeps_it_begins_anew(kernel: Kernel, client: Client) -> None:
     install(kernel, beat("queues", 'on = "origin.loaded"\noverlap = "queue"\ninputs = { lasts = 3 }'))
     install(kernel, actor("origin", more='[events]\npublishes = ["loaded"]'))

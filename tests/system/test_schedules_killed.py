@@ -41,6 +41,7 @@ def check_keys(home: Path) -> None:
     assert all(later - sooner == 1_000 for sooner, later in pairwise(keys)), "one was lost"
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("seed", spread([1, 2], 1))
 def test_scheduling_is_killed_at_moments_chosen_by_chance(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)

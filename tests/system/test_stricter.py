@@ -21,7 +21,7 @@ WITHOUT_HANDS = "tests/manifests/test_lives.py::test_a_death_with_the_template_d
     [
         ("apparmor", "user namespaces"),
         pytest.param("container", "user namespaces", marks=pytest.mark.wide),
-        ("no-mounts", "-mount-namespace"),
+        pytest.param("no-mounts", "-mount-namespace", marks=pytest.mark.wide),
     ],
 )
 def test_an_ordinary_user_has_what_there_is_or_is_told_what_is_missing(place: str, where: str, tmp_path: Path) -> None:
@@ -30,6 +30,7 @@ def test_an_ordinary_user_has_what_there_is_or_is_told_what_is_missing(place: st
         said(there, folder, tmp_path, within=WITHIN)
 
 
+@pytest.mark.wide
 def test_a_test_that_needs_a_hand_says_why_there_is_none_and_is_skipped(tmp_path: Path) -> None:
     """As all of the folders where nearly all do; what needs none is tried."""
     words = [sys.executable, "-m", "pytest", "-n0", "-rs", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'inner'}"]

@@ -54,6 +54,7 @@ def _break(kernel: Kernel) -> str:
     return until(lambda: str(table(call(kernel, "kernel.status"))["template"]), "it is given up")
 
 
+@pytest.mark.wide
 def test_one_that_cannot_start_is_tried_ever_more_slowly_and_then_no_more(kernel: Kernel) -> None:
     call(kernel, "kernel.start", "echo")
     assert table(call(kernel, "kernel.status"))["template"] == ""
@@ -92,6 +93,7 @@ def test_a_run_with_work_to_lose_waits_for_one_that_lives_also_under_the_next_ke
     assert table(call(kernel, "kernel.wait", "", {"run": run}))["value"] == "awake"
 
 
+@pytest.mark.wide
 def test_one_begins_with_the_names_that_a_run_uses_as_the_one_before_left_them(kernel: Kernel) -> None:
     """Also with those of what only a run does, and no rehearsal."""
     path = ROOT / "runtime" / "__pycache__" / f"names.{sys.implementation.cache_tag}"
@@ -150,6 +152,7 @@ def test_a_call_that_was_open_when_templates_died_is_no_poison(kernel: Kernel) -
         assert answer.result(fates.PATIENCE) == {"text": "hi"}
 
 
+@pytest.mark.wide
 def test_one_that_is_killed_while_it_starts_costs_no_other(kernel: Kernel) -> None:
     kills = 0
     for _ in range(3):

@@ -181,6 +181,7 @@ def on(records: list[Record]) -> tuple[list[tuple[str, bytes]], list[Asked]]:
 SEEDS = st.integers(0, 2**32)
 
 
+@pytest.mark.wide
 @given(seed=SEEDS, chance=st.randoms(use_true_random=False), steps=st.integers(0, 120))
 def test_who_is_told_from_a_tape_meets_and_asks_the_same_wherever_the_tape_ends(
     seed: int, chance: Random, steps: int

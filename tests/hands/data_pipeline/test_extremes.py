@@ -135,6 +135,7 @@ def test_a_step_with_more_columns_than_it_can_keep_says_so(place: Place, step: M
     assert "64 bits" not in str(failed.value)
 
 
+@pytest.mark.wide
 def test_very_many_columns_are_read_in_time_that_grows_as_they_do(place: Place) -> None:
     script = """
 head, row = ",".join(f"c{at}" for at in range(20_000)), ",".join(["1"] * 20_000)
@@ -153,6 +154,7 @@ def room(value: object) -> int:
     return len(msgspec.msgpack.encode(value))
 
 
+@pytest.mark.wide
 def test_what_is_told_of_very_many_columns_has_room_in_a_runs_end(place: Place) -> None:
     count = 18_000
     head = ",".join(f"a_column_with_a_name_{at}" for at in range(count))
@@ -163,6 +165,7 @@ def test_what_is_told_of_very_many_columns_has_room_in_a_runs_end(place: Place) 
     assert "more columns" in str(result["notes"])
 
 
+@pytest.mark.wide
 def test_what_is_told_of_very_many_faults_has_room_in_a_runs_end(place: Place) -> None:
     lines = [header(8_000), *[",".join(["not a number at all, and long"[:16]] * 8_000)] * 6]
     table = {

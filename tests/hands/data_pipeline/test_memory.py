@@ -99,6 +99,7 @@ def peak_of(batches: Iterable[Any]) -> tuple[int, int]:
         tracemalloc.stop()
 
 
+@pytest.mark.wide
 def test_memory_of_a_join_does_not_grow_with_the_partners(
     staged: tuple[Any, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +112,7 @@ def test_memory_of_a_join_does_not_grow_with_the_partners(
     assert peak < STAGED_MAX, f"{peak} MiB"
 
 
+@pytest.mark.wide
 def test_memory_of_rows_that_waited_does_not_grow_with_their_texts(staged: tuple[Any, int]) -> None:
     stage, _ = staged
     found, peak = peak_of(stage.batches("c1"))

@@ -156,6 +156,7 @@ def tables(folder: Path, raw: bytes, **arguments: object) -> list[dict[str, Any]
     return list(reply["tables"])
 
 
+@pytest.mark.wide
 def test_a_row_that_is_larger_than_a_reply_is_cut_and_what_has_no_room_is_left_to_the_next(tmp_path: Path) -> None:
     wide = ["語" * 2_000] * 256
     packed = xlsx(("first", 1), tuple(wide), tuple(wide), ("last", 2))
@@ -305,6 +306,7 @@ def all_rows(raw: bytes) -> object:
     return rows("xlsx", raw)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     ("number", "read"),
     spread(

@@ -250,6 +250,7 @@ def test_a_name_that_waits_takes_little_memory(desk: Desk, root: Path) -> None:
     assert peak < 3000 * 500
 
 
+@pytest.mark.wide
 def test_many_searches_at_once_take_hardly_more_memory_than_one(
     desk: Desk, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

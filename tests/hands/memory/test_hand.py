@@ -246,6 +246,7 @@ def test_a_text_whose_caller_has_gone_gets_its_vector(desk: Desk) -> None:
         desk.loop.run_until_complete(asyncio.sleep(0.02))
 
 
+@pytest.mark.wide
 def test_recalls_go_on_while_what_they_find_is_forgotten(desk: Desk) -> None:
     async def work() -> None:
         hand, count = desk.hand, 60

@@ -46,6 +46,7 @@ def embedded(desk: Desk, on: str = OWN) -> None:
     until(desk, lambda: desk.call("stats", on)["waiting"] == 0, "vectors")
 
 
+@pytest.mark.wide
 def test_a_memory_that_an_earlier_life_left_without_vectors_gets_them(tmp_path: Path) -> None:
     (tmp_path / "state" / "own").mkdir(parents=True)
     store = Store(tmp_path / "state" / f"{OWN}.db", now=lambda: time.time_ns() // 1_000)
@@ -155,6 +156,7 @@ def test_a_clock_that_was_ahead_keeps_no_memory_from_its_turn(tmp_path: Path, pe
     stop(desk)
 
 
+@pytest.mark.wide
 def test_what_is_wrong_with_one_memory_keeps_no_other_from_its_turn(tmp_path: Path, peace: threading.Event) -> None:
     (tmp_path / "state" / "own").mkdir(parents=True)
     (tmp_path / "state" / f"{OWN}.db").write_bytes(b"no memory at all" * 512)
@@ -175,6 +177,7 @@ def twice(desk: Desk, on: str) -> None:
         desk.call("store", on, text=text)
 
 
+@pytest.mark.wide
 def test_a_text_too_large_for_a_reply_is_refused_and_one_that_fits_comes_back(desk: Desk) -> None:
     assert "a text is at most 786432 bytes" in desk.fails("store", text="x" * 786_433)
     text = "word " * 157_000
@@ -185,6 +188,7 @@ def test_a_text_too_large_for_a_reply_is_refused_and_one_that_fits_comes_back(de
     assert shown["text"] == text[shown["piece"][0] : shown["piece"][1]]
 
 
+@pytest.mark.wide
 def test_texts_are_listed_in_pages_of_what_a_reply_holds(desk: Desk) -> None:
     for number in range(40):
         desk.call("store", text=f"{number} " + "x" * 60_000 * (number % 2))

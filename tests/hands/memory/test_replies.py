@@ -143,6 +143,7 @@ def test_the_largest_that_is_taken_in_is_told_again_and_what_is_larger_is_refuse
     assert len(graph.call("fragment", fragment=number)["text"]) == 786_432
 
 
+@pytest.mark.wide
 def test_the_largest_text_is_told_with_all_that_it_may_have_gathered(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,6 +164,7 @@ def test_files_that_nobody_is_at_are_closed_and_opened_again(tmp_path: Path) -> 
     assert not [*tmp_path.glob("*/*-wal")]
 
 
+@pytest.mark.wide
 def test_many_memories_at_once_take_no_more_descriptors_than_there_are(tmp_path: Path) -> None:
     most: list[int] = []
 

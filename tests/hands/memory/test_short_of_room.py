@@ -60,6 +60,7 @@ def noted_full(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[Full]:
     return found
 
 
+@pytest.mark.wide
 def test_vectors_of_an_earlier_model_give_way_where_the_quota_has_no_room_for_todays(tmp_path: Path) -> None:
     desk = Desk(tmp_path, quota=filled(tmp_path, "another/1") + ROOM)
     desk.call("recall", text="bakery")
@@ -70,6 +71,7 @@ def test_vectors_of_an_earlier_model_give_way_where_the_quota_has_no_room_for_to
     stop(desk)
 
 
+@pytest.mark.wide
 def test_where_there_is_room_those_of_an_earlier_model_stay_for_a_way_back(tmp_path: Path) -> None:
     desk = Desk(tmp_path, quota=4 * filled(tmp_path, "another/1"))
     desk.call("recall", text="bakery")
@@ -78,6 +80,7 @@ def test_where_there_is_room_those_of_an_earlier_model_stay_for_a_way_back(tmp_p
     stop(desk)
 
 
+@pytest.mark.wide
 def test_vectors_for_which_there_is_no_room_are_kept_when_there_is_and_not_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -130,6 +130,7 @@ def test_a_single_value_of_fifteen_deviations_is_a_spike_and_no_alarm() -> None:
         assert (found.spikes, found.fired) == ([at], [])
 
 
+@pytest.mark.wide
 def test_a_healthy_week_with_a_rhythm_raises_no_alarm_once_the_rhythm_is_known() -> None:
     """Stated: no alarm in the fifth week, in 5 series of 2,016 values."""
     for seed in range(5):

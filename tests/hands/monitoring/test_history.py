@@ -107,6 +107,7 @@ def test_a_clock_that_begins_in_1970_costs_no_look_at_every_hour_since(tmp_path:
     assert len(store.hours(KEY, 1, baselines.hour_number(NOW) + 1)) == 1
 
 
+@pytest.mark.wide
 def test_the_file_keeps_within_its_bound_and_the_newest_values_stay(tmp_path: Path) -> None:
     store = opened(tmp_path)
     bound = 4 << 20

@@ -135,6 +135,7 @@ def test_entries_of_rss_and_atom() -> None:
     assert (entry["title"], entry["id"], entry["date"]) == ("E", "urn:1", "2026-06-01T10:00:00Z")
 
 
+@pytest.mark.wide
 def test_what_is_no_feed_is_told_and_entities_do_not_unfold() -> None:
     for raw in (b"", b"<html><p>no feed</p></html>", b"\0\xff"):
         with pytest.raises(PageRefused) as refused:
@@ -285,6 +286,7 @@ def test_a_feed_and_results_of_signs_that_open_take_time_proportional_to_them() 
     assert time.process_time() - begun < 2  # it takes 0.01 s, and took 12
 
 
+@pytest.mark.wide
 def test_links_and_entries_fit_into_a_reply_however_long_they_are() -> None:
     links = "".join(f'<a href="/{number}/{"é" * 1_900}">{"語" * 300}</a>' for number in range(400))
     page = read(f"<html><body>{'<p>文</p>' * 9_000}{links}</body></html>".encode(), whole=True)

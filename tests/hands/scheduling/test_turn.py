@@ -109,6 +109,7 @@ def walk(name: str, expression: str) -> tuple[int, ...]:
     return tuple(wall.milliseconds(at) for at in wall.firings(expression, name, *ODD[name]))
 
 
+@pytest.mark.wide
 @given(
     st.sampled_from(sorted(ODD)),
     st.sampled_from(["30 2 * * *", "*/15 * * * *", "10,40 0-3 * * *"]),

@@ -278,6 +278,7 @@ def test_a_slow_caller_slows_the_server_and_not_the_memory() -> None:
     run(once())
 
 
+@pytest.mark.wide
 def test_a_body_of_tiny_chunks_keeps_nobody_else_waiting() -> None:
     """Each chunk of one byte costs as much as a large one, and all callers share the process."""
 

@@ -118,6 +118,7 @@ def test_one_tool_of_whatever_is_huge_is_looked_at_within_seconds(what: str) -> 
     assert "mcp-clock.do" in hand.provides
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("what", MANY)
 def test_as_many_tools_as_a_hand_holds_of_whatever_is_huge_are_looked_at_within_seconds(what: str) -> None:
     assert isinstance(_looked_at(*_many(240, MANY[what]())), Manifest)

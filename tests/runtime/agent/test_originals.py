@@ -94,6 +94,7 @@ def _arrow(place: int) -> object:
     return says(f"An arrow -> r{70_000 + place}", call("desk_look", name=f"d{place}"))
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     ("turn", "last"),
     [(_two, lambda lines: lines + lines % 2), (_again, lambda lines: 51), (_arrow, lambda lines: lines // 2)],

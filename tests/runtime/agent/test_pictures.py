@@ -157,6 +157,7 @@ def test_a_request_that_is_too_large_leaves_some_out() -> None:
     assert [len(_seen(one)) for one in drive.asked] == [0, 1, 2, 1]
 
 
+@pytest.mark.wide
 def test_folded_turns_tell_of_their_pictures_and_these_can_be_seen_again() -> None:
     def page(make: Make) -> Returned:
         return Returned(

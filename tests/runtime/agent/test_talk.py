@@ -160,6 +160,7 @@ def test_a_long_session_before_the_task_is_folded_too() -> None:
 turns = st.lists(st.tuples(st.integers(0, 900), st.integers(1, 3)), min_size=1, max_size=20)
 
 
+@pytest.mark.wide
 @settings(max_examples=60, deadline=None)
 @given(sizes=turns, said=st.sets(st.integers(1, 20), max_size=4))
 def test_whatever_the_sizes_requests_fit_and_are_whole(sizes: list[tuple[int, int]], said: set[int]) -> None:

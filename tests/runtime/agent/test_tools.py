@@ -25,6 +25,7 @@ methods = st.lists(
 )
 
 
+@pytest.mark.wide
 @given(methods)
 def test_each_method_has_a_name_of_its_own_that_providers_take(given: list[str]) -> None:
     rows = [Row(method=method, summary="x", resource="none", effect="read") for method in [*given, "read.result"]]

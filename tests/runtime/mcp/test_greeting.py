@@ -1,5 +1,7 @@
 """A server that may want a login is greeted by the call that needs it, once: whatever becomes of that call."""
 
+import pytest
+
 from manifests.mcp import tools
 from tests.runtime.peer import Peer, provided
 from wire import headers
@@ -29,6 +31,7 @@ def _connecting(peer: Peer) -> int:
     return made.number
 
 
+@pytest.mark.wide
 def test_a_greeting_outlives_the_call_that_began_it_and_the_next_one_waits_for_it(peer: Peer) -> None:
     _launched(peer, 60.0)
     asked = peer.call(LIST)

@@ -47,6 +47,7 @@ def connecting(peer: Peer) -> tuple[int, int]:
     return asked, made.number
 
 
+@pytest.mark.wide
 def test_a_connection_that_is_not_made_yet_is_ended_with_who_waits_for_it(
     peer: Peer, connecting: tuple[int, int]
 ) -> None:

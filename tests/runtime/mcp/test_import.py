@@ -42,6 +42,7 @@ def test_a_client_imports_what_its_kind_of_server_needs(code: str, needed: tuple
     assert _imported(code, "mcp.client", *SERVERS, *HTTP, *LOGIN) == ["mcp.client", *needed]
 
 
+@pytest.mark.wide
 def test_what_was_left_out_can_be_imported_and_used_afterwards() -> None:
     code = """
 from runtime.mcp.hand import Server

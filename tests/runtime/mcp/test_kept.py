@@ -63,6 +63,7 @@ def test_what_is_drafted_is_kept_when_it_is_adopted_and_not_before(tmp_path: Pat
     assert asyncio.run(Kept(tmp_path, WHOSE).get_tokens()) == TOKENS
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("system", spread(SYSTEMS, 1))
 def test_a_disk_that_is_full_takes_no_login_says_so_and_keeps_the_one_before(tmp_path: Path, system: str) -> None:
     on_small_disk(tmp_path, system, "tests.runtime.mcp.full_disk")

@@ -119,6 +119,7 @@ def test_a_list_that_no_answer_can_carry_is_refused() -> None:
         results.listed([{"a": "x" * 1000}] * 1000)
 
 
+@pytest.mark.wide
 def test_thousands_of_parts_that_hold_nothing_are_no_more_than_a_call_can_carry() -> None:
     value = results.of_tool(a_result(*[an_image(b"")] * 20_000))
     assert value["cut"] is True

@@ -375,6 +375,7 @@ def test_a_text_of_brackets_is_not_mended_for_minutes(bracket: str) -> None:
     assert time.process_time() - began < 2
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     "text", spread(['{"a": ["' + 'a "b" c, "d" e\n' * 2_000, '["a' + '"a' * 8_000, "[" + 'a": ' * 8_000], 1)
 )

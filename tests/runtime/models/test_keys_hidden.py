@@ -50,6 +50,7 @@ _OPENAI: Final[list[Play]] = [
 ]
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("name", ["anthropic", "openai"])
 def test_a_key_that_a_provider_tells_is_in_nothing_that_comes_of_it(name: str) -> None:
     async def told(play: Play) -> str:

@@ -78,6 +78,7 @@ _EVENTS: Final = st.recursive(
 )
 
 
+@pytest.mark.wide
 @settings(max_examples=100)
 @given(st.lists(_EVENTS | st.dictionaries(st.sampled_from(_WORDS), _EVENTS, max_size=6), max_size=6))
 def test_events_of_any_shape_are_read_or_refused(events: list[object]) -> None:

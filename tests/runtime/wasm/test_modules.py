@@ -103,6 +103,7 @@ BROAD = _functions(
 """Functions of many blocks that all use 2,000 variables, which takes more memory than anybody has."""
 
 
+@pytest.mark.wide
 def test_a_module_that_takes_long_to_compile_is_given_up() -> None:
     begun = time.monotonic()
     code, out, _ = _compile(SLOW, seconds=1)
@@ -110,6 +111,7 @@ def test_a_module_that_takes_long_to_compile_is_given_up() -> None:
     assert time.monotonic() - begun < 30
 
 
+@pytest.mark.wide
 def test_a_module_that_takes_much_memory_to_compile_is_given_up() -> None:
     begun = time.monotonic()
     code, out, _ = _compile(BROAD)
