@@ -72,6 +72,16 @@ def read(line: bytes) -> Entry:
         raise Ended(f"the log is damaged: {error}; `maniple audit verify` names the entry") from None
 
 
+def newest(folder: Path, kind: str) -> Entry | None:
+    """The newest entry of a kind, None if the log has none."""
+    needle = b'"kind":"%s"' % kind.encode()
+    for path in reversed(segments(folder)):
+        before, found, after = path.read_bytes().rpartition(needle)
+        if found:
+            return read(before.rpartition(b"\n")[2] + found + after.partition(b"\n")[0] + b"\n")
+    return None
+
+
 def last_lines(folder: Path, count: int) -> tuple[list[bytes], Lines]:
     """The last lines, and the place after them, from which a follower goes on."""
     files = segments(folder)

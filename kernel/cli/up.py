@@ -15,7 +15,7 @@ from wire.errors import ManipleError
     "--foreground", is_flag=True, help="Run the kernel in this process, until `maniple down`, Ctrl-C or SIGTERM."
 )
 def up(session: Session, foreground: bool) -> None:
-    """Start the kernel, and return when it answers.
+    """Start the kernel, and return when it answers. A kernel that already runs on this home goes on as it is.
 
     The kernel runs in a session of its own, and writes its messages to run/kernel.log in the home. Services marked as
     wanted start with it.
@@ -24,6 +24,8 @@ def up(session: Session, foreground: bool) -> None:
     Hands were installed by another version of Maniple, they are named, with the command that upgrades them.
 
     With --foreground this process becomes the kernel, as service supervisors expect.
+
+    Ends with 1 if the kernel that already runs has the code of another version of Maniple, or with --foreground.
     """
     from kernel.cli import bundled, home_parts, homes, installed, machine, orphans, screen, starting
     from kernel.cli.serving import listening, open_run_folder
@@ -36,17 +38,26 @@ def up(session: Session, foreground: bool) -> None:
     folder = open_run_folder(session.home)
     pid = listening(folder, session.home)
     os.close(folder)
-    if pid >= 0:
-        raise Ended(f"a kernel runs on {session.home} already (process {pid}): see it with `maniple status`")
+    is_running = pid >= 0
+    if is_running and foreground:
+        raise Ended(f"a kernel already runs on {session.home} (process {pid}): see it with `maniple status`")
+    if is_running and not _has_this_code(session):
+        old = f"the kernel that runs on {session.home} (process {pid}) has other code than this version of Maniple"
+        raise Ended(f"{old}: `maniple down`, then `maniple up`")
     if foreground:
         ready = os.dup(2)  # which the kernel closes when it is ready; what it says later goes to stderr itself
         os.set_inheritable(ready, True)
         command = starting.arguments(session.home, ready)
         os.execv(command[0], command)
-    pid = starting.start(session.home)
-    session.result({"pid": pid, "home": session.home}, lambda: f"The kernel runs, process {pid}.")
+    if not is_running:
+        pid = starting.start(session.home)
+    how = "already runs" if is_running else "runs"
+    session.result(
+        {"pid": pid, "home": session.home, "started": not is_running}, lambda: f"The kernel {how}, process {pid}."
+    )
     with suppress(ManipleError, OSError), session.client() as client:
-        orphans.sweep(client)
+        with suppress(OSError):  # the next start tries it again
+            orphans.sweep(client)
         there = {row.name for row in installed.rows(client)}
         if others := [name for name in bundled.differing(session.home) if name in there]:
             names = screen.listed(others)
@@ -56,3 +67,12 @@ def up(session: Session, foreground: bool) -> None:
             )
     if lacking := machine.lacking(machine.look(session.home)):
         session.say(f"No Hand can run here: this machine lacks {lacking}. `maniple doctor` says how to mend that.")
+
+
+def _has_this_code(session: Session) -> bool:
+    """Whether the kernel that runs has recorded this command's own code at its start."""
+    from kernel.cli import logbook
+    from kernel.digests import code_digests
+
+    begun = logbook.newest(session.log(), "kernel.start")
+    return begun is None or begun.detail == code_digests()

@@ -234,6 +234,7 @@ def test_up_names_each_bundled_hand_that_is_of_another_version_of_maniple_with_w
     shell.good("install", own, "--yes")
     shell.good("install", older, "--yes")
     shell.good("down")
+    (shell.home / "keys" / f"h-{'0' * 16}.secrets").mkdir()  # which no start can take away
     told = shell.run("up").err
     assert "another version of Maniple" in told
     assert told.splitlines()[-1].endswith(" with this one: time. To upgrade: `maniple install --bundled`")

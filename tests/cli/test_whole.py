@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kernel.cli import main
 from kernel.cli.starting import LOG_MOST
 from tests.cli.shell import MANIPLE, Shell, copied_home, is_gone, is_one_clear_line
 from tests.cli.test_runs import until
@@ -101,13 +102,30 @@ def test_up_starts_a_kernel_whatever_standard_descriptors_are_closed(closing: st
     assert (done.returncode, shown) == (0, ["/dev/null", log, log])
 
 
-def test_a_second_kernel_on_a_home_is_refused(shell: Shell) -> None:
+def test_up_beside_a_kernel_that_already_runs_says_so_and_leaves_it(shell: Shell) -> None:
     pid = shell.told("status")["pid"]
-    for words in (("up",), ("up", "--foreground")):
-        ran = shell.run(*words)
-        assert (ran.code, ran.out) == (1, "")
-        assert is_one_clear_line(ran), ran
-        assert f"a kernel runs on {shell.home} already (process {pid}): see it with `maniple status`" in ran.err
+    ran = shell.run("up")
+    assert (ran.code, ran.out) == (0, f"The kernel already runs, process {pid}.\n"), ran
+    assert shell.told("up") == {"pid": pid, "home": str(shell.home), "started": False}
+    assert shell.told("status")["pid"] == pid
+
+
+def test_a_second_kernel_in_the_foreground_is_refused(shell: Shell) -> None:
+    pid = shell.told("status")["pid"]
+    ran = shell.run("up", "--foreground")
+    assert (ran.code, ran.out) == (1, "")
+    assert is_one_clear_line(ran), ran
+    assert f"a kernel already runs on {shell.home} (process {pid}): see it with `maniple status`" in ran.err
+
+
+def test_up_beside_a_kernel_of_another_version_of_maniple_fails(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("kernel.digests.code_digests", lambda: {"kernel": "newer"})
+    code, told = main.run(["--home", str(shell.home), "up"]), capsys.readouterr()
+    assert (code, told.out) == (1, "")
+    assert "has other code than this version of Maniple: `maniple " in told.err
+    assert "down`, then `maniple " in told.err
 
 
 @pytest.mark.wide
