@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 import click
 
 from kernel.cli import commands, failures, named_files, room, usage_errors
-from kernel.cli.exits import Ended, Exit, NoHand, NotLinux
+from kernel.cli.exits import Ended, Exit, NoHand, NotDone, NotLinux
 from kernel.cli.frame import HELP, Printed, as_json, chosen_home, say, write, write_json
 from kernel.cli.hints import with_home
 from kernel.cli.screen import visible
@@ -25,8 +25,8 @@ from wire.errors import ManipleError
 PROJECT: Final = os.path.join(
     os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "pyproject.toml"
 )
-_NO_TEMPLATE: Final = "the template, which makes every run, died"
-"""As manifests/lives.py says it: alone, as the code `template`, and within why a run `ended`, which has many reasons."""
+_WITHOUT_RUN: Final = ("template", "ended")
+"""Codes of a call that failed because no run could be made; `ended` has other reasons, too."""
 
 
 class Listing(click.Group):
@@ -217,9 +217,10 @@ def _line(text: str, words: list[str], *, mend: str = "") -> str:
 
 
 def _meant(error: Ended, words: list[str]) -> str:
-    """Its text; of a Hand that is not there also which one is, if one has a close name; of no template, why."""
-    if _NO_TEMPLATE in (text := str(error)):
-        return _without_hands(text, words)
+    """Its text; for an unknown Hand with the name that was meant; what this machine lacks, if no Hand can run for that."""
+    text = str(error)
+    if isinstance(error, NotDone) and error.reason in _WITHOUT_RUN:
+        return _why_no_hand_runs(words) or text
     if not isinstance(error, NoHand):
         return text
     from kernel.cli import logbook
@@ -231,15 +232,12 @@ def _meant(error: Ended, words: list[str]) -> str:
     return error.told(did_you_mean(nearest(error.name, names)))
 
 
-def _without_hands(text: str, words: list[str]) -> str:
-    """A text that says that no run can be made says what this machine lacks for it, if that is what it is."""
+def _why_no_hand_runs(words: list[str]) -> str:
+    """What this machine lacks that every run needs, as a sentence; "" if it lacks nothing."""
     from kernel.cli import machine
 
     lacking = machine.lacking(machine.look(chosen_home(_named_home(words))))
-    if not lacking:
-        return text
-    begin = text.partition(_NO_TEMPLATE)[0].replace("run ended: ", "")
-    return f"{begin}no Hand can run here: this machine lacks {lacking}; `maniple doctor` says how to mend that"
+    return lacking and f"no Hand can run here: this machine lacks {lacking}; `maniple doctor` says how to mend that"
 
 
 def _problem(problem: Problem) -> str:

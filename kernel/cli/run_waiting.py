@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from kernel.cli import answering, live_runs, replies, screen
 from kernel.cli.client import Client, Reply
-from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
+from kernel.cli.exits import Exit, NoKernel, NotDone
 from kernel.cli.frame import Session, as_json
 from kernel.cli.history import how_to_decide
 from kernel.cli.progress import Line, Looks
@@ -50,12 +50,12 @@ def result(session: Session, outcome: replies.Outcome, *, look: str) -> None:
 
 
 def end(outcome: replies.Outcome, look: str) -> None:
-    """Raises Ended for a run that did not succeed. look: where to look then."""
+    """Raises NotDone for a run that did not succeed. look: where to look then."""
     if outcome.outcome == "done":
         return
     code = Exit.REFUSED if outcome.outcome == "refused" else Exit.FAILED
     why = f"{outcome.text} ({outcome.code})" if outcome.code and outcome.code not in outcome.text else outcome.text
-    raise Ended(f"{how_it_ended(outcome)}: {why}; see {look}", code)
+    raise NotDone(f"{how_it_ended(outcome)}: {why}; see {look}", outcome.code or outcome.outcome, code)
 
 
 def how_it_ended(outcome: replies.Outcome) -> str:

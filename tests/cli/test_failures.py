@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kernel.cli import commands, ends, failures
+from kernel.cli.exits import Exit, NotDone
 from kernel.cli.main import run
 from tests.cli.shell import Ran, Shell
 from tests.cli.test_errors import ALONE, OF_THE_HOME, found, words_of
@@ -151,3 +152,33 @@ def test_bytes_that_went_out_are_followed_by_nothing(shell: Shell, places: Path)
     shell.good("install", write_hand(places / "halfway", HALFWAY), "--yes")
     ran = shell.run("call", "halfway.give", "--json")
     assert (ran.code, ran.out, "broken" in ran.err) == (1, "some bytes", True), ran
+
+
+@pytest.mark.parametrize(
+    ("reason", "lacking", "told"),
+    [
+        ("template", "user namespaces", "no Hand can run here: this machine lacks user namespaces; `maniple "),
+        ("ended", "user namespaces", "no Hand can run here: this machine lacks user namespaces; `maniple "),
+        ("ended", "", "in any words"),
+        ("conflict", "user namespaces", "in any words"),
+    ],
+)
+def test_that_no_run_can_be_made_is_known_by_the_code_of_the_failure_and_not_by_its_words(
+    reason: str,
+    lacking: str,
+    told: str,
+    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The machine that lacks something is a fake: this one may lack nothing."""
+
+    def refuse(_: object) -> None:
+        raise NotDone("in any words", reason, Exit.REFUSED)
+
+    monkeypatch.setattr("kernel.cli.live_runs.runs", refuse)
+    monkeypatch.setattr("kernel.cli.machine.look", lambda _: ())
+    monkeypatch.setattr("kernel.cli.machine.lacking", lambda _: lacking)
+    ran = _ran(capsys, ["--home", str(shell.home), "ps"])
+    assert ran.code == Exit.REFUSED
+    assert ran.err.startswith(f"maniple: {told}"), ran
