@@ -194,7 +194,7 @@ class Kernel:
         """Raises Refusal when the log cannot take this call's entries: nothing is done unrecorded."""
         most = LogState.OVER if method == "kernel.freeze" else LogState.SPENT
         if self.log.state > (most if operators else LogState(effect == "read")):
-            raise Refusal("log", f"the log cannot grow ({self.log.why}), so nothing is done: make room on its disk")
+            raise Refusal("log", f"the log cannot grow, so nothing is done: {self.log.why}")
 
     def counted(self, principal: str, code: str, singly: int = 1) -> bool:
         """Count a refusal. True for the first of its second, which are logged singly; the others make one entry together.

@@ -213,7 +213,16 @@ def backoff(deaths: int, chance: float) -> float:
 
 _EINVAL: Final = 22  # errno(3)
 _NO_ROOM: Final = frozenset({28, 122})  # ENOSPC, EDQUOT
+_FILE_TOO_LARGE: Final = 27  # EFBIG
 _NO_FILE: Final = frozenset({6, 21, 40})  # ENXIO of a pipe that nobody reads, EISDIR, ELOOP of a link
+
+
+def trouble(error: OSError) -> str:
+    """Why a file could not be written, and what the operator does about that."""
+    mend = "make room on its disk" if error.errno in _NO_ROOM else "mend that"
+    if error.errno == _FILE_TOO_LARGE:
+        mend = "start the kernel under a higher `ulimit -f`, which bounds each file"
+    return f"{error.strerror or error}; {mend}"
 
 
 def missing(error: OSError, home: str) -> str:
@@ -231,8 +240,7 @@ def missing(error: OSError, home: str) -> str:
     if error.errno == _EINVAL:
         return "its run cannot have a user id of its own here: `maniple doctor` tells more"
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
-        mend = "make room on its disk" if error.errno in _NO_ROOM else "mend that"
-        return f"{path}: {(error.strerror or '').lower()}; {mend}, then type the same again"
+        return f"{path}: {trouble(error).lower()}, then type the same again"
     if of_home in ("hands", "compiled"):
         mend = "restore it, or `maniple install DIR`"
     else:

@@ -267,6 +267,7 @@ def _os_error(error: OSError) -> str:
     mend = {
         errno.ENOSPC: "make room on its disk, then type the same again",
         errno.EDQUOT: "make room, then type the same again",
+        errno.EFBIG: "raise `ulimit -f`, which bounds a file here, then type the same again",
         errno.EROFS: "it is mounted read-only: use another place, or a home elsewhere with --home",
     }.get(error.errno or 0) or (
         named_files.mend(os.fsdecode(error.filename), error.errno or 0) if error.filename else ""

@@ -33,8 +33,8 @@ import msgspec
 from kernel.errors import Failure
 from kernel.record import journal
 from kernel.record.growing import Growing, replace, sync_folder
-from kernel.record.journal import Journal
 from kernel.record.recovery import segment_path, segments
+from manifests.lives import trouble
 from wire.checkpoint import Checkpoint, sign_checkpoint
 from wire.entries import Chain, Entry, Said, body_digest, time_text
 from wire.ids import KERNEL
@@ -99,7 +99,7 @@ class Log:
         """
         self._chain, self._clock, self._wake = chain, clock, wake
         self.durable = self.found = self.size = chain.seq
-        self.journal = Journal(folder.parent / "journal")
+        self.journal = journal.Journal(folder.parent / "journal")
         self._acts: deque[tuple[int, Callable[[], object]]] = deque()
         self._state, self._why = LogState.OK, ""
         self._lock = threading.Lock()  # over the chain and what is queued
@@ -299,7 +299,7 @@ class Log:
                 self._entries.put(b"".join(self._lines))
         except OSError as error:
             self._failed = True
-            self._tell(LogState.SPENT, f"the log cannot be written: {error.strerror}")
+            self._tell(LogState.SPENT, f"the log cannot be written: {trouble(error)}")
             return
         with self._lock:
             self._behind -= sum(map(len, self._lines))
@@ -332,7 +332,7 @@ class Log:
         except OSError as error:
             self._due = monotonic() + RETRY
             is_spent = self._failed or self._entries.room < LAST or self.journal.room < journal.LAST
-            self._tell(LogState.SPENT if is_spent else LogState.FULL, f"the log has no reserve: {error.strerror}")
+            self._tell(LogState.SPENT if is_spent else LogState.FULL, f"the log has no reserve: {trouble(error)}")
         else:
             self._tell(LogState.OK, "")
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -204,6 +205,18 @@ def test_the_reserve_is_behind_the_end_and_not_in_the_file(opened: Opened) -> No
     opened.until(lambda: path.stat().st_blocks * 512 >= audit.RESERVE)
     assert path.read_bytes().count(b"\n") == 1
     assert path.stat().st_size < 1000
+
+
+def test_a_bound_on_the_size_of_files_is_told_as_that_and_not_as_a_full_disk(opened: Opened) -> None:
+    opened.note()
+    opened.synced()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        opened.until(lambda: opened.note("x" * 1_000) and opened.log.why)
+        assert "File too large; start the kernel under a higher `ulimit -f`" in opened.log.why
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("device", ["/dev/full", "/dev/null"])

@@ -210,7 +210,7 @@ def test_a_root_that_may_not_take_the_ids_of_runs_is_led_to_the_doctor() -> None
 
 @pytest.mark.parametrize(("number", "mend"), [
     (errno.ENOSPC, "make room on its disk"), (errno.EDQUOT, "make room on its disk"), (errno.EACCES, "mend that"),
-    (errno.EMFILE, "mend that"),
+    (errno.EMFILE, "mend that"), (errno.EFBIG, "start the kernel under a higher `ulimit -f`, which bounds each file"),
 ])  # fmt: skip
 def test_what_a_start_did_not_get_is_told_in_words_with_what_to_do(number: int, mend: str) -> None:
     told = missing(OSError(number, os.strerror(number), "/srv/maniple/scratch/r-1"), "/srv/maniple")

@@ -104,7 +104,7 @@ def _refused_clearly(client: Client) -> None:
     """An effect is refused, and the refusal says what to do."""
     told = table(client.call("kernel.check", "", {"method": "pager.send"}).value)
     assert told["code"] == "log"
-    assert str(told["why"]).startswith("the log cannot grow (")
+    assert str(told["why"]).startswith("the log cannot grow, so nothing is done: the log has no reserve: ")
     assert "No space left on device" in str(told["why"])
     assert "make room" in str(told["why"])
     assert ended(client, "pager.send") == "log"
