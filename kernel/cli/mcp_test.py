@@ -7,7 +7,7 @@ import click
 from kernel.cli import mcp_servers, screen
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
-from manifests.mcp.tools import OfferInvalid, changed
+from manifests.mcp.tools import TASK_ONLY, OfferInvalid, changed
 from manifests.mcp.words import visible
 
 
@@ -31,7 +31,9 @@ def mcp_test(session: Session, name: str) -> None:
     wrong = changed(agreed, now)
     known = {one.tool for one in agreed.tools.values()}
     rows = [(one.tool, method, wrong.get(method, "as agreed")) for method, one in agreed.tools.items()]
-    rows += [(tool, "", "new, and not taken") for tool in now if tool not in known]
+    rows += [
+        (tool, "", TASK_ONLY if now[tool].is_task_only else "new, and not taken") for tool in now if tool not in known
+    ]
     session.result(
         {
             "name": hand.name,

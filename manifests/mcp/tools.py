@@ -28,19 +28,26 @@ MOST_TOOLS: Final = 2_000
 LARGEST: Final = 8 * 1024 * 1024
 """Bytes of an offer."""
 
+TASK_ONLY: Final = "the server runs it only as a task, which Maniple does not support"
+"""Why a tool with `is_task_only` cannot be called."""
+
 
 class OfferInvalid(ManipleError):
     """What a server offers cannot be read, or no Hand can be made of it. The text says why, and what to do."""
 
 
 class Tool(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """One tool, as the server describes it. hints: what it says of its own effects, which nobody believes."""
+    """One tool, as the server describes it. hints: what it says of its own effects, which nobody believes.
+
+    is_task_only: the server runs it only as a task of MCP 2025-11-25 (`taskSupport` is `required`), which Maniple does not.
+    """
 
     name: str
     description: str = ""
     input_schema: dict[str, object] = {}
     output_schema: dict[str, object] | None = None
     hints: dict[str, object] = {}
+    is_task_only: bool = False
 
     @property
     def digest(self) -> str:
@@ -125,6 +132,8 @@ def changed(agreed: Agreement, offered: Mapping[str, Tool]) -> dict[str, str]:
             found[method] = "the server does not offer this tool any more"
         elif tool.digest != one.digest:
             found[method] = "the server has changed this tool's description or schema since it was added"
+        elif tool.is_task_only:
+            found[method] = TASK_ONLY
     return found
 
 

@@ -18,7 +18,7 @@ from typing import Final
 from msgspec import Struct
 
 from manifests.capabilities.spelling import oddity
-from manifests.mcp.tools import Tool
+from manifests.mcp.tools import TASK_ONLY, Tool
 from manifests.readers import LONGEST_TEXT, RESERVED_FIELDS
 
 FIXED: Final = (
@@ -67,7 +67,7 @@ def methods_of(tools: Collection[Tool]) -> dict[str, Tool]:
     seen: set[str] = set()
     unique = _Unique("-", (one.replace(".", "-") for one in FIXED))
     for tool in tools:
-        if tool.name not in seen and len(tool.name) <= NAME_MOST:
+        if tool.name not in seen and len(tool.name) <= NAME_MOST and not tool.is_task_only:
             seen.add(tool.name)
             found[unique.of(_word(tool.name, "-") or "tool")] = tool
     return found
@@ -84,6 +84,9 @@ def left_out(tools: Collection[Tool]) -> dict[str, str]:
             )
         elif tool.name in seen:
             found[tool.name] = "another of its tools has the same name, and was told before"
+        elif tool.is_task_only:
+            found[tool.name] = TASK_ONLY
+            continue
         seen.add(tool.name)
     return found
 

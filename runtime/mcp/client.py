@@ -222,6 +222,7 @@ class Server(Hand):
                 input_schema=_table(row.get("inputSchema")),
                 output_schema=_table(row["outputSchema"]) if row.get("outputSchema") else None,
                 hints=_table(row.get("annotations")),
+                is_task_only=_table(row.get("execution")).get("taskSupport") == "required",
             )
             for row in map(_told, rows)
         ]
@@ -245,7 +246,7 @@ class Server(Hand):
         return found + [_told(one) for one in rows]
 
     async def _pages(self, ask: Callable[..., Awaitable[BaseModel]], field: str) -> list[BaseModel]:
-        """All pages of a list. Raises Failure for one without end."""
+        """All pages of a list. Raises Failure for one of more than _ROWS rows, or of more than _PAGES pages."""
         found: list[BaseModel] = []
         cursor: str | None = None
         for _ in range(_PAGES):
@@ -256,7 +257,8 @@ class Server(Hand):
                 break
             if not cursor:
                 return found
-        raise Failure("too-many", f"the server's list of {field} has no end: {len(found)} of them were read")
+        bound = f"{_ROWS:,} of them, on {_PAGES} pages, are the most that are read"
+        raise Failure("too-many", f"the server's list of {field.replace('_', ' ')} is too long: {bound}")
 
     async def _asked(self, asked: Awaitable[_T]) -> _T:
         """What the server answers. Raises Failure for whatever else comes of it."""

@@ -278,10 +278,28 @@ def test_a_thousand_tools_are_listed_and_a_list_without_end_is_read_to_an_end(cl
     endless = "def endless(message): tell(id=message['id'], result={'tools': TOOLS[:1], 'nextCursor': 'more'})\n"
     endless += "import __main__\n__main__.listed, __main__.whole = endless, listed\n"
     assert asked(client, odd, f"{endless}answer(message, text('did it'))") == {"text": "did it"}
-    with pytest.raises(NotDone, match="has no end") as caught:
-        client.call(f"{odd}.tools.list")
-    assert caught.value.reason == "too-many"
+    _is_too_long(client, odd)
+    many = "__main__.listed = lambda message: tell(id=message['id'], result={'tools': TOOLS[:1] * 10_000})\n"
+    assert asked(client, odd, f"import __main__\n{many}answer(message, text('did it'))") == {"text": "did it"}
+    _is_too_long(client, odd)
     asked(client, odd, "import __main__\n__main__.listed = whole\ndel TOOLS[1:]\nanswer(message, text('as before'))")
+
+
+def _is_too_long(client: Client, hand: str) -> None:
+    bound = "the server's list of tools is too long: 5,000 of them, on 100 pages, are the most that are read"
+    with pytest.raises(NotDone, match=bound) as caught:
+        client.call(f"{hand}.tools.list")
+    assert caught.value.reason == "too-many"
+
+
+def test_a_tool_that_the_server_runs_only_as_a_task_is_told_to_be_so(client: Client, kernel: Kernel) -> None:
+    hand = add(kernel, "slow", "TOOLS.append({**TOOLS[0], 'name': 'dig', 'execution': {'taskSupport': 'required'}})\n")
+    pieces: list[bytes] = []
+    client.call(f"{hand}.tools.list", chunk=pieces.append)
+    assert [(one.name, one.is_task_only) for one in read_offer(b"".join(pieces)).tools] == [
+        ("do", False),
+        ("dig", True),
+    ]
 
 
 def test_it_reaches_no_home_no_network_and_nothing_it_wrote_outlives_it(
