@@ -42,7 +42,7 @@ def audit_export(session: Session, to: str) -> None:
     note, size, root = evidence.newest(proof)
     is_tar = to.endswith((".tar", ".tar.gz", ".tgz"))
     above = os.path.dirname(os.path.abspath(to))
-    if not os.path.isdir(above):
+    if not named_files.is_folder(above):
         raise Ended(f"there is no folder {above}: make it first, then `maniple audit export {shlex.quote(to)}`")
     if not os.access(above, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), above)

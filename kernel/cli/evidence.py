@@ -45,7 +45,7 @@ def find(home: str, *, key: str | None, folder: str | None) -> Evidence:
         raise Ended(
             f"{folder} is not a folder: if it is packed, `{unpack}`, then `maniple audit verify --from maniple-log`"
         )
-    if not os.path.isdir(os.path.join(folder, "entries")):
+    if not named_files.is_folder(os.path.join(folder, "entries")):
         raise Ended(f"{folder} is not a log that `maniple audit export DIR` wrote: it has no folder entries")
     told = key or os.path.join(folder, "log.pub")
     return Evidence(folder=Path(folder), key=keyfile.public(told))

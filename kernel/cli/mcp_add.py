@@ -129,7 +129,7 @@ def mcp_add(
     if not server:
         server, options = _known(name, options)
     for option, folders in (("--code", options.code), ("--read", options.read)):
-        if absent := [one for one in folders if not os.path.isdir(one)]:
+        if absent := [one for one in folders if not named_files.is_folder(one)]:
             raise Ended(f"{option} {absent[0]}: there is no such folder; name another, or leave it out", Exit.USAGE)
     wanted = _wanted(name, server, options, has_files=files is not None)
     values = _secrets(wanted, options)

@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from kernel.cli import installed, installing, mcp_passing, package, screen
+from kernel.cli import installed, installing, mcp_passing, named_files, package, screen
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session
@@ -72,7 +72,7 @@ def made(
 
 def files_of(path: str) -> dict[str, bytes]:
     """Every file of a server's own folder, which is sealed with its Hand. Raises Ended when it cannot be."""
-    if not os.path.isdir(path):
+    if not named_files.is_folder(path):
         raise Ended(f"{path} is not a folder: name the one that holds the server's files", Exit.USAGE)
     return package.files(path)
 

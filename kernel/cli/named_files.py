@@ -36,6 +36,14 @@ def mend(path: str, code: int) -> str:
             return ""
 
 
+def is_folder(path: str) -> bool:
+    """Whether there is a folder at a path, or a link to one. Raises OSError where this user may not see that."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def unreadable(path: str, error: OSError, code: Exit = Exit.USAGE, *, want: str = "") -> Ended:
     """What to raise for it. want: what may be named instead."""
     why = "; ".join(filter(None, (error.strerror or str(error), want, mend(path, error.errno or 0))))

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from kernel.cli import installed as standing
-from kernel.cli import installing, package, replies, rights, screen
+from kernel.cli import installing, named_files, package, replies, rights, screen
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from manifests.check import check
@@ -52,7 +52,7 @@ class Shelf(Struct, frozen=True, kw_only=True):
 
 def read(path: str) -> Skill:
     """The skill in a folder. Raises Ended with every problem of it."""
-    if not os.path.isdir(path):
+    if not named_files.is_folder(path):
         raise Ended(
             f"{path} is not a folder: name the one that holds {reading.FILE}, as in `maniple skills show ./NAME`",
             Exit.USAGE,

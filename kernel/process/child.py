@@ -154,7 +154,7 @@ def _planned(launch: Launch, found: Machine) -> Plan:
     roots = [name for name in launch.descriptors if name.startswith("root:")]
     made = plan(manifest, found, folders=own, roots=roots, required=launch.require)
     if gone := [path for path in manifest.confinement.outside_read if not os.path.exists(path)]:
-        raise Refusal("confinement", f"outside_read names {gone[0]}, which no run can see: make it, or leave it out")
+        raise Refusal("confinement", f"outside_read names {gone[0]}, which no run can see: `ls -ld {gone[0]}` tells")
     return made
 
 

@@ -130,6 +130,7 @@ def test_what_a_command_cannot_use_is_told_with_what_to_type_next(
         assert is_one_clear_line(ran), (what, ran)
         assert str(path) in ran.err or (what.startswith("below") and str(path.parent) in ran.err), (what, ran)
         assert "is not readable" not in ran.err, (what, ran)
+        assert what != "below what is shut" or "permission denied" in ran.err.lower(), (what, ran)
 
 
 def test_each_path_that_a_command_takes_is_tried() -> None:
