@@ -28,6 +28,11 @@ class Serving(dict[int, OpenCall]):
         """Who pays for what the run computes."""
         return [*self.values(), *self._unheard.values()]
 
+    @property
+    def overdue(self) -> int:
+        """How many calls were ended over its head, UNHEARD_MOST at most."""
+        return len(self._unheard)
+
     def over(self, call: OpenCall, *, is_word: bool) -> None:
         """A call has ended; is_word: as its provider said."""
         if self.pop(call.number, None) is not None and not is_word and len(self._unheard) < UNHEARD_MOST:

@@ -1,10 +1,16 @@
 """`maniple ps` (acts)."""
 
+from typing import Final
+
 from kernel.cli import live_runs, screen
 from kernel.cli.frame import Session, command
 from kernel.cli.history import how_to_decide
 from kernel.cli.replies import LiveRun
 from manifests.waiting import WAITS
+
+_COLUMNS: Final = (
+    "RUN", "HAND", "PID", "STATE", "UP", "CPU", "MEMORY", "CALLS", "OPEN", "OVERDUE", "FUEL", "TOKENS", "COST", "PROGRESS",
+)  # fmt: skip
 
 
 @command()
@@ -15,7 +21,9 @@ def ps(session: Session) -> None:
     was upgraded, or that are frozen or paused.
 
     CPU is processor time so far, MEMORY what is resident (RSS), CALLS the calls it made, OPEN those under way, FUEL
-    what the guests of a WASM Hand have used. Runs that have ended: `maniple runs`.
+    what the guests of a WASM Hand have used. OVERDUE are calls at a service that ended (time up, or cancelled) before
+    it answered, and whose end it has not acknowledged: at most 16 are counted. One that stays so may hang, and
+    `maniple restart HAND` ends it. Runs that have ended: `maniple runs`.
     """
     with session.client() as client:
         runs = live_runs.runs(client)
@@ -23,13 +31,17 @@ def ps(session: Session) -> None:
     for run in runs:
         if run.state == WAITS:
             session.say(f"{run.run} waits: {how_to_decide(run.run)}")
+        if run.overdue:
+            calls = screen.count(run.overdue, "call")
+            mend = f"if it hangs, `maniple restart {run.hand}`"
+            session.say(f"{run.run} of {run.hand} has not acknowledged the end of {calls}: {mend}")
 
 
 def _drawn(runs: tuple[LiveRun, ...]) -> str:
     if not runs:
         return ""
     return screen.table(
-        ("RUN", "HAND", "PID", "STATE", "UP", "CPU", "MEMORY", "CALLS", "OPEN", "FUEL", "TOKENS", "COST", "PROGRESS"),
+        _COLUMNS,
         (
             (
                 run.run,
@@ -41,6 +53,7 @@ def _drawn(runs: tuple[LiveRun, ...]) -> str:
                 screen.size(run.memory),
                 run.calls,
                 run.open,
+                run.overdue or "",
                 "" if run.used is None else run.used.fuel,
                 run.tokens or "",
                 screen.dollars(run.micro_dollars) if run.micro_dollars else "",
@@ -48,7 +61,7 @@ def _drawn(runs: tuple[LiveRun, ...]) -> str:
             )
             for run in runs
         ),
-        right=("PID", "UP", "CPU", "MEMORY", "CALLS", "OPEN", "FUEL", "TOKENS", "COST"),
+        right=("PID", "UP", "CPU", "MEMORY", "CALLS", "OPEN", "OVERDUE", "FUEL", "TOKENS", "COST"),
         colour_of="STATE",
-        spare=("FUEL", "TOKENS", "COST", "PROGRESS", "OPEN", "PID", "CPU"),
+        spare=("FUEL", "TOKENS", "COST", "OVERDUE", "PROGRESS", "OPEN", "PID", "CPU"),
     )

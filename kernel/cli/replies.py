@@ -44,8 +44,9 @@ class Progress(Struct, frozen=True, kw_only=True):
 class LiveRun(Struct, frozen=True, kw_only=True):
     """A row of kernel.ps.
 
-    began: nanoseconds on the kernel's own clock; seconds: since then; memory: bytes resident; used: by the guests of a
-    WASM Hand. hears: events, told where one run alone was asked for.
+    overdue: calls that were ended before it answered, whose end it has not acknowledged. began: nanoseconds on the
+    kernel's own clock; seconds: since then; memory: bytes resident; used: by the guests of a WASM Hand. hears: events,
+    told where one run alone was asked for.
     """
 
     run: str
@@ -57,6 +58,7 @@ class LiveRun(Struct, frozen=True, kw_only=True):
     memory: int
     calls: int
     open: int
+    overdue: int = 0
     tokens: int
     micro_dollars: int
     began: int

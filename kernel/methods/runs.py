@@ -243,8 +243,9 @@ def _ps(request: Request) -> object:
     """Live runs, also those that have no process now, since they only wait, wait for a decision or are to go on: what each
     is, does, uses and has cost. PAGE of them, the oldest first, and whether there are more; or one alone.
 
-    after: where the last page ended; memory: bytes resident; began: nanoseconds on a clock of the kernel's own; hears: of
-    one alone, the events that are given to it, or to its next process.
+    after: where the last page ended; memory: bytes resident; overdue: calls that were ended before it answered, whose end
+    it has not acknowledged; began: nanoseconds on a clock of the kernel's own; hears: of one alone, the events that are given
+    to it, or to its next process.
     """
     only, after = request.text("only"), request.arguments.get("after")
     runs = [run for run in request.kernel.runs.values() if only in ("", run.id)]
@@ -263,7 +264,6 @@ def _began(run: Run) -> int:
 
 
 def _row(request: Request, run: Run) -> dict[str, object]:
-    kernel = request.kernel
     return {
         "run": run.id,
         "hand": run.name,
@@ -274,11 +274,12 @@ def _row(request: Request, run: Run) -> dict[str, object]:
         "memory": resident(run.pid),
         "calls": run.calls,
         "open": len(run.serving) + (len(run.peer.made) if run.peer else 0),
+        "overdue": run.serving.overdue,
         "tokens": run.tokens,
         "micro_dollars": run.cost,
         "used": run.used if run.hand.artefact is not None else None,
         "began": _began(run),
-        "seconds": round(kernel.loop.now() - run.started, 1),
+        "seconds": round(request.kernel.loop.now() - run.started, 1),
         "progress": run.progress,
         "confinement": run.applied,
         "lacking": run.missing,

@@ -49,10 +49,10 @@ def test_a_call_that_was_ended_over_its_provider_is_charged_until_that_one_says_
     gone, there = _come(2, shares), _come(4, shares)
     serving.update({2: gone, 4: there})
     serving.over(gone, is_word=False)
-    assert (list(serving), serving.charged) == ([4], [there, gone])
+    assert (list(serving), serving.charged, serving.overdue) == ([4], [there, gone], 1)
     shares.take(2.0, serving.charged)
     assert (shares.of(gone), shares.of(there)) == (1.0, 1.0)
-    assert (serving.heard(2), serving.charged) == (None, [there])
+    assert (serving.heard(2), serving.charged, serving.overdue) == (None, [there], 0)
     assert serving.heard(4) is there
     serving.over(there, is_word=True)
     assert serving.charged == []

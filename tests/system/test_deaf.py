@@ -11,12 +11,43 @@ from typing import Final
 import pytest
 
 from kernel.cli.client import Client
-from tests.living import Kernel, install, make_home
+from tests.cli.shell import Shell
+from tests.living import Kernel, Source, install, make_home
+from tests.system import fates
 from tests.system.fates import ended, entries, entry
 from tests.system.mcp_servers import PYTHON, add
 from tests.system.programs import SAY, in_sh, wait_for
 
 OVER: Final = "a call used more than its 1 s of processor time"
+
+DOZING: Final = Source(
+    """
+[hand]
+name = "dozing"
+version = "1.0.0"
+description = "Stands still, and gives way to nobody."
+entry = "main:Dozing"
+kind = "service"
+autonomy = "full"
+
+[provides."dozing.doze"]
+summary = "Sleep for so many seconds"
+resource = "none"
+effect = "read"
+params = { seconds = "float" }
+""",
+    """
+import time
+
+from runtime import Call, Hand
+
+
+class Dozing(Hand):
+    async def doze(self, call: Call, seconds: float) -> str:
+        time.sleep(seconds)
+        return "awake"
+""",
+)
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +109,25 @@ def test_one_that_spins_for_such_a_call_is_stopped_as_soon_as_any_other(kernel: 
     begun = time.monotonic()
     client.call("kernel.stop", "stuck")
     assert time.monotonic() - begun < 9
+
+
+def test_ps_shows_calls_whose_end_a_service_that_stands_still_has_not_acknowledged(
+    kernel: Kernel, client: Client
+) -> None:
+    """It computes nothing, so no limit ends it, and it counts as ready; people see that it hears nothing."""
+    install(kernel, DOZING)
+    assert client.call("dozing.doze", "", {"seconds": 0.0}, seconds=60).value == "awake"
+    (row,) = fates.runs(kernel, "dozing")
+    assert (row["state"], row["overdue"]) == ("ready", 0)
+    for _ in range(2):
+        assert ended(client, "dozing.doze", "", {"seconds": 1e6}, seconds=0.3) == "deadline"
+    (row,) = fates.runs(kernel, "dozing")
+    assert (row["state"], row["open"], row["overdue"]) == ("ready", 0, 2)
+    told = Shell(kernel.home).run("ps")
+    assert "OVERDUE" in told.out
+    assert f"{row['run']!s} of dozing has not acknowledged the end of 2 calls: if it hangs, `maniple " in told.err
+    assert "restart dozing`" in told.err
+    client.call("kernel.stop", "dozing")
 
 
 @pytest.mark.wide
