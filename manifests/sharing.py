@@ -1,6 +1,7 @@
 """The processor time of a service, shared out among the calls that are open at it (pure).
 
-Nobody can tell for which call a process computes, so all that are open pay alike, and for nobody's work nobody pays.
+Nobody can tell for which call a process computes, so all that are open pay alike, and for nobody's work nobody pays. A
+program that reads that a call is over, and computes on, is taken to do the background work that every service may do.
 """
 
 from collections.abc import Collection
