@@ -78,8 +78,8 @@ def limit(rlimits: Rlimits) -> None:
     """Lay the resource limits on this process and its future children. Memory is RLIMIT_DATA: RLIMIT_AS breaks threads.
 
     The hard limit of processor time is one second above the soft one, whose signal the run may still hear. The stack counts
-    as no data, so nobody may raise what it has. What this process may not have itself, as somebody who is not root, it
-    cannot give: there the lower limit holds.
+    as no data, so nobody may raise what it has. Where this process has a lower hard limit itself, as of the `ulimit` of the
+    shell that started the kernel, that one holds, also for root.
     """
     for which, soft, hard in (
         ("RLIMIT_DATA", rlimits.memory, rlimits.memory),
