@@ -49,14 +49,15 @@ class Job:
 
 class MemoryFile:
     """A file, which is opened when it is first used. quota: the most bytes that it may have, which may change.
+    until: the time by which expired values are deleted.
 
     A file that a write made which then failed is removed again: at once, or when it is closed if somebody reads it meanwhile.
     For the loop alone: jobs, the writes that wait; is_written: some are being made; users: calls that are at it; idle:
     there are none; barred: set while nobody may come to it.
     """
 
-    def __init__(self, owner: str, path: Path, now: Callable[[], int], quota: int) -> None:
-        self.owner, self.path, self.now, self.quota = owner, path, now, quota
+    def __init__(self, owner: str, path: Path, now: Callable[[], int], quota: int, until: Callable[[], int]) -> None:
+        self.owner, self.path, self.now, self.quota, self.until = owner, path, now, quota, until
         self.jobs: deque[Job] = deque()
         self.is_written = False
         self.users = 0
@@ -105,7 +106,7 @@ class MemoryFile:
         self._is_bare = False
         if not 0 <= self.now() - self._swept <= SWEEP_MICROS:
             self._swept = self.now()
-            _sweep(store)
+            _sweep(store, self.until())
         return outcomes
 
     def close(self) -> None:
@@ -270,8 +271,8 @@ def remove_logs(target: Path) -> None:
         one.unlink(missing_ok=True)
 
 
-def _sweep(store: Store) -> None:
+def _sweep(store: Store, until: int) -> None:
     try:
-        keys.sweep(store)
+        keys.sweep(store, until)
     except StoreError:
         pass  # what has expired is not seen, its room is had back later, and what was written before is written

@@ -7,6 +7,7 @@ in memory_turns.
 
 import asyncio
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -16,6 +17,7 @@ from typing import Final, TypeVar, cast
 import apsw
 
 from memory.store import Reader, Store
+from memory_clock import NOTED, SweepClock
 from memory_file import Job, MemoryFile
 from memory_turns import Turns
 
@@ -45,10 +47,22 @@ CACHE_MOST: Final = 96 << 20
 
 
 class Shelf:
-    """All memory files below a folder. now: the clock in microseconds; quota: bytes of one file, which may change."""
+    """All memory files below a folder. now: the clock in microseconds; quota: bytes of one file, which may change.
 
-    def __init__(self, folder: Path, *, now: Callable[[], int], quota: int, open_most: int = OPEN_MOST) -> None:
+    steady: seconds of a clock that never leaps.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        now: Callable[[], int],
+        quota: int,
+        open_most: int = OPEN_MOST,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._folder, self._now, self._open_most = folder, now, open_most
+        self._until = SweepClock(folder / NOTED, now, steady)
         self.quota = quota
         self._files: OrderedDict[str, MemoryFile] = OrderedDict()
         self._writers = Turns("write", WRITERS, long_most=LONG_WRITERS, owner_most=1)
@@ -150,7 +164,7 @@ class Shelf:
                 await self._room.wait()
                 continue
             if file is None:
-                file = self._files[owner] = MemoryFile(owner, self.path_of(owner), self._now, self.quota)
+                file = self._files[owner] = MemoryFile(owner, self.path_of(owner), self._now, self.quota, self._until)
             if file.barred is None:
                 return file
             await file.barred.wait()

@@ -42,7 +42,7 @@ def gone_by_time(store: Store, clock: Clock) -> None:
 
 def gone_by_sweeping(store: Store, clock: Clock) -> None:
     gone_by_time(store, clock)
-    keys.sweep(store)
+    keys.sweep(store, store.now())
 
 
 @pytest.mark.parametrize("go", [gone_by_deleting, gone_by_time, gone_by_sweeping])
@@ -65,7 +65,7 @@ def test_no_key_ever_has_a_version_twice(steps: list[tuple[str, str]]) -> None:
     for key, what in steps:
         clock.time += 10
         if what == "sweep":
-            keys.sweep(store)
+            keys.sweep(store, store.now())
             continue
         value = None if what == "delete" else b"1"
         expires = clock.time + 5 if what == "expire" else None
@@ -98,7 +98,7 @@ def test_an_expired_value_is_gone_before_it_is_swept(store: Store, clock: Clock)
     assert [row.key for row in keys.listed(store, "")] == ["b"]
     assert keys.change(store, "", [Change(key="a", value=b"2", version=0)]) == (2,)
     clock.time = NOW + 100
-    keys.sweep(store)
+    keys.sweep(store, store.now())
     assert [row.key for row in keys.listed(store, "")] == ["a", "b"]
 
 
