@@ -56,6 +56,10 @@ DECISIONS: Final = """\
   same under another name, so Landlock does not open it for writing.
 - **A mapping that grows downwards** (MAP_GROWSDOWN) is a stack to the system, whatever its size, and so counts against no
   limit of data. No library here makes one.
+- **fallocate** may not allocate behind a file's end (FALLOC_FL_KEEP_SIZE): no limit of a file's size bounds that, and
+  one call could take the whole disk before the next check of a run's files.
+- **Out of band** (MSG_OOB) nothing is sent. Nobody needs it, and a run's own pair of sockets would else reach code of
+  the system's in which a way out of a browser's sandbox was found (CVE-2025-38236).
 - **clone3** hides its flags in memory. After ENOSYS glibc uses clone, whose flags are checked: a thread, a plain
   fork, and with `exec` the child of posix_spawn.
 - **sched_setscheduler** is allowed for the ordinary policy, since libzmq's threads abort the process when it fails.

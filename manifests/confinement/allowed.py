@@ -76,8 +76,11 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr", "`files`: labels; shutil.copy2"),
     Row("setxattr lsetxattr fsetxattr", "`files`: labels; shutil.copy2"),
     Row(
-        "truncate ftruncate fallocate fadvise64 flock fsync fdatasync sendfile copy_file_range",
+        "truncate ftruncate fadvise64 flock fsync fdatasync sendfile copy_file_range",
         "SQLite, shutil, `files`, `data-pipeline`",
+    ),
+    Row(
+        "fallocate", "SQLite; cp", arguments.ALLOCATION, "space within the file's size, which grows with it, or a hole"
     ),
     Row("brk munmap mremap madvise msync", "glibc's malloc, threads' stacks, mmap of Python"),
     Row("mlock munlock", "libsodium, below libzmq: keys stay out of swap"),
@@ -137,10 +140,11 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(
         "sendto",
         "libzmq: the bus; asyncio: its self-pipe",
-        arguments.NO_ADDRESS,
-        "without an address: to whom the socket is connected already",
+        arguments.IN_BAND_WITHOUT_ADDRESS,
+        "without an address: to whom the socket is connected already; nothing out of band",
     ),
-    Row("recvfrom sendmsg recvmsg", "libzmq: the bus; asyncio: its self-pipe"),
+    Row("sendmsg", "asyncio: several pieces at once", arguments.IN_BAND_MESSAGE, "nothing out of band (MSG_OOB)"),
+    Row("recvfrom recvmsg", "libzmq: the bus; asyncio: its self-pipe"),
     Row("shutdown getsockopt getsockname getpeername", "libzmq: the end of the link; asyncio"),
     # With `exec`: what programs of any kind need.
     Row("execve execveat", "starting a program; which, Landlock decides", profile=Profile.EXEC),
@@ -190,8 +194,10 @@ TABLE: Final[tuple[Row, ...]] = (
         "AF_INET or AF_INET6 with SOCK_STREAM for TCP or SOCK_DGRAM for UDP: no raw one, no ICMP",
         Profile.INET,
     ),
-    Row("connect sendto", "`web`: connections, name lookup", profile=Profile.INET),
-    Row("sendmmsg recvmmsg", "glibc: name lookup", profile=Profile.INET),
+    Row("connect", "`web`: connections, name lookup", profile=Profile.INET),
+    Row("sendto", "`web`: name lookup", arguments.IN_BAND, "nothing out of band", Profile.INET),
+    Row("sendmmsg", "glibc: name lookup", arguments.IN_BAND, "nothing out of band", Profile.INET),
+    Row("recvmmsg", "glibc: name lookup", profile=Profile.INET),
     Row(
         "setsockopt",
         "asyncio: TCP_NODELAY, SO_KEEPALIVE; glibc: IP_RECVERR in name lookup",

@@ -84,6 +84,13 @@ _ARCH_SET_FS, _ARCH_GET_FS = 0x1002, 0x1003
 
 THREAD_POINTER: Final[Condition] = ((Bits(0, INT, (_ARCH_SET_FS, _ARCH_GET_FS)),),)
 
+# fallocate(2): the mode ------------------------------------------------------------------------------------------------
+
+_BYTES_OF_THE_FILE, _HOLE = 0, 3  # FALLOC_FL_PUNCH_HOLE goes with FALLOC_FL_KEEP_SIZE
+
+ALLOCATION: Final[Condition] = ((Bits(1, INT, (_BYTES_OF_THE_FILE, _HOLE)),),)
+"""FALLOC_FL_KEEP_SIZE alone allocates behind a file's end, which RLIMIT_FSIZE does not bound."""
+
 # Processes -----------------------------------------------------------------------------------------------------------
 
 ONESELF: Final[Condition] = ((Bits(0, INT, (0,)),),)
@@ -110,7 +117,13 @@ INTERNET: Final[Condition] = (
 )
 PAIR: Final[Condition] = ((Bits(0, INT, (_UNIX,)), Bits(1, _TYPE, (_STREAM,))),)
 
-NO_ADDRESS: Final[Condition] = ((Bits(4, LONG, (0,)),),)
+_OUT_OF_BAND: Final = 1  # MSG_OOB
+
+IN_BAND: Final[Condition] = ((Bits(3, _OUT_OF_BAND, (0,)),),)
+IN_BAND_MESSAGE: Final[Condition] = ((Bits(2, _OUT_OF_BAND, (0,)),),)
+"""sendto(2) and sendmmsg(2), whose fourth argument is the flags, and sendmsg(2), whose third is."""
+
+IN_BAND_WITHOUT_ADDRESS: Final[Condition] = ((Bits(3, _OUT_OF_BAND, (0,)), Bits(4, LONG, (0,))),)
 """sendto(2) on a socket that is connected already: send(2) is this."""
 
 _SOL_IP, _SOL_SOCKET, _SOL_TCP, _SOL_IPV6 = 0, 1, 6, 41

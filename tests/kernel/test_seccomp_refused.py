@@ -5,8 +5,10 @@ import fcntl
 import functools
 import mmap
 import os
+import resource
 import signal
 import socket
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -97,6 +99,18 @@ def _leased() -> None:
     fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
 
 
+def _allocated(mode: int) -> Callable[[], object]:
+    """Space for a file whose size may be 4 KiB at most."""
+
+    def allocate() -> None:
+        with tempfile.TemporaryFile() as file:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+            call("fallocate", file.fileno(), mode, 0, 1 << 20)
+
+    return allocate
+
+
 def _with_namespace(flag: int) -> Callable[[], object]:
     """A fork into a namespace; the child of it ends at once."""
 
@@ -125,6 +139,8 @@ ATTEMPTS: Final[dict[str, tuple[Callable[[], object], str, str]]] = {
     "memory made executable": (_made_executable, "EPERM", "done"),
     "a file's memory executable and writable": (_own_file_executable_and_writable, "EPERM", "done"),
     "a lease on a file": (_leased, "EPERM", "done"),
+    "space behind a file's end": (_allocated(1), "EPERM", "done"),
+    "space within a file's size": (_allocated(0), "EFBIG", "EFBIG"),
     "a fork into a user namespace": (_with_namespace(NEWUSER), "EPERM", "done"),
     "a fork into a mount namespace": (_with_namespace(NEWNS | NEWUSER), "EPERM", "done"),
     "a child of its own parent": (lambda: call("clone", PARENT | 99, 0, 0, 0, 0) or os._exit(0), "EPERM", "done"),

@@ -136,6 +136,14 @@ JUNK: Final = 0xDEAD_BEEF << 32
         ("sendto", (3, 1, 1, 0, 1 << 32, 0), NONE, False),  # an address above 4 GiB has an empty lower half
         ("sendto", (3, 1, 1, 0, 1, 0), NONE, False),
         ("sendto", (3, 1, 1, 0, 1 << 32, 0), frozenset({Profile.INET}), True),
+        ("sendto", (3, 1, 1, 0x4001, 0, 0), NONE, False),  # MSG_OOB, with MSG_NOSIGNAL
+        ("sendto", (3, 1, 1, JUNK | 1, 1, 16), frozenset(Profile), False),
+        ("sendmsg", (3, 1, 0x4000, 0, 0, 0), NONE, True),
+        ("sendmsg", (3, 1, 1, 0, 0, 0), frozenset(Profile), False),
+        ("sendmmsg", (3, 1, 1, 1, 0, 0), frozenset(Profile), False),
+        ("fallocate", (3, 0, 0, 4096, 0, 0), NONE, True),
+        ("fallocate", (3, JUNK | 1, 0, 4096, 0, 0), NONE, False),  # FALLOC_FL_KEEP_SIZE: past any limit of size
+        ("fallocate", (3, 3, 0, 4096, 0, 0), NONE, True),  # a hole
         ("socket", (2, 1, 0, 0, 0, 0), NONE, False),
         ("socket", (10, 0x8_0801, 6, 0, 0, 0), frozenset({Profile.INET}), True),
         ("socket", (2, 2, 1, 0, 0, 0), frozenset({Profile.INET}), False),  # ICMP
