@@ -110,8 +110,8 @@ class Launcher:
                 self._let_go(self._runs[number])
             case packets.Grouped(number=number, why=why) if number in self._runs:
                 self._owner.supervisor.end_as_unfit(self._runs[number], f"layer: {why}")
-            case packets.Measured(number=number, size=size) if number in self._runs:
-                self._owner.watch.measured(self._runs[number], size)
+            case packets.Measured(number=number) if number in self._runs:
+                self._owner.watch.measured(self._runs[number])
             case packets.Died(number=number, status=status, cpu=cpu, memory=memory, was_full=was_full):
                 run = self._runs[number]
                 run.cpu, run.memory = cpu, memory

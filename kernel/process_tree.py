@@ -1,11 +1,16 @@
 """A process with all its descendants, their state, memory and processor time (acts: reads /proc, see proc(5))."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+COUNTED: Final = 4 * 1024**3
+"""Bytes up to which held() finds out what processes share. The system looks at each page as often as it is mapped, and
+a program can map one so often that this takes seconds.
+"""
 
 
 def tree_of(pid: int) -> Iterator[int]:
@@ -64,9 +69,13 @@ def resident(pid: int) -> int:
         return 0
 
 
-def held(processes: Iterable[int]) -> int:
-    """Bytes that these processes hold, what several share counted once (PSS); as resident() where that cannot be read."""
-    return sum(map(_proportional, processes))
+def held(processes: Sequence[int], shared: int, most: int) -> int:
+    """Bytes that these processes hold beyond those that each shared with the template at its start: memory of files included.
+
+    Where that is more than `most`, what several share counts once (PSS), unless it cannot be read or is more than COUNTED.
+    """
+    size = sum(max(0, resident(pid) - shared) for pid in processes)
+    return sum(map(_proportional, processes)) if most < size <= COUNTED else size
 
 
 def _proportional(pid: int) -> int:

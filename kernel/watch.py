@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from kernel.core import Kernel
 
 EVERY: Final = 1.0
-LOT: Final = 50
-LOTS: Final = 20
+LOT, LOTS = 50, 20
 """Seconds between two checks of a run. LOT runs are checked together, so that one process measures their folders. LOTS such
 groups are spread over the second, so that a thousand runs do not hold up the loop."""
 
@@ -75,7 +74,7 @@ class Watch:
             manifest, processes = run.hand.package.manifest, list(tree_of(run.pid))
             most, run.beside = manifest.limits.memory, max(run.beside, cpu_of_descendants(processes))
             why = too_long(manifest, run.before + int(run.cpu_seconds() * 1_000_000))
-            if sum(max(0, resident(pid) - shared) for pid in processes) > most and held(processes) > most:
+            if "cgroup" not in run.applied and held(processes, shared, most) > most:
                 why = too_much_memory(manifest)
             if why:
                 self._kernel.supervisor.end_as_unfit(run, why)
@@ -94,10 +93,9 @@ class Watch:
         for at in range(0, len(runs), LOT):
             self._kernel.launcher.measure(runs[at : at + LOT])
 
-    def measured(self, run: Run, size: int) -> None:
-        """The size of a run's own folders is known: bytes."""
-        if size > run.hand.package.manifest.limits.disk:
-            self._kernel.supervisor.end_as_unfit(run, too_much_disk(run.hand.package.manifest))
+    def measured(self, run: Run) -> None:
+        """A run's own folders take more than they may."""
+        self._kernel.supervisor.end_as_unfit(run, too_much_disk(run.hand.package.manifest))
 
     def _check_kernel(self) -> None:
         """Check the kernel's own memory; if it has grown, end the peers that fill it.

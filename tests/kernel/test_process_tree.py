@@ -1,8 +1,11 @@
-"""What /proc tells of a process and its descendants: who they are, and how long they have computed."""
+"""What /proc tells of a process and its descendants: who they are, how long they have computed, what they hold."""
 
 import os
 import signal
 
+import pytest
+
+from kernel import process_tree
 from kernel.process_tree import cpu_of_descendants, tree_of
 
 ENOUGH = 0.1
@@ -39,3 +42,15 @@ def test_the_time_of_children_that_live_and_of_those_that_were_waited_for_is_cou
             os.kill(pid, signal.SIGKILL)
         os.waitpid(first, 0)
     assert cpu_of_descendants([first, first]) == 0.0, "of those that are gone nothing is known"
+
+
+def test_what_processes_share_is_found_out_only_where_it_matters_and_takes_no_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A page counts each time it is mapped, and to look at them all may take seconds."""
+    twice, size = [os.getpid()] * 2, process_tree.resident(os.getpid())
+    assert process_tree.held(twice, 0, most=0) < 2 * size - (1 << 20)
+    assert process_tree.held(twice, 0, most=4 * size) == pytest.approx(2 * size, rel=0.05)
+    assert process_tree.held(twice, size - (1 << 20), most=4 * size) == pytest.approx(2 << 20, rel=0.5)
+    monkeypatch.setattr(process_tree, "COUNTED", 0)
+    assert process_tree.held(twice, 0, most=0) == pytest.approx(2 * size, rel=0.05)
