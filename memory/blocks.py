@@ -1,5 +1,6 @@
 """Blocks of signs in a Store: read, written, and freed of chunks that are no more (acts; without numpy)."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -27,10 +28,20 @@ def write(store: Store, model: int, number: int, block: Block) -> None:
         store.rows(_SQL["drop_block"], {"model": model, "block": number})
 
 
+def take_out(store: Store, model: int, dimension: int, chunks: Iterable[int]) -> None:
+    """Free a model's blocks of chunks, whose vectors go."""
+    changed: dict[int, Block] = {}
+    for chunk in chunks:
+        number = chunk // BLOCK
+        block = changed[number] if number in changed else read(store, model, number)
+        changed[number] = signs.removed(block, chunk, signs.size(dimension))
+    for number, block in changed.items():
+        write(store, model, number, block)
+
+
 def drop(store: Store, chunk: int) -> None:
     """Remove a chunk's vectors of every model, and its waiting for one."""
     for model, dimension in msgspec.convert(store.rows(_SQL["models_of"], {"chunk": chunk}), list[tuple[int, int]]):
-        block = read(store, model, chunk // BLOCK)
-        write(store, model, chunk // BLOCK, signs.removed(block, chunk, signs.size(dimension)))
+        take_out(store, model, dimension, [chunk])
     store.rows(_SQL["drop"], {"chunk": chunk})
     store.rows(_SQL["drop_waiting"], {"chunk": chunk})

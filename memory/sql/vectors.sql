@@ -59,13 +59,14 @@ SELECT vectors.chunk, vectors.vector FROM json_each(:ids) AS asked
     CROSS JOIN vectors ON vectors.model = :model AND vectors.chunk = asked.value;
 
 -- name: others
-SELECT id FROM models WHERE NOT current;
+SELECT id, dimension FROM models WHERE NOT current;
 
 -- name: drop_model_vectors
-DELETE FROM vectors WHERE rowid IN (SELECT rowid FROM vectors WHERE model = :model LIMIT :most);
+DELETE FROM vectors WHERE rowid IN (SELECT rowid FROM vectors WHERE model = :model ORDER BY chunk LIMIT :most)
+RETURNING chunk;
 
 -- name: drop_model_blocks
-DELETE FROM blocks WHERE model = :model;
+DELETE FROM blocks WHERE model = :model AND NOT EXISTS (SELECT 1 FROM vectors WHERE model = :model);
 
 -- name: drop_model
 DELETE FROM models WHERE id = :model AND NOT EXISTS (SELECT 1 FROM vectors WHERE model = :model);

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from memory import blocks, nearness, signs, spaces, vectors
 from memory.arrays import Floats, np
+from memory.checking import verify
 from memory.errors import Absent, Conflict, Invalid
 from memory.filters import Filters
 from memory.fragments import Changes, New, add, forget, update
@@ -117,6 +118,21 @@ def test_going_back_to_a_model_that_is_still_there_embeds_only_what_is_new(store
     assert [one.text for one in vectors.waiting(store, back, 9)] == ["car"]
     with pytest.raises(Conflict, match="has 3 dimensions here, not 4"):
         vectors.register(store, "m/1", 4)
+
+
+@pytest.mark.parametrize("gone", [1, 2])
+def test_going_back_to_a_model_that_is_partly_discarded_finds_what_was_left_of_it(store: Store, gone: int) -> None:
+    old = vectors.register(store, "m/1", 3)
+    for text in TOLD:
+        add(store, "", New(text=text))
+    embed(store, old, TOLD)
+    new = vectors.register(store, "m/2", 3)
+    embed(store, new, TOLD)
+    assert vectors.discard(store, gone)
+    assert verify(store) == ()
+    back = vectors.register(store, "m/1", 3)
+    assert embed(store, back, TOLD) == gone
+    assert meant(store, "m/1", [1, 0, 0]) == ["tea", "coffee", "car"]
 
 
 def test_a_vector_that_comes_too_late_is_passed_over(store: Store) -> None:
