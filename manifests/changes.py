@@ -70,11 +70,21 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 class Decided(Struct, frozen=True, kw_only=True):
-    """The entries that make a change true, the first of which is also its answer. secrets: to be kept first, for `hand`."""
+    """The entries that make a change. secrets: to be kept once they are on disk, for `hand`.
+
+    Power may be cut between any two, so the deciding one alone makes the change, and is also its answer: what stands before
+    it counts for nothing without it, what stands behind it is true by then.
+    """
 
     entries: tuple[tuple[str, Detail], ...]
+    deciding: int = -1
     hand: str = ""
     secrets: dict[str, object] | None = None
+
+    @property
+    def told(self) -> Detail:
+        """The answer."""
+        return self.entries[self.deciding][1]
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -110,13 +120,11 @@ def _install(this: Asked) -> Decided:
         told["artefact"] = _plain(_artefact(this.arguments.get("artefact")))
     if before is not None and before.since and package.manifest.schedule == before.package.manifest.schedule:
         told["since"] = before.since
-    entries = [("hand.install", told)]
     given = _agreed(package, this.arguments.get("grants") or [], (*this.methods, *package.manifest.provides))
-    if given:
-        entries.append(("grant", {**whose, "capabilities": _plain(given)}))
+    entries = [("grant", {**whose, "capabilities": _plain(given)})] if given else list[tuple[str, Detail]]()
     if hand.autostart and before is None:
         entries.append(("hand.state", {**whose, "state": "wanted"}))
-    return Decided(entries=tuple(entries), hand=str(whose["hand"]))
+    return Decided(entries=(*entries, ("hand.install", told)), hand=str(whose["hand"]))
 
 
 def _artefact(told: object) -> Artefact:
@@ -196,10 +204,8 @@ def _revoke(this: Asked) -> Decided:
     taken: Detail = {**_whose(hand), "capabilities": _plain(gone)}
     if rules:
         taken["rules"] = _plain(rules)
-    entries: list[tuple[str, Detail]] = [("revoke", taken)]
-    if left:
-        entries.append(("grant", {**_whose(hand), "capabilities": _plain(left)}))
-    return Decided(entries=tuple(entries), hand=hand.id)
+    rest = [("grant", {**_whose(hand), "capabilities": _plain(left)})]
+    return Decided(entries=(*(rest if left else ()), ("revoke", taken)), hand=hand.id)
 
 
 def _is_of(pattern: str, method: str) -> bool:
@@ -258,7 +264,7 @@ def _rotate_key(this: Asked) -> Decided:
         new, old = store.find(public.id), store.find(this.resource)
     except (TrustRefused, NoteMalformed) as error:
         raise ChangeInvalid(str(error)) from None
-    return Decided(entries=(("key.add", {**_key(new), "instead": old.id}), ("key.revoke", _key(old))))
+    return Decided(entries=(("key.add", {**_key(new), "instead": old.id}), ("key.revoke", _key(old))), deciding=0)
 
 
 def _revoke_key(this: Asked) -> Decided:

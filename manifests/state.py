@@ -185,8 +185,11 @@ def _revoke(state: State, entry: Entry, _: Load) -> None:
 
 
 def _add_key(state: State, entry: Entry, _: Load) -> None:
-    key = msgspec.convert(entry.detail["key"], TrustedKey)
-    state.trust = state.trust.with_key(key, instead=str(entry.detail.get("instead", "")))
+    """A key that is there instead of another revokes that one: its own entry for it may have been lost with the power."""
+    key, instead = msgspec.convert(entry.detail["key"], TrustedKey), str(entry.detail.get("instead", ""))
+    state.trust = state.trust.with_key(key, instead=instead)
+    if instead:
+        state.trust = state.trust.revoke(instead, now=key.added)
 
 
 def _add_root(state: State, entry: Entry, _: Load) -> None:

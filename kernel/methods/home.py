@@ -82,11 +82,11 @@ def _change(request: Request) -> object:
         kernel.supervisor.regrant(before)
     if decided.secrets is not None:
         kernel.unkept[decided.hand] = decided.secrets
-        carry_out = partial(_keep_secrets, request, decided.hand, decided.secrets, decided.entries[0][1])
+        carry_out = partial(_keep_secrets, request, decided.hand, decided.secrets, decided.told)
         kernel.log.after(kernel.log.size - 1, carry_out)
         return None
     waiting = _follow(request, decided.hand)
-    return {**decided.entries[0][1], "upgraded": before is not None, "waiting": waiting}
+    return {**decided.told, "upgraded": before is not None, "waiting": waiting}
 
 
 def _keep_secrets(request: Request, hand: str, secrets: dict[str, object], told: object) -> None:

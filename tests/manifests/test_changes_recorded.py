@@ -37,7 +37,7 @@ def _row(method: str, *allow: str) -> dict[str, object]:
 def test_a_hand_is_installed_with_what_is_agreed_and_an_upgrade_keeps_what_it_has() -> None:
     state, package = trusting(), package_of("news", "1.0.0", HOME_KEY)
     asked = asked_of(state, package, folder="f", grants=[{"method": "web.fetch", "allow": [DOCS]}])
-    (install, grant) = CHANGES["kernel.install"].decide(asked).entries
+    (grant, install) = CHANGES["kernel.install"].decide(asked).entries
     assert (install[0], install[1]["hand"], "as_declared" in install[1]) == ("hand.install", WHOSE["hand"], False)
     assert grant == ("grant", {**WHOSE, "capabilities": [_plain(_row("web.fetch", DOCS))]})
     with pytest.raises(Refusal, match="does not ask for"):
@@ -125,7 +125,7 @@ def test_what_is_named_is_taken_back_and_of_it_the_rest_is_given_again_at_once(
     state, package = trusting(), package_of("news", "1.0.0", HOME_KEY)
     install_now(state, package)
     state.grants, state.rules = {WHOSE["hand"]: HELD}, {WHOSE["hand"]: RULES}
-    (revoke, *grants) = CHANGES["kernel.revoke"].decide(asked_of(state, package, "news", **asked)).entries
+    (*grants, revoke) = CHANGES["kernel.revoke"].decide(asked_of(state, package, "news", **asked)).entries
     told: dict[str, object] = {**WHOSE, "capabilities": _plain(gone), **({"rules": _plain(rules)} if rules else {})}
     assert revoke == ("revoke", told)
     assert grants == ([("grant", {**WHOSE, "capabilities": _plain(left)})] if left else [])
