@@ -13,10 +13,12 @@ import threading
 import time
 from typing import Final
 
+from kernel.cli import package
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NoKernel
 from kernel.cli.frame import Session, say
 from kernel.cli.mcp_lobby import Lobby
+from kernel.record.growing import sync_folder
 from manifests.mcp import bearer, door
 from wire import limits
 from wire.errors import ManipleError
@@ -53,12 +55,8 @@ def token_of(home: str, hand: str, *, anew: bool) -> tuple[str, str]:
     if anew:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with open(descriptor, "w", encoding="ascii") as file:
-            file.write(f"{secrets.token_urlsafe(32)}\n")
-            file.flush()
-            os.fsync(file.fileno())
+    if not os.path.lexists(path):
+        _make(path)
     with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), encoding="ascii") as file:
         about = os.fstat(file.fileno())
         if about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077:
@@ -69,6 +67,17 @@ def token_of(home: str, hand: str, *, anew: bool) -> tuple[str, str]:
     ):
         raise Ended(f"{path} holds no token: `maniple mcp serve NAME --port PORT --new-token` makes another")
     return path, token
+
+
+def _make(path: str) -> None:
+    """Write a new token, whole or not at all; of several who make one at once, the first one's counts."""
+    new = f"{path}{package.DRAFT}"
+    package.write(new, f"{secrets.token_urlsafe(32)}\n".encode(), mode=0o600)
+    with contextlib.suppress(FileExistsError, FileNotFoundError):  # another one was first
+        os.link(new, path)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(new)
+    sync_folder(os.path.dirname(path))
 
 
 def bound(port: int) -> socket.socket:

@@ -4,14 +4,19 @@ import click
 
 from kernel.cli import mcp_servers
 from kernel.cli.frame import Session, command
-from kernel.cli.remove import take_away
+from kernel.cli.remove import take_away, was_purged
 
 
 @command()
 @click.argument("name", metavar="NAME")
 def mcp_remove(session: Session, name: str) -> None:
     """Remove a server's Hand, with its grants, its secrets and what it kept, after its processes have ended."""
+    hand, done = mcp_servers.hand_of(name), "is removed"
     with session.client() as client:
-        hand, _ = mcp_servers.added(client, name)
-    take_away(session, hand.name, purge=True)
-    session.result({"name": hand.name}, lambda: f"{hand.name} is removed.")
+        if is_rest := was_purged(session, client, hand):
+            done = "was removed before; what it left is gone now"
+        else:
+            mcp_servers.added(client, name)
+    if not is_rest:
+        take_away(session, hand, purge=True)
+    session.result({"name": hand}, lambda: f"{hand} {done}.")

@@ -152,10 +152,14 @@ def offered(session: Session, client: Client, hand: str, name: str = "") -> Offe
 
 def added(client: Client, name: str) -> tuple[Installed, Agreement]:
     """The Hand of a server by the server's name or its own, and what was agreed. Raises Ended for what is none."""
-    hand = name if name.startswith(folder.PREFIX) else f"{folder.PREFIX}{name}"
-    if (found := before(client, hand)) is None:
+    if (found := before(client, hand_of(name))) is None:
         raise Ended(f"there is no MCP server {name}: see `maniple mcp list`")
     return found
+
+
+def hand_of(name: str) -> str:
+    """The name of a server's Hand, by the server's name or its own."""
+    return name if name.startswith(folder.PREFIX) else f"{folder.PREFIX}{name}"
 
 
 def before(client: Client, hand: str) -> tuple[Installed, Agreement] | None:

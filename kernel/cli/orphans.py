@@ -12,7 +12,7 @@ from typing import Final
 from kernel.cli import installed
 from kernel.cli.client import Client
 
-_NAME: Final = re.compile(r"(h-[0-9a-z]{16})\.(?:secrets|secrets\.new|token)")
+_NAME: Final = re.compile(r"(h-[0-9a-z]{16})\.(?:secrets(?:\.new)?|token(?:\.new){0,2})")
 
 
 def sweep(client: Client) -> set[str]:

@@ -32,7 +32,7 @@ def remove(session: Session, hand: str, purge: bool, yes: bool) -> None:
     """
     with session.client() as client:
         is_there = hand in {row.name for row in installed.rows(client)}
-        before = () if is_there else _leftovers(session, hand)
+        before = () if is_there else leftovers(session, hand)
         swept = set() if is_there else orphans.sweep(client)
         has_secrets = bool(swept) and not swept.isdisjoint(logbook.ids_of(session.log(), hand))
         if not is_there and not before and not has_secrets:
@@ -53,7 +53,7 @@ def remove(session: Session, hand: str, purge: bool, yes: bool) -> None:
         session.say(f"Its state is still in {left}")
     if remembered:
         session.say(_remembered(remembered))
-    if purge and is_there and _leftovers(session, hand):
+    if purge and is_there and leftovers(session, hand):
         session.say(f"Hands of that name that were removed before left more: `maniple remove {hand} --purge` again")
 
 
@@ -80,8 +80,21 @@ def take_away(session: Session, hand: str, *, purge: bool) -> tuple[str | None, 
 def purge_left(session: Session, hand: str) -> None:
     """Take away what Hands of a name left that were removed before."""
     with session.client() as client:
-        for one in _leftovers(session, hand):
+        for one in leftovers(session, hand):
             _purge(session, client, hand, one)
+
+
+def was_purged(session: Session, client: Client, hand: str) -> bool:
+    """Whether a Hand that is not installed had left something, with its secrets: all of that is taken away.
+
+    For a command that always purges, typed again after it was killed, or its kernel was, when the Hand was gone already.
+    """
+    if installed.find(client, hand) is not None:
+        return False
+    swept, left = orphans.sweep(client), leftovers(session, hand)
+    for one in left:
+        _purge(session, client, hand, one)
+    return bool(left) or not swept.isdisjoint(logbook.ids_of(session.log(), hand))
 
 
 def _purge(session: Session, client: Client, hand: str, hand_id: str) -> None:
@@ -95,7 +108,7 @@ def _purge(session: Session, client: Client, hand: str, hand_id: str) -> None:
             _delete(session, "output", name)
 
 
-def _leftovers(session: Session, hand: str) -> tuple[str, ...]:
+def leftovers(session: Session, hand: str) -> tuple[str, ...]:
     """The ids of the Hands of a name, of which none is installed, that left something; all of them, if it is in a log."""
     ids = logbook.ids_of(session.log(), hand)
     if any(os.path.exists(os.path.join(session.home, "output", name)) for name in _printed(hand)):

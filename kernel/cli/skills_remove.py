@@ -5,7 +5,7 @@ import click
 from kernel.cli import skill_folders
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
-from kernel.cli.remove import take_away
+from kernel.cli.remove import take_away, was_purged
 from manifests.skills.folder import HAND
 
 
@@ -18,6 +18,10 @@ def skills_remove(session: Session, name: str) -> None:
     """
     with session.client() as client:
         held = skill_folders.installed(client)
+        if not held.version and was_purged(session, client, HAND):
+            done = "no skill is installed alone any more; what they left is gone now."
+            session.result({"name": name, "taken_from": []}, lambda: done)
+            return
         if name not in held.skills:
             raise Ended(f"no skill {name} is installed alone: see `maniple skills list`")
         had = skill_folders.readers(client).get(name, [])
