@@ -1,9 +1,9 @@
-"""The Hand `ask`: hands over what the operator answered to a question (acts; thin).
+"""The Hand `ask`: returns the operator's answer to a question (acts; thin).
 
-The waiting is not done here. `ask.person` says `asks = true`, so the kernel holds each call of it like one that needs
-approval: on disk, shown, bound to its digest, answered once with a signature, alive through kills and restarts, and with
-no process that waits. `maniple answer ID TEXT` is a no to that call and the operator's own in its place with `answer`
-filled in; its reply, which is made here, goes to whoever asked. See docs/approvals.md.
+Waiting is not done here. `ask.person` says `asks = true`, so the kernel holds each call of it like one that needs
+approval: on disk, shown, bound to its digest, answered once with a signature, kept through kills and restarts, and
+without a waiting process. `maniple answer ID TEXT` denies that call and makes the operator's own in its place, with
+`answer` filled in; this Hand's reply to it goes to the caller who asked. See docs/approvals.md.
 """
 
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 from runtime import Call, Failure, Hand
 
 YES: Final = "yes"
-"""What a plain `maniple approve` means."""
+"""The answer that a plain `maniple approve` gives."""
 
 CHOICES_MOST: Final = 50
 TEXT_MOST: Final = 64 * 1024
@@ -23,7 +23,7 @@ class Ask(Hand):
     async def person(
         self, call: Call, question: str, choices: list[object] | None = None, answer: str | None = None
     ) -> dict[str, object]:
-        """ask.person: the operator's answer, which came with the call. Without one the question was just approved."""
+        """ask.person: returns `answer`, which the operator's call brings; YES if he only approved the question."""
         offered = list(choices or ())
         if not question.strip() or not all(isinstance(one, str) and one for one in offered):
             raise Failure("arguments", "question must be a text, and choices must be texts.")

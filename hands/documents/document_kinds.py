@@ -1,13 +1,13 @@
-"""What kind of document some bytes are, by what they hold and not by their name (pure: bytes in, an answer out).
+"""Recognises a document by its content, not its name, and refuses dangerous archives (pure: bytes in, a media type out).
 
-Office files are zip archives of XML, so two old tricks are met here before any library sees a byte. *Bombs*: the sizes
-that an archive declares are summed before anything is unpacked (Python's zipfile reads no more than what is declared),
-also where parts overlap; archives within archives are never opened. *Entities* (CVE-2003-1564, "billion laughs", and
-external ones): OOXML has no use for a document type declaration (ECMA-376 part 2, 8.1.4: "shall not contain"), so a part
-named as XML that has one is refused, in whichever encoding. A library finds parts by what the others say of them, whatever
-their names; so what a declaration could declare is refused in every part. A picture (SVG) may have one that declares nothing.
-*Letters* in which a declaration would not be seen, such as UTF-7 and UTF-32, OOXML does not have: parts are UTF-8 or
-UTF-16 (8.1.4), and the others here are those in which ASCII stands for itself. Nor does it pack in any way but deflate (8.5).
+Office files are zip archives of XML, so two old attacks are stopped here before a library sees a byte. *Bombs*: the sizes
+that an archive declares are summed before anything is unpacked (Python's zipfile reads no more than is declared), also if
+parts overlap; archives within archives are never opened. *Entities* (CVE-2003-1564, "billion laughs", and external ones):
+OOXML forbids document type declarations (ECMA-376 part 2, 8.1.4: "shall not contain"), so a part named as XML that has one
+is refused, in whichever encoding. A library finds parts by relations and not by names, so what a declaration could declare
+is refused in every part; a picture (SVG) may have a declaration that declares nothing. *Encodings* that would hide a
+declaration, such as UTF-7 and UTF-32, are refused: OOXML's parts are UTF-8 or UTF-16 (8.1.4), and the others allowed here
+are those in which ASCII stands for itself. The only compression allowed is deflate (8.5).
 """
 
 import io
@@ -27,10 +27,10 @@ PARTS_MOST: Final = 5_000
 UNPACKED_MOST: Final = 128 * 1024 * 1024
 RATIO_MOST: Final = 200
 RATIO_FROM: Final = 4 * 1024 * 1024
-"""Bytes of a part from which on it may not be packed more tightly than RATIO_MOST to one; sheets of zeroes are small."""
+"""A part larger than this, in bytes, may not be packed more tightly than RATIO_MOST to one; small sheets of zeroes may."""
 
 _TYPES: Final = "[Content_Types].xml"
-"""The part that says what each other one is: the main one may have any name."""
+"""The part that gives the type of every other part; the main part may have any name."""
 
 _FRONT: Final = 2048
 _DECLARATION_MOST: Final = 64 * 1024
@@ -41,13 +41,13 @@ _DECLARED: Final = tuple(text.encode(encoding) for text in ("<!ENTITY", "<!ATTLI
 _ENCODING: Final = re.compile(rb"""\bencoding\s*=\s*["']([^"']*)""")
 _AS_ASCII: Final = re.compile(rb"(?i)utf-?8|utf-?16(?:le|be)?|us-ascii|ascii|iso-8859-\d{1,2}|windows-125\d")
 _OTHERS: Final = (b"\0\0\0<", b"<\0\0\0", b"\0\0<\0", b"\0<\0\0", b"\0\0\xfe\xff", b"\xff\xfe\0\0", b"\x4c\x6f\xa7\x94")
-"""What XML begins with in UTF-32 and in EBCDIC (XML 1.0, appendix F.1)."""
+"""How XML begins in UTF-32 and in EBCDIC (XML 1.0, appendix F.1)."""
 
 _HTML_MARKS: Final = (b"<!doctype html", b"<html", b"<head", b"<body", b"<table", b"<title", b"<div", b"<p>", b"<h1")
 
 
 def kind_of(raw: bytes) -> str:
-    """PDF, DOCX, XLSX or HTML. Raises DocumentRefused for what is none, or is a trap."""
+    """Returns PDF, DOCX, XLSX or HTML. Raises DocumentRefused for anything else, and for a bomb."""
     front = raw[:_FRONT].lower()
     if b"%pdf-" in front[:1024]:
         return PDF
@@ -67,15 +67,15 @@ def _office(raw: bytes) -> str:
             names = set(archive.namelist())
             for one in archive.infolist():
                 content = archive.read(one)
-                _check_letters(content)
+                _check_encoding(content)
                 _check_declarations(content, is_xml=one.filename.lower().endswith(_XML_NAMES))
-            told = archive.read(_TYPES) if _TYPES in names else b""
+            types = archive.read(_TYPES) if _TYPES in names else b""
     except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError, zlib.error) as error:
         raise DocumentRefused("broken", f"It is not a whole archive: {error}.") from None
-    except RuntimeError:  # zipfile's for a part with a password
+    except RuntimeError:  # zipfile raises it for a part with a password
         raise DocumentRefused("encrypted", "It has a password.") from None
     for part, kind in (("word/document.xml", DOCX), ("xl/workbook.xml", XLSX)):
-        if part in names or f"{kind}.main+xml".encode() in told:
+        if part in names or f"{kind}.main+xml".encode() in types:
             return kind
     raise DocumentRefused("unknown type", "It is an archive, but neither DOCX nor XLSX.")
 
@@ -97,8 +97,8 @@ def _check_sizes(archive: zipfile.ZipFile) -> None:
         raise DocumentRefused("bomb", "Parts of it share their bytes or their names.")
 
 
-def _check_letters(part: bytes) -> None:
-    """Raises DocumentRefused for a part in which a declaration would not be seen. Only what stands first tells of that."""
+def _check_encoding(part: bytes) -> None:
+    """Raises DocumentRefused for a part in an encoding that would hide a declaration. Looks at its beginning only."""
     front = part[:_DECLARATION_MOST].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xfe\xff")
     declaration, end, _ = front.partition(b"?>") if front.startswith(b"<?xml") else (b"", b"?>", b"")
     found = _ENCODING.search(declaration)
@@ -108,4 +108,4 @@ def _check_letters(part: bytes) -> None:
 
 def _check_declarations(part: bytes, *, is_xml: bool) -> None:
     if any(mark in part for mark in (*_DECLARED, *(_DOCUMENT_TYPE if is_xml else ()))):
-        raise DocumentRefused("bomb", "A part of it declares a document type or entities, which none may.")
+        raise DocumentRefused("bomb", "A part of it declares a document type or entities, which no part may.")

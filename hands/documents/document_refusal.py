@@ -1,6 +1,6 @@
-"""Why a document could not be read: the reason codes of this Hand (pure).
+"""Why a document could not be read: this Hand's reason codes (pure).
 
-Separate so that the readers need not know the runtime. Codes are part of the Hand's contract; README.md lists them.
+Separate so that the readers need not import the runtime. The codes are part of the Hand's contract; README.md lists them.
 """
 
 import struct
@@ -24,11 +24,11 @@ SPOILED: Final[tuple[type[Exception], ...]] = (
     LookupError, ValueError, TypeError, AttributeError, ArithmeticError, EOFError, NotImplementedError, AssertionError,
     OSError, zipfile.BadZipFile, zlib.error, struct.error,
 )  # fmt: skip
-"""What the libraries raise, besides errors of their own, for bytes that are not what they should be."""
+"""What the libraries raise for malformed bytes, besides their own errors."""
 
 
 class DocumentRefused(Exception):
-    """The call ends in Failed with this code and text. code: a key of CODES."""
+    """Ends the call in Failed with this code and text. code: a key of CODES."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)

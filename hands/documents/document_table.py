@@ -1,4 +1,4 @@
-"""A table out of a document, and texts that end where they may (pure)."""
+"""Tables of documents, and cells cut to what a reply can carry (pure)."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
@@ -9,20 +9,20 @@ from msgspec import Struct
 CELL_MOST: Final = 2_000
 COLUMNS_MOST: Final = 256
 CELL_LEAST: Final = 500
-"""Characters of a cell, cells of a row; and what a cell keeps of a row that else is larger than a reply, in any script."""
+"""Characters of a cell; cells of a row; characters of each cell if the row would exceed a reply, in any script."""
 
 Value = str | int | float | bool | None
 
 
 class Table(Struct, kw_only=True):
-    """name: of its sheet, or its number. rows: as they come, each as wide as it is. Read once, from first to last."""
+    """A table. name: its sheet's name, or its number. rows: of any width, in order; can be iterated once."""
 
     name: str
     rows: Iterator[Sequence[object]]
 
 
 def sendable(text: str) -> str:
-    """A text as a reply can carry it: `?` for halves of letters, which a PDF's own table of letters may name."""
+    """A text as a reply can carry it: `?` for lone surrogates, which a PDF's character map may contain."""
     return text.encode("utf-8", "replace").decode()
 
 

@@ -1,9 +1,9 @@
-"""The Hand `documents`: text and tables out of files (acts; thin over a reader for each kind).
+"""The Hand `documents`: extracts text and tables from files (acts; thin over one reader per kind).
 
-It is a task: each call is answered by a fresh process with an interpreter of its own, which has no root, no network and
-nothing of another caller, asks `files.read` for the one document in its caller's name, and is gone. What a hostile
-document could break into is that process. Processor time and memory are the process's own limits; the Hand notices
-both a moment before the system would end it, so that its caller is told.
+It is a task: a fresh process and interpreter answers each call. It has no root, no network and nothing of another caller,
+asks `files.read` for the one document in its caller's name, and ends. A hostile document can break into that process only.
+Processor time and memory are limits of the process; the Hand notices both shortly before the system would kill it, so
+that its caller gets an error.
 """
 
 import mimetypes
@@ -27,35 +27,35 @@ ROWS_MOST: Final = 10_000
 TABLES_MOST: Final = 200
 NAME_MOST: Final = 300
 REPLY_MOST: Final = 600_000
-"""Bytes of a document, characters and rows of one reply, tables that are told of, characters of the name of one, or of a
-title; and bytes of a reply's rows."""
+"""Bytes of a document, characters and rows of one reply, tables in one reply, characters of a table's name or a title;
+and bytes of a reply's rows."""
 
 BLANK: Final = "It has pages and no text. It may be a scan: pictures of text, which only a program for that can read."
 
 READERS: Final = {PDF: "reading_pdf", DOCX: "reading_docx", XLSX: "reading_xlsx", HTML: "reading_html"}
-"""The module that reads a kind; its library is loaded when it is used."""
+"""The module that reads each kind; imported, with its library, when used."""
 
 
 class Reader(Protocol):
-    """What each of READERS offers. BROKEN: what it raises for documents that are not what they should be."""
+    """The interface of the modules in READERS. BROKEN: errors that they raise for malformed documents."""
 
     BROKEN: tuple[type[Exception], ...]
 
     def title(self, raw: bytes, /) -> str:
-        """As the author gave it, or ""."""
+        """The title that the author gave, or ""."""
 
     def text(self, raw: bytes, /) -> Iterator[str]:
-        """The text, in pieces."""
+        """Yields the text in pieces."""
 
     def tables(self, raw: bytes, /) -> Iterator[Table]:
-        """The tables, one after the other."""
+        """Yields the tables."""
 
 
 class Documents(Hand):
     """Provides documents.*."""
 
     async def text(self, call: Call, offset: int = 0, most: int = TEXT_MOST) -> dict[str, object]:
-        """documents.text: from a character on, so many. size: characters of the whole, if it ended here; else so far."""
+        """documents.text: at most `most` characters from `offset`. size: of the whole text; if `more`, as far as read."""
         if offset < 0 or not 1 <= most <= TEXT_MOST:
             raise Failure("arguments", f"offset must be 0 or more, and most between 1 and {TEXT_MOST}.")
         raw = await self._document(call)
@@ -80,7 +80,7 @@ class Documents(Hand):
             }
 
     async def tables(self, call: Call, table: str = "", offset: int = 0, most: int = 200) -> dict[str, object]:
-        """documents.tables: the rows of each table, or of one by its name, from a row on."""
+        """documents.tables: rows of all tables, or of the one called `table`, from row `offset` on."""
         if offset < 0 or not 1 <= most <= ROWS_MOST:
             raise Failure("arguments", f"offset must be 0 or more, and most between 1 and {ROWS_MOST}.")
         raw = await self._document(call)
@@ -103,7 +103,7 @@ class Documents(Hand):
             return {"type": kind, "tables": found, "more": more}
 
     async def _document(self, call: Call) -> bytes:
-        """The file that the caller named, asked for in the caller's name."""
+        """Reads the call's resource through files.read, in the caller's name. Raises Failure."""
         raw = bytearray()
         try:
             async with self.kernel.stream("files.read", call.resource, length=DOCUMENT_MOST + 1) as stream:
@@ -119,7 +119,7 @@ class Documents(Hand):
 
 
 def _rows(table: Table, offset: int, most: int, room: int) -> tuple[list[list[Value]], bool, int]:
-    """(rows, whether there are more, room that is left). A row without room is left to a call that begins with it."""
+    """(rows, whether there are more, room left). A row for which there is no room comes with a later call."""
     rows: list[list[Value]] = []
     for number, cells in enumerate(table.rows):
         if number < offset:
@@ -138,29 +138,29 @@ def _rows(table: Table, offset: int, most: int, room: int) -> tuple[list[list[Va
 
 
 class _Reading:
-    """The reader of a document, once it is known which."""
+    """A document being read. broken: errors that its reader raises for malformed documents."""
 
     def __init__(self) -> None:
         self.broken: tuple[type[Exception], ...] = ()
 
     def open(self, raw: bytes) -> tuple[str, Reader, bytes]:
-        """(its kind, its reader, its bytes as that reads them). Raises DocumentRefused."""
+        """(kind, reader, bytes for that reader). Raises DocumentRefused."""
         kind = document_kinds.kind_of(raw)
         if kind in (DOCX, XLSX):
             raw = as_transitional(raw)
-        mimetypes.knownfiles.clear()  # openpyxl would read the system's lists, which no run may
+        mimetypes.knownfiles.clear()  # openpyxl would read the system's MIME files, which no run may
         reader = _reader(import_module(READERS[kind]))
         self.broken = reader.BROKEN
         return kind, reader, raw
 
 
 def _reader(module: ModuleType) -> Reader:
-    return module  # each of READERS is one, as their tests show
+    return module  # the tests check that each module in READERS is one
 
 
 @contextmanager
 def _ending() -> Iterator[_Reading]:
-    """What is wrong with a document becomes the call's Failed."""
+    """Turns DocumentRefused and the reader's errors into the call's Failed, and bounds time and memory."""
     reading = _Reading()
     with bounded("a document"):
         try:

@@ -1,4 +1,4 @@
-"""Text and tables of a DOCX, by python-docx and word_words.py (acts on bytes that document_kinds let pass)."""
+"""Reads text and tables of a DOCX by python-docx and word_words.py (acts on bytes that document_kinds accepted)."""
 
 import io
 from collections.abc import Iterator
@@ -22,15 +22,15 @@ _LEVELS: Final = frozenset("123456")
 
 
 def title(raw: bytes) -> str:
-    """As its author gave it."""
+    """The title that the author gave."""
     return str(_opened(raw).core_properties.title or "")
 
 
 def text(raw: bytes) -> Iterator[str]:
-    """Paragraphs and tables in their order: headings as Markdown has them, cells apart by tabs, boxes after the paragraph.
+    """Yields paragraphs and tables in order: headings as Markdown, cells separated by tabs, text boxes after their paragraph.
 
-    python-docx's own way asks libxml2 for all of them at once, which takes time by the square of their number, and no
-    signal ends it; and it looks a paragraph's style up for a millisecond.
+    python-docx's own iteration makes libxml2 collect all of them at once, in time quadratic in their number, which no
+    signal interrupts; and it takes a millisecond to look up a paragraph's style.
     """
     opened, headings = _opened(raw), dict[str, str]()
     for one in within(opened.element.body, PARAGRAPH, TABLE):
@@ -48,16 +48,16 @@ def text(raw: bytes) -> Iterator[str]:
 
 
 def tables(raw: bytes) -> Iterator[Table]:
-    """Each table of the body, by its number."""
+    """Yields each table of the body, named by its number."""
     for number, one in enumerate(within(_opened(raw).element.body, TABLE), 1):
         yield Table(name=str(number), rows=_rows(one))
 
 
 def _rows(table: _Element) -> Iterator[list[str]]:
-    """Cells that are merged come once for each place that they cover.
+    """Yields a table's rows. A merged cell comes once for each place that it covers.
 
-    python-docx climbs up to the first row of a merged cell anew for each place, which takes time by the square of the rows,
-    and beyond some hundreds of them as much of Python's stack as there is. So the row above is remembered.
+    python-docx climbs to the first row of a merged cell anew for each place: time quadratic in the rows, and beyond some
+    hundreds of them all of Python's stack. So the row above is remembered.
     """
     above = dict[int, str]()
     for row in within(table, ROW):

@@ -1,4 +1,4 @@
-"""Text and tables of an HTML page, by lxml (acts on bytes; no recursion, so no depth of elements matters)."""
+"""Reads text and tables of an HTML page by lxml (acts on bytes; no recursion, so any depth of elements is safe)."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from runtime.bounded_work import in_thread
 BROKEN: Final = (etree.LxmlError, *SPOILED)
 
 _NO_MEMORY: Final = 2
-"""XML_ERR_NO_MEMORY of libxml2 (xmlerror.h), which lxml tells as a fault of the page."""
+"""XML_ERR_NO_MEMORY of libxml2 (xmlerror.h), which lxml reports as an error of the page."""
 
 _WRONG: Final = "\ufffd"
 _FRONT: Final = 4096
@@ -31,19 +31,19 @@ _BLOCKS: Final = frozenset(
 
 
 def title(raw: bytes) -> str:
-    """Of the page's head."""
+    """The title in the page's head."""
     return " ".join((_opened(raw).findtext(".//title") or "").split())
 
 
 def text(raw: bytes) -> Iterator[str]:
-    """What is to be read, a line for each block."""
+    """Yields the visible text, one line per block."""
     for line in _words(_opened(raw)).split("\n"):
         if seen := " ".join(line.split()):
             yield seen + "\n"
 
 
 def tables(raw: bytes) -> Iterator[Table]:
-    """Each table, by its number, those within tables too."""
+    """Yields each table, nested ones too, named by its number."""
     for number, one in enumerate(_opened(raw).iter("table"), 1):
         yield Table(name=str(number), rows=_rows(one))
 
@@ -75,7 +75,7 @@ def _words(element: HtmlElement) -> str:
 
 
 def _opened(raw: bytes) -> HtmlElement:
-    raw, encoding = _as_told(raw)
+    raw, encoding = _decoded(raw)
     try:
         parser = HTMLParser(encoding=encoding, no_network=True, huge_tree=False)
         return in_thread(lambda: document_fromstring(raw, parser=parser))
@@ -85,10 +85,10 @@ def _opened(raw: bytes) -> HtmlElement:
         raise
 
 
-def _as_told(raw: bytes) -> tuple[bytes, str | None]:
-    """A page in UTF-8; its own bytes and None where it is in none, and says itself what it is in.
+def _decoded(raw: bytes) -> tuple[bytes, str | None]:
+    """(the page in UTF-8, "utf-8"); (the bytes unchanged, None) if they are not UTF-8 and the page names its encoding.
 
-    Where it does not, what is no letter is replaced, or all is windows-1252, if most of it would be none.
+    Otherwise invalid bytes are replaced; or, if they are most of the non-ASCII text, all is read as windows-1252.
     """
     text = raw.decode("utf-8", "replace")
     wrong = text.count(_WRONG) - raw.count(_WRONG.encode())

@@ -1,7 +1,7 @@
-"""Text and tables of a PDF, by pypdf (acts on bytes; pure Python, so nothing of it runs that was compiled).
+"""Reads text and tables of a PDF by pypdf (acts on bytes; pure Python, so no compiled code parses them).
 
-A PDF knows where each letter stands and nothing of tables: one is taken to be where two lines or more, one below the
-other, have parts that at least three spaces keep apart in pypdf's layout. That finds plain tables and no others.
+A PDF positions letters and has no tables. A table is assumed where two or more consecutive lines have parts separated by at
+least three spaces in pypdf's layout. That finds plain tables only.
 """
 
 import io
@@ -20,19 +20,19 @@ _APART: Final = re.compile(r" {3,}")
 
 
 def title(raw: bytes) -> str:
-    """As its author gave it."""
+    """The title that the author gave."""
     found = _opened(raw).metadata
     return str(found.title or "") if found else ""
 
 
 def text(raw: bytes) -> Iterator[str]:
-    """The text, page by page."""
+    """Yields the text page by page."""
     for page in _opened(raw).pages:
         yield page.extract_text() + "\n\n"
 
 
 def tables(raw: bytes) -> Iterator[Table]:
-    """What looks like a table, page by page; `2.1` is the first one of the second page."""
+    """Yields what looks like tables, page by page; `2.1` is the first one of the second page."""
     for number, page in enumerate(_opened(raw).pages, 1):
         for count, rows in enumerate(_blocks(page.extract_text(extraction_mode="layout")), 1):
             yield Table(name=f"{number}.{count}", rows=iter(rows))

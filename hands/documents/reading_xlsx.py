@@ -1,8 +1,8 @@
-"""Text and tables of an XLSX, by openpyxl as a stream (acts on bytes that document_kinds let pass).
+"""Reads text and tables of an XLSX by openpyxl, as a stream (acts on bytes that document_kinds accepted).
 
-Values are those that the program which wrote it last had calculated; formulae are not. What a sheet says of its own size
-is not believed: rows are read as they come, COLUMNS_MOST cells each. The library makes every row that is missing before one
-with a higher number, so a number that no sheet has is refused when ROWS_MOST were made.
+Cells have the values that the last writing program calculated, not formulae. The size that a sheet states is ignored: rows
+are read as they come, COLUMNS_MOST cells each. openpyxl makes up every missing row before a row with a higher number, so
+the sheet is refused after ROWS_MOST rows.
 """
 
 import io
@@ -28,12 +28,12 @@ BROKEN: Final = (InvalidFileException, LxmlError, ParseError, *SPOILED)
 
 
 def title(raw: bytes) -> str:
-    """As its author gave it."""
+    """The title that the author gave."""
     return str(_opened(raw).properties.title or "")
 
 
 def text(raw: bytes) -> Iterator[str]:
-    """Sheet by sheet: its name as a heading, rows as lines, cells apart by tabs; empty rows are left out."""
+    """Yields sheets in order: name as a heading, rows as lines, cells separated by tabs; empty rows are left out."""
     for table in tables(raw):
         yield f"# {table.name}\n"
         for cells in table.rows:
@@ -42,7 +42,7 @@ def text(raw: bytes) -> Iterator[str]:
 
 
 def tables(raw: bytes) -> Iterator[Table]:
-    """Each sheet with cells, by its name."""
+    """Yields each worksheet, by its name."""
     for sheet in _opened(raw).worksheets:
         sheet.reset_dimensions()
         rows: Iterator[Sequence[object]] = sheet.iter_rows(max_col=COLUMNS_MOST, values_only=True)
@@ -50,7 +50,7 @@ def tables(raw: bytes) -> Iterator[Table]:
 
 
 def _bounded(name: str, rows: Iterable[Sequence[object]]) -> Iterator[Sequence[object]]:
-    """The rows; a missing one has no cells, so that it costs whoever takes it nothing. Raises DocumentRefused."""
+    """Yields the rows; an empty one as `()`, so that it costs its reader nothing. Raises DocumentRefused."""
     for number, cells in enumerate(rows, 1):
         if number > ROWS_MOST:
             text = f"The sheet {name[:80]!r} has a row beyond {ROWS_MOST}, which no sheet has."

@@ -1,8 +1,8 @@
-"""The words of a DOCX's body, wherever Word puts them (pure: elements in, texts out; ECMA-376 part 1, 17).
+"""Extracts the visible text of a DOCX's body (pure: elements in, texts out; ECMA-376 part 1, 17).
 
-python-docx reads the runs that lie in a paragraph and nothing else: what was inserted while changes are tracked, what
-stands in a content control, a field or a text box, and a table within a cell are not there for it. Read here is what
-people see with all changes taken: no deleted text, no instruction of a field, of two versions of the same the newer one.
+python-docx reads only the runs directly in a paragraph: it misses tracked insertions, content controls, fields, text boxes
+and tables within cells. This reads what people see with all changes accepted: no deleted text, no field instructions, and
+of two alternative versions the newer one.
 """
 
 from collections.abc import Iterator
@@ -26,13 +26,13 @@ _THROUGH: Final = frozenset(
     qn(f"w:{name}")
     for name in ("bdo", "customXml", "dir", "fldSimple", "hyperlink", "ins", "moveTo", "sdt", "sdtContent", "smartTag")
 )
-"""What stands around runs, paragraphs, rows or cells, and shows what is in it."""
+"""Elements that wrap runs, paragraphs, rows or cells, and whose content is visible."""
 
 _IN_RUNS: Final = _THROUGH | {qn("w:r"), qn("w:ruby"), qn("w:rubyBase")}
 
 
 def within(element: _Element, *wanted: str, through: frozenset[str] = _THROUGH) -> Iterator[_Element]:
-    """The elements of these names that an element holds, in their order, whatever stands around them."""
+    """Yields an element's descendants with these names, in order, looking only into elements in `through`."""
     open_ones = [iter(element)]
     while open_ones:
         one = next(open_ones[-1], None)
@@ -45,19 +45,19 @@ def within(element: _Element, *wanted: str, through: frozenset[str] = _THROUGH) 
 
 
 def words(paragraph: _Element) -> str:
-    """A paragraph's own text."""
+    """A paragraph's own text, without its text boxes."""
     return "".join(map(_text_of, within(paragraph, *_LEAVES, through=_IN_RUNS)))
 
 
 def boxes(paragraph: _Element) -> Iterator[str]:
-    """The lines of the text boxes that hang on a paragraph; those of its own paragraphs' boxes are among a box's lines."""
+    """Yields the lines of a paragraph's text boxes; a box's lines include those of boxes nested in it."""
     for box in paragraph.iter(_BOX):
         if next(box.iterancestors(PARAGRAPH, *_UNSEEN)) is paragraph:
             yield from _lines(box)
 
 
 def cell(element: _Element) -> str:
-    """The text of a cell: its paragraphs a line each, their boxes after them, and so the rows of a table within it."""
+    """A cell's text: one line per paragraph and per row of a nested table; text boxes after their paragraph."""
     return "\n".join(_lines(element))
 
 

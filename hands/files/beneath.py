@@ -1,13 +1,11 @@
-"""Opens what lies beneath a root and nothing else: no link is followed, no way leads out (acts).
+"""Opens files and folders beneath a root and nothing else: no link is followed, no path leads out (acts).
 
-The kernel has checked a resource as text; what the text means on the disk is decided here, at the moment of opening,
-by `openat2` with BENEATH, NO_SYMLINKS and NO_MAGICLINKS (openat2(2), Linux 5.6). Where that call is missing, or a
-filter forbids it, the way is walked one part at a time with O_NOFOLLOW, which refuses the same things; the tests run
-both.
+The kernel has checked a resource as text. What the text means on disk is decided here, when it is opened, by `openat2`
+with BENEATH, NO_SYMLINKS and NO_MAGICLINKS (openat2(2), Linux 5.6). Where that call is missing, or a filter forbids it,
+the path is walked part by part with O_NOFOLLOW, which refuses the same paths; the tests run both.
 
-Fifos, devices and sockets are never opened: what a name stands for is first looked at through O_PATH, which has no
-effect on it, and looked at again after opening, which does not block. Errors are OSError, or FileRefused where the
-name is at fault.
+Fifos, devices and sockets are never opened: a name is first checked through O_PATH, which has no effect on the file, and
+again after an open that does not block. Errors are OSError, or FileRefused if the name is at fault.
 """
 
 import ctypes
@@ -22,7 +20,7 @@ from typing import Final
 from file_refusal import FileRefused
 
 RESERVED: Final = ".maniple-"
-"""What the names of this Hand's own files and of its bin begin with; no resource reaches them."""
+"""Prefix of the names of this Hand's own files and its bin; no resource reaches them."""
 
 _SYS_OPENAT2: Final = 437  # the same number on x86-64 and aarch64
 _NO_MAGICLINKS: Final = 0x02
@@ -30,7 +28,7 @@ _NO_SYMLINKS: Final = 0x04
 _BENEATH: Final = 0x08
 
 Opener = Callable[[int, tuple[str, ...], int], int]
-"""(root's descriptor, parts of the way, open flags) → a descriptor. Raises OSError."""
+"""(root's descriptor, parts of the path, open flags) → a descriptor. Raises OSError."""
 
 
 class _OpenHow(ctypes.Structure):
@@ -48,7 +46,7 @@ def has_openat2() -> bool:
 
 
 def by_openat2(root: int, parts: tuple[str, ...], flags: int) -> int:
-    """Opener by the one call that was made for this."""
+    """The Opener that calls openat2."""
     how = _OpenHow(flags | os.O_CLOEXEC, 0, _BENEATH | _NO_SYMLINKS | _NO_MAGICLINKS)
     path = os.fsencode("/".join(parts) or ".")
     while True:
@@ -95,7 +93,7 @@ def best_opener() -> Opener:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a resource lies: the root's descriptor and the parts of the way beneath it; `()` is the root itself."""
+    """Where a resource lies: its root's descriptor and the parts of its path beneath; `()` is the root itself."""
 
     resource: str
     root: int
@@ -103,26 +101,26 @@ class Place:
 
     @property
     def name(self) -> str:
-        """The last part. Raises FileRefused for a root, which is no file."""
+        """The last part. Raises FileRefused for a root, which is a folder."""
         if not self.parts:
             raise FileRefused("not a file", f"{self.resource}: a root is a folder, not a file.")
         return self.parts[-1]
 
     @property
     def folder(self) -> "Place":
-        """Where the folder lies that holds it."""
+        """The folder that holds it."""
         return Place(resource=self.resource.rpartition("/")[0], root=self.root, parts=self.parts[:-1])
 
 
 class Tree:
-    """The granted roots and the way into them. roots: name → directory descriptor, owned by the runtime."""
+    """Opens what lies beneath the granted roots. roots: name → directory descriptor, owned by the runtime."""
 
     def __init__(self, roots: Mapping[str, int], opener: Opener) -> None:
         self.roots = roots
         self.open = opener
 
     def place(self, resource: str) -> Place:
-        """Where a resource lies. Raises FileRefused for an unknown root or a name that is not one."""
+        """The Place of a resource. Raises FileRefused for an unknown root or an invalid path."""
         first, *rest = resource.split("/")
         if first not in self.roots:
             gone = "or its folder was gone when this Hand started: restore it, then `maniple restart files`"
@@ -138,7 +136,7 @@ class Tree:
         return Place(resource=resource, root=self.roots[first], parts=tuple(rest))
 
     def look(self, place: Place) -> os.stat_result:
-        """The facts of what lies there, a link's own where it is one; nothing is opened for reading."""
+        """stat of what lies there; a link's own, if it is one. Opens nothing for reading."""
         fd = self.open(place.root, place.parts, os.O_PATH | os.O_NOFOLLOW)
         try:
             return os.fstat(fd)
@@ -146,7 +144,7 @@ class Tree:
             os.close(fd)
 
     def open_file(self, held: ExitStack, place: Place) -> int:
-        """A regular file, for reading. `held` closes it. Raises FileRefused for anything else."""
+        """Opens a regular file for reading. `held` closes it. Raises FileRefused for anything else."""
         must_be_file(self.look(place), place.resource)
         fd = self.open(place.root, place.parts, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW)
         held.callback(os.close, fd)
@@ -154,7 +152,7 @@ class Tree:
         return fd
 
     def open_folder(self, held: ExitStack, place: Place) -> int:
-        """A folder, for listing, locking and syncing. `held` closes it. Raises FileRefused for anything else."""
+        """Opens a folder for listing, locking and syncing. `held` closes it. Raises FileRefused for anything else."""
         found = self.look(place)
         if stat.S_ISLNK(found.st_mode):
             raise FileRefused("symbolic link", f"{place.resource}: it is a symbolic link; links are never followed.")
@@ -165,13 +163,13 @@ class Tree:
         return fd
 
     def must_lie_there(self, folder: int, place: Place) -> None:
-        """Raises FileRefused, or FileNotFoundError, unless an open folder still lies where it was found."""
+        """Raises FileRefused or FileNotFoundError unless an open folder still lies at its place."""
         if not os.path.samestat(self.look(place), os.fstat(folder)):
             raise FileRefused("not found", f"{place.resource}: this folder was moved away meanwhile.")
 
 
 def must_be_file(found: os.stat_result, resource: str) -> None:
-    """Raises FileRefused unless the facts are those of a regular file."""
+    """Raises FileRefused unless the stat is that of a regular file."""
     if stat.S_ISREG(found.st_mode):
         return
     if stat.S_ISLNK(found.st_mode):
@@ -180,7 +178,7 @@ def must_be_file(found: os.stat_result, resource: str) -> None:
 
 
 def kind_of(mode: int) -> str:
-    """What a file mode stands for: file, folder, link, fifo, socket or device."""
+    """The kind of file that a mode means: file, folder, link, fifo, socket or device."""
     kinds = ((stat.S_ISREG, "file"), (stat.S_ISDIR, "folder"), (stat.S_ISLNK, "link"), (stat.S_ISFIFO, "fifo"))
     for test, kind in kinds:
         if test(mode):

@@ -1,8 +1,8 @@
-"""The time by which what lies in the bins is old (acts on one small file in the Hand's state folder).
+"""The clock for the age of files in the bins (acts on one small file in the Hand's state folder).
 
-What is removed from a bin is gone, and a clock that leaps ahead by a year, as that of a machine with a flat battery may until
-somebody sets it right, would make all of it old at once. So what the clock shows counts when it has stood by it for an hour;
-until then it is as late as it showed before. It is noted from start to start, since this Hand seldom lives for an hour.
+Files removed from a bin are lost, and a clock that jumps ahead a year, as after a flat battery, would expire all of them
+at once. So a time that the clock shows counts only once the clock has kept to it for an hour; until then, the last time
+that counted does. Both are kept in a file across starts, since this Hand seldom lives for an hour.
 """
 
 import os
@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import Final
 
 NOTED: Final = "bin-clock"
-"""In the state folder: what counts, and what the clock has shown since, two numbers of seconds since 1970."""
+"""File in the state folder: the time that counts, and the last new time the clock showed; seconds since 1970."""
 
-STANDS: Final = timedelta(hours=1)
+CONFIRMED_AFTER: Final = timedelta(hours=1)
 
 
-def believed(path: Path, now: datetime) -> datetime:
-    """What counts as the time; `now` is what the clock shows.
+def trusted_time(path: Path, now: datetime) -> datetime:
+    """The time that counts. path: the clock's file; now: the time that the system's clock shows.
 
-    Where that cannot be noted, as on a full disk, what was noted before goes on to count.
+    If the file cannot be written, as on a full disk, its old times go on to count.
     """
-    counts, shown = _noted(path) or (datetime.fromtimestamp(0, UTC), now)
+    counts, shown = _read_times(path) or (datetime.fromtimestamp(0, UTC), now)
     if now < shown:
         counts, shown = min(counts, now), now
-    elif now >= shown + STANDS:
+    elif now >= shown + CONFIRMED_AFTER:
         counts, shown = shown, now
     with suppress(OSError):
         fresh = path.with_suffix(".new")
@@ -34,8 +34,8 @@ def believed(path: Path, now: datetime) -> datetime:
     return counts
 
 
-def _noted(path: Path) -> tuple[datetime, datetime] | None:
-    """What was noted; None where nothing was, or nothing that can be read."""
+def _read_times(path: Path) -> tuple[datetime, datetime] | None:
+    """The file's two times; None if it is missing or unreadable."""
     try:
         counts, shown = (datetime.fromtimestamp(float(one), UTC) for one in path.read_text().split())
     except (OSError, ValueError, OverflowError):

@@ -1,13 +1,13 @@
-"""Deletes by moving into the root's bin, and empties the bin of what has lain there long enough (acts).
+"""Deletes files by moving them into their root's bin, and removes those whose time there is over (acts).
 
-An agent that misunderstands can delete a thousand files in a second, and asking first in a prompt is not a gate. So a
-deleted file goes to `.maniple-bin/` in its root, one rename, under `TIME-RANDOM-NAME`; listings hide it and no
-resource reaches it. Where it lay stands beside it, in `TIME-RANDOM.from`, so that `restore` can take it back there and
-nowhere else: a file in the bin is still reached by its own resource only. Its owner may also take it back with `mv`.
-After `bin_days` by `bin_clock` it is removed at the next start. `bin_days = 0` removes at once.
+An agent that misunderstands can delete a thousand files in a second, and a prompt that says "ask first" stops nobody. So
+a deleted file is renamed to `.maniple-bin/TIME-RANDOM-NAME` in its root; listings hide the bin and no resource reaches
+it. The note `TIME-RANDOM.from` beside it holds the file's path, so that `restore` can move it back there and nowhere
+else: a file in the bin is still reached by its own resource only. Its owner may also take it back with `mv`. After
+`bin_days`, by `bin_clock`, it is removed at the next start. `bin_days = 0` removes at once.
 
-`expect` is kept as in whole_write: move away first, look at what came away, and move it back if it is not what was
-compared.
+`expect` works as in whole_write: move the file away, check what was moved, and move it back if it is not the file that
+was compared.
 """
 
 import os
@@ -27,24 +27,24 @@ BIN: Final = f"{RESERVED}bin"
 _STAMP: Final = "%Y%m%dT%H%M%SZ"
 _STAMP_SIZE: Final = 16
 _FRONT: Final = _STAMP_SIZE + 1 + 8
-"""Signs of a name in the bin before the file's own: TIME-RANDOM."""
+"""Length of TIME-RANDOM, which begins every name in the bin, in characters."""
 
 _NOTE: Final = ".from"
 _NOTE_MOST: Final = 2048
 _OURS: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}[-.][^\ud800-\udfff]*")
 
-Moving = Callable[[str], None]
-"""Told the resource in the bin of what is about to be moved there, or back."""
+BeforeMove = Callable[[str], None]
+"""Called with the file's resource in the bin just before the file is moved there, or back."""
 
 
 def bin_name(name: str, now: datetime, random: bytes) -> str:
-    """The name in the bin of a file that was called so. At most 255 bytes, whole characters."""
+    """A file's name in the bin: TIME-RANDOM-NAME. At most 255 bytes; cut between characters."""
     short = name.encode()[:200].decode("utf-8", "ignore")
     return f"{now.astimezone(UTC).strftime(_STAMP)}-{random.hex()}-{short}"
 
 
-def is_due(name: str, now: datetime, days: int) -> bool:
-    """Whether a name in the bin has lain there for so many days. Names that are not the bin's own never are."""
+def is_expired(name: str, now: datetime, days: int) -> bool:
+    """Whether a file of this name has lain in the bin for `days`. False for names that the bin did not give."""
     if not _OURS.fullmatch(name):
         return False
     try:
@@ -55,23 +55,23 @@ def is_due(name: str, now: datetime, days: int) -> bool:
 
 
 def resource_of(root: str, name: str) -> str:
-    """What a file in the bin is called here; no caller reaches it by that."""
+    """The resource under which this Hand keeps the labels of a file in the bin; no caller reaches it."""
     return f"{root}/{BIN}/{name}"
 
 
-def delete(tree: Tree, place: Place, expect: str | None, days: int, before: Moving) -> dict[str, object]:
-    """Moves a file into the bin, or removes it. What `files.delete` answers. Raises FileRefused or OSError.
+def delete(tree: Tree, place: Place, expect: str | None, days: int, before: BeforeMove) -> dict[str, object]:
+    """Moves a file into the bin, or removes it if `days` is 0. Returns the reply of `files.delete`.
 
-    before: told what it will be called in the bin, "" where it comes into none, before it is moved.
+    before: called before the move with the file's resource in the bin, "" if `days` is 0. Raises FileRefused, OSError.
     """
     with ExitStack() as held:
         folder = tree.open_folder(held, place.folder)
         found = check_target(folder, place.name, place.resource)
         if found is None:
             raise FileRefused("not found", f"{place.resource}: there is nothing of that name.")
-        target, new, shown = _where_to(held, place, folder, days, compares=expect is not None)
+        target, new, shown = _destination(held, place, folder, days, compares=expect is not None)
         with folder_lock(folder, place.resource):
-            note = _noted(target, new, place) if days else ""
+            note = _write_note(target, new, place) if days else ""
             try:
                 before(shown)
                 tree.must_lie_there(folder, place.folder)
@@ -91,8 +91,8 @@ def delete(tree: Tree, place: Place, expect: str | None, days: int, before: Movi
         return {"size": found.st_size, "bin": shown}
 
 
-def _noted(bin_fd: int, new: str, place: Place) -> str:
-    """Writes down where it lay, before it is moved: the note's name. A note without its file is nothing."""
+def _write_note(bin_fd: int, new: str, place: Place) -> str:
+    """Writes the note that holds the file's path and returns the note's name. A note without a file means nothing."""
     name = new[:_FRONT] + _NOTE
     fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=bin_fd)
     with os.fdopen(fd, "wb") as file:
@@ -103,7 +103,7 @@ def _noted(bin_fd: int, new: str, place: Place) -> str:
 
 
 def _read_note(bin_fd: int, name: str) -> str | None:
-    """Where it lay, from its root; None for what has no note that can be read."""
+    """The path, from the root, that a file in the bin came from; None without a readable note."""
     try:
         fd = os.open(name[:_FRONT] + _NOTE, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=bin_fd)
     except OSError:
@@ -116,22 +116,22 @@ def _read_note(bin_fd: int, name: str) -> str | None:
         return None
 
 
-def _names(bin_fd: int) -> list[str]:
-    """What lies in the bin, the last one first."""
+def _newest_first(bin_fd: int) -> list[str]:
+    """The names of the files in the bin, the last deleted first."""
     ours = (name for name in os.listdir(bin_fd) if _OURS.fullmatch(name) and name[_FRONT:] != _NOTE)
-    return sorted(ours, key=lambda name: (name[:_STAMP_SIZE], _noted_at(bin_fd, name)), reverse=True)
+    return sorted(ours, key=lambda name: (name[:_STAMP_SIZE], _deleted_ns(bin_fd, name)), reverse=True)
 
 
-def _noted_at(bin_fd: int, name: str) -> int:
-    """When it was deleted, finer than its name says it."""
+def _deleted_ns(bin_fd: int, name: str) -> int:
+    """When the file was deleted, in ns: its note's mtime, finer than the TIME in its name. 0 without a note."""
     try:
         return os.stat(name[:_FRONT] + _NOTE, dir_fd=bin_fd, follow_symlinks=False).st_mtime_ns
     except OSError:
         return 0
 
 
-def contents(place: Place, most: int) -> tuple[list[dict[str, object]], set[str]]:
-    """What was deleted at a place or beneath it, the last one first, at most so many; and its labels."""
+def list_deleted(place: Place, most: int) -> tuple[list[dict[str, object]], set[str]]:
+    """(files deleted at or beneath a place, newest first, at most `most`; their labels)."""
     found: list[dict[str, object]] = []
     labels: set[str] = set()
     root, here = place.resource.partition("/")[0], "/".join(place.parts)
@@ -139,14 +139,14 @@ def contents(place: Place, most: int) -> tuple[list[dict[str, object]], set[str]
         bin_fd = open_bin(held, place.root, make=False)
         if bin_fd is None:
             return found, labels
-        for name in _names(bin_fd):
+        for name in _newest_first(bin_fd):
             way = _read_note(bin_fd, name)
             if way is None or not (way == here or not here or way.startswith(f"{here}/")):
                 continue
             try:
                 facts = os.stat(name, dir_fd=bin_fd, follow_symlinks=False)
             except OSError:
-                continue  # taken back meanwhile
+                continue  # restored meanwhile
             labels.update(_labels_of(bin_fd, name))
             stamp = datetime.strptime(name[:_STAMP_SIZE], _STAMP).replace(tzinfo=UTC)
             deleted = stamp.isoformat().removesuffix("+00:00") + "Z"
@@ -167,15 +167,15 @@ def _labels_of(bin_fd: int, name: str) -> tuple[str, ...]:
         os.close(fd)
 
 
-def restore(tree: Tree, place: Place, name: str, before: Moving) -> dict[str, object]:
-    """Takes back what was deleted at this very place, the last one or that of this name. Raises FileRefused, OSError.
+def restore(tree: Tree, place: Place, name: str, before: BeforeMove) -> dict[str, object]:
+    """Moves back the file last deleted at this very path, or the one called `name` in the bin. Replaces no file.
 
-    A name that is taken is never replaced. before: told what it is called in the bin, before it is moved.
+    before: called with its resource in the bin before it is moved. Raises FileRefused or OSError.
     """
     new, here = place.name, "/".join(place.parts)
     with ExitStack() as held:
         bin_fd = open_bin(held, place.root, make=False)
-        found = [] if bin_fd is None else [one for one in _names(bin_fd) if name in ("", one)]
+        found = [] if bin_fd is None else [one for one in _newest_first(bin_fd) if name in ("", one)]
         one = next((one for one in found if bin_fd is not None and _read_note(bin_fd, one) == here), None)
         if one is None or bin_fd is None:
             raise FileRefused("not found", f"{place.resource}: nothing that was deleted there lies in the bin.")
@@ -192,15 +192,15 @@ def restore(tree: Tree, place: Place, name: str, before: Moving) -> dict[str, ob
         return {"size": facts.st_size, "bin": one}
 
 
-def _where_to(held: ExitStack, place: Place, folder: int, days: int, *, compares: bool) -> tuple[int, str, str]:
-    """(folder's descriptor, new name, where its owner finds it) of what is deleted.
+def _destination(held: ExitStack, place: Place, folder: int, days: int, *, compares: bool) -> tuple[int, str, str]:
+    """(folder's descriptor, new name, resource in the bin or "") for a file that is being deleted.
 
-    compares: it may yet come back, so its name is not one of those that a sweep removes.
+    compares: the file may have to be moved back, so it gets no name that `sweep` removes.
     """
     if not days:
         return folder, f"{RESERVED}{os.urandom(8).hex()}.{'aside' if compares else 'part'}", ""
     bin_fd = open_bin(held, place.root, make=True)
-    assert bin_fd is not None  # made just now
+    assert bin_fd is not None  # make=True
     new = bin_name(place.name, datetime.now(UTC), os.urandom(4))
     return bin_fd, new, resource_of(place.resource.partition("/")[0], new)
 
@@ -219,7 +219,7 @@ def _move_expected(folder: int, place: Place, expect: str, target: int, new: str
 
 
 def open_bin(held: ExitStack, root: int, *, make: bool) -> int | None:
-    """The bin of a root, None where there is none. `held` closes it. A bin that is a link is an error."""
+    """Opens a root's bin; None if it has none. `held` closes it. Raises OSError if the bin is a link."""
     if make:
         try:
             os.mkdir(BIN, 0o700, dir_fd=root)
@@ -233,19 +233,19 @@ def open_bin(held: ExitStack, root: int, *, make: bool) -> int | None:
     return fd
 
 
-def empty(root: int, now: datetime, days: int) -> list[str]:
-    """Removes from a root's bin what has lain there for so many days; which files. Raises OSError for a bin that is none."""
-    gone: list[str] = []
+def remove_expired(root: int, now: datetime, days: int) -> list[str]:
+    """Removes from a root's bin the files that are `days` old. Returns their names. Raises OSError if the bin is a link."""
+    removed: list[str] = []
     with ExitStack() as held:
         bin_fd = open_bin(held, root, make=False)
         if bin_fd is None:
-            return gone
+            return removed
         for name in os.listdir(bin_fd):
-            if is_due(name, now, days):
+            if is_expired(name, now, days):
                 try:
                     os.unlink(name, dir_fd=bin_fd)
                 except OSError:
-                    continue  # a folder, or not ours to remove: it stays where its owner put it
+                    continue  # a folder, or not ours to remove: leave it
                 if name[_FRONT:] != _NOTE:
-                    gone.append(name)
-    return gone
+                    removed.append(name)
+    return removed

@@ -1,8 +1,8 @@
-"""Does disk work in a few threads, so that one slow disk does not keep every caller waiting (acts).
+"""Runs blocking disk work in a few threads, so that one slow disk does not hold up every caller (acts).
 
-Its one promise: `do` returns or raises only after the work has ended, cancelled or not. So a descriptor that the work
-uses is never closed, and its number never given to another file, while a thread still reads or writes through it.
-A ThreadPoolExecutor does not keep it where there is no room for another thread: it raises, and does the work later.
+Its one promise: `do` returns or raises only after the work has ended, even when cancelled. So no descriptor is closed,
+and its number reused, while a thread still reads or writes through it. ThreadPoolExecutor breaks that promise: if it
+cannot start a thread, it raises and still does the work later.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from typing import Final, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-PATIENCE: Final = 5.0
-AGAIN: Final = 0.02
-"""Seconds that are waited for a first thread: another process of the same user id may be ending; and between two tries."""
+THREAD_WAIT: Final = 5.0
+RETRY_EVERY: Final = 0.02
+"""Seconds to try for a first thread (another process of the same user id may be ending), and between two tries."""
 
 
 class DiskThreads:
-    """threads: how many at most; they count towards the Hand's limit `processes`. Where only fewer can be had, they do."""
+    """At most `threads` threads, which count towards the Hand's limit `processes`. If fewer start, those do all work."""
 
     def __init__(self, threads: int = 4) -> None:
         self._most, self._open = threads, 0
@@ -32,14 +32,14 @@ class DiskThreads:
         self._works: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
     async def do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What the work returns. Raises what it raises; a cancellation is passed on once the work has ended.
+        """Runs the work in a thread and returns its result. A cancellation is raised once the work has ended.
 
-        Raises BlockingIOError when there is no thread, and none can be had: then nothing was done.
+        Raises what the work raises; BlockingIOError, before anything was done, if no thread can be started.
         """
         self._open += 1
         try:
             await self._find_thread()
-            return await self._ended(lambda: work(*args, **kwargs))
+            return await self._run_to_end(lambda: work(*args, **kwargs))
         finally:
             self._open -= 1
 
@@ -52,8 +52,8 @@ class DiskThreads:
         self._threads.clear()
 
     async def _find_thread(self) -> None:
-        """See that there is a thread, and another one for what is to be done beside other work."""
-        until = monotonic() + PATIENCE
+        """Starts threads until there is one per open work, up to the most."""
+        until = monotonic() + THREAD_WAIT
         while len(self._threads) < min(self._open, self._most):
             thread = Thread(target=self._serve, name=f"disk_{len(self._threads)}", daemon=True)
             try:
@@ -63,11 +63,11 @@ class DiskThreads:
                     return
                 if monotonic() > until:
                     raise BlockingIOError(errno.EAGAIN, "there is no thread to do it") from None
-                await asyncio.sleep(AGAIN)
+                await asyncio.sleep(RETRY_EVERY)
             else:
                 self._threads.append(thread)
 
-    async def _ended(self, work: Callable[[], T]) -> T:
+    async def _run_to_end(self, work: Callable[[], T]) -> T:
         result: Future[T] = Future()
         self._works.put(partial(_act, work, result))
         work_done = asyncio.wrap_future(result)
@@ -83,18 +83,18 @@ class DiskThreads:
         try:
             return work_done.result()
         finally:
-            del work_done, result  # an error that is raised keeps this frame, and they keep the error
+            del work_done, result  # the raised error holds this frame, and these would hold the error
 
     def _serve(self) -> None:
         while (act := self._works.get()) is not None:
             act()
-            del act  # it keeps what was returned, and the next may be long in coming
+            del act  # it holds the result, and the next work may be a long time off
 
 
 def _act(work: Callable[[], T], result: Future[T]) -> None:
     try:
         result.set_result(work())
-    except BaseException as error:  # noqa: BLE001 - it is its caller's
+    except BaseException as error:  # noqa: BLE001 - raised again in the caller
         result.set_exception(error)
     finally:
-        del work, result  # likewise
+        del work, result  # as in _run_to_end

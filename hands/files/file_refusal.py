@@ -1,7 +1,7 @@
-"""Why a file could not be had: the reason codes of this Hand, and which error of the system means which (pure).
+"""Why a file operation was refused: this Hand's reason codes, and the code for each errno (pure).
 
-Separate so that the modules that touch the disk need not know the runtime; `main.py` turns a FileRefused into Failed.
-Each code is short text for programs and is part of the Hand's contract; README.md lists them.
+Separate so that the modules that touch the disk need not import the runtime; `files_desk` turns FileRefused into Failed.
+The codes are part of the Hand's contract; README.md lists them.
 """
 
 import errno
@@ -49,7 +49,7 @@ _BY_ERRNO: Final[dict[int, str]] = {
 
 
 class FileRefused(Exception):
-    """The call ends in Failed with this code and text. code: a key of CODES."""
+    """Ends the call in Failed with this code and text. code: a key of CODES."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -58,7 +58,7 @@ class FileRefused(Exception):
 
 
 def from_os(error: OSError, resource: str) -> FileRefused:
-    """The refusal that an error of the system means for a resource."""
+    """The refusal for an OSError about a resource."""
     code = _BY_ERRNO.get(error.errno or 0, "disk error")
     why = CODES[code] if code != "disk error" else f"{error.strerror or error}."
     return FileRefused(code, f"{resource}: {why[0].lower()}{why[1:]}")

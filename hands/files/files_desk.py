@@ -1,7 +1,7 @@
-"""What every part of the Hand stands on (acts): roots, threads of the disk, labels, drafts, and errors as ends of calls.
+"""`Desk`, the base class of the Hand's parts (acts): roots, disk threads, labels, drafts, and errors turned into Failed.
 
-A part is a class on top of Desk with an `async def` for each of its methods: `main` reads and writes whole files,
-`files_changing` changes and moves, `files_searching` walks folders.
+Each part is a subclass with one `async def` per method: `main` reads and writes whole files, `files_changing` changes
+and moves them, `files_searching` walks folders.
 """
 
 import os
@@ -24,71 +24,71 @@ from whole_write import ABSENT, Draft, check_target, folder_lock, put, sweep
 from wire.labels import join
 
 WRITTEN: Final = "folders-written"
-"""In the state folder: the folders that may hold a killed write's draft, one resource per line."""
+"""File in the state folder: the folders that may hold the draft of a killed write, one resource per line."""
 
 
 class Desk(Hand):
-    """The granted roots, and what is known of what lies in them."""
+    """Access to the granted roots, and the labels of the files in them."""
 
     async def start(self) -> None:
-        """Removes what killed writes left, and what lay in the bins long enough."""
+        """Opens the roots, and removes the drafts of killed writes and expired files in the bins."""
         self.umask = os.umask(0o077)
         os.umask(self.umask)
         self.disk = DiskThreads()
         self.tree = Tree(self.roots, best_opener())
-        self.written: set[str] = set()
+        self.noted_folders: set[str] = set()
         self.book = await self.disk.do(MarkBook, self.state)
         await self.disk.do(self._sweep)
         await self.disk.do(self._empty_bins)
 
     async def stop(self) -> None:
-        """Ends the threads."""
+        """Ends the disk threads."""
         self.disk.close()
 
     def below(self, place: Place, way: str) -> Place:
-        """What lies beneath a place, by the way from there. Raises Failure for a way that no resource could have."""
+        """The place at a relative path beneath another. Raises Failure(arguments) if that path has no normal form."""
         try:
             return self.tree.place(normalise("path", f"{place.resource}/{way}"))
         except ResourceInvalid as error:
             raise Failure("arguments", f"{way!r} is not a path beneath {place.resource}: {error}.") from None
 
-    # what runs in a thread of the disk -----------------------------------------------------------------------------
+    # run in a disk thread ----------------------------------------------------------------------------------------
 
     def begin(
         self, held: ExitStack, place: Place, expect: str | None, make_folders: bool, labels: tuple[str, ...]
     ) -> tuple[Draft, int]:
-        """A draft beside the target, and the mode it will get. Refuses early what could not be placed anyhow."""
+        """(a draft beside the target, the mode it will get). Raises FileRefused early if it could not be placed anyway."""
         name = place.name
         if make_folders:
-            self.make_way(place.folder, labels)
+            self.make_folders_to(place.folder, labels)
         folder = self.tree.open_folder(held, place.folder)
         found = check_target(folder, name, place.resource)
         if expect == ABSENT and found is not None:
             raise FileRefused("exists", f"{place.resource}: the name is taken.")
-        self._remember(place.folder)
+        self._note_draft_folder(place.folder)
         draft = Draft(folder)
         held.callback(draft.drop)
         return draft, found.st_mode & 0o777 if found else 0o666 & ~self.umask
 
     def give_name(self, draft: Draft, place: Place, expect: str | None, mode: int, labels: tuple[str, ...]) -> None:
-        """Marks the draft and gives it its name, on disk when this returns."""
+        """Labels the draft and gives it its name; both are on disk when this returns."""
         in_book = bool(labels) and not mark(draft.fd, labels)
         draft.settle(mode)
-        put(draft, place.name, expect, place.resource, self._noting(draft, place, labels if in_book else ()))
+        put(draft, place.name, expect, place.resource, self._recording_labels(draft, place, labels if in_book else ()))
 
     @contextmanager
-    def _noting(self, draft: Draft, place: Place, labels: tuple[str, ...]) -> Iterator[None]:
-        """Around the moment in which a name gets new content: more marks than true until then, never fewer.
+    def _recording_labels(self, draft: Draft, place: Place, labels: tuple[str, ...]) -> Iterator[None]:
+        """Wraps a rename: before it, the book gains the new labels; after it, it holds only those. Never too few.
 
-        A folder that moves after it was seen where it lay takes along what was written down before.
+        Checks that the folder was not moved: had it been, the labels just noted would be under its old path.
         """
         self.book.add(place.resource, labels)
         self.tree.must_lie_there(draft.folder, place.folder)
         yield
         self.book.put(place.resource, labels)
 
-    def make_way(self, folder: Place, labels: tuple[str, ...]) -> None:
-        """Makes a folder and those above it which are not there; each gets the labels."""
+    def make_folders_to(self, folder: Place, labels: tuple[str, ...]) -> None:
+        """Makes a folder and its missing parents; each new one gets the labels."""
         first = folder.resource.partition("/")[0]
         for depth in range(len(folder.parts)):
             with ExitStack() as held:
@@ -109,27 +109,29 @@ class Desk(Hand):
                         self.book.put(made.resource, labels)
 
     def labels_of(self, fd: int, place: Place) -> set[str]:
-        """The labels of something that is open."""
+        """The labels of an open file or folder: its attribute's and the book's."""
         return {*marks_of(fd), *self.book.get(place.resource)}
 
-    def opened(self, held: ExitStack, place: Place, way_in: Callable[[ExitStack, Place], int]) -> tuple[int, set[str]]:
-        """Something open, with its labels. What is written down is looked up by name, so the name must still be its."""
+    def open_with_labels(
+        self, held: ExitStack, place: Place, open_it: Callable[[ExitStack, Place], int]
+    ) -> tuple[int, set[str]]:
+        """(descriptor, labels). The book is keyed by path, so this retries until the path still leads to what is open."""
         while True:
-            fd = way_in(held, place)
+            fd = open_it(held, place)
             labels = self.labels_of(fd, place)
             if os.path.samestat(self.tree.look(place), os.fstat(fd)):
                 return fd, labels
 
     def labels_at(self, place: Place) -> set[str]:
-        """The labels of a file or folder; one that we may not open can have told us nothing but its facts."""
+        """The labels of a file or folder; only the book's if we may not open it, since then its content stays unread."""
         with ExitStack() as held:
             try:
-                return self.opened(held, place, self.open_either)[1]
+                return self.open_with_labels(held, place, self.open_either)[1]
             except PermissionError:
                 return set(self.book.get(place.resource))
 
     def labels_in(self, fd: int, place: Place, entries: folder_view.Entries) -> set[str]:
-        """The labels of what is shown of a folder: a name, too, was chosen by somebody."""
+        """The labels of all listed entries: their writer chose the names that the caller sees."""
         found: set[str] = set()
         for real, entry in entries:
             if entry["kind"] in ("file", "folder"):
@@ -137,26 +139,26 @@ class Desk(Hand):
                 try:
                     found |= self.labels_at(below)
                 except (OSError, FileRefused):
-                    continue  # gone, or another kind of thing, since it was listed
+                    continue  # removed or replaced since it was listed
         return found
 
     def open_either(self, held: ExitStack, place: Place) -> int:
-        """A file or a folder."""
+        """Opens a file or a folder."""
         try:
             return self.tree.open_file(held, place)
         except FileRefused:
             return self.tree.open_folder(held, place)
 
     def _empty_bins(self) -> None:
-        """Removes what lay in the roots' bins long enough, by a clock that can be believed."""
-        now = bin_clock.believed(self.state / bin_clock.NOTED, datetime.now(UTC))
+        """Removes expired files from the bins of all roots, by `bin_clock`."""
+        now = bin_clock.trusted_time(self.state / bin_clock.NOTED, datetime.now(UTC))
         for name, root in self.roots.items():
             self._empty_bin(name, root, now)
 
     def _empty_bin(self, name: str, root: int, now: datetime) -> None:
-        """Removes what lay in a root's bin long enough. A bin that cannot be looked into keeps nobody from other files."""
+        """Removes expired files from one root's bin. A bin that cannot be read is logged and skipped."""
         try:
-            gone = bin_folder.empty(root, now, self.settings.of("bin_days", int))
+            gone = bin_folder.remove_expired(root, now, self.settings.of("bin_days", int))
         except OSError as error:
             self.log.warning("bin not emptied", root=name, why=from_os(error, f"{name}/{bin_folder.BIN}").text)
             return
@@ -165,20 +167,18 @@ class Desk(Hand):
 
     # drafts of killed writes ---------------------------------------------------------------------------------------
 
-    def _remember(self, folder: Place) -> None:
-        """Notes on disk, once per folder and life, that a draft may lie there."""
-        if folder.resource in self.written:
+    def _note_draft_folder(self, folder: Place) -> None:
+        """Notes on disk, once per folder and process, that a draft may lie there."""
+        if folder.resource in self.noted_folders:
             return
         with (self.state / WRITTEN).open("a", encoding="utf-8") as file:
             file.write(folder.resource + "\n")
             file.flush()
             os.fsync(file.fileno())
-        self.written.add(folder.resource)
+        self.noted_folders.add(folder.resource)
 
     def _sweep(self) -> None:
-        """Removes the drafts in every folder that was written to since the last sweep. A root that is gone is tried
-        again.
-        """
+        """Removes drafts from every folder written to since the last sweep. Folders of a missing root stay noted."""
         path = self.state / WRITTEN
         noted = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         kept: list[str] = []
@@ -204,13 +204,13 @@ def _is_there(folder: int, name: str) -> bool:
     return True
 
 
-def in_order(labels: Iterable[str]) -> tuple[str, ...]:
-    """Labels, each once; for more than a message can carry the one that stands for all."""
+def message_labels(labels: Iterable[str]) -> tuple[str, ...]:
+    """Labels sorted, each once; `*` alone if a message cannot carry so many."""
     return tuple(sorted(join(tuple(labels))))
 
 
-def checked(expect: str | None, *, may_be_absent: bool) -> str | None:
-    """The argument `expect`. Raises Failure for what is no digest."""
+def check_expect(expect: str | None, *, may_be_absent: bool) -> str | None:
+    """Returns the argument `expect`. Raises Failure unless it is a digest (or `absent`, where that is allowed)."""
     if expect is None or (may_be_absent and expect == ABSENT):
         return expect
     if len(expect) == 64 and not expect.strip("0123456789abcdef"):
@@ -221,7 +221,7 @@ def checked(expect: str | None, *, may_be_absent: bool) -> str | None:
 
 @contextmanager
 def as_failures(resource: str) -> Iterator[None]:
-    """Errors of the disk become the call's Failed."""
+    """Turns FileRefused and OSError into the call's Failed."""
     try:
         yield
     except FileRefused as refused:

@@ -1,9 +1,9 @@
-"""The part of the Hand that looks through a folder with all that lies beneath it: by name, and by what stands in it (acts).
+"""The part of the Hand that searches a folder and all that lies beneath it: by name, and by content (acts).
 
-One folder, or a piece of one file, at a time is looked at in a thread, and names are matched for a moment at a time, so
-that a search of a large tree holds up nobody and ends when its caller gives up. No link is followed, each folder is opened
-anew beneath its root, and what cannot be opened is passed over. Expressions are those of RE2, which takes time in
-proportion to the text and, at worst, to what the expression is made into: so both a piece and an expression have a size.
+Each step, one folder or one piece of a file, runs in a disk thread; names are matched for a moment at a time. So a search
+of a large tree holds up nobody, and ends when its caller gives up. No link is followed, each folder is opened anew from
+its root, and what cannot be opened is skipped. Expressions are RE2's, whose time is proportional to the text and, at
+worst, to the size of the compiled expression: so a piece and an expression both have a maximum.
 """
 
 import asyncio
@@ -29,52 +29,52 @@ from runtime import Call, Failure
 from search_crowd import Crowd, Crowded, Spent
 
 LOOKED_AT_MOST: Final = 200_000
-"""Names that one search looks at."""
+"""Names that one search examines."""
 
 READ_MOST: Final = 1 << 30
 """Bytes that one search reads."""
 
 FOLDER_MOST: Final = 50_000
-"""Names of one folder; more are passed over, and the reply says so."""
+"""Names of one folder that are examined; the rest are skipped, and the reply says `cut`."""
 
 MOMENT: Final = 0.01
-"""Seconds for which one search matches names, or searches pieces of a file, before others have their turn."""
+"""Seconds that one search may match names or search a file's pieces before it yields to others."""
 
 BLOCK: Final = 256 * 1024
 LINE_SHOWN: Final = 500
 TEXT_FRONT: Final = 8192
-"""Bytes at a file's beginning in which a zero means that it is no text (as git and grep decide it)."""
+"""Bytes at a file's beginning in which a zero byte means a binary file, which is skipped (as git and grep do)."""
 
 GLOB_MOST: Final = 10_000
 GREP_MOST: Final = 2_000
 EXPRESSION_MOST: Final = 8192
-"""Signs of an expression."""
+"""Characters of an expression."""
 
 PROGRAM_MOST: Final = 5_000
-"""Steps of what RE2 makes of an expression: each of them may have to be tried at each byte."""
+"""Instructions of a compiled expression: RE2 may have to try each of them at each byte."""
 
 _EXPRESSION_MEMORY: Final = 8 * 1024 * 1024
 
 
 class Match(Protocol):
-    """Where an expression fits."""
+    """A match of an expression."""
 
     def start(self) -> int:
-        """The first byte that fits."""
+        """Offset of the first matching byte."""
 
 
 class Expression(Protocol):
-    """What RE2 makes of one; the library ships no types. programsize: in its steps."""
+    """A compiled RE2 expression; the library ships no types. programsize: its instructions."""
 
     programsize: int
 
     def search(self, text: bytes, at: int) -> Match | None:
-        """Where it fits first, not before `at`."""
+        """The first match at or after offset `at`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """way: from where the search began, as shown; parts: the same, for matching."""
+    """A file or folder that a search reached. parts: its path from the start of the search, as shown to the caller."""
 
     place: Place
     parts: tuple[str, ...]
@@ -82,21 +82,21 @@ class Found:
     escaped: bool
 
     @property
-    def way(self) -> str:
-        """As its caller sees it."""
+    def path(self) -> str:
+        """`parts` joined by `/`."""
         return "/".join(self.parts)
 
 
 class Waiting(NamedTuple):
-    """What is made a Found when its turn comes: very many may wait, so each is as small as can be."""
+    """A name still to be visited. A search may hold very many, so each is as small as possible."""
 
     above: Found
     name: str
     facts: folder_view.Facts
 
-    def found(self) -> Found:
-        """The same in full."""
-        above, (text, escaped) = self.above, folder_view.shown(self.name)
+    def as_found(self) -> Found:
+        """The full Found."""
+        above, (text, escaped) = self.above, folder_view.shown_name(self.name)
         place = Place(
             resource=f"{above.place.resource}/{text}", root=above.place.root, parts=(*above.place.parts, self.name)
         )
@@ -107,28 +107,28 @@ class Searching(Desk):
     """files.glob and files.grep."""
 
     async def start(self) -> None:
-        """As above; nobody searches yet."""
+        """Adds to Desk's the list of running searches."""
         await super().start()
         self.crowd = Crowd()
 
     async def glob(
         self, call: Call, pattern: str, most: int = folder_view.MOST_DEFAULT, after: str = ""
     ) -> dict[str, object]:
-        """files.glob: what lies beneath the folder and fits the pattern. after: the last path of the part before."""
+        """files.glob: paths beneath the folder that match the pattern. after: the last path of the previous page."""
         wanted, before = _pattern(pattern), tuple(after.split("/")) if after else ()
         if not 1 <= most <= GLOB_MOST:
             raise Failure("arguments", f"most must be between 1 and {GLOB_MOST}.")
         entries: list[dict[str, object]] = []
         room = folder_view.REPLY_SIZE
         with as_failures(call.resource), self.crowd.joined() as spent:
-            async for one in self._beneath(call, self.tree.place(call.resource), spent):
+            async for one in self._walk(call, self.tree.place(call.resource), spent):
                 if one.parts <= before or not fits_all(wanted, one.parts):
                     continue
-                room -= len(one.way.encode("utf-8", "surrogatepass")) + 120
+                room -= len(one.path.encode("utf-8", "surrogatepass")) + 120
                 if len(entries) == most or room < 0:
                     return {"entries": entries, "more": True, "cut": spent.cut}
                 call.add_labels(*await self.disk.do(self._labels_if_any, one))
-                entries.append({"path": one.way, **folder_view.facts(one.facts)})
+                entries.append({"path": one.path, **folder_view.facts(one.facts)})
                 if one.escaped:
                     entries[-1]["escaped"] = True
         return {"entries": entries, "more": False, "cut": spent.cut}
@@ -142,7 +142,7 @@ class Searching(Desk):
         ignore_case: bool = False,
         most: int = 200,
     ) -> dict[str, object]:
-        """files.grep: the lines in which the expression stands, of the file, or of the files beneath the folder."""
+        """files.grep: lines that match the expression, in the file, or in the files beneath the folder."""
         wanted = _pattern(names)
         with as_failures(call.resource):
             expression = await self.disk.do(_expression, pattern, literal, ignore_case)
@@ -151,23 +151,23 @@ class Searching(Desk):
         matches: list[dict[str, object]] = []
         searched, room = 0, folder_view.REPLY_SIZE
         with as_failures(call.resource), self.crowd.joined() as spent:
-            async for one in self._beneath(call, self.tree.place(call.resource), spent):
+            async for one in self._walk(call, self.tree.place(call.resource), spent):
                 if spent.size > READ_MOST:
                     break
                 if not stat.S_ISREG(one.facts.st_mode) or one.escaped or not fits_all(wanted, one.parts or ("",)):
                     continue
                 searched += 1
-                for number, text in await self._lines(call, one, expression, most - len(matches) + 1, spent):
-                    room -= len(text.encode()) + len(one.way.encode()) + 40
+                for number, text in await self._matching_lines(call, one, expression, most - len(matches) + 1, spent):
+                    room -= len(text.encode()) + len(one.path.encode()) + 40
                     if len(matches) == most or room < 0:
                         return {"matches": matches, "searched": searched, "more": True, "cut": spent.cut}
-                    matches.append({"path": one.way, "line": number, "text": text})
+                    matches.append({"path": one.path, "line": number, "text": text})
         return {"matches": matches, "searched": searched, "more": False, "cut": spent.cut}
 
-    async def _beneath(self, call: Call, start: Place, spent: Spent) -> AsyncIterator[Found]:
-        """A file itself; of a folder all that lies beneath it, in the order of the parts of its way.
+    async def _walk(self, call: Call, start: Place, spent: Spent) -> AsyncIterator[Found]:
+        """Yields a file itself, or all that lies beneath a folder, ordered by the parts of the path.
 
-        Others have their turn now and then, since whoever goes through these only compares them.
+        Sleeps now and then so that others get a turn: the consumer may only compare, without waiting.
         """
         facts = await self.disk.do(self.tree.look, start)
         one = Found(place=start, parts=(), facts=_shown_of(facts), escaped=False)
@@ -175,12 +175,12 @@ class Searching(Desk):
             must_be_file(facts, start.resource)
             yield one
             return
-        waiting, until = await self._below(call, one, spent), time.monotonic() + MOMENT
+        waiting, until = await self._read_folder(call, one, spent), time.monotonic() + MOMENT
         while waiting:
             if time.monotonic() >= until:
                 await asyncio.sleep(0)
                 until = time.monotonic() + MOMENT
-            one = waiting.pop().found()
+            one = waiting.pop().as_found()
             spent.waiting -= 1
             yield one
             if not stat.S_ISDIR(one.facts.st_mode) or one.escaped:
@@ -189,19 +189,20 @@ class Searching(Desk):
                 spent.cut = True
                 continue
             try:
-                waiting += await self._below(call, one, spent)
-            except (OSError, FileRefused) as error:  # gone since, or not to be opened
+                waiting += await self._read_folder(call, one, spent)
+            except (OSError, FileRefused) as error:  # removed meanwhile, or we may not open it
                 spent.cut = spent.cut or getattr(error, "errno", 0) == errno.ENAMETOOLONG
 
-    async def _below(self, call: Call, above: Found, spent: Spent) -> list[Waiting]:
+    async def _read_folder(self, call: Call, above: Found, spent: Spent) -> list[Waiting]:
+        """The entries of one folder, last one first. Waits while the crowd has no room for them."""
         more = 0
         while True:
             if not self.crowd.has_room(spent, more):
-                await asyncio.sleep(search_crowd.AGAIN)
+                await asyncio.sleep(search_crowd.RETRY_EVERY)
                 continue
             before = spent.names, spent.cut, spent.waiting
             try:
-                inside, labels = await self.disk.do(self._inside, above, spent)
+                inside, labels = await self.disk.do(self._list_folder, above, spent)
             except Crowded:
                 more = spent.waiting - before[-1]
                 spent.names, spent.cut, spent.waiting = before
@@ -212,14 +213,14 @@ class Searching(Desk):
             call.add_labels(*labels)
             return inside
 
-    async def _lines(
+    async def _matching_lines(
         self, call: Call, one: Found, expression: Expression, most: int, spent: Spent
     ) -> list[tuple[int, str]]:
-        """(number from 1, line) of each line that fits, at most so many. None of what is no text."""
+        """(number from 1, line) of each matching line, at most `most`; none of a binary file."""
         lines, labels = list[tuple[int, str]](), set[str]()
         pieces = self._pieces(one, expression, labels, spent)
         try:
-            while (some := await self.disk.do(_for_a_moment, pieces, most - len(lines))) is not None:
+            while (some := await self.disk.do(_take_for_a_moment, pieces, most - len(lines))) is not None:
                 lines += some
                 if len(lines) == most:
                     break
@@ -229,24 +230,24 @@ class Searching(Desk):
             call.add_labels(*labels)
         return lines
 
-    # what runs in a thread of the disk -----------------------------------------------------------------------------
+    # run in a disk thread ----------------------------------------------------------------------------------------
 
-    def _inside(self, above: Found, spent: Spent) -> tuple[list[Waiting], set[str]]:
-        """What lies in one folder, sorted by name as shown, the first one last; and the folder's labels."""
+    def _list_folder(self, above: Found, spent: Spent) -> tuple[list[Waiting], set[str]]:
+        """(entries of one folder in descending order of their shown names, the folder's labels)."""
         with ExitStack() as held:
-            fd, labels = self.opened(held, above.place, self.tree.open_folder)
+            fd, labels = self.open_with_labels(held, above.place, self.tree.open_folder)
             inside = list(self._entries(fd, above, spent))
-            inside.sort(key=lambda one: folder_view.shown(one.name)[0], reverse=True)
+            inside.sort(key=lambda one: folder_view.shown_name(one.name)[0], reverse=True)
             return inside, labels
 
     def _entries(self, fd: int, above: Found, spent: Spent) -> Iterator[Waiting]:
-        """What is seen of a folder. Raises Crowded when there is no room for it any more."""
+        """Scans a folder and counts its names in `spent`. Raises Crowded if the crowd has no room for more."""
         with os.scandir(fd) as entries:
             for count, entry in enumerate(entries):
                 if count == FOLDER_MOST or spent.names == LOOKED_AT_MOST:
                     spent.cut = True
                     return
-                if count % search_crowd.LOOKED == 0 and not self.crowd.has_room(spent):
+                if count % search_crowd.CHECK_EVERY == 0 and not self.crowd.has_room(spent):
                     raise Crowded
                 spent.names += 1
                 if entry.name.startswith(RESERVED):
@@ -264,15 +265,15 @@ class Searching(Desk):
         try:
             return self.labels_at(one.place)
         except (OSError, FileRefused):
-            return set()  # gone, or another kind of thing, since it was seen
+            return set()  # removed or replaced since it was seen
 
     def _pieces(
         self, one: Found, expression: Expression, labels: set[str], spent: Spent
     ) -> Generator[Iterator[tuple[int, str]], None, None]:
-        """For each piece of a file the lines of it that fit, with their numbers. labels: the file's are added to them."""
+        """For each piece of a file, its matching lines with their numbers. Adds the file's labels to `labels`."""
         with ExitStack() as held:
             try:
-                fd, marks = self.opened(held, one.place, self.tree.open_file)
+                fd, marks = self.open_with_labels(held, one.place, self.tree.open_file)
             except (OSError, FileRefused):
                 if not one.parts:
                     raise
@@ -282,12 +283,12 @@ class Searching(Desk):
             for block in _blocks(fd, spent):
                 if not above and b"\0" in block[:TEXT_FRONT]:
                     return
-                yield _fitting(block, expression, above)
+                yield _matching_in(block, expression, above)
                 above += block.count(b"\n")
 
 
-def _for_a_moment(pieces: Iterator[Iterator[tuple[int, str]]], most: int) -> list[tuple[int, str]] | None:
-    """The next lines, at most so many, of as many pieces as a moment is long; None after the last."""
+def _take_for_a_moment(pieces: Iterator[Iterator[tuple[int, str]]], most: int) -> list[tuple[int, str]] | None:
+    """The next lines, at most `most`, found within MOMENT; None once there are no more pieces."""
     lines, until = list[tuple[int, str]](), time.monotonic() + MOMENT
     for piece in pieces:
         lines += islice(piece, most - len(lines))
@@ -301,7 +302,7 @@ def _shown_of(facts: os.stat_result) -> folder_view.Facts:
 
 
 def _blocks(fd: int, spent: Spent) -> Iterator[bytes]:
-    """The file in pieces that end where a line ends; a line that is longer than a piece is cut."""
+    """The file in pieces of about BLOCK bytes that end at a line's end; a longer line is cut."""
     rest, at = b"", 0
     while raw := os.pread(fd, BLOCK, at):
         at += len(raw)
@@ -320,13 +321,13 @@ def _blocks(fd: int, spent: Spent) -> Iterator[bytes]:
         yield rest
 
 
-def _fitting(block: bytes, expression: Expression, above: int = 0) -> Iterator[tuple[int, str]]:
-    """(number, line) of each line that fits. above: lines of the file before these."""
+def _matching_in(block: bytes, expression: Expression, above: int = 0) -> Iterator[tuple[int, str]]:
+    """(number, line) of each matching line of a piece. above: number of the file's lines before this piece."""
     number, at = above + 1, 0
     while at < len(block) and (match := expression.search(block, at)):
         begin = max(block.rfind(b"\n", at, match.start()) + 1, at)
         if begin == len(block):
-            return  # an empty one after the last line's end
+            return  # an empty match after the last line's end
         end = block.find(b"\n", match.start())
         line = block[begin : end if end >= 0 else len(block)].rstrip(b"\r")
         text = line[: 4 * LINE_SHOWN].decode("utf-8", "replace")
@@ -368,7 +369,7 @@ def _expression(text: str, literal: bool, ignore_case: bool) -> Expression:
         why = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
         raise Failure("arguments", f"pattern is not a valid RE2 expression: {why}.") from None
     finally:
-        re2.purge()  # it keeps the last ones that it made, and each grows while it searches
+        re2.purge()  # it caches compiled expressions, and each grows while it searches
     if made.programsize > PROGRAM_MOST:
         raise Failure("arguments", f"pattern is too large: {made.programsize} steps, and {PROGRAM_MOST} are allowed.")
     return made

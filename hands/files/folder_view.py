@@ -1,10 +1,9 @@
-"""Shows folders and files as a caller sees them: facts, and names that are safe to print (acts by listing, decides on
-names).
+"""Shows folders and files as a caller sees them: facts, and names that are safe to print (acts only in listing).
 
-A name on the disk may be any bytes. A name that a resource can carry is shown as it is. Any other (not UTF-8, not
-NFC, with control or direction characters, with a backslash) is shown escaped, with `escaped: true`, so that nothing
-is hidden and two names never look alike: `\\xNN` for a byte that is no UTF-8, `\\uNNNN` or `\\UNNNNNNNN` for a
-character, `\\\\` for a backslash.
+A name on disk may be any bytes. A name that a resource can carry is shown as it is. Any other (not UTF-8, not NFC, with
+control or direction characters, with a backslash) is shown escaped, with `escaped: true`, so that nothing is hidden and
+no two names look alike: `\\xNN` for a byte that is not UTF-8, `\\uNNNN` or `\\UNNNNNNNN` for a character, `\\\\` for a
+backslash.
 """
 
 import fnmatch
@@ -22,11 +21,10 @@ from beneath import RESERVED, kind_of
 MOST_DEFAULT: Final = 1000
 MOST_MAX: Final = 10_000
 PATTERN_MOST: Final = 1024
-"""Signs of a pattern of names."""
+"""Characters of a pattern of names."""
 
 REPLY_SIZE: Final = 512 * 1024
-"""Bytes of names and facts in one reply; a body on the bus holds twice that. What is beyond comes with the next call.
-"""
+"""Bytes of names and facts in one reply; a body on the bus may have twice that. The rest comes with the next call."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST: Final = -62_135_596_800
@@ -39,8 +37,8 @@ Entries = list[tuple[str, dict[str, object]]]
 """Each entry of a listing: its real name, and what the caller sees."""
 
 
-def shown(name: str) -> tuple[str, bool]:
-    """(the name as shown, whether it is escaped). name: as Python gives it, other bytes as lone surrogates."""
+def shown_name(name: str) -> tuple[str, bool]:
+    """(the name as shown, whether it is escaped). name: as os.scandir gives it, with non-UTF-8 bytes as lone surrogates."""
     if name.isascii() and name.isprintable() and "\\" not in name:
         return name, False
     composed = _is_composed(name)
@@ -63,17 +61,15 @@ def _escaped(sign: str, composed: bool) -> str:
     return sign
 
 
-def moment(nanoseconds: int) -> str:
-    """A file's time as RFC 3339 text with microseconds, in UTC. Times outside the years 1 to 9999 are shown as the
-    nearest.
-    """
+def timestamp(nanoseconds: int) -> str:
+    """A file's time as RFC 3339 text with microseconds, in UTC, clamped to the years 1 to 9999."""
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
     at = _EPOCH + timedelta(seconds=min(max(seconds, _FIRST), _LAST), microseconds=rest // 1000)
     return at.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 class Facts(NamedTuple):
-    """Of all that the system tells of a file, what is shown; a tenth of its size."""
+    """The fields of os.stat_result that are shown: a tenth of its size."""
 
     st_mode: int
     st_size: int
@@ -81,19 +77,19 @@ class Facts(NamedTuple):
 
 
 def facts(found: os.stat_result | Facts) -> dict[str, object]:
-    """What a listing says of each entry. size: bytes, 0 for what is no file."""
+    """An entry's kind, size and time, as a listing shows them. size: bytes; 0 unless it is a file."""
     size = found.st_size if stat.S_ISREG(found.st_mode) else 0
-    return {"kind": kind_of(found.st_mode), "size": size, "modified": moment(found.st_mtime_ns)}
+    return {"kind": kind_of(found.st_mode), "size": size, "modified": timestamp(found.st_mtime_ns)}
 
 
 def names(folder: int, pattern: str, after: str) -> Iterator[tuple[str, str, bool]]:
-    """(shown, real, escaped) of each entry that matches and comes after a shown name. In the disk's order."""
-    wanted = re.compile(fnmatch.translate(pattern))  # not fnmatchcase, which keeps every pattern that it saw
+    """(shown name, real name, escaped) of each entry that matches and sorts after `after`. In the disk's order."""
+    wanted = re.compile(fnmatch.translate(pattern))  # not fnmatchcase, which caches every pattern it sees
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(RESERVED):
                 continue
-            text, escaped = shown(entry.name)
+            text, escaped = shown_name(entry.name)
             if text > after and wanted.match(text):
                 yield text, entry.name, escaped
 
@@ -101,7 +97,7 @@ def names(folder: int, pattern: str, after: str) -> Iterator[tuple[str, str, boo
 def listing(folder: int, pattern: str, after: str, most: int) -> tuple[Entries, bool]:
     """([(real name, entry as the caller sees it)] sorted by shown name, whether there are more).
 
-    Memory: the `most` smallest names, however large the folder. What vanishes while it is listed is left out.
+    Holds only the `most` smallest names, however large the folder. Entries that vanish meanwhile are left out.
     """
     chosen = heapq.nsmallest(most + 1, names(folder, pattern, after))
     entries: Entries = []

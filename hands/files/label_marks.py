@@ -1,11 +1,10 @@
-"""Keeps on a file the labels of the run that wrote it, so that whoever reads it gets them back (acts).
+"""Keeps with a file the labels of the run that wrote it, so that whoever reads the file gets them (acts).
 
-Without this a file would be a laundry: text from the web, written to a file and read again, would have lost its mark.
-Labels lie in the extended attribute `user.maniple.labels` of the file, which moves with it. For filesystems that keep
-none, they lie in `labels.jsonl` in this service's state, by resource. A label comes off only when the content is
-replaced.
+Without this, writing text from the web to a file and reading it again would remove its labels. Labels lie in the file's
+extended attribute `user.maniple.labels`, which moves with the file. For filesystems without such attributes, they lie in
+`labels.jsonl` in this service's state, keyed by resource. A label is removed only when the content is replaced.
 
-What this cannot see: the owner copying a file with a tool that does not copy attributes.
+Not covered: the owner copies a file with a tool that does not copy attributes.
 """
 
 import errno
@@ -27,16 +26,16 @@ _TOO_MUCH: Final = (errno.ENOSPC, errno.E2BIG, errno.ERANGE)
 
 
 class Marked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line of the file: what a resource is marked with from here on; no labels take the mark off."""
+    """One line of the file: a resource's labels from here on. None removes its labels."""
 
     resource: str
     labels: tuple[str, ...]
 
 
 def mark(fd: int, labels: tuple[str, ...]) -> bool:
-    """Marks an open file or folder. False where its filesystem keeps no attributes. Raises OSError.
+    """Sets the labels of an open file or folder. False if its filesystem has no attributes. Raises OSError.
 
-    Where it has no room for so many, such as ext4 above 4 KiB, with the one that stands for all.
+    Sets `*` alone, which stands for all labels, if the attribute has no room for so many (ext4: above 4 KiB).
     """
     try:
         os.setxattr(fd, ATTRIBUTE, "\n".join(labels).encode())
@@ -50,8 +49,8 @@ def mark(fd: int, labels: tuple[str, ...]) -> bool:
 
 
 def marks_of(fd: int) -> tuple[str, ...]:
-    """The labels an open file or folder carries itself. Another program may have put anything there: what no message can
-    carry stands for all labels.
+    """The labels in the attribute of an open file or folder. Any program can write there: `*` if a label is longer than a
+    message can carry.
     """
     try:
         raw = os.getxattr(fd, ATTRIBUTE)
@@ -64,7 +63,7 @@ def marks_of(fd: int) -> tuple[str, ...]:
 
 
 class MarkBook:
-    """The labels of files whose filesystems keep no attributes. Used from several threads, which write one by one."""
+    """The labels of files on filesystems without attributes. Several threads use it; a lock orders their writes."""
 
     def __init__(self, state: Path) -> None:
         self._turn = threading.RLock()
@@ -75,40 +74,40 @@ class MarkBook:
             try:
                 one = msgspec.json.decode(line, type=Marked)
             except (msgspec.MsgspecError, UnicodeDecodeError):
-                continue  # the last line of a writer that was killed: its file never took its name
+                continue  # written by a process that was killed in it: its file was never renamed into place
             self._note(one)
         if len(lines) > 2 * len(self._marks):
             self._rewrite()
 
     def get(self, resource: str) -> tuple[str, ...]:
-        """The labels written down for a resource."""
+        """The book's labels of a resource."""
         return self._marks.get(resource, ())
 
     def put(self, resource: str, labels: tuple[str, ...]) -> None:
-        """Writes labels down, on disk when this returns. Nothing is written where nothing changes."""
+        """Sets a resource's labels, on disk when this returns. Writes nothing if nothing changes."""
         with self._turn:
             if self.get(resource) == labels:
                 return
             one = Marked(resource=resource, labels=labels)
-            with self._path.open("ab") as file:  # a new line first, too: a full disk may have cut the line before
+            with self._path.open("ab") as file:  # newline first, too: a full disk may have cut the line before
                 file.write(b"\n" + msgspec.json.encode(one) + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
             self._note(one)
 
     def add(self, resource: str, labels: Iterable[str]) -> None:
-        """Writes labels down beside those that are written down already."""
+        """Adds labels to those of a resource."""
         with self._turn:
             self.put(resource, tuple(sorted(join(self.get(resource), tuple(labels)))))
 
     def copy(self, resource: str, to: str) -> None:
-        """Adds to what lies beneath another resource what is written down beneath this one."""
+        """Adds the labels of everything beneath `resource` to the same paths beneath `to`."""
         for one, labels in tuple(self._marks.items()):
             if one.startswith(f"{resource}/"):
                 self.add(to + one.removeprefix(resource), labels)
 
     def drop(self, resource: str) -> None:
-        """Takes off what is written down for a resource and beneath it."""
+        """Removes the labels of a resource and of everything beneath it."""
         for one in tuple(self._marks):
             if one == resource or one.startswith(f"{resource}/"):
                 self.put(one, ())

@@ -1,9 +1,9 @@
-"""Moves a file or folder from one way beneath a root to another that is free, in one step (acts).
+"""Moves a file or folder to a free path beneath the same root, in one step (acts).
 
-What is moved keeps its bytes, mode, owner and attributes; nothing is ever replaced, so a move can lose nothing. Links
-and what is no file are not moved. The name is looked at once more in the moment of the move; should another program
-swap it for something else just then, that is moved back. Both folders are locked meanwhile, in one order for
-everybody, so that two moves the opposite ways do not wait for each other.
+Bytes, mode, owner and attributes stay; nothing is ever replaced, so a move loses nothing. Links and special files are
+not moved. The name is checked again right after the move; if another program swapped the file just then, the move is
+undone. Both folders are locked meanwhile, in one order for everybody, so that two moves in opposite directions cannot
+deadlock.
 """
 
 import os
@@ -19,7 +19,7 @@ _NOREPLACE: Final = 1
 
 
 def must_be_movable(found: os.stat_result, resource: str) -> str:
-    """ "file" or "folder". Raises FileRefused for anything else."""
+    """Returns "file" or "folder". Raises FileRefused for anything else."""
     if stat.S_ISLNK(found.st_mode):
         raise FileRefused("symbolic link", f"{resource}: it is a symbolic link; links are never followed nor moved.")
     kind = kind_of(found.st_mode)
@@ -29,14 +29,14 @@ def must_be_movable(found: os.stat_result, resource: str) -> str:
 
 
 def move(tree: Tree, old: Place, new: Place, seen: os.stat_result, noting: AbstractContextManager[object]) -> None:
-    """The move. seen: the facts of what is to be moved. Raises FileRefused or OSError; then nothing was moved.
+    """Moves `old` to `new`. seen: the stat of the file to be moved. Raises FileRefused or OSError; then nothing was moved.
 
-    noting: entered before it and left after it, while no other call gives a name in either folder.
+    noting: entered before the move and left after it, while both folders are locked.
     """
     name, target = old.name, new.name
     with ExitStack() as held:
         source, folder = tree.open_folder(held, old.folder), tree.open_folder(held, new.folder)
-        folders = {os.fstat(fd).st_ino: fd for fd in (source, folder)}  # of one filesystem, else nothing is moved
+        folders = {os.fstat(fd).st_ino: fd for fd in (source, folder)}  # by inode: never across filesystems
         with ExitStack() as locks:
             for _, fd in sorted(folders.items()):
                 locks.enter_context(folder_lock(fd, old.resource))

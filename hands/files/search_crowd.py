@@ -1,9 +1,9 @@
-"""Which searches go on while many names wait in all of them together (pure).
+"""Decides which searches may read on while many names wait in all of them together (pure).
 
-A search keeps what lies in the folders above until its turn comes, which may be 200,000 names, and all searches share the
-memory of one process. So beyond CROWD_MOST names only the search that began first reads another folder; the others give back
-what they were reading, and wait until it fits. It ends, and then the next one is the first: so nobody waits for ever. A
-search of a few names waits for none of many.
+A search holds the names of the folders it has read until it visits them: up to 200,000, and all searches share the memory
+of one process. So above CROWD_MOST waiting names only the oldest search reads another folder; the others give back the
+folder they were reading, and wait for room. When the oldest ends, the next one is the oldest: so nobody waits for ever. A
+search that holds few names never waits.
 """
 
 from collections.abc import Iterator
@@ -12,28 +12,28 @@ from dataclasses import dataclass, field
 from typing import Final
 
 CROWD_MOST: Final = 50_000
-"""Names that wait, in all searches together, from which on only the first of them reads on."""
+"""Waiting names, in all searches together, from which on only the oldest search reads on."""
 
 FEW: Final = 32
-"""A search that keeps less than this part of CROWD_MOST reads on all the same: with as many of them as there may be it is
-twice CROWD_MOST.
+"""A search that holds fewer than CROWD_MOST / FEW names reads on all the same. As many of these as can run at once make it
+2 * CROWD_MOST at most.
 """
 
-AGAIN: Final = 0.02
-"""Seconds until a search that waits looks whether there is room."""
+RETRY_EVERY: Final = 0.02
+"""Seconds after which a waiting search checks again for room."""
 
-LOOKED: Final = 256
-"""Names of a folder after which a search that reads it looks whether there still is."""
+CHECK_EVERY: Final = 256
+"""A search checks for room each time it has read so many names of a folder."""
 
 
 class Crowded(Exception):
-    """A folder was given back: there is no room for its names."""
+    """There is no room for this folder's names: the search must give it back and read it later."""
 
 
 @dataclass(kw_only=True, eq=False)
 class Spent:
-    """What a search has looked at so far. cut: something was passed over because it was too much. waiting: names that it
-    keeps now; changed by one thread at a time, and looked at by others.
+    """What one search has used so far. names, size: names examined, bytes read. cut: a limit was reached.
+    waiting: names it holds now; one thread at a time changes it, others read it.
     """
 
     names: int = 0
@@ -44,13 +44,13 @@ class Spent:
 
 @dataclass(frozen=True)
 class Crowd:
-    """The searches of a process, the first one first."""
+    """The running searches of this process, oldest first."""
 
     searches: list[Spent] = field(default_factory=list)
 
     @contextmanager
     def joined(self) -> Iterator[Spent]:
-        """A search, from its begin to its end."""
+        """Registers a search for the duration of the block."""
         spent = Spent()
         self.searches.append(spent)
         try:
@@ -59,7 +59,7 @@ class Crowd:
             self.searches.remove(spent)
 
     def has_room(self, spent: Spent, more: int = 0) -> bool:
-        """Whether this search may read on, if it is so many names more that it is to keep."""
+        """Whether this search may read on and hold `more` names in addition."""
         if self.searches[0] is spent or spent.waiting + more < CROWD_MOST // FEW:
             return True
         return sum(one.waiting for one in self.searches) + more < CROWD_MOST

@@ -1,11 +1,11 @@
-"""What a text becomes by an exact replacement or by a unified diff (pure: bytes in, bytes out).
+"""Applies an exact replacement or a unified diff to a text (pure: bytes in, bytes out).
 
-Nothing is guessed. A replacement is made only where the old text stands as often as its author believes; a hunk only
-where every line of it that is not new stands in the text, one after the other. A hunk may have moved, since line
-numbers age quickly: it is then looked for, from where it should be outwards, and refused when it stands in two places
-equally far. Lines end at a line feed; a carriage return before it belongs to the line and must match as well.
+Nothing is guessed. A replacement is made only if the old text occurs exactly as often as the caller says; a hunk only
+where all its old lines stand in the text, one after the other. Line numbers age quickly, so a hunk may have moved: it is
+searched outwards from its stated line, and refused if two places match at the same distance. A line ends at a line feed;
+a carriage return before it belongs to the line and must match as well.
 
-The form of a diff is that of GNU diff -u (POSIX, diff, "Diff -u or -U Output Format"), for one file.
+Diffs have the format of GNU diff -u (POSIX, diff, "Diff -u or -U Output Format"), for one file.
 """
 
 import re
@@ -21,23 +21,23 @@ from file_refusal import FileRefused
 _HUNK: Final = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@.*")
 _NO_END: Final = b"\\"
 Change = Callable[[bytes], bytes]
-"""What a file's bytes become."""
+"""From a file's bytes to its new bytes."""
 
 CHANGE_MOST: Final = 16 * 1024 * 1024
-"""Bytes of a text that is changed in place, before and after. All callers share the memory of one process, so
-a text is never taken apart into its lines: a place in it is an offset.
+"""Bytes of a text that is edited in place, before and after. All callers share the memory of one process, so a text is
+never split into lines: a place in it is an offset.
 """
 
 BLOCK: Final = 4096
-"""Bytes in which line ends are counted at once, on the way to a line."""
+"""Bytes whose line ends are counted in one step when a line's offset is sought."""
 
 HUNKS_MOST: Final = 1000
 MOVED_MOST: Final = 10_000
-"""Lines: how far from where it should be a hunk is looked for."""
+"""How many lines away from its stated line a hunk is searched."""
 
 
-def replaced(text: bytes, old: bytes, new: bytes, times: int) -> bytes:
-    """The text with each `old` as `new`. times: how often `old` stands in it. Raises FileRefused if it is otherwise."""
+def replace(text: bytes, old: bytes, new: bytes, times: int) -> bytes:
+    """The text with each `old` replaced by `new`. Raises FileRefused unless `old` occurs exactly `times` times."""
     found = text.count(old)
     if found != times:
         raise FileRefused("no match", f"`old` occurs {found} times in the file, not {times}. Nothing was changed.")
@@ -47,8 +47,8 @@ def replaced(text: bytes, old: bytes, new: bytes, times: int) -> bytes:
 
 @dataclass(kw_only=True)
 class Hunk:
-    """at: the first line, from 0, that it speaks of. old, new: its lines before and after, with their ends. kept: how
-    many of them it leaves as they are.
+    """at: its first line, from 0. old, new: its lines before and after, with line ends. kept: number of lines that it leaves
+    as they are.
     """
 
     at: int
@@ -57,8 +57,8 @@ class Hunk:
     new: list[bytes] = field(default_factory=list)
 
 
-class Spot(NamedTuple):
-    """Where a line begins. line: from 0. offset: in bytes."""
+class LineStart(NamedTuple):
+    """Where a line begins. line: number from 0. offset: in bytes."""
 
     line: int
     offset: int
@@ -66,7 +66,7 @@ class Spot(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Patched:
-    """offsets: of each hunk, by how many lines it had moved. added, removed: lines."""
+    """The patched text. offsets: by how many lines each hunk had moved. added, removed: numbers of lines."""
 
     text: bytes
     offsets: tuple[int, ...]
@@ -74,19 +74,19 @@ class Patched:
     removed: int
 
 
-def patched(text: bytes, diff: bytes) -> Patched:
-    """The text after the diff. Raises FileRefused for one that cannot be read, or does not fit."""
+def apply_diff(text: bytes, diff: bytes) -> Patched:
+    """Applies a diff to a text. Raises FileRefused if it is malformed or does not match."""
     kept, pieces = memoryview(text), list[bytes | memoryview]()
-    at, shift, added, removed, offsets = Spot(0, 0), 0, 0, 0, list[int]()
+    at, shift, added, removed, offsets = LineStart(0, 0), 0, 0, 0, list[int]()
     total = text.count(b"\n") + (text[-1:] not in (b"", b"\n"))
-    for number, hunk in enumerate(hunks(diff), 1):
-        place = _place(text, total, hunk, at, hunk.at + shift, number)
-        shift = place.line - hunk.at
+    for number, hunk in enumerate(parse_hunks(diff), 1):
+        found = _find_hunk(text, total, hunk, at, hunk.at + shift, number)
+        shift = found.line - hunk.at
         offsets.append(shift)
-        if at.offset < place.offset:
-            pieces.append(kept[at.offset : place.offset])
+        if at.offset < found.offset:
+            pieces.append(kept[at.offset : found.offset])
         pieces += hunk.new
-        at = Spot(place.line + len(hunk.old), place.offset + sum(map(len, hunk.old)))
+        at = LineStart(found.line + len(hunk.old), found.offset + sum(map(len, hunk.old)))
         added += len(hunk.new) - hunk.kept
         removed += len(hunk.old) - hunk.kept
     if at.offset < len(text):
@@ -103,23 +103,26 @@ def _must_fit(size: int) -> None:
 
 
 def _lines(text: bytes) -> list[bytes]:
-    """Lines with their ends; only a line feed ends one (bytes.splitlines would end one at a lone carriage return)."""
+    """Lines with their ends. Only a line feed ends a line (for bytes.splitlines a lone carriage return does, too)."""
     return BytesIO(text).readlines()
 
 
-def _place(text: bytes, total: int, hunk: Hunk, least: Spot, wanted: int, number: int) -> Spot:
-    """Where a hunk begins, at `least` or after it. A hunk without an old line stands where it says. total: lines."""
+def _find_hunk(text: bytes, total: int, hunk: Hunk, least: LineStart, wanted: int, number: int) -> LineStart:
+    """Where a hunk matches, at `least` or after it, nearest to line `wanted`. A hunk without old lines matches at `wanted`.
+
+    total: the text's lines. number: the hunk's, for errors. Raises FileRefused for no match, or two equally near.
+    """
     if not hunk.old:
-        return _after(text, least, min(max(wanted, least.line), total))
+        return _line_start(text, least, min(max(wanted, least.line), total))
     old, most = b"".join(hunk.old), total - len(hunk.old)
     whole = all(line.endswith(b"\n") for line in hunk.old[:-1]) and hunk.old[-1]
     before = _upwards(text, least, min(wanted, most), max(wanted - MOVED_MOST, least.line))
     behind = _downwards(text, least, max(wanted + 1, least.line), min(wanted + MOVED_MOST, most))
 
-    def away(spot: Spot) -> int:
+    def distance(spot: LineStart) -> int:
         return abs(spot.line - wanted)
 
-    for _, spots in groupby(merge(before, behind, key=away), key=away):
+    for _, spots in groupby(merge(before, behind, key=distance), key=distance):
         fits = [spot for spot in spots if whole and _fits(text, old, spot.offset)]
         if len(fits) > 1:
             raise FileRefused("no match", f"Hunk {number} matches two places. Nothing was changed.")
@@ -132,42 +135,42 @@ def _fits(text: bytes, old: bytes, offset: int) -> bool:
     return text.startswith(old, offset) and (old.endswith(b"\n") or offset + len(old) == len(text))
 
 
-def _after(text: bytes, spot: Spot, line: int) -> Spot:
-    """Where a line begins that is this one or comes after it; the end of the text, where it has no such line."""
-    offset, more = spot.offset, line - spot.line
+def _line_start(text: bytes, known: LineStart, line: int) -> LineStart:
+    """Where a line begins, counted from a known one at or before it; the end of the text if it has fewer lines."""
+    offset, more = known.offset, line - known.line
     while (ends := text.count(b"\n", offset, offset + BLOCK)) < more:
         offset, more = offset + BLOCK, more - ends
         if offset >= len(text):
-            return Spot(line, len(text))
+            return LineStart(line, len(text))
     for _ in range(more):
         offset = text.index(b"\n", offset) + 1
-    return Spot(line, offset)
+    return LineStart(line, offset)
 
 
-def _upwards(text: bytes, least: Spot, first: int, last: int) -> Iterator[Spot]:
-    """Each line from the first up to the last, which is `least` or comes after it."""
+def _upwards(text: bytes, least: LineStart, first: int, last: int) -> Iterator[LineStart]:
+    """Each line from `first` up to `last`, in descending order. Neither lies before `least`."""
     if first < last:
         return
-    spot = _after(text, least, first)
+    spot = _line_start(text, least, first)
     yield spot
     while spot.line > last:
-        spot = Spot(spot.line - 1, text.rfind(b"\n", 0, spot.offset - 1) + 1)
+        spot = LineStart(spot.line - 1, text.rfind(b"\n", 0, spot.offset - 1) + 1)
         yield spot
 
 
-def _downwards(text: bytes, least: Spot, first: int, last: int) -> Iterator[Spot]:
-    """Each line from the first, which is `least` or comes after it, down to the last."""
+def _downwards(text: bytes, least: LineStart, first: int, last: int) -> Iterator[LineStart]:
+    """Each line from `first` down to `last`, in ascending order. Neither lies before `least`."""
     if first > last:
         return
-    spot = _after(text, least, first)
+    spot = _line_start(text, least, first)
     yield spot
     while spot.line < last:
-        spot = Spot(spot.line + 1, text.index(b"\n", spot.offset) + 1)
+        spot = LineStart(spot.line + 1, text.index(b"\n", spot.offset) + 1)
         yield spot
 
 
-def hunks(diff: bytes) -> Iterator[Hunk]:
-    """The hunks of one file's diff, in order. Raises FileRefused for what is none."""
+def parse_hunks(diff: bytes) -> Iterator[Hunk]:
+    """The hunks of one file's diff, in order. Raises FileRefused if it is malformed."""
     rest = _lines(diff.removesuffix(b"\n") + b"\n")
     end = len(_lines(diff.rstrip(b"\r\n")))
     begin = next((i for i, line in enumerate(rest) if line.startswith(b"@@")), None)
@@ -177,7 +180,7 @@ def hunks(diff: bytes) -> Iterator[Hunk]:
         raise FileRefused("arguments", "`diff` is about several files. Patch them one by one.")
     at, count, before = begin, 0, 0
     while at < end:
-        hunk, at = _hunk(rest, at)
+        hunk, at = _parse_hunk(rest, at)
         count += 1
         if count > HUNKS_MOST:
             raise FileRefused("arguments", f"`diff` has more than {HUNKS_MOST} hunks.")
@@ -187,8 +190,8 @@ def hunks(diff: bytes) -> Iterator[Hunk]:
         yield hunk
 
 
-def _hunk(rest: Sequence[bytes], at: int) -> tuple[Hunk, int]:
-    """A hunk that begins at this line of the diff, and the line after it."""
+def _parse_hunk(rest: Sequence[bytes], at: int) -> tuple[Hunk, int]:
+    """(the hunk that begins at line `at` of the diff, the number of the line after it). Raises FileRefused."""
     match = _HUNK.fullmatch(rest[at].rstrip(b"\r\n"))
     if match is None:
         shown = rest[at].strip().decode("utf-8", "replace")[:80]
@@ -200,7 +203,7 @@ def _hunk(rest: Sequence[bytes], at: int) -> tuple[Hunk, int]:
         line = rest[at] if at < len(rest) else b""
         kind, body = line[:1], line[1:]
         if kind == _NO_END:
-            _without_end(rest[at - 1][:1], hunk)
+            _drop_last_line_end(rest[at - 1][:1], hunk)
         elif kind in (b" ", b"-", b"+") or line in (b"\n", b"\r\n"):
             body = body if kind in (b" ", b"-", b"+") else line
             body = body if body.endswith(b"\n") else body + b"\n"
@@ -217,8 +220,8 @@ def _hunk(rest: Sequence[bytes], at: int) -> tuple[Hunk, int]:
     return hunk, at
 
 
-def _without_end(kind: bytes, hunk: Hunk) -> None:
-    """The line before has no line feed at its end (`\\ No newline at end of file`)."""
+def _drop_last_line_end(kind: bytes, hunk: Hunk) -> None:
+    """Removes the line feed of the hunk's last line: `\\ No newline at end of file`. kind: that line's first byte."""
     for lines, but in ((hunk.old, b"+"), (hunk.new, b"-")):
         if kind != but and lines:
             lines[-1] = lines[-1].removesuffix(b"\n")

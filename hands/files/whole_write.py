@@ -1,22 +1,20 @@
 """Writes a file whole or not at all: a draft beside it, then one rename (acts).
 
-A reader, and a machine that loses power, finds the old file or the new one and nothing between: the bytes go to a
-draft in the same folder, are synced, and only then take the name; the folder is synced after. A draft's name begins
-with RESERVED, so that listings hide it and no resource reaches it; a killed write leaves at most its draft, which
-`sweep` removes.
+A reader, and a machine that loses power, finds either the old file or the new one: the bytes go to a draft in the same
+folder, are synced, and only then take the name; the folder is synced after. A draft's name begins with RESERVED, so
+listings hide it and no resource reaches it. A killed write leaves at most its draft, which `sweep` removes.
 
-A write replaces the *name*. A second hard link to the old file keeps the old bytes, and nobody's bytes are changed
-through a link he did not mean. A symbolic link, fifo, socket, device or folder at the name is refused. The mode of a
-replaced file is kept (without set-uid), and a file whose mode forbids writing is not replaced although its folder
-would allow it.
+A write replaces the *name*. A second hard link to the old file keeps the old bytes, so nobody's bytes change through a
+link that he did not mean. A symbolic link, fifo, socket, device or folder at the name is refused. A replaced file's mode
+is kept (without set-uid), and a file whose mode forbids writing is not replaced although its folder would allow it.
 
-`expect` compares, then swaps. Calls through this Hand, also those of other homes, wait for each other at a lock on
-the folder. Programs that know nothing of that lock are met like this: the draft and the file are *exchanged* in one
-step (renameat2(2) EXCHANGE) and then what came out is looked at; if it is not what was compared, they are exchanged
-back and the call ends in `conflict`. So a change made between comparing and swapping is never lost. What remains: for
-that moment a reader sees the new file; a kill in just that moment leaves it there; and a program that holds the old
-file open and writes after the swap writes into a file that has no name any more, which no call of Linux can prevent.
-Filesystems that cannot exchange (old NFS, FUSE) get a second look and a plain rename.
+`expect` is compare-and-swap. Calls through this Hand, also those of other homes, queue at a lock on the folder. Against
+programs that ignore that lock, draft and file are *exchanged* in one step (renameat2(2) EXCHANGE), and what came out is
+then checked: if it is not the file that was compared, they are exchanged back and the call ends in `conflict`. So a
+change made between compare and swap is never lost. What remains: for that moment a reader sees the new file; a kill in
+that moment leaves it there; and a program that holds the old file open and writes after the swap writes into a file
+without a name, which no system call of Linux can prevent. Filesystems that cannot exchange (old NFS, FUSE) get a second
+check and a plain rename.
 """
 
 import ctypes
@@ -39,7 +37,7 @@ LOCK_WAIT: Final = 5.0
 """Seconds to wait for a folder's lock, which is held for one comparison and one rename."""
 
 RACY: Final = 2_000_000_000
-"""Nanoseconds: a file changed so shortly before may change again without a new time stamp, so it is read twice."""
+"""Nanoseconds. A file changed more recently than this may change again with the same time stamp, so it is read twice."""
 
 _NOREPLACE: Final = 1
 _EXCHANGE: Final = 2
@@ -49,7 +47,7 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 class Draft:
-    """A file in the making. folder: the descriptor of the folder it will lie in. The caller calls `drop` at the end."""
+    """A file being written. folder: descriptor of its future folder. The caller must call `drop` at the end."""
 
     def __init__(self, folder: int) -> None:
         self.folder = folder
@@ -60,7 +58,7 @@ class Draft:
 
     @property
     def sha256(self) -> str:
-        """Digest, in hex, of what was written so far."""
+        """Hex digest of the bytes written so far."""
         return self._digest.hexdigest()
 
     def write(self, chunk: bytes) -> None:
@@ -76,8 +74,8 @@ class Draft:
         os.fchmod(self.fd, mode)
         os.fsync(self.fd)
 
-    def placed(self) -> None:
-        """The draft has taken its name, so there is nothing left to drop."""
+    def mark_placed(self) -> None:
+        """Notes that the draft has taken its name, so that `drop` removes nothing."""
         self._named = False
 
     def drop(self) -> None:
@@ -99,7 +97,7 @@ def _new_draft(folder: int) -> tuple[str, int]:
 
 
 def remove(folder: int, name: str) -> None:
-    """Removes a name that may be gone already."""
+    """Removes a name, if it is still there."""
     try:
         os.unlink(name, dir_fd=folder)
     except FileNotFoundError:
@@ -107,8 +105,8 @@ def remove(folder: int, name: str) -> None:
 
 
 def check_target(folder: int, name: str, resource: str) -> os.stat_result | None:
-    """The facts of the file that a write would replace, None where there is none. Raises FileRefused or OSError if it
-    must not be.
+    """stat of the file that a write would replace, None if there is none. Raises FileRefused or OSError if it may not be
+    replaced.
     """
     try:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -120,7 +118,7 @@ def check_target(folder: int, name: str, resource: str) -> os.stat_result | None
     except FileNotFoundError:
         return None
     except OSError as error:
-        if error.errno != errno.ETXTBSY:  # a program that runs: its file stays, only the name gets a new one
+        if error.errno != errno.ETXTBSY:  # a running program: its inode stays, the name gets a new one
             raise
     return found
 
@@ -128,7 +126,7 @@ def check_target(folder: int, name: str, resource: str) -> os.stat_result | None
 def put(draft: Draft, name: str, expect: str | None, resource: str, noting: AbstractContextManager[object]) -> None:
     """Gives the settled draft its name. expect: None, ABSENT or a digest in hex. Raises FileRefused or OSError.
 
-    noting: entered before the name is given and left after it, while no other call gives a name in this folder.
+    noting: entered before the rename and left after it, while the folder is locked.
     """
     folder = draft.folder
     with folder_lock(folder, resource), noting:
@@ -139,7 +137,7 @@ def put(draft: Draft, name: str, expect: str | None, resource: str, noting: Abst
             _put_new(draft, name)
         else:
             _swap(draft, name, expect, resource)
-    draft.placed()
+    draft.mark_placed()
     os.fsync(folder)
 
 
@@ -179,20 +177,20 @@ def _swap(draft: Draft, name: str, expect: str, resource: str) -> None:
 
 
 def _swap_back(draft: Draft, name: str) -> None:
-    """Gives the name back to what the exchange took it from, which now lies under the draft's name."""
+    """Undoes the exchange: the file that now has the draft's name gets its own name back."""
     folder = draft.folder
     try:
         rename_flags(folder, draft.name, folder, name, _EXCHANGE)
-    except FileNotFoundError:  # somebody removed the new file at once
+    except FileNotFoundError:  # another program removed the new file meanwhile
         move_new(folder, draft.name, folder, name)
         return
     if not os.path.samestat(os.stat(draft.name, dir_fd=folder, follow_symlinks=False), os.fstat(draft.fd)):
-        # A third file came in between the two exchanges. It is nobody's draft: keep it where its owner sees it.
+        # Another program put a third file there between the two exchanges: keep it under a name that its owner sees.
         move_new(folder, draft.name, folder, f"{name[:60]}.conflict-{os.urandom(4).hex()}")
 
 
 def conflict(resource: str) -> FileRefused:
-    """The refusal for a file that is not what was expected."""
+    """The refusal for a file that does not match `expect`."""
     return FileRefused("conflict", f"{resource}: it is not what was expected. Read it again and decide anew.")
 
 
@@ -209,7 +207,7 @@ class Seen:
             raise conflict(resource)
 
     def is_still(self, folder: int, name: str) -> bool:
-        """Whether the name stands for that same file, unchanged; read again where time stamps cannot tell."""
+        """Whether the name still leads to this file, unchanged. Reads it again if time stamps cannot tell."""
         try:
             found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
@@ -224,7 +222,7 @@ class Seen:
 
 @contextmanager
 def compared(folder: int, name: str, expect: str, resource: str) -> Iterator[Seen]:
-    """The file of that name, read and found to be the expected one. Raises FileRefused where it is not."""
+    """Opens and reads the file of that name. Raises FileRefused unless its digest is `expect`."""
     try:
         check_target(folder, name, resource)
         fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
@@ -237,7 +235,7 @@ def compared(folder: int, name: str, expect: str, resource: str) -> Iterator[See
 
 
 def digest_of(fd: int) -> str:
-    """SHA-256, in hex, of a file from its beginning."""
+    """SHA-256, in hex, of an open file's content."""
     digest, at = hashlib.sha256(), 0
     while chunk := os.pread(fd, READ_SIZE, at):
         digest.update(chunk)
@@ -247,9 +245,7 @@ def digest_of(fd: int) -> str:
 
 @contextmanager
 def folder_lock(folder: int, resource: str) -> Iterator[None]:
-    """Holds the advisory lock of a folder, among all Hands of this kind on the machine. Raises FileRefused after
-    LOCK_WAIT.
-    """
+    """Holds a folder's advisory lock, among all `files` Hands on the machine. Raises FileRefused after LOCK_WAIT."""
     end = time.monotonic() + LOCK_WAIT
     while True:
         try:
@@ -266,7 +262,7 @@ def folder_lock(folder: int, resource: str) -> Iterator[None]:
 
 
 def rename_flags(from_folder: int, name: str, to_folder: int, new: str, flags: int) -> None:
-    """renameat2(2). Raises OSError; ENOSYS on a machine whose number for it we do not know."""
+    """Calls renameat2(2). Raises OSError; ENOSYS on a machine whose number for that call we do not know."""
     number = _SYS_RENAMEAT2.get(platform.machine())
     if number is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), name)
@@ -277,7 +273,7 @@ def rename_flags(from_folder: int, name: str, to_folder: int, new: str, flags: i
 
 
 def move_new(from_folder: int, name: str, to_folder: int, new: str) -> None:
-    """Moves a name to one that is free. Raises FileExistsError where it is not."""
+    """Renames to a free name. Raises FileExistsError if it is taken."""
     try:
         rename_flags(from_folder, name, to_folder, new, _NOREPLACE)
     except OSError as error:
@@ -288,9 +284,7 @@ def move_new(from_folder: int, name: str, to_folder: int, new: str) -> None:
 
 
 def sweep(folder: int) -> int:
-    """Removes the drafts that killed writes left in a folder; how many. Drafts still being written are locked and
-    stay.
-    """
+    """Removes the drafts that killed writes left in a folder; returns how many. Drafts being written are locked and stay."""
     gone = 0
     for name in os.listdir(folder):
         if not (name.startswith(RESERVED) and name.endswith(".part")):
@@ -298,7 +292,7 @@ def sweep(folder: int) -> int:
         try:
             fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         except OSError:
-            continue  # not ours to judge: gone, or not a plain file
+            continue  # gone, or not a plain file
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.unlink(name, dir_fd=folder)

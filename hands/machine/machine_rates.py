@@ -21,22 +21,22 @@ FIRST_WAIT_SECONDS: Final = 0.2
 """How long a first call waits between its two readings."""
 
 SHORTEST_SECONDS: Final = 0.05
-"""Two readings closer together than this say nothing: the kernel counts in steps of 10 ms."""
+"""Two readings closer together than this are useless: the kernel counts in steps of 10 ms."""
 
 OLDEST_SECONDS: Final = 300.0
-"""A reading before this is too old to compare with: "now" would mean the last hours."""
+"""A reading older than this is too old to compare with: "now" would mean the last hours."""
 
 ENDED: Final = frozenset(("zombie", "dead"))
-"""States of a process that runs no more; its parent has not asked how it ended."""
+"""States of a process that has ended and whose parent has not yet waited for it."""
 
 BUSY_FIELDS: Final = ("user", "nice", "system", "irq", "softirq", "steal")
 IDLE_FIELDS: Final = ("idle", "iowait")
 
 
 class ProcessRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One process as read: cpu_seconds is user and system time since its start, created its start in epoch seconds.
+    """One process. cpu_seconds: user and system time since its start. created: its start in epoch seconds.
 
-    There is no command line: arguments often hold passwords.
+    The command line is left out: arguments often hold passwords.
     """
 
     pid: int
@@ -51,21 +51,21 @@ class ProcessRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 def sendable(name: str) -> str:
-    """A name as a reply can carry it: bytes of it that are no UTF-8 stand as `\\xff`. Anybody may choose such a one."""
+    """A process name or path as a reply can carry it: bytes that are not UTF-8, which anybody may choose, become `\\xff`."""
     return name if name.isascii() else name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def shortest_wait(last_read: float | None, now: float) -> float:
-    """Seconds to wait before a reading, so that there is another to compare it with; 0 when the last one will do."""
+    """Seconds to wait between an earlier reading and this one; 0 if the last reading will do as the earlier one."""
     if last_read is not None and SHORTEST_SECONDS <= now - last_read <= OLDEST_SECONDS:
         return 0.0
     return FIRST_WAIT_SECONDS
 
 
 def cpu_percent(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
-    """Shares of processor time between two readings of /proc/stat, in percent of all processors, 0 to 100.
+    """Shares of processor time between two readings of /proc/stat, as percent of all processors, 0 to 100.
 
-    guest time is left out: Linux counts it within user time already.
+    Guest time is left out: Linux includes it in user time.
     """
     spent = {field: max(0.0, after.get(field, 0.0) - before.get(field, 0.0)) for field in BUSY_FIELDS + IDLE_FIELDS}
     whole = sum(spent.values())
@@ -83,21 +83,21 @@ def cpu_percent(before: Mapping[str, float], after: Mapping[str, float]) -> dict
 
 
 def process_percent(before: float | None, after: float, seconds: float) -> float:
-    """Percent of one processor that a process used, over 100 when it used several; 0 when it was not there before."""
+    """Percent of one processor that a process used, over 100 if it used several; 0 if it is new."""
     if before is None or seconds <= 0:
         return 0.0
     return round(max(0.0, after - before) / seconds * 100.0, 2)
 
 
 def matching(pattern: str) -> re.Pattern[str]:
-    """What the whole of a process name must fit. Made anew for each call: fnmatchcase keeps every pattern that it saw."""
+    """A regular expression for whole process names. Not fnmatchcase, which caches every pattern it sees."""
     return re.compile(f"{re.escape(pattern)}|{fnmatch.translate(pattern)}" if pattern else ".*", re.DOTALL)
 
 
 def listing(
     rows: Iterable[ProcessRow], percents: Mapping[int, float], *, match: str, most: int, now: float
 ) -> dict[str, object]:
-    """The answer of machine.processes: the busiest first, then the largest; totals over all that match, listed or not.
+    """The reply of machine.processes: busiest first, then largest; totals over all that match, listed or not.
 
     percents: percent of one processor by pid. now: epoch seconds.
     """

@@ -1,4 +1,4 @@
-"""Reads the sensors of this machine through psutil (acts); a sensor that cannot be read is named, never an error.
+"""Reads this machine's sensors through psutil (acts). A sensor that cannot be read is listed as missing; it is no error.
 
 One function per sensor, joined by the table SENSORS. Bytes and counts are ints, percentages floats from 0 to 100.
 """
@@ -15,20 +15,20 @@ from machine_rates import cpu_percent, sendable
 UNREADABLE: Final = (
     psutil.Error, OSError, ValueError, KeyError, IndexError, AttributeError, RuntimeError, ZeroDivisionError,
 )  # fmt: skip
-"""What psutil raises where /proc or /sys lacks a file, holds something new, or may not be read."""
+"""What psutil raises if /proc or /sys lacks a file, holds something unknown, or may not be read."""
 
 Missing = list[dict[str, str]]
 
 
 class SensorReader:
-    """Keeps the last reading of processor times, to tell how busy the machine was since."""
+    """Reads all sensors; keeps the last processor times, to compute the load since then."""
 
     def __init__(self) -> None:
         self.last_read: float | None = None
         self._before: dict[str, float] = {}
 
     def mark(self, now: float) -> None:
-        """Take a reading only to compare the next one with. now: monotonic seconds."""
+        """Reads processor times only, for the next reading to compare with. now: monotonic seconds."""
         try:
             self._before = dict(psutil.cpu_times()._asdict())
         except UNREADABLE:
@@ -36,7 +36,7 @@ class SensorReader:
         self.last_read = now
 
     def read(self, now: float) -> dict[str, object]:
-        """Every sensor by name, None for each that could not be read, and `missing` that says why."""
+        """Reads every sensor. Values by name, None for each that could not be read; `missing` says why."""
         missing: Missing = []
         found: dict[str, object] = {"cpu": _attempt("cpu", lambda _: self._cpu(now), missing)}
         for name, sensor in SENSORS.items():
@@ -94,7 +94,7 @@ def _load(_: Missing) -> dict[str, object]:
 
 
 def _disks(missing: Missing) -> list[dict[str, object]]:
-    """File systems on devices, each device once (at its shortest mount), and always the root, in a container too."""
+    """Filesystems on devices, each device once (at its shortest mount point), and always the root, even in a container."""
     chosen: dict[str, tuple[str, str]] = {}
     for part in psutil.disk_partitions(all=False):
         held = chosen.get(part.device)
@@ -105,7 +105,7 @@ def _disks(missing: Missing) -> list[dict[str, object]]:
     disks: list[dict[str, object]] = []
     for device, (mount, kind) in sorted(chosen.items(), key=lambda item: item[1][0]):
         if not os.path.isdir(mount):
-            continue  # a single file bound over another, as containers do with /etc/hosts: not a disk of its own
+            continue  # a bind mount of one file, as containers do with /etc/hosts: not a disk of its own
         try:
             disks.append(_disk(device, mount, kind))
         except OSError as error:
@@ -114,7 +114,7 @@ def _disks(missing: Missing) -> list[dict[str, object]]:
 
 
 def _disk(device: str, mount: str, kind: str) -> dict[str, object]:
-    """Percentages are of what an ordinary user can have, as `df` shows them."""
+    """One filesystem. `percent` is of what an ordinary user can use, as `df` shows it."""
     stat = os.statvfs(mount)
     used = (stat.f_blocks - stat.f_bfree) * stat.f_frsize
     free = stat.f_bavail * stat.f_frsize
@@ -196,6 +196,4 @@ SENSORS: Final[dict[str, Callable[[Missing], object]]] = {
     "temperatures": _temperatures,
     "uptime": _uptime,
 }
-"""Every sensor but the processor, which needs two readings. A new one: a function, a row here, a name under
-`returns`.
-"""
+"""Every sensor but the processor, which needs two readings. To add one: a function, a row here, a name under `returns`."""

@@ -1,6 +1,6 @@
-"""The Hand that measures this machine: answers machine.stats and machine.processes (acts; thin).
+"""The Hand `machine`: measures this machine (acts; thin). Provides machine.stats and machine.processes.
 
-It alone reads /proc and /sys, so that no other Hand needs to. It takes no grant and calls nobody.
+Only this Hand reads /proc and /sys, so that no other needs to. It needs no grant and calls nobody.
 """
 
 import asyncio
@@ -15,36 +15,32 @@ Reply = dict[str, object]
 
 
 class Machine(Hand):
-    """machine.stats and machine.processes. What needs two readings (percentages) uses the one before, if there is
-    one.
-    """
+    """Provides machine.*. Percentages need two readings: the earlier one is the last call's, if recent enough."""
 
     async def start(self) -> None:
         self.sensors = SensorReader()
         self.lister = ProcessReader()
-        self.turn = asyncio.Lock()  # two readings at the same instant would tell each other "nothing happened"
+        self.turn = asyncio.Lock()  # of two readings at the same instant, the second would show no load
 
     async def stats(self, call: Call) -> Reply:
-        """Answer machine.stats: every sensor that can be read, and under `missing` each that cannot, with why."""
+        """machine.stats: every sensor that can be read; under `missing`, each that cannot and why."""
         async with self.turn:
-            await self._space(self.sensors)
+            await self._await_earlier_reading(self.sensors)
             return {"time_ms": time.time_ns() // 1_000_000, **self.sensors.read(time.monotonic())}
 
     async def processes(self, call: Call, match: str = "", most: int = MOST_DEFAULT) -> Reply:
-        """Answer machine.processes. match: a process name or a shell pattern of one, "" for all; most: rows in the
-        list.
-        """
+        """machine.processes. match: a process name or a shell pattern, "" for all. most: rows of the list."""
         if not 0 <= most <= MOST_MAX:
             raise Failure("arguments", f"most must be a number from 0 to {MOST_MAX}; it was {most}")
         if len(match) > MATCH_MOST:
             raise Failure("arguments", f"match may have at most {MATCH_MOST} characters; it had {len(match)}")
         async with self.turn:
-            await self._space(self.lister)
+            await self._await_earlier_reading(self.lister)
             answer = self.lister.read(time.monotonic(), match, most)
         return {"time_ms": time.time_ns() // 1_000_000, **answer}
 
-    async def _space(self, reader: SensorReader | ProcessReader) -> None:
-        """Wait until the reader has an earlier reading to compare with; nothing when the last one will do."""
+    async def _await_earlier_reading(self, reader: SensorReader | ProcessReader) -> None:
+        """Takes an earlier reading to compare with, and waits, unless the last one will do."""
         now = time.monotonic()
         if (wait := shortest_wait(reader.last_read, now)) > 0:
             reader.mark(now)

@@ -1,6 +1,6 @@
-"""What letters a reply is written in, as its mark or its headers say (pure).
+"""Determines the charset of a reply, by its byte order mark or its headers, and decodes it (pure).
 
-A name means what browsers take it for (WHATWG Encoding Standard, §4.2): Latin-1 and ASCII are windows-1252, which has all
+Names mean what browsers take them for (WHATWG Encoding Standard, §4.2): Latin-1 and ASCII are windows-1252, which has all
 of their letters, and dashes and quotes besides.
 """
 
@@ -10,7 +10,7 @@ from email.message import Message
 from typing import Final
 
 MOST: Final = 512
-"""Characters of a content-type that are looked at: what reads it takes a time that grows with the square of them."""
+"""Characters of a content-type that are parsed: Python's parser takes quadratic time."""
 
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -23,7 +23,7 @@ _TAKEN_FOR: Final = {"ascii": "windows-1252", "iso8859-1": "windows-1252"}
 
 
 def named(content_type: str) -> str:
-    """The charset that a content-type names, "" where it names none."""
+    """The charset that a content-type names, "" if none."""
     header = Message()
     header["content-type"] = content_type[:MOST]
     name = header.get_content_charset("").strip(" '")[:40]
@@ -34,30 +34,30 @@ def named(content_type: str) -> str:
 
 
 def fits(raw: bytes, charset: str) -> bool:
-    """Whether all of it can be read so."""
+    """Whether the bytes are valid in this charset."""
     try:
         raw.decode(charset)
-    except (ValueError, LookupError):  # the name may be none that anything can have
+    except (ValueError, LookupError):  # the name may be invalid
         return False
     return True
 
 
 def marked(raw: bytes) -> str:
-    """What the mark says that bytes begin with, which goes before what anybody names (§4.2, BOM sniff); "" without one."""
+    """The charset of the byte order mark, which overrides any named one (§4.2, BOM sniff); "" without a mark."""
     return next((name for mark, name in _MARKS if raw.startswith(mark)), "")
 
 
 def guessed(raw: bytes) -> str:
-    """What bytes are read in whose letters nobody names: UTF-8, or windows-1252 where most of them are none in that."""
+    """The charset for bytes with none named: UTF-8, or windows-1252 if most non-ASCII bytes are invalid in UTF-8."""
     text = raw.decode("utf-8", "replace")
     wrong = text.count("\ufffd")
     return "windows-1252" if wrong > sum(letter > "\x7f" for letter in text) - wrong else "utf-8"
 
 
-def as_told(raw: bytes, charset: str) -> tuple[bytes, str | None]:
-    """A page in UTF-8, from what its mark or header named or from that; its own bytes and None for what the page itself says.
+def decoded_page(raw: bytes, charset: str) -> tuple[bytes, str | None]:
+    """(the page in UTF-8, "utf-8"), by its mark or `charset`; (the bytes unchanged, None) if the page itself must say.
 
-    Where they fit into none, and the page names none either, those that are no letters are replaced.
+    If they are valid in neither, and the page names no charset, invalid bytes are replaced.
     """
     if mark := marked(raw):
         return raw.decode(mark, "replace").removeprefix("\ufeff").encode("utf-8", "replace"), "utf-8"

@@ -1,6 +1,6 @@
-"""The entries of a feed (pure: bytes in, values out; RSS and Atom of every age, by feedparser).
+"""Parses the entries of a feed (pure: bytes in, values out; RSS and Atom of every version, by feedparser).
 
-The library is given a stream: bytes by themselves it takes for the name of a file first, and text for an address.
+feedparser gets a stream: it would first try bytes as a file's name, and text as a URL.
 """
 
 import io
@@ -15,10 +15,10 @@ from page_refusal import PageRefused
 from plain_line import line, whole
 
 ROOM: Final = 900_000
-"""Bytes of the entries of one answer, which fit into a reply with what is around them."""
+"""Bytes of the entries in one reply, which leave room for its other fields."""
 
 _SPOILED: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError)
-"""What the library raises where it meets what it did not expect: a letter whose number is too large, among others."""
+"""What feedparser raises for unexpected input, such as a character number that is too large."""
 
 _NAMES_ITS_OWN: Final = re.compile(rb"<\?xml[^>]*?\bencoding\s*=\s*[\"']?([^\"'?> ]*)")
 _UTF_8: Final = ("utf-8", "utf8")
@@ -26,10 +26,10 @@ _HTML: Final = ("text/html", "application/xhtml+xml")
 
 
 def read(raw: bytes, url: str, charset: str, most: int) -> dict[str, object]:
-    """What pages.feed answers, but for `url`. charset: what its header said, or "". PageRefused for what is no feed."""
-    raw = _mended(raw, charset)
+    """The reply of pages.feed but for `url`. charset: of the header, or "". Raises PageRefused if it is not a feed."""
+    raw = _as_utf8(raw, charset)
     try:
-        headers = {"content-location": url, "content-type": f"application/xml{_letters(raw, charset)}"}
+        headers = {"content-location": url, "content-type": f"application/xml{_charset_param(raw, charset)}"}
         found = feedparser.parse(io.BytesIO(raw), response_headers=headers, resolve_relative_uris=True)
     except _SPOILED as error:
         raise PageRefused("unknown type", f"{url}: it cannot be read as a feed: {type(error).__name__}.") from None
@@ -53,8 +53,8 @@ def read(raw: bytes, url: str, charset: str, most: int) -> dict[str, object]:
     return {"title": _line(found.feed, "title"), "entries": entries, "more": is_cut}
 
 
-def _mended(raw: bytes, charset: str) -> bytes:
-    """The feed in UTF-8, if it is in that but for some bytes, or says so and is not: the library would take it for Greek."""
+def _as_utf8(raw: bytes, charset: str) -> bytes:
+    """Repairs a feed that is or claims to be UTF-8 but has invalid bytes, which feedparser would misread as Greek."""
     own = _NAMES_ITS_OWN.match(raw)
     named = own[1].decode("latin-1") if own else charset
     is_other = named.lower() not in _UTF_8 and fits(raw, named)
@@ -63,8 +63,8 @@ def _mended(raw: bytes, charset: str) -> bytes:
     return raw.decode(guessed(raw), "replace").encode()
 
 
-def _letters(raw: bytes, charset: str) -> str:
-    """The charset to read a feed in, as a content-type tells it, which goes before what the feed names: "" where it does."""
+def _charset_param(raw: bytes, charset: str) -> str:
+    """The charset parameter of a content-type, which overrides what the feed names; "" if the feed's own should count."""
     mark = marked(raw)
     if not mark and (b"\0" in raw[:4] or _NAMES_ITS_OWN.match(raw)):
         return ""
@@ -73,7 +73,7 @@ def _letters(raw: bytes, charset: str) -> str:
 
 
 def _line(told: feedparser.FeedParserDict, name: str) -> str:
-    """A text, of which the feed, or the library where that says nothing, says whether it is HTML."""
+    """A field as plain text. The feed, or else feedparser, says whether it is HTML."""
     is_html = told.get(f"{name}_detail", {}).get("type") in _HTML
     return line(told.get(name, ""), tag=" " if is_html else None)
 

@@ -1,8 +1,8 @@
-"""The Hand `pages`: pages as Markdown, feeds, searches (acts; thin over a module for each).
+"""The Hand `pages`: pages as Markdown, feeds, and web searches (acts; thin over one module for each).
 
-It is a task: each call is answered by a fresh process with an interpreter of its own, which has no network, no file and
-nothing of another caller, and asks `web.fetch` in its caller's name. So every hop of a redirect is a call of its own: it
-needs the caller's grant for that address, its address is checked when connecting, and the log has it.
+It is a task: a fresh process and interpreter answers each call. It has no network, no file and nothing of another caller,
+and calls `web.fetch` in its caller's name. So every hop of a redirect is a call of its own: it needs the caller's grant
+for that address, the address is checked when connecting, and the log records it.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ HOPS_MOST: Final = 6
 PAGE_MOST: Final = 8 * 1024 * 1024
 RULES_HOPS_MOST: Final = 5
 RULES_SIZE_MOST: Final = 5 * 1024 * 1024
-"""Of a robots.txt that has moved: redirects and bytes at most."""
+"""Most redirects and bytes of a robots.txt that has moved."""
 
 MARKDOWN_MOST: Final = 100_000
 ENTRIES_MOST: Final = 200
@@ -32,9 +32,7 @@ _PAGES: Final = ("text/html", "application/xhtml+xml", "text/plain", "text/markd
 
 
 class Got:
-    """What a fetch came to in the end. url: whence; leads: where on, for a redirect; kind, charset: of its
-    content-type.
-    """
+    """The reply to a fetch. url: its address; leads: a redirect's target, or ""; kind, charset: from its content-type."""
 
     def __init__(self, url: str, reply: dict[str, object], raw: bytes) -> None:
         self.url, self.raw = url, raw
@@ -53,13 +51,15 @@ class Pages(Hand):
     async def read(
         self, call: Call, whole: bool = False, offset: int = 0, most: int = 20_000, age: float = 0
     ) -> dict[str, object]:
-        """pages.read: from a character on, so many. age: seconds that an answer out of the cache may be old."""
+        """pages.read: a page as Markdown, `most` characters from `offset`. age: seconds that a cached reply may be old."""
         if offset < 0 or not 1 <= most <= MARKDOWN_MOST:
             raise Failure("arguments", f"offset must be 0 or more, and most between 1 and {MARKDOWN_MOST}.")
         with _ending():
-            got = await self._fetched(call.resource, age)
+            got = await self._fetch(call.resource, age)
             if got.kind not in _PAGES:
-                raise PageRefused("unknown type", f"{got.url} is {got.kind[:60]}, no page; web.fetch has its bytes.")
+                raise PageRefused(
+                    "unknown type", f"{got.url} is {got.kind[:60]}, not a page; web.fetch returns its bytes."
+                )
             if got.kind in ("text/plain", "text/markdown"):
                 return _reply(got, "", "", _text(got), (), offset, most)
             import page_markdown  # its libraries take a second to load
@@ -68,29 +68,29 @@ class Pages(Hand):
             return _reply(got, page.title, page.date, page.markdown, page.links, offset, most)
 
     async def feed(self, call: Call, most: int = 50, age: float = 0) -> dict[str, object]:
-        """pages.feed: the entries as the feed has them in order."""
+        """pages.feed: a feed's entries, in its order."""
         if not 1 <= most <= ENTRIES_MOST:
             raise Failure("arguments", f"most must be between 1 and {ENTRIES_MOST}.")
         with _ending():
-            got = await self._fetched(call.resource, age)
+            got = await self._fetch(call.resource, age)
             import feed_reading
 
             return {"url": got.url, **feed_reading.read(got.raw, got.url, got.charset, most)}
 
     async def search(self, call: Call, query: str, page: int = 1, language: str = "") -> dict[str, object]:
-        """pages.search: what an engine finds. page: from 1."""
+        """pages.search: the results of a search engine. page: from 1."""
         if not query.strip() or not 1 <= page <= 100 or len(language) > LANGUAGE_MOST:
             raise Failure(
                 "arguments", "query must be a text, page between 1 and 100, and language one like en or de-AT."
             )
         with _ending():
             kind, address = search_engines.engine(self.settings.of("engines", dict), call.resource)
-            asked = search_engines.question(kind, address, query, page, language)
-            got = await self._fetched(asked, 0, robots=False)  # an interface made for programs
-            return {"engine": call.resource, "results": search_engines.answers(kind, address, got.raw)}
+            asked = search_engines.search_url(kind, address, query, page, language)
+            got = await self._fetch(asked, 0, robots=False)  # the engine's interface is made for programs
+            return {"engine": call.resource, "results": search_engines.parse_results(kind, address, got.raw)}
 
-    async def _fetched(self, url: str, age: float, *, robots: bool = True) -> Got:
-        """Follow redirects, each a call in the caller's name. Raises PageRefused."""
+    async def _fetch(self, url: str, age: float, *, robots: bool = True) -> Got:
+        """Fetches a URL and follows redirects, each as a call in the caller's name. Raises PageRefused, Failure."""
         for _ in range(HOPS_MOST):
             got = await self._page(url, age, robots=robots)
             if got.leads:
@@ -102,24 +102,24 @@ class Pages(Hand):
         raise PageRefused("too many redirects", f"{url} is the address after {HOPS_MOST} hops, and leads on.")
 
     async def _page(self, url: str, age: float, *, robots: bool) -> Got:
-        """One hop. robots: only if the site lets programs, by the rules that `web` reads, or by those that have moved."""
+        """One hop. robots: only if the site lets programs, by the rules that `web` reads, or by rules that have moved."""
         try:
             return await self._hop(url, age, robots=robots)
         except CallFailed as failed:
             leads = failed.detail.get("location")
             if failed.code != "robots" or not isinstance(leads, str):
                 raise Failure(failed.code, f"{url}: {failed.text}") from None
-        await self._heed(url, leads)
+        await self._check_moved_rules(url, leads)
         try:
             return await self._hop(url, age, robots=False)
         except CallFailed as failed:
             raise Failure(failed.code, f"{url}: {failed.text}") from None
 
-    async def _heed(self, url: str, leads: str) -> None:
-        """Raises PageRefused unless a site's rules, which lie where its robots.txt leads, let programs fetch this.
+    async def _check_moved_rules(self, url: str, leads: str) -> None:
+        """Raises PageRefused unless the rules at `leads`, where the site's robots.txt redirects, let programs fetch `url`.
 
-        RFC 9309: of rules that an error of the client's kind, or more than five redirects, hide, all is let (§2.3.1.2,
-        §2.3.1.3); of those that cannot be had, nothing (§2.3.1.4), and so where the caller may not fetch them.
+        RFC 9309: rules behind a client error or more than five redirects allow everything (§2.3.1.2, §2.3.1.3); rules that
+        cannot be fetched, also because the caller may not, allow nothing (§2.3.1.4).
         """
         for _ in range(RULES_HOPS_MOST):
             try:
@@ -156,7 +156,7 @@ class Pages(Hand):
 
 
 def _lets(raw: bytes, url: str) -> bool:
-    """Whether the rules of a robots.txt let a program of this name fetch it; of too many of them nothing is."""
+    """Whether a robots.txt lets this program fetch `url`; False if it has too many rules."""
     from protego import Protego
 
     rules = ours(raw)
@@ -164,7 +164,7 @@ def _lets(raw: bytes, url: str) -> bool:
 
 
 def _text(got: Got) -> str:
-    """What is no page, in the letters that its mark or its header names, or else as charsets.py guesses."""
+    """A text file decoded by its mark, its header, or else the guess of charsets.py."""
     if mark := charsets.marked(got.raw):
         return got.raw.decode(mark, "replace").removeprefix("\ufeff")
     try:
@@ -191,7 +191,7 @@ def _reply(
 
 @contextmanager
 def _ending() -> Iterator[None]:
-    """What is wrong becomes the call's Failed."""
+    """Turns PageRefused into the call's Failed, and bounds time and memory."""
     with bounded("a page"):
         try:
             yield

@@ -1,9 +1,8 @@
-"""What a page says, as Markdown, with its title, date and links (pure: bytes in, values out; by readability and markdownify).
+"""Converts a page to Markdown, with its title, date and links (pure: bytes in, values out; by readability and markdownify).
 
-readability finds the part of a page that is its article, as browsers' reading views do; where it finds next to nothing,
-and where the whole page is wanted, the body is taken. Scripts, styles and what is not shown never come along: what its
-own tags say is hidden, for style sheets are not read. Of a form all is taken but its controls, for some sites have each
-page in one.
+readability finds the page's article, as browsers' reading views do; if it finds next to nothing, or the whole page is
+wanted, the body is used. Scripts, styles and hidden elements are left out: hidden is what the tags themselves say, since
+style sheets are not read. Of a form all is used but its controls, since some sites put each page into one.
 """
 
 import re
@@ -16,20 +15,20 @@ from markdownify import MarkdownConverter
 from msgspec import Struct
 from readability import Document
 
-from charsets import as_told
+from charsets import decoded_page
 from page_refusal import PageRefused
 
 LINKS_MOST: Final = 300
 LINK_MOST: Final = 2_000
 LINKS_ROOM: Final = 400_000
-"""Links of a page, characters of an address, bytes of all links: so that they fit into a reply beside the longest text."""
+"""Most links of a page, characters of a URL, bytes of all links: they fit into a reply beside the longest text."""
 
 _NO_MEMORY: Final = 2
 _FEW: Final = 200
-"""Characters: an article that is shorter is taken for a mistake, and the whole page for it."""
+"""Characters. A shorter article is assumed to be a mistake, and the whole page is used."""
 
 _HIDDEN: Final = "hidden-here"
-"""What elements are called that are not shown; no page has such a tag, and if one had, it would lose it."""
+"""Tag given to hidden elements before they are removed. A page that really has it loses that element."""
 
 _UNSEEN: Final = (
     "script", "style", "template", "svg", "iframe", "object", "embed", "button", "select", "textarea", "datalist", _HIDDEN,
@@ -49,7 +48,7 @@ _DATE: Final = re.compile(r"\d{4}-\d{2}(-\d{2}([T ][0-9:.]{5,15} ?(Z|[+-]\d{2}:?
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """date: as the page gives it, ISO 8601, or "". links: text and absolute address of each, in order."""
+    """A converted page. date: as the page gives it, ISO 8601, or "". links: (text, absolute URL) of each, in order."""
 
     title: str
     date: str
@@ -57,17 +56,17 @@ class Page(Struct, frozen=True, kw_only=True):
     links: tuple[tuple[str, str], ...]
 
 
-class _Marked(MarkdownConverter):
-    """As its library makes it, but for a bar in a cell of a table, which would be read as the cell's end."""
+class _Converter(MarkdownConverter):
+    """markdownify's converter, except that it escapes a `|` in a table's cell, which would end the cell."""
 
     def process_text(self, el: object, parent_tags: set[str] | None = None) -> str:
-        """A text of the page, below elements with these names."""
-        text = str(super().process_text(el, parent_tags))  # type: ignore[misc]  # its types do not tell of it
+        """Converts a text. parent_tags: names of the elements around it."""
+        text = str(super().process_text(el, parent_tags))  # type: ignore[misc]  # missing in its types
         return text if not parent_tags or parent_tags.isdisjoint(("td", "th")) else text.replace("|", r"\|")
 
 
 def read(raw: bytes, url: str, charset: str, *, whole: bool) -> Page:
-    """A page. url: whence it came; charset: what its header said, or "". Raises PageRefused, MemoryError, RecursionError."""
+    """Converts a page. url: its address; charset: of its header, or "". Raises PageRefused, MemoryError, RecursionError."""
     tree = _opened(raw, charset)
     base = _base(url, next(iter(tree.xpath("//base/@href")), ""))
     title = " ".join((tree.findtext(".//title") or "").split())
@@ -75,20 +74,23 @@ def read(raw: bytes, url: str, charset: str, *, whole: bool) -> Page:
     _strip_unseen(tree)
     _make_absolute(tree, base)
     for one in tree.xpath("//*[@start or @colspan]"):
-        for name in ("start", "colspan"):  # which markdownify reads as numbers where Python takes them for digits
+        for name in (
+            "start",
+            "colspan",
+        ):  # markdownify calls int() if isdigit(), which is true of more than int() takes
             if not _NUMBER.fullmatch(one.get(name, "1")):
                 del one.attrib[name]
     body = tree.find("body")
     shown = body if body is not None else tree
     article = None if whole else _article(tree)
     chosen = shown if article is None else article
-    text = _Marked(heading_style="ATX", bullets="-", strip=["img"]).convert(tostring(chosen, encoding="unicode"))
+    text = _Converter(heading_style="ATX", bullets="-", strip=["img"]).convert(tostring(chosen, encoding="unicode"))
     markdown = re.sub(r"\n{3,}", "\n\n", re.sub(r"(?<![ \t])[ \t]+\n", "\n", text)).strip() + "\n"
     return Page(title=title[:500], date=date, markdown=markdown, links=_links(chosen))
 
 
 def _opened(raw: bytes, charset: str) -> HtmlElement:
-    raw, encoding = as_told(raw, charset)
+    raw, encoding = decoded_page(raw, charset)
     try:
         return document_fromstring(raw, parser=HTMLParser(encoding=encoding, no_network=True, huge_tree=False))
     except etree.XMLSyntaxError as error:
@@ -100,7 +102,7 @@ def _opened(raw: bytes, charset: str) -> HtmlElement:
 
 
 def _strip_unseen(tree: HtmlElement) -> None:
-    """Take out what is not shown. A page that shows nothing without scripts has what it says to those who run none."""
+    """Removes hidden elements. Keeps `noscript` if the page would show nothing without it."""
     for one in tree.xpath("//body//*[@hidden or @style or self::dialog[not(@open)]]"):
         is_hidden = one.tag == "dialog" or one.get("hidden", "until-found").lower() != "until-found"
         if is_hidden or _NOT_SHOWN.search(one.get("style", "")):
@@ -141,7 +143,7 @@ def _make_absolute(element: HtmlElement, base: str) -> None:
 
 
 def _base(url: str, told: str) -> str:
-    """Where a page's links begin: what it says of that, or else where it came from."""
+    """The base URL of a page's links: its `base` element's, or else its own."""
     try:
         return urljoin(url, told)
     except ValueError:
@@ -149,7 +151,7 @@ def _base(url: str, told: str) -> str:
 
 
 def _joined(base: str, target: str) -> str:
-    """An absolute http(s) address without fragment, "" for what is none."""
+    """An absolute http(s) URL without fragment; "" if it is not one."""
     try:
         joined = urljoin(base, target.strip()).partition("#")[0]
     except ValueError:

@@ -1,4 +1,4 @@
-"""Why a page, a feed or a search could not be had: the reason codes of this Hand (pure)."""
+"""Why a page, a feed or a search failed: this Hand's reason codes (pure)."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ CODES: Final[dict[str, str]] = {
 
 
 class PageRefused(Exception):
-    """The call ends in Failed with this code and text. code: a key of CODES."""
+    """Ends the call in Failed with this code and text. code: a key of CODES."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)

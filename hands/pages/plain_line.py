@@ -1,4 +1,4 @@
-"""A line of text out of what a feed or an engine tells (pure): short, without a line's end, in letters that can be sent."""
+"""Turns a value from a feed or an engine into one short line of text that can be sent (pure)."""
 
 import html
 import re
@@ -10,21 +10,21 @@ LINE_MOST: Final = 1000
 _TAG: Final = re.compile(r"</?[A-Za-z][^<>]*>")
 
 
-def line(told: object, *, tag: str | None = None) -> str:
-    """The line. tag: what stands where a tag stood; None of what is no HTML, in which `<` and `&` are what they look like."""
-    text = whole(told)
+def line(value: object, *, tag: str | None = None) -> str:
+    """The line. tag: replaces each HTML tag; None if the text is not HTML, so `<` and `&` stand for themselves."""
+    text = whole(value)
     if tag is not None:
         text = _unescaped(_TAG.sub(tag, text))
-    return " ".join(text.split())[:LINE_MOST]  # at last, for a reference may name the end of a line
+    return " ".join(text.split())[:LINE_MOST]  # last, since a character reference may mean a line feed
 
 
-def whole(told: object) -> str:
-    """What was told, in letters alone that can be sent: a reference may name half a one."""
-    return str(told).encode("utf-8", "replace").decode()
+def whole(value: object) -> str:
+    """The whole text, with `?` for lone surrogates, which a character reference may mean."""
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def _unescaped(text: str) -> str:
     try:
         return html.unescape(text)
-    except ValueError:  # a letter whose number has thousands of digits
+    except ValueError:  # a character number of thousands of digits
         return text

@@ -1,7 +1,7 @@
-"""The kinds of search engines: what is asked of each, and how its answer is read (pure). A row in KINDS adds one.
+"""The kinds of search engines: how each is queried and its answer parsed (pure). To add one, add a row to KINDS.
 
-SearXNG (docs.searxng.org, Search API): self-hosted; `formats` in its settings.yml must name json. MediaWiki (Action API,
-list=search): Wikipedia, and every wiki of that kind. Neither wants a key.
+SearXNG (docs.searxng.org, Search API): self-hosted; `formats` in its settings.yml must include json. MediaWiki (Action
+API, list=search): Wikipedia and every other wiki of that kind. Neither needs a key.
 """
 
 import json
@@ -17,13 +17,13 @@ from plain_line import line
 
 RESULTS_MOST: Final = 50
 _NUMBER: Final = re.compile(r"(?a)[0-9]{1,18}")
-"""A page's; what Python takes for digits is more than its int() does."""
+"""A page's id. Not str.isdigit(), which is true of more than int() takes."""
 
 Rows = list[dict[str, object]]
 
 
 class Kind(Struct, frozen=True, kw_only=True):
-    """ask: (query, page from 1, language) → the params of the request. read: (decoded answer, engine's address) → rows."""
+    """ask: (query, page from 1, language) → URL parameters. read: (decoded answer, engine's URL) → rows."""
 
     ask: Callable[[str, int, str], dict[str, str]]
     read: Callable[[dict[str, object], str], Rows]
@@ -73,7 +73,7 @@ KINDS: Final[dict[str, Kind]] = {
 
 
 def engine(named: object, name: str) -> tuple[Kind, str]:
-    """(kind, address) of the engine of that name in the setting. Raises PageRefused."""
+    """(kind, URL) of the engine called `name`. named: the setting `engines`. Raises PageRefused."""
     engines = named if isinstance(named, dict) else {}
     kind, _, address = str(engines.get(name, "")).partition(" ")
     if name not in engines:
@@ -84,13 +84,13 @@ def engine(named: object, name: str) -> tuple[Kind, str]:
     return KINDS[kind], address
 
 
-def question(kind: Kind, address: str, query: str, page: int, language: str) -> str:
-    """The address that is fetched."""
+def search_url(kind: Kind, address: str, query: str, page: int, language: str) -> str:
+    """The URL to fetch for a search."""
     return f"{address}?{urlencode(kind.ask(query, page, language))}"
 
 
-def answers(kind: Kind, address: str, raw: bytes) -> Rows:
-    """The results. Raises PageRefused for what is no answer of such an engine."""
+def parse_results(kind: Kind, address: str, raw: bytes) -> Rows:
+    """Parses the results. Raises PageRefused if the engine did not answer in JSON."""
     try:
         answer = json.loads(raw)
     except (ValueError, RecursionError):

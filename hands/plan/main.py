@@ -1,7 +1,7 @@
 """The Hand `plan`: to-do lists that Hands write for themselves and people watch (acts; thin).
 
-Whose a list is the kernel says, in the namespace that it delivers; which of that Hand's lists, its name: an agent's run
-gives its own id. `plan_list` decides, `plan_shelf` keeps.
+The kernel says whose list it is, by the namespace it delivers; `name` selects one of that Hand's lists, and an agent's
+run uses its run id. `plan_list` decides, `plan_shelf` stores.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
-from plan_list import FIRST, PlanWrong, as_reply, made, stepped
+from plan_list import FIRST, PlanWrong, as_reply, make_plan, set_step
 from plan_shelf import PlanShelf
 from runtime import Call, Failure, Hand
 from runtime.table_file import NO_ROOM
@@ -26,30 +26,30 @@ class Plan(Hand):
     """Provides plan.*."""
 
     async def start(self) -> None:
-        """Opens the file."""
+        """Opens the lists' file."""
         self.shelf = PlanShelf(self.state)
         for note in self.shelf.notes:
             self.log.warning(note)
 
     async def stop(self) -> None:
-        """Closes it."""
+        """Closes the file."""
         self.shelf.close()
 
     async def set(self, call: Call, steps: list[object], title: str = "", name: str = FIRST) -> dict[str, object]:
-        """plan.set: the list is what was given, whatever it was before."""
+        """plan.set: creates or replaces a list."""
         with _ending():
-            plan = made(name, title, steps, _now(), tuple(sorted(call.labels)))
+            plan = make_plan(name, title, steps, _now(), tuple(sorted(call.labels)))
             self.shelf.put(call.resource, plan)
             return as_reply(plan)
 
     async def step(
         self, call: Call, step: int, state: str, note: str | None = None, name: str = FIRST
     ) -> dict[str, object]:
-        """plan.step: one step, counted from 1, is in another state."""
+        """plan.step: sets the state of one step, counted from 1."""
         with _ending():
             plan = self.shelf.find(call.resource, name)
             call.add_labels(*plan.labels)
-            changed = stepped(plan, step, state, note, _now(), tuple(call.labels))
+            changed = set_step(plan, step, state, note, _now(), tuple(call.labels))
             self.shelf.put(call.resource, changed)
             call.add_labels(*changed.labels)
             return as_reply(changed)
@@ -73,7 +73,7 @@ class Plan(Hand):
             return {"removed": self.shelf.remove(call.resource, name)}
 
     async def all(self, call: Call, most: int = 50) -> dict[str, object]:
-        """plan.all: the lists of everybody, with whose each is."""
+        """plan.all: the lists of all namespaces, each with its namespace."""
         if not 1 <= most <= ALL_MOST:
             raise Failure("arguments", f"most must be between 1 and {ALL_MOST}.")
         found = self.shelf.every(most + 1)
@@ -91,7 +91,7 @@ class Plan(Hand):
 
 @contextmanager
 def _ending() -> Iterator[None]:
-    """What is wrong becomes the call's Failed."""
+    """Turns PlanWrong and a full disk into the call's Failed."""
     try:
         yield
     except PlanWrong as wrong:

@@ -1,4 +1,4 @@
-"""Keeps to-do lists in one SQLite file (acts): a row for each, by whose it is and its name."""
+"""Stores to-do lists in one SQLite file (acts): one row each, keyed by namespace and name."""
 
 from pathlib import Path
 from typing import Final
@@ -9,7 +9,7 @@ from plan_list import Plan, PlanWrong
 from runtime.table_file import TableFile
 
 PLANS_MOST: Final = 200
-"""Of one namespace."""
+"""Lists of one namespace."""
 
 _TABLE: Final = """
 create table if not exists plans (
@@ -22,8 +22,8 @@ create index if not exists plans_changed on plans (changed);
 class PlanShelf:
     """All lists. Used from one thread; each change is on disk when it returns.
 
-    On a disk without room for the table of a new file, nothing is kept, which is read as such, until there is room.
-    notes: what a person should know of the opening (a damaged file that was set aside).
+    If the disk has no room for a new file's table, the shelf is empty and stores nothing until there is room.
+    notes: what a person should know about opening it (a damaged file that was set aside).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,14 +31,14 @@ class PlanShelf:
         self.notes = self._file.notes
 
     def find(self, space: str, name: str) -> Plan:
-        """One list. Raises PlanWrong."""
+        """One list. Raises PlanWrong(not found)."""
         rows = list(self._file.execute("select plan from plans where space = ? and name = ?", (space, name)))
         if not rows:
             raise PlanWrong("not found", f"there is no plan {name!r} here.")
         return _read(rows[0][0])
 
     def put(self, space: str, plan: Plan) -> None:
-        """Keeps a list, instead of one of that name. Raises PlanWrong when there are too many, what is in NO_ROOM."""
+        """Stores a list, replacing one of that name. Raises PlanWrong(too many), and the errors in NO_ROOM."""
         self._file.make()
         count = "select count(*) from plans where space = ? and name <> ?"
         ((others,),) = self._file.execute(count, (space, plan.name))
@@ -48,17 +48,17 @@ class PlanShelf:
         self._file.execute("insert or replace into plans values (?, ?, ?, ?)", row)
 
     def remove(self, space: str, name: str) -> bool:
-        """Whether there was one."""
+        """Removes a list. Returns whether there was one."""
         self._file.execute("delete from plans where space = ? and name = ?", (space, name))
         return bool(self._file.connection.changes())
 
     def of(self, space: str) -> list[Plan]:
-        """Every list of a namespace, the one that was changed last first."""
+        """All lists of a namespace, last changed first."""
         rows = self._file.execute("select plan from plans where space = ? order by changed desc, name", (space,))
         return [_read(row[0]) for row in rows]
 
     def every(self, most: int) -> list[tuple[str, Plan]]:
-        """(whose, list) of the lists that were changed last, at most so many."""
+        """(namespace, list) of all namespaces, last changed first, at most `most`."""
         rows = self._file.execute("select space, plan from plans order by changed desc, space, name limit ?", (most,))
         return [(str(row[0]), _read(row[1])) for row in rows]
 

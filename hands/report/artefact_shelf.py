@@ -1,7 +1,7 @@
-"""Keeps artefacts: a row in one SQLite file for each, and its bytes as a file beside it (acts).
+"""Stores artefacts: one row each in a SQLite file, and the bytes as a file beside it (acts).
 
-An artefact's id is a digest of whose it is, its title, its type and its bytes: handing in the same again changes nothing,
-so a call whose outcome was lost may be made again. The bytes are on disk under their final name before the row is.
+An artefact's id is a digest of its namespace, title, type and bytes: storing the same again changes nothing, so a call
+whose outcome was lost may be repeated. The bytes are on disk under their final name before the row is.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _COLUMNS: Final = "space, id, title, type, size, sha256, made, labels"
 
 
 class Artefact(Struct, frozen=True, kw_only=True):
-    """space: whose. made: RFC 3339 text, in UTC. labels: those of the call that handed it in."""
+    """One stored artefact. space: its namespace. made: RFC 3339 text, in UTC. labels: those of the calls that put it."""
 
     space: str
     id: str
@@ -44,20 +44,20 @@ class Artefact(Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...]
 
     def as_reply(self) -> dict[str, object]:
-        """As replies have it."""
+        """The artefact as a reply."""
         return {name: getattr(self, name) for name in ("id", "title", "type", "size", "sha256", "made")}
 
 
 class TooMany(Exception):
-    """A namespace has as many artefacts as it may."""
+    """The namespace already has the maximum number of artefacts."""
 
 
 class TooLarge(Exception):
-    """The artefacts of a namespace would have more bytes than they may."""
+    """The namespace's artefacts would exceed their maximum of bytes."""
 
 
 class Draft:
-    """The bytes of an artefact while they come. The caller calls `drop` at the end. Raises OSError."""
+    """An artefact's bytes while they arrive. The caller must call `drop` at the end. Raises OSError."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
@@ -73,14 +73,14 @@ class Draft:
         self.size += len(chunk)
 
     def settle(self) -> str:
-        """Waits until its bytes are on disk: their digest, in hex."""
+        """Waits until its bytes are on disk. Returns their digest, in hex."""
         self._file.flush()
         os.fsync(self._file.fileno())
         return self._digest.hexdigest()
 
     def drop(self) -> None:
-        """Closes it, and removes what did not get its name."""
-        with suppress(OSError):  # what a full disk did not take before, it does not take now; it is closed all the same
+        """Closes it, and removes the file unless `put` renamed it."""
+        with suppress(OSError):  # a full disk fails the flush again; the file is closed all the same
             self._file.close()
         self.path.unlink(missing_ok=True)
 
@@ -88,8 +88,8 @@ class Draft:
 class ArtefactShelf:
     """All artefacts. Used from one thread.
 
-    On a disk without room for the table of a new file, nothing is kept, which is read as such, until there is room.
-    notes: what a person should know of the opening (what was damaged and set aside).
+    If the disk has no room for a new file's table, the shelf is empty and stores nothing until there is room.
+    notes: what a person should know about opening it (what was damaged and set aside).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -100,7 +100,7 @@ class ArtefactShelf:
         self._sweep()
 
     def _keep_bytes(self) -> None:
-        """Sets aside what has no row in a new file, and would be swept away."""
+        """Sets aside the bytes of an earlier table file: a new one has no row for them, so `_sweep` would remove them."""
         if self.folder.exists() and any(not one.name.endswith(DRAFT) for one in self.folder.iterdir()):
             aside = set_aside(self.folder, time.time_ns() // 1_000_000)
             self.notes.append(f"the bytes of artefacts that are not known any more lie in {aside}")
@@ -109,10 +109,10 @@ class ArtefactShelf:
         self, space: str, title: str, kind: str, draft: Draft, made: str, labels: tuple[str, ...], *,
         count: int, each: int,
     ) -> Artefact:  # fmt: skip
-        """Keeps a draft. One that is there already stays as it is, with both calls' labels.
+        """Stores a draft. An artefact that exists keeps its time, and gets both calls' labels.
 
-        Raises TooMany beyond `count` artefacts of the namespace, TooLarge beyond `each` bytes of them together;
-        and what is in NO_ROOM.
+        Raises TooMany beyond `count` artefacts of the namespace, TooLarge beyond `each` bytes of them together, and the
+        errors in NO_ROOM.
         """
         self._file.make()
         sha256 = draft.settle()
@@ -134,40 +134,40 @@ class ArtefactShelf:
         try:
             self._file.execute("insert or replace into artefacts values (?, ?, ?, ?, ?, ?, ?, ?)", row)
         except apsw.Error:
-            if old is None:  # or it would lie there, counted by nobody, until the next start
+            if old is None:  # its bytes would lie there uncounted until the next start
                 (self.folder / name).unlink()
             raise
         return one
 
     def find(self, space: str, name: str) -> Artefact | None:
-        """One artefact of a namespace."""
+        """An artefact of a namespace; None if there is none."""
         return next(self._rows("where space = ? and id = ?", (space, name)), None)
 
     def path(self, one: Artefact) -> Path:
-        """Where its bytes lie."""
+        """The file with an artefact's bytes."""
         return self.folder / one.id
 
     def of(self, space: str, most: int) -> list[Artefact]:
-        """Those of a namespace, the latest first, at most so many."""
+        """Artefacts of a namespace, latest first, at most `most`."""
         return list(self._rows("where space = ? order by made desc, id limit ?", (space, most)))
 
     def every(self, most: int, begins: str = "") -> list[Artefact]:
-        """Those of everybody whose ids begin so, the latest first, at most so many."""
+        """Artefacts of all namespaces whose ids begin with `begins`, latest first, at most `most`."""
         where = "where substr(id, 1, length(?1)) = ?1 order by made desc, id limit ?2"
         return list(self._rows(where, (begins, most)))
 
     def size_of(self, space: str) -> int:
-        """Bytes of all that a namespace has."""
+        """Bytes of a namespace's artefacts together."""
         ((size,),) = self._file.execute("select coalesce(sum(size), 0) from artefacts where space = ?", (space,))
         return int(size)
 
     def count_of(self, space: str) -> int:
-        """How many a namespace has."""
+        """Number of a namespace's artefacts."""
         ((count,),) = self._file.execute("select count(*) from artefacts where space = ?", (space,))
         return int(count)
 
     def remove(self, space: str, name: str) -> bool:
-        """Whether there was one."""
+        """Removes an artefact. Returns whether there was one."""
         self._file.execute("delete from artefacts where space = ? and id = ?", (space, name))
         gone = bool(self._file.connection.changes())
         if gone:
@@ -193,7 +193,7 @@ class ArtefactShelf:
             )
 
     def _sweep(self) -> None:
-        """Removes bytes without a row: what a killed call left."""
+        """Removes bytes without a row, which killed calls left."""
         known = {row[0] for row in self._file.execute("select id from artefacts")}
         for path in self.folder.iterdir() if self.folder.exists() else ():
             if path.name not in known:
@@ -201,5 +201,5 @@ class ArtefactShelf:
 
 
 def id_of(space: str, title: str, kind: str, sha256: str) -> str:
-    """The id of an artefact: 24 hex digits. The parts are joined by a sign that none of them has."""
+    """The id of an artefact: 24 hex digits. The parts are joined by NUL, which none of them contains."""
     return hashlib.sha256(f"{space}\0{title}\0{kind}\0{sha256}".encode()).hexdigest()[:24]

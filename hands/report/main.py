@@ -1,6 +1,6 @@
-"""The Hand `report`: finished artefacts, each with its type and title (acts; thin over artefact_shelf).
+"""The Hand `report`: stores finished artefacts, each with a type and a title (acts; thin over artefact_shelf).
 
-Whose an artefact is the kernel says, in the namespace that it delivers.
+The kernel says whose an artefact is, by the namespace it delivers.
 """
 
 import re
@@ -17,7 +17,7 @@ TITLE_MOST: Final = 300
 LISTED_MOST: Final = 500
 READ_SIZE: Final = 256 * 1024
 PLAIN: Final = "text/markdown"
-"""The type of a `text` whose author gave none."""
+"""The type of a `text` if the caller gives none."""
 
 BYTES: Final = "application/octet-stream"
 _TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
@@ -35,13 +35,13 @@ class Report(Hand):
         self.coming: Counter[str] = Counter()  # bytes of drafts, by namespace
 
     async def stop(self) -> None:
-        """Closes it."""
+        """Closes the shelf."""
         self.shelf.close()
 
     async def put(
         self, call: Call, title: str, type: str | None = None, text: str | None = None  # noqa: A002  (a param)
     ) -> dict[str, object]:  # fmt: skip
-        """report.put: what comes as text or as a stream is kept whole, or the call fails and nothing is."""
+        """report.put: stores a text or a stream whole, or fails and stores nothing."""
         kind = type or (BYTES if text is None else PLAIN)
         if not title.strip() or len(title) > TITLE_MOST or "\0" in title or not _TYPE.fullmatch(kind):
             raise Failure(
@@ -70,15 +70,15 @@ class Report(Hand):
         return {"id": one.id, "size": one.size, "sha256": one.sha256}
 
     async def list(self, call: Call, most: int = 100) -> dict[str, object]:
-        """report.list: a namespace's, the latest first."""
+        """report.list: the namespace's artefacts, latest first."""
         return self._listed(call, self.shelf.of(call.resource, _checked(most) + 1), most)
 
     async def all(self, call: Call, most: int = 100, begins: str = "") -> dict[str, object]:
-        """report.all: everybody's, each with whose it is; begins: only those whose ids begin so."""
+        """report.all: the artefacts of all namespaces, each with its own. begins: only ids that begin with this."""
         return self._listed(call, self.shelf.every(_checked(most) + 1, begins), most)
 
     async def read(self, call: Call, id: str) -> dict[str, object]:  # noqa: A002  (a param)
-        """report.read: its bytes as a stream."""
+        """report.read: streams an artefact's bytes."""
         one = self.shelf.find(call.resource, id)
         if one is None:
             raise Failure("not found", f"there is no artefact {id[:40]!r} here.")
@@ -89,7 +89,7 @@ class Report(Hand):
         return one.as_reply()
 
     async def remove(self, call: Call, id: str) -> dict[str, object]:  # noqa: A002  (a param)
-        """report.remove: it and its bytes."""
+        """report.remove: removes an artefact and its bytes."""
         try:
             return {"removed": self.shelf.remove(call.resource, id)}
         except NO_ROOM as error:
@@ -105,7 +105,7 @@ class Report(Hand):
             draft.drop()
 
     def _take(self, call: Call, draft: Draft, chunk: bytes) -> None:
-        """Raises TooLarge when more comes than is left, and one artefact: that one may be there already, and add nothing."""
+        """Adds a chunk. Raises TooLarge beyond the room left plus `most`: a stored artefact that comes again adds nothing."""
         most = self.settings.of("most", int)
         if draft.size + len(chunk) > most:
             raise Failure("too large", f"an artefact has at most {most} bytes (the setting `most`).")

@@ -1,7 +1,7 @@
-"""The Hand `shell`: one command line for each run, which is fresh, walled in, and ends with it (acts).
+"""The Hand `shell`: runs one command line per run, fresh and confined, which ends with the run (acts).
 
-Answers shell.run; what it takes and gives stands in HAND.toml and README.md. What a command line may reach is nothing of
-this code's: it is the confinement of the run (docs/command.md), whose process 1 this is.
+Provides shell.run; HAND.toml and README.md list what it takes and returns. What a command line can reach is decided by
+the run's confinement (docs/command.md), not here; this code is process 1 of that run.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from runtime import Call, Failure, Hand, programs
 from shell_output import LARGEST_KEPT, Output, Reader
 
 SPARE: Final = 0.3
-"""Seconds before the call's own deadline in which the reply goes out."""
+"""Seconds kept free before the call's deadline for the reply."""
 
 KEPT: Final = 64 * 1024
 STREAMED: Final = 64 * 1024 * 1024
-"""Bytes of each of the two outputs that a caller gets who does not say how many: in the reply, and streamed."""
+"""Default `most` of each of the two outputs, in bytes: in a reply, and streamed."""
 
 _LONGEST: Final = 128 * 1024 - 1  # bytes, the most that Linux gives a program as one argument
 _LIMITED: Final = 'ulimit -d "$0"; exec /bin/sh -c -- "$1"'
@@ -40,7 +40,7 @@ class Shell(Hand):
         most: int | None = None,
         stream: bool = False,
     ) -> dict[str, object]:
-        """shell.run. timeout: seconds; memory: bytes for each process; most: bytes of each output."""
+        """shell.run: runs `command`. timeout: seconds; memory: bytes of each process; most: bytes of each output."""
         allowed = _allowed_memory()
         if memory is not None and not 0 < memory <= allowed:
             raise Failure("arguments", f"memory is at most {allowed} bytes, which this Hand has itself")
@@ -55,7 +55,7 @@ class Shell(Hand):
         begun = time.monotonic()
         status, timed_out = await _run(_command(command, memory), self.surroundings, seconds, outputs)
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        told: dict[str, object] = {
+        reply: dict[str, object] = {
             "timed_out": timed_out,
             "cut": any(output.is_cut for output in outputs),
             "cpu_us": round((used.ru_utime + used.ru_stime) * 1_000_000),
@@ -63,23 +63,23 @@ class Shell(Hand):
             "wall_us": round((time.monotonic() - begun) * 1_000_000),
         }
         if os.WIFSIGNALED(status):
-            told["signal"] = programs.signal_name(os.WTERMSIG(status))
+            reply["signal"] = programs.signal_name(os.WTERMSIG(status))
         else:
-            told["exit_status"] = os.waitstatus_to_exitcode(status)
+            reply["exit_status"] = os.waitstatus_to_exitcode(status)
         if not stream:
-            told |= {"stdout": outputs[0].text, "stderr": outputs[1].text}
-        return told
+            reply |= {"stdout": outputs[0].text, "stderr": outputs[1].text}
+        return reply
 
 
 async def _run(
     command: list[str], surroundings: Mapping[str, str], seconds: float, outputs: list[Output]
 ) -> tuple[int, bool]:
-    """The status of the shell, and whether its time was over; nothing that it began is left when this returns."""
+    """(wait status of the shell, whether it timed out). Every process that it started has ended when this returns."""
     pipes = [os.pipe() for _ in outputs]
     try:
         given = {number: written for number, (_, written) in zip((_OUT, _ERR), pipes, strict=True)}
         program = programs.Program(command, surroundings, given)
-    except (OSError, ValueError) as error:  # longer than a program's arguments may be; a NUL
+    except (OSError, ValueError) as error:  # arguments too long, or a NUL byte
         for read, _ in pipes:
             os.close(read)
         raise Failure("arguments", f"the command cannot be run: {_why_not(error)}") from None

@@ -1,4 +1,4 @@
-"""What a command line writes to stdout or stderr, passed on or kept, and bounded (acts on a pipe and a call)."""
+"""Reads stdout or stderr of a command line up to a bound, and streams or keeps it (acts on a pipe and a call)."""
 
 import asyncio
 import os
@@ -9,29 +9,29 @@ from runtime import Call
 
 PIECE: Final = 32 * 1024
 LARGEST_KEPT: Final = 160 * 1024
-"""Bytes: of each output, in a reply of at most a mebibyte, of which a byte that is no UTF-8 takes three."""
+"""Bytes of each output that fit into a reply of 1 MiB: a byte that is not UTF-8 takes three."""
 
-_AGAIN: Final = 0.01  # seconds until it is looked again whether a pipe is empty
+_AGAIN: Final = 0.01  # seconds between two checks whether a pipe is empty
 
 
 class Reader:
-    """What is read from a pipe. stream: where it comes; it reads ahead no more than a piece."""
+    """Reads a pipe. stream: the bytes read; it buffers about two pieces at most."""
 
     def __init__(self, pipe: int) -> None:
-        """The pipe is the reader's from now on."""
+        """Takes ownership of the pipe's descriptor."""
         self.stream = asyncio.StreamReader(limit=PIECE)
         self._pipe = os.fdopen(pipe, "rb", buffering=0)
 
     async def open(self) -> Self:
-        """Begin to read."""
+        """Starts reading."""
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(self.stream), self._pipe)
         return self
 
     async def end_when_empty(self) -> None:
-        """To be called when nobody is left who could write: the pipe is at its end when nothing is in it any more.
+        """Ends the stream once the pipe is empty. To be called when no process is left that could write.
 
-        An end of it that lies in a socket nobody has keeps it open for as long as the system likes.
+        Not left to end-of-file: a write end inside a socket that nobody holds stays open as long as the system likes.
         """
         while not self._transport.is_closing():
             waiting = select.poll()
@@ -44,7 +44,7 @@ class Reader:
 
 
 class Output:
-    """One of the two. number: what its streamed pieces begin with. most: bytes of it that the caller gets."""
+    """One of the two outputs. number: first byte of each streamed piece. most: bytes that the caller gets."""
 
     def __init__(self, call: Call, number: int, most: int, *, is_streamed: bool) -> None:
         self._call, self._mark, self._most, self._is_streamed = call, bytes([number]), most, is_streamed
@@ -53,11 +53,11 @@ class Output:
 
     @property
     def text(self) -> str:
-        """What was kept."""
+        """The bytes kept, as text."""
         return self._kept.decode("utf-8", "replace")
 
     async def take(self, reader: asyncio.StreamReader) -> None:
-        """Take all of it to its end; what is beyond `most` is read and passed over, so that its writer goes on."""
+        """Reads to the end. Bytes beyond `most` are read and dropped, so that the writer does not block."""
         left = self._most
         while piece := await reader.read(PIECE):
             wanted = piece[:left]

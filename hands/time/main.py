@@ -1,7 +1,7 @@
-"""The Hand `time`: what time it is, here and elsewhere (acts by asking the clock; time_reading decides).
+"""The Hand `time`: the time now, and times in other zones (acts only by reading the clock; time_reading decides).
 
-A task's own `self.now()` is the same clock as it was told to its run. This is for those who choose their calls by what is
-on offer, such as agents: the reply stands on the run's tape, so that the moment is the same when the run goes on.
+A task has `self.now()`, the same clock as of its run. These methods are for callers that choose among offered methods,
+such as agents: the reply is on the run's tape, so a resumed run sees the same moment.
 """
 
 from collections.abc import Iterator
@@ -17,37 +17,37 @@ from time_reading import TimeWrong, as_reply, between, read, shifted, zone_of
 NOW: Final = "time.now"
 NOW_TAKES: Final = {"zone": "string?"}
 WITHOUT: Final = "UTC"
-"""The zone of whoever names none."""
+"""The zone where the caller names none."""
 
 
 class Time(Hand):
     """Provides time.*."""
 
     async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
-        """Gives time.now to `tell`, since every Hand has a `now` already, and all else to its own method."""
+        """Routes time.now to `time_now`, since every Hand already has a `now`; all else to the method of its name."""
         if call.method != NOW:
             return await super().on_call(call, arguments)
         try:
-            return self.tell(**check(NOW_TAKES, arguments))
+            return self.time_now(**check(NOW_TAKES, arguments))
         except ParamsInvalid as invalid:
             raise Failure("arguments", "; ".join(invalid.problems)) from None
 
-    def tell(self, zone: object = WITHOUT) -> dict[str, object]:
-        """What time.now answers."""
+    def time_now(self, zone: object = WITHOUT) -> dict[str, object]:
+        """time.now: the current time in a zone."""
         with _ending():
             return as_reply(datetime.now(UTC), str(zone))
 
     async def convert(
         self, call: Call, time: str, zone: str = WITHOUT, of: str = WITHOUT, add: float = 0, subtract: float = 0
     ) -> dict[str, object]:
-        """time.convert. add, subtract: seconds."""
+        """time.convert: a moment in another zone. of: the zone of a time without an offset. add, subtract: seconds."""
         with _ending():
             moment, twice, never = read(time, zone_of(of))
             reply = as_reply(shifted(moment, add - subtract), zone)
             return reply | {"ambiguous": twice, "skipped": never}
 
     async def between(self, call: Call, start: str, end: str, zone: str = WITHOUT) -> dict[str, object]:
-        """time.between. zone: whose days count, and whose clocks show what has no offset."""
+        """time.between: the span from start to end. zone: of times without an offset, and whose midnights are counted."""
         with _ending():
             where = zone_of(zone)
             return between(read(start, where)[0], read(end, where)[0], where)
@@ -55,7 +55,7 @@ class Time(Hand):
 
 @contextmanager
 def _ending() -> Iterator[None]:
-    """What is wrong becomes the call's Failed."""
+    """Turns TimeWrong into the call's Failed."""
     try:
         yield
     except TimeWrong as wrong:

@@ -1,8 +1,8 @@
-"""Moments read from text, and told in a time zone (pure: the moment that is now is passed in).
+"""Parses moments from text and describes them in a time zone (pure: the current moment is passed in).
 
-Text is RFC 3339, or ISO 8601 as `datetime.fromisoformat` reads it; a date alone is its midnight. What has no offset is a
-time of a zone's clocks. Such a time may come twice, when clocks are put back, or never, when they are put forward (PEP
-495): then the earlier one, or what it would have been before the change, is meant, and it is told.
+Text is RFC 3339, or ISO 8601 as `datetime.fromisoformat` reads it; a date alone is its midnight. A time without an offset
+is local time of a zone. Such a time may occur twice, when clocks go back: then the earlier one is taken. Or never, when
+they go forward: then the offset before the change is used. The reply says so (PEP 495).
 """
 
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -17,11 +17,11 @@ _UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 
 class TimeWrong(Exception):
-    """The call ends in Failed with the code `arguments`."""
+    """Ends the call in Failed(arguments)."""
 
 
 def zone_of(name: str) -> tzinfo:
-    """The zone of that IANA name. Raises TimeWrong."""
+    """The zone with this IANA name. Raises TimeWrong."""
     try:
         return zones.zone(zones.check(name))
     except ValueInvalid as error:
@@ -29,7 +29,7 @@ def zone_of(name: str) -> tzinfo:
 
 
 def read(text: str, zone: tzinfo) -> tuple[datetime, bool, bool]:
-    """(the moment, whether those clocks show it twice, whether they never do). Raises TimeWrong."""
+    """(the moment, whether it is ambiguous, whether it is skipped) of a text. Raises TimeWrong."""
     try:
         if len(text) > _LONG:
             raise ValueError
@@ -50,7 +50,7 @@ def read(text: str, zone: tzinfo) -> tuple[datetime, bool, bool]:
 
 
 def shifted(moment: datetime, seconds: float) -> datetime:
-    """So many seconds later, by the clock that never changes. Raises TimeWrong outside the years 1 to 9999."""
+    """The moment `seconds` later, in UTC. Raises TimeWrong outside the years 1 to 9999."""
     try:
         return moment.astimezone(UTC) + timedelta(seconds=seconds)
     except OverflowError:
@@ -58,7 +58,7 @@ def shifted(moment: datetime, seconds: float) -> datetime:
 
 
 def as_reply(moment: datetime, name: str) -> dict[str, object]:
-    """A moment in a zone, as replies have it. Raises TimeWrong."""
+    """A moment in the zone called `name`, as a reply. Raises TimeWrong."""
     zone = zone_of(name)
     try:
         here, utc = moment.astimezone(zone), moment.astimezone(UTC)
@@ -79,9 +79,11 @@ def as_reply(moment: datetime, name: str) -> dict[str, object]:
 
 
 def between(start: datetime, end: datetime, zone: tzinfo) -> dict[str, object]:
-    """seconds: as a clock that never changes counts; days: midnights of the zone's calendar that lie between."""
+    """The reply of time.between. seconds: elapsed time. days: midnights of the zone in between. Raises TimeWrong."""
     try:
-        seconds = (end.astimezone(UTC) - start.astimezone(UTC)).total_seconds()  # of one zone, Python counts its clocks
+        seconds = (
+            end.astimezone(UTC) - start.astimezone(UTC)
+        ).total_seconds()  # in one zone, Python subtracts local times
         days = (end.astimezone(zone).date() - start.astimezone(zone).date()).days
     except OverflowError:
         raise TimeWrong("that is outside the years 1 to 9999") from None

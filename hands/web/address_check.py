@@ -1,18 +1,18 @@
-"""Decides which addresses may be connected to: public ones, and what the operator allowed besides (pure).
+"""Decides which addresses may be connected to: public ones, and those that the operator allowed (pure).
 
-A granted name says nothing about where it leads: its owner may let it resolve to 127.0.0.1, to the router, or to the
-cloud's metadata service. So every address is judged here, after resolving, and `dialling` connects to the judged
-address and no other. The tables follow IANA's IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890, RFC 8190
-and what was added since), the multicast registries, and RFC 6052; IPv6 is closed by default: outside 2000::/3 nothing
-is public. What is "a cloud's own" is in no registry: where Azure, Alibaba, Oracle, Amazon and Google serve each of their
-machines, and hand out secrets.
+A granted name says nothing about where it leads: its owner may point it at 127.0.0.1, at the router, or at a cloud's
+metadata service. So every address is checked here, after resolving, and `dialling` connects to the checked address and no
+other. The tables follow IANA's IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890, RFC 8190 and later entries),
+the multicast registries, and RFC 6052. IPv6 is closed by default: outside 2000::/3 nothing is public. "A cloud's own" is
+in no registry: the addresses where Azure, Alibaba, Oracle, Amazon and Google serve each of their machines, and hand out
+secrets.
 
 Addresses that carry an IPv4 address are judged by it: mapped ones (::ffff:0:0/96) *become* it, NAT64's well-known
 prefix (64:ff9b::/96) keeps its form. 6to4, Teredo and the deprecated compatible form are refused whatever they carry.
 
-What the setting `private` allows: a *name* (`printer.lan`, `*.lan`) lets that host lead to private, shared or
-loopback addresses, and never to link-local ones or a cloud's own, where metadata services live; an *address or range*
-(`169.254.10.1`, `10.0.0.0/8`) lets anything lead there. Unspecified, broadcast and multicast addresses are never allowed.
+The setting `private` allows more. A *name* (`printer.lan`, `*.lan`) lets that host lead to private, shared or loopback
+addresses, but never to link-local ones or a cloud's own, where metadata services live. An *address or range*
+(`169.254.10.1`, `10.0.0.0/8`) lets any host lead there. Unspecified, broadcast and multicast addresses are never allowed.
 """
 
 import ipaddress
@@ -78,14 +78,14 @@ _RANGES: Final[tuple[tuple[Network, str, str], ...]] = tuple(
 _GLOBAL: Final = ipaddress.IPv6Network("2000::/3")
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 REMEMBERED: Final = 256
-"""Addresses that need not be read and judged anew: what a text or an address comes to never changes."""
+"""Results that are cached: they depend on nothing but the text or address."""
 
 _HOST: Final = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
 @lru_cache(maxsize=REMEMBERED)
 def canonical(text: str) -> Address:
-    """The address as it is judged and connected to. Raises ValueError for what is none, or has a zone."""
+    """The address in the form in which it is checked and connected to. Raises ValueError if it is invalid or has a zone."""
     address = ipaddress.ip_address(text)
     if isinstance(address, ipaddress.IPv6Address):
         if address.scope_id:
@@ -96,7 +96,7 @@ def canonical(text: str) -> Address:
 
 @lru_cache(maxsize=REMEMBERED)
 def special(address: Address) -> tuple[str, str] | None:
-    """(what it is, what could allow it) for an address that is not public; None for a public one."""
+    """(kind of address, what could allow it: BY_NAME, BY_RANGE or NEVER) of an address; None if it is public."""
     if isinstance(address, ipaddress.IPv6Address):
         if address in _NAT64:
             return special(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
@@ -112,13 +112,13 @@ def special(address: Address) -> tuple[str, str] | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Allowance:
-    """The setting `private`, read. names: exact, or with `*.` in front for all names below."""
+    """The setting `private`, parsed. names: exact, or `*.` and a domain for all names beneath it."""
 
     names: tuple[str, ...] = ()
     ranges: tuple[Network, ...] = ()
 
     def allows(self, host: str, address: Address) -> str | None:
-        """None where connecting is allowed, else what kind of address it is."""
+        """None if connecting is allowed, else the kind of address."""
         found = special(address)
         if found is None:
             return None
@@ -135,9 +135,7 @@ def _fits(name: str, host: str) -> bool:
 
 
 def read_allowance(entries: Sequence[object]) -> Allowance:
-    """The setting's entries. Raises WebFailed that names the first one which is neither a host name nor an address
-    range.
-    """
+    """Parses the setting's entries. Raises WebFailed for the first one that is neither a host name nor an address range."""
     names: list[str] = []
     ranges: list[Network] = []
     for entry in entries:
@@ -149,15 +147,18 @@ def read_allowance(entries: Sequence[object]) -> Allowance:
             wrong = str(error)
         if not _HOST.fullmatch(text) or re.fullmatch(r"[0-9.]+", text):
             mend = 'Write host names and ranges: maniple settings web \'private=["nas.lan", "10.0.0.0/8"]\''
-            raise WebFailed("settings", f"The setting `private` holds {entry!r}, which is none: {wrong}. {mend}")
+            raise WebFailed(
+                "settings",
+                f"The setting `private` holds {entry!r}, which is neither a host name nor a range: {wrong}. {mend}",
+            )
         names.append(text)
     return Allowance(names=tuple(names), ranges=tuple(ranges))
 
 
 def check_all(host: str, addresses: Sequence[str], allowance: Allowance) -> tuple[Address, ...]:
-    """The addresses to connect to, each once, in their order. Raises WebFailed unless *every* one is allowed.
+    """Parses and checks a host's addresses; each once, in their order. Raises WebFailed unless *every* one is allowed.
 
-    One forbidden address refuses them all: an answer that mixes public and private ones is an attack or an accident.
+    One forbidden address refuses all: a name with both public and private addresses is an attack or an accident.
     """
     checked: dict[Address, None] = {}
     for text in addresses:

@@ -1,11 +1,10 @@
-"""Connects to a host at an address that was checked, and to that address only (acts).
+"""Connects to a host, at an address that was checked and only there (acts).
 
-Resolving and connecting happen here in one step: the name is looked up once, every address is judged by
-`address_check`, and the socket is connected to one of the judged numbers. No second lookup follows, so an answer that
-changes (DNS rebinding) gains nothing. TLS then names and verifies the *host*, whatever the address. Proxies from the
-environment do not exist here.
+Resolving and connecting are one step: the name is looked up once, `address_check` checks every address, and the socket is
+connected to one of the checked addresses. No second lookup follows, so an answer that changes (DNS rebinding) gains
+nothing. TLS then verifies the *host*, whatever the address. Proxies named in the environment are ignored.
 
-Several addresses are tried a quarter of a second apart, the first that answers wins (RFC 8305 §5).
+Several addresses are tried a quarter of a second apart; the first that answers wins (RFC 8305 §5).
 """
 
 import asyncio
@@ -24,14 +23,14 @@ from web_failure import SPENT, WebFailed, busy
 
 STAGGER: Final = 0.25
 ADDRESSES_MAX: Final = 8
-"""Addresses of one name that are tried; every one is checked."""
+"""Addresses of one name that are tried; all of its addresses are checked."""
 
 READ_SIZE: Final = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """An open connection. connected_us: microseconds from the call to TCP (not TLS) being up."""
+    """An open connection. connected_us: microseconds from the call of `dial` until TCP (not TLS) was up."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -39,14 +38,14 @@ class Link:
     connected_us: int
 
     def cut(self) -> None:
-        """Ends it at once; nothing waits for the other side."""
+        """Closes it at once, without waiting for the other side."""
         self.writer.transport.abort()
 
 
 def trust(authorities: str) -> ssl.SSLContext:
-    """Whom to believe: the system's certificate authorities, and those of the setting `authorities` (PEM).
+    """The TLS context: trusts the system's certificate authorities and those of the setting `authorities` (PEM).
 
-    Raises WebFailed for a setting that is no PEM. The environment's SSL_* variables are empty in a Hand.
+    Raises WebFailed if the setting is not PEM. A Hand's environment has no SSL_* variables.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -67,7 +66,7 @@ def trust(authorities: str) -> ssl.SSLContext:
 async def dial(
     host: str, port: int, *, lookup: Lookup, allowance: Allowance, tls: ssl.SSLContext | None = None
 ) -> Link:
-    """A connection to host and port. host: a name, or an address, IPv6 in brackets. Raises WebFailed.
+    """Connects to host and port. host: a name, or an address, IPv6 in brackets. Raises WebFailed.
 
     Has no time limit of its own: the caller's asyncio.timeout ends it.
     """
@@ -105,7 +104,7 @@ def _tls_failed(host: str, error: OSError) -> WebFailed:
 
 
 async def _first_to_answer(host: str, addresses: Sequence[Address], port: int) -> tuple[socket.socket, Address]:
-    if len(addresses) == 1:  # nobody to race with, so nothing that a race needs
+    if len(addresses) == 1:  # no race needed
         try:
             return await _connect(addresses[0], port)
         except OSError as failure:
@@ -136,7 +135,7 @@ async def _first_to_answer(host: str, addresses: Sequence[Address], port: int) -
 
 def _not_connected(host: str, port: int, failed: Sequence[OSError]) -> WebFailed:
     for error in failed:
-        if error.errno in SPENT:  # it was not tried, so nothing is known of the host
+        if error.errno in SPENT:  # this Hand ran out of something, so the text blames it and not the host
             return busy(host, error)
     why = dict.fromkeys(os.strerror(error.errno) if error.errno else str(error) for error in failed)
     return WebFailed("unreachable", f"{host} port {port}: {'; '.join(why)}.")

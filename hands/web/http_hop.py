@@ -1,9 +1,8 @@
-"""One HTTP/1.1 request and its reply over an open connection, within bounds (acts; h11 decides what the bytes mean).
+"""Makes one HTTP/1.1 request over an open connection and reads its reply, within bounds (acts; h11 parses the bytes).
 
-Exactly one hop: no redirect is followed, no cookie is kept, no connection is reused, no credentials are added.
-Everything a server sends is bounded: headers by HEADERS_MAX, interim replies by INTERIM_MAX, the body by `most` both
-as it comes and as it unpacks; time is bounded by the caller's asyncio.timeout, which also ends a server that sends
-one byte a minute.
+Exactly one hop: no redirect is followed, no cookie kept, no connection reused, no credential added. Everything that a
+server sends is bounded: headers by HEADERS_MAX, interim replies by INTERIM_MAX, the body by `most`, both packed and
+unpacked. Time is bounded by the caller's asyncio.timeout, which also ends a server that sends one byte a minute.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ INTERIM_MAX: Final = 16
 GIVEN_MAX: Final = 16 * 1024
 CHUNK_SIZE: Final = 256 * 1024
 MOMENT: Final = 0.001
-"""Seconds for which one body is taken apart before other calls have their turn: a server may send a byte in each chunk."""
+"""Seconds that one body is parsed before other calls get a turn: a server may send chunks of one byte."""
 
 METHODS: Final = ("GET", "HEAD")
 
@@ -33,15 +32,15 @@ _OURS: Final = (("user-agent", "Maniple/1"), ("accept", "*/*"), ("accept-encodin
 _NOT_GIVEN: Final = frozenset(
     ("host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "expect", "keep-alive")
 )
-"""Headers that decide how the bytes are read, or whom they are for: never the caller's."""
+"""Headers that decide how the bytes are parsed or which host they are for: a caller may not set them."""
 
 Send = Callable[[bytes], Awaitable[None]]
 
 
 @dataclass
 class Progress:
-    """What is known while a hop is under way. phase: for the person who reads that the time was over; status: 0 before
-    there is one.
+    """The state of a hop under way. phase: what it is doing, for the text of a timeout. status: 0 until there is one.
+    size: bytes of the body delivered.
     """
 
     began: int = field(default_factory=time.monotonic_ns)
@@ -56,9 +55,7 @@ class Progress:
 
 
 def request_headers(url: Url, given: Mapping[str, object]) -> list[tuple[str, str]]:
-    """The headers of the request: the caller's, ours where he gave none, and those that are only ours. Raises
-    WebFailed.
-    """
+    """The request's headers: the caller's, ours where he gave none, and those that only we set. Raises WebFailed."""
     mine: dict[str, str] = {}
     for name, value in given.items():
         if not isinstance(value, str):
@@ -68,12 +65,12 @@ def request_headers(url: Url, given: Mapping[str, object]) -> list[tuple[str, st
         mine[name.lower()] = value
     if sum(len(name) + len(value) + 4 for name, value in mine.items()) > GIVEN_MAX:
         raise WebFailed("arguments", f"headers: they are larger than {GIVEN_MAX} bytes.")
-    theirs = [(name, value) for name, value in _OURS if name not in mine]
-    return [("host", url.authority), *theirs, *mine.items(), ("connection", "close")]
+    defaults = [(name, value) for name, value in _OURS if name not in mine]
+    return [("host", url.authority), *defaults, *mine.items(), ("connection", "close")]
 
 
 def request(url: Url, method: str, given: Mapping[str, object]) -> h11.Request:
-    """The request, checked by h11. Raises WebFailed for a method or header that is none."""
+    """The request, checked by h11. Raises WebFailed for an invalid method or header."""
     if method not in METHODS:
         raise WebFailed("arguments", f"method must be GET or HEAD, not {method!r}.")
     try:
@@ -85,9 +82,9 @@ def request(url: Url, method: str, given: Mapping[str, object]) -> h11.Request:
 async def exchange(
     link: Link, asked: h11.Request, url: str, most: int, send: Send, progress: Progress
 ) -> dict[str, object]:
-    """Sends the request and streams the body of the reply. What `web.fetch` answers. Raises WebFailed.
+    """Sends the request and streams the reply's body. Returns the reply of `web.fetch` but for times. Raises WebFailed.
 
-    most: bytes of the body, unpacked. Chunks are sent as they come, at most CHUNK_SIZE each.
+    most: bytes of the body, unpacked. Chunks are passed on as they arrive, at most CHUNK_SIZE each.
     """
     wire = _Wire(link)
     try:
@@ -109,7 +106,7 @@ async def exchange(
         if isinstance(error, TimeoutError) and error.errno is None:
             raise  # the caller's time limit
         raise WebFailed("broken off", f"The connection broke: {error.strerror or error}.") from None
-    if packed:  # what was delivered is neither packed nor of that length
+    if packed:  # the body delivered is not packed, and has another length
         headers = {name: value for name, value in headers.items() if name not in ("content-encoding", "content-length")}
     answer: dict[str, object] = {"status": reply.status_code, "headers": headers, "url": url, "size": progress.size}
     if 300 <= reply.status_code < 400 and "location" in headers:
@@ -118,7 +115,7 @@ async def exchange(
 
 
 def headers_of(reply: h11.Response) -> dict[str, str]:
-    """Names in lower case; repeated ones joined by ", " (RFC 9110 §5.3), `set-cookie` by a line feed."""
+    """A reply's headers: names in lower case; repeated ones joined by ", " (RFC 9110 §5.3), `set-cookie` by a line feed."""
     values: dict[str, list[str]] = {}
     for name, value in reply.headers:
         values.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
@@ -149,14 +146,14 @@ async def _body(wire: "_Wire", inflate: Inflate | None, most: int, send: Send, p
                 await send(piece[:room])
             if len(piece) > room:
                 raise WebFailed("too large", f"The body is larger than `most`, {most} bytes. So much was delivered.")
-        if came > most + HEADERS_MAX:  # packed bytes that unpack to nothing
+        if came > most + HEADERS_MAX:  # packed bytes may unpack to nothing
             raise WebFailed("too large", f"The packed body is larger than `most`, {most} bytes.")
     if inflate:
         inflate.end()
 
 
 class _Wire:
-    """h11 on a connection: its client state machine, fed and drained."""
+    """h11's client state machine on a connection."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -169,7 +166,7 @@ class _Wire:
         await self._link.writer.drain()
 
     async def reply(self) -> h11.Response:
-        """The final reply's head; interim ones (1xx) are passed over."""
+        """The final reply's status and headers; interim replies (1xx) are skipped. Raises WebFailed."""
         for _ in range(INTERIM_MAX):
             event = await self._event()
             if isinstance(event, h11.Response):
@@ -181,7 +178,7 @@ class _Wire:
         raise WebFailed("bad reply", "The server answered with something that is not a reply to this request.")
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it comes, small pieces that are there together joined into one."""
+        """The body as it arrives; small pieces that arrived together are joined."""
         gathered, until = bytearray(), time.monotonic() + MOMENT
         while True:
             if time.monotonic() >= until:

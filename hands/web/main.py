@@ -1,8 +1,8 @@
-"""The Hand `web`: the one process that reaches other machines, one checked connection per call (acts).
+"""The Hand `web`: the one process that reaches other machines, over one checked connection per call (acts).
 
-Answers web.fetch and web.connect; what each takes and gives stands in HAND.toml and README.md. This module joins the
-parts: `address_check` judges, `name_lookup` and `dialling` connect, `http_hop` speaks HTTP through h11, `page_cache`
-keeps replies, `robots` asks what sites want, `tunnel` carries bytes.
+Provides web.fetch and web.connect; HAND.toml and README.md list what each takes and returns. This module joins the parts:
+`address_check` decides which addresses are allowed, `name_lookup` and `dialling` connect, `http_hop` speaks HTTP through
+h11, `page_cache` stores replies, `robots` reads robots.txt, `tunnel` carries bytes.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from address_check import Allowance, canonical, read_allowance
 from dialling import Link, dial, trust
 from http_hop import CHUNK_SIZE, Progress, Send, exchange, request
 from name_lookup import Lookup, SystemLookup
-from page_cache import Found, Gathered, Kept, PageCache, may_keep, now, tells_of_the_page
+from page_cache import Found, Gathered, Kept, PageCache, may_keep, now, outdates_stored
 from robots import Robots
 from runtime import Call, Failure, Hand
 from tunnel import Carried, carry
@@ -31,7 +31,7 @@ class Web(Hand):
     lookup: Lookup
 
     async def start(self) -> None:
-        """Makes what belongs to this loop, and opens the cache."""
+        """Makes the parts that need the running loop. The cache's folder is made when it is first used."""
         self.lookup = SystemLookup()
         self.robots = Robots(self._robots_txt)
         self.cache = PageCache(self.state / "cache", self.settings.of("cache", int))
@@ -43,14 +43,15 @@ class Web(Hand):
         call: Call,
         method: str = "GET",
         headers: Mapping[str, object] | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 (a param of the method; the deadline is kept in _told)
+        timeout: float | None = None,  # noqa: ASYNC109 (a param of the method; the deadline is kept in _bounded)
         most: int | None = None,
         robots: bool = False,
         max_age: float | None = None,
     ) -> dict[str, object]:
-        """web.fetch: one request, its reply streamed. timeout: seconds; most: bytes, the smaller of it and the
-        setting. robots: only if the site's robots.txt lets programs. max_age: seconds that an answer out of the cache may
-        be old; None asks past the cache.
+        """web.fetch: one request; its reply's body is streamed. timeout: seconds. most: bytes, up to the setting `most`.
+
+        robots: fetch only if the site's robots.txt allows programs. max_age: seconds that a cached answer may be old; None
+        bypasses the cache.
         """
         progress = Progress()
         whole = self.settings.of("timeout", float) if timeout is None else timeout
@@ -62,10 +63,10 @@ class Web(Hand):
                 await self.robots.check(call.resource)
             if max_age is None or method != "GET" or headers:
                 return await self._hop(call.resource, request(url, method, headers or {}), bound, call.send, progress)
-            return await self._by_cache(call, url, bound, max_age, progress)
+            return await self._fetch_cached(call, url, bound, max_age, progress)
 
     async def _hop(self, url: str, asked: h11.Request, most: int, send: Send, progress: Progress) -> dict[str, object]:
-        """One request over a connection of its own, and its reply."""
+        """Sends one request over a new connection and streams the reply. Returns the reply's facts."""
         parts, tls = read(url), url.startswith("https:")
         async with self._link(parts.host, parts.port, progress, tls=tls) as link:
             answer = await exchange(link, asked, url, most, send, progress)
@@ -77,14 +78,14 @@ class Web(Hand):
                 "elapsed_us": progress.elapsed_us(),
             }
 
-    async def _by_cache(self, call: Call, url: Url, most: int, age: float, progress: Progress) -> dict[str, object]:
-        """The reply out of the cache where it is young enough or has not changed, else a new one, which is kept."""
+    async def _fetch_cached(self, call: Call, url: Url, most: int, age: float, progress: Progress) -> dict[str, object]:
+        """The cached reply if it is young enough or has not changed; else a new one, which is stored."""
         with ExitStack() as held:
             found = self.cache.find(call.resource)
             if found is not None:
                 held.callback(found.close)
                 if not self._may_lead_to(url.host, found.kept.address):
-                    found = None  # nor is anybody told of it: its validators are not sent
+                    found = None  # its validators are not sent either
                 elif found.kept.is_young(age, now()):
                     return await self._from_cache(call, found, found.kept, most, progress)
             gathered = Gathered(self.cache)
@@ -94,25 +95,25 @@ class Web(Hand):
     async def _fetch(
         self, call: Call, url: Url, most: int, progress: Progress, found: Found | None, gathered: Gathered
     ) -> dict[str, object]:
-        """A new reply, or what is found once more where that has not changed. gathered: takes its body, to be kept."""
+        """A new reply, or `found` again if the server says it has not changed. gathered: collects the body to be stored."""
 
         async def send(piece: bytes) -> None:
             gathered.add(piece)
             await call.send(piece)
 
-        asked = request(url, "GET", found.kept.asking() if found is not None else {})
+        asked = request(url, "GET", found.kept.validators() if found is not None else {})
         try:
             answer = await self._hop(call.resource, asked, most, send, progress)
-        except BaseException:  # what could not be had whole has replaced what is kept all the same
-            if progress.status not in (0, 304) and tells_of_the_page(progress.status):
+        except BaseException:  # an incomplete reply outdates the stored one, too
+            if progress.status not in (0, 304) and outdates_stored(progress.status):
                 self.cache.forget(call.resource)
             raise
         status, headers = int(str(answer["status"])), answer["headers"]
         assert isinstance(headers, dict)
         if status == 304 and found is not None:
-            fresh = found.kept.refreshed(headers, now())
+            fresh = found.kept.confirmed(headers, now())
             if may_keep(fresh.status, fresh.headers):
-                self.cache.put(msgspec.structs.replace(fresh, body=found.piece(0, fresh.size)))
+                self.cache.put(msgspec.structs.replace(fresh, body=found.read(0, fresh.size)))
             else:
                 self.cache.forget(fresh.url)
             answer.pop("location", None)
@@ -122,7 +123,7 @@ class Web(Hand):
             self.cache.put(
                 Kept(url=call.resource, status=status, headers=headers, address=address, at=now(), body=body)
             )
-        elif tells_of_the_page(status):
+        elif outdates_stored(status):
             self.cache.forget(call.resource)
         return answer | {"cached": False}
 
@@ -130,17 +131,17 @@ class Web(Hand):
         self, call: Call, found: Found, kept: Kept, most: int, progress: Progress
     ) -> dict[str, object]:
         for at in range(0, min(kept.size, most), CHUNK_SIZE):
-            piece = found.piece(at, min(CHUNK_SIZE, kept.size - at, most - at))
+            piece = found.read(at, min(CHUNK_SIZE, kept.size - at, most - at))
             progress.size += len(piece)
             await call.send(piece)
         if kept.size > most:
             raise WebFailed("too large", f"The body has {kept.size} bytes, and `most` is {most}.")
-        told = {"status": kept.status, "headers": kept.headers, "url": kept.url, "size": progress.size, "cached": True}
+        facts = {"status": kept.status, "headers": kept.headers, "url": kept.url, "size": progress.size, "cached": True}
         spent = {"connected_us": 0, "first_byte_us": 0, "elapsed_us": progress.elapsed_us()}
-        return {**told, "address": kept.address, **spent}
+        return {**facts, "address": kept.address, **spent}
 
     async def _robots_txt(self, url: str, most: int) -> tuple[int, str, bytes]:
-        """A site's rules, for `robots`: its first bytes, so many; one that is ten times as large cannot be had."""
+        """Get for `robots`: (status, location, first `most` bytes). Raises WebFailed for a body beyond ten times `most`."""
         body = bytearray()
 
         async def send(piece: bytes) -> None:
@@ -151,16 +152,14 @@ class Web(Hand):
         return int(str(answer["status"])), str(answer.get("location", "")), bytes(body)
 
     async def connect(self, call: Call, timeout: float | None = None) -> dict[str, object]:  # noqa: ASYNC109
-        """web.connect: a connection both ways. timeout: seconds for connecting; the call's deadline ends what
-        follows.
-        """
+        """web.connect: a connection both ways. timeout: seconds to connect; after that only the call's deadline counts."""
         host, _, port = call.resource.rpartition(":")
         progress, carried = Progress(), Carried()
         async with _bounded(progress, None):
             async with self._link(host, int(port), progress, tls=False, seconds=timeout) as link:
                 try:
                     if call.uploads:
-                        await call.send(b"")  # the connection is made
+                        await call.send(b"")  # tells the caller that the connection is made
                     await carry(link, aiter(call.upload), call.send, carried)
                 except OSError as error:
                     raise WebFailed("broken off", f"The connection broke: {error.strerror or error}.") from None
@@ -181,7 +180,7 @@ class Web(Hand):
         tls: bool,
         seconds: float | None = None,
     ) -> AsyncIterator[Link]:
-        """A connection that is cut at the end, and is made within the setting's time."""
+        """Connects, within `seconds` or else the setting `connect_timeout`; closes the connection at the end of the block."""
         limit = self.settings.of("connect_timeout", float) if seconds is None else seconds
         clock = asyncio.timeout(limit)
         try:
@@ -200,18 +199,18 @@ class Web(Hand):
             link.cut()
 
     def _allowed(self) -> Allowance:
-        """What the operator allowed besides public addresses; read anew when the setting changes."""
+        """The setting `private`, parsed; parsed again when it changes."""
         entries = self.settings.of("private", list)
         if self.allowed[0] != entries:
             self.allowed = [*entries], read_allowance(entries)
         return self.allowed[1]
 
     def _may_lead_to(self, host: str, address: str) -> bool:
-        """Whether the host may lead to that address now, where it once did."""
+        """Whether the host may lead to the address that it once led to, by the present settings."""
         return self._allowed().allows(host.strip("[]"), canonical(address)) is None
 
     def _trust(self) -> SSLContext:
-        """Whom to believe; read anew when the setting changes."""
+        """The certificate authorities to trust; loaded again when the setting `authorities` changes."""
         authorities = self.settings.of("authorities", str)
         if self.trusted is None or self.trusted[0] != authorities:
             self.trusted = authorities, trust(authorities)
@@ -220,7 +219,7 @@ class Web(Hand):
 
 @asynccontextmanager
 async def _bounded(progress: Progress, seconds: float | None) -> AsyncIterator[None]:
-    """Bounds the time, and turns what went wrong into the call's Failed."""
+    """Limits the block to `seconds`, and turns WebFailed and the timeout into the call's Failed."""
     clock = asyncio.timeout(seconds)
     try:
         async with clock:

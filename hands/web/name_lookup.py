@@ -1,8 +1,7 @@
-"""Asks the system for the addresses of a name, in threads that nobody waits for at the end (acts).
+"""Resolves names to addresses, in daemon threads that are never joined (acts).
 
-Separate, and given to `dialling` from outside, so that a test can be the lying name server. The system's own resolver
-is used, so /etc/hosts and the local name server count; its calls cannot be cancelled, hence daemon threads, and a
-bound on them.
+Separate, and passed to `dialling`, so that a test can play a lying name server. Uses the system's resolver, so /etc/hosts
+and the local name server count. Its calls cannot be cancelled: hence daemon threads, and a bound on them.
 """
 
 import asyncio
@@ -16,24 +15,24 @@ from weakref import WeakValueDictionary
 from web_failure import SPENT, WebFailed, busy
 
 Lookup = Callable[[str], Awaitable[tuple[str, ...]]]
-"""A name → its addresses as text, in the order in which to try them. Raises WebFailed."""
+"""A name → its addresses as text, in the order to try them. Raises WebFailed."""
 
 THREADS: Final = 8
 """Lookups at once; they count towards the Hand's limit `processes`."""
 
 THREADS_OF_ONE: Final = 2
-"""Lookups at once of names with the same last two labels: a name server that does not answer holds up its own names."""
+"""Lookups at once of names that share the last two labels: a silent name server holds up only its own names."""
 
 
 class SystemLookup:
-    """A Lookup by getaddrinfo(3). Made where its loop runs."""
+    """A Lookup by getaddrinfo(3). Must be made inside the running loop."""
 
     def __init__(self, threads: int = THREADS) -> None:
         self._room = asyncio.Semaphore(threads)
         self._rooms = WeakValueDictionary[str, asyncio.Semaphore]()
 
     async def __call__(self, host: str) -> tuple[str, ...]:
-        """The addresses of a name. Who is cancelled leaves his thread to end by itself; its place is free then."""
+        """The addresses of a name. If cancelled, its thread goes on, and holds its place until it ends. Raises WebFailed."""
         own = self._rooms.setdefault(".".join(host.split(".")[-2:]), asyncio.Semaphore(THREADS_OF_ONE))
         await own.acquire()
         try:
@@ -44,7 +43,7 @@ class SystemLookup:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[tuple[str, ...]] = loop.create_future()
 
-        def tell(found: tuple[str, ...], failed: WebFailed | None) -> None:
+        def finish(found: tuple[str, ...], failed: WebFailed | None) -> None:
             self._room.release()
             own.release()
             if answer.done():
@@ -55,9 +54,9 @@ class SystemLookup:
                 answer.set_result(found)
 
         def ask() -> None:
-            told = _ask(host)
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(tell, *told)
+            result = _resolve(host)
+            with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody waits
+                loop.call_soon_threadsafe(finish, *result)
 
         try:
             threading.Thread(target=ask, name="lookup", daemon=True).start()
@@ -68,7 +67,7 @@ class SystemLookup:
         return await answer
 
 
-def _ask(host: str) -> tuple[tuple[str, ...], WebFailed | None]:
+def _resolve(host: str) -> tuple[tuple[str, ...], WebFailed | None]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     except socket.gaierror as error:

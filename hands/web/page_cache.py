@@ -1,10 +1,10 @@
-"""Keeps replies, so that a page that has not changed is not sent again (acts on a folder; RFC 9111 as a shared cache).
+"""Caches replies, so that an unchanged page is not sent again (acts on a folder; RFC 9111 as a shared cache).
 
-A file for each address: one line of JSON, then the body. Only what was asked for without headers of the caller's own is
-kept, and only what its server lets a shared cache keep: not `no-store`, not `private`, nothing that sets cookies or
-differs by anything but its coding. Whoever asks says how old an answer may be; an older one, and one of a server that wants
-to be asked each time (`no-cache`), or once the answer is stale (`must-revalidate`), is asked for anew, with its validators
-(RFC 9110 §13.1), and a 304 brings the body from here.
+One file per URL: one line of JSON, then the body. Stored are only replies to requests without headers of the caller's,
+and only what the server lets a shared cache store: not `no-store`, not `private`, nothing that sets cookies or varies by
+anything but its coding. The caller says how old an answer may be. An older one is revalidated with its validators (RFC
+9110 §13.1), as is one that the server wants checked each time (`no-cache`) or once it is stale (`must-revalidate`); after a
+304 the body comes from here.
 """
 
 import hashlib
@@ -20,29 +20,29 @@ import msgspec
 
 BODY_MOST: Final = 4 * 1024 * 1024
 GATHERED_MOST: Final = 16 * 1024 * 1024
-"""Bytes of a reply that is kept; and of all bodies that are on their way at once: one with no room there is not kept."""
+"""Bytes of a stored body; and of all bodies being collected at once: one that finds no room is not stored."""
 
 VALIDATOR_MOST: Final = 4 * 1024
-"""Characters of a validator that is sent back; a longer one, which no request has room for, is none."""
+"""Characters of a validator; a longer one, for which a request has no room, is ignored."""
 
 TOO_MANY: Final = 429
 _VARY: Final = frozenset(("", "accept-encoding"))
 _SECRET: Final = frozenset(("no-store", "private"))
 _STRICT: Final = frozenset(("must-revalidate", "proxy-revalidate", "s-maxage"))
-"""With one of these a shared cache asks for what is stale, whatever its caller takes (RFC 9111 §5.2.2)."""
+"""With one of these a shared cache must revalidate a stale reply, whatever the caller accepts (RFC 9111 §5.2.2)."""
 
 _DIGITS: Final = 12
-"""Of a number of seconds, as many as anybody needs."""
+"""Digits of a number of seconds that are read."""
 
 _OF_ITS_OWN: Final = frozenset(("content-length", "content-encoding", "content-range", "transfer-encoding", "location"))
-"""Headers of a 304 that are about itself and not about what is kept (RFC 9111 §3.2)."""
+"""Headers of a 304 that describe the 304 and not the stored reply (RFC 9111 §3.2)."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A reply. at: when it was last known to be true, in seconds since 1970. size: of its body, bytes.
+    """A stored reply. at: when the server last confirmed it, in seconds since 1970. size: bytes of its body.
 
-    address: where its body came from, whoever said later that it has not changed.
-    body: of one that is to be kept; one that is found leaves it in its file.
+    address: the address its body came from, even if another confirmed it later.
+    body: set only for a reply that is about to be stored; a found one leaves it in its file.
     """
 
     url: str
@@ -53,13 +53,13 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     size: int = -1
     body: bytes = b""
 
-    def asking(self) -> dict[str, str]:
-        """The headers by which its server says whether it has changed; empty where it gave no validators."""
+    def validators(self) -> dict[str, str]:
+        """The request headers that ask whether the reply has changed; empty if the server gave no validators."""
         pairs = (("if-none-match", self.headers.get("etag")), ("if-modified-since", self.headers.get("last-modified")))
         return {name: value for name, value in pairs if value and value.isascii() and len(value) <= VALIDATOR_MOST}
 
     def is_young(self, age: float, at: float) -> bool:
-        """Whether it may be given at that moment to whoever lets it be so old."""
+        """Whether it may be used at moment `at` by a caller that accepts an age of `age` seconds."""
         control = _control(self.headers)
         if not 0 <= at - self.at < age or "no-cache" in control:
             return False
@@ -68,7 +68,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _life(self) -> float:
-        """Seconds from when its server made it for which it is fresh (RFC 9111 §4.2.1); what cannot be read is none."""
+        """Seconds for which it is fresh from when its server made it (RFC 9111 §4.2.1); 0 if that cannot be read."""
         control = _control(self.headers)
         for name in ("s-maxage", "max-age"):
             if name in control:
@@ -80,87 +80,87 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
             return 0.0
         return ends - made
 
-    def refreshed(self, headers: Mapping[str, str], at: float) -> "Kept":
-        """The same, as a 304 with these headers says it is at that moment."""
-        told = {name: value for name, value in headers.items() if name not in _OF_ITS_OWN}
-        return msgspec.structs.replace(self, headers={**self.headers, **told}, at=at)
+    def confirmed(self, headers: Mapping[str, str], at: float) -> "Kept":
+        """This reply, updated by the headers of a 304 that came at moment `at`."""
+        new = {name: value for name, value in headers.items() if name not in _OF_ITS_OWN}
+        return msgspec.structs.replace(self, headers={**self.headers, **new}, at=at)
 
 
 def may_keep(status: int, headers: Mapping[str, str]) -> bool:
-    """Whether a shared cache may keep such a reply."""
+    """Whether a shared cache may store a reply."""
     control = _control(headers)
     vary = {part.strip().lower() for part in headers.get("vary", "").split(",")}
     return status == 200 and control.keys().isdisjoint(_SECRET) and vary <= _VARY and "set-cookie" not in headers
 
 
 def _control(headers: Mapping[str, str]) -> dict[str, str]:
-    """What its server says of caching, and the value of each word; of one that stands twice the first."""
+    """The directives of cache-control and their values; the first one, where a directive is repeated."""
     parts = [part.strip().partition("=") for part in headers.get("cache-control", "").split(",")]
     return {name.strip().lower(): value.strip().strip('"') for name, _, value in reversed(parts)}
 
 
 def _seconds(text: str) -> float:
-    """Whole seconds as headers have them; none for what is no such number."""
+    """A header's whole seconds; 0 if it is not a number."""
     return float(text[:_DIGITS]) if text.isascii() and text.isdecimal() else 0.0
 
 
-def tells_of_the_page(status: int) -> bool:
-    """Whether a reply that is no 304 says that what is kept is true no more (RFC 9111 §4.3.3), and not only: ask later."""
+def outdates_stored(status: int) -> bool:
+    """Whether a reply other than 304 shows that the stored one is outdated (RFC 9111 §4.3.3), and not just "ask later"."""
     return status < 500 and status != TOO_MANY
 
 
 class Found:
-    """A reply that is kept, whose body is read as it is sent: who waits for its caller holds none of it. To be closed."""
+    """A stored reply whose body is read from its file in pieces as it is sent. Must be closed."""
 
     def __init__(self, kept: Kept, file: BinaryIO, begin: int) -> None:
         self.kept, self._file, self._begin = kept, file, begin
 
-    def piece(self, at: int, most: int) -> bytes:
-        """So many bytes of the body, from one on."""
+    def read(self, at: int, most: int) -> bytes:
+        """At most `most` bytes of the body from offset `at`."""
         return os.pread(self._file.fileno(), most, self._begin + at)
 
     def close(self) -> None:
-        """The body is not wanted any more."""
+        """Closes the file."""
         self._file.close()
 
 
 class Gathered:
-    """A body on its way into the cache, as long as there is room for it beside the others that are. To be closed."""
+    """Collects a body to be stored, while there is room beside the others being collected. Must be closed."""
 
     def __init__(self, cache: "PageCache") -> None:
         self._cache = cache
         self._body: bytearray | None = bytearray()
 
     def add(self, piece: bytes) -> None:
-        """The next bytes of it."""
+        """Appends bytes; gives up, and frees them all, if there is no room."""
         if self._body is not None:
             size = len(self._body) + len(piece)
             if size > BODY_MOST or self._cache.gathered + len(piece) > GATHERED_MOST:
                 self.close()
                 return
-            self._body += piece  # first: where there is no memory for it, it is not counted either
+            self._body += piece  # first: if there is no memory for it, it must not be counted
             self._cache.gathered += len(piece)
 
     @property
     def body(self) -> bytes | None:
-        """All of it; None where it is too much to be kept."""
+        """The whole body; None if it was too large to be stored."""
         return None if self._body is None else bytes(self._body)
 
     def close(self) -> None:
-        """Hold nothing of it any more."""
+        """Frees what was collected."""
         self._cache.gathered -= len(self._body or b"")
         self._body = None
 
 
 class PageCache:
-    """The folder, made when something is to be kept. size: bytes that it may take; gathered: of bodies on the way."""
+    """The cache's folder, made at the first store. size: bytes that it may take. gathered: bytes being collected."""
 
     def __init__(self, folder: Path, size: int) -> None:
         self._folder, self._size, self.gathered = folder, size, 0
-        self._used = -1  # not yet known
+        self._used = -1  # not known yet
 
     def find(self, url: str) -> Found | None:
-        """What is kept of an address; None for nothing, and for what a kill or a power cut left of one."""
+        """The stored reply of a URL; None if there is none, or a kill or power cut left only part of one."""
         try:
             file = self._path(url).open("rb")
         except OSError:
@@ -175,12 +175,12 @@ class PageCache:
         return None
 
     def forget(self, url: str) -> None:
-        """Keeps nothing of an address any more."""
+        """Removes the stored reply of a URL."""
         with suppress(OSError):
             self._drop(self._path(url))
 
     def put(self, kept: Kept) -> None:
-        """Keeps a reply, and lets the oldest go where there is no room. One that the disk does not take is not kept."""
+        """Stores a reply; removes the oldest ones if there is no room. Does nothing if the disk refuses it."""
         try:
             self._put(kept)
         except OSError:

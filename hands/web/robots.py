@@ -1,11 +1,11 @@
-"""Whether a site lets programs like this one fetch a page: its robots.txt (acts by asking; RFC 9309, read by Protego).
+"""Checks whether a site's robots.txt lets programs fetch a page (acts by fetching it; RFC 9309, parsed by Protego).
 
-Asked once an hour for each scheme, host and port, over a connection that is checked like any other, and only for callers
-who want it respected. What the standard says of sites that do not answer holds: an error of the client's kind (4xx) lets
-everything pass, one of the server's kind, or no answer at all, nothing (§2.3.1.3, §2.3.1.4).
+Fetched once an hour per scheme, host and port, over a connection that is checked like any other, and only for callers that
+want it respected. If the site answers with a client error (4xx), everything may be fetched; with a server error or not at
+all, nothing (§2.3.1.3, §2.3.1.4).
 
-A redirect (§2.3.1.2) is not followed here, for nobody granted where it leads. It is told, as every redirect is: to fetch the
-rules from there is a call of the caller's own, and to read them the caller's work; `pages` does both.
+A redirect (§2.3.1.2) is not followed here, since nobody granted its target. Its location is returned, as for every
+redirect: the caller fetches the rules there by a call of its own and applies them; `pages` does both.
 """
 
 import time
@@ -25,17 +25,17 @@ from wire.limits import RESOURCE_MAX
 KEPT_FOR_UNREACHED: Final = 60.0
 SITES_MOST: Final = 500
 KEPT_MOST: Final = 4 * 1024 * 1024
-"""Bytes of what was read that may be kept of all sites together; what is made of it takes up to twenty times as much."""
+"""Bytes of all cached robots.txt files together; parsed, they take up to twenty times as much memory."""
 
 Get = Callable[[str, int], Awaitable[tuple[int, str, bytes]]]
-"""(address, bytes at most) → (status, where it leads or "", body). Raises WebFailed."""
+"""(URL, bytes at most) → (status, redirect's location or "", body). Raises WebFailed."""
 
 Rules = Protego | str | None
-"""What a site says; a text is the address where it has its rules, None that they cannot be had or are too many."""
+"""A site's rules; a str is the URL that they moved to; None: they could not be fetched, or are too many."""
 
 
 class Robots:
-    """The rules of the sites that were asked lately. get: asks; clock: seconds, never going back."""
+    """The rules of recently checked sites. get: fetches a file. clock: monotonic seconds."""
 
     def __init__(self, get: Get, clock: Callable[[], float] = time.monotonic) -> None:
         self._get, self._clock = get, clock
@@ -43,14 +43,14 @@ class Robots:
         self._size = 0
 
     async def check(self, url: str) -> None:
-        """Raises WebFailed for an address that its site does not want to be fetched."""
+        """Raises WebFailed unless the site's rules let programs fetch this URL."""
         parts = urlsplit(url)
         if parts.path == "/robots.txt":
             return
         site = f"{parts.scheme}://{parts.netloc}"
         until, rules, _ = self._known.get(site, (0.0, None, 0))
         if until <= self._clock():
-            rules, seconds, size = await self._asked(site)
+            rules, seconds, size = await self._fetch_rules(site)
             self._keep(site, self._clock() + seconds, rules, size)
         if rules is None:
             why = f"cannot be had now, or has more than {RULES_MOST} rules"
@@ -62,19 +62,19 @@ class Robots:
             raise WebFailed("robots", f"{site}/robots.txt does not want programs to fetch {parts.path[:200]}.")
 
     def _keep(self, site: str, until: float, rules: Rules, size: int) -> None:
-        """Keep what was read; the oldest is let go where all of it is too much."""
+        """Caches a site's rules; drops the oldest ones if all take too much."""
         self._size += size - self._known.pop(site, (0.0, None, 0))[2]
         self._known[site] = until, rules, size
         while len(self._known) > SITES_MOST or (self._size > KEPT_MOST and len(self._known) > 1):
             self._size -= self._known.popitem(last=False)[1][2]
 
-    async def _asked(self, site: str) -> tuple[Rules, float, int]:
-        """(the rules, for how many seconds they hold, bytes of them)."""
+    async def _fetch_rules(self, site: str) -> tuple[Rules, float, int]:
+        """(the rules, seconds for which they are cached, their size in bytes)."""
         try:
             status, location, body = await self._get(f"{site}/robots.txt", READ_MOST)
         except WebFailed as failed:
             if failed.code in ("private address", "name not found"):
-                raise  # the page itself cannot be had either
+                raise  # the page itself cannot be fetched either
             return None, KEPT_FOR_UNREACHED, 0
         if 300 <= status < 400 and location:
             leads = _address(location)
@@ -86,7 +86,7 @@ class Robots:
 
 
 def _address(location: str) -> str | None:
-    """A redirect's target as the kernel reads the address of a call; None for what no call can have."""
+    """A redirect's target in the kernel's normal form of a URL; None if no call can have it."""
     try:
         leads = normalise(location.partition("#")[0])
     except ResourceInvalid:

@@ -1,9 +1,8 @@
-"""Carries bytes both ways between a caller and an open connection until one side has ended (acts).
+"""Carries bytes both ways between a caller and an open connection until one side ends (acts).
 
-When the caller's upload ends, the connection is half closed and what the server still sends goes on to the caller.
-When the server ends, the call ends: its caller learns it by that, since a call's stream has no other way to say so.
-An upload that ends without one byte is a probe: the connection was made, which was the question, and nobody waits for
-more.
+When the caller's upload ends, the connection is half closed, and what the server still sends goes to the caller. When the
+server ends, the call ends: a call's stream has no other way to tell its caller. An upload that ends without a byte is a
+probe: the connection was made, which was the question, and the call ends.
 """
 
 import asyncio
@@ -16,16 +15,14 @@ from http_hop import Send
 
 @dataclass
 class Carried:
-    """Bytes that went through so far. sent: to the server; received: from it."""
+    """Bytes carried so far. sent: to the server; received: from it."""
 
     sent: int = 0
     received: int = 0
 
 
 async def carry(link: Link, upload: AsyncIterator[bytes], send: Send, carried: Carried) -> None:
-    """Returns when the server ended or the probe is over. Raises OSError when the connection breaks, and what `send`
-    raises.
-    """
+    """Returns when the server ends or the probe is over. Raises OSError if the connection breaks, and what `send` raises."""
     up = asyncio.create_task(_up(link, upload, carried))
     down = asyncio.create_task(_down(link, send, carried))
     try:

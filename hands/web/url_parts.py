@@ -1,7 +1,7 @@
-"""Takes apart the URL that the kernel checked, and makes a redirect's target absolute (pure).
+"""Splits the URL that the kernel checked into parts, and makes a redirect's target absolute (pure).
 
-The kernel hands over the one normal form, so this is a cut at fixed signs, not a parser that could read the URL
-differently from the kernel; what does not look like that form is refused.
+The kernel delivers the one normal form, so this is a match of that form and not a parser that could read the URL
+differently from the kernel; any other form is refused.
 """
 
 import re
@@ -20,7 +20,7 @@ _LOCATION_MAX: Final = 8 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Url:
-    """host: IPv6 in brackets. authority: what the Host header says. target: path and query, as sent."""
+    """A URL's parts. host: IPv6 in brackets. authority: the Host header's value. target: path and query, as sent."""
 
     scheme: str
     host: str
@@ -30,7 +30,7 @@ class Url:
 
 
 def read(text: str) -> Url:
-    """The parts. Raises WebFailed for what is not in normal form."""
+    """Parses a URL. Raises WebFailed unless it is in normal form."""
     match = _FORM.fullmatch(text)
     if match is None or "#" in text:
         raise WebFailed("arguments", f"{text!r} is not an http or https URL in its normal form.")
@@ -43,7 +43,7 @@ def read(text: str) -> Url:
 
 
 def absolute(base: str, location: str) -> str:
-    """Where a redirect leads, as an absolute URL without fragment; "" where it leads nowhere. location: Latin-1 text.
+    """A redirect's target as an absolute URL without fragment; "" if it is invalid. location: Latin-1 text.
 
     It is the *caller's* next call, which the kernel parses and checks; nothing here follows it.
     """

@@ -1,6 +1,6 @@
-"""Why a page or a connection could not be had: the reason codes of this Hand (pure).
+"""Why a fetch or a connection failed: this Hand's reason codes (pure).
 
-Separate so that the modules below `main.py` need not know the runtime. Codes are part of the Hand's contract.
+Separate so that the modules below `main.py` need not import the runtime. The codes are part of the Hand's contract.
 """
 
 import errno
@@ -25,7 +25,7 @@ CODES: Final[dict[str, str]] = {
 
 
 class WebFailed(Exception):
-    """The call ends in Failed with this code and text. code: a key of CODES; detail: values for programs."""
+    """Ends the call in Failed with this code and text. code: a key of CODES; detail: values for programs."""
 
     def __init__(self, code: str, text: str, **detail: object) -> None:
         super().__init__(text)
@@ -35,9 +35,9 @@ class WebFailed(Exception):
 
 
 SPENT: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-"""Errors of the system that speak of this Hand or its machine, and not of a host."""
+"""Errors that mean this Hand or its machine ran out of something, and say nothing about the host."""
 
 
 def busy(host: str, error: OSError) -> WebFailed:
-    """A host was not asked, for one of SPENT."""
+    """The failure for an error in SPENT: the host was not contacted."""
     return WebFailed("busy", f"{host} was not asked: {error.strerror}. Try again.")

@@ -198,24 +198,24 @@ def test_what_the_clock_is_believed_to_show(tmp_path: Path) -> None:
     start = datetime(2026, 11, 28, tzinfo=UTC)
     hour = timedelta(hours=1)
 
-    def believed(now: datetime) -> datetime:
-        found: datetime = bin_clock.believed(noted, now)
+    def trusted_time(now: datetime) -> datetime:
+        found: datetime = bin_clock.trusted_time(noted, now)
         return found
 
-    assert believed(start) < start - 9_000 * day, "nothing is known yet"
-    assert believed(start + hour) == start
-    assert believed(start + hour * 1.5) == start, "a start soon after changes nothing"
-    assert believed(start + 365 * day) == start + hour
-    assert believed(start + hour * 3) == start + hour, "it was set right, and counts when it stands"
-    assert believed(start + 9 * day) == start + hour * 3
-    assert believed(start + 9 * day + hour) == start + 9 * day
-    assert believed(start + 365 * day) == start + 9 * day + hour
-    assert believed(start + 364 * day) == start + 9 * day + hour, "it was set back, and not far enough"
-    assert believed(start + 364 * day + hour) == start + 364 * day
+    assert trusted_time(start) < start - 9_000 * day, "nothing is known yet"
+    assert trusted_time(start + hour) == start
+    assert trusted_time(start + hour * 1.5) == start, "a start soon after changes nothing"
+    assert trusted_time(start + 365 * day) == start + hour
+    assert trusted_time(start + hour * 3) == start + hour, "it was set right, and counts when it stands"
+    assert trusted_time(start + 9 * day) == start + hour * 3
+    assert trusted_time(start + 9 * day + hour) == start + 9 * day
+    assert trusted_time(start + 365 * day) == start + 9 * day + hour
+    assert trusted_time(start + 364 * day) == start + 9 * day + hour, "it was set back, and not far enough"
+    assert trusted_time(start + 364 * day + hour) == start + 364 * day
     for damaged in ("", "no number", "1", "1 2 3", "nan nan", "1e300 1e300", "-1e300 0"):
         noted.write_text(damaged)
-        assert believed(start) <= start
-        assert believed(start + hour) == start
+        assert trusted_time(start) <= start
+        assert trusted_time(start + hour) == start
 
 
 def test_the_longest_names_fit_into_the_bin(desk: Desk, root: Path) -> None:

@@ -60,7 +60,7 @@ def test_an_edit_never_loses_what_was_written_meanwhile(
     desk: Desk, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (root / "f").write_text("old")
-    real = text_change.replaced
+    real = text_change.replace
 
     def interposed(text: bytes, old: bytes, new: bytes, times: int) -> bytes:
         (root / "theirs").write_text("theirs, old")
@@ -68,7 +68,7 @@ def test_an_edit_never_loses_what_was_written_meanwhile(
         made: bytes = real(text, old, new, times)
         return made
 
-    monkeypatch.setattr(text_change, "replaced", interposed)  # a real program would miss the instant
+    monkeypatch.setattr(text_change, "replace", interposed)  # a real program would miss the instant
     assert code_of(desk, "edit", "root/f", old="old", new="new") == "conflict"
     assert (root / "f").read_text() == "theirs, old"
 
@@ -132,7 +132,7 @@ def test_a_hunk_that_stands_equally_near_twice_is_not_guessed() -> None:
     block = "one\ntwo\nthree\n"
     diff = DIFF.replace("-1,3 +1,3", "-4,3 +4,3")
     with pytest.raises(FileRefused, match="two places"):
-        text_change.patched((block + "x\nx\nx\n" + block).encode(), diff.encode())
+        text_change.apply_diff((block + "x\nx\nx\n" + block).encode(), diff.encode())
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_what_difflib_tells_apart_a_patch_makes_the_same(
     lines = difflib.unified_diff(before.splitlines(True), after.splitlines(True), "a", "b", n=around)
     diff = "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines)
     if diff:
-        assert text_change.patched(before.encode(), diff.encode()).text.decode() == after
+        assert text_change.apply_diff(before.encode(), diff.encode()).text.decode() == after
 
 
 def peak(work: Callable[[], object]) -> int:
@@ -191,13 +191,13 @@ def test_a_change_takes_no_more_memory_than_the_text_a_few_times() -> None:
     size, made = 1024 * 1024, list[bytes]()
     lines, last = b"a\n" * (size // 2), size // 2
     diff = f"@@ -1 +1 @@\n-a\n+b\n@@ -{last - 1},2 +{last - 1},2 @@\n a\n-a\n+b\n".encode()
-    assert peak(lambda: made.append(text_change.patched(lines, diff).text)) < 4 * size
+    assert peak(lambda: made.append(text_change.apply_diff(lines, diff).text)) < 4 * size
     assert made[0] == b"b\n" + lines[4:] + b"b\n"
     grows = b"a" * size
 
     def too_large() -> None:
         with pytest.raises(FileRefused, match="bytes"):
-            text_change.replaced(grows, b"a", b"b" * 17, size)
+            text_change.replace(grows, b"a", b"b" * 17, size)
 
     assert peak(too_large) < 4 * size
 
@@ -233,9 +233,9 @@ def test_a_hunk_fits_whole_lines_only(text: bytes, hunk: bytes, fits: bytes | No
     diff = b"@@ -1 +1 @@\n" + hunk
     if fits is None:
         with pytest.raises(FileRefused, match="does not match"):
-            text_change.patched(text, diff)
+            text_change.apply_diff(text, diff)
     else:
-        assert text_change.patched(text, diff).text == fits
+        assert text_change.apply_diff(text, diff).text == fits
 
 
 # move and make-folder ------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ def test_where_there_is_no_thread_at_all_it_is_waited_for_one(begun: list[object
 def test_where_there_is_none_for_long_that_is_told_and_nothing_is_done_later(
     begun: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(disk_threads, "PATIENCE", 0.1)
+    monkeypatch.setattr(disk_threads, "THREAD_WAIT", 0.1)
     threads = disk_threads.DiskThreads()
     done: list[int] = []
     with pytest.raises(BlockingIOError, match="no thread"):

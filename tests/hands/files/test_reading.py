@@ -153,7 +153,7 @@ def test_odd_names_are_shown_escaped_and_marked(desk: Desk, root: Path) -> None:
 @given(st.binary(min_size=1, max_size=40).filter(lambda name: b"/" not in name and b"\0" not in name))
 def test_any_name_is_shown_readably_and_marked_when_escaped(name: bytes) -> None:
     real = os.fsdecode(name)
-    text, escaped = folder_view.shown(real)
+    text, escaped = folder_view.shown_name(real)
     assert escaped == (text != real)
     assert not any(unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") for sign in text)
     assert text.encode()
@@ -162,12 +162,12 @@ def test_any_name_is_shown_readably_and_marked_when_escaped(name: bytes) -> None
 
 @given(st.text(min_size=1, max_size=12), st.text(min_size=1, max_size=12))
 def test_two_names_never_look_alike(one: str, other: str) -> None:
-    assert (folder_view.shown(one)[0] == folder_view.shown(other)[0]) == (one == other)
+    assert (folder_view.shown_name(one)[0] == folder_view.shown_name(other)[0]) == (one == other)
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_every_time_of_a_file_can_be_told(nanoseconds: int) -> None:
-    text = folder_view.moment(nanoseconds)
+    text = folder_view.timestamp(nanoseconds)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", text)
     told = datetime.fromisoformat(text.removesuffix("Z") + "+00:00")
     assert told == datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
@@ -175,8 +175,8 @@ def test_every_time_of_a_file_can_be_told(nanoseconds: int) -> None:
 
 
 def test_far_away_times_are_shown_as_the_nearest() -> None:
-    assert folder_view.moment(10**30).startswith("9999-12-31")
-    assert folder_view.moment(-(10**30)).startswith("0001-01-01")
+    assert folder_view.timestamp(10**30).startswith("9999-12-31")
+    assert folder_view.timestamp(-(10**30)).startswith("0001-01-01")
 
 
 def test_a_slow_caller_does_not_keep_others_waiting(desk: Desk, root: Path) -> None:

@@ -177,7 +177,7 @@ def test_a_cancel_is_heard_between_two_pieces_of_a_file(
     (root / "f").write_text("a line\n" * 10_000)
     monkeypatch.setattr(searching, "MOMENT", 0.0)
     monkeypatch.setattr(searching, "BLOCK", 128)
-    fitting, pieces = searching._fitting, list[object]()
+    fitting, pieces = searching._matching_in, list[object]()
 
     async def cancelled() -> None:
         def at_the_third(*piece: object) -> object:
@@ -186,7 +186,7 @@ def test_a_cancel_is_heard_between_two_pieces_of_a_file(
                 desk.loop.call_soon_threadsafe(work.cancel)
             return fitting(*piece)
 
-        monkeypatch.setattr(searching, "_fitting", at_the_third)
+        monkeypatch.setattr(searching, "_matching_in", at_the_third)
         work = asyncio.ensure_future(desk.hand.grep(FakeCall("root/f"), pattern="none"))
         with pytest.raises(asyncio.CancelledError):
             await work
@@ -281,13 +281,13 @@ def test_a_search_that_was_given_back_waits_until_it_fits(
     for number in range(1500):
         os.mknod(root / f"c{number}")
     read, hand = list[object](), type(desk.hand)
-    really = hand._inside
+    really = hand._list_folder
 
     def inside(*given: object) -> object:
         read.append(given)
         return really(*given)
 
-    monkeypatch.setattr(hand, "_inside", inside)
+    monkeypatch.setattr(hand, "_list_folder", inside)
 
     async def searched() -> int:
         with desk.hand.crowd.joined() as first:
@@ -332,7 +332,7 @@ def test_in_a_line_one_match_is_looked_for() -> None:
 
     for pattern in ("a", "a?", "$", "^", "a*$", "(?:)"):
         counted = Counted(pattern)
-        found = [number for number, _ in searching._fitting(b"a" * 100 + b"\n\n" + b"ba" * 100, counted)]
+        found = [number for number, _ in searching._matching_in(b"a" * 100 + b"\n\n" + b"ba" * 100, counted)]
         assert found == ([1, 3] if pattern == "a" else [1, 2, 3]), pattern
         assert counted.searches <= 4, pattern
 

@@ -184,21 +184,21 @@ def test_a_body_that_reads_like_the_name_of_a_file_or_an_address_is_no_feed(tmp_
 
 def test_searxng_is_asked_and_read() -> None:
     kind, address = engines.engine({"home": "searxng https://search.example.org/search"}, "home")
-    asked = engines.question(kind, address, "a b&c", 2, "de")
+    asked = engines.search_url(kind, address, "a b&c", 2, "de")
     assert asked == "https://search.example.org/search?q=a+b%26c&format=json&pageno=2&language=de"
     raw = b"""{"results": [{"title": "T", "url": "https://x.example/", "content": "C", "publishedDate": null},
         {"title": "bad", "url": "javascript:alert(1)"}, 7]}"""
-    assert engines.answers(kind, address, raw) == [
+    assert engines.parse_results(kind, address, raw) == [
         {"title": "T", "url": "https://x.example/", "summary": "C", "date": ""}
     ]
 
 
 def test_mediawiki_is_asked_and_read() -> None:
     kind, address = engines.engine({"w": "mediawiki https://en.wikipedia.org/w/api.php"}, "w")
-    assert "srsearch=a+b" in engines.question(kind, address, "a b", 3, "")
-    assert "sroffset=20" in engines.question(kind, address, "a b", 3, "")
+    assert "srsearch=a+b" in engines.search_url(kind, address, "a b", 3, "")
+    assert "sroffset=20" in engines.search_url(kind, address, "a b", 3, "")
     raw = b'{"query": {"search": [{"title": "T", "pageid": 12, "snippet": "a <i>b</i>", "timestamp": "2026-01-01T00:00Z"}]}}'
-    assert engines.answers(kind, address, raw) == [
+    assert engines.parse_results(kind, address, raw) == [
         {"title": "T", "url": "https://en.wikipedia.org/w/index.php?curid=12", "summary": "a b",
          "date": "2026-01-01T00:00Z"}
     ]  # fmt: skip
@@ -208,7 +208,7 @@ def test_mediawiki_is_asked_and_read() -> None:
 def test_a_page_of_mediawiki_whose_number_is_none_is_passed_over(number: object) -> None:
     kind, address = engines.engine({"w": "mediawiki https://en.wikipedia.org/w/api.php"}, "w")
     rows = [{"title": "odd", "pageid": number}, {"title": "T", "pageid": 12}]
-    found = engines.answers(kind, address, json.dumps({"query": {"search": rows}}).encode())
+    found = engines.parse_results(kind, address, json.dumps({"query": {"search": rows}}).encode())
     assert [row["title"] for row in found] == ["T"]
 
 
@@ -216,7 +216,7 @@ def test_a_page_of_mediawiki_whose_number_is_none_is_passed_over(number: object)
 def test_what_is_no_answer_of_an_engine_is_told(raw: bytes) -> None:
     kind, address = engines.engine({"home": "searxng https://s.example/search"}, "home")
     with pytest.raises(PageRefused) as refused:
-        engines.answers(kind, address, raw)
+        engines.parse_results(kind, address, raw)
     assert refused.value.code == "unknown type"
 
 
@@ -265,11 +265,11 @@ def test_a_text_of_a_feed_keeps_its_signs_and_loses_its_tags(told: str, shown: s
 def test_a_text_of_an_engine_is_one_and_a_snippet_is_html() -> None:
     kind, address = engines.engine({"home": "searxng https://s.example/search"}, "home")
     row = {"url": "https://x.example/", "title": "1 < 2 and 3 > 2 in List<String>", "content": "R&amp;D is an entity"}
-    (found,) = engines.answers(kind, address, json.dumps({"results": [row]}).encode())
+    (found,) = engines.parse_results(kind, address, json.dumps({"results": [row]}).encode())
     assert (found["title"], found["summary"]) == (row["title"], row["content"])
     kind, address = engines.engine({"w": "mediawiki https://en.wikipedia.org/w/api.php"}, "w")
     snippet = '<span class="searchmatch">Fish</span> &amp; Chips, &quot;1 &lt; 2&quot;&#10;x'
-    (found,) = engines.answers(
+    (found,) = engines.parse_results(
         kind,
         address,
         json.dumps({"query": {"search": [{"title": "a < b > c", "pageid": 1, "snippet": snippet}]}}).encode(),
@@ -341,4 +341,4 @@ def test_a_feed_of_what_nobody_can_read_is_refused_or_can_be_sent(raw: bytes) ->
 def test_half_a_letter_of_a_search_engine_is_told_as_one_that_is_none() -> None:
     kind, address = engines.engine({"home": "searxng http://127.0.0.1/s"}, "home")
     raw = b'{"results": [{"url": "https://a.example/\\ud800", "title": "\\ud800", "content": "\\udfff x"}]}'
-    encode_body(engines.answers(kind, address, raw))
+    encode_body(engines.parse_results(kind, address, raw))

@@ -21,7 +21,7 @@ def test_the_cache_stays_within_its_size_and_lets_the_oldest_go(tmp_path: Path) 
         kept.put(cache.Kept(url=f"http://a/{at}", status=200, headers={}, address="", at=0.0, body=b"x" * 1000))
     assert sum(path.stat().st_size for path in (tmp_path / "cache").iterdir()) <= 10_000
     found = kept.find("http://a/49")
-    assert (found.piece(0, 2000), found.piece(990, 5)) == (b"x" * 1000, b"x" * 5)
+    assert (found.read(0, 2000), found.read(990, 5)) == (b"x" * 1000, b"x" * 5)
     found.close()
     assert kept.find("http://a/0") is None
     kept.put(cache.Kept(url="http://b/", status=200, headers={}, address="", at=0.0, body=b"x" * 20_000))

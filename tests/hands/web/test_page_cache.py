@@ -140,7 +140,7 @@ def test_a_validator_that_cannot_be_sent_back_is_none(tmp_path: Path, validator:
 def test_what_is_kept_is_coded_and_cut_as_it_was_whatever_a_304_says_of_itself() -> None:
     kept = cache.Kept(url="http://a/", status=200, headers={"etag": "1"}, address="", at=0.0)
     own = ("content-encoding", "content-range", "transfer-encoding")
-    anew = kept.refreshed({**dict.fromkeys(own, "x"), "etag": "2"}, 5.0)
+    anew = kept.confirmed({**dict.fromkeys(own, "x"), "etag": "2"}, 5.0)
     assert (anew.headers, anew.at) == ({"etag": "2"}, 5.0)
 
 
