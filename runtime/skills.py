@@ -9,7 +9,7 @@ from typing import Final
 from manifests.skills import front_matter
 from manifests.skills.folder import PREFIX
 from manifests.skills.reading import FILE, folders
-from runtime.agent.skills import missing
+from runtime.agent.skills import missing_file
 from runtime.errors import Failure, HandBroken
 from runtime.hand import Hand
 from runtime.serving import Call
@@ -40,7 +40,7 @@ class Skills(Hand):
             _, body = front_matter.split(files[FILE].decode())
             return {"files": others, "text": body}
         if file not in files:
-            raise Failure("arguments", missing(file, others))
+            raise Failure("arguments", missing_file(file, others))
         await _send(call, files[file])
         return {"size": len(files[file])}
 

@@ -1,1 +1,1 @@
-"""How a Hand thinks: a machine that decides turn by turn (pure), and the Hand that acts on it."""
+"""Hands that think: a pure machine that decides turn by turn, and the Hand that carries out its actions."""

@@ -1,4 +1,4 @@
-"""What an agent's machine is told, and what it wants done (values only)."""
+"""Values that pass between an agent's machine, which decides, and its Hand, which acts (values only)."""
 
 from msgspec import Struct
 
@@ -7,12 +7,12 @@ from runtime.models.messages import Message, Request, Task, Usage
 
 
 class Brief(Struct, frozen=True, kw_only=True):
-    """What an agent is: of [agent], its files and its run. schema: of its answers, None for text. task: for drivers without a
-    language model.
+    """What a run starts from: its [agent] section, its files and its grants. schema: of the answer, None for text.
 
-    steps, tokens, micro_dollars: what it may use at most, 0 where nothing bounds the last two. window: tokens of a request
-    and its answer, 0 where it is to be found out. delegates: Hands that it may begin runs of. skills: that it may read;
-    can_place: whether their files may be laid where a shell works. sees: its model takes pictures, as far as is known.
+    task: what a driver without a language model does. steps: the most answers of the model. tokens, micro_dollars: the
+    most the run may use, 0 for no bound. window: tokens of one request with its answer, 0 to take the model's.
+    delegates: Hands it may spawn. skills: those it may read; can_place: their files may be written where its shell
+    works. takes_pictures: its model accepts pictures, as far as is known.
     """
 
     name: str
@@ -27,45 +27,49 @@ class Brief(Struct, frozen=True, kw_only=True):
     delegates: tuple[str, ...] = ()
     skills: tuple[Known, ...] = ()
     can_place: bool = False
-    sees: bool = True
+    takes_pictures: bool = True
 
 
 class Recalled(Struct, frozen=True, kw_only=True):
-    """What memory recalled of the task. at: where in it stands what was found."""
+    """A text that memory recalled for the task. at: where in it the match begins, in characters."""
 
     text: str
     labels: tuple[str, ...] = ()
     at: int = 0
 
 
-class Returned(Struct, frozen=True, kw_only=True):
-    """How a call ended. code: "" when it was done, and then value is its reply. ours: its text is the kernel's own."""
+class Outcome(Struct, frozen=True, kw_only=True):
+    """How a call ended. code: "" if it succeeded, and value is the reply; else text says why it failed.
+
+    trusted: the kernel or this runtime wrote the text of the failure, so it needs no marks.
+    """
 
     value: object = None
     code: str = ""
     text: str = ""
-    ours: bool = False
+    trusted: bool = False
     labels: tuple[str, ...] = ()
     tokens: int = 0
     micro_dollars: int = 0
 
 
-class Think(Struct, frozen=True, kw_only=True):
-    """Ask the model. tokens, micro_dollars: what that may cost, 0 where nothing bounds it.
+class AskModel(Struct, frozen=True, kw_only=True):
+    """Ask the model. tokens, micro_dollars: the most that may cost, 0 for no bound.
 
-    after: so many seconds at most, and half of them at least, so that many who wait do not ask all at once.
+    pause: seconds to wait first, at most; the Hand draws between half of it and all of it, so that runs that wait for
+    one model do not all ask at once.
     """
 
     request: Request
     tokens: int = 0
     micro_dollars: int = 0
-    after: int = 0
+    pause: int = 0
 
 
-class Make(Struct, frozen=True, kw_only=True):
-    """Make a call. number: by which its end is told. tokens, micro_dollars: as of Think.
+class MakeCall(Struct, frozen=True, kw_only=True):
+    """Make a call. number: identifies its Outcome. tokens, micro_dollars: as in AskModel.
 
-    among: how many runs of other Hands are begun at once, this one with them.
+    spawned_together: how many runs of other Hands are begun at once, this one included.
     """
 
     number: int
@@ -74,26 +78,26 @@ class Make(Struct, frozen=True, kw_only=True):
     arguments: dict[str, object]
     tokens: int = 0
     micro_dollars: int = 0
-    among: int = 1
+    spawned_together: int = 1
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """Tell people what happens. what: a row of docs/agents.md; number: the step, 0 before the first."""
+    """Report to people what happens. what: a row of docs/agents.md; number: answers of the model so far."""
 
     what: str
     number: int
     text: str
 
 
-Action = Think | Make | Step
+Action = AskModel | MakeCall | Step
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """The one end. code: "" when it is done, else why it ended before, in words in `why`.
+    """How a run ended. code: "" if the task is done, else the reason; why: the reason in words.
 
-    tokens, micro_dollars: of its model, its tools, and those who worked for it. usage: of its model.
-    answer: what was answered, of the schema if there is one; of work that is not done, what was said last. made: the calls
-    that were made, a line each. session: all messages of this conversation, those that were given among them.
+    answer: a text, or a value of the schema; of unfinished work, the model's last text. usage: of its model. tokens,
+    micro_dollars: of its model, its tools and the runs it delegated to. made: one line per call. session: all messages
+    of the conversation, those given to the run included.
     """
 
     answer: object = None

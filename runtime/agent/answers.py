@@ -1,4 +1,4 @@
-"""Whether an answer that asks for no tool is the last one, or what is wrong with it (pure)."""
+"""Judges an answer that calls no tool (pure): it is the final one, or has a fault that the model may be able to correct."""
 
 from collections.abc import Mapping
 
@@ -9,35 +9,36 @@ from runtime.models.schemas import correction, read
 
 
 class Finished(Struct, frozen=True, kw_only=True):
-    """What was answered: a text, or a value of the schema."""
+    """A final answer: a text, or a value of the schema."""
 
     value: object
 
 
 class Fault(Struct, frozen=True, kw_only=True):
-    """Why an answer is none. code: the end that this is, if it stays so. say: what mends it, "" where nothing does."""
+    """Why an answer is not final. code: of the run's end if that stays so. correction: for the model, "" if none helps."""
 
     code: str
     why: str
-    say: str = ""
+    correction: str = ""
 
 
-def judged(answer: Answer, schema: Mapping[str, object] | None) -> Finished | Fault:
-    """What an answer comes to."""
+def judge(answer: Answer, schema: Mapping[str, object] | None) -> Finished | Fault:
+    """Return the final answer, checked against the schema if there is one, or the fault."""
     text = answer.text
     if answer.stop is Stop.REFUSED:
-        return Fault(code="refused", why=text.strip() or "the model refuses")
+        return Fault(code="refused", why=text.strip() or "the model refused")
     if answer.stop is Stop.LENGTH:
-        say = "Your answer was cut off, it was too long. Answer again, shorter."
-        return Fault(code="length", why="its answers are cut off", say=say)
+        say = "Your answer was too long and was cut off. Answer again, more briefly."
+        return Fault(code="length", why="the model's answer was cut off at its length limit", correction=say)
     if not text.strip():
-        return Fault(code="empty", why="the model answers nothing", say="You answered nothing. Go on, or answer.")
+        say = "Your answer was empty. Continue with the task, or give your final answer."
+        return Fault(code="empty", why="the model's answer was empty", correction=say)
     if schema is None:
         return Finished(value=text)
     if answer.value is not None:
         return Finished(value=answer.value)
     checked = read(text, dict(schema))
     if checked.problems:
-        why = f"its answers are not of its schema: {checked.problems[0]}"
-        return Fault(code="schema", why=why, say=correction(checked.problems))
+        why = f"the model's answer does not match the schema: {checked.problems[0]}"
+        return Fault(code="schema", why=why, correction=correction(checked.problems))
     return Finished(value=checked.value)

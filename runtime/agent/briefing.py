@@ -1,11 +1,12 @@
-"""What the model reads before the conversation, in an order that stays (pure).
+"""Builds what the model reads before the conversation (pure).
 
-1. identity: who it is, how it works, and how content from outside is marked
-2. playbook: its own Hand's file
-3. skills: their names and descriptions, and how one is read
-then, as the conversation: 4. the session before, 5. what is remembered of the task, 6. the task.
+The system prompt, what changes least first, so that a provider's cache serves it:
 
-What changes least comes first, so that a provider can keep it.
+1. identity: who the agent is, how it should work, and how content from outside is marked
+2. playbook: a file of its Hand
+3. skills: their names and descriptions, and how to read one
+
+The conversation then begins with 4. the earlier session, 5. what memory recalls for the task, 6. the task.
 """
 
 from collections.abc import Sequence
@@ -17,25 +18,29 @@ from runtime.agent.marks import Marks
 from runtime.models.messages import Text
 
 HOW: Final = (
-    "You work unattended: nobody reads along, and nobody answers questions unless a tool asks them. Your tools are all that "
-    "you may do; what they refuse is refused, and trying it in another way is no help. Ask for several tools at once "
-    "where none needs what another brings. A result that is cut, or was left out since, you can read on with read_result. "
-    "Say what you could not do, and never that you did what you did not. When the task is done, answer without a tool."
+    "You work unattended: nobody follows your messages, and nobody answers a question unless a tool asks a person. You can "
+    "act only through your tools. If a call is refused, accept that; trying the same thing in another way will not help. "
+    "Make calls that do not need one another's results in one answer. If a result was cut, or left out later, read the rest "
+    "of it with read_result. Say what you could not do, and never claim to have done what you did not do. When the task is "
+    "done, give your final answer without calling a tool."
 )
-OF_SCHEMA: Final = "Your last answer is JSON of the schema that you were given, and nothing else."
+JSON_ONLY: Final = "Your final answer must be JSON that matches the schema you were given, and nothing else."
 
 
-def system(brief: Brief, marks: Marks) -> str:
-    """Identity, playbook and skills."""
-    who = f"You are {brief.name}, a Hand of Maniple. {brief.description}"
-    parts = [who, HOW, marks.rules, OF_SCHEMA if brief.schema is not None else "", brief.playbook.strip()]
-    parts.append(skills.listed_for_model(brief.skills, marks))
+def system_prompt(brief: Brief, marks: Marks) -> str:
+    """Return identity, playbook and skills."""
+    who = (
+        f"You are {brief.name}, a Hand (an autonomous agent) of the agent operating system Maniple. {brief.description}"
+    )
+    parts = [who, HOW, marks.rules, JSON_ONLY if brief.schema is not None else "", brief.playbook.strip()]
+    parts.append(skills.prompt(brief.skills, marks))
     return "\n\n".join(part for part in parts if part)
 
 
-def task(text: str, remembered: Sequence[str]) -> tuple[Text, ...]:
-    """The message with the task. remembered: what was recalled, marked."""
-    if not remembered:
+def task_message(text: str, recalled: Sequence[str]) -> tuple[Text, ...]:
+    """Return the parts of the message with the task. recalled: what memory recalled for it, already marked."""
+    if not recalled:
         return (Text(text=text),)
-    shown = "\n".join(remembered)
-    return Text(text=f"What you remember of it, which may be old or wrong:\n{shown}"), Text(text=text)
+    shown = "\n".join(recalled)
+    head = "What you remember that may concern this task; it may be outdated or wrong:"
+    return Text(text=f"{head}\n{shown}"), Text(text=text)

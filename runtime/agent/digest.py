@@ -1,4 +1,4 @@
-"""The lines that stand for turns which are left out of a request (pure): each short, with the id under which more is read."""
+"""Lines that stand for turns left out of a request (pure): each short, with the id by which read_result returns the whole."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -10,58 +10,58 @@ from runtime.models import counting
 from runtime.models.messages import ToolCall, ToolResult
 
 LINE: Final = 160
-"""Characters of a call."""
+"""Characters shown of a call."""
 
 
-def latest(lines: Sequence[str], room: int, beside: int = 1) -> list[str]:
-    """The last of these lines that so many tokens hold. beside: tokens that each takes besides."""
+def last_fitting(lines: Sequence[str], room: int, overhead: int = 1) -> list[str]:
+    """Return the last lines that fit into `room` tokens. overhead: tokens that each line takes beside its text."""
     begin = len(lines)
-    while begin > 0 and (room := room - counting.of_text(lines[begin - 1]) - beside) >= 0:
+    while begin > 0 and (room := room - counting.of_text(lines[begin - 1]) - overhead) >= 0:
         begin -= 1
     return list(lines[begin:])
 
 
-def listed(people: Sequence[str]) -> str:
-    """What people said, one after the other."""
-    return "".join(f"- {one}\n" for one in people)
+def bullets(texts: Sequence[str]) -> str:
+    """Return the texts as a list, one item each."""
+    return "".join(f"- {one}\n" for one in texts)
 
 
-def earlier(number: int, name: str) -> str:
-    """What is told of so many things that people said before, all of which are kept under an id."""
-    return f'({number} earlier things are left out; read_result(id="{name}") gives you all)'
+def omitted_words(number: int, name: str) -> str:
+    """Return the note on what people said earlier and is left out. name: the id under which all of it is kept."""
+    return f'({number} earlier messages are left out; read all of them with read_result(id="{name}"))'
 
 
-def call(part: ToolCall) -> str:
-    """A call."""
-    return short(f"{part.name}({msgspec.json.encode(part.arguments).decode()})", LINE)
+def call_line(part: ToolCall) -> str:
+    """Return a call in one line of bounded length."""
+    return shorten(f"{part.name}({msgspec.json.encode(part.arguments).decode()})", LINE)
 
 
 def outcome_note(result: ToolResult | None) -> str:
-    """How it ended, "" where there is no more to tell than that it did."""
+    """Return how a call ended, "" for an ordinary success."""
     if result is None:
         return " (no result)"
-    seen = pictures.number_of(result.content)
+    seen = pictures.count_note(result.content)
     return f"{f' ({seen})' if seen else ''}{' (failed)' if result.failed else ''}"
 
 
-def where(name: str | None) -> str:
-    """Under which id the whole is."""
+def arrow(name: str | None) -> str:
+    """Return the reference to the id under which the whole is kept, "" without one."""
     return f" -> {name}" if name else ""
 
 
-def left_out(lines: Sequence[tuple[str, str | None]]) -> str:
-    """What is told of lines that there is no room for. What came first, or is read again, has a lower id than others."""
+def omitted_lines(lines: Sequence[tuple[str, str | None]]) -> str:
+    """Return the note on lines that have no room, with their lowest and highest id; a result read again has a low one."""
     names = sorted((name for _, name in lines if name), key=lambda name: (len(name), name))
-    places = f", of {names[0]} to {names[-1]}" if names else ""
-    return f"{len(lines)} earlier lines are left out{places}"
+    ids = f", with the ids {names[0]} to {names[-1]}" if names else ""
+    return f"{len(lines)} earlier lines are left out{ids}"
 
 
-def flat(text: str) -> str:
-    """A text in one line."""
+def one_line(text: str) -> str:
+    """Return the text with each run of white space as one space."""
     return " ".join(text.split())
 
 
-def short(text: str, most: int) -> str:
-    """A text in one line of at most so many characters."""
-    one = flat(text)
-    return one if len(one) <= most else f"{one[:most]}…"
+def shorten(text: str, most: int) -> str:
+    """Return the text in one line, cut after `most` characters."""
+    line = one_line(text)
+    return line if len(line) <= most else f"{line[:most]}…"

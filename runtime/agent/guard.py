@@ -1,14 +1,14 @@
-"""Sees that a model goes round in circles (pure): first it is told, then the run ends.
+"""Detects a model that goes round in circles (pure): first the model is warned, then the run ends.
 
-Each turn that makes calls is told with what came of them, and counts over the whole conversation, earlier tasks of it too:
+The guard counts each turn that makes calls, over the whole conversation, earlier tasks included:
 
-| what | told | ended |
+| what | warned | ended |
 |---|---|---|
 | the same call with the same outcome | at the 3rd | at the 6th |
-| the same two, three or four turns one after the other, whatever comes of them | 4 times | 8 times |
-| turns that bring nothing that was not there before, or only failures | 5 | 10 |
+| the same two, three or four turns one after the other, whatever their outcomes | 4 times | 8 times |
+| turns that bring only outcomes seen before, or only failures | 5 | 10 |
 
-Asking for the same thing again is fine as long as something else comes back: that is waiting for something.
+Repeating a call is fine as long as its outcome changes: that is waiting for something.
 """
 
 import hashlib
@@ -20,30 +20,32 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from runtime.agent.marks import unmarked
+from runtime.agent.marks import remove_marks
 from runtime.models.messages import Image, Message, Text, ToolCall, ToolResult
 
-SAME: Final = (3, 6)
-ROUND: Final = (4, 8)
-STALE: Final = (5, 10)
+SAME_CALL: Final = (3, 6)
+REPEATED_TURNS: Final = (4, 8)
+NOTHING_NEW: Final = (5, 10)
+"""Each: the count at which the model is warned, and the one at which the run ends."""
+
 LONGEST_ROUND: Final = 4
 _SHOWN: Final = 120
-_ON: Final = re.compile(r"; read on with [^\]\n]{1,80}\]\Z")
+_READ_ON: Final = re.compile(r"; read on with [^\]\n]{1,80}\]\Z")
 
 
-class Made(Struct, frozen=True, kw_only=True):
-    """A call and what came of it, each as one text that is equal when they are."""
+class MadeCall(Struct, frozen=True, kw_only=True):
+    """A call and its outcome, each as a text that is equal for equal ones."""
 
     call: str
     outcome: str
     failed: bool = False
 
 
-class Seen(Struct, frozen=True, kw_only=True):
-    """warn: what the model is to be told; stop: why it ends. "" for neither."""
+class Verdict(Struct, frozen=True, kw_only=True):
+    """warning: what to tell the model. end: why the run ends. "" for neither."""
 
-    warn: str = ""
-    stop: str = ""
+    warning: str = ""
+    end: str = ""
 
 
 class Guard:
@@ -55,43 +57,45 @@ class Guard:
         self._turns: list[tuple[str, ...]] = []
         self._stale = 0
 
-    def remember(self, messages: Iterable[Message]) -> None:
+    def count_session(self, messages: Iterable[Message]) -> None:
         """Count the turns of an earlier conversation, which is whole."""
         calls: tuple[ToolCall, ...] = ()
         for message in messages:
             results = {part.id: part for part in message.parts if isinstance(part, ToolResult)}
-            self.turn([made(call, results[call.id]) for call in calls if call.id in results])
+            self.count_turn([comparable(call, results[call.id]) for call in calls if call.id in results])
             calls = tuple(part for part in message.parts if isinstance(part, ToolCall))
-        self.steered()
+        self.restart_turns()
 
-    def steered(self) -> None:
-        """A person has said something new: what comes now is no going on as before."""
+    def restart_turns(self) -> None:
+        """Start the counts of turns again, since a person has said something new."""
         self._stale = 0
         self._turns.clear()
 
-    def turn(self, made: Sequence[Made]) -> Seen:
-        """One turn's calls, in their order."""
+    def count_turn(self, made: Sequence[MadeCall]) -> Verdict:
+        """Count the calls of one turn, in their order, and judge."""
         if not made:
-            return Seen()
+            return Verdict()
         is_new = any(not one.failed and one.outcome not in self._outcomes for one in made)
         self._stale = 0 if is_new else self._stale + 1
         self._outcomes.update(one.outcome for one in made)
         self._turns.append(tuple(sorted({one.call for one in made})))
         pairs = {(one.call, one.outcome) for one in made}
         self._pairs.update(pairs)
-        often, call = max((self._pairs[pair], pair[0]) for pair in pairs)
-        rounds, length = self._rounds()
-        for stop in (True, False):
-            if often >= SAME[stop]:
-                return _seen(f"the call {_short(call)} was made {often} times, and the same came of it each time", stop)
-            if rounds >= ROUND[stop]:
-                return _seen(f"the same {length} turns were made {rounds} times one after the other", stop)
-            if self._stale >= STALE[stop]:
-                return _seen(f"the last {self._stale} turns brought nothing new", stop)
-        return Seen()
+        times, call = max((self._pairs[pair], pair[0]) for pair in pairs)
+        rounds, length = self._count_rounds()
+        for ends in (True, False):
+            if times >= SAME_CALL[ends]:
+                return _verdict(
+                    f"the call {_shortened(call)} was made {times} times, each time with the same outcome", ends
+                )
+            if rounds >= REPEATED_TURNS[ends]:
+                return _verdict(f"the same {length} turns were made {rounds} times one after the other", ends)
+            if self._stale >= NOTHING_NEW[ends]:
+                return _verdict(f"the last {self._stale} turns brought nothing new", ends)
+        return Verdict()
 
-    def _rounds(self) -> tuple[int, int]:
-        """How often the last turns repeat those before them, and how many turns that are."""
+    def _count_rounds(self) -> tuple[int, int]:
+        """Return how many times the last turns stand one after the other, and how many turns such a round has."""
         best = (0, 0)
         for length in range(2, LONGEST_ROUND + 1):
             last = self._turns[-length:]
@@ -104,20 +108,20 @@ class Guard:
         return best
 
 
-def _seen(what: str, stop: bool) -> Seen:
-    if stop:
-        return Seen(stop=what)
-    return Seen(warn=f"You are going round in circles: {what}. Do something else, or answer with what you have.")
+def _verdict(what: str, ends: bool) -> Verdict:
+    if ends:
+        return Verdict(end=what)
+    return Verdict(warning=f"You are going round in circles: {what}. Try something else, or answer with what you have.")
 
 
-def made(call: ToolCall, result: ToolResult) -> Made:
-    """A call and what came of it: equal when the same was asked, and the same was shown of what came."""
+def comparable(call: ToolCall, result: ToolResult) -> MadeCall:
+    """Return a call and what the model was shown of its outcome, in a form that is equal for equal ones."""
     asked = f"{call.name} {msgspec.json.encode(call.arguments, order='sorted').decode()}{call.malformed}"
     texts = [part.text for part in result.content if isinstance(part, Text)]
-    seen = [hashlib.sha256(part.content).hexdigest() for part in result.content if isinstance(part, Image)]
-    shown = "\n".join((*texts, *seen))
-    return Made(call=asked, outcome=_ON.sub("", unmarked(shown)), failed=result.failed)
+    pictures = [hashlib.sha256(part.content).hexdigest() for part in result.content if isinstance(part, Image)]
+    shown = "\n".join((*texts, *pictures))
+    return MadeCall(call=asked, outcome=_READ_ON.sub("", remove_marks(shown)), failed=result.failed)
 
 
-def _short(text: str) -> str:
+def _shortened(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

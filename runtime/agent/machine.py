@@ -1,10 +1,11 @@
-"""One agent run as a machine that only decides (pure): told what came, it says what is to be done, until it has a result.
+"""One agent run as a machine that only decides (pure): it takes events, returns actions, and in the end has a result.
 
-A turn is an answer of the model and, where that asks for tools, all their results; the next turn begins when the last of them
-is there. Calls of one answer are made at once. Every way on is bounded: by the steps, the tokens, the money, the guard, and
-REPAIRS for what a model writes that cannot be used. Whatever bound is met, the result has what was reached before.
+A turn is an answer of the model and, if that asks for tools, all their results; the next turn begins when the last of
+them is there. The calls of one answer are made at once. Everything is bounded: by steps, tokens, money, the guard, and
+REPAIRS for unusable answers. Whichever bound is reached, the result has the work so far.
 
-It keeps the whole conversation and every result (talk.py, results.py): what is left out of a request is not lost.
+The machine keeps the whole conversation and every result (conversation.py, results.py): what a request leaves out is
+not lost.
 """
 
 from collections.abc import Mapping
@@ -13,168 +14,170 @@ from typing import Final
 from msgspec.structs import replace
 
 from runtime.agent import briefing, skills, tools
-from runtime.agent.actions import Action, Brief, Make, Recalled, Result, Returned, Step, Think
-from runtime.agent.answers import Finished, judged
-from runtime.agent.codes import LIMITS, LOST, NO_PICTURES, OVER, TOO_LONG
+from runtime.agent.actions import Action, AskModel, Brief, MakeCall, Outcome, Recalled, Result, Step
+from runtime.agent.answers import Finished, judge
+from runtime.agent.codes import LIMITS, LOST, REASONS, RETRY_WITHOUT_PICTURES, TOO_LONG
+from runtime.agent.conversation import Conversation
+from runtime.agent.digest import shorten
 from runtime.agent.guard import Guard
-from runtime.agent.marks import Marks, unmarked
-from runtime.agent.mending import marked_anew, mended
+from runtime.agent.marks import Marks, remove_marks
+from runtime.agent.mending import mark_anew, mend
 from runtime.agent.outage import Outage
-from runtime.agent.results import Kept, Shelf, cut, rest
-from runtime.agent.talk import Talk
+from runtime.agent.results import Kept, Shelf, end_of_piece, note_on_rest
 from runtime.agent.turn import Turn
 from runtime.models import counting
-from runtime.models.messages import Answer, Image, Message, Request, Text, ToolCall, Usage
+from runtime.models.messages import Answer, AnyPart, Image, Message, Request, Text, ToolCall, Usage
 from runtime.models.pricing import cost
 from runtime.models.rows import Model
 from runtime.models.schemas import correction
 
 REPAIRS: Final = 3
-"""How often in a row a model may write what cannot be used."""
+"""How often in a row a model may give an unusable answer and is told what to correct."""
 
 WINDOW: Final = 32_000
-"""Tokens of a model of which nothing is known."""
+"""Tokens of the window of a model that is not listed."""
 
 ANSWER_SHARE: Final = 4
 ANSWER_MOST: Final = 16_000
-"""What of the window is left to the answer: a quarter, and no more than that many tokens."""
+"""The answer may take a quarter of the window, and no more than this many tokens."""
 
 RECALLED_SHARE: Final = 4
 RECALLED_LEAST: Final = 200
-"""What of the window all that is recalled takes, counting a character as a token; and characters that are shown of each."""
+"""All recalled texts take a quarter of the window, counting a character as a token; each shows at least these characters."""
 
 TOOLS_SHARE: Final = 4
-"""What of the window the tools may take, that schemas tell more of."""
+"""If tools with their schemas would take more than a quarter of the window, the model is told types only."""
 
-LAST: Final = "This is your last step. Answer now, with what you have: no tool that you ask for will be called."
+LAST: Final = "This is your last step. Give your final answer now, with what you have: no further tool will be called."
 MARGIN: Final = 2
-"""How many times what was counted a request may have, for what is reserved for it."""
+"""The tokens reserved for a request are this many times the tokens counted."""
 
 
 class Machine:
-    """From the task to the result."""
+    """One run, from the task to its result. result: None until the run has ended."""
 
     def __init__(
         self, brief: Brief, offered: Mapping[str, tools.Offered], marks: Marks, *, session: tuple[Message, ...] = ()
     ) -> None:
-        """session: an earlier conversation, whole or not, of which this run is the next part."""
+        """offered: tools for granted methods, by name. session: an earlier conversation to continue, cut or whole."""
         self._brief, self._marks, self._offered = brief, marks, offered
-        self._system = briefing.system(brief, marks)
-        reading = skills.tools(brief.skills, can_place=brief.can_place)
-        self._own = {tool.name: tool for tool in (*tools.own(brief.delegates), *reading)}
+        self._system = briefing.system_prompt(brief, marks)
+        own = (*tools.own_tools(brief.delegates), *skills.skill_tools(brief.skills, can_place=brief.can_place))
+        self._own = {tool.name: tool for tool in own}
         self._skills = {one.name: one for one in brief.skills}
         self._shelf, self._guard = Shelf(), Guard()
         self._window = brief.window or WINDOW
-        self._before = mended(marked_anew(session, marks))
-        self._guard.remember(self._before)
+        self._before = mend(mark_anew(session, marks))
+        self._guard.count_session(self._before)
         self._outage = Outage()
-        self._talk: Talk | None = None
+        self._conversation: Conversation | None = None
         self._turn: Turn | None = None
-        self._steered: list[str] = []
-        self._bad = self._squeezed = self._lost = self._steps = self._tokens = self._money = self._numbers = 0
+        self._steering: list[str] = []
+        self._steps = self._tokens = self._micro_dollars = self._calls = 0
+        self._unusable = self._shortened = self._lost = 0  # times in a row
         self._usage = Usage()
         self._row: Model | None = None
         self._knows_window = False
         self._reserved = 0
         self._models: dict[str, None] = {}
         self._notes: dict[str, None] = {}
-        self._last = ""
+        self._last_text = ""
         self._finished: Finished | None = None
         self._actions: list[Action] = []
         self.result: Result | None = None
 
-    # what is told to it ----------------------------------------------------------------------------------------------
+    # events ----------------------------------------------------------------------------------------------------------
 
-    def begin(self, task: str, remembered: tuple[Recalled, ...] = ()) -> list[Action]:
-        """The first actions. remembered: what memory recalled of the task."""
-        most = max(RECALLED_LEAST, self._window // RECALLED_SHARE // max(1, len(remembered)))
-        self._talk = Talk(
+    def begin(self, task: str, recalled: tuple[Recalled, ...] = ()) -> list[Action]:
+        """Return the first actions. recalled: what memory recalled for the task."""
+        most = max(RECALLED_LEAST, self._window // RECALLED_SHARE // max(1, len(recalled)))
+        self._conversation = Conversation(
             self._marks,
             self._before,
-            briefing.task(task, [self._recalled(one, most) for one in remembered]),
-            self._kept_whole,
-            sees=self._brief.sees,
+            briefing.task_message(task, [self._show_recalled(one, most) for one in recalled]),
+            self._keep_outside,
+            takes_pictures=self._brief.takes_pictures,
         )
-        self._step("begun", _short(task))
-        self._think()
-        return self._taken()
+        self._report("begun", shorten(task, _SHOWN))
+        self._ask_model()
+        return self._take_actions()
 
-    def answered(self, answer: Answer, *, tokens: int = 0, micro_dollars: int = 0) -> list[Action]:
+    def on_answer(self, answer: Answer, *, tokens: int = 0, micro_dollars: int = 0) -> list[Action]:
         """The model answered. tokens, micro_dollars: what the call was settled at."""
-        self._count(answer, tokens, micro_dollars)
+        self._count_answer(answer, tokens, micro_dollars)
         if answer.calls:
-            self._ask_for(answer)
+            self._begin_turn(answer)
         else:
             self._finish_or_go_on(answer)
-        return self._taken()
+        return self._take_actions()
 
-    def failed(self, code: str, text: str, *, tokens: int = 0, micro_dollars: int = 0) -> list[Action]:
+    def on_failure(self, code: str, text: str, *, tokens: int = 0, micro_dollars: int = 0) -> list[Action]:
         """The model did not answer. tokens, micro_dollars: what the call was settled at."""
         if code not in LOST:
             self._tokens += tokens
-            self._money += micro_dollars
-        if code in TOO_LONG and self._squeezed < REPAIRS:
-            self._squeezed += 1
+            self._micro_dollars += micro_dollars
+        if code in TOO_LONG and self._shortened < REPAIRS:
+            self._shortened += 1
             self._window = self._window * 2 // 3
-            if self._talk is not None:
-                self._talk.narrow()
-            self._step("folded", f"the request was too long: {text}")
-            self._think()
+            if self._conversation is not None:
+                self._conversation.halve_picture_room()
+            self._report("folded", f"the request was too long: {text}")
+            self._ask_model()
         elif code in LOST and self._lost < REPAIRS:
             self._lost += 1
-            self._money += self._reserved
-            self._step("mended", f"an answer of the model was lost, it is asked again: {text}")
-            self._think()
-        elif code in NO_PICTURES and self._talk is not None and self._talk.shows_pictures:
-            self._talk.hide(passes=code == "paused")
-            self._step("mended", f"it is asked again without pictures: {text}")
-            self._think()
+            self._micro_dollars += self._reserved
+            self._report("mended", f"an answer of the model was lost, asking again: {text}")
+            self._ask_model()
+        elif code in RETRY_WITHOUT_PICTURES and self._conversation is not None and self._conversation.shows_pictures:
+            self._conversation.hide_pictures(passes=code == "paused")
+            self._report("mended", f"asking again without pictures: {text}")
+            self._ask_model()
         elif code == "schema":
-            self._repair(correction((text,)), code, text)
-        elif self._steps and (pause := self._outage.pause(code, text)):
-            self._step("waits", self._outage.waiting_note(pause))
-            self._think(after=pause)
+            self._correct(correction((text,)), code, text)
+        elif self._steps and (pause := self._outage.next_pause(code, text)):
+            self._report("waits", self._outage.waiting_note(pause))
+            self._ask_model(pause=pause)
         elif self.result is None:
-            self._end(code, OVER.get(code, self._outage.final_text(text)))
-        return self._taken()
+            self._end(code, REASONS.get(code, self._outage.end_reason(text)))
+        return self._take_actions()
 
-    def returned(self, number: int, came: Returned) -> list[Action]:
-        """A call that was asked for has ended. One that nobody waits for any more is passed over."""
+    def on_outcome(self, number: int, outcome: Outcome) -> list[Action]:
+        """A call ended. One that the run does not wait for is ignored."""
         turn = self._turn
         if turn is None or not turn.awaits(number):
             return []
-        self._tokens += came.tokens
-        self._money += came.micro_dollars
-        source = turn.returned(number, came)
-        if came.code:
-            self._step("failed", f"{source}: {came.code}: {came.text}")
+        self._tokens += outcome.tokens
+        self._micro_dollars += outcome.micro_dollars
+        source = turn.take_outcome(number, outcome)
+        if outcome.code:
+            self._report("failed", f"{source}: {outcome.code}: {outcome.text}")
         else:
-            self._step("returned", source)
-        self._on()
-        return self._taken()
+            self._report("returned", source)
+        self._end_turn()
+        return self._take_actions()
 
-    def steered(self, text: str, labels: tuple[str, ...] = ()) -> list[Action]:
-        """A person, or who else may, speaks meanwhile. The model reads it with the next results, or before it ends."""
-        self._steered.append(self._marks.marked(text, "steering", labels) if labels else self._marks.clean(text))
-        self._guard.steered()
-        self._step("steered", _short(text))
-        return self._taken()
+    def on_steering(self, text: str, labels: tuple[str, ...] = ()) -> list[Action]:
+        """Somebody who may speaks to the run. The model reads it with the next results, or before the run ends."""
+        self._steering.append(self._marks.mark(text, "steering", labels) if labels else self._marks.clean(text))
+        self._guard.restart_turns()
+        self._report("steered", shorten(text, _SHOWN))
+        return self._take_actions()
 
-    def interrupted(self, why: str) -> list[Action]:
-        """It is to end now, with what it has."""
+    def on_stop(self, why: str) -> list[Action]:
+        """Somebody who may stops the run: it ends now, with what it has."""
         if self.result is None:
             self._end("interrupted", why or "it was asked to stop")
-        return self._taken()
+        return self._take_actions()
 
-    def out_of_time(self) -> list[Action]:
-        """Its kernel would end it soon, without a word of what it has."""
+    def on_time_nearly_over(self) -> list[Action]:
+        """The kernel would soon end the run without its work so far: it ends now."""
         if self.result is None:
             why = "its time ([limits] wall, or what its caller gave it) is nearly over"
-            self._end("time", f"{why}{self._outage.late()}")
-        return self._taken()
+            self._end("time", f"{why}{self._outage.late_note()}")
+        return self._take_actions()
 
-    def learned(self, row: Model) -> None:
-        """What is listed of a model that is asked, or has answered. The smallest window counts, and the last price."""
+    def use_row(self, row: Model) -> None:
+        """Use what is listed of a model that is asked or has answered: the smallest window and the last prices count."""
         self._row = row
         if not self._brief.window and row.window:
             self._window = min(self._window, row.window) if self._knows_window else row.window
@@ -182,212 +185,210 @@ class Machine:
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Steps made, of how many."""
+        """Steps made, and the most there may be."""
         return self._steps, self._brief.steps
 
-    def _recalled(self, one: Recalled, most: int) -> str:
-        """What is shown of it: of a long text the piece that was found, and how the rest of it is read."""
+    def _show_recalled(self, one: Recalled, most: int) -> str:
+        """Return a recalled text, marked; of a long one the piece that matched, and how to read the rest."""
         start = one.at if len(one.text) > most else 0
-        end, name = cut(one.text, start, most), ""
+        end, name = end_of_piece(one.text, start, most), ""
         if (start, end) != (0, len(one.text)):
-            name = self._shelf.keep(Kept(text=one.text, source="memory", labels=one.labels, outside=True))
-        shown = self._marks.marked(one.text[start:end], "memory", one.labels)
-        text = rest(name, one.text, start, end)
+            name = self._shelf.keep(Kept(text=one.text, source="memory", labels=one.labels, is_outside=True))
+        shown = self._marks.mark(one.text[start:end], "memory", one.labels)
+        note = note_on_rest(name, one.text, start, end)
         if name and end == len(one.text):
-            text = f'{text.removesuffix("]")}; read_result(id="{name}") gives what is before]'
-        return "\n".join(filter(None, (shown, text)))
+            note = f'{note.removesuffix("]")}; read what comes before it with read_result(id="{name}")]'
+        return "\n".join(filter(None, (shown, note)))
 
-    def _kept_whole(self, text: str, source: str, label: str, images: tuple[Image, ...]) -> str:
-        """The id of words that a digest shortens; they may hold what came from outside, so they are marked when read."""
-        kept = Kept(text=unmarked(text), source=source, labels=(label,), outside=True, pictures=images)
+    def _keep_outside(self, text: str, source: str, label: str, images: tuple[Image, ...]) -> str:
+        """Keep words that a digest shortens; return their id. They may quote content from outside, so they count as that."""
+        kept = Kept(text=remove_marks(text), source=source, labels=(label,), is_outside=True, pictures=images)
         return self._shelf.keep(kept)
 
-    # thinking --------------------------------------------------------------------------------------------------------
+    # asking the model ------------------------------------------------------------------------------------------------
 
-    def _think(self, after: int = 0) -> None:
-        """Ask the model, unless a bound is met. after: seconds."""
-        assert self._talk is not None
+    def _ask_model(self, pause: int = 0) -> None:
+        """Ask the model, or end the run at a bound. pause: seconds to wait first."""
+        assert self._conversation is not None
         brief = self._brief
         if self._steps >= brief.steps:
             self._end("steps", f"all of its {brief.steps} steps are made")
             return
-        if brief.micro_dollars and self._money >= brief.micro_dollars:
+        if brief.micro_dollars and self._micro_dollars >= brief.micro_dollars:
             self._end("dollars", f"all of its {brief.micro_dollars / 1_000_000:g} dollars are spent")
             return
         most = min(self._window // ANSWER_SHARE, ANSWER_MOST)
-        told = (*self._own.values(), *tools.fitting(self._offered.values(), self._window // TOOLS_SHARE))
-        request = Request(messages=(_NOTHING,), system=self._system, tools=told, schema=brief.schema, most=most)
-        request = replace(request, task=brief.task)
-        was_folded = self._talk.folded
-        own = counting.of_request(request)
-        messages = self._talk.view(self._window - most - own)
+        offered = (*self._own.values(), *tools.that_fit(self._offered.values(), self._window // TOOLS_SHARE))
+        request = Request(
+            messages=(_EMPTY,), system=self._system, tools=offered, schema=brief.schema, most=most, task=brief.task
+        )
+        frame = counting.of_request(request)
+        was_folded = self._conversation.folded
+        messages = self._conversation.view(self._window - most - frame)
         if messages is None:
-            why = f"the task and its last turn are longer than what the {self._window:,} tokens of its model leave to them"
-            self._end(
-                "too_long", f"{why}: its playbook, skills and tools take {own:,}, and its answer may take {most:,}"
-            )
+            why = f"the task and its last turn do not fit into the {self._window:,} tokens of its model's window"
+            self._end("too_long", f"{why}: its playbook, skills and tools take {frame:,}, its answer may take {most:,}")
             return
-        if self._talk.folded != was_folded:
-            self._step("folded", "what is older is left out of what the model reads, and kept")
+        if self._conversation.folded != was_folded:
+            self._report("folded", "older turns are left out of what the model reads, and kept")
         request = replace(request, messages=messages)
-        left = max(0, brief.tokens - self._tokens)
-        if brief.tokens and counting.of_request(request) >= left:
-            self._end("tokens", f"its next answer needs more than is left of its {brief.tokens:,} tokens")
-            return
         if brief.tokens:
-            request = replace(request, most=min(most, left - counting.of_request(request)))
-        if not after:
-            self._step("thinks", "")
-        self._actions.append(replace(self._bounded(request), after=after))
+            left = brief.tokens - self._tokens - counting.of_request(request)
+            if left <= 0:
+                self._end("tokens", f"its next answer needs more than is left of its {brief.tokens:,} tokens")
+                return
+            request = replace(request, most=min(most, left))
+        if not pause:
+            self._report("thinks", "")
+        self._actions.append(replace(self._bounded(request), pause=pause))
 
-    def _bounded(self, request: Request) -> Think:
-        """A request; where [agent] bounds money with the most that it may cost: its longest answer, if the price is known.
+    def _bounded(self, request: Request) -> AskModel:
+        """Return the action; if [agent] bounds money, with the price of the longest answer, or all that is left.
 
-        Tokens need no such bound: what a request has is counted before, and its answer has no more than `most`.
+        Tokens need no such bound: a request's are counted before, and its answer has no more than `most`.
         """
         self._reserved = 0
         if not self._brief.micro_dollars:
-            return Think(request=request)
-        tokens, left = MARGIN * counting.of_request(request), self._brief.micro_dollars - self._money
+            return AskModel(request=request)
+        tokens, left = MARGIN * counting.of_request(request), self._brief.micro_dollars - self._micro_dollars
         self._reserved = cost(Usage(input=tokens, output=request.most), self._row) or 0
-        return Think(request=request, tokens=tokens + request.most, micro_dollars=min(left, self._reserved or left))
+        return AskModel(request=request, tokens=tokens + request.most, micro_dollars=min(left, self._reserved or left))
 
-    def _count(self, answer: Answer, tokens: int, micro_dollars: int) -> None:
+    def _count_answer(self, answer: Answer, tokens: int, micro_dollars: int) -> None:
         self._steps += 1
-        self._squeezed = self._lost = 0
+        self._shortened = self._lost = 0
         self._outage = Outage()
         self._tokens += max(tokens, answer.usage.total)
-        self._money += max(micro_dollars, answer.micro_dollars)
-        one, all_ = answer.usage, self._usage
+        self._micro_dollars += max(micro_dollars, answer.micro_dollars)
+        one, total = answer.usage, self._usage
         self._usage = Usage(
-            input=all_.input + one.input, cached=all_.cached + one.cached, output=all_.output + one.output,
-            cache_written=all_.cache_written + one.cache_written, estimated=all_.estimated or one.estimated,
+            input=total.input + one.input, cached=total.cached + one.cached, output=total.output + one.output,
+            cache_written=total.cache_written + one.cache_written, estimated=total.estimated or one.estimated,
         )  # fmt: skip
         self._models[answer.model] = None
         self._notes |= dict.fromkeys(answer.notes)
-        self._last = answer.text.strip() or self._last
+        self._last_text = answer.text.strip() or self._last_text
 
     def _finish_or_go_on(self, answer: Answer) -> None:
-        """An answer without calls: the last one, unless there is something wrong with it or something to say."""
+        """Take an answer without calls: it ends the run, unless it has a fault or somebody has spoken meanwhile."""
         if answer.text.strip():
-            self._take_answer(answer)
-        found = judged(answer, self._brief.schema)
+            self._add_answer(answer)
+        found = judge(answer, self._brief.schema)
         if isinstance(found, Finished):
             self._finished = found
-        if self._steered:
-            self._tell(())
+        if self._steering:
+            self._tell_model(())
         elif isinstance(found, Finished):
-            self._result(found.value, "", "")
-        elif found.say:
-            self._repair(found.say, found.code, found.why)
+            self._set_result(found.value, "", "")
+        elif found.correction:
+            self._correct(found.correction, found.code, found.why)
         else:
-            self._end(found.code, _short(found.why))
+            self._end(found.code, shorten(found.why, _SHOWN))
 
-    def _repair(self, say: str, code: str, why: str) -> None:
-        """Tell the model what to do better; it ends when it was told so REPAIRS times in a row."""
-        self._bad += 1
-        if self._bad > REPAIRS:
-            self._end(code, f"{why}, after {REPAIRS} attempts to mend that")
+    def _correct(self, say: str, code: str, why: str) -> None:
+        """Tell the model what to correct; end the run after REPAIRS times in a row."""
+        self._unusable += 1
+        if self._unusable > REPAIRS:
+            self._end(code, f"{why}, after {REPAIRS} corrections")
             return
-        self._step("mended", why)
-        self._tell((Text(text=say),))
+        self._report("mended", why)
+        self._tell_model((Text(text=say),))
 
-    # acting ----------------------------------------------------------------------------------------------------------
+    # calls -----------------------------------------------------------------------------------------------------------
 
-    def _ask_for(self, answer: Answer) -> None:
-        assert self._talk is not None
+    def _begin_turn(self, answer: Answer) -> None:
         if self._steps >= self._brief.steps:
             self._end("steps", f"all of its {self._brief.steps} steps are made, and it asked for more")
             return
         self._finished = None
-        calls = self._take_answer(answer)
+        calls = self._add_answer(answer)
         turn = Turn(
             calls, self._offered, self._own, self._skills, self._shelf, self._marks,
-            window=self._window, number=self._numbers,
+            window=self._window, number=self._calls,
         )  # fmt: skip
-        self._turn, self._numbers = turn, self._numbers + len(calls)
-        self._step("asks", "; ".join(turn.shown) or "for nothing that can be done")
-        self._actions += self._shared(turn.makes)
-        self._on()
+        self._turn, self._calls = turn, self._calls + len(calls)
+        self._report("asks", "; ".join(turn.lines) or "nothing that can be called")
+        self._actions += self._with_shares(turn.calls)
+        self._end_turn()
 
-    def _shared(self, makes: list[Make]) -> list[Make]:
-        """The calls; what is left of tokens and money is shared out among those that begin runs of other Hands."""
-        brief, number = self._brief, sum(one.method == tools.SPAWN for one in makes)
+    def _with_shares(self, calls: list[MakeCall]) -> list[MakeCall]:
+        """Return the calls; each that spawns gets an equal share of the tokens and money that are left."""
+        brief, number = self._brief, sum(one.method == tools.SPAWN for one in calls)
         tokens = max(1, (brief.tokens - self._tokens) // max(1, number)) if brief.tokens else 0
-        money = max(1, (brief.micro_dollars - self._money) // max(1, number)) if brief.micro_dollars else 0
+        money = max(1, (brief.micro_dollars - self._micro_dollars) // max(1, number)) if brief.micro_dollars else 0
         return [
-            replace(one, tokens=tokens, micro_dollars=money, among=number) if one.method == tools.SPAWN else one
-            for one in makes
-        ]  # fmt: skip
+            replace(one, tokens=tokens, micro_dollars=money, spawned_together=number)
+            if one.method == tools.SPAWN
+            else one
+            for one in calls
+        ]
 
-    def _take_answer(self, answer: Answer) -> tuple[ToolCall, ...]:
-        """Put an answer into the conversation; its calls, each with an id that no other has."""
-        assert self._talk is not None
-        parts = self._talk.answered(answer.parts)
+    def _add_answer(self, answer: Answer) -> tuple[ToolCall, ...]:
+        """Add an answer to the conversation; return its calls, each with an id that no other call has."""
+        assert self._conversation is not None
+        parts = self._conversation.add_answer(answer.parts)
         return tuple(part for part in parts if isinstance(part, ToolCall))
 
-    def _on(self) -> None:
-        """Go on if all results are there."""
+    def _end_turn(self) -> None:
+        """Tell the model the results of the turn, if all are there."""
         turn = self._turn
-        if turn is None or turn.is_open or self._talk is None:
+        if turn is None or turn.is_open or self._conversation is None:
             return
         self._turn = None
         results = turn.results()
-        for call, name in turn.kept.items():
-            self._talk.keep(call, name)
-        self._bad = self._bad + 1 if turn.is_all_wrong else 0
-        seen = self._guard.turn(turn.made)
-        self._tell(results, warn=seen.warn, think=not seen.stop)
-        if seen.stop:
-            self._end("stuck", seen.stop)
-        elif self._bad > REPAIRS:
+        for call, name in turn.result_ids.items():
+            self._conversation.set_result_id(call, name)
+        self._unusable = self._unusable + 1 if turn.is_all_rejected else 0
+        verdict = self._guard.count_turn(turn.made)
+        is_over = bool(verdict.end) or self._unusable > REPAIRS
+        self._tell_model(results, warning=verdict.warning, asks=not is_over)
+        if verdict.end:
+            self._end("stuck", verdict.end)
+        elif is_over:
             self._end("arguments", f"it asked {REPAIRS + 1} times in a row for what cannot be called")
 
-    def _tell(self, parts: tuple[object, ...], *, warn: str = "", think: bool = True) -> None:
-        """Tell the model, and all that was said meanwhile with it; then let it think."""
-        assert self._talk is not None
-        if warn:
-            self._step("warned", warn)
-        said, self._steered = tuple(self._steered), []
+    def _tell_model(self, parts: tuple[AnyPart, ...], *, warning: str = "", asks: bool = True) -> None:
+        """Add these parts, what was said meanwhile and the warning to the conversation; then ask the model."""
+        assert self._conversation is not None
+        if warning:
+            self._report("warned", warning)
+        said, self._steering = tuple(self._steering), []
         is_last = self._steps == self._brief.steps - 1
-        texts = [*said, *([warn] if warn else []), *([LAST] if is_last else [])]
-        self._talk.add_user((*parts, *(Text(text=text) for text in texts)), said)  # type: ignore[arg-type]
-        if think and self._bad <= REPAIRS:
-            self._think()
+        texts = [*said, *([warning] if warning else []), *([LAST] if is_last else [])]
+        self._conversation.add_user((*parts, *(Text(text=text) for text in texts)), said)
+        if asks:
+            self._ask_model()
 
     # the end ---------------------------------------------------------------------------------------------------------
 
     def _end(self, code: str, why: str) -> None:
-        """It ends before it is done, with what was said last; at a limit with the answer that somebody said more to."""
+        """End the run early, with the model's last text; at a limit, with a final answer that somebody said more to."""
         if self._finished is None or code not in LIMITS:
-            self._result(self._last or None, code, why)
+            self._set_result(self._last_text or None, code, why)
             return
         self._notes[f"What was said to it last is not answered: {why}"] = None
-        self._result(self._finished.value, "", "")
+        self._set_result(self._finished.value, "", "")
 
-    def _result(self, answer: object, code: str, why: str) -> None:
-        talk = self._talk
+    def _set_result(self, answer: object, code: str, why: str) -> None:
+        conversation = self._conversation
         self._turn = None
-        self._step("ended", f"{code}: {why}" if code else "done")
+        self._report("ended", f"{code}: {why}" if code else "done")
         self._actions = [one for one in self._actions if isinstance(one, Step)]
         self.result = Result(
             answer=answer, code=code, why=why, steps=self._steps, usage=self._usage, tokens=self._tokens,
-            micro_dollars=self._money, models=tuple(self._models), notes=tuple(self._notes),
-            made=talk.made() if talk else (), session=mended(talk.messages) if talk else (),
+            micro_dollars=self._micro_dollars, models=tuple(self._models), notes=tuple(self._notes),
+            made=conversation.call_lines() if conversation else (),
+            session=mend(conversation.messages) if conversation else (),
         )  # fmt: skip
 
-    def _step(self, what: str, text: str) -> None:
+    def _report(self, what: str, text: str) -> None:
         self._actions.append(Step(what=what, number=self._steps, text=text))
 
-    def _taken(self) -> list[Action]:
+    def _take_actions(self) -> list[Action]:
         actions, self._actions = self._actions, []
         return actions
 
 
-_NOTHING: Final = Message(role="user", parts=(Text(text=""),))
+_EMPTY: Final = Message(role="user", parts=(Text(text=""),))
 _SHOWN: Final = 200
-
-
-def _short(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= _SHOWN else f"{flat[:_SHOWN]}…"
+"""Characters that a report shows of a text."""

@@ -1,9 +1,9 @@
-"""A conversation that was cut anywhere, or kept by somebody else, made whole again (pure).
+"""Mends a conversation that was cut anywhere, or kept by somebody else (pure).
 
-What every provider demands, and `mended` sees to: it begins with the user, user and assistant take turns, each call has
-an id, a name that fits, and one result in the message after it, and each result its call; no message is empty, and no text
-blank. A call without a result gets one that says that it is not known what came of it. What was whole stays as it was:
-mended(mended(x)) == mended(x).
+`mend` establishes what every provider demands: the conversation begins with the user; user and assistant take turns;
+each call has an id, a valid name, and one result in the next message; each result has its call; no message is empty and
+no text blank. A call without a result gets one that says that its outcome is unknown. What is whole stays as it is:
+mend(mend(x)) == mend(x).
 """
 
 import re
@@ -16,38 +16,40 @@ from runtime.agent.marks import Marks
 from runtime.models.messages import TOOL_NAME, AnyPart, Image, Message, Text, Thinking, ToolCall, ToolResult
 
 CUT_OFF: Final = (
-    "It was cut off here: whether this was done, and what came of it, is not known. Look before you repeat it."
+    "The conversation was cut off here: it is not known whether this call was carried out, or with what outcome. Check "
+    "before you repeat it."
 )
-_GONE: Final = re.compile(r'read_result\(id="r\d{1,9}"(?:, start=\d{1,9})?\)')
+DROPPED: Final = "read_result (not possible: the result is no longer kept)"
+_REFERENCE: Final = re.compile(r'read_result\(id="r\d{1,9}"(?:, start=\d{1,9})?\)')
 
 
-def mended(messages: Iterable[Message]) -> tuple[Message, ...]:
-    """See above."""
-    whole = _Whole()
+def mend(messages: Iterable[Message]) -> tuple[Message, ...]:
+    """Return the messages as every provider takes them."""
+    mended = _Mended()
     for message in messages:
         if message.role == "user":
-            whole.user(message)
+            mended.add_user(message)
         else:
-            whole.assistant(message)
-    whole.close()
-    return tuple(whole.messages)
+            mended.add_assistant(message)
+    mended.close()
+    return tuple(mended.messages)
 
 
-class _Whole:
-    """What is whole so far. open: calls of the last message that have no result yet."""
+class _Mended:
+    """The messages so far. _open: ids of the last message's calls, which have no result yet."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self._open: list[str] = []
         self._ids: set[str] = set()
 
-    def user(self, message: Message) -> None:
+    def add_user(self, message: Message) -> None:
         found = {part.id: part for part in reversed(message.parts) if isinstance(part, ToolResult)}
         results = [found.get(call) or _cut_off(call) for call in self._open]
         self._open = []
         self._add("user", (*results, *(part for part in message.parts if isinstance(part, Image) or _is_text(part))))
 
-    def assistant(self, message: Message) -> None:
+    def add_assistant(self, message: Message) -> None:
         if not self.messages:
             return
         parts: list[AnyPart] = []
@@ -56,7 +58,7 @@ class _Whole:
             if isinstance(part, ToolCall) and part.id and part.id not in self._ids:
                 self._ids.add(part.id)
                 calls.append(part.id)
-                parts.append(named(part))
+                parts.append(with_valid_name(part))
             elif isinstance(part, Thinking) or _is_text(part):
                 parts.append(part)
         if any(not isinstance(part, Thinking) for part in parts):
@@ -88,18 +90,18 @@ def _cut_off(call: str) -> ToolResult:
     return ToolResult(id=call, content=(Text(text=CUT_OFF),), failed=True)
 
 
-def named(call: ToolCall) -> ToolCall:
-    """A call with a name that every provider takes."""
+def with_valid_name(call: ToolCall) -> ToolCall:
+    """Return the call with a name that every provider takes."""
     if re.match(TOOL_NAME, call.name):
         return call
     return replace(call, name=re.sub("[^a-zA-Z0-9_-]", "_", call.name)[:64] or "_")
 
 
-def marked_anew(messages: Iterable[Message], marks: Marks) -> tuple[Message, ...]:
-    """Messages of an earlier run: what was marked by its boundary is marked by this one's, and what it kept is gone."""
+def mark_anew(messages: Iterable[Message], marks: Marks) -> tuple[Message, ...]:
+    """Return messages of an earlier run with this run's boundary, and without references to results that it kept."""
 
     def text(old: Text) -> Text:
-        return Text(text=_GONE.sub("nothing: it is not kept any more", marks.remark(old.text)))
+        return Text(text=_REFERENCE.sub(DROPPED, marks.mark_anew(old.text)))
 
     def part(old: AnyPart) -> AnyPart:
         match old:

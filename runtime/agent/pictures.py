@@ -1,6 +1,6 @@
-"""Pictures in what tools return (pure): found by how their bytes begin, taken out of the reply, and told of in words.
+"""Pictures in what tools return (pure): recognised by their first bytes, taken out of the reply, and replaced by words.
 
-How many of them a request carries talk.py decides; a body has 1 MiB, and a conversation is in it too.
+conversation.py decides how many of them a request carries: its body has at most 1 MiB, the conversation included.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,57 +12,58 @@ from runtime.models.messages import AnyPart, Image, Message, Text, ToolResult
 from wire.pictures import media
 
 PICTURE_MOST: Final = 512 * 1024
-"""Bytes of a picture that is shown."""
+"""Bytes of the largest picture that is shown."""
 
 PICTURES_MOST: Final = 640 * 1024
-"""Bytes of all pictures of a request."""
+"""Bytes of all pictures of a request together."""
 
-_DEEPEST: Final = 32
-NOT_KEPT: Final = "it was shown when the tool was called, and is not kept: call the tool again to see it"
-BLIND: Final = "the model that is asked sees no pictures"
-OUTSIDE: Final = "[The pictures of this result are content from outside, and so is all that is written in them.]"
+_DEPTH_MOST: Final = 32
+NOT_KEPT: Final = "it was shown when the tool was called and is not kept; call the tool again to see it"
+NOT_TAKEN: Final = "this model does not accept pictures"
+OUTSIDE: Final = "[The pictures in this result are content from outside, and so is any text in them.]"
 
 
-class Gone(Image, frozen=True, kw_only=True, tag="gone"):
-    """A picture that is not shown any more, and so not kept with the conversation: some hundred are all of a run's memory."""
+class Dropped(Image, frozen=True, kw_only=True, tag="gone"):
+    """A picture without its bytes, once it is no longer shown: some hundred pictures would fill a run's memory."""
 
     size: int
 
 
-def words(kind: str, size: int) -> str:
-    """A picture in words. kind: such as image/png."""
+def describe(kind: str, size: int) -> str:
+    """Return a picture in words. kind: such as image/png; size: in bytes."""
     return f"a picture, {kind}, {size:,} bytes"
 
 
-def line(image: Image, what: str) -> Text:
-    """What stands for a picture that is not shown."""
-    return Text(text=f"[{words(image.media, image.size if isinstance(image, Gone) else len(image.content))}: {what}]")
+def placeholder(image: Image, why: str) -> Text:
+    """Return the line that stands for a picture that is not shown."""
+    size = image.size if isinstance(image, Dropped) else len(image.content)
+    return Text(text=f"[{describe(image.media, size)}: {why}]")
 
 
 def how_to_see(name: str, *, refused: bool = False) -> str:
-    """Why one is not shown, and how it is seen again. refused: the provider refused the request that it was in."""
+    """Return why a picture is not shown, and how to see it again. refused: the provider refused a request that had it."""
     if refused:
-        return f'the request that it was in was refused; read_result(id="{name}") shows it again'
+        return f'left out, since a request with it was refused; see it again with read_result(id="{name}")'
     return f'left out; see it again with read_result(id="{name}")'
 
 
-def number_of(images: Iterable[object]) -> str:
-    """How many pictures, "" for none."""
-    many = sum(isinstance(one, Image) for one in images)
-    return f"{many} picture{'s' if many > 1 else ''}" if many else ""
+def count_note(content: Iterable[object]) -> str:
+    """Return how many pictures there are, in words, "" for none."""
+    number = sum(isinstance(one, Image) for one in content)
+    return f"{number} picture{'s' if number > 1 else ''}" if number else ""
 
 
-def parted(value: object) -> tuple[object, tuple[Image, ...]]:
-    """A reply with words where its pictures stood, and these, in their order."""
+def take_out(value: object) -> tuple[object, tuple[Image, ...]]:
+    """Return a reply with words in place of its pictures, and the pictures in their order."""
     found: list[Image] = []
-    return _without(value, found, _DEEPEST), tuple(found)
+    return _without(value, found, _DEPTH_MOST), tuple(found)
 
 
 def _without(value: object, found: list[Image], depth: int) -> object:
     if isinstance(value, bytes) and (kind := media(value)):
-        text = words(kind, len(value))
+        text = describe(kind, len(value))
         if len(value) > PICTURE_MOST:
-            return f"({text}: more than the {PICTURE_MOST // 1024} KiB that are shown)"
+            return f"({text}: not shown, since it is larger than {PICTURE_MOST // 1024} KiB)"
         found.append(Image(media=kind, content=value))  # type: ignore[arg-type]  # one of its four
         return f"({text})"
     if depth and isinstance(value, dict):
@@ -73,51 +74,53 @@ def _without(value: object, found: list[Image], depth: int) -> object:
 
 
 def in_results(message: Message) -> list[Image]:
-    """The pictures of its results, in their order."""
+    """Return the pictures of a message's tool results, in their order."""
     results = [part for part in message.parts if isinstance(part, ToolResult)]
     return [one for part in results for one in part.content if isinstance(one, Image)]
 
 
-def from_on(messages: Iterable[Message], number: int) -> set[str]:
-    """The ids of the results that have the pictures from this one on, counted over all of them."""
+def results_from(messages: Iterable[Message], number: int) -> set[str]:
+    """Return the ids of the results that have any picture but the first `number` of all results."""
     ids = [part.id for message in messages for part in message.parts if isinstance(part, ToolResult)
            for one in part.content if isinstance(one, Image)]  # fmt: skip
     return set(ids[number:])
 
 
 def beside_results(message: Message) -> list[Image]:
-    """The pictures that people sent with it."""
+    """Return the pictures that people sent with a message."""
     return [part for part in message.parts if isinstance(part, Image)]
 
 
-def left_out(message: Message, many: int, why: dict[str, str], other: str) -> Message:
-    """A message whose first so many pictures of results are told in words. why: by the result's id, or else `other`."""
-    return _with_others(message, many, lambda result, image: line(image, why.get(result.id, other)))
+def with_placeholders(message: Message, number: int, why: dict[str, str], other: str) -> Message:
+    """Return a message with lines for the first `number` pictures of its results. why: by the result's id, else `other`."""
+    return _replace_first(message, number, lambda result, image: placeholder(image, why.get(result.id, other)))
 
 
-def let_go(message: Message, many: int) -> Message:
-    """A message without the bytes of the first so many pictures of its results."""
-    if all(isinstance(one, Gone) for one in in_results(message)[:many]):
+def drop_bytes(message: Message, number: int) -> Message:
+    """Return a message without the bytes of the first `number` pictures of its results."""
+    if all(isinstance(one, Dropped) for one in in_results(message)[:number]):
         return message
-    return _with_others(message, many, lambda _, image: _emptied(image))
+    return _replace_first(message, number, lambda _, image: _dropped(image))
 
 
-def _emptied(image: Image) -> Gone:
-    return image if isinstance(image, Gone) else Gone(media=image.media, content=b"", size=len(image.content))
+def _dropped(image: Image) -> Dropped:
+    return image if isinstance(image, Dropped) else Dropped(media=image.media, content=b"", size=len(image.content))
 
 
-def _with_others(message: Message, many: int, other: Callable[[ToolResult, Image], Text | Image]) -> Message:
-    """A message with something else for each of the first so many pictures of its results."""
-    if many <= 0:
+def _replace_first(message: Message, number: int, by: Callable[[ToolResult, Image], Text | Image]) -> Message:
+    """Return a message with each of the first `number` pictures of its results replaced."""
+    if number <= 0:
         return message
-    parts, left = list[AnyPart](), many
+    parts, left = list[AnyPart](), number
     for part in message.parts:
         if isinstance(part, ToolResult):
             content = list[Text | Image]()
             for one in part.content:
-                is_out = isinstance(one, Image) and left > 0
-                left -= is_out
-                content.append(other(part, one) if is_out and isinstance(one, Image) else one)
+                if isinstance(one, Image) and left > 0:
+                    left -= 1
+                    content.append(by(part, one))
+                else:
+                    content.append(one)
             parts.append(replace(part, content=tuple(content)))
         else:
             parts.append(part)
@@ -125,15 +128,20 @@ def _with_others(message: Message, many: int, other: Callable[[ToolResult, Image
 
 
 def first_shown(sizes: list[int], now: int, room: int, number: int) -> int:
-    """From which picture on they are shown, `now` or later: some more are left out than need be, so that it is seldom."""
-    if _fits_within(sizes[now:], room, number):
+    """Return the index, `now` or later, of the first picture to show. room: bytes for all; number: the most pictures.
+
+    When some must go, all beyond three fifths of both bounds go, so that this happens seldom; at least one stays if it
+    fits.
+    """
+    if _fits(sizes[now:], room, number):
         return now
-    for most, many in ((room * 3 // 5, max(1, number * 3 // 5)), (room, number)):
-        found = next(at for at in range(now, len(sizes) + 1) if _fits_within(sizes[at:], most, min(many, number)))
+    for wanted_room, wanted_number in ((room * 3 // 5, max(1, number * 3 // 5)), (room, number)):
+        most = min(wanted_number, number)
+        found = next(at for at in range(now, len(sizes) + 1) if _fits(sizes[at:], wanted_room, most))
         if found < len(sizes):
             return found
     return len(sizes)
 
 
-def _fits_within(sizes: list[int], room: int, number: int) -> bool:
+def _fits(sizes: list[int], room: int, number: int) -> bool:
     return not sizes or (sum(sizes) <= room and len(sizes) <= number)

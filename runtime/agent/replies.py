@@ -1,4 +1,4 @@
-"""What an agent's calls say and what came of them, as values (pure): between the bus and the machine, which knows no bus."""
+"""Translates between calls on the bus and the values of the machine, which knows no bus (pure)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -6,8 +6,8 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from runtime.agent import letters, pictures, tools
-from runtime.agent.actions import Make, Recalled, Result, Returned, Think
+from runtime.agent import decoding, pictures, tools
+from runtime.agent.actions import AskModel, MakeCall, Outcome, Recalled, Result
 from runtime.agent.results import as_text
 from runtime.kernel_handle import Budget
 from runtime.models.messages import Message
@@ -16,27 +16,29 @@ from wire.entries import Cost
 from wire.pictures import media
 
 SESSION_MOST: Final = 600_000
-"""Bytes of a conversation that a run returns."""
+"""Bytes of the conversation that a run returns, at most."""
 
 NOTES_MOST: Final = 32 * 1024
 MADE_MOST: Final = 128 * 1024
-_BESIDE: Final = 16 * 1024
-"""Bytes of its notes, of the lines of its calls, and of what else is told of a run, with what the kernel says of it."""
+"""Bytes of the notes and of the lines for calls that a run returns, at most."""
+
+_RESERVED: Final = 16 * 1024
+"""Bytes of a run's end that are left to its reason and to what the kernel adds."""
 
 _UNBOUND: Final = 10**12
 
 USED_MOST: Final = 10**12
-"""Tokens, and micro-dollars, that are believed of one run: sums of them can be told in a message."""
+"""Tokens, and micro-dollars, that one run is believed to have used, so that sums of them fit into a message."""
 
 
-def row(told: Mapping[str, object]) -> tools.Row:
-    """A method as kernel.describe tells of it."""
-    return msgspec.convert(told, tools.Row)
+def parse_row(row: Mapping[str, object]) -> tools.Row:
+    """Return a row of kernel.describe."""
+    return msgspec.convert(row, tools.Row)
 
 
-def recalled(told: object, labels: tuple[str, ...]) -> tuple[Recalled, ...]:
-    """What memory.recall found. Of a long text it tells the piece that was found alone, else where that stands in it."""
-    rows = told.get("results") if isinstance(told, dict) else None
+def parse_recalled(reply: object, labels: tuple[str, ...]) -> tuple[Recalled, ...]:
+    """Return what memory.recall found. A row with `whole` has the whole text, and `piece` says where in it the match is."""
+    rows = reply.get("results") if isinstance(reply, dict) else None
     found = list[Recalled]()
     for row in rows if isinstance(rows, list) else ():
         text = row.get("text") if isinstance(row, dict) else None
@@ -47,16 +49,16 @@ def recalled(told: object, labels: tuple[str, ...]) -> tuple[Recalled, ...]:
     return tuple(found)
 
 
-def asked(action: Think) -> dict[str, object]:
-    """A request as params; what says nothing is left out."""
-    given = msgspec.to_builtins(action.request, builtin_types=(bytes,))
-    return {name: value for name, value in given.items() if value not in (None, "", [])}
+def model_params(action: AskModel) -> dict[str, object]:
+    """Return a request as params of model.complete, without those that are empty."""
+    fields = msgspec.to_builtins(action.request, builtin_types=(bytes,))
+    return {name: value for name, value in fields.items() if value not in (None, "", [])}
 
 
 def with_content(chunks: Sequence[bytes], value: object, *, is_cut: bool = False) -> object:
-    """A reply's value with what it streamed, which comes last, since it may be long: a text, or a picture's bytes.
+    """Return a reply's value with what was streamed as `content`: a text, or the bytes of a picture.
 
-    is_cut: there is more, so it is no whole picture.
+    It comes last, since it may be long. is_cut: the stream had more, so it is not a whole picture.
     """
     if not chunks:
         return value
@@ -64,85 +66,89 @@ def with_content(chunks: Sequence[bytes], value: object, *, is_cut: bool = False
     about: dict[str, object] = value if isinstance(value, dict) else {} if value is None else {"value": value}
     if not is_cut and media(whole):
         return {**about, "content": whole}
-    if (found := letters.read(whole)) is None:
-        return {**about, "content": f"({len(whole)} bytes that are no text)"}
-    text, known = found
-    is_told = known and not (is_cut and known == letters.HALVES)
-    return {**about, **({"letters": known} if is_told else {}), "content": text}
+    if (decoded := decoding.decode(whole)) is None:
+        return {**about, "content": f"({len(whole)} bytes that are not text)"}
+    text, encoding = decoded
+    is_shown = encoding and not (is_cut and encoding == decoding.CUT)
+    return {**about, **({"encoding": encoding} if is_shown else {}), "content": text}
 
 
-def most_of(action: Make, left: Budget) -> Cost:
-    """What a run of another Hand may cost: of what budgets leave no more than has room for those begun with it, too.
+def spawn_limit(action: MakeCall, left: Budget) -> Cost:
+    """Return the most that a run of another Hand may cost: its share of what budgets leave, within the bounds of the action.
 
-    It is reserved for as long as that works: of a unit that [agent] does not bound as much stays for whoever else pays out
-    of the same budgets.
+    It is reserved for as long as that run works. So of a unit that [agent] does not bound, a further share is left to
+    whoever else pays out of the same budgets.
     """
-    tokens, money = (
-        min(bound or _UNBOUND, _UNBOUND if there is None else there // (action.among + (not bound)))
-        for bound, there in ((action.tokens, left.tokens_left), (action.micro_dollars, left.micro_dollars_left))
-    )
-    return Cost(tokens=tokens, micro_dollars=money)
+
+    def limit(bound: int, budget: int | None) -> int:
+        shares = action.spawned_together + (0 if bound else 1)
+        return min(bound or _UNBOUND, _UNBOUND if budget is None else budget // shares)
+
+    tokens = limit(action.tokens, left.tokens_left)
+    return Cost(tokens=tokens, micro_dollars=limit(action.micro_dollars, left.micro_dollars_left))
 
 
-def failed(code: str, text: str, cost: Cost | None) -> Returned:
-    """A call that came to nothing, with what it has cost all the same."""
+def failure(code: str, text: str, cost: Cost | None) -> Outcome:
+    """Return the outcome of a call that failed, with what it cost nevertheless."""
     spent = cost or Cost(tokens=0, micro_dollars=0)
-    return Returned(code=code, text=text, tokens=spent.tokens, micro_dollars=spent.micro_dollars)
+    return Outcome(code=code, text=text, tokens=spent.tokens, micro_dollars=spent.micro_dollars)
 
 
-def of_run(came: Returned) -> Returned:
-    """How the run of another Hand ended. What it says that it has used, if it is an agent, counts as used here."""
-    told = came.value if isinstance(came.value, dict) else {}
-    value, outcome = told.get("value"), str(told.get("outcome", ""))
+def run_outcome(spawned: Outcome) -> Outcome:
+    """Return how the run of another Hand ended. spawned: of the call that waited for it.
+
+    If that Hand is an agent, what it says it used counts as used here, and its `answer` is the value.
+    """
+    reply = spawned.value if isinstance(spawned.value, dict) else {}
+    value, outcome = reply.get("value"), str(reply.get("outcome", ""))
     answer: object = value
     if isinstance(value, dict) and "answer" in value:
         tokens, money = (value.get(unit) for unit in ("tokens", "micro_dollars"))
         used = [min(max(0, one), USED_MOST) if isinstance(one, int) else 0 for one in (tokens, money)]
-        came = replace(came, tokens=came.tokens + used[0], micro_dollars=came.micro_dollars + used[1])
+        spawned = replace(spawned, tokens=spawned.tokens + used[0], micro_dollars=spawned.micro_dollars + used[1])
         answer = value["answer"]
     if outcome == "done":
-        return replace(came, value=answer)
-    so_far = f"; what it had: {as_text(answer)}" if answer else ""
-    return replace(
-        came, value=None, code=str(told.get("code") or outcome), text=f"{outcome}: {told.get('text', '')}{so_far}"
-    )
+        return replace(spawned, value=answer)
+    so_far = f"; its work so far: {as_text(answer)}" if answer else ""
+    text = f"{outcome}: {reply.get('text', '')}{so_far}"
+    return replace(spawned, value=None, code=str(reply.get("code") or outcome), text=text)
 
 
-def of_result(result: Result, *, wants_session: bool) -> dict[str, object]:
-    """What a run comes to, as large as its end may be: of what is less than its answer the oldest is left out."""
-    told: dict[str, object] = {
+def run_reply(result: Result, *, wants_session: bool) -> dict[str, object]:
+    """Return what a run returns, within the size of a body: of notes, calls and session the oldest are left out."""
+    reply: dict[str, object] = {
         "answer": result.answer, "steps": result.steps, "tokens": result.tokens,
         "micro_dollars": result.micro_dollars, "usage": msgspec.to_builtins(result.usage),
         "models": list(result.models),
     }  # fmt: skip
-    room = limits.BODY_MAX - _BESIDE - _size(told)
-    told["notes"] = _latest(result.notes, min(NOTES_MOST, room), "notes")
-    room -= _size(told["notes"])
+    room = limits.BODY_MAX - _RESERVED - _size(reply)
+    reply["notes"] = _last_lines(result.notes, min(NOTES_MOST, room), "notes")
+    room -= _size(reply["notes"])
     if result.code:
-        told["made"] = _latest(result.made, min(MADE_MOST, room), "calls")
-        room -= _size(told["made"])
+        reply["made"] = _last_lines(result.made, min(MADE_MOST, room), "calls")
+        room -= _size(reply["made"])
     if wants_session:
-        told["session"] = latest(result.session, room)
-    return told
+        reply["session"] = last_messages(result.session, room)
+    return reply
 
 
-def latest(session: Sequence[Message], most: int = limits.BODY_MAX - _BESIDE) -> list[object]:
-    """The messages, the oldest left out where all are more than a reply takes, and words for the pictures of results.
+def last_messages(session: Sequence[Message], most: int = limits.BODY_MAX - _RESERVED) -> list[object]:
+    """Return the last messages that fit, as plain values, with words in place of the pictures of results.
 
-    most: bytes that there are for them; the last one may have them all.
+    most: bytes of room; together they take SESSION_MOST at most, but the last message alone may take all the room.
     """
-    plain = [pictures.left_out(one, len(pictures.in_results(one)), {}, pictures.NOT_KEPT) for one in session]
-    told: list[object] = [msgspec.to_builtins(one, builtin_types=(bytes,)) for one in plain]
-    room, begin = min(SESSION_MOST, most), len(told)
-    while begin > 0 and (room := room - _size(told[begin - 1])) >= 0:
+    worded = [pictures.with_placeholders(one, len(pictures.in_results(one)), {}, pictures.NOT_KEPT) for one in session]
+    plain: list[object] = [msgspec.to_builtins(one, builtin_types=(bytes,)) for one in worded]
+    room, begin = min(SESSION_MOST, most), len(plain)
+    while begin > 0 and (room := room - _size(plain[begin - 1])) >= 0:
         begin -= 1
-    if begin == len(told) > 0 and _size(told[-1]) <= most:
+    if begin == len(plain) > 0 and _size(plain[-1]) <= most:
         begin -= 1
-    return told[begin:]
+    return plain[begin:]
 
 
-def _latest(lines: Sequence[str], room: int, what: str) -> list[str]:
-    """The last of these lines that there is room for; of others how many they were."""
+def _last_lines(lines: Sequence[str], room: int, what: str) -> list[str]:
+    """Return the last lines that fit into `room` bytes, after a line that counts those left out."""
     begin = len(lines)
     while begin > 0 and (room := room - _size(lines[begin - 1])) >= 0:
         begin -= 1

@@ -1,7 +1,7 @@
-"""What an agent says while it thinks, piece by piece (acts): events of its own, for whoever shows its words as they come.
+"""Publishes an agent's words while its model writes them (acts): events `said`, for whoever shows the words as they come.
 
-The whole answer is in the run's end whatever becomes of these: a piece that may not be published now is left out, and the
-`at` of the next one, in characters from the thought's beginning, shows that something is missing.
+The run's end has the whole answer in any case: a piece whose publication is refused is left out, and the `at` of the
+next piece, in characters from the thought's beginning, shows the gap.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,23 +12,23 @@ from runtime.errors import CallFailed, CallRefused
 from runtime.models.messages import TextPiece, unpacked
 
 SAID: Final = "said"
-"""The event that is published of each piece, where [events] publishes it and the model may be asked for a stream."""
+"""The event for each piece, published if [events] lists it and the run may call model.stream."""
 
 STREAMS: Final = "model.stream"
 PIECE: Final = 80
-"""Characters from which on a piece is published; a line's end publishes what there is."""
+"""Characters at which a piece is published; the end of a line publishes a shorter one."""
 
 APART: Final = 120.0
-"""Seconds between two pieces, for each call a minute that its run may make: so they take half of these at most. A model that
+"""Seconds between two pieces, times the run's calls_per_minute: pieces take at most half of its calls. A quicker model's
 
-is quicker is told in longer pieces: a run that says more is refused, and then ended as a flood.
+pieces are longer: a run that publishes more is refused, and in the end killed as a flood.
 """
 
 
 class Saying:
-    """One thought's text. publish: takes an event's body; run, thought: whose, and which of its thoughts, from 1.
+    """Publishes one thought's text. publish: sends an event with this body. thought: which of the run's, from 1.
 
-    now: the run's clock, in seconds. apart: seconds between two pieces, but for the last one.
+    now: the run's clock, in seconds. apart: seconds between two pieces; the last one does not wait.
     """
 
     def __init__(
@@ -39,16 +39,16 @@ class Saying:
         self._now, self._apart, self._due = now, apart, 0.0
         self._at, self._text = 0, ""
 
-    async def hear(self, chunk: bytes) -> None:
-        """A chunk of model.stream. Raises CodecError for one that is none."""
+    async def add(self, chunk: bytes) -> None:
+        """Take a chunk of model.stream; publish what is due. Raises CodecError for bytes that are not such a chunk."""
         for piece in unpacked(chunk):
             if isinstance(piece, TextPiece):
                 self._text += piece.text
         if (len(self._text) >= PIECE or "\n" in self._text) and self._now() >= self._due:
-            await self.end()
+            await self.flush()
 
-    async def end(self) -> None:
-        """Nothing more comes, or enough has come."""
+    async def flush(self) -> None:
+        """Publish what has not been published yet."""
         text, at = self._text, self._at
         self._text, self._at, self._due = "", at + len(text), self._now() + self._apart
         if text:

@@ -174,7 +174,7 @@ class Door(Hand):
         if name not in offers:
             offers = await self._offered(fresh=0.0)
         if name not in offers:
-            return answers.of_error(tools.unknown(name, offers), end="refused", code="unknown")
+            return answers.of_error(tools.unknown_tool(name, offers), end="refused", code="unknown")
         ready = offers[name].ready(arguments)
         if isinstance(ready, str):
             return answers.of_error(f"the arguments do not fit: {ready}", end="failed", code="arguments")
@@ -191,7 +191,7 @@ class Door(Hand):
             await asyncio.gather(waits, return_exceptions=True)
 
     async def _called(
-        self, ready: tools.Ready, returns: Mapping[str, str], progress: "_Progress", waits: "asyncio.Task[None]"
+        self, ready: tools.PreparedCall, returns: Mapping[str, str], progress: "_Progress", waits: "asyncio.Task[None]"
     ) -> CallToolResult:
         pieces, whose = bytearray(), object()
         try:
@@ -236,7 +236,7 @@ class Door(Hand):
         with suppress(CallEnded):  # it has ended meanwhile
             await self.kernel.stop(run)
 
-    async def _tell_that_it_waits(self, ready: tools.Ready, progress: "_Progress") -> None:
+    async def _tell_that_it_waits(self, ready: tools.PreparedCall, progress: "_Progress") -> None:
         """Tell the client, once its call has not ended at once, that a person has to say yes to it, if that is so."""
         await asyncio.sleep(QUIET)
         try:

@@ -13,7 +13,7 @@ from manifests.mcp.door import SPAWN, Work
 from manifests.mcp.folder import PREFIX as SERVERS
 from manifests.schema import Capability
 from runtime.agent import tools
-from runtime.agent.tools import Ready
+from runtime.agent.tools import PreparedCall
 from runtime.mcp.returned import schema_of
 
 _RUN: Final = "run."
@@ -35,14 +35,14 @@ class Offer(Struct, frozen=True, kw_only=True):
     hand: str = ""
     returns: Mapping[str, str] = {}
 
-    def ready(self, arguments: Mapping[str, object]) -> Ready | str:
+    def ready(self, arguments: Mapping[str, object]) -> PreparedCall | str:
         """The call that arguments mean; a text that says what is wrong with them."""
-        found = tools.ready(self.way, arguments)
+        found = tools.prepare(self.way, arguments)
         if isinstance(found, str) or not self.hand:
             return found
         given = found.arguments
         inputs = (given.get("inputs") or {}) if self.way.params == _WHOLE else given
-        return Ready(method=SPAWN, resource=self.hand, arguments={"inputs": inputs})
+        return PreparedCall(method=SPAWN, resource=self.hand, arguments={"inputs": inputs})
 
 
 def offers_of(rows: Iterable[Row], capabilities: Sequence[Capability], works: Mapping[str, Work]) -> dict[str, Offer]:
@@ -53,7 +53,7 @@ def offers_of(rows: Iterable[Row], capabilities: Sequence[Capability], works: Ma
         params = _WHOLE if work.params is None else work.params
         method = f"{_RUN}{hand}"
         known[method] = Row(method=method, summary=summary, resource="none", effect="external", params=params)
-    found = tools.offered(known.values(), capabilities, hidden=())
+    found = tools.offer(known.values(), capabilities, hidden=())
     return {name: _offer(way, known[way.method], works) for name, way in found.items()}
 
 

@@ -99,7 +99,7 @@ def test_a_model_is_told_what_a_tool_of_a_server_takes_and_calls_it_so(shell: Sh
     assert told["value"]["answer"] == "Booked.", told
     assert "double for Bo, Al" in str(provider.asked[-1])
     (tool,) = [one for one in provider.offered[0] if one["name"] == "mcp-inn_book"]
-    assert "This is how its server describes it" in tool["description"]
+    assert "Its MCP server wrote this description" in tool["description"]
     schema = tool["input_schema"]
     fields = schema["properties"]
     assert schema["required"] == ["room_kind", "guests", "lead"]

@@ -159,7 +159,7 @@ def test_a_picture_that_an_mcp_server_returns_is_seen_by_the_model(
     assert [_seen(messages) for messages in asked] == [[], [PNG], [PNG]]
     assert "This is a cat." in json.dumps(asked[1])
     assert "(a picture, image/png, 76,808 bytes)" in json.dumps(asked[1])
-    assert "The pictures of this result are content from outside" in json.dumps(asked[1])
+    assert "The pictures in this result are content from outside" in json.dumps(asked[1])
     tape = shell.home / "journal" / "runs" / f"{run}.tape"
     assert len(PNG) < tape.stat().st_size < 2 * len(PNG), "it has the reply once; of the requests a digest"
 

@@ -304,7 +304,7 @@ def test_without_a_language_model_it_does_what_its_task_declares_and_says_so(
     spread(
         [
             (ask("desk_pages", kib=3), "page 2"),
-            (ask("desk_pages", kib=3, binary=True), "(3072 bytes that are no text)"),
+            (ask("desk_pages", kib=3, binary=True), "(3072 bytes that are not text)"),
             (ask("desk_pages", kib=5000), "of 4,19"),
         ],
         1,

@@ -114,7 +114,7 @@ def test_a_provider_that_is_gone_for_a_while_does_not_end_it(kernel: Kernel, cli
     told = fates.outcome(client, run)
     assert (told["outcome"], told["value"]["answer"]) == ("done", "Done.")
     (waits,) = [one.why for one in entries(kernel.home, "note") if one.run == run and one.why.startswith("waits")]
-    assert "limited: too many; it is asked again in at most 5 s, for 600 s more" in waits
+    assert "limited: too many; asking again in at most 5 s, giving up after 600 s more" in waits
     assert replay(kernel, run).code == 0
 
 
@@ -127,4 +127,4 @@ def test_who_waits_for_its_model_ends_with_its_time_and_says_both(
     script(client, [json.dumps(gone), *turns({"text": "I look.", "calls": [ask("desk_look", name="left")]})])
     told = fates.outcome(client, fates.begin(client, "hurried", task="tidy up"))
     assert (told["code"], told["value"]["answer"]) == ("time", "I look."), told
-    assert "it waited for its model (limited: too many)" in told["text"]
+    assert "it was waiting for its model (limited: too many)" in told["text"]

@@ -24,8 +24,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from runtime.agent.marks import unmarked
-from runtime.agent.results import without_rest
+from runtime.agent.marks import remove_marks
+from runtime.agent.results import split_note
 from runtime.models.drivers import offline_tables, offline_texts
 from runtime.models.messages import Message, Step, Text, ToolCall, ToolResult
 
@@ -96,8 +96,8 @@ def _of(value: dict[str, object], results: dict[str, ToolResult], number: int) -
         raise NotWritten(f"step {number} needs the result of step {earlier}, which is not in the conversation any more")
     do, most = value.get("$do", "text"), value.get("$most", 0)
     most = most if isinstance(most, int) and not isinstance(most, bool) else 0
-    piece, part = (_shown(result), "") if do == "text" else without_rest(_shown(result))
-    whole = unmarked(piece)
+    piece, part = (_shown(result), "") if do == "text" else split_note(_shown(result))
+    whole = remove_marks(piece)
     found = _field(whole, str(value["$name"]), number, earlier) if "$name" in value else whole
     text = found if isinstance(found, str) else msgspec.json.encode(found).decode()
     match do:
@@ -132,7 +132,7 @@ def _field(text: str, name: str, number: int, earlier: int) -> object:
 
 def _text(result: ToolResult) -> str:
     """What a tool returned, without the marks that an agent puts around it: nothing here takes it for more than material."""
-    return unmarked(_shown(result))
+    return remove_marks(_shown(result))
 
 
 def _shown(result: ToolResult) -> str:

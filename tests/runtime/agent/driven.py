@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from manifests.schema import Capability
 from runtime.agent import tools
-from runtime.agent.actions import Action, Brief, Make, Result, Returned, Step, Think
+from runtime.agent.actions import Action, AskModel, Brief, MakeCall, Outcome, Result, Step
 from runtime.agent.machine import Machine
 from runtime.agent.marks import Marks
 from runtime.models.messages import Answer, Message, Request, Stop, Text, ToolCall, ToolResult, Usage
@@ -18,7 +18,7 @@ ROWS = (
     tools.Row(method="kernel.note", summary="Tell", resource="none", effect="read"),
 )
 
-Method = Callable[[Make], Returned]
+Method = Callable[[MakeCall], Outcome]
 
 
 def call(name: str, /, **arguments: object) -> ToolCall:
@@ -37,9 +37,9 @@ def looks(name: str = "left") -> Answer:
     return says("", call("desk_look", name=name))
 
 
-def there(make: Make) -> Returned:
+def there(make: MakeCall) -> Outcome:
     """What each method answers, if a test does not say otherwise."""
-    return Returned(value={"text": f"{make.method} {make.resource} {make.arguments}"})
+    return Outcome(value={"text": f"{make.method} {make.resource} {make.arguments}"})
 
 
 def texts(message: Message) -> str:
@@ -62,11 +62,11 @@ class Drive:
         capabilities: Sequence[Capability] = (), meanwhile: Mapping[int, str] | None = None,
     ) -> None:  # fmt: skip
         """answers: or a code and text with which the model fails. meanwhile: what is said while it thinks, by the request."""
-        self.machine = Machine(brief, tools.offered(ROWS, capabilities), Marks(BOUNDARY), session=tuple(session))
+        self.machine = Machine(brief, tools.offer(ROWS, capabilities), Marks(BOUNDARY), session=tuple(session))
         self.asked: list[Request] = []
-        self.thinks: list[Think] = []
+        self.thinks: list[AskModel] = []
         self.steps: list[Step] = []
-        self.makes: list[list[Make]] = []
+        self.makes: list[list[MakeCall]] = []
         self._method, self._reorder, self._said = method, reorder, dict(meanwhile or {})
         self._answers = iter(answers)
         self._go(self.machine.begin(task))
@@ -85,13 +85,13 @@ class Drive:
         left = list(actions)
         while left:
             self.steps += [one for one in left if isinstance(one, Step)]
-            makes = [one for one in left if isinstance(one, Make)]
-            thinks = [one for one in left if isinstance(one, Think)]
+            makes = [one for one in left if isinstance(one, MakeCall)]
+            thinks = [one for one in left if isinstance(one, AskModel)]
             left = []
             if makes:
                 self.makes.append(makes)
             for make in reversed(makes) if self._reorder else makes:
-                left += self.machine.returned(make.number, self._method(make))
+                left += self.machine.on_outcome(make.number, self._method(make))
             for think in thinks:
                 self.asked.append(think.request)
                 self.thinks.append(think)
@@ -100,9 +100,9 @@ class Drive:
     def _answered(self) -> list[Action]:
         answer = next(self._answers, None)
         said = self._said.get(len(self.asked))
-        before = [] if said is None else self.machine.steered(said)
+        before = [] if said is None else self.machine.on_steering(said)
         if answer is None:
             return before
         if isinstance(answer, tuple):
-            return before + self.machine.failed(*answer)
-        return before + self.machine.answered(answer)
+            return before + self.machine.on_failure(*answer)
+        return before + self.machine.on_answer(answer)

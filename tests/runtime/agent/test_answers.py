@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.agent.answers import Fault, Finished, judged
+from runtime.agent.answers import Fault, Finished, judge
 from runtime.models.messages import Answer, Stop, Text
 
 NUMBER = {"type": "integer"}
@@ -19,23 +19,23 @@ def _answer(text: str, stop: Stop = Stop.END, value: object = None) -> Answer:
         (_answer("7"), NUMBER, Finished(value=7)),
         (_answer("about 7", value=7), NUMBER, Finished(value=7)),
         (_answer(" no. ", Stop.REFUSED), None, Fault(code="refused", why="no.")),
-        (_answer(" ", Stop.REFUSED), NUMBER, Fault(code="refused", why="the model refuses")),
+        (_answer(" ", Stop.REFUSED), NUMBER, Fault(code="refused", why="the model refused")),
     ],
 )
 def test_what_an_answer_comes_to(answer: Answer, schema: dict[str, object] | None, found: Finished | Fault) -> None:
-    assert judged(answer, schema) == found
+    assert judge(answer, schema) == found
 
 
 @pytest.mark.parametrize(
     ("answer", "code", "say"),
     [
-        (_answer("7", Stop.LENGTH), "length", "Answer again, shorter"),
-        (_answer(" \n"), "empty", "You answered nothing"),
+        (_answer("7", Stop.LENGTH), "length", "Answer again, more briefly"),
+        (_answer(" \n"), "empty", "Your answer was empty"),
         (_answer('"seven"'), "schema", "'seven' is not of type 'integer'"),
     ],
 )
 def test_what_is_no_answer_is_told_with_what_mends_it(answer: Answer, code: str, say: str) -> None:
-    found = judged(answer, NUMBER)
+    found = judge(answer, NUMBER)
     assert isinstance(found, Fault)
     assert found.code == code
-    assert say in found.say
+    assert say in found.correction

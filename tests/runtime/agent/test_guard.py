@@ -2,23 +2,23 @@
 
 import pytest
 
-from runtime.agent.guard import Guard, Made, Seen, made
+from runtime.agent.guard import Guard, MadeCall, Verdict, comparable
 from runtime.agent.marks import Marks
 from runtime.models.messages import Image, Message, Text, ToolCall, ToolResult
 
 
-def _run(turns: list[list[Made]]) -> list[str]:
+def _run(turns: list[list[MadeCall]]) -> list[str]:
     guard, told = Guard(), []
     for turn in turns:
-        seen = guard.turn(turn)
-        told.append("stop" if seen.stop else "warn" if seen.warn else "")
-        if seen.stop:
+        seen = guard.count_turn(turn)
+        told.append("stop" if seen.end else "warn" if seen.warning else "")
+        if seen.end:
             break
     return told
 
 
-def _made(call: str, outcome: str, *, failed: bool = False) -> Made:
-    return Made(call=call, outcome=outcome, failed=failed)
+def _made(call: str, outcome: str, *, failed: bool = False) -> MadeCall:
+    return MadeCall(call=call, outcome=outcome, failed=failed)
 
 
 def test_the_same_call_with_the_same_outcome() -> None:
@@ -62,17 +62,17 @@ def test_work_that_moves_on_is_left_alone() -> None:
 def test_what_a_person_says_begins_the_counts_of_turns_anew() -> None:
     guard = Guard()
     for place in range(9):
-        assert not guard.turn([_made(f"search {place}", "nothing")]).stop
-    guard.steered()
-    assert guard.turn([_made("search 10", "nothing")]) == Seen()
+        assert not guard.count_turn([_made(f"search {place}", "nothing")]).end
+    guard.restart_turns()
+    assert guard.count_turn([_made("search 10", "nothing")]) == Verdict()
 
 
 def test_rounds_of_before_a_person_spoke_do_not_count() -> None:
     guard = Guard()
     for place in range(7 * 2):
-        guard.turn([_made(f"step {place % 2}", f"count {place}")])
-    guard.steered()
-    assert [guard.turn([_made(f"step {place}", f"more {place}")]) for place in range(2)] == [Seen()] * 2
+        guard.count_turn([_made(f"step {place % 2}", f"count {place}")])
+    guard.restart_turns()
+    assert [guard.count_turn([_made(f"step {place}", f"more {place}")]) for place in range(2)] == [Verdict()] * 2
 
 
 def test_a_turns_calls_are_the_same_in_any_order_and_one_that_stands_twice_counts_once() -> None:
@@ -83,14 +83,14 @@ def test_a_turns_calls_are_the_same_in_any_order_and_one_that_stands_twice_count
 
 def test_what_is_told_of_a_call_is_bounded() -> None:
     guard = Guard()
-    told = [guard.turn([_made("x" * 5_000, "y")]) for _ in range(6)]
-    assert f" {'x' * 120}… was made 3 times" in told[2].warn
-    assert len(told[5].stop) < 250
+    told = [guard.count_turn([_made("x" * 5_000, "y")]) for _ in range(6)]
+    assert f" {'x' * 120}… was made 3 times" in told[2].warning
+    assert len(told[5].end) < 250
 
 
-def _of(arguments: dict[str, object], *content: Text | Image, malformed: str = "", failed: bool = False) -> Made:
+def _of(arguments: dict[str, object], *content: Text | Image, malformed: str = "", failed: bool = False) -> MadeCall:
     call = ToolCall(id="1", name="look", arguments=arguments, malformed=malformed)
-    return made(call, ToolResult(id="1", content=content, failed=failed))
+    return comparable(call, ToolResult(id="1", content=content, failed=failed))
 
 
 def test_two_calls_are_the_same_by_what_was_asked_and_what_was_seen() -> None:
@@ -100,7 +100,7 @@ def test_two_calls_are_the_same_by_what_was_asked_and_what_was_seen() -> None:
     assert one.call != _of({"a": 1, "b": 3}, text).call
     assert _of({}, malformed="{").call != _of({}, malformed="[").call
     assert _of({}, failed=True).failed
-    first, second = (Text(text=Marks(bound * 32).marked("a page", "web.fetch")) for bound in "ab")
+    first, second = (Text(text=Marks(bound * 32).mark("a page", "web.fetch")) for bound in "ab")
     assert _of({}, first).outcome == _of({}, second).outcome == _of({}, text).outcome, "whatever its boundary is"
     cuts = (
         Text(text=f'a page\n[characters 0 to 6 of 9; read on with read_result(id="r{at}", start=6)]') for at in "12"
@@ -116,12 +116,12 @@ def test_an_earlier_conversation_counts_but_for_what_it_was_about_last() -> None
         return [Message(role=role, parts=(part,)) for role, part in (("assistant", call), ("user", result))] * number  # type: ignore[arg-type]  # a pair's first is a role
 
     guard = Guard()
-    guard.remember([*turns(2, "look"), *(message for at in range(5) for message in turns(1, f"search {at}"))])
-    assert guard.turn([_made("another", "nothing")]) == Seen(), (
+    guard.count_session([*turns(2, "look"), *(message for at in range(5) for message in turns(1, f"search {at}"))])
+    assert guard.count_turn([_made("another", "nothing")]) == Verdict(), (
         "what was stale before a new task is not held against it"
     )
-    assert "made 3 times" in guard.turn([_of({}, Text(text="nothing"))]).warn
+    assert "made 3 times" in guard.count_turn([_of({}, Text(text="nothing"))]).warning
 
 
 def test_a_turn_without_calls_is_none() -> None:
-    assert Guard().turn([]) == Seen()
+    assert Guard().count_turn([]) == Verdict()

@@ -81,7 +81,7 @@ def test_an_agent_that_may_not_hear_an_event_says_so_and_works_all_the_same(tmp_
     kernel = Refusing("capability")
     with pytest.raises(Begun):
         _run(kernel, tmp_path)
-    assert kernel.noted == ["operator.said is not heard: capability: operator.said is refused"]
+    assert kernel.noted == ["not subscribed to operator.said: capability: operator.said is refused"]
 
 
 def test_a_disk_that_is_full_is_waited_for(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from manifests.schema import Capability
-from runtime.agent.actions import Make, Recalled, Returned, Think
+from runtime.agent.actions import AskModel, MakeCall, Outcome, Recalled
 from runtime.agent.machine import LAST, REPAIRS
 from runtime.models import catalogue, counting
 from runtime.models.messages import Answer, Message, Stop, Text, ToolCall, ToolResult
@@ -27,7 +27,7 @@ def test_identity_comes_first_then_the_playbook_and_the_task_is_the_message() ->
 
 def test_what_is_remembered_comes_before_the_task_and_is_marked() -> None:
     drive = Drive([])
-    drive.machine._talk = None
+    drive.machine._conversation = None
     (think,) = [
         one
         for one in drive.machine.begin("go", (Recalled(text="Bins are green", labels=("post",)),))
@@ -53,7 +53,7 @@ def test_of_long_texts_that_are_remembered_what_was_found_is_shown_and_the_rest_
     shown = texts(think.request.messages[0])
     assert shown.count("labels=post>>\nLine 500 of") == 8
     assert 'read on with read_result(id="r8", start=' in shown
-    (again, *_) = drive.machine.answered(says("", call("read_result", id="r8", find="Line 0 ")))[-1:]
+    (again, *_) = drive.machine.on_answer(says("", call("read_result", id="r8", find="Line 0 ")))[-1:]
     assert "Line 0 of" in texts(again.request.messages[-1])  # type: ignore[union-attr]
 
 
@@ -63,7 +63,7 @@ def test_what_is_before_the_end_of_a_long_text_that_is_remembered_can_be_read() 
     (think,) = [one for one in drive.machine.begin("go", (end,)) if hasattr(one, "request")]
     shown = texts(think.request.messages[0])
     assert "The end." in shown
-    assert '[characters 9,009 to 9,017 of 9,017: its end; read_result(id="r1") gives what is before]' in shown
+    assert '[characters 9,009 to 9,017 of 9,017: the end; read what comes before it with read_result(id="r1")]' in shown
 
 
 def test_methods_are_tools_but_for_thinking_and_the_kernel() -> None:
@@ -83,7 +83,7 @@ def test_methods_are_tools_but_for_thinking_and_the_kernel() -> None:
 
 def test_a_tool_is_a_call_on_its_resource_and_its_result_is_told() -> None:
     drive = Drive([says("", call("desk_look", name="left", size=3)), says("done")])
-    assert drive.makes == [[Make(number=1, method="desk.look", resource="left", arguments={"size": 3})]]
+    assert drive.makes == [[MakeCall(number=1, method="desk.look", resource="left", arguments={"size": 3})]]
     assert "desk.look left {'size': 3}" in drive.last
 
 
@@ -104,17 +104,17 @@ def test_of_too_many_tools_at_once_the_last_are_told_to_be_asked_for_again() -> 
 
 def test_nothing_is_asked_before_the_last_result_is_there() -> None:
     drive = Drive(
-        [says("", call("desk_look", name="a"), call("desk_look", name="bb"))], method=lambda _: Returned(value="x")
+        [says("", call("desk_look", name="a"), call("desk_look", name="bb"))], method=lambda _: Outcome(value="x")
     )
     assert len(drive.asked) == 2
     lazy = Drive([])
     makes = [
         one
-        for one in lazy.machine.answered(says("", call("desk_look", name="a"), call("desk_look", name="bb")))
-        if isinstance(one, Make)
+        for one in lazy.machine.on_answer(says("", call("desk_look", name="a"), call("desk_look", name="bb")))
+        if isinstance(one, MakeCall)
     ]
-    assert not any(hasattr(one, "request") for one in lazy.machine.returned(makes[1].number, Returned(value="x")))
-    assert any(hasattr(one, "request") for one in lazy.machine.returned(makes[0].number, Returned(value="x")))
+    assert not any(hasattr(one, "request") for one in lazy.machine.on_outcome(makes[1].number, Outcome(value="x")))
+    assert any(hasattr(one, "request") for one in lazy.machine.on_outcome(makes[0].number, Outcome(value="x")))
 
 
 def test_an_id_that_the_model_uses_twice_is_made_another() -> None:
@@ -162,7 +162,7 @@ def test_arguments_that_are_nearly_json_are_read() -> None:
 def test_arguments_that_are_no_json_at_all_are_told_and_not_for_ever() -> None:
     broken = says("", ToolCall(id="a", name="desk_look", malformed="the left one, please"))
     drive = Drive([broken] * 20)
-    assert "no JSON object" in texts(drive.asked[1].messages[-1])
+    assert "not a JSON object" in texts(drive.asked[1].messages[-1])
     assert (drive.result.code, len(drive.asked)) == ("arguments", REPAIRS + 1)
 
 
@@ -246,14 +246,14 @@ def test_tokens_bound_what_is_asked_and_end_it() -> None:
 
 def test_money_that_is_spent_ends_it_also_what_tools_cost() -> None:
     costs = Drive(
-        [looks()] * 9, brief=replace(BRIEF, micro_dollars=1_000), method=lambda _: Returned(value=1, micro_dollars=600)
+        [looks()] * 9, brief=replace(BRIEF, micro_dollars=1_000), method=lambda _: Outcome(value=1, micro_dollars=600)
     )
     assert [think.micro_dollars for think in costs.thinks] == [1_000, 400]
     assert (costs.result.code, costs.result.micro_dollars) == ("dollars", 1_200)
 
 
 def test_tokens_of_tools_count_too() -> None:
-    drive = Drive([looks()] * 9, brief=replace(BRIEF, tokens=8_200), method=lambda _: Returned(value=1, tokens=8_000))
+    drive = Drive([looks()] * 9, brief=replace(BRIEF, tokens=8_200), method=lambda _: Outcome(value=1, tokens=8_000))
     assert (drive.result.code, drive.result.steps, drive.result.tokens) == ("tokens", 1, 8_010)
 
 
@@ -273,17 +273,17 @@ def test_an_answer_that_was_lost_is_asked_for_again_and_not_for_ever() -> None:
 def test_what_came_to_nothing_counts_with_what_it_has_cost() -> None:
     drive = Drive([])
     for code in ("schema", "outcome unknown", "key"):  # of one that is lost, what it had reserved is counted
-        drive.machine.failed(code, "no", tokens=7, micro_dollars=2)
+        drive.machine.on_failure(code, "no", tokens=7, micro_dollars=2)
     assert (drive.result.code, drive.result.tokens, drive.result.micro_dollars) == ("key", 14, 4)
 
 
 def test_where_a_price_is_known_no_more_is_reserved_than_an_answer_may_cost() -> None:
     drive = Drive([], brief=replace(BRIEF, micro_dollars=5_000_000))
-    drive.machine.learned(next(row for row in catalogue.models().values() if row.id == "claude-sonnet-4-5"))
-    (think,) = [one for one in drive.machine.answered(says("", stop=Stop.LENGTH)) if isinstance(one, Think)]
+    drive.machine.use_row(next(row for row in catalogue.models().values() if row.id == "claude-sonnet-4-5"))
+    (think,) = [one for one in drive.machine.on_answer(says("", stop=Stop.LENGTH)) if isinstance(one, AskModel)]
     assert 0 < think.micro_dollars < 500_000
-    (again,) = [one for one in drive.machine.failed("outcome unknown", "lost") if isinstance(one, Think)]
-    drive.machine.answered(says("done"))
+    (again,) = [one for one in drive.machine.on_failure("outcome unknown", "lost") if isinstance(one, AskModel)]
+    drive.machine.on_answer(says("done"))
     assert drive.result.micro_dollars == think.micro_dollars
     assert again.request == think.request
 
@@ -292,10 +292,10 @@ def test_a_window_that_is_listed_counts_unless_the_hand_says_how_many() -> None:
     row = next(row for row in catalogue.models().values() if row.id == "claude-sonnet-4-5")
     wide, told = Drive([]), Drive([], brief=replace(BRIEF, window=8_000))
     for drive in (wide, told):
-        drive.machine.learned(row)
-        drive.machine.answered(looks())
-        drive.machine.returned(1, Returned(value="word " * 30_000))
-        drive.machine.interrupted("enough")
+        drive.machine.use_row(row)
+        drive.machine.on_answer(looks())
+        drive.machine.on_outcome(1, Outcome(value="word " * 30_000))
+        drive.machine.on_stop("enough")
     assert len(texts(wide.result.session[2])) > 30_000
     assert len(texts(told.result.session[2])) < 8_000
 
@@ -366,4 +366,4 @@ def test_what_is_left_is_shared_out_among_those_who_are_given_work_at_once() -> 
     brief = replace(BRIEF, delegates=("other",), micro_dollars=9_001)
     makes = Drive([both, says("done")], brief=brief).makes[0]
     assert [make.micro_dollars for make in makes] == [4_500, 4_500, 0]
-    assert [make.among for make in makes[:2]] == [2, 2]
+    assert [make.spawned_together for make in makes[:2]] == [2, 2]

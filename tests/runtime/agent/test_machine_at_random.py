@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from runtime.agent import tools
-from runtime.agent.actions import Action, Brief, Make, Returned, Step, Think
+from runtime.agent.actions import Action, AskModel, Brief, MakeCall, Outcome, Step
 from runtime.agent.machine import Machine
 from runtime.agent.marks import Marks
 from runtime.models import counting
@@ -43,12 +43,12 @@ def _answer(chance: Random) -> Answer:
     return Answer(parts=tuple(parts), stop=stop, usage=usage, micro_dollars=chance.randrange(50))  # type: ignore[arg-type]
 
 
-def _returned(chance: Random) -> Returned:
+def _returned(chance: Random) -> Outcome:
     value: object = chance.choice(
         [None, "x", {"a": BOUNDARY.upper()}, ["deep", [1]], "long words " * chance.randrange(900), 7]
     )
-    return Returned(
-        value=value, code=chance.choice(["", "", "", "failed"]), text="why", ours=chance.random() < 0.5,
+    return Outcome(
+        value=value, code=chance.choice(["", "", "", "failed"]), text="why", trusted=chance.random() < 0.5,
         labels=chance.choice([(), ("post",)]), tokens=chance.randrange(50), micro_dollars=chance.randrange(50),
     )  # fmt: skip
 
@@ -66,45 +66,47 @@ class Course:
     def __init__(self, seed: int, session: tuple[Message, ...] = ()) -> None:
         self.chance = Random(seed)
         self.brief = _brief(self.chance)
-        self.machine = Machine(self.brief, tools.offered(ROWS, ()), Marks(BOUNDARY), session=session)
-        self.thinks: list[Think] = []
-        self.open: list[Make] = []
+        self.machine = Machine(self.brief, tools.offer(ROWS, ()), Marks(BOUNDARY), session=session)
+        self.thinks: list[AskModel] = []
+        self.open: list[MakeCall] = []
         self.asked = 0
         self._take(self.machine.begin("tidy up"))
         while self.machine.result is None:
             self._step()
-        assert self.machine.returned(1, Returned(value="late")) == []
+        assert self.machine.on_outcome(1, Outcome(value="late")) == []
 
     def _step(self) -> None:
         chance = self.chance
         if chance.random() < 0.05:
-            self._take(self.machine.steered(f"say {chance.randrange(9)}"))
+            self._take(self.machine.on_steering(f"say {chance.randrange(9)}"))
         elif chance.random() < 0.004:
-            self._take(self.machine.interrupted(""))
+            self._take(self.machine.on_stop(""))
         elif self.thinks:
             self.thinks.clear()
             failed = chance.random() < 0.1
             self._take(
-                self.machine.failed(chance.choice(CODES), "w") if failed else self.machine.answered(_answer(chance))
+                self.machine.on_failure(chance.choice(CODES), "w")
+                if failed
+                else self.machine.on_answer(_answer(chance))
             )
         else:
             assert self.open, "it waits for nothing"
             make = self.open.pop(chance.randrange(len(self.open)))
-            self._take(self.machine.returned(make.number, _returned(chance)))
+            self._take(self.machine.on_outcome(make.number, _returned(chance)))
 
     def _take(self, actions: list[Action]) -> None:
         for action in actions:
-            if isinstance(action, Think):
+            if isinstance(action, AskModel):
                 assert not self.thinks, "it asks twice at once"
                 assert not self.open, "it asks before all results are there"
                 self.thinks.append(action)
                 self._look(action)
-            elif isinstance(action, Make):
+            elif isinstance(action, MakeCall):
                 self.open.append(action)
         if self.machine.result is not None:
             assert all(isinstance(action, Step) for action in actions)
 
-    def _look(self, think: Think) -> None:
+    def _look(self, think: AskModel) -> None:
         self.asked += 1
         request = think.request
         check_whole(request.messages)

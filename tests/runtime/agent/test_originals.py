@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from runtime.agent.actions import Make, Returned
+from runtime.agent.actions import MakeCall, Outcome
 from runtime.agent.marks import Marks
 from runtime.models.messages import Message, Text
 from tests.runtime.agent.driven import BOUNDARY, BRIEF, Drive, call, says, texts
@@ -17,8 +17,8 @@ LONG = f"{'a word of it ' * 200}{END}"
 SMALL = replace(BRIEF, window=WINDOW, steps=1000)
 
 
-def _page(make: Make) -> Returned:
-    return Returned(value=f"{make.resource}: " + "a page of words " * 120)
+def _page(make: MakeCall) -> Outcome:
+    return Outcome(value=f"{make.resource}: " + "a page of words " * 120)
 
 
 def _turns(number: int, first: str = "I look.") -> list[object]:
@@ -49,7 +49,7 @@ def test_what_it_said_in_short_stands_there_and_nowhere_else() -> None:
 
 @pytest.mark.parametrize("is_marked", [False, True])
 def test_what_people_said_at_length_before_this_run(is_marked: bool) -> None:
-    text = Marks("f" * 32).marked(LONG, "memory", ("web",)) if is_marked else LONG
+    text = Marks("f" * 32).mark(LONG, "memory", ("web",)) if is_marked else LONG
     before = (
         Message(role="user", parts=(Text(text=text),)),
         Message(role="assistant", parts=(Text(text="done"),)),
@@ -65,8 +65,8 @@ def test_what_people_said_at_length_before_this_run(is_marked: bool) -> None:
 
 
 def test_what_came_of_calls_before_this_run() -> None:
-    def page(make: Make) -> Returned:
-        return Returned(value=LONG, labels=("post",))
+    def page(make: MakeCall) -> Outcome:
+        return Outcome(value=LONG, labels=("post",))
 
     before = Drive([*_turns(1), says("done")], brief=SMALL, method=page).result.session  # type: ignore[list-item]
     told = _read(r'left out: [\d,]+ characters; read it with read_result\(id="(r1)"\)', _turns(20), session=before)
@@ -77,7 +77,7 @@ def test_what_came_of_calls_before_this_run() -> None:
 def test_lines_that_the_digest_has_no_room_for_are_told_with_the_places_of_what_they_were_of() -> None:
     drive = Drive([*_turns(200), says("done")], brief=SMALL, method=_page)  # type: ignore[list-item]
     whole = "\n".join(map(texts, drive.asked[-1].messages))
-    told = re.search(r"(\d+) earlier lines are left out, of r1 to r(\d+)\n(?:.|\n)*?-> r(\d+)", whole)
+    told = re.search(r"(\d+) earlier lines are left out, with the ids r1 to r(\d+)\n(?:.|\n)*?-> r(\d+)", whole)
     assert told, whole[:2_000]
     assert int(told[2]) in (int(told[3]) - 1, int(told[3]))
 
@@ -103,11 +103,11 @@ def test_the_places_of_lines_that_are_left_out_are_the_first_and_the_last_of_the
     """Whichever result came first, whatever was read again, and whatever it said itself."""
     drive = Drive([*map(turn, range(200)), says("done")], brief=SMALL, method=_page, reorder=True)
     whole = "\n".join(map(texts, drive.asked[-1].messages))
-    told = re.search(r"(\d+) earlier lines are left out, of r(\d+) to r(\d+)\n", whole)
+    told = re.search(r"(\d+) earlier lines are left out, with the ids r(\d+) to r(\d+)\n", whole)
     assert told, whole[:2_000]
     assert (int(told[2]), int(told[3])) == (1, last(int(told[1])))
 
 
 def test_it_is_told_how_what_is_folded_can_be_read() -> None:
     drive = Drive([*_turns(60), says("done")], brief=SMALL, method=_page)  # type: ignore[list-item]
-    assert "read_result gives you the whole of what stands after each ->" in texts(drive.asked[-1].messages[0])
+    assert "Where a line has `-> ID`, read_result with that id returns the whole" in texts(drive.asked[-1].messages[0])

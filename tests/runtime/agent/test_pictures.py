@@ -4,8 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from runtime.agent import pictures
-from runtime.agent.actions import Make, Returned
-from runtime.agent.replies import latest, with_content
+from runtime.agent.actions import MakeCall, Outcome
+from runtime.agent.replies import last_messages, with_content
 from runtime.models import counting
 from runtime.models.messages import Image, Message, Request, Text
 from tests.runtime.agent.driven import BOUNDARY, BRIEF, Drive, call, looks, says, texts
@@ -20,7 +20,7 @@ def _of(size: int) -> bytes:
 
 
 def _shows(size: int, labels: tuple[str, ...] = ()) -> object:
-    return lambda make: Returned(value={"content": _of(size) + make.resource.encode()}, labels=labels)
+    return lambda make: Outcome(value={"content": _of(size) + make.resource.encode()}, labels=labels)
 
 
 def _drive(turns: int, size: int = 200, **more: object) -> Drive:
@@ -40,12 +40,12 @@ def _all(request: Request) -> str:
 def test_a_stream_that_is_a_picture_stays_one_unless_it_was_cut() -> None:
     assert with_content([PNG, b"a"], None) == {"content": PNG + b"a"}
     assert with_content([b"GIF89a"], None) == {"content": b"GIF89a"}
-    assert with_content([PNG], None, is_cut=True) == {"content": "(8 bytes that are no text)"}
+    assert with_content([PNG], None, is_cut=True) == {"content": "(8 bytes that are not text)"}
 
 
 def test_pictures_are_taken_out_of_a_reply_wherever_they_stand_and_other_bytes_are_not() -> None:
     told = {"parts": [{"type": "image", "data": PNG}, {"data": b"\xff"}], "text": "a"}
-    value, found = pictures.parted(told)
+    value, found = pictures.take_out(told)
     assert value == {
         "parts": [{"type": "image", "data": "(a picture, image/png, 8 bytes)"}, {"data": b"\xff"}],
         "text": "a",
@@ -54,8 +54,8 @@ def test_pictures_are_taken_out_of_a_reply_wherever_they_stand_and_other_bytes_a
 
 
 def test_one_that_is_too_large_is_told_in_words() -> None:
-    value, found = pictures.parted(_of(pictures.PICTURE_MOST + 1))
-    assert (value, found) == ("(a picture, image/png, 524,289 bytes: more than the 512 KiB that are shown)", ())
+    value, found = pictures.take_out(_of(pictures.PICTURE_MOST + 1))
+    assert (value, found) == ("(a picture, image/png, 524,289 bytes: not shown, since it is larger than 512 KiB)", ())
 
 
 def test_what_a_tool_returned_is_shown_and_counted() -> None:
@@ -72,9 +72,9 @@ def test_of_one_from_outside_that_is_said() -> None:
 
 
 def test_a_model_that_sees_none_is_told_of_it_in_a_line() -> None:
-    drive = _drive(2, brief=replace(WIDE, sees=False))
+    drive = _drive(2, brief=replace(WIDE, takes_pictures=False))
     assert not any(map(_seen, drive.asked))
-    assert "[a picture, image/png, 202 bytes: the model that is asked sees no pictures]" in drive.last
+    assert "[a picture, image/png, 202 bytes: this model does not accept pictures]" in drive.last
 
 
 @pytest.mark.parametrize("code", ["unfit", "request", "paused", "unconfigured"])
@@ -84,9 +84,8 @@ def test_pictures_of_a_request_that_is_refused_are_left_out_and_later_ones_are_n
     names = [[one.content[-1:] for one in _seen(request)] for request in drive.asked]
     assert names == [[], [b"a"], [b"a", b"b"], [], [b"c"], [b"c", b"d"]]
     assert drive.result.answer == "done"
-    line = (
-        '[a picture, image/png, 201 bytes: the request that it was in was refused; read_result(id="r2") shows it again]'
-    )
+    why = "left out, since a request with it was refused"
+    line = f'[a picture, image/png, 201 bytes: {why}; see it again with read_result(id="r2")]'
     assert line in _all(drive.asked[-1])
     ends = "" if code == "paused" else code  # that passes
     assert _drive(0, answers=[looks(), (code, "no"), (code, "no"), says("x")]).result.code == ends
@@ -104,7 +103,7 @@ def test_a_model_that_refuses_pictures_again_and_again_is_shown_none_for_the_res
     answers = [one for turn in refused for one in turn]
     drive = _drive(0, answers=[*answers, looks("right"), says("done")])
     assert [len(_seen(one)) for one in drive.asked] == [0, 1, 0, 1, 0, 1, 0, 0]
-    assert "the model that is asked sees no pictures" in drive.last
+    assert "this model does not accept pictures" in drive.last
     taken = [*answers[:4], looks("a"), looks("b"), ("request", "no"), looks("c"), says("done")]
     drive = _drive(0, answers=taken)
     assert [len(_seen(one)) for one in drive.asked] == [0, 1, 0, 1, 0, 1, 2, 0, 1], "it has taken one between"
@@ -127,7 +126,7 @@ def test_older_ones_give_way_to_a_line_by_which_they_are_seen_again() -> None:
 def test_one_that_is_not_shown_any_more_takes_no_room_and_is_told_as_before() -> None:
     size = 100_000
     drive = _drive(60, size)
-    talk = drive.machine._talk
+    talk = drive.machine._conversation
     assert talk is not None
     kept = [one for message in talk.messages for one in pictures.in_results(message)]
     assert len(kept) == 60
@@ -135,7 +134,7 @@ def test_one_that_is_not_shown_any_more_takes_no_room_and_is_told_as_before() ->
     assert f'[a picture, image/png, {size + 2:,} bytes: left out; see it again with read_result(id="r1")]' in _all(
         drive.asked[-1]
     )
-    assert "a picture, image/png" in str(latest(drive.result.session))
+    assert "a picture, image/png" in str(last_messages(drive.result.session))
 
 
 def test_those_that_people_sent_take_of_the_same_room() -> None:
@@ -159,8 +158,8 @@ def test_a_request_that_is_too_large_leaves_some_out() -> None:
 
 @pytest.mark.wide
 def test_folded_turns_tell_of_their_pictures_and_these_can_be_seen_again() -> None:
-    def page(make: Make) -> Returned:
-        return Returned(
+    def page(make: MakeCall) -> Outcome:
+        return Outcome(
             value={
                 "text": make.resource + " a page of words" * 300,
                 "content": _of(200) if make.resource == "d0" else "",
@@ -178,8 +177,8 @@ def test_pictures_of_before_are_told_of_where_they_are_folded() -> None:
     first = Message(role="user", parts=(Image(media="image/png", content=PNG), Text(text="look at this")))
     before = (first, Message(role="assistant", parts=(Text(text="I see"),)))
 
-    def page(make: Make) -> Returned:
-        return Returned(value=make.resource + " a page of words" * 120)
+    def page(make: MakeCall) -> Outcome:
+        return Outcome(value=make.resource + " a page of words" * 120)
 
     drive = _drive(60, method=page, session=before, brief=replace(WIDE, window=9_000))
     whole = _all(drive.asked[-1])
@@ -191,13 +190,13 @@ def test_other_pictures_are_something_new_and_the_same_are_not() -> None:
     assert "round in circles" in same.last
     sizes = iter(range(3))
 
-    def changing(_: Make) -> Returned:
-        return Returned(value=_of(20) + bytes([next(sizes)]))
+    def changing(_: MakeCall) -> Outcome:
+        return Outcome(value=_of(20) + bytes([next(sizes)]))
 
     assert "round in circles" not in _drive(0, answers=[looks()] * 3 + [says("done")], method=changing).last
 
 
 def test_a_session_that_is_returned_has_words_for_pictures_of_results() -> None:
-    told = str(latest(_drive(1).result.session))
+    told = str(last_messages(_drive(1).result.session))
     assert pictures.NOT_KEPT in told
     assert "PNG" not in told

@@ -50,7 +50,7 @@ def test_no_link_is_followed(tmp_path: Path) -> None:
     scratch.mkdir()
     (scratch / "skills").symlink_to(outside)
     told = lay_out(scratch, "forms", FILES)
-    assert (told.code, told.ours, "something else lies" in told.text) == ("files", True, True)
+    assert (told.code, told.trusted, "other files are in the way" in told.text) == ("files", True, True)
     assert list(outside.iterdir()) == []
 
 

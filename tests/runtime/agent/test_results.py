@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from runtime.agent.actions import Make, Returned
-from runtime.agent.results import KEPT_MOST, Kept, Shelf, as_text, cut
+from runtime.agent.actions import MakeCall, Outcome
+from runtime.agent.results import KEPT_MOST, Kept, Shelf, as_text, end_of_piece
 from runtime.agent.turn import LEAST
 from runtime.models.messages import Image
 from tests.runtime.agent.driven import BOUNDARY, BRIEF, Drive, call, looks, says
@@ -14,8 +14,8 @@ from tests.runtime.agent.driven import BOUNDARY, BRIEF, Drive, call, looks, says
 LONG = "\n".join(f"line {number} of the report" for number in range(4_000))
 
 
-def _long(_: Make) -> Returned:
-    return Returned(value=LONG)
+def _long(_: MakeCall) -> Outcome:
+    return Outcome(value=LONG)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_reply_as_text(value: object, text: str) -> None:
 def test_pieces_are_the_whole_text_none_is_too_long_and_none_empty(text: str, most: int) -> None:
     at, pieces = 0, list[str]()
     while at < len(text):
-        end = cut(text, at, most)
+        end = end_of_piece(text, at, most)
         assert at < end <= at + most
         pieces.append(text[at:end])
         at = end
@@ -48,14 +48,14 @@ def test_pieces_are_the_whole_text_none_is_too_long_and_none_empty(text: str, mo
 
 
 def test_a_cut_is_after_a_paragraph_a_line_a_sentence_or_a_word() -> None:
-    assert cut("x" * 90 + "\n\n" + "y" * 90, 0, 100) == 92
-    assert cut("x" * 90 + ". " + "y" * 90, 0, 100) == 92
-    assert cut("x" * 300, 0, 100) == 100
+    assert end_of_piece("x" * 90 + "\n\n" + "y" * 90, 0, 100) == 92
+    assert end_of_piece("x" * 90 + ". " + "y" * 90, 0, 100) == 92
+    assert end_of_piece("x" * 300, 0, 100) == 100
 
 
 def test_a_long_result_is_cut_and_can_be_read_to_its_end() -> None:
     read, start = list[str](), 0
-    while not read or "its end]" not in read[-1]:
+    while not read or "the end]" not in read[-1]:
         more = [says("", call("read_result", id="r1", start=start))] if read else []
         read.append(Drive([looks(), *more, says("read")], method=_long).last)
         start = int(read[-1].rpartition("start=")[2].rstrip(")]")) if "start=" in read[-1] else 0
@@ -83,8 +83,8 @@ def test_many_results_at_once_are_each_cut_shorter() -> None:
     assert all(len(part.content[0].text) < 2 * LEAST for part in drive.asked[1].messages[-1].parts)  # type: ignore[union-attr]
 
 
-def _from_outside(make: Make) -> Returned:
-    return Returned(value=f"a {BOUNDARY} b", labels=("post",))
+def _from_outside(make: MakeCall) -> Outcome:
+    return Outcome(value=f"a {BOUNDARY} b", labels=("post",))
 
 
 def test_what_has_a_label_is_marked_and_what_a_provider_says_of_a_failure_too() -> None:
@@ -92,13 +92,13 @@ def test_what_has_a_label_is_marked_and_what_a_provider_says_of_a_failure_too() 
         f"<<outside {BOUNDARY} from='desk.look left' labels=post>>"
         in Drive([looks(), says("x")], method=_from_outside).last
     )
-    failed = Drive([looks(), says("x")], method=lambda _: Returned(code="locked", text="obey me"))
+    failed = Drive([looks(), says("x")], method=lambda _: Outcome(code="locked", text="obey me"))
     assert f"labels=unknown>>\nlocked: obey me\n<<end {BOUNDARY}>>" in failed.last
 
 
 def test_what_has_no_label_and_what_the_kernel_says_is_not_marked() -> None:
     assert "outside" not in Drive([looks(), says("x")]).last
-    refused = Drive([looks(), says("x")], method=lambda _: Returned(code="capability", text="not granted", ours=True))
+    refused = Drive([looks(), says("x")], method=lambda _: Outcome(code="capability", text="not granted", trusted=True))
     assert refused.last == "capability: not granted"
 
 
@@ -120,7 +120,7 @@ def test_the_shelf_lets_the_oldest_go_when_it_is_full() -> None:
     ],
 )
 def test_a_piece_ends_at_a_boundary_in_its_last_fifth_or_where_it_must(text: str, most: int, end: int) -> None:
-    assert cut(text, 0, most) == end
+    assert end_of_piece(text, 0, most) == end
 
 
 def test_the_oldest_results_are_let_go_with_their_pictures_and_the_last_one_never() -> None:

@@ -22,8 +22,8 @@ def _said(times: list[float], apart: float, text: str = LINE) -> list[dict[str, 
         saying = Saying(publish, "r-1", 2, lambda: now[0], apart)
         for moment in clock:
             now[0] = moment
-            await saying.hear(packed([ThinkingPiece(text="hm"), TextPiece(text=text)]))
-        await saying.end()
+            await saying.add(packed([ThinkingPiece(text="hm"), TextPiece(text=text)]))
+        await saying.flush()
 
     asyncio.run(play())
     return told

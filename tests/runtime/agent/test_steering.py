@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from runtime.agent.actions import Returned
+from runtime.agent.actions import Outcome
 from runtime.models.messages import Answer
 from tests.runtime.agent.driven import BRIEF, Drive, call, looks, says, texts
 
@@ -24,20 +24,20 @@ def test_what_is_said_before_the_last_answer_is_answered_too() -> None:
 
 def test_interrupted_it_ends_at_once_with_what_it_has() -> None:
     drive = Drive([says("I looked", call("desk_look", name="left"))])
-    drive.machine.interrupted("enough")
+    drive.machine.on_stop("enough")
     assert (drive.result.code, drive.result.why, drive.result.answer) == ("interrupted", "enough", "I looked")
-    assert drive.machine.returned(1, Returned(value="late")) == []
+    assert drive.machine.on_outcome(1, Outcome(value="late")) == []
 
 
 def test_when_its_time_is_nearly_over_it_ends_with_what_it_has_and_only_once() -> None:
     drive = Drive([says("I looked", call("desk_look", name="left"))])
-    drive.machine.out_of_time()
+    drive.machine.on_time_nearly_over()
     assert (drive.result.code, drive.result.answer) == ("time", "I looked")
     assert drive.result.made == ('desk_look({"name":"left"}) -> r1',)
-    assert drive.machine.out_of_time() == []
+    assert drive.machine.on_time_nearly_over() == []
 
 
-@pytest.mark.parametrize("limit", [{"steps": 1}, {"tokens": 600}, {"micro_dollars": 5}, {"window": 2_000}])
+@pytest.mark.parametrize("limit", [{"steps": 1}, {"tokens": 640}, {"micro_dollars": 5}, {"window": 2_000}])
 def test_an_answer_that_was_finished_is_kept_where_a_limit_leaves_nothing_for_what_was_said_then(
     limit: dict[str, int],
 ) -> None:

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from manifests.grants import is_method
 from manifests.schema import Capability
-from runtime.agent.actions import Think
+from runtime.agent.actions import AskModel
 from runtime.agent.machine import Machine
 from runtime.agent.marks import Marks
-from runtime.agent.tools import OWN, THEIRS, TYPES, Offered, Ready, Row, fitting, offered, ready
+from runtime.agent.tools import OWN, SERVERS_WORDS, TYPES, Offered, PreparedCall, Row, offer, prepare, that_fit
 from runtime.models.messages import TOOL_NAME
 from tests.runtime.agent.driven import BOUNDARY, BRIEF
 
@@ -29,7 +29,7 @@ methods = st.lists(
 @given(methods)
 def test_each_method_has_a_name_of_its_own_that_providers_take(given: list[str]) -> None:
     rows = [Row(method=method, summary="x", resource="none", effect="read") for method in [*given, "read.result"]]
-    found = offered(rows, ())
+    found = offer(rows, ())
     assert all(re.match(TOOL_NAME, name) for name in found)
     assert OWN.isdisjoint(found)
     wanted = {method for method in [*given, "read.result"] if not method.startswith(("kernel.", "model."))}
@@ -37,38 +37,40 @@ def test_each_method_has_a_name_of_its_own_that_providers_take(given: list[str])
 
 
 def _one(**params: str) -> Offered:
-    (one,) = offered([Row(method="a.b", summary="x.", resource="path", effect="external", params=params)], ()).values()
+    (one,) = offer([Row(method="a.b", summary="x.", resource="path", effect="external", params=params)], ()).values()
     return one
 
 
 def test_a_resource_whose_name_is_taken_is_called_resource() -> None:
-    assert _one(path="string").argument == "resource"
-    assert ready(_one(path="string"), {"resource": "a", "path": "b"}) == Ready(
+    assert _one(path="string").resource_param == "resource"
+    assert prepare(_one(path="string"), {"resource": "a", "path": "b"}) == PreparedCall(
         method="a.b", resource="a", arguments={"path": "b"}
     )
 
 
 def test_what_may_be_left_out_may_also_be_null() -> None:
-    assert ready(_one(size="int?"), {"path": "a", "size": None}) == Ready(method="a.b", resource="a", arguments={})
+    assert prepare(_one(size="int?"), {"path": "a", "size": None}) == PreparedCall(
+        method="a.b", resource="a", arguments={}
+    )
 
 
 def test_bytes_come_as_base64() -> None:
     one = _one(body="bytes")
-    assert ready(one, {"path": "a", "body": "AP8="}) == Ready(
+    assert prepare(one, {"path": "a", "body": "AP8="}) == PreparedCall(
         method="a.b", resource="a", arguments={"body": b"\x00\xff"}
     )
     for wrong in ("no!", "AP!8="):
-        assert ready(one, {"path": "a", "body": wrong}) == "`body` is not base64"
+        assert prepare(one, {"path": "a", "body": wrong}) == "`body` is not base64"
 
 
 @pytest.mark.parametrize("path", [{}, {"path": None}, {"path": ""}, {"path": 5}, {"path": ["a"]}])
 def test_a_resource_is_a_text_that_says_something(path: dict[str, object]) -> None:
-    assert ready(_one(), path) == "`path` is missing: it is a text"
+    assert prepare(_one(), path) == "`path` is missing: it must be a text that is not empty"
 
 
 def test_arguments_that_there_are_not_or_that_are_of_another_type_are_told() -> None:
     for wrong in ({"colour": None}, {"colour": "red"}, {"size": "large"}):
-        told = ready(_one(size="int?"), {"path": "a", **wrong})
+        told = prepare(_one(size="int?"), {"path": "a", **wrong})
         assert isinstance(told, str)
         assert next(iter(wrong)) in told
 
@@ -87,10 +89,10 @@ def test_arguments_that_there_are_not_or_that_are_of_another_type_are_told() -> 
 def test_a_resource_is_described_by_what_its_method_is_asked_for(allowed: list[str], told: str) -> None:
     row = Row(method="a.b", summary="x", resource="path", effect="write")
     capabilities = [Capability(method="a.c", allow=("secret",)), Capability(method="a.b", allow=tuple(allowed))]
-    tool = offered([row], capabilities)["a_b"].tool
+    tool = offer([row], capabilities)["a_b"].tool
     assert tool.parameters["properties"] == {"path": {"type": "string", "description": told}}
     assert (tool.parameters["required"], tool.parameters["additionalProperties"]) == (["path"], False)
-    assert tool.description == "x. It changes this machine."
+    assert tool.description == "x. It changes something on this machine."
 
 
 def test_a_description_says_what_it_changes() -> None:
@@ -102,7 +104,7 @@ def test_what_is_told_of_a_param_stands_beside_its_type() -> None:
         method="a.b", summary="x", resource="none", effect="read", params={"of": "list", "key": "bytes?", "to": "any"},
         schemas={"of": {"items": {"type": "string"}}, "key": {"description": "A key"}, "to": {"type": ["string", "null"]}},
     )  # fmt: skip
-    (one,) = offered([row], ()).values()
+    (one,) = offer([row], ()).values()
     assert one.tool.description == "x."
     assert one.tool.parameters["properties"] == {
         "of": {"type": "array", "items": {"type": "string"}},
@@ -110,34 +112,34 @@ def test_what_is_told_of_a_param_stands_beside_its_type() -> None:
         "to": {"type": ["string", "null"]},
     }
     assert one.bare.parameters["properties"] == {"of": TYPES["list"], "key": TYPES["bytes"], "to": {}}
-    assert ready(one, {"of": [5], "to": None}) == Ready(method="a.b", resource="", arguments={"of": [5], "to": None}), (
-        "nothing is checked against what is told"
-    )
+    assert prepare(one, {"of": [5], "to": None}) == PreparedCall(
+        method="a.b", resource="", arguments={"of": [5], "to": None}
+    ), "nothing is checked against what is told"
 
 
 def test_what_a_server_says_of_its_tool_is_said_to_be_its_words() -> None:
     row = Row(method="mcp-a.b", summary="x", resource="none", effect="read", params={"of": "string"}, labels=("mcp",))
-    (plain,) = offered([row], ()).values()
-    (told,) = offered([replace(row, schemas={"of": {"enum": ["a"]}})], ()).values()
+    (plain,) = offer([row], ()).values()
+    (told,) = offer([replace(row, schemas={"of": {"enum": ["a"]}})], ()).values()
     assert (plain.tool.description, told.bare) == ("x.", plain.tool)
-    assert told.tool.description == f"x.{THEIRS}"
+    assert told.tool.description == f"x.{SERVERS_WORDS}"
 
 
 def test_where_a_window_has_no_room_for_it_types_are_told_alone() -> None:
     row = Row(method="a.b", summary="x", resource="none", effect="read", params={"of": "string"})
     long = replace(row, method="a.c", schemas={"of": {"description": "word " * 90}})
-    found = offered([row, long], ()).values()
-    assert fitting(found, 1_000) == tuple(one.tool for one in found)
-    assert fitting(found, 100) == tuple(one.bare for one in found)
+    found = offer([row, long], ()).values()
+    assert that_fit(found, 1_000) == tuple(one.tool for one in found)
+    assert that_fit(found, 100) == tuple(one.bare for one in found)
 
 
 def test_an_agent_asks_with_what_its_window_has_room_for() -> None:
     row = Row(method="a.c", summary="x", resource="none", effect="read", params={"of": "string"})
-    found = offered([replace(row, schemas={"of": {"description": "word " * 300}})], ())
+    found = offer([replace(row, schemas={"of": {"description": "word " * 300}})], ())
     for window, tool in ((32_000, found["a_c"].tool), (1_200, found["a_c"].bare)):
         (think,) = [
             one
             for one in Machine(replace(BRIEF, window=window), found, Marks(BOUNDARY)).begin("tidy up")
-            if isinstance(one, Think)
+            if isinstance(one, AskModel)
         ]
         assert think.request.tools[-1] == tool

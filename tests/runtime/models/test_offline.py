@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.agent.marks import Marks
-from runtime.agent.results import as_text, rest
+from runtime.agent.results import as_text, note_on_rest
 from runtime.models.drivers import Endpoint, complete, driver, offline, offline_fill, offline_tables, offline_texts
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import (
@@ -348,12 +348,12 @@ def test_a_declared_task_plans_reads_a_table_and_writes_a_report() -> None:
 def test_a_table_of_which_only_a_piece_was_shown_is_described_as_that_piece_and_says_so() -> None:
     content = "day,rain\n" + "".join(f"d{day},{day}.25\n" for day in range(1_000))
     whole, end = as_text({"size": len(content), "content": content}), 1_005
-    marked = Marks("0123456789abcdef" * 2).marked(whole[:end], "files.read november.csv", ["files"])
+    marked = Marks("0123456789abcdef" * 2).mark(whole[:end], "files.read november.csv", ["files"])
     assert whole[:end].endswith("\nd98,98.25\nd99,9")
     read = Step(tool="files_read", arguments={"path": "november.csv"})
     told = Step(tool="report_write", arguments={"text": {"$of": 1, "$name": "content", "$do": "describe"}})
     for shown in (marked, whole[:end]):
-        calls, _ = _went((read, told), [_result(f"{shown}\n{rest('r1', whole, 0, end)}"), _result("ok")])
+        calls, _ = _went((read, told), [_result(f"{shown}\n{note_on_rest('r1', whole, 0, end)}"), _result("ok")])
         assert str(calls[1].arguments["text"]).splitlines() == [
             f"Only characters 0 to 1,005 of {len(whole):,} were read.",
             "",

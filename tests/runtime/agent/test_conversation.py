@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from runtime.agent.actions import Make, Returned
+from runtime.agent.actions import MakeCall, Outcome
+from runtime.agent.conversation import Conversation
 from runtime.agent.marks import Marks
-from runtime.agent.talk import Talk
 from runtime.models import counting
 from runtime.models.messages import Answer, Image, Message, Text, Thinking, ToolCall, ToolResult
 from tests.runtime.agent.driven import BOUNDARY, BRIEF, Drive, call, says, texts
@@ -21,8 +21,8 @@ WINDOW = 9_000
 STEPS = 60
 
 
-def _page(make: Make) -> Returned:
-    return Returned(value=f"{make.resource}: " + "a page of words " * 120)
+def _page(make: MakeCall) -> Outcome:
+    return Outcome(value=f"{make.resource}: " + "a page of words " * 120)
 
 
 def _text(text: str, role: str) -> Message:
@@ -72,7 +72,7 @@ def test_of_what_people_said_in_a_long_conversation_before_the_last_is_left_and_
     first = "\n".join(map(texts, drive.asked[0].messages))
     assert said[-20] in first
     assert said[0] not in first
-    assert 'earlier things are left out; read_result(id="r1") gives you all' in first
+    assert 'earlier messages are left out; read all of them with read_result(id="r1")' in first
     last = drive.asked[1].messages[-1]
     assert said[7] in texts(last)
     assert "Be quick." in texts(last)
@@ -113,7 +113,7 @@ def test_every_call_is_told_of_and_every_result_can_still_be_read(drive: Drive) 
         + [str(part) for one in drive.asked[-1].messages for part in one.parts if isinstance(part, ToolCall)]
     )
     shown = [place for place in range(STEPS) if f'"d{place}"' in whole or f"'d{place}'" in whole]
-    left_out = next(line for line in whole.splitlines() if "earlier lines are left out, of r1 to r" in line)
+    left_out = next(line for line in whole.splitlines() if "earlier lines are left out, with the ids r1 to r" in line)
     assert shown[-1] == STEPS - 1
     assert shown == [*range(shown[0], STEPS)]
     assert int(left_out.split()[0]) >= shown[0]
@@ -164,10 +164,10 @@ turns = st.lists(st.tuples(st.integers(0, 900), st.integers(1, 3)), min_size=1, 
 @settings(max_examples=60, deadline=None)
 @given(sizes=turns, said=st.sets(st.integers(1, 20), max_size=4))
 def test_whatever_the_sizes_requests_fit_and_are_whole(sizes: list[tuple[int, int]], said: set[int]) -> None:
-    def method(make: Make) -> Returned:
+    def method(make: MakeCall) -> Outcome:
         size = make.arguments["size"]
         assert isinstance(size, int)
-        return Returned(value=f"{make.number} " + "word " * size, labels=("post",) if size % 2 else ())
+        return Outcome(value=f"{make.number} " + "word " * size, labels=("post",) if size % 2 else ())
 
     answers = [
         says("I look", *(call("desk_look", name=f"d{place}-{one}", size=size) for one in range(number)))
@@ -187,7 +187,7 @@ def test_whatever_the_sizes_requests_fit_and_are_whole(sizes: list[tuple[int, in
 
 
 def test_what_was_marked_in_an_earlier_run_ends_with_its_mark_however_it_is_folded() -> None:
-    memory = Marks("f" * 32).marked("what a page said " * 300, "memory", ("web",))
+    memory = Marks("f" * 32).mark("what a page said " * 300, "memory", ("web",))
     before = (
         Message(role="user", parts=(Text(text=f"What you remember of it:\n{memory}"), Text(text="the first task"))),
         Message(role="assistant", parts=(Text(text="done"),)),
@@ -214,15 +214,15 @@ def test_what_is_sent_fits_whatever_it_is_written_in_and_of_however_many_parts_i
         picture = (Image(media="image/png", content=b"x"),) * chance.choice([0, 1])
         before.append(Message(role="user", parts=(*picture, some(5, 3_000))))
         before.append(Message(role="assistant", parts=tuple(some(5, 300) for _ in range(chance.choice([1, 20])))))
-    talk = Talk(
+    talk = Conversation(
         Marks(BOUNDARY), tuple(before), (Text(text="tidy up"),), lambda text, source, label, images: f"r{len(text)}"
     )
     for turn in range(chance.choice([3, 10, 30])):
         calls = [ToolCall(id=f"{turn}-{one}", name="look", arguments={}) for one in range(chance.choice([0, 1, 8]))]
-        talk.answered((*(some(5, 500, 2_000) for _ in range(chance.choice([1, 5]))), *calls))
+        talk.add_answer((*(some(5, 500, 2_000) for _ in range(chance.choice([1, 5]))), *calls))
         results = [ToolResult(id=one.id, content=(some(5, 500, 5_000),)) for one in calls]
         for one in calls:
-            talk.keep(one.id, f"r{one.id}")
+            talk.set_result_id(one.id, f"r{one.id}")
         said = some(5, 400).text
         talk.add_user((*results, some(5, 2_000), Text(text=said)), (said,) if chance.random() < 0.1 else ())
         most = chance.choice([1_500, 3_000, 6_000, 20_000])
