@@ -13,10 +13,10 @@ STARTER: Final = (
     "import sys, importlib; sys.path[:0] = sys.argv.pop(1).split(':');"
     "importlib.import_module(sys.argv[1]).main(sys.argv[2:])"
 )
-"""How a fresh interpreter of the kernel's begins: given with -c, then the search path, the module whose main() to call, and
-what to call it with."""
+"""Code for `python -c`, by which the kernel starts each process of its own. Arguments: the search path (joined by `:`), the
+module whose main() to call, and that call's arguments."""
 
 NAMED_STARTER: Final = (
     "import sys; names = [*map(sys.intern, open(sys.argv.pop(1), errors='replace').read().split())];" + STARTER
 )
-"""The same, with a file of names first, which Python then interns side by side: see runtime/memory_layout.py."""
+"""STARTER with one more argument in front: a file of names, which Python interns side by side (runtime/memory_layout.py)."""

@@ -1,7 +1,7 @@
 """The kernel's end of the bus (acts): one ROUTER with CURVE, and the ZAP answers that admit its peers (RFC 27/ZAP).
 
-It gives each message with the principal whose key the connection proved; it knows nothing of runs, calls or grants.
-Every send is non-blocking: a peer that cannot take what it was promised is reported, never waited for.
+It returns each message with the principal whose key the connection proved; it knows nothing of runs, calls or grants.
+Sends never block: a peer that cannot take a message is reported to the caller.
 """
 
 import os
@@ -16,22 +16,22 @@ import zmq
 from wire import limits
 
 Admit = Callable[[bytes], str | None]
-"""Raw 32 bytes of a public key → the principal it belongs to, or None."""
+"""A public key, 32 raw bytes → its principal; None turns the connection away."""
 
 SOCKET = "bus"
 _NOBLOCK: Final = int(zmq.NOBLOCK)
-_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)  # plain numbers: to join zmq's own takes as long as to send a frame
+_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)  # a plain int: to combine zmq's flags takes as long as to send a frame
 _CUT: Final = int(zmq.EVENT_DISCONNECTED)
-_AT_THE_DOOR: Final = _CUT | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+_WATCHED_EVENTS: Final = _CUT | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 _EVENT: Final = struct.Struct("=HI")
 _RECEIVE_AHEAD, _SEND_AHEAD = 16, 64
-"""Messages that libzmq keeps of one peer, and for it: so many bodies of memory for whoever floods, or does not read. Fewer
-for it would hold up honest peers, to whom many are sent at once.
+"""Messages that libzmq keeps from one peer, and for one: they bound the memory for a peer that floods, or does not read.
+With fewer than 64 to send, honest peers, which are sent many at once, would be held up.
 """
 
 
 class Bus:
-    """The bound sockets. Descriptor `folder` is the home's 0700 run folder, so a long path to it does not matter.
+    """The bound sockets. folder: a descriptor of the home's 0700 run folder, so that its path may be of any length.
 
     taken: messages received so far.
     """
@@ -52,29 +52,29 @@ class Bus:
         self.router.setsockopt(zmq.CURVE_SECRETKEY, secret)
         self.router.setsockopt(zmq.CURVE_PUBLICKEY, public)
         self._receive, self._send = self.router.recv, self.router.send
-        self.router.monitor("inproc://door", _AT_THE_DOOR)
-        self.door = self._context.socket(zmq.PAIR)
-        self.door.setsockopt(zmq.LINGER, 0)
-        self.door.connect("inproc://door")
-        self.at_the_door()  # only a socket that found nothing is woken by its descriptor
+        self.router.monitor("inproc://monitor", _WATCHED_EVENTS)
+        self.monitor_socket = self._context.socket(zmq.PAIR)
+        self.monitor_socket.setsockopt(zmq.LINGER, 0)
+        self.monitor_socket.connect("inproc://monitor")
+        self.connection_events()  # its descriptor becomes readable only after a receive found nothing
         self.router.bind(f"ipc:///proc/self/fd/{folder}/{SOCKET}")
-        # runs reach it by descriptor; the folder it lies in stays shut
+        # runs connect by a descriptor of the socket; its folder stays 0700
         os.chmod(SOCKET, stat.S_IRWXU | stat.S_IWOTH, dir_fd=folder)  # noqa: S103
 
     def receive(self) -> tuple[bytes, str, list[bytes]]:
-        """The next message, which is there: route of its connection, principal, frames."""
+        """Return the next message, which must be waiting: route of its connection, principal, frames."""
         receive = self._receive
         self.taken += 1
         route, last = receive(), receive(0, copy=False)
         frames, self._last = [last.bytes], last
         while last.more:
             last = receive(0, copy=False)
-            if len(frames) < 3:  # one more than a message has; of a million, a million are not kept
+            if len(frames) < 3:  # one more than a valid message has; any further frames are dropped
                 frames.append(last.bytes)
         return route, str(last.get("User-Id")), frames
 
     def send(self, route: bytes, header: bytes, body: bytes) -> bool | None:
-        """Whether it was sent: None when this peer has not taken what it was sent before, False when it is gone."""
+        """Send a message. Returns True if it was sent, None if the peer's queue is full, False if the peer is gone."""
         try:
             self._send(route, _MORE)
             self._send(header, _MORE)
@@ -88,7 +88,7 @@ class Bus:
         return True
 
     def answer_zap(self) -> None:
-        """Admit or turn away every connection that asks now."""
+        """Admit or turn away every connection that waits for an answer."""
         while True:
             try:
                 frames = self.zap.recv_multipart(zmq.NOBLOCK)
@@ -102,34 +102,34 @@ class Bus:
                 self.zap.send_multipart((version, request, b"200", b"OK", principal.encode(), b""))
 
     def link(self) -> tuple[int, int]:
-        """The connection by which the last message came: its descriptor, and the inode of its socket (0: it is cut)."""
+        """Return the connection of the last message: its descriptor, and its socket's inode (0 if it is cut)."""
         descriptor = int(self._last.get(zmq.SRCFD))
         return descriptor, _inode(descriptor)
 
     def is_cut(self, link: tuple[int, int]) -> bool:
-        """Whether a connection has ended; its descriptor may be another's by now."""
+        """Whether a connection has ended. Its descriptor may be another connection's by now, so the inode is compared."""
         return _inode(link[0]) != link[1]
 
     def is_coming(self, link: tuple[int, int]) -> bool:
-        """Whether bytes are on their way by a connection."""
-        look = select.poll()  # it raises nothing for one that is cut just now
+        """Whether bytes wait to be read from a connection."""
+        look = select.poll()  # unlike epoll, it raises nothing for a descriptor that was just closed
         look.register(link[0], select.POLLIN)
         return not self.is_cut(link) and look.poll(0) == [(link[0], select.POLLIN)]
 
-    def at_the_door(self) -> list[int]:
-        """What happened since the last look: the descriptor of each connection that was cut, and -1 for each that could
-        not prove a key: without CURVE, a replay, a key that is nobody's.
+    def connection_events(self) -> list[int]:
+        """Return what happened since the last call: the descriptor of each connection that was cut, and -1 for each that was
+        turned away: no CURVE, a replay, or an unknown key.
         """
         found = []
-        while self.door.poll(0):
-            event, descriptor = _EVENT.unpack(self.door.recv_multipart()[0])
+        while self.monitor_socket.poll(0):
+            event, descriptor = _EVENT.unpack(self.monitor_socket.recv_multipart()[0])
             found.append(descriptor if event == _CUT else -1)
         return found
 
     def close(self) -> None:
-        """Flush what is on its way for a moment, and close."""
+        """Close the sockets, after at most LINGER (2 s) to send what is queued."""
         self.router.disable_monitor()
-        self.door.close()
+        self.monitor_socket.close()
         self.router.close()
         self.zap.close()
         self._context.term()

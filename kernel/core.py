@@ -1,7 +1,7 @@
-"""The kernel (acts): its parts put together, and the few things that several of them need.
+"""The kernel (acts): builds its parts, joins them, and holds what several of them need.
 
-home → log → state; loop ← bus, template; router → policy → exchange → supervisor → launcher. Nothing is decided here: the
-rules are in manifests (policy, state, changes, lives) and wire (calls, rates), which are pure.
+home → log → state; loop ← bus, template; router → policy → exchange → supervisor → launcher. It decides nothing: the rules
+are pure code in manifests (policy, state, changes, lives) and wire (calls, rates).
 """
 
 import os
@@ -32,7 +32,7 @@ from kernel.record.resuming import Resuming
 from kernel.record.tapes import Tape
 from kernel.record.upgrading import Upgrading
 from kernel.router import Router
-from kernel.runs import Peer, Run, ending
+from kernel.runs import Peer, Run, exit_text
 from kernel.supervisor import Supervisor
 from kernel.watch import Watch
 from manifests.calls import OpenCall
@@ -54,29 +54,29 @@ from wire.rates import Tally
 from wire.results import Results
 
 DELIVER_AGAIN: Final = 0.1
-"""Seconds until a call of a kernel method is tried again whose caller has no process at the moment."""
+"""Seconds before the kernel retries a `kernel.*` call whose caller has no process at the moment."""
 
 HOUSEKEEPING: Final = 60.0
-"""Seconds between two trims of Hands' output files."""
+"""Seconds between two trims of the Hands' output files."""
 
 SNAPSHOT_AFTER: Final = 8_192
-"""Entries since the last snapshot after which another is written, so that a start is quick after a crash as well."""
+"""Entries after which the next snapshot is written, so that a start after a crash is quick too."""
 
-GONE: Final = 1_024
-"""Connections of ended runs that are remembered, since their last messages may be read after their end."""
+ENDED_ROUTES_MOST: Final = 1_024
+"""Connections of ended runs that the kernel remembers, since it may read their last messages after their end."""
 
 
 class Kernel:
     """One kernel on one home."""
 
     def __init__(self, home: Home, keys: Keys, log: Log, state: State, loop: Loop, template: Started, at: int) -> None:
-        """at: the number of entries at the snapshot that the state was read from."""
+        """at: the log's size, in entries, at the snapshot from which `state` was read."""
         self.home, self.log, self.state, self.loop = home, log, state, loop
         self.peers: dict[bytes, Peer] = {}
-        self.gone: deque[bytes] = deque(maxlen=GONE)
+        self.ended_routes: deque[bytes] = deque(maxlen=ENDED_ROUTES_MOST)
         self.runs: dict[str, Run] = {}
         self.results = Results()
-        self.unkept: dict[str, dict[str, object]] = {}
+        self.unwritten_secrets: dict[str, dict[str, object]] = {}
         self.started = self.time()
         self.is_finishing, self.no_template = False, ""
         self._has_template, self._template_deaths = True, 0
@@ -98,10 +98,10 @@ class Kernel:
         folder = os.open(home.at("run"), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self.bus = Bus(folder, public=keys.public, secret=keys.secret, admit=self._admit)
         self.launcher = Launcher(home, loop, self, keys.public, template)
-        self.index()
+        self.index_methods()
 
     def boot(self) -> None:
-        """Record the start, rebuild or end what an earlier kernel left, and start the services that are wanted."""
+        """Record the start, resume or end what an earlier kernel left open, and start the wanted services."""
         self.record("kernel.start", detail=code_digests())
         going_on = taking_up.boot(self)
         anew, lost = begun_anew(self.state), "run ended: the kernel ended before it"
@@ -111,23 +111,23 @@ class Kernel:
         self.state.open.clear()
         for run in [run for run, task in self.state.unfinished.items() if run not in going_on and not task.has_ended]:
             self.record("run.end", run=run, verdict="died", why=anew.get(run, lost))
-        self.launcher.sweep(going_on)
+        self.launcher.remove_stale_scratch(going_on)
         self.upgrading.boot()
         self.exchange.update_clocks()
         self.supervisor.services.start_wanted()
         self.resuming.try_again()
         self.loop.after(HOUSEKEEPING, self._keep_house)
         self.resuming.look_for_rest()
-        self.loop.after(SOON, self.keeping.look)  # later, so that the start need not wait for it
+        self.loop.after(SOON, self.keeping.look)  # later, so as not to delay the start
 
     def _keep_house(self) -> None:
         self.loop.after(HOUSEKEEPING, self._keep_house)
         for name in self.state.hands:
             output.trim(self.home, name, self.state.hands[name].package.manifest.limits.file_size)
-        self.resuming.try_again()  # there may be room now
+        self.resuming.try_again()  # the disk may have room by now
 
-    def rest(self) -> None:
-        """Do what was deferred until no message waits: write entries, and a snapshot when there are many."""
+    def do_deferred(self) -> None:
+        """Do the work that was deferred until no message waits: write log entries, and a snapshot after many of them."""
         self.log.flush()
         if self.log.size - self._snapshot_at > SNAPSHOT_AFTER and self.log.state is LogState.OK:
             self._snapshot_at = self._snapshot()
@@ -142,7 +142,7 @@ class Kernel:
         return self.log.snapshot(to_bytes(replace(self.state, open=left)))
 
     def close(self) -> None:
-        """After the loop's end: end what is left, and write a snapshot for a quick next start."""
+        """Once the loop has returned: end every open call that does not resume, write a snapshot, and close log and bus."""
         if self._has_template:
             self.launcher.close()
         for run in self.runs.values():
@@ -155,60 +155,64 @@ class Kernel:
         self.log.close()
         self.bus.close()
 
-    def finish(self, call: OpenCall) -> None:
-        """Everything has stopped: answer the operator, and stop the loop."""
+    def finish_down(self, call: OpenCall) -> None:
+        """Answer the operator's `down` once everything has stopped; stop the loop when that end is on disk."""
         self.answer(call, {"down": True})
         self.log.after(self.log.size - 1, self.loop.stop)
 
     def time(self) -> int:
-        """The kernel's clock: microseconds since the epoch."""
+        """The kernel's clock, in microseconds since the epoch."""
         return time.time_ns() // 1000
 
     def next_call(self) -> int:
-        """The next number for a call: even, see wire/headers.py."""
+        """Return the next call number of the kernel's: even, see wire/headers.py."""
         self.state.calls += 2
         return self.state.calls
 
-    def index(self) -> None:
-        """Rebuild the catalogue of methods, after an install or a removal."""
+    def index_methods(self) -> None:
+        """Rebuild the catalogue of methods from the installed Hands."""
         self.catalogue = Catalogue((method.provided for method in TABLE.values()), self.state.hands.values())
 
     def record(self, kind: str, *, principal: str = KERNEL, **said: Unpack[Reported]) -> int:
-        """Append an entry and apply it to the state. Returns its number."""
+        """Append an entry to the log and apply it to the state. Returns its sequence number."""
         seq = self.log.append(kind, principal=principal, **said)
         fold(self.state, self.log.last, self.home.load)
         if kind in RESCHEDULING:
-            self.events.tell("kernel.schedules", {"hand": str(self.log.last.detail.get("name", ""))})
+            self.events.emit("kernel.schedules", {"hand": str(self.log.last.detail.get("name", ""))})
         return seq
 
     def record_state(self, hand: Installed, verdict: str, why: str = "") -> None:
-        """Record that a Hand's state changed: wanted, unwanted, backing_off, quarantined, released."""
+        """Record a Hand's change of state. verdict: wanted, unwanted, backing_off, quarantined or released."""
         self.record("hand.state", verdict=verdict, why=shown(why), detail=hand.named)
 
-    def refused_start(self, hand: Installed, refusal: Refusal) -> None:
-        """Record that a Hand may not start."""
+    def log_refused_start(self, hand: Installed, refusal: Refusal) -> None:
+        """Log that a Hand was refused a start, and why."""
         detail = {"code": refusal.code, **hand.named}
         self.log.append("refusal", principal=KERNEL, verdict="refused", why=shown(refusal.why), detail=detail)
 
     def log_allows(self, method: str, effect: str, *, operators: bool) -> None:
-        """Raises Refusal when the log cannot take this call's entries: nothing is done unrecorded."""
+        """Raise Refusal if the log cannot take this call's entries: the kernel does nothing unrecorded.
+
+        operators: it is one of the operator's `kernel.*` calls, for which the log's last reserve is kept.
+        """
         most = LogState.OVER if method == "kernel.freeze" else LogState.SPENT
         if self.log.state > (most if operators else LogState(effect == "read")):
             raise Refusal("log", f"the log cannot grow, so nothing is done: {self.log.why}")
 
-    def counted(self, principal: str, code: str, singly: int = 1) -> bool:
-        """Count a refusal. True for the first of its second, which are logged singly; the others make one entry together.
+    def count_refusal(self, principal: str, code: str, singly: int = 1) -> bool:
+        """Count a refusal. Returns True if it is to be logged by itself: the first `singly` of each second are.
 
-        While the log takes nothing, all make one entry later: else a refused peer would fill the memory where entries wait.
+        The others share one entry, `flood`. While the log takes nothing, all share one that is written later: otherwise a
+        refused peer could fill the memory in which entries wait.
         """
         if not self._tally:
             self.loop.after(1.0, self._log_floods)
         second, singly = (0, 0) if self.log.state >= LogState.SPENT else (int(self.loop.now()), singly)
         return self._tally.count(principal, code, second, singly)
 
-    def tally(self, principal: str, code: str, why: str) -> None:
-        """Count and log a refusal of something other than a call."""
-        if self.counted(principal, code):
+    def log_refusal(self, principal: str, code: str, why: str) -> None:
+        """Count a refusal of something other than a call, and log it unless it is part of a flood."""
+        if self.count_refusal(principal, code):
             self.log.append("refusal", principal=principal, verdict="refused", why=shown(why), detail={"code": code})
 
     def _log_floods(self) -> None:
@@ -218,28 +222,29 @@ class Kernel:
             self.loop.after(1.0, self._log_floods)
 
     def _admit(self, key: bytes) -> str | None:
-        """Whose key it is. A run's lets in one connection, its first, which the runtime made before the Hand's code ran:
+        """Return the principal that a connection's key belongs to; None turns the connection away.
 
-        another one could choose its routing id, and libzmq aborts when it then gives that id to the next peer itself. The
-        operator, who may have many, is not let in where descriptors are short.
+        A run's key admits one connection, which the runtime makes before the Hand's code runs: a second could choose its
+        routing id, and libzmq aborts if it later assigns that id to a new peer itself. The operator may open many
+        connections, but none while descriptors are short.
         """
         operator = None if descriptors.are_short(16) else OPERATOR
         return operator if self.keys.get(key) == OPERATOR else self.keys.pop(key, None)
 
     def digest_key(self, principal: str) -> bytes:
-        """The key of the log's digests of a principal's bodies."""
+        """Return the HMAC key for the log's digests of a principal's bodies."""
         return self.runs[principal].digest_key if principal in self.runs else self._operator_digests
 
     def tape_of(self, call: OpenCall) -> Tape | None:
-        """The tape of a call's caller; None if it has none, or if the call is its own work."""
+        """Return the tape of a call's caller; None if the caller has none, or if the call is a run's own work."""
         run = self.runs.get(call.caller) if call.route else None
         return run.tape if run is not None else None
 
     def deliver(self, call: OpenCall) -> None:
-        """Deliver an allowed and recorded call to its provider, or answer it here if it is the kernel's own."""
+        """Deliver an allowed and recorded call to its provider; answer it here if its method is the kernel's own."""
         try:
             _, owner = self.catalogue.find(call.method)
-        except Refusal as refusal:  # removed since
+        except Refusal as refusal:  # its Hand was removed meanwhile
             self.exchange.refuse(call, refusal)
             return
         if owner is not None:
@@ -248,15 +253,15 @@ class Kernel:
         run = self.runs.get(call.caller)
         peer = run.peer if run is not None else self.peers.get(call.route)
         if peer is None:
-            if run is not None and run.tape is not None:  # its process has ended, and it resumes in another
+            if run is not None and run.tape is not None:  # the caller's process has ended; it resumes in another
                 self.resuming.wake(run.id)
-                self.loop.after(DELIVER_AGAIN, partial(self.exchange.deliver_after, -1, call))
+                self.loop.after(DELIVER_AGAIN, partial(self.exchange.deliver_when_durable, -1, call))
             return
         call.step("deliver")
         acting.act(self, call, peer)
 
     def answer(self, call: OpenCall, value: object) -> None:
-        """End one of the kernel's own calls in Done."""
+        """End a call of a kernel method in Done, with this value as its body."""
         try:
             body = codec.encode_body(value)
         except CodecError as error:
@@ -265,7 +270,7 @@ class Kernel:
         self.exchange.end(call, headers.Done(number=0), body)
 
     def begin_run(self, run: Run) -> None:
-        """Note a run whose process is being made."""
+        """Register a run whose process is being made, and record `run.start`."""
         self.runs[run.id] = run
         said: dict[str, object] = {"fired": run.fired, "depth": run.work.depth if run.work is not None else 0}
         if run.tape is None or not run.tape.count:
@@ -278,15 +283,15 @@ class Kernel:
         detail = run.hand.begun | {name: value for name, value in said.items() if value}
         self.record("run.start", run=run.id, call=run.work.number if run.work else 0, detail=detail)
 
-    def joining(self, run: Run, public: bytes) -> None:
-        """A run is confined but for the last layer, and connects with this key (Z85)."""
+    def expect_connection(self, run: Run, public: bytes) -> None:
+        """Admit a run to the bus by this public key (Z85). Of its confinement, only the last layer is still missing."""
         run.state, self._template_deaths = "joining", 0
         self.results.begun(run.id)
         run.key = z85.decode(public)
         self.keys[run.key] = run.id
 
-    def confined(self, run: Run, how: Confined) -> None:
-        """Every layer of a run's confinement is in place: from now on its Hand's code may run."""
+    def record_confinement(self, run: Run, how: Confined) -> None:
+        """Record that a run's confinement is complete: from now on its Hand's code may run."""
         run.applied, run.missing = how.applied, how.missing
         detail: dict[str, object] = {"applied": [*how.applied], "missing": [*how.missing], "landlock": how.landlock}
         if run.uid is not None:
@@ -295,10 +300,10 @@ class Kernel:
         self.watch.begin(run)
 
     def end_run(self, run: Run, status: int, *, clean: bool) -> None:
-        """Forget a run, and record how it ended."""
+        """Forget a run that does not resume, and record how it ended. status: of waitpid, -1 if nobody saw its end."""
         self.forget(run)
-        self.launcher.clear(run)
-        detail: dict[str, object] = {"exit": ending(status), "cpu_us": run.before + run.cpu}
+        self.launcher.remove_scratch_of(run)
+        detail: dict[str, object] = {"exit": exit_text(status), "cpu_us": run.before + run.cpu}
         detail |= {"memory_peak": run.memory, "calls": run.calls, "cost": run.cost}
         if run.hand.artefact is not None:
             detail["used"] = run.used.as_detail()
@@ -309,16 +314,16 @@ class Kernel:
             self.upgrading.tidy()
 
     def forget(self, run: Run) -> None:
-        """Forget a run's process, which is gone."""
+        """Forget a run's process, which has ended, with its connection and key."""
         del self.runs[run.id]
         if run.peer is not None:
             self.peers.pop(run.peer.route, None)
-            self.gone.append(run.peer.route)
-            self.links.dismiss(run.peer)
+            self.ended_routes.append(run.peer.route)
+            self.links.disconnect(run.peer)
         self.keys.pop(run.key, None)
 
-    def template_gone(self) -> None:
-        """The template died, and with it every run: start another after a while, unless it died too often."""
+    def on_template_death(self) -> None:
+        """After the template's death, which ends every run: start another after a while, unless it died too often."""
         self._has_template, self._template_deaths = False, self._template_deaths + 1
         if self.is_finishing:
             return
@@ -329,23 +334,23 @@ class Kernel:
             self.loop.after(wait, self.start_template)
 
     def start_template(self) -> None:
-        """Start a template if there is none, then the services that are wanted and the runs that wait."""
+        """Start a template if there is none, then the wanted services and the waiting runs."""
         if self._has_template or (self.is_finishing and not self.runs):
             return
         try:
-            self.launcher.follow(start_template(self.home))
+            self.launcher.use_template(start_template(self.home))
         except OSError:  # no room for one more process: as if it had died at once
-            self.template_gone()
+            self.on_template_death()
             return
         self._has_template, self.no_template = True, ""
         self.supervisor.services.start_wanted()
         self.resuming.try_again()
 
     def run_of(self, principal: str) -> str:
-        """A principal's run id, "" for the operator."""
+        """Return the id of a principal's run, "" for the operator."""
         return principal if principal in self.runs else ""
 
     def settings_of(self, hand: Installed) -> dict[str, object]:
-        """A Hand's settings, secrets included, as far as its version declares them."""
+        """Return a Hand's settings, secrets included: those that its version declares."""
         values = {**self.state.settings.get(hand.id, {}), **self.home.secrets(hand.id)}
         return declared_of(hand.package.manifest.settings, values)

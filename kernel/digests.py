@@ -1,4 +1,4 @@
-"""What code this kernel is (acts): the digests that its start entry records, since code is part of what ran."""
+"""Digests of the code that runs (acts), which the kernel's start entry records."""
 
 import hashlib
 import os
@@ -9,7 +9,7 @@ PACKAGES: Final = ("kernel", "manifests", "memory", "runtime", "wire")
 
 
 def code_digests() -> dict[str, object]:
-    """SHA-256 of the interpreter's file, and of each package: over its files' paths and contents, sorted."""
+    """Return the SHA-256 of the interpreter's file, and of each package: of its files' paths and contents, sorted."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     with open(os.path.realpath(sys.executable), "rb") as interpreter:
         digests: dict[str, object] = {"interpreter": hashlib.file_digest(interpreter, "sha256").hexdigest()}

@@ -3,14 +3,14 @@
 Failure      an allowed call did not succeed: code and one sentence
 HomeError    the home cannot be used: what is wrong with it, and the next command to type
 └── LogDamaged   its log does not verify
-TooSlow      a folder was not looked through in the time given for it
+TooSlow      a folder could not be measured in the time allowed
 """
 
 from wire.errors import ManipleError
 
 
 class Failure(ManipleError):
-    """An allowed call of the kernel's own did not succeed. A call that is not allowed raises wire.errors.Refusal."""
+    """An allowed call of a kernel method did not succeed. For a call that is not allowed, see wire.errors.Refusal."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -18,7 +18,7 @@ class Failure(ManipleError):
 
 
 class TooSlow(ManipleError):
-    """Looking took longer than was allowed, and was left: not an OSError, which tells that one cannot look at all."""
+    """Measuring a folder took longer than allowed, and was given up. Not an OSError: that says it cannot be read at all."""
 
 
 class HomeError(ManipleError):
@@ -26,7 +26,7 @@ class HomeError(ManipleError):
 
 
 class LogDamaged(HomeError):
-    """The log on disk is not what was once written and signed; nothing was changed."""
+    """The log on disk differs from what was written and signed. The kernel has changed nothing."""
 
     def __init__(self, folder: object, why: str) -> None:
         super().__init__(f"the log in {folder} is damaged: {why}; look closer with `maniple audit verify`")

@@ -1,7 +1,8 @@
-"""Open calls on their way (acts on what wire/calls.py decides): recorded, delivered, streamed, ended exactly once.
+"""Open calls (acts on what wire/calls.py decides): recorded, delivered, streamed, and ended exactly once.
 
-No effect without a record: a call with an effect reaches its provider, and its end the caller, only after the entry is
-on disk; a read waits for nothing. A call that has no end yet is in `calls`; whatever takes it out sends its one end.
+No effect without a record: a call with an effect reaches its provider only after its entry is on disk, and its end reaches
+the caller only after that entry is; a read waits for neither. `calls` holds the calls without an end; whoever removes one
+sends its end.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from kernel.record.log import Part
-from kernel.runs import Peer, Run, carried
+from kernel.runs import Peer, Run, labels_of_sender
 from manifests import holding, paying, schedules
 from manifests.calls import OpenCall
 from manifests.orphaned_calls import at_death, overdue
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Exchange:
-    """All open calls: those that have no end yet. calls: by the kernel's own numbers."""
+    """All calls that have no end yet. calls: by the kernel's own numbers."""
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
@@ -33,11 +34,11 @@ class Exchange:
         self._waiting: set[int] = set()
 
     def begin(self, peer: Peer, call: OpenCall) -> None:
-        """Record an allowed call, then deliver it: at once if it only reads, else once its entry is on disk.
+        """Record an allowed call, then deliver it: a read at once, any other when its entry is on disk.
 
         A call that needs the operator's approval is held instead.
         """
-        peer.made[call.caller_number] = call
+        peer.open_calls[call.caller_number] = call
         if peer.run is not None:
             peer.run.calls += 1
         if call.asks:
@@ -46,50 +47,50 @@ class Exchange:
         if call.asks:
             self.hold(call)
         elif call.is_recorded_first:
-            self.deliver_after(seq, call)
+            self.deliver_when_durable(seq, call)
         else:
             self._kernel.deliver(call)
 
-    def deliver_after(self, seq: int, call: OpenCall) -> None:
-        """Deliver an open call once an entry is on disk."""
+    def deliver_when_durable(self, seq: int, call: OpenCall) -> None:
+        """Deliver a call when entry `seq` is on disk, if it is still open then."""
         self._kernel.log.after(seq, partial(self._deliver_if_open, call))
 
     def hold(self, call: OpenCall) -> None:
-        """Hold an open call until the operator answers. Its deadline is suspended, and that of every call above it."""
+        """Hold an open call until the operator answers, and suspend its deadline and those of all calls above it."""
         kernel = self._kernel
         call.hold()
         kernel.keeping.wait(call, partial(self.refuse, call, holding.expired(call)))
         self.update_clocks()
-        kernel.log.after(call.seq, partial(kernel.events.tell, "kernel.held", holding.heard_of(call), call.depth))
+        kernel.log.after(call.seq, partial(kernel.events.emit, "kernel.held", holding.heard_of(call), call.depth))
 
-    def held(self, *, shown: bool = False) -> list[OpenCall]:
-        """The calls that are held. shown: only those whose entry is on disk, which a crash cannot undo."""
-        before = self._kernel.log.durable if shown else self._kernel.log.size
+    def held_calls(self, *, is_durable: bool = False) -> list[OpenCall]:
+        """Return the held calls. is_durable: only those whose entry is on disk, so that a crash cannot undo them."""
+        before = self._kernel.log.durable if is_durable else self._kernel.log.size
         return [call for call in self.calls.values() if call.state == "held" and call.seq < before]
 
-    def answered(self, call: OpenCall, seq: int, own: OpenCall | None) -> None:
-        """Release a held call once its answer, entry `seq`, is on disk. own: the operator's call that is made instead."""
+    def release(self, call: OpenCall, seq: int, own: OpenCall | None) -> None:
+        """Deliver a held call when its answer, entry `seq`, is on disk. own: the operator's call to make in its place."""
         if call.alarm is not None:
             call.alarm.cancel()
         call.go_on(own)
         self.update_clocks()
-        self.deliver_after(seq if own is None else self.record(own), own or call)
+        self.deliver_when_durable(seq if own is None else self.record(own), own or call)
 
     def _pass_end_on(self, heir: OpenCall, call: OpenCall, header: headers.End, body: bytes) -> None:
-        """The operator's call, made instead of `heir`, has ended: give that end to `heir`."""
+        """Give `heir`, a held call, the end of the operator's call that was made in its place."""
         if heir.number in self.calls:
             heir.mark(call.labels)
             self.end(heir, *holding.handed_down(call, header, body))
 
     def record(self, call: OpenCall) -> int:
-        """Open a call and append its entry; returns the entry's number. From here on the call has exactly one end."""
+        """Open a call, which from now on has exactly one end, and append its entry. Returns the entry's number."""
         self.open(call)
         call.began = self._kernel.time()
         call.seq = self._log("call", call, "arguments", call.body, call.begun().copy)
         return call.seq
 
     def open(self, call: OpenCall) -> None:
-        """Open a call whose entry was appended before."""
+        """Open a call whose entry is already in the log."""
         kernel = self._kernel
         self.calls[call.number] = call
         if call.reservation is None:
@@ -101,12 +102,12 @@ class Exchange:
             self.update_clocks()  # its parent no longer only waits
 
     def sibling_changed(self, call: OpenCall) -> None:
-        """A call ended, or turned out to last: its parent may now only wait for held calls, which suspends its deadline."""
+        """After a call ended, or set an alarm: suspend its parent's deadline if that now waits only for held calls."""
         if call.parent is not None and not self._waiting.isdisjoint(call.parent.children):
             self.update_clocks()
 
     def forget(self, call: OpenCall) -> None:
-        """Drop an open call without an end: its caller's next process makes it again."""
+        """Drop an open call without giving it an end: the next process of its caller's run makes it again."""
         self._cancel_at_provider(call, "its caller goes on later")
         if (provider := self._kernel.runs.get(call.provider)) is not None:
             provider.serving.pop(call.number, None)
@@ -121,7 +122,7 @@ class Exchange:
             self._kernel.deliver(call)
 
     def deliver(self, call: OpenCall, run: Run) -> None:
-        """Hand a call to the run that answers it."""
+        """Send a call to the run that answers it."""
         kernel = self._kernel
         if run.peer is None:
             return
@@ -133,7 +134,7 @@ class Exchange:
         self.forward_upload(call)
 
     def forward_upload(self, call: OpenCall) -> None:
-        """Send a call's provider the upload chunks that wait, as many as it takes now."""
+        """Send a call's waiting upload chunks to its provider, until that falls behind."""
         run = self._kernel.runs.get(call.provider) if call.state in ("delivered", "streaming") else None
         while call.early and run is not None and run.peer is not None and not run.peer.is_behind:
             chunk, body = call.early.pop(0)
@@ -141,46 +142,49 @@ class Exchange:
             self._kernel.links.send(run.peer, call.passed(chunk, call.number, self._kernel.time()), body)
 
     def reply_chunk(self, run: Run, header: headers.Chunk, body: bytes) -> None:
-        """Pass a chunk of a reply to the caller. Raises NotNow beyond its credit, Late when the call has ended."""
+        """Pass a chunk of a reply to the caller. Raises NotNow beyond the provider's credit, Late if the call has ended."""
         call = run.serving.get(header.number)
         if call is None:
             raise Late(header.number)
         call.spend_down()
         call.mark(call.provided.labels, header.labels)
-        caller, passed = self._mark_caller(call), call.passed(header, call.caller_number, self._kernel.time())
+        caller, passed = self._label_caller(call), call.passed(header, call.caller_number, self._kernel.time())
         if (tape := self._kernel.tape_of(call)) is not None:
             tape.hear(passed, body)
         elif caller is not None:
             self._kernel.links.send(caller, passed, body)
 
     def upload_chunk(self, peer: Peer, header: headers.Chunk, body: bytes) -> None:
-        """Pass a chunk of an upload to the provider. Raises NotNow beyond its credit or after the last, Late as above."""
-        call = peer.made.get(header.number)
+        """Pass a chunk of an upload to the provider. Raises NotNow beyond the caller's credit or after the last chunk, Late
+        if the call has ended.
+        """
+        call = peer.open_calls.get(header.number)
         if call is None:
             raise Late(header.number)
         call.spend_up(last=header.last)
-        call.mark(header.labels, carried(peer.run, call.parent))
-        call.early.append((header, body))  # within its credit, so at most a window of them
+        call.mark(header.labels, labels_of_sender(peer.run, call.parent))
+        call.early.append((header, body))  # its credit bounds these to one window
         self.forward_upload(call)
         if call.early and holding.is_too_much(self.calls.values(), call.by.hand, len(body)):
-            self.fail(call, "room", "more is kept for the calls of its Hand than may be")
+            self.fail(call, "room", "the open calls of its Hand take more memory than they may")
 
     def credit(self, peer: Peer, header: headers.Credit) -> None:
-        """Pass credit for more chunks from their receiver to their sender. Raises NotNow for more than a window."""
+        """Pass credit from the receiver of chunks to their sender. Raises NotNow beyond a window, Late after the end."""
         down = headers.is_made_by_run(header.number)
-        call = (peer.made if down else peer.run.serving if peer.run else {}).get(header.number)
+        call = (peer.open_calls if down else peer.run.serving if peer.run else {}).get(header.number)
         if call is None:
             raise Late(header.number)
         call.credit(header.chunks, down=down)
-        other, tape = self._provider(call) if down else self._kernel.peers.get(call.route), self._kernel.tape_of(call)
+        other = self._provider_peer(call) if down else self._kernel.peers.get(call.route)
+        tape = self._kernel.tape_of(call)
         passed = replace(header, number=call.number if down else call.caller_number, time=self._kernel.time())
         if not down and tape is not None:
             tape.hear(passed, NIL)
         elif other is not None:
             self._kernel.links.send(other, passed, NIL)
 
-    def provider_ends(self, run: Run, header: headers.Done | headers.Failed | headers.Cancelled, body: bytes) -> None:
-        """End a call as its provider says. Raises Late when it had its end before, unless a late cost is due."""
+    def end_as_provided(self, run: Run, header: headers.Done | headers.Failed | headers.Cancelled, body: bytes) -> None:
+        """End a call as its provider says. Raises Late if it has ended already, unless the provider still owes its cost."""
         run.used = run.used.and_then(header.used) if header.used is not None else run.used
         call = run.serving.heard(header.number)
         if call is None:
@@ -191,9 +195,10 @@ class Exchange:
         self.end(call, header, body, is_word=True)
 
     def end(self, call: OpenCall, header: headers.End, body: bytes = NIL, *, is_word: bool = False) -> None:
-        """Give a call its one end: log it, and send it to the caller; if anything was done or spent, once that is on disk.
+        """Give a call its one end: log it, send it to the caller, and cancel the calls made for it that are still open.
 
-        is_word: the provider itself gave this end, and its cost. What was made for the call and is still open is cancelled.
+        If the call may have had an effect or a cost, the caller gets the end only when its entry is on disk. is_word: the
+        provider itself gave this end and its cost.
         """
         kernel, was_begun, was_held = self._kernel, call.was_begun, call.state == "held"
         if not self._close(call):
@@ -207,7 +212,7 @@ class Exchange:
         header, cost = call.priced(header, was_begun=was_begun, is_word=is_word)
         is_lasting, tape = (call.has_effect and was_begun) or cost is not None, kernel.tape_of(call)
         if tape is not None:
-            self._mark_caller(call)
+            self._label_caller(call)
             tape.hear(call.end_for_caller(header, kernel.time()), body, bound=True, durable=is_lasting)
             tape.made.pop(call.caller_number, None)
         provider = kernel.runs.get(call.provider)
@@ -226,13 +231,13 @@ class Exchange:
         else:
             self._send_end(call, header, body)
         if provider is not None:
-            kernel.supervisor.call_ended(provider, call)
+            kernel.supervisor.on_call_end(provider, call)
         if call.heir is not None:
             kernel.log.after(seq, partial(self._pass_end_on, call.heir, call, header, body))
 
     def _close(self, call: OpenCall) -> bool:
-        """Take a call out of the open ones; False when it was not among them."""
-        if self.calls.get(call.number) is not call:  # it was dropped by forget(), and may have been made again
+        """Remove a call from the open ones. Returns False if it was not one of them."""
+        if self.calls.get(call.number) is not call:  # forget() dropped it, and it may have been made again
             return False
         del self.calls[call.number]
         for timer in filter(None, (call.timer, call.alarm)):
@@ -243,17 +248,17 @@ class Exchange:
         return True
 
     def fail(self, call: OpenCall, code: str, text: str) -> None:
-        """End a call in Failed, on the kernel's account, and cancel it at its provider."""
+        """End a call in Failed, for a reason of the kernel's, and cancel it at its provider."""
         self._cancel_at_provider(call, text)
         self.end(call, headers.Failed(number=0, code=code, text=text[: limits.WHY_MAX]))
 
     def cancel(self, call: OpenCall, why: str) -> None:
-        """End a call in Cancelled, and cancel it at its provider, whose answer no longer counts."""
+        """End a call in Cancelled, and cancel it at its provider, whose answer is ignored from now on."""
         self._cancel_at_provider(call, why)
         self.end(call, headers.Cancelled(number=0, why=why[: limits.WHY_MAX]))
 
     def refuse(self, call: OpenCall, refusal: Refusal) -> None:
-        """End a call in Refused, on the kernel's account: its provider may not start, or it is not allowed any more."""
+        """End a call in Refused: its provider may not start, or the call is no longer allowed."""
         if self._kernel.resuming.outlives(self._kernel.runs.get(call.caller)):
             return
         why = (refusal.bare if call.by.hand else refusal.why)[: limits.WHY_MAX]
@@ -263,8 +268,8 @@ class Exchange:
         if call.number in self.calls:
             self.fail(call, "deadline", overdue(call.method))
 
-    def provider_died(self, run: Run, *, is_crash: bool, may_repeat: bool) -> list[OpenCall]:
-        """End the calls that were open at a dead run. Returns those that may be delivered again, which stay open."""
+    def end_calls_at(self, run: Run, *, is_crash: bool, may_repeat: bool) -> list[OpenCall]:
+        """End the calls that were open at a dead run. Returns those that may be delivered again: they stay open."""
         again = []
         for call in list(run.serving.values()):
             call.crashes += is_crash
@@ -277,52 +282,52 @@ class Exchange:
         return again
 
     def update_clocks(self) -> None:
-        """Suspend the deadlines of all calls by and at paused Hands, of held calls, and of calls that only wait for these;
-        resume those of all others.
+        """Suspend the deadlines of all calls by and at paused Hands, of held calls, and of calls that wait only for held
+        ones. Resume all other deadlines.
         """
         kernel, now = self._kernel, self._kernel.loop.now()
-        waiting = holding.waited_for([*self.held(), *kernel.upgrading.works()], kernel.time())
+        waiting = holding.waited_for([*self.held_calls(), *kernel.upgrading.works()], kernel.time())
         self._waiting = waiting
         for call in self.calls.values():
             run = kernel.runs.get(call.provider)
             owner = run.hand if run else kernel.state.hands.get(kernel.catalogue.owner(call.method))
-            still = holding.stands_still(call, owner.id if owner else "", waiting, kernel.state)
-            # a call whose deadline has passed ends, whatever it waits for
-            if still and call.timer is not None and call.deadline > now:
+            is_suspended = holding.stands_still(call, owner.id if owner else "", waiting, kernel.state)
+            # a call whose deadline has passed ends, even if it should be suspended now
+            if is_suspended and call.timer is not None and call.deadline > now:
                 call.timer.cancel()
                 call.timer, call.left = None, call.deadline - now
-            elif not still and call.timer is None:
+            elif not is_suspended and call.timer is None:
                 call.deadline = now + call.left
                 call.timer = kernel.loop.after(call.left, partial(self._expire, call))
 
-    def caller_gone(self, peer: Peer) -> None:
-        """Cancel what a peer that is gone had open."""
-        for call in list(peer.made.values()):
+    def cancel_calls_of(self, peer: Peer) -> None:
+        """Cancel the open calls of a peer that is gone."""
+        for call in list(peer.open_calls.values()):
             self.cancel(call, "its caller is gone")
 
     def _cancel_at_provider(self, call: OpenCall, why: str) -> None:
-        provider = self._provider(call) if call.state in ("delivered", "streaming") else None
+        provider = self._provider_peer(call) if call.state in ("delivered", "streaming") else None
         if provider is not None:
             header = headers.Cancel(number=call.number, why=why[: limits.WHY_MAX], time=self._kernel.time())
             self._kernel.links.send(provider, header, NIL)
 
     def _send_end(self, call: OpenCall, header: headers.End, body: bytes) -> None:
-        kernel, peer = self._kernel, self._mark_caller(call)
+        kernel, peer = self._kernel, self._label_caller(call)
         if call.route == b"":
             kernel.results.keep(call.provider, header, body, call.labels)
         if peer is None:
             return
-        peer.made.pop(call.caller_number, None)
+        peer.open_calls.pop(call.caller_number, None)
         kernel.links.send(peer, call.end_for_caller(header, kernel.time()), body)
 
     def _report_firing(self, call: OpenCall, run: Run, header: headers.End, seq: int) -> None:
-        """Tell the Hand `scheduling` how a scheduled run ended: in the kernel's own words, so without the reply's labels."""
+        """Tell the Hand `scheduling` how a scheduled run ended. The words are the kernel's, so they carry no labels."""
         body = schedules.ended(self._kernel.state, run.hand, run.id, header)
         if body is not None:
-            self._kernel.log.after(seq, partial(self._kernel.events.tell, "kernel.fired", body, call.depth))
+            self._kernel.log.after(seq, partial(self._kernel.events.emit, "kernel.fired", body, call.depth))
 
-    def _mark_caller(self, call: OpenCall) -> Peer | None:
-        """The peer that gets a part of the reply now, if it is there; its run and the parent call take the labels."""
+    def _label_caller(self, call: OpenCall) -> Peer | None:
+        """Add a call's labels to its caller's run and to its parent call. Returns the caller's peer, if it is connected."""
         caller, run = self._kernel.peers.get(call.route), self._kernel.runs.get(call.caller)
         if call.parent is not None:
             call.parent.mark(call.labels)
@@ -330,6 +335,6 @@ class Exchange:
             run.mark(call.labels)
         return caller
 
-    def _provider(self, call: OpenCall) -> Peer | None:
+    def _provider_peer(self, call: OpenCall) -> Peer | None:
         run = self._kernel.runs.get(call.provider)
         return run.peer if run else None

@@ -1,5 +1,5 @@
-"""Folders (acts): opened without links; and those that somebody hostile has filled, measured and removed without recursion,
-however deep they are.
+"""Folders (acts): opens them without following links; measures and removes them without recursion, so that a hostile Hand
+may nest them to any depth.
 """
 
 import contextlib
@@ -18,16 +18,16 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def allow_depth() -> None:
-    """Let this process have as many folders open as the system allows it: measuring holds two descriptors for each level."""
+    """Raise this process's limit of open files to the highest allowed: measure() holds two descriptors for each level."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def measure(folder: int, most: int, until: float = inf) -> int:
-    """Bytes on disk of a folder and all below it; something over `most` as soon as it is more, or cannot be looked through.
+    """Return the bytes on disk of a folder and all below it; some number above `most` as soon as it is known to be more, or
+    if something cannot be read.
 
-    folder: a descriptor, left open; O_PATH is enough, for whoever may open it only here. Raises TooSlow when it is not done
-    at `until`, a moment of time.monotonic().
+    folder: a descriptor, left open; O_PATH is enough. Raises TooSlow if not done at `until`, a time of time.monotonic().
     """
     size, open_folders = _room(".", folder), list[tuple[int, "os._ScandirIterator[str]"]]()
     try:
@@ -46,7 +46,7 @@ def measure(folder: int, most: int, until: float = inf) -> int:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             open_folders.append((below, os.scandir(below)))
-    except OSError:  # deeper than descriptors go, or closed to this process
+    except OSError:  # too deep for the descriptors that there are, or not readable by this process
         size = most + 1
     finally:
         for at, entries in open_folders:
@@ -56,9 +56,9 @@ def measure(folder: int, most: int, until: float = inf) -> int:
 
 
 def measure_unlinked(processes: Iterable[int], device: int, until: float = inf) -> int:
-    """Bytes on a disk of files that have no name any more, and that these processes have open or mapped.
+    """Return the bytes on a disk of unlinked files that these processes have open or mapped.
 
-    Counts only what this user may look at: root all of it. until: as of measure().
+    Counts only processes that this user may inspect; root may inspect all. until: as in measure().
     """
     found: dict[int, int] = {}
     for process in processes:
@@ -75,9 +75,9 @@ def measure_unlinked(processes: Iterable[int], device: int, until: float = inf) 
 
 
 def _unlinked_maps(until: float, place: str) -> Iterator[str]:
-    """The entries of a process's map_files that may be files without a name, as its maps mark them (proc_pid_maps(5)).
+    """Yield the names in map_files of a process's mappings that its `maps` marks as deleted (proc_pid_maps(5)).
 
-    An interpreter has hundreds of entries: to ask about each of them takes five times as long.
+    An interpreter has hundreds of mappings: to call stat() on each takes five times as long.
     """
     with open(os.path.join(os.path.dirname(place), "maps"), "rb") as maps:
         for line in maps:
@@ -92,9 +92,9 @@ def _check_time(until: float) -> None:
 
 
 def _room(name: str, folder: int) -> int:
-    """Bytes on disk of a file or of a folder itself; 0 when it is gone.
+    """Return the bytes on disk of a file, or of a folder itself; 0 if it is gone.
 
-    An empty one counts too: it takes no block, and yet is one of all the files that a disk can hold.
+    At least 4096: an empty file takes no block, but one of the inodes that the disk has.
     """
     try:
         return max(os.stat(name, dir_fd=folder, follow_symlinks=False).st_blocks * 512, 4096)
@@ -103,20 +103,20 @@ def _room(name: str, folder: int) -> int:
 
 
 def remove(name: str, parent: int) -> None:
-    """Remove a folder that nobody uses any more, and all below it. OSError when something of it cannot be removed.
+    """Remove a folder that is no longer used, and all below it. Raises OSError if something cannot be removed.
 
-    Folders below folders are moved up before theirs is removed, so that no depth matters.
+    Nested folders are moved up into the top one before their parent is removed, so any depth takes three descriptors.
     """
-    top, moved, word = _opened(name, parent), 0, os.urandom(8).hex()
+    top, moved, word = _force_open(name, parent), 0, os.urandom(8).hex()
     try:
         while names := os.listdir(top):
             for entry in names:
-                if _unlinked(entry, top):
+                if _try_unlink(entry, top):
                     continue
-                folder = _opened(entry, top)
+                folder = _force_open(entry, top)
                 try:
                     for below in os.listdir(folder):
-                        if not _unlinked(below, folder):
+                        if not _try_unlink(below, folder):
                             os.chmod(below, 0o700, dir_fd=folder)
                             moved += 1
                             os.rename(below, f"{word}-{moved}", src_dir_fd=folder, dst_dir_fd=top)
@@ -128,16 +128,16 @@ def remove(name: str, parent: int) -> None:
     os.rmdir(name, dir_fd=parent)
 
 
-def _opened(name: str, parent: int) -> int:
-    """The folder, to look into and to change, whatever its mode was."""
+def _force_open(name: str, parent: int) -> int:
+    """Open a folder for reading and changing, whatever its mode was."""
     descriptor = os.open(name, os.O_PATH | _FOLDER, dir_fd=parent)
-    os.close(descriptor)  # no link
+    os.close(descriptor)  # the open has shown that it is no link, which chmod would follow
     os.chmod(name, 0o700, dir_fd=parent)
     return os.open(name, _FOLDER, dir_fd=parent)
 
 
-def _unlinked(name: str, folder: int) -> bool:
-    """Whether it was no folder, and is gone."""
+def _try_unlink(name: str, folder: int) -> bool:
+    """Unlink a file. Returns False if it is a folder."""
     try:
         os.unlink(name, dir_fd=folder)
     except IsADirectoryError:
@@ -145,15 +145,15 @@ def _unlinked(name: str, folder: int) -> bool:
     return True
 
 
-def opened(path: str, access: int = os.O_RDONLY) -> int:
-    """A descriptor of a folder that is no link. Raises OSError."""
+def open_folder(path: str, access: int = os.O_RDONLY) -> int:
+    """Open a folder; return its descriptor. Raises OSError, also for a link."""
     return os.open(path, access | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
-def opened_root(path: str) -> int:
-    """The same of a root, which must lie where it was when it was named: no part of its path a link. Raises OSError."""
-    folder = opened(os.path.realpath(path))
+def open_root(path: str) -> int:
+    """Open a root, which must still lie where it was when it was named: no part of its path is a link. Raises OSError."""
+    folder = open_folder(os.path.realpath(path))
     if os.readlink(f"/proc/self/fd/{folder}") != path:
         os.close(folder)
-        raise OSError(f"the root {path} leads elsewhere since it was named: `maniple roots remove`, then add it again")
+        raise OSError(f"the root {path} is now a link to another place: `maniple roots remove`, then add it again")
     return folder

@@ -1,4 +1,4 @@
-"""The home: where everything lives, its keys, and the lock that keeps a second kernel out (acts).
+"""The home (acts): the folder that holds everything, its keys, and the lock that keeps a second kernel out.
 
 home.toml            format, the log's origin, the hash seed of this home's runs
 keys/                log.key (signs checkpoints), log.pub (for strangers), kernel.key, kernel.pub and operator.key
@@ -32,11 +32,13 @@ FOLDERS: Final = {
     "keys": 0o700, "hands": 0o700, "compiled": 0o700, "log": 0o700, "journal": 0o700, "scratch": 0o711, "state": 0o711,
     "output": 0o700, "run": 0o700,
 }  # fmt: skip
-"""With their modes: what lies in the two that are open to runs belongs to single ones."""
+"""The home's folders and their modes. Runs may pass through the two that are 0711; each entry in these is one run's or
+service's own.
+"""
 
 
 class Keys(Struct, frozen=True, kw_only=True):
-    """The keys that the kernel itself uses; public and secret are CURVE keys in Z85."""
+    """The keys that the kernel uses. log: signs checkpoints; public, secret, operator: CURVE keys in Z85."""
 
     log: SigningKey
     public: bytes
@@ -45,7 +47,7 @@ class Keys(Struct, frozen=True, kw_only=True):
 
 
 class Home:
-    """An opened home. Raises HomeError for one that is missing, not whole, or another user's."""
+    """An opened home. Raises HomeError if it is missing, incomplete, another user's, or open to other users."""
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
@@ -62,11 +64,11 @@ class Home:
         self.identity = self._identity()
 
     def at(self, *parts: str) -> str:
-        """A path inside the home."""
+        """Return a path inside the home."""
         return os.path.join(self.path, *parts)
 
     def keys(self) -> Keys:
-        """Read the kernel's keys. Raises HomeError for one that is missing or not a key."""
+        """Read the kernel's keys. Raises HomeError if one is missing or not a key."""
         import zmq
 
         name = "log.key"
@@ -82,10 +84,10 @@ class Home:
         return Keys(log=log, public=publics[1], secret=self._key("kernel.key"), operator=publics[0])
 
     def lock(self) -> int:
-        """Keep a second kernel out for as long as the descriptor is open. Raises HomeError when one is there."""
+        """Lock the home against a second kernel while the returned descriptor is open. Raises HomeError if one runs."""
         for folder, mode in FOLDERS.items():
             os.makedirs(self.at(folder), exist_ok=True)
-            os.chmod(self.at(folder), mode)  # whatever the umask is
+            os.chmod(self.at(folder), mode)  # makedirs obeys the umask
         descriptor = os.open(self.at("run", "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -95,11 +97,11 @@ class Home:
             raise HomeError(
                 f"a kernel already runs on {self.path} (process {pid}): see it with `maniple status`"
             ) from None
-        os.pwrite(descriptor, f"{os.getpid():<20}\n".encode(), 0)  # in its place, which a full disk still has
+        os.pwrite(descriptor, f"{os.getpid():<20}\n".encode(), 0)  # of fixed length: overwriting works on a full disk
         return descriptor
 
     def load(self, folder: str) -> Package:
-        """The seal and the checked manifest of an installed folder. Raises HomeError when they cannot be read."""
+        """Read the seal and the manifest of an installed folder, and check the manifest. Raises HomeError if that fails."""
         from manifests.check import check
 
         try:
@@ -112,7 +114,7 @@ class Home:
             raise HomeError(f"the Hand in {self.at('hands', folder)} cannot be read: {error}") from None
 
     def secrets(self, hand: str) -> dict[str, object]:
-        """The secret settings of a Hand, which no log holds. Raises Refusal when they cannot be read."""
+        """Read a Hand's secret settings, which are never in the log. Raises Refusal if they cannot be read."""
         try:
             with open(self.at("keys", f"{hand}.secrets"), "rb") as file:
                 return msgspec.json.decode(file.read(), type=dict[str, object])
@@ -122,7 +124,7 @@ class Home:
             raise Refusal("secrets", f"{self.at('keys', hand)}.secrets is damaged: restore it from a backup") from None
 
     def keep_secrets(self, hand: str, secrets: dict[str, object]) -> None:
-        """Write them, whole or not at all; they are on disk when this returns."""
+        """Write a Hand's secret settings atomically; they are on disk when this returns."""
         from kernel.record.growing import replace, sync_folder
 
         path = Path(self.at("keys", f"{hand}.secrets"))

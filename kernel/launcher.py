@@ -1,7 +1,7 @@
-"""Makes a run's process through the template, and cleans up after its death (acts).
+"""Has the template fork each run's process, and cleans up after its death (acts).
 
-The kernel's end of the sockets to the template, and to each run until that has joined the bus. It never forks and never
-blocks: a run gets one launch packet, and its answers arrive through the loop.
+It holds the kernel's end of the socket to the template, and of one to each run until that has joined the bus. It never
+forks and never blocks: a run gets one launch packet, and its answers arrive through the loop.
 """
 
 import os
@@ -14,7 +14,7 @@ from socket import socket
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from kernel import NAMED_STARTER, descriptors, output
-from kernel.folders import opened, opened_root
+from kernel.folders import open_folder, open_root
 from kernel.home import Home
 from kernel.loop import Loop
 from kernel.process_tree import tree_of
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 TEMPLATE: Final = "kernel.process.template"
 PRELOAD: Final = "runtime.preload:preload"
 SERVE: Final = "runtime.main:join"
-"""The template's module, what it imports before it forks, and where the runtime begins in a run. Given by name: the kernel
-imports nothing of the runtime."""
+"""The template's module, what it imports before it forks, and the runtime's entry point in a run. Given by name, since the
+kernel may import nothing of the runtime."""
 
-_AGAIN: Final = 0.005  # seconds until a template that had no room is asked again
+_RETRY_AFTER: Final = 0.005  # seconds until an order is sent again to a template whose socket was full
 
 
 Started: TypeAlias = tuple[socket, int]
-"""A template that is warming up: the kernel's end of its socket, and its process."""
+"""A template that is warming up: the kernel's end of its socket, and its process id."""
 
 
 def start_template(home: Home) -> Started:
-    """Start a template, which warms up by itself. The kernel adopts its orphans."""
+    """Start a template, which warms up by itself. The kernel becomes the parent of its orphans."""
     from kernel.process.confine import ADOPT_ORPHANS, control
 
     control(ADOPT_ORPHANS)
@@ -55,8 +55,8 @@ def start_template(home: Home) -> Started:
     place = os.stat(home.path)
     names = f"{root}/runtime/__pycache__/names.{sys.implementation.cache_tag}"
     start = [
-        sys.executable, "-s", "-S", "-P", "-c", NAMED_STARTER, _legible(names), ":".join(filter(None, sys.path)), TEMPLATE,
-        "3", PRELOAD, names, f"maniple-{place.st_dev:x}-{place.st_ino:x}", *sorted(reach),
+        sys.executable, "-s", "-S", "-P", "-c", NAMED_STARTER, _readable_or_null(names), ":".join(filter(None, sys.path)),
+        TEMPLATE, "3", PRELOAD, names, f"maniple-{place.st_dev:x}-{place.st_ino:x}", *sorted(reach),
     ]  # fmt: skip
     environment = {"PYTHONHASHSEED": str(home.identity.hash_seed), "PYTHONUTF8": "1"}
     pass_on = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)]
@@ -65,13 +65,13 @@ def start_template(home: Home) -> Started:
     return end, pid
 
 
-def _legible(path: str) -> str:
-    """This file, or an empty one if it cannot be read."""
+def _readable_or_null(path: str) -> str:
+    """Return the path of a file, or of an empty one if that file cannot be read."""
     return path if os.path.isfile(path) and os.access(path, os.R_OK) else os.devnull
 
 
 class Launcher:
-    """The present template, and the runs that it forked."""
+    """The current template, and the runs that it has forked."""
 
     def __init__(self, home: Home, loop: Loop, owner: "Kernel", server_key: bytes, template: Started) -> None:
         self._home, self._loop, self._owner, self._server_key = home, loop, owner, server_key
@@ -79,71 +79,73 @@ class Launcher:
         self._numbers = 0
         self._queue: deque[tuple[Run, packets.Launch, tuple[int, ...]] | str] = deque()
         self._scratch = os.open(home.at("scratch"), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self.follow(template)
+        self.use_template(template)
 
-    def follow(self, template: Started) -> None:
-        """Fork runs from this template from now on. Those that are asked for before it is warm wait."""
+    def use_template(self, template: Started) -> None:
+        """Fork runs from this template from now on. Orders wait until it is warm."""
         self._template, self._pid = template
         self._is_warm, self._pidfd = False, -1
-        self._loop.watch(self._template.fileno(), self._hear_template)
+        self._loop.watch(self._template.fileno(), self._read_template_packet)
 
-    def _hear_template(self) -> None:
+    def _read_template_packet(self) -> None:
         packet, passed = b"", list[int]()
         with suppress(OSError):
             packet, passed = descriptors.receive(self._template)
         if not packet:
-            self._template_gone()
+            self._on_template_death()
             return
         match packets.decode_template(packet):
             case packets.Warm(pid=pid) if passed:
                 self._adopt_template(pid, passed[0])
             case packets.Warm():
                 self._is_warm = True
-                self._go_on()
+                self._send_orders()
             case packets.Born(number=number, pid=0, why=why):
                 self._runs[number].unfit = f"no process could be made: {why}"
-                self._end(number, -1)
+                self._forget_process(number, -1)
             case packets.Born(number=number):
-                self._born(self._runs[number], passed[0])
+                self._on_birth(self._runs[number], passed[0])
             case packets.Grouped(number=number, why="") if number in self._runs:
-                self._runs[number].grouped = True
-                self._let_go(self._runs[number])
+                self._runs[number].is_grouped = True
+                self._release_when_confined(self._runs[number])
             case packets.Grouped(number=number, why=why) if number in self._runs:
                 self._owner.supervisor.end_as_unfit(self._runs[number], f"layer: {why}")
             case packets.Measured(number=number) if number in self._runs:
-                self._owner.watch.measured(self._runs[number])
+                self._owner.watch.end_as_too_large(self._runs[number])
             case packets.Died(number=number, status=status, cpu=cpu, memory=memory, was_full=was_full):
                 run = self._runs[number]
                 run.cpu, run.memory = cpu, memory
                 if was_full:
                     run.unfit = run.unfit or too_much_memory(run.hand.package.manifest)
-                self._end(number, status)
+                self._forget_process(number, status)
 
     def _adopt_template(self, pid: int, pidfd: int) -> None:
-        """The process that was exec'd made process 1 and may leave; then process 1 is the kernel's own child."""
-        with suppress(OSError):  # both were killed, which the socket tells
+        """Let the process that was exec'd leave: it has forked process 1 of the namespace, the template proper, which then
+        becomes the kernel's own child.
+        """
+        with suppress(OSError):  # both were killed: the socket's end of file says so
             descriptors.send(self._template, b"leave")
         os.waitpid(self._pid, 0)
         self._pid, self._pidfd = pid, pidfd
         with suppress(OSError):
             descriptors.send(self._template, b"go")
 
-    def _template_gone(self) -> None:
+    def _on_template_death(self) -> None:
         self.close()
-        left = os.listdir(self._scratch)  # some of it the template may have been about to remove
+        left = os.listdir(self._scratch)  # the template may have had orders to remove some of these
         orders, self._queue = self._queue, deque()
         for order in orders:
             descriptors.close_all(() if isinstance(order, str) else order[2])
         for number in list(self._runs):
-            self._end(number, -1)
+            self._forget_process(number, -1)
         for name in left:
             if name not in self._queue and name not in self._owner.runs:
                 self._remove_scratch(name)
-        self._owner.template_gone()
+        self._owner.on_template_death()
 
     def close(self) -> None:
-        """End the template, and so whatever still runs."""
-        self._loop.forget(self._template.fileno())
+        """Kill the template, and so every run that is left."""
+        self._loop.unwatch(self._template.fileno())
         self._template.close()
         self._is_warm = False
         if self._pidfd >= 0:
@@ -158,26 +160,26 @@ class Launcher:
         run.number = self._numbers
         if os.geteuid() == 0:
             run.uid = uid_of(self._home.identity.hash_seed, hand.number, run.number if hand.is_task else None)
-        passing = {"hand": opened(self._home.at("hands", hand.folder))}
+        passing = {"hand": open_folder(self._home.at("hands", hand.folder))}
         try:
             lender = lodging(run.work, manifest, self._owner.runs)
             if lender is None:
                 if run.tape is not None and run.tape.count:
-                    self._renew(run)
+                    self._prepare_scratch_again(run)
                 scratch = self._own_folder("scratch", run.id, run.uid)
             else:
                 run.scratch, scratch = lender.scratch, self._home.at("scratch", lender.scratch)
-                os.chmod(scratch, 0o700)  # an earlier one may have closed it to its owner
+                os.chmod(scratch, 0o700)  # an earlier run in it may have closed it even to its owner
             state = "" if hand.is_task else self._own_folder("state", hand.id, run.uid)
             for name, path in roots.items() if manifest.confinement.roots else ():
-                with suppress(FileNotFoundError, NotADirectoryError):  # without it, as who asks for it is told
-                    passing[f"root:{name}"] = opened_root(path)
-                if run.uid is not None and "mounts" not in passing:  # it maps their ids where they are
+                with suppress(FileNotFoundError, NotADirectoryError):  # start without it: calls on that root then fail
+                    passing[f"root:{name}"] = open_root(path)
+                if run.uid is not None and "mounts" not in passing:  # where the run maps the roots' ids
                     passing["mounts"] = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
             if hand.artefact is not None:
                 passing["artefact"] = os.open(self._home.at("compiled", hand.artefact.key), os.O_NONBLOCK)
             output.trim(self._home, hand.name, manifest.limits.file_size)
-            passing["output"] = output.opened(self._home, hand.name)
+            passing["output"] = output.open_output(self._home, hand.name)
             passing["bus"] = os.open(self._home.at("run", "bus"), os.O_PATH | os.O_CLOEXEC)
             packet = packets.Launch(
                 run=run.began.run if run.began else run.id, hand=hand.id, name=hand.name, version=hand.version,
@@ -191,68 +193,68 @@ class Launcher:
             descriptors.close_all(list(passing.values()))
             raise
         self._runs[run.number] = run
-        self._order((run, packet, tuple(passing.values())))
+        self._enqueue((run, packet, tuple(passing.values())))
 
     def kill(self, run: Run, number: int) -> None:
-        """Send a signal to the run's first process, if it has one; KILL ends its whole PID namespace."""
+        """Send a signal to a run's first process, if it has one. KILL ends its whole PID namespace."""
         if run.pidfd >= 0:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(run.pidfd, number)
 
     def apply_pause(self, run: Run) -> None:
-        """Stop or continue all processes of a run; parents before children, so that none escapes in between."""
+        """Stop or continue all processes of a run, parents before children, so that no new child escapes."""
         number = signal.SIGSTOP if run.paused else signal.SIGCONT
         self.kill(run, number)
         for pid in tree_of(run.pid):
             if pid != run.pid:
-                with suppress(OSError):  # it has ended
+                with suppress(OSError):  # ended meanwhile
                     os.kill(pid, number)
 
     def measure(self, runs: Sequence[Run]) -> None:
-        """Have the folders of runs measured; their owner is told which take too much, if the template can be asked now.
+        """Have the template measure the folders of these runs, if it can take the order now. It answers with Measured.
 
-        runs: so many that their folders' descriptors fit into one packet.
+        runs: few enough for their folders' descriptors to fit into one packet.
         """
-        if not self._is_warm:  # it takes what it hears before that for something else
+        if not self._is_warm:  # until then it reads packets of another kind
             return
         found, asked = list[int](), list[packets.Bound]()
         for run in runs:
             names = [("scratch", run.scratch)] + ([] if run.is_task else [("state", run.hand.id)])
             before = len(found)
-            with suppress(OSError):  # the next look asks again
-                found += (opened(self._home.at(*name), os.O_PATH) for name in names)  # closed to its user, maybe
+            with suppress(OSError):  # the next check tries again
+                found += (open_folder(self._home.at(*name), os.O_PATH) for name in names)  # their modes may forbid more
             if mine := len(found) - before:
                 asked.append(packets.Bound(number=run.number, folders=mine, most=run.hand.package.manifest.limits.disk))
-        with suppress(OSError):  # no room, or it is gone: as above
+        with suppress(OSError):  # its socket is full, or it is gone: as above
             descriptors.send(self._template, encode(packets.Measure(runs=tuple(asked))), found, wait=False)
         descriptors.close_all(found)
 
-    def sweep(self, but: Container[str]) -> None:
-        """Remove the scratch folders that runs of an earlier kernel left behind; but for those of runs that go on."""
+    def remove_stale_scratch(self, but: Container[str]) -> None:
+        """Remove the scratch folders that an earlier kernel left, except those of runs in `but`, which resume."""
         for name in os.listdir(self._scratch):
             if name not in but:
-                self._order(name)
+                self._enqueue(name)
 
     def discard(self, folder: str) -> None:
-        """Remove a folder of `hands/`: it is moved away in one step, and the template removes what it holds."""
+        """Remove a folder of `hands/`: move it aside in one step, and let the template remove it."""
         aside = f"{folder}.{os.urandom(4).hex()}"
         try:
             os.rename(self._home.at("hands", folder), aside, dst_dir_fd=self._scratch)
-        except OSError:  # it is gone, or scratch lies on another disk
+        except OSError:  # it is gone already, or `scratch` is on another disk
             from shutil import rmtree
 
             rmtree(self._home.at("hands", folder), ignore_errors=True)
         else:
-            self._order(aside)
+            self._enqueue(aside)
 
-    def _order(self, order: tuple[Run, packets.Launch, tuple[int, ...]] | str) -> None:
-        """Queue an order for the template: a run to fork, or the name of a scratch folder to remove."""
+    def _enqueue(self, order: tuple[Run, packets.Launch, tuple[int, ...]] | str) -> None:
+        """Queue an order for the template: fork a run, or remove the scratch folder of this name."""
         self._queue.append(order)
         if len(self._queue) == 1:
-            self._go_on()
+            self._send_orders()
 
-    def _go_on(self) -> None:
-        """Send queued orders without blocking: a template whose socket is full may be waiting for this very kernel."""
+    def _send_orders(self) -> None:
+        """Send queued orders without blocking: a template whose socket is full may itself be waiting for the kernel."""
         while self._is_warm and self._queue:
             order = self._queue[0]
             try:
@@ -260,8 +262,8 @@ class Launcher:
                     descriptors.send(self._template, encode(packets.Sweep(name=order)), [self._scratch], wait=False)
                 else:
                     self._fork(*order)
-            except OSError:  # no room; or it is gone, which its socket tells
-                self._loop.after(_AGAIN, self._go_on)
+            except OSError:  # its socket is full; or it is gone, and the socket's end of file says so
+                self._loop.after(_RETRY_AFTER, self._send_orders)
                 return
             self._queue.popleft()
 
@@ -281,64 +283,64 @@ class Launcher:
         try:
             descriptors.send(talk, encode(launch), passing, wait=False)
         except (OSError, CodecError) as error:
-            run.unfit = f"it could not be told what to be: {error}"
+            run.unfit = f"its launch packet could not be sent: {error}"
             talk.close()
         else:
-            run.talk = talk
-            self._loop.watch(talk.fileno(), lambda: self._hear(run, talk))
+            run.launch_socket = talk
+            self._loop.watch(talk.fileno(), lambda: self._read_run_packet(run, talk))
         descriptors.close_all(passing)
 
-    def _born(self, run: Run, pidfd: int) -> None:
+    def _on_birth(self, run: Run, pidfd: int) -> None:
         run.pidfd, run.pid = pidfd, descriptors.pid_of(pidfd)
-        if run.ended:  # it was told to end before it was born
+        if run.is_ending:  # it was told to end before its process existed
             self.kill(run, signal.SIGKILL)
         elif run.paused:
             self.apply_pause(run)
 
-    def _hear(self, run: Run, talk: socket) -> None:
+    def _read_run_packet(self, run: Run, talk: socket) -> None:
         try:
             raw, passed = descriptors.receive(talk)
             descriptors.close_all(passed)
             match packets.decode(raw) if raw else None:
-                case packets.Joining(public=public) if not run.ended:
-                    self._owner.joining(run, public)
+                case packets.Joining(public=public) if not run.is_ending:
+                    self._owner.expect_connection(run, public)
                     descriptors.send(talk, encode(packets.Go()))
                     return
                 case packets.Confined() as how:
-                    self._owner.confined(run, how)
-                    self._let_go(run)
+                    self._owner.record_confinement(run, how)
+                    self._release_when_confined(run)
                     return
                 case packets.Unfit(code=code, why=why):
                     run.unfit = f"{code}: {why}"
         except (OSError, CodecError):
-            pass  # it is not what it should be, or gone: its process's end tells
-        self._end_talk(run)
+            pass  # a bad packet, or the process is gone: its end will be reported
+        self._close_socket(run)
 
-    def _let_go(self, run: Run) -> None:
-        """Let the Hand's code begin once the run has every layer, its control group too, which is joined beside its start."""
-        if run.talk is not None and run.applied and (run.grouped or "cgroup" not in run.applied):
-            with suppress(OSError):  # it is gone: its process's end tells
-                descriptors.send(run.talk, encode(packets.Go()))
-            self._end_talk(run)
+    def _release_when_confined(self, run: Run) -> None:
+        """Let the Hand's code begin if every layer is in place, its control group too, which it joins in parallel."""
+        if run.launch_socket is not None and run.applied and (run.is_grouped or "cgroup" not in run.applied):
+            with suppress(OSError):  # the process is gone: its end will be reported
+                descriptors.send(run.launch_socket, encode(packets.Go()))
+            self._close_socket(run)
 
-    def _end_talk(self, run: Run) -> None:
-        if run.talk is not None:
-            self._loop.forget(run.talk.fileno())
-            run.talk.close()
-            run.talk = None
+    def _close_socket(self, run: Run) -> None:
+        if run.launch_socket is not None:
+            self._loop.unwatch(run.launch_socket.fileno())
+            run.launch_socket.close()
+            run.launch_socket = None
 
-    def _end(self, number: int, status: int) -> None:
-        """Take away the last traces of a run's process, and tell its owner."""
+    def _forget_process(self, number: int, status: int) -> None:
+        """Forget a run's process, which has ended, and report the end to the supervisor."""
         run = self._runs.pop(number)
-        if run.talk is not None:  # why it did not start may lie there still
-            run.talk.setblocking(False)
-            self._hear(run, run.talk)
+        if run.launch_socket is not None:  # it may still hold the reason why the run did not start
+            run.launch_socket.setblocking(False)
+            self._read_run_packet(run, run.launch_socket)
         descriptors.close_all([run.pidfd] if run.pidfd >= 0 else [])
         run.pid, run.pidfd = 0, -1
-        self._owner.supervisor.process_ended(run, status)
+        self._owner.supervisor.on_process_end(run, status)
 
-    def clear(self, run: Run) -> None:
-        """Take away the scratch folder of a run that has ended, with or without a process, unless others work in it."""
+    def remove_scratch_of(self, run: Run) -> None:
+        """Remove the scratch folder of a run that has ended, unless others work in it."""
         if all(other.scratch != run.scratch for other in [*self._runs.values(), *self._owner.runs.values()]):
             self._remove_scratch(run.scratch)
 
@@ -348,10 +350,12 @@ class Launcher:
         except FileNotFoundError:
             pass
         except OSError:
-            self._order(name)
+            self._enqueue(name)
 
-    def _renew(self, run: Run) -> None:
-        """Give a run's next process what its first had, an empty scratch folder; as it is, when others write there for it."""
+    def _prepare_scratch_again(self, run: Run) -> None:
+        """Make way for an empty scratch folder, as a run's first process had. Keep it if the run may lend it to others: their
+        files are not made again.
+        """
         if self._owner.catalogue.lends(run.grants):
             with suppress(FileNotFoundError):
                 run.uid = run.uid and os.lstat(self._home.at("scratch", run.id)).st_uid
@@ -361,7 +365,7 @@ class Launcher:
             os.rename(run.id, aside, src_dir_fd=self._scratch, dst_dir_fd=self._scratch)
         except FileNotFoundError:
             return
-        self._order(aside)
+        self._enqueue(aside)
 
     def _own_folder(self, kind: str, name: str, uid: int | None) -> str:
         path = self._home.at(kind, name)

@@ -1,6 +1,6 @@
-"""The kernel's loop (acts): one epoll for descriptors, one heap for timers, both under one poll of the bus's socket.
+"""The kernel's loop (acts): one zmq poll over the bus's socket and one epoll of descriptors, and one heap of timers.
 
-Descriptors of runs (pidfds, pipes, launch talks) sit in the epoll, which is a single entry of the zmq poll: a thousand
+Descriptors of runs (pidfds, pipes, launch sockets) sit in the epoll, which is a single entry of the zmq poll: a thousand
 of them in the zmq poll itself cost ten times as much, by measurement.
 """
 
@@ -23,29 +23,29 @@ Act = Callable[[], object]
 _EVENTS, _IN = int(zmq.EVENTS), int(zmq.POLLIN)
 
 REST, ROUNDS = 2, 32
-"""Milliseconds without a message, and rounds with one, after which deferred work is done."""
+"""Milliseconds without a message after which deferred work is done; rounds with messages after which it is done anyway."""
 
-AHEAD: Final = 8
-"""Messages that are read in one round at most."""
+READS_PER_ROUND: Final = 8
+"""Most messages read in one round, before descriptors and timers get their turn."""
 
 _CANCELLED: Final = 1_000
-"""Cancelled timers that may stay in the heap, besides half of its size, before they are removed."""
+"""The heap is cleared of cancelled timers when they are more than this plus half of its size."""
 
 
 _faults: Final = count()
 FAULTS_MOST, FAULT_MOST = 256, 4_096
-"""Faults of its own that a kernel writes to run/kernel.log, and characters of each, so that this file stays bounded."""
+"""Most exceptions, and most characters of each, that a kernel writes to run/kernel.log, so that this file stays bounded."""
 
 
-def tell_fault() -> None:
-    """Write the current exception, a fault of the kernel's own, to stderr (run/kernel.log); nothing on a full disk."""
+def log_fault() -> None:
+    """Write the current exception, a bug of the kernel's, to stderr (run/kernel.log). On a full disk, write nothing."""
     if next(_faults) < FAULTS_MOST:
         with suppress(OSError):
             sys.stderr.write(traceback.format_exc()[-FAULT_MOST:])
 
 
 class Timer:
-    """A call that is to be made at a moment, unless cancelled."""
+    """A function to call at a certain time, unless cancelled."""
 
     __slots__ = ("_loop", "act")
 
@@ -54,7 +54,7 @@ class Timer:
         self.act: Act | None = act
 
     def cancel(self) -> None:
-        """Do not make the call."""
+        """Make sure that the function is not called."""
         self.act = None
         self._loop.cancelled += 1
 
@@ -76,21 +76,21 @@ class Loop:
     """Seconds of a clock that never jumps."""
 
     def watch(self, descriptor: int, act: Act) -> None:
-        """Call act whenever the descriptor can be read, or its other end is gone."""
+        """Call act whenever the descriptor is readable, or its other end is gone."""
         self._acts[descriptor] = act
         self._epoll.register(descriptor, select.EPOLLIN)
 
-    def forget(self, descriptor: int) -> None:
-        """Undo watch; the descriptor is still open."""
+    def unwatch(self, descriptor: int) -> None:
+        """Undo watch(). Call it before the descriptor is closed."""
         if self._acts.pop(descriptor, None) is not None:
             self._epoll.unregister(descriptor)
 
     def after(self, seconds: float, act: Act) -> Timer:
-        """Call act once, so many seconds from now."""
+        """Call act once, `seconds` from now."""
         return self.at(self.now() + seconds, act)
 
     def at(self, moment: float, act: Act) -> Timer:
-        """Call act once, at a moment of now()."""
+        """Call act once, at `moment`, a time of now()."""
         timer = Timer(self, act)
         self._numbers += 1
         heapq.heappush(self._timers, (moment, self._numbers, timer))
@@ -101,18 +101,19 @@ class Loop:
         return timer
 
     def soon(self, act: Act) -> None:
-        """Call act after the messages that have arrived are taken: so what several of them cause is sent together."""
+        """Call act once the messages that have arrived are dispatched, so that what they cause together is sent together."""
         self._soon.append(act)
 
     def stop(self) -> None:
-        """Let run() return after what it is doing; a signal may call it."""
+        """Make run() return after the current round. A signal may call it."""
         self._stopped = True
         os.eventfd_write(self._wake, 1)
 
-    def run(self, bus: "zmq.Socket[bytes]", take: Act, rest: Act) -> None:
-        """Serve until stop(). take: reads one message of the bus, and acts on it. rest: does deferred work.
+    def run(self, bus: "zmq.Socket[bytes]", read_message: Act, do_deferred: Act) -> None:
+        """Serve until stop(). read_message: read one message from the bus and act on it.
 
-        rest is called when no message has come for REST, so that nobody waits for it, and after ROUNDS rounds at the latest.
+        do_deferred: do the deferred work. Called when no message has come for REST, so that it delays nobody, and after
+        ROUNDS rounds with messages at the latest.
         """
         poll, events, both = zmq.zmq_poll, Socket.get, [(bus, _IN), (self._epoll.fileno(), _IN)]
         rounds = 0
@@ -120,22 +121,22 @@ class Loop:
             try:
                 while self._soon:
                     self._soon.popleft()()
-                patience = min(REST, self._patience()) if rounds else self._patience()
+                patience = min(REST, self._poll_timeout()) if rounds else self._poll_timeout()
                 found = poll(both, patience)  # type: ignore[arg-type]  # its stub knows no descriptors
                 for ready, _ in found:
                     if ready is bus:
-                        for beyond in range(AHEAD):
-                            if beyond and not events(bus, _EVENTS) & _IN:  # type: ignore[operator]  # of this one an int
+                        for number in range(READS_PER_ROUND):
+                            if number and not events(bus, _EVENTS) & _IN:  # type: ignore[operator]  # of this one an int
                                 break
-                            take()
+                            read_message()
                     else:
                         self._serve_descriptors()
                 self._serve_timers()
                 rounds = rounds + 1 if found and rounds < ROUNDS else 0
                 if not rounds:
-                    rest()
-            except Exception:  # noqa: BLE001 - a fault of the kernel's own costs what it was doing, never the kernel
-                tell_fault()
+                    do_deferred()
+            except Exception:  # noqa: BLE001 - a bug of the kernel's costs what it was doing, never the kernel
+                log_fault()
 
     def _serve_descriptors(self) -> None:
         for descriptor, _ in self._epoll.poll(0):
@@ -148,8 +149,8 @@ class Loop:
             if (act := heapq.heappop(self._timers)[2].act) is not None:
                 act()
 
-    def _patience(self) -> int:
-        """Milliseconds to the next timer, as poll takes them: an hour when there is none."""
+    def _poll_timeout(self) -> int:
+        """Return the milliseconds until the next timer, for poll; an hour if there is none."""
         while self._timers and self._timers[0][2].act is None:
             heapq.heappop(self._timers)
         return max(0, int((self._timers[0][0] - self.now()) * 1000) + 1) if self._timers else 3_600_000

@@ -1,9 +1,9 @@
-"""The kernel's process (acts): from a home to a loop that serves, and back.
+"""The kernel's process (acts): opens the home, serves until told to stop, and closes.
 
     python -c STARTER SEARCH-PATH kernel.main HOME READY
 
-READY is a descriptor on which it says `ready` when the bus is bound, or one line of what is wrong. It ends with exit code
-0 after `down`, 1 for a home that cannot be used.
+READY is a descriptor. The kernel writes `ready` to it once the bus is bound, or one line that says what is wrong. Exit
+code: 0 after `down`, 1 for a home that cannot be used.
 """
 
 import os
@@ -28,13 +28,13 @@ from wire.snapshot import Snapshot
 
 
 def main(arguments: list[str]) -> None:
-    """Be the kernel of a home; returns when it has been told to end."""
+    """Run the kernel of a home until it is told to stop."""
     path, ready = arguments[0], int(arguments[1])
     os.umask(0o077)
-    # a run takes two descriptors or three of the kernel's; where there are none left, no run is born or dies any more
+    # each run costs the kernel two or three descriptors; when none are left, it can neither start a run nor see one end
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     try:
-        kernel = opened(path, Loop())
+        kernel = open_kernel(path, Loop())
     except (ManipleError, OSError) as error:
         os.write(ready, f"{error}\n".encode())
         sys.exit(1)
@@ -43,16 +43,16 @@ def main(arguments: list[str]) -> None:
     serve(kernel)
 
 
-def opened(path: str, loop: Loop) -> Kernel:
-    """A kernel on this home, its log recovered, its state restored. Raises HomeError, or OSError of its disk."""
+def open_kernel(path: str, loop: Loop) -> Kernel:
+    """Open a home and return its kernel: log recovered, state restored. Raises HomeError, and OSError if the disk fails."""
     home = Home(path)
     home.lock()
     keys, folder, origin = home.keys(), Path(home.at("log")), home.identity.origin
-    template = start_template(home)  # before the log is read: both take their time
+    template = start_template(home)  # first, so that it warms up while the log is read
     start = start_of(folder, keys.log.verify_key, origin)
     try:
         state = from_bytes(start.state) if start.state is not None else State()
-    except msgspec.MsgspecError:  # written by another version: everything is in the log
+    except msgspec.MsgspecError:  # a snapshot of another version: rebuild the state from the whole log
         start, state = Snapshot(origin=origin, size=0), State()
     found = recover(folder, start, lambda entry: fold(state, entry, home.load), key=keys.log.verify_key)
     if found.chain.seq == 0 and os.listdir(home.at("hands")):
@@ -68,17 +68,17 @@ def opened(path: str, loop: Loop) -> Kernel:
 
 
 def serve(kernel: Kernel) -> None:
-    """Serve until told to end, and close."""
-    asked = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # a signal alone does not wake the loop
+    """Serve until `down`, SIGTERM or SIGINT, then close."""
+    stop_signal = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # a signal alone does not wake the loop
 
     def go_down() -> None:
-        os.eventfd_read(asked)
+        os.eventfd_read(stop_signal)
         kernel.supervisor.stop_all(kernel.loop.stop)
 
-    kernel.loop.watch(asked, go_down)
+    kernel.loop.watch(stop_signal, go_down)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os.eventfd_write(asked, 1))
+        signal.signal(number, lambda *_: os.eventfd_write(stop_signal, 1))
     kernel.loop.watch(int(kernel.bus.zap.FD), kernel.bus.answer_zap)
-    kernel.loop.watch(int(kernel.bus.door.FD), kernel.links.look_at_the_door)
-    kernel.loop.run(kernel.bus.router, kernel.router.turn, kernel.rest)
+    kernel.loop.watch(int(kernel.bus.monitor_socket.FD), kernel.links.read_connection_events)
+    kernel.loop.run(kernel.bus.router, kernel.router.read_message, kernel.do_deferred)
     kernel.close()

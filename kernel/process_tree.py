@@ -1,4 +1,4 @@
-"""A process with all its descendants, their state, memory and processor time (acts: reads /proc, see proc(5))."""
+"""The tree of a process: its descendants, their state, memory and processor time (acts: reads /proc, see proc(5))."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -8,15 +8,15 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 COUNTED: Final = 4 * 1024**3
-"""Bytes up to which held() finds out what processes share. The system looks at each page as often as it is mapped, and
+"""Bytes up to which memory_of() finds out what processes share. Linux visits each page as often as it is mapped, and
 a program can map one so often that this takes seconds.
 """
 
 
 def tree_of(pid: int) -> Iterator[int]:
-    """The process and all its descendants, parents first; nothing for pid 0.
+    """Yield a process and all its descendants, parents first; nothing for pid 0.
 
-    A process is yielded before its children are read. So a caller that stops each one as it comes misses none: a stopped
+    Each process is yielded before its children are read, so a caller that stops each as it comes misses none: a stopped
     process neither forks nor reaps.
     """
     pids = [pid] if pid else []
@@ -27,13 +27,13 @@ def tree_of(pid: int) -> Iterator[int]:
                 with open(f"/proc/{parent}/task/{thread}/children", encoding="ascii") as file:
                     pids += map(int, file.read().split())
         except OSError:
-            continue  # it has ended
+            continue  # ended meanwhile
 
 
 def is_running(pid: int) -> bool:
-    """Whether any thread of a process is in state R or S: the process was not stopped, or was continued.
+    """Whether any thread of a process is in state R or S: the process is not stopped.
 
-    Every thread counts, since the first one may have ended before the others.
+    All threads are checked, since the first may have ended before the others.
     """
     try:
         threads = os.listdir(f"/proc/{pid}/task")
@@ -43,16 +43,16 @@ def is_running(pid: int) -> bool:
 
 
 def cpu_of_descendants(processes: Sequence[int]) -> float:
-    """Seconds of processor time used by all but the first of these processes, children that were reaped included.
+    """Return the seconds of processor time of all but the first of these processes, and of all children that they reaped.
 
-    processes: parents first, as tree_of() yields them. Otherwise a child could be reaped between two reads, and count twice.
+    processes: parents first, as tree_of() yields them. Otherwise a child reaped between two reads would count twice.
     """
     stats = [_stat(f"/proc/{pid}/stat") for pid in processes]
     return sum(sum(map(int, stat[11 if number else 13 : 15])) for number, stat in enumerate(stats)) / _TICKS
 
 
 def _stat(path: str) -> list[str]:
-    """The fields of a /proc stat file, from the state letter on; [""] when the process is gone."""
+    """Return the fields of a /proc stat file from the state letter on; [""] if the process is gone."""
     try:
         with open(path, encoding="ascii", errors="replace") as file:
             return file.read().rpartition(") ")[2].split()
@@ -61,7 +61,7 @@ def _stat(path: str) -> list[str]:
 
 
 def resident(pid: int) -> int:
-    """Resident memory of a process in bytes; 0 when it is gone."""
+    """Return the resident memory of a process in bytes; 0 if it is gone."""
     try:
         with open(f"/proc/{pid}/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * _PAGE
@@ -69,10 +69,11 @@ def resident(pid: int) -> int:
         return 0
 
 
-def held(processes: Sequence[int], shared: int, most: int) -> int:
-    """Bytes that these processes hold beyond those that each shared with the template at its start: memory of files included.
+def memory_of(processes: Sequence[int], shared: int, most: int) -> int:
+    """Return the bytes of memory of these processes, mapped files included, without the `shared` bytes of each that it
+    shared with the template at its start.
 
-    Where that is more than `most`, what several share counts once (PSS), unless it cannot be read or is more than COUNTED.
+    Above `most`, what several processes share counts once (PSS), unless that cannot be read or the sum is above COUNTED.
     """
     size = sum(max(0, resident(pid) - shared) for pid in processes)
     return sum(map(_proportional, processes)) if most < size <= COUNTED else size

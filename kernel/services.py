@@ -1,7 +1,7 @@
-"""The life cycles of services (acts on what manifests/lives.py decides): started on demand, restarted, idle, given up.
+"""Services (acts on what manifests/lives.py decides): started on demand, restarted, stopped when idle, given up.
 
-A service starts at its first call, the services that it needs before it, and stops after its `idle` time without a call,
-unless the operator wants it up. Calls that wait for a service which may not start, or is given up, end in Refused.
+A service starts at its first call, after the services that it needs, and stops after its `idle` time without a call unless
+the operator wants it up. If it may not start or is given up, the calls that wait for it end in Refused.
 """
 
 import random
@@ -24,15 +24,16 @@ if TYPE_CHECKING:
 
 
 START_MOST: Final = 60.0
-"""Seconds that a service's start() may take, or its `wall` if that is less."""
+"""Seconds that a service's start() may take; its `wall`, if that is less."""
 
 
 class Life:
-    """One service. run: its process, None while it is down. state: of manifests/lives.py.
+    """One service. run: its process, None while it is down. state: of LIFE in manifests/lives.py.
 
-    waiting: calls that are not delivered yet, by turns of their callers; waiters: the operator's starts, answered when it is
-    ready. deaths: times of those that count against its restart limit. is_final: it was stopped for good, so that its
-    next process answers no call that was open at this one. is_stale: it is to stop as soon as no call is open at it.
+    waiting: its undelivered calls, in turns of their callers. waiters: the operator's calls to start it, answered when it is
+    ready. deaths: the times of those that count against its restart limit. is_final: it was stopped for good, so its next
+    process answers no call that was open at this one. is_stale: it stops as soon as no call is open at it. is_watched: a
+    check of its processor time is due. shares: each open call's share of that time.
     """
 
     __slots__ = (
@@ -52,54 +53,54 @@ class Life:
         self.is_watched = self.is_final = self.is_stale = False
         self.shares = Shares()
 
-    def be(self, hand: Installed) -> None:
-        """Take the Hand as it is installed now. Deaths of another version do not count against this one."""
+    def use_version(self, hand: Installed) -> None:
+        """Use the version of the Hand that is installed now. Deaths of another version do not count against it."""
         self.deaths, self.hand = self.deaths if hand.seal == self.hand.seal else (), hand
 
 
 class Services:
-    """Every service's life, by its Hand's id."""
+    """All services. lives: by their Hands' ids."""
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
         self.lives: dict[str, Life] = {}
 
-    def life(self, hand: Installed) -> Life:
-        """A service's life; a new one, `stopped`, before its first start."""
+    def ensure_life(self, hand: Installed) -> Life:
+        """Return a service's life; make one, `stopped`, if it has none."""
         life = self.lives.get(hand.id)
         if life is None:
             life = self.lives[hand.id] = Life(hand)
-        life.be(hand)
+        life.use_version(hand)
         return life
 
-    def of(self, run: Run) -> Life | None:
-        """The life whose process this run is, if any."""
+    def life_of(self, run: Run) -> Life | None:
+        """Return the life whose process this run is, if any."""
         life = self.lives.get(run.hand.id)
         return life if life is not None and life.run is run else None
 
     def deliver(self, call: OpenCall, hand: Installed) -> None:
-        """Queue a call for a service, in its caller's turn."""
-        life = self.life(hand)
+        """Queue a call for a service, and deliver what it can take."""
+        life = self.ensure_life(hand)
         life.waiting.add(call.caller, call.queued())
         self.feed(life)
 
     def feed(self, life: Life) -> None:
-        """Deliver as many waiting calls as a service takes; start it if it is down; begin its idle time if none is left."""
+        """Deliver as many waiting calls as a service takes. Start it if it is down; begin its idle time if it has no call."""
         kernel, manifest = self._kernel, life.hand.package.manifest
-        if life.idle is not None:  # but not its next start, if it is backing off: the call waits for that
+        if life.idle is not None:  # a restart that is backing off stays due: the call waits for it
             life.idle.cancel()
             life.idle = None
         if life.state in ("stopped", "quarantined") and life.waiting:
             self.start(life)
         run = life.run
-        if life.state != "ready" or run is None or run.peer is None or run.ended or run.paused:
+        if life.state != "ready" or run is None or run.peer is None or run.is_ending or run.paused:
             return
         if life.is_stale and not run.serving:
             self.stop(life, "the roots have changed")
             return
-        if run.serving.charged or life.waiting:  # without a call, its processor time is charged to nobody
+        if run.serving.charged or life.waiting:  # processor time used without an open call is charged to no call
             life.shares.take(run.first_cpu(), run.serving.charged)
-        while run.has_room and life.waiting and (number := self._next(life, run)) is not None:
+        while run.has_room and life.waiting and (number := self._next_call(life, run)) is not None:
             if (call := kernel.exchange.calls.get(number)) is not None and call.is_queued and call.state == "open":
                 call.shares = life.shares.sum
                 kernel.exchange.deliver(call, run)
@@ -107,29 +108,29 @@ class Services:
             life.is_watched = True
             kernel.loop.after(1.0, lambda: self._watch_cpu(life))
         elif not (run.serving or life.waiting) and manifest.hand.idle_ms and life.hand.id not in kernel.state.wanted:
-            life.idle = kernel.loop.after(manifest.hand.idle_ms / 1000, lambda: self._idle(life))
+            life.idle = kernel.loop.after(manifest.hand.idle_ms / 1000, lambda: self._stop_if_idle(life))
 
-    def _next(self, life: Life, run: Run) -> int | None:
-        """The call whose turn it is, but of no Hand that takes more than its share; it may have ended meanwhile."""
+    def _next_call(self, life: Life, run: Run) -> int | None:
+        """Remove and return the call whose turn it is, skipping Hands that have their share of places; it may have ended."""
         calls = self._kernel.exchange.calls
         crowd = crowding(run.serving.values(), run.hand.package.manifest.limits.in_flight)
         return life.waiting.next(lambda number: number not in calls or calls[number].by.hand not in crowd)
 
-    def _idle(self, life: Life) -> None:
+    def _stop_if_idle(self, life: Life) -> None:
         if life.state != "ready" or life.run is None or life.run.serving or life.run.paused:
             return
         if any(life.hand.name in run.hand.package.manifest.hand.needs for run in self._kernel.runs.values()):
             self.feed(life)
-        elif life.hand.id not in self._kernel.state.wanted:  # also since its idle time began
+        elif life.hand.id not in self._kernel.state.wanted:  # it may be wanted since its idle time began
             self.stop(life, "idle")
 
     def _watch_cpu(self, life: Life) -> None:
-        """Every second while calls are open: share out processor time among them; one beyond its limit ends the service."""
+        """Each second while calls are open, charge processor time to them. A call beyond its `cpu` ends the service."""
         kernel, run, most = self._kernel, life.run, life.hand.package.manifest.limits.cpu_ms / 1000
         life.is_watched = run is not None and bool(run.serving.charged)
         if run is None or not life.is_watched:
             return
-        life.shares.look(run.first_cpu(), run.beside, run.serving.charged)
+        life.shares.look(run.first_cpu(), run.other_cpu, run.serving.charged)
         over = [call for call in run.serving.charged if life.shares.of(call) > most]
         if over:
             kernel.supervisor.end_as_unfit(run, f"a call used more than its {most:g} s of processor time")
@@ -137,11 +138,13 @@ class Services:
             kernel.exchange.fail(call, "cpu", f"{call.method} used more than its {most:g} s of processor time")
         kernel.loop.after(1.0, lambda: self._watch_cpu(life))
 
-    def want(self, hand: Installed, call: OpenCall, *, again: bool) -> object:
-        """The operator wants a service up. Returns the answer if it is; else None: the call is answered when it is ready."""
+    def start_for_operator(self, hand: Installed, call: OpenCall, *, again: bool) -> object:
+        """Start a service that the operator wants up, again if `again`. Returns the answer if it is up already; otherwise
+        None, and `call` is answered when it is ready.
+        """
         self._kernel.supervisor.check_startable(hand)
         self._kernel.record_state(hand, "wanted")
-        life = self.life(hand)
+        life = self.ensure_life(hand)
         if life.state == "ready" and not again and life.run is not None:
             return {"run": life.run.id, "state": "ready"}
         life.waiters.append(call)
@@ -152,43 +155,43 @@ class Services:
         return None
 
     def start_wanted(self) -> None:
-        """Start every service that is wanted and is not up."""
+        """Start every wanted service that is stopped."""
         for hand in self._kernel.state.to_be_up():
-            if self.life(hand).state == "stopped":
-                self.start(self.life(hand))
+            if self.ensure_life(hand).state == "stopped":
+                self.start(self.ensure_life(hand))
 
     def start_needs(self, hand: Installed) -> None:
-        """Start the services that a Hand needs, before it. Raises Refusal when one is not installed."""
+        """Start the services that a Hand needs. Raises Refusal if one is not installed."""
         for name in hand.package.manifest.hand.needs:
             needed = self._kernel.state.hands.get(name)
             if needed is None:
                 raise Refusal("needs", f"{hand.name} needs {name}, which is not installed")
-            if not needed.is_task and self.life(needed).state == "stopped":
-                self.start(self.life(needed))
+            if not needed.is_task and self.ensure_life(needed).state == "stopped":
+                self.start(self.ensure_life(needed))
 
     def start(self, life: Life) -> None:
-        """Start a service."""
+        """Start a service; give it up if it may not start."""
         kernel = self._kernel
         _cancel_timers(life)
-        life.be(kernel.state.by_id(life.hand.id) or life.hand)
+        life.use_version(kernel.state.by_id(life.hand.id) or life.hand)
         try:
             life.run = kernel.supervisor.launch(life.hand, None)
             life.state = step(life.state, "start")
             life.is_final = life.is_stale = False
             patience = min(START_MOST, life.hand.package.manifest.limits.wall_ms / 1000)
-            kernel.loop.after(patience, partial(self._late, life, life.run, patience))
+            kernel.loop.after(patience, partial(self._check_started, life, life.run, patience))
         except Refusal as refusal:
-            kernel.refused_start(life.hand, refusal)
+            kernel.log_refused_start(life.hand, refusal)
             self.abandon(life, refusal)
 
-    def _late(self, life: Life, run: Run, patience: float) -> None:
-        if run.paused and life.run is run:  # its time begins anew while it is paused
-            self._kernel.loop.after(patience, partial(self._late, life, run, patience))
-        elif life.run is run and life.state == "starting" and not run.ended:
+    def _check_started(self, life: Life, run: Run, patience: float) -> None:
+        if run.paused and life.run is run:  # paused time does not count: begin again
+            self._kernel.loop.after(patience, partial(self._check_started, life, run, patience))
+        elif life.run is run and life.state == "starting" and not run.is_ending:
             self._kernel.supervisor.end_as_unfit(run, f"start() did not return within {patience:g} s")
 
-    def ready(self, life: Life, run: Run) -> None:
-        """The service's start() has returned: answer and deliver what waits for it."""
+    def on_ready(self, life: Life, run: Run) -> None:
+        """After a service's start() returned: answer the operator's starts, and deliver the waiting calls."""
         if life.state != "starting":
             return
         life.state = step(life.state, "ready")
@@ -199,42 +202,45 @@ class Services:
         self.feed(life)
 
     def stop(self, life: Life, why: str, *, is_final: bool = False) -> None:
-        """Stop a service, whatever it is doing. is_final: and refuse the calls that wait for it."""
+        """Stop a service in any state. is_final: also refuse the calls that wait for it."""
         _cancel_timers(life)
         if life.state == "stopped":
             return
         life.state, life.is_final = step(life.state, "stop"), is_final
         if life.run is None or is_final:
-            self._turn_away(life, Refusal("stopped", f"{life.hand.name} was stopped: {why}"))
+            self._refuse_waiting(life, Refusal("stopped", f"{life.hand.name} was stopped: {why}"))
         if life.run is not None:
             self._kernel.supervisor.stop(life.run, why)
 
     def abandon(self, life: Life, refusal: Refusal, state: str = "stopped") -> None:
-        """Give a service up: whatever waits for it is refused."""
+        """Give a service up: refuse all calls that wait for it."""
         life.state, life.run = state, None
-        self._turn_away(life, refusal)
-        self.sweep()
+        self._refuse_waiting(life, refusal)
+        self.forget_removed()
 
-    def sweep(self) -> None:
-        """Forget the lives of Hands that were removed."""
+    def forget_removed(self) -> None:
+        """Forget the lives of Hands that were removed and do not run."""
         by_id = self._kernel.state.by_id
         self.lives = {hand: life for hand, life in self.lives.items() if life.run is not None or by_id(hand)}
 
-    def _turn_away(self, life: Life, refusal: Refusal) -> None:
+    def _refuse_waiting(self, life: Life, refusal: Refusal) -> None:
         ends, life.waiters, calls = life.waiters, [], self._kernel.exchange.calls
         queued = (calls[number] for number in life.waiting.all() if number in calls)
         for call in [*ends, *(call for call in queued if call.is_queued)]:
             self._kernel.exchange.refuse(call, refusal)
 
-    def died(self, life: Life, run: Run, again: list[OpenCall], *, clean: bool, is_lost: bool) -> None:
-        """A service's process has ended: restart it now, later, or not. again: its open calls that may be delivered again."""
+    def on_death(self, life: Life, run: Run, again: list[OpenCall], *, clean: bool, is_lost: bool) -> None:
+        """After a service's process ended: restart it now, after a delay, or not at all. again: the calls open at it that
+        may be delivered again.
+        """
         kernel, now = self._kernel, self._kernel.loop.now()
         for call in again:
             life.waiting.add(call.caller, call.number)
         before, life.run, life.state = life.state, None, step(life.state, "died")
         if before == "stopping":
             is_asked_for = life.hand.id in kernel.state.wanted or life.waiting or life.waiters
-            is_service = (hand := kernel.state.by_id(life.hand.id)) is not None and not hand.is_task  # still
+            # its Hand may have been removed or replaced meanwhile
+            is_service = (hand := kernel.state.by_id(life.hand.id)) is not None and not hand.is_task
             if is_asked_for and is_service and not kernel.is_finishing and not kernel.state.frozen:
                 self.start(life)
             else:
@@ -263,7 +269,7 @@ class Services:
 
 
 def _cancel_timers(life: Life) -> None:
-    """Cancel a service's next start after backing off, and its stop after idle time."""
+    """Cancel a service's due restart, and its due stop after idle time."""
     for timer in (life.restart, life.idle):
         if timer is not None:
             timer.cancel()

@@ -1,22 +1,22 @@
 """Ends runs whose processes and files together take more memory, disk or time than allowed (acts).
 
-Every run is checked once a second, for what no limit of the operating system covers: the disk space of all its files, the
+Each run is checked once a second, for what no limit of the operating system covers: the disk space of all its files, the
 processor time of all its processes, and their memory while they are in no control group. (Where none can be made, the run's
 `lacking` names the layer "cgroup": this check is weaker.) Memory that a process shared with the template at its start does
-not count; memory shared among processes counts once, where this user may read that. Processor time is that of living
-processes and of children that they reaped. Folders are measured by children of the template, many runs' in each.
+not count; memory shared among processes counts once, where this user may read PSS. Processor time is that of living
+processes and of children that they reaped. Folders are measured by children of the template, each for many runs.
 
-Paused runs are ended if they do not stay stopped: one of a run's processes can continue another.
+A paused run is ended if it does not stay stopped: one of its processes can continue another.
 
-So is a peer that fills the kernel's own memory. libzmq bounds the size of a frame, but not how many frames a message has, and
-keeps them all until the last one arrives. Such a peer has bytes on their way at check after check and never a whole message.
+A peer that fills the kernel's own memory is ended too. libzmq bounds the size of a frame but not the frames in a message, and
+keeps all of them until the last arrives. At check after check, such a peer has bytes waiting but no whole message.
 """
 
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kernel.process_tree import cpu_of_descendants, held, is_running, resident, tree_of
+from kernel.process_tree import cpu_of_descendants, is_running, memory_of, resident, tree_of
 from kernel.runs import Run
 from manifests.lives import NOT_STILL, too_long, too_much_disk, too_much_memory
 
@@ -25,16 +25,17 @@ if TYPE_CHECKING:
 
 EVERY: Final = 1.0
 LOT, LOTS = 50, 20
-"""Seconds between two checks of a run. LOT runs are checked together, so that one process measures their folders. LOTS such
-groups are spread over the second, so that a thousand runs do not hold up the loop."""
+"""EVERY: seconds between two checks of a run. LOT runs are checked together, so that one process measures their folders.
+LOTS such groups are spread over the second, so that a thousand runs do not hold up the loop."""
 
 GROWN: Final = 128 * 1024 * 1024
-"""Bytes by which the kernel may outgrow its size at its first run, before it checks who fills its memory."""
+"""Bytes that the kernel may grow beyond its size at its first run, before it looks for a peer that fills its memory."""
 
 CALM, CLOSER = 0.25, 0.1
 STUCK: Final = 5
-"""Seconds between checks of the kernel's own memory: while there are runs, and while it has grown by GROWN. STUCK of these
-may find bytes on their way from a peer without a whole message in between: more than a body takes on a busy machine."""
+"""CALM, CLOSER: seconds between checks of the kernel's own memory, while there are runs, and once it has grown by GROWN. A
+peer is ended after more than STUCK checks that found bytes from it and no whole message: a body takes less on a busy machine.
+"""
 
 
 class Watch:
@@ -45,26 +46,26 @@ class Watch:
         self._unmeasured: list[Run] = []
 
     def begin(self, run: Run) -> None:
-        """Watch a run to its end. Called before any code of its Hand runs."""
+        """Check a run until its end. Call this before any code of its Hand runs."""
         if not self._is_looking:
             self._is_looking, self._calm = True, self._calm or resident(os.getpid())
             self._kernel.loop.after(CALM, self._check_kernel)
         self._kernel.loop.after(self._due_in(run), partial(self._check, run, resident(run.pid), -1.0, False))
 
     def _due_in(self, run: Run) -> float:
-        """Seconds until the next check of a run's lot."""
+        """Return the seconds until the next check of a run's group of LOT."""
         phase = run.number // LOT % LOTS * EVERY / LOTS
         return EVERY - (self._kernel.loop.now() - phase) % EVERY
 
     def _check(self, run: Run, shared: int, before: float, stirred: bool) -> None:
         """Check one run. shared: bytes of each process that it shared with the template at its start.
 
-        before: processor time of its first process at the last check, -1.0 if it had others. If that is unchanged, so is all
-        else. stirred: at the last check it was paused, and one of its processes was running.
+        before: processor time of its first process at the last check, -1.0 if it had others. If it is unchanged, the run has
+        done nothing. stirred: at the last check it was paused, and one of its processes was running.
         """
         if self._kernel.runs.get(run.id) is not run:
             return
-        if stirs_now := run.paused and not run.ended and any(map(is_running, tree_of(run.pid))):
+        if stirs_now := run.paused and not run.is_ending and any(map(is_running, tree_of(run.pid))):
             if stirred:
                 self._kernel.supervisor.end_as_unfit(run, NOT_STILL)
                 return
@@ -72,9 +73,9 @@ class Watch:
         used = run.first_cpu()
         if used != before:
             manifest, processes = run.hand.package.manifest, list(tree_of(run.pid))
-            most, run.beside = manifest.limits.memory, max(run.beside, cpu_of_descendants(processes))
+            most, run.other_cpu = manifest.limits.memory, max(run.other_cpu, cpu_of_descendants(processes))
             why = too_long(manifest, run.before + int(run.cpu_seconds() * 1_000_000))
-            if "cgroup" not in run.applied and held(processes, shared, most) > most:
+            if "cgroup" not in run.applied and memory_of(processes, shared, most) > most:
                 why = too_much_memory(manifest)
             if why:
                 self._kernel.supervisor.end_as_unfit(run, why)
@@ -83,24 +84,24 @@ class Watch:
                 self._kernel.loop.after(0.0, self._measure)
             self._unmeasured.append(run)
             used = used if len(processes) == 1 else -1.0
-        due = self._due_in(run)  # a timer may be early by less than the clock can tell
+        due = self._due_in(run)  # a timer may fire slightly early
         due += EVERY if due < EVERY / 2 else 0.0
         self._kernel.loop.after(due, partial(self._check, run, shared, used, stirs_now))
 
     def _measure(self) -> None:
-        """Have the folders of the runs measured that were checked together."""
+        """Have the folders measured of the runs that were checked together."""
         runs, self._unmeasured = self._unmeasured, []
         for at in range(0, len(runs), LOT):
             self._kernel.launcher.measure(runs[at : at + LOT])
 
-    def measured(self, run: Run) -> None:
-        """A run's own folders take more than they may."""
+    def end_as_too_large(self, run: Run) -> None:
+        """Kill a run whose own folders take more than they may."""
         self._kernel.supervisor.end_as_unfit(run, too_much_disk(run.hand.package.manifest))
 
     def _check_kernel(self) -> None:
-        """Check the kernel's own memory; if it has grown, end the peers that fill it.
+        """Check the kernel's own memory. If it has grown, end the peers that fill it.
 
-        A check counts against a peer only if all whole messages that had arrived before the last check were read since.
+        A check counts against a peer only if every whole message that had arrived by the last check has been read since.
         """
         kernel, bus, is_large = self._kernel, self._kernel.bus, resident(os.getpid()) > self._calm + GROWN
         self._is_looking = bool(kernel.runs)
@@ -110,8 +111,8 @@ class Watch:
             self._taken = bus.taken
             for run in [run for run in kernel.runs.values() if not run.paused and bus.is_coming(run.link)]:
                 if run.state == "left":
-                    self._kernel.supervisor.end_as_unfit(run, "it went on sending when it had said that it leaves")
+                    self._kernel.supervisor.end_as_unfit(run, "it went on sending after its Bye")
                 elif (peer := run.peer) is not None:
-                    peer.looks += 1
-                    if peer.looks > STUCK:
-                        kernel.links.end(peer, "flood", "a message that does not come to its end")
+                    peer.stalled_checks += 1
+                    if peer.stalled_checks > STUCK:
+                        kernel.links.end(peer, "flood", "a message that does not end")

@@ -94,9 +94,9 @@ def compiled(folder: Folder, seconds: int, required: Iterable[str] = ()) -> tupl
     if said.exit_code in (-signal.SIGXCPU, -signal.SIGKILL):
         raise _wrong(folder, f"compiling it took more than {seconds} s of processor time")
     if said.exit_code < 0:
-        from kernel.runs import ending
+        from kernel.runs import exit_text
 
-        raise _wrong(folder, f"compiling it was {ending(-said.exit_code)}, most likely because it is too large")
+        raise _wrong(folder, f"compiling it was {exit_text(-said.exit_code)}, most likely because it is too large")
     words = said.words.decode("utf-8", "replace").strip().rpartition("\n")[2]
     raise _wrong(folder, words or "the compiler said nothing")
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from kernel.errors import Failure, HomeError
-from kernel.loop import tell_fault
+from kernel.loop import log_fault
 from kernel.methods import TABLE
 from kernel.methods.request import Request
 from kernel.runs import Peer
@@ -28,7 +28,7 @@ def act(kernel: "Kernel", call: OpenCall, peer: Peer) -> None:
     except (CodecError, Unencodable, ChangeInvalid, HomeError) as invalid:
         exchange.fail(call, invalid.code if isinstance(invalid, ChangeInvalid) else "arguments", str(invalid))
     except Exception:  # noqa: BLE001 - a fault of the kernel's own costs this call its end, never everybody the kernel
-        tell_fault()
+        log_fault()
         exchange.fail(call, "fault", f"{call.method} met a fault of the kernel's own: see run/kernel.log")
     else:
         if answer is not None:

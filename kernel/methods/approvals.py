@@ -33,7 +33,7 @@ def _approvals(request: Request) -> object:
     body: other arguments, of which the answer gives the digest.
     """
     kernel, number, body = request.kernel, request.arguments.get("call"), request.arguments.get("body")
-    held = kernel.exchange.held(shown=True)
+    held = kernel.exchange.held_calls(is_durable=True)
     if number is None:
         listed = listed_after(held, request.arguments.get("after"))
         rows = [row(call, held, kernel.runs[call.caller].hand) for call in listed]
@@ -53,7 +53,7 @@ def absent(kernel: "Kernel") -> dict[int, Run]:
 
 
 def _held(request: Request, number: object) -> OpenCall:
-    call = next((call for call in request.kernel.exchange.held(shown=True) if call.number == number), None)
+    call = next((call for call in request.kernel.exchange.held_calls(is_durable=True) if call.number == number), None)
     if call is None:
         if isinstance(number, int) and (run := absent(request.kernel).get(number)):
             how = AGAIN.get(state := state_of(request, run), "try again").format(run.name)
@@ -91,7 +91,7 @@ def _answer(request: Request) -> object:
     if said.verdict == "denied":
         kernel.exchange.refuse(call, denied(said.why))
     else:
-        kernel.exchange.answered(call, seq, own)
+        kernel.exchange.release(call, seq, own)
     return {"call": call.number, "verdict": said.verdict, "entry": seq, "instead": own.number if own else 0}
 
 

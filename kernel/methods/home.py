@@ -56,7 +56,7 @@ def _home(request: Request) -> object:
 
 def _secrets(kernel: "Kernel", hand: str) -> dict[str, object]:
     """A Hand's secrets as they will be when all that was asked for is kept."""
-    return kernel.unkept[hand] if hand in kernel.unkept else kernel.home.secrets(hand)
+    return kernel.unwritten_secrets[hand] if hand in kernel.unwritten_secrets else kernel.home.secrets(hand)
 
 
 def _change(request: Request) -> object:
@@ -74,14 +74,14 @@ def _change(request: Request) -> object:
     if before is not None and call.method in ("kernel.install", "kernel.remove"):
         is_gone = call.method == "kernel.remove"
         why = "its Hand was removed" if is_gone else "its Hand is being replaced"
-        kernel.supervisor.unwant(before, why, forget=is_gone, for_good=is_gone)
+        kernel.supervisor.stop_hand(before, why, forget=is_gone, for_good=is_gone)
     for kind, detail in decided.entries:
         verdict = str(detail.get("state", ""))
         kernel.record(kind, principal=call.caller, call=call.number, verdict=verdict, detail=detail)
     if before is not None:
-        kernel.supervisor.regrant(before)
+        kernel.supervisor.apply_grants(before)
     if decided.secrets is not None:
-        kernel.unkept[decided.hand] = decided.secrets
+        kernel.unwritten_secrets[decided.hand] = decided.secrets
         carry_out = partial(_keep_secrets, request, decided.hand, decided.secrets, decided.told)
         kernel.log.after(kernel.log.size - 1, carry_out)
         return None
@@ -99,8 +99,8 @@ def _keep_secrets(request: Request, hand: str, secrets: dict[str, object], told:
     else:
         _follow(request, hand)
         kernel.answer(request.call, told)
-    if kernel.unkept.get(hand) is secrets:
-        del kernel.unkept[hand]
+    if kernel.unwritten_secrets.get(hand) is secrets:
+        del kernel.unwritten_secrets[hand]
 
 
 def _follow(request: Request, hand_id: str) -> int:
@@ -108,20 +108,20 @@ def _follow(request: Request, hand_id: str) -> int:
     kernel = request.kernel
     match request.call.method.removeprefix("kernel."):
         case "install" | "remove":
-            kernel.index()
-            kernel.events.tell(CHANGED, {})
+            kernel.index_methods()
+            kernel.events.emit(CHANGED, {})
             kernel.supervisor.services.start_wanted()
-            kernel.supervisor.services.sweep()
+            kernel.supervisor.services.forget_removed()
             kernel.upgrading.tidy()
             return kernel.upgrading.upgraded(hand_id)
         case "grant" | "revoke":
-            kernel.events.tell(CHANGED, {})
+            kernel.events.emit(CHANGED, {})
         case "root-add" | "root-remove" as verb:
-            kernel.supervisor.reroot(at_once=verb == "root-remove")
+            kernel.supervisor.apply_roots(at_once=verb == "root-remove")
         case "key-rotate" | "key-revoke":
             kernel.supervisor.stop_untrusted()
         case "set":
-            kernel.supervisor.tell_settings(hand_id)
+            kernel.supervisor.send_settings(hand_id)
     return 0
 
 

@@ -74,7 +74,7 @@ def _version_missing(request: Request, told: Began) -> str:
 
 def _look_after(request: Request, run: Run, tape: Replayed) -> None:
     """A run that waits for what is not on its tape would never tell."""
-    if not run.ended:
+    if not run.is_ending:
         is_waiting = run.state == "ready" and tape.credit and not run.paused
         tape.replay.beat(run.cpu_seconds() if is_waiting else -1.0)
         tape.pump()

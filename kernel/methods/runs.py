@@ -40,7 +40,7 @@ def _start(request: Request) -> object:
         return _begin(request, hand)
     if request.arguments.get("inputs"):
         raise Failure("arguments", f"{hand.name} is a service and takes no inputs: see `maniple settings {hand.name}`")
-    return kernel.supervisor.services.want(hand, request.call, again=False)
+    return kernel.supervisor.services.start_for_operator(hand, request.call, again=False)
 
 
 def _spawn(request: Request) -> object:
@@ -60,7 +60,7 @@ def _begin(request: Request, hand: Installed, *, is_spawned: bool = False) -> ob
         return _answer_when_ended(request, before) if request.arguments.get("wait") else {"run": before}
     if is_spawned:
         check_spawned(kernel.exchange.calls.values(), call.caller, call.by.hand, request.peer.in_flight)
-    run = kernel.supervisor.begin_work(call, hand, inputs, detached=detached, seconds=seconds)
+    run = kernel.supervisor.start_task_run(call, hand, inputs, detached=detached, seconds=seconds)
     assert run.work is not None
     call.children[run.work.number] = run.work  # taken back before that has begun, it takes its run with it
     if request.arguments.get("wait"):
@@ -161,7 +161,7 @@ def _stop(request: Request) -> object:
     for run in runs:
         kernel.results.when_reaped(run.id, partial(heard, run.id))
     if not is_one:
-        kernel.supervisor.unwant(hand, why)
+        kernel.supervisor.stop_hand(hand, why)
     if not runs:
         return {"stopped": 0}
     for run in runs:
@@ -183,7 +183,7 @@ def _restart(request: Request) -> object:
     hand = request.hand()
     if hand.is_task:
         raise Failure("arguments", f"{hand.name} is a task Hand: `maniple start {hand.name}` begins a new run")
-    return request.kernel.supervisor.services.want(hand, request.call, again=True)
+    return request.kernel.supervisor.services.start_for_operator(hand, request.call, again=True)
 
 
 def _pause(request: Request) -> object:
@@ -200,7 +200,7 @@ def _paused(request: Request, kind: str, *, wanted: bool) -> object:
     kernel, hand = request.kernel, request.hand()
     if (hand.id in kernel.state.paused) is not wanted:
         kernel.record(kind, principal=request.call.caller, detail=hand.named)
-        kernel.supervisor.set_paused(hand, still=wanted)
+        kernel.supervisor.set_paused(hand, paused=wanted)
     return {"name": hand.name, "state": kernel.supervisor.shown_state(hand)}
 
 
@@ -273,7 +273,7 @@ def _row(request: Request, run: Run) -> dict[str, object]:
         "cpu_seconds": round(run.cpu_seconds(), 3),
         "memory": resident(run.pid),
         "calls": run.calls,
-        "open": len(run.serving) + (len(run.peer.made) if run.peer else 0),
+        "open": len(run.serving) + (len(run.peer.open_calls) if run.peer else 0),
         "overdue": run.serving.overdue,
         "tokens": run.tokens,
         "micro_dollars": run.cost,
@@ -296,7 +296,7 @@ def state_of(request: Request, run: Run) -> str:
         if kernel.state.frozen:
             return "frozen"
     shown = "asleep" if is_asleep else kernel.supervisor.shown_state(run.hand, run)
-    held = shown in ("asleep", "working") and any(call.caller == run.id for call in kernel.exchange.held())
+    held = shown in ("asleep", "working") and any(call.caller == run.id for call in kernel.exchange.held_calls())
     return "waiting for approval" if held else shown
 
 

@@ -35,7 +35,7 @@ def _fire(request: Request) -> object:
     if not asked.event:  # nothing that the caller has seen goes into the run
         call.labels = frozenset()
     inputs = codec.encode_body(firing.inputs)
-    begun = kernel.supervisor.begin_work(call, hand, inputs, detached=True, fired=asked.key, depth=asked.depth)
+    begun = kernel.supervisor.start_task_run(call, hand, inputs, detached=True, fired=asked.key, depth=asked.depth)
     return answer_when_begun(request, begun, partial(_replace, kernel, firing))
 
 

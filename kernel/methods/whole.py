@@ -24,7 +24,7 @@ def _status(request: Request) -> object:
         "upgraded": sorted(run.id for run in kernel.runs.values() if is_asked(kernel.state, run.id)),
         "template": kernel.no_template,
         "open_calls": len(kernel.exchange.calls),
-        "approvals": len(kernel.exchange.held()) + len(absent(kernel)),
+        "approvals": len(kernel.exchange.held_calls()) + len(absent(kernel)),
         "memory": resident(os.getpid()),
         "cpu_seconds": round(time.process_time(), 3),
         "entries": kernel.log.size,
@@ -72,7 +72,7 @@ def _erase(request: Request) -> None:
 
 def _down(request: Request) -> None:
     """Stop everything in order, answer, and end the kernel."""
-    request.kernel.supervisor.stop_all(lambda: request.kernel.finish(request.call))
+    request.kernel.supervisor.stop_all(lambda: request.kernel.finish_down(request.call))
 
 
 METHODS = (

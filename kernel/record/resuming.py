@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from kernel.record.journal import TapeFile
 from kernel.record.tapes import Tape
-from kernel.runs import Peer, Run, carried, ending, goes_on, was_killed
+from kernel.runs import Peer, Run, exit_text, labels_of_sender, resumes_after, was_killed_from_outside
 from manifests import policy, upgrades
 from manifests.approvals import asked_again, denied
 from manifests.calls import OpenCall, chain, lasts, may_be_made_again, opened
@@ -90,27 +90,27 @@ class Resuming:
         if tape is None or run.work is None or run.work.number not in kernel.exchange.calls or run.state == "left":
             return False
         is_unfit = bool(run.unfit or used_up(run.hand.package.manifest, run.before + run.cpu))
-        if not run.leaves and not goes_on(status, is_told=run.ended, is_unfit=is_unfit):
+        if not run.is_leaving and not resumes_after(status, was_told=run.is_ending, is_unfit=is_unfit):
             return False
-        if not run.leaves:
+        if not run.is_leaving:
             tape.deaths = 0 if tape.count > run.count else tape.deaths + 1
-            if tape.deaths >= DEATHS_MOST and (run.state == "lost" or not was_killed(status)):
-                why = run.why or ending(status)
+            if tape.deaths >= DEATHS_MOST and (run.state == "lost" or not was_killed_from_outside(status)):
+                why = run.why or exit_text(status)
                 run.unfit = f"its process died {tape.deaths} times and came no further, last: {why}"
                 return False
         self._leave(run, tape, status)
         return True
 
     def _leave(self, run: Run, tape: Tape, status: int) -> None:
-        kernel, again = self._kernel, run.next()
+        kernel, again = self._kernel, run.next_process()
         self.note_spent(run, is_due=True)
         again.before = tape.spent.cpu
         again.count, again.hand = tape.count, upgrades.version_of(kernel.state, run.hand.id, run.hand.seal) or run.hand
         kernel.forget(run)
         kernel.runs[run.id] = again
-        if run.leaves and (kernel.is_finishing or kernel.state.frozen):
+        if run.is_leaving and (kernel.is_finishing or kernel.state.frozen):
             self.put_back(tape)
-        used = waited(tape.opens.values()) | {"exit": ending(status), "cpu_us": run.cpu, "memory_peak": run.memory}
+        used = waited(tape.opens.values()) | {"exit": exit_text(status), "cpu_us": run.cpu, "memory_peak": run.memory}
         seq = kernel.log.append("run.left", principal=KERNEL, run=run.id, why=shown(run.why), detail=used)
         for call in [call for call in tape.made.values() if call.upload and not tape.in_order]:
             code = INTERRUPTED if may_be_made_again(call.provided) else OUTCOME_UNKNOWN
@@ -156,7 +156,7 @@ class Resuming:
                     run.tape.tell(scan(up_to(run.tape.file.records(), heard)))
             except Refusal as refusal:
                 if not passes(refusal.code, run.count):
-                    self._kernel.refused_start(run.hand, refusal)
+                    self._kernel.log_refused_start(run.hand, refusal)
                     self.give_up(run, refusal.why)
             except (TapeDamaged, CodecError, OSError) as error:
                 self.give_up(run, f"its tape cannot be read: {error}")
@@ -170,7 +170,7 @@ class Resuming:
         self._asked = {name: count for name, count in self._asked.items() if name in kernel.runs}
         for run in kernel.runs.values():
             self.note_spent(run)
-            if run.tape is None or not run.clock or run.peer is None or run.state != "ready" or run.paused or run.ended:
+            if run.peer is None or run.state != "ready" or run.paused or run.is_ending or not (run.tape and run.clock):
                 continue
             if run.tape.is_quiet and all(lasts(call, now) for call in run.tape.made.values()):
                 if self._asked.get(run.id) == run.tape.count:  # it was so at the last look, too
@@ -196,9 +196,9 @@ class Resuming:
         tape, asked = run.tape, self._asked.pop(run.id, None)
         if tape is None or asked is None:
             raise Late(0)
-        if asked == tape.count and tape.is_quiet and not run.ended:
+        if asked == tape.count and tape.is_quiet and not run.is_ending:
             self.asleep[run.id] = tape.count
-            run.leaves, run.why = True, "it only waits"
+            run.is_leaving, run.why = True, "it only waits"
             self._kernel.launcher.kill(run, signal.SIGKILL)
 
     def wake(self, run: str) -> None:
@@ -214,11 +214,11 @@ class Resuming:
             return
         self.waiting.pop(run.id, None)
         run.state = "left"
-        self._kernel.supervisor.process_ended(run, -1)
+        self._kernel.supervisor.on_process_end(run, -1)
 
     def diverged(self, run: Run, why: str) -> None:
         """A run did not repeat a recorded request: end it, and name the first difference."""
-        self._kernel.tally(run.id, "diverged", f"diverged from its tape: {why}")
+        self._kernel.log_refusal(run.id, "diverged", f"diverged from its tape: {why}")
         since = "".join(f"; since then, {change}" for change in upgrades.changed(self._kernel.state, run.id))
         why = f"diverged: begun as {run.name} {run.hand.version}, {why}{since}"
         self._kernel.supervisor.end_as_unfit(run, why)
@@ -262,7 +262,7 @@ class Resuming:
 
     def outlives(self, run: Run | None) -> bool:
         """Whether this kernel is going down and the run resumes under the next one: its requests are then not answered."""
-        return self._kernel.is_finishing and bool(run and run.tape and (run.leaves or not run.ended))
+        return self._kernel.is_finishing and bool(run and run.tape and (run.is_leaving or not run.is_ending))
 
     def opens(self) -> Iterable[tuple[int, Open]]:
         """The calls of resuming runs that an earlier kernel left open and that were not made again yet."""
@@ -286,13 +286,14 @@ class Resuming:
             run.tape.hear(headers.Done(number=header.number, time=kernel.time()), NIL)
             return
         if known is None or not isinstance(header, headers.Call):
-            kernel.router.obey(peer, header, body)
+            kernel.router.dispatch(peer, header, body)
             return
         number, old = known
         provided, owner, resource = kernel.catalogue.find_again(header.method, header.resource, old.effect)
         call = opened(
             header, number, peer.principal, policy.link_of(run.id, run.hand, run.grants), peer.route, provided=provided,
-            resource=resource, body=body, parent=run.work, labels=carried(run, run.work), owner=owner, now=kernel.loop.now(),
+            resource=resource, body=body, parent=run.work, labels=labels_of_sender(run, run.work), owner=owner,
+            now=kernel.loop.now(),
         )  # fmt: skip
         call.began, call.seq, call.until, call.answer = time_micros(old.time), old.seq, old.until, old.answer
         call.by, call.was_taken_back = replace(call.by, is_approved=old.answer == "approved"), old.was_begun
@@ -319,4 +320,4 @@ class Resuming:
         elif is_begun:
             kernel.exchange.fail(call, INTERRUPTED, f"{header.method} was streaming when all was ended")
         else:  # that one only waited holds until its run's start is on disk
-            kernel.exchange.deliver_after(-1 if old.is_begun else kernel.log.size - 1, call)
+            kernel.exchange.deliver_when_durable(-1 if old.is_begun else kernel.log.size - 1, call)

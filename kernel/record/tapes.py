@@ -70,7 +70,7 @@ class Tape:
             self._kernel.events.hand_over(before, peer)
         if self.peer is None and self._fast_forward is not None:  # an earlier kernel's events count while they are told
             self._counts_events, peer.event_credit = True, 0
-        peer.made, self.peer = self.made, peer
+        peer.open_calls, self.peer = self.made, peer
         self.pump()
 
     # from the run ----------------------------------------------------------------------------------------------------
@@ -220,13 +220,13 @@ class Tape:
             again = self.take(peer, said, body) if isinstance(said, headers.Request) else said
             if again is not None:
                 with suppress(Late):
-                    kernel.router.obey(peer, again, body)
+                    kernel.router.dispatch(peer, again, body)
         return True
 
     def _send_new(self, run: Run) -> None:
         kernel = self._kernel
         if run.peer and (len(self._queue) > QUEUED_MOST or self.file.put_far - self.file.stored_far > UNSENT_MOST[1]):
-            kernel.links.unreached(run.peer, is_gone=False)
+            kernel.links.on_send_failure(run.peer, is_gone=False)
         while self._queue and (peer := run.peer) is not None:
             header, raw, body, gate = self._queue[0]
             if gate >= kernel.log.durable:

@@ -54,7 +54,7 @@ class Upgrading:
                 continue
             kernel.resuming.wake(run.id)  # also on its way to sleep
             if run.state != "waiting":
-                kernel.supervisor.leave(run, f"upgraded: {'; '.join(upgrades.changed(state, run.id))}")
+                kernel.supervisor.kill_to_resume(run, f"upgraded: {'; '.join(upgrades.changed(state, run.id))}")
         kernel.log.after(kernel.log.size - 1, kernel.resuming.try_again)
         return sum(upgrades.fate(state, run.id) == ASK for run in found)
 
@@ -98,7 +98,7 @@ class Upgrading:
         cause = upgrades.cause(start, work, most)
         fired = upgrades.key_of(kernel.state, hand.id, run.id)
         try:
-            again = kernel.supervisor.begin_work(
+            again = kernel.supervisor.start_task_run(
                 cause, hand, start.inputs, detached=work.is_detached, fired=fired, depth=work.depth, instead=run.id,
                 seconds=upgrades.seconds_given(start.deadline, run.hand.package.manifest),
             )  # fmt: skip

@@ -165,7 +165,7 @@ def _no_provider_check() -> None:
         if header.number in self.calls:
             self.end(self.calls[header.number], header, body)
 
-    _put(exchange.Exchange, "provider_ends", ends)
+    _put(exchange.Exchange, "end_as_provided", ends)
 
 
 def _no_watch() -> None:

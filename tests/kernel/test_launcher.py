@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from kernel.launcher import _legible
+from kernel.launcher import _readable_or_null
 
 
 def test_names_that_cannot_be_read_are_none(tmp_path: Path) -> None:
@@ -12,5 +12,5 @@ def test_names_that_cannot_be_read_are_none(tmp_path: Path) -> None:
     file.touch()
     folder.mkdir()
     os.mkfifo(pipe)
-    assert _legible(str(file)) == str(file)
-    assert [_legible(str(path)) for path in (folder, pipe, tmp_path / "absent")] == [os.devnull] * 3
+    assert _readable_or_null(str(file)) == str(file)
+    assert [_readable_or_null(str(path)) for path in (folder, pipe, tmp_path / "absent")] == [os.devnull] * 3

@@ -8,7 +8,7 @@ import pytest
 import zmq
 
 from kernel import loop as kernel_loop
-from kernel.loop import FAULT_MOST, FAULTS_MOST, Loop, tell_fault
+from kernel.loop import FAULT_MOST, FAULTS_MOST, Loop, log_fault
 
 LATER = 0.3
 
@@ -62,7 +62,7 @@ def test_of_its_own_faults_no_more_is_told_than_fits_into_its_file(
         try:
             raise ValueError(f"fault {number} " + "x" * FAULT_MOST * 2 + " its end" if number else "the first")
         except ValueError:
-            tell_fault()
+            log_fault()
     told = capfd.readouterr().err
     assert "ValueError: the first" in told
     assert len(told) < (FAULTS_MOST + 1) * FAULT_MOST
@@ -81,4 +81,4 @@ def test_a_fault_that_cannot_be_told_on_a_full_disk_costs_no_more_than_one_that_
     try:
         raise ValueError
     except ValueError:
-        tell_fault()
+        log_fault()

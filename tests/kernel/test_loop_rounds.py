@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import zmq
 
-from kernel.loop import AHEAD, Loop
+from kernel.loop import READS_PER_ROUND, Loop
 
 Ends = tuple["zmq.Socket[bytes]", "zmq.Socket[bytes]"]
 
@@ -50,10 +50,12 @@ def test_what_messages_bring_about_comes_after_those_that_are_there(ends: Ends) 
 
 def test_it_comes_before_more_than_so_many_of_them_and_in_order(ends: Ends) -> None:
     (bus, peer), loop, did = ends, Loop(), list[str]()
-    for number in range(AHEAD + 2):
+    for number in range(READS_PER_ROUND + 2):
         peer.send(str(number).encode())
-    loop.run(bus, _taker(loop, bus, did, AHEAD + 2), _nothing)
-    assert did[: 2 * AHEAD] == [f"{what} {number}" for what in ("took", "told") for number in range(AHEAD)]
+    loop.run(bus, _taker(loop, bus, did, READS_PER_ROUND + 2), _nothing)
+    assert did[: 2 * READS_PER_ROUND] == [
+        f"{what} {number}" for what in ("took", "told") for number in range(READS_PER_ROUND)
+    ]
 
 
 def test_one_that_raises_costs_itself_alone(ends: Ends, capfd: pytest.CaptureFixture[str]) -> None:
@@ -93,4 +95,4 @@ def test_messages_without_end_hold_up_no_timer(ends: Ends) -> None:
     peer.send(b"once")
     loop.after(0.0, loop.stop)
     loop.run(bus, take, _nothing)
-    assert len(taken) <= AHEAD
+    assert len(taken) <= READS_PER_ROUND

@@ -49,8 +49,8 @@ def test_what_processes_share_is_found_out_only_where_it_matters_and_takes_no_ti
 ) -> None:
     """A page counts each time it is mapped, and to look at them all may take seconds."""
     twice, size = [os.getpid()] * 2, process_tree.resident(os.getpid())
-    assert process_tree.held(twice, 0, most=0) < 2 * size - (1 << 20)
-    assert process_tree.held(twice, 0, most=4 * size) == pytest.approx(2 * size, rel=0.05)
-    assert process_tree.held(twice, size - (1 << 20), most=4 * size) == pytest.approx(2 << 20, rel=0.5)
+    assert process_tree.memory_of(twice, 0, most=0) < 2 * size - (1 << 20)
+    assert process_tree.memory_of(twice, 0, most=4 * size) == pytest.approx(2 * size, rel=0.05)
+    assert process_tree.memory_of(twice, size - (1 << 20), most=4 * size) == pytest.approx(2 << 20, rel=0.5)
     monkeypatch.setattr(process_tree, "COUNTED", 0)
-    assert process_tree.held(twice, 0, most=0) == pytest.approx(2 * size, rel=0.05)
+    assert process_tree.memory_of(twice, 0, most=0) == pytest.approx(2 * size, rel=0.05)

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from kernel.runs import ending
+from kernel.runs import exit_text
 from runtime import programs
 from runtime.programs import Program
 
@@ -86,7 +86,7 @@ def test_how_a_program_ended_is_told_whatever_ended_it(line: str, words: str) ->
 
     status = asyncio.run(found())
     assert status is not None
-    assert programs.words_of(status) == ending(status) == words
+    assert programs.words_of(status) == exit_text(status) == words
 
 
 def test_orphans_are_collected_at_any_time_and_one_that_lives_is_left() -> None:

@@ -21,7 +21,7 @@ from kernel.loop import Loop
 from kernel.runs import Run
 from wire import results
 
-core.__dict__["GONE"] = results.__dict__["KEPT"] = kernel_loop.__dict__["_CANCELLED"] = 8
+core.__dict__["ENDED_ROUTES_MOST"] = results.__dict__["KEPT"] = kernel_loop.__dict__["_CANCELLED"] = 8
 
 
 def main(arguments: list[str]) -> None:
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
     os.umask(0o077)
     gc.unfreeze()  # where it was forked
     loop = Loop()
-    kernel = kernel_main.opened(home, loop)
+    kernel = kernel_main.open_kernel(home, loop)
     place = Path(home, "run", "count")
     place.unlink(missing_ok=True)  # that of a kernel that was killed
     door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)

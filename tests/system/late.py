@@ -16,7 +16,7 @@ LATE: Final = 0.7
 DELAY: Final = 2.0
 """Seconds."""
 
-_process_ended = Supervisor.process_ended
+_process_ended = Supervisor.on_process_end
 
 
 def _late(self: Supervisor, run: Run, status: int) -> None:
@@ -29,6 +29,6 @@ def _late(self: Supervisor, run: Run, status: int) -> None:
 
 def main(arguments: list[str]) -> None:
     """Be the kernel of a home."""
-    Supervisor.process_ended = _late  # type: ignore[method-assign]
+    Supervisor.on_process_end = _late  # type: ignore[method-assign]
     slow_disk.__dict__["DELAY"] = DELAY
     slow_disk.main(arguments)

@@ -58,7 +58,7 @@ match AT:
     case "discard":
         dies(Launcher, "discard")
     case "discarded":
-        dies(Launcher, "_order", lambda _, order: isinstance(order, str) and order.startswith("steady"))
+        dies(Launcher, "_enqueue", lambda _, order: isinstance(order, str) and order.startswith("steady"))
     case "half":
         dies(Results, "replace", written)
     case "begun":

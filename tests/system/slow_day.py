@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> None:
     home, ready = arguments[0], int(arguments[1])
     os.umask(0o077)
     loop = MovedLoop()
-    kernel = kernel_main.opened(home, loop)
+    kernel = kernel_main.open_kernel(home, loop)
     day = Day(loop, home)
     os.write(ready, b"ready\n")
     os.close(ready)
