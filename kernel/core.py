@@ -103,11 +103,11 @@ class Kernel:
     def boot(self) -> None:
         """Record the start, resume or end what an earlier kernel left open, and start the wanted services."""
         self.record("kernel.start", detail=code_digests())
-        going_on = taking_up.boot(self)
+        going_on = taking_up.rebuild_runs(self)
         anew, lost = begun_anew(self.state), "run ended: the kernel ended before it"
         for fields in unended(self.state, going_on):
             self.record("end", **fields)
-        taking_up.reserve(self)
+        taking_up.restore_reservations(self)
         self.state.open.clear()
         for run in [run for run, task in self.state.unfinished.items() if run not in going_on and not task.has_ended]:
             self.record("run.end", run=run, verdict="died", why=anew.get(run, lost))
@@ -115,16 +115,16 @@ class Kernel:
         self.upgrading.boot()
         self.exchange.update_clocks()
         self.supervisor.services.start_wanted()
-        self.resuming.try_again()
+        self.resuming.start_waiting()
         self.loop.after(HOUSEKEEPING, self._keep_house)
-        self.resuming.look_for_rest()
-        self.loop.after(SOON, self.keeping.look)  # later, so as not to delay the start
+        self.resuming.ask_idle_runs()
+        self.loop.after(SOON, self.keeping.erase_old)  # later, so as not to delay the start
 
     def _keep_house(self) -> None:
         self.loop.after(HOUSEKEEPING, self._keep_house)
         for name in self.state.hands:
             output.trim(self.home, name, self.state.hands[name].package.manifest.limits.file_size)
-        self.resuming.try_again()  # the disk may have room by now
+        self.resuming.start_waiting()  # the disk may have room by now
 
     def do_deferred(self) -> None:
         """Do the work that was deferred until no message waits: write log entries, and a snapshot after many of them."""
@@ -135,7 +135,7 @@ class Kernel:
     def _snapshot(self) -> int:
         calls = self.exchange.calls.values()
         left = {call.number: call.as_open(self.digest_key(call.caller), self.run_of(call.caller)) for call in calls}
-        left.update(self.resuming.opens())
+        left.update(self.resuming.pending_calls())
         for run in self.runs.values():
             if run.tape is not None and (unfinished := self.state.unfinished.get(run.id)) is not None:
                 unfinished.last, unfinished.calls, unfinished.spent = run.tape.last, run.calls, (run.tokens, run.cost)
@@ -148,7 +148,7 @@ class Kernel:
         for run in self.runs.values():
             self.resuming.note_spent(run, is_due=True)
         for call in list(self.exchange.calls.values()):
-            if not self.resuming.keeps(call):
+            if not self.resuming.stays_open(call):
                 self.exchange.fail(call, "finishing", "the kernel went down")
         self.log.append("kernel.stop", principal=KERNEL)
         self._snapshot()
@@ -311,7 +311,7 @@ class Kernel:
         self.results.reaped(run.id)
         now = self.state.hands.get(run.name)
         if now is None or now.folder != run.hand.folder:
-            self.upgrading.tidy()
+            self.upgrading.remove_unneeded()
 
     def forget(self, run: Run) -> None:
         """Forget a run's process, which has ended, with its connection and key."""
@@ -344,7 +344,7 @@ class Kernel:
             return
         self._has_template, self.no_template = True, ""
         self.supervisor.services.start_wanted()
-        self.resuming.try_again()
+        self.resuming.start_waiting()
 
     def run_of(self, principal: str) -> str:
         """Return the id of a principal's run, "" for the operator."""

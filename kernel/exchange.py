@@ -59,7 +59,7 @@ class Exchange:
         """Hold an open call until the operator answers, and suspend its deadline and those of all calls above it."""
         kernel = self._kernel
         call.hold()
-        kernel.keeping.wait(call, partial(self.refuse, call, holding.expired(call)))
+        kernel.keeping.set_expiry(call, partial(self.refuse, call, holding.expired(call)))
         self.update_clocks()
         kernel.log.after(call.seq, partial(kernel.events.emit, "kernel.held", holding.heard_of(call), call.depth))
 
@@ -115,7 +115,7 @@ class Exchange:
 
     def _log(self, kind: str, call: OpenCall, part: Part, body: bytes, alone: Callable[[], Said]) -> int:
         key, run = self._kernel.digest_key(call.caller), self._kernel.run_of(call.caller)
-        return self._kernel.log.put_off(kind, part, (key, body), partial(call.about, alone, key, run, call.labels))
+        return self._kernel.log.defer(kind, part, (key, body), partial(call.about, alone, key, run, call.labels))
 
     def _deliver_if_open(self, call: OpenCall) -> None:
         if self.calls.get(call.number) is call:
@@ -150,7 +150,7 @@ class Exchange:
         call.mark(call.provided.labels, header.labels)
         caller, passed = self._label_caller(call), call.passed(header, call.caller_number, self._kernel.time())
         if (tape := self._kernel.tape_of(call)) is not None:
-            tape.hear(passed, body)
+            tape.send(passed, body)
         elif caller is not None:
             self._kernel.links.send(caller, passed, body)
 
@@ -179,7 +179,7 @@ class Exchange:
         tape = self._kernel.tape_of(call)
         passed = replace(header, number=call.number if down else call.caller_number, time=self._kernel.time())
         if not down and tape is not None:
-            tape.hear(passed, NIL)
+            tape.send(passed, NIL)
         elif other is not None:
             self._kernel.links.send(other, passed, NIL)
 
@@ -213,11 +213,11 @@ class Exchange:
         is_lasting, tape = (call.has_effect and was_begun) or cost is not None, kernel.tape_of(call)
         if tape is not None:
             self._label_caller(call)
-            tape.hear(call.end_for_caller(header, kernel.time()), body, bound=True, durable=is_lasting)
-            tape.made.pop(call.caller_number, None)
+            tape.send(call.end_for_caller(header, kernel.time()), body, bound=True, durable=is_lasting)
+            tape.open_calls.pop(call.caller_number, None)
         provider = kernel.runs.get(call.provider)
         if call.route == b"" and provider is not None:
-            kernel.resuming.ended(provider, call, header, body)
+            kernel.resuming.record_end(provider, call, header, body)
         seq = self._log("end", call, "reply", body, partial(call.over, header))
         if provider is not None:
             provider.serving.over(call, is_word=is_word)
@@ -286,7 +286,7 @@ class Exchange:
         ones. Resume all other deadlines.
         """
         kernel, now = self._kernel, self._kernel.loop.now()
-        waiting = holding.waited_for([*self.held_calls(), *kernel.upgrading.works()], kernel.time())
+        waiting = holding.waited_for([*self.held_calls(), *kernel.upgrading.undecided_work()], kernel.time())
         self._waiting = waiting
         for call in self.calls.values():
             run = kernel.runs.get(call.provider)

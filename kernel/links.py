@@ -52,7 +52,7 @@ class Links:
         if tape is None or isinstance(header, UNTAPED):
             self.transmit(peer, codec.encode(header), body)
         else:
-            tape.hear(header, body)
+            tape.send(header, body)
 
     def transmit(self, peer: Peer, raw: bytes, body: bytes) -> None:
         """Send an encoded header and a body. End a peer that is gone, or for which too many bytes wait."""

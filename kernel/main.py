@@ -21,7 +21,7 @@ from kernel.home import Home
 from kernel.launcher import start_template
 from kernel.loop import Loop
 from kernel.record.log import Log
-from kernel.record.recovery import recover, start_of
+from kernel.record.recovery import read_start, recover
 from manifests.state import State, fold, from_bytes
 from wire.errors import ManipleError
 from wire.snapshot import Snapshot
@@ -49,7 +49,7 @@ def open_kernel(path: str, loop: Loop) -> Kernel:
     home.lock()
     keys, folder, origin = home.keys(), Path(home.at("log")), home.identity.origin
     template = start_template(home)  # first, so that it warms up while the log is read
-    start = start_of(folder, keys.log.verify_key, origin)
+    start = read_start(folder, keys.log.verify_key, origin)
     try:
         state = from_bytes(start.state) if start.state is not None else State()
     except msgspec.MsgspecError:  # a snapshot of another version: rebuild the state from the whole log
@@ -59,7 +59,7 @@ def open_kernel(path: str, loop: Loop) -> Kernel:
         raise HomeError(f"the log of this home is gone from {folder}: restore that folder from a backup")
     wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
     log = Log(folder, key=keys.log, origin=origin, chain=found.chain, wake=wake, clock=lambda: time.time_ns() // 1000)
-    loop.watch(wake, log.settle)
+    loop.watch(wake, log.run_due_acts)
     if found.cut:
         log.append("kernel.recovered", principal="kernel", detail={"cut": found.cut})
     kernel = Kernel(home, keys, log, state, loop, template, start.size)

@@ -94,16 +94,16 @@ class Router:
         first = kernel.log.size - 1 if header.is_written and run is None else -1
         kernel.log.after(first, partial(kernel.links.send, peer, hello, NIL))
         if run is not None and run.tape is not None:
-            run.tape.greet(peer)
+            run.tape.connect(peer)
 
     def _pass_tape(self, peer: Peer, header: headers.FromRun, body: bytes) -> None:
         """Match a message with its run's tape, if it has one, and dispatch it unless the tape has answered it."""
         run, taken = peer.run, header
         if run is not None and run.tape is not None:
             try:
-                found = run.tape.take(peer, header, body)
+                found = run.tape.accept(peer, header, body)
             except Diverged as error:
-                self._kernel.resuming.diverged(run, str(error))
+                self._kernel.resuming.end_diverged(run, str(error))
                 return
             if found is None:
                 return
@@ -135,7 +135,7 @@ class Router:
             case headers.Ready() if run is not None:
                 kernel.supervisor.on_ready(run)
             case headers.Resting() if run is not None:
-                kernel.resuming.rests(run)
+                kernel.resuming.on_resting(run)
             case headers.Bye(why=why):
                 kernel.links.on_bye(peer, why)
             case _:

@@ -79,7 +79,7 @@ class Supervisor:
         kernel.budgets.admit(by, parent, work.method, work.most, alone=detached)
         run = self._new_run(hand, work)
         run.parent, run.fired, run.instead = "" if detached else kernel.run_of(cause.caller), fired, instead
-        kernel.resuming.begin(run, work, cause)
+        kernel.resuming.give_tape(run, work, cause)
         self._launch(run, kernel.settings_of(hand))
         kernel.results.begin(run.id, cause.caller)
         kernel.exchange.record(work)
@@ -223,7 +223,7 @@ class Supervisor:
     def kill_all(self, why: str) -> int:
         """Kill every run's processes, and restart no service. Returns the number of runs killed."""
         runs = [run for run in self._kernel.runs.values() if run.state != "waiting"]
-        self._kernel.resuming.freeze()
+        self._kernel.resuming.put_all_back()
         for run in runs:
             self.kill_to_resume(run, why)
         for life in self.services.lives.values():
@@ -279,7 +279,7 @@ class Supervisor:
         for run in self._runs_of(hand):
             self._set_paused(run, paused=paused)
         if not paused:
-            self._kernel.resuming.try_again()
+            self._kernel.resuming.start_waiting()
             self.services.start_wanted()
             if hand.id in self.services.lives:
                 self.services.feed(self.services.lives[hand.id])
@@ -331,7 +331,7 @@ class Supervisor:
         status: of waitpid, -1 if nobody saw the end.
         """
         kernel, life = self._kernel, self.services.life_of(run)
-        if kernel.resuming.take_over(run, status):
+        if kernel.resuming.keep_for_resume(run, status):
             kernel.results.reaped(run.id)
             return
         was_told, is_lost = run.is_ending and not run.unfit, status < 0 and not run.unfit

@@ -1,8 +1,8 @@
-"""The kernel's own methods, `kernel.*`: a file for each kind of them, joined by the table below.
+"""The kernel's own methods, `kernel.*`: one file per kind, joined by the table below.
 
-A method is its declaration, the same kind of row as a Hand's `[provides]`, and an act: given a Request it returns the value
-of Done, raises Refusal or Failure, or returns None and answers later. Those in HAND_KERNEL_METHODS (manifests/grants.py)
-may be a Hand's; all others are the operator's, and no grant reaches them.
+A method has a declaration, the same kind of row as in a Hand's `[provides]`, and an act. Given a Request, the act returns the
+value of Done, raises Refusal or Failure, or returns None and answers later. Hands may be granted only those in
+HAND_KERNEL_METHODS (manifests/grants.py); all others are the operator's, and no grant reaches them.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What does a call of one of the kernel's own methods (acts): whatever goes wrong ends that call, never the kernel."""
+"""Carries out calls of kernel methods (acts). An error ends the call, never the kernel."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def act(kernel: "Kernel", call: OpenCall, peer: Peer) -> None:
-    """Act on a delivered call, and end it, unless its act does so later."""
+    """Carry out a delivered call and end it, unless the method's act answers later."""
     exchange = kernel.exchange
     try:
         method = TABLE[call.method]
@@ -27,9 +27,9 @@ def act(kernel: "Kernel", call: OpenCall, peer: Peer) -> None:
         exchange.fail(call, failure.code, str(failure))
     except (CodecError, Unencodable, ChangeInvalid, HomeError) as invalid:
         exchange.fail(call, invalid.code if isinstance(invalid, ChangeInvalid) else "arguments", str(invalid))
-    except Exception:  # noqa: BLE001 - a fault of the kernel's own costs this call its end, never everybody the kernel
+    except Exception:  # noqa: BLE001 - a bug of the kernel's costs this call its outcome, not everybody the kernel
         log_fault()
-        exchange.fail(call, "fault", f"{call.method} met a fault of the kernel's own: see run/kernel.log")
+        exchange.fail(call, "fault", f"{call.method} raised an error in the kernel: see run/kernel.log")
     else:
         if answer is not None:
             kernel.answer(call, answer)

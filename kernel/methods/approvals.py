@@ -1,4 +1,4 @@
-"""Calls that wait for the operator, and the operator's answers to them, decided in manifests/approvals.py."""
+"""Calls that wait for the operator's approval, and the answers to them (acts on what manifests/approvals.py decides)."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -18,57 +18,57 @@ from wire.errors import Refusal
 if TYPE_CHECKING:
     from kernel.core import Kernel
 
-AGAIN: Final = {
+REMEDIES: Final = {
     "frozen": "`maniple thaw` lets it go on",
     "paused": "`maniple resume {}` lets it go on",
     WAITS: "`maniple decide {} finish` lets it go on",
 }
-"""What brings a run back, by its state."""
+"""The command that lets a run go on, by the run's state."""
 
 
 def _approvals(request: Request) -> object:
-    """The held calls after a number, LISTED at most; of one that is named also its arguments, and what its answer says of it.
+    """List at most LISTED held calls, after a number. For one `call`: also its arguments, and the statement that its answer
+    signs.
 
-    absent: those that are shown when their runs are back since the kernel started, LISTED at most, with these runs' states.
-    body: other arguments, of which the answer gives the digest.
+    absent, in the reply: at most LISTED held calls whose runs have not resumed since the kernel started, with these runs'
+    states. body: other arguments; the reply has their digest.
     """
     kernel, number, body = request.kernel, request.arguments.get("call"), request.arguments.get("body")
     held = kernel.exchange.held_calls(is_durable=True)
     if number is None:
         listed = listed_after(held, request.arguments.get("after"))
         rows = [row(call, held, kernel.runs[call.caller].hand) for call in listed]
-        away = sorted(absent(kernel).items())[:LISTED]
+        away = sorted(absent_callers(kernel).items())[:LISTED]
         shown = [{"call": one, "hand": run.name, "run": run.id, "state": state_of(request, run)} for one, run in away]
         return {"approvals": rows, "absent": shown}
-    call = _held(request, number)
+    call = _find_held(request, number)
     key, hand, origin = kernel.digest_key(call.caller), kernel.runs[call.caller].hand, kernel.home.identity.origin
     reply = {**row(call, held, hand), "body": call.body, "statement": statement(call, key, origin, hand)}
     return {**reply, "instead": body_digest(key, body)} if isinstance(body, bytes) else reply
 
 
-def absent(kernel: "Kernel") -> dict[int, Run]:
-    """The runs of calls that wait for the operator and whose run is not back since the kernel started, by call."""
+def absent_callers(kernel: "Kernel") -> dict[int, Run]:
+    """Return the runs that have a held call and have not resumed since the kernel started, by the call's number."""
     tapes = ((run, run.tape) for run in kernel.runs.values() if run.tape is not None)
-    return {number: run for run, tape in tapes for number, left in tape.opens.values() if left.answer == "held"}
+    return {number: run for run, tape in tapes for number, left in tape.pending.values() if left.answer == "held"}
 
 
-def _held(request: Request, number: object) -> OpenCall:
+def _find_held(request: Request, number: object) -> OpenCall:
     call = next((call for call in request.kernel.exchange.held_calls(is_durable=True) if call.number == number), None)
     if call is None:
-        if isinstance(number, int) and (run := absent(request.kernel).get(number)):
-            how = AGAIN.get(state := state_of(request, run), "try again").format(run.name)
-            raise Refusal(
-                "not yet", f"call {number} waits on, but its run is not back since the kernel started ({state}): {how}"
-            )
+        if isinstance(number, int) and (run := absent_callers(request.kernel).get(number)):
+            how = REMEDIES.get(state := state_of(request, run), "try again").format(run.name)
+            why = f"call {number} still waits, but its run has not resumed since the kernel started ({state}): {how}"
+            raise Refusal("not yet", why)
         raise Refusal("gone", f"call {number} does not wait for approval, or not any more: see `maniple approvals`")
     return call
 
 
 def _answer(request: Request) -> object:
-    """Check an answer, look once more whether the call may be made, record the answer, and let the call go on or end."""
+    """Check an answer, check again whether the call is allowed, record the answer, and deliver or refuse the call."""
     kernel, raw, sent = request.kernel, request.arguments["answer"], request.arguments.get("body")
     answer, body = Answer.read(raw if isinstance(raw, dict) else {}), sent if isinstance(sent, bytes) else None
-    said, call, now = answer.statement, _held(request, answer.statement.call), kernel.time()
+    said, call, now = answer.statement, _find_held(request, answer.statement.call), kernel.time()
     key, hand = kernel.digest_key(call.caller), kernel.runs[call.caller].hand
     held = as_answered(statement(call, key, kernel.home.identity.origin, hand), answer, body, key)
     judge(kernel.state.trust, answer, held, in_whose_names(hand, call.asks), now)
@@ -78,7 +78,7 @@ def _answer(request: Request) -> object:
             kernel.router.decide_again(call, hand)
             judge_installed(kernel.state, hand, now)
         except Refusal as refusal:
-            if refusal.code != "log" and not passes(refusal.code):  # else it waits on, and may be answered later
+            if refusal.code != "log" and not passes(refusal.code):  # else the call waits for a later answer
                 kernel.exchange.refuse(call, refusal)
             raise
     is_edited = said.verdict == "edited"

@@ -1,4 +1,4 @@
-"""The operator's home: what is in it, and the changes of manifests/changes.py, each decided there, recorded, carried out."""
+"""The operator's home: what is installed, and changes of it (acts on what manifests/changes.py decides)."""
 
 import os
 from functools import partial
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from kernel.core import Kernel
 
 CHANGED: Final = "kernel.methods"
-"""The event that tells that what can be called may have changed, for somebody: it says nothing of what, or whose."""
+"""The event published when methods or grants may have changed. It does not say which, or whose."""
 
 
 def _hands(request: Request) -> object:
-    """What is installed, and the state it is in now."""
+    """List the installed Hands with their states."""
     state, now, shown_state = request.kernel.state, request.kernel.time(), request.kernel.supervisor.shown_state
     return {"hands": [{**row, "state": shown_state(state.hands[str(row["name"])])} for row in described(state, now)]}
 
 
 def _show(request: Request) -> object:
-    """One Hand in full: its record, what is kept of it, its grants, its settings (secrets hidden) and live confinement."""
+    """Show a Hand in full: its record, kept versions, grants, settings (secrets hidden), and a live run's confinement."""
     kernel, hand = request.kernel, request.hand()
     live = next((run for run in kernel.runs.values() if run.hand.id == hand.id), None)
     return {
@@ -43,7 +43,7 @@ def _show(request: Request) -> object:
 
 
 def _home(request: Request) -> object:
-    """Grants and rules by Hand, roots and trusted keys, as the log says they are."""
+    """Show grants by Hand, standing rules, roots and trusted keys."""
     state = request.kernel.state
     grants = {hand.name: state.grants.get(hand.id, ()) for hand in state.hands.values()}
     return {
@@ -55,12 +55,15 @@ def _home(request: Request) -> object:
 
 
 def _secrets(kernel: "Kernel", hand: str) -> dict[str, object]:
-    """A Hand's secrets as they will be when all that was asked for is kept."""
+    """Return a Hand's secrets, changes included that are not written yet."""
     return kernel.unwritten_secrets[hand] if hand in kernel.unwritten_secrets else kernel.home.secrets(hand)
 
 
 def _change(request: Request) -> object:
-    """Decide, stop what is replaced, record, keep secrets once that is on disk, and let what lives follow."""
+    """Decide on a change, stop the Hand that it replaces, record it, and apply it to running Hands.
+
+    Secrets are written when the entry is on disk, and the call is answered then.
+    """
     kernel, call = request.kernel, request.call
     asked = Asked(
         state=kernel.state, resource=call.resource, arguments=request.arguments, now=kernel.time(),
@@ -82,29 +85,29 @@ def _change(request: Request) -> object:
         kernel.supervisor.apply_grants(before)
     if decided.secrets is not None:
         kernel.unwritten_secrets[decided.hand] = decided.secrets
-        carry_out = partial(_keep_secrets, request, decided.hand, decided.secrets, decided.told)
-        kernel.log.after(kernel.log.size - 1, carry_out)
+        write = partial(_write_secrets, request, decided.hand, decided.secrets, decided.told)
+        kernel.log.after(kernel.log.size - 1, write)
         return None
-    waiting = _follow(request, decided.hand)
+    waiting = _apply(request, decided.hand)
     return {**decided.told, "upgraded": before is not None, "waiting": waiting}
 
 
-def _keep_secrets(request: Request, hand: str, secrets: dict[str, object], told: object) -> None:
-    """Their entry is on disk: write them, tell them to what lives, and answer."""
+def _write_secrets(request: Request, hand: str, secrets: dict[str, object], reply: object) -> None:
+    """Write a Hand's secrets, whose entry is on disk, send the settings to its runs, and answer."""
     kernel = request.kernel
     try:
         kernel.home.keep_secrets(hand, secrets)
     except OSError as error:
         kernel.exchange.fail(request.call, "disk", f"the secrets could not be kept: {error.strerror}")
     else:
-        _follow(request, hand)
-        kernel.answer(request.call, told)
+        _apply(request, hand)
+        kernel.answer(request.call, reply)
     if kernel.unwritten_secrets.get(hand) is secrets:
         del kernel.unwritten_secrets[hand]
 
 
-def _follow(request: Request, hand_id: str) -> int:
-    """What a change means for Hands that live; how many unfinished runs wait for a decision then."""
+def _apply(request: Request, hand_id: str) -> int:
+    """Apply a recorded change to running Hands. Returns how many unfinished runs wait for the operator's decision then."""
     kernel = request.kernel
     match request.call.method.removeprefix("kernel."):
         case "install" | "remove":
@@ -112,8 +115,8 @@ def _follow(request: Request, hand_id: str) -> int:
             kernel.events.emit(CHANGED, {})
             kernel.supervisor.services.start_wanted()
             kernel.supervisor.services.forget_removed()
-            kernel.upgrading.tidy()
-            return kernel.upgrading.upgraded(hand_id)
+            kernel.upgrading.remove_unneeded()
+            return kernel.upgrading.on_upgrade(hand_id)
         case "grant" | "revoke":
             kernel.events.emit(CHANGED, {})
         case "root-add" | "root-remove" as verb:

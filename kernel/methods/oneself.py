@@ -1,4 +1,4 @@
-"""What a run may ask about itself, and see of the others: only what it is granted."""
+"""What a run may ask about itself, and about other Hands as far as its grants reach."""
 
 from typing import Final
 
@@ -10,16 +10,16 @@ from wire import codec, limits
 from wire.errors import Refusal
 
 PROGRESS_MOST: Final = 120
-"""Characters of how far a run says it is that are shown of it: so a thousand runs fit into one answer."""
+"""Characters of a run's progress text that are shown, so that a page of runs fits into one answer."""
 
 ROWS_MOST: Final = 768 * limits.KIB
-"""Bytes of methods that one answer tells of, beside the first."""
+"""Bytes of methods in one answer, besides the first."""
 
 ALLOWED: Final = {"allowed": True, "approval": False, "why": "", "grant": "", "code": ""}
 
 
 def _check(request: Request) -> object:
-    """Advice: what a call would meet now. The call itself is checked again."""
+    """Say how the kernel would decide on a call now. This is advice: the call itself is checked again."""
     found = request.kernel.router.check(
         request.peer, request.call.parent, request.text("method"), request.text("resource")
     )
@@ -30,22 +30,22 @@ def _check(request: Request) -> object:
 
 
 def _describe(request: Request) -> object:
-    """A method, or all methods of a Hand, as far as the caller is granted them: those after one, as many as a body holds."""
+    """Describe a method, or all methods of a Hand, that the caller is granted: those after one, as many as fit."""
     wanted, name, after = request.text("method"), request.text("hand"), request.text("after")
     rows = request.kernel.catalogue.described(request.call.by.grants, wanted, name)
     if not rows:
         raise Failure("unknown", f"nothing that you are granted is called {wanted or name!r}")
-    told, room = list[dict[str, object]](), ROWS_MOST
+    page, room = list[dict[str, object]](), ROWS_MOST
     for row in rows:
         if str(row["method"]) > after:
-            if told and (room := room - len(codec.encode_body(row))) < 0:
-                return {"methods": told, "more": True}
-            told.append(row)
-    return {"methods": told}
+            if page and (room := room - len(codec.encode_body(row))) < 0:
+                return {"methods": page, "more": True}
+            page.append(row)
+    return {"methods": page}
 
 
 def _list(request: Request) -> object:
-    """The Hands that the caller may ask for something, and itself."""
+    """List the Hands whose methods the caller may call, and itself."""
     kernel, hands = request.kernel, request.kernel.state.hands
     seen = {kernel.catalogue.owner(provided.method) for provided in kernel.catalogue.visible(request.call.by.grants)}
     names = sorted((seen | {request.call.by.name}) & set(hands))
@@ -54,7 +54,7 @@ def _list(request: Request) -> object:
 
 
 def _budget(request: Request) -> object:
-    """What the run has spent, what a call of it might cost now, and how fast it may call."""
+    """Show what the run has spent, the most that a call of it may cost now, and how many calls it may make per minute."""
     kernel, run, rate = request.kernel, request.run, request.peer.rate.per_minute
     spent = (run.tokens, run.cost, run.calls) if run else (0, 0, 0)
     left = paying.of_caller(kernel.budgets.reservations, kernel.state, request.call, kernel.time(), kernel.loop.now())
@@ -66,12 +66,12 @@ def _settings(request: Request) -> object:
 
 
 def _sleep(request: Request) -> object:
-    """Answer after so many milliseconds; the caller's deadline still holds."""
+    """Answer after `milliseconds`, unless the caller's deadline comes first."""
     wait = request.arguments["milliseconds"]
     if not isinstance(wait, int) or not 0 <= wait <= limits.DEADLINE_MAX:
         raise Failure("arguments", f"milliseconds is 0 to {limits.DEADLINE_MAX}")
     kernel, call = request.kernel, request.call
-    left = wait / 1000 - (kernel.time() - call.began) / 1_000_000  # one that an earlier kernel began goes on
+    left = wait / 1000 - (kernel.time() - call.began) / 1_000_000  # it may have begun under an earlier kernel
     call.alarm_at = call.began + wait * 1000
     call.alarm = kernel.loop.after(max(0.0, min(left, wait / 1000)), lambda: kernel.answer(call, {}))
     kernel.exchange.sibling_changed(call)
@@ -79,7 +79,7 @@ def _sleep(request: Request) -> object:
 
 
 def _note(request: Request) -> object:
-    """Put a sentence, or how far one is, into the log under the caller's name."""
+    """Write a sentence, or the caller's progress, to the log."""
     run, text = request.run, request.text("text")[: limits.WHY_MAX]
     detail = {name: request.arguments[name] for name in ("done", "total") if request.arguments.get(name) is not None}
     if run is not None and detail:

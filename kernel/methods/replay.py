@@ -1,4 +1,4 @@
-"""Replaying a run: the code of a task Hand, given again what its run was given, with nobody else to hear it."""
+"""Replays a run: gives the code of a task Hand the run's recorded messages again, with no provider running."""
 
 import os
 from functools import partial
@@ -22,13 +22,13 @@ from wire.ids import ID_BYTES, run_id
 from wire.tape import Began, began, seed_of
 
 STILL: Final = 10.0
-"""Seconds without a message or any work of its process after which a replayed run waits for what never comes."""
+"""Seconds without a message or any processor time after which a replayed run counts as waiting for a message off its tape."""
 
 
 def _replay(request: Request) -> object:
-    """The run that the resource names again; each message that it is told is a piece of the reply, and its Done the verdict.
+    """Replay the run that the resource names. Each message sent to it is a chunk of the reply; Done carries the verdict.
 
-    folder: below the home's `hands/`, with other code, sealed. step: no message before there is credit for it.
+    folder: sealed other code to use, below the home's `hands/`. step: send each message only when there is credit for it.
     """
     kernel, call, name = request.kernel, request.call, request.call.resource
     try:
@@ -38,12 +38,12 @@ def _replay(request: Request) -> object:
         file.end = live.tape.file.end if live is not None and live.tape is not None else os.path.getsize(file.path)
         start = began(file.records())
         hand = (
-            _changed(request, start.hand)
+            _changed_hand(request, start.hand)
             if request.text("folder")
             else version_of(kernel.state, start.hand, start.seal)
         )
         if hand is None and kernel.state.by_id(start.hand) is not None and not request.text("folder"):
-            raise Failure("code", _version_missing(request, start))
+            raise Failure("code", _missing_version_text(request, start))
         if hand is None or hand.name != start.name or not hand.is_task:
             raise Failure(
                 "unknown hand", f"{start.name}, whose run this was, is no task Hand here: see `maniple hands`"
@@ -52,37 +52,37 @@ def _replay(request: Request) -> object:
         run.began, run.clock, run.seed = start, start.clock, seed_of(secret)
         run.tape = tape = Replayed(kernel, run, file, call, 1 if request.arguments.get("step") else limits.WINDOW)
     except FileNotFoundError:
-        raise Failure("tape", f"there is no tape of {name}: only runs that start or spawn began have one") from None
+        raise Failure("tape", f"there is no tape of {name}: only runs begun by start or spawn have one") from None
     except TapeDamaged as error:
         raise Failure("tape", str(error)) from None
     kernel.supervisor.start_again(run)
     call.provider, run.serving[call.number] = run.id, call
-    _look_after(request, run, tape)
+    _check_progress(request, run, tape)
     return None
 
 
-def _version_missing(request: Request, told: Began) -> str:
-    now = request.kernel.state.by_id(told.hand)
-    version = f"{told.name} {told.version}"
-    is_same = now is not None and now.version == told.version
+def _missing_version_text(request: Request, start: Began) -> str:
+    now = request.kernel.state.by_id(start.hand)
+    version = f"{start.name} {start.version}"
+    is_same = now is not None and now.version == start.version
     replaced = f"{'another ' if is_same else ''}{now.version}" if now is not None else "nothing"
     return (
-        f"{told.run} was begun with {version}, which was replaced by {replaced} and is gone: "
-        f"`maniple replay {told.run} --against DIR` replays it with the code in DIR, the folder of {version} or another"
+        f"{start.run} was begun with {version}, which was replaced by {replaced} and is gone: "
+        f"`maniple replay {start.run} --against DIR` replays it with the code in DIR, the folder of {version} or another"
     )
 
 
-def _look_after(request: Request, run: Run, tape: Replayed) -> None:
-    """A run that waits for what is not on its tape would never tell."""
+def _check_progress(request: Request, run: Run, tape: Replayed) -> None:
+    """Every STILL seconds, check whether a replayed run waits for what is not on its tape: it would never say so."""
     if not run.is_ending:
         is_waiting = run.state == "ready" and tape.credit and not run.paused
         tape.replay.beat(run.cpu_seconds() if is_waiting else -1.0)
         tape.pump()
-        request.kernel.loop.after(STILL, partial(_look_after, request, run, tape))
+        request.kernel.loop.after(STILL, partial(_check_progress, request, run, tape))
 
 
-def _changed(request: Request, hand: str) -> Installed | None:
-    """The Hand as the folder has it, for this run alone."""
+def _changed_hand(request: Request, hand: str) -> Installed | None:
+    """Return the Hand with the code of the request's folder, for this replay alone; None if there is none."""
     kernel, folder = request.kernel, request.text("folder")
     before = kernel.state.by_id(hand)
     if before is None or "/" in folder or folder.startswith("."):

@@ -1,4 +1,4 @@
-"""What an act of a kernel method is given, and how a method is declared (values)."""
+"""The Request that a kernel method's act is given, and the declaration of such methods (values)."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Request:
-    """One call of a kernel method. arguments: checked against the method's params, those that it hands on still as their
-    bytes. run: the caller's, None: the operator.
+    """A call of a kernel method. arguments: checked against the method's params; those it passes on unread are still encoded.
+    run: the caller's, None for the operator.
     """
 
     __slots__ = ("arguments", "call", "kernel", "peer", "run")
 
     def __init__(self, kernel: "Kernel", call: OpenCall, peer: Peer, unread: Collection[str]) -> None:
-        """Read them. Raises Failure, or CodecError, for those that are wrong, or so many that it would hold up everybody."""
+        """Decode the arguments. Raises Failure or CodecError if they are invalid, or too large to decode in the loop."""
         self.kernel = kernel
         self.call = call
         self.peer = peer
@@ -44,11 +44,11 @@ class Request:
             raise Failure("arguments", "; ".join(error.problems)) from None
 
     def text(self, name: str) -> str:
-        """A text argument, "" when it was not given."""
+        """Return a text argument, "" if it was not given."""
         return str(self.arguments.get(name) or "")
 
     def hand(self) -> Installed:
-        """The installed Hand that the resource names. Raises Failure when there is none."""
+        """Return the installed Hand that the resource names. Raises Failure if there is none."""
         hand = self.kernel.state.hands.get(self.call.resource)
         if hand is None:
             raise Failure("unknown hand", f"no Hand {self.call.resource!r} is installed: see `maniple hands`")
@@ -59,7 +59,7 @@ Act = Callable[[Request], object]
 
 
 class Method(Struct, frozen=True, kw_only=True):
-    """A declaration and its act. unread: params of type dict that it hands on as they are."""
+    """A declaration and its act. unread: params of type dict that are passed on without being decoded."""
 
     provided: Provided
     act: Act
@@ -69,9 +69,9 @@ class Method(Struct, frozen=True, kw_only=True):
 def method(
     name: str, summary: str, act: Act, on: ResourceKind = "none", effect: Effect = "read", /, **params: str
 ) -> Method:
-    """The row of one kernel method; name without `kernel.`; on: kind of resource; params as in `[provides]`.
+    """Declare a kernel method. name: without `kernel.`; on: the kind of its resource; params: as in `[provides]`.
 
-    The inputs of a run are for that to read.
+    The param `inputs` is not decoded: a run decodes its own inputs.
     """
     row = Provided(method=f"kernel.{name}", summary=summary, resource=on, effect=effect, params=params)
     return Method(provided=row, act=act, unread=tuple(name for name in params if name == "inputs"))

@@ -1,4 +1,4 @@
-"""Beginning, watching and ending runs: start, spawn, wait, stop, restart, pause, resume, ps."""
+"""Kernel methods that start, list and end runs: start, spawn, wait, stop, restart, pause, resume, decide, ps."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from kernel.errors import Failure
 from kernel.methods.request import Request, method
 from kernel.process_tree import resident
-from kernel.record.taking_up import outcome
+from kernel.record.taking_up import read_outcome
 from kernel.runs import Run
 from manifests.calls import outcome_reply
 from manifests.holding import check_spawned
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from kernel.core import Kernel
 
 PAGE: Final = 500
-"""Runs that one answer of ps tells of: a row may have 2 KB, and all of them must fit in one body."""
+"""Runs in one answer of ps: a row may have 2 KB, and all must fit into one body."""
 
 TAPE_MOST: Final = 4 * limits.BODY_MAX
-"""Bytes of a tape that is read for what its run returned, where that is not kept any more: nobody is served meanwhile."""
+"""Largest tape, in bytes, that is read for a result no longer in memory: the kernel serves nobody meanwhile."""
 
 
 def _start(request: Request) -> object:
-    """One run of a task Hand, or a service up (answers when it is ready); mends a quarantine and a lack of templates."""
+    """Start a run of a task Hand, or a service (answers when it is ready). Ends a quarantine; starts a missing template."""
     kernel, hand = request.kernel, request.hand()
     kernel.start_template()
     if hand.is_task and hand.id in kernel.state.quarantined:
@@ -44,7 +44,7 @@ def _start(request: Request) -> object:
 
 
 def _spawn(request: Request) -> object:
-    """A run of a task Hand that does at most what both it and its spawner may do."""
+    """Start a run of a task Hand that may do only what both its Hand and its spawner may do."""
     hand = request.hand()
     if not hand.is_task:
         raise Failure("arguments", f"{hand.name} is a service: call its methods instead")
@@ -56,13 +56,13 @@ def _begin(request: Request, hand: Installed, *, is_spawned: bool = False) -> ob
     detached, most = bool(request.arguments.get("detached")), request.arguments.get("timeout")
     seconds = most if isinstance(most, float) else None
     kernel, call = request.kernel, request.call
-    if before := spawned(kernel.state, call.number):  # by an earlier kernel, which died before it could tell
+    if before := spawned(kernel.state, call.number):  # under an earlier kernel, which died before it could answer
         return _answer_when_ended(request, before) if request.arguments.get("wait") else {"run": before}
     if is_spawned:
         check_spawned(kernel.exchange.calls.values(), call.caller, call.by.hand, request.peer.in_flight)
     run = kernel.supervisor.start_task_run(call, hand, inputs, detached=detached, seconds=seconds)
     assert run.work is not None
-    call.children[run.work.number] = run.work  # taken back before that has begun, it takes its run with it
+    call.children[run.work.number] = run.work  # if the call is cancelled before the run has begun, so is the run
     if request.arguments.get("wait"):
         kernel.results.when_begun(run.id, lambda _: call.children.clear())
         return _answer_when_ended(request, run.id)
@@ -70,10 +70,10 @@ def _begin(request: Request, hand: Installed, *, is_spawned: bool = False) -> ob
 
 
 def answer_when_begun(request: Request, run: Run, then: Callable[[], None]) -> object:
-    """Answer with a run's id when its files were found as they were sealed, and do then what waits for that."""
+    """Answer with a run's id, and call `then`, when the run has begun: its files were found as they were sealed."""
     kernel, call = request.kernel, request.call
 
-    def begun(outcome: Outcome | None) -> None:
+    def on_begin(outcome: Outcome | None) -> None:
         if outcome is not None and isinstance(outcome.header, headers.Refused):
             kernel.exchange.refuse(call, Refusal(outcome.header.code, outcome.header.why))
             return
@@ -81,14 +81,14 @@ def answer_when_begun(request: Request, run: Run, then: Callable[[], None]) -> o
             then()
         kernel.answer(call, {"run": run.id})
 
-    kernel.results.when_begun(run.id, begun)
+    kernel.results.when_begun(run.id, on_begin)
     return None
 
 
 def _wait(request: Request) -> object:
-    """How a run ended, when it has. A Hand may wait for the runs it spawned.
+    """Answer with a run's outcome when it has ended. A Hand may wait for the runs that it spawned.
 
-    bound: the run ends when the operator's process that waits is gone before it: nobody would hear its answer.
+    bound: end the run if the operator's process that waits for it goes away first.
     """
     if request.run is None and request.arguments.get("bound"):
         request.call.alarm = _Bond(request)
@@ -96,7 +96,7 @@ def _wait(request: Request) -> object:
 
 
 class _Bond:
-    """Told when the wait is over: ends the run, unless whoever waited is there still."""
+    """An alarm of a bound wait. When the wait ends and its caller is gone, ends the run."""
 
     def __init__(self, request: Request) -> None:
         self._kernel, self._call, self._run = request.kernel, request.call, request.text("run")
@@ -114,35 +114,35 @@ class _Bond:
 def _answer_when_ended(request: Request, run: str) -> object:
     kernel, call = request.kernel, request.call
 
-    def tell(heard: Outcome) -> None:
-        call.mark(heard.labels)
-        kernel.answer(call, outcome_reply(run, heard))
+    def answer(outcome: Outcome) -> None:
+        call.mark(outcome.labels)
+        kernel.answer(call, outcome_reply(run, outcome))
 
-    def tell_from_tape(heard: Outcome) -> None:
+    def answer_from_tape(outcome: Outcome) -> None:
         path = kernel.log.journal.folder / f"{kernel.results.newest(run)}.tape"
         is_short = path.is_file() and path.stat().st_size <= TAPE_MOST
-        before = outcome(kernel, run, call.caller) if is_short else None
-        tell(heard if before is None or before is LOST else before)
+        before = read_outcome(kernel, run, call.caller) if is_short else None
+        answer(outcome if before is None or before is LOST else before)
 
-    def ended(heard: Outcome) -> None:
-        if heard.body is not None:
-            tell(heard)
-        else:  # too large to be kept, so it is on the tape when all is on disk
-            kernel.log.after(kernel.log.size - 1, partial(tell_from_tape, heard))
+    def on_end(outcome: Outcome) -> None:
+        if outcome.body is not None:
+            answer(outcome)
+        else:  # too large to keep in memory: it can be read from the tape when all is on disk
+            kernel.log.after(kernel.log.size - 1, partial(answer_from_tape, outcome))
 
     if kernel.results.known(run, call.caller):
-        kernel.results.wait(run, ended, lambda: call.number in kernel.exchange.calls)
+        kernel.results.wait(run, on_end, lambda: call.number in kernel.exchange.calls)
         return None
     may_know = call.caller == OPERATOR or newest(kernel.state, run) in kernel.state.unfinished  # else nothing is read
-    before = outcome(kernel, run, call.caller) if may_know else None
+    before = read_outcome(kernel, run, call.caller) if may_know else None
     if before is None:
         raise Failure("unknown run", f"there is no run {run!r} to wait for: see `maniple runs`")
-    tell(before)
+    answer(before)
     return None
 
 
 def _stop(request: Request) -> object:
-    """Stop a service, every run of a task Hand, or one run by its id; answers when they are down."""
+    """Stop a service, every run of a task Hand, or one run by its id. Answers when their processes have ended."""
     kernel, call = request.kernel, request.call
     why = f"stopped by {request.run.name if request.run else 'its operator'}"
     one = kernel.runs.get(kernel.results.newest(call.resource))
@@ -153,13 +153,13 @@ def _stop(request: Request) -> object:
     runs = [run for run in kernel.runs.values() if (run is one if is_one else run.hand.id == hand.id)]
     left = {run.id for run in runs}
 
-    def heard(run: str) -> None:
+    def on_reaped(run: str) -> None:
         left.discard(run)
         if not left:
             kernel.answer(call, {"stopped": len(runs)})
 
     for run in runs:
-        kernel.results.when_reaped(run.id, partial(heard, run.id))
+        kernel.results.when_reaped(run.id, partial(on_reaped, run.id))
     if not is_one:
         kernel.supervisor.stop_hand(hand, why)
     if not runs:
@@ -170,7 +170,7 @@ def _stop(request: Request) -> object:
 
 
 def _end(kernel: "Kernel", run: Run, why: str) -> None:
-    if run.state == "waiting":  # nobody is to be asked, and its work ends as that of others does
+    if run.state == "waiting":  # it has no process to stop; cancelling its work ends it
         run.why = why
     else:
         kernel.supervisor.stop(run, why)
@@ -179,7 +179,7 @@ def _end(kernel: "Kernel", run: Run, why: str) -> None:
 
 
 def _restart(request: Request) -> object:
-    """Stop a service and start it again; answers when it is ready."""
+    """Stop a service and start it again. Answers when it is ready."""
     hand = request.hand()
     if hand.is_task:
         raise Failure("arguments", f"{hand.name} is a task Hand: `maniple start {hand.name}` begins a new run")
@@ -187,16 +187,16 @@ def _restart(request: Request) -> object:
 
 
 def _pause(request: Request) -> object:
-    """No call from or to the Hand until it is resumed; its processes stand still, its deadlines too."""
-    return _paused(request, "pause", wanted=True)
+    """Pause a Hand: stop its processes, suspend its deadlines, and refuse calls from and to it until it is resumed."""
+    return _set_paused(request, "pause", wanted=True)
 
 
 def _resume(request: Request) -> object:
-    """A paused Hand goes on where it was."""
-    return _paused(request, "resume", wanted=False)
+    """Let a paused Hand go on."""
+    return _set_paused(request, "resume", wanted=False)
 
 
-def _paused(request: Request, kind: str, *, wanted: bool) -> object:
+def _set_paused(request: Request, kind: str, *, wanted: bool) -> object:
     kernel, hand = request.kernel, request.hand()
     if (hand.id in kernel.state.paused) is not wanted:
         kernel.record(kind, principal=request.call.caller, detail=hand.named)
@@ -205,9 +205,9 @@ def _paused(request: Request, kind: str, *, wanted: bool) -> object:
 
 
 def _decide(request: Request) -> object:
-    """What becomes of a run, or of all runs of a Hand, that wait since their code was upgraded: `finish` or `restart`.
+    """Decide on a run, or on all runs of a Hand, that wait since their code was upgraded: `finish` or `restart`.
 
-    Answers with these runs, and with those that were begun instead of them by now.
+    Answers with these runs, and with those that have replaced them by now.
     """
     kernel, call, how = request.kernel, request.call, request.text("how")
     if how not in DECISIONS:
@@ -224,12 +224,12 @@ def _decide(request: Request) -> object:
     for run in asked:
         kernel.record("decision", principal=call.caller, run=run.id, call=call.number, verdict=how)
     kernel.exchange.update_clocks()
-    kernel.resuming.try_again(*(run.id for run in asked))
+    kernel.resuming.start_waiting(*(run.id for run in asked))
     return {"decided": how, "runs": [{"run": run.id, "goes_on_as": kernel.results.newest(run.id)} for run in asked]}
 
 
 def _check_restart(request: Request, run: Run) -> None:
-    """Raise Refusal when no run of its Hand as it is now begins, for a reason that does not pass by itself."""
+    """Raise Refusal if the Hand's installed version may not start, for a reason that does not pass by itself."""
     kernel = request.kernel
     hand = check_restart(kernel.state.by_id(run.hand.id), run.name)
     try:
@@ -240,12 +240,12 @@ def _check_restart(request: Request, run: Run) -> None:
 
 
 def _ps(request: Request) -> object:
-    """Live runs, also those that have no process now, since they only wait, wait for a decision or are to go on: what each
-    is, does, uses and has cost. PAGE of them, the oldest first, and whether there are more; or one alone.
+    """List unfinished runs, with their state, usage and cost; also those without a process, which only wait, wait for a
+    decision, or are to resume. A page of PAGE, the oldest first, and whether there are more; or one run alone (`only`).
 
-    after: where the last page ended; memory: bytes resident; overdue: calls that were ended before it answered, whose end
-    it has not acknowledged; began: nanoseconds on a clock of the kernel's own; hears: of one alone, the events that are given
-    to it, or to its next process.
+    after: `began` of the last page's last row. In a row: memory: bytes resident; overdue: calls that ended before the run
+    answered, whose end it has not acknowledged; began: nanoseconds on the kernel's own clock; hears, only for one run alone:
+    the events that it, or its next process, is subscribed to.
     """
     only, after = request.text("only"), request.arguments.get("after")
     runs = [run for run in request.kernel.runs.values() if only in ("", run.id)]
@@ -288,7 +288,7 @@ def _row(request: Request, run: Run) -> dict[str, object]:
 
 
 def state_of(request: Request, run: Run) -> str:
-    """The state of a run in the words that people see."""
+    """Return the state of a run in the words that people see."""
     kernel, is_asleep = request.kernel, run.state == "waiting" and run.id in request.kernel.resuming.asleep
     if run.state == "waiting" and not is_asleep:
         if is_asked(kernel.state, run.id):

@@ -1,4 +1,4 @@
-"""What is scheduled, and its start, for the Hand `scheduling` (acts on what manifests/schedules.py decides)."""
+"""Schedules of Hands, and the start of scheduled runs, for the Hand `scheduling` (acts on manifests/schedules.py)."""
 
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def _schedules(request: Request) -> object:
-    """Every Hand that has a schedule, a page of them by name, or one of them."""
+    """List the Hands that have a schedule: a page of them by name, or one (`only`)."""
     working = _working(request.kernel)
     return rows(request.kernel.state, working, after=request.text("after"), only=request.text("only"))
 
 
 def _fire(request: Request) -> object:
-    """A scheduled run, once for each key, with the Hand's own inputs and grants; what its overlap replaces ends."""
+    """Start a scheduled run, once for each key, with the Hand's own inputs and grants. End the runs that it replaces."""
     kernel, hand, call = request.kernel, request.hand(), request.call
     key, due, event = map(request.text, ("key", "due", "event"))
     body, depth = request.arguments.get("body"), request.arguments.get("depth")
@@ -30,9 +30,9 @@ def _fire(request: Request) -> object:
     working = _working(kernel)
     firing = decide(kernel.state, hand, asked, working)
     if firing.before:
-        _replace(kernel, firing)  # a kernel that died just then had not
+        _replace(kernel, firing)  # the kernel may have died before it did that
         return {"run": firing.before, "again": True, "working": firing.before in working}
-    if not asked.event:  # nothing that the caller has seen goes into the run
+    if not asked.event:  # the run's inputs hold nothing that the caller has seen
         call.labels = frozenset()
     inputs = codec.encode_body(firing.inputs)
     begun = kernel.supervisor.start_task_run(call, hand, inputs, detached=True, fired=asked.key, depth=asked.depth)
@@ -40,15 +40,15 @@ def _fire(request: Request) -> object:
 
 
 def _replace(kernel: "Kernel", firing: Firing) -> None:
-    """End what a firing replaces, now that its own run has begun: one that is refused takes nobody's place."""
+    """End the runs that a firing replaces. Called once its own run has begun: a refused one replaces nothing."""
     for run in (kernel.runs[name] for name in firing.replaced if name in _working(kernel)):
-        run.why = "replaced by its next scheduled run"  # one that is asleep, too, is cancelled and does not fail
+        run.why = "replaced by its next scheduled run"
         if run.work is not None:
             kernel.exchange.cancel(run.work, run.why)
 
 
 def _working(kernel: "Kernel") -> set[str]:
-    """The runs whose work has not ended."""
+    """Return the ids of the runs whose work has not ended."""
     calls = kernel.exchange.calls
     return {run.id for run in kernel.runs.values() if run.work is not None and run.work.number in calls}
 

@@ -1,9 +1,9 @@
-"""The kernel as a whole: status, freeze, thaw, down."""
+"""Kernel methods for the kernel as a whole: status, freeze, thaw, erase, down."""
 
 import os
 import time
 
-from kernel.methods.approvals import absent
+from kernel.methods.approvals import absent_callers
 from kernel.methods.request import Request, method
 from kernel.process_tree import resident
 from kernel.record.log import LogState
@@ -24,7 +24,7 @@ def _status(request: Request) -> object:
         "upgraded": sorted(run.id for run in kernel.runs.values() if is_asked(kernel.state, run.id)),
         "template": kernel.no_template,
         "open_calls": len(kernel.exchange.calls),
-        "approvals": len(kernel.exchange.held_calls()) + len(absent(kernel)),
+        "approvals": len(kernel.exchange.held_calls()) + len(absent_callers(kernel)),
         "memory": resident(os.getpid()),
         "cpu_seconds": round(time.process_time(), 3),
         "entries": kernel.log.size,
@@ -37,9 +37,9 @@ def _status(request: Request) -> object:
 
 
 def _freeze(request: Request) -> object:
-    """End every run's process now, and let no call but the operator's pass, until thaw; restarts change nothing.
+    """Kill every run's processes now, and refuse all calls but the operator's until `thaw`, also after a restart.
 
-    Its effect is `read` on purpose: the emergency stop waits for no disk; only its answer does, unless no disk takes it.
+    Its effect is `read` on purpose, so that the emergency stop waits for no disk. Only its answer does, if the log can grow.
     """
     kernel, call = request.kernel, request.call
     if not kernel.state.frozen:
@@ -53,25 +53,25 @@ def _freeze(request: Request) -> object:
 
 
 def _thaw(request: Request) -> object:
-    """Undo freeze: what is wanted starts again, and what was unfinished goes on."""
+    """Undo `freeze`: start the wanted services, and resume the unfinished runs."""
     kernel = request.kernel
     if kernel.state.frozen:
         kernel.record("thaw", principal=request.call.caller)
         kernel.exchange.update_clocks()
         kernel.supervisor.services.start_wanted()
-        kernel.resuming.try_again()
+        kernel.resuming.start_waiting()
     return {"frozen": False}
 
 
 def _erase(request: Request) -> None:
-    """Erase what a run was told and came to, and the key of its digests; every proof of the log stays as it is."""
+    """Erase a run's tape, with its result, and the key of its digests. All proofs of the log stay valid."""
     kernel, call = request.kernel, request.call
     kernel.keeping.erase(request.text("run"), call.caller, "by the operator")
     kernel.log.after(kernel.log.size - 1, lambda: kernel.answer(call, {"run": request.text("run"), "erased": True}))
 
 
 def _down(request: Request) -> None:
-    """Stop everything in order, answer, and end the kernel."""
+    """Stop everything in order, answer, and stop the kernel."""
     request.kernel.supervisor.stop_all(lambda: request.kernel.finish_down(request.call))
 
 

@@ -1,5 +1,6 @@
-"""Ends what is too old, by a clock that may leap (acts on what manifests/keeping.py decides): tapes of runs that have ended,
-which the operator may erase sooner, and calls that wait for the operator.
+"""Expires old tapes of ended runs, and calls that wait for the operator (acts on what manifests/keeping.py decides).
+
+The system's clock may jump, so ages are measured by a clock that is not moved at once. The operator may erase a tape sooner.
 """
 
 import os
@@ -7,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kernel.record.journal import ended_done
+from kernel.record.journal import ended_in_done
 from manifests.calls import OpenCall
 from manifests.keeping import DAY, Believed, Kept, left, over, seen_last
 from manifests.policy import shown
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
     from kernel.core import Kernel
 
 EVERY, AT_ONCE = 3600.0, 1_000
-"""Seconds between looks at what is old; and tapes that one look erases at most."""
+"""Seconds between two searches for old tapes; and the most tapes that one search erases."""
 
 READ_MOST, OPENING, SOON = 16 * 1024 * 1024, 16 * 1024, 1.0
-"""Bytes of tapes that one look goes through to see how their runs ended, since nobody is served meanwhile; how many more are
-counted for each, which has to be opened; and seconds until the next goes on, as it does when more are old than are erased.
+"""READ_MOST: bytes of tapes that one search reads to learn how their runs ended, since the kernel serves nobody meanwhile.
+OPENING: bytes counted for opening each. SOON: seconds until the next search, if this one could not read or erase all.
 """
 
 
@@ -35,10 +36,7 @@ class Keeping:
         self._clock = Believed(seen_last(old.st_mtime, old.st_ctime, kernel.time() / 1_000_000), kernel.loop.now())
 
     def erase(self, run: str, principal: str, why: str) -> None:
-        """Erase a run's tape and key and what it came to, and say so in the log.
-
-        Raises Refusal for one that has not ended, or has none.
-        """
+        """Erase a run's tape, key and result, and log that. Raises Refusal if the run has not ended, or has no tape."""
         kernel, path = self._kernel, self._kernel.log.journal.folder / f"{run}.tape"
         if run in kernel.runs:
             raise Refusal("alive", f"{run} has not ended: `maniple cancel {run}` first")
@@ -49,34 +47,36 @@ class Keeping:
         kernel.log.journal.erase(run)
         kernel.log.append("erase", principal=principal, run=run, why=why)
 
-    def wait(self, call: OpenCall, then: partial[None]) -> None:
-        """Do this when the time of a call is over that waits for the operator: not by a clock that has just leapt so far."""
+    def set_expiry(self, call: OpenCall, then: partial[None]) -> None:
+        """Call `then` when the time is over in which the operator may answer a call. A clock that has just jumped is not
+        believed.
+        """
         shows = self._kernel.time() / 1_000_000
         seconds = left(call.until / 1_000_000, shows, self._clock.now(shows, self._kernel.loop.now()))
-        call.alarm = self._kernel.loop.after(seconds, partial(self.wait, call, then) if seconds else then)
+        call.alarm = self._kernel.loop.after(seconds, partial(self.set_expiry, call, then) if seconds else then)
 
-    def look(self) -> None:
-        """Erase what is old, now and each EVERY seconds."""
+    def erase_old(self) -> None:
+        """Erase old tapes. Repeats itself after EVERY seconds."""
         kernel, keep = self._kernel, self._kernel.home.identity.journal
         now = self._clock.now(kernel.time() / 1_000_000, kernel.loop.now())
         with suppress(OSError), open(os.open(self._note, os.O_CREAT | os.O_NONBLOCK, 0o600), "rb") as note:
-            os.utime(note.fileno(), (now, now))  # so its times are what counts and, by the system, what the clock shows
+            os.utime(note.fileno(), (now, now))  # mtime: the believed time; ctime, by the system: the clock's
         found, read, young = list[Kept](), 0, min(keep.days, keep.failed_days) * DAY
-        # scandir takes a tenth of what glob() and a Path for each do; a folder that was taken away store() makes anew
+        # scandir takes a tenth of the time of glob() and a Path for each; a folder that was removed store() makes anew
         for path in os.scandir(kernel.log.journal.folder) if kernel.log.journal.folder.is_dir() else ():
             run, is_named = path.name.removesuffix(".tape"), path.name[:2] == "r-" and path.name[-5:] == ".tape"
             if not is_named or run in kernel.runs or run in kernel.state.unfinished or not path.is_file():
                 continue
-            with suppress(FileNotFoundError):  # it is erased just now
+            with suppress(FileNotFoundError):  # the log's thread has just erased it
                 status = path.stat()
                 age, is_done = now - status.st_mtime, self._outcomes.get(run)
                 if age > young and is_done is None:
                     if read > READ_MOST:
                         continue
                     read += OPENING + status.st_size
-                    is_done = self._outcomes[run] = ended_done(path.path)
+                    is_done = self._outcomes[run] = ended_in_done(path.path)
                 found.append(Kept(run=run, age=age, size=status.st_size, is_done=is_done is not False))
         for run, why in (gone := over(found, keep))[:AT_ONCE]:
             self.erase(run, KERNEL, why)
         wait = SOON if read > READ_MOST or len(gone) > AT_ONCE else EVERY
-        kernel.log.after(kernel.log.size - 1, partial(kernel.loop.after, wait, self.look))
+        kernel.log.after(kernel.log.size - 1, partial(kernel.loop.after, wait, self.erase_old))

@@ -1,14 +1,14 @@
-"""Where the log ends, found before the kernel's first act; and the snapshot that spares reading all of it (acts).
+"""Finds the end of the log before the kernel's first act, from a snapshot if there is one, and verifies it (acts).
 
 A crash can leave the last bytes of the last file unfinished: a line without its end, or zeros where room was allocated
-and the bytes never came. Such a torn tail was never called durable; it is cut off and reported, unless a checkpoint
-covers it. Whatever else does not verify is refused with LogDamaged and left exactly as it is.
+but never written. Such a torn tail was never reported as durable; it is cut off and reported, unless a checkpoint
+covers it. Anything else that does not verify raises LogDamaged, and is left exactly as it is.
 
-A snapshot counts only if the log's own entry at its size names its state's digest; then what lies before is not read
-here. Deleting it loses nothing, and `maniple audit verify` reads everything.
+A snapshot counts only if the log's entry at its size names the digest of its state; then the entries before it are not
+read here. Deleting it loses nothing, and `maniple audit verify` reads everything.
 
-Each line is read once: its entry is handed on before the next checkpoint has been compared. What comes of that counts
-only if recover() returns.
+Each line is read once: its entry is passed on before the next checkpoint is compared. Use the results only if recover()
+returns.
 """
 
 import os
@@ -30,14 +30,14 @@ from wire.verify import verify_lines
 
 
 class Recovered(Struct, kw_only=True):
-    """The end of the log. cut: bytes of a torn tail that was cut off."""
+    """The end of the log. cut: the bytes of a torn tail that were cut off."""
 
     chain: Chain
     cut: int
 
 
 class Lines:
-    """The whole lines of a log from a place on, each with its newline. segment and offset: how far they were read."""
+    """The whole lines of a log from a place on, each with its newline. segment, offset: the place after the last one read."""
 
     def __init__(self, folder: Path, segment: int = 0, offset: int = 0) -> None:
         self.segment, self.offset = segment, offset
@@ -57,8 +57,8 @@ class Lines:
             self.segment, self.offset = self.segment + 1, 0
 
 
-def start_of(folder: Path, key: VerifyKey, origin: str) -> Snapshot:
-    """The snapshot, if there is one to start from; else the log's beginning, without a state. Raises LogDamaged."""
+def read_start(folder: Path, key: VerifyKey, origin: str) -> Snapshot:
+    """Return the snapshot to start from; if there is none that is valid, the log's beginning. Raises LogDamaged."""
     beginning = Snapshot(origin=origin, size=0)
     try:
         snapshot = opened((folder / "snapshot").read_bytes(), key)
@@ -73,13 +73,13 @@ def start_of(folder: Path, key: VerifyKey, origin: str) -> Snapshot:
 
 
 def recover(folder: Path, start: Snapshot, take: Callable[[Entry], object], *, key: VerifyKey) -> Recovered:
-    """Verify the log from where it is to be started, and cut off a torn tail. Raises LogDamaged.
+    """Verify the log from `start` on, and cut off a torn tail. Raises LogDamaged.
 
-    take: is given each entry. What it raises, which a forged one may be the reason of, is raised when all has been verified.
+    take: is called with each entry. What it raises is raised when all is verified, since a forged entry may have caused it.
     """
     raised: list[Exception] = []
 
-    def hand_on(entry: Entry) -> None:
+    def take_entry(entry: Entry) -> None:
         if not raised:
             try:
                 take(entry)
@@ -91,25 +91,25 @@ def recover(folder: Path, start: Snapshot, take: Callable[[Entry], object], *, k
         lines = Lines(folder, start.segment, start.offset)
         log = verify_lines(
             lines, checkpoints=list(open_checkpoints(notes, [key], start.origin)), seq=start.size, prev=start.prev,
-            frontier=Frontier.from_list(start.size, start.frontier), each=hand_on,
+            frontier=Frontier.from_list(start.size, start.frontier), each=take_entry,
         )  # fmt: skip
         if log.size and not notes:
-            raise LogInvalid(0, "no checkpoint is there that covers it, nor any other")
+            raise LogInvalid(0, "it has no checkpoint at all")
         if raised:
             raise raised[0]
-        cut = _cut(folder, lines)
+        cut = _cut_torn_tail(folder, lines)
     except (LogInvalid, NoteMalformed, SignatureInvalid, OSError) as error:
         raise LogDamaged(folder, str(error)) from error
     return Recovered(chain=Chain(seq=log.size, prev=log.prev, frontier=log.frontier), cut=cut)
 
 
 def segment_path(folder: Path, number: int) -> Path:
-    """The file of entries with this number."""
+    """Return the path of the file of entries with this number."""
     return folder / "entries" / f"{number:06d}.jsonl"
 
 
 def segments(folder: Path) -> list[Path]:
-    """The files of entries, in order. Raises LogDamaged when one between them is missing."""
+    """Return the files of entries, in order. Raises LogDamaged if one between them is missing."""
     found = sorted((folder / "entries").glob("*.jsonl"))
     for number, path in enumerate(found):
         if path != segment_path(folder, number):
@@ -118,7 +118,7 @@ def segments(folder: Path) -> list[Path]:
 
 
 def read_notes(folder: Path, origin: str, *, history: bool = True) -> list[str]:
-    """The newest checkpoint and, with history, the older ones that were kept; none when there are none."""
+    """Read the newest checkpoint and, with history, the older ones that were kept. Empty if there are none."""
     newest, kept = folder / "checkpoint", folder / "checkpoints"
     notes = [newest.read_bytes().decode("utf-8", "replace")] if newest.exists() else []
     if history and kept.exists():
@@ -127,11 +127,11 @@ def read_notes(folder: Path, origin: str, *, history: bool = True) -> list[str]:
     return notes
 
 
-def _cut(folder: Path, lines: Lines) -> int:
-    """Cut off what lies behind the last whole line, and bring the rest to disk; how many bytes were cut off."""
+def _cut_torn_tail(folder: Path, lines: Lines) -> int:
+    """Cut off what follows the last whole line, and sync the file. Returns the number of bytes cut off."""
     path = segment_path(folder, lines.segment)
     if segment_path(folder, lines.segment + 1).exists():
-        raise LogDamaged(folder, f"{path} is torn at byte {lines.offset}, and yet another file goes on")
+        raise LogDamaged(folder, f"{path} is torn at byte {lines.offset}, although another file follows it")
     if not path.exists():
         return 0
     with path.open("r+b") as file:

@@ -1,7 +1,7 @@
-"""A replay's run: a process of its own, whose every request is answered from the tape of a recorded run (acts).
+"""The run of a replay: a process of its own, whose every request is answered from the tape of a recorded run (acts).
 
-It is confined and watched as any run. But what it says goes to wire/replaying.py and nowhere else, and each step that it
-makes is streamed to the operator as the reply of the call `kernel.replay`.
+It is confined and watched as any run, but its messages go to wire/replaying.py and nowhere else. Each step that it makes is
+streamed to the operator as the reply of the call `kernel.replay`.
 """
 
 from typing import TYPE_CHECKING
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class Replayed(Tape):
-    """The recorded tape during its replay, which is only read. credit: messages that may still be sent.
+    """A recorded tape, only read, during its replay. credit: how many messages may still be sent.
 
-    A replay that comes to no end is ended by its call's deadline, or when the operator cancels the call.
+    A replay that does not end by itself ends at its call's deadline, or when the operator cancels the call.
     """
 
     def __init__(self, kernel: "Kernel", run: Run, file: TapeFile, call: OpenCall, credit: int) -> None:
@@ -30,24 +30,24 @@ class Replayed(Tape):
         super().__init__(kernel, run.id, file, in_order=in_order(run.hand.package.manifest))
         self.replay = Replay(file.records, in_order=self.in_order)
         self._of, self._call, self.credit = run, call, credit
-        self.count = 1  # it has its first record, and none is added
+        self.count = 1  # so that no first record is written
 
-    def take(self, peer: Peer, header: FromRun, body: bytes) -> FromRun | None:
-        """Compare what the run says; only its Bye is for the kernel."""
+    def accept(self, peer: Peer, header: FromRun, body: bytes) -> FromRun | None:
+        """Compare a message of the run with the tape. Only its Bye is returned for the kernel to act on."""
         self._of.state = "ready" if isinstance(header, headers.Ready) else self._of.state
         self.replay.take(header, body)
         self.pump()
         return header if isinstance(header, headers.Bye) else None
 
-    def hear(self, header: FromKernel, body: bytes, *, bound: bool = False, durable: bool = False) -> None:
-        """The operator gives credit for more steps, or cancels the replay."""
+    def send(self, header: FromKernel, body: bytes, *, bound: bool = False, durable: bool = False) -> None:
+        """Take the operator's credit for more steps, or cancellation of the replay."""
         self.credit += getattr(header, "chunks", 0)
         self.pump()
         if isinstance(header, headers.Cancel):
             self._kernel.supervisor.kill(self._of, "its replay was taken back")
 
     def pump(self) -> None:
-        """Send what may be sent, stream each step to the operator, and at the end the verdict."""
+        """Send the run what may be sent, stream each step to the operator, and answer with the verdict at the end."""
         kernel, run, number = self._kernel, self._of, self._call.number
         while number in run.serving and self.credit and run.peer is not None and (due := self.replay.next()):
             self.credit -= 1

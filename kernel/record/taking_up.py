@@ -1,7 +1,7 @@
-"""At a start of the kernel: the unfinished task runs of an earlier one, rebuilt from log and tapes (acts).
+"""Rebuilds the unfinished task runs of an earlier kernel from log and tapes, at the kernel's start (acts).
 
-Separate from resuming.py, which begins where this ends: with runs that have a tape and wait for a process. Here is also the
-outcome of runs that an earlier kernel saw end.
+Separate from resuming.py, which begins where this ends: with runs that have a tape and wait for a process. It also reads the
+outcome of runs that ended under an earlier kernel.
 """
 
 import os
@@ -30,63 +30,62 @@ if TYPE_CHECKING:
     from kernel.core import Kernel
 
 KEPT: Final = 8 * 1024 * 1024
-"""Bytes of memory for the messages on all runs' tapes, from their scan until they are sent. A tape that does not fit is read
-again then.
+"""Bytes of memory for the messages on all tapes, from the scan until they are sent. A tape that does not fit is read again.
 """
 
 
-def boot(kernel: "Kernel") -> set[str]:
-    """Rebuild every unfinished run that can go on, parents before children. Returns the ids of these runs."""
+def rebuild_runs(kernel: "Kernel") -> set[str]:
+    """Rebuild every unfinished run that can resume, parents before children. Returns the ids of these runs."""
     state, taken, room, anew = kernel.state, set[str](), KEPT, upgrades.begun_anew(kernel.state)
     for run, unfinished in sorted(state.unfinished.items(), key=lambda item: item[1].work):
-        if unfinished.instead and unfinished.has_work:  # else a crash took that, and the other goes on itself
+        if unfinished.instead and unfinished.has_work:  # without work: a crash undid it, and the run to replace resumes
             kernel.results.replace(unfinished.instead, run)
         if unfinished.has_ended or unfinished.work not in state.open or run in anew:
             continue
         if unfinished.spawner and unfinished.spawner not in taken:
-            kernel.log.append("note", principal=KERNEL, run=run, why="the run that spawned it does not go on")
+            kernel.log.append("note", principal=KERNEL, run=run, why="the run that spawned it does not resume")
             continue
         try:
-            room -= _take_up(kernel, run, unfinished, room)
+            room -= _rebuild_run(kernel, run, unfinished, room)
             taken.add(run)
         except (ManipleError, OSError) as error:
-            kernel.log.append("note", principal=KERNEL, run=run, why=shown(f"it cannot go on: {error}"))
+            kernel.log.append("note", principal=KERNEL, run=run, why=shown(f"it cannot resume: {error}"))
     return taken
 
 
-def _take_up(kernel: "Kernel", name: str, unfinished: Unfinished, room: int) -> int:
-    """Rebuild one run. Returns how much of `room` its messages take. Raises ManipleError or OSError if it cannot go on."""
+def _rebuild_run(kernel: "Kernel", name: str, unfinished: Unfinished, room: int) -> int:
+    """Rebuild one run. Returns how much of `room` its messages take. Raises ManipleError or OSError if it cannot resume."""
     state = kernel.state
     secret = kernel.log.journal.secret(name)
     file = kernel.log.journal.tape(name, secret)
-    contents = scan(file.cut(kernel.log.found), room)
+    contents = scan(file.vouched_records(kernel.log.size_at_open), room)
     start = began(file.records())
     hand = upgrades.version_of(state, start.hand, start.seal)
     if hand is None:
         raise TapeDamaged(0, f"{start.name} {start.version} is neither installed nor kept")
-    work = _work(kernel, start, contents)
+    work = _rebuild_work(kernel, start, contents)
     work.depth = unfinished.depth
     run = Run(RunId(name), hand, authority(state, hand), secret, work)
     run.began, run.clock, run.asked, run.state, run.parent = start, start.clock, start.asked, "waiting", start.spawner
     run.before, run.calls, (run.tokens, run.cost) = contents.spent.cpu, unfinished.calls, unfinished.spent
-    run.tape = tape = kernel.resuming.tape(run, file)
-    tape.tell(contents)
+    run.tape = tape = kernel.resuming.make_tape(run, file)
+    tape.begin_fast_forward(contents)
     limits = hand.package.manifest.limits
     rate = Rate(limits.calls_per_minute, 0.0)
     tape.absent = Peer(b"absent " + name.encode(), name, run, rate, limits.in_flight, (-1, -1))
     tape.absent.event_credit = 0
     if contents.needs <= unfinished.last:
-        raise TapeDamaged(file.end, f"it lacks what entry {unfinished.last} is about")
+        raise TapeDamaged(file.end, f"it lacks the message that entry {unfinished.last} records")
     if contents.is_delivered:
         work.step("deliver")
     work.seq, work.began = state.open[work.number].seq, time_micros(state.open[work.number].time)
     by_seq = {call.seq: (number, call) for number, call in state.open.items() if call.run == name}
     for known in contents.known:
         if known.seq in by_seq and not known.is_ended:
-            tape.opens[known.number] = by_seq.pop(known.seq)
+            tape.pending[known.number] = by_seq.pop(known.seq)
     if by_seq := {seq: found for seq, found in by_seq.items() if found[1].method != WORK.method}:
         raise TapeDamaged(file.end, f"it lacks the call of entry {min(by_seq)}")
-    file.settle()
+    file.truncate()
     work.provider, run.count, kernel.runs[run.id] = run.id, tape.count, run
     kernel.results.begin(run.id, start.caller)
     for known in contents.known:
@@ -97,23 +96,23 @@ def _take_up(kernel: "Kernel", name: str, unfinished: Unfinished, room: int) -> 
     return contents.size
 
 
-def reserve(kernel: "Kernel") -> None:
+def restore_reservations(kernel: "Kernel") -> None:
     """Reserve again what the rebuilt runs and their open calls had reserved, less what was spent of it.
 
-    Comes after the ends of all calls that nobody resumes, since their cost counts as spent.
+    Call this after the calls that are not resumed have ended, since their cost counts as spent.
     """
     book, opens = kernel.budgets.reservations, kernel.state.open
     for run in kernel.runs.values():  # outermost first
         if (work := run.work) and (tape := run.tape):
             book.spent_before(work.reservation, opens[work.number].inner)
-            for number, (known, _) in tape.opens.items():
-                tape.opens[number] = known, (call := opens[known])
+            for number, (known, _) in tape.pending.items():
+                tape.pending[number] = known, (call := opens[known])
                 if call.most is not None:
                     tape.reservations[known] = book.open(known, call.payers, call.most, covering(work), call.inner)
 
 
-def _work(kernel: "Kernel", start: Began, contents: Contents) -> OpenCall:
-    """A run's work as an open call, with the chain of calls above it and the labels of all that the run has seen."""
+def _rebuild_work(kernel: "Kernel", start: Began, contents: Contents) -> OpenCall:
+    """Return a run's work as an open call, with the chain of calls above it and the labels of all that the run has seen."""
     now = kernel.loop.now()
     parent: OpenCall | None = None
     for depth, (principal, hand) in reversed(list(enumerate(start.chain))):
@@ -125,7 +124,7 @@ def _work(kernel: "Kernel", start: Began, contents: Contents) -> OpenCall:
         installed = acting.hand if acting is not None else kernel.state.by_id(hand) if hand else None
         grants = authority(kernel.state, installed) if installed else None
         by = policy.link_of(principal, installed, grants)
-        if hand and installed is None:  # it was removed, and whoever acts in its name may nothing
+        if hand and installed is None:  # its Hand was removed, so it holds no grants
             by = Link(hand=hand, name=principal, grants=GrantSet.of(()))
         by = replace(by, is_approved=left is not None and left.answer == "approved")
         parent = OpenCall(
@@ -138,10 +137,10 @@ def _work(kernel: "Kernel", start: Began, contents: Contents) -> OpenCall:
     return parent
 
 
-def outcome(kernel: "Kernel", run: str, caller: str) -> Outcome | None:
-    """The outcome of a run that an earlier kernel saw end, read from its tape, or of the run that was begun in its place.
+def read_outcome(kernel: "Kernel", run: str, caller: str) -> Outcome | None:
+    """Read the outcome of a run that ended under an earlier kernel, or of the run that replaced it, from its tape.
 
-    None when there is none, or this caller may not know it.
+    None if there is none, or this caller may not know it.
     """
     run, journal = upgrades.newest(kernel.state, run), kernel.log.journal
     try:
@@ -151,7 +150,7 @@ def outcome(kernel: "Kernel", run: str, caller: str) -> Outcome | None:
             return None
         ended = [placed.record for placed in file.records() if isinstance(placed.record, Ended)][-1]
         if ended.instead:
-            return outcome(kernel, ended.instead, caller)
+            return read_outcome(kernel, ended.instead, caller)
         header = codec.decode_from_kernel(ended.header)
     except (OSError, ManipleError, IndexError):
         unfinished = kernel.state.unfinished.get(run)

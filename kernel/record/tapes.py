@@ -1,10 +1,10 @@
-"""The tape of a task run: each message to the run is recorded on it before it is sent, and resent to the next process (acts).
+"""The tape of a task run: records each message to the run before it is sent, and resends it to the next process (acts).
 
-Separate from the connection, which it outlives: a call that is open when the run's process dies ends on the tape. A request
-has two numbers, which are kept apart here: the tape's, which the kernel uses, and that of the process at the other end.
+A tape outlives the connection: a call that is open when the run's process dies ends on the tape. A request has two numbers,
+which are translated here: the tape's, which the kernel uses, and that of the process at the other end.
 
-A message is recorded when it is decided, and sent when the log entry that it needs is on disk. So messages are sent in the
-order of the tape, at first and on every resumption.
+A message is recorded when it is decided on, and sent when the log entry that it needs is on disk. So messages are sent in
+the order of the tape, at first and on every resumption.
 """
 
 from collections import deque
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from kernel.core import Kernel
 
 AGAIN: Final = 0.02
-"""Seconds until the next try to send to a run, when the disk or the run itself is behind."""
+"""Seconds until the next attempt to send to a run, when the disk or the run itself is behind."""
 
 NEAR, QUEUED_MOST = 16, 20 * 1024
-"""Messages that may wait for one run. The bodies of the first NEAR are in memory, larger ones behind them only on the tape.
-QUEUED_MOST is more than all its calls, their chunks and credits together can be."""
+"""QUEUED_MOST messages may wait for a run: more than its calls, their chunks and credits can be. Bodies of the first NEAR of
+them stay in memory; behind these, larger ones are only on the tape."""
 
 STREAMED: Final = (headers.Chunk, headers.Event)
 
@@ -42,18 +42,18 @@ STREAMED: Final = (headers.Chunk, headers.Event)
 class Tape:
     """One run's tape.
 
-    made: the run's open calls, by their numbers on the tape. opens: calls that an earlier kernel left open and that were not
-    made again yet, with their numbers in the log; reservations: those of these. count: records so far; deaths: processes in
-    a row that died without adding one. absent: stands for the peer until the run has its first process under this kernel,
-    and collects its events. spent: what the run had used of its limits, as last noted.
+    open_calls: the run's, by their numbers on the tape. pending: calls that are open in the log and that the run has not
+    made again yet: each with its number in the log; reservations: theirs. count: records so far. deaths: processes in a row
+    that died without adding a record. absent: stands in for the peer until the run has its first process under this kernel,
+    and collects its events. spent: what the run had used of its limits at the last note.
     """
 
     def __init__(self, kernel: "Kernel", run: str, file: TapeFile, *, in_order: bool) -> None:
         self._kernel, self._run, self.file, self.in_order = kernel, run, file, in_order
-        self.made: dict[int, OpenCall] = {}
-        self.opens: dict[int, tuple[int, Open]] = {}
+        self.open_calls: dict[int, OpenCall] = {}
+        self.pending: dict[int, tuple[int, Open]] = {}
         self.reservations: dict[int, Reservation] = {}
-        self.count = self.deaths = self._heard = 0
+        self.count = self.deaths = self._messages = 0
         self.last, self.spent = -1, Spent()
         self.peer: Peer | None = None
         self.absent: Peer | None = None
@@ -62,35 +62,37 @@ class Tape:
         self._waiting = Deferred()
         self._streams = Streams()
         self._numbers = Numbers(self._streams)
-        self._is_pumping = self._counts_events = self._is_looked_for = False
+        self._is_pumping = self._counts_events = self._is_pump_due = False
 
-    def greet(self, peer: Peer) -> None:
-        """A process has connected: it gets the subscriptions of the one before, and messages from now on."""
+    def connect(self, peer: Peer) -> None:
+        """Serve a process that has connected. It takes over the subscriptions of the one before."""
         if (before := self.peer or self.absent) is not None:
             self._kernel.events.hand_over(before, peer)
-        if self.peer is None and self._fast_forward is not None:  # an earlier kernel's events count while they are told
+        if self.peer is None and self._fast_forward is not None:  # resent events of an earlier kernel use its credit
             self._counts_events, peer.event_credit = True, 0
-        peer.open_calls, self.peer = self.made, peer
+        peer.open_calls, self.peer = self.open_calls, peer
         self.pump()
 
     # from the run ----------------------------------------------------------------------------------------------------
 
-    def take(self, peer: Peer, header: FromRun, body: bytes) -> FromRun | None:
-        """A message of the run, under its number on the tape, for the kernel to act on; None: not now. Raises Diverged."""
+    def accept(self, peer: Peer, header: FromRun, body: bytes) -> FromRun | None:
+        """Match a message of the run with the tape. Returns the message for the kernel to act on, under its number on the
+        tape; None if the tape answers it, or it must wait. Raises Diverged.
+        """
         match header:
             case headers.Call() | headers.Publish() | headers.Subscribe():
-                return self._ask(past, peer, header, body) if (past := self._fast_forward) else self._new(header, body)
+                return self._find(past, peer, header, body) if (past := self._fast_forward) else self._new(header, body)
             case headers.Credit() | headers.Cancel() | headers.Chunk() if header.number == 0 or is_made_by_run(
                 header.number
             ):
-                return self._concern(header, body)
+                return self._match_follow_up(header, body)
             case headers.Done() | headers.Failed() | headers.Cancelled() if self._fast_forward is not None:
                 unmet = self._fast_forward.unmatched
                 if unmet or self._fast_forward.remaining:
                     raise Diverged(f"its code has ended where it was to {f'ask for {unmet[0]}' if unmet else 'go on'}")
         return header
 
-    def _ask(self, fast_forward: FastForward, peer: Peer, header: headers.Request, body: bytes) -> FromRun | None:
+    def _find(self, fast_forward: FastForward, peer: Peer, header: headers.Request, body: bytes) -> FromRun | None:
         known = fast_forward.match(known_of(request_record(header, body)))
         if known is None:
             if fast_forward.remaining:
@@ -103,23 +105,23 @@ class Tape:
         if known.kind == "subscribe":
             self._kernel.events.subscribe_again(peer, known.on)
         is_ended = known.is_ended or any(number_of(queued[0]) == known.number for queued in self._queue)
-        if not is_ended and known.number not in self.made:
+        if not is_ended and known.number not in self.open_calls:
             self._waiting.put(replace(header, number=known.number), body, known)
         self.pump()
         return None
 
     def _new(self, header: headers.Request, body: bytes) -> FromRun:
-        """Record a new request."""
+        """Record a new request. Returns it under its number on the tape."""
         header, log = self._numbers.new(header), self._kernel.log
         self.count, self.last = self.count + 1, log.size
-        log.journal.put_made(self.file, partial(request_record, header, body), body_to_keep(body), self.last + 1)
+        log.journal.put_lazy(self.file, partial(request_record, header, body), body_to_keep(body), self.last + 1)
         return header
 
-    def _concern(self, header: headers.Credit | headers.Cancel | headers.Chunk, body: bytes) -> FromRun | None:
-        """A message about an earlier request, or credit for events (number 0)."""
+    def _match_follow_up(self, header: headers.Credit | headers.Cancel | headers.Chunk, body: bytes) -> FromRun | None:
+        """Match a message about an earlier request, or credit for events (number 0); otherwise as accept()."""
         number, fast_forward = self._numbers.ours(header.number), self._fast_forward
         header = header if number == header.number else replace(header, number=number)
-        is_told = fast_forward is not None and (number not in self.made if number else self._counts_events)
+        is_recorded = fast_forward is not None and (number not in self.open_calls if number else self._counts_events)
         fresh: FromRun | None = header
         match header:
             case headers.Credit():
@@ -127,55 +129,55 @@ class Tape:
                     fast_forward.credit(number, header.chunks)
                 chunks = header.chunks - self._streams.repeated(number, header.chunks)
                 fresh = replace(header, chunks=chunks) if chunks else None
-            case headers.Chunk() if not is_told:
+            case headers.Chunk() if not is_recorded:
                 fresh = None if self._streams.repeated(-number, 1, body) else header
             case headers.Cancel():
                 self._streams.leave(number)
-        if is_told and self._waiting.concerns(number):
+        if is_recorded and self._waiting.concerns(number):
             self._waiting.put(header, body)
         self.pump()
-        return None if is_told else fresh
+        return None if is_recorded else fresh
 
     # to the run ------------------------------------------------------------------------------------------------------
 
     def put(self, record: Record) -> None:
-        """Add a record that counts only together with the log entry that is appended next."""
+        """Add a record that counts only with the log entry that is appended next."""
         log = self._kernel.log
         self.count, self.last = self.count + 1, log.size
         log.journal.put(self.file, record, log.size + 1)
 
     def put_spent(self, spent: Spent) -> None:
-        """Note what the run has used of its limits. This does not count as progress of its process."""
+        """Note what the run has used of its limits. Such a note is no progress of its process."""
         self.spent = spent
         self._kernel.log.journal.put(self.file, spent, self._kernel.log.size)
 
-    def hear(self, header: FromKernel, body: bytes, *, bound: bool = False, durable: bool = False) -> None:
-        """Record a message to the run, and send it as soon as possible.
+    def send(self, header: FromKernel, body: bytes, *, bound: bool = False, durable: bool = False) -> None:
+        """Record a message to the run, and send it as soon as it may be sent.
 
-        bound: it counts only together with the log entry that is appended next; whoever appends it then calls pump().
-        durable: it is sent only when that entry is on disk.
+        bound: it counts only with the log entry that is appended next; whoever appends that calls pump() then. durable: it
+        is sent only when that entry is on disk.
         """
         log, raw, is_secret = self._kernel.log, codec.encode(header), self._is_secret(header)
         on_tape = self._with_secrets(header, body, whole=False) if is_secret else body
         far = None
         if len(self._queue) >= NEAR and len(body) > SMALL and not is_secret:
-            far, self.file.put_far = Spilled(raw, body), self.file.put_far + len(body)
-        self.count, self._heard = self.count + 1, self._heard + 1
+            far, self.file.spilled = Spilled(raw, body), self.file.spilled + len(body)
+        self.count, self._messages = self.count + 1, self._messages + 1
         if bound:
             self.last = log.size
         needs = log.size + bound
-        log.journal.put_made(self.file, far or partial(message_record, raw, on_tape, is_secret), on_tape, needs)
+        log.journal.put_lazy(self.file, far or partial(message_record, raw, on_tape, is_secret), on_tape, needs)
         self._queue.append((header, raw, far or body, log.size if durable else -1))
         if not bound:
             self._kernel.loop.soon(self.pump)
 
     @property
     def is_quiet(self) -> bool:
-        """Whether the run has open calls, everything recorded was sent to it, and nothing that it said is deferred."""
-        return bool(self.made) and self._fast_forward is None and not self._queue and not self._waiting
+        """Whether the run has open calls, all that is recorded was sent to it, and none of its messages is deferred."""
+        return bool(self.open_calls) and self._fast_forward is None and not self._queue and not self._waiting
 
     def pump(self) -> None:
-        """Send what may be sent now."""
+        """Send the run what may be sent now."""
         run = self._kernel.runs.get(self._run)
         if run is not None and run.state == "waiting":
             self._kernel.resuming.wake(self._run)
@@ -186,7 +188,7 @@ class Tape:
             if self._fast_forward is None or self._resend(self._fast_forward, run):
                 self._send_new(run)
         except Diverged as error:
-            self._kernel.resuming.diverged(run, str(error))
+            self._kernel.resuming.end_diverged(run, str(error))
         except NotNow as error:  # a deferred message was out of place
             self._kernel.links.end(peer, "malformed", str(error))
         except (TapeDamaged, OSError) as error:
@@ -195,7 +197,7 @@ class Tape:
             self._is_pumping = False
 
     def _resend(self, fast_forward: FastForward, run: Run) -> bool:
-        """Send what is on the tape; True when all of it was sent."""
+        """Resend what is on the tape. Returns True if all of it was sent."""
         kernel, peer = self._kernel, run.peer
         while peer and not peer.is_behind and (due := fast_forward.next_message(is_ready=run.state == "ready")):
             header, heard = due
@@ -204,7 +206,7 @@ class Tape:
             peer = run.peer
         if fast_forward.remaining or peer is None:
             if peer and peer.is_behind:
-                self._look_again()
+                self._pump_later()
             return False
         if self._counts_events:
             self._counts_events = False
@@ -212,29 +214,29 @@ class Tape:
         waiting = self._waiting.take()
         if not fast_forward.unmatched:
             self._fast_forward = None
-        for said, body, known in waiting:
+        for deferred, body, known in waiting:
             if known is not None:
-                left = self.opens.pop(known.number, None)
-                kernel.resuming.make_again(peer, said, body, left, is_begun=known.is_begun)
+                left = self.pending.pop(known.number, None)
+                kernel.resuming.make_again(peer, deferred, body, left, is_begun=known.is_begun)
                 continue
-            again = self.take(peer, said, body) if isinstance(said, headers.Request) else said
-            if again is not None:
+            fresh = self.accept(peer, deferred, body) if isinstance(deferred, headers.Request) else deferred
+            if fresh is not None:
                 with suppress(Late):
-                    kernel.router.dispatch(peer, again, body)
+                    kernel.router.dispatch(peer, fresh, body)
         return True
 
     def _send_new(self, run: Run) -> None:
         kernel = self._kernel
-        if run.peer and (len(self._queue) > QUEUED_MOST or self.file.put_far - self.file.stored_far > UNSENT_MOST[1]):
+        if run.peer and (len(self._queue) > QUEUED_MOST or self.file.spilled - self.file.stored > UNSENT_MOST[1]):
             kernel.links.on_send_failure(run.peer, is_gone=False)
         while self._queue and (peer := run.peer) is not None:
             header, raw, body, gate = self._queue[0]
             if gate >= kernel.log.durable:
                 kernel.log.after(gate, self.pump)
                 return
-            # back-pressure: a run gets messages no faster than the disk keeps them, and than it takes them
+            # back-pressure: a run gets messages no faster than the disk stores them and than it reads them
             if kernel.log.journal.behind > BEHIND_MOST or peer.is_behind:
-                self._look_again()
+                self._pump_later()
                 return
             number, past = number_of(header), self._fast_forward
             is_awaited = number not in self._numbers.theirs or (past is not None and past.awaits(number))
@@ -246,29 +248,29 @@ class Tape:
             outgoing = self._numbers.outgoing(header)
             content = self.file.body_of(body) if isinstance(body, Spilled) else body
             kernel.links.transmit(peer, raw if outgoing is header else codec.encode(outgoing), content)
-            if content is not body:  # it was read from disk: others have their turn before the next is
-                self._look_again(0)
+            if content is not body:  # it was read from disk: let others have their turn before the next read
+                self._pump_later(0)
                 return
 
-    def _look_again(self, wait: float = AGAIN) -> None:
-        """Call pump() in a moment; at most one such timer is set."""
+    def _pump_later(self, wait: float = AGAIN) -> None:
+        """Call pump() after `wait` seconds, unless such a call is due already."""
 
-        def look() -> None:
-            self._is_looked_for = False
+        def pump_now() -> None:
+            self._is_pump_due = False
             self.pump()
 
-        if not self._is_looked_for:
-            self._is_looked_for = True
-            self._kernel.loop.after(wait, look)
+        if not self._is_pump_due:
+            self._is_pump_due = True
+            self._kernel.loop.after(wait, pump_now)
 
     def _is_secret(self, header: FromKernel) -> bool:
         if isinstance(header, headers.Event):
             return header.event == "kernel.settings"
-        call = self.made.get(header.number) if isinstance(header, headers.Done) else None
+        call = self.open_calls.get(header.number) if isinstance(header, headers.Done) else None
         return call is not None and call.method == "kernel.settings"
 
     def _with_secrets(self, header: FromKernel, body: bytes, *, whole: bool) -> bytes:
-        """A body of settings without the secret ones, as the tape keeps it; whole: with their present values."""
+        """Return a body of settings without the secret ones, as the tape keeps it. whole: with their present values."""
         hand = self._kernel.runs[self._run].hand
         now = self._kernel.settings_of(hand) if whole else {}
         return with_secrets_of(hand.package.manifest.settings, body, now, is_all=isinstance(header, headers.Event))
@@ -276,18 +278,18 @@ class Tape:
     # from one process to the next ------------------------------------------------------------------------------------
 
     def rewind(self) -> int:
-        """Its process is gone: the next one gets everything from the tape. Returns how many messages that are."""
+        """Forget the run's process, which is gone. Returns the number of messages that its next process is sent first."""
         self._queue.clear()
         self._waiting.take()
         self._fast_forward = None
-        self._streams.rewind({0, *self.made})
-        return self._heard
+        self._streams.rewind({0, *self.open_calls})
+        return self._messages
 
-    def tell(self, contents: Contents) -> None:
-        """Serve a new process from now on, which first gets these contents of the tape."""
+    def begin_fast_forward(self, contents: Contents) -> None:
+        """Serve a new process from now on. It is sent these contents of the tape first."""
         self._numbers.begin(contents, in_order=self.in_order)
         self.last, self.spent = max(self.last, contents.needs - 1), contents.spent
-        self._heard = max(self._heard, contents.heard)
+        self._messages = max(self._messages, contents.heard)
         self.count = max(self.count, 1 + len(contents.known) + contents.heard)
         records = up_to(self.file.records(), contents.heard)
         read = (placed.record for placed in records if isinstance(placed.record, Heard))

@@ -1,8 +1,8 @@
-"""Unfinished runs whose code was upgraded, and what is kept for them (acts on what manifests/upgrades.py decides).
+"""Unfinished runs whose code was upgraded, and the versions kept for them (acts on what manifests/upgrades.py decides).
 
-A version that an unfinished run was begun with stays below `hands/` until the last of them has ended; then its folder is
-moved away in one step, and removed by the template. What is needed is read off the state, so whatever is killed at whichever
-moment: the next start of the kernel finds the same folders needed, and the others gone.
+The version that an unfinished run was begun with stays below `hands/` until its last such run has ended. Then its folder is
+moved away in one step, and the template removes it. Which folders are needed follows from the state, so a kernel that is
+killed at any moment leaves nothing wrong: the next one keeps the same folders and removes the others.
 """
 
 import os
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Upgrading:
-    """The runs that are not made any more of what they were begun with."""
+    """Unfinished runs whose Hand, runtime or interpreter has changed since they began, and the folders kept for them."""
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
@@ -30,12 +30,12 @@ class Upgrading:
     # what is kept ----------------------------------------------------------------------------------------------------
 
     def boot(self) -> None:
-        """Take away what an earlier kernel, or an install that was interrupted, has left below `hands/`."""
+        """Remove what an earlier kernel, or an interrupted install, left below `hands/`."""
         self._folders.update(os.listdir(self._kernel.home.at("hands")))
-        self.tidy()
+        self.remove_unneeded()
 
-    def tidy(self) -> None:
-        """Take away the folders of Hands that nothing needs any more, once the log says so on disk."""
+    def remove_unneeded(self) -> None:
+        """Remove the folders of Hands that nothing needs any more, once the entries that say so are on disk."""
         kernel, state = self._kernel, self._kernel.state
         self._folders.update(hand.folder for hand in (*state.hands.values(), *state.kept.values()))
         gone = upgrades.unneeded(self._folders, state, (run.hand.folder for run in kernel.runs.values()))
@@ -45,35 +45,38 @@ class Upgrading:
 
     # what becomes of runs --------------------------------------------------------------------------------------------
 
-    def upgraded(self, hand: str) -> int:
-        """A Hand was replaced: its unfinished runs go on as they are, begin anew, or wait; how many wait."""
+    def on_upgrade(self, hand: str) -> int:
+        """After a Hand was replaced: let its unfinished runs go on as they are, restart, or wait for a decision.
+
+        Returns the number of runs that wait.
+        """
         kernel, state = self._kernel, self._kernel.state
         found = [run for run in kernel.runs.values() if run.hand.id == hand and run.tape is not None and run.work]
         for run in found:
             if upgrades.fate(state, run.id) == "finish":
                 continue
-            kernel.resuming.wake(run.id)  # also on its way to sleep
+            kernel.resuming.wake(run.id)  # it may be falling asleep
             if run.state != "waiting":
                 kernel.supervisor.kill_to_resume(run, f"upgraded: {'; '.join(upgrades.changed(state, run.id))}")
-        kernel.log.after(kernel.log.size - 1, kernel.resuming.try_again)
+        kernel.log.after(kernel.log.size - 1, kernel.resuming.start_waiting)
         return sum(upgrades.fate(state, run.id) == ASK for run in found)
 
-    def works(self) -> list[OpenCall]:
-        """The work of the runs that wait for the operator's decision, whose clocks stand still."""
+    def undecided_work(self) -> list[OpenCall]:
+        """Return the work of the runs that wait for the operator's decision: its clock stands still."""
         kernel = self._kernel
         waiting = (run for run in kernel.runs.values() if run.state == "waiting" and run.work is not None)
         return [run.work for run in waiting if run.work is not None and upgrades.is_asked(kernel.state, run.id)]
 
-    def lets_go_on(self, run: Run) -> bool:
-        """Whether a run without a process may have the next one; else it waits, or another was begun instead.
+    def may_resume(self, run: Run) -> bool:
+        """Whether a waiting run may have its next process. If not, it goes on waiting, or another run has replaced it.
 
-        Raises Refusal when another cannot be yet, or for nobody any more, and has begun nothing then.
+        Raises Refusal if it must be replaced and the other run cannot start; nothing was started then.
         """
         kernel, fate = self._kernel, upgrades.fate(self._kernel.state, run.id)
         cannot: Refusal | None = None
         if fate == "restart":
             try:
-                self._begin_anew(run)
+                self._start_replacement(run)
             except Refusal as refusal:
                 cannot = refusal
         verdict, why = upgrades.verdict(kernel.state, run.id, fate, cannot)
@@ -82,17 +85,17 @@ class Upgrading:
             kernel.exchange.update_clocks()
         return fate == "finish"
 
-    def _begin_anew(self, run: Run) -> None:
-        """Begin another run instead of one, with what that was begun with; whoever waits for it hears the other's end."""
+    def _start_replacement(self, run: Run) -> None:
+        """Start another run in place of one, with the same inputs. Whoever waits for the first gets the end of the other."""
         kernel, start, work = self._kernel, run.began, run.work
         assert start is not None
         assert work is not None
         hand = upgrades.check_restart(kernel.state.by_id(run.hand.id), run.name)
-        kernel.supervisor.check_startable(hand)  # else it waits with its calls: the upgrade may yet be taken back
+        kernel.supervisor.check_startable(hand)  # if not, the run waits and keeps its calls: the upgrade may be undone
         if run.tape is not None:
             kernel.resuming.end_calls(run, run.tape, "its run begins anew")
         most = cost_of(work.reservation.unspent) if work.reservation is not None else work.most
-        if work.reservation is not None:  # what is left of it is the other's
+        if work.reservation is not None:  # the other run gets what is left of it
             kernel.budgets.reservations.close(work.reservation)
             work.reservation = None
         cause = upgrades.cause(start, work, most)

@@ -40,11 +40,11 @@ def _written(home: Path) -> float:
         )  # fmt: skip
         if number % GROUP == 0:
             log.after(seq, lambda: told.append(1))
-            log.settle()
+            log.run_due_acts()
     log.after(log.size - 1, lambda: told.append(1))
     while log.durable < log.size:
         select.select([wake], [], [], 1)
-        log.settle()
+        log.run_due_acts()
     taken = time.perf_counter() - begun
     log.close()
     os.close(wake)

@@ -79,7 +79,7 @@ def at_speed(disk: Path) -> None:
     _use_until(opened, LogState.FULL)
     secret, said = (b"key", b"body"), Said(principal="r-1", why=TEXT)
     while opened.log.state is not LogState.SPENT:
-        opened.log.put_off("note", "arguments", secret, said.copy)
+        opened.log.defer("note", "arguments", secret, said.copy)
     for _ in range(LAST // len(TEXT) // 2):
         opened.note(TEXT)
     opened.synced()

@@ -45,7 +45,7 @@ def main(disk: Path) -> None:
     opened.synced()
     opened.close()
     again = opened.log.journal.tape("r-1", SECRET)
-    list(again.cut(start(disk / "log").chain.seq))
+    list(again.vouched_records(start(disk / "log").chain.seq))
     found: list[Record] = [one.record for one in again.records()]
     assert found == [asked(number) for number in range(put)]
     assert verified(disk / "log").size == put

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kernel.record.log import Log
-from kernel.record.recovery import Lines, read_notes, recover, start_of
+from kernel.record.recovery import Lines, read_notes, read_start, recover
 from wire.checkpoint import open_checkpoint
 from wire.entries import Chain, Entry, decode
 from wire.signing import SigningKey
@@ -43,7 +43,7 @@ class Opened:
         while not condition():
             assert time.monotonic() < deadline, f"state {self.log.state!r} {self.log.why!r}, durable {self.log.durable}"
             select.select([self.wake], [], [], 0.02)
-            self.log.settle()
+            self.log.run_due_acts()
 
     def synced(self) -> None:
         """Wait until all that was appended is on disk."""
@@ -71,7 +71,7 @@ class Found(NamedTuple):
 
 def start(folder: Path) -> Found:
     """As the kernel starts."""
-    begin, entries = start_of(folder, KEY.verify_key, ORIGIN), list[Entry]()
+    begin, entries = read_start(folder, KEY.verify_key, ORIGIN), list[Entry]()
     found = recover(folder, begin, entries.append, key=KEY.verify_key)
     return Found(found.chain, found.cut, begin.state, entries)
 

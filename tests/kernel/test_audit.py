@@ -94,8 +94,8 @@ def test_a_refused_entry_leaves_the_log_as_it_was(opened: Opened) -> None:
 
 def test_what_was_put_off_keeps_its_place_its_time_and_its_digest(opened: Opened) -> None:
     said = [Said(principal="r-1", method=f"web.fetch{number}") for number in range(2)]
-    assert opened.log.put_off("call", "arguments", (b"key", b"body"), said[0].copy) == 0
-    assert opened.log.put_off("end", "reply", (b"key", b"x" * audit.LARGE), said[1].copy) == 1
+    assert opened.log.defer("call", "arguments", (b"key", b"body"), said[0].copy) == 0
+    assert opened.log.defer("end", "reply", (b"key", b"x" * audit.LARGE), said[1].copy) == 1
     assert (opened.log.size, opened.note("after")) == (2, 2)
     opened.synced()
     first, second, last = entries(opened.folder)
@@ -106,7 +106,7 @@ def test_what_was_put_off_keeps_its_place_its_time_and_its_digest(opened: Opened
 
 def test_whoever_waits_for_what_was_put_off_waits_until_it_is_on_disk(opened: Opened) -> None:
     done: list[int] = []
-    seq = opened.log.put_off("call", "arguments", (b"key", b"body"), lambda: Said(principal="r-1"))
+    seq = opened.log.defer("call", "arguments", (b"key", b"body"), lambda: Said(principal="r-1"))
     opened.log.after(seq, lambda: done.append(opened.log.durable))
     opened.until(lambda: done)
     assert done == [1]
@@ -116,8 +116,8 @@ def test_of_what_was_put_off_and_is_no_entry_a_note_tells_in_its_place(opened: O
     def cannot() -> Said:
         raise KeyError("nobody")
 
-    opened.log.put_off("no such kind", "reply", (b"key", b"body"), lambda: Said(principal="r-1"))
-    opened.log.put_off("end", "reply", (b"key", b"body"), cannot)
+    opened.log.defer("no such kind", "reply", (b"key", b"body"), lambda: Said(principal="r-1"))
+    opened.log.defer("end", "reply", (b"key", b"body"), cannot)
     opened.note("after")
     opened.synced()
     first, second, last = entries(opened.folder)

@@ -35,7 +35,7 @@ def _write_for_ever(home: Path, pipe: int, life: int, seed: int) -> None:
         if chance.random() < 0.05:
             opened.log.snapshot(b"state of %d" % opened.log.size)
         select.select([opened.wake], [], [], chance.choice((0, 0, 0.002)))
-        opened.log.settle()
+        opened.log.run_due_acts()
 
 
 def _tell(pipe: int, line: str) -> None:

@@ -38,9 +38,9 @@ def on_disk(path: Path, secret: bytes = SECRET) -> TapeFile:
 
 
 def write(tape: TapeFile, needs: int, record: Record) -> None:
-    begun = tape.begin([(needs, record)])
-    os.close(begun.file)
-    begun.counts()
+    batch = tape.write_batch([(needs, record)])
+    os.close(batch.file)
+    batch.mark_durable()
 
 
 def records(tape: TapeFile) -> list[Record]:
@@ -55,8 +55,8 @@ def test_a_record_that_keeps_no_body_is_made_at_once_since_its_body_is_not_count
         return asked(number, tapes.ASKED_MOST + 1)
 
     journal = Journal(tmp_path)
-    journal.put_made(journal.tape("r-1", SECRET), partial(make, 1), None, 1)
-    journal.put_made(journal.tape("r-1", SECRET), partial(make, 3), b"kept", 2)
+    journal.put_lazy(journal.tape("r-1", SECRET), partial(make, 1), None, 1)
+    journal.put_lazy(journal.tape("r-1", SECRET), partial(make, 3), b"kept", 2)
     assert made == [1]
 
 
@@ -66,17 +66,17 @@ def test_what_was_put_is_on_disk_in_order_when_it_is_stored(tmp_path: Path) -> N
     journal.put(one, BEGAN, 1)
     journal.put(other, BEGAN, 2)
     journal.put(one, asked(1), 3)
-    journal.take()
+    journal.take_queued()
     journal.put(one, asked(3), 4)
     journal.store()
     assert (records(one), records(other)) == ([BEGAN, asked(1)], [BEGAN])
-    journal.take()
+    journal.take_queued()
     journal.store()
     assert records(one) == [BEGAN, asked(1), asked(3)]
     assert journal.is_idle
-    journal.put_made(one, partial(asked, 5, 7), b"\x05" * 7, 5)
+    journal.put_lazy(one, partial(asked, 5, 7), b"\x05" * 7, 5)
     assert journal.behind > 7
-    journal.take()
+    journal.take_queued()
     journal.store()
     assert records(one)[-1] == asked(5, 7)
     assert journal.is_idle
@@ -89,18 +89,18 @@ def test_a_body_that_waits_leaves_memory_when_it_is_on_disk_and_is_read_from_its
     journal.put(tape, BEGAN, 1)
     waiting = [Spilled(b"header", bytes([number]) * size) for number in range(5)]
     for left in waiting[:2]:
-        journal.put_made(tape, left, left.body, 1)
-    journal.take()
+        journal.put_lazy(tape, left, left.body, 1)
+    journal.take_queued()
     for left in waiting[2:]:
-        journal.put_made(tape, left, left.body, 1)
+        journal.put_lazy(tape, left, left.body, 1)
     assert [len(left.body or b"") for left in waiting] == [size] * 5
     journal.store()
     assert [left.body is None for left in waiting] == [True, True, False, False, False]
-    journal.take()
+    journal.take_queued()
     journal.store()
     assert [left.body for left in waiting] == [None] * 5
     assert journal.is_idle
-    assert tape.stored_far == 5 * size
+    assert tape.stored == 5 * size
     assert [tape.body_of(left) for left in reversed(waiting)] == [bytes([n]) * size for n in range(4, -1, -1)]
     content = bytearray(tape.path.read_bytes())
     content[waiting[3].at + 50_000] ^= 1
@@ -115,14 +115,14 @@ def test_of_many_tapes_each_is_on_disk_and_one_that_cannot_be_written_is_written
     for needs, tape in enumerate(several, start=1):
         journal.put(tape, BEGAN, needs)
     several[7].path.mkdir()
-    journal.take()
+    journal.take_queued()
     with pytest.raises(IsADirectoryError):
         journal.store()
     assert journal.behind > 0
     several[7].path.rmdir()
     for tape in several:
         journal.put(tape, asked(1), 21)
-    journal.take()
+    journal.take_queued()
     journal.store()
     assert journal.is_idle
     assert all(records(tape) == [BEGAN, asked(1)] for tape in several)
@@ -162,14 +162,14 @@ def test_a_tape_that_is_torn_at_any_byte_keeps_its_whole_records_and_is_written_
     for size in range(len(whole) + 1):
         path.write_bytes(whole[:size])
         tape = on_disk(path)
-        list(tape.cut(5))
+        list(tape.vouched_records(5))
         assert path.stat().st_size == size
-        tape.settle()
+        tape.truncate()
         kept = sum(end <= size for end in ends)
         assert (len(records(tape)), tape.end, path.stat().st_size) == (kept, *[([0, *ends])[kept]] * 2)
         write(tape, 6, asked(9))
         again = on_disk(path)
-        list(again.cut(6))
+        list(again.vouched_records(6))
         assert records(again) == [*records(tape)[:kept], asked(9)]
 
 
@@ -179,7 +179,7 @@ def test_zeros_where_the_bytes_never_came_are_a_torn_end(tmp_path: Path) -> None
     for size in range(ends[2], len(whole)):
         path.write_bytes(whole[:size] + bytes(len(whole) - size + 512))
         tape = on_disk(path)
-        list(tape.cut(5))
+        list(tape.vouched_records(5))
         assert tape.end == max(end for end in ends if end <= size)
 
 
@@ -189,22 +189,22 @@ def test_what_a_shorter_log_does_not_vouch_for_is_cut_off(tmp_path: Path) -> Non
     for entries in range(7):
         path.write_bytes(whole)
         tape = on_disk(path)
-        list(tape.cut(entries))
+        list(tape.vouched_records(entries))
         assert tape.end == ([0, *ends])[min(entries, 5)]
         assert [placed.needs for placed in tape.records()] == list(range(1, min(entries, 5) + 1))
-        tape.settle()
+        tape.truncate()
         again = on_disk(path)
-        list(again.cut(9))  # a log that has grown since brings nothing back
+        list(again.vouched_records(9))  # a log that has grown since brings nothing back
         assert again.end == tape.end
 
 
 def test_a_tape_that_is_not_there_is_no_empty_one(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        list(on_disk(tmp_path / "r-1.tape").cut(9))
+        list(on_disk(tmp_path / "r-1.tape").vouched_records(9))
     path = tmp_path / "r-2.tape"
     path.write_bytes(b"")
     tape = on_disk(path)
-    list(tape.cut(9))
+    list(tape.vouched_records(9))
     with pytest.raises(TapeDamaged, match="does not tell what its run was begun with"):
         began(tape.records())
 
@@ -224,7 +224,7 @@ def test_a_key_that_was_erased_or_never_was_is_named(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     assert journal.secret("r-1") == b"\xab" * 32
     for run in ("r-2", "r-3"):
-        with pytest.raises(TapeDamaged, match="its key was erased, or is not there"):
+        with pytest.raises(TapeDamaged, match="its key was erased, or is missing"):
             journal.secret(run)
 
 
@@ -248,12 +248,12 @@ def test_nothing_is_written_of_a_run_that_is_to_be_erased(tmp_path: Path, is_tak
     tape = journal.tape("r-1", SECRET)
     journal.put(tape, BEGAN, 1)
     if is_taken:  # an earlier flush has begun
-        journal.take()
+        journal.take_queued()
     journal.put(tape, asked(1), 2)
     journal.erase("r-1")
     for _ in range(2):
         journal.store()
-        journal.take()
+        journal.take_queued()
     journal.store()
     assert not tape.path.exists()
     assert journal.is_idle
@@ -268,7 +268,7 @@ def test_a_write_that_failed_is_made_again_and_nothing_counts_before(
     tapes = [journal.tape(f"r-{n}", SECRET) for n in range(3)]
     for tape in tapes:
         journal.put(tape, BEGAN, 1)
-    journal.take()
+    journal.take_queued()
     chance, pwrite = random.Random(1), os.pwrite
 
     def fail(file: int, content: memoryview, at: int) -> int:  # a disk that fails now and then is not to be had
@@ -285,7 +285,7 @@ def test_a_write_that_failed_is_made_again_and_nothing_counts_before(
         except OSError:
             assert journal.behind > 0
             journal.put(tapes[0], asked(tries), 2)
-            journal.take()
+            journal.take_queued()
     assert journal.is_idle
     assert [records(tape)[0] for tape in tapes] == [BEGAN] * 3
     assert records(tapes[0])[1:] == [asked(number) for number in range(len(records(tapes[0])) - 1)]
@@ -311,7 +311,7 @@ def test_the_log_cut_at_any_byte_of_its_last_entries_leaves_the_tape_that_belong
         (folder / "entries" / "000000.jsonl").write_bytes(whole[:size])
         found = start(folder).chain.seq
         again = on_disk(_copied(tape.path, tmp_path / "copy.tape"))
-        list(again.cut(found))
+        list(again.vouched_records(found))
         assert (found, len(records(again))) == ((1, 1) if size == len(whole) else (0, 0))
 
 
@@ -338,7 +338,7 @@ def _write_for_ever(home: Path, pipe: int, life: int) -> None:
             opened.log.after(seq, partial(_say, pipe, seq))
         if chance.random() < 0.2:
             select.select([opened.wake], [], [], chance.choice((0, 0.002)))
-            opened.log.settle()
+            opened.log.run_due_acts()
 
 
 def _say(pipe: int, seq: int) -> None:
@@ -370,7 +370,7 @@ def test_whatever_instant_the_writer_is_killed_at_no_entry_is_on_disk_without_it
             if not mine:
                 continue
             tape = on_disk(path)
-            list(tape.cut(recovered.chain.seq))
+            list(tape.vouched_records(recovered.chain.seq))
             bound = [one.needs - 1 for one in tape.records() if not isinstance(one.record, Heard)]
             assert bound == mine
             seen += len(mine)

@@ -20,10 +20,10 @@ class Around:
         self.peer = SimpleNamespace(is_behind=True)
         self.loop = SimpleNamespace(after=lambda _, act: self.looks.append(act))
         self.links = SimpleNamespace(end=lambda _, code, why: self.ends.append((code, why)))
-        self.router = SimpleNamespace(obey=self._obey)
+        self.router = SimpleNamespace(dispatch=self._dispatch)
         self.runs = {"r-1": SimpleNamespace(id="r-1", state="ready", peer=self.peer)}
 
-    def _obey(self, peer: object, header: object, body: bytes) -> None:
+    def _dispatch(self, peer: object, header: object, body: bytes) -> None:
         raise NotNow("an upload that was whole")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kernel import main as kernel_main
 from kernel import watch
-from kernel.process_tree import held
+from kernel.process_tree import memory_of
 
 TOLD = "counted"
 """The file in the home that is there when it has done so."""
@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> None:
 
     def told(processes: Sequence[int], shared: int, most: int) -> int:
         Path(arguments[0], TOLD).touch()
-        return held(processes, shared, most)
+        return memory_of(processes, shared, most)
 
-    vars(watch)["held"] = told
+    vars(watch)["memory_of"] = told
     kernel_main.main(arguments)

@@ -54,7 +54,7 @@ def upgrades(this: Any, *_: object) -> bool:
 
 match AT:
     case "unsynced" | "installed":
-        dies(Upgrading, "upgraded", upgrades)
+        dies(Upgrading, "on_upgrade", upgrades)
     case "discard":
         dies(Launcher, "discard")
     case "discarded":

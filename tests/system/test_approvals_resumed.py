@@ -86,7 +86,7 @@ def test_one_whose_run_is_not_back_yet_is_said_to_wait_on(kernel: Kernel) -> Non
     (held,) = waiting(kernel)
     call(kernel, "kernel.freeze")
     restart(kernel)  # frozen, so that its run stays away
-    with pytest.raises(NotDone, match="waits on, but its run is not back since the kernel started") as refused:
+    with pytest.raises(NotDone, match="still waits, but its run has not resumed since the kernel started") as refused:
         call(kernel, "kernel.approvals", "", {"call": held.call})
     assert refused.value.reason == "not yet"
     call(kernel, "kernel.thaw")

@@ -144,7 +144,7 @@ def test_the_folder_of_tapes_that_is_taken_away_is_made_anew_and_that_is_told(ke
     assert "Traceback" not in kernel.log()
     lost = begin(kernel, rest=0.02)
     until(lambda: len(entries(kernel.home, "call")) > 6, "it is under way")
-    assert kernel.log().count("journal/runs was not there any more") == 1
+    assert kernel.log().count("journal/runs was missing") == 1
     shutil.rmtree(folder)
     whole = begin(kernel, calls=3)
     assert chaos.outcome_of(kernel, whole)["outcome"] == "done"
@@ -152,7 +152,7 @@ def test_the_folder_of_tapes_that_is_taken_away_is_made_anew_and_that_is_told(ke
     assert folder.stat().st_mode & 0o777 == 0o700
     kernel.kill()
     kernel.up()
-    assert "it cannot go on" in entry(kernel.home, "note", run=lost).why
+    assert "it cannot resume" in entry(kernel.home, "note", run=lost).why
     with kernel.client() as client:
         assert ended(client, "kernel.status") == "done"
     assert chaos.outcome_of(kernel, begin(kernel, calls=3))["outcome"] == "done"

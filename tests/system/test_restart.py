@@ -155,10 +155,10 @@ def _resealed(home: Path, state: bytes, *, named: bool = True) -> bytes:
     found = msgspec.msgpack.decode((home / "log" / "snapshot").read_bytes()[SIGNATURE_SIZE:], type=Snapshot)
     if named:  # the log with it, which is what that version would have written
         from kernel.record.log import Log
-        from kernel.record.recovery import recover, start_of
+        from kernel.record.recovery import read_start, recover
 
         folder, origin = home / "log", found.origin
-        start = start_of(folder, key.verify_key, origin)
+        start = read_start(folder, key.verify_key, origin)
         recovered = recover(folder, start, lambda entry: None, key=key.verify_key)
         log = Log(
             folder, key=key, origin=origin, chain=recovered.chain, wake=os.eventfd(0, os.EFD_NONBLOCK),

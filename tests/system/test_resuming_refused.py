@@ -102,7 +102,7 @@ def test_a_run_whose_tape_was_lost_or_changed_says_so_and_nothing_is_guessed(ker
             keys.write_bytes(b"\n".join(b"-" * len(one) if run.encode() in one else one for one in lines))
     kernel.up()
     notes = until(
-        lambda: [one.why for one in entries(kernel.home, "note") if one.why.startswith("it cannot go on")], "a note"
+        lambda: [one.why for one in entries(kernel.home, "note") if one.why.startswith("it cannot resume")], "a note"
     )
     assert len(notes) == 1
     wanted = {
@@ -110,7 +110,7 @@ def test_a_run_whose_tape_was_lost_or_changed_says_so_and_nothing_is_guessed(ker
         "key": "its key was erased",
         "empty": "does not tell what its run was begun with",
     }
-    assert wanted.get(damage, "it lacks what entry") in notes[0] or "breaks off" in notes[0]
+    assert wanted.get(damage, "it lacks the message that entry") in notes[0] or "breaks off" in notes[0]
     end = entry(kernel.home, "run.end", run=run)
     assert end.verdict == "died"
     if damage in ("byte", "torn"):  # what is left of it is evidence
