@@ -271,23 +271,23 @@ class Launcher:
         manifest = run.hand.package.manifest
         alone = manifest.hand.isolation == "exec"
         usual = manifest.confinement.network == "none" and "mounts" not in launch.descriptors
-        talk, theirs = descriptors.pair()
+        launch_socket, theirs = descriptors.pair()
         try:
             fork = encode(packets.Fork(number=run.number, isolated=alone, usual=usual, memory=launch.rlimits.memory))
             descriptors.send(self._template, fork, [theirs.fileno()], wait=False)
         except OSError:
-            talk.close()
+            launch_socket.close()
             raise
         finally:
             theirs.close()
         try:
-            descriptors.send(talk, encode(launch), passing, wait=False)
+            descriptors.send(launch_socket, encode(launch), passing, wait=False)
         except (OSError, CodecError) as error:
             run.unfit = f"its launch packet could not be sent: {error}"
-            talk.close()
+            launch_socket.close()
         else:
-            run.launch_socket = talk
-            self._loop.watch(talk.fileno(), lambda: self._read_run_packet(run, talk))
+            run.launch_socket = launch_socket
+            self._loop.watch(launch_socket.fileno(), lambda: self._read_run_packet(run, launch_socket))
         descriptors.close_all(passing)
 
     def _on_birth(self, run: Run, pidfd: int) -> None:
@@ -297,14 +297,14 @@ class Launcher:
         elif run.paused:
             self.apply_pause(run)
 
-    def _read_run_packet(self, run: Run, talk: socket) -> None:
+    def _read_run_packet(self, run: Run, launch_socket: socket) -> None:
         try:
-            raw, passed = descriptors.receive(talk)
+            raw, passed = descriptors.receive(launch_socket)
             descriptors.close_all(passed)
             match packets.decode(raw) if raw else None:
                 case packets.Joining(public=public) if not run.is_ending:
                     self._owner.expect_connection(run, public)
-                    descriptors.send(talk, encode(packets.Go()))
+                    descriptors.send(launch_socket, encode(packets.Go()))
                     return
                 case packets.Confined() as how:
                     self._owner.record_confinement(run, how)

@@ -1,1 +1,1 @@
-"""What happens in the processes beside the kernel: the template, each run until its Hand's code begins, and compilers."""
+"""Kernel code that runs in other processes: the template, each run until its Hand's code begins, and compilers."""

@@ -1,10 +1,10 @@
-"""A control group for each run (acts): bounds the memory of all its processes together, where root may make them.
+"""A control group for each run (acts), where root may make them: limits the memory of all its processes together.
 
-The template makes one folder below its own group, which holds one for each run. Of version 2 a group that has processes can
-share nothing out, so there the folder lies below the nearest group above that shares out memory, or below the root. To move
-a process into a group takes the system up to 20 ms, so a child of the template's does it beside the run's own start, and the
-Hand's code begins when both are done; a spare has moved itself before it is anybody's. One that cannot be moved is ended, and
-its end says why. What a template that was killed leaves behind, the next one of the same home removes.
+The template makes one folder below its own group, with a group for each run in it. In version 2 a group that has processes
+cannot delegate memory, so there the folder lies below the nearest group above that does, or below the root. To move a process
+takes the system up to 20 ms, so a child of the template does it while the run starts, and the Hand's code begins when both
+are done; a spare has moved itself before. A run that cannot be moved is ended, and its end says why. The groups that a
+killed template leaves are removed by the next one of the same home.
 """
 
 import os
@@ -13,13 +13,13 @@ from typing import Final
 
 _MOUNT: Final = "/sys/fs/cgroup/memory"
 _MOUNT_2: Final = "/sys/fs/cgroup"
-_SHARED_2: Final = "cgroup.subtree_control"
-_FOR_ITSELF: Final = 16 * 1024 * 1024
-"""Bytes beyond the declared memory: what the kernel keeps for the processes, so that Python hears of a limit first."""
+_SUBTREE_CONTROL: Final = "cgroup.subtree_control"
+_ALLOWANCE: Final = 16 * 1024 * 1024
+"""Bytes beyond the declared memory, for what Linux keeps for the processes, so that RLIMIT_DATA stops Python first."""
 
 
 def own() -> str:
-    """The folder of this process's own group among those that bound memory; "" where there are none. Raises OSError."""
+    """Return the folder of this process's own memory control group; "" if this machine has none. Raises OSError."""
     with open("/proc/self/cgroup", encoding="ascii") as file:
         paths = {name: path for _, names, path in _lines(file) for name in names.split(",") if ".." not in path}
     if "memory" in paths:
@@ -30,32 +30,32 @@ def own() -> str:
 
 
 def is_second(folder: str) -> bool:
-    """Whether a group is of version 2."""
+    """Whether a group is of cgroup version 2."""
     return os.path.exists(os.path.join(folder, "cgroup.controllers"))
 
 
 def prepare(name: str) -> str:
-    """The folder `name` for the groups of this template's runs, empty; "" where none can be made."""
+    """Make the folder `name` for the groups of this template's runs, and empty it. Returns its path, "" if that failed."""
     try:
         if not (above := own()):
             return ""
-        folder = os.path.join(_sharing(above) if is_second(above) else above, name)
+        folder = os.path.join(_nearest_sharing(above) if is_second(above) else above, name)
         os.makedirs(folder, exist_ok=True)
         for entry in list(os.scandir(folder)):
             if entry.is_dir():
                 os.rmdir(entry.path)
         if is_second(folder):
-            _write(folder, _SHARED_2, "+memory")
-        with open(os.path.join(folder, _named(folder, "memory.limit_in_bytes", "memory.max")), "r+b"):
+            _write(folder, _SUBTREE_CONTROL, "+memory")
+        with open(os.path.join(folder, _file_name(folder, "memory.limit_in_bytes", "memory.max")), "r+b"):
             return folder
     except OSError:
         return ""
 
 
 def move(folder: str, name: str, process: int, memory: int) -> None:
-    """Put a process, and all it will make, into a group of its own that may use so many bytes. Raises OSError.
+    """Move a process, and so all it will fork, into a new group with this memory limit, in bytes. Raises OSError.
 
-    Of a process that has ended whoever heard of it may have removed the group meanwhile, at any moment.
+    If the process ends meanwhile, the template may remove the group at any moment.
     """
     os.mkdir(os.path.join(folder, name))
     try:
@@ -67,46 +67,46 @@ def move(folder: str, name: str, process: int, memory: int) -> None:
 
 
 def enter(folder: str, name: str) -> None:
-    """Move into a new group, which `bound` will bound. Raises OSError."""
+    """Move this process into a new group, which bound() will limit. Raises OSError."""
     group = os.path.join(folder, name)
     os.mkdir(group)
     _write(group, "cgroup.procs", "0")
 
 
 def bound(folder: str, name: str, memory: int) -> None:
-    """Let a group use so many bytes. Raises OSError."""
-    group, most = os.path.join(folder, name), str(memory + _FOR_ITSELF)
-    _write(group, _named(group, "memory.limit_in_bytes", "memory.max"), most)
+    """Limit a group's memory and swap, in bytes. Raises OSError."""
+    group, most = os.path.join(folder, name), str(memory + _ALLOWANCE)
+    _write(group, _file_name(group, "memory.limit_in_bytes", "memory.max"), most)
     swap, in_all = ("memory.swap.max", "0") if is_second(group) else ("memory.memsw.limit_in_bytes", most)
     if os.path.exists(os.path.join(group, swap)):
         _write(group, swap, in_all)
 
 
 def leave(folder: str, name: str) -> bool:
-    """Remove the group of a run that is gone; whether the system ended a process of it for using too much."""
+    """Remove the group of a run that is gone. Returns whether the system killed a process in it for lack of memory."""
     group = os.path.join(folder, name)
     try:
-        counters = os.path.join(group, _named(group, "memory.oom_control", "memory.events"))
+        counters = os.path.join(group, _file_name(group, "memory.oom_control", "memory.events"))
         with open(counters, encoding="ascii") as file:
             was_full = "oom_kill 0" not in file.read().splitlines()
         os.rmdir(group)
-    except OSError:  # it never came so far, or the next sweep removes it
+    except OSError:  # it was never made; or it is busy, and the next template removes it
         return False
     return was_full
 
 
-def _sharing(group: str) -> str:
-    """The nearest group above, itself included, that shares out memory; of version 2. The root does when it is told to."""
-    while "memory" not in _words(group, _SHARED_2):
+def _nearest_sharing(group: str) -> str:
+    """Return the nearest group, this one or above, that delegates memory (version 2). The root is made to if need be."""
+    while "memory" not in _words(group, _SUBTREE_CONTROL):
         if group == _MOUNT_2:
-            _write(group, _SHARED_2, "+memory")
+            _write(group, _SUBTREE_CONTROL, "+memory")
             break
         group = os.path.dirname(group)
     return group
 
 
-def _named(group: str, first: str, second: str) -> str:
-    """What a group's file is called, by its version."""
+def _file_name(group: str, first: str, second: str) -> str:
+    """Return the name of a group's file: `first` in version 1, `second` in version 2."""
     return second if is_second(group) else first
 
 
@@ -115,7 +115,7 @@ def _lines(file: Iterable[str]) -> list[list[str]]:
 
 
 def _words(group: str, name: str) -> list[str]:
-    """What stands in a group's file; nothing where there is none."""
+    """Return the words in a group's file; none if there is no such file."""
     try:
         with open(os.path.join(group, name), encoding="ascii") as file:
             return file.read().split()

@@ -1,9 +1,9 @@
-"""From the fork to the Hand's own code (acts): the first milliseconds of a run, while its process is still kernel code.
+"""The first milliseconds of a run, from the fork to the Hand's own code (acts), while its process is still kernel code.
 
 The order is the contract of docs/life-of-a-run.md: descriptors, the launch packet, the Hand's files read and hashed, a
 session of its own, namespaces and ids, limits, no_new_privs, Landlock, capabilities, all before any thread exists; then
-the bus is joined, by the runtime function that the packet names, until Hello is answered; then seccomp, on all threads;
-then the Hand's code. What is hashed here are the very bytes that run.
+the runtime function that the packet names joins the bus, until Hello is answered; then seccomp, on all threads; then the
+Hand's code. The bytes hashed here are the very bytes that run.
 """
 
 import hashlib
@@ -31,17 +31,19 @@ from wire.errors import Refusal
 from wire.launch import Confined, Go, Joining, Launch, Start, Unfit, decode, encode
 
 EXIT_UNFIT = 78
-"""The process's exit code when it ended before the Hand's code: EX_CONFIG of sysexits.h."""
+"""Exit code of a process that ended before the Hand's code began (EX_CONFIG of sysexits.h)."""
 
 LAUNCH: Final = 3
-"""The descriptor of the launch talk, after everything else is closed."""
+"""The descriptor number of the launch socket, once everything else is closed."""
 
 _HASH_SEED: Final = os.environ.get("PYTHONHASHSEED", "random")
-"""The home's, from when the template had an environment: the order of sets is the same in each process of a run."""
+"""The home's hash seed, read while the template had an environment, so that sets have one order in all processes of a run."""
 
 
 class Prepared(NamedTuple):
-    """What a process did before it knew whose run it is: left these namespaces, and made this pair of CURVE keys."""
+    """What a process has done before it knew which run it is. unshared: the namespaces it left; public, secret: its new CURVE
+    keys, in Z85.
+    """
 
     unshared: tuple[str, ...]
     public: bytes
@@ -49,9 +51,9 @@ class Prepared(NamedTuple):
 
 
 def run(descriptor: int, *, isolated: bool, found: Machine | None = None, prepared: Prepared | None = None) -> NoReturn:
-    """Be the run whose launch descriptor this is; never returns.
+    """Become the run whose launch socket this descriptor is. Never returns.
 
-    isolated: in an interpreter of its own. found: what is known of this machine, if it was told.
+    isolated: exec an interpreter of its own. found: what this machine can do; probed if None. prepared: see prepare().
     """
     exit_code = EXIT_UNFIT
     try:
@@ -60,9 +62,9 @@ def run(descriptor: int, *, isolated: bool, found: Machine | None = None, prepar
         os.closerange(LAUNCH + 1, 1 << 20)
         found = found or machine.probe()
         if isolated:
-            _execute_afresh(found)
-        exit_code = _live(socket.socket(fileno=LAUNCH), found, prepared)
-    except BaseException:  # noqa: BLE001 - whatever it was, the process ends below, and the log says why
+            _exec_interpreter(found)
+        exit_code = _become_run(socket.socket(fileno=LAUNCH), found, prepared)
+    except BaseException:  # noqa: BLE001 - whatever it was, the process ends below
         traceback.print_exc()
     finally:
         sys.stderr.flush()
@@ -70,13 +72,13 @@ def run(descriptor: int, *, isolated: bool, found: Machine | None = None, prepar
 
 
 def main(arguments: list[str]) -> None:
-    """Entry of an isolated run, in its fresh interpreter; its argument tells what is known of this machine."""
+    """Entry point of an isolated run, in its own interpreter. Its argument says what this machine can do."""
     os.environ.clear()
     os.set_inheritable(LAUNCH, False)
     run(LAUNCH, isolated=False, found=machine.from_text(arguments[0]))
 
 
-def _execute_afresh(found: Machine) -> None:
+def _exec_interpreter(found: Machine) -> None:
     path = ":".join(entry for entry in sys.path if entry)
     seed = {"PYTHONHASHSEED": _HASH_SEED, "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     start = ["-s", "-S", "-P", "-c", STARTER, path, "kernel.process.child", machine.to_text(found)]
@@ -84,7 +86,7 @@ def _execute_afresh(found: Machine) -> None:
 
 
 def prepare(namespaces: tuple[str, ...], *, is_root: bool) -> Prepared:
-    """A session, namespaces and keys of its own: what a run needs whatever its Hand is."""
+    """Give this process a session, namespaces and CURVE keys of its own, which every run needs whatever its Hand is."""
     from zmq import curve_keypair
 
     confine.check(confine.libc.setsid(), "setsid")
@@ -96,23 +98,23 @@ def prepare(namespaces: tuple[str, ...], *, is_root: bool) -> Prepared:
     return Prepared(namespaces, *curve_keypair())
 
 
-def _live(end: socket.socket, found: Machine, prepared: Prepared | None) -> int:
+def _become_run(end: socket.socket, found: Machine, prepared: Prepared | None) -> int:
     packet, passed = receive(end)
     if not isinstance(launch := decode(packet), Launch):
         return EXIT_UNFIT
     descriptors = dict(zip(launch.descriptors, passed, strict=True))
-    join = resolve_name(launch.serve)  # while everything can be read
+    join = resolve_name(launch.serve)  # while all files can still be read
     try:
         made = _planned(launch, found)
-        code = _sealed_bytes(descriptors.pop("hand"), launch.files)
-        artefact = _compiled(descriptors.pop("artefact"), launch.artefact) if launch.artefact else b""
+        code = _read_sealed(descriptors.pop("hand"), launch.files)
+        artefact = _read_compiled(descriptors.pop("artefact"), launch.artefact) if launch.artefact else b""
         prepared = _confine(launch, descriptors, made, code, prepared)
     except (Refusal, OSError) as error:
-        return _unfit(end, error)
+        return _report_unfit(end, error)
     send(end, encode(Joining(public=prepared.public)))
-    if not _may_go(end):
+    if not _wait_for_go(end):
         return EXIT_UNFIT
-    start = Start(  # code that lies at its place is not told
+    start = Start(  # code that is mounted at `place` is not passed in memory, too
         launch=launch, code={} if made.place else code, place=made.place, artefact=artefact, descriptors=descriptors,
         public=prepared.public, secret=prepared.secret,
     )  # fmt: skip
@@ -122,33 +124,33 @@ def _live(end: socket.socket, found: Machine, prepared: Prepared | None) -> int:
         if "seccomp" in made.applied:
             seccomp.lay_on(call_filter(found.architecture, made.profiles))
     except OSError as error:
-        return _unfit(end, error)
+        return _report_unfit(end, error)
     send(end, encode(Confined(applied=made.applied, missing=made.missing, landlock=found.landlock)))
-    may_go = _may_go(end)
+    may_go = _wait_for_go(end)
     end.close()
     return int(go()) if may_go else EXIT_UNFIT
 
 
-def _unfit(end: socket.socket, error: Refusal | OSError) -> int:
-    """Tell the kernel why this process becomes no run; what it exits with."""
+def _report_unfit(end: socket.socket, error: Refusal | OSError) -> int:
+    """Tell the kernel why this process cannot become a run. Returns the exit code."""
     why = str(error).encode(errors="backslashreplace").decode()
     send(end, encode(Unfit(code=getattr(error, "code", "layer"), why=why)))
     return EXIT_UNFIT
 
 
-def _may_go(end: socket.socket) -> bool:
-    """Wait for the kernel's word; False when it is gone."""
+def _wait_for_go(end: socket.socket) -> bool:
+    """Wait for the kernel's Go. Returns False if the kernel is gone."""
     return bool(answer := receive(end)[0]) and isinstance(decode(answer), Go)
 
 
 @lru_cache(maxsize=4)
 def call_filter(architecture: str, profiles: frozenset[Profile]) -> bytes:
-    """The filter of system calls for these profiles; the template has made the usual ones before it forks."""
+    """Build the filter of system calls for these profiles. Cached: the template builds the usual one before it forks."""
     return build(architecture, profiles)
 
 
 def _planned(launch: Launch, found: Machine) -> Plan:
-    """How this run is walled in on this machine. Raises Refusal when that is less than is required."""
+    """Plan this run's confinement on this machine. Raises Refusal if a required layer is missing."""
     manifest = schema.decode(launch.manifest)
     own = tuple(filter(None, (launch.scratch, launch.state)))
     roots = [name for name in launch.descriptors if name.startswith("root:")]
@@ -158,8 +160,8 @@ def _planned(launch: Launch, found: Machine) -> Plan:
     return made
 
 
-def _sealed_bytes(folder: int, files: dict[str, str]) -> dict[str, bytes]:
-    """Every file of the Hand's folder, read once and hashed. Raises Refusal unless all are as they were sealed."""
+def _read_sealed(folder: int, files: dict[str, str]) -> dict[str, bytes]:
+    """Read and hash every file of the Hand's folder, once. Raises Refusal unless all are as they were sealed."""
     found = dict(_walk(folder, ""))
     os.close(folder)
     digests = {path: LINK if raw is None else hashlib.sha256(raw).hexdigest() for path, raw in found.items()}
@@ -168,8 +170,8 @@ def _sealed_bytes(folder: int, files: dict[str, str]) -> dict[str, bytes]:
     return {path: raw for path, raw in found.items() if raw is not None}
 
 
-def _compiled(descriptor: int, digest: str) -> bytes:
-    """A compiled module, which is native code. Raises Refusal unless it is what was compiled when the Hand was installed."""
+def _read_compiled(descriptor: int, digest: str) -> bytes:
+    """Read a compiled module, which is native code. Raises Refusal unless its digest is that of the installation."""
     with open(descriptor, "rb") as file:
         artefact = file.read()
     if hashlib.sha256(artefact).hexdigest() != digest:
@@ -178,7 +180,7 @@ def _compiled(descriptor: int, digest: str) -> bytes:
 
 
 def _walk(folder: int, prefix: str) -> Iterator[tuple[str, bytes | None]]:
-    """Each path below a folder with its bytes, None for what is neither a file nor a folder; no link is followed."""
+    """Yield each path below a folder with its bytes; None for what is neither file nor folder. No link is followed."""
     for name in os.listdir(folder):
         try:
             descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
@@ -201,7 +203,7 @@ def _walk(folder: int, prefix: str) -> Iterator[tuple[str, bytes | None]]:
 def _confine(
     launch: Launch, descriptors: dict[str, int], made: Plan, code: dict[str, bytes], prepared: Prepared | None
 ) -> Prepared:
-    """Lay on every layer but the last, in order; those of `prepared` lie on already."""
+    """Apply every layer of confinement but the last, in order. Those in `prepared` are in place already."""
     nothing = os.open("/dev/null", os.O_RDONLY)
     output = descriptors.pop("output")
     for standard, descriptor in enumerate((nothing, output, output)):
@@ -213,8 +215,8 @@ def _confine(
         mounts.map_roots(descriptors, launch.uid)
     prepared = prepared or prepare(made.unshared, is_root=launch.uid is not None)
     if prepared.unshared != made.unshared:
-        raise Refusal("layer", f"it has namespaces for {prepared.unshared}, and is to have {made.unshared}")
-    _take_own(launch, descriptors, made, code)
+        raise Refusal("layer", f"it has the namespaces {prepared.unshared} and should have {made.unshared}")
+    _take_identity(launch, descriptors, made, code)
     os.chdir(launch.scratch)
     if launch.state:
         descriptors["state"] = os.open(launch.state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -223,13 +225,13 @@ def _confine(
     confine.control(confine.NOT_DUMPABLE)
     if made.landlock is not None:
         allowed = [(descriptors.get(name, name), rights) for name, rights in made.rules]
-        landlock.lay_on(made.landlock, allowed, made.ports, _look_outside(launch))
+        landlock.lay_on(made.landlock, allowed, made.ports, _outside_check(launch))
     confine.drop_capabilities()
     return prepared
 
 
-def _take_own(launch: Launch, descriptors: dict[str, int], made: Plan, code: dict[str, bytes]) -> None:
-    """What its namespaces show it, and as root a user id of its own, which has no capability."""
+def _take_identity(launch: Launch, descriptors: dict[str, int], made: Plan, code: dict[str, bytes]) -> None:
+    """Set up what the run sees in its namespaces; as root, take a user id of its own, which has no capability."""
     if "mount" in made.unshared:
         mounts.seal(filter(None, (launch.scratch, launch.state)), launch.uid)
     if made.place:
@@ -240,8 +242,8 @@ def _take_own(launch: Launch, descriptors: dict[str, int], made: Plan, code: dic
         confine.become(launch.uid)
 
 
-def _look_outside(launch: Launch) -> Callable[[str, str], None]:
-    """What looks at each path that may be read, and where it leads: Refusal if it would show something of the home."""
+def _outside_check(launch: Launch) -> Callable[[str, str], None]:
+    """Return a check of each readable path and where it leads. The check raises Refusal if that shows any of the home."""
     own = [folder for folder in (launch.scratch, launch.state) if folder]
     real_own = [os.path.realpath(folder) for folder in own]
     asked = schema.decode(launch.manifest).confinement.outside_read

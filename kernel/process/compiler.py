@@ -1,14 +1,14 @@
-"""A program that reads hostile bytes and answers with others (acts): confined as a run is, and given nothing but the two.
+"""Runs a program that turns hostile input into output (acts), confined as a run is, with standard input and output only.
 
-A compiler of modules is one, and kernel/cli/compiling.py starts it. The program is the runtime's, named by an argument and
-not imported: its `prepare` loads all that it will need, and returns the function that reads, answers and ends the process.
-Between the two every layer of a run's is laid on but the control group, which bounds several processes, and it cannot
-make a second one. No file can be opened after that, not even to be read.
+The compiler of WebAssembly modules is such a program; kernel/cli/compiling.py starts it. The program is a module of the
+runtime, named by an argument: its `prepare` loads all that it needs, and returns the function that reads, writes and ends the
+process. Between the two, every layer of a run's confinement is applied except the control group, which is for several
+processes: this one cannot fork. After that no file can be opened, not even for reading.
 
     python -c STARTER SEARCH-PATH kernel.process.compiler REQUIRED SECONDS PROGRAM ARGUMENT… <input >output
 
 REQUIRED: layers, separated by commas, without which it does not begin. It ends as the program does, by the same signal or
-with the same exit code; with 1, and a line on standard error, where a layer cannot be laid on.
+with the same exit code; with 1, and a line on standard error, if a layer cannot be applied.
 """
 
 import os
@@ -29,7 +29,7 @@ from wire.errors import Refusal
 from wire.launch import Rlimits
 
 MEMORY: Final = 1024**3
-"""Bytes that it may take."""
+"""Bytes of memory that the program may use."""
 
 _FILES: Final = 16
 _HAND: Final = HandSection(
@@ -39,7 +39,7 @@ _ASKS_NOTHING: Final = Manifest(hand=_HAND)
 
 
 def main(arguments: list[str]) -> None:
-    """Do what the arguments say; never returns."""
+    """Run the program that the arguments name. Never returns."""
     required, seconds, program, *rest = arguments
     os.closerange(3, 1 << 20)
     os.environ.clear()
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> None:
     work = import_module(program).prepare(rest)
     try:
         made, found = _planned(filter(None, required.split(",")))
-        first = _begin_anew()
+        first = _become_first_process()
         _confine(made, int(seconds))
         _die_with(first)
         if "seccomp" in made.applied:
@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _planned(required: Iterable[str]) -> tuple[Plan, Machine]:
-    """How it is walled in, and what is known of this machine. Raises Refusal when that is less than is required."""
+    """Plan the confinement, and probe this machine. Raises Refusal if a required layer is missing."""
     if not confine.is_root():
         confine.own_user_namespace()
     found = machine.probe()
@@ -69,10 +69,10 @@ def _planned(required: Iterable[str]) -> tuple[Plan, Machine]:
     return plan(_ASKS_NOTHING, found, folders=(), roots=(), required=wanted), found
 
 
-def _begin_anew() -> int:
-    """Go on as process 1 of a PID namespace. The one before it stays, and ends as this one will.
+def _become_first_process() -> int:
+    """Fork, and go on as process 1 of a new PID namespace. The parent waits, and ends as this process will.
 
-    What is given back is a pipe's end, at its end when that process is gone.
+    Returns the end of a pipe that reads end of file once the parent is gone.
     """
     confine.unshare(confine.NEWPID)
     alive, held = os.pipe()
@@ -89,7 +89,7 @@ def _begin_anew() -> int:
 
 
 def _confine(made: Plan, seconds: int) -> None:
-    """Lay on every layer but the last, in the order of a run's."""
+    """Apply every layer but the last, in the same order as for a run."""
     os.setsid()
     confine.die_first()
     confine.bound_capabilities()
@@ -102,12 +102,12 @@ def _confine(made: Plan, seconds: int) -> None:
     confine.control(confine.NO_NEW_PRIVILEGES)
     confine.control(confine.NOT_DUMPABLE)
     if made.landlock is not None:
-        landlock.lay_on(made.landlock, (), (), lambda *_: None)  # no path is allowed, so there is none to look at
+        landlock.lay_on(made.landlock, (), (), lambda *_: None)  # no path is allowed, so there is none to check
     confine.drop_capabilities()
 
 
 def _die_with(first: int) -> None:
-    """Be killed when the process that waits for this one ends, also if it has ended already."""
+    """Have this process killed when the parent that waits for it ends, or exit now if that has ended already."""
     confine.control(confine.DIE_WITH_PARENT)
     os.set_blocking(first, False)
     with suppress(BlockingIOError):

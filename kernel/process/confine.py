@@ -1,7 +1,7 @@
-"""What the operating system is asked to do to a process (acts): system calls that Python 3.11 does not offer itself.
+"""System calls for confinement that Python 3.11 does not offer (acts).
 
 Used by the template and by a run's process while it is still kernel code, never by the kernel. Every function raises
-OSError with the name of what failed; a layer that cannot be laid on ends the run, it is never skipped in silence.
+OSError, naming the call that failed; a layer that cannot be applied ends the run, and is never skipped silently.
 """
 
 import ctypes
@@ -20,20 +20,20 @@ NEWPID: Final = 0x2000_0000
 NEWIPC: Final = 0x0800_0000
 NEWNET: Final = 0x4000_0000
 NAMESPACES: Final = {"network": NEWNET, "ipc": NEWIPC, "mount": NEWNS}
-"""By the names that a plan (manifests/confinement/plan.py) has for them."""
+"""Flags by the names that plans use (manifests/confinement/plan.py)."""
 
 DIE_WITH_PARENT: Final = (1, 9)
 NOT_DUMPABLE: Final = (4, 0)
 ADOPT_ORPHANS: Final = (36, 1)
 NO_NEW_PRIVILEGES: Final = (38, 1)
-"""prctl(2): be killed when the thread that made this process ends; no core file, and no look into its memory by its equals;
-become the parent of descendants whose own parent ends; gain no rights from any file that is executed, ever."""
+"""prctl(2): be killed when the thread that made this process ends; dump no core, and let no process of the same user read its
+memory; become the parent of descendants whose own parent ends; never gain rights from a file that is executed."""
 
 _BOUND_DROP, _AMBIENT, _AMBIENT_CLEAR = 24, 47, 4  # prctl(2)
 _CAPABILITY_VERSION: Final = 0x2008_0522  # capset(2)
 _SET_FLAGS, _UP = 0x8914, 1  # SIOCSIFFLAGS, IFF_UP: netdevice(7)
 _STACK: Final = 8 * 1024 * 1024  # bytes: what Linux gives a process unless told otherwise
-_UNLIMITED: Final = 1 << 64  # less one, as -1 is
+_UNLIMITED: Final = 1 << 64  # modulo this, -1 is RLIM_INFINITY
 _OOM_SCORE: Final = b"500"  # of -1000 to 1000, see proc(5)
 
 libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -41,7 +41,7 @@ libc.syscall.restype = ctypes.c_long
 
 
 def check(result: int, what: str) -> int:
-    """The result of a system call. Raises OSError, naming what it was for, when it failed."""
+    """Return the result of a system call. Raises OSError, naming `what`, if the call failed."""
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
@@ -54,7 +54,7 @@ def control(option: tuple[int, int]) -> None:
 
 
 def unshare(flags: int) -> None:
-    """Leave the namespaces that flags name; for NEWPID it is the next child that leaves."""
+    """Leave the namespaces that flags name. For NEWPID only children leave, from the next on."""
     check(libc.unshare(flags), f"unshare {flags:#x}")
 
 
@@ -64,7 +64,7 @@ def enter(namespace: int, flags: int) -> None:
 
 
 def own_user_namespace() -> None:
-    """A user namespace of its own for an ordinary user's process, in which its ids stay what they were outside."""
+    """Give an ordinary user's process a user namespace of its own, in which its ids stay as they are outside."""
     ids = (("uid_map", os.geteuid()), ("gid_map", os.getegid()))
     unshare(NEWUSER)
     with open("/proc/self/setgroups", "w") as setgroups:
@@ -75,11 +75,11 @@ def own_user_namespace() -> None:
 
 
 def limit(rlimits: Rlimits) -> None:
-    """Lay the resource limits on this process and its future children. Memory is RLIMIT_DATA: RLIMIT_AS breaks threads.
+    """Set the resource limits of this process and its future children. Memory is RLIMIT_DATA: RLIMIT_AS breaks threads.
 
-    The hard limit of processor time is one second above the soft one, whose signal the run may still hear. The stack counts
-    as no data, so nobody may raise what it has. Where this process has a lower hard limit itself, as of the `ulimit` of the
-    shell that started the kernel, that one holds, also for root.
+    The hard limit of processor time is one second above the soft one, so that the run can handle the soft limit's signal.
+    RLIMIT_DATA does not count the stack, so that has a limit of its own. Where this process has a lower hard limit itself,
+    such as from `ulimit` in the shell that started the kernel, that one holds, for root too.
     """
     for which, soft, hard in (
         ("RLIMIT_DATA", rlimits.memory, rlimits.memory),
@@ -95,14 +95,14 @@ def limit(rlimits: Rlimits) -> None:
 
 
 def become(uid: int) -> None:
-    """Take a host user id of its own, with the group of the same number and no other; root's capabilities go with it."""
+    """Take this user id, with the group of the same number and no other. Root loses its capabilities by this."""
     check(libc.setgroups(0, None), "setgroups")
     check(libc.setresgid(uid, uid, uid), "setresgid")
     check(libc.setresuid(uid, uid, uid), "setresuid")
 
 
 def listen_on_own_loopback(port: int) -> int:
-    """Bring up the loopback of this network namespace, which is this process's own; a socket that listens there."""
+    """Bring up the loopback of this process's own network namespace. Returns the descriptor of a socket listening there."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     check(libc.ioctl(listener.fileno(), _SET_FLAGS, struct.pack("16sH22x", b"lo", _UP)), "bringing up its own loopback")
     listener.bind(("127.0.0.1", port))
@@ -111,18 +111,18 @@ def listen_on_own_loopback(port: int) -> int:
 
 
 def is_root() -> bool:
-    """Whether this process may take user ids."""
+    """Whether this process is root, and so may take user ids."""
     return os.geteuid() == 0
 
 
 def die_first() -> None:
-    """When memory is short, this process is ended before others."""
+    """Let Linux kill this process before others when memory is short."""
     with open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
         file.write(_OOM_SCORE)
 
 
 def bound_capabilities() -> None:
-    """No file that is executed can give this process a capability, whatever its ids. Needs CAP_SETPCAP."""
+    """Empty the bounding set, so that no file that is executed can give this process a capability. Needs CAP_SETPCAP."""
     number = 0
     while libc.prctl(_BOUND_DROP, number, 0, 0, 0) >= 0:
         number += 1
@@ -131,6 +131,6 @@ def bound_capabilities() -> None:
 
 
 def drop_capabilities() -> None:
-    """None is held, may be taken up, or is handed on."""
+    """Drop all capabilities: permitted, effective, inheritable and ambient."""
     control((_AMBIENT, _AMBIENT_CLEAR))
     check(libc.capset(struct.pack("=Ii", _CAPABILITY_VERSION, 0), bytes(24)), "capset")

@@ -1,4 +1,4 @@
-"""What this machine can do for a run's confinement (acts): tried once by the template, and known to all that it forks."""
+"""Probes what this machine can do for a run's confinement (acts): once, in the template, for all runs that it forks."""
 
 import os
 import sys
@@ -29,13 +29,13 @@ _TOOLS: Final = (
     "/etc/ca-certificates",
 )  # fmt: skip
 _PLACES: Final = ("/mnt", "/srv", "/media", "/opt")
-"""Shared libraries and what they read of the system; what names and certificates are looked up in; where the system's
-programs lie, and what these read; where nothing lies that a run need see."""
+"""Paths that runs may need. _SYSTEM: shared libraries and what they read; _ONLINE: for names and certificates; _PROGRAMS: the
+system's programs; _TOOLS: what these read. _PLACES: folders with nothing that a run needs to see."""
 
 
 @lru_cache(maxsize=1)
 def probe() -> Machine:
-    """What there is. The namespaces are tried in a child, which as an ordinary user needs the template's user namespace."""
+    """Probe this machine. Namespaces are tried in a child; for an ordinary user that needs the template's user namespace."""
     return Machine(
         is_root=confine.is_root(), namespaces=tuple(name for name in NAMESPACES if _can(name)),
         landlock=landlock.version(), seccomp=seccomp.available(), architecture=os.uname().machine,
@@ -45,30 +45,30 @@ def probe() -> Machine:
 
 
 def to_text(machine: Machine) -> str:
-    """What was found out, for an interpreter that starts afresh."""
+    """Encode the result, for a new interpreter."""
     return msgspec.json.encode(machine).decode()
 
 
 def from_text(text: str) -> Machine:
-    """What to_text() told."""
+    """Decode what to_text() returned."""
     return msgspec.json.decode(text, type=Machine)
 
 
 def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
-    """Those that are there, without links, and without what lies within another of them."""
+    """Return the real paths of those that exist, without any that lies within another."""
     there = sorted({os.path.realpath(path) for path in paths if os.path.exists(path)})
     return tuple(path for path in there if not any(path.startswith(f"{other}/") for other in there))
 
 
 def _own() -> list[str]:
-    """Where Python and Maniple lie; of Maniple its packages, since a home may lie beside them."""
+    """Return the folders of Python and of Maniple's packages: not the folder above these, where a home may lie."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     search = [path for path in sys.path if os.path.isdir(path) and os.path.realpath(path) != root]
     return [os.path.join(sys.base_prefix, "lib"), *search, *(os.path.join(root, package) for package in PACKAGES)]
 
 
 def leave(namespace: str) -> None:
-    """Do with one of NAMESPACES what a run does: leave it, and mount there. Raises OSError where that is forbidden."""
+    """Leave one of NAMESPACES as a run does, and for `mount` change mounts there. Raises OSError if that is forbidden."""
     mounts.leave([namespace])
     if namespace == "mount":
         mounts.seal([os.path.dirname(os.path.abspath(__file__))], None)

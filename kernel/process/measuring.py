@@ -1,9 +1,8 @@
-"""Measures the folders of many runs in one process, a child of the template's (acts).
+"""Measures the folders of many runs in one child process of the template (acts).
 
-Apart from the template, since somebody hostile decides how long it takes: he may have made a million files. So each run
-is looked at for a moment only, and one that takes longer is gone through in a process of its own, beside the others, unless
-one goes through it still: else they would be more each second. A process for each run and second would cost more than what
-most of them do.
+Not in the template, since a hostile Hand decides how long it takes: it may have made a million files. So each run gets a
+moment; one that takes longer is measured in a process of its own, unless such a process is still at it: otherwise there would
+be more of them each second. A process per run and second would cost more than what most runs do.
 """
 
 import fcntl
@@ -22,17 +21,17 @@ from kernel.process_tree import tree_of
 from wire.launch import Bound, Measured
 
 MOMENT: Final = 0.01
-"""Seconds in which the folders of a run are looked through beside those of others: some thousand files."""
+"""Seconds to measure the folders of one run in the common process: some thousand files."""
 
 Tell = Callable[[Measured], None]
 
 
 def measure(marks: int, tell: Tell, runs: Sequence[Bound], opened: Sequence[int], living: dict[int, int]) -> None:
-    """Tell of each run whose folders take more than it may, and return when all are looked through.
+    """Report each run whose folders take more than it may. Returns when all are measured.
 
-    marks: a file that no run can reach, in which whoever goes through a run's folders has locked the byte of its number.
-    opened: their descriptors, in the order of `runs`; living: the pidfd of each live run by its number. Raises OSError when
-    no process can be made for one that takes long: the next look finds the rest.
+    marks: a file that no run can reach; a process that measures one run alone has locked the byte of the run's number.
+    opened: the folders' descriptors, in the order of `runs`. living: the pidfds of live runs, by number. Raises OSError if
+    no process can be made for a run that takes long: the next check finds the rest.
     """
     folders.allow_depth()
     try:
@@ -47,7 +46,7 @@ def measure(marks: int, tell: Tell, runs: Sequence[Bound], opened: Sequence[int]
                         fcntl.lockf(marks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, run.number)
                         look(inf)
                     os._exit(0)
-    finally:  # none is left to a parent that does not know it
+    finally:  # reap all children: process 1 of the namespace would not know them
         with suppress(ChildProcessError):
             while True:
                 os.wait()

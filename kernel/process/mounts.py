@@ -1,7 +1,7 @@
-"""The mounts of the template and of a run (acts): what is reachable, by whom, and what nothing is executed from.
+"""Mounts of the template and of a run (acts): what is reachable, by whom, and from where nothing can be executed.
 
 Used by the template and by a run's process while it is still kernel code. Every function raises OSError, naming what
-failed. open_tree, move_mount and mount_setattr are Linux 5.12's.
+failed. open_tree, move_mount and mount_setattr need Linux 5.12.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ from typing import Final
 from kernel.descriptors import pid_of
 from kernel.process.confine import NAMESPACES, NEWNS, NEWUSER, check, enter, libc, unshare
 
-_READ_ONLY, _NOSUID, _NODEV, _NOEXEC, _AGAIN = 1, 2, 4, 8, 1 << 5  # mount(2)
+_READ_ONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT = 1, 2, 4, 8, 1 << 5  # mount(2)
 _BIND, _RECURSIVE, _PRIVATE = 1 << 12, 1 << 14, 1 << 18
 _PAGE: Final = 4096
 _SYS_OPEN_TREE, _SYS_MOVE_MOUNT, _SYS_MOUNT_SETATTR = 428, 429, 442  # the same numbers on every architecture
@@ -23,22 +23,22 @@ _EMPTY: Final = ctypes.c_char_p(b"")
 
 
 def leave(namespaces: Collection[str]) -> None:
-    """Leave those of confine.NAMESPACES; from the mount namespace that it has then, nothing spreads to the machine's."""
+    """Leave these of confine.NAMESPACES. Mounts in a new mount namespace do not propagate to the machine's."""
     unshare(sum(NAMESPACES[name] for name in namespaces))
     if "mount" in namespaces:
         keep_private()
 
 
 def keep_private() -> None:
-    """What is mounted in this namespace from now on is seen in no other."""
+    """Make all mounts of this namespace private, so that changes to them are seen in no other."""
     check(libc.mount(b"none", b"/", None, _RECURSIVE | _PRIVATE, None), "private mounts")
 
 
 def seal(own: Iterable[str], uid: int | None) -> None:
-    """In this mount namespace only what lies in its own folders can be changed, and nothing there is executed or a device.
+    """Make this mount namespace read-only, except for the folders `own`, which are nosuid, nodev and noexec.
 
-    Landlock decides about contents and names; about modes, owners, times and attributes a mount that is only read does.
-    uid: owns those folders here; one that is lent to the run has another owner outside, who will own what is made there.
+    Landlock guards contents and names; only a read-only mount guards modes, owners, times and attributes. uid: the owner of
+    these folders in this namespace. One that is lent to the run has another owner outside, who will own what is made there.
     """
     trees = {path.encode(): _own_tree(path, uid) for path in own}
     _set(_HERE, _READ_ONLY, path=b"/", flags=_ALL_BELOW)
@@ -60,8 +60,8 @@ def _own_tree(path: str, uid: int | None) -> int:
 
 
 def show(files: Mapping[str, bytes], place: str) -> None:
-    """In this mount namespace these files, and nothing else, lie at this folder: for everybody to read and execute, and
-    for nobody to change.
+    """Mount these files, and nothing else, at this folder of this mount namespace: all may read and execute them, none may
+    change them.
     """
     size = sum(len(content) // _PAGE + 1 for content in files.values()) * _PAGE
     options = f"mode=0755,size={size + _PAGE}".encode()
@@ -73,16 +73,16 @@ def show(files: Mapping[str, bytes], place: str) -> None:
         with open(file, "xb", opener=lambda name, flags: os.open(name, flags, 0o755)) as opened:
             opened.write(content)
     os.umask(before)
-    flags = _AGAIN | _BIND | _READ_ONLY | _NOSUID | _NODEV
+    flags = _REMOUNT | _BIND | _READ_ONLY | _NOSUID | _NODEV
     check(libc.mount(b"none", place.encode(), None, flags, None), f"seal {place}")
 
 
 def make_reachable(paths: Iterable[str]) -> None:
     """Let any user id reach these folders, in this mount namespace only, whatever the modes of the folders above them.
 
-    Where a folder above is closed to others (a Python under /root, a home of mode 0700), an empty, open folder is
-    mounted over the topmost such one, and the wanted folders are bound again at their own places inside it: all else
-    below it disappears for the runs, which is what one would want.
+    If a folder above is closed to others (a Python under /root, a home of mode 0700), an empty, open folder is mounted over
+    the topmost such one, and the wanted folders are bound again at their own places inside it. All else below it is hidden
+    from runs, which is intended.
     """
     wanted = sorted({os.path.realpath(path) for path in paths})
     covers = {path: cover for path in wanted if (cover := _topmost_closed(path)) is not None}
@@ -98,7 +98,7 @@ def make_reachable(paths: Iterable[str]) -> None:
 
 
 def _topmost_closed(path: str) -> str | None:
-    """The first folder above path that others may not enter; None when all are open."""
+    """Return the first folder above path that others may not enter; None if all are open."""
     above = path.split("/")[1:-1]
     for depth in range(1, len(above) + 1):
         folder = "/" + "/".join(above[:depth])
@@ -108,10 +108,10 @@ def _topmost_closed(path: str) -> str | None:
 
 
 def map_roots(descriptors: dict[str, int], uid: int) -> None:
-    """Put in the place of each `root:NAME` one in which this uid is its owner: what it makes there is the owner's outside.
+    """Replace each `root:NAME` by a mount in which this uid is the owner; files made there belong to the real owner outside.
 
-    An id-mapped mount (Linux 5.12, mount_setattr(2)), detached, without set-uid programs, devices or execution; made in the
-    kernel's mount namespace, `mounts`, since this one's shows no more than runs need.
+    It is an id-mapped mount (Linux 5.12, mount_setattr(2)), detached, nosuid, nodev and noexec. It is made in the kernel's
+    mount namespace, `mounts`, since this process's shows only what runs need.
     """
     own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     enter(descriptors["mounts"], NEWNS)
@@ -136,7 +136,7 @@ def _mapped_tree(folder: int, uid: int) -> int:
 
 
 def _tree(folder: int, path: bytes) -> int:
-    """A descriptor of a detached mount of what lies there."""
+    """Return a descriptor of a detached mount of this folder."""
     flags = ctypes.c_uint(_TREE_CLONE | _AT_EMPTY_PATH | os.O_CLOEXEC)
     return check(libc.syscall(_SYS_OPEN_TREE, folder, path, flags), "open_tree")
 
@@ -148,7 +148,7 @@ def _set(tree: int, attributes: int, namespace: int = 0, *, path: bytes = b"", f
 
 
 def _user_namespace(uids: str, gids: str) -> int:
-    """A descriptor of a new user namespace with these maps, kept alive by nothing but the descriptor."""
+    """Return the descriptor of a new user namespace with these maps. Only the descriptor keeps it alive."""
     done, tell = os.pipe()
     hold, release = os.pipe()
     if (child := os.fork()) == 0:

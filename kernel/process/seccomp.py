@@ -1,4 +1,4 @@
-"""The filter of system calls, laid on this process (acts); manifests/confinement decides what it holds."""
+"""Applies the filter of system calls to this process (acts on what manifests/confinement decides)."""
 
 import ctypes
 import os
@@ -19,14 +19,14 @@ def _seccomp(operation: int, flags: int, argument: bytes) -> int:
 
 
 def available() -> bool:
-    """Whether this machine's processor and kernel (Linux 4.14) can lay on the filters that are built for it."""
+    """Whether this machine's processor and kernel (Linux 4.14) support the filters that are built for it."""
     return _seccomp(_GET_ACTION_AVAIL, 0, Answer.KILL.value.to_bytes(4, "little")) == 0
 
 
 def lay_on(program: bytes) -> None:
-    """Filter every thread that this process has or will have, for good. no_new_privs is set already. OSError if not."""
+    """Filter all threads of this process, present and future, for good. Needs no_new_privs. Raises OSError if that fails."""
     length, address = len(program) // 8, bytes(ctypes.c_char_p(program))
     failed = _seccomp(_SET_MODE_FILTER, _ALL_THREADS, length.to_bytes(8, "little") + address)
-    if failed:  # the number of a thread that has a filter of its own, or -1
+    if failed:  # -1, or the id of a thread that could not be synchronised
         number = ctypes.get_errno() if failed < 0 else 0
         raise OSError(number, f"seccomp: {os.strerror(number) if failed < 0 else f'thread {failed} cannot join'}")

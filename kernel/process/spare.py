@@ -1,10 +1,10 @@
-"""The spare: a process that stands ready to be the next run, and knows nothing of any Hand (acts).
+"""The spare: a process that stands ready to become the next run, and knows nothing of any Hand (acts).
 
-The template forks it a moment after a run began, when nothing else is to be done, and ends it when for LIFE seconds no
-run has begun: with nothing to do there is none. It has done what every usual run does before it needs to know whose run
-it is: a PID namespace, closed descriptors, a session, namespaces, a control group, a CURVE key pair. Then it waits for
-the descriptor of a launch talk, and is that run; so a run is served by one process, and a process serves one run.
-A run that wants other namespaces, or an interpreter of its own, is forked as ever.
+The template forks it a moment after a run began, when nothing else is to be done, and ends it after LIFE seconds without a
+new run, so that an idle home has none. It has done what every usual run does before it must know which run it is: a PID
+namespace, closed descriptors, a session, namespaces, a control group, a CURVE key pair. Then it waits for the descriptor of
+a launch socket, and becomes that run; so each process serves one run only. A run that needs other namespaces, or an
+interpreter of its own, is forked as usual.
 """
 
 import os
@@ -21,16 +21,16 @@ from kernel.process import cgroup, child
 from manifests.confinement.plan import Machine
 
 PAUSE: Final = 0.02
-"""Seconds without a packet or a death before one is made: a run that begins has the processors to itself."""
+"""Seconds without a packet or a death before a spare is made, so that a run that begins has the processors to itself."""
 
 LIFE: Final = 5.0
-"""Seconds without a new run until it is ended."""
+"""Seconds without a new run after which the spare is ended."""
 
 _READY: Final = b"."
 
 
 class Spare(NamedTuple):
-    """One that stands ready, or soon will. line: over which it is told; group: the name of its control group."""
+    """A spare that is ready, or soon will be. line: the template's end of its socket; group: its control group's name."""
 
     pidfd: int
     pid: int
@@ -39,9 +39,9 @@ class Spare(NamedTuple):
 
 
 class Spares:
-    """At most one. fork: makes a process in a new PID namespace, and gives its pid and pidfd. Raises OSError.
+    """Keeps at most one spare. fork: forks a process in a new PID namespace; returns its pid and pidfd, raises OSError.
 
-    rehearse: goes through what runs do first in the runtime, so that the memory for it is the process's own already.
+    rehearse: does what runs do first in the runtime, so that the memory this writes to is the process's own already.
     """
 
     def __init__(
@@ -49,20 +49,20 @@ class Spares:
     ) -> None:
         self._machine, self._fork, self._rehearse = found, fork, rehearse
         self._spare: Spare | None = None
-        self._is_dead = False  # it was found so when it was needed, and its death is not heard of yet
+        self._is_dead = False  # it was found dead when it was needed, and has not been reaped yet
         self._numbers = 0
         self._due: float | None = None
 
     def due_in(self) -> float | None:
-        """Seconds until `tend` has something to do; None for never."""
+        """Return the seconds until tend() has something to do; None for never."""
         return None if self._due is None else max(0.0, self._due - time.monotonic())
 
     def wanted(self) -> None:
-        """A run began: make one after the next pause, or keep the one that is there."""
+        """Since a run began, make a spare after the next pause, or keep the present one for LIFE."""
         self._due = time.monotonic() + (LIFE if self._spare else PAUSE)
 
     def tend(self) -> Spare | None:
-        """Make one, or end the one that nobody needed, when it is time; the new one, whose death `died` is to hear of."""
+        """Make a spare, or end one that was not needed, if due. Returns a new one, whose death goes to on_death()."""
         if self._due is None or time.monotonic() < self._due:
             return None
         self._due = None
@@ -83,8 +83,8 @@ class Spares:
         self._due = time.monotonic() + LIFE
         return self._spare
 
-    def take(self, talk: int, memory: int) -> Spare | None:
-        """Let the spare be the run whose launch talk this is, with so much memory; None when none stands ready."""
+    def take(self, launch_socket: int, memory: int) -> Spare | None:
+        """Let the spare become the run of this launch socket, with this memory limit. Returns None if none is ready."""
         spare = self._spare
         if spare is None:
             return None
@@ -94,21 +94,21 @@ class Spares:
                 return None
             if self._machine.cgroup:
                 cgroup.bound(self._machine.cgroup, spare.group, memory)
-            send(spare.line, _READY, [talk])
+            send(spare.line, _READY, [launch_socket])
         except BlockingIOError:
-            return None  # it is not ready yet
+            return None  # not ready yet
         except OSError:
-            spare.line.close()  # it ends, or has ended
+            spare.line.close()  # it is ending, or has ended
             self._is_dead = True
             return None
         self._spare = None
         spare.line.close()
         return spare
 
-    def died(self, pidfd: int) -> None:
-        """Something has ended that was no run; if it was the spare, there is none, and its group is gone.
+    def on_death(self, pidfd: int) -> None:
+        """After the death of a process that is no run: if it was the spare, forget it and remove its group.
 
-        One that a run was to be made of is followed by another, as it would have been if it had been used.
+        If a run had needed it, another is made, as if it had been used.
         """
         if self._spare is None or self._spare.pidfd != pidfd:
             return
@@ -120,7 +120,7 @@ class Spares:
 
 
 def _stand_by(line: socket, group: str, found: Machine, rehearse: Callable[[], object]) -> NoReturn:
-    """Be the spare, and then a run; never returns."""
+    """Be the spare, then become a run. Never returns."""
     try:
         os.dup2(line.fileno(), child.LAUNCH, inheritable=False)
         os.closerange(child.LAUNCH + 1, 1 << 20)
@@ -132,12 +132,12 @@ def _stand_by(line: socket, group: str, found: Machine, rehearse: Callable[[], o
             cgroup.enter(found.cgroup, group)
         end = socket(fileno=child.LAUNCH)
         end.send(_READY)
-        _, talk = receive(end)
+        _, launch_socket = receive(end)
         end.detach()
     except BaseException:  # noqa: BLE001 - whatever it was, the process ends below
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(child.EXIT_UNFIT)
-    if not talk:
-        os._exit(0)  # it was not needed, or the template is gone
-    child.run(talk[0], isolated=False, found=found, prepared=prepared)
+    if not launch_socket:
+        os._exit(0)  # the spare was not needed, or the template is gone
+    child.run(launch_socket[0], isolated=False, found=found, prepared=prepared)
