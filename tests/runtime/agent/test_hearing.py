@@ -9,7 +9,7 @@ import pytest
 from manifests.check import check
 from runtime.agent.hand import AgentHand
 from runtime.errors import CallRefused, Failure
-from runtime.hand import Place
+from runtime.hand import Event, Place
 from runtime.kernel_handle import Rows
 from runtime.settings import Settings
 
@@ -59,7 +59,7 @@ class Refusing:
         raise Begun
 
 
-def _run(kernel: Refusing, folder: Path) -> None:
+def _hand(kernel: Refusing, folder: Path) -> AgentHand:
     manifest = check(TOML, file="HAND.toml")
     hand = AgentHand.__new__(AgentHand)
     hand._settle(
@@ -69,6 +69,11 @@ def _run(kernel: Refusing, folder: Path) -> None:
             begin=lambda work: asyncio.get_running_loop().create_task(work),
         )
     )  # fmt: skip
+    return hand
+
+
+def _run(kernel: Refusing, folder: Path) -> None:
+    hand = _hand(kernel, folder)
 
     async def run() -> None:
         await hand.start()
@@ -104,3 +109,23 @@ def test_whatever_else_refuses_it_is_no_lack_of_a_grant_and_ends_it_with_the_rea
     with pytest.raises(Failure, match=r"operator\.said is refused") as failed:
         _run(kernel, tmp_path)
     assert (failed.value.code, kernel.noted) == (code, [])
+
+
+def test_what_an_event_says_to_this_run_is_taken_with_the_labels_of_who_said_it(tmp_path: Path) -> None:
+    hand = _hand(Refusing("capability"), tmp_path)
+
+    async def said(**body: object) -> tuple[object, ...]:
+        await hand.start()
+        hand._own = frozenset({"model"})
+        event = Event(publisher="talker", name="operator.said", body=body, labels=("mail", "model"))  # type: ignore[arg-type]
+        await hand.on_event(event)
+        if hand._heard.empty():
+            return ()
+        heard = hand._heard.get_nowait()
+        return heard.text, heard.labels, heard.stops
+
+    mine = "r-0000000000000000"
+    assert asyncio.run(said(run=mine, text="go on")) == ("go on", ("mail",), False)
+    assert asyncio.run(said(run=mine, stop=True)) == ("", ("mail",), True)
+    for nothing in ({"run": "r-1111111111111111", "text": "go on"}, {"text": "go on"}, {"run": mine}):
+        assert asyncio.run(said(**nothing)) == ()

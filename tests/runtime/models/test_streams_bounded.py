@@ -144,3 +144,11 @@ def test_however_a_stream_is_cut_what_is_too_much_is_told_and_nothing_else(
     events = [(len(one), len(re.findall(rb"\n|\r\n?", one))) for one in re.split(rb"\n\n|\r\n\r\n|\r\r", text)]
     assert told or not any(size > 9 or lines > 3 for size, lines in events)
     assert not told or any(size + 3 > 9 or lines + 2 > 3 for size, lines in events)  # with what may become its end
+
+
+def test_an_event_may_be_as_large_as_is_said_and_no_larger() -> None:
+    line = b"x" * (bounding.EVENT - 1) + b"\n"
+    assert Event().grown(line) == ""
+    assert "MiB for one event" in Event().grown(b"x" + line)
+    assert Event().grown(b"x\n" * bounding.LINES) == ""
+    assert "lines for one event" in Event().grown(b"x\n" * (bounding.LINES + 1))
