@@ -73,11 +73,12 @@ def register(store: Store, name: str, dimension: int) -> Model:
         found = registered(store, name)
         if found is None:
             store.rows(_SQL["make_model"], {"name": name, "dimension": dimension})
-        elif found.dimension != dimension:
-            raise Conflict(
-                f"{name} has {found.dimension} dimensions here, not {dimension}: another model has another name"
-            )
-        elif found.current:
+        elif found.dimension != dimension and not store.rows(
+            _SQL["redimension"], {"id": found.id, "dimension": dimension}
+        ):
+            mend = "`maniple memory reindex` makes all its vectors anew"
+            raise Conflict(f"{name} has {found.dimension} dimensions here, not {dimension}: {mend}")
+        elif found.current and found.dimension == dimension:
             return found
         store.rows(_SQL["make_current"], {"name": name})
         model = registered(store, name)

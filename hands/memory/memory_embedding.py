@@ -22,7 +22,7 @@ from wire.labels import join
 if TYPE_CHECKING:
     from memory.arrays import Floats
     from memory.nearness import Meaning
-    from memory.vectors import Waiting
+    from memory.vectors import Model, Waiting
 
 AWAY_S: Final = 0.25
 """Seconds that the background lets questions go first."""
@@ -246,14 +246,19 @@ def _waiting(reader: Reader, made: Made, most: int, but: Collection[int]) -> "li
     from memory import vectors
 
     model = vectors.registered(reader, made.name)
-    return None if model is None or not model.current else vectors.waiting(reader, model, most, but)
+    return None if model is None or _is_other(model, made) else vectors.waiting(reader, model, most, but)
 
 
 def _is_of_another(reader: Reader, made: Made) -> bool:
     from memory import vectors
 
     model = vectors.registered(reader, made.name)
-    return model is None or not model.current
+    return model is None or _is_other(model, made)
+
+
+def _is_other(model: "Model", made: Made) -> bool:
+    """Whether what a file knows by a name is not what texts wait for, or has vectors of another length."""
+    return not model.current or model.dimension != made.dimension
 
 
 def _register(store: Store, made: Made) -> None:
@@ -267,7 +272,7 @@ def _keep(store: Store, made: Made, texts: "Sequence[Waiting]", rows: "Floats") 
     from memory import vectors
 
     model = vectors.registered(store, made.name)
-    if model is None:
+    if model is None or model.dimension != made.dimension:
         return
     same = vectors.still(store, model, texts)
     chunks = [one.chunk for one, is_same in zip(texts, same, strict=True) if is_same]

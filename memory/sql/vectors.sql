@@ -7,6 +7,10 @@ INSERT INTO models (name, dimension, current) VALUES (:name, :dimension, 0);
 -- name: make_current
 UPDATE models SET current = (name = :name);
 
+-- name: redimension
+UPDATE models SET dimension = :dimension
+WHERE id = :id AND NOT EXISTS (SELECT 1 FROM vectors WHERE model = :id) RETURNING id;
+
 -- name: await_all
 INSERT INTO unembedded (model, chunk)
 SELECT :model, id FROM chunks WHERE id NOT IN (SELECT chunk FROM vectors WHERE model = :model)

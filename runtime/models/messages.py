@@ -225,7 +225,10 @@ AnyPiece: TypeAlias = TextPiece | ThinkingPiece | ToolPiece
 
 
 class Embedded(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Vectors of texts, in their order. model: model and version; vectors of different ones never meet."""
+    """Vectors of texts, in their order. model: as it was asked for; vectors of different ones never meet.
+
+    What the provider calls it is not told: some call one model now by one name, now by another.
+    """
 
     vectors: tuple[tuple[float, ...], ...]
     model: str

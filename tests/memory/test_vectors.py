@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory import blocks, nearness, signs, spaces, vectors
+from memory import blocks, nearness, signs, spaces, upkeep, vectors
 from memory.arrays import Floats, np
 from memory.checking import verify
 from memory.errors import Absent, Conflict, Invalid
@@ -116,7 +116,7 @@ def test_going_back_to_a_model_that_is_still_there_embeds_only_what_is_new(store
     add(store, "", New(text="car"))
     back = vectors.register(store, "m/1", 3)
     assert [one.text for one in vectors.waiting(store, back, 9)] == ["car"]
-    with pytest.raises(Conflict, match="has 3 dimensions here, not 4"):
+    with pytest.raises(Conflict, match="has 3 dimensions here, not 4: `maniple memory reindex`"):
         vectors.register(store, "m/1", 4)
 
 
@@ -133,6 +133,16 @@ def test_going_back_to_a_model_that_is_partly_discarded_finds_what_was_left_of_i
     back = vectors.register(store, "m/1", 3)
     assert embed(store, back, TOLD) == gone
     assert meant(store, "m/1", [1, 0, 0]) == ["tea", "coffee", "car"]
+
+
+def test_after_a_reindex_a_model_may_have_other_dimensions(store: Store) -> None:
+    add(store, "", New(text="tea"))
+    embed(store, vectors.register(store, "m/1", 3), TOLD)
+    upkeep.reindex(store)
+    model = vectors.register(store, "m/1", 2)
+    assert (model.dimension, model.current, embed(store, model, {"tea": [0, 1]})) == (2, True, 1)
+    assert meant(store, "m/1", [0, 1]) == ["tea"]
+    assert upkeep.check(store).problems == ()
 
 
 def test_a_vector_that_comes_too_late_is_passed_over(store: Store) -> None:

@@ -49,9 +49,11 @@ class Model(Hand):
             rows = rows[1:]
         if way == "nowhere":
             rows = [[float("nan"), 0.0] for _ in rows]
+        if way == "longer":
+            rows = [[*row, 0.0] for row in rows]
         with open(self.state / "asked", "a") as file:
             file.write(f"{call.resource} {len(texts)} {' '.join(call.labels)}\\n")
-        return {"vectors": rows, "model": way}
+        return {"vectors": rows, "model": call.resource}
 """,
 )
 
@@ -201,3 +203,22 @@ def test_no_text_is_passed_over_for_one_that_was_erased(kernel: Kernel, client: 
     store(client, TEXTS[0])
     until(lambda: near(client) == {TEXTS[0]}, "the vector of the text that has its number now")
     assert remembering(client) == before, "by the process that passed over the other text"
+
+
+@pytest.mark.wide
+def test_vectors_of_another_length_are_told_and_made_anew_by_a_reindex(kernel: Kernel, client: Client) -> None:
+    choose(client, "memory", embedder="acme/animals-1")
+    store(client, TEXTS[0])
+    until(lambda: near(client) == {TEXTS[0]}, "a vector")
+    choose(client, "model", way="longer")
+    store(client, TEXTS[1])
+    logs = kernel.home / "output"
+    until(lambda: any(b"maniple memory reindex" in file.read_bytes() for file in logs.iterdir()), "it is told")
+    assert [one["text"] for one in results(client, "bread")] == [TEXTS[1]], "by words"
+    before = len(asked(kernel))
+    store(client, "The sea is wide.")
+    assert stats(client)["waiting"] == 2
+    client.call("memory.reindex", "own")
+    until(lambda: stats(client)["waiting"] == 0, "all vectors anew")
+    assert near(client) == {TEXTS[0]}
+    assert len(asked(kernel)) - before < 10

@@ -32,7 +32,6 @@ class _Vector(Struct, frozen=True):
 
 class _Vectors(Struct, frozen=True):
     data: list[_Vector]
-    model: str | None = None
     usage: object = None
 
 
@@ -108,7 +107,7 @@ class OpenAI:
         counted = Usage(input=sum(map(counting.of_text, texts)), estimated=True)
         if (said := usage(made.usage, made=False)) is not None:
             counted = msgspec.structs.replace(said, output=0)
-        return Embedded(vectors=vectors, model=f"{provider}/{made.model or model}", usage=counted)
+        return Embedded(vectors=vectors, model=f"{provider}/{model}", usage=counted)
 
     async def listed(self) -> tuple[Listed, ...]:
         """What the service says it has; a list within `data`, or bare."""

@@ -49,7 +49,8 @@ def test_the_environments_key_is_not_used_where_none_is_given(monkeypatch: pytes
     assert "stray" not in str(sending.sent("openai", asking(), key="").headers)
 
 
-def test_embeddings_come_in_their_order_with_their_usage() -> None:
+def test_embeddings_come_in_their_order_with_their_usage_and_by_the_name_that_was_asked_for() -> None:
+    """One provider's answers may call the same model by now one name, now another: memory would make all vectors anew."""
     reply = {
         "model": "e-2",
         "data": [{"index": 1, "embedding": [3, 4.5]}, {"index": 0, "embedding": [1, 2]}],
@@ -65,7 +66,7 @@ def test_embeddings_come_in_their_order_with_their_usage() -> None:
                 await asked.close()
 
     found, asked = asyncio.run(embedded(reply, ["a", "b"]))
-    assert (found.vectors, found.model, found.usage.input) == (((1.0, 2.0), (3.0, 4.5)), "openai/e-2", 7)  # type: ignore[attr-defined]
+    assert (found.vectors, found.model, found.usage.input) == (((1.0, 2.0), (3.0, 4.5)), "openai/e", 7)  # type: ignore[attr-defined]
     assert (asked[0].path, asked[0].json) == ("/v1/embeddings", {"model": "e", "input": ["a", "b"]})
     assert asyncio.run(embedded(reply, []))[1] == []
     for wrong in (["a"], ["a", "b", "c"]):
