@@ -6,6 +6,7 @@ or Reader and a space; see memory_keys for the smallest one.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -46,7 +47,10 @@ _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Desk(Hand):
-    """Opens the shelf, and closes it. asked: when somebody last asked for something, by time.monotonic()."""
+    """Opens the shelf, and closes it. asked: when somebody last asked for something, by time.monotonic().
+
+    arrived: bytes that wait in files to be taken in, by the owner of the memory.
+    """
 
     async def start(self) -> None:
         """Nothing is opened before it is asked for."""
@@ -54,6 +58,7 @@ class Desk(Hand):
         self.embedding = Embedding(self.shelf, self._maker())
         self.asked = time.monotonic()
         self.asked_for: set[str] = set()
+        self.arrived = Counter[str]()
 
     async def stop(self) -> None:
         """Close every file."""
@@ -133,27 +138,33 @@ class Desk(Hand):
     async def lines_sent(self, call: Call) -> AsyncIterator[Path]:
         """The lines that the caller sends, in a file that is gone when the block is left. Raises Failure."""
         path = self.scratch / f"import-{call.number}"
-        try:
-            await self.received(call, path, IMPORT_MAX)
+        async with self.received(call, path, IMPORT_MAX):
             yield path
-        finally:
-            path.unlink(missing_ok=True)
 
-    async def received(self, call: Call, path: Path, most: int, mend: str = "") -> None:
-        """Write what the caller sends to a file, at most so many bytes. mend: how more could be. Raises Failure."""
+    @asynccontextmanager
+    async def received(self, call: Call, path: Path, most: int, mend: str = "") -> AsyncIterator[None]:
+        """Within the block, what the caller sends lies in a file. Raises Failure.
+
+        most: bytes that all calls of one memory may have in such files at a time. mend: how more could be.
+        """
         if not call.uploads:
             raise Failure("arguments", "no stream came with the call: send one (`--upload FILE`)")
-        size = 0
+        owner, size = at(call).owner, 0
         try:
             with path.open("wb") as file:
                 async for chunk in call.upload:
+                    if self.arrived[owner] + len(chunk) > most:
+                        raise Failure("too large", f"at most {most} bytes are accepted at a time{mend}")
                     size += len(chunk)
-                    if size > most:
-                        raise Failure("too large", f"at most {most} bytes are accepted{mend}")
+                    self.arrived[owner] += len(chunk)
                     await self.shelf.in_thread(partial(file.write, chunk))
                 await self.shelf.in_thread(file.flush)
+            yield
         except OSError as error:  # also of what was left to be written when it was closed
             raise Failure("full", f"the disk refuses: {error.strerror}") from None
+        finally:
+            self.arrived -= Counter({owner: size})
+            _remove(path)
 
 
 def now() -> int:
@@ -201,6 +212,10 @@ def fitted(rows: Iterable[tuple[Answer, Iterable[str]]]) -> Fitted:
         shown.append(row)
         marks.update(labels)
     return shown, marks, False
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def lines_of(path: Path) -> Iterator[bytes]:

@@ -102,17 +102,16 @@ class Upkeep(Desk):
         place, path = whole(call), self.state / f"{_COMING}-{call.number}"
         _unmarked(call)
         try:
-            await self.received(call, path, min(RESTORE_MAX, most_of(self.shelf.quota)), _MORE)
-            _unmarked(call)  # a piece of it may have brought some
-            with as_failures():
-                await self.shelf.in_thread(lambda: _checked(path), place.owner, is_long=True)
-                size = path.stat().st_size
-                await self.shelf.exclusively(place.owner, lambda target: _replace(path, target))
-                self.embedding.forget(place.owner)
-                self.embedding.look(place.owner)
+            async with self.received(call, path, min(RESTORE_MAX, most_of(self.shelf.quota)), _MORE):
+                _unmarked(call)  # a piece of it may have brought some
+                with as_failures():
+                    await self.shelf.in_thread(lambda: _checked(path), place.owner, is_long=True)
+                    size = path.stat().st_size
+                    await self.shelf.exclusively(place.owner, lambda target: _replace(path, target))
+                    self.embedding.forget(place.owner)
+                    self.embedding.look(place.owner)
         finally:
-            for left in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
-                left.unlink(missing_ok=True)
+            remove_logs(path)
         return {"bytes": size}
 
     async def all_export(self, call: Call) -> Answer:

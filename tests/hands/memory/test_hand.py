@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,39 @@ def test_what_a_full_disk_does_not_take_in_is_told_as_that(desk: Desk, method: s
         desk.loop.run_until_complete(desk.hand.on_call(call, {}))
     assert failed.value.code == "full"
     assert not [*folder.glob(f"{name}-*")]
+
+
+def test_what_one_memory_is_sent_at_a_time_is_bounded_however_many_send_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand_module("memory", "memory_desk"), "IMPORT_MAX", 1 << 20)
+    whole = b'{"format":"maniple-memory/1"}\n{"counter":["key",7]}\n'
+
+    async def work() -> None:
+        has_begun, may_end = asyncio.Event(), asyncio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield b"x" * 700_000
+            has_begun.set()
+            await may_end.wait()
+
+        def asked(on: str, number: int, upload: Any) -> Any:
+            call = FakeCall(on, "memory.all.import", upload=upload)
+            call.number = number
+            return desk.hand.on_call(call, {})
+
+        first = asyncio.create_task(asked(OWN, 2, slowly()))
+        await has_begun.wait()
+        with pytest.raises(Failure, match="at most 1048576 bytes are accepted at a time"):
+            await asked(OWN, 4, iter([b"x" * 700_000]))
+        assert await asked("shared/team", 6, iter([whole])) == {"lines": 2}
+        may_end.set()
+        with pytest.raises(Failure, match="line 1"):
+            await first
+
+    desk.loop.run_until_complete(work())
+    assert not [*desk.hand.scratch.iterdir()]
+    assert desk.call("all.import", upload=iter([whole])) == {"lines": 2}, "there is room again"
 
 
 def files_of(desk: Desk) -> list[str]:
@@ -277,7 +310,9 @@ def test_a_copy_beyond_the_quota_is_not_restored_and_what_was_there_stays(desk: 
     small = Desk(tmp_path / "small", quota=1 << 20)
     small.call("set", key="old", value=1)
     told = small.fails("restore", upload=iter(asked.sent))
-    assert told.startswith(f"too large: at most {5 << 18} bytes are accepted, by the quota: ask the operator for more")
+    assert told.startswith(
+        f"too large: at most {5 << 18} bytes are accepted at a time, by the quota: ask the operator for more"
+    )
     assert (small.call("get", key="old")["value"], small.is_whole()) == (1, True)
     small.hand.shelf.quota = 4 << 20
     assert small.call("restore", upload=iter(asked.sent)) == {"bytes": len(asked.body)}
