@@ -1,7 +1,7 @@
 """The Hand `data-pipeline`: one run does one job, from source to target; it touches files only by files.* calls (acts).
 
-Its inputs are spec=PATH of a spec file, or source=PATH target=PATH table=…, or both: inputs go before what the file
-says. README.md tells the keys. This module only joins the parts and turns their errors into the run's end.
+Inputs are spec=PATH of a spec file, or source=PATH target=PATH table=…, or both: inputs override the file. README.md lists
+the keys. This module joins the parts and turns their errors into the run's end.
 """
 
 import os
@@ -24,19 +24,19 @@ from runtime import Call, CallRefused, Failure, Hand
 
 PREVIEW_ROWS: Final = 20
 TELL_SECONDS: Final = 1.0
-"""Progress is told at most so often."""
+"""Least time between two progress reports."""
 
 
 class DataPipeline(Hand):
     """Task: does one job. Provides data-pipeline.check and data-pipeline.preview."""
 
     async def start(self) -> None:
-        """SQLite's own temporary files go to the scratch folder, too; nothing else can be written to."""
+        """Lets SQLite put its temporary files into the scratch folder; nothing else is writable."""
         os.environ["SQLITE_TMPDIR"] = str(self.scratch)
-        self._told = 0.0
+        self._reported = 0.0
 
     async def run(self, **inputs: object) -> object:
-        """The job that the inputs describe. Publishes `loaded` when it is done."""
+        """Does the job that the inputs describe. Returns its result and publishes `loaded`."""
         with _ends(), self._folder() as folder:
             path = inputs.pop("spec", None)
             if path is None:
@@ -51,13 +51,13 @@ class DataPipeline(Hand):
         body = {**event, "target": target["path"], "table": target["table"], "sha256": target["sha256"]}
         try:
             await self.publish("loaded", body)
-        except CallRefused as refused:  # whoever spawned this run may not publish it; the job is done all the same
+        except CallRefused as refused:  # its parent may not publish it; the job is done all the same
             self.log.warning("the event was not published", why=str(refused))
         self.log.info("loaded", **event, target=target["path"])
         return result
 
     async def check(self, call: Call) -> dict[str, object]:
-        """data-pipeline.check: all problems of the spec file that the resource names; nothing is written."""
+        """data-pipeline.check: all problems of a spec file. Writes nothing."""
         with _ends(), self._folder() as folder:
             try:
                 spec = await self._spec(call.resource, {})
@@ -68,7 +68,7 @@ class DataPipeline(Hand):
                 return await problems_of(bench)
 
     async def preview(self, call: Call, rows: int = PREVIEW_ROWS) -> dict[str, object]:
-        """data-pipeline.preview: the first rows that the job would load; nothing is written."""
+        """data-pipeline.preview: the first rows that the job would load. Writes nothing."""
         if not 1 <= rows <= ROWS_MAX:
             raise Failure("arguments", f"rows must be between 1 and {ROWS_MAX}.")
         with _ends(), self._folder() as folder:
@@ -82,14 +82,14 @@ class DataPipeline(Hand):
 
     def _bench(self, spec: Spec, folder: Path) -> Bench:
         now = self.now().isoformat(timespec="seconds").replace("+00:00", "Z")
-        return Bench(spec, Files(self.kernel), folder, now=now, tell=self._tell)
+        return Bench(spec, Files(self.kernel), folder, now=now, report=self._report)
 
     def _rejects(self) -> str:
         return str(self.settings["reject_at_most"])
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:
-        """An empty folder for this piece of work."""
+        """Makes an empty folder for the duration of the block."""
         folder = Path(self.scratch) / "job"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -98,16 +98,16 @@ class DataPipeline(Hand):
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    async def _tell(self, done: int, total: int, text: str) -> None:
+    async def _report(self, done: int, total: int, text: str) -> None:
         now = monotonic()
-        if now - self._told >= TELL_SECONDS:
-            self._told = now
+        if now - self._reported >= TELL_SECONDS:
+            self._reported = now
             await self.progress(done, total, text)
 
 
 @contextmanager
 def _ends() -> Iterator[None]:
-    """Errors of the job become the run's Failed."""
+    """Turns the job's errors into the run's Failed."""
     try:
         yield
     except SpecInvalid as invalid:

@@ -1,7 +1,7 @@
-"""The steps of a job, driven (pure): rows go in at the front and come out as far as they are done.
+"""Drives the steps of a job (pure): takes rows in at the front and yields them as soon as they are done.
 
-What a step did is told in rows, not in time: a task's clock moves with its messages, so no step takes any; and the
-machine's own time is another at each replay of a run, whose end then was not the recorded one.
+Steps report rows, not times: a task's clock moves only with its messages, so no step takes any; and real time would differ
+at each replay of a run, whose end would then not match the recorded one.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from pipeline_steps import Stepping
 
 @dataclass(slots=True)
 class Link:
-    """One step in the chain and what it did. name: such as "2 derive"."""
+    """A step in the chain, with its counts. name: such as "2 derive"."""
 
     name: str
     step: Stepping
@@ -23,17 +23,17 @@ class Link:
 
 @dataclass(slots=True)
 class Chain:
-    """columns: of the rows that come out."""
+    """The steps in order. columns: of the rows that come out."""
 
     columns: tuple[Column, ...]
     links: list[Link] = field(default_factory=list)
 
     def feed(self, batch: Batch, ledger: Ledger) -> Iterator[Batch]:
-        """Rows of the source; gives rows for the target."""
+        """Takes rows of the source; yields rows for the target."""
         return self._through(batch, 0, ledger)
 
     def finish(self, ledger: Ledger) -> Iterator[Batch]:
-        """The source has no more rows; gives those that waited."""
+        """Ends the input; yields the rows that steps held back."""
         for at, link in enumerate(self.links):
             for batch in self._each(link, link.step.finish(ledger)):
                 yield from self._through(batch, at + 1, ledger)

@@ -1,6 +1,6 @@
-"""From a spec file's text, or from a run's inputs, to a Spec (pure): all problems at once, each with key and mend.
+"""Checks a spec file's text, or a run's inputs, and makes a Spec (pure): finds all problems at once.
 
-Source of the format: TOML 1.0 through tomllib. Raises SpecInvalid and nothing else.
+The format is TOML 1.0, through tomllib. Raises SpecInvalid and nothing else.
 """
 
 import codecs
@@ -20,14 +20,14 @@ ENCODINGS: Final = (
     "cp1252", "cp437", "cp850", "mac-roman", "koi8-r", "shift_jis", "euc-jp", "euc-kr", "gb18030", "big5",
 )  # fmt: skip
 SPEC_MAX: Final = 256 * 1024
-"""Longest spec file in bytes."""
+"""Most bytes of a spec file."""
 
 _SHARE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)%")
 _FLAT: Final = ("table", "mode", "key")
 
 
 def check_text(raw: bytes, inputs: Mapping[str, object] | None = None, *, rejects: str = REJECTS_DEFAULT) -> Spec:
-    """The Spec of a file's bytes; inputs (source=…, target=…, …) go before what the file says."""
+    """The Spec of a file's bytes. inputs (source=…, target=…, …) override the file."""
     problems = Problems()
     try:
         if len(raw) > SPEC_MAX:
@@ -37,16 +37,16 @@ def check_text(raw: bytes, inputs: Mapping[str, object] | None = None, *, reject
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         problems.add("spec", f"this is not TOML: {error}", "See docs/demo/weather.toml for one that is.")
         raise SpecInvalid(problems.found) from None
-    return check_table({**table, **_unflattened(inputs or {}, table)}, rejects=rejects)
+    return check_table({**table, **_nest(inputs or {}, table)}, rejects=rejects)
 
 
 def check_inputs(inputs: Mapping[str, object], *, rejects: str = REJECTS_DEFAULT) -> Spec:
-    """The Spec of inputs alone: a whole spec as tables, or the short form source=PATH target=PATH table=… mode=…."""
-    return check_table(_unflattened(inputs, {}), rejects=rejects)
+    """The Spec of inputs alone: tables as in a file, or the short form source=PATH target=PATH table=… mode=…."""
+    return check_table(_nest(inputs, {}), rejects=rejects)
 
 
-def _unflattened(inputs: Mapping[str, object], table: Mapping[str, object]) -> dict[str, object]:
-    """source=PATH becomes source.path=PATH; table, mode and key go to the target; delimiter to the source."""
+def _nest(inputs: Mapping[str, object], table: Mapping[str, object]) -> dict[str, object]:
+    """Expands the short form: source=PATH to source.path; table, mode and key go to target; delimiter to source."""
     found = {name: value for name, value in inputs.items() if name not in (*_FLAT, "delimiter")}
     for part, names in (("source", ("delimiter",)), ("target", _FLAT)):
         given = found.get(part)
@@ -62,7 +62,7 @@ def _unflattened(inputs: Mapping[str, object], table: Mapping[str, object]) -> d
 
 
 def check_table(table: object, *, rejects: str = REJECTS_DEFAULT) -> Spec:
-    """The Spec of a parsed table. rejects: what reject_at_most is where the spec does not say."""
+    """The Spec of a parsed table. rejects: the default of reject_at_most."""
     problems = Problems()
     top = Section("", table, problems)
     name = top.text("name", "pipeline", most=100)
@@ -86,7 +86,7 @@ def check_table(table: object, *, rejects: str = REJECTS_DEFAULT) -> Spec:
 
 
 def check_source(section: Section) -> Source:
-    """One [source], or the source of a join."""
+    """Checks [source], or the source of a join."""
     path = section.text("path", required='Write path = "data/rows.csv".')
     form = _format(section, path, ("csv", "json", "jsonl", "sqlite"))
     delimiter = section.text("delimiter", "\t" if path.endswith(".tsv") else ",", most=1)
@@ -175,7 +175,7 @@ def _check_limit(top: Section, default: str) -> RejectLimit:
 
 
 def _canonical(encoding: str) -> str:
-    """The spelling in ENCODINGS of an encoding that Python knows by another name, or ""."""
+    """The name in ENCODINGS of an encoding given by another of Python's names, or ""."""
     try:
         name = codecs.lookup(encoding).name
     except (LookupError, ValueError):

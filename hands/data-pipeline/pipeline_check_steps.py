@@ -1,4 +1,4 @@
-"""The schema and the steps of a spec (pure): one function per step, joined by the table STEPS."""
+"""Checks the schema and the steps of a spec (pure): one function per step, in the table STEPS."""
 
 import re
 from collections.abc import Callable
@@ -37,7 +37,7 @@ from pipeline_values import form_fault
 FUNCTIONS: Final = (
     "count", "sum", "mean", "min", "max", "median", "stddev", "first", "last", "count_distinct",
 )  # fmt: skip
-"""What an aggregate can work out."""
+"""The functions of an aggregate."""
 
 KEEPS: Final[tuple[Literal["first", "last"], ...]] = ("first", "last")
 PATTERN_MAX: Final = 200
@@ -51,7 +51,7 @@ CheckSource = Callable[[Section], Source]
 
 
 def check_schema(section: Section) -> Schema:
-    """[schema]: columns as a type's name ("int") or as a table of rules."""
+    """[schema]: each column is the name of a type ("int") or a table of rules."""
     extra = section.choice("extra", cast(tuple[Extra, ...], choices_of(Extra)), "infer")
     rules = []
     columns = section.raw("columns")
@@ -142,7 +142,7 @@ def _choices(section: Section, kind: Kind | None) -> tuple[str | int | float | b
 
 
 def check_steps(top: Section, problems: Problems, check_source: CheckSource) -> tuple[Step, ...]:
-    """[[steps]], each with its `do`."""
+    """Checks [[steps]]; `do` names the kind of each."""
     listed = top.table.get("steps", [])
     if not isinstance(listed, list):
         problems.add("steps", "this is not a list", 'Write [[steps]] before each step, and do = "…" below it.')
@@ -267,7 +267,7 @@ STEPS: Final[dict[str, Callable[[Section, CheckSource], Step]]] = {
     "select": _select, "rename": _rename, "cast": _cast, "derive": _derive, "filter": _filter, "join": _join,
     "aggregate": _aggregate, "deduplicate": _deduplicate, "sort": _sort, "save": _save,
 }  # fmt: skip
-"""Every step by its name in a spec."""
+"""The checker of each step, by its name in a spec."""
 
 
 def _expression(section: Section, key: str, required: str) -> str:

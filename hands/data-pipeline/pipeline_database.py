@@ -1,7 +1,7 @@
-"""SQLite files in the scratch folder (acts): a copied source is read, a copied target is changed in one transaction.
+"""SQLite sources and targets, as files in the scratch folder (acts): a source is read, a target changed in one transaction.
 
-A file from elsewhere is hostile until shown otherwise: its schema is not trusted, extensions are off, and it is opened
-read-only where it is a source. Only this module and pipeline_scratch.py know apsw.
+A file from elsewhere is assumed hostile: its schema is not trusted, extensions are off, and a source is opened read-only.
+Only this module and pipeline_scratch.py use apsw.
 """
 
 # ruff: noqa: S608  names in SQL are numbered here or go through `quoted`; values are always bound
@@ -25,19 +25,19 @@ _DECLARED: Final[dict[Kind, str]] = {
     "int": "INTEGER", "float": "REAL", "decimal": "TEXT", "bool": "BOOLEAN", "date": "TEXT", "datetime": "TEXT",
     "text": "TEXT",
 }  # fmt: skip
-"""How a new table declares its columns."""
+"""The declared types of a new table's columns."""
 
 _AFFINITIES: Final = (
     ("INT", "INTEGER"), ("CHAR", "TEXT"), ("CLOB", "TEXT"), ("TEXT", "TEXT"), ("BLOB", "BLOB"), ("REAL", "REAL"),
     ("FLOA", "REAL"), ("DOUB", "REAL"),
 )  # fmt: skip
-"""What SQLite makes of a declared type, by the first of these that stands in it; else it is NUMERIC."""
+"""SQLite's affinity of a declared type: that of the first of these in it, else NUMERIC."""
 
 REJECTED: Final = "_rejected"
-"""What follows a table's name in the name of the table with its rejected rows."""
+"""Suffix of the name of the table with a table's rejected rows."""
 
 _WRONG: Final = (apsw.Error, UnicodeDecodeError)
-"""What a damaged file raises; names in it may be no text."""
+"""Errors of a damaged file; names in it may not be UTF-8."""
 
 _NOTHING: Final = "NOTHING"
 _IGNORING: Final = re.compile(r"\bIGNORE\b", re.IGNORECASE)
@@ -46,11 +46,11 @@ _REJECT_COLUMNS: Final = {
     "source": "TEXT", "row": "INTEGER", "column": "TEXT", "code": "TEXT", "reason": "TEXT", "raw": "TEXT",
     "loaded": "TEXT",
 }  # fmt: skip
-"""As RejectStore.rows gives them."""
+"""In the order of RejectStore.rows."""
 
 
 def check_header(path: Path, shown: str) -> bool:
-    """Whether the file is in WAL mode. Raises JobFailed for a file that is no SQLite database; an empty one is."""
+    """Whether the file is in WAL mode. Raises JobFailed if it is not an SQLite database; an empty file is one."""
     with path.open("rb") as file:
         head = file.read(100)
     if head and not head.startswith(MAGIC):
@@ -99,7 +99,7 @@ class DatabaseSource:
         raise JobFailed("source", f"{self._shown} {what}. {did_you_mean(table, tables)}")
 
     def records(self) -> Iterator[Records]:
-        """All rows. A damaged page ends the job, and so does a text that is not UTF-8, since SQLite gives no half a row."""
+        """Yields all rows. Raises JobFailed for a damaged page, or for a text that is not UTF-8."""
         number = 0
         try:
             for rows in batched(self._rows, _characters):
@@ -113,17 +113,17 @@ class DatabaseSource:
             ) from None
 
     def close(self) -> None:
-        """Ends it."""
+        """Closes the database."""
         self._connection.close()
 
 
 def _characters(rows: Sequence[Sequence[object]]) -> int:
-    """How much there is in the texts of rows, of which any value may be one."""
+    """The characters of text in rows, any value of which may be a text."""
     return sum(len(value) for row in rows for value in row if isinstance(value, str | bytes))
 
 
-def _changes(kind: Kind, declared: str) -> str:
-    """What a column that is there makes of values of a kind, "" where it keeps them (SQLite, "Type Affinity", §3.1)."""
+def _conversion_note(kind: Kind, declared: str) -> str:
+    """How an existing column changes values of a kind; "" if it keeps them (SQLite, "Type Affinity", §3.1)."""
     found = next((affinity for part, affinity in _AFFINITIES if part in declared.upper()), "NUMERIC")
     if not declared or found in ("TEXT", "BLOB") or kind in ("bool", "date", "datetime", "float"):
         return ""
@@ -135,7 +135,7 @@ def _changes(kind: Kind, declared: str) -> str:
 
 
 class DatabaseTarget:
-    """A copied or new database, changed in one transaction: nothing of it counts until `commit` returned."""
+    """A copied or new database, changed in one transaction. It is worthless until `commit` has returned."""
 
     def __init__(self, path: Path, shown: str) -> None:
         self._path, self._shown = path, shown
@@ -154,7 +154,7 @@ class DatabaseTarget:
             raise JobFailed("target", f"{shown} cannot be opened: {error}") from None
 
     def table(self, name: str, columns: Sequence[Column], mode: Mode, key: Sequence[str]) -> "TableSink":
-        """A table to write to, made or checked as the mode says. Raises JobFailed("target")."""
+        """A sink for a table, which is made or checked as the mode says. Raises JobFailed("target")."""
         self._tables.append(name)
         try:
             sink = TableSink(self._connection, self._shown, name, columns, mode, key)
@@ -164,9 +164,9 @@ class DatabaseTarget:
             raise JobFailed("target", f'{self._shown}: table "{name}": {error}') from None
 
     def keep_rejects(self, table: str, rejects: Iterable[tuple[Value, ...]], *, fresh: bool, some: bool) -> None:
-        """Writes rejected rows beside the table. fresh: those of earlier runs go; some: there are any now.
+        """Writes rejected rows beside the table. fresh: delete those of earlier runs. some: there are rejected rows now.
 
-        A table of that name that has other columns is somebody else's, and is never touched.
+        A table of that name with other columns is not ours and is never touched.
         """
         name = quoted(table + REJECTED)
         try:
@@ -187,7 +187,7 @@ class DatabaseTarget:
             raise JobFailed("target", f'{self._shown}: table "{table}{REJECTED}": {error}') from None
 
     def commit(self) -> None:
-        """Ends the transaction and checks the whole file. Raises JobFailed("target"), and then it is worth nothing."""
+        """Commits and checks the whole file. Raises JobFailed("target"); the file is then worthless."""
         try:
             loose = self._connection.execute("PRAGMA foreign_key_check").fetchall()
             if len(loose) > len(self._loose):
@@ -206,12 +206,12 @@ class DatabaseTarget:
             self._connection.close()
 
     def close(self) -> None:
-        """Ends it without a commit, if there was none."""
+        """Closes the database; without a commit, all changes are lost."""
         self._connection.close()
 
 
 class TableSink:
-    """Writes rows into one table; rows that its constraints refuse are rejected one by one."""
+    """Writes rows into one table. Rows that its constraints refuse are rejected."""
 
     def __init__(
         self,
@@ -239,7 +239,7 @@ class TableSink:
         else:
             self._create()
         self._insert = self._insert_sql(mode, key)
-        self._may_ignore = not self._insert.endswith(_NOTHING) and self._leaves_out()
+        self._may_ignore = not self._insert.endswith(_NOTHING) and self._may_skip_rows()
 
     def _create(self) -> None:
         names = Counter(column.name.casefold() for column in self._columns)
@@ -268,7 +268,7 @@ class TableSink:
             raise JobFailed("target", f'{shown}: table "{self._table}" does not fit: {" ".join(problems)}')
         for column in self._columns:
             declared = str(there[column.name.casefold()][2])
-            if why := _changes(column.kind, declared):
+            if why := _conversion_note(column.kind, declared):
                 self.notes.append(f'Column "{column.name}" of table "{self._table}" is {declared}, and {why}.')
 
     def _insert_sql(self, mode: Mode, key: Sequence[str]) -> str:
@@ -281,12 +281,12 @@ class TableSink:
         changes = ", ".join(f"{name} = excluded.{name}" for name in others)
         sql += f" ON CONFLICT ({keys}) DO " + (f"UPDATE SET {changes}" if changes else _NOTHING)
         if not self._is_possible(sql):
-            index = quoted(f"{self._table}({keys})")  # of no other table and key
+            index = quoted(f"{self._table}({keys})")  # a name that no other table and key has
             self._connection.execute(f"CREATE UNIQUE INDEX {index} ON {quoted(self._table)} ({keys})")
         return sql
 
     def _is_possible(self, sql: str) -> bool:
-        """Whether SQLite can do it: for an upsert, whether anything keeps the rows' keys apart."""
+        """Whether SQLite accepts the statement: an upsert needs a unique index on its key."""
         try:
             self._connection.execute(f"EXPLAIN {sql}", [None] * len(self._columns)).fetchall()
         except apsw.SQLError:
@@ -294,7 +294,7 @@ class TableSink:
         return True
 
     def write(self, batch: Batch, ledger: Ledger) -> None:
-        """All rows of the batch but those that the table refuses."""
+        """Writes the batch; sends refused rows to the ledger."""
         columns = [
             plain_column(column.kind, values) for column, values in zip(self._columns, batch.columns, strict=True)
         ]
@@ -321,14 +321,14 @@ class TableSink:
                 self.written += 1
 
     def _refusal(self, values: tuple[Value, ...]) -> str:
-        """Writes one row; why the table does not take it, or ""."""
+        """Writes one row. Returns why the table refuses it, or ""."""
         why = ""
-        self._connection.execute("SAVEPOINT one")  # a trigger that says FAIL leaves behind what it refuses
+        self._connection.execute("SAVEPOINT one")  # a trigger with RAISE(FAIL) leaves the refused row behind
         try:
             self._connection.execute(self._insert, values)
             if self._may_ignore and not self._connection.changes():
                 why = f'table "{self._table}" leaves it out: IGNORE stands in its rules or triggers'
-                self._connection.execute("ROLLBACK TO one")  # what a trigger did before it said so
+                self._connection.execute("ROLLBACK TO one")  # undoes what a trigger did before RAISE(IGNORE)
         except apsw.ConstraintError as error:
             self._undo("one", error)
             why = f'table "{self._table}" refuses it: {error}'
@@ -338,14 +338,14 @@ class TableSink:
         return why
 
     def _undo(self, savepoint: str, error: apsw.Error) -> None:
-        """Back to a savepoint. Raises JobFailed where the table's own rule has ended the transaction around it."""
+        """Rolls back to a savepoint. Raises JobFailed if a rule of the table has ended the whole transaction."""
         if not self._connection.in_transaction:
             what = "refuses a row and ends the whole transaction, for ROLLBACK stands in its rules or triggers"
             raise JobFailed("target", f'table "{self._table}" {what}: {error}') from None
         self._connection.execute(f"ROLLBACK TO {savepoint}")
 
-    def _leaves_out(self) -> bool:
-        """Whether the table may leave a row out without a word: by a rule `ON CONFLICT IGNORE`, or a trigger."""
+    def _may_skip_rows(self) -> bool:
+        """Whether the table may silently skip a row, by a rule `ON CONFLICT IGNORE` or a trigger."""
         found = self._connection.execute(
             "SELECT sql FROM sqlite_schema WHERE tbl_name = ? COLLATE NOCASE", (self._table,)
         ).fetchall()

@@ -1,4 +1,4 @@
-"""Why a job could not be done, or a row not be taken (pure).
+"""The errors that end a job (pure).
 
     PipelineError
     ├── SpecInvalid    the description of the job is wrong; holds all its problems; nothing was touched
@@ -13,11 +13,11 @@ from typing import Final, NamedTuple
 from manifests.suggestions import suggestion
 
 PROBLEMS_TOLD: Final = 100
-"""Problems that the text of a SpecInvalid names; more are counted."""
+"""Problems in the text of a SpecInvalid; further ones are only counted."""
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong in a spec. key: dotted, such as `steps[2].column`; instead: what to write."""
+    """One problem in a spec. key: dotted, such as `steps[2].column`. instead: what to write."""
 
     key: str
     what: str
@@ -28,11 +28,11 @@ class Problem(NamedTuple):
 
 
 class PipelineError(Exception):
-    """Base of both."""
+    """The base class of both."""
 
 
 class SpecInvalid(PipelineError):
-    """The job's description is wrong: `problems` are all of them, in the order of the keys."""
+    """The job's description is wrong. problems: all of them, in the order of the keys."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -44,7 +44,7 @@ class SpecInvalid(PipelineError):
 
 
 class JobFailed(PipelineError):
-    """The job ended without a change to the target. code: a key of CODES."""
+    """The job cannot be done; the target is unchanged. code: a key of CODES."""
 
     def __init__(self, code: str, text: str, **detail: object) -> None:
         super().__init__(text)
@@ -62,10 +62,10 @@ CODES: Final = {
     "step": "A step cannot give its result, such as a sum beyond 64 bits.",
     "files": "The Hand `files` refused or failed; the text has its words.",
 }
-"""The codes of a job's Failed end."""
+"""The codes of a failed job."""
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
-    """What to write instead of a name that is not known, in a sentence of its own."""
+    """A sentence that suggests a known name for an unknown one."""
     told = suggestion(wrong, known)
     return told[0].upper() + told[1:] + ("" if told.endswith("?") else ".")

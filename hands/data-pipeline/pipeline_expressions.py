@@ -1,13 +1,13 @@
-"""Expressions such as `month(date)` or `wind * 3.6 > 20` (pure): parsed under an allow-list, typed, then worked out.
+"""Expressions such as `month(date)` or `wind * 3.6 > 20` (pure): parsed under an allow-list, typed, then evaluated.
 
-The evaluator is simpleeval's; docs/adr tells why. It never sees what `_check` does not let through: no attribute,
-subscript, comprehension, lambda, f-string, power or shift, and a call only of a name in FUNCTIONS. Lengths, depth and
-numbers are bounded here, so that an expression's cost is bounded by its length.
+The evaluator is simpleeval's; docs/adr says why. It sees only what `_check` lets through: no attribute, subscript,
+comprehension, lambda, f-string, power or shift, and calls only of names in FUNCTIONS. Lengths, depth and numbers are bounded
+here, so an expression's cost is bounded by its length.
 
 Words: `and`, `or`, `not`, `a if c else b`, `x in ("rain", "snow")`, `null`, `true`, `false`, col("name with blanks").
-No value: any operation with it gives no value; `and`, `or`, `if` and filters take it as not true, so that `and` and `or`
-give true or false in whatever order they are told; is_null(x) tests for it. A chain of comparisons is what the first of them
-gives that is not true.
+No value: an operation with it gives no value; `and`, `or`, `if` and filters take it as not true, so `and` and `or` give true
+or false whatever the order of their operands; is_null(x) tests for it. A chain of comparisons gives its first result that
+is not true.
 """
 
 import ast
@@ -30,7 +30,7 @@ NODES_MAX: Final = 200
 DEPTH_MAX: Final = 50
 """How deep they may be nested."""
 KEPT_MAX: Final = 10_000
-"""Results that are kept of one expression, so as not to work them out again."""
+"""Cached results of one expression."""
 
 _ARITHMETIC: Final[dict[type[ast.operator], tuple[str, Callable[[Value, Value], Value]]]] = {
     ast.Add: ("+", plus), ast.Sub: ("-", binary(operator.sub)), ast.Mult: ("*", binary(operator.mul)),
@@ -54,11 +54,11 @@ _WORDS: Final = {"null": None, "true": True, "false": False}
 FAILURES: Final = (
     ValueError, TypeError, ArithmeticError, DecimalException, AttributeError, simpleeval.InvalidExpression
 )  # fmt: skip
-"""What working out an expression may raise for one row; the row is rejected."""
+"""Errors of an expression for one row; the row is rejected."""
 
 
 class ExpressionInvalid(ValueError):
-    """An expression that cannot be used, whatever the rows are."""
+    """An expression that is wrong whatever the rows are."""
 
     def __init__(self, what: str, instead: str) -> None:
         super().__init__(what)
@@ -67,7 +67,7 @@ class ExpressionInvalid(ValueError):
 
 
 class Parsed:
-    """A checked tree. names: the columns it uses, in the order of their first use."""
+    """A checked expression. names: its columns, in the order of their first use."""
 
     def __init__(self, text: str, tree: ast.expr) -> None:
         self.text = text
@@ -82,7 +82,7 @@ def _nodes(tree: ast.expr) -> list[ast.AST]:
 
 
 def parse(text: str) -> Parsed:
-    """The checked tree of an expression. Raises ExpressionInvalid for anything beyond the allow-list or a limit."""
+    """Parses and checks an expression. Raises ExpressionInvalid for anything beyond the allow-list or a limit."""
     if len(text) > LENGTH_MAX:
         raise ExpressionInvalid(f"the expression has {len(text)} characters", f"Write at most {LENGTH_MAX}.")
     try:
@@ -113,7 +113,7 @@ def _check_size(tree: ast.expr) -> None:
 
 
 def _check(node: ast.expr) -> ast.expr:
-    """The node, rewritten: words and col("…") become constants and names, a list after `in` becomes one constant."""
+    """Checks and rewrites a node: words and col("…") become constants and names, a list after `in` one constant."""
     match node:
         case ast.Constant(value=value):
             if not isinstance(value, int | float | str | None):
@@ -127,7 +127,7 @@ def _check(node: ast.expr) -> ast.expr:
             return ast.BinOp(left=_check(left), op=sign, right=_check(right))
         case ast.UnaryOp(op=sign, operand=operand) if type(sign) in _UNARY:
             return ast.UnaryOp(op=sign, operand=_check(operand))
-        case ast.BoolOp(op=sign, values=values):  # Python's gives its last operand, which may be no value
+        case ast.BoolOp(op=sign, values=values):  # Python's and/or return an operand, which may be None
             found = ast.BoolOp(op=sign, values=[_check(value) for value in values])
             return ast.IfExp(test=found, body=ast.Constant(value=True), orelse=ast.Constant(value=False))
         case ast.IfExp(test=test, body=body, orelse=orelse):
@@ -180,7 +180,7 @@ _RANK: Final = {"int": 0, "float": 1, "decimal": 1}
 
 
 def kind_of(parsed: Parsed, columns: Mapping[str, Kind]) -> Kind | None:
-    """The type of the result over columns of these types; None if it is always no value. Raises ExpressionInvalid."""
+    """The type of the result for columns of these types; None if it is always no value. Raises ExpressionInvalid."""
     return _kind(parsed.tree, columns)
 
 
@@ -231,7 +231,7 @@ def _must_be_bool(kind: Kind | None, where: str) -> None:
 
 
 def _joint(where: str, kinds: Sequence[Kind | None], *, numbers: bool = False) -> Kind | None:
-    """The one type that all these have or can be seen as. Dates and datetimes, floats and decimals do not mix."""
+    """The common type of several. Dates and datetimes, and floats and decimals, do not mix. Raises ExpressionInvalid."""
     found = {kind for kind in kinds if kind is not None}
     if found == {"int", "float"}:
         found = {"float"}
@@ -264,11 +264,11 @@ def _call_kind(name: str, function: Function, kinds: Sequence[Kind | None]) -> K
     return cast(Kind, function.gives)
 
 
-# working out ---------------------------------------------------------------------------------------------------------
+# evaluation ----------------------------------------------------------------------------------------------------------
 
 
 class Evaluator:
-    """Works out one expression for many rows. Equal inputs give equal results, so short ones are kept."""
+    """Evaluates one expression for many rows. Equal inputs give equal results, so short ones are cached."""
 
     def __init__(self, parsed: Parsed) -> None:
         self.names = parsed.names
@@ -278,7 +278,7 @@ class Evaluator:
         self._kept: dict[tuple[Value, ...], Value] = {}
 
     def column(self, columns: Mapping[str, list[Value]], size: int, fault: Callable[[int, str], None]) -> list[Value]:
-        """One result per row; where there is none it is None and `fault(row, why)` was called."""
+        """One result per row. For a row that fails, it is None and `fault(row, why)` was called."""
         names = self.names
         rows = zip(*(columns[name] for name in names), strict=True) if names else iter([()] * size)
         keep = not any(type(columns[name][0]) in _UNKEPT for name in names) if size else False
@@ -307,7 +307,7 @@ class Evaluator:
 
 _MISSING: Final = cast(Value, object())
 _UNKEPT: Final = (float, Decimal)
-"""Columns of these have many values, and two that are equal may be written differently (0.0 and -0.0)."""
+"""Kinds that are not cached: they have many values, and equal ones may be written differently (0.0 and -0.0)."""
 
 
 def _is_short(value: Value) -> bool:

@@ -1,4 +1,4 @@
-"""The Hand's only way out (acts): files are read and written by calls of files.*, and its errors become a job's.
+"""Reads and writes files by calls of files.* (acts), and turns their errors into JobFailed.
 
 Needs grants for files.stat, files.read and files.write on the paths that the spec names.
 """
@@ -15,7 +15,7 @@ from runtime import CallFailed, CallRefused, KernelHandle, Stream
 CHUNK: Final = 256 * 1024
 ABSENT: Final = "absent"
 LONGEST: Final = 24 * 3600.0
-"""Seconds that one file may take to travel; a run's own limits are usually shorter."""
+"""Seconds that the transfer of one file may take; a run's own limits are usually shorter."""
 
 OnBytes = Callable[[], Awaitable[None]]
 
@@ -41,14 +41,14 @@ def _as_job_failures(path: str) -> Iterator[None]:
 
 
 class Files:
-    """Files of the granted roots. copied: bytes that were read so far, of all of them."""
+    """Files in the granted roots. copied: bytes read so far, of all files."""
 
     def __init__(self, kernel: KernelHandle) -> None:
         self._kernel = kernel
         self.copied = 0
 
     async def size(self, path: str) -> int | None:
-        """Bytes of a file, None if there is none."""
+        """A file's size in bytes; None if there is none."""
         try:
             reply = await self._kernel.call("files.stat", path)
         except CallFailed as failed:
@@ -62,13 +62,13 @@ class Files:
 
     @asynccontextmanager
     async def reading(self, path: str) -> AsyncIterator["Download"]:
-        """A file's chunks, and after the last its digest. May be left early."""
+        """Yields a Download. May be left early."""
         with _as_job_failures(path):
             async with self._kernel.stream("files.read", path, timeout=LONGEST) as stream:
                 yield Download(stream, self)
 
     async def read(self, path: str, most: int) -> bytes:
-        """A small file as a whole."""
+        """The content of a small file."""
         found = bytearray()
         async with self.reading(path) as download:
             async for chunk in download:
@@ -78,7 +78,7 @@ class Files:
         return bytes(found)
 
     async def fetch(self, path: str, into: Path, on_bytes: OnBytes) -> "Download":
-        """Copies a file into the scratch folder; the Download tells its digest."""
+        """Copies a file into the scratch folder. Returns the Download, which has its digest."""
         async with self.reading(path) as download:
             with into.open("wb") as file:
                 async for chunk in download:
@@ -89,7 +89,7 @@ class Files:
     async def put(
         self, path: str, whole: Path, *, expect: str | None, make_folders: bool, is_sqlite: bool = False
     ) -> tuple[str, int]:
-        """Writes a file from the scratch folder; its digest and size. Raises JobFailed("conflict").
+        """Writes a file from the scratch folder. Returns (digest, size). Raises JobFailed("conflict").
 
         is_sqlite: also for what lies beside it, which SQLite would take for changes of what is put there.
         """
@@ -114,7 +114,7 @@ class Files:
         return digest.hexdigest(), size
 
     async def refuse_unmerged(self, path: str, code: str) -> None:
-        """Raises JobFailed when a SQLite file has changes beside it that a copy of the file alone would lose."""
+        """Raises JobFailed if a SQLite file has unmerged changes in files beside it, which a copy would lose."""
         if beside := await self._unmerged(path):
             raise JobFailed(
                 code,
@@ -123,7 +123,7 @@ class Files:
             )
 
     async def refuse_open(self, path: str) -> None:
-        """Raises JobFailed when a program has a SQLite file open that would write on beside whatever takes its place."""
+        """Raises JobFailed if a program has a SQLite file open, since it would go on writing beside its replacement."""
         await self.refuse_unmerged(path, "target")
         if await self._is_open(path):
             raise JobFailed(
@@ -143,7 +143,7 @@ class Files:
 
 
 class Download:
-    """The chunks of one file. sha256, changed: known after the last."""
+    """One file's chunks. sha256, changed: set after the last chunk."""
 
     def __init__(self, stream: Stream, files: Files) -> None:
         self._stream, self._files = stream, files
@@ -161,4 +161,4 @@ class Download:
         self.sha256 = self._digest.hexdigest()
         self.changed = bool(facts.get("changed"))
         if facts.get("sha256") != self.sha256:
-            raise JobFailed("files", "what arrived of a file is not what was read.")
+            raise JobFailed("files", "the file that arrived is not the one that was read.")

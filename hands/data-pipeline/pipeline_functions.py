@@ -1,7 +1,7 @@
-"""The functions and operators of expressions, with the types they take and give (pure).
+"""The functions and operators of expressions, with the types that they take and return (pure).
 
-No function reaches anything but its arguments. Each that could make something large says how large it may get. No value
-(None) makes the result no value, except where the table says `nulls`.
+A function reaches nothing but its arguments, and limits the size of what it makes. If an argument is no value (None), so is
+the result, unless the table says `nulls`.
 """
 
 import math
@@ -15,7 +15,7 @@ from pipeline_rows import Kind, Value
 from pipeline_values import scalar, written
 
 TEXT_MAX: Final = 100_000
-"""Characters that a text made by an expression may have."""
+"""Most characters of a text made by an expression."""
 
 Number = int | float | Decimal
 _NUMBERS: Final = frozenset({"int", "float", "decimal"})
@@ -26,8 +26,9 @@ _INT: Final = frozenset({"int"})
 
 
 class Function(NamedTuple):
-    """takes: the kinds of each argument; gives: a kind, or "same" for that of the arguments; optional: how many at the
-    end may be left out; many: the last may be repeated; nulls: it is asked even if an argument is no value.
+    """takes: the kinds of each argument. gives: a kind, "same" for the common kind of the arguments, "first" for that of
+    the first. optional: trailing arguments that may be left out. many: the last may be repeated. nulls: it is also called
+    with None.
     """
 
     summary: str
@@ -136,11 +137,11 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "date": _f("as a date", (_ANY,), "date", scalar("date")),
     "datetime": _f("as a datetime", (_ANY,), "datetime", scalar("datetime")),
 }
-"""Every function of expressions by its name; README.md shows this table, and a test holds the two together."""
+"""Every function of expressions by its name; README.md shows this table; a test keeps the two equal."""
 
 
 def null_safe(run: Callable[..., Value]) -> Callable[..., Value]:
-    """The same, but no value if any argument is none."""
+    """Wraps a function so that it returns None if any argument is None."""
 
     def ask(*arguments: Value) -> Value:
         return None if None in arguments else run(*arguments)
@@ -157,7 +158,7 @@ def _plus(left: Value, right: Value) -> Value:
 
 
 def binary(run: Callable[[object, object], object]) -> Callable[[Value, Value], Value]:
-    """An operator that gives no value if one side has none."""
+    """Wraps an operator so that it returns None if either side is None."""
 
     def ask(left: Value, right: Value) -> Value:
         if left is None or right is None:
@@ -168,13 +169,13 @@ def binary(run: Callable[[object, object], object]) -> Callable[[Value, Value], 
 
 
 def floordiv(left: Number, right: Number) -> Number:
-    """The next whole number below: decimals alone would leave the fraction away, so that -7 // 2 were -3."""
+    """Floor division for every kind. Decimal's own truncates: -7 // 2 would be -3."""
     whole = left // right  # type: ignore[operator]  # floats and decimals do not mix
     return whole - 1 if isinstance(whole, Decimal) and left % right and (left < 0) != (right < 0) else whole  # type: ignore[operator]
 
 
 def mod(left: Number, right: Number) -> Number:
-    """What `//` leaves, of the divisor's sign, also of decimals."""
+    """The remainder of floordiv, with the divisor's sign, for every kind."""
     part = left % right  # type: ignore[operator]
     return part + right if isinstance(part, Decimal) and part and (part < 0) != (right < 0) else part  # type: ignore[operator]
 

@@ -1,7 +1,7 @@
-"""A source's bytes to typed rows (pure): reader, sample, schema, in one.
+"""Turns a source's bytes into typed rows (pure): reader, sample and schema in one.
 
-Nothing comes out before SAMPLE_ROWS rows are in or the source is at its end: then the schema is settled, and everything
-that waited comes out first. So what is inferred does not depend on how the bytes were cut.
+Nothing comes out before SAMPLE_ROWS rows are in or the source ends: then the schema is settled, and the rows held back come
+first. So the inferred schema does not depend on how the bytes were cut.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from pipeline_spec import Schema, Source
 
 
 class Intake:
-    """at: the key of the schema in the spec, for its problems. names: of a SQLite source's columns."""
+    """One source's intake. at: the schema's key in the spec, for problems. names: columns of a SQLite source."""
 
     def __init__(self, source: Source, schema: Schema, ledger: Ledger, *, at: str, names: Sequence[str] = ()) -> None:
         self._source, self._schema, self._ledger, self._at = source, schema, ledger, at
@@ -26,22 +26,22 @@ class Intake:
 
     @property
     def settled(self) -> Settled | None:
-        """The schema, once it is settled."""
+        """The schema; None until it is settled."""
         return self._settled
 
     @property
     def rows(self) -> int:
-        """Rows so far, broken ones too."""
+        """Rows read so far, broken ones included."""
         return self._taken if self._reader is None else self._reader.rows
 
     def feed(self, chunk: bytes) -> Iterator[Batch]:
-        """More bytes of the source."""
+        """Takes bytes of the source."""
         assert self._reader is not None
         for records in self._reader.feed(chunk):
             yield from self.take(records)
 
     def take(self, records: Records) -> Iterator[Batch]:
-        """Rows that were read already (SQLite)."""
+        """Takes rows of a SQLite source."""
         self._taken += len(records.rows)
         if self._settled is not None:
             yield from self._batches(self._settled, records)
@@ -51,7 +51,7 @@ class Intake:
             yield from self._settle()
 
     def finish(self) -> Iterator[Batch]:
-        """The source is at its end."""
+        """Ends the source."""
         if self._reader is not None:
             for records in self._reader.finish():
                 yield from self.take(records)
@@ -69,6 +69,6 @@ class Intake:
             yield from self._batches(self._settled, records)
 
     def _batches(self, settled: Settled, records: Records) -> Iterator[Batch]:
-        """What was read at once may be very many rows of an object without any key, and all columns for each."""
+        """Splits records into batches of BATCH_CELLS: rows of an empty JSON object are tiny to read but get all columns."""
         for part in records.parts(max(1, BATCH_CELLS // len(settled.columns))):
             yield settled.batch(part, self._ledger)

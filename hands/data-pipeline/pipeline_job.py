@@ -1,7 +1,7 @@
-"""One job from beginning to end (acts through Files): fetch the target, stream the source through the steps, put back.
+"""Runs one job (acts through Files): fetches the target, streams the source through the steps, puts the target back.
 
-All or nothing: the target is changed in the scratch folder and written back whole at the end, only if it is still what
-was fetched. Whatever raises before that leaves the target as it was.
+All or nothing: the target is changed in the scratch folder and put back whole at the end, only if the original is still
+what was fetched. An error before that leaves it unchanged.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,16 +21,16 @@ from pipeline_rows import Batch, Column, Ledger
 from pipeline_schema import Settled
 from pipeline_scratch import Scratch
 from pipeline_spec import Join, Save, Source, Spec
-from pipeline_supply import Supply, Tell
+from pipeline_supply import ReportProgress, Supply
 from pipeline_text_target import TextTarget
 
 
 class Bench:
-    """What a job and a look at one have in common: scratch database, rejected rows, sources. Use it with `with`."""
+    """What a job and a preview share: scratch database, rejected rows, sources. A context manager."""
 
-    def __init__(self, spec: Spec, files: Files, folder: Path, *, now: str, tell: Tell) -> None:
+    def __init__(self, spec: Spec, files: Files, folder: Path, *, now: str, report: ReportProgress) -> None:
         self.spec, self.folder = spec, folder
-        self.supply = Supply(files, folder, tell)
+        self.supply = Supply(files, folder, report)
         self.held = ExitStack()
         self.store = RejectStore(folder / "rejected.jsonl", spec.source.path, now)
         self.held.callback(self.store.close)
@@ -50,7 +50,7 @@ class Bench:
         return [self.spec.source, *(step.source for step in self.spec.steps if isinstance(step, Join))]
 
     async def planner(self, open_table: OpenTable) -> "Callable[[Settled], Chain]":
-        """Reads the second sources; what it returns makes the chain for a schema, or raises SpecInvalid."""
+        """Reads the joins' second sources. Returns a function that makes the chain for a schema, or raises SpecInvalid."""
         partners = await self.supply.partners(self.spec.steps, self.scratch, self.ledger)
 
         def make(settled: Settled) -> Chain:
@@ -72,7 +72,7 @@ class Job:
         self._saved: list[tuple[str, TableSink]] = []
 
     async def run(self) -> dict[str, object]:
-        """Does the job; its result. Raises SpecInvalid or JobFailed, and then the target is as it was."""
+        """Does the job. Returns its result. Raises SpecInvalid or JobFailed; the target is then unchanged."""
         bench, supply = self._bench, self._bench.supply
         await supply.measure(bench.sources)
         expect = await self._fetch_target()
@@ -86,10 +86,10 @@ class Job:
             "rejects_in": rejects_in, "target": self._target_facts(sha256, size),
         }  # fmt: skip
 
-    # the way there --------------------------------------------------------------------------------------------------
+    # source to target-----------------------------------------------------------------------------------------------
 
     async def _fetch_target(self) -> str:
-        """Copies the target as far as it is needed; the digest it had, or "absent"."""
+        """Copies the existing target, if it is needed. Returns its digest, or ABSENT."""
         target = self._spec.target
         if target.format == "sqlite":
             await self._files.refuse_open(target.path)
@@ -108,7 +108,7 @@ class Job:
         return download.sha256
 
     async def _on_bytes(self) -> None:
-        await self._bench.supply.tell(f"copying {self._spec.target.path}")
+        await self._bench.supply.report(f"copying {self._spec.target.path}")
 
     def _open_database(self) -> None:
         self._database = DatabaseTarget(self._target, self._spec.target.path)
@@ -125,7 +125,7 @@ class Job:
                     if chain is None or sink is None:
                         chain, sink = self._begin(make_chain, intake)
                     self._drain(chain.feed(batch, ledger), sink)
-                await supply.tell(f"{intake.rows} rows")
+                await supply.report(f"{intake.rows} rows")
         assert intake is not None
         if chain is None or sink is None:
             chain, sink = self._begin(make_chain, intake)
@@ -137,7 +137,7 @@ class Job:
             sink.write(done, self._bench.ledger)
 
     def _begin(self, make_chain: Callable[[Settled], Chain], intake: Intake) -> tuple[Chain, "TableSink | TextTarget"]:
-        """The chain for the settled schema, and where its rows go."""
+        """(the chain for the settled schema, the sink for its rows)."""
         assert intake.settled is not None
         chain, target = make_chain(intake.settled), self._spec.target
         if self._database is not None:
@@ -148,14 +148,14 @@ class Job:
         return chain, text
 
     def _open_saved(self, save: Save, columns: Sequence[Column]) -> Sink:
-        assert self._database is not None  # the checker wants a SQLite target for it
+        assert self._database is not None  # pipeline_check.py requires a SQLite target for save steps
         self._saved.append((save.table, self._database.table(save.table, columns, save.mode, save.key)))
         return self._saved[-1][1]
 
     # the end --------------------------------------------------------------------------------------------------------
 
     async def _close(self, sink: "TableSink | TextTarget") -> str:
-        """Ends the transaction, with the rejected rows in it or put beside it; where they are."""
+        """Closes the target and stores the rejected rows in it or beside it. Returns where they are, or ""."""
         bench, target = self._bench, self._spec.target
         bench.store.close()
         if self._database is not None:

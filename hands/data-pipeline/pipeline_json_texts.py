@@ -1,7 +1,7 @@
-"""How long the text or number is that a JSON document is in the middle of (pure).
+"""Measures the text or number that a JSON document is in the middle of (pure).
 
-The parser keeps each until it ends, also one beside the rows that nobody wants, and looks at all of it again with each
-piece. So whoever feeds it has to know when that would take memory and time without end.
+The parser holds each until it ends, also one outside the rows, and scans all of it again with each piece. So whoever feeds
+it must know when that would take unbounded memory and time.
 """
 
 from typing import Final
@@ -10,16 +10,16 @@ _OF_NUMBERS: Final = b"0123456789+-.eE"
 
 
 class Unended:
-    """Takes the same pieces as the parser. text, number: bytes so far of the one in which the last piece ended, else 0."""
+    """Takes the same pieces as the parser. text, number: bytes so far of the one that is not ended yet, else 0."""
 
     def __init__(self) -> None:
         self._is_within = self._is_escaped = False
         self.text = self.number = 0
 
     def take(self, piece: bytes) -> None:
-        """The next piece."""
+        """Takes the next piece."""
         seen = (b"\\" if self._is_escaped else b"") + piece
-        seen = seen.replace(b"\\\\", b"")  # what a pair of them stands for escapes nothing
+        seen = seen.replace(b"\\\\", b"")  # an escaped backslash escapes nothing
         self._is_escaped = seen.endswith(b"\\")
         seen = seen.replace(b'\\"', b"")
         quotes = seen.count(b'"')

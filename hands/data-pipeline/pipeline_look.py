@@ -1,4 +1,4 @@
-"""Looking at a job without doing it (acts through Files, reads only): check a spec, or preview its first rows."""
+"""Checks a spec or previews its first rows, without doing the job (acts through Files; reads only)."""
 
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -19,16 +19,16 @@ from pipeline_values import written
 
 ROWS_MAX: Final = 500
 CELL_MAX: Final = 1_000
-"""Characters that a preview shows of one value."""
+"""Characters of one value in a preview."""
 SHOWN_MAX: Final = 400_000
-"""Bytes of all rows of a preview with their columns' names; it ends before the row that would exceed them."""
+"""Bytes of all rows of a preview, with column names; a preview ends before the row that would exceed them."""
 
 
 class _Nowhere:
-    """Where a `save` step writes in a preview."""
+    """The sink of a `save` step in a preview."""
 
     def write(self, batch: Batch, ledger: Ledger) -> None:
-        """Takes the rows and forgets them."""
+        """Drops the rows."""
 
 
 def _nowhere(_: Save, __: Sequence[Column]) -> Sink:
@@ -36,9 +36,9 @@ def _nowhere(_: Save, __: Sequence[Column]) -> Sink:
 
 
 async def problems_of(bench: Bench) -> dict[str, object]:
-    """All that is wrong with a spec whose keys are right: sources that cannot be read, columns, types."""
+    """The reply of check for a spec whose keys are right: unreadable sources, missing columns, wrong types."""
     try:
-        intake, chain = (await _sampled(bench))[:2]
+        intake, chain = (await _sample(bench))[:2]
     except SpecInvalid as invalid:
         return {"ok": False, "problems": problem_facts(invalid.problems), "columns": [], "schema": [], "notes": []}
     except JobFailed as failed:
@@ -65,8 +65,8 @@ async def _target_problems(bench: Bench) -> list[Problem]:
 
 
 async def preview(bench: Bench, rows: int) -> dict[str, object]:
-    """The first rows after the steps, worked out from the first SAMPLE_ROWS rows of the source; nothing is written."""
-    intake, chain, batches, whole = await _sampled(bench)
+    """The first rows after the steps, from the first SAMPLE_ROWS rows of the source. Writes nothing."""
+    intake, chain, batches, whole = await _sample(bench)
     found: list[dict[str, object]] = []
     shown = 0
     done = [batch for given in batches for batch in chain.feed(given, bench.ledger)]
@@ -90,8 +90,8 @@ async def preview(bench: Bench, rows: int) -> dict[str, object]:
     }
 
 
-async def _sampled(bench: Bench) -> tuple[Intake, Chain, list[Batch], bool]:
-    """The chain, the first rows of the source for it, and whether these are all."""
+async def _sample(bench: Bench) -> tuple[Intake, Chain, list[Batch], bool]:
+    """(intake, chain, the source's first rows, whether these are all)."""
     await bench.supply.measure(bench.sources)
     make_chain = await bench.planner(_nowhere)
     spec, found = bench.spec, list[Batch]()

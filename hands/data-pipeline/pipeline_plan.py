@@ -1,8 +1,8 @@
-"""From a spec's steps and the columns of its sources to the chain that does them (pure).
+"""Makes the chain of steps from a spec and the columns of its sources (pure).
 
-What the checker could not know is checked here, again all problems at once: a column that is not there (did you mean),
-a type that a step cannot take, two columns of one name. After a step with a problem planning goes on with the columns
-that it would have given, as far as they are known; about a column that a wrong step was to make nothing more is said.
+Checks what pipeline_check.py could not know, again all problems at once: missing columns (did you mean), types that a step
+cannot take, two columns of one name. After a step with a problem, planning goes on with the columns that it would have
+given, as far as they are known; no further problem is reported about a column that a wrong step was to make.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,10 +22,10 @@ _ONLY_NUMBERS: Final = ("sum", "mean", "median", "stddev")
 
 
 class Sink(Protocol):
-    """Where rows are written."""
+    """A destination of rows."""
 
     def write(self, batch: Batch, ledger: Ledger) -> None:
-        """Takes rows; tells the ledger which the target refuses."""
+        """Takes rows; reports refused ones to the ledger."""
 
 
 class Saving(OneByOne):
@@ -36,7 +36,7 @@ class Saving(OneByOne):
         self._sink = sink
 
     def change(self, batch: Batch, ledger: Ledger) -> Batch:
-        """The same rows, written."""
+        """Writes the rows and returns them."""
         self._sink.write(batch, ledger)
         return batch
 
@@ -48,7 +48,7 @@ def plan(
     steps: Sequence[Step], columns: Sequence[Column], *, unique: Iterable[str], scratch: Scratch,
     partners: Mapping[int, Stage], open_table: OpenTable, key: Iterable[str] = (),
 ) -> Chain:  # fmt: skip
-    """The chain of a job. partners: step number → rows of its second source; key: of the target. Raises SpecInvalid."""
+    """Makes a job's chain. partners: step number → rows of its second source. key: the target's. Raises SpecInvalid."""
     planner = _Planner(columns, scratch, partners, open_table)
     for name in unique:
         planner.link("schema unique", Unique(columns, [column.name for column in columns].index(name), scratch))
@@ -88,7 +88,7 @@ class _Planner:
             return
         if made is not None:
             self.columns = made.columns
-        self._unsure |= _gives(step)
+        self._unsure |= _made_by(step)
 
     def _make(self, step: Step) -> Stepping | None:
         match step:
@@ -203,7 +203,7 @@ class _Planner:
         return Joined(self.columns, ours, partners, theirs, take, step.unmatched)
 
     def _pairs(self, step: Join, columns: Sequence[Column], theirs: Mapping[str, int]) -> list[tuple[int, int]]:
-        """The places of the columns that must be equal: ours, and the second source's."""
+        """Pairs of places of the columns that must be equal: (ours, the second source's)."""
         pairs: list[tuple[int, int]] = []
         for here, there in step.on:
             at = self._place("on", here)
@@ -217,7 +217,7 @@ class _Planner:
         return pairs
 
     def _taken(self, step: Join, theirs: Mapping[str, int]) -> list[str]:
-        """The columns of the second source that come along: those that are named, or without any all but its keys."""
+        """The columns of the second source to add: the named ones; if none is named, all but its keys."""
         if not step.take:
             keys = {there for _, there in step.on}
             return [name for name in theirs if name not in keys]
@@ -229,7 +229,7 @@ class _Planner:
     def _no_column(self, key: str, name: str, theirs: Iterable[str]) -> None:
         self._bad(key, f'the second source has no column "{name}"', did_you_mean(name, theirs))
 
-    # asking for columns ---------------------------------------------------------------------------------------------
+    # columns -------------------------------------------------------------------------------------------------------
 
     def _place(self, key: str, name: str) -> int:
         for at, column in enumerate(self.columns):
@@ -257,7 +257,7 @@ class _Planner:
         self.problems.append(Problem(f"steps[{self._number}].{key}", what, instead))
 
 
-def _gives(step: Step) -> set[str]:
+def _made_by(step: Step) -> set[str]:
     """The names of the columns that a step makes."""
     match step:
         case Rename():

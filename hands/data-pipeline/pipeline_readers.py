@@ -1,8 +1,8 @@
-"""Bytes to records (pure): CSV, JSON Lines and JSON arrays, pushed in chunks of any size, never held whole.
+"""Parses CSV, JSON Lines and JSON arrays into records (pure), from chunks of any size, without holding the whole.
 
-Each reader takes `feed(chunk)` and then `finish()`; both give Records in order, and tell broken rows to the ledger. It
-keeps at most one unfinished record, and that is at most RECORD_MAX long. Where a chunk ends makes no difference; a
-property test cuts everywhere.
+Readers take `feed(chunk)`, then `finish()`; both yield Records in order, and report broken rows to the ledger. A reader
+holds at most one unfinished record, of RECORD_MAX at most. Where chunks end makes no difference; a property test cuts
+everywhere.
 """
 
 import codecs
@@ -23,39 +23,39 @@ from pipeline_rows import BATCH_ROWS, Ledger, Records, Reject
 from pipeline_spec import Source
 
 RECORD_MAX: Final = 1024 * 1024
-"""Longest record in characters (CSV) or bytes (JSON)."""
+"""Most characters (CSV) or bytes (JSON) of a record."""
 
 TEXT_MAX: Final = 64 * 1024 * 1024
-"""Bytes of a text of JSON beside the rows, which the parser keeps whole until it ends."""
+"""Most bytes of a JSON text outside the rows, which the parser holds whole until it ends."""
 
 PIECE: Final = 64 * 1024
-"""Smaller chunks are gathered until there is so much to work on."""
+"""Bytes that are gathered before they are parsed."""
 
 _MARKS: Final = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
 _MARK: Final = 4
-"""Bytes in which a byte order mark is found."""
+"""Bytes needed to find a byte order mark."""
 
 _HALF: Final = re.compile("[\ud800-\udfff]")
 
 
 class Reader(Protocol):
-    """What the job feeds with a source's bytes. rows: how many there were so far, broken ones too.
+    """Parses a source's bytes. rows: rows so far, broken ones included.
 
-    names: of the columns, once known; () for JSON, whose rows have their own.
+    names: of the columns, once known; () for JSON, whose rows name them.
     """
 
     names: tuple[str, ...]
     rows: int
 
     def feed(self, chunk: bytes) -> Iterator[Records]:
-        """More bytes."""
+        """Takes bytes."""
 
     def finish(self) -> Iterator[Records]:
-        """There are no more."""
+        """Ends the input."""
 
 
 def reader_for(source: Source, ledger: Ledger, *, exact: bool) -> Reader:
-    """The reader of a CSV, JSON or JSON Lines source. exact: a number with a point is read as Decimal."""
+    """Makes the reader of a CSV, JSON or JSON Lines source. exact: read numbers with a point as Decimal."""
     match source.format:
         case "csv":
             return CsvReader(source, ledger)
@@ -71,9 +71,9 @@ def reader_for(source: Source, ledger: Ledger, *, exact: bool) -> Reader:
 
 
 class CsvReader:
-    """RFC 4180 in one dialect, strictly: a row whose quotes do not match is rejected and the next line begins anew.
+    """Parses CSV (RFC 4180) strictly: a row with unmatched quotes is rejected, and parsing goes on at the next line.
 
-    Blank lines are no rows and are not counted. A quoted field may hold line ends.
+    Blank lines are not rows and not counted. A quoted field may contain line ends.
     """
 
     def __init__(self, source: Source, ledger: Ledger) -> None:
@@ -89,13 +89,13 @@ class CsvReader:
         csv.field_size_limit(RECORD_MAX)
 
     def feed(self, chunk: bytes) -> Iterator[Records]:
-        """More bytes."""
+        """Takes bytes."""
         self._raw += chunk
         if len(self._raw) >= max(PIECE, _MARK):
             yield from self._work(final=False)
 
     def finish(self) -> Iterator[Records]:
-        """The last lines, and a row that ends without a line end."""
+        """Parses the last lines, with a row that has no line end."""
         yield from self._work(final=True)
         if not self.names:
             self._begin(())
@@ -104,7 +104,7 @@ class CsvReader:
         raw, self._raw = self._raw, b""
         if self._decoder is None:
             self._decoder = codecs.getincrementaldecoder(self._encoding(raw))("surrogateescape")
-            if mark := _MARKS.get(self._source.encoding):  # which these codecs take for a letter
+            if mark := _MARKS.get(self._source.encoding):  # these codecs would decode it as a character
                 raw = raw.removeprefix(mark)
         try:
             text = self._text + self._decoder.decode(raw, final)
@@ -115,7 +115,7 @@ class CsvReader:
         lines = list(io.StringIO(text, newline=""))
         self._text = ""
         if lines and not final and not lines[-1].endswith("\n"):
-            self._text = lines.pop()  # "\r" too: its "\n" may be the next byte
+            self._text = lines.pop()  # also after "\r": its "\n" may be the next byte
             if len(self._text) > RECORD_MAX:
                 raise JobFailed("source", f"{self._source.path}: a line after row {self.rows} is over 1 MiB.")
         records = self._records(self._held + lines, final=final)
@@ -141,7 +141,7 @@ class CsvReader:
         return csv.reader(lines, strict=True, delimiter=source.delimiter, quotechar=source.quote)
 
     def _records(self, lines: list[str], *, final: bool) -> list[list[str] | Reject]:
-        """The records of whole lines; a record that the last line does not end is held back for the next call."""
+        """The records of whole lines. A record that goes on after the last line is held back for the next call."""
         found: list[list[str] | Reject] = []
         self._held = []
         try:
@@ -153,7 +153,7 @@ class CsvReader:
         return found
 
     def _slowly(self, lines: list[str], found: list[list[str] | Reject], *, final: bool) -> None:
-        """The same, row by row, so as to know where a broken record begins."""
+        """As _records, but row by row, to find where a broken record begins."""
         first = 0
         while first < len(lines):
             at = first
@@ -175,7 +175,7 @@ class CsvReader:
     def _number(
         self, records: Sequence[list[str] | Reject], *, broken: bool
     ) -> tuple[Sequence[int], Sequence[list[str]]]:
-        """The good rows with their numbers; the header becomes the names."""
+        """(numbers, rows) of the good rows. A header sets the names."""
         lists = [record for record in records if isinstance(record, list)]
         if self.names and not broken and len(lists) == len(records) and set(map(len, lists)) == {len(self.names)}:
             first, self.rows = self.rows + 1, self.rows + len(lists)
@@ -207,7 +207,7 @@ class CsvReader:
             rows.append(record)
 
     def _begin(self, first: Sequence[str]) -> bool:
-        """Settles the names; whether the first record was the header."""
+        """Sets the names. Returns whether the first record was the header."""
         source = self._source
         names = source.columns
         if source.header and not names:
@@ -220,7 +220,7 @@ class CsvReader:
         return source.header
 
     def _no_header(self, names: Sequence[str]) -> str:
-        """Why a first record cannot be the header, as it follows the source's path; "" when it can."""
+        """Why a first record cannot be the header, to follow the source's path in an error; "" if it can."""
         if not names:
             return " is empty: it has not even a header."
         if wrong := sorted(name for name, count in Counter(names).items() if not name or count > 1):
@@ -238,7 +238,7 @@ class CsvReader:
 
 
 class JsonLinesReader:
-    """One JSON object per line, UTF-8. Blank lines are no rows."""
+    """Parses JSON Lines: one object per line, UTF-8. Blank lines are not rows."""
 
     names: tuple[str, ...] = ()
 
@@ -251,7 +251,7 @@ class JsonLinesReader:
         self._begun = False
 
     def feed(self, chunk: bytes) -> Iterator[Records]:
-        """More bytes."""
+        """Takes bytes."""
         self._rest += chunk
         if len(self._rest) < PIECE:
             return
@@ -261,7 +261,7 @@ class JsonLinesReader:
         yield from self._work(lines)
 
     def finish(self) -> Iterator[Records]:
-        """The last lines."""
+        """Parses the last lines."""
         lines, self._rest = self._rest.split(b"\n"), b""
         yield from self._work(lines)
 
@@ -294,9 +294,9 @@ class JsonLinesReader:
 
 
 class JsonReader:
-    """A JSON array of objects, at the top or under the key `records` ("a.b" for one within another).
+    """Parses a JSON array of objects, at the top or under the key `records` ("a.b" for a nested key).
 
-    What is not JSON ends the job, since nothing tells where the next row would begin; an item that is no object is
+    Invalid JSON ends the job, since nothing shows where the next row would begin; an item that is not an object is
     rejected. Numbers with a point are read exactly.
     """
 
@@ -316,7 +316,7 @@ class JsonReader:
         self._begun = False
 
     def feed(self, chunk: bytes) -> Iterator[Records]:
-        """More bytes."""
+        """Takes bytes."""
         if not self._begun:
             self._start = (self._start + chunk).lstrip()
             chunk = self._start.removeprefix(codecs.BOM_UTF8).lstrip()
@@ -331,14 +331,14 @@ class JsonReader:
             yield from self._work(BATCH_ROWS)
 
     def finish(self) -> Iterator[Records]:
-        """The last items; an array that does not end is no JSON."""
+        """Parses the last items. Raises JobFailed for an array that does not end."""
         self._parse(b"")
         yield from self._work(len(self._items))
         if self.rows == 0 and self._source.records:
             raise JobFailed("source", f'{self._source.path} has no array "{self._source.records}", or an empty one.')
 
     def _object(self) -> dict[str, object]:
-        """A new object for the parser, which asks for one where an item, or an object within it, begins."""
+        """Makes an object for the parser, which calls this where an item, or an object within one, begins."""
         self._opened = self._found
         return {}
 
@@ -357,7 +357,7 @@ class JsonReader:
         except (ijson.JSONError, UnicodeDecodeError, ValueError) as error:
             why = _one_line(error)
             raise JobFailed("source", f"{self._source.path} is not JSON after row {self._found}: {why}") from None
-        is_within = not self._source.records or self._opened == self._found  # what lies beside the array is not kept
+        is_within = not self._source.records or self._opened == self._found  # what lies outside the array is not held
         self._unended = self._unended + len(chunk) if is_within and self._found == found else 0
         if self._unended > RECORD_MAX:
             raise JobFailed("source", f"{self._source.path}: the item after row {self._found} is over 1 MiB.")
@@ -382,7 +382,7 @@ def _one_line(error: Exception) -> str:
 
 
 class _Counted:
-    """Lines from a place on; `at` is the next, `ended` whether more were wanted than there are."""
+    """Iterates lines from a place. at: the next line. ended: whether the parser wanted more lines than there are."""
 
     def __init__(self, lines: list[str], at: int) -> None:
         self._lines = lines

@@ -1,4 +1,4 @@
-"""Rejected rows on disk until the job's end (acts, on one file in the scratch folder): one JSON object per line."""
+"""Stores rejected rows until the job's end (acts, on one file in the scratch folder): one JSON object per line."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +12,11 @@ from pipeline_rows import Ledger, Reject, Value, raw_text
 from pipeline_spec import RejectLimit
 
 SUFFIX: Final = ".rejected.jsonl"
-"""What follows a CSV or JSON Lines target's path in the path of the file with its rejected rows."""
+"""Suffix of the file with a CSV or JSON Lines target's rejected rows."""
 
 
 class RejectStore:
-    """source: path of what was read; loaded: time of the job, RFC 3339. Both stand in every line."""
+    """The file of rejected rows. source: the source's path; loaded: the job's time, RFC 3339. Every line has both."""
 
     def __init__(self, path: Path, source: str, loaded: str) -> None:
         self.path = path
@@ -25,7 +25,7 @@ class RejectStore:
         self._file = path.open("wb")
 
     def keep(self, reject: Reject) -> None:
-        """Writes one row down."""
+        """Writes one row."""
         line = {
             "source": reject.source or self._source, "row": reject.number, "column": reject.column, "code": reject.code,
             "reason": reject.reason, "raw": raw_text(reject.raw), "loaded": self._loaded,
@@ -33,18 +33,18 @@ class RejectStore:
         self._file.write(self._encoder.encode(line) + b"\n")
 
     def close(self) -> None:
-        """No more rows come."""
+        """Closes the file."""
         self._file.close()
 
     def rows(self) -> Iterator[tuple[Value, ...]]:
-        """The rows as the rejects table has them, after `close`."""
+        """The rows in the order of the table of rejected rows. Call it after `close`."""
         with self.path.open("rb") as file:
             for line in file:
                 yield tuple(msgspec.json.decode(line).values())
 
 
 def check_limit(limit: RejectLimit, ledger: Ledger, rows: int) -> None:
-    """Raises JobFailed("rejects") when more rows were rejected than the spec allows. rows: that were read."""
+    """Raises JobFailed("rejects") if more rows were rejected than the spec allows. rows: number of rows read."""
     if limit.allows(ledger.total, rows):
         return
     reasons = ", ".join(f"{code} {count}" for code, count in ledger.by_code.most_common())

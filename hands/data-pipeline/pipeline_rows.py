@@ -1,7 +1,7 @@
-"""Rows on their way (pure): batches of rows kept by column, the raw records before, and rejected rows.
+"""The rows of a job (pure): batches by column, raw records before them, and rejected rows.
 
-Rows travel in batches of some thousands, column by column, because Python converts a list of a thousand strings with
-one `map` many times faster than a thousand rows one by one. A batch never holds more than one chunk of the source.
+Rows travel in batches of some thousands, column by column, because Python converts a list of a thousand strings with one
+`map` many times faster than a thousand rows one by one. A batch never holds more than one chunk of the source.
 """
 
 import json
@@ -21,26 +21,26 @@ Kind: TypeAlias = Literal["int", "float", "decimal", "bool", "date", "datetime",
 KINDS: Final[tuple[Kind, ...]] = ("int", "float", "decimal", "bool", "date", "datetime", "text")
 
 BATCH_ROWS: Final = 4096
-"""Rows that a stage puts into one batch when it may choose."""
+"""Rows of a batch where its maker may choose."""
 
 BATCH_TEXT: Final = 4 * 1024 * 1024
-"""Characters of text that make such a batch full, however few rows it has."""
+"""Characters of text that make such a batch full, even with fewer rows."""
 
 BATCH_CELLS: Final = 1024 * 1024
-"""Values that make a batch full, however few rows they are in."""
+"""Values that make a batch full, even with fewer rows."""
 
 _WEIGHED: Final = 32
-"""Rows that are weighed together."""
+"""Rows whose text is measured together."""
 
 FAULTS_TOLD: Final = 32
-"""Faults that a row's reason names; more are counted."""
+"""Faults in the reason of one row; further ones are only counted."""
 
 RAW_MAX: Final = 64 * 1024
-"""Characters kept of a rejected row's raw form; a longer one is cut and ends in "…"."""
+"""Characters of a rejected row's raw form; a longer one is cut and ends in "…"."""
 
 
 class Column(NamedTuple):
-    """A column on its way between two steps."""
+    """A column between two steps."""
 
     name: str
     kind: Kind
@@ -50,17 +50,17 @@ Row: TypeAlias = tuple[Value, ...]
 
 
 def characters(rows: Sequence[Row], texts: Iterable[int]) -> int:
-    """How much text rows hold, which is what may make them large. texts: places of columns of texts."""
+    """The characters of text in rows. texts: places of the text columns."""
     return sum(sum(map(len, filter(None, map(itemgetter(at), rows)))) for at in texts)
 
 
 def rows_of(columns: int) -> int:
-    """How many rows with so many columns make a batch."""
+    """The rows of a full batch with so many columns."""
     return min(BATCH_ROWS, max(1, BATCH_CELLS // max(1, columns)))
 
 
 def batched(rows: Iterator[Row], weigh: Callable[[Sequence[Row]], int]) -> Iterator[list[Row]]:
-    """Rows that come one by one, as many together as make a batch. weigh: how many characters some of them have."""
+    """Groups rows into lists, each as large as a batch may be. weigh: the characters of text in some rows."""
     held: list[Row] = []
     text = 0
     while some := list(islice(rows, _WEIGHED)):
@@ -74,19 +74,19 @@ def batched(rows: Iterator[Row], weigh: Callable[[Sequence[Row]], int]) -> Itera
 
 
 class Records(NamedTuple):
-    """Rows as a reader found them. rows: lists in the order of the columns, or dicts; numbers: 1 for the first row."""
+    """Rows as read. rows: lists in the order of the columns, or dicts. numbers: of the rows, from 1."""
 
     numbers: Sequence[int]
     rows: Sequence[Sequence[object]] | Sequence[dict[str, object]]
 
     def parts(self, most: int) -> "Iterator[Records]":
-        """The same, at most so many at a time."""
+        """Splits into Records of at most `most` rows."""
         for at in range(0, len(self.rows), most):
             yield Records(self.numbers[at : at + most], self.rows[at : at + most])
 
 
 class Reject(NamedTuple):
-    """A row that was not taken. code: a key of REASONS; raw: as it was read; source: path, "" for the job's own source.
+    """A rejected row. code: a key of REASONS. raw: as read. source: path, "" for the job's own source.
 
     number: of the row in its source, or of the group after an aggregate.
     """
@@ -150,7 +150,7 @@ class Batch:
         return self.keep(chosen)
 
     def raw(self, row: int, columns: Sequence[Column]) -> object:
-        """What a person is shown of a row: as it was read, or else as it stands now."""
+        """A row as shown to a person: as read, or else its present values."""
         if self.raws is not None:
             return self.raws[row]
         return {column.name: values[row] for column, values in zip(columns, self.columns, strict=True)}
@@ -158,16 +158,16 @@ class Batch:
 
 @dataclass(slots=True)
 class Faults:
-    """What is wrong with the rows of one batch, by column, so that a row is rejected once with all of it."""
+    """The faults of one batch, by row, so that a row is rejected once, with all of them."""
 
     found: dict[int, list[tuple[str, str, str]]] = field(default_factory=dict)
 
     def add(self, row: int, column: str, code: str, reason: str) -> None:
-        """Notes one fault of the row at this place."""
+        """Adds a fault of the row at this place."""
         self.found.setdefault(row, []).append((column, code, reason))
 
     def split(self, batch: Batch, columns: Sequence[Column], ledger: "Ledger") -> Batch:
-        """Sends the faulty rows to the ledger and gives the rest."""
+        """Sends the faulty rows to the ledger. Returns the rest."""
         if not self.found:
             return batch
         for row in sorted(self.found):
@@ -179,7 +179,7 @@ class Faults:
 
 
 class Ledger:
-    """Counts rejected rows and hands each to `keep`, which stores it; holds none itself."""
+    """Counts rejected rows and passes each to `keep`, which stores it."""
 
     def __init__(self, keep: Callable[[Reject], None]) -> None:
         self._keep = keep
@@ -188,7 +188,7 @@ class Ledger:
         self.first: list[Reject] = []
 
     def reject(self, reject: Reject) -> None:
-        """Notes one rejected row."""
+        """Adds one rejected row."""
         self.by_code[reject.code] += 1
         self.by_column[reject.column] += 1
         if len(self.first) < 5:
@@ -201,7 +201,7 @@ class Ledger:
 
 
 JSON: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
-"""Lists and objects as text, as they were: a number in them stays one."""
+"""Encodes lists and objects as text; decimals in them stay numbers."""
 
 
 def raw_text(raw: object) -> str:
@@ -214,7 +214,7 @@ def raw_text(raw: object) -> str:
 def _as_json(raw: object) -> str:
     try:
         return JSON.encode(raw).decode()
-    except UnicodeEncodeError:  # bytes that are not in the encoding stand in it as half surrogate pairs
+    except UnicodeEncodeError:  # undecodable bytes are lone surrogates
         return json.dumps(raw, default=str, separators=(",", ":"))
     except RecursionError:
         return "it lies too deep within itself to be shown"

@@ -1,11 +1,10 @@
-"""Which columns a source has and of which type, and making its records rows of them (pure).
+"""Settles the columns of a source and their types, and turns its records into rows of them (pure).
 
-Inference, from the first SAMPLE_ROWS rows: a column gets the first type that every value of the sample fits, in this
-order: int, float, bool (the words true and false only), date, datetime, text. What would not come out of a number as it
-went in is a code, and so text: a leading zero or plus ("007", "+4915112345678"), a whole number beyond 64 bits. A column
-without any value is text. JSON texts are never made numbers. Every row is then checked against the result; one that does
-not fit is rejected. Where all but a few values of the sample fit a narrower type, a note says so, with the first that
-does not.
+Inference, from the first SAMPLE_ROWS rows: a column gets the first type that every sampled value fits, in this order: int,
+float, bool (the words true and false only), date, datetime, text. Numbers that would not round-trip are codes, so text: a
+leading zero or plus ("007", "+4915112345678"), a whole number beyond 64 bits. A column without any value is text. JSON
+texts never become numbers. Every row is then checked against the result; one that does not fit is rejected. If all but a
+few sampled values fit a narrower type, a note says so, with the first that does not.
 """
 
 import re
@@ -21,13 +20,13 @@ from pipeline_spec import Bound, ColumnRule, Schema
 from pipeline_values import Converter, Misfit, scalar
 
 COLUMNS_MAX: Final = 20_000
-"""Columns that are inferred; more are objects whose keys are data."""
+"""Most inferred columns; more mean objects whose keys are data."""
 
 SAMPLE_ROWS: Final = 1_000
-"""Rows that are looked at before the schema is settled."""
+"""Rows that are sampled before the schema is settled."""
 
 NEARLY: Final = 0.9
-"""The share of a sample that must fit a narrower type for a note to be written."""
+"""The share of a sample that must fit a narrower type for a note."""
 
 _CODE: Final = re.compile(r"\+|-?0[0-9]")
 _WHOLE: Final = re.compile(r"-?[0-9]+", re.ASCII)
@@ -38,7 +37,7 @@ def _is_int(value: object) -> bool:
 
 
 def _is_float(value: object) -> bool:
-    """A whole number only where it is an int: as floats, two ids that differ in their last digits would be one."""
+    """A whole number must fit int: as floats, two ids that differ in the last digits would be equal."""
     text = str(value).strip()
     if _WHOLE.fullmatch(text):
         return _is_int(value)
@@ -63,7 +62,7 @@ _NARROW: Final[tuple[tuple[Kind, Callable[[object], bool]], ...]] = (
 
 
 def infer(values: Sequence[object], *, texts_may_be_numbers: bool) -> tuple[Kind, str]:
-    """The type of a column's sampled values that are not null, and a note or ""."""
+    """(the type of a column's sampled values, a note or ""). values: without nulls."""
     if not values:
         return "text", ""
     note = ""
@@ -72,7 +71,7 @@ def infer(values: Sequence[object], *, texts_may_be_numbers: bool) -> tuple[Kind
             value for value in values
             if (isinstance(value, str) and kind in ("int", "float", "bool") and not texts_may_be_numbers)
             or (isinstance(value, float | Decimal) and kind == "int")
-            or not _asked(fits, value)
+            or not _fits_safely(fits, value)
         ]  # fmt: skip
         if not misfits:
             return kind, ""
@@ -84,7 +83,7 @@ def infer(values: Sequence[object], *, texts_may_be_numbers: bool) -> tuple[Kind
     return "text", note
 
 
-def _asked(fits: Callable[[object], bool], value: object) -> bool:
+def _fits_safely(fits: Callable[[object], bool], value: object) -> bool:
     try:
         return fits(value)
     except (Misfit, ValueError, TypeError, ArithmeticError, RecursionError):
@@ -99,9 +98,9 @@ def _shown(value: object) -> str:
 
 
 class Settled:
-    """The columns of a source, settled: columns of the rows, how to fill them, and notes for a person.
+    """The settled columns of a source: columns of the rows, how to fill them, and notes for a person.
 
-    places: for a source whose rows are lists, where each column stands in them; None for rows that are dicts.
+    names: the source's columns if its rows are lists; () for rows that are dicts.
     """
 
     def __init__(
@@ -120,11 +119,11 @@ class Settled:
 
     @property
     def unique(self) -> tuple[str, ...]:
-        """The columns whose values may not come twice; pipeline_staging.py sees to it."""
+        """The columns whose values must be unique; pipeline_staging.py enforces it."""
         return tuple(rule.name for rule in self.rules if rule.unique)
 
     def batch(self, records: Records, ledger: Ledger) -> Batch:
-        """The records as rows of these columns; those that do not fit go to the ledger."""
+        """Converts records to rows of these columns. Records that do not fit go to the ledger."""
         raw = self._by_column(self._without_extra(records, ledger))
         faults = Faults()
         batch = Batch([], raw.records.numbers, raw.records.rows)
@@ -164,7 +163,7 @@ class Settled:
 
 
 class _Raw(NamedTuple):
-    """Records by column, their values as they were read."""
+    """Records by column, with their values as read."""
 
     columns: Sequence[Sequence[object]]
     records: Records
@@ -179,10 +178,10 @@ def settle(
     textual: bool,
     at: str = "schema",
 ) -> Settled:
-    """The schema to use: what is declared, and for the rest what the sample shows.
+    """Settles the schema: as declared, and for the rest as inferred from the sample.
 
     names: the columns of the source, () when each row has its own (JSON). textual: all values are texts (CSV).
-    at: the key of the schema in the spec. Raises SpecInvalid when a declared column is not there.
+    at: the schema's key in the spec. Raises SpecInvalid if a declared column is missing.
     """
     every: list[object] = [row for records in sample for row in records.rows]
     rows = every[:SAMPLE_ROWS]
@@ -213,7 +212,7 @@ def settle(
 
 
 def _misfits(missing: Sequence[str], strange: Sequence[str], there: Sequence[str], at: str) -> list[Problem]:
-    """Declared columns that must be there and are not, and columns that are there and must be declared."""
+    """The problems of missing declared columns, and of columns that must be declared."""
     problems = [
         Problem(f"{at}.columns.{name}", "the source has no such column", _near(number, name, there))
         for number, name in enumerate(missing)
@@ -225,7 +224,7 @@ def _misfits(missing: Sequence[str], strange: Sequence[str], there: Sequence[str
 
 
 def _near(number: int, name: str, known: Sequence[str]) -> str:
-    """The name that was meant, for the first of many problems: to look for it takes as long as there are names."""
+    """A suggestion, for the first PROBLEMS_TOLD problems only: each takes time proportional to the known names."""
     return did_you_mean(name, known) if number < PROBLEMS_TOLD else ""
 
 

@@ -1,8 +1,8 @@
-"""The scratch database (acts, on one file in the run's scratch folder): rows that must wait for others wait here.
+"""The scratch database (acts, on one file in the run's scratch folder): holds rows that must wait for others.
 
-Sorting, grouping, joining and remembering what was seen need all rows at once; SQLite keeps them on disk and in a cache
-of fixed size, so that memory does not grow with the input. The file has no journal: it dies with the run. Decimals are
-stored as text under the collation `exact`, which compares their values; every other type compares as it is.
+Sorting, grouping, joining and remembering keys need all rows at once; SQLite keeps them on disk and in a cache of fixed
+size, so memory does not grow with the input. The file has no journal: it dies with the run. Decimals are stored as text
+under the collation `exact`, which compares their values; every other type compares as it is.
 """
 
 # ruff: noqa: S608  names in SQL are numbered here or go through `quoted`; values are always bound
@@ -20,10 +20,10 @@ from pipeline_rows import Batch, Column, Kind, Value, batched, characters
 from pipeline_values import EXACT, settled
 
 SCRATCH_FAULT: Final = apsw.Error
-"""What it raises on a full or broken disk; it ends the job."""
+"""Raised on a full or broken disk; ends the job."""
 
 COLUMNS_MAX: Final = 1_990
-"""Columns of rows that wait: SQLite's tables have 2,000."""
+"""Most columns of rows that wait: SQLite's tables have at most 2,000."""
 
 _FEWER: Final = f'Select those that are needed before: sort, join, aggregate and keep = "last" take {COLUMNS_MAX}.'
 
@@ -37,12 +37,12 @@ def quoted(name: str) -> str:
 
 
 def declared(kind: Kind) -> str:
-    """How the scratch database declares a column of this kind: no affinity, so that nothing is converted."""
+    """The declaration of a column of this kind in the scratch database: without affinity, so that nothing is converted."""
     return 'COLLATE "exact"' if kind == "decimal" else ""
 
 
 def stored(kind: Kind, values: Sequence[Value]) -> Sequence[Value]:
-    """A column as the scratch database keeps it."""
+    """A column's values as the scratch database stores them."""
     match kind:
         case "bool":
             return [None if value is None else int(value) for value in values]  # type: ignore[arg-type]  # bools
@@ -59,7 +59,7 @@ def stored(kind: Kind, values: Sequence[Value]) -> Sequence[Value]:
 
 
 def restored(kind: Kind, values: Iterable[Value]) -> list[Value]:
-    """A column as it was before `stored`."""
+    """The inverse of `stored`."""
     match kind:
         case "bool":
             return [None if value is None else bool(value) for value in values]
@@ -76,7 +76,7 @@ def restored(kind: Kind, values: Iterable[Value]) -> list[Value]:
 
 
 class Scratch:
-    """One connection. Tables are named by whoever asks for them."""
+    """The scratch database's connection; makes its tables."""
 
     def __init__(self, path: str) -> None:
         self._connection = apsw.Connection(path)
@@ -91,19 +91,19 @@ class Scratch:
         self._tables = 0
 
     def table(self, columns: Sequence[Column], *, unique: Sequence[int] = ()) -> "Stage":
-        """A new empty table for rows of these columns. unique: places of the columns that tell its rows apart."""
+        """Makes a table for rows of these columns. unique: places of the columns that identify a row. Raises JobFailed."""
         if len(columns) > COLUMNS_MAX:
             raise JobFailed("step", f"{len(columns)} columns are too many to wait for each other. {_FEWER}")
         self._tables += 1
         return Stage(self._connection, f"t{self._tables}", columns, unique)
 
     def seen(self) -> "Seen":
-        """A new empty set of keys."""
+        """Makes a set of keys."""
         self._tables += 1
         return Seen(self._connection, f"t{self._tables}")
 
     def close(self) -> None:
-        """Ends it; the file is worth nothing afterwards."""
+        """Closes the database; the file is worthless afterwards."""
         self._connection.close()
 
 
@@ -129,19 +129,19 @@ class Stage:
         self._connection.executemany(f"INSERT {self._insert}", self._rows(batch))
 
     def replace(self, batch: Batch) -> None:
-        """Appends rows; an earlier one with the same unique columns goes."""
+        """Appends rows; each replaces an earlier one with the same unique columns."""
         self._connection.executemany(f"INSERT OR REPLACE {self._insert}", self._rows(batch))
 
     def index(self, places: Sequence[int]) -> None:
-        """Makes lookups by these columns fast."""
+        """Makes an index on these columns."""
         self._connection.execute(f"CREATE INDEX i_{self.name} ON {self.name} ({', '.join(f'c{at}' for at in places)})")
 
     def rows(self, sql: str, bindings: Sequence[Value] = ()) -> Iterator[tuple[Value, ...]]:
-        """What a query gives; `{t}` in it is this table."""
+        """The rows of a query, in which `{t}` stands for this table."""
         return iter(self._connection.execute(sql.replace("{t}", self.name), tuple(bindings)))
 
     def batches(self, order: str = "n") -> Iterator[Batch]:
-        """All rows in an order, as batches."""
+        """All rows as batches, ordered by `order`."""
         found = self.rows(f"SELECT number{self._names} FROM {{t}} ORDER BY {order}")
         kinds = [column.kind for column in self.columns]
         texts = [place for place, kind in enumerate(kinds, 1) if kind == "text"]
@@ -151,7 +151,7 @@ class Stage:
             yield Batch(restored_columns, numbers)
 
     def drop(self) -> None:
-        """Gives its room back to the database."""
+        """Drops the table, so that its room can be used again."""
         self._connection.execute(f"DROP TABLE {self.name}")
 
     def _rows(self, batch: Batch) -> Iterable[tuple[Value, ...]]:
@@ -160,7 +160,7 @@ class Stage:
 
 
 class Seen:
-    """Keys that were seen."""
+    """A set of keys on disk."""
 
     def __init__(self, connection: apsw.Connection, name: str) -> None:
         self._connection = connection
@@ -168,14 +168,14 @@ class Seen:
         connection.execute(f"CREATE TABLE {name} (key PRIMARY KEY, at) WITHOUT ROWID")
 
     def new(self, keys: Sequence[Value]) -> list[bool]:
-        """Adds the keys, none of them None, and tells for each whether it is new."""
+        """Adds keys, none of them None. Returns for each whether it is new."""
         chosen = [False] * len(keys)
         for (at,) in self._connection.executemany(self._add, zip(keys, range(len(keys)), strict=True)):
             chosen[at] = True
         return chosen
 
 
-# what SQLite has not -------------------------------------------------------------------------------------------------
+# missing in SQLite -------------------------------------------------------------------------------------------------
 
 
 def _exact(left: str, right: str) -> int:

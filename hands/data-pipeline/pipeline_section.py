@@ -1,7 +1,7 @@
-"""Reading one table of a spec key by key (pure): every wrong type, bad value and unknown key becomes a Problem.
+"""Reads one table of a spec key by key (pure): every wrong type, bad value and unknown key becomes a Problem.
 
-Separate from pipeline_check.py, which knows the keys; this knows only how to ask for a text, a flag or a list of names
-and go on after a mistake, so that all problems are found at once.
+Separate from pipeline_check.py, which knows the keys. This knows only how to read a text, a flag or a list of names, and
+to go on after a mistake, so that all problems are found at once.
 """
 
 import unicodedata
@@ -22,7 +22,7 @@ class Problems:
         self.found: list[Problem] = []
 
     def add(self, key: str, what: str, instead: str) -> None:
-        """Notes a problem."""
+        """Adds a problem."""
         self.found.append(Problem(key, what, instead))
 
 
@@ -43,23 +43,23 @@ class Section:
             self.table = table
         else:
             problems.add(at or "spec", f"this is {_kind(table)}, not a table", f"Write [{at}] and its keys below it.")
-            self.problems = Problems()  # what its keys lack is no further problem
+            self.problems = Problems()  # its missing keys are no further problems
 
     def key(self, name: str) -> str:
         """The dotted key of a name in this table."""
         return f"{self.at}.{name}" if self.at else name
 
     def bad(self, name: str, what: str, instead: str) -> None:
-        """Notes a problem with this key."""
+        """Adds a problem of this key."""
         self.problems.add(self.key(name), what, instead)
 
     def raw(self, name: str) -> object:
-        """The value as it is, None where the key is missing."""
+        """The value as it is; None if the key is missing."""
         self._asked.add(name)
         return self.table.get(name)
 
     def text(self, name: str, default: str = "", *, required: str = "", most: int = 1000) -> str:
-        """A text. required: what to write where it is missing."""
+        """A text. required: what to write if it is missing."""
         value = self.raw(name)
         if value is None and required:
             self.bad(name, "it is missing", required)
@@ -101,7 +101,7 @@ class Section:
         return None
 
     def texts(self, name: str) -> tuple[str, ...] | None:
-        """A list of texts, or one text for a list of one; None where the key is missing."""
+        """A list of texts; one text counts as a list of one. None if the key is missing."""
         value = self.raw(name)
         if isinstance(value, str):
             value = [value]
@@ -138,14 +138,14 @@ class Section:
         return found
 
     def is_name(self, at: str, name: str) -> bool:
-        """Whether this can name a column or table; notes a problem if not."""
+        """Whether this is valid as the name of a column or table; adds a problem if not."""
         if name and len(name) <= NAME_MAX and not any(unicodedata.category(sign) in ("Cc", "Cs") for sign in name):
             return True
         self.bad(at, f"{name!r} cannot be a name", f"A name has 1 to {NAME_MAX} characters and no control characters.")
         return False
 
     def close(self, also: Iterable[str] = ()) -> None:
-        """Notes every key that nobody asked for."""
+        """Adds a problem for every key that was not read."""
         known = sorted({*self._asked, *also})
         for name in self.table:
             if name not in known:
@@ -153,7 +153,7 @@ class Section:
 
 
 def check_table_name(section: Section, table: str, *, needed: bool) -> None:
-    """A table that can be written to; a name that SQLite keeps for itself cannot."""
+    """Adds a problem for a table name that is missing or that SQLite reserves."""
     if not table:
         if needed:
             section.bad("table", "it is missing", 'Write table = "…": the table of the database to write to.')
@@ -164,7 +164,7 @@ def check_table_name(section: Section, table: str, *, needed: bool) -> None:
 
 
 def check_key(section: Section, mode: str, key: tuple[str, ...]) -> None:
-    """upsert needs a key, nothing else has one."""
+    """Adds a problem if upsert has no key, or another mode has one."""
     if mode == "upsert" and not key:
         section.bad("key", "upsert needs it", 'Write key = ["…"]: the columns that tell rows apart.')
     if mode != "upsert" and key:

@@ -1,7 +1,7 @@
-"""The description of one job as values (pure): what the checker makes of a spec file or of inputs.
+"""The description of one job as values (pure): what pipeline_check.py makes of a spec file or of inputs.
 
-Every name and number in here was checked; what can only be known from the source (which columns there are, of which
-type) is checked by pipeline_plan.py. The keys of a spec file are told in README.md.
+Every name and number here was checked. What only the source can show (its columns and their types) is checked by
+pipeline_plan.py. README.md lists the keys of a spec file.
 """
 
 from datetime import date, datetime
@@ -33,8 +33,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Source(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where rows come from. columns: names for a CSV without a header, or instead of its header; records: the key of a
-    JSON document under which the array lies; encoding "": UTF-8, or UTF-16 if the file begins with its mark.
+    """Where rows come from. columns: names for a CSV without a header, or instead of it. records: the key of the array in
+    a JSON document. encoding "": UTF-8, or UTF-16 if the file begins with its byte order mark.
     """
 
     path: str
@@ -50,7 +50,7 @@ class Source(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ColumnRule(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a column must be. kind None: inferred. form: how its dates are written, as strptime knows it."""
+    """The rules of a column. kind None: inferred. form: the strptime format of its dates."""
 
     name: str
     kind: Kind | None = None
@@ -175,7 +175,7 @@ class RejectLimit(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     percent: Decimal = Decimal(0)
 
     def allows(self, rejected: int, rows: int) -> bool:
-        """Whether so many of the rows that were read may be rejected."""
+        """Whether `rejected` of `rows` read rows are within the limit."""
         return rejected <= self.count if self.count is not None else 100 * rejected <= self.percent * rows
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
 """The steps that must see other rows (pure but for the scratch database): join, aggregate, deduplicate, sort, unique.
 
-What they keep lies in the scratch database, so their memory does not grow with the rows.
+They hold rows in the scratch database, so their memory does not grow with the rows.
 """
 
 # ruff: noqa: S608  names in SQL are numbered here or go through `quoted`; values are always bound
@@ -32,11 +32,11 @@ from pipeline_steps import OneByOne
 from pipeline_values import EXACT
 
 MEDIANS_MAX: Final = 60
-"""Each is a join of its own in the query, and SQLite joins 64 tables at most."""
+"""Most medians of one step: each is a join in the query, and SQLite joins 64 tables at most."""
 
 PARTNERS_KEPT, TEXT_KEPT = 100_000, 8 * 1024 * 1024
-"""Keys and partners that a join remembers in all, and characters in them; with more it forgets all and asks the database
-again. What a key has that fills a batch is never remembered, but read as it is needed.
+"""Keys and partners that a join caches, and characters in them; beyond that it empties the cache. Partners of one key that
+fill a batch are not cached, but read when needed.
 """
 
 
@@ -49,12 +49,12 @@ class Sorted:
         self._order = ", ".join([f"c{at} {'DESC' if down else 'ASC'}" for at, down in by] + ["n"])
 
     def feed(self, batch: Batch, ledger: Ledger) -> Iterable[Batch]:
-        """Nothing yet."""
+        """Stores the rows."""
         self._stage.add(batch)
         return ()
 
     def finish(self, ledger: Ledger) -> Iterator[Batch]:
-        """All rows in order."""
+        """Yields all rows in order."""
         yield from self._stage.batches(self._order)
         self._stage.drop()
 
@@ -67,12 +67,12 @@ class FirstOnly(OneByOne):
         self._seen = _Seen(before, places, scratch)
 
     def change(self, batch: Batch, ledger: Ledger) -> Batch:
-        """The rows that are new."""
+        """The rows with new keys."""
         return batch.keep(self._seen.new(batch))
 
 
 class LastOnly:
-    """deduplicate, keep = "last": of the rows with one key the last stays, at its own place."""
+    """deduplicate, keep = "last": of the rows with one key, keeps the last, at its own position."""
 
     def __init__(self, before: Sequence[Column], places: Sequence[int], scratch: Scratch) -> None:
         self.columns = tuple(before)
@@ -80,20 +80,20 @@ class LastOnly:
         self._stage = scratch.table([*before, Column("key", "text")], unique=[len(before)])
 
     def feed(self, batch: Batch, ledger: Ledger) -> Iterable[Batch]:
-        """Nothing yet."""
+        """Stores the rows."""
         keys = _keys(self.columns, batch, self._places)
         self._stage.replace(Batch([*batch.columns, keys], batch.numbers))
         return ()
 
     def finish(self, ledger: Ledger) -> Iterator[Batch]:
-        """The last row of each key."""
+        """Yields the last row of each key."""
         for batch in self._stage.batches():
             yield Batch(batch.columns[:-1], batch.numbers)
         self._stage.drop()
 
 
 class Unique(OneByOne):
-    """The schema's `unique`: a row with a value that was seen in that column is rejected. No value may come often."""
+    """The schema's `unique`: rejects a row whose value in that column was seen before. No value may repeat."""
 
     def __init__(self, before: Sequence[Column], place: int, scratch: Scratch) -> None:
         super().__init__(before, before)
@@ -101,7 +101,7 @@ class Unique(OneByOne):
         self._seen = _Seen(before, [place], scratch)
 
     def change(self, batch: Batch, ledger: Ledger) -> Batch:
-        """The rows with new values."""
+        """The rows with new values; the others are rejected."""
         column, values = self.columns[self._place], batch.columns[self._place]
         new = self._seen.new(batch)
         faults = Faults()
@@ -112,19 +112,19 @@ class Unique(OneByOne):
 
 
 class _Seen:
-    """Which keys have been seen."""
+    """The keys seen so far."""
 
     def __init__(self, before: Sequence[Column], places: Sequence[int], scratch: Scratch) -> None:
         self._before, self._places = tuple(before), tuple(places)
         self._seen = scratch.seen()
 
     def new(self, batch: Batch) -> list[bool]:
-        """For each row whether its key is new."""
+        """For each row, whether its key is new."""
         return self._seen.new(_keys(self._before, batch, self._places))
 
 
 def _keys(columns: Sequence[Column], batch: Batch, places: Sequence[int]) -> list[Value]:
-    """One key per row that is equal when the values at these places are: 1.0 equals 1.00, no value equals itself."""
+    """One key per row; equal if the values at these places are. 1.0 equals 1.00, and no value equals no value."""
     if [columns[at].kind for at in places] == ["int"]:
         values = batch.columns[places[0]]
         return values if None not in values else [_NONE if value is None else value for value in values]
@@ -170,7 +170,7 @@ class Joined:
         partners.index(theirs)
 
     def feed(self, batch: Batch, ledger: Ledger) -> Iterable[Batch]:
-        """The rows with their partners, in batches of no more than twice the usual size."""
+        """Yields the rows with their partners, in batches of at most twice the usual size."""
         keys = zip(
             *(stored(k, batch.columns[at]) for k, at in zip(self._key_kinds, self._ours, strict=True)), strict=True
         )
@@ -186,7 +186,7 @@ class Joined:
                 added += partners
                 text += self._weigh(partners)
                 if len(rows) >= most or text >= BATCH_TEXT:
-                    yield self._made(batch, rows, added)
+                    yield self._join_rows(batch, rows, added)
                     rows, added, text = [], [], 0
             if is_alone and self._unmatched == "keep":
                 rows.append(row)
@@ -196,15 +196,15 @@ class Joined:
                 faults.add(row, self.before[self._ours[0]].name, "join", f"{shown} has no partner")
         faults.split(batch, self.before, ledger)
         if rows:
-            yield self._made(batch, rows, added)
+            yield self._join_rows(batch, rows, added)
 
     def finish(self, ledger: Ledger) -> Iterator[Batch]:
-        """Nothing waited."""
+        """Yields nothing."""
         self._known.clear()
         return iter(())
 
     def _partners_of(self, key: Row) -> Iterable[Sequence[Row]]:
-        """Those of one key, some at a time."""
+        """The partners of one key, in lists."""
         if key in self._known:
             return self._known[key]
         found = iter(()) if None in key else batched(self._partners.rows(self._query, key), self._weigh)
@@ -222,7 +222,7 @@ class Joined:
     def _weigh(self, partners: Sequence[Row]) -> int:
         return characters(partners, self._texts)
 
-    def _made(self, batch: Batch, rows: list[int], added: list[Row]) -> Batch:
+    def _join_rows(self, batch: Batch, rows: list[int], added: list[Row]) -> Batch:
         columns = [[column[row] for row in rows] for column in batch.columns]
         if self._kinds:
             columns += [restored(k, values) for k, values in zip(self._kinds, zip(*added, strict=True), strict=True)]
@@ -252,12 +252,12 @@ class Grouped:
         ]
 
     def feed(self, batch: Batch, ledger: Ledger) -> Iterable[Batch]:
-        """Nothing yet."""
+        """Stores the rows."""
         self._stage.add(Batch([batch.columns[at] for at in self._used], batch.numbers))
         return ()
 
     def finish(self, ledger: Ledger) -> Iterator[Batch]:
-        """The groups."""
+        """Yields the groups."""
         kinds = [column.kind for column in self.columns]
         done = 0
         try:
@@ -297,7 +297,7 @@ class Grouped:
         return f"SELECT {', '.join(outer)} FROM ({grouped}) g {' '.join(joins)} ORDER BY {order}"
 
     def _median(self, place: int, at: int, kind: Kind) -> str:
-        """A join with the mean of the one or two middle values of each group."""
+        """SQL that joins the mean of the one or two middle values of each group."""
         keys = [f"c{by}" for by in self._by]
         part = f"PARTITION BY {', '.join(keys)}" if keys else ""
         named = "".join(f"{key} AS k{number}, " for number, key in enumerate(keys))
@@ -313,7 +313,7 @@ class Grouped:
 
 
 def _must_be_finite(columns: Sequence[Column], values: Sequence[Sequence[Value]]) -> None:
-    """SQLite sums on to infinity, which a JSON target could only write as no value."""
+    """Raises JobFailed for infinity, which SQLite's sums can reach and JSON cannot write."""
     for column, found in zip(columns, values, strict=True):
         if column.kind == "float" and not all(value is None or isfinite(value) for value in found):  # type: ignore[arg-type]  # floats
             raise JobFailed(

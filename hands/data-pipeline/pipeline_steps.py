@@ -1,7 +1,7 @@
-"""The steps that look at one row at a time (pure): select, rename, cast, derive, filter.
+"""The steps that need one row at a time (pure): select, rename, cast, derive, filter.
 
-Each takes a batch and gives a batch. `Stepping` is what every step is to the chain that drives it, also those of
-pipeline_staging.py that must see all rows first: `feed` gives what is ready, `finish` gives what had to wait.
+`Stepping` is the interface of all steps, also of those in pipeline_staging.py that must see all rows first: `feed` gives
+the rows that are ready, `finish` those that were held back.
 """
 
 from abc import ABC, abstractmethod
@@ -14,37 +14,37 @@ from pipeline_values import Converter, settled
 
 
 class Stepping(Protocol):
-    """One step of a job. columns: of the rows it gives."""
+    """One step of a job. columns: of the rows that it returns."""
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """The columns of the rows it gives."""
+        """The columns of the rows that it returns."""
 
     def feed(self, batch: Batch, ledger: Ledger) -> Iterable[Batch]:
-        """Takes rows; gives those that are done."""
+        """Takes rows; returns those that are done."""
 
     def finish(self, ledger: Ledger) -> Iterator[Batch]:
-        """There are no more rows; gives those that waited."""
+        """Ends the input; yields the rows held back."""
 
 
 class OneByOne(ABC):
-    """Base of the steps that keep nothing back."""
+    """The base class of steps that hold nothing back."""
 
     def __init__(self, before: Sequence[Column], columns: Sequence[Column]) -> None:
         self.before = tuple(before)
         self.columns = tuple(columns)
 
     def feed(self, batch: Batch, ledger: Ledger) -> Iterable[Batch]:
-        """The batch, changed."""
+        """The changed batch."""
         return (self.change(batch, ledger),)
 
     def finish(self, ledger: Ledger) -> Iterator[Batch]:
-        """Nothing waited."""
+        """Yields nothing."""
         return iter(())
 
     @abstractmethod
     def change(self, batch: Batch, ledger: Ledger) -> Batch:
-        """What the step does to some rows."""
+        """The step's result for some rows."""
 
 
 class Pick(OneByOne):
@@ -60,7 +60,7 @@ class Pick(OneByOne):
 
 
 class Recast(OneByOne):
-    """cast: the columns at these places become another type; a row in which one cannot is rejected."""
+    """cast: converts the columns at these places to another type; rejects a row with a value that does not convert."""
 
     def __init__(self, before: Sequence[Column], kinds: dict[int, Kind], form: str) -> None:
         columns = [Column(column.name, kinds.get(at, column.kind)) for at, column in enumerate(before)]
@@ -86,7 +86,7 @@ class Recast(OneByOne):
 
 
 class Work(OneByOne):
-    """derive: a column from an expression, at this place (the number of columns: a new one)."""
+    """derive: a column from an expression. place: of the column, or the number of columns for a new one."""
 
     def __init__(self, before: Sequence[Column], place: int, column: Column, parsed: Parsed) -> None:
         columns = list(before)
@@ -98,9 +98,9 @@ class Work(OneByOne):
         self._converter = Converter(column.name, column.kind)
 
     def change(self, batch: Batch, ledger: Ledger) -> Batch:
-        """The rows with the column."""
+        """The rows with the derived column."""
         faults = Faults()
-        values = _evaluated(self._evaluator, self.before, batch, faults, self._column.name)
+        values = _evaluate(self._evaluator, self.before, batch, faults, self._column.name)
         if self._column.kind == "decimal":
             values = [settled(value) for value in values]
         columns = list(batch.columns)
@@ -113,7 +113,7 @@ class Work(OneByOne):
 
 
 class Sieve(OneByOne):
-    """filter: the rows for which the expression is true; a row for which it cannot be worked out is rejected."""
+    """filter: keeps the rows for which the expression is true; rejects a row for which it fails."""
 
     def __init__(self, before: Sequence[Column], parsed: Parsed) -> None:
         super().__init__(before, before)
@@ -122,11 +122,11 @@ class Sieve(OneByOne):
     def change(self, batch: Batch, ledger: Ledger) -> Batch:
         """The rows that pass."""
         faults = Faults()
-        chosen = _evaluated(self._evaluator, self.before, batch, faults, "")
+        chosen = _evaluate(self._evaluator, self.before, batch, faults, "")
         faults.split(batch, self.before, ledger)
         return batch if all(chosen) else batch.keep(chosen)
 
 
-def _evaluated(evaluator: Evaluator, before: Sequence[Column], batch: Batch, faults: Faults, name: str) -> list[Value]:
+def _evaluate(evaluator: Evaluator, before: Sequence[Column], batch: Batch, faults: Faults, name: str) -> list[Value]:
     named = {column.name: values for column, values in zip(before, batch.columns, strict=True)}
     return evaluator.column(named, batch.size, lambda row, why: faults.add(row, name, "expression", why))

@@ -1,4 +1,4 @@
-"""Sources as they come (acts through Files): bytes become batches of typed rows; a database is copied first."""
+"""Reads sources as batches of typed rows (acts through Files): files as a stream, a database from a copy."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
@@ -13,36 +13,36 @@ from pipeline_schema import Settled
 from pipeline_scratch import Scratch, Stage
 from pipeline_spec import Join, Schema, Source, Step
 
-Tell = Callable[[int, int, str], Awaitable[None]]
-"""Tells progress: bytes done, bytes in all, text."""
+ReportProgress = Callable[[int, int, str], Awaitable[None]]
+"""Reports progress: bytes done, bytes in all, text."""
 
 Supplied = AsyncIterator[tuple[Intake, Iterator[Batch]]]
 
 
 class Supply:
-    """total: bytes of all sources. notes: what a person should know of them. partner_rows: read for joins."""
+    """All sources of a job. total: their bytes. notes: what a person should know about them. partner_rows: read for joins."""
 
-    def __init__(self, files: Files, folder: Path, tell: Tell) -> None:
+    def __init__(self, files: Files, folder: Path, report: ReportProgress) -> None:
         self.files = files
         self.total = 0
         self.notes: list[str] = []
         self.partner_rows = 0
-        self._folder, self._tell = folder, tell
+        self._folder, self._report = folder, report
 
     async def measure(self, sources: Sequence[Source]) -> None:
-        """Asks how large they are. Raises JobFailed for one that is not there."""
+        """Adds up the sizes of the sources. Raises JobFailed if one is missing."""
         for source in sources:
             size = await self.files.size(source.path)
             if size is None:
                 raise JobFailed("source", f"{source.path}: there is no such file.")
             self.total += size
 
-    async def tell(self, text: str) -> None:
-        """Tells how far reading is."""
-        await self._tell(min(self.files.copied, self.total), self.total, text)
+    async def report(self, text: str) -> None:
+        """Reports the progress of reading."""
+        await self._report(min(self.files.copied, self.total), self.total, text)
 
     async def source(self, source: Source, schema: Schema, ledger: Ledger, at: str) -> Supplied:
-        """The rows of a source: the intake, again and again, with the batches that are ready. at: key of its schema."""
+        """Yields (the source's intake, the batches that are ready), repeatedly. at: the key of its schema."""
         if source.format == "sqlite":
             async for item in self._database(source, schema, ledger, at):
                 yield item
@@ -60,7 +60,7 @@ class Supply:
         path = self._folder / "source.db"
 
         async def on_bytes() -> None:
-            await self.tell(f"copying {source.path}")
+            await self.report(f"copying {source.path}")
 
         download = await self.files.fetch(source.path, path, on_bytes)
         if download.changed:
@@ -76,7 +76,7 @@ class Supply:
             path.unlink()
 
     async def partners(self, steps: Sequence[Step], scratch: Scratch, ledger: Ledger) -> dict[int, Stage]:
-        """Reads the second source of each join into the scratch database: step number → its rows."""
+        """Reads the second source of each join into the scratch database. Returns step number → rows."""
         found: dict[int, Stage] = {}
         for number, step in enumerate(steps, 1):
             if isinstance(step, Join):
@@ -96,12 +96,12 @@ class Supply:
                     stage = stage or scratch.table(_columns(settled))
                     stage.add(batch)
                 settled, rows = intake.settled, intake.rows
-                await self.tell(f"reading {path}")
+                await self.report(f"reading {path}")
         self.partner_rows += rows
         self.notes += [f"{path}: {note}" for note in settled.notes] if settled else []
         return stage or scratch.table(_columns(settled))
 
 
 def _columns(settled: Settled | None) -> Sequence[Column]:
-    assert settled is not None  # a source that has ended is settled
+    assert settled is not None  # the schema is settled once the source has ended
     return settled.columns

@@ -1,8 +1,8 @@
 """CSV and JSON Lines targets, written to a file in the scratch folder (acts).
 
-In mode append the old file is already there, and rows go behind it under its own columns. CSV is RFC 4180 with "\\n" at
-the line ends; no value is an empty field. JSON numbers stay numbers, a decimal is written with all its digits. Every
-text is written so that pipeline_readers.py reads the same one.
+In mode append the old file is already there, and rows are appended under its own columns. CSV is RFC 4180 with "\\n" as
+line end; no value is an empty field. JSON numbers stay numbers; a decimal is written with all its digits. Every text is
+written so that pipeline_readers.py reads back the same.
 """
 
 import csv
@@ -20,7 +20,7 @@ from pipeline_values import written
 
 
 class TextTarget:
-    """One file. columns: of the rows that come."""
+    """A CSV or JSON Lines file. columns: of the rows to write."""
 
     def __init__(self, path: Path, target: Target, columns: Sequence[Column], *, append: bool) -> None:
         self.written = 0
@@ -38,11 +38,11 @@ class TextTarget:
         self._json = msgspec.json.Encoder(decimal_format="number", enc_hook=written)
         if header:
             names = [column.name for column in columns]
-            marked = names[0].startswith("\ufeff")  # behind a quote its mark is not taken for the file's own
+            marked = names[0].startswith("\ufeff")  # quoted, so that it is not read as the file's byte order mark
             (writer(quoting=csv.QUOTE_ALL) if marked else self._csv).writerow(names)
 
     def _match(self, path: Path, target: Target) -> bool:
-        """Whether the old file has a header; its order of columns is then ours."""
+        """Takes over the column order of the old file's header. Returns whether it has one."""
         with path.open(encoding="utf-8-sig", newline="") as file:
             try:
                 there = next(filter(None, csv.reader(file, delimiter=target.delimiter, strict=True)), [])
@@ -50,7 +50,7 @@ class TextTarget:
                 raise JobFailed("target", f"{target.path} has no header that can be read: {error}") from None
         names = [column.name for column in self._columns]
         if sorted(there) != sorted(names):
-            there = [name.strip() for name in there]  # as pipeline_readers.py reads them
+            there = [name.strip() for name in there]  # as pipeline_readers.py does
         if there and sorted(there) != sorted(names):
             raise JobFailed(
                 "target", f"{target.path} has the columns {', '.join(there)}, and the rows {', '.join(names)}. "
@@ -62,7 +62,7 @@ class TextTarget:
         return bool(there)
 
     def write(self, batch: Batch, ledger: Ledger) -> None:
-        """All rows of the batch."""
+        """Writes the batch."""
         self.written += batch.size
         if self._format == "csv":
             columns = [_texts(self._columns[at], batch.columns[at]) for at in self._order]
@@ -74,13 +74,13 @@ class TextTarget:
         self._file.write(self._json.encode_lines(rows).decode())
 
     def close(self) -> None:
-        """The file is whole."""
+        """Closes the file."""
         self._file.close()
 
 
 class _Lines:
-    """What csv.writer writes to, one record at a time. It quotes each field that has a character of the line end it is
-    told, and a bare "\\r" would end a record as well as a "\\n": so it is told both, and here the "\\r" goes again.
+    """The file that csv.writer writes to, one record at a time. csv.writer quotes only fields with a character of its line
+    terminator, and a bare "\\r" would end a record as well as "\\n". So its terminator is both, and "\\r" is removed here.
     """
 
     END: Final = "\r\n"

@@ -1,12 +1,12 @@
-"""What each column type takes, how values become it, and how it is written (pure).
+"""The column types: what each accepts, how values are converted to it, and how they are written (pure).
 
-Two ways lead to the same values: `_swift_*` converts a whole list of strings at once with the interpreter's own C code
-and gives up (ValueError) at anything it is not sure of; `scalar` is the rule, value by value, with a reason for each
-refusal. A property test holds the two together.
+Two ways give the same values: `_swift_*` converts a whole list of strings at once with the interpreter's own C code, and
+gives up (ValueError) at anything it is not sure of; `scalar` is the rule, value by value, with a reason for each refusal. A
+property test compares the two.
 
-Rules: surrounding blanks do not count in numbers, dates and bools. int: 64 bits. float: finite. decimal: exact, at most
-38 digits before and after the point. date: YYYY-MM-DD or YYYY/MM/DD. datetime: ISO 8601; one with an offset is
-moved to UTC. bool: true, false, yes, no, 1, 0 in any case. text: anything but bytes; a list or object becomes JSON.
+Rules: surrounding blanks are ignored in numbers, dates and bools. int: 64 bits. float: finite. decimal: exact, at most 38
+digits before and after the point. date: YYYY-MM-DD or YYYY/MM/DD. datetime: ISO 8601; one with an offset is converted to
+UTC. bool: true, false, yes, no, 1, 0 in any case. text: anything but bytes; a list or object becomes JSON.
 """
 
 import math
@@ -23,10 +23,10 @@ INT_MIN: Final = -(2**63)
 INT_MAX: Final = 2**63 - 1
 DIGITS_MAX: Final = 38
 PLAIN_MAX: Final = 1_000
-"""Digits before or after the point with which a number is written as text; 1E+999999999 would have a billion."""
+"""Most digits of a number that is written without an exponent; 1E+999999999 would have a billion."""
 
 EXACT: Final = Context(prec=100)
-"""In which decimals are worked with: 38 digits on either side of the point are multiplied and summed without loss."""
+"""The context for decimals: numbers of 38 digits on either side of the point multiply and add without loss."""
 _SMALLEST: Final = Decimal(1).scaleb(-DIGITS_MAX)
 
 _INT: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
@@ -41,16 +41,16 @@ _WRONG: Final = (ValueError, TypeError, OverflowError, InvalidOperation, Recursi
 
 
 class Misfit(ValueError):
-    """A value is not of its type; the text is a clause for a person."""
+    """A value does not fit its type. The text is a clause for a person."""
 
 
-# one value at a time: the rule ---------------------------------------------------------------------------------------
+# one value at a time ------------------------------------------------------------------------------------------------
 
 
 def _shown(value: object) -> str:
     try:
         text = repr(value) if not isinstance(value, str) else f'"{value}"'
-    except RecursionError:  # lists within lists of JSON, a thousand deep
+    except RecursionError:  # JSON lists nested a thousand deep
         return "a value too deep to be shown"
     return text if len(text) <= 60 else f"{text[:59]}…"
 
@@ -76,7 +76,7 @@ def _int(value: object) -> int:
 
 
 def _number(value: object) -> int | float | Decimal | str:
-    """A number, or a text that is written as one."""
+    """Returns a number, or a text that is one. Raises Misfit."""
     is_other_text = isinstance(value, str) and not _NUMBER.fullmatch(value.strip())
     if is_other_text or isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
         raise Misfit(f"{_shown(value)} is not a number")
@@ -159,10 +159,13 @@ def _with_form(text: str, form: str) -> datetime:
 
 
 def form_fault(form: str) -> str:
-    """Why no value can be of a strptime form, or "" for one that can be: found with a moment that is written in it."""
+    """Why a strptime format is unusable, or "": tests it by formatting and parsing one time."""
     try:
         _FORMED.strptime(_FORMED.strftime(form).strip(), form)
-    except (ValueError, re.error) as error:  # two fields of one name are an error of the expression that is made of it
+    except (
+        ValueError,
+        re.error,
+    ) as error:  # re.error: strptime builds an expression, in which a repeated field is an error
         return str(error)
     return ""
 
@@ -182,7 +185,7 @@ def _text(value: object) -> str:
 
 
 def scalar(kind: Kind, form: str = "") -> Callable[[object], Value]:
-    """The function that makes one value, never None, of this kind or raises Misfit."""
+    """The function that converts one value, not None, to this kind. It raises Misfit."""
     if form and kind in ("date", "datetime"):
         return partial(_date if kind == "date" else _datetime, form=form)
     return _SCALARS[kind]
@@ -245,14 +248,14 @@ _OWN: Final[dict[Kind, type]] = {"int": int, "float": float, "bool": bool, "date
 
 
 def _is_own(kind: Kind, values: list[Value]) -> bool:
-    """Whether values of the kind's own type are good as they are."""
+    """Whether values that already have the kind's Python type are valid as they are."""
     if kind == "int":
         return not values or (min(values) >= INT_MIN and max(values) <= INT_MAX)  # type: ignore[type-var,operator]
     return kind != "float" or math.isfinite(sum(values))  # type: ignore[arg-type]
 
 
 class Converter:
-    """Makes columns of one kind. nulls: the texts that stand for no value; form: a strptime form for dates."""
+    """Converts columns to one kind. nulls: texts that mean no value. form: a strptime format for dates."""
 
     def __init__(self, name: str, kind: Kind, *, nulls: Collection[str] = (), form: str = "") -> None:
         self.name = name
@@ -263,7 +266,7 @@ class Converter:
         self._own = _OWN.get(kind)
 
     def column(self, values: Sequence[object], faults: Faults) -> list[Value]:
-        """The values as this kind; where one does not fit it is None and the fault is noted."""
+        """Converts values. One that does not fit becomes None, and a fault is added."""
         types = set(map(type, values))
         if types == {str} and self._swift is not None:
             try:
@@ -301,7 +304,7 @@ class Converter:
 
 
 def settled(value: Value) -> Value:
-    """A decimal that came from a division, rounded to the digits that a decimal may have after the point."""
+    """Rounds a decimal to the digits that it may have after the point, as after a division."""
     if isinstance(value, Decimal) and value.is_finite() and value.as_tuple().exponent < -DIGITS_MAX:  # type: ignore[operator]
         return value.quantize(_SMALLEST, context=EXACT)
     return value
@@ -311,7 +314,7 @@ def settled(value: Value) -> Value:
 
 
 def written(value: object) -> str:
-    """A value, never None, as text in the one form that every target uses."""
+    """A value, not None, as text in the one form that all targets use."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):

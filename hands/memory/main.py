@@ -1,7 +1,7 @@
-"""The Hand `memory`: the one process that opens memories, a file for each Hand and each shared space (acts; thin).
+"""The Hand `memory`: the one process that opens memories, one file per Hand and per shared space (acts; thin).
 
-Each part of what it offers is a class of a module of its own, and Memory is all of them. What they stand on is in
-memory_desk: whose memory a call is about, its file, the labels and the errors.
+Each group of its methods is a class in a module of its own; Memory inherits from all. Their common base is memory_desk:
+whose memory a call is about, its file, labels and errors.
 """
 
 from memory_consolidating import Consolidating
@@ -13,4 +13,4 @@ from memory_upkeep import Upkeep
 
 
 class Memory(Fragments, Consolidating, Keys, Graph, Sessions, Upkeep):
-    """Provides memory.*; a part is a base of this class."""
+    """Provides memory.*."""

@@ -1,9 +1,9 @@
-"""Consolidation, as a call and by itself (acts; thin): memory.consolidate, and what the Hand does while nobody asks it.
+"""Consolidation, on call and in the background (acts; thin): memory.consolidate, and what the Hand does when idle.
 
-What a step does is in memory/consolidation.py. While the Hand is up and nobody has asked for anything for a while, it goes
-through the memories that were asked for in this life, each at most once a day, and stops as soon as somebody asks. How far
-it came stands in a file of the state folder, so a memory that takes longer than one such while is gone through by and by.
-The Hand is not started for it: a memory that nobody asks for stays as it is until somebody calls memory.consolidate.
+memory/consolidation.py defines a step. When there was no call for a while, the Hand goes through the memories that were
+called for in this process, each at most once a day, and stops as soon as a call comes. Its progress is kept in the state
+folder, so a memory that takes longer than one idle period is finished bit by bit. The Hand is not started for this: a
+memory that nobody calls for stays as it is until somebody calls memory.consolidate.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from memory_desk import Answer, Desk, as_failures, now, whole
 from runtime import Call
 
 EVERY: Final = 24 * 3_600 * 1_000_000
-"""Microseconds from the end of one going through a memory to the next."""
+"""Microseconds between the end of a memory's consolidation and the next one."""
 
 DISCARDED: Final = 200
 """Vectors of an earlier model that are removed in one transaction."""
@@ -31,22 +31,22 @@ STATE: Final = "consolidation.json"
 
 
 class Course(Struct, frozen=True, kw_only=True):
-    """How far a memory was gone through. after: the last id looked at, 0 when all were; ended: when that was."""
+    """A memory's progress. after: the last id looked at, 0 once all were; ended: when that was."""
 
     after: int = 0
     ended: int = 0
 
 
 class Counts(Struct, frozen=True, kw_only=True):
-    """How many fragments were looked at, and what became of them."""
+    """How many fragments were looked at, merged, promoted and archived."""
 
     looked: int = 0
     merged: int = 0
     promoted: int = 0
     archived: int = 0
 
-    def and_then(self, other: "Counts") -> "Counts":
-        """Both."""
+    def plus(self, other: "Counts") -> "Counts":
+        """The sum of both."""
         return Counts(
             looked=self.looked + other.looked, merged=self.merged + other.merged, promoted=self.promoted + other.promoted,
             archived=self.archived + other.archived,
@@ -54,75 +54,77 @@ class Counts(Struct, frozen=True, kw_only=True):
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """What a step did. after: where the next one begins, None after the last."""
+    """The result of a step. after: where the next one begins, None after the last."""
 
     counts: Counts = Counts()
     after: int | None = None
 
 
 class Consolidating(Desk):
-    """memory.consolidate, and the background. quiet_s: seconds without a call after which it begins."""
+    """Provides memory.consolidate, and consolidates when idle. quiet_s: seconds without a call after which it begins."""
 
     quiet_s = 20.0
 
     async def start(self) -> None:
-        """It waits until nobody asks."""
+        """Reads the progress and starts the background task."""
         await super().start()
         self._courses = await self.shelf.in_thread(lambda: _read(self.state / STATE))
-        self._resting = self.in_background(self._rest())
+        self._resting = self.in_background(self._run_when_idle())
 
     async def stop(self) -> None:
-        """What it is at ends with its step."""
-        await self.ended(self._resting)
+        """Stops the background task."""
+        await self.cancel(self._resting)
         await super().stop()
 
     async def consolidate(self, call: Call) -> Answer:
-        """Answer memory.consolidate: all of a memory, in short steps between which others write."""
+        """memory.consolidate: all of a memory, in short steps between which others can write."""
         owner, counts = whole(call).owner, Counts()
         after: int | None = 0
         with as_failures():
             while after is not None:
                 self.asked = time.monotonic()
                 step = await self._step(owner, after)
-                counts, after = counts.and_then(step.counts), step.after
+                counts, after = counts.plus(step.counts), step.after
         await self._note(owner, Course(ended=now()))
         return msgspec.structs.asdict(counts)
 
-    async def _rest(self) -> None:
-        """Go through what is due while nobody asks."""
+    async def _run_when_idle(self) -> None:
+        """Consolidates the memories that are due, while there are no calls."""
         while True:
             await asyncio.sleep(self.quiet_s / 4)
             asked = frozenset(self.asked_for)
-            there = await self.shelf.in_thread(partial(self.shelf.there, asked))
-            self.asked_for -= asked - there  # whoever may ask for any shared space may ask for many
-            for owner in sorted(there):
+            existing = await self.shelf.in_thread(partial(self.shelf.existing, asked))
+            self.asked_for -= (
+                asked - existing
+            )  # a caller with a grant on all shared spaces may name many that do not exist
+            for owner in sorted(existing):
                 if self._is_quiet() and self._is_due(owner):
                     try:
                         await self._go_through(owner)
-                    except Exception as error:  # noqa: BLE001 - whatever is wrong with one memory, the others go on
+                    except Exception as error:  # noqa: BLE001 - one memory's error must not stop the others
                         self.log.warning("a memory could not be consolidated", memory=owner, why=repr(error))
                         self.asked_for.discard(owner)  # until somebody asks for it again
 
     async def _go_through(self, owner: str) -> None:
-        """A memory from where it was left, until all is looked at or somebody asks."""
+        """Consolidates a memory from where it was left, until its end or until a call comes."""
         counts = Counts()
         after: int | None = self._courses.get(owner, Course()).after
         while after is not None and self._is_quiet():
             step = await self._step(owner, after)
-            counts, after = counts.and_then(step.counts), step.after
+            counts, after = counts.plus(step.counts), step.after
         await self._note(owner, Course(ended=now()) if after is None else Course(after=after))
         if counts.looked:
             self.log.info("consolidated", memory=owner, is_whole=after is None, **msgspec.structs.asdict(counts))
 
     async def _step(self, owner: str, after: int) -> Step:
-        """Look at the next fragments; after the last, let go of the vectors of earlier models."""
+        """Consolidates the next fragments; after the last, discards the vectors of earlier models."""
         if not await self.shelf.read(owner, indexing.holds):
             return Step()
         done = await self.shelf.write_if_there(
-            owner, lambda store: _consolidated(store, after), frees=True, is_long=True
+            owner, lambda store: _consolidate(store, after), frees=True, is_long=True
         )
         step = done or Step()
-        while step.after is None and await self.shelf.write_if_there(owner, _discarded, frees=True, is_long=True):
+        while step.after is None and await self.shelf.write_if_there(owner, _discard_vectors, frees=True, is_long=True):
             continue
         return step
 
@@ -131,18 +133,18 @@ class Consolidating(Desk):
 
     def _is_due(self, owner: str) -> bool:
         course = self._courses.get(owner, Course())
-        return course.after > 0 or not 0 <= now() - course.ended < EVERY  # a clock that was ahead is no reason to wait
+        return course.after > 0 or not 0 <= now() - course.ended < EVERY  # `ended` in the future: the clock was ahead
 
     async def _note(self, owner: str, course: Course) -> None:
         self._courses[owner] = course
         known = frozenset(self._courses)
-        gone = known - await self.shelf.in_thread(partial(self.shelf.there, known))
+        gone = known - await self.shelf.in_thread(partial(self.shelf.existing, known))
         self._courses = {one: how for one, how in self._courses.items() if one not in gone}
         raw = msgspec.json.encode(self._courses)
         await self.shelf.in_thread(lambda: _write(self.state / STATE, raw))
 
 
-def _consolidated(store: Store, after: int) -> Step:
+def _consolidate(store: Store, after: int) -> Step:
     from memory import consolidation
 
     report = consolidation.consolidate(store, after)
@@ -152,15 +154,15 @@ def _consolidated(store: Store, after: int) -> Step:
     return Step(counts=counts, after=report.after)
 
 
-def _discarded(store: Store) -> bool:
-    """Remove some vectors of models that are no longer used, once all is there of the one that is; whether any are left."""
+def _discard_vectors(store: Store) -> bool:
+    """Discards some vectors of earlier models, once the current one's are complete. Returns whether any are left."""
     from memory import vectors
 
     return not indexing.waits(store) and vectors.discard(store, DISCARDED)
 
 
 def _read(path: Path) -> dict[str, Course]:
-    """How far each memory was gone through; nothing, when that cannot be read: then it is gone through again."""
+    """The progress of each memory; empty if it cannot be read, so that all start over."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Course])
     except (OSError, msgspec.MsgspecError):
@@ -168,7 +170,7 @@ def _read(path: Path) -> dict[str, Course]:
 
 
 def _write(path: Path, raw: bytes) -> None:
-    """Let a file hold this; where the disk refuses, what it held."""
+    """Replaces a file's content; keeps the old one if the disk refuses."""
     part = path.with_suffix(".part")
     try:
         part.write_bytes(raw)

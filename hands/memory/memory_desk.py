@@ -1,7 +1,7 @@
-"""What every part of the Hand stands on (acts): the place of a call, its work in a thread, labels and errors.
+"""`Desk`, the base class of the Hand's parts (acts): a call's owner and space, its work in a thread, labels and errors.
 
-A part is a class on top of Desk with an `async def` for each of its methods, which says what to do as a function of a Store
-or Reader and a space; see memory_keys for the smallest one.
+A part is a subclass with one `async def` per method, which passes its work as a function of a Store or Reader and a space;
+memory_keys is the smallest one.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from memory.errors import Damaged, StoreError
 from memory.store import Reader, Store
 from memory.times import LAST
 from memory_embedding import Embedding
-from memory_makers import Here, Maker, There
+from memory_makers import LocalMaker, Maker, RemoteMaker
 from memory_owner import PLAIN, Place, place_of
 from memory_shelf import Shelf
 from runtime import Call, Failure, Hand
@@ -33,7 +33,7 @@ Answer = dict[str, object]
 Fitted = tuple[list[Answer], set[str], bool]
 
 REPLY_MOST: Final = 768 * limits.KIB
-"""Bytes after which a listing ends, and says that there is more."""
+"""Bytes of rows in one reply; a listing that is longer ends there and says that there is more."""
 
 UNREADABLE: Final = "a row cannot be read: `maniple memory verify` says which"
 
@@ -47,13 +47,13 @@ _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Desk(Hand):
-    """Opens the shelf, and closes it. asked: when somebody last asked for something, by time.monotonic().
+    """Owns the shelf and the embedding. asked: when the last call came, by time.monotonic(). asked_for: owners called for.
 
-    arrived: bytes that wait in files to be taken in, by the owner of the memory.
+    arrived: bytes of uploads that wait in files, by the owner of the memory.
     """
 
     async def start(self) -> None:
-        """Nothing is opened before it is asked for."""
+        """Opens no file; that waits for the first call."""
         self.shelf = Shelf(self.state, now=now, quota=self.settings.of("quota", int))
         self.embedding = Embedding(self.shelf, self._maker())
         self.asked = time.monotonic()
@@ -61,32 +61,29 @@ class Desk(Hand):
         self.arrived = Counter[str]()
 
     async def stop(self) -> None:
-        """Close every file."""
+        """Closes every file."""
         self.embedding.close()
         await self.shelf.close()
 
-    async def ended(self, work: "asyncio.Task[None]") -> None:
-        """Cancel what goes on in the background, until it has ended."""
+    async def cancel(self, work: "asyncio.Task[None]") -> None:
+        """Cancels a background task until it has ended."""
         while not work.done():
             work.cancel()
             await asyncio.wait([work], timeout=1)
 
     async def on_settings(self, changed: frozenset[str]) -> None:
-        """A new quota holds from the next call on; another embedder makes every vector anew, in the background."""
+        """Applies a new quota from the next call on. A new embedder makes every vector anew, in the background."""
         self.shelf.quota = self.settings.of("quota", int)
         if "embedder" in changed:
             await self.embedding.follow(self._maker())
 
     def _maker(self) -> Maker:
         model = self.settings.of("embedder", str)
-        return There(self.kernel, model) if model else Here()
+        return RemoteMaker(self.kernel, model) if model else LocalMaker()
 
     async def reading(self, call: Call, work: Callable[[Reader, str], T], *, is_long: bool = False) -> T:
-        """What the work answers of the call's memory. work: given what reads, and the space within.
-
-        is_long: see Shelf.read.
-        """
-        place = self._asked(call)
+        """Runs read-only work on the call's memory. work: gets a Reader and the space. is_long: see Shelf.read."""
+        place = self._note_call(call)
         with as_failures():
             return await self.shelf.read(place.owner, lambda reader: work(reader, place.space), is_long=is_long)
 
@@ -97,12 +94,12 @@ class Desk(Hand):
         *,
         is_long: bool = False,
     ) -> tuple[list[Answer], bool]:
-        """The rows of a listing that one reply holds, and whether there are more; as fitting(). The rest: as for reading().
+        """(rows of a listing that one reply holds, whether there are more). Adds their labels to the call.
 
-        What it answers is gone through in the thread that reads, so that no more of it is read than is told.
+        Iterates the rows in the reading thread, so that no more are read than shown. work, is_long: as for reading().
         """
         shown, labels, is_cut = await self.reading(
-            call, lambda reader, space: fitted(work(reader, space)), is_long=is_long
+            call, lambda reader, space: take_fitting(work(reader, space)), is_long=is_long
         )
         call.add_labels(*labels)
         return shown, is_cut
@@ -116,36 +113,36 @@ class Desk(Hand):
         is_long: bool = False,
         then: Callable[[T], None] | None = None,
     ) -> T:
-        """What the work answers, once it is on the disk. frees: it makes room; is_long, then: see Shelf.write."""
-        place = self._asked(call)
+        """Runs writing work; returns its result once it is on disk. frees: it makes room. is_long, then: see Shelf.write."""
+        place = self._note_call(call)
         with as_failures():
             return await self.shelf.write(
                 place.owner, lambda store: work(store, place.space), frees=frees, is_long=is_long, then=then
             )
 
-    def _asked(self, call: Call) -> Place:
+    def _note_call(self, call: Call) -> Place:
         place = place_of(call.resource)
         self.asked = time.monotonic()
         self.asked_for.add(place.owner)
         return place
 
-    async def streamed(self, call: Call, raw: bytes) -> None:
-        """Send bytes, however many they are."""
+    async def send_all(self, call: Call, raw: bytes) -> None:
+        """Streams bytes in chunks."""
         for start in range(0, len(raw), limits.CHUNK_SIZE):
             await call.send(raw[start : start + limits.CHUNK_SIZE])
 
     @asynccontextmanager
-    async def lines_sent(self, call: Call) -> AsyncIterator[Path]:
-        """The lines that the caller sends, in a file that is gone when the block is left. Raises Failure."""
+    async def uploaded_lines(self, call: Call) -> AsyncIterator[Path]:
+        """Stores the caller's upload in a file for the duration of the block. Raises Failure."""
         path = self.scratch / f"import-{call.number}"
-        async with self.received(call, path, IMPORT_MAX):
+        async with self.stored_upload(call, path, IMPORT_MAX):
             yield path
 
     @asynccontextmanager
-    async def received(self, call: Call, path: Path, most: int, mend: str = "") -> AsyncIterator[None]:
-        """Within the block, what the caller sends lies in a file. Raises Failure.
+    async def stored_upload(self, call: Call, path: Path, most: int, mend: str = "") -> AsyncIterator[None]:
+        """Stores the caller's upload in a file for the duration of the block. Raises Failure.
 
-        most: bytes that all calls of one memory may have in such files at a time. mend: how more could be.
+        most: bytes that all calls of one memory may have in such files at a time. mend: how to allow more.
         """
         if not call.uploads:
             raise Failure("arguments", "no stream came with the call: send one (`--upload FILE`)")
@@ -160,7 +157,7 @@ class Desk(Hand):
                     await self.shelf.in_thread(partial(file.write, chunk))
                 await self.shelf.in_thread(file.flush)
             yield
-        except OSError as error:  # also of what was left to be written when it was closed
+        except OSError as error:  # also when closing the file flushes
             raise Failure("full", f"the disk refuses: {error.strerror}") from None
         finally:
             self.arrived -= Counter({owner: size})
@@ -168,17 +165,17 @@ class Desk(Hand):
 
 
 def now() -> int:
-    """The wall clock, in microseconds since 1970."""
+    """The wall clock in microseconds since 1970."""
     return time.time_ns() // 1_000
 
 
 def moment(micros: int | None) -> str | None:
-    """A time as replies have it."""
+    """A time as replies show it."""
     return None if micros is None else time_text(micros)
 
 
 def micros(text: str | None) -> int | None:
-    """A time as calls have it, RFC 3339 with its zone, in microseconds. Failure for any other text, or a year beyond."""
+    """Parses an RFC 3339 time with a zone to microseconds. Raises Failure for other text or years beyond 1970 to 9999."""
     if text is None:
         return None
     try:
@@ -194,14 +191,14 @@ def micros(text: str | None) -> int | None:
 
 
 def fitting(call: Call, rows: Iterable[tuple[Answer, Iterable[str]]]) -> tuple[list[Answer], bool]:
-    """The rows that one reply holds, which is marked with their labels; and whether there are more."""
-    shown, labels, is_cut = fitted(rows)
+    """(rows that one reply holds, whether there are more). Adds their labels to the call."""
+    shown, labels, is_cut = take_fitting(rows)
     call.add_labels(*labels)
     return shown, is_cut
 
 
-def fitted(rows: Iterable[tuple[Answer, Iterable[str]]]) -> Fitted:
-    """The rows that one reply holds, all labels of them, and whether there are more."""
+def take_fitting(rows: Iterable[tuple[Answer, Iterable[str]]]) -> Fitted:
+    """(rows that one reply holds, all their labels, whether there are more)."""
     shown: list[Answer] = []
     marks: set[str] = set()
     size = 0
@@ -219,19 +216,19 @@ def _remove(path: Path) -> None:
 
 
 def lines_of(path: Path) -> Iterator[bytes]:
-    """The lines of a file; one that is longer than LINE_MAX comes in pieces, which are none."""
+    """Yields a file's lines. One longer than LINE_MAX comes in pieces, which fail to parse."""
     with path.open("rb") as file:
         while line := file.readline(LINE_MAX):
             yield line
 
 
 def at(call: Call) -> Place:
-    """Where a call reads and writes."""
+    """The owner and space of a call."""
     return place_of(call.resource)
 
 
 def whole(call: Call) -> Place:
-    """As at(), for what is about a whole memory: who may ask about one conversation learns nothing of others beside it."""
+    """As at(). Raises Failure for a session: who may use one session must learn nothing of the others beside it."""
     place = at(call)
     if place.space != PLAIN:
         raise Failure("arguments", f"{call.method} is about a whole memory: name own or shared/NAME")
@@ -240,13 +237,13 @@ def whole(call: Call) -> Place:
 
 @contextmanager
 def as_failures() -> Iterator[None]:
-    """A memory's no becomes the call's Failed."""
+    """Turns errors of a memory into the call's Failed."""
     try:
         yield
     except StoreError as error:
         raise Failure(error.code, str(error)) from None
-    except apsw.ConstraintError as error:  # what a caller gives breaks none
+    except apsw.ConstraintError as error:  # no caller's input can cause one
         why = f"its rows do not fit each other ({error}): `maniple memory verify` says what is damaged"
         raise Failure(Damaged.code, why) from None
-    except msgspec.MsgspecError:  # of what is stored: what a caller gives is read before
+    except msgspec.MsgspecError:  # from stored rows: the caller's input was decoded before
         raise Failure(Damaged.code, UNREADABLE) from None

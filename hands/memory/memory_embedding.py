@@ -1,8 +1,8 @@
-"""When vectors are made for the Hand (acts): of questions at once, of stored texts in the background, by a Maker.
+"""Decides when vectors are made (acts): of questions at once, of stored texts in the background, by a Maker.
 
-A store is answered when it is on the disk, and is found by its words from then on. Its vectors are made afterwards: some
-texts of one memory, newest first, then some of the next, so that no long import keeps others waiting. What a memory waits
-for stands in its file, so it goes on after any end of this process.
+A store call ends when the text is on disk, from when on it is found by its words. Vectors are made afterwards: for some
+texts of one memory, newest first, then for some of the next, so that a long import holds up nobody. What waits for a vector
+is noted in each memory's file, so the work goes on after any end of this process.
 """
 
 import asyncio
@@ -25,74 +25,74 @@ if TYPE_CHECKING:
     from memory.vectors import Model, Waiting
 
 AWAY_S: Final = 0.25
-"""Seconds that the background lets questions go first."""
+"""Seconds for which background work yields to questions."""
 
 AGAIN_S: Final = 60.0
-"""Seconds until a maker that could make no vectors is asked again, and until room is looked for again."""
+"""Seconds until a maker that failed is asked again, and until a full memory is tried again."""
 
 QUESTION_READ: Final = 8_192
-"""Characters of a question of which its vector is made; no embedder of this machine reads more."""
+"""Characters of a question that its vector covers; no local embedder reads more."""
 
 PASSED_MOST: Final = 1_000
-"""Texts of one memory that its maker refuses while it makes vectors of others; beyond that it is taken to make none."""
+"""Texts of one memory that the maker may refuse; beyond that the memory's vectors are given up for now."""
 
 GIVEN_UP: Final = 200
-"""Vectors of an earlier model that give way in one transaction."""
+"""Vectors of an earlier model that are discarded in one transaction to make room."""
 
 HELD_MOST: Final = 32
-"""Memories of which vectors are held that found no room; for others they are made again."""
+"""Memories whose vectors are held while there is no room for them; those of others are made again."""
 
-_ANY: Final = "word"  # whose vector tells whether any are made
+_ANY: Final = "word"  # a text for testing whether the maker makes vectors at all
 
 LOOKED_AT: Final = 256
-"""Memories that are looked at when the Hand starts, those that changed last; each other one when somebody asks for it."""
+"""Memories that are checked when the Hand starts, last changed first; every other one is checked when it is called for."""
 
 
 class Embedding:
-    """`run` is the work in the background."""
+    """Makes vectors. `run` is the background task."""
 
     def __init__(self, shelf: Shelf, maker: Maker) -> None:
         self._shelf, self._maker = shelf, maker
         self._owners: OrderedDict[str, None] = OrderedDict()
         self._known: set[str] = set()
-        self._passed = defaultdict[str, set[int]](set)  # chunks that were refused
-        self._held = OrderedDict[str, "tuple[Made, Sequence[Waiting], Floats]"]()  # vectors that found no room
+        self._passed = defaultdict[str, set[int]](set)  # chunks whose text the maker refused
+        self._held = OrderedDict[str, "tuple[Made, Sequence[Waiting], Floats]"]()  # vectors for which there was no room
         self._late = set[str]()
         self._something = asyncio.Event()
         self._followed = asyncio.Event()
         self._asking = 0
         self._nobody_asks = asyncio.Event()
         self._nobody_asks.set()
-        self._is_told = False  # that no vectors can be made
+        self._is_told = False  # whether it was logged that no vectors can be made
 
     async def follow(self, maker: Maker) -> None:
-        """From now on another one makes them: those that there are are made anew, in the background."""
+        """Switches to another maker; all vectors are made anew, in the background."""
         before, self._maker = self._maker, maker
         await asyncio.to_thread(before.close)
         self._known.clear()
         self._passed.clear()
         self._held.clear()
         self._followed.set()
-        await self._look_at_the_latest()
+        await self._check_latest()
 
-    def look(self, owner: str) -> None:
-        """Texts of this memory may wait."""
+    def check(self, owner: str) -> None:
+        """Queues a memory whose texts may wait for vectors."""
         self._known.add(owner)
         self._owners[owner] = None
         self._something.set()
 
     def forget(self, owner: str) -> None:
-        """A memory was erased or restored: a chunk's number may be another text's now, so none is passed over."""
+        """Drops what is known of a memory that was erased or restored: its chunk numbers may now be other texts'."""
         self._passed.pop(owner, None)
         self._held.pop(owner, None)
 
-    def look_once(self, owner: str) -> None:
-        """As look(), unless it was looked at before: what comes to wait later is told by who stores it."""
+    def check_once(self, owner: str) -> None:
+        """As check(), unless it was checked before: later texts are queued when they are stored."""
         if owner not in self._known:
-            self.look(owner)
+            self.check(owner)
 
     async def meaning(self, question: str) -> "Meaning | None":
-        """A question's vector; None when none can be made, and its words must do."""
+        """A question's vector; None if none can be made, so that only its words count."""
         from memory.nearness import Meaning
 
         self._asking += 1
@@ -100,7 +100,7 @@ class Embedding:
         try:
             made, (vector,) = await self._maker.question(question[:QUESTION_READ])
         except NoVectors as error:
-            self._tell(error)
+            self._log_once(error)
             return None
         finally:
             self._asking -= 1
@@ -109,8 +109,8 @@ class Embedding:
         return Meaning(model=made.name, vector=vector, reach=made.reach)
 
     async def run(self) -> None:
-        """Make what waits since an earlier life of this Hand, then what comes."""
-        await self._look_at_the_latest()
+        """Makes vectors for ever: first those left waiting by earlier processes, then new ones."""
+        await self._check_latest()
         while True:
             await self._something.wait()
             owner, _ = self._owners.popitem(last=False)
@@ -118,61 +118,61 @@ class Embedding:
                 self._something.clear()
             try:
                 if await self._embed_some(owner):
-                    self.look(owner)
+                    self.check(owner)
             except Full:
-                self._look_later(owner)  # it waits in its file; there may be room then, on its disk or by its quota
+                self._check_later(owner)  # the texts wait in its file, until disk and quota have room
             except NoVectors as error:
-                self._tell(error)
-                self.look(owner)
+                self._log_once(error)
+                self.check(owner)
                 await self._wait_to_retry()
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with one memory, the others go on
+            except Exception as error:  # noqa: BLE001 - one memory's error must not stop the others
                 records.logger().warning("vectors could not be made", memory=owner, why=repr(error))
 
     @property
     def name(self) -> str:
-        """What makes them, told without making it."""
+        """The maker's name, known without loading it."""
         return self._maker.called
 
     def close(self) -> None:
-        """Wait for what is being computed."""
+        """Waits for running computations."""
         self._maker.close()
 
-    async def _look_at_the_latest(self) -> None:
-        for owner in await self._shelf.in_thread(lambda: self._shelf.latest(LOOKED_AT)):
-            self.look_once(owner)
+    async def _check_latest(self) -> None:
+        for owner in await self._shelf.in_thread(lambda: self._shelf.last_changed(LOOKED_AT)):
+            self.check_once(owner)
 
     async def _wait_to_retry(self) -> None:
-        """Wait until it may be tried once more: a while, or until another one makes them."""
+        """Waits AGAIN_S, or until there is another maker."""
         self._followed.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(AGAIN_S):
                 await self._followed.wait()
 
-    def _look_later(self, owner: str) -> None:
+    def _check_later(self, owner: str) -> None:
         if owner not in self._late:
             self._late.add(owner)
-            asyncio.get_running_loop().call_later(AGAIN_S, self._look_late, owner)
+            asyncio.get_running_loop().call_later(AGAIN_S, self._check_now, owner)
 
-    def _look_late(self, owner: str) -> None:
+    def _check_now(self, owner: str) -> None:
         self._late.discard(owner)
-        self.look(owner)
+        self.check(owner)
 
-    def _tell(self, error: NoVectors) -> None:
-        """Say it once, until vectors were made again."""
+    def _log_once(self, error: NoVectors) -> None:
+        """Logs that no vectors can be made; once, until some were made again."""
         if not self._is_told:
             self._is_told = True
             records.logger().warning("no vectors, words must do", embedder=self._maker.called, why=str(error))
 
     async def _embed_some(self, owner: str) -> bool:
-        """Make some vectors of a memory; whether there may be more to do."""
+        """Makes some vectors of a memory. Returns whether there may be more to do."""
         if not await self._shelf.read(owner, indexing.waits):
-            return await self._changed(owner)
+            return await self._check_model(owner)
         if (held := self._held.pop(owner, None)) is not None:
             await self._keep(owner, *held)
             return True
         maker, made = self._maker, await self._maker.ready()
-        but = self._passed[owner]
-        texts = await self._shelf.read(owner, lambda reader: _waiting(reader, made, maker.batch, but))
+        refused = self._passed[owner]
+        texts = await self._shelf.read(owner, lambda reader: _waiting(reader, made, maker.batch, refused))
         if texts is None:
             return await self._register(owner, made)
         if not texts:
@@ -187,7 +187,7 @@ class Embedding:
         return True
 
     async def _make(self, owner: str, maker: Maker, texts: "Sequence[Waiting]") -> None:
-        """Make and keep their vectors, and pass over what is refused. Raises NoVectors where any text would be."""
+        """Makes and stores vectors, skipping texts that the maker refuses. Raises NoVectors if it refuses any text at all."""
         try:
             made, vectors = await maker.texts([one.text for one in texts], join(*(one.labels for one in texts)))
         except NoVectors as error:
@@ -203,14 +203,14 @@ class Embedding:
         await self._keep(owner, made, texts, vectors)
 
     async def _keep(self, owner: str, made: Made, texts: "Sequence[Waiting]", rows: "Floats") -> None:
-        """Keep vectors; those of earlier models give way where there is no room. Raises Full, and holds them then."""
+        """Stores vectors; discards those of earlier models if there is no room. If that fails, holds them and raises Full."""
         try:
             while True:
                 try:
                     await self._shelf.write_if_there(owner, lambda store: _keep(store, made, texts, rows))
                     return
                 except Full:
-                    if not await self._shelf.write_if_there(owner, _give_way, frees=True):
+                    if not await self._shelf.write_if_there(owner, _discard_some, frees=True):
                         raise
         except Full:
             self._held[owner] = (made, texts, rows)
@@ -226,27 +226,27 @@ class Embedding:
             "a text has no vector, its words must do", memory=owner, chunk=text.chunk, why=str(error)
         )
 
-    async def _changed(self, owner: str) -> bool:
-        """Nothing waits; but vectors may be those of another model than the one that is here now. It is asked once made."""
+    async def _check_model(self, owner: str) -> bool:
+        """With no text waiting: if the vectors are another model's than the loaded maker's, registers the new one."""
         made = self._maker.known
         if not await self._shelf.read(owner, indexing.holds):
-            self._known.discard(owner)  # it may not even be there, and many may be asked for that are not
+            self._known.discard(owner)  # it may not exist, and callers may name many that do not
         elif made is not None and await self._shelf.read(owner, lambda reader: _is_of_another(reader, made)):
             return await self._register(owner, made)
         return False
 
     async def _register(self, owner: str, made: Made) -> bool:
-        """It frees: what it notes is little, and those of the model before may give way then."""
+        """Registers the model, for which all texts then wait. frees: it writes little, and lets old vectors be discarded."""
         await self._shelf.write_if_there(owner, lambda store: _register(store, made), frees=True)
         return True
 
 
-def _waiting(reader: Reader, made: Made, most: int, but: Collection[int]) -> "list[Waiting] | None":
-    """Some texts that wait, but for these; None where they do not wait for this model's vectors."""
+def _waiting(reader: Reader, made: Made, most: int, refused: Collection[int]) -> "list[Waiting] | None":
+    """Some waiting texts except the refused ones; None if the file's current model is another."""
     from memory import vectors
 
     model = vectors.registered(reader, made.name)
-    return None if model is None or _is_other(model, made) else vectors.waiting(reader, model, most, but)
+    return None if model is None or _is_other(model, made) else vectors.waiting(reader, model, most, refused)
 
 
 def _is_of_another(reader: Reader, made: Made) -> bool:
@@ -268,7 +268,7 @@ def _register(store: Store, made: Made) -> None:
 
 
 def _keep(store: Store, made: Made, texts: "Sequence[Waiting]", rows: "Floats") -> None:
-    """Keep the vectors of what waits still with the same text: meanwhile the file may be another one."""
+    """Stores the vectors of texts that still wait unchanged: the file may have been replaced meanwhile."""
     from memory import vectors
 
     model = vectors.registered(store, made.name)
@@ -279,10 +279,10 @@ def _keep(store: Store, made: Made, texts: "Sequence[Waiting]", rows: "Floats") 
     vectors.keep(store, model, chunks, rows[same])
 
 
-def _give_way(store: Store) -> bool:
-    """Remove some vectors of models that are no longer current; whether there were any."""
+def _discard_some(store: Store) -> bool:
+    """Discards some vectors of models that are no longer current. Returns whether there were any."""
     from memory import vectors
 
-    if there_were := vectors.has_others(store):
+    if had_others := vectors.has_others(store):
         vectors.discard(store, GIVEN_UP)
-    return there_were
+    return had_others

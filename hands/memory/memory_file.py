@@ -1,7 +1,7 @@
-"""One memory file as the Hand's threads use it (acts): written by one at a time, read by several.
+"""One memory file as the Hand's threads use it (acts): one writer at a time, several readers.
 
-Writes that wait for each other are made in one transaction, each in a savepoint of its own: they share one sync, and one
-that is refused undoes itself alone. When that transaction cannot be ended, as on a full disk, each is tried by itself.
+Waiting writes are made in one transaction, each in its own savepoint: they share one sync, and a refused one undoes only
+itself. If that transaction cannot be committed, as on a full disk, each write is tried by itself.
 """
 
 import asyncio
@@ -23,21 +23,21 @@ from memory.store import Reader, Store, reader_without_room
 T = TypeVar("T")
 
 SWEEP_MICROS: Final = 600_000_000
-"""Between two looks for values that have expired."""
+"""Microseconds between two removals of expired values."""
 
 READERS_KEPT: Final = 2
-"""Reading connections that a file keeps open for the next."""
+"""Idle reading connections that a file keeps open."""
 
 NEARLY: Final = 1 << 18
-"""Bytes below the quota from which a write that finds no room is told of the quota, and not of the disk."""
+"""A write that finds no room within so many bytes of the quota blames the quota, not the disk."""
 
 
 TOGETHER_S: Final = 0.1
-"""Seconds after which no further write joins those that are made together: others wait for a turn of theirs."""
+"""Seconds after which no further write joins a batch: other owners are waiting."""
 
 
 class Job:
-    """One write that waits. frees: it makes room, and so may go a little beyond the quota. is_long: it writes much."""
+    """A waiting write. frees: it makes room, and so may go a little beyond the quota. is_long: it writes much."""
 
     __slots__ = ("frees", "is_long", "result", "work")
 
@@ -48,12 +48,12 @@ class Job:
 
 
 class MemoryFile:
-    """A file, which is opened when it is first used. quota: the most bytes that it may have, which may change.
-    until: the time by which expired values are deleted.
+    """A file, opened when first used. quota: most bytes that it may have; may change. until: expired values are deleted if
+    they expired before this time.
 
-    A file that a write made which then failed is removed again: at once, or when it is closed if somebody reads it meanwhile.
-    For the loop alone: jobs, the writes that wait; is_written: some are being made; users: calls that are at it; idle:
-    there are none; barred: set while nobody may come to it.
+    If a write created the file and then failed, the file is removed: at once, or when it is closed if somebody reads it.
+    For the loop only: jobs, the waiting writes; is_written: a batch is being written; users: calls that use it; idle: set
+    while there are none; barred: set to an event while nobody may enter.
     """
 
     def __init__(self, owner: str, path: Path, now: Callable[[], int], quota: int, until: Callable[[], int]) -> None:
@@ -68,14 +68,14 @@ class MemoryFile:
         self._store: Store | None = None
         self._readers: list[Reader] = []
         self._reading = 0
-        self._is_bare = False  # made here, and nothing was written in it yet
+        self._is_bare = False  # created here, and nothing was written to it yet
         self._swept = 0
 
     def read(self, work: Callable[[Reader], T], empty: Callable[[], Store]) -> T:
-        """What a work answers from what was committed when it began.
+        """Runs `work` on what is committed when it begins.
 
-        empty: what is read where there is no file: nothing is made for who only asks, and what is absent there is absent in
-        the same words.
+        empty: makes the store that is read if there is no file, so that a read creates none, and what is absent there is
+        reported in the same words.
         """
         try:
             reader = self._reader()
@@ -95,9 +95,9 @@ class MemoryFile:
                     reader.close()
 
     def write(self, jobs: Sequence[Job]) -> list[object]:
-        """What each write answered or raised, all of it on the disk; of the first ones, where they take long."""
-        store = self._opened()
-        outcomes = self._together(store, jobs) if len(jobs) > 1 else None
+        """Makes the writes, or only the first if they take long. Returns what each returned or raised, all on disk."""
+        store = self._open_store()
+        outcomes = self._write_batch(store, jobs) if len(jobs) > 1 else None
         if outcomes is None:
             outcomes = [self._attempt(store, job) for job in _for_a_while(jobs)]
         if self._is_bare and all(isinstance(one, Exception) for one in outcomes):
@@ -110,7 +110,7 @@ class MemoryFile:
         return outcomes
 
     def close(self) -> None:
-        """Close every connection; what lies in the write-ahead log goes into the file."""
+        """Closes every connection and merges the write-ahead log."""
         with self._lock:
             self._close()
 
@@ -126,13 +126,13 @@ class MemoryFile:
             remove(self.path)
 
     def _close_unread(self) -> None:
-        """Close every connection, unless somebody reads now."""
+        """Closes every connection, unless somebody is reading."""
         with self._lock:
             if not self._reading:
                 self._close()
 
-    def _opened(self) -> Store:
-        """The writing connection, opened by whoever comes first."""
+    def _open_store(self) -> Store:
+        """The writing connection; the first caller opens it."""
         with self._lock:
             if self._store is None:
                 make_folder(self.path.parent)
@@ -147,7 +147,7 @@ class MemoryFile:
             return self._store
 
     def _reader(self) -> Reader | None:
-        """A reading connection, None when there is no file."""
+        """A reading connection; None if there is no file."""
         with self._lock:
             if self._store is None and not self.path.exists():
                 return None
@@ -155,14 +155,14 @@ class MemoryFile:
             if self._readers:
                 return self._readers.pop()
         try:
-            return self._opened().reader()
+            return self._open_store().reader()
         except BaseException:
             with self._lock:
                 self._reading -= 1
             raise
 
     def _read_without_room(self, work: Callable[[Reader], T]) -> T:
-        """Where a file cannot be opened for writing, as on a full disk, it is read by one at a time."""
+        """Reads a file that cannot be opened for writing, as on a full disk; one reader at a time."""
         with self._lock:
             reader = reader_without_room(self.path, self.now)
             try:
@@ -171,32 +171,32 @@ class MemoryFile:
                 with contextlib.suppress(apsw.Error):
                     reader.close()
 
-    def _together(self, store: Store, jobs: Sequence[Job]) -> list[object] | None:
-        """All writes in one transaction; None when that could not be ended, and so none of them was made."""
+    def _write_batch(self, store: Store, jobs: Sequence[Job]) -> list[object] | None:
+        """Makes all writes in one transaction. None if that could not be committed, so none was made."""
         outcomes: list[object] = []
         try:
             with store.write():
                 for job in _for_a_while(jobs):
                     outcomes.append(self._attempt(store, job))
-                    if not store.connection.in_transaction:  # SQLite has given up all of it
+                    if not store.connection.in_transaction:  # SQLite rolled all of it back
                         return None
         except (Full, apsw.Error):
             return None
         return outcomes
 
     def _attempt(self, store: Store, job: Job) -> object:
-        """What a write answered, or what it raised: then nothing of it was made."""
+        """Makes one write. Returns its result, or the error that undid it."""
         most = most_of(self.quota) if job.frees else self.quota
         store.connection.pragma("max_page_count", max(1, most // _page(store)))
         try:
             with store.write():
                 return job.work(store)
         except Full as error:
-            return self._what_is_full(store, error)
-        except Exception as error:  # noqa: BLE001 - it is its caller's
+            return self._explain_full(store, error)
+        except Exception as error:  # noqa: BLE001 - raised again in the caller
             return error
 
-    def _what_is_full(self, store: Store, error: Full) -> Full:
+    def _explain_full(self, store: Store, error: Full) -> Full:
         pages = store.connection.pragma("page_count")
         if isinstance(pages, int) and pages * _page(store) + NEARLY >= self.quota:
             mend = "delete something, or ask the operator for more: `maniple settings memory quota=...`"
@@ -205,7 +205,7 @@ class MemoryFile:
 
 
 def _for_a_while(jobs: Sequence[Job]) -> Iterator[Job]:
-    """One after the other, as long as they have not taken long."""
+    """Yields jobs until TOGETHER_S has passed; at least one."""
     until = time.monotonic() + TOGETHER_S
     for number, job in enumerate(jobs):
         if number and time.monotonic() > until:
@@ -214,17 +214,17 @@ def _for_a_while(jobs: Sequence[Job]) -> Iterator[Job]:
 
 
 def most_of(quota: int) -> int:
-    """Bytes of a file that makes room, or that was such a file's copy: a little beyond the quota."""
+    """Most bytes of a file while a write makes room, and of a restored copy: a little beyond the quota."""
     return quota + quota // 4
 
 
 def _page(store: Store) -> int:
-    """Bytes of a page: a copy that was restored may have others than we make."""
+    """Bytes of a page; a restored copy may have pages of another size than ours."""
     return int(str(store.connection.pragma("page_size")))
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder of memory files, so that it survives a power cut; it may be there. Raises Full."""
+    """Makes the folder of memory files if needed, durably. Raises Full."""
     if folder.exists():
         return
     try:
@@ -235,7 +235,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Let a new entry of a folder survive a power cut."""
+    """Syncs a folder, so that a new entry survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -244,7 +244,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove(target: Path) -> None:
-    """Delete a file that nobody has open, with its logs. It goes first: without it they are nothing, and it would be less
+    """Deletes a closed file and its logs. The file goes first: without it the logs mean nothing, but it would lose data
     without them.
     """
     target.unlink(missing_ok=True)
@@ -253,20 +253,20 @@ def remove(target: Path) -> None:
         sync_folder(target.parent)
 
 
-def take_in_log(target: Path) -> None:
-    """Let a file that nobody has open hold what a killed Hand left in its log; one that cannot be read stays as it is."""
+def merge_log(target: Path) -> None:
+    """Merges the log that a killed Hand left into a closed file; leaves an unreadable file as it is."""
     if target.exists():
         with contextlib.suppress(apsw.Error):
             connection = apsw.Connection(str(target))
             try:
-                connection.pragma("schema_version")  # the log is opened by who reads
+                connection.pragma("schema_version")  # a read opens the log
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             finally:
                 connection.close()
 
 
 def remove_logs(target: Path) -> None:
-    """Delete what SQLite keeps beside a file that nobody has open."""
+    """Deletes SQLite's files beside a closed file."""
     for one in (Path(f"{target}-wal"), Path(f"{target}-shm")):
         one.unlink(missing_ok=True)
 
@@ -275,4 +275,4 @@ def _sweep(store: Store, until: int) -> None:
     try:
         keys.sweep(store, until)
     except StoreError:
-        pass  # what has expired is not seen, its room is had back later, and what was written before is written
+        pass  # expired values are invisible anyway and are removed later; the writes before are made

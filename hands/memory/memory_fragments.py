@@ -1,6 +1,6 @@
-"""Texts that are found again, as calls (acts; thin): memory.store, .recall, .fragment, .fragments, .update, .used, .forget.
+"""Fragments, texts that are found again, as calls (acts; thin): memory.store, recall, fragment(s), update, used, forget.
 
-What a fragment is, and how it is found, is in memory/fragments.py, memory/recall.py and docs/memory.md.
+memory/fragments.py, memory/recall.py and docs/memory.md say what a fragment is and how it is found.
 """
 
 from functools import partial
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from memory.recall import Found, Place, Question, Recalled
 
 SHOWN_WHOLE: Final = 16 << 10
-"""Characters of a text up to which a recall shows all of it, and not the piece that was found."""
+"""A recall shows texts up to so many characters whole, and of longer ones the piece that was found."""
 
 READ_TOGETHER: Final = 16
 
 LONG: Final = 32 << 10
-"""Characters of a text from which it takes long to be indexed."""
+"""Characters of a text above which indexing takes long."""
 
 
 class Wanted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,16 +46,16 @@ class Wanted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Fragments(Desk):
-    """memory.store, .recall and what belongs to them."""
+    """Provides memory.store, memory.recall and the other methods above."""
 
     async def start(self) -> None:
-        """What waits for its vector since an earlier life is made in the background."""
+        """Starts making vectors in the background."""
         await super().start()
         self._making = self.in_background(self.embedding.run())
 
     async def stop(self) -> None:
-        """What waits goes on waiting in its file."""
-        await self.ended(self._making)
+        """Stops making vectors; waiting texts stay noted in their files."""
+        await self.cancel(self._making)
         await super().stop()
 
     async def store(
@@ -63,7 +63,7 @@ class Fragments(Desk):
         importance: float = 0.5, metadata: dict[str, object] | None = None, run: str = "", entry: int | None = None,
         supersedes: int | None = None,
     ) -> Answer:  # fmt: skip
-        """Answer memory.store."""
+        """memory.store: stores a text, or merges it into an equal one."""
         new = New(
             text=text, kind=kind, source=source, time=micros(time), importance=importance, labels=tuple(call.labels),
             metadata=metadata or {}, run=run, entry=entry, call=call.number,
@@ -72,7 +72,7 @@ class Fragments(Desk):
             call,
             lambda store, space: fragments.add(store, space, new, supersedes=supersedes),
             is_long=len(text) > LONG,
-            then=self._waits(call),
+            then=self._check_after(call),
         )
         call.add_labels(*made.labels)
         return {"fragment": made.number, "merged": made.merged}
@@ -81,25 +81,25 @@ class Fragments(Desk):
         self, call: Call, text: str, most: int = 10, filters: dict[str, object] | None = None,
         recency: float = RECENCY, diversity: float = DIVERSITY, explain: bool = False,
     ) -> Answer:  # fmt: skip
-        """Answer memory.recall."""
+        """memory.recall: the fragments nearest to a text, by words and by meaning."""
         wanted = _filters(filters)
         ask = partial(_question, text, most, wanted, recency, diversity)
-        self.embedding.look_once(at(call).owner)
-        is_worth_it = await self.reading(call, lambda reader, space: spaces.found(reader, space).indexed > 0)
-        meaning = await self.embedding.meaning(text) if is_worth_it else None
+        self.embedding.check_once(at(call).owner)
+        has_texts = await self.reading(call, lambda reader, space: spaces.found(reader, space).indexed > 0)
+        meaning = await self.embedding.meaning(text) if has_texts else None
         found, is_current, marks = await self.reading(
-            call, lambda reader, space: _recalled(reader, space, ask, meaning, explain=explain)
+            call, lambda reader, space: _recall(reader, space, ask, meaning, explain=explain)
         )
         if not is_current:
-            self.embedding.look(at(call).owner)
+            self.embedding.check(at(call).owner)
         rows = ((_result(one), one.fragment.labels) for one in found.found)
         shown, more = fitting(call, rows)
         call.add_labels(*marks)
-        told_of = {"explained": _explained(found)} if explain else {}
-        return {"results": shown, "more": more, **told_of}
+        explained = {"explained": _explained(found)} if explain else {}
+        return {"results": shown, "more": more, **explained}
 
     async def fragment(self, call: Call, fragment: int) -> Answer:
-        """Answer memory.fragment."""
+        """memory.fragment: one fragment by its number."""
         found = await self.reading(call, lambda reader, space: fragments.get(reader, space, fragment))
         call.add_labels(*found.labels)
         return _row(found)
@@ -108,7 +108,7 @@ class Fragments(Desk):
         self, call: Call, filters: dict[str, object] | None = None, after: int = 0, most: int = 100,
         history: bool = False,
     ) -> Answer:  # fmt: skip
-        """Answer memory.fragments."""
+        """memory.fragments: lists fragments."""
         wanted = _filters(filters)
         rows, more = await self.reading(
             call, lambda reader, space: _page(reader, space, wanted, after, most, history=history)
@@ -120,7 +120,7 @@ class Fragments(Desk):
         self, call: Call, fragment: int, text: str | None = None, kind: str | None = None, time: str | None = None,
         importance: float | None = None, metadata: dict[str, object] | None = None,
     ) -> Answer:  # fmt: skip
-        """Answer memory.update."""
+        """memory.update: changes a fragment."""
         changes = Changes(
             text=text, kind=kind, time=micros(time), importance=importance, labels=tuple(call.labels), metadata=metadata
         )
@@ -128,13 +128,13 @@ class Fragments(Desk):
             call,
             lambda store, space: fragments.update(store, space, fragment, changes),
             is_long=len(text or "") > LONG,
-            then=self._waits(call),
+            then=self._check_after(call),
         )
         call.add_labels(*made.labels)
         return _row(made)
 
     async def used(self, call: Call, fragments: list[object]) -> None:
-        """Answer memory.used."""
+        """memory.used: counts a use of each fragment."""
         with as_failures():
             try:
                 numbers = msgspec.convert(fragments, tuple[int, ...])
@@ -143,22 +143,21 @@ class Fragments(Desk):
         await self.writing(call, lambda store, space: _use(store, space, numbers))
 
     async def forget(self, call: Call, fragment: int) -> None:
-        """Answer memory.forget."""
+        """memory.forget: deletes a fragment."""
         await self.writing(call, lambda store, space: fragments.forget(store, space, fragment), frees=True)
 
-    def _waits(self, call: Call) -> "Callable[[object], None]":
-        """Looks for texts that wait for vectors, once a write is done: though its caller may have gone meanwhile."""
+    def _check_after(self, call: Call) -> "Callable[[object], None]":
+        """A callback that queues the memory for vectors after a write, even if its caller has gone."""
         owner = at(call).owner
-        return lambda _: self.embedding.look(owner)
+        return lambda _: self.embedding.check(owner)
 
 
-def _recalled(
+def _recall(
     reader: Reader, space: str, ask: "Callable[[], Question]", meaning: "Meaning | None", *, explain: bool
 ) -> "tuple[Recalled, bool, set[str]]":
-    """The answer; whether the file's vectors are those of the model that the question was read by; and what marks an
-    explanation: its counts are of every text, found or not.
+    """(result, whether the file's vectors are of the question's model, labels of an explanation, which counts every text).
 
-    A model elsewhere may have come to make vectors of another dimension: with those of before nothing can be compared.
+    A remote model may have changed its vectors' dimension: then the question is compared by words only.
     """
     from memory import recall, vectors
 
@@ -171,7 +170,7 @@ def _recalled(
 
 
 def _question(text: str, most: int, filters: Filters, recency: float, diversity: float) -> "Question":
-    """Made in the thread that reads, for numpy is imported with it."""
+    """The Question. Made in the reading thread, since importing it imports numpy."""
     from memory import recall
 
     return recall.Question(
@@ -182,7 +181,7 @@ def _question(text: str, most: int, filters: Filters, recency: float, diversity:
 def _page(
     reader: Reader, space: str, wanted: Filters, after: int, most: int, *, history: bool
 ) -> tuple[list[Fragment], bool]:  # fmt: skip
-    """As many fragments as a reply may hold, read a few at a time, for each may be large; whether there may be more."""
+    """(fragments for one reply, whether there may be more). Reads a few at a time, since each may be large."""
     if not 0 < most <= fragments.LIST_MAX:
         raise Invalid(f"a listing is of 1 to {fragments.LIST_MAX} fragments, not {most}")
     found: list[Fragment] = []
@@ -202,7 +201,7 @@ def _use(store: Store, space: str, numbers: tuple[int, ...]) -> None:
 
 
 def _filters(given: dict[str, object] | None) -> Filters:
-    """The table `filters` as the memory has it. Raises Failure."""
+    """Converts the table `filters` of a call. Raises Failure."""
     with as_failures():
         try:
             asked = msgspec.convert(given or {}, Wanted)
@@ -232,7 +231,7 @@ def _origin(one: Origin) -> Answer:
 
 
 def _result(one: "Found") -> Answer:
-    """A result: what was found, and why."""
+    """A result of a recall: the fragment, and why it was found."""
     return {
         **_row(one.fragment), "whole": not one.cut, "piece": [one.start, one.finish], "score": one.score,
         "fused": one.fused, "freshness": one.freshness,

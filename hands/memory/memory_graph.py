@@ -1,6 +1,6 @@
-"""The graph, as calls (acts; thin): memory.graph.*. What entities, relations and walks are is in memory/graph.py.
+"""The graph, as calls (acts; thin): memory.graph.*. memory/graph.py defines entities, relations and walks.
 
-An entity is named by a number, by a name, or by a table of name and type.
+An entity is given by its number, its name, or a table of name and type.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,23 +14,23 @@ from memory.errors import Invalid
 from memory.graph import Entity, Ref, Relation
 from memory.store import Reader
 from memory.walks import Direction, Found, Hop, Step
-from memory_desk import Answer, Desk, Fitted, as_failures, fitted, micros, moment
+from memory_desk import Answer, Desk, Fitted, as_failures, micros, moment, take_fitting
 from runtime import Call
 
 T = TypeVar("T")
 
 UNSAID: Final = "the caller"
-"""Where it is from, when nobody says: all that is said so is one voice."""
+"""The source of a relation if the caller names none; all such statements count as one source."""
 
 
 class Graph(Desk):
-    """memory.graph.*."""
+    """Provides memory.graph.*."""
 
     async def graph_put(
         self, call: Call, type: str, name: str, aliases: Sequence[object] = (),  # noqa: A002 - as callers say it
         properties: dict[str, object] | None = None,
     ) -> Answer:  # fmt: skip
-        """Answer memory.graph.put."""
+        """memory.graph.put: adds an entity, or adds to an existing one."""
         others = _read(aliases, tuple[str, ...], "aliases is a list of names")
         made = await self.writing(
             call,
@@ -42,7 +42,7 @@ class Graph(Desk):
         return _entity(made)
 
     async def graph_get(self, call: Call, entity: object) -> Answer:
-        """Answer memory.graph.get."""
+        """memory.graph.get: one entity."""
         ref = _ref(entity)
         found = await self.reading(call, lambda reader, space: graph.find(reader, space, ref))
         call.add_labels(*found.labels)
@@ -51,7 +51,7 @@ class Graph(Desk):
     async def graph_list(
         self, call: Call, prefix: str = "", type: str = "", after: int = 0, most: int = 100  # noqa: A002 - as above
     ) -> Answer:  # fmt: skip
-        """Answer memory.graph.list."""
+        """memory.graph.list: entities by prefix and type."""
         shown, is_cut = await self.listing(
             call,
             lambda reader, space: (
@@ -66,7 +66,7 @@ class Graph(Desk):
         since: str | None = None, until: str | None = None, properties: dict[str, object] | None = None,
         single: bool = False,
     ) -> Answer:  # fmt: skip
-        """Answer memory.graph.relate."""
+        """memory.graph.relate: adds a relation, or evidence for an existing one."""
         one, other, times = _ref(source), _ref(target), (micros(since), micros(until))
         where = said or UNSAID
         made = await self.writing(
@@ -80,7 +80,7 @@ class Graph(Desk):
         return _relation(made)
 
     async def graph_end(self, call: Call, relation: int, until: str | None = None) -> Answer:
-        """Answer memory.graph.end."""
+        """memory.graph.end: sets when a relation ceased to hold."""
         moment_of_end, labels = micros(until), tuple(call.labels)
         made = await self.writing(call, lambda store, space: graph.end(store, space, relation, moment_of_end, labels))
         call.add_labels(*made.labels)
@@ -90,7 +90,7 @@ class Graph(Desk):
         self, call: Call, entity: object, kind: str = "", direction: str = "both", at: str | None = None,
         most: int = 100,
     ) -> Answer:  # fmt: skip
-        """Answer memory.graph.neighbours."""
+        """memory.graph.neighbours: an entity's relations."""
         ref, way, when = _ref(entity), _direction(direction), micros(at)
         shown, is_cut = await self.listing(
             call,
@@ -105,7 +105,7 @@ class Graph(Desk):
         self, call: Call, source: object, target: object, kind: str = "", direction: str = "both", at: str | None = None,
         depth: int = 4, most: int = 10,
     ) -> Answer:  # fmt: skip
-        """Answer memory.graph.paths."""
+        """memory.graph.paths: paths between two entities."""
         one, other, way, when = _ref(source), _ref(target), _direction(direction), micros(at)
         shown, is_cut = await self._walk(
             call,
@@ -118,7 +118,7 @@ class Graph(Desk):
     async def graph_match(
         self, call: Call, pattern: Sequence[object], at: str | None = None, most: int = 100
     ) -> Answer:  # fmt: skip
-        """Answer memory.graph.match."""
+        """memory.graph.match: chains of entities that match a pattern."""
         steps = _read(pattern, tuple[Step, ...], "pattern is a list of tables of kind, direction, depth, type and name")
         if not steps:
             raise _no("pattern has at least one table, for where it starts")
@@ -129,7 +129,7 @@ class Graph(Desk):
         return {"rows": shown, "cut": is_cut}
 
     async def graph_merge(self, call: Call, keep: object, gone: object) -> Answer:
-        """Answer memory.graph.merge."""
+        """memory.graph.merge: merges one entity into another."""
         one, other, labels = _ref(keep), _ref(gone), tuple(call.labels)
         made = await self.writing(
             call, lambda store, space: merging.merge(store, space, one, other, labels), is_long=True
@@ -138,16 +138,16 @@ class Graph(Desk):
         return _entity(made)
 
     async def graph_forget(self, call: Call, entity: object) -> None:
-        """Answer memory.graph.forget."""
+        """memory.graph.forget: deletes an entity."""
         ref = _ref(entity)
         await self.writing(call, lambda store, space: graph.forget(store, space, ref), frees=True)
 
     async def graph_unrelate(self, call: Call, relation: int) -> None:
-        """Answer memory.graph.unrelate."""
+        """memory.graph.unrelate: deletes a relation."""
         await self.writing(call, lambda store, space: graph.unrelate(store, space, relation), frees=True)
 
     async def graph_contradictions(self, call: Call, after: Sequence[object] = (), most: int = 100) -> Answer:
-        """Answer memory.graph.contradictions. after: the two numbers of the last pair that came before."""
+        """memory.graph.contradictions: pairs of relations. after: the two numbers of the previous page's last pair."""
         last = _read(after or (0, 0), tuple[int, int], "after is the two numbers of a pair")
         shown, is_cut = await self.listing(
             call,
@@ -160,13 +160,13 @@ class Graph(Desk):
         return {"pairs": [row["pair"] for row in shown], "more": is_cut or len(shown) == most}
 
     async def _walk(self, call: Call, walk: Callable[[Reader, str], Found]) -> tuple[list[object], bool]:
-        """What a walk came to, as far as one reply holds it, and whether there is more."""
+        """(results of a walk that one reply holds, whether there are more)."""
 
         def read(reader: Reader, space: str) -> tuple[Fitted, bool]:
             found = walk(reader, space)
             ways = (([*map(_hop, way)], _marks(hop.relation for hop in way)) for way in found.paths)
             chains = (([*map(_brief, one.entities)], one.labels) for one in found.rows)
-            return fitted(({"row": row}, labels) for row, labels in chain(ways, chains)), found.cut
+            return take_fitting(({"row": row}, labels) for row, labels in chain(ways, chains)), found.cut
 
         (rows, labels, is_more), is_cut = await self.reading(call, read)
         call.add_labels(*labels)
@@ -174,7 +174,7 @@ class Graph(Desk):
 
 
 def _ref(value: object) -> Ref:
-    """An entity as a caller names it."""
+    """Parses a caller's reference to an entity. Raises Failure."""
     if isinstance(value, str) and value:
         return Ref(name=value)
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:

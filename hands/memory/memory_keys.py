@@ -1,7 +1,7 @@
-"""Values by key, as calls (acts; thin): memory.get, .set, .delete, .change, .list and .watch.
+"""Values by key, as calls (acts; thin): memory.get, set, delete, change, list and watch.
 
-What a key, a value and a version are is in memory/keys.py. A change is told to whoever watches that namespace, which takes
-a grant on it; there is no event on the bus that others could hear.
+memory/keys.py defines keys, values and versions. Changes go to the watchers of that namespace, who need a grant on it; no
+event on the bus tells others.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ from wire import codec
 from wire.errors import CodecError
 
 WAITING_MOST: Final = 1_024
-"""Changes that wait for a slow watcher; then the oldest are dropped, and it is told how many."""
+"""Changes queued for a slow watcher; beyond that the oldest are dropped, and it gets their number."""
 
 WATCHES_MOST: Final = (16, 8)
-"""Watches that are open at once, and those of one memory. Each holds one of the Hand's places, which are twice as many, for
-days: the others are for calls that end."""
+"""Watches open at once, and those of one memory. Each holds one of the Hand's places for days; there are twice as many
+places, so the rest stay free for calls that end."""
 
 
 class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of memory.change. value or delete; version: only if it is still at that one; ttl: milliseconds."""
+    """One row of memory.change: value or delete. version: change only if the key is at it. ttl: milliseconds."""
 
     key: str
     value: object = msgspec.UNSET
@@ -51,7 +51,7 @@ class Watcher:
         self.something = asyncio.Event()
 
     def tell(self, key: str, version: int, labels: tuple[str, ...]) -> None:
-        """A key has changed."""
+        """Queues a change of a key, if it has the prefix."""
         if key.startswith(self.prefix):
             if len(self.waiting) == WAITING_MOST:
                 self.waiting.popleft()
@@ -61,15 +61,15 @@ class Watcher:
 
 
 class Keys(Desk):
-    """memory.get and what belongs to it."""
+    """Provides memory.get and the other methods above."""
 
     async def start(self) -> None:
-        """Nobody watches yet."""
+        """Adds to Desk's the table of watchers."""
         await super().start()
         self.watchers: dict[Place, list[Watcher]] = {}
 
     async def get(self, call: Call, key: str) -> Answer:
-        """Answer memory.get."""
+        """memory.get: a key's value."""
         found = await self.reading(call, lambda reader, space: keys.get(reader, space, key))
         call.add_labels(*found.labels)
         try:
@@ -88,16 +88,16 @@ class Keys(Desk):
     async def set(
         self, call: Call, key: str, value: object, version: int | None = None, ttl: int | None = None
     ) -> Answer:
-        """Answer memory.set."""
+        """memory.set: sets one key."""
         (made,) = await self._change(call, [Asked(key=key, value=value, version=version, ttl=ttl)])
         return {"version": made}
 
     async def delete(self, call: Call, key: str, version: int | None = None) -> None:
-        """Answer memory.delete."""
+        """memory.delete: deletes one key."""
         await self._change(call, [Asked(key=key, delete=True, version=version)])
 
     async def change(self, call: Call, changes: Sequence[object]) -> Answer:
-        """Answer memory.change."""
+        """memory.change: sets and deletes several keys, all or none."""
         with as_failures():
             try:
                 asked = msgspec.convert(changes, list[Asked])
@@ -108,13 +108,13 @@ class Keys(Desk):
         return {"versions": list(await self._change(call, asked))}
 
     async def list(self, call: Call, prefix: str = "", after: str = "", most: int = 100) -> Answer:
-        """Answer memory.list."""
+        """memory.list: keys, without their values."""
         rows = await self.reading(call, lambda reader, space: keys.listed(reader, space, prefix, after, most))
         shown, is_cut = fitting(call, ((_row(row), row.labels) for row in rows))
         return {"keys": shown, "more": is_cut or len(rows) == most}
 
     async def watch(self, call: Call, prefix: str = "") -> None:
-        """Answer memory.watch: at first a line that it has begun, so that nothing is missed by who then lists."""
+        """memory.watch: streams changes. Its first line says that it has begun, so a caller who then lists misses nothing."""
         place, watcher = at(call), Watcher(prefix)
         self._check_watches(place)
         self.watchers.setdefault(place, []).append(watcher)
@@ -134,7 +134,7 @@ class Keys(Desk):
                 del self.watchers[place]
 
     def _check_watches(self, place: Place) -> None:
-        """Raise Failure where one more would be too many."""
+        """Raises Failure if one more watch would be too many."""
         owners = [one.owner for one, watchers in self.watchers.items() for _ in watchers]
         most, of_one = WATCHES_MOST
         if len(owners) >= most or owners.count(place.owner) >= of_one:
@@ -156,7 +156,7 @@ class Keys(Desk):
 
         return await self.writing(
             call, lambda store, space: keys.change(store, space, changes), frees=frees, then=tell
-        )  # the change is told though its caller has gone
+        )  # watchers get the change even if its caller has gone
 
 
 def _row(row: keys.Listed) -> Answer:
@@ -167,7 +167,7 @@ def _row(row: keys.Listed) -> Answer:
 
 
 def _read(one: Asked, labels: tuple[str, ...]) -> Change:
-    """A row of a change as the memory has it. Raises Invalid."""
+    """Converts a row of a change for memory/keys.py. Raises Invalid."""
     if one.delete:
         if one.value is not msgspec.UNSET or one.ttl is not None:
             raise Invalid(f"{one.key!r} is to be set and to be deleted: give one of value and delete")

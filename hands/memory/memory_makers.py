@@ -1,6 +1,6 @@
-"""Who makes vectors for the Hand (acts): the embedder of this machine, in threads, or a model that the Hand `model` reaches.
+"""The makers of vectors (acts): the local embedder, in threads, or a model that the Hand `model` reaches.
 
-Both are made when the first text or question comes: whoever keeps values by key alone has no numpy in the process.
+Both are loaded at the first text or question, so a process that only keeps values by key has no numpy.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ T = TypeVar("T")
 
 QUESTION_S: Final = 10.0
 TEXTS_S: Final = 120.0
-"""Seconds that a model elsewhere has for a question, after which words alone must do, and for a batch of texts."""
+"""Seconds that a remote model has for a question, after which only words count; and for a batch of texts."""
 
 
 class Made(Struct, frozen=True, kw_only=True):
-    """What vectors are of: a model's name and version, how many numbers each has, and of how many words one can tell."""
+    """The model of some vectors: name with version; numbers in each vector; number of words that a vector can represent."""
 
     name: str
     dimension: int
@@ -36,39 +36,39 @@ class Made(Struct, frozen=True, kw_only=True):
 
 
 class NoVectors(Exception):
-    """None can be made now, and why; later they may be."""
+    """No vectors can be made now; the text says why. They may be later."""
 
 
 class Maker(Protocol):
-    """batch: texts that it is given at once."""
+    """Makes vectors. batch: texts that it gets at once."""
 
     batch: int
 
     @property
     def called(self) -> str:
-        """What people call it, told without making it."""
+        """Its name for people, known without loading it."""
 
     @property
     def known(self) -> Made | None:
-        """What its vectors are of, as far as that is known without making it."""
+        """The model of its vectors; None if that is unknown before loading it."""
 
     async def ready(self) -> Made:
-        """What its vectors are of. Raises NoVectors."""
+        """Loads it. Returns the model of its vectors. Raises NoVectors."""
 
     async def question(self, text: str) -> "tuple[Made, Floats]":
-        """A question's vector. Raises NoVectors."""
+        """(model, the question's vector as one row). Raises NoVectors."""
 
     async def texts(self, texts: Sequence[str], labels: Labels) -> "tuple[Made, Floats]":
-        """The texts' vectors, a row each. labels: of any of them. Raises NoVectors."""
+        """(model, one row per text). labels: those of all the texts. Raises NoVectors."""
 
     def close(self) -> None:
-        """Wait for what is being computed."""
+        """Waits for running computations."""
 
 
-class Here:
-    """The best embedder of this machine: a thread for questions and one for texts."""
+class LocalMaker:
+    """The best embedder of this machine, with one thread for questions and one for texts."""
 
-    batch = 4  # a question that comes meanwhile is read beside them, and more slowly
+    batch = 4  # small: a question that arrives meanwhile runs beside it, and more slowly
 
     def __init__(self) -> None:
         self._questions = ThreadPoolExecutor(1, thread_name_prefix="question")
@@ -79,28 +79,28 @@ class Here:
 
     @property
     def called(self) -> str:
-        """Its name in the table of embedders."""
+        """The embedder's name in the table of embedders."""
         return "grams" if self._is_broken else embedders.chosen()
 
     @property
     def known(self) -> Made | None:
-        """None before it is made."""
+        """None before the embedder is loaded."""
         return None if self._embedder is None else _made(self._embedder)
 
     async def ready(self) -> Made:
-        """It can always be made."""
+        """Loads the embedder. Never raises NoVectors."""
         return _made(await _in(self._texts, self._get))
 
     async def question(self, text: str) -> "tuple[Made, Floats]":
-        """In the thread of questions."""
+        """Computed in the questions' thread."""
         return await _in(self._questions, lambda: self._vectors([text]))
 
     async def texts(self, texts: Sequence[str], labels: Labels) -> "tuple[Made, Floats]":
-        """In the thread of texts."""
+        """Computed in the texts' thread."""
         return await _in(self._texts, lambda: self._vectors(texts))
 
     def close(self) -> None:
-        """Wait for both threads."""
+        """Waits for both threads."""
         self._questions.shutdown(wait=True)
         self._texts.shutdown(wait=True)
 
@@ -109,7 +109,7 @@ class Here:
         return _made(embedder), embedder.vectors(texts)
 
     def _get(self) -> Embedder:
-        """The embedder, made by whichever thread comes first."""
+        """The embedder; the first thread to need it loads it."""
         with self._making:
             if self._embedder is None:
                 self._embedder = self._best()
@@ -118,7 +118,7 @@ class Here:
     def _best(self) -> Embedder:
         try:
             return embedders.best()
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with a model's files, texts are found without it
+        except Exception as error:  # noqa: BLE001 - a broken model must not stop memory
             self._is_broken = True
             records.logger().warning("the model cannot be used, and letters are gone by", error=repr(error))
             from memory.embedders.grams import Grams
@@ -126,8 +126,8 @@ class Here:
             return Grams()
 
 
-class There:
-    """A model that the Hand `model` reaches, by the operator's wish. Its vectors count as much as minilm's."""
+class RemoteMaker:
+    """A model that the Hand `model` reaches, chosen by the operator. Its vectors have as much weight as minilm's."""
 
     batch = 64
 
@@ -136,22 +136,22 @@ class There:
         self.known: Made | None = None
 
     async def ready(self) -> Made:
-        """It is asked once, for the vector of one word."""
+        """Asks once for the vector of one word."""
         if self.known is None:
             await self._vectors(["word"], QUESTION_S)
         assert self.known is not None
         return self.known
 
     async def question(self, text: str) -> "tuple[Made, Floats]":
-        """One call."""
+        """One call of model.embed."""
         return await self._vectors([text], QUESTION_S)
 
     async def texts(self, texts: Sequence[str], labels: Labels) -> "tuple[Made, Floats]":
-        """One call, which carries their labels: it is made in the Hand's own name, and its process may have heard none."""
+        """One call of model.embed, with the texts' labels: this process may not have received them itself."""
         return await self._vectors(texts, TEXTS_S, tuple(sorted(labels)))
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Nothing to do."""
 
     async def _vectors(
         self, texts: Sequence[str], seconds: float, labels: tuple[str, ...] = ()
@@ -168,19 +168,19 @@ class There:
 
 
 def _read(value: object, count: int) -> "tuple[str, Floats]":
-    """The model's own name and so many vectors of length 1, from a reply of model.embed. Raises NoVectors."""
+    """(the model's own name, `count` vectors of length 1) from a reply of model.embed. Raises NoVectors."""
     from memory.arrays import np
 
     told = value if isinstance(value, dict) else {}
     try:
         rows = np.asarray(told.get("vectors"), dtype=np.float32)
     except (TypeError, ValueError):
-        raise NoVectors("its vectors are no numbers, or not of one length") from None
+        raise NoVectors("its vectors are not numbers, or not all of one length") from None
     if rows.ndim != 2 or rows.shape[0] != count or not rows.shape[1]:
         raise NoVectors(f"it was given {count} texts, and its vectors have the shape {rows.shape}")
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if not np.isfinite(rows).all() or not lengths.all():
-        raise NoVectors("a vector of it has no direction")
+        raise NoVectors("one of its vectors is zero or not finite")
     return str(told.get("model", "")), rows / lengths
 
 

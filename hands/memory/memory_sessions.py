@@ -1,4 +1,4 @@
-"""Conversations, as calls (acts; thin): memory.session.* and memory.sessions. What they are is in memory/sessions.py."""
+"""Conversations, as calls (acts; thin): memory.session.* and memory.sessions. memory/sessions.py defines them."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -17,12 +17,12 @@ READ_ROOM: Final = 640 << 10
 
 
 class Sessions(Desk):
-    """memory.session.*."""
+    """Provides memory.session.* and memory.sessions."""
 
     async def session_append(
         self, call: Call, messages: Sequence[object], branch: str = MAIN, expect: int | None = None
     ) -> Answer:
-        """Answer memory.session.append."""
+        """memory.session.append: appends messages to a branch."""
         with as_failures():
             try:
                 said = msgspec.convert(messages, tuple[Said, ...])
@@ -39,7 +39,7 @@ class Sessions(Desk):
     async def session_read(
         self, call: Call, branch: str = MAIN, after: int | None = None, most: int = 100, compact: bool = False
     ) -> Answer:
-        """Answer memory.session.read. compact: summaries in the place of what they cover, and the last messages."""
+        """memory.session.read. compact: summaries in place of what they cover, and the last messages."""
         if compact:
             items, is_cut = await self.reading(
                 call,
@@ -61,13 +61,13 @@ class Sessions(Desk):
         return {"messages": shown, "more": is_cut or (bool(found) and found[-1].seq < last)}
 
     async def session_search(self, call: Call, text: str, most: int = 20) -> Answer:
-        """Answer memory.session.search."""
+        """memory.session.search: messages that contain words."""
         found = await self.reading(call, lambda reader, space: sessions.search(reader, space, text, most=most))
         shown, is_cut = fitting(call, ((_row(one), one.labels) for one in found))
         return {"messages": shown, "more": is_cut or len(found) == most}
 
     async def session_branch(self, call: Call, name: str, parent: str = MAIN, at: int | None = None) -> Answer:
-        """Answer memory.session.branch."""
+        """memory.session.branch: forks a branch."""
         labels = tuple(call.labels)
         made = await self.writing(
             call, lambda store, space: sessions.fork(store, space, name, parent=parent, at=at, labels=labels)
@@ -75,7 +75,7 @@ class Sessions(Desk):
         return {"last": made.last}
 
     async def session_branches(self, call: Call) -> Answer:
-        """Answer memory.session.branches."""
+        """memory.session.branches: lists the branches of a session."""
         found = await self.reading(call, lambda reader, space: sessions.branches(reader, space))
         call.add_labels(*{label for one in found for label in one.labels})
         return {
@@ -87,7 +87,7 @@ class Sessions(Desk):
         }  # fmt: skip
 
     async def session_compact(self, call: Call, first: int, last: int, text: str, branch: str = MAIN) -> None:
-        """Answer memory.session.compact."""
+        """memory.session.compact: puts a summary in place of a range of messages."""
         made = await self.writing(
             call,
             lambda store, space: compacting.compact(
@@ -97,7 +97,7 @@ class Sessions(Desk):
         call.add_labels(*made.labels)
 
     async def session_export(self, call: Call) -> Answer:
-        """Answer memory.session.export: what is there when it begins, a page at a time, so that nobody waits for it."""
+        """memory.session.export: the messages there are when it begins, a page at a time, so that nobody waits for it."""
         found, last = await self.reading(call, lambda reader, space: session_lines.outline(reader, space))
         await call.send(session_lines.head())
         count = 0
@@ -110,12 +110,12 @@ class Sessions(Desk):
                 count += after - span.after
                 span = Span(span.branch, after, span.until)
                 call.add_labels(*labels)
-                await self.streamed(call, lines)
+                await self.send_all(call, lines)
         done = 0
         while done < last:
             lines, done, labels = await self._summaries(call, done, last)
             call.add_labels(*labels)
-            await self.streamed(call, lines)
+            await self.send_all(call, lines)
         return {"messages": count}
 
     async def _page(self, call: Call, span: Span) -> tuple[bytes, int, set[str]]:
@@ -125,8 +125,8 @@ class Sessions(Desk):
         return await self.reading(call, lambda reader, space: session_lines.summary_lines(reader, space, after, until))
 
     async def session_import(self, call: Call) -> Answer:
-        """Answer memory.session.import: from the lines that the caller sends."""
-        async with self.lines_sent(call) as path:
+        """memory.session.import: imports the caller's uploaded lines."""
+        async with self.uploaded_lines(call) as path:
             labels = tuple(call.labels)
             count = await self.writing(
                 call, lambda store, space: session_lines.take_in(store, space, lines_of(path), labels), is_long=True
@@ -134,7 +134,7 @@ class Sessions(Desk):
         return {"messages": count}
 
     async def sessions(self, call: Call, after: str = "", most: int = 100) -> Answer:
-        """Answer memory.sessions."""
+        """memory.sessions: lists the sessions of a memory."""
         whole(call)
         found = await self.reading(call, lambda reader, space: sessions.keys_of(reader, after, most))
         named = [one for one in found if one.space]
@@ -147,7 +147,7 @@ class Sessions(Desk):
 
 
 def _last(call: Call, found: Sequence[Message | Summary]) -> tuple[list[Answer], bool]:
-    """As fitting(), of what is read from its end: where a reply does not hold all of it, it holds the newest."""
+    """As fitting(), from the end: a reply that cannot hold all holds the newest."""
     shown, is_cut = fitting(call, ((_row(one), one.labels) for one in reversed(found)))
     return shown[::-1], is_cut
 

@@ -1,8 +1,8 @@
-"""The open memory files (acts): which thread is at which, and which are closed when others are needed.
+"""The open memory files (acts): which threads use them, and which are closed when others are needed.
 
-SQLite's calls block, so none is made on the loop: reads go to a few threads, the writes that wait at one file to one of a
-few others, together, up to the first that is long. At each file only one thread writes at a time. Whose turn it is is decided
-in memory_turns.
+SQLite blocks, so no call of it is made on the loop. Reads go to a few threads. Writes that wait at one file go together, up
+to the first long one, to one of a few other threads; each file has one writer at a time. memory_turns decides whose turn it
+is.
 """
 
 import asyncio
@@ -24,26 +24,26 @@ from memory_turns import Turns
 T = TypeVar("T")
 
 OPEN_MOST: Final = 24
-"""Files that are open at once, as long as not more are in use."""
+"""Files kept open at once, unless more are in use."""
 
 WRITERS: Final = 4
 LONG_WRITERS: Final = 2
 READERS: Final = 5
 LONG_READERS: Final = 3
 OWNER_READERS: Final = 2
-"""Threads that write and that read; of them for what is long, and for one owner."""
+"""Threads that write; of these, for long work; threads that read; of these, for long work, and for one owner."""
 
 TOGETHER: Final = 256
-"""Writes that share one sync, at most."""
+"""Most writes that share one sync."""
 
 ASIDE: Final = ""
-"""Whose turn it is where a work is at no owner's file."""
+"""The owner of work that uses no owner's file."""
 
 FILES_MOST: Final = 96
-"""Files that are open or in use: each takes a few descriptors. Who needs a further one waits."""
+"""Most files that are open or in use: each takes a few descriptors. A call that needs one more waits."""
 
 CACHE_MOST: Final = 96 << 20
-"""Bytes of pages that SQLite keeps, over all files."""
+"""Bytes of SQLite's page cache, over all files."""
 
 
 class Shelf:
@@ -76,24 +76,24 @@ class Shelf:
         return self._folder / f"{owner}.db"
 
     def owners(self) -> list[str]:
-        """Every owner that has a file, in order. It looks at the disk, so not on the loop."""
+        """All owners with a file, sorted. Blocks: not for the loop."""
         found = (
             path.relative_to(self._folder) for kind in ("own", "shared") for path in self._folder.glob(f"{kind}/*.db")
         )
         return sorted(str(path).removesuffix(".db") for path in found)
 
-    def there(self, owners: Iterable[str]) -> set[str]:
-        """Those of some owners that have a file. As owners(), not on the loop."""
+    def existing(self, owners: Iterable[str]) -> set[str]:
+        """Those of the owners that have a file. Blocks: not for the loop."""
         return {owner for owner in owners if self.path_of(owner).exists()}
 
-    def latest(self, most: int) -> list[str]:
-        """Of all owners those whose files changed last, the latest first. As owners(), not on the loop."""
-        return sorted(self.owners(), key=lambda owner: _changed(self.path_of(owner)), reverse=True)[:most]
+    def last_changed(self, most: int) -> list[str]:
+        """The owners whose files changed last, latest first, at most `most`. Blocks: not for the loop."""
+        return sorted(self.owners(), key=lambda owner: _modified_ns(self.path_of(owner)), reverse=True)[:most]
 
     async def read(self, owner: str, work: Callable[[Reader], T], *, is_long: bool = False) -> T:
-        """What the work answers from what was committed when it began. An owner without a file has an empty memory.
+        """Runs `work` on what is committed when it begins. An owner without a file has an empty memory.
 
-        is_long: it goes through much, so that what is short is not to wait for it.
+        is_long: it reads much, so short work must not wait for it.
         """
         file = await self._enter(owner)
         result = self._readers.submit(owner, lambda: file.read(work, self._empty), is_long=is_long)
@@ -109,57 +109,57 @@ class Shelf:
         is_long: bool = False,
         then: Callable[[T], None] | None = None,
     ) -> T:
-        """What the work answers, once it is on the disk. It may be run again, so it does nothing but write there.
+        """Runs `work` and returns its result once it is on disk. `work` may be run twice, so it must only write there.
 
-        frees: it makes room, and so may go a little beyond the quota. is_long: as for read(). then: is told what it
-        answered, each in the order of the writes, whether or not anybody waits for it still.
+        frees: it makes room, and so may go a little beyond the quota. is_long: as for read(). then: called with the result,
+        in the order of the writes, even if nobody waits for it any more.
         """
-        return await self._written(await self._enter(owner), work, frees=frees, is_long=is_long, then=then)
+        return await self._queue_write(await self._enter(owner), work, frees=frees, is_long=is_long, then=then)
 
     async def write_if_there(
         self, owner: str, work: Callable[[Store], T], *, frees: bool = False, is_long: bool = False
     ) -> T | None:
-        """As write(), where there is a file. None where there is none: what goes on in the background makes none anew."""
-        file = await self._enter(owner)  # from here on nobody removes it
+        """As write(), if there is a file; else None: background work must not create one."""
+        file = await self._enter(owner)  # from here on nobody can remove it
         if not file.path.exists():
-            self._go(file)
+            self._release(file)
             return None
-        return await self._written(file, work, frees=frees, is_long=is_long)
+        return await self._queue_write(file, work, frees=frees, is_long=is_long)
 
     async def exclusively(self, owner: str, work: Callable[[Path], T]) -> T:
-        """Run `work` on an owner's file while the file is closed and nobody else may open it."""
+        """Runs `work` on an owner's file while it is closed and nobody else may open it."""
         file = await self._bar(owner)
         result = self._writers.submit(owner, lambda: work(file.path))
         result.add_done_callback(lambda _: self._unbar(file))
         return await asyncio.shield(result)
 
     async def in_thread(self, work: Callable[[], T], owner: str = ASIDE, *, is_long: bool = False) -> T:
-        """Run `work`, which uses no store, in a reading thread. owner: whose turn it takes; is_long: as in read()."""
+        """Runs `work`, which uses no store, in a reading thread. owner: whose turn it takes; is_long: as for read()."""
         return await self._read(self._readers.submit(owner, work, is_long=is_long))
 
     async def close(self) -> None:
-        """End what goes on, and close every file."""
+        """Waits for running work and closes every file."""
         for owner in list(self._files):
             await self._bar(owner)
         self._writers.shutdown()
         self._readers.shutdown()
 
     async def _read(self, result: "asyncio.Future[T]") -> T:
-        """Wait for a read. If its caller is cancelled before the read has begun, it is not begun."""
+        """Waits for a read. If the caller is cancelled before the read began, it is dropped."""
         try:
             return await asyncio.shield(result)
         except asyncio.CancelledError:
             self._readers.give_up(result)
             raise
 
-    # who is at which file --------------------------------------------------------------------------------------------
+    # use of files ----------------------------------------------------------------------------------------------------
 
     async def _free(self, owner: str) -> MemoryFile:
-        """An owner's file, when nobody keeps others from it. Whoever gets it acts before it waits again."""
+        """An owner's file, once it is not barred and there is room for it. The caller must act before it awaits again."""
         while True:
             file = self._files.get(owner)
             if file is None and len(self._files) >= FILES_MOST:
-                self._close_the_oldest()
+                self._close_spare()
                 self._room.clear()
                 await self._room.wait()
                 continue
@@ -175,24 +175,24 @@ class Shelf:
         file.idle.clear()
         file.quota = self.quota
         self._files.move_to_end(owner)
-        self._close_the_oldest()
+        self._close_spare()
         return file
 
     def _leave(self, file: MemoryFile, done: "asyncio.Future[object]") -> None:
-        """Somebody's work at a file has ended, whether or not he waits for it still."""
+        """Called when work on a file has ended, even if nobody waits for it any more."""
         if not done.cancelled():
-            done.exception()
-        self._go(file)
+            done.exception()  # or asyncio would log that nobody retrieved it
+        self._release(file)
 
-    def _go(self, file: MemoryFile) -> None:
+    def _release(self, file: MemoryFile) -> None:
         file.users -= 1
         if not file.users:
             file.idle.set()
             if len(self._files) >= FILES_MOST:
-                self._close_the_oldest()
+                self._close_spare()
 
-    def _close_the_oldest(self) -> None:
-        """Let go of files that nobody is at, the longest unused first, while more are open than may be."""
+    def _close_spare(self) -> None:
+        """Closes unused files, the longest unused first, while more are open than may be."""
         spare = [owner for owner, file in self._files.items() if not file.users and file.barred is None]
         staying = sum(file.barred is None for file in self._files.values())
         for owner in spare[: max(0, staying - self._open_most)]:
@@ -202,13 +202,13 @@ class Shelf:
             closing.add_done_callback(partial(self._closed, owner, file))
 
     def _closed(self, owner: str, file: MemoryFile, done: "asyncio.Future[None]") -> None:
-        done.exception()  # one that cannot be closed is opened anew all the same
+        done.exception()  # a file that failed to close is simply opened again
         self._files.pop(owner, None)
         self._room.set()
         self._unbar(file)
 
     async def _bar(self, owner: str) -> MemoryFile:
-        """Keep everybody from a file, wait until those who are at it are gone, and close it."""
+        """Bars a file from new users, waits until the present ones are done, and closes it."""
         file = await self._free(owner)
         file.barred = asyncio.Event()
         try:
@@ -224,11 +224,11 @@ class Shelf:
             file.barred.set()
             file.barred = None
         if len(self._files) >= FILES_MOST:
-            self._close_the_oldest()
+            self._close_spare()
 
     # writes ----------------------------------------------------------------------------------------------------------
 
-    async def _written(
+    async def _queue_write(
         self,
         file: MemoryFile,
         work: Callable[[Store], T],
@@ -237,17 +237,17 @@ class Shelf:
         is_long: bool,
         then: Callable[[T], None] | None = None,
     ) -> T:
-        """What a work answers, of who has entered the file."""
+        """Queues work for a file that was entered, and waits for its result."""
         result: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         result.add_done_callback(partial(self._leave, file))
         if then is not None:
-            result.add_done_callback(partial(_tell, then))
+            result.add_done_callback(partial(_call_with_result, then))
         file.jobs.append(Job(work, result, frees=frees, is_long=is_long))
-        self._go_on(file)
-        return cast(T, await asyncio.shield(result))  # what the work answered went through the job as an object
+        self._start_writing(file)
+        return cast(T, await asyncio.shield(result))  # the job holds the result as an object
 
-    def _go_on(self, file: MemoryFile) -> None:
-        """Let a thread make the writes that wait, unless one is at it."""
+    def _start_writing(self, file: MemoryFile) -> None:
+        """Gives the waiting writes to a thread, unless one is writing."""
         if file.is_written or not file.jobs:
             return
         file.is_written = True
@@ -255,10 +255,10 @@ class Shelf:
         while file.jobs and len(jobs) < TOGETHER and not (jobs[0].is_long or file.jobs[0].is_long):
             jobs.append(file.jobs.popleft())
         made = self._writers.submit(file.owner, lambda: file.write(jobs), is_long=jobs[0].is_long)
-        made.add_done_callback(partial(self._made, file, jobs))
+        made.add_done_callback(partial(self._on_written, file, jobs))
 
-    def _made(self, file: MemoryFile, jobs: list[Job], done: "asyncio.Future[list[object]]") -> None:
-        """What became of the first of them; the others go on waiting."""
+    def _on_written(self, file: MemoryFile, jobs: list[Job], done: "asyncio.Future[list[object]]") -> None:
+        """Delivers the outcomes of the writes that were made; puts the others back in the queue."""
         file.is_written = False
         failed = done.exception()
         outcomes = [failed] * len(jobs) if failed is not None else done.result()
@@ -270,22 +270,22 @@ class Shelf:
                 job.result.set_exception(outcome)
             else:
                 job.result.set_result(outcome)
-        self._go_on(file)
+        self._start_writing(file)
 
     def _empty(self) -> Store:
-        """A memory that holds nothing, for this thread."""
+        """An empty memory for this thread."""
         found: Store | None = getattr(self._nothing, "store", None)
         if found is None:
             found = self._nothing.store = Store(Path(":memory:"), now=self._now)
         return found
 
 
-def _tell(then: Callable[[T], None], done: "asyncio.Future[object]") -> None:
+def _call_with_result(then: Callable[[T], None], done: "asyncio.Future[object]") -> None:
     if not done.cancelled() and done.exception() is None:
-        then(cast(T, done.result()))  # as in _written
+        then(cast(T, done.result()))  # as in _queue_write
 
 
-def _changed(path: Path) -> int:
-    """When a file, or its log, was last written; 0 where neither is."""
+def _modified_ns(path: Path) -> int:
+    """When a file or its write-ahead log was last written, in ns; 0 if there is neither."""
     times = [one.stat().st_mtime_ns for one in (path, Path(f"{path}-wal")) if one.exists()]
     return max(times, default=0)

@@ -1,7 +1,7 @@
-"""Whose work comes next (acts): a few threads do what many owners ask for, and nobody's long work holds up another's short.
+"""Shares a few threads among many owners (acts), so that nobody's long work holds up another's short work.
 
-Owners take turns. What is long, by what is known of it before or since its owner's was long lately, is done by some of the
-threads only, so that the others are soon there for what is short.
+Owners take turns. Long work (declared so, or of an owner whose work was long lately) runs on some of the threads only, so
+that the others are soon free for short work.
 """
 
 import asyncio
@@ -15,14 +15,14 @@ from typing import Final, TypeVar, cast
 T = TypeVar("T")
 
 LONG_S: Final = 0.25
-"""Seconds of processor time from which a work was long."""
+"""Seconds of processor time above which work was long."""
 
 REMEMBERED_S: Final = 10.0
-"""Seconds for which an owner whose work was long is taken to ask for long work."""
+"""Seconds for which all work of an owner counts as long after some was."""
 
 
 class _Work:
-    """One thing to do. took: seconds of processor time; is_long: whether it counts among the long ones now."""
+    """One piece of work. took: seconds of processor time. is_long: whether it counts as long."""
 
     __slots__ = ("do", "is_long", "owner", "result", "took")
 
@@ -32,8 +32,8 @@ class _Work:
         self.owner, self.do, self.result, self.is_long = owner, do, result, is_long
         self.took = 0.0
 
-    def done(self) -> object:
-        """Do it, in a thread."""
+    def run(self) -> object:
+        """Does the work, in a thread, and measures it."""
         began = time.thread_time()
         try:
             return self.do()
@@ -42,7 +42,7 @@ class _Work:
 
 
 class Turns:
-    """So many threads. long_most: of them for what is long; owner_most: for one owner."""
+    """`threads` threads: at most `long_most` of them for long work, and `owner_most` for one owner."""
 
     def __init__(self, name: str, threads: int, *, long_most: int, owner_most: int) -> None:
         self._free, self._long_free, self._owner_most = threads, long_most, owner_most
@@ -52,14 +52,14 @@ class Turns:
         self._long_until: dict[str, float] = {}
 
     def submit(self, owner: str, work: Callable[[], T], *, is_long: bool = False) -> "asyncio.Future[T]":
-        """What a work answers, when a thread has come to it."""
+        """Queues work. The future gets its result."""
         result: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(owner, deque()).append(_Work(owner, work, result, is_long=is_long))
-        self._go_on()
-        return cast("asyncio.Future[T]", result)  # what the work answers goes through it as an object
+        self._start_waiting()
+        return cast("asyncio.Future[T]", result)  # the queue holds it as a future of object
 
     def give_up(self, result: "asyncio.Future[T]") -> None:
-        """Nobody waits for this any more: it is not begun, if it was not."""
+        """Cancels work that has not begun; nobody waits for it any more."""
         for owner, works in self._waiting.items():
             for work in works:
                 if work.result is result:
@@ -70,11 +70,11 @@ class Turns:
                     return
 
     def shutdown(self) -> None:
-        """Wait for what the threads are at."""
+        """Waits for running work."""
         self._threads.shutdown(wait=True)
 
-    def _go_on(self) -> None:
-        """Let free threads begin what may begin, an owner after the other."""
+    def _start_waiting(self) -> None:
+        """Starts waiting work on free threads, one owner after the other."""
         begun = True
         while self._free and begun:
             begun = any(map(self._begin_one_of, list(self._waiting)))
@@ -100,10 +100,10 @@ class Turns:
         self._free -= 1
         self._long_free -= work.is_long
         self._at_work[work.owner] = self._at_work.get(work.owner, 0) + 1
-        made = asyncio.wrap_future(self._threads.submit(work.done))
-        made.add_done_callback(partial(self._over, work))
+        made = asyncio.wrap_future(self._threads.submit(work.run))
+        made.add_done_callback(partial(self._on_done, work))
 
-    def _over(self, work: _Work, made: "asyncio.Future[object]") -> None:
+    def _on_done(self, work: _Work, made: "asyncio.Future[object]") -> None:
         self._free += 1
         self._long_free += work.is_long
         self._at_work[work.owner] -= 1
@@ -113,11 +113,13 @@ class Turns:
         if work.took > LONG_S:
             self._long_until[work.owner] = now + REMEMBERED_S
             self._long_until = {owner: until for owner, until in self._long_until.items() if until > now}
-            asyncio.get_running_loop().call_later(REMEMBERED_S, self._go_on)  # its owner's work counts as short again
+            asyncio.get_running_loop().call_later(
+                REMEMBERED_S, self._start_waiting
+            )  # its owner's work counts as short again
         error = made.exception()
         if not work.result.done():
             if error is not None:
                 work.result.set_exception(error)
             else:
                 work.result.set_result(made.result())
-        self._go_on()
+        self._start_waiting()

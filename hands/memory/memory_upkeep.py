@@ -1,6 +1,6 @@
-"""Looking after memories, as calls (acts; thin): memory.stats, .all.export, .verify, .erase.
+"""Upkeep of memories, as calls (acts; thin): memory.stats, owners, verify, reindex, backup, restore, all.* and erase.
 
-owners, verify, backup and restore are about a whole file, so about a Hand's memory with its sessions, or a shared space.
+owners, verify, backup and restore are about a whole file: a Hand's memory with its sessions, or a shared space.
 """
 
 import os
@@ -14,7 +14,7 @@ from memory.errors import Damaged, Full
 from memory.parts import Findings
 from memory.store import Reader
 from memory_desk import Answer, Desk, as_failures, at, lines_of, now, whole
-from memory_file import make_folder, most_of, remove, remove_logs, sync_folder, take_in_log
+from memory_file import make_folder, merge_log, most_of, remove, remove_logs, sync_folder
 from memory_owner import PLAIN
 from runtime import Call, Failure
 from wire import limits
@@ -24,25 +24,25 @@ RESTORE_MAX: Final = 64 << 30
 OWNERS_MAX: Final = 2_000
 OPERATORS: Final = f"own/{OPERATOR}"
 _COMING: Final = "coming"
-"""In the state folder: what is being restored, until it is whole."""
+"""Prefix of files in the state folder that are being restored."""
 
 _MORE: Final = ", by the quota: ask the operator for more, `maniple settings memory quota=...`"
 
 _ADVICE: Final = ": `maniple memory verify`"
-"""Where damage of a memory goes on with what to do; of a copy that was sent it would tell nothing."""
+"""Where the text of Damaged says what to do; cut off for an uploaded copy, which that command does not see."""
 
 
 class Upkeep(Desk):
-    """memory.stats and what belongs to it."""
+    """Provides memory.stats and the other methods above."""
 
     async def start(self) -> None:
-        """Remove what a killed restore left."""
+        """Removes what killed restores left."""
         await super().start()
         for left in self.state.glob(f"{_COMING}-*"):
             left.unlink()
 
     async def stats(self, call: Call) -> Answer:
-        """Answer memory.stats: how many of what, and for a whole memory its room."""
+        """memory.stats: counts of its contents; for a whole memory also bytes and quota."""
         place = at(call)
         found: Answer = {**await self.reading(call, upkeep.totals), "embedder": self.embedding.name}
         if place.space == PLAIN:
@@ -50,7 +50,7 @@ class Upkeep(Desk):
         return found
 
     async def owners(self, call: Call, after: str = "", most: int = 1_000) -> Answer:
-        """Answer memory.owners: to the operator, whose namespace nobody else is ever given, all; to a Hand only itself."""
+        """memory.owners: all, if the operator calls, whose namespace nobody else ever gets; a Hand sees only itself."""
         if not 0 < most <= OWNERS_MAX:
             raise Failure("arguments", f"most must be between 1 and {OWNERS_MAX}")
         own = whole(call).owner
@@ -60,7 +60,7 @@ class Upkeep(Desk):
         return {"owners": rows, "more": len(found) > most}
 
     async def verify(self, call: Call) -> Answer:
-        """Answer memory.verify."""
+        """memory.verify: checks a whole memory, and mends what it can."""
         place = whole(call)
         found = Findings()
         try:
@@ -74,21 +74,21 @@ class Upkeep(Desk):
         return {"ok": not found.problems, "problems": list(found.problems), "mended": list(found.mended)}
 
     async def reindex(self, call: Call) -> None:
-        """Answer memory.reindex: every index of a whole memory anew, and in the background every vector.
+        """memory.reindex: rebuilds every index of a whole memory, and in the background every vector.
 
-        With a model elsewhere, that is paid for once more.
+        With a remote model, the vectors are paid for once more.
         """
         place = whole(call)
         with as_failures():
             await self.shelf.write_if_there(place.owner, upkeep.reindex, frees=True, is_long=True)
-        self.embedding.look(place.owner)
+        self.embedding.check(place.owner)
 
     async def backup(self, call: Call) -> Answer:
-        """Answer memory.backup: the file as it is when this begins."""
+        """memory.backup: streams a copy of the file as of one moment."""
         place, path = whole(call), self.scratch / f"backup-{call.number}"
-        with _there(path):
+        with _temporary(path):
             with as_failures():
-                marks = await self.shelf.read(place.owner, lambda reader: _copied(reader, path), is_long=True)
+                marks = await self.shelf.read(place.owner, lambda reader: _copy(reader, path), is_long=True)
             call.add_labels(*marks)
             size = 0
             with path.open("rb") as file:
@@ -98,27 +98,27 @@ class Upkeep(Desk):
         return {"bytes": size}
 
     async def restore(self, call: Call) -> Answer:
-        """Answer memory.restore: what the caller sends takes the place of the file, if it is a whole memory."""
+        """memory.restore: replaces the file by the caller's upload, if that is a whole memory."""
         place, path = whole(call), self.state / f"{_COMING}-{call.number}"
-        _unmarked(call)
+        _require_no_labels(call)
         try:
-            async with self.received(call, path, min(RESTORE_MAX, most_of(self.shelf.quota)), _MORE):
-                _unmarked(call)  # a piece of it may have brought some
+            async with self.stored_upload(call, path, min(RESTORE_MAX, most_of(self.shelf.quota)), _MORE):
+                _require_no_labels(call)  # again: the upload may have brought some
                 with as_failures():
-                    await self.shelf.in_thread(lambda: _checked(path), place.owner, is_long=True)
+                    await self.shelf.in_thread(lambda: _check_copy(path), place.owner, is_long=True)
                     size = path.stat().st_size
                     await self.shelf.exclusively(place.owner, lambda target: _replace(path, target))
                     self.embedding.forget(place.owner)
-                    self.embedding.look(place.owner)
+                    self.embedding.check(place.owner)
         finally:
             remove_logs(path)
         return {"bytes": size}
 
     async def all_export(self, call: Call) -> Answer:
-        """Answer memory.all.export: everything of a session, or of a memory but its sessions, as of one moment."""
+        """memory.all.export: everything in a session, or in a memory but its sessions, as of one moment."""
         path, count = self.scratch / f"export-{call.number}", 0
-        with _there(path):
-            labels = await self.reading(call, lambda reader, space: _written(reader, space, path), is_long=True)
+        with _temporary(path):
+            labels = await self.reading(call, lambda reader, space: _write_lines(reader, space, path), is_long=True)
             call.add_labels(*labels)
             with path.open("rb") as file:
                 while piece := await self.shelf.in_thread(lambda: file.read(limits.CHUNK_SIZE)):
@@ -127,19 +127,19 @@ class Upkeep(Desk):
         return {"lines": count}
 
     async def all_import(self, call: Call) -> Answer:
-        """Answer memory.all.import: from the lines that the caller sends, where there is nothing yet."""
-        async with self.lines_sent(call) as path:
+        """memory.all.import: imports the caller's uploaded lines into an empty memory or session."""
+        async with self.uploaded_lines(call) as path:
             labels = tuple(call.labels)
             count = await self.writing(
                 call,
                 lambda store, space: lines.take_in(store, space, lines_of(path), labels),
                 is_long=True,
-                then=lambda _: self.embedding.look(at(call).owner),
+                then=lambda _: self.embedding.check(at(call).owner),
             )
         return {"lines": count}
 
     async def erase(self, call: Call) -> None:
-        """Answer memory.erase: a session, or a whole memory with its sessions; what is not there is erased as well."""
+        """memory.erase: a session, or a whole memory with its sessions; no error if there is none."""
         place = at(call)
         if place.space == PLAIN:
             with as_failures():
@@ -149,14 +149,14 @@ class Upkeep(Desk):
         self.embedding.forget(place.owner)
 
 
-def _unmarked(call: Call) -> None:
+def _require_no_labels(call: Call) -> None:
     if call.labels:
         raise Failure("labels", "a copy keeps its own labels and takes no others: import what is marked instead")
 
 
 @contextmanager
-def _there(path: Path) -> Iterator[None]:
-    """An empty file, which is there as long as its call: a thread that comes to it after that fills none. Raises Failure."""
+def _temporary(path: Path) -> Iterator[None]:
+    """Makes an empty file for the duration of the block; a thread that is late finds none to fill. Raises Failure."""
     try:
         path.touch()
     except OSError as error:
@@ -167,7 +167,7 @@ def _there(path: Path) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _written(reader: Reader, space: str, path: Path) -> set[str]:
+def _write_lines(reader: Reader, space: str, path: Path) -> set[str]:
     try:
         with path.open("r+b") as file:
             return lines.write_out(reader, space, file.write)
@@ -175,16 +175,16 @@ def _written(reader: Reader, space: str, path: Path) -> set[str]:
         raise Full(f"the disk refuses: {error.strerror}") from None
 
 
-def _copied(reader: Reader, path: Path) -> set[str]:
-    """Copy a file; the labels of all that is in the copy."""
-    with reader.connection:  # both as of one moment
+def _copy(reader: Reader, path: Path) -> set[str]:
+    """Copies the file. Returns the labels of everything in it."""
+    with reader.connection:  # both see the same moment
         marks = upkeep.labels(reader)
         upkeep.copy(reader, path)
     return marks
 
 
-def _checked(path: Path) -> None:
-    """Raise Damaged unless a file is a whole memory; one of an earlier version is brought to today's."""
+def _check_copy(path: Path) -> None:
+    """Migrates a copy of an earlier version. Raises Damaged unless the file is a whole memory."""
     try:
         upkeep.check_copy(path, now)
     except Damaged as error:
@@ -193,21 +193,21 @@ def _checked(path: Path) -> None:
 
 
 def _replace(path: Path, target: Path) -> None:
-    """Let a file take the place of another one, which nobody has open; killed between, one of the two is there."""
+    """Replaces a closed file by another; after a kill in between, one of the two is there."""
     make_folder(target.parent)
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    take_in_log(target)  # or it would have lost what was written last, if all ends after the next line
-    remove_logs(target)  # whose pages would be taken for the new file's
+    merge_log(target)  # or a kill after the next line would lose the latest writes
+    remove_logs(target)  # or its pages would be applied to the new file
     os.replace(path, target)
     sync_folder(target.parent)
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file with its log, 0 when there is none."""
+    """Bytes of a file with its log; 0 if there is none."""
     size = 0
     for one in (path, Path(f"{path}-wal")):
         try:

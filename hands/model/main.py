@@ -1,7 +1,7 @@
-"""The Hand `model`: the one process that asks language models and holds their keys (acts; thin).
+"""The Hand `model`: the one process that calls language models and holds their keys (acts; thin).
 
-A call on PROVIDER/MODEL is asked of that model and no other; one on a route's name goes along its list, in the order that
-runtime/models/routing.py works out. model_desk.py makes the requests; here is what each method takes and answers.
+A call on PROVIDER/MODEL goes to that model and no other; one on a route's name goes along the route's list, in the order
+that runtime/models/routing.py decides. model_desk.py makes the requests; this module has what each method takes and returns.
 """
 
 import contextlib
@@ -25,53 +25,53 @@ from wire.errors import CodecError
 Reply = TypeVar("Reply", Answer, messages.Embedded)
 
 MARGIN_S: Final = 1.0
-"""Before the call's deadline, so that it ends with a reason."""
+"""Seconds kept free before the call's deadline, so that the call ends with a reason."""
 
 
 class Model(Hand):
     """Provides model.*."""
 
     async def start(self) -> None:
-        """Nothing is imported, opened or asked before the first call."""
+        """Imports, opens and asks nothing: that waits for the first call."""
         self.desk = Desk(self.settings)
 
     async def stop(self) -> None:
-        """Close what drivers have open."""
-        await self.desk.let_go()
+        """Closes the drivers."""
+        await self.desk.release()
 
     async def on_settings(self, changed: frozenset[str]) -> None:
-        """Keys, addresses and limits hold from the next request on; breakers begin anew. Requests under way go on."""
+        """Applies new keys, addresses and limits from the next request on; resets the breakers. Requests under way go on."""
         before, self.desk = self.desk, Desk(self.settings)
-        await before.let_go()
+        await before.release()
 
     async def complete(self, call: Call, **params: object) -> Answer:
-        """Ask, and answer whole. Nothing is shown before, so a stream that broke may be tried again."""
-        return await self._asked(call, params, streams=False)
+        """model.complete: the whole answer. Nothing is shown before it, so a broken stream may be tried again."""
+        return await self._answer(call, params, streams=False)
 
     async def stream(self, call: Call, **params: object) -> Answer:
-        """Ask, and stream the pieces as they come."""
-        return await self._asked(call, params, streams=True)
+        """model.stream: the answer, its pieces streamed as they come."""
+        return await self._answer(call, params, streams=True)
 
     async def embed(self, call: Call, texts: list[object]) -> messages.Embedded:
-        """Vectors, in the order of the texts."""
+        """model.embed: one vector per text, in order."""
         if not texts or not all(isinstance(text, str) for text in texts):
             raise Failure("arguments", "`texts` is not a list of at least one text")
         with _as_failures(), _billed(call) as bill:
             async with self.desk.held() as desk:
-                return _fitting(await desk.embed(call.resource, [str(text) for text in texts], bill, _until(call)))
+                return _check_size(await desk.embed(call.resource, [str(text) for text in texts], bill, _until(call)))
 
     async def count(self, call: Call, **params: object) -> dict[str, object]:
-        """Tokens of a request; exact: the provider counted them."""
+        """model.count: a request's tokens. exact: the provider counted them."""
         with _as_failures():
             async with self.desk.held() as desk:
                 return await desk.count(call.resource, _request(params))
 
     async def list(self, call: Call, ask: bool = False) -> dict[str, object]:
-        """What there is."""
+        """model.list: routes, providers and models. ask: also ask each ready provider for its models."""
         async with self.desk.held() as desk:
-            return await desk.listed(ask=ask)
+            return await desk.list_all(ask=ask)
 
-    async def _asked(self, call: Call, params: dict[str, object], *, streams: bool) -> Answer:
+    async def _answer(self, call: Call, params: dict[str, object], *, streams: bool) -> Answer:
         request = _request(params)
         with _as_failures(), _billed(call) as bill:
             async with self.desk.held() as desk:
@@ -79,19 +79,19 @@ class Model(Hand):
                 async with contextlib.aclosing(trying.pieces(streams=streams)) as pieces:
                     async for piece in pieces:
                         if isinstance(piece, Answer):
-                            return _fitting(piece)
+                            return _check_size(piece)
                         if streams:
                             await call.send(messages.packed([piece]))
         raise Failure("cut", "the stream ended before the answer did")
 
 
 def _until(call: Call) -> float:
-    """When a call's time is over, by time.monotonic."""
+    """When a call's time is over, on the clock of time.monotonic."""
     return time.monotonic() + max(MARGIN_S, call.deadline / 1000 - MARGIN_S)
 
 
-def _fitting(reply: Reply) -> Reply:
-    """What a reply holds. The value of a schema stands beside the text that it is of, and vectors are many numbers."""
+def _check_size(reply: Reply) -> Reply:
+    """Returns the reply. Raises Failure if it exceeds a body: a schema's value repeats the text, and vectors are large."""
     if len(msgspec.msgpack.encode(reply)) <= limits.BODY_MAX:
         return reply
     raise Failure("malformed", f"{reply.model} made more than the 1 MiB that a reply holds: ask for less at once")
@@ -106,7 +106,7 @@ def _request(params: dict[str, object]) -> Request:
 
 @contextlib.contextmanager
 def _billed(call: Call) -> Iterator[Bill]:
-    """The call's bill, which it settles however it ends; and who was asked, which a route's name does not say."""
+    """Yields the call's bill; at the end, reports its cost and the model that answered, however the call ends."""
     bill = Bill(call.most)
     try:
         yield bill
@@ -118,7 +118,7 @@ def _billed(call: Call) -> Iterator[Bill]:
 
 @contextlib.contextmanager
 def _as_failures():  # type: ignore[no-untyped-def]  # a generator of nothing
-    """What a provider did not do ends the call in Failed, with the same code."""
+    """Turns ModelFailed into the call's Failed, with the same code."""
     try:
         yield
     except ModelFailed as failure:

@@ -1,6 +1,6 @@
-"""What one call has cost so far, and what it still may (decides by prices; acts only where it logs what was beyond).
+"""Adds up what one call has cost, and what it may still cost (pure, but for a warning in the log).
 
-Separate because answers and vectors are paid for alike. Whatever becomes of the call, its bill is what it settles.
+Separate because answers and vectors are paid for alike. Whatever happens, the call is charged what its bill says.
 """
 
 from typing import Final
@@ -12,13 +12,13 @@ from runtime.models.messages import Usage
 from wire.entries import Cost
 
 FREE: Final = "offline/"
-"""How the names of models begin that cost nothing."""
+"""Prefix of the names of models that cost nothing."""
 
 
 class Bill:
-    """most: what the call may cost, None where it may cost anything. tokens, micro_dollars: what it has cost.
+    """most: what the call may cost, None if unlimited. tokens, micro_dollars: what it has cost.
 
-    model: who answered, or took something last, "" where nobody did.
+    model: the model that answered or was paid last, "" if none.
     """
 
     def __init__(self, most: Cost | None) -> None:
@@ -28,9 +28,9 @@ class Bill:
         self.model = ""
 
     def room(self, name: str, prompt: int, *, answer: int) -> int | None:
-        """Tokens that an answer to so many may have, None where nothing bounds it.
+        """Tokens that an answer to a prompt of `prompt` tokens may have; None if unlimited.
 
-        answer: those that it must have room for, 0 where none is made. ModelFailed("over_most") where there is no such room.
+        answer: tokens it must at least have room for, 0 for none. Raises ModelFailed("over_most") without that room.
         """
         if self._most is None or name.startswith(FREE):
             return None
@@ -43,7 +43,7 @@ class Bill:
         return longest
 
     def settle(self, name: str, usage: Usage) -> None:
-        """Count it; what is beyond the call's `most`, for the prompt was longer than reckoned, is told in the log."""
+        """Adds a usage. Caps the bill at `most` and logs the excess, which a prompt longer than estimated can cause."""
         self.model = name
         if name.startswith(FREE):
             return

@@ -1,6 +1,6 @@
-"""Providers as this home has them (acts through drivers): who is set up, its driver, breaker, places and pace.
+"""The providers of this home (acts through drivers): which are set up, and each one's driver, breaker, places and pace.
 
-A driver is made when its provider is first asked. Keys come from the settings, and go into an Endpoint and nowhere else.
+A provider's driver is made at its first request. Keys come from the settings, and go into an Endpoint and nowhere else.
 """
 
 import asyncio
@@ -30,41 +30,41 @@ _OFFLINE: Final = "offline"
 DEFAULT: Final = "default"
 _MEND_ROUTES: Final = '`maniple settings model \'routes={"default": ["anthropic/claude-sonnet-4-5"]}\'`'
 LOOK_S: Final = 1.0
-"""Seconds that a local server may take to tell its models, at each address where it may be."""
+"""Seconds that a local server may take to list its models, at each of its possible addresses."""
 
 NAME_MOST: Final = 64
-"""Characters of a name that is none, where it is told."""
+"""Characters of an unknown name that are shown."""
 
 ASIDE_S: Final = 60.0
-"""Seconds for which a model that failed before it was ever measured is not tried out again."""
+"""Seconds for which a model that failed before it was ever measured is not asked first."""
 
 _BY_PROVIDER: Final = ("at_once_of", "per_minute", "addresses")
-"""Settings that are tables by provider."""
+"""Settings that are tables keyed by provider."""
 
 
 class Desk:
-    """What there is to ask, as the settings say; other settings make another one."""
+    """The providers as the settings say; when settings change, a new Desk replaces it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._drivers: dict[tuple[str, str], Driver] = {}
         self._found: dict[str, str] = {}
         self._holders = 1
-        self._turns = Turns(settings, self._mended)
+        self._turns = Turns(settings, self._explain_failure)
         self._first_bytes: dict[str, float] = {}
         self._aside: dict[str, float] = {}
 
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator["Desk"]:
-        """For as long as a call asks."""
+        """Keeps the drivers open for the duration of the block."""
         self._holders += 1
         try:
             yield self
         finally:
-            await self.let_go()
+            await self.release()
 
-    async def let_go(self) -> None:
-        """Whoever made it, or a call, needs it no more; with the last one its drivers end, and the keys that they hold."""
+    async def release(self) -> None:
+        """Gives up one hold, the maker's or a call's. After the last one the drivers close, and with them the keys."""
         self._holders -= 1
         if not self._holders:
             for driver in self._drivers.values():
@@ -73,18 +73,20 @@ class Desk:
     # what is set up ---------------------------------------------------------------------------------------------------
 
     def routes(self) -> dict[str, list[str]]:
-        """Names of models by route. One that is no list is a list of itself."""
+        """Names of models by route. A single name is a list of one."""
         given = self._settings.of("routes", dict)
-        told = {name: [*map(str, names)] if isinstance(names, list) else [str(names)] for name, names in given.items()}
-        return {DEFAULT: [OFFLINE], **told}
+        routes = {
+            name: [*map(str, names)] if isinstance(names, list) else [str(names)] for name, names in given.items()
+        }
+        return {DEFAULT: [OFFLINE], **routes}
 
     def key(self, provider: str) -> str:
-        """A provider's key, "" where none was given. What stands around it is of the file or line that it came from."""
+        """A provider's key, "" if none is set; without the white space around it that a file or line adds."""
         return str(self._settings.get(_setting(provider), "")).strip()
 
     @cached_property
     def _misnamed(self) -> str:
-        """What is wrong with a setting that is of providers, and names one that there is not; "" for nothing."""
+        """What is wrong with the first setting that names an unknown provider; "" if nothing."""
         for setting in _BY_PROVIDER:
             for name in self._settings.of(setting, dict):
                 if name not in (known := self._known()):
@@ -94,11 +96,11 @@ class Desk:
         return ""
 
     def _known(self) -> list[str]:
-        """Every provider that there is."""
+        """The names of all providers."""
         return [*catalogue.providers(), *OWN]
 
     def missing(self, provider: str) -> str:
-        """How a provider is to be set up, "" where it is. provider: "" of a name that is no PROVIDER/MODEL."""
+        """Why a provider cannot be asked, and the remedy; "" if it can. provider: "" if the name is not PROVIDER/MODEL."""
         if self._misnamed and provider != _OFFLINE:
             return self._misnamed
         if not provider:
@@ -120,16 +122,18 @@ class Desk:
         return ""
 
     def plan(self, asked: str, request: Request) -> routing.Plan:
-        """Which models are asked for a resource. ModelFailed when there is none."""
+        """The models to ask for a resource, in order. Raises ModelFailed if there is none."""
         names = self._names(asked)
         found = routing.plan([self._candidate(name) for name in names], routing.needs_of(request), self._prefer())
         if not found.names:
             why = "; ".join(f"{name}: {why}" for name, why in found.left_out)
-            raise ModelFailed("paused" if found.paused else "unconfigured" if self._lacks(names) else "unfit", why)
+            raise ModelFailed(
+                "paused" if found.paused else "unconfigured" if self._are_all_missing(names) else "unfit", why
+            )
         return found
 
     def _names(self, asked: str) -> list[str]:
-        """The one model that a resource names, or those of the route that it names; ModelFailed where there are none."""
+        """The model that a resource names, or those of its route. Raises ModelFailed if there are none."""
         provider, _ = resource.split(asked)
         if self._misnamed and any(resource.split(name)[0] != _OFFLINE for name in self.routes().get(asked, [asked])):
             raise ModelFailed("unconfigured", self._misnamed)
@@ -142,24 +146,24 @@ class Desk:
         return names
 
     def row(self, provider: str) -> Provider | None:
-        """A provider's row."""
+        """A provider's row in the catalogue; None for one of OWN."""
         return catalogue.providers().get(provider)
 
     async def driver(self, provider: str) -> Driver:
-        """A provider's driver. ModelFailed where it is not set up.
+        """A provider's driver. Raises ModelFailed if it is not set up.
 
-        The first one of an SDK is made in a thread: its import takes a second, and others are answered meanwhile.
+        The first of each SDK is imported in a thread: that takes a second, in which others are answered.
         """
         if why := self.missing(provider):
             raise ModelFailed("unconfigured", why, provider=provider)
         row = self.row(provider)
         address = self._address(provider, row)
         if row is not None and row.also and address == row.base_url:
-            address = self._found.get(provider) or await self._looked_for(provider, row)
+            address = self._found.get(provider) or await self._find_server(provider, row)
         return await self._driver_at(provider, address)
 
-    async def _looked_for(self, provider: str, row: Provider) -> str:
-        """The first address of a local server at which one tells its models; its first one where none does, for now."""
+    async def _find_server(self, provider: str, row: Provider) -> str:
+        """The first address where a local server lists its models; if none does, its default, which is not remembered."""
         for address in (row.base_url, *row.also):
             with contextlib.suppress(ModelFailed, TimeoutError):
                 driver = await self._driver_at(provider, address)
@@ -174,12 +178,12 @@ class Desk:
         if known not in self._drivers:
             row, endpoint = self.row(provider), self._endpoint(provider, address)
             make = await asyncio.to_thread(drivers.kind_of, provider if row is None else row.driver)
-            if known not in self._drivers:  # meanwhile another call may have made it
+            if known not in self._drivers:  # another call may have made it meanwhile
                 self._drivers[known] = make(endpoint)
         return self._drivers[known]
 
     def _endpoint(self, provider: str, address: str) -> Endpoint:
-        """How a provider is asked there."""
+        """The endpoint of a provider at an address."""
         row = self.row(provider)
         return Endpoint(
             provider=provider,
@@ -192,7 +196,7 @@ class Desk:
         )
 
     def _address(self, provider: str, row: Provider | None) -> str:
-        """Where a provider is asked: where the operator says, or where its row does. ModelFailed for what is no URL."""
+        """A provider's address: the setting's, or its row's. Raises ModelFailed if it is not an http or https URL."""
         if (given := self._settings.of("addresses", dict).get(provider)) is None:
             return "" if row is None else row.base_url
         if not _is_url(str(given)):
@@ -205,11 +209,11 @@ class Desk:
     # turns ------------------------------------------------------------------------------------------------------------
 
     def turn(self, provider: str, until: float) -> contextlib.AbstractAsyncContextManager[None]:
-        """One request to a provider: see Turns.turn."""
+        """Wraps one request to a provider: see Turns.turn."""
         return self._turns.turn(provider, until)
 
-    def _mended(self, failure: ModelFailed, provider: str) -> ModelFailed:
-        """A failure; that of a key with the command that mends it. A local server that is gone is looked for again."""
+    def _explain_failure(self, failure: ModelFailed, provider: str) -> ModelFailed:
+        """A failure, with the command that replaces a bad key. Forgets the address of an unreachable local server."""
         if failure.code == "unreachable":
             self._found.pop(provider, None)
         row = self.row(provider)
@@ -218,27 +222,27 @@ class Desk:
         why = f"{failure.text}: set it anew, {_set_key(provider)}"
         return ModelFailed(failure.code, why, after=failure.after, provider=failure.provider)
 
-    def measured(self, name: str, seconds: float) -> None:
-        """A first byte came after so long; what is remembered moves a third of the way there."""
+    def note_first_byte(self, name: str, seconds: float) -> None:
+        """Notes how long a model's first byte took: the average moves a third of the way there."""
         before = self._first_bytes.get(name, seconds)
         self._first_bytes[name] = before + (seconds - before) / 3
 
-    def waited(self, name: str, seconds: float) -> None:
-        """It had not come after so long: it takes no less, however short it was waited for."""
-        self.measured(name, max(seconds, self._first_bytes.get(name, seconds)))
+    def note_timeout(self, name: str, seconds: float) -> None:
+        """Notes that a model's first byte took longer than this; that never lowers the average."""
+        self.note_first_byte(name, max(seconds, self._first_bytes.get(name, seconds)))
 
-    def failed(self, name: str) -> None:
-        """It was asked, and nothing came: who was never measured is not asked before all others for a while."""
+    def note_failure(self, name: str) -> None:
+        """Notes that a model gave nothing: if it was never measured, it is not asked first for ASIDE_S."""
         self._aside[name] = time.monotonic() + ASIDE_S
 
     # the other methods ------------------------------------------------------------------------------------------------
 
     async def embed(self, asked: str, texts: Sequence[str], bill: Bill, until: float) -> Embedded:
-        """Vectors: by a provider, or by the model that is installed here. Of a route the first alone: others' never meet."""
+        """Vectors, by a provider or by the installed model. Of a route, only the first: vectors of two models differ."""
         name = self._names(asked)[0]
         provider, model = resource.split(name)
         if provider == "offline":
-            return await asyncio.to_thread(_embedded, texts)
+            return await asyncio.to_thread(_embed_offline, texts)
         driver = await self.driver(provider)
         bill.room(name, sum(map(counting.of_text, texts)), answer=0)
         async with self.turn(provider, until):
@@ -247,7 +251,7 @@ class Desk:
         return found
 
     async def count(self, asked: str, request: Request) -> dict[str, object]:
-        """Tokens, as the provider counts them where it does."""
+        """A request's tokens: the provider's count, or else an estimate."""
         name = self.plan(asked, request).names[0]
         provider, model = resource.split(name)
         row = catalogue.find(name)
@@ -255,13 +259,13 @@ class Desk:
         tokens = counting.of_request(request) if exact is None else exact
         return {"tokens": tokens, "exact": exact is not None, "window": 0 if row is None else row.window}
 
-    async def listed(self, *, ask: bool) -> dict[str, object]:
-        """Routes, providers and models. ask: of those that are set up, what they have."""
+    async def list_all(self, *, ask: bool) -> dict[str, object]:
+        """The reply of model.list. ask: also ask each provider that is set up for its models."""
         rows = catalogue.providers()
         found: dict[str, list[str] | str] = {}
         if ask:
             ready = [name for name in rows if not self.missing(name)]
-            found = dict(zip(ready, await asyncio.gather(*map(self._asked, ready)), strict=True))
+            found = dict(zip(ready, await asyncio.gather(*map(self._ask_models, ready)), strict=True))
         providers = [
             {
                 "name": name, "title": row.title, "ready": not self.missing(name), "why": self.missing(name),
@@ -281,12 +285,12 @@ class Desk:
         ]  # fmt: skip
         return {"routes": self.routes(), "providers": providers, "models": models}
 
-    async def _asked(self, provider: str) -> list[str] | str:
+    async def _ask_models(self, provider: str) -> list[str] | str:
         try:
             async with asyncio.timeout(10):
                 return [one.id for one in await (await self.driver(provider)).listed()]
         except ModelFailed as failure:
-            return self._mended(failure, provider).text
+            return self._explain_failure(failure, provider).text
         except TimeoutError:
             return "no answer within 10 seconds"
 
@@ -303,7 +307,7 @@ class Desk:
             free=(found := self.row(provider)) is not None and found.local,
         )
 
-    def _lacks(self, names: Sequence[str]) -> bool:
+    def _are_all_missing(self, names: Sequence[str]) -> bool:
         return all(self._candidate(name).missing for name in names)
 
     def _prefer(self) -> routing.Prefer:
@@ -328,7 +332,7 @@ def _is_url(text: str) -> bool:
     return is_host and parts.scheme in ("http", "https")
 
 
-def _embedded(texts: Sequence[str]) -> Embedded:
+def _embed_offline(texts: Sequence[str]) -> Embedded:
     from memory import embedders
 
     if embedders.chosen() != "minilm":

@@ -1,7 +1,7 @@
-"""One request along its route until there is an answer (acts): tries, failover, ceiling, schema.
+"""Carries one request along its route until a model answers (acts): retries, failover, the call's `most`, its schema.
 
-What was shown is never shown again: once a piece was streamed to the caller, a failure is the end. All tries stand on one
-bill, whatever becomes of them.
+Nothing is shown twice: once a piece was streamed to the caller, a failure ends the call. All tries are on one bill,
+whatever their outcome.
 """
 
 import asyncio
@@ -23,16 +23,16 @@ from runtime.models.failures import ModelFailed
 from runtime.models.messages import Answer, AnyPiece, Message, Request, Stop, Text, Usage
 
 CHECK_S: Final = 5.0
-"""Seconds of the processor's that an answer may take to be compared with its schema, while everybody else waits."""
+"""Processor seconds for comparing an answer with its schema, while all other calls wait."""
 
 CHECK_AGAIN_S: Final = 0.1
-"""Then it is told to end each time that so much more has passed: Python drops what is raised while it lets an object go."""
+"""Seconds between further interrupts after that: Python drops an exception raised while it frees an object."""
 
 T = TypeVar("T")
 
 
 class Trying:
-    """until: by time.monotonic, when the call's time is over. chance: from 0 to 1, at each asking."""
+    """One request. until: when the call's time is over, by time.monotonic. chance: a random number from 0 to 1, each time."""
 
     def __init__(
         self, desk: Desk, asked: str, request: Request, bill: Bill, until: float, chance: Callable[[], float]
@@ -46,10 +46,10 @@ class Trying:
         self._tried: list[str] = []
 
     async def pieces(self, *, streams: bool) -> AsyncGenerator[AnyPiece | Answer, None]:
-        """Pieces, then the answer. streams: what is given is shown at once. ModelFailed when there is none."""
+        """Yields pieces, then the answer. streams: the caller sees pieces at once. Raises ModelFailed if no model answers."""
         schema = self._request.schema
-        if schema is not None and (fault := _compared(partial(schemas.fault, schema))):
-            raise ModelFailed("request", fault)  # before any answer is paid for that would be of no use
+        if schema is not None and (fault := _run_bounded(partial(schemas.fault, schema))):
+            raise ModelFailed("request", fault)  # before an answer is paid for that could not be used
         plan = self._desk.plan(self._asked, self._request)
         failed: list[tuple[str, ModelFailed]] = []
         for place, name in enumerate(plan.names):
@@ -58,7 +58,7 @@ class Trying:
                 tries, shown = tries + 1, False
                 answer: Answer | None = None
                 try:
-                    async with contextlib.aclosing(self._once(name, self._request, until)) as pieces:
+                    async with contextlib.aclosing(self._try_once(name, self._request, until)) as pieces:
                         async for piece in pieces:
                             if isinstance(piece, Answer):
                                 answer = piece
@@ -67,7 +67,9 @@ class Trying:
                             yield piece
                     if answer is None:
                         raise ModelFailed("cut", "the stream ended before the answer did")
-                    yield await self._checked(name, answer, streams=streams)  # its place is free: it may ask again
+                    yield await self._check_schema(
+                        name, answer, streams=streams
+                    )  # outside of a turn, since it may ask again
                     return
                 except ModelFailed as failure:
                     last = failure
@@ -80,15 +82,15 @@ class Trying:
                 raise last
             self._tried.append(f"{name}: {last.code}")
             failed.append((name, last))
-        raise _nobody(failed, plan.left_out)
+        raise _no_answer(failed, plan.left_out)
 
     def _part(self, models: int) -> float:
-        """When the next model must have begun to answer, so that each one after it has as much time."""
+        """When the next model must have begun to answer: an equal share of the time left for each remaining model."""
         now = time.monotonic()
         return now + (self._until - now) / models
 
-    async def _once(self, name: str, request: Request, until: float) -> AsyncGenerator[AnyPiece | Answer, None]:
-        """One request to one model. until: by time.monotonic, when its first piece must be there."""
+    async def _try_once(self, name: str, request: Request, until: float) -> AsyncGenerator[AnyPiece | Answer, None]:
+        """Makes one request to one model. until: when its first piece must be there, by time.monotonic."""
         provider, model = resource.split(name)
         driver = await self._desk.driver(provider)
         request = self._within(name, request)
@@ -101,7 +103,7 @@ class Trying:
                     async with contextlib.aclosing(driver.stream(model, request)) as pieces:  # type: ignore[type-var]  # a generator, as its interface says
                         while (piece := await _next(pieces, wait)) is not None:
                             if wait is not None:
-                                self._desk.measured(name, time.monotonic() - began)
+                                self._desk.note_first_byte(name, time.monotonic() - began)
                                 wait = None
                             if isinstance(piece, Answer):
                                 is_owed = False
@@ -110,39 +112,39 @@ class Trying:
                                 made += counting.of_text(getattr(piece, "text", "") or getattr(piece, "arguments", ""))
                             yield piece
                 except ModelFailed as failure:
-                    is_owed = is_owed and bool(made)  # who refuses, or cannot be reached, takes nothing
+                    is_owed = is_owed and bool(made)  # a provider that refuses or cannot be reached charges nothing
                     if failure.code == "slow" and wait is not None:
-                        self._desk.waited(name, time.monotonic() - began)
+                        self._desk.note_timeout(name, time.monotonic() - began)
                     raise
                 finally:
                     if wait is not None:
-                        self._desk.failed(name)
+                        self._desk.note_failure(name)
                     if is_owed:
                         self._bill.settle(name, Usage(input=counting.of_request(request), output=made, estimated=True))
-        except TimeoutError:  # outside of its turn, for the time was the call's: that speaks against nobody
-            self._desk.waited(name, time.monotonic() - began)
+        except TimeoutError:  # outside of the turn, so that the breaker does not count it: the time was the call's
+            self._desk.note_timeout(name, time.monotonic() - began)
             why = f"{name} did not begin to answer in its part of the call's time"
             raise ModelFailed("slow", why, provider=provider) from None
 
     def _within(self, name: str, request: Request) -> Request:
-        """The request with its answer as long as the call's `most` has room for."""
+        """The request with its answer's length limited to what the call's `most` allows."""
         longest = self._bill.room(name, counting.of_request(request), answer=1)
         if longest is None or (request.most and request.most <= longest):
             return request
         row = catalogue.find(name)
         return replace(request, most=min(longest, row.output) if row is not None and row.output else longest)
 
-    async def _checked(self, name: str, answer: Answer, *, streams: bool) -> Answer:
-        """The answer with its cost, and with the value of its schema; asked for once more where it is not of that."""
+    async def _check_schema(self, name: str, answer: Answer, *, streams: bool) -> Answer:
+        """The answer with its cost and its schema's value; asks once more if the answer does not match the schema."""
         schema = self._request.schema
         if schema is None or answer.stop not in (Stop.END, Stop.SEQUENCE):
             return self._whole(answer)
         found = _read(answer.text, schema)
         if found.problems and not streams and not name.startswith("offline/"):
             said = Message(role="assistant", parts=answer.parts)
-            told = Message(role="user", parts=(Text(text=schemas.correction(found.problems)),))
-            request = replace(self._request, messages=(*self._request.messages, said, told))
-            async with contextlib.aclosing(self._once(name, request, self._until)) as pieces:
+            correction = Message(role="user", parts=(Text(text=schemas.correction(found.problems)),))
+            request = replace(self._request, messages=(*self._request.messages, said, correction))
+            async with contextlib.aclosing(self._try_once(name, request, self._until)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Answer):
                         answer, found = piece, _read(piece.text, schema)
@@ -157,29 +159,29 @@ class Trying:
 
 
 async def _next(pieces: AsyncIterator[AnyPiece | Answer], seconds: float | None) -> AnyPiece | Answer | None:
-    """The next piece, None after the last. TimeoutError where it has not come in so many seconds, if they are bounded."""
+    """The next piece, None after the last. Raises TimeoutError after `seconds`; None waits without limit."""
     async with asyncio.timeout(seconds):
         return await anext(pieces, None)
 
 
-def _nobody(failed: Sequence[tuple[str, ModelFailed]], left_out: Sequence[tuple[str, str]]) -> ModelFailed:
-    """What a call ends in of whose route no model answered: the failure of the last one asked, and why of each other.
+def _no_answer(failed: Sequence[tuple[str, ModelFailed]], left_out: Sequence[tuple[str, str]]) -> ModelFailed:
+    """The failure of a call whose models all failed: that of the last one asked, and why each other did not answer.
 
-    Who was left alone since another model of its provider failed just before was not asked: that failure says more.
+    A model that was skipped ("paused") because another of its provider just failed was not asked: that failure says more.
     """
     asked = [one for one in failed if one[1].code != "paused"] or failed
     *before, (_, last) = asked
     others = (*left_out, *((name, one.text) for name, one in failed if (name, one) not in asked))
-    told = [last.text]
+    text = [last.text]
     if before:
-        told.append("before it " + "; ".join(f"{name}: {one.text}" for name, one in before))
+        text.append("before it " + "; ".join(f"{name}: {one.text}" for name, one in before))
     if others:
-        told.append("left out " + "; ".join(f"{name}: {why}" for name, why in others))
-    return ModelFailed(last.code, "; ".join(told), after=last.after, provider=last.provider)
+        text.append("left out " + "; ".join(f"{name}: {why}" for name, why in others))
+    return ModelFailed(last.code, "; ".join(text), after=last.after, provider=last.provider)
 
 
 class _TooLong(BaseException):
-    """CHECK_S is over; no library catches it."""
+    """CHECK_S is over. A BaseException, so that no library catches it."""
 
 
 def _over(number: int, frame: FrameType | None) -> None:
@@ -187,11 +189,11 @@ def _over(number: int, frame: FrameType | None) -> None:
 
 
 def _read(text: str, schema: dict[str, object]) -> schemas.Checked:
-    return _compared(partial(schemas.read, text, schema))
+    return _run_bounded(partial(schemas.read, text, schema))
 
 
-def _compared(work: Callable[[], T]) -> T:
-    """What a schema can keep busy for ever, by an expression, or by ways that branch at each step: within CHECK_S."""
+def _run_bounded(work: Callable[[], T]) -> T:
+    """Runs work on a schema, which an expression or branching can make endless, for CHECK_S at most. Raises ModelFailed."""
     before = signal.signal(signal.SIGVTALRM, _over)
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, CHECK_S, CHECK_AGAIN_S)
@@ -203,5 +205,5 @@ def _compared(work: Callable[[], T]) -> T:
         why = f"its schema takes more than {CHECK_S:g} s to compare an answer with: make it simpler"
         raise ModelFailed("request", why) from None
     finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)  # the inner one is not reached if it was interrupted itself
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)  # again: the inner one may itself have been interrupted
         signal.signal(signal.SIGVTALRM, before)

@@ -1,4 +1,4 @@
-"""Whose turn it is to ask a provider (acts): its places, its pace, and the breaker that leaves it alone after failures."""
+"""Limits requests to each provider (acts): places at a time, a pace per minute, and a breaker after failures."""
 
 import asyncio
 import contextlib
@@ -17,16 +17,16 @@ _MEND_PACE: Final = "`maniple settings model 'per_minute={\"openai\": 50}'` says
 
 
 class Turns:
-    """Of every provider. mended: what a failure of one is told as."""
+    """The limits of all providers. explain: turns a failure into the one that is raised."""
 
-    def __init__(self, settings: Settings, mended: Callable[[ModelFailed, str], ModelFailed]) -> None:
-        self._settings, self._mended = settings, mended
+    def __init__(self, settings: Settings, explain: Callable[[ModelFailed, str], ModelFailed]) -> None:
+        self._settings, self._explain = settings, explain
         self._breakers: dict[str, breaker.State] = {}
         self._places: dict[str, asyncio.Semaphore] = {}
         self._paces: dict[str, pacing.Pace] = {}
 
     def paused(self, provider: str) -> str:
-        """For how long a provider is left alone, and why; "" for one that may be asked."""
+        """For how long a provider is not asked, and why; "" if it may be asked."""
         state, now = self._breakers.get(provider, breaker.State()), time.monotonic()
         if breaker.passes(state, now):
             return ""
@@ -34,26 +34,27 @@ class Turns:
 
     @contextlib.asynccontextmanager
     async def turn(self, provider: str, until: float) -> AsyncIterator[None]:
-        """One request to a provider: in a place, at its pace, and the breaker hears how it ends.
+        """Wraps one request: waits for a place and the pace, and reports its end to the breaker.
 
-        until: by time.monotonic. ModelFailed: "limited" where its turn would come later, "paused" where the breaker is open.
+        until: on the clock of time.monotonic. Raises ModelFailed: "limited" if the turn would come later, "paused" if the
+        breaker is open.
         """
         async with self._place(provider, until):
-            opened = await self._paced(provider, until)
+            opened = await self._wait_and_begin(provider, until)
             failure: ModelFailed | None = None
             is_over = False
             try:
                 yield
                 is_over = True
             except ModelFailed as error:
-                failure, is_over = self._mended(error, provider), True
+                failure, is_over = self._explain(error, provider), True
                 raise failure from None
             finally:
-                self._ended(provider, opened, failure, cancelled=not is_over)
+                self._report_end(provider, opened, failure, cancelled=not is_over)
 
     @contextlib.asynccontextmanager
     async def _place(self, provider: str, until: float) -> AsyncIterator[None]:
-        """One of the places for requests to a provider, at the latest then."""
+        """Holds one of a provider's places. Raises ModelFailed("limited") if none is free before `until`."""
         most = self._settings.of("at_once_of", dict).get(provider, self._settings.of("at_once", int))
         if not isinstance(most, int) or isinstance(most, bool) or not 1 <= most <= PLACES_MOST:
             why = f"{str(most)[:200]!r} is not a number of requests to {provider} at a time, {_MEND_OWN}"
@@ -70,41 +71,41 @@ class Turns:
         finally:
             places.release()
 
-    async def _paced(self, provider: str, until: float) -> int:
-        """Wait for the turn, and begin. Who comes to make no request gives it back."""
-        seconds = self._wait(provider, until)
+    async def _wait_and_begin(self, provider: str, until: float) -> int:
+        """Takes the next turn of the pace, waits for it, and begins the request. Gives the turn back if it cannot begin."""
+        seconds = self._take_turn(provider, until)
         try:
             await asyncio.sleep(seconds)
-            return self._begun(provider)
+            return self._begin(provider)
         except (asyncio.CancelledError, ModelFailed):
             self._paces[provider] = pacing.given_back(self._paces[provider])
             raise
 
-    def _wait(self, provider: str, until: float) -> float:
-        """Seconds until a request may be sent, whose turn is taken by asking, if it comes by then."""
-        told = self._settings.of("per_minute", dict).get(provider, 0)
-        if not isinstance(told, int) or isinstance(told, bool) or told < 0:
-            why = f"{str(told)[:200]!r} is not a number of requests a minute to {provider}: {_MEND_PACE}"
+    def _take_turn(self, provider: str, until: float) -> float:
+        """Takes a provider's next turn. Returns the seconds until it. Raises ModelFailed if it is after `until`."""
+        limit = self._settings.of("per_minute", dict).get(provider, 0)
+        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+            why = f"{str(limit)[:200]!r} is not a number of requests a minute to {provider}: {_MEND_PACE}"
             raise ModelFailed("unconfigured", why, provider=provider)
-        pace = self._paces.get(provider, pacing.Pace(per_minute=told))
+        pace = self._paces.get(provider, pacing.Pace(per_minute=limit))
         now = time.monotonic()
         after, seconds = pacing.taken(pace, now)
         if seconds and now + seconds > until:
-            why = f"{provider} is asked {told} times a minute, and the turn would come after the call's time: {_MEND_PACE}"
+            why = f"{provider} is asked {limit} times a minute, and its turn would come after the call's time: {_MEND_PACE}"
             raise ModelFailed("limited", why, after=seconds, provider=provider)
         self._paces[provider] = after
         return seconds
 
-    def _begun(self, provider: str) -> int:
-        """A request begins; how often the breaker has opened. ModelFailed("paused") where it is open."""
+    def _begin(self, provider: str) -> int:
+        """Reports a request's begin to the breaker. Returns how often it has opened. Raises ModelFailed("paused") if open."""
         if why := self.paused(provider):
             raise ModelFailed("paused", f"{provider} is {why}", provider=provider)
         state = self._breakers.get(provider, breaker.State())
         self._breakers[provider] = breaker.begun(state)
         return state.opened
 
-    def _ended(self, provider: str, opened: int, failure: ModelFailed | None, *, cancelled: bool) -> None:
-        """It has ended. opened: how often the breaker had opened when it began."""
+    def _report_end(self, provider: str, opened: int, failure: ModelFailed | None, *, cancelled: bool) -> None:
+        """Reports a request's end to the breaker. opened: how often that had opened when the request began."""
         state = self._breakers.get(provider, breaker.State())
         if not breaker.hears_of(state, opened):
             return

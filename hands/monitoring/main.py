@@ -1,8 +1,7 @@
-"""The Hand that watches: a loop that looks at every target when it is due, and answers about what it saw (acts; thin).
+"""The Hand `monitoring`: looks at every target when it is due, and reports what it saw (acts; thin).
 
-It touches nothing itself: each look is a call to machine, files or web. What a look means is decided in
-monitor_watch, what is answered in monitor_desk; here are the loop, the clock, the bus, and what to do when the disk
-fails.
+It touches no target itself: each look is a call to machine, files or web. monitor_watch decides what a look means,
+monitor_desk makes the replies; this module has the loop, the clock, the bus, and what to do when the disk fails.
 """
 
 import asyncio
@@ -29,23 +28,23 @@ from runtime.table_file import NO_ROOM
 Answer = dict[str, object]
 
 SLEEP_MOST_MS: Final = 60_000
-"""The loop wakes at least so often, so that changed settings are seen soon whatever the interval was."""
+"""The longest sleep of the loop, in ms, so that changed settings are seen soon whatever the interval was."""
 
 TIDY_MS: Final = 600_000
 SILENCE_SECONDS: Final = 3_600.0
 SILENCE_MOST_SECONDS: Final = 30 * 86_400.0
 SILENCES_MOST: Final = 500
 WORDS_MOST: Final = 200
-"""How long a silence lasts unless told, and at most; how many are in force at once; characters of its check and reason."""
+"""A silence's default and longest duration; most silences in force; most characters of a silence's check and reason."""
 
 TOGETHER: Final = 16
-"""Looks at endpoints that are under way at once, and as many at what is on this machine."""
+"""Looks under way at once: so many at endpoints, and as many at targets on this machine."""
 
 PATIENCE: Final = 1.0
-"""Seconds that a round waits for its looks; what takes longer comes into a later one."""
+"""Seconds that a round waits for its looks; slower ones are part of a later round."""
 
 UNSENT_MOST: Final = 200
-"""Events that are kept while they cannot be published; the oldest goes first."""
+"""Events that are kept while they cannot be published; the oldest are dropped first."""
 
 
 def now_ms() -> int:
@@ -53,16 +52,16 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def steady() -> float:
-    """Seconds of a clock that never leaps."""
+def monotonic() -> float:
+    """Seconds of a clock that never jumps."""
     return time.monotonic()
 
 
 class Monitoring(Hand):
-    """monitoring.report, .check, .history, .alerts and .silence; publishes alert and recovered."""
+    """Provides monitoring.report, check, history, alerts and silence; publishes alert and recovered."""
 
     async def start(self) -> None:
-        """Open the history and begin to look."""
+        """Opens the history and starts the loop."""
         self.store = History(self.state, now=now_ms())
         self.watcher = Watcher(self.store)
         self.prober = Prober(self.kernel, now_ms)
@@ -72,33 +71,33 @@ class Monitoring(Hand):
         self.under_way: dict[asyncio.Task[Observation | None], tuple[Target, int]] = {}
         self.unsent: deque[tuple[str, Answer]] = deque(maxlen=UNSENT_MOST)
         self.tidied = 0
-        self.clock = Believed(self.store.load("believed", int, 0) / 1000, steady())
+        self.clock = Believed(self.store.load("believed", int, 0) / 1000, monotonic())
         self.trouble = _no_room(self.store.no_room) if self.store.no_room else ""
-        self._keep_notes()
+        self._note_opening()
         self.rounds = self.in_background(self._watch())
 
     async def stop(self) -> None:
-        """Stop looking and close the history."""
+        """Stops the loop and closes the history."""
         ended = [self.rounds, *self.under_way]
         for task in ended:
             task.cancel()
         await asyncio.gather(*ended, return_exceptions=True)
         self.store.close()
 
-    # what is asked -------------------------------------------------------------------------------------------------
+    # methods -------------------------------------------------------------------------------------------------------
 
     async def report(self, call: Call, since: str = "") -> Answer:
-        """Answer monitoring.report. since: a time, or a duration before now; without it since the last report."""
-        with suppress(*NO_ROOM):  # it is told among the problems
+        """monitoring.report. since: a time, or a duration before now; by default the last report."""
+        with suppress(*NO_ROOM):  # reported among the problems
             self._open_again()
         with self._reading():
             return desk.report(self.watcher, self.plan(), self._problems(), since=since, now=now_ms())
 
     async def check(self, call: Call) -> Answer:
-        """Answer monitoring.check: look now, judge by what is known, keep nothing.
+        """monitoring.check: looks now and judges by what is known; stores nothing.
 
-        The look needs the caller's grants besides this Hand's own, so it must not count for the target's state: to a
-        caller who may not fetch a page the page would seem to be gone, and that would raise an alert.
+        The look needs the caller's grants besides this Hand's own, so it must not affect the target's state: for a caller
+        who may not fetch a page, the page would seem to be gone, and that would raise an alert.
         """
         plan = self.plan()
         target = self._target(plan, call.resource)
@@ -120,8 +119,8 @@ class Monitoring(Hand):
     async def history(
         self, call: Call, metric: str = "", since: str = "", until: str = "", points: int = desk.POINTS_DEFAULT
     ) -> Answer:
-        """Answer monitoring.history; without a metric, which metrics there are. points: rows at most."""
-        self._see_to_room()
+        """monitoring.history; without a metric, the names of the metrics. points: most rows."""
+        self._require_history()
         plan = self.plan()
         target = self._target(plan, call.resource)
         with self._reading():
@@ -130,8 +129,8 @@ class Monitoring(Hand):
             )
 
     async def alerts(self, call: Call, past: int = desk.PAST_DEFAULT) -> Answer:
-        """Answer monitoring.alerts. past: how many that began or ended lately to show."""
-        self._see_to_room()
+        """monitoring.alerts. past: how many past begins and ends of alerts to list."""
+        self._require_history()
         now = now_ms()
         call.add_labels(*(label for one in in_force(self.watcher.silences, now) for label in one.labels))
         with self._reading():
@@ -140,7 +139,7 @@ class Monitoring(Hand):
     async def silence(
         self, call: Call, lasts: float = SILENCE_SECONDS, check: str = "", reason: str = "", lift: bool = False
     ) -> Answer:
-        """Answer monitoring.silence. lasts: seconds, an hour unless told; resource "all" is every target."""
+        """monitoring.silence. lasts: seconds, an hour by default; the resource "all" is every target."""
         name, now = call.resource, now_ms()
         if name != EVERYTHING:
             self._target(self.plan(), name)
@@ -171,14 +170,14 @@ class Monitoring(Hand):
         except desk.UnknownTarget as error:
             raise Failure("unknown target", str(error)) from None
 
-    def _see_to_room(self) -> None:
-        """Raises Failure where what was kept cannot be read."""
+    def _require_history(self) -> None:
+        """Raises Failure if the history cannot be opened."""
         with self._keeping():
             pass
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """What goes wrong while an answer is made becomes the call's Failed."""
+        """Turns an invalid time and a damaged history into the call's Failed."""
         try:
             yield
         except TimeInvalid as error:
@@ -189,7 +188,7 @@ class Monitoring(Hand):
 
     @contextmanager
     def _keeping(self) -> Iterator[None]:
-        """The history is open within, or the call ends in Failed; also where it takes nothing."""
+        """Opens the history for the block; turns a disk without room into the call's Failed."""
         try:
             self._open_again()
             yield
@@ -197,63 +196,63 @@ class Monitoring(Hand):
             raise Failure("disk", _no_room(str(error))) from None
 
     def _open_again(self) -> None:
-        """Open the history where there was no room for it. Raises what is in NO_ROOM."""
-        if self.store.keep(now_ms()):
+        """Opens the history, if there was no room for it before. Raises the errors in NO_ROOM."""
+        if self.store.reopen(now_ms()):
             self.trouble = ""
-            self._go_on_from(self.watcher)
+            self._carry_over(self.watcher)
 
     def _set_aside(self, error: Exception) -> None:
-        """Begin a new history instead of a damaged one. Alarms and silences go on as they are known."""
+        """Replaces a damaged history by a new one. Alarms and silences in memory go on."""
         self.log.error("the history is damaged", why=str(error))
         self.store.set_aside(now_ms(), str(error))
-        self._go_on_from(self.watcher)
+        self._carry_over(self.watcher)
 
-    def _go_on_from(self, before: Watcher) -> None:
-        """Another file is open now: what was judged, told and silenced before goes on, also where it has no room yet."""
+    def _carry_over(self, before: Watcher) -> None:
+        """Continues with a newly opened file: records and silences in memory go on, even if it has no room for them yet."""
         self.watcher = Watcher(self.store)
         self.watcher.records.update(before.records)
-        self._keep_notes()
+        self._note_opening()
         if before.silences:
             self.watcher.silences = before.silences
             with suppress(*NO_ROOM):
-                self.watcher.keep_silences(before.silences)
+                self.watcher.set_silences(before.silences)
 
     def _problems(self) -> list[str]:
         return [*self.store.notes, *([self.trouble] if self.trouble else [])]
 
-    # the loop ------------------------------------------------------------------------------------------------------
+    # loop ----------------------------------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
-        """Look at what is due, sleep until the next is, for ever. Anything unforeseen ends the run, which is
-        restarted.
+        """Looks at what is due and sleeps until the next target is, for ever. An unforeseen error ends the run, which the
+        kernel restarts.
         """
         while True:
-            self._begin(self.plan())
+            self._begin_looks(self.plan())
             if self.under_way:
                 await asyncio.wait(self.under_way, timeout=PATIENCE)
             plan = self.plan()
-            ended = self._ended(plan)
+            ended = self._take_ended(plan)
             if ended:
-                self._round(plan, *ended)
+                self._store_round(plan, *ended)
             await self._publish()
-            _, wait = next_due(self._waiting(plan), self.last, now_ms())
+            _, wait = next_due(self._idle_targets(plan), self.last, now_ms())
             await self._pause(min(wait, SLEEP_MOST_MS) / 1000)
 
-    def _waiting(self, plan: Plan) -> list[Target]:
-        """The targets that nobody looks at just now."""
+    def _idle_targets(self, plan: Plan) -> list[Target]:
+        """The targets with no look under way."""
         looked_at = {target.name for target, _ in self.under_way.values()}
         return [one for one in plan.targets if one.name not in looked_at]
 
-    def _begin(self, plan: Plan) -> None:
-        """Begin to look at what is due."""
+    def _begin_looks(self, plan: Plan) -> None:
+        """Starts a look at each target that is due."""
         now = now_ms()
-        due, _ = next_due(self._waiting(plan), self.last, now)
+        due, _ = next_due(self._idle_targets(plan), self.last, now)
         for target in due:
             self.last[target.name] = now
             self.under_way[asyncio.create_task(self._look(target))] = (target, now)
 
-    def _ended(self, plan: Plan) -> tuple[list[tuple[Target, Observation]], int] | None:
-        """The looks that have ended, and what they and those before them took; None when there are none."""
+    def _take_ended(self, plan: Plan) -> tuple[list[tuple[Target, Observation]], int] | None:
+        """(looks that have ended, ms that they and the looks before them took); None if none has ended."""
         ended = [task for task in self.under_way if task.done()]
         targets, now, busy = [target for target, _ in self.under_way.values()], now_ms(), 0
         watched = {one.name: one for one in plan.targets}
@@ -272,34 +271,34 @@ class Monitoring(Hand):
                 seen.append((is_now, look))
         return (seen, busy) if ended else None
 
-    def _round(self, plan: Plan, seen: list[tuple[Target, Observation]], busy_ms: int) -> None:
+    def _store_round(self, plan: Plan, seen: list[tuple[Target, Observation]], busy_ms: int) -> None:
         try:
             self._open_again()
-            self._keep(plan, seen, busy_ms)
+            self._store_looks(plan, seen, busy_ms)
             self.trouble = ""
         except DAMAGE as error:
             self._set_aside(error)
         except (apsw.Error, OSError) as error:
             self.trouble = _no_room(str(error))
             self.log.error("the history cannot be written", why=str(error))
-            with suppress(apsw.Error):  # nor read: what is usual is not known then
-                self._tell(plan, self.watcher.judge(plan, seen, now_ms(), busy_ms=busy_ms))
+            with suppress(apsw.Error):  # if it cannot be read either, baselines are unknown
+                self._queue_events(plan, self.watcher.judge(plan, seen, now_ms(), busy_ms=busy_ms))
 
-    def _tell(self, plan: Plan, notices: Iterable[Notice]) -> None:
+    def _queue_events(self, plan: Plan, notices: Iterable[Notice]) -> None:
         subjects = {one.name: one.subject for one in plan.targets}
         for notice in notices:
             self.unsent.append((notice.event, event_body(notice, subjects[notice.target], now_ms())))
 
-    def _keep(self, plan: Plan, looks: list[tuple[Target, Observation]], busy_ms: int) -> None:
+    def _store_looks(self, plan: Plan, looks: list[tuple[Target, Observation]], busy_ms: int) -> None:
         now = now_ms()
-        self._tell(plan, self.watcher.take(plan, looks, now, busy_ms=busy_ms))
+        self._queue_events(plan, self.watcher.take(plan, looks, now, busy_ms=busy_ms))
         if not 0 <= now - self.tidied < TIDY_MS:
             self.tidied = now
-            believed = round(self.clock.now(now / 1000, steady()) * 1000)
+            believed = round(self.clock.now(now / 1000, monotonic()) * 1000)
             ahead = now - believed
             keep = {"keep_values_ms": plan.keep_values_ms + ahead, "keep_ms": plan.keep_ms + ahead}
             self.store.tidy(now, **keep, most_bytes=plan.most_bytes)
-            with self.store.round():  # what it shows the next start would believe at once
+            with self.store.round():  # the next start trusts it at once
                 self.store.save("believed", believed)
 
     async def _look(self, target: Target) -> Observation | None:
@@ -307,7 +306,7 @@ class Monitoring(Hand):
             return await self.prober.look(target)
 
     async def _publish(self) -> None:
-        """Publish what waits; what cannot be published now is tried again after the next round."""
+        """Publishes the queued events; one that cannot be published now is tried again after the next round."""
         while self.unsent:
             event, body = self.unsent[0]
             try:
@@ -318,7 +317,7 @@ class Monitoring(Hand):
             self.unsent.popleft()
 
     async def _pause(self, seconds: float) -> None:
-        """Sleep, but no longer than until a look that is under way has ended."""
+        """Sleeps, but at most until a look that is under way has ended."""
         sleeping = asyncio.create_task(self._sleep(seconds))
         try:
             await asyncio.wait({sleeping, *self.under_way}, return_when=asyncio.FIRST_COMPLETED)
@@ -332,8 +331,8 @@ class Monitoring(Hand):
         except CallEnded:  # while paused even sleeping is refused; the loop must not spin
             await asyncio.sleep(seconds)
 
-    def _keep_notes(self) -> None:
-        """What the opening of the history had to say goes into the log, and into the history itself if it has room."""
+    def _note_opening(self) -> None:
+        """Writes the notes on opening the history into the log, and into the history itself if it has room."""
         for note in self.store.notes:
             self.log.warning(note)
         try:

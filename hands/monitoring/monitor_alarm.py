@@ -1,10 +1,10 @@
-"""The life of one check's alarm: a table of (state, event), and flap detection (pure).
+"""The life cycle of one check's alarm, as a table of (state, event), and flap detection (pure).
 
     ok        nothing is wrong              pending   wrong, but not yet for as long as the rule says
-    firing    wrong for long enough         clearing  good again, but not yet for as long as it takes to believe it
+    firing    wrong for long enough         clearing  good again, but not yet for long enough
 
-Events come from one value: bad, between (neither limit nor clear value reached), good, unknown (no value), and
-long_bad or long_good once that has lasted. A pending alarm needs every value bad; a clearing one every value good.
+Each value is an event: bad, between (neither limit nor clear value reached), good, unknown (no value), and long_bad or
+long_good once that has lasted. A pending alarm needs every value bad; a clearing one every value good.
 
 Flapping follows Nagios (the manual's "Detection and Handling of State Flapping"): of the last 21 states there are 20
 possible changes; each that happened counts, the oldest 0.8, the newest 1.2, those between in even steps; the sum is a
@@ -67,7 +67,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 def step(alarm: Alarm, signal: Signal, *, now: int, held_ms: int, clear_ms: int, gap_ms: int) -> Alarm:
-    """The alarm after one more value.
+    """The alarm after one more value, of the signal given.
 
     held_ms: how long it must be bad; clear_ms: how long it must be good again; gap_ms: values further apart than this
     do not belong to one streak (the Hand was down), so an old streak never fires by itself. One that began later than
@@ -96,7 +96,7 @@ def is_firing(alarm: Alarm) -> bool:
 
 
 def flap_percent(recent: tuple[bool, ...]) -> float:
-    """How much a check changes, in percent: 0 never, 100 at every one of the last 21 values."""
+    """How often a check changed, in percent: 0 never, 100 at each of the last 21 values."""
     possible = FLAP_STATES - 1
     start = FLAP_STATES - len(recent)
     total = 0.0

@@ -1,19 +1,19 @@
-"""What is normal for a series at an hour: by hour of the week, else by the last day, else not known yet (pure).
+"""Computes what is normal for a series at an hour: by hour of the week, else by the last day, else unknown (pure).
 
 Seasonal basis. For the hour of the week of `now` (UTC, 0 to 167) and the hourly medians m_1 .. m_n of that hour in
 earlier weeks, with the MADs a_i of the values within each of those hours, and n >= 3:
 
     centre  = median(m_i)
-    between = max(sigma(m_i), median over all hours of the week of their sigma)    week to week; few weeks borrow from
-    all within  = median(a_i) / 0.6745                                                 within the hour
+    between = max(sigma(m_i), median over all hours of the week of their sigma)    week to week; few weeks borrow from all
+    within  = median(a_i) / 0.6745                                                 within the hour
     spread  = scale(sqrt(between^2 + within^2), centre, floors)
 
-Fallback. Until an hour has three weeks: centre and sigma of the values of the last 24 hours, once `learning` has passed
-and there are 30 values. What lies within the range of the hourly medians older than a day, give or take 3.5 spreads of
-the values within an hour, is then not unusual: the series has been there before, on a Monday perhaps.
+Fallback, until an hour has three weeks: centre and sigma of the values of the last 24 hours, once `learning` has passed
+and there are 30 values. A value within the range of the hourly medians older than a day, plus or minus 3.5 spreads of the
+values within an hour, is then not unusual: the series was there before, perhaps on a Monday.
 
-Before that nothing is judged. Hours are UTC, so a change of summer time moves the rhythm once by an hour.
-A value is unusual when its score is beyond the sensitivity (3.5), and usual again below 0.7 of that.
+Before that nothing is judged. Hours are UTC, so a change of summer time shifts the rhythm once by an hour.
+A value is unusual if its score is beyond the sensitivity (3.5), and usual again below 0.7 of that.
 """
 
 import math
@@ -32,7 +32,7 @@ WEEK_HOURS: Final = 168
 WEEKS_NEEDED: Final = 3
 VALUES_NEEDED: Final = 30
 HOUR_VALUES_NEEDED: Final = 3
-"""An hour with fewer values does not count as one: the Hand was hardly running."""
+"""An hour with fewer values does not count: the Hand was hardly running."""
 
 USUAL_AGAIN: Final = 0.7
 
@@ -40,7 +40,7 @@ Basis = Literal["hour of week", "last day", "learning"]
 
 
 class Hour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One hour of a series, made smaller: number is epoch / 3,600 s; the rest is over its values."""
+    """A summary of one hour of a series. number: epoch / 3,600 s; the other fields are over its values."""
 
     number: int
     count: int
@@ -52,7 +52,7 @@ class Hour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is normal. low, high: a range that is never unusual (the same as the centre when there is none)."""
+    """What is normal. low, high: a range that is never unusual (both equal to the centre if there is none)."""
 
     basis: Basis
     centre: float = 0.0
@@ -63,7 +63,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One value against its baseline. score in spreads, None while learning; spike: far beyond the limit by itself."""
+    """A value compared with its baseline. score: in spreads, None while learning. spike: far beyond the limit by itself."""
 
     signal: Signal
     score: float | None
@@ -74,17 +74,17 @@ UNJUDGED: Final = Judgement(signal="unknown", score=None, spike=False)
 
 
 def hour_number(at_ms: int) -> int:
-    """Which hour since 1970 a time lies in."""
+    """The number of the hour since 1970 that a time lies in."""
     return at_ms // HOUR_MS
 
 
 def hour_of_week(number: int) -> int:
-    """0 is Monday 00:00 UTC. 1 January 1970 was a Thursday."""
+    """The hour of the week; 0 is Monday 00:00 UTC. 1 January 1970 was a Thursday."""
     return (number + 72) % WEEK_HOURS
 
 
 def summarise(number: int, values: Sequence[float]) -> Hour:
-    """One hour's values as one row. values: at least one."""
+    """Summarises one hour's values, of which there must be at least one."""
     seen = spread(values)
     return Hour(
         number=number,
@@ -100,8 +100,8 @@ def summarise(number: int, values: Sequence[float]) -> Hour:
 def baseline(
     metric: Metric, hours: Sequence[Hour], last_day: Sequence[float], *, now: int, first: int, learning_ms: int
 ) -> Baseline:
-    """What is normal now. hours: the whole hours before this one; last_day: values of the last 24 hours, this one
-    excluded; first: time of the series' first value; learning_ms: how long a series only learns."""
+    """The baseline now. hours: the whole hours before this one; last_day: values of the last 24 hours, this one
+    excluded; first: time of the series' first value; learning_ms: how long a series is only learnt."""
     solid = [hour for hour in hours if hour.count >= HOUR_VALUES_NEEDED and hour.number < hour_number(now)]
     seasonal = _seasonal(metric, solid, hour_of_week(hour_number(now)))
     if seasonal is not None:
@@ -147,7 +147,7 @@ def _seasonal(metric: Metric, hours: Sequence[Hour], wanted: int) -> Baseline | 
 
 
 def judge(value: float, normal: Baseline, metric: Metric, sensitivity: float) -> Judgement:
-    """Whether a value is unusual (bad), usual (good), or between. Nothing is said while learning."""
+    """Whether a value is unusual (bad), usual (good), or between. UNJUDGED while learning."""
     if normal.basis == "learning" or not metric.judged:
         return UNJUDGED
     distance = score(value, normal.centre, normal.spread)

@@ -1,7 +1,7 @@
-"""Answers what a person or another Hand asks: report, history, alerts (decides from the watcher and its history).
+"""Makes the replies of report, history and alerts (decides, from the watcher and its history).
 
-Separate from main.py, so that every answer is tested without a bus. Raises TimeInvalid, and UnknownTarget for a name
-that no setting has.
+Separate from main.py, so that every reply is tested without a bus. Raises TimeInvalid, and UnknownTarget for a name that
+no setting has.
 """
 
 from contextlib import suppress
@@ -40,11 +40,11 @@ POINTS_DEFAULT: Final = 200
 
 
 class UnknownTarget(ValueError):
-    """No target of that name is watched; the text names those that are."""
+    """No target of that name is watched; the text suggests some that are."""
 
 
 def find(plan: Plan, name: str) -> Target:
-    """The target of that name."""
+    """The target of that name. Raises UnknownTarget."""
     for target in plan.targets:
         if target.name == name:
             return target
@@ -52,13 +52,13 @@ def find(plan: Plan, name: str) -> Target:
 
 
 def report(watcher: Watcher, plan: Plan, notes: list[str], *, since: str, now: int) -> Answer:
-    """monitoring.report: since a time, or since the last report that was made without one."""
+    """monitoring.report: since a time, or since the last report made without one."""
     if since:
         start = read_moment(since, now)
     else:
         start = watcher.history.load("reported", int, now - DAY_MS)
-        start = now - DAY_MS if start > now else start  # it was told by a clock that was ahead
-        with suppress(apsw.Error), watcher.history.round():  # a full disk: then the next report begins here too
+        start = now - DAY_MS if start > now else start  # the clock was ahead when it was stored
+        with suppress(apsw.Error), watcher.history.round():  # full disk: then the next report begins here, too
             watcher.history.save("reported", now)
     changes = watcher.history.changes(start, now, CHANGES_SHOWN + 1)
     more, changes = len(changes) > CHANGES_SHOWN, changes[:CHANGES_SHOWN]
@@ -80,7 +80,7 @@ def report(watcher: Watcher, plan: Plan, notes: list[str], *, since: str, now: i
 
 
 def alerts(watcher: Watcher, plan: Plan, *, past: int, now: int) -> Answer:
-    """monitoring.alerts: what fires, what is silenced, and what began or ended lately."""
+    """monitoring.alerts: what fires, what is silenced, and the latest begins and ends."""
     return {
         "firing": _firing(watcher, plan, now),
         "silences": [
@@ -97,7 +97,7 @@ def history(
 ) -> Answer:
     """monitoring.history: one metric's values, hourly summaries where single values are no longer kept.
 
-    Without a metric: which metrics there are.
+    Without a metric: the names of the metrics.
     """
     known = watcher.history.metrics(target.name, target.subject)
     end = read_moment(until, now) if until else now + 1
@@ -123,8 +123,8 @@ def history(
 
 
 def _border(kept: History, key: SeriesKey, since: int, end: int) -> int:
-    """From when on single values are shown: the first whole hour of those that are kept. Some are dropped because they
-    are older than `since`, and others because the file would have grown too large; where none is left it is `end`.
+    """From when on single values are shown: the first whole hour of those still kept. Values are dropped when older than
+    `since`, or because the file would grow too large. `end` if none is left.
     """
     oldest = kept.oldest(key)
     if oldest is None:
@@ -149,7 +149,7 @@ def _target(watcher: Watcher, target: Target) -> Answer:
 
 
 def _shifts(watcher: Watcher, target: Target, since: int) -> list[Answer]:
-    """Metrics that are clearly not what they were at a time."""
+    """Metrics that clearly differ from their value at a time."""
     found: list[Answer] = []
     for metric, value in watcher.record(target).metrics.items():
         then = watcher.history.value_at((target.name, target.subject, metric), since)

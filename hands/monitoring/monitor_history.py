@@ -1,11 +1,11 @@
 """The history on disk: values, hourly summaries, changes and alarm states in one SQLite file (acts).
 
-Why exclusive locking: this Hand alone opens the file, and write-ahead logging then needs no shared memory. A round is
-one transaction, so a kill at any moment leaves whole rounds; synchronous = NORMAL means that a power cut may lose the
-last rounds, never the file. A file that is damaged is set aside beside the new one, never deleted in silence.
+Locking is exclusive, since this Hand alone opens the file; write-ahead logging then needs no shared memory. A round is one
+transaction, so a kill leaves whole rounds; with synchronous = NORMAL a power cut may lose the last rounds, never the file.
+A damaged file is set aside beside the new one, never silently deleted.
 
-Bounded: values are kept `keep_values`, hours and changes `keep`; whatever these say, the oldest goes first when the
-file would grow over `most` bytes.
+Size is bounded: values are kept for `keep_values`, hours and changes for `keep`; and whatever these say, the oldest go
+first when the file would grow over `most` bytes.
 """
 
 from collections.abc import Iterator
@@ -25,12 +25,10 @@ FILE: Final = "history.db"
 SET_ASIDE_MOST: Final = 2
 CHANGES_MOST: Final = 20_000
 FREE_SHARE: Final = 0.9
-"""After the bound was reached, so much of it may still be used: room for a while, so that it is not pruned each
-round.
-"""
+"""Share of the maximum that may be used after pruning, so that not every round prunes."""
 
 CHANGES_SHARE: Final = 0.25
-"""How much of the bound changes may take when it is reached: many long ones must not cost all values."""
+"""Share of the maximum that changes may take after pruning: many long ones must not displace all values."""
 
 VALUES_FEW: Final = 10_000
 CHANGE_COLUMNS: Final = ("at", "target", "subject", "kind", "level", "text")
@@ -43,28 +41,26 @@ PRAGMAS: Final = (
 )
 
 DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError)
-"""The last for a text of which a byte is another: SQLite itself looks into no text."""
+"""UnicodeDecodeError: a flipped byte in a text, which SQLite does not check."""
 
 SeriesKey = tuple[str, str, str]
 """Target, subject, metric."""
 
 Opened = tuple[apsw.Connection, dict[SeriesKey, tuple[int, int]]]
-"""An open file, and by each series its number and when it began."""
+"""(an open file, {series: (its number, when it began)})."""
 
 Value = TypeVar("Value")
 
 
 class HistoryTooNew(Exception):
-    """The file was made by a later version of this Hand; it is left alone. Install that version, or move the file
-    away.
-    """
+    """The file was made by a later version of this Hand, and is left alone. Install that version, or move the file away."""
 
 
 class History:
-    """One open history. notes: what a person should know about the opening (a damaged file that was set aside).
+    """The open history. notes: what a person should know about opening it (a damaged file that was set aside).
 
-    no_room: why the file cannot be opened, on a disk without room for a new one, or ""; until `keep` opens it this knows
-    nothing, and what it is told is forgotten then.
+    no_room: why the file cannot be opened, on a disk without room for a new one, or "". Until `reopen` succeeds, the
+    history is in memory, empty at first, and lost then.
     """
 
     def __init__(self, folder: Path, *, now: int) -> None:
@@ -76,12 +72,12 @@ class History:
         self._open(now)
 
     def close(self) -> None:
-        """Close the file; the write-ahead log goes into it."""
+        """Closes the file and merges its write-ahead log."""
         self._connection.close()
 
     @contextmanager
     def round(self) -> Iterator[None]:
-        """All writes within are one transaction: kept together, or not at all when an exception leaves it."""
+        """Makes all writes in the block one transaction: all are kept, or none if an exception leaves it."""
         known = dict(self._series)
         try:
             with self._connection:
@@ -91,36 +87,36 @@ class History:
             raise
 
     def set_aside(self, now: int, why: str) -> None:
-        """Move a file that turned out damaged aside and begin a new one."""
+        """Moves a damaged file aside and starts a new one."""
         self._connection.close(force=True)
         self._move_aside(now, why)
         self._open(now)
 
-    def keep(self, now: int) -> bool:
-        """Open the file where it is not open; whether it was opened just now. Raises what is in NO_ROOM."""
+    def reopen(self, now: int) -> bool:
+        """Opens the file, if it is not open. Returns whether it did. Raises the errors in NO_ROOM."""
         if not self.no_room:
             return False
-        opened = self._open_or_begin(now)
+        opened = self._open_or_create(now)
         self._connection.close()
         (self._connection, self._series), self.no_room = opened, ""
         return True
 
     def add_values(self, target: str, subject: str, at: int, metrics: dict[str, float]) -> None:
-        """Keep one observation's values."""
+        """Stores one observation's values."""
         rows = [(self._series_id((target, subject, metric), at), at, value) for metric, value in metrics.items()]
         self._connection.executemany(sql.VALUE_ADD, rows)
 
     def add_change(self, change: Change) -> None:
-        """Keep one thing that happened."""
+        """Stores one change."""
         row = (change.at, change.target, change.subject, change.kind, change.level, change.text)
         self._connection.execute(sql.CHANGE_ADD, row)
 
     def metrics(self, target: str, subject: str) -> tuple[str, ...]:
-        """The metrics of a target that there is history of."""
+        """The metrics of a target that have history."""
         return tuple(sorted(key[2] for key in self._series if key[:2] == (target, subject)))
 
     def first(self, key: SeriesKey) -> int | None:
-        """When a series began."""
+        """When a series began, in epoch ms; None if there is none."""
         known = self._series.get(key)
         return None if known is None else known[1]
 
@@ -129,13 +125,13 @@ class History:
         return msgspec.convert(self._rows(sql.VALUE_WINDOW, key, since, until), list[tuple[int, float]])
 
     def oldest(self, key: SeriesKey) -> int | None:
-        """The time of the first single value that is still kept of a series."""
+        """The time of the oldest single value still kept of a series; None if there is none."""
         known = self._series.get(key)
         row = None if known is None else self._connection.execute(sql.VALUE_FIRST, (known[0],)).fetchone()
         return None if row is None or row[0] is None else int(row[0])
 
     def value_at(self, key: SeriesKey, at: int) -> float | None:
-        """The last value that was not later than a time."""
+        """The last value at or before a time; None if there is none."""
         known = self._series.get(key)
         if known is None:
             return None
@@ -148,15 +144,15 @@ class History:
         return [msgspec.convert(dict(zip(Hour.__struct_fields__, row, strict=True)), Hour) for row in rows]
 
     def changes(self, since: int, until: int, most: int) -> list[Change]:
-        """What happened after `since` up to `until`, the newest first."""
+        """Changes after `since` up to `until`, newest first, at most `most`."""
         return [_change(row) for row in self._connection.execute(sql.CHANGE_WINDOW, (since, until, most))]
 
     def past_alerts(self, most: int) -> list[Change]:
-        """The latest alerts that began or ended, the newest first."""
+        """The latest begins and ends of alerts, newest first, at most `most`."""
         return [_change(row) for row in self._connection.execute(sql.CHANGE_KINDS, (most,))]
 
     def load(self, key: str, of_type: type[Value], default: Value) -> Value:
-        """A kept state. One that cannot be read (an older version wrote it otherwise) counts as not there."""
+        """A stored state; `default` if there is none, or an older version wrote it in another shape."""
         row = self._connection.execute(sql.STATE_GET, (key,)).fetchone()
         if row is None:
             return default
@@ -166,11 +162,11 @@ class History:
             return default
 
     def save(self, key: str, value: object) -> None:
-        """Keep a state under its key."""
+        """Stores a state under its key."""
         self._connection.execute(sql.STATE_PUT, (key, msgspec.json.encode(value).decode()))
 
     def load_all(self, prefix: str, of_type: type[Value]) -> dict[str, Value]:
-        """Every kept state whose key begins so, by the rest of its key; unreadable ones are left out."""
+        """All stored states whose key begins with `prefix`, by the rest of the key; unreadable ones are left out."""
         found: dict[str, Value] = {}
         for key, text in self._connection.execute(sql.STATE_PREFIX, (prefix, prefix)):
             try:
@@ -180,28 +176,28 @@ class History:
         return found
 
     def forget(self, key: str) -> None:
-        """Drop a kept state."""
+        """Removes a stored state."""
         self._connection.execute(sql.STATE_DROP, (key,))
 
     def tidy(self, now: int, *, keep_values_ms: int, keep_ms: int, most_bytes: int) -> None:
-        """Sum up the hours that are over, drop what is too old, and keep within the size. Call it outside a round."""
+        """Summarises past hours, drops what is too old, and prunes to the size. Call it outside a round."""
         with self.round():
-            self._sum_up(hour_number(now))
+            self._summarise_hours(hour_number(now))
             self._connection.execute(sql.VALUE_DROP, (now - keep_values_ms,))
             self._connection.execute(sql.HOUR_DROP, (hour_number(now - keep_ms),))
             self._connection.execute(sql.CHANGE_DROP, (now - keep_ms,))
             self._connection.execute(sql.CHANGE_BOUND, (CHANGES_MOST,))
             self._connection.execute(sql.SERIES_EMPTY, (now - keep_values_ms,))
             self._series = _all_series(self._connection)
-        self._bound(most_bytes)
+        self._prune_to(most_bytes)
 
     def used_bytes(self) -> int:
-        """What the file takes, without pages that are free."""
+        """Bytes that the file uses, without free pages."""
         pages = self._pragma("page_count") - self._pragma("freelist_count")
         return pages * self._pragma("page_size")
 
-    def _sum_up(self, hour: int) -> None:
-        """Every whole hour since the last one that was summed up; while the clock was ahead that was one yet to come."""
+    def _summarise_hours(self, hour: int) -> None:
+        """Summarises every whole hour since the last summarised one, which lies ahead if the clock did."""
         done = min(self.load("summed", int, 0), hour - 1)
         window = (HOUR_MS, (done + 1) * HOUR_MS, hour * HOUR_MS)
         for number in [int(str(row[0])) for row in self._connection.execute(sql.VALUE_HOURS, window)]:
@@ -214,9 +210,9 @@ class History:
                     )
         self.save("summed", hour - 1)
 
-    def _bound(self, most_bytes: int) -> None:
-        """Drop the oldest quarter of the values, when those are few that of the hours, and of changes that take more
-        than their share, until it fits.
+    def _prune_to(self, most_bytes: int) -> None:
+        """Drops the oldest quarter of the changes if they exceed their share, or else of the values and, if those are few,
+        of the hours, until the file fits.
         """
         if self.used_bytes() <= most_bytes:
             return
@@ -228,7 +224,7 @@ class History:
         self._connection.execute("PRAGMA incremental_vacuum").fetchall()
 
     def _drop_values(self) -> int:
-        """Drop the oldest quarter of the values, and of the hours when those are few; how many."""
+        """Drops the oldest quarter of the values, and of the hours if the values are few. Returns how many rows."""
         self._connection.execute(sql.VALUE_OLDEST_QUARTER)
         dropped = self._connection.changes()
         if dropped < VALUES_FEW:
@@ -237,7 +233,7 @@ class History:
         return dropped
 
     def _drop_changes(self, most_bytes: float) -> int:
-        """Drop the oldest quarter of the changes where they take more than that; how many."""
+        """Drops the oldest quarter of the changes if they take more than this. Returns how many rows."""
         row = self._connection.execute(sql.CHANGE_BYTES).fetchone()
         if row is None or float(row[0]) <= most_bytes:
             return 0
@@ -257,27 +253,27 @@ class History:
 
     def _pragma(self, name: str) -> int:
         row = self._connection.execute(f"PRAGMA {name}").fetchone()
-        assert row is not None  # these pragmas always answer
+        assert row is not None  # these pragmas always return a row
         return int(row[0])
 
     def _open(self, now: int) -> None:
         try:
-            (self._connection, self._series), self.no_room = self._open_or_begin(now), ""
+            (self._connection, self._series), self.no_room = self._open_or_create(now), ""
         except NO_ROOM as error:
-            self._connection, self._series = _made(_connect(":memory:"))
+            self._connection, self._series = _create_tables(_connect(":memory:"))
             self.no_room = str(error)
 
-    def _open_or_begin(self, now: int) -> Opened:
+    def _open_or_create(self, now: int) -> Opened:
         if not self.path.exists():
-            return _made(_connect(self.path))
+            return _create_tables(_connect(self.path))
         try:
-            return self._opened()
+            return self._open_existing()
         except (*DAMAGE, apsw.SQLError) as error:
             self._move_aside(now, str(error).splitlines()[0] or "damaged")
-            return _made(_connect(self.path))
+            return _create_tables(_connect(self.path))
 
-    def _opened(self) -> Opened:
-        """The file that is there. Raises what is in DAMAGE, SQLError for one of somebody else's, HistoryTooNew."""
+    def _open_existing(self) -> Opened:
+        """Opens the existing file. Raises the errors in DAMAGE, SQLError if it is another program's, HistoryTooNew."""
         connection = _connect(self.path)
         try:
             check = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -288,12 +284,10 @@ class History:
                     "install the newer Hand again, or move the file away"
                 )
             if version is None or version[0] == 0:
-                return _made(connection)
+                return _create_tables(connection)
             if check is None or check[0] != "ok":
                 raise apsw.CorruptError(str(check[0]) if check else "the check gave no answer")
-            connection.execute(
-                sql.STATE_PREFIX, ("", "")
-            ).fetchall()  # the check looked into no text, and these are read
+            connection.execute(sql.STATE_PREFIX, ("", "")).fetchall()  # quick_check does not check texts, so read them
             return connection, _all_series(connection)
         except BaseException:
             connection.close(force=True)
@@ -308,9 +302,9 @@ def _connect(path: Path | str) -> apsw.Connection:
     connection = apsw.Connection(str(path))
     try:
         connection.set_busy_timeout(2_000)
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()  # first: no file of shared memory is made then
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()  # first, so that no shared-memory file is made
         if connection.execute("PRAGMA page_count").fetchone() == (0,):
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # in a file that is there it would be written anew
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # an existing file would have to be rewritten for it
         for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").fetchall()
     except BaseException:
@@ -319,8 +313,8 @@ def _connect(path: Path | str) -> apsw.Connection:
     return connection
 
 
-def _made(connection: apsw.Connection) -> Opened:
-    """A new file, or one that a kill left empty: tables and version come with one commit. SQLError if not empty."""
+def _create_tables(connection: apsw.Connection) -> Opened:
+    """Sets up a new file, or one that a kill left empty: tables and version in one commit. Raises SQLError if not empty."""
     try:
         with connection:
             connection.execute(sql.SCHEMA)

@@ -1,7 +1,7 @@
-"""Every metric that is watched: its unit, which difference matters, and its usual thresholds (pure).
+"""All watched metrics: unit, least difference that matters, and default thresholds (pure).
 
-One table, so that a new metric is one row here and one line where it is read (monitor_reading.py). A metric of several
-things carries which after a colon (`disk_percent:/home`); the row is that of the part before it.
+One table, so that a new metric is one row here and one line where it is read (monitor_reading.py). A metric of one of
+several things names it after a colon (`disk_percent:/home`); its row is that of the part before the colon.
 """
 
 from typing import Final, Literal
@@ -17,12 +17,12 @@ MIB: Final = float(1 << 20)
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One metric. judged: whether anomalies are looked for at all.
+    """One metric. judged: whether it is checked for anomalies.
 
-    floor, floor_share: the least spread a series is credited with, absolute and as a share of its centre. An anomaly is
-    at least 3.5 spreads away (unless the sensitivity is set otherwise), so these say which difference is large enough
-    for a person to care, and they keep a constant series from a division by zero.
-    side: which way matters. hold_ms: how long it must stay unusual before that is an alert.
+    floor, floor_share: the least spread that a series is assumed to have, absolute and as a share of its centre. An anomaly
+    is at least 3.5 spreads away (or as the sensitivity says), so these set which difference is large enough for a person
+    to care, and keep a constant series from a division by zero.
+    side: which direction matters. hold_ms: how long it must stay unusual before that is an alert.
     """
 
     unit: Unit
@@ -74,7 +74,7 @@ KIND_METRICS: Final[dict[Kind, tuple[str, ...]]] = {
     "http": ("up", "status", "latency_ms", "body_bytes"),
     "tcp": ("up", "latency_ms"),
 }  # fmt: skip
-"""Which metrics each kind of target has, and so which may stand in its settings."""
+"""The metrics of each kind of target, and so those that its settings may name."""
 
 DEFAULT_RULES: Final[dict[Kind, dict[str, tuple[str, ...]]]] = {
     "machine": {
@@ -91,14 +91,14 @@ DEFAULT_RULES: Final[dict[Kind, dict[str, tuple[str, ...]]]] = {
     "http": {"up": ("critical < 1 for 1m",)},
     "tcp": {"up": ("critical < 1 for 1m",)},
 }
-"""The thresholds of a target that says nothing else; each is replaced by naming its metric in the settings."""
+"""Default thresholds; naming a metric in a target's settings replaces them."""
 
 
 def base_name(metric: str) -> str:
-    """The row's name of a metric that may carry which thing it is of."""
+    """A metric's name without the thing after the colon."""
     return metric.partition(":")[0]
 
 
 def row(metric: str) -> Metric:
-    """The metric's row; one that no row names (history of an older version) is kept but never judged."""
+    """The metric's row; FLAG, never judged, for a metric without one (from an older version's history)."""
     return METRICS.get(base_name(metric), FLAG)

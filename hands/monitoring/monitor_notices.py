@@ -1,16 +1,15 @@
-"""Which notices a person gets: grouping by target, repeats, silences, flapping (pure).
+"""Decides which notices a person gets: grouping by target, repeats, silences, flapping (pure).
 
-Follows the terms of Prometheus Alertmanager (group_interval, repeat_interval, silences), with one difference: the first
-notice of a target is never delayed. Works on levels, not on edges: it compares what fires with what was told, so what
-came and went between two notices is not told (it stands in the history all the same), and nothing is told twice after
-a restart.
+Uses the terms of Prometheus Alertmanager (group_interval, repeat_interval, silences), with one difference: the first
+notice of a target is never delayed. Works on levels, not on edges: it compares what fires with what was notified. So a
+check that fired and recovered between two notices is not notified (it is in the history), and nothing is notified twice
+after a restart.
 
-- New checks of a target that was told of less than `group` ago wait until that is over, unless one is critical.
-- What goes on is told again every `repeat`.
-- A flapping check is told of once, as flapping; its single changes are not, until it is steady again.
-- A silenced check is not told. If it still fires when the silence ends, it is.
-- `recovered` says which checks are good again. It waits like a new check does, unless nothing of the target fires any
-  more.
+- New checks of a target whose last notice is less than `group` ago wait until that has passed, unless one is critical.
+- Checks that go on firing are notified again every `repeat`.
+- A flapping check is notified once, as flapping; its changes are not, until it is steady again.
+- A silenced check is not notified. If it still fires when the silence ends, it is.
+- `recovered` lists checks that are good again. It waits like a new check, unless nothing of the target fires any more.
 """
 
 from collections.abc import Sequence
@@ -24,9 +23,7 @@ FLAPS: Final = " (flapping)"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One check that fires or flaps. check: its name within the target; text: what is wrong, for a person; since:
-    epoch ms.
-    """
+    """A check that fires or flaps. check: its name within the target. text: what is wrong, for a person. since: epoch ms."""
 
     check: str
     level: Level
@@ -37,16 +34,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What was told of one target: the checks still open in a person's mind, and when the last notice went out."""
+    """What was notified of a target. told: checks that a person believes to fire. sent: when the last notice went out."""
 
     told: tuple[str, ...] = ()
     sent: int = 0
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One event to publish. fresh: what is new (or, of `recovered`, over); still: what goes on; repeat: nothing is
-    new.
-    """
+    """An event to publish. fresh: new checks. still: checks that go on. over: recovered checks. repeat: nothing is new."""
 
     event: Literal["alert", "recovered"]
     target: str
@@ -58,9 +53,9 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Silence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Say nothing until then. target "all" is every target, check "" every check. Times in epoch milliseconds.
+    """No notices until a time. target "all" is every target, check "" every check. Times in epoch milliseconds.
 
-    labels: of whoever asked for it, and so of its words.
+    labels: those of the call that made it, and so of its texts.
     """
 
     target: str
@@ -72,7 +67,7 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def in_force(silences: Sequence[Silence], now: int) -> list[Silence]:
-    """The silences that are not over."""
+    """The silences that have not ended."""
     return [one for one in silences if one.until > now]
 
 
@@ -89,7 +84,7 @@ def worst(findings: Sequence[Finding]) -> Level:
     return LEVELS[max((LEVELS.index(each.level) for each in findings), default=0)]
 
 
-def ring(
+def decide_notices(
     target: str,
     group: Group,
     findings: Sequence[Finding],
@@ -99,7 +94,7 @@ def ring(
     group_ms: int,
     repeat_ms: int,
 ) -> tuple[Group, tuple[Notice, ...]]:
-    """What to tell of a target now. findings: every check that fires or flaps at this moment."""
+    """(the group's new state, the notices to publish now). findings: every check that fires or flaps now."""
     open_now = _openings(group, findings)
     loud = {name: one for name, one in open_now.items() if not is_silenced(silences, target, name, now)}
     fresh = tuple(one for name, one in loud.items() if name not in group.told)
@@ -107,7 +102,7 @@ def ring(
     told_over = tuple(name for name in over if not is_silenced(silences, target, name, now))
     still = tuple(one for name, one in loud.items() if name in group.told)
 
-    sent = min(group.sent, now)  # it lies ahead when the clock was set back since
+    sent = min(group.sent, now)  # it lies ahead if the clock was set back since
     waits = sent > 0 and now - sent < group_ms
     urgent = any(one.level == "critical" for one in fresh)
     notices: list[Notice] = []
@@ -130,9 +125,7 @@ def ring(
 
 
 def _openings(group: Group, findings: Sequence[Finding]) -> dict[str, Finding]:
-    """What counts as open, by the name under which it is told; a flapping check stays as it was told, whatever it
-    does.
-    """
+    """Findings by the name under which they are notified; a flapping check keeps its own entry if it was notified before."""
     found: dict[str, Finding] = {}
     for one in findings:
         if one.flapping:

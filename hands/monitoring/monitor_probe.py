@@ -1,8 +1,7 @@
 """Looks at one target through the Hands that may touch it (acts; thin): machine, files and web.
 
-Whatever a call ends in is an observation: a refused or failed call is a state of its target, never a crash. The clock
-is passed in. Each look is one call, but for a redirect, where each hop is a call on the new URL under this Hand's own
-grants.
+Every end of a call is an observation: a refused or failed call is a state of its target, never a crash. The clock is an
+argument. A look is one call; but for redirects, each hop is a call on the new URL under this Hand's own grants.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,15 +28,13 @@ from monitor_settings import Target
 from runtime import CallCancelled, CallFailed, CallRefused, KernelHandle, Reply
 
 BODY_MOST: Final = 4 << 20
-"""Bytes of a page that are read; what is longer is watched with `head = true`."""
+"""Most bytes of a page; a longer one needs `head = true`."""
 
 STOPPED: Final = frozenset(("paused", "frozen"))
 
 
 class Prober:
-    """Looks at targets. kernel: the Hand's handle; clock: epoch milliseconds. Keeps the network counters of the last
-    look that counts, for rates.
-    """
+    """Looks at targets. kernel: the Hand's handle. clock: epoch milliseconds. Keeps network counters, for rates."""
 
     def __init__(self, kernel: KernelHandle, clock: Callable[[], int]) -> None:
         self._kernel = kernel
@@ -45,8 +42,9 @@ class Prober:
         self._counters: Counters | None = None
 
     async def look(self, target: Target, *, counts: bool = True) -> Observation | None:
-        """One look, whatever happens; None when this Hand itself is paused or frozen, which says nothing of the
-        target. counts: whether the next rates are those since this look.
+        """Makes one look. None if this Hand itself is paused or frozen, which says nothing about the target.
+
+        counts: whether the next rates are computed since this look.
         """
         at = self._clock()
         try:
@@ -93,7 +91,7 @@ class Prober:
         return read_file(target.name, at, reply.value)
 
     async def _tcp(self, target: Target, at: int) -> Observation:
-        """An upload that ends without a byte is a probe: the provider answers as soon as the connection is made."""
+        """Probes a port: `web` answers an upload without a byte as soon as the connection is made."""
         async with self._kernel.stream("web.connect", target.subject, timeout=_seconds(target), upload=True) as stream:
             await stream.finish()
             async for _ in stream:
@@ -131,7 +129,7 @@ class Prober:
         return failed_endpoint(target.name, at, "redirect", f"more than {target.follow} hops")
 
     async def _fetch(self, target: Target, url: str) -> tuple[Mapping[object, object], int, bool]:
-        """One hop: the reply, the bytes that came, and whether the wanted text was among them (across chunks too)."""
+        """One hop: (reply, bytes received, whether the wanted text was among them, across chunks too)."""
         wanted = target.contains.encode()
         verb = "HEAD" if target.head else "GET"
         tail, size, found = b"", 0, False
@@ -154,5 +152,5 @@ def _seconds(target: Target) -> float:
 
 
 def _table(reply: Reply) -> Mapping[object, object]:
-    """A reply's value, empty when it is no table."""
+    """A reply's value; empty if it is not a table."""
     return dict(reply.value.items()) if isinstance(reply.value, dict) else {}

@@ -1,7 +1,7 @@
-"""Replies of the providers as numbers (pure): what machine, files and web answered, as metrics, state and facts.
+"""Turns the providers' replies into numbers (pure): replies of machine, files and web as metrics, state and facts.
 
-Separate from the calls (monitor_probe.py), so that every odd reply is tested without one. A reply of an unexpected
-shape is a target that cannot be checked, never a crash: a provider may be newer than this Hand.
+Separate from the calls (monitor_probe.py), so that every odd reply is tested without a call. A reply of unexpected shape
+means that the target cannot be checked, never a crash: a provider may be newer than this Hand.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,17 +15,15 @@ OURS: Final = frozenset(
      "too large", "disk error", "settings", "rate", "poison", "cancelled", "symbolic link", "outcome unknown", "cpu",
      "raised", "room", "finishing")
 )  # fmt: skip
-"""Failure codes that speak of the way to a target, not of the target: it cannot be checked. Others mean that it is
-down.
-"""
+"""Failure codes about the way to a target, not the target: it cannot be checked. All others mean that it is down."""
 
 REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One look at one target. at: epoch ms. checked: whether it could be looked at; why: why not, or why it is down.
+    """The result of one look. at: epoch ms. checked: whether the target could be looked at; why: why not, or why it is down.
 
-    facts: texts whose change is worth telling (what a file is, a status).
+    facts: texts whose change is reported (a file's size and time, a status).
     """
 
     target: str
@@ -37,7 +35,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Counters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Network counters of the machine at a time, to make rates of."""
+    """The machine's network counters at a time, to compute rates from."""
 
     at: int
     received: float
@@ -45,12 +43,12 @@ class Counters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def unchecked(target: str, at: int, why: str) -> Observation:
-    """A target that could not be looked at."""
+    """The observation of a target that could not be looked at."""
     return Observation(target=target, at=at, checked=False, why=why)
 
 
 def read_machine(target: str, at: int, reply: object, before: Counters | None) -> tuple[Observation, Counters | None]:
-    """What machine.stats answered. before: the counters of the last look; the rates are 0-based on the time between."""
+    """Reads a reply of machine.stats. before: the counters of the last look; rates are over the time between."""
     if not isinstance(reply, Mapping):
         return unchecked(target, at, "machine.stats answered something that is not a table"), before
     found: dict[str, float] = {}
@@ -58,7 +56,7 @@ def read_machine(target: str, at: int, reply: object, before: Counters | None) -
         _take(found, metric, _within(reply, section), key)
     for disk in _rows(reply.get("disks")):
         if disk.get("readonly") is True:
-            continue  # an image that is always full is not a warning
+            continue  # a read-only image is always full
         mount = str(disk.get("mount", "?"))
         _take(found, f"disk_percent:{mount}", disk, "percent")
         _take(found, f"inodes_percent:{mount}", disk, "inodes_percent")
@@ -76,7 +74,7 @@ def read_machine(target: str, at: int, reply: object, before: Counters | None) -
 
 
 def read_processes(target: str, at: int, reply: object) -> Observation:
-    """What machine.processes answered for one name."""
+    """Reads a reply of machine.processes for one name."""
     total = _within(reply, "total") if isinstance(reply, Mapping) else {}
     count = _number(total.get("count"))
     if count is None:
@@ -89,7 +87,7 @@ def read_processes(target: str, at: int, reply: object) -> Observation:
 
 
 def read_file(target: str, at: int, reply: object) -> Observation:
-    """What files.stat answered for a file that exists."""
+    """Reads a reply of files.stat for a file that exists."""
     if not isinstance(reply, Mapping):
         return unchecked(target, at, "files.stat answered something that is not a table")
     found = {"exists": 1.0}
@@ -102,16 +100,14 @@ def read_file(target: str, at: int, reply: object) -> Observation:
 
 
 def absent_file(target: str, at: int, why: str) -> Observation:
-    """A file that is not there."""
+    """The observation of a file that does not exist."""
     return Observation(target=target, at=at, metrics={"exists": 0.0}, facts={"file": "absent"}, why=why)
 
 
 def read_endpoint(
     target: str, at: int, *, status: int, elapsed_us: int, body_bytes: int, expect: int, contains: str, found_text: bool
 ) -> Observation:
-    """The last hop of a fetch. It is up when the status is the expected one (or, when none is, below 400) and the
-    text is there.
-    """
+    """Reads the last hop of a fetch. Up: the status is the expected one (below 400 if none is), and the text is there."""
     why = ""
     if (expect and status != expect) or (not expect and status >= 400):
         why = f"status {status}" + (f" instead of {expect}" if expect else "")
@@ -127,7 +123,7 @@ def read_endpoint(
 
 
 def failed_endpoint(target: str, at: int, code: str, text: str) -> Observation:
-    """An endpoint whose call failed: down, or, when the way to it failed, not checked."""
+    """The observation of an endpoint whose call failed: down, or not checked if the way to it failed."""
     why = f"{code}: {text}" if text else code
     if code in OURS:
         return unchecked(target, at, why)
@@ -135,7 +131,7 @@ def failed_endpoint(target: str, at: int, code: str, text: str) -> Observation:
 
 
 def location(reply: Mapping[object, object]) -> str:
-    """Where a redirect points, from `location` or from the headers in either usual shape; "" when it says nothing."""
+    """A redirect's target, from `location` or from the headers in either usual shape; "" if there is none."""
     direct = reply.get("location")
     if isinstance(direct, str):
         return direct
@@ -149,7 +145,7 @@ def location(reply: Mapping[object, object]) -> str:
 
 
 def whole(value: object) -> int:
-    """A whole number of a reply, 0 when it is none."""
+    """A reply's number as an int; 0 if it is not a number."""
     number = _number(value)
     return 0 if number is None else int(number)
 
@@ -180,14 +176,14 @@ def _take(found: dict[str, float], metric: str, row: Mapping[object, object], ke
 
 
 def _number(value: object) -> float | None:
-    """A finite number; a bool is none, and neither are NaN and infinity."""
+    """A finite number as a float; None for anything else, also a bool, NaN and infinity."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if abs(value) < 1e300 else None
 
 
 def _counters(at: int, rows: list[Mapping[object, object]]) -> Counters | None:
-    """Traffic over all interfaces but the loopback."""
+    """The traffic of all interfaces but the loopback; None if unknown."""
     outer = [row for row in rows if row.get("name") != "lo"]
     received = [n for row in outer if (n := _number(row.get("received_bytes"))) is not None]
     sent = [n for row in outer if (n := _number(row.get("sent_bytes"))) is not None]

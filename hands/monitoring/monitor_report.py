@@ -1,4 +1,4 @@
-"""What a person is told: changes, current states, what moved, series made smaller (pure)."""
+"""Describes changes, states and moved metrics for people, and downsamples series (pure)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,16 +19,16 @@ ChangeKind = Literal["fired", "over", "spike", "changed", "flapping", "steady", 
 STATES: Final = ("not checked yet", "ok", "notice", "warning", "critical", "cannot be checked")
 YEAR_1: Final = -62_135_596_800_000
 YEAR_9999: Final = 253_402_300_800_000
-"""Epoch milliseconds within which `moment` can write a time."""
+"""The range of epoch milliseconds that `moment` can write."""
 
 SAMPLE_MOST: Final = 2_000
 
 Sample = tuple[int, int, float, float, float]
-"""One row for downsampling: time in epoch ms, count, least, mean, most."""
+"""A row for downsampling: (time in epoch ms, count, least, mean, most)."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing that happened. at: epoch ms; target may be "" for what concerns the Hand itself."""
+    """A row of the history's changes. at: epoch ms. target: "" for what concerns the Hand itself."""
 
     at: int
     target: str
@@ -39,7 +39,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class TimeInvalid(ValueError):
-    """A text is no moment, or none that can be shown."""
+    """A text is not a time, or one that cannot be shown."""
 
 
 def moment(at: int) -> str:
@@ -84,7 +84,7 @@ def amount(value: float, metric: str) -> str:
 
 
 def state_of(findings: Sequence[Finding], *, looked: bool, checked: bool) -> str:
-    """One word for a target: the worst of what fires, or that it could not be looked at."""
+    """A target's state: the worst level that fires, "ok", or that it could not be looked at."""
     if not looked:
         return "not checked yet"
     if not checked:
@@ -94,12 +94,12 @@ def state_of(findings: Sequence[Finding], *, looked: bool, checked: bool) -> str
 
 
 def worst_state(states: Iterable[str]) -> str:
-    """The gravest of several targets' states."""
+    """The gravest of several states."""
     return max(states, key=STATES.index, default="ok")
 
 
 def moved(metric: str, then: float, now: float) -> bool:
-    """Whether a metric changed by as much as would matter: as an anomaly does, without regard to its usual spread."""
+    """Whether a metric changed by as much as an anomaly must at least, whatever its usual spread."""
     about = row(metric)
     return about.judged and abs(now - then) > SENSITIVITY * max(about.floor, about.floor_share * abs(then), 1e-9)
 
@@ -187,9 +187,9 @@ def of_hours(hours: Iterable[Hour], hour_ms: int) -> list[Sample]:
 
 
 def downsample(samples: Sequence[Sample], since: int, until: int, points: int) -> tuple[int, list[Sample]]:
-    """(step in ms, rows): at most `points` rows of equal width, each with the least, mean and most of its values.
+    """(step in ms, rows): at most `points` rows of equal duration, each with the least, mean and most of its values.
 
-    No value is lost from view: a spike of one value stays the `most` of its row.
+    No spike is hidden: a single high value is the `most` of its row.
     """
     step = max(1, -(-(until - since) // max(1, points)))
     buckets: dict[int, list[Sample]] = {}

@@ -8,8 +8,8 @@
     "> 500MiB", "> 10m"               sizes for metrics of bytes, durations for metrics of time
 
 OP is > >= < <= = or !=. A rule without a level is a warning. Between the limit and the clear value nothing changes
-(hysteresis), so a value that trembles around the limit makes one alert and not a hundred. Unless told, clear lies 5 %
-of the limit on the good side, and for counts and flags at the limit itself.
+(hysteresis), so a value that hovers around the limit makes one alert and not a hundred. The default clear value is 5 % of
+the limit on the good side; for counts and flags, the limit itself.
 """
 
 import re
@@ -36,9 +36,7 @@ _RULE: Final = re.compile(
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One threshold. limit and clear are in the metric's own unit; held_ms: how long it must be bad before it
-    counts.
-    """
+    """One threshold. limit, clear: in the metric's unit. held_ms: how long it must be bad before it counts."""
 
     text: str
     level: Level
@@ -53,7 +51,7 @@ class RuleInvalid(ValueError):
 
 
 def parse_rule(text: str, unit: Unit) -> Rule:
-    """The rule that a line of text means for a metric of this unit. Raises RuleInvalid with what to write instead."""
+    """Parses a rule for a metric of this unit. Raises RuleInvalid, which says what to write instead."""
     match = _RULE.fullmatch(text.strip())
     if match is None:
         raise RuleInvalid(f'"{text}" is not a rule: write one like "> 90 for 5m clear 85"')
@@ -69,7 +67,7 @@ def parse_rule(text: str, unit: Unit) -> Rule:
 
 
 def signal(rule: Rule, value: float) -> Signal:
-    """What a value means: bad, good, or between the limit and the clear value."""
+    """A value's signal: bad, good, or between the limit and the clear value."""
     limit, clear = rule.limit, rule.clear
     match rule.op:
         case ">":
@@ -101,7 +99,7 @@ def _held(text: str | None) -> int:
 
 
 def _number(text: str, unit: Unit) -> float:
-    """A number in the metric's unit: plain, or with a unit of its own where the metric has one."""
+    """A number in the metric's unit: plain, or with a unit if the metric has one. Raises RuleInvalid."""
     plain = text.removesuffix("%") if unit == "percent" else text
     if re.fullmatch(r"[+-]?[0-9]{1,15}(\.[0-9]{1,9})?", plain, re.ASCII):
         return float(plain)
@@ -127,12 +125,12 @@ def _default_clear(op: Operator, limit: float, unit: Unit) -> float:
 
 
 def _just_good(op: Operator, limit: float) -> float:
-    """For counts: the limit, or the next whole number where the limit itself is bad."""
+    """For counts: the limit, or the next whole number if the limit itself is bad."""
     return limit - 1 if op == ">=" else limit + 1 if op == "<=" else limit
 
 
 def _plain(match: re.Match[str]) -> str:
-    """The rule in one spelling: it names the check, so the same rule written with other spaces is the same check."""
+    """The rule in one spelling. It names the check, so the same rule with other spaces is the same check."""
     level = f"{match['level']} " if match["level"] else ""
     held = f" for {match['held']}" if match["held"] else ""
     clear = f" clear {match['clear']}" if match["clear"] else ""

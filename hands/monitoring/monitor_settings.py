@@ -1,7 +1,7 @@
-"""Settings as values: which targets are watched, how, and every problem in them (pure).
+"""Parses settings: which targets are watched, how, and every problem in them (pure).
 
-A target that is written wrongly is left out and named under `problems`; the others are watched all the same, for a
-typing error must not blind the whole Hand. Shape of `targets`: README.md. Times are milliseconds.
+A target that is written wrongly is left out and listed under `problems`; the others are watched all the same, since a typo
+must not blind the whole Hand. README.md has the shape of `targets`. Times are milliseconds.
 """
 
 import re
@@ -18,7 +18,7 @@ from monitor_rules import Rule, RuleInvalid, parse_rule
 
 MACHINE: Final = "machine"
 EVERYTHING: Final = "all"
-"""The name that stands for every target, in a silence; so no target may have it."""
+"""The name for every target in a silence, so no target may have it."""
 
 TARGETS_MOST: Final = 200
 RULES_MOST: Final = 10
@@ -53,7 +53,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All settings, checked. problems: one line each for a person."""
+    """All settings, checked. problems: one line each, for a person."""
 
     sensitivity: float
     learning_ms: int
@@ -67,11 +67,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class _Wrong(ValueError):
-    """One target cannot be understood; its text is for a person."""
+    """A target is written wrongly; the text is for a person."""
 
 
 def read_plan(settings: Mapping[str, object]) -> Plan:
-    """The plan that the settings mean. settings: as the runtime gives them, durations in seconds, sizes in bytes."""
+    """Parses the settings, as the runtime gives them: durations in seconds, sizes in bytes."""
     interval = _milliseconds(settings, "interval", 30)
     judged = settings.get("anomalies", True) is not False
     targets, problems = _targets(settings.get("targets"), interval, judged)
@@ -98,7 +98,7 @@ def _milliseconds(settings: Mapping[str, object], name: str, default_seconds: in
 
 
 def _targets(given: object, interval: int, judged: bool) -> tuple[tuple[Target, ...], tuple[str, ...]]:
-    """Every target that can be understood, this machine first, and what is wrong with the others."""
+    """(every valid target, this machine first; what is wrong with the others)."""
     rows = given if isinstance(given, Mapping) else {}
     problems: list[str] = []
     found: list[Target] = []
@@ -118,7 +118,7 @@ def _targets(given: object, interval: int, judged: bool) -> tuple[tuple[Target, 
 
 
 def _target(name: str, row: object, interval: int, judged: bool) -> Target | None:
-    """The target, or None when it is switched off."""
+    """The target, None if it is switched off. Raises _Wrong or RuleInvalid."""
     if not _NAME.fullmatch(name) or name == EVERYTHING:
         raise _Wrong(f'a name has 1 to 64 letters, digits and . _ @ + -, and is not "{EVERYTHING}"')
     if not isinstance(row, Mapping):
@@ -135,9 +135,7 @@ def _target(name: str, row: object, interval: int, judged: bool) -> Target | Non
         raise _Wrong('`every` is at least "1s"')
     head, contains = _flag(row, "head", False), _text(row, "contains")
     if head and contains:
-        raise _Wrong(
-            "`head = true` asks for no body, so there is none that `contains` something: leave one of them out"
-        )
+        raise _Wrong("`head = true` asks for no body, so `contains` has nothing to search: leave one of them out")
     return Target(
         name=name,
         kind=kind,
@@ -154,7 +152,7 @@ def _target(name: str, row: object, interval: int, judged: bool) -> Target | Non
 
 
 def _subject(name: str, row: Mapping[object, object]) -> tuple[Kind, str]:
-    """What kind of target this is, and its subject in the one form that its kind has."""
+    """(the kind of target, its subject in its kind's normal form). Raises _Wrong."""
     given = [key for key in _SUBJECTS if key in row]
     if name == MACHINE and not given:
         return "machine", ""
@@ -181,7 +179,7 @@ def _subject(name: str, row: Mapping[object, object]) -> tuple[Kind, str]:
 
 
 def _rules(kind: Kind, row: Mapping[object, object]) -> tuple[tuple[str, Rule], ...]:
-    """The defaults of the kind, each metric's replaced by what the row says of it; "off" means none."""
+    """The rules: the kind's defaults, replaced per metric by the row's; "off" means none."""
     rules: list[tuple[str, Rule]] = []
     for metric in KIND_METRICS[kind]:
         given = row.get(metric, list(DEFAULT_RULES[kind].get(metric, ())))

@@ -1,7 +1,7 @@
-"""Every SQL text of the history, named, and nothing else (pure).
+"""Every SQL statement of the history, named, and nothing else (pure).
 
-Times are epoch milliseconds, hours are epoch / 3,600 s. A series is one metric of one subject, so that a target that is
-pointed at something else begins anew. `state` holds small JSON values: alarms, groups, silences.
+Times are epoch milliseconds, hours are epoch / 3,600 s. A series is one metric of one subject, so a target with a new
+subject starts a new series. `state` holds small JSON values: alarms, groups, silences.
 """
 
 from typing import Final

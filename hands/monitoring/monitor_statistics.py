@@ -7,10 +7,9 @@ Sources
 - C. Croux, P. J. Rousseeuw, Time-efficient algorithms for two highly robust estimators of scale, COMPSTAT 1992: factors
   that make the MAD of a small sample unbiased.
 - P. K. Sen 1968, and R. M. Hirsch, J. R. Slack, R. A. Smith, Techniques of trend analysis for monthly water quality
-  data,
-  Water Resources Research 18 (1982): a slope that is the median of slopes between values of the same season.
+  data, Water Resources Research 18 (1982): a slope that is the median of slopes between values of the same season.
 
-Every function is total for finite values: an empty sample is the caller's mistake and raises ValueError.
+Every function is total for finite values; an empty sample is the caller's mistake and raises ValueError.
 """
 
 import math
@@ -31,18 +30,16 @@ SMALL_SAMPLE: Final = (1.0, 1.0, 1.196, 1.495, 1.363, 1.206, 1.200, 1.140, 1.129
 
 SENSITIVITY: Final = 3.5
 SPIKE_TIMES: Final = 3.0
-"""A single value so many times beyond the limit is a spike: 10.5 standard deviations by default."""
+"""A value at this multiple of the limit is a spike: 10.5 standard deviations by default."""
 
 DAY_HOURS: Final = 24
 DRIFT_DAYS: Final = 7
 DRIFT_PAIRS: Final = 12
-"""Days of hourly medians that drift needs, and how many hours of two neighbouring days must both be there."""
+"""Days of hourly medians that drift needs, and how many hours must be present in both of two neighbouring days."""
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Centre and spread of a sample: median, raw MAD, and sigma, the standard deviation they would mean if it were
-    normal.
-    """
+    """Centre and spread of a sample: median, raw MAD, and sigma, the standard deviation if it were normal."""
 
     centre: float
     mad: float
@@ -51,7 +48,7 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A steady daily change: per_day in the metric's unit, whole over all days, score in spreads."""
+    """A steady daily change. per_day: in the metric's unit. whole: over all days. score: in spreads."""
 
     per_day: float
     whole: float
@@ -70,9 +67,7 @@ def median(values: Sequence[float]) -> float:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Median and robust standard deviation: MAD / 0.6745 with the small-sample factor; where MAD = 0, 1.253314
-    meanAD.
-    """
+    """Median and robust standard deviation: MAD / 0.6745 with the small-sample factor; 1.253314 meanAD if MAD = 0."""
     centre = median(values)
     distances = [abs(value - centre) for value in values]
     mad = median(distances)
@@ -85,12 +80,12 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def small_sample_factor(count: int) -> float:
-    """By what the MAD of so many values has to be multiplied to be right on average."""
+    """The factor that makes the MAD of `count` values unbiased."""
     return SMALL_SAMPLE[count] if count < len(SMALL_SAMPLE) else count / (count - 0.8)
 
 
 def scale(sigma: float, centre: float, floor: float, floor_share: float) -> float:
-    """The spread that a value is measured in: sigma, but never below what a person would care about, and never 0."""
+    """The spread that scores are measured in: sigma, but at least what a person would care about, and never 0."""
     return max(sigma, floor, floor_share * abs(centre), 1e-9 * max(1.0, abs(centre)))
 
 
@@ -100,12 +95,12 @@ def score(value: float, centre: float, spread_: float) -> float:
 
 
 def drift(hours: Mapping[int, float], last_hour: int, floor: float, floor_share: float) -> Drift | None:
-    """The steady daily change over the last seven whole days, or None when too many hours are missing.
+    """The steady daily change over the last seven whole days; None if too many hours are missing.
 
     hours: hourly medians by hour number (epoch / 3,600 s). For each pair of neighbouring days d, d + 1:
-        change(d) = median over the hours h of  x(d + 1, h) - x(d, h)        so that a daily rhythm cancels
-        per_day   = median of the six changes                                so that up to two odd days (a weekend)
-        cancel score     = 6 per_day / scale(sigma of x(d, h) - d per_day, ...)     the whole change in spreads
+        change(d) = median over the hours h of  x(d + 1, h) - x(d, h)      so that a daily rhythm cancels
+        per_day   = median of the six changes                              so that up to two odd days (a weekend) cancel
+        score     = 6 per_day / scale(sigma of x(d, h) - d per_day, ...)   the whole change in spreads
     """
     first = last_hour - DRIFT_DAYS * DAY_HOURS + 1
     days = [[hours.get(first + day * DAY_HOURS + hour) for hour in range(DAY_HOURS)] for day in range(DRIFT_DAYS)]
@@ -128,6 +123,6 @@ def drift(hours: Mapping[int, float], last_hour: int, floor: float, floor_share:
 
 
 def _typical(days: Sequence[Sequence[float | None]], hour: int, per_day: float) -> float:
-    """The usual value of an hour of the day once the drift is taken out."""
+    """The median value of an hour of the day, with the drift removed."""
     seen = [row[hour] for row in days]
     return median([value - day * per_day for day, value in enumerate(seen) if value is not None])

@@ -1,8 +1,7 @@
-"""One look's way through rules, baselines, alarms and notices into the history (decides; acts on the history only).
+"""Takes looks through rules, baselines, alarms and notices into the history (decides; acts on the history only).
 
-The clock comes in with each call, so days pass in tests as fast as they can be computed. Everything that must outlive a
-restart (alarms, what was told, silences) is a record per target in the history, written in the same round as the
-values.
+The clock is an argument of each call, so tests run through days as fast as they compute. Whatever must outlive a restart
+(alarms, what was notified, silences) is a record per target in the history, written in the same round as the values.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from monitor_alarm import Alarm, is_firing, step
 from monitor_baseline import DAY_MS, HOUR_MS, Baseline, Judgement, baseline, hour_number, judge
 from monitor_history import History, SeriesKey
 from monitor_metrics import base_name, row
-from monitor_notices import Finding, Group, Notice, Silence, ring
+from monitor_notices import Finding, Group, Notice, Silence, decide_notices
 from monitor_reading import Observation
 from monitor_report import Change, ChangeKind, amount, state_of
 from monitor_rules import Level, Signal, signal
@@ -23,18 +22,18 @@ from monitor_statistics import DAY_HOURS, DRIFT_DAYS, Drift, drift
 
 RECORD: Final = "record:"
 REFRESH_MS: Final = 600_000
-"""A baseline is worked out anew so often, and at each new hour."""
+"""A baseline is computed anew so often, in ms, and at each new hour."""
 
 CLEAR_MOST_MS: Final = 120_000
 UNUSUAL_CLEAR_MOST_MS: Final = 300_000
 REACH_HELD_MS: Final = 60_000
 GONE_MS: Final = DAY_MS
 SEASON_HOURS: Final = 8 * 7 * DAY_HOURS
-"""How many hours back a baseline looks: eight weeks."""
+"""Hours that a baseline looks back: eight weeks."""
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One check's answer to one look, before time is considered. held_ms, clear_ms as in monitor_alarm.step."""
+    """The result of one check on one look, regardless of time. held_ms, clear_ms: as in monitor_alarm.step."""
 
     name: str
     signal: Signal
@@ -45,7 +44,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All that is kept of one target between looks. findings: what was last said of each check that is not ok."""
+    """What is stored of a target between looks. findings: the last one of each check that is not ok."""
 
     subject: str
     at: int = 0
@@ -59,7 +58,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Watcher:
-    """Takes looks, keeps what is known of each target, and says what to tell. history: where all of it lies."""
+    """Judges looks, stores each target's record, and decides notices."""
 
     def __init__(self, history: History) -> None:
         self.history = history
@@ -68,7 +67,7 @@ class Watcher:
         self._normal: dict[SeriesKey, tuple[int, Baseline, Drift | None]] = {}
 
     def record(self, target: Target) -> Record:
-        """What is kept of a target; one that now stands for something else begins anew."""
+        """A target's record; a new one if its subject has changed."""
         known = self.records.get(target.name)
         if known is None or known.subject != target.subject:
             return Record(subject=target.subject)
@@ -77,21 +76,21 @@ class Watcher:
     def take(
         self, plan: Plan, looks: Sequence[tuple[Target, Observation]], now: int, *, busy_ms: int
     ) -> tuple[Notice, ...]:
-        """One round: keep each look, step every alarm, and return what to publish. One transaction.
+        """Takes one round: stores each look, steps every alarm, returns the notices to publish. One transaction.
 
-        busy_ms: what looks that are taken now, and those of the same targets before, took (round_ms): so far apart may
-        values be though none was missed. Nothing is changed when the history cannot be written: the exception passes
-        on, and `judge` does the same without it.
+        busy_ms: what these looks, and the ones before of the same targets, took (round_ms): values may lie so far apart
+        although none was missed. If the history cannot be written, nothing changes and the exception is raised; `judge`
+        then does the same without storing.
         """
         records = self._watched(plan)
         notices: list[Notice] = []
         with self.history.round():
             for target, seen in looks:
-                record, told, changes = self._judge(plan, target, seen, now, busy_ms)
+                record, rung, changes = self._judge(plan, target, seen, now, busy_ms)
                 records[target.name] = record
                 self.history.add_values(target.name, target.subject, seen.at, record.metrics if seen.checked else {})
                 self.history.save(RECORD + target.name, record)
-                notices += told
+                notices += rung
                 for change in changes:
                     self.history.add_change(change)
             for name in self.records.keys() - records.keys():
@@ -102,12 +101,12 @@ class Watcher:
     def judge(
         self, plan: Plan, looks: Sequence[tuple[Target, Observation]], now: int, *, busy_ms: int
     ) -> tuple[Notice, ...]:
-        """The same without keeping it, on a full disk: alarms go on in memory, and what they say is told."""
+        """Does the same without storing, for a full disk: alarms go on in memory, and their notices are returned."""
         records = self._watched(plan)
         notices: list[Notice] = []
         for target, seen in looks:
-            records[target.name], told, _ = self._judge(plan, target, seen, now, busy_ms)
-            notices += told
+            records[target.name], rung, _ = self._judge(plan, target, seen, now, busy_ms)
+            notices += rung
         self.records = records
         return tuple(notices)
 
@@ -116,23 +115,23 @@ class Watcher:
         return {name: one for name, one in self.records.items() if name in names}
 
     def assess(self, plan: Plan, target: Target, seen: Observation, now: int) -> tuple[Check, ...]:
-        """What every check says of one look, without keeping it: for a check that somebody asked for."""
-        return tuple(self._checks(plan, target, self._completed(target, seen, self.record(target)), now)[0])
+        """The result of every check on one look, stored nowhere: for monitoring.check."""
+        return tuple(self._checks(plan, target, self._with_changed(target, seen, self.record(target)), now)[0])
 
     def silence(self, silence: Silence, now: int) -> None:
-        """Add a silence, in place of one for the same target and check."""
+        """Adds a silence; it replaces one for the same target and check."""
         same = (silence.target, silence.check)
         kept = [one for one in self.silences if one.until > now and (one.target, one.check) != same]
-        self.keep_silences([*kept, silence])
+        self.set_silences([*kept, silence])
 
     def lift(self, target: str, check: str, now: int) -> int:
-        """Remove silences; returns how many were in force."""
-        gone = [one for one in self.silences if one.target == target and check in ("", one.check) and one.until > now]
-        self.keep_silences([one for one in self.silences if one not in gone and one.until > now])
-        return len(gone)
+        """Removes silences. Returns how many were in force."""
+        lifted = [one for one in self.silences if one.target == target and check in ("", one.check) and one.until > now]
+        self.set_silences([one for one in self.silences if one not in lifted and one.until > now])
+        return len(lifted)
 
-    def keep_silences(self, silences: list[Silence]) -> None:
-        """These are all that there are."""
+    def set_silences(self, silences: list[Silence]) -> None:
+        """Stores these as all silences."""
         with self.history.round():
             self.history.save("silences", silences)
         self.silences = silences
@@ -141,12 +140,12 @@ class Watcher:
         self, plan: Plan, target: Target, seen: Observation, now: int, busy_ms: int
     ) -> tuple[Record, tuple[Notice, ...], list[Change]]:
         before = self.record(target)
-        seen = self._completed(target, seen, before)
+        seen = self._with_changed(target, seen, before)
         checks, judged = self._checks(plan, target, seen, now)
-        changes = list(_happened(before, seen, judged, target, now))
-        alarms, findings, turned = _stepped(target, before, {check.name: check for check in checks}, now, busy_ms)
+        changes = list(_changes_seen(before, seen, judged, target, now))
+        alarms, findings, turned = _step_alarms(target, before, {check.name: check for check in checks}, now, busy_ms)
         changes += turned
-        group, notices = ring(
+        group, notices = decide_notices(
             target.name,
             before.group,
             [findings[name] for name in sorted(findings)],
@@ -168,8 +167,8 @@ class Watcher:
         )
         return record, notices, changes
 
-    def _completed(self, target: Target, seen: Observation, before: Record) -> Observation:
-        """The look with what only a comparison with the last one tells: whether the file changed."""
+    def _with_changed(self, target: Target, seen: Observation, before: Record) -> Observation:
+        """The look, for a file with the metric `changed`, which compares it with the last look."""
         if target.kind != "file" or not seen.checked:
             return seen
         changed = bool(before.facts) and seen.facts != before.facts
@@ -178,7 +177,7 @@ class Watcher:
     def _checks(
         self, plan: Plan, target: Target, seen: Observation, now: int
     ) -> tuple[list[Check], dict[str, Judgement]]:
-        """Every check that this look answers, and each metric's judgement."""
+        """(the result of every check on this look, the judgement of each metric)."""
         reach = Check(
             name="reachable",
             signal="good" if seen.checked else "bad",
@@ -191,14 +190,14 @@ class Watcher:
         for metric, value in seen.metrics.items():
             checks += _rule_checks(target, seen, metric, value)
             if target.judged and row(metric).judged:
-                normal, trend = self._usual(plan, target, metric, now)
+                normal, trend = self._baseline(plan, target, metric, now)
                 judged[metric] = judge(value, normal, row(metric), plan.sensitivity)
                 checks.append(_unusual(metric, value, normal, judged[metric]))
                 checks.append(_drifting(metric, trend, plan.sensitivity))
         return checks, judged
 
-    def _usual(self, plan: Plan, target: Target, metric: str, now: int) -> tuple[Baseline, Drift | None]:
-        """The series' baseline and drift, worked out anew every ten minutes and at each new hour."""
+    def _baseline(self, plan: Plan, target: Target, metric: str, now: int) -> tuple[Baseline, Drift | None]:
+        """The series' baseline and drift, computed anew every ten minutes and at each new hour."""
         key = (target.name, target.subject, metric)
         known = self._normal.get(key)
         if known is not None and known[0] <= now < known[0] + REFRESH_MS and hour_number(known[0]) == hour_number(now):
@@ -219,7 +218,7 @@ class Watcher:
 def next_due(targets: Sequence[Target], last: Mapping[str, int], now: int) -> tuple[list[Target], int]:
     """(targets to look at now, milliseconds until the next one is due). last: when each was looked at, epoch ms.
 
-    A look that is late is made once, not once for each that was missed; a clock that was set back makes it due.
+    A late look is made once, not once for each missed one. After the clock was set back, every target is due.
     """
     due = [one for one in targets if not 0 <= now - last.get(one.name, -one.every_ms) < one.every_ms]
     waits = [one.every_ms - (0 if one in due else now - last[one.name]) for one in targets]
@@ -227,15 +226,15 @@ def next_due(targets: Sequence[Target], last: Mapping[str, int], now: int) -> tu
 
 
 def round_ms(due: Sequence[Target], together: int, took: int) -> int:
-    """What a round of looks took, but no more than their time-outs allow: beyond that this machine, or the kernel, stood
-    still, and nobody watched. together: looks that are under way at once; took: milliseconds by the wall clock.
+    """How long a round of looks took, in ms, but at most what their timeouts allow: beyond that this machine or the kernel
+    stood still and nobody watched. together: looks under way at once; took: milliseconds by the wall clock.
     """
     most = [one.timeout_ms * (1 + one.follow if one.kind == "http" else 1) for one in due]
     return max(0, min(took, sum(most) // together + max(most, default=0)))
 
 
 def target_state(record: Record) -> str:
-    """One word for how a target is."""
+    """A target's state in one word."""
     return state_of(list(record.findings.values()), looked=record.at > 0, checked=record.checked)
 
 
@@ -278,10 +277,10 @@ def _drifting(metric: str, trend: Drift | None, sensitivity: float) -> Check:
     return Check(name=name, signal=found, level="notice", text=text)
 
 
-def _stepped(
+def _step_alarms(
     target: Target, before: Record, present: Mapping[str, Check], now: int, busy_ms: int
 ) -> tuple[dict[str, Alarm], dict[str, Finding], list[Change]]:
-    """Every alarm a step on, what there is to say of those that matter, and what turned. present: what is checked now."""
+    """(every alarm one step on, findings of those that fire or flap, history changes). present: the checks of this look."""
     alarms: dict[str, Alarm] = {}
     findings: dict[str, Finding] = {}
     changes: list[Change] = []
@@ -304,12 +303,12 @@ def _stepped(
         finding = _finding(name, check, alarm, before.findings.get(name))
         if finding.firing or finding.flapping:
             findings[name] = finding
-        changes += _turns(target, old, alarm, finding, now)
+        changes += _alarm_changes(target, old, alarm, finding, now)
     return alarms, findings, changes
 
 
 def _finding(name: str, check: Check | None, alarm: Alarm, before: Finding | None) -> Finding:
-    """What to say of a check; while it has no value, or is getting better, what was said last stays."""
+    """A check's finding. While it has no value, or is recovering, the last level and text stay."""
     new = check is not None and (check.signal == "bad" or before is None)
     return Finding(
         check=name,
@@ -321,8 +320,8 @@ def _finding(name: str, check: Check | None, alarm: Alarm, before: Finding | Non
     )
 
 
-def _turns(target: Target, old: Alarm, new: Alarm, finding: Finding, now: int) -> Iterator[Change]:
-    """What this step changed, for the history; every turn is kept, whatever a person is told."""
+def _alarm_changes(target: Target, old: Alarm, new: Alarm, finding: Finding, now: int) -> Iterator[Change]:
+    """What this step changed, for the history: every change is recorded, notified or not."""
     if is_firing(new) and not is_firing(old):
         yield _change(target, now, "fired", finding.level, f"{finding.check}: {finding.text}")
     if is_firing(old) and not is_firing(new):
@@ -333,7 +332,7 @@ def _turns(target: Target, old: Alarm, new: Alarm, finding: Finding, now: int) -
         yield _change(target, now, "steady", finding.level, f"{finding.check}: steady again")
 
 
-def _happened(
+def _changes_seen(
     before: Record, seen: Observation, judged: Mapping[str, Judgement], target: Target, now: int
 ) -> Iterator[Change]:
     """What this look shows besides alarms: facts that changed, a restart of the machine, spikes, a target lost or
@@ -356,7 +355,7 @@ def _happened(
 
 
 def _is_withdrawn(name: str, target: Target) -> bool:
-    """Whether no setting asks for this check any more."""
+    """Whether the settings no longer ask for this check."""
     if name == "reachable":
         return False
     if name.endswith((" unusual", " drifts")):
@@ -368,7 +367,7 @@ def _is_withdrawn(name: str, target: Target) -> bool:
 
 
 def _is_gone(alarm: Alarm, now: int) -> bool:
-    """Whether what it is of (a disk, perhaps) has not been seen for a day."""
+    """Whether its thing (a disk, perhaps) has not been seen for a day."""
     return alarm.last == "unknown" and now - alarm.streak > GONE_MS
 
 

@@ -1,5 +1,6 @@
-"""The Hand that starts others: it follows what the kernel says is scheduled, and asks it for each run when that is due
-(acts; thin). What is due is decided in scheduling_turn, what is kept of it in scheduling_store; here are clock and bus.
+"""The Hand `scheduling`: asks the kernel to start scheduled Hands when they are due (acts; thin).
+
+scheduling_turn decides what is due, scheduling_store keeps it on disk; this module has the clock and the bus.
 """
 
 import asyncio
@@ -27,22 +28,22 @@ from wire.errors import CodecError
 Answer = dict[str, object]
 
 LOOK_MOST_S: Final = 15.0
-"""The clock is looked at so often at least, so that a jump is noticed."""
+"""Longest time between two looks at the clock, so that a jump is noticed."""
 
 AGAIN_S: Final = 5.0
-"""Seconds until the kernel is asked again for what it could not begin just now."""
+"""Seconds until the kernel is asked again for a run that it could not start now."""
 
 RECHECK_S: Final = 60.0
-"""Seconds between looks at whether runs still work whose end was not heard of, while there are any."""
+"""Seconds between checks, while runs seem to work, whether they still do: the event of an end may have been missed."""
 
 TOGETHER: Final = 64
-"""Runs that are asked for at once."""
+"""Runs that are asked for at the same time."""
 
 OWN: Final = ("kernel.schedules", "kernel.fired")
-"""Events that it hears whatever is scheduled."""
+"""Events that it subscribes to whatever is scheduled."""
 
 LATER: Final = frozenset({"rate", "in_flight", "log", "roots"})
-"""Refusals that pass, beside those of a start that may be allowed later: the firing stays, and is asked for again."""
+"""Temporary refusals, beside those of manifests.lives.passes: the firing stays, and is asked for again."""
 
 
 class _Page(Struct, frozen=True):
@@ -51,7 +52,7 @@ class _Page(Struct, frozen=True):
 
 
 class _Begun(Struct, frozen=True):
-    """again: it began before, and may have ended unheard."""
+    """The reply of kernel.fire. again: the run began earlier, and may have ended meanwhile."""
 
     run: str
     again: bool = False
@@ -64,10 +65,10 @@ def now_ms() -> int:
 
 
 class Scheduling(Hand):
-    """scheduling.next and .history; publishes loop."""
+    """Provides scheduling.next and scheduling.history; publishes the event loop."""
 
     async def start(self) -> None:
-        """Open what was kept, follow the kernel, and begin to keep time."""
+        """Opens the store, reads the schedules from the kernel, and starts the clock."""
         self.store = Store(self.state, now=now_ms())
         self._tell_notes()
         self.book = Book(self.store, now_ms())
@@ -78,7 +79,7 @@ class Scheduling(Hand):
         self.problems: dict[str, str] = {}
         self.loops: dict[str, str] = {}
         self.waiting = Waiting()
-        self.is_behind = self.must_wait = True  # the latter for events: nothing can be kept of them
+        self.is_behind = self.must_wait = True  # must_wait: no firing can be stored, so events wait
         try:
             await self._catch_up()
         except CallRefused as refused:
@@ -90,36 +91,36 @@ class Scheduling(Hand):
         self.tasks = [self.in_background(work) for work in (self._keep_time(), self._recheck())]
 
     async def stop(self) -> None:
-        """Stop keeping time, and close the file."""
+        """Stops the clock and closes the store."""
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         self.store.close()
 
-    # what is asked ---------------------------------------------------------------------------------------------------
+    # methods ---------------------------------------------------------------------------------------------------------
 
     async def next(self, call: Call, hand: str = "", most: int = 1_000) -> Answer:
-        """Answer scheduling.next."""
+        """scheduling.next: the scheduled Hands, with when each is due."""
         answer = next_answer(self.book, hand, max(1, most), now_ms())
         problems = sorted([*self.problems.items(), *self.loops.items()])
         return {"hands": answer, "problems": [f"{name}: {why}" for name, why in problems]}
 
     async def history(self, call: Call, hand: str = "", most: int = 50) -> Answer:
-        """Answer scheduling.history."""
+        """scheduling.history: what became of past firings."""
         if not self.store.is_kept:
             raise Failure("disk", f"What was started cannot be read now: {self.problems.get('behind', 'no room')}.")
         return {"history": history_answer(self.store.history(hand, min(max(1, most), 2_000)))}
 
-    # what the kernel says ----------------------------------------------------------------------------------------------
+    # events ------------------------------------------------------------------------------------------------------------
 
     async def on_event(self, event: Event) -> None:
-        """What is scheduled has changed, a scheduled run has ended, or something happened that begins runs."""
+        """Handles a change of schedules, the end of a scheduled run, or an event that starts runs."""
         try:
-            await self._hear_of(event)
+            await self._handle(event)
         except (apsw.Error, CallEnded) as error:
             self._fall_behind(error)
 
-    async def _hear_of(self, event: Event) -> None:
+    async def _handle(self, event: Event) -> None:
         now = now_ms()
         if event.missed:
             self.log.warning("events were missed", count=event.missed)
@@ -141,62 +142,62 @@ class Scheduling(Hand):
                 )
                 self.waiting.put(heard)
                 if not self.must_wait:
-                    await self._begin_what_waits()
+                    await self._take_waiting_events()
 
-    async def _begin_what_waits(self) -> None:
-        """Keep what the events begin that have come. Those for which there is no room wait on."""
+    async def _take_waiting_events(self) -> None:
+        """Stores the firings of the waiting events. If the disk has no room, they go on waiting."""
         while (one := self.waiting.first) is not None:
             loops = self.book.take_event(one.event, one.body, one.at, one.key, one.depth, one.labels)
             self.waiting.drop()
             for hand, why in loops:
-                await self._tell_loop(hand, one.event, why)
+                await self._report_loop(hand, one.event, why)
         lost, self.waiting.lost = self.waiting.lost, 0
         if lost:
             self.problems["events"] = f"{lost} began nothing: no room for them until {time_text(now_ms() * 1000)[:19]}Z"
         self._pump_all()
 
-    async def _tell_loop(self, hand: str, event: str, why: str) -> None:
-        """An event would begin a Hand too often: in the log, in what `maniple schedules` shows, and as an event."""
+    async def _report_loop(self, hand: str, event: str, why: str) -> None:
+        """Reports that an event would start a Hand too often: in the log, in `maniple schedules`, and as an event."""
         self.loops[hand] = f"{why}; it is not started by that: see `maniple schedules history {hand}`"
         self.log.warning("an event started a Hand too often", event_name=event, hand=hand)
         await self.kernel.note(f"{hand} is not started: {why}")
         await self.publish("loop", {"hand": hand, "event": event})
 
     async def _follow(self, only: str) -> None:
-        """Take over what is scheduled now: of one Hand, or of all."""
+        """Reads the schedules from the kernel: of the Hand called `only`, or of all if ""."""
         known: set[str] = set()
         after, more = "", True
         while more:
             reply = await self.kernel.call("kernel.schedules", after=after, only=only)
             page = msgspec.convert(reply.value, _Page)
-            for told in page.hands:
-                known.add(told.hand)
-                self._keep(told)
-                after = told.name
+            for scheduled in page.hands:
+                known.add(scheduled.hand)
+                self._keep(scheduled)
+                after = scheduled.name
             more = page.more and not only
         if only:
             gone = [one.hand for one in self.book.entries.values() if one.name == only and one.hand not in known]
         else:
-            gone = self.book.unknown_of(known)
+            gone = self.book.not_among(known)
         for hand in gone:
             self.book.drop(hand)
         there = {one.name for one in self.book.entries.values()}
         self.loops = {name: why for name, why in self.loops.items() if name in there}
-        await self._hear()
+        await self._subscribe()
         self.changed.set()
         self._pump_all()
 
-    def _keep(self, told: Scheduled) -> None:
-        before = self.book.entries.get(told.hand)
-        if before is not None and before.since != told.since:  # it is another schedule now
-            self.loops.pop(told.name, None)
+    def _keep(self, scheduled: Scheduled) -> None:
+        before = self.book.entries.get(scheduled.hand)
+        if before is not None and before.since != scheduled.since:  # another schedule of this Hand
+            self.loops.pop(scheduled.name, None)
         try:
-            self.book.keep(told, now_ms())
-            self.problems.pop(told.name, None)
-        except ManifestsError as error:  # its zone is none of this version's
-            self.problems[told.name] = str(error)
+            self.book.put(scheduled, now_ms())
+            self.problems.pop(scheduled.name, None)
+        except ManifestsError as error:  # this version does not know its time zone
+            self.problems[scheduled.name] = str(error)
 
-    async def _hear(self) -> None:
+    async def _subscribe(self) -> None:
         for event in sorted(self.book.events() - self.hears):
             try:
                 await self.kernel.subscribe(event)
@@ -209,10 +210,10 @@ class Scheduling(Hand):
             except CallEnded as error:
                 self.problems[event] = f"cannot be heard: {error}"
 
-    # the time ----------------------------------------------------------------------------------------------------------
+    # clock -------------------------------------------------------------------------------------------------------------
 
     async def _keep_time(self) -> None:
-        """Turn when something is due, for ever. Anything unforeseen ends the run, which is restarted."""
+        """Decides for ever what is due. An unforeseen error ends the run, which the kernel restarts."""
         while True:
             self.changed.clear()
             try:
@@ -232,7 +233,7 @@ class Scheduling(Hand):
                     pass
 
     def _fall_behind(self, error: apsw.Error | CallEnded) -> None:
-        """The disk takes nothing now, or the kernel tells nothing: what is known in memory may be neither kept nor so."""
+        """Stops starting runs: the disk or the kernel failed, so what memory holds may be neither stored nor true."""
         self.is_behind, self.must_wait = True, self.must_wait or isinstance(error, NO_ROOM)
         why = f"{error}; make room on the disk of the home if it is full" if isinstance(error, NO_ROOM) else str(error)
         self.problems["behind"] = f"nothing is started until this ends: {why}"
@@ -240,14 +241,14 @@ class Scheduling(Hand):
         self.changed.set()
 
     async def _catch_up(self) -> None:
-        """Begin anew with what is kept, and with what the kernel says."""
+        """Starts over from the store and the kernel. Raises the errors in NO_ROOM, and CallEnded."""
         no_room: Exception | None = None
         try:
-            self.store.keep(now_ms())
+            self.store.open(now_ms())
         except NO_ROOM as error:
             no_room = error
         self._tell_notes()
-        self.must_wait = True  # until the new book knows who is scheduled an event would begin nothing
+        self.must_wait = True  # until the new book knows the schedules, an event would start nothing
         self.book = Book(self.store, now_ms())
         for event in OWN:
             if event not in self.hears:
@@ -255,11 +256,11 @@ class Scheduling(Hand):
                 self.hears.add(event)
         self.is_behind = no_room is not None
         await self._follow("")
-        if no_room is not None:  # what is scheduled can be told all the same
+        if no_room is not None:  # scheduling.next works all the same
             raise no_room
         self.problems.pop("behind", None)
         self.must_wait = False
-        await self._begin_what_waits()
+        await self._take_waiting_events()
 
     def _tell_notes(self) -> None:
         for note in self.store.notes:
@@ -282,7 +283,7 @@ class Scheduling(Hand):
             self._pump(hand)
 
     def _pump(self, hand: str) -> None:
-        """Ask for a Hand's runs, one after the other, beside everything else."""
+        """Starts a background task that asks for a Hand's runs, one after the other, if one is ready."""
         if hand not in self.asking and hand in self.book.entries:
             entry = self.book.entries[hand]
             if self.book.ready(entry, now_ms()) is not None:
@@ -301,7 +302,7 @@ class Scheduling(Hand):
             self.asking.discard(hand)
 
     async def _fire(self, entry: Entry, firing: Pending) -> bool:
-        """Ask the kernel for one run; whether to go on with the Hand's next one."""
+        """Asks the kernel for one run. Returns whether to go on with the Hand's next firing."""
         more: Answer = {}
         if firing.event:
             more = {"event": firing.event, "body": codec.decode_body(firing.body), "depth": firing.depth}
@@ -315,7 +316,7 @@ class Scheduling(Hand):
                     key=firing.key,
                     due=time_text(firing.planned * 1000),
                 )
-        except CodecError as error:  # an event's body may be as large as a whole call's, which names key and moment too
+        except CodecError as error:  # an event's body may be as large as a whole call, which also carries key and due
             self.book.refused(firing, f"{firing.event} says too much to begin a run with: {error}", now_ms())
             return True
         except CallRefused as refused:
@@ -324,20 +325,20 @@ class Scheduling(Hand):
                 await self._follow(entry.name)
                 return entry.schedule.overlap == "skip"
             if refused.code in LATER or passes(refused.code):
-                return await self._later()
+                return await self._retry_later()
             self.book.refused(firing, str(refused), now_ms())
             return True
         except CallFailed as failed:
             if failed.code in ("unknown hand", "arguments", "too large"):
                 self.book.refused(firing, str(failed), now_ms())
                 return True
-            return await self._later()
+            return await self._retry_later()
         except CallEnded:
-            return await self._later()
+            return await self._retry_later()
         begun = msgspec.convert(reply.value, _Begun)
         self.book.began(firing, begun.run, now_ms(), is_working=begun.working)
         return True
 
-    async def _later(self) -> bool:
+    async def _retry_later(self) -> bool:
         await asyncio.sleep(AGAIN_S)
         return True

@@ -1,4 +1,4 @@
-"""What scheduling answers (pure): rows about schedules and their past."""
+"""Replies of scheduling.next and scheduling.history (pure)."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -11,11 +11,11 @@ from wire.entries import time_text
 
 Answer = dict[str, object]
 THEN: Final = 3
-"""Firings after the next one that are told, when one Hand is asked for."""
+"""Firings after the next one that are listed if one Hand is asked for."""
 
 
 def next_answer(book: Book, hand: str, most: int, now: int) -> list[Answer]:
-    """The scheduled Hands, those first that are due first."""
+    """The scheduled Hands, first those that are due first; hand: only this one, "" for all."""
     wanted = [entry for entry in book.entries.values() if hand in ("", entry.name)]
     due = {entry.hand: wake_at(entry.plan, max(entry.cursor, now)) for entry in wanted}
     ordered = sorted(wanted, key=lambda entry: (due[entry.hand] is None, due[entry.hand] or 0, entry.name))
@@ -44,7 +44,7 @@ def _row(entry: Entry, due: int | None, now: int, *, is_alone: bool) -> Answer:
 
 
 def history_answer(rows: Iterable[Row]) -> list[Answer]:
-    """Rows of the past."""
+    """History rows as a reply."""
     return [
         {
             "at": moment(row.at), "hand": row.name, "what": row.what, "planned": moment(row.planned), "run": row.run,
@@ -55,5 +55,5 @@ def history_answer(rows: Iterable[Row]) -> list[Answer]:
 
 
 def moment(milliseconds: int) -> str:
-    """A moment as the log writes it."""
+    """A time as the log writes it."""
     return time_text(milliseconds * 1000)

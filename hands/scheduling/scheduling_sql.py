@@ -1,8 +1,7 @@
-"""Every SQL text of what scheduling keeps, named, and nothing else (pure).
+"""Every SQL statement of scheduling's store, named, and nothing else (pure).
 
-Times are epoch milliseconds, `since` is in microseconds. `cursor`: how far each schedule has been dealt with, since which
-install. `pending`: firings that are to begin a run, not known yet whether they did, their labels a line each. `history`:
-what became of each.
+Times are epoch milliseconds; `since` is in microseconds. `cursor`: until when each schedule was handled, and since which
+install it counts. `pending`: firings without an outcome, their labels one per line. `history`: the outcome of each firing.
 """
 
 from typing import Final
@@ -48,7 +47,7 @@ CREATE INDEX history_key ON history (hand, key) WHERE key != '';
 """
 
 FROM_1: Final = "ALTER TABLE pending ADD COLUMN labels TEXT NOT NULL DEFAULT '*'"
-"""What version 1 lacks; of what waited in it nobody knows any more where it came from, so it may be from anywhere."""
+"""Migrates version 1. Its pending firings get `*`: nobody knows what labels they had."""
 
 CURSORS: Final = "SELECT hand, since, done FROM cursor"
 CURSOR_PUT: Final = """

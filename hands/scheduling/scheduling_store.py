@@ -1,12 +1,11 @@
-"""What scheduling keeps on the disk, in one SQLite file of its own (acts).
+"""Stores schedules' firings and history on disk, in one SQLite file (acts).
 
-Every round is one transaction, which is on the disk when it ends (synchronous = FULL): a firing is there before the kernel is
-asked to begin its run, and what became of it before the next thing is decided. A kill or a power cut at any moment leaves
-whole rounds, and firings of which it is not known what became of them; those are asked for again, under the same key.
-A file that is damaged is set aside, never deleted; everything then counts from each schedule's install, and the kernel, which
-knows the keys of what began last, begins none of that again.
-On a disk without room for a new file, or for what the file of an older version lacks, nothing is kept until there is room,
-and so nothing may be begun.
+Each round is one transaction, on disk when it ends (synchronous = FULL): a firing is stored before the kernel is asked to
+start its run, and its outcome before the next decision. A kill or a power cut leaves whole rounds, and firings of unknown
+outcome, which are asked for again under the same key. A damaged file is set aside, never deleted; every schedule then counts
+from its Hand's install, and the kernel, which remembers the keys of the latest firings, starts none of them again.
+On a disk without room for a new file, or to migrate an older one, nothing is stored until there is room, and so nothing may
+be started.
 """
 
 from collections.abc import Iterator
@@ -25,17 +24,17 @@ from wire import limits
 FILE: Final = "schedules.db"
 DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError)
 BODY_MOST: Final = limits.ARGUMENTS_MAX
-"""Bytes of an event that may begin a run, as the kernel has it."""
+"""Bytes of an event that may start a run: the kernel's limit for arguments."""
 
 KEPT: Final = 200
-"""Rows of history of each Hand that are kept at least as long as it is installed."""
+"""History rows of each Hand that are kept."""
 
 KEPT_IN_ALL: Final = 100_000
 PRUNE_EVERY: Final = 64
-"""Rows added for a Hand between two looks at how many it has."""
+"""Rows added for a Hand between two prunings."""
 
 TOGETHER_MS: Final = 60_000
-"""What is skipped for one reason within so long is one row, with a count."""
+"""Equal outcomes of firings without a run, within this time, are one row with a count."""
 
 PRAGMAS: Final = (
     "locking_mode = EXCLUSIVE",
@@ -48,9 +47,9 @@ PRAGMAS: Final = (
 
 
 class Pending(Struct, frozen=True, kw_only=True):
-    """A firing that is to begin a run. due: not before that; depth: as manifests/schedules.py counts it.
+    """A firing that is to start a run. due: not before then. depth: as manifests/schedules.py counts it.
 
-    labels: of the event that begins it, for another process may ask for its run than the one that was marked by it.
+    labels: of the event behind it; another process than the one that received the event may ask for the run.
     """
 
     hand: str
@@ -66,7 +65,7 @@ class Pending(Struct, frozen=True, kw_only=True):
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """What became of a firing. what: fired, missed, skipped or refused. count: of firings that one row stands for."""
+    """A history row: a firing's outcome. what: fired, missed, skipped or refused. count: firings that the row stands for."""
 
     at: int
     name: str
@@ -81,64 +80,64 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 class Store:
-    """One open file. notes: what a person should know about the opening. is_kept: False as long as it stands for a file
-    that has no room; it knows nothing then, and what it is told is forgotten when `keep` opens the file.
+    """The open file. notes: what a person should know about opening it. is_kept: False while there is no room for the file:
+    then the store is in memory, empty at first, and its content is lost when `open` succeeds.
     """
 
     def __init__(self, folder: Path, *, now: int) -> None:
         self.path = folder / FILE
         self.notes: list[str] = []
         self._added: dict[str, int] = {}
-        self._connection = _opened(":memory:", now)
+        self._connection = _open_file(":memory:", now)
         self.is_kept = False
         try:
-            self.keep(now)
+            self.open(now)
         except NO_ROOM:
-            pass  # whoever may begin nothing without it opens it again
+            pass  # the Hand calls `open` again, and starts nothing before
 
-    def keep(self, now: int) -> None:
-        """Open the file where it is not open. Raises what is in NO_ROOM."""
+    def open(self, now: int) -> None:
+        """Opens the file, unless it is open. Raises the errors in NO_ROOM."""
         if self.is_kept:
             return
         try:
-            opened = _opened(self.path, now)
+            opened = _open_file(self.path, now)
         except DAMAGE as error:
             self._set_aside(now, str(error).splitlines()[0])
-            opened = _opened(self.path, now)
+            opened = _open_file(self.path, now)
         self._connection.close()
         self._connection, self.is_kept = opened, True
 
     def close(self) -> None:
-        """Close the file; the write-ahead log goes into it."""
+        """Closes the file and merges its write-ahead log."""
         self._connection.close()
 
     @contextmanager
     def round(self) -> Iterator[None]:
-        """All writes within are one transaction: on the disk together, or not at all when an exception leaves it."""
+        """Makes all writes in the block one transaction: on disk together, or none if an exception leaves it."""
         with self._connection:
             yield
 
     def cursors(self) -> dict[str, tuple[int, int]]:
-        """By Hand: since when its schedule counts, and until when it has been dealt with."""
+        """By Hand: (since when its schedule counts, until when it was handled)."""
         return {str(hand): (int(since), int(done)) for hand, since, done in self._connection.execute(sql.CURSORS)}
 
-    def move(self, hand: str, since: int, done: int) -> None:
-        """A schedule has been dealt with until then."""
+    def set_cursor(self, hand: str, since: int, done: int) -> None:
+        """Notes that a schedule was handled until `done`."""
         self._connection.execute(sql.CURSOR_PUT, (hand, since, done))
 
     def forget(self, hand: str, *, only_pending: bool = False) -> None:
-        """A Hand is gone, or its schedule is another one: nothing of it is to begin a run. Its history stays."""
+        """Removes a Hand's pending firings and, unless only_pending, its cursor. Its history stays."""
         self._connection.execute(sql.PENDING_DROP, (hand,))
         if not only_pending:
             self._connection.execute(sql.CURSOR_DROP, (hand,))
 
     def add(self, firing: Pending) -> bool:
-        """Keep a firing that is to begin a run; False for one that is kept already, or has become something."""
+        """Stores a pending firing. False if it is stored already, or has an outcome."""
         self._connection.execute(sql.PENDING_ADD, msgspec.structs.asdict(firing) | {"labels": "\n".join(firing.labels)})
         return self._connection.changes() > 0
 
     def pending(self) -> list[Pending]:
-        """Every firing of which it is not known whether it began a run, in order."""
+        """All firings without an outcome, in order."""
         return [
             Pending(
                 hand=str(hand), name=str(name), key=str(key), planned=int(planned), due=int(due), made_up=bool(made_up),
@@ -149,13 +148,13 @@ class Store:
             )
         ]  # fmt: skip
 
-    def became(self, firing: Pending, row: Row) -> None:
-        """What became of a firing."""
+    def finish(self, firing: Pending, row: Row) -> None:
+        """Replaces a pending firing by its history row."""
         self._connection.execute(sql.PENDING_DONE, (firing.hand, firing.key))
-        self.tell(row)
+        self.add_row(row)
 
-    def tell(self, row: Row) -> bool:
-        """Keep a row of history; one that says the same as the one before it, soon after it, is counted there: False."""
+    def add_row(self, row: Row) -> bool:
+        """Adds a history row. False if the Hand's last row says the same and is recent: then it is counted there."""
         last = self._connection.execute(sql.HISTORY_LAST, (row.hand,)).fetchone()
         is_same = last is not None and not row.run and last[2:4] == (row.what, row.why)
         if last is not None and is_same and 0 <= row.at - int(last[1]) < TOGETHER_MS:
@@ -169,13 +168,13 @@ class Store:
             self._connection.execute(sql.HISTORY_BOUND, (KEPT_IN_ALL,))
         return True
 
-    def ended(self, hand: str, key: str, run: str, outcome: str) -> bool:
-        """How the run of a firing ended, which after an upgrade may be another one; False for one not in the history."""
+    def set_outcome(self, hand: str, key: str, run: str, outcome: str) -> bool:
+        """Stores how a firing's run ended, which after an upgrade may be another run. False if it has no history row."""
         self._connection.execute(sql.HISTORY_OUTCOME, (outcome, run, hand, key))
         return self._connection.changes() > 0
 
     def history(self, name: str, most: int) -> list[Row]:
-        """What became of the last firings of a Hand, or of all for "", the newest last."""
+        """The last `most` history rows of a Hand, or of all if "", newest last."""
         found = self._connection.execute(sql.HISTORY_OF, (name, most)).fetchall()
         names = ("at", "name", "what", "planned", "run", "outcome", "why", "count")
         return [msgspec.convert(dict(zip(names, row, strict=True)), Row) for row in reversed(found)]
@@ -185,11 +184,11 @@ class Store:
         self.notes.append(f"what was kept of schedules was damaged ({why}); it was set aside as {aside}")
 
 
-def _opened(path: Path | str, now: int) -> apsw.Connection:
-    """The file, with its tables. Raises CorruptError or NotADBError for one that cannot be used.
+def _open_file(path: Path | str, now: int) -> apsw.Connection:
+    """Opens the file and makes or migrates its tables. Raises CorruptError or NotADBError if it cannot be used.
 
-    Events that begin no run, since they are too large, waited in the files of versions before: all of them may be more than
-    can be read, so none of them is.
+    Refuses pending firings whose event is too large, which older versions stored: together they may be more than memory
+    holds, so none is read.
     """
     connection = apsw.Connection(str(path))
     try:

@@ -1,8 +1,8 @@
-"""What of a schedule is to happen now (pure): which firings are due, which were missed, and what is made up for those.
+"""Decides what of a schedule happens now (pure): which firings are due, which were missed, which of those are made up.
 
-A firing is late when its moment was more than LATE_MS ago: nobody was there, the Hand was held, or the clock jumped. Late
-ones are made up as the schedule says, `missed`; the others fire. A clock that is set back by up to BACK_MS is waited for, so
-that nothing is done twice; one that is set back by more was wrong before, and what it then says counts.
+A firing is late if its time was more than LATE_MS ago: the kernel was down, the Hand was held, or the clock jumped. Late
+ones are made up as the schedule's `missed` says; the others fire. If the clock is set back by up to BACK_MS, we wait for it
+to catch up, so that nothing fires twice; if by more, it was wrong before, and its new time counts.
 """
 
 from typing import Final
@@ -14,21 +14,21 @@ from manifests.firings import Plan
 LATE_MS: Final = 10_000
 BACK_MS: Final = 86_400_000
 AHEAD_MS: Final = BACK_MS + 7_200_000
-"""A firing that is kept waits no longer: quiet hours end within a day, which the clocks make two hours longer at most."""
+"""No firing is due later than this: quiet hours end within a day, which clock changes lengthen by two hours at most."""
 
 ALL_MOST: Final = 1_000
-"""Missed firings of one schedule that are made up at once, the latest of them; also as far as missed ones are counted."""
+"""At most so many missed firings of one schedule, the latest, are made up at once; missed ones are counted up to this."""
 
 
 class Due(Struct, frozen=True, kw_only=True):
-    """One firing that is due. made_up: it is late, and waits for the run before it whatever `overlap` says."""
+    """A firing that is due. made_up: it is late, and waits for the run before it whatever `overlap` says."""
 
     planned: int
     made_up: bool = False
 
 
 class Turn(Struct, frozen=True, kw_only=True):
-    """What is to happen. missed: how many firings are given up, between first and last. cursor: all until then is done."""
+    """A decision. missed: number of firings given up, from first to last. cursor: everything until then is handled."""
 
     fire: tuple[Due, ...] = ()
     missed: int = 0
@@ -38,7 +38,7 @@ class Turn(Struct, frozen=True, kw_only=True):
 
 
 def turn(plan: Plan, cursor: int, now: int) -> Turn:
-    """What is due of a schedule of which everything until `cursor` is done."""
+    """Decides what is due of a schedule that was handled until `cursor`."""
     late_until = now - LATE_MS - plan.schedule.jitter_ms
     missed = plan.last(cursor, late_until, _made_up_most(plan)) if late_until > cursor else ()
     count = plan.count(cursor, late_until, ALL_MOST) if late_until > cursor and missed else 0
@@ -68,7 +68,7 @@ def _made_up_most(plan: Plan) -> int:
 
 
 def _made_up(plan: Plan, missed: tuple[int, ...], *, has_others: bool) -> tuple[int, ...]:
-    """The missed firings that happen late; one that is on time stands for the latest."""
+    """The missed firings that are made up. For "latest", none if another firing is on time."""
     match plan.schedule.missed:
         case "all":
             return missed
@@ -78,16 +78,16 @@ def _made_up(plan: Plan, missed: tuple[int, ...], *, has_others: bool) -> tuple[
 
 
 def wake_at(plan: Plan, cursor: int) -> int | None:
-    """When to look at a schedule again; None for one by events, and one that is over."""
+    """When a schedule is due next; None if only events start it, or it is over."""
     planned = plan.next(cursor)
     return None if planned is None else plan.due(planned)
 
 
 def set_back(cursor: int, now: int) -> int:
-    """The cursor by a clock that shows `now`."""
+    """The cursor, moved back to `now` if the clock was set far back."""
     return now if cursor > now + BACK_MS else cursor
 
 
 def must_wait(due: int, now: int) -> bool:
-    """Whether a kept firing is not due yet; one that is due later than any can be was planned by a clock that was wrong."""
+    """Whether a firing is not due yet. One due later than AHEAD_MS was planned by a wrong clock, and does not wait."""
     return now < due <= now + AHEAD_MS

@@ -1,4 +1,4 @@
-"""Events that came while nothing could be kept: they wait in memory, so many of them, until there is room (values)."""
+"""Events that arrive while the disk has no room: a bounded queue in memory (values)."""
 
 from collections import deque
 from typing import Final
@@ -9,11 +9,11 @@ from wire.codec import Value
 
 COUNT_MOST: Final = 1_000
 BYTES_MOST: Final = 8 * 1024 * 1024
-"""Events that wait, and bytes of their bodies; what comes beyond these begins nothing."""
+"""Waiting events, and bytes of their bodies. Events beyond these start nothing."""
 
 
 class Heard(Struct, frozen=True, kw_only=True):
-    """An event as it came. at: epoch milliseconds. key: of the runs that it begins. size: bytes of its body."""
+    """A received event. at: epoch milliseconds. key: of the firings that it causes. size: bytes of its body."""
 
     event: str
     body: Value
@@ -25,7 +25,7 @@ class Heard(Struct, frozen=True, kw_only=True):
 
 
 class Waiting:
-    """They, in order. lost: how many found no room here either, since the last that was begun."""
+    """The queue. lost: events that found no room since the count was last reset."""
 
     def __init__(self) -> None:
         self.lost = 0
@@ -34,11 +34,11 @@ class Waiting:
 
     @property
     def first(self) -> Heard | None:
-        """The one that came first."""
+        """The oldest event; None if there is none."""
         return self._events[0] if self._events else None
 
     def put(self, heard: Heard) -> None:
-        """One more."""
+        """Appends an event, or counts it as lost."""
         if len(self._events) >= COUNT_MOST or self._bytes + heard.size > BYTES_MOST:
             self.lost += 1
             return
@@ -46,5 +46,5 @@ class Waiting:
         self._bytes += heard.size
 
     def drop(self) -> None:
-        """The first waits no more."""
+        """Removes the oldest event."""
         self._bytes -= self._events.popleft().size

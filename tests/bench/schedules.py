@@ -44,7 +44,7 @@ def main(seconds: int) -> None:
             told = booking.Scheduled(
                 name=f"hand-{number}", hand=f"h-{number}", since=(START + number) * 1000, schedule=asked(number)
             )
-            book.keep(told, START)
+            book.put(told, START)
         taken = time.process_time() - begin
         begin, now, end, runs = time.process_time(), START, START + seconds * 1000, 0
         while now < end:

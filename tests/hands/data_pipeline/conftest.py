@@ -156,7 +156,7 @@ class Place:
             self.told.append((done, total, text))
 
         files = pipeline_files.Files(self.kernel)
-        return pipeline_job.Bench(spec, files, folder, now="2026-11-21T00:00:00Z", tell=tell)
+        return pipeline_job.Bench(spec, files, folder, now="2026-11-21T00:00:00Z", report=tell)
 
     def job(self, table: dict[str, object] | str) -> dict[str, object]:
         """Runs the job of a spec (TOML text, or its tables)."""

@@ -85,7 +85,7 @@ def test_vectors_for_which_there_is_no_room_are_kept_when_there_is_and_not_made_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hand_module("memory", "memory_embedding"), "AGAIN_S", 0.05)
-    here, made = hand_module("memory", "memory_makers").Here, list[str]()
+    here, made = hand_module("memory", "memory_makers").LocalMaker, list[str]()
     texts = here.texts
 
     async def noted(this: Any, asked: list[str], labels: frozenset[str]) -> object:

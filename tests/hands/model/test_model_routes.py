@@ -78,8 +78,8 @@ def test_by_latency_one_that_was_measured_keeps_its_place_when_it_fails(tmp_path
 
     async def asked() -> Answer:
         await hand.start()
-        hand.desk.measured(QUICK, 0.001)
-        hand.desk.measured("offline/classical", 5.0)
+        hand.desk.note_first_byte(QUICK, 0.001)
+        hand.desk.note_first_byte("offline/classical", 5.0)
         await hand.complete(Asking("default"), **ASKED)
         again: Answer = await hand.complete(Asking("default"), **ASKED)
         return again
@@ -95,7 +95,7 @@ def test_by_latency_one_whose_call_was_taken_back_before_it_began_to_answer_stan
 
     async def asked() -> Answer:
         await hand.start()
-        hand.desk.measured("offline/classical", 0.001)
+        hand.desk.note_first_byte("offline/classical", 0.001)
         call = asyncio.create_task(hand.complete(Asking("default"), **ASKED))
         await asyncio.sleep(0.05)
         call.cancel()
@@ -236,7 +236,7 @@ def test_one_that_fails_as_slow_in_no_time_is_no_quick_one_for_that(tmp_path: Pa
 
     async def asked() -> None:
         await hand.start()
-        hand.desk.measured("scripted/script", 5.0)
+        hand.desk.note_first_byte("scripted/script", 5.0)
         with pytest.raises(Failure, match="behind it"):
             await hand.complete(Asking("scripted/script", deadline=1_500), **ASKED)
 

@@ -137,7 +137,7 @@ class Room:
         self.heard: list[tuple[int, str, list[str]]] = []
 
     def at(self, minute: int, *findings: SimpleNamespace, silences: Sequence[SimpleNamespace] = ()) -> list[str]:
-        self.group, told = notices.ring(
+        self.group, told = notices.decide_notices(
             "t", self.group, findings, silences, now=minute * MINUTE, group_ms=5 * MINUTE, repeat_ms=4 * HOUR
         )
         for one in told:

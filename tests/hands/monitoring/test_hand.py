@@ -79,7 +79,7 @@ def test_a_clock_that_leaps_ahead_drops_no_history_until_it_has_stood_so_for_an_
 ) -> None:
     async def scene() -> None:
         world, leapt, year = World(), 0, 365 * 86_400_000
-        monkeypatch.setattr(main, "steady", lambda: (world.now - leapt) / 1000)
+        monkeypatch.setattr(main, "monotonic", lambda: (world.now - leapt) / 1000)
         async with running(world, tmp_path, monkeypatch) as it:
             await it.rounds(3)
         leapt = year

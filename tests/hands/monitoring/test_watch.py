@@ -59,7 +59,7 @@ def test_checks_are_gone_through_in_the_order_in_which_they_came_whatever_a_set_
     target = settings.read_plan({"targets": {"site": {"url": "https://example.org/"}}}).targets[0]
     before = watch.Record(subject=target.subject, alarms={name: watch.Alarm() for name in names[:6]})
     checks = {name: watch.Check(name=name, signal="bad", level="alert", text="high") for name in names}
-    alarms, findings, _ = watch._stepped(target, before, checks, now, 0)
+    alarms, findings, _ = watch._step_alarms(target, before, checks, now, 0)
     assert list(alarms) == names
     assert list(findings) == [name for name in names if name in findings]
 
@@ -78,7 +78,7 @@ def test_a_healthy_machine_is_quiet_for_three_days_and_its_file_small(tmp_path: 
         if minute % 10 == 0:
             days.tidy()
     assert days.store.changes(0, days.now, 99) == []
-    normal = days.watcher._usual(days.plan, days.plan.targets[0], "cpu_percent", days.now)[0]
+    normal = days.watcher._baseline(days.plan, days.plan.targets[0], "cpu_percent", days.now)[0]
     assert normal.basis == "last day"
     assert days.store.used_bytes() < 4 << 20
     answer = desk.report(days.watcher, days.plan, [], since="1d", now=days.now)

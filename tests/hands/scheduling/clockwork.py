@@ -54,7 +54,7 @@ class World:
         self.book = booking.Book(self.store, self.now)
         for name in self.hands:
             self.tell(name)
-        for hand in self.book.unknown_of([f"h-{name}" for name in self.hands]):
+        for hand in self.book.not_among([f"h-{name}" for name in self.hands]):
             self.book.drop(hand)
 
     def down(self) -> None:
@@ -67,7 +67,7 @@ class World:
             name=name, hand=f"h-{name}", since=self.since[name], schedule=self.hands[name], held=self.held.get(name, ""),
             running=running,
         )  # fmt: skip
-        self.book.keep(told, self.now)
+        self.book.put(told, self.now)
 
     def go(self, milliseconds: int, step: int = 250) -> None:
         """Time goes on, and the book is turned as its keeper would."""

@@ -148,14 +148,14 @@ async def seen(hand: Any, *bodies: str) -> None:
 def test_events_that_come_before_there_is_room_for_a_file_begin_their_runs_when_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened, is_full = store._opened, True
+    opened, is_full = store._open_file, True
 
     def full(path: Path | str, now: int) -> object:
         if is_full and path != ":memory:":
             raise apsw.FullError("the disk is full")
         return opened(path, now)
 
-    monkeypatch.setattr(store, "_opened", full)
+    monkeypatch.setattr(store, "_open_file", full)
     bus = Bus(on="web.seen", overlap="queue")
 
     async def work(hand: Any) -> None:
