@@ -1,12 +1,12 @@
-"""The Hand that a `command` Hand is to the bus (acts): process 1 of its run, between the link and the program.
+"""`Bridge`, the Hand class of a `command` Hand (acts): process 1 of its run, between the bus and the program.
 
-It holds the bus's socket, which the program never sees, starts the program, carries the messages of lines.py over a
-pair of sockets whose other end is the program's descriptor 3, forwards what is to stop, and reaps. A line that is no
-message, or that has no place, ends this run and nobody else's; the log names the line.
+It holds the bus's socket, which the program never sees, starts the program, carries the messages of lines.py over a socket
+pair whose other end is the program's descriptor 3, forwards a stop, and reaps. A line that is not a message, or is out of
+place, ends this run and no other; the log names the line.
 
-Neither side is let run ahead of the other: of what the program says so much is held for each call, and it is not read
-while there is no room for more; what is for the program waits until it reads. One who takes nothing of his while others
-wait loses his call (bridged.py).
+Both sides are throttled: for each call a bounded amount of the program's lines is held, and the program is not read while
+there is no room for more; lines for the program wait until it reads. A caller who takes nothing while others wait loses his
+call (bridged.py).
 """
 
 import asyncio
@@ -28,21 +28,21 @@ from wire.errors import CodecError
 
 DESCRIPTOR: Final = 3
 _STOP_SECONDS: Final = 1.5
-"""Between Stop and TERM, and between TERM and the end of process 1, with which the kernel ends the rest."""
+"""Seconds between Stop and TERM, and between TERM and the end of process 1, with which the kernel ends the rest."""
 
-_LAST_WORDS: Final = 1.0  # seconds in which what an ended program wrote is still read
+_LAST_WORDS: Final = 1.0  # seconds for which an ended program's last lines are still read
 MOST_REQUESTS: Final = 2048
-"""Calls, events and the like that a program may have open at once, of which the kernel's `in_flight` are under way."""
+"""Requests that a program may have open at once; at most `in_flight` of them are under way."""
 
-_LOOK: Final = 0.05  # seconds between two looks at what is left
+_LOOK: Final = 0.05  # seconds between two polls of what is left to do
 _TAKEN: Final = frozenset(("event", "level", "time", "exc_info", "stack_info", "self", "method_name"))
 
 
 class Bridge(Hand):
-    """Stands on the bus for a program."""
+    """Connects a program to the bus."""
 
     async def start(self) -> None:
-        """Start the program; returns when it has said that it is ready."""
+        """Starts the program. Returns once it has sent Ready."""
         self._answered: dict[int, Answering] = {}
         self._made: dict[int, Making] = {}
         self._newest = self._spoken_of = 0
@@ -70,7 +70,7 @@ class Bridge(Hand):
         await self._ready.wait()
 
     async def stop(self) -> None:
-        """Ask the program to end, then insist; what is left ends with this process."""
+        """Asks the program to end, then sends TERM; what is left ends with this process."""
         program = getattr(self, "_program", None)
         if program is None or program.ended.done():
             return
@@ -82,14 +82,14 @@ class Bridge(Hand):
             await program.wait(_STOP_SECONDS)
 
     async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
-        """Let the program answer a call."""
-        params = arguments if call.method == RUN else self._checked(call.method, arguments)
+        """Passes a call to the program and returns its answer."""
+        params = arguments if call.method == RUN else self._check_arguments(call.method, arguments)
         if self._program.ended.done():
             raise Failure(_ENDED, f"the program has ended: {programs.words_of(self._program.ended.result())}")
         try:
             asked = lines.encode(_asked(call, params))
         except CodecError as error:
-            raise Failure("arguments", f"{self.name} cannot be told them: {error}") from None
+            raise Failure("arguments", f"they cannot be passed to {self.name}: {error}") from None
         open_call = self._answered[call.number] = Answering(Held(self._held_most, self._standstill))
         self._newest = max(self._newest, call.number)
         uploading = asyncio.create_task(self._pass_upload(call, open_call)) if call.uploads else None
@@ -117,12 +117,14 @@ class Bridge(Hand):
             if open_call.is_asked and not is_answered:
                 why = open_call.end[1] if open_call.end is not None else ""
                 self._writer.write(lines.encode(lines.Cancel(id=call.number, why=why)))
-                if call._is_taken_back:  # by the kernel, which charges it until this returns; _down() waits for nothing
+                if (
+                    call._is_taken_back
+                ):  # by Cancel: the kernel charges the call until this returns; at a stop nothing waits
                     newest = self._newest
-                    await self._unheard.passed(self._program, lambda: self._has_heard(newest))
+                    await self._unheard.wait_until(self._program, lambda: self._has_heard(newest))
 
     async def on_event(self, event: Event) -> None:
-        """Pass an event on."""
+        """Passes an event to the program."""
         await self._tell(
             lines.Event(
                 publisher=event.publisher,
@@ -134,7 +136,7 @@ class Bridge(Hand):
         )
 
     async def on_settings(self, changed: frozenset[str]) -> None:
-        """Pass the new settings on."""
+        """Passes the new settings to the program."""
         await self._tell(lines.Settings(settings=dict(self.settings)))
 
     # calls that the program answers -----------------------------------------------------------------------------------
@@ -146,7 +148,7 @@ class Bridge(Hand):
                     call.add_labels(*labels)
                     for part in lines.pieces(piece):
                         await call.send(part)
-                        open_call.held.moved()
+                        open_call.held.note_taken()
                 case lines.Done(value=value, labels=labels, cost=cost):
                     call.add_labels(*labels)
                     if cost is not None:
@@ -167,7 +169,7 @@ class Bridge(Hand):
     # calls that the program makes -------------------------------------------------------------------------------------
 
     async def _make(self, message: lines.Call, making: Making) -> None:
-        """Make a call of the program's, and tell it the end."""
+        """Makes a call for the program, and writes its end."""
         asked = message.method, message.resource, message.arguments
         try:
             if message.stream or message.upload:
@@ -188,12 +190,12 @@ class Bridge(Hand):
         try:
             line = lines.encode(lines.Done(id=message.id, value=reply.value, labels=reply.labels, cost=reply.cost))
         except CodecError as error:
-            raise CallFailed("malformed", f"a reply that cannot be told here: {error}") from None
+            raise CallFailed("malformed", f"a reply that cannot be passed on: {error}") from None
         await self._write(line)
 
     async def _carry(self, message: lines.Call, stream: Stream, making: Making) -> None:
         async with stream:
-            uploading = asyncio.create_task(making.pass_on(stream)) if message.upload else None
+            uploading = asyncio.create_task(making.pass_upload(stream)) if message.upload else None
             try:
                 while (piece := await stream.read()) is not None:
                     await self._tell(lines.Chunk(id=message.id, piece=piece))
@@ -202,7 +204,7 @@ class Bridge(Hand):
                     uploading.cancel()
 
     def _request(self, number: int, parent: int, work: Coroutine[object, object, object]) -> asyncio.Task[None]:
-        """Let a request of the program's go on beside what it says next."""
+        """Starts a request of the program as a task, beside its further lines. Raises LineInvalid beyond MOST_REQUESTS."""
         if self._requests >= MOST_REQUESTS:
             work.close()
             raise LineInvalid(f"more than {MOST_REQUESTS} of its requests are open")
@@ -210,7 +212,7 @@ class Bridge(Hand):
         return self.in_background(self._carry_out(number, parent, work))
 
     async def _carry_out(self, number: int, parent: int, work: Coroutine[object, object, object]) -> None:
-        """Do it in the name of the call that it is for, and tell the program when it does not come to its end."""
+        """Carries out a request under its parent call, and writes its end if it fails."""
         answering.set(parent)
         try:
             result = await work
@@ -224,7 +226,7 @@ class Bridge(Hand):
                 self._writer.write(lines.encode_end(number, CallCancelled("the program took it back")))
             raise
         else:
-            if number and result is _SAID:
+            if number and result is _NO_VALUE:
                 await self._tell(lines.Done(id=number))
         finally:
             self._requests -= 1
@@ -240,16 +242,16 @@ class Bridge(Hand):
         )  # fmt: skip
 
     async def _tell(self, message: lines.ToProgram) -> None:
-        """Write a message's line. Raises CodecError for a value that no line can tell."""
+        """Writes a message's line. Raises CodecError for a value that JSON cannot hold."""
         await self._write(lines.encode(message))
 
     async def _write(self, line: bytes) -> None:
-        """Write a line when there is room for it, so that nothing gathers here for a program that does not read."""
+        """Writes a line once there is room, so that nothing piles up here for a program that does not read."""
         await self._room()
         self._writer.write(line)
 
     async def _room(self) -> None:
-        """Wait until the program has read. One that is gone is no error here: _read and _watch tell of it."""
+        """Waits until the program has read. A program that is gone is no error here: _read and _watch report it."""
         try:
             await self._writer.drain()
         except ConnectionError:
@@ -266,15 +268,15 @@ class Bridge(Hand):
                         raise LineInvalid("it ends without a new line")
                     break
                 await self._take(lines.decode(line), len(line))
-                await asyncio.sleep(0)  # what it began begins, and nobody waits for a program that talks without end
+                await asyncio.sleep(0)  # lets started requests run, and others too if the program writes without end
             except ConnectionError:
                 break
             except (LineInvalid, ValueError) as error:  # ValueError: longer than LONGEST
                 self._is_heard = False
-                await self._break(f"line {number} of what the program said is not a message: {error}")
+                await self._break(f"line {number} of the program is not a message: {error}")
         self._is_heard = False
         if await self._program.wait(_LAST_WORDS) is None:
-            await self._break("the program closed descriptor 3, by which alone it is heard, and goes on")
+            await self._break("the program closed descriptor 3, the only way to hear it, and goes on")
 
     async def _take(self, message: lines.FromProgram, length: int) -> None:
         match message:
@@ -291,24 +293,24 @@ class Bridge(Hand):
             case lines.Cancel():
                 if (making := self._made.get(message.id)) is not None and making.task is not None:
                     making.task.cancel()
-                    await self._room()  # for its end, of which the program is told at once
+                    await self._room()  # for the line of its end, which is written at once
             case lines.Log():
                 fields = {f"{name}_" if name in _TAKEN else name: value for name, value in message.fields.items()}
                 getattr(records.logger(), message.level)(message.event, **fields)
             case lines.Progress(done=done, total=total, text=text):
-                self._request(message.id, message.parent, _said(self.progress(done, total, text)))
+                self._request(message.id, message.parent, _no_value(self.progress(done, total, text)))
             case lines.Publish(name=name, labels=labels):
                 work = self.kernel.publish(name, message.body, labels=labels)
-                self._request(message.id, message.parent, _said(work))
+                self._request(message.id, message.parent, _no_value(work))
             case lines.Subscribe(event=event):
-                self._request(message.id, message.parent, _said(self.kernel.subscribe(event)))
+                self._request(message.id, message.parent, _no_value(self.kernel.subscribe(event)))
 
     def _has_heard(self, newest: int) -> bool:
-        """Whether the program has read all that it is told, or answers a call of which it was told after this one."""
+        """Whether the program has read all lines, or has answered a call that it got after `newest`."""
         return self._spoken_of > newest or is_read(self._writer)
 
     async def _take_answer(self, message: lines.Chunk | lines.Done | lines.Failed, length: int) -> None:
-        """Of a call that has ended meanwhile nobody wants to hear any more."""
+        """Takes a line of a call that the program answers; drops it if the call has ended."""
         self._spoken_of = max(self._spoken_of, message.id)
         open_call = self._answered.get(message.id)
         if open_call is None:
@@ -334,25 +336,25 @@ class Bridge(Hand):
         making.task = self._request(message.id, message.parent, self._make(message, making))
 
     async def _watch(self, reading: asyncio.Task[None]) -> None:
-        """The program's end is the run's: asked for, or by itself with nothing left to do, or it has failed."""
+        """Ends the run with the program: as failed, or in order if it ended by itself with nothing left to do."""
         status = await asyncio.shield(self._program.ended)
-        await self._passed_on(reading, has_failed=status != 0)
+        await self._drain(reading, has_failed=status != 0)
         why = f"the program ended: {programs.words_of(status)}"
         if status or self._answered or not self._ready.is_set():
             await self._break(why)
         if self._place.state is None:
             return  # the kernel has its answer, and stops this run
-        try:  # what was said before has been heard when this is answered: a run that is gone is heard no more
+        try:  # once this is answered, all earlier messages were processed; the kernel drops those of a run that is gone
             await self.kernel.call("kernel.check", "", {"method": "kernel.check"}, timeout=_LAST_WORDS)
         except CallEnded:
             pass
         os.kill(os.getpid(), signal.SIGTERM)  # nothing is left to do: a stop in order
 
-    async def _passed_on(self, reading: asyncio.Task[None], *, has_failed: bool) -> None:
-        """Until what the program said is read and, unless it has failed, what it said of calls is with their callers.
+    async def _drain(self, reading: asyncio.Task[None], *, has_failed: bool) -> None:
+        """Waits until all lines of the program are read and, unless it has failed, its answers are with their callers.
 
-        A caller who has no room is waited for: by a service, which is to be there for others, as long as he takes some; by
-        a task until its call's deadline. The looks are counted, as in Held.hold().
+        A caller without room is waited for: by a service, which others need, as long as he takes some now and then; by a
+        task, until its call's deadline. Polls are counted, not time, as in Held.hold().
         """
         clock, patience = asyncio.get_running_loop().time, PATIENCE if self._place.state else math.inf
         waited, seen, calls = 0.0, 0, self._answered
@@ -368,7 +370,7 @@ class Bridge(Hand):
             waited += min(clock() - begun, _LOOK)
 
     async def _break(self, why: str) -> Never:
-        """Fail what the program was to answer, and end the run."""
+        """Ends the calls that the program was answering in Failed, and ends the run."""
         for open_call in self._answered.values():
             open_call.give_up(_ENDED, why)
         if self._answered:
@@ -376,15 +378,15 @@ class Bridge(Hand):
         raise HandBroken(why) from None
 
 
-_ENDED: Final = "ended"  # the code of a call whose program is gone
-_TOOK_NOTHING: Final = f"took nothing of its {{}} for {PATIENCE:g} seconds, while others waited to hear the program"
-_SAID: Final = object()
-"""What a request is, that has no value of its own."""
+_ENDED: Final = "ended"  # the code of a call whose program has ended
+_TOOK_NOTHING: Final = f"took nothing of its {{}} for {PATIENCE:g} seconds, while others waited for the program"
+_NO_VALUE: Final = object()
+"""The result of a request that has no value."""
 
 
-async def _said(work: Coroutine[object, object, None]) -> object:
+async def _no_value(work: Coroutine[object, object, None]) -> object:
     await work
-    return _SAID
+    return _NO_VALUE
 
 
 def _asked(call: Call, arguments: dict[str, object]) -> lines.Asked:

@@ -1,4 +1,4 @@
-"""What a bridge keeps of each call that its program answers or makes (acts on the loop's tasks): see runtime/bridge.py."""
+"""The state of each call that a bridge's program answers or makes (acts on the loop's tasks): see runtime/bridge.py."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,62 +11,62 @@ from runtime.errors import CallEnded
 from wire import limits
 
 PATIENCE: Final = 5.0
-"""Seconds for which others wait for one who takes nothing of what the program said to him."""
+"""Seconds for which others wait while one side takes none of the lines meant for it."""
 
 HELD_MOST: Final = limits.MIB
-"""Bytes of the program's lines that are held for one call, at most; a single one may be longer."""
+"""Most bytes of the program's lines that are held for one call; a single line may be longer."""
 
-_SHARE: Final = 16  # of the Hand's memory, so much of it for all of its calls together
-_LINE: Final = 256  # bytes that one takes beside its own
-_LOOK: Final = 0.25  # seconds between two looks at whether others wait
+_SHARE: Final = 16  # 1/16 of the Hand's memory is for the lines of all its calls
+_LINE: Final = 256  # bytes that a line takes beside its own
+_LOOK: Final = 0.25  # seconds between two polls whether others wait
 
 M = TypeVar("M")
 
 
 def room(memory: int, in_flight: int) -> int:
-    """Bytes of lines that are held for one call of a Hand with these limits."""
+    """Bytes of lines to hold for one call of a Hand with these limits."""
     return min(HELD_MOST, memory // _SHARE // in_flight)
 
 
 class Standstill:
-    """How long, in all, the program was not heard because of one who took nothing, while others waited for it."""
+    """How long, in all, the program was not read because one side took nothing while others waited."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
 
 class Held(Generic[M]):
-    """What the program said to one, in order, as far as there is room, and he has not taken it yet.
+    """A queue of the program's lines for one side of a call, bounded in bytes.
 
-    taken: how often he took something.
+    taken: how often the side took something.
     """
 
     def __init__(self, most: int, standstill: Standstill) -> None:
         self.taken = 0
         self._most = most
-        self._said: asyncio.Queue[tuple[M, int]] = asyncio.Queue()
+        self._lines: asyncio.Queue[tuple[M, int]] = asyncio.Queue()
         self._size = self._passing = 0
         self._is_closed = False
         self._standstill = standstill
-        self._since = 0.0  # of the standstill, when he last took something, or had nothing to take
-        self._stirred = asyncio.Event()
+        self._since = 0.0  # the standstill's seconds when the side last took something, or had nothing to take
+        self._changed = asyncio.Event()
 
-    async def hold(self, said: M, length: int, has_others: Callable[[], bool]) -> bool:
-        """Keep what it said in a line of this length, as soon as there is room. False when others have waited too long.
+    async def hold(self, message: M, length: int, has_others: Callable[[], bool]) -> bool:
+        """Queues a message whose line has this length, once there is room. False if others have waited too long.
 
-        What is said to one alone waits as long as he likes. It is the looks that are counted, not the time, so nobody is
-        taken to have stood still for as long as this very process did.
+        If nobody else waits for the program, this waits for ever. Polls are counted, not time, so nobody is blamed for time
+        in which this process itself was not running.
         """
         size = length + _LINE
         clock = asyncio.get_running_loop().time
         while self._size and self._size + size > self._most and not self._is_closed:
             if self._standstill.seconds - self._since >= PATIENCE:
                 return False
-            self._stirred.clear()
+            self._changed.clear()
             begun = clock()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK):
-                    await self._stirred.wait()
+                    await self._changed.wait()
             if has_others():
                 self._standstill.seconds += min(clock() - begun, _LOOK)
         if self._is_closed:
@@ -74,39 +74,39 @@ class Held(Generic[M]):
         if not self._size:
             self._since = self._standstill.seconds
         self._size += size
-        self._said.put_nowait((said, size))
+        self._lines.put_nowait((message, size))
         return True
 
     async def next(self) -> M:
-        """The next that it said; the one before has been passed on."""
+        """The next message; the one before has been passed on."""
         self._size -= self._passing
         self._passing = 0
-        self.moved()
-        said, self._passing = await self._said.get()
-        return said
+        self.note_taken()
+        message, self._passing = await self._lines.get()
+        return message
 
-    def moved(self) -> None:
-        """He took something."""
+    def note_taken(self) -> None:
+        """Notes that the side took something."""
         self.taken += 1
         self._since = self._standstill.seconds
-        self._stirred.set()
+        self._changed.set()
 
     @property
     def is_behind(self) -> bool:
-        """Whether he has not taken all of it."""
+        """Whether the side has not taken everything."""
         return self._size > 0
 
     def close(self) -> None:
-        """Nothing more is passed on; whoever waited for room goes on."""
+        """Drops the queue; whoever waits for room goes on."""
         self._is_closed = True
         self._size = self._passing = 0
-        self._stirred.set()
+        self._changed.set()
 
 
 class Answering:
-    """A call that the program answers, and what it said of it.
+    """A call that the program answers, and its lines about it.
 
-    is_asked: it has been told of it. end: code and text of how it ends, for which its task is cancelled.
+    is_asked: the program was told of it. end: (code, text) of its Failed, for which its task is cancelled.
     """
 
     def __init__(self, held: Held[lines.Chunk | lines.Done | lines.Failed]) -> None:
@@ -118,7 +118,7 @@ class Answering:
         self.end: tuple[str, str] | None = None
 
     def give_up(self, code: str, text: str) -> None:
-        """End it in Failed with these."""
+        """Ends the call in Failed with this code and text."""
         if self.end is not None:
             return
         self.end = code, text
@@ -127,7 +127,7 @@ class Answering:
 
 
 class Making:
-    """A call that the program makes, and what it uploads to it. is_uploading: more of it is to come."""
+    """A call that the program makes, with its upload. is_uploading: more of the upload is to come."""
 
     def __init__(self, call: lines.Call, held: Held[lines.Upload]) -> None:
         self.parent = call.parent
@@ -138,23 +138,23 @@ class Making:
         self.why = ""
 
     def give_up(self, why: str) -> None:
-        """End it in Failed, code `room`."""
+        """Ends the call in Failed, with the code `room`."""
         self.why = why
         self.held.close()
         if self.task is not None:
             self.task.cancel()
 
-    async def pass_on(self, stream: Stream) -> None:
-        """Pass on what the program uploads. When the call has its end before, the call's reader tells."""
+    async def pass_upload(self, stream: Stream) -> None:
+        """Passes on the program's upload. If the call ends before, the reader of its reply reports that."""
         try:
             is_last = False
             while not is_last:
-                said = await self.held.next()
-                is_last = said.last
-                if said.piece or not is_last:
-                    for part in lines.pieces(said.piece):
+                message = await self.held.next()
+                is_last = message.last
+                if message.piece or not is_last:
+                    for part in lines.pieces(message.piece):
                         await stream.send(part)
-                        self.held.moved()
+                        self.held.note_taken()
             await stream.finish()
         except CallEnded:
             self.held.close()

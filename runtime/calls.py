@@ -1,10 +1,10 @@
 """The calls that this run makes (acts through the link): their numbers, ends, streams under credit, and cancellation.
 
-A call has exactly one end. The writer of a stream waits for credit, so that at most limits.WINDOW chunks are under way; its
-reader gives credit back for chunks that were consumed, limits.GIVEN_BACK at a time, or fewer when it is slow. At most
-`in_flight` calls are open at once, and a further one waits here until another has ended. But if all of these are streams,
-which the Hand may be keeping open while it waits, the call is sent at once and the kernel refuses it with a reason. A call
-that is given up sends Cancel, and keeps its place until it has its end.
+A call has exactly one end. A stream's writer waits for credit, so at most limits.WINDOW chunks are under way; its reader
+gives credit back for consumed chunks, limits.GIVEN_BACK at a time, or fewer if it is slow. At most `in_flight` calls are
+open at once, and a further one waits here until another has ended. But if all of these are streams, which the Hand may be
+keeping open while it waits, the call is sent at once and the kernel refuses it with a reason. A call that is given up sends
+Cancel, and keeps its place until its end arrives.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from wire.entries import Cost
 from wire.errors import CodecError
 
 answering: Final[ContextVar[int]] = ContextVar("answering", default=0)
-"""The number of the call that this task is answering, 0 for none: the parent of what it calls. Tasks inherit it."""
+"""The number of the call that this task is answering, 0 for none: the parent of the calls it makes. Tasks inherit it."""
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -39,13 +39,15 @@ class Reply(Struct, frozen=True, kw_only=True):
 
 
 class Outgoing:
-    """One open call. chunks: received and not consumed; credit: for the upload; end: header and body, once it has come.
+    """One open call. chunks: received, not consumed. credit: for the upload. end: header and body, once it has arrived.
 
     given_up: nobody waits for it any more. placed: it holds one of the `in_flight` places. streamed: it is a stream, whose
-    end may depend on the Hand. ring: called at its end, for alarm().
+    end may depend on the Hand. on_end: called at its end, for alarm(), with whether it was not cancelled.
     """
 
-    __slots__ = ("chunks", "credit", "end", "given_up", "number", "placed", "ring", "streamed", "uploading", "waiters")
+    __slots__ = (
+        "chunks", "credit", "end", "given_up", "number", "on_end", "placed", "streamed", "uploading", "waiters",
+    )  # fmt: skip
 
     def __init__(self, number: int, *, upload: bool, streamed: bool, placed: bool) -> None:
         self.number = number
@@ -55,20 +57,20 @@ class Outgoing:
         self.streamed = streamed
         self.placed = placed
         self.given_up = False
-        self.ring: Callable[[bool], None] | None = None
+        self.on_end: Callable[[bool], None] | None = None
         self.end: tuple[headers.End, bytes] | None = None
         self.waiters: list[asyncio.Future[None]] = []
 
     def wake(self) -> None:
-        """Something arrived: wake everybody who waits in happening()."""
+        """Wakes all who wait in wait_for_change()."""
         waiters, self.waiters = self.waiters, []
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def happening(self) -> None:
-        """Return at the next wake()."""
-        waiter: asyncio.Future[None] = asyncio.Future()  # it is in no set, so it needs no number (see loop.py)
+    async def wait_for_change(self) -> None:
+        """Returns at the next wake()."""
+        waiter: asyncio.Future[None] = asyncio.Future()  # it is put into no set, so it needs no number (see loop.py)
         self.waiters.append(waiter)
         await waiter
 
@@ -88,9 +90,9 @@ class Calls:
         self, method: str, resource: str, arguments: dict[str, object], seconds: float | None, most: Cost | None,
         ask: str = "", labels: tuple[str, ...] = (), *, beside: bool = False,
     ) -> Reply:  # fmt: skip
-        """Make a call and wait for its end, which the kernel sends after `seconds` at the latest. Raises as reply_of().
+        """Makes a call and waits for its end, which the kernel sends after `seconds` at the latest. Raises as reply_of().
 
-        most: what it may cost. ask: why the operator is to approve it first. labels: to be added to those it has anyway.
+        most: what it may cost. ask: why the operator must approve it first. labels: added to those that it has anyway.
         beside: it takes none of the `in_flight` places; only for kernel.sleep.
         """
         body = codec.encode_body(arguments)
@@ -101,7 +103,7 @@ class Calls:
             while call.end is None:
                 if call.chunks:
                     raise CallFailed("stream", f"{method} answers with a stream: read it with self.kernel.stream(...)")
-                await call.happening()
+                await call.wait_for_change()
         finally:
             self.give_up(call, "its caller stopped waiting")
         return reply_of(call.end)
@@ -117,16 +119,16 @@ class Calls:
         upload: bool,
         ask: str = "",
     ) -> "Stream":
-        """A call whose reply or upload is a stream; it is sent when the stream is entered. ask: as in call()."""
+        """A call whose reply or upload is a stream; it is sent when the stream is entered. ask: as for call()."""
         header = replace(_call_header(method, resource, timeout, most, upload=upload), ask=ask[: limits.WHY_MAX])
         return Stream(self, self._link, header, codec.encode_body(arguments))
 
     async def ask(self, header: headers.Publish | headers.Subscribe, body: bytes = codec.NIL) -> None:
-        """Publish or subscribe, and wait for the answer. Raises as reply_of()."""
+        """Publishes or subscribes, and waits for the answer. Raises as reply_of()."""
         call = await self._start(header, body, streamed=False)
         try:
             while call.end is None:
-                await call.happening()
+                await call.wait_for_change()
         finally:
             self.give_up(call, "", cancel=False)
         reply_of(call.end)
@@ -150,22 +152,22 @@ class Calls:
         call = self._open[number] = Outgoing(number, upload=upload, streamed=streamed, placed=placed)
         return call
 
-    def alarm(self, milliseconds: int, ring: Callable[[bool], None]) -> Callable[[], None]:
-        """Call `ring` when a message of the kernel comes after so many milliseconds. Returns a function that cancels this.
+    def alarm(self, milliseconds: int, on_end: Callable[[bool], None]) -> Callable[[], None]:
+        """Has the kernel send a message after so many milliseconds. Returns a function that cancels this.
 
-        ring gets False when it was cancelled instead. The call is the loop's own: it takes no place, and the Hand does not
-        see it.
+        on_end: called with True at that message, with False if it was cancelled instead. This is a call of the loop: it
+        takes no place, and the Hand does not see it.
         """
         number, body = self._next, codec.encode_body({"milliseconds": milliseconds})
         header = _call_header("kernel.sleep", "", milliseconds / 1000 + 60, None, upload=False)
         self._link.send(replace(header, number=number, parent=0), body)
         self._next += 2
         call = self._open[number] = Outgoing(number, upload=False, streamed=False, placed=False)
-        call.ring = ring
+        call.on_end = on_end
         return lambda: self.give_up(call, "an earlier alarm is set")
 
     def give_up(self, call: Outgoing, why: str, *, cancel: bool = True) -> None:
-        """Nobody waits for this call any more: if it has no end yet, cancel it and ignore what arrives."""
+        """Stops waiting for a call: if it has no end yet, cancels it and ignores what arrives."""
         if call.end is not None or call.given_up:
             return
         call.given_up = True
@@ -178,17 +180,19 @@ class Calls:
     # messages of the kernel ------------------------------------------------------------------------------------------
 
     def take_chunk(self, header: headers.Chunk, body: bytes) -> None:
-        """A chunk of a reply. Raises LinkLost beyond the window, or for a call that is not open."""
-        call = self._known(header.number)
+        """Takes a chunk of a reply. Raises LinkLost beyond the window, or for a call that is not open."""
+        call = self._find(header.number)
         if call.given_up:
             return
-        if len(call.chunks) >= limits.WINDOW + limits.OWED:  # an earlier process of the run may have owed less credit
+        if (
+            len(call.chunks) >= limits.WINDOW + limits.OWED
+        ):  # an earlier process of the run may have given back more credit
             raise LinkLost(f"the kernel sent a chunk without credit on call {header.number}")
         call.chunks.append(body)
         call.wake()
 
     def take_credit(self, header: headers.Credit) -> None:
-        """Credit for an upload. After the call's end it is late, which is no fault."""
+        """Takes credit for an upload. Credit that arrives after the call's end is ignored."""
         call = self._open.get(header.number)
         if call is None:
             return
@@ -196,18 +200,18 @@ class Calls:
         call.wake()
 
     def take_end(self, header: headers.End, body: bytes) -> None:
-        """The end of a call. Raises LinkLost for a call that is not open."""
-        call = self._known(header.number)
+        """Takes the end of a call. Raises LinkLost for a call that is not open."""
+        call = self._find(header.number)
         del self._open[header.number]
         self._streams -= call.streamed
         if call.placed:
             self._places.release()
         call.end = header, body
         call.wake()
-        if call.ring is not None:
-            call.ring(not isinstance(header, headers.Cancelled))
+        if call.on_end is not None:
+            call.on_end(not isinstance(header, headers.Cancelled))
 
-    def _known(self, number: int) -> Outgoing:
+    def _find(self, number: int) -> Outgoing:
         call = self._open.get(number)
         if call is None:
             raise LinkLost(f"the kernel spoke of call {number}, which is not open")
@@ -257,14 +261,14 @@ class Stream:
         return chunk
 
     async def read(self) -> bytes | None:
-        """The next chunk, None after the last. Raises as reply_of() when the call did not end in Done."""
+        """The next chunk, None after the last. Raises as reply_of() if the call did not end in Done."""
         call = self._opened()
         while not call.chunks:
             self._give_credit(call)
             if call.end is not None:
                 reply_of(call.end)
                 return None
-            await call.happening()
+            await call.wait_for_change()
         self._give_credit(call)
         self._owed += 1
         return _bytes_of(call.chunks.popleft())
@@ -276,38 +280,38 @@ class Stream:
         return bool(call.chunks) or call.end is not None
 
     async def send(self, chunk: bytes) -> None:
-        """Send one chunk; waits for credit. After the call's end: raises as reply_of(), or CallFailed("ended")."""
+        """Sends one chunk; waits for credit. After the call's end, raises as reply_of(), or CallFailed("ended")."""
         call = self._opened()
         body = codec.encode_body(as_bytes(chunk))
         if not call.uploading:
             raise CallFailed("upload", "this call has no upload: open it with upload=True, and send before finish()")
         while call.end is None and call.credit == 0:
-            await call.happening()
+            await call.wait_for_change()
         if call.end is not None:
             reply_of(call.end)
-            raise CallFailed("ended", f"{self._header.method} had its end before the whole upload was sent")
+            raise CallFailed("ended", f"{self._header.method} ended before the whole upload was sent")
         call.credit -= 1
         self._link.send(headers.Chunk(number=call.number), body)
 
     async def finish(self) -> None:
-        """Say that the upload is complete; nothing can be sent after this."""
+        """Ends the upload; nothing can be sent after this."""
         call = self._opened()
         while call.uploading and call.end is None and call.credit == 0:
-            await call.happening()
+            await call.wait_for_change()
         if call.uploading and call.end is None:
             call.credit -= 1
             self._link.send(headers.Chunk(number=call.number, last=True), codec.encode_body(b""))
         call.uploading = False
 
-    def take_back(self, why: str) -> None:
-        """Cancel the call: read() then raises CallCancelled, unless another end was on its way already."""
+    def cancel(self, why: str) -> None:
+        """Cancels the call: read() then raises CallCancelled, unless another end was already on its way."""
         call = self._opened()
         if call.end is None:
             self._link.send(headers.Cancel(number=call.number, why=why))
 
     @property
     def reply(self) -> Reply:
-        """The reply, once the stream has ended. Raises CallFailed, CallRefused or CallCancelled when it has none."""
+        """The reply, once the stream has ended. Raises CallFailed, CallRefused or CallCancelled if there is none."""
         end = self._opened().end
         if end is None:
             raise CallFailed("open", "the stream has not ended yet: read it to its end first")
@@ -315,7 +319,7 @@ class Stream:
 
     def _give_credit(self, call: Outgoing) -> None:
         now = monotonic()
-        if call.end is None and gives_back(self._owed, now - self._given):
+        if call.end is None and should_give_credit(self._owed, now - self._given):
             self._link.send(headers.Credit(number=call.number, chunks=self._owed))
             self._owed, self._given = 0, now
 
@@ -326,11 +330,11 @@ class Stream:
         return self._call
 
 
-def gives_back(owed: int, seconds: float) -> bool:
-    """Whether a reader that owes credit for so many chunks gives it back now.
+def should_give_credit(owed: int, seconds: float) -> bool:
+    """Whether a reader that owes credit for `owed` chunks gives it back now.
 
     seconds: since it last did, by the machine's clock. A deterministic run's own clock would stand still while the Hand
-    works; and when credit is given is not recorded, so it may depend on real time (wire/fast_forward.py).
+    works; and since the time of credit is not recorded, it may depend on real time (wire/fast_forward.py).
     """
     return owed >= limits.GIVEN_BACK or (owed > 0 and seconds * 1000 >= limits.GIVEN_BACK_AFTER)
 
@@ -370,12 +374,12 @@ def _bytes_of(body: bytes) -> bytes:
 def _value_of(body: bytes) -> Value:
     try:
         return codec.decode_body(body)
-    except CodecError as error:  # the kernel never opens a body, so this is the other Hand's doing
+    except CodecError as error:  # the kernel never opens a body, so this is the other Hand's mistake
         raise CallFailed("malformed", f"the other side sent a body that cannot be read: {error}") from None
 
 
 def _call_header(method: str, resource: str, timeout: float | None, most: Cost | None, *, upload: bool) -> headers.Call:
-    """The call's header, its number still 0."""
+    """Makes a call's header, its number still 0. Raises ValueError or CodecError."""
     if timeout is not None and not 0 < timeout * 1000 <= limits.DEADLINE_MAX:
         raise ValueError(f"timeout is in seconds, above 0 and at most {limits.DEADLINE_MAX // 1000}; it was {timeout}")
     for what, text, most_bytes in (("method", method, limits.METHOD_MAX), ("resource", resource, limits.RESOURCE_MAX)):

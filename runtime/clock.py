@@ -1,9 +1,9 @@
 """The clock, randomness and alarm of a deterministic run, one that can be resumed (acts on the modules `time` and `uuid`).
 
-The clock moves only with the run's messages, each of which carries the kernel's time; to wait for a moment, the run has the
-kernel send a message then. So a run that gets the same messages sees the same times, and draws the same random numbers
+The clock moves only with the run's messages, each of which carries the kernel's time; to wait until a time, the run has the
+kernel send a message then. So a run that gets the same messages sees the same times, and draws the same random numbers,
 since its seed is the same. Python's own `time`, `random` and `uuid4` follow in such a run. What cannot be bound are
-`datetime.now`, `secrets` and `os.urandom`: for these a Hand has `self.now`, `self.uuid` and `self.random`.
+`datetime.now`, `secrets` and `os.urandom`: instead, a Hand has `self.now`, `self.uuid` and `self.random`.
 """
 
 import math
@@ -16,14 +16,14 @@ from wire import limits
 from wire.headers import FromKernel, Hello, Still, Stop
 
 _LONGEST: Final = limits.DEADLINE_MAX // 2
-"""Milliseconds of one alarm at most; a longer wait is several."""
+"""Most milliseconds of one alarm; a longer wait takes several."""
 
 _UNRECORDED: Final = (Hello, Still, Stop)
 """Messages about one process of a run, which are not on its tape."""
 
 Ask = Callable[[int, Callable[[bool], None]], Callable[[], None]]
-"""Has a message sent after so many milliseconds: the second argument is called then, with whether it was due. Returns what
-cancels it: Calls.alarm.
+"""Calls.alarm: has a message sent after so many milliseconds, then calls the second argument with whether it was due.
+Returns a function that cancels this.
 """
 
 
@@ -36,11 +36,11 @@ class RecordedClock:
         self._alarm: tuple[int, Callable[[], None]] | None = None
 
     def attend(self, ask: Ask) -> None:
-        """Set alarms by this from now on."""
+        """Sets the function that sets alarms."""
         self._ask = ask
 
     def take(self, header: FromKernel) -> None:
-        """A message has come: move on to its time, if it is a recorded one."""
+        """Moves the clock to a message's time, if the message is recorded."""
         if not isinstance(header, _UNRECORDED) and header.time > self._micros:
             self._micros = header.time
 
@@ -53,7 +53,7 @@ class RecordedClock:
         return self._micros / 1_000_000
 
     def wake_after(self, seconds: float) -> None:
-        """Have a message come so many seconds from now, unless one is due before."""
+        """Has a message sent so many seconds from now, unless one is due before."""
         milliseconds = min(_LONGEST, max(0, math.ceil(seconds * 1000)))
         moment = self._micros + milliseconds * 1000
         if self._ask is None or (self._alarm is not None and self._alarm[0] <= moment):
@@ -69,7 +69,7 @@ class RecordedClock:
             self._alarm = None
 
     def bind(self) -> None:
-        """Make Python's own clocks and uuid4 follow. `random` has its seed already."""
+        """Makes Python's clocks and uuid4 follow this one. `random` has its seed already."""
         import uuid
 
         def nanoseconds() -> int:
@@ -85,12 +85,12 @@ class RecordedClock:
         uuid.uuid4 = lambda: uuid.UUID(int=random.getrandbits(128), version=4)
 
     def _of_now(self, of: Callable[..., object]) -> Callable[..., object]:
-        """A function of `time` whose argument, seconds since 1970, defaults to this clock's."""
+        """Wraps a function of `time` so that its argument, seconds since 1970, defaults to this clock's."""
         return lambda seconds=None: of(self.seconds() if seconds is None else seconds)
 
 
 def _of_local(of: Callable[..., str]) -> Callable[..., str]:
-    """A function of `time` whose last argument, a struct_time, defaults to the (bound) local time."""
+    """Wraps a function of `time` so that its last argument, a struct_time, defaults to the (bound) local time."""
     wanted = 1 if of.__name__ == "strftime" else 0
     return lambda *given: of(*given, *([] if len(given) > wanted else [time.localtime()]))
 

@@ -1,4 +1,4 @@
-"""The errors that a Hand meets, and the one it raises.
+"""The errors that a Hand can get, and the one that it raises.
 
     wire.errors.ManipleError
     ├── Failure          raised by a Hand: the call it answers ends in Failed, with this code and text
@@ -10,7 +10,7 @@
     ├── LinkLost         the link to the kernel has ended or broke the protocol: the process exits with code 75
     └── HandBroken       the Hand's own files cannot run: no such class, or a module that hides another
 
-A body that is too large, or cannot travel, raises wire.errors.CodecError where it was to be sent.
+A body that is too large, or cannot travel, raises wire.errors.CodecError where it is sent.
 """
 
 from wire.entries import Cost
@@ -18,7 +18,7 @@ from wire.errors import ManipleError
 
 
 class Failure(ManipleError):
-    """Raise this in a method to end its call in Failed: expected, told to the caller, and no bug, so nothing is logged.
+    """Raise this in a method to end its call in Failed. It is expected and goes to the caller; nothing is logged.
 
     code: 1 to 64 characters for programs, such as `conflict`. text: one sentence. detail: values for programs, of any name.
     Any other exception ends the call in Failed("raised"), and its traceback goes to the log.
@@ -32,14 +32,14 @@ class Failure(ManipleError):
 
 
 class CallEnded(ManipleError):
-    """You get one of its three kinds when a call did not end in Done."""
+    """Base of the three errors of a call that did not end in Done."""
 
 
 class CallFailed(CallEnded):
     """You get this one when a call was allowed but did not succeed, or its stream broke after what arrived.
 
-    code: for programs; the kernel's own are `deadline`, `ended`, `arguments`… detail: what the provider added. cost: what it
-    has cost all the same.
+    code: for programs; the kernel's own are `deadline`, `ended`, `arguments`… detail: what the provider added. cost: what
+    the call has cost all the same.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class HandBroken(ManipleError):
 
 
 def first_of(error: BaseException) -> BaseException:
-    """The exception that a task group wrapped; the first, when several were raised."""
+    """The exception that a task group wrapped; the first, if there are several."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -1,4 +1,4 @@
-"""The base class of every Hand: what its author overrides, and what it finds on `self`.
+"""`Hand`, the base class of every Hand: the methods that an author overrides, and what `self` offers.
 
     class Echo(Hand):
         async def say(self, call: Call, text: str) -> dict[str, object]:     # answers echo.say
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
     from runtime.wasm.program import Program
 
 RUN: Final = "run"
-"""The method under which a task run is given its one piece of work."""
+"""The method of the call that gives a task run its work."""
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """A published message. publisher: set by the kernel. missed: how many before it this Hand was too slow for.
+    """A published event. publisher: set by the kernel. missed: events before it that were dropped, since this Hand was slow.
 
-    depth: how many scheduled runs lie behind it, each begun by an event of the one before, as the kernel counts them.
+    depth: how many scheduled runs preceded it, each started by the event of the one before, as the kernel counts.
     """
 
     publisher: str
@@ -58,11 +58,11 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class Place(Struct, frozen=True, kw_only=True):
-    """A Hand's surroundings: what main.py gives to every new one.
+    """What main.py gives to every new Hand.
 
-    random: with the run's own seed. surroundings: the environment of programs that it starts. place, pair: of a Hand that is
-    a program, the folder of its files, and both ends of the socket to it. program: of a WASM Hand. begin: starts a task that
-    runs until the Hand stops.
+    random: has the run's own seed. surroundings: the environment of programs that it starts. place, pair: for a program's
+    Hand, the folder of its files and both ends of the socket to it. program: of a WASM Hand. begin: starts a task that runs
+    until the Hand stops.
     """
 
     run: str
@@ -84,7 +84,7 @@ class Place(Struct, frozen=True, kw_only=True):
 
 
 class Hand:
-    """Override `run` (task) or add a method for each one provided; where needed also start, stop and on_event."""
+    """Override `run` (task), or add one method per provided method; if needed, also start, stop and on_event."""
 
     kernel: KernelHandle
     settings: Settings
@@ -110,14 +110,14 @@ class Hand:
         """Answers a call. By default: checks the arguments and calls `self.read(call, **params)` for `files.read`."""
         if call.method == RUN:
             return await self._work(arguments)
-        params = self._checked(call.method, arguments)
+        params = self._check_arguments(call.method, arguments)
         return await self._method(call.method)(call, **params)
 
-    def _checked(self, method: str, arguments: Mapping[str, object]) -> dict[str, object]:
-        """A call's arguments by its method's params. Raises Failure, or HandBroken for a method that is not provided."""
+    def _check_arguments(self, method: str, arguments: Mapping[str, object]) -> dict[str, object]:
+        """Checks a call's arguments against the method's params. Raises Failure, or HandBroken for an unknown method."""
         provided = self._place.manifest.provides.get(method)
         if provided is None:
-            raise HandBroken(f"{method} is not among what {self.name} provides")
+            raise HandBroken(f"{self.name} does not provide {method}")
         try:
             return check(provided.params, arguments)
         except ParamsInvalid as invalid:
@@ -155,7 +155,7 @@ class Hand:
         return UUID(int=self.random.getrandbits(128), version=4)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait. In a task run the wait outlives the process. The same as self.kernel.sleep."""
+        """Waits. In a task run the wait outlives the process. The same as self.kernel.sleep."""
         await self.kernel.sleep(seconds)
 
     @property
@@ -179,15 +179,15 @@ class Hand:
         return self._place.run
 
     async def progress(self, done: int, total: int, text: str = "") -> None:
-        """Report this run's progress: `done` of `total`."""
+        """Reports this run's progress: `done` of `total`."""
         await self.kernel.note(text, (done, total))
 
     async def publish(self, name: str, body: object = None) -> None:
-        """Publish an event under this Hand's name."""
+        """Publishes an event under this Hand's name."""
         await self.kernel.publish(name, body)
 
     def in_background(self, work: Coroutine[object, object, None]) -> "asyncio.Task[None]":
-        """Run `work` beside the calls until the Hand stops. If it raises, the run ends with exit code 1."""
+        """Runs `work` beside the calls until the Hand stops. If it raises, the run ends with exit code 1."""
         answered = answering.set(0)
         try:
             return self._place.begin(work)
@@ -198,8 +198,8 @@ class Hand:
 
     _place: Place
 
-    def _settle(self, place: Place) -> None:
-        """Called before __init__, so that this may use everything above."""
+    def _set_place(self, place: Place) -> None:
+        """Called before __init__, so that __init__ can use everything above."""
         self._place = place
         self.kernel = place.kernel
         self.settings = place.settings
@@ -208,23 +208,21 @@ class Hand:
         self.roots = place.roots
 
     def _check(self) -> None:
-        """Raises HandBroken for a Hand whose methods do not match its HAND.toml: at its start rather than at a call."""
+        """Raises HandBroken if the methods do not match HAND.toml: at the start rather than at a call."""
         if type(self).on_call is not Hand.on_call:
             return
         manifest = self._place.manifest
         if manifest.hand.kind == "task" and not manifest.provides and getattr(self, RUN, None) is None:
-            raise HandBroken(
-                f"{type(self).__name__} has no `async def run(self, ...)`, so there is no work it could do"
-            )
+            raise HandBroken(f"{type(self).__name__} has no `async def run(self, ...)`, so it has no work to do")
         for provided in manifest.provides.values():
             needed = {name for name, of in provided.params.items() if not of.endswith("?")}
-            if wrong := _misfit(self._method(provided.method), set(provided.params), needed):
+            if wrong := _signature_fault(self._method(provided.method), set(provided.params), needed):
                 raise HandBroken(f"{provided.method} does not take the params of HAND.toml: {wrong}")
 
     def _method(self, method: str) -> Callable[..., Awaitable[object]]:
-        """The coroutine function that answers a provided method. Raises HandBroken when there is none."""
-        name = _name_of(method)
-        if name in _TAKEN or name.startswith("_"):
+        """The coroutine function that answers a provided method. Raises HandBroken if there is none."""
+        name = _coroutine_name(method)
+        if name in _RESERVED or name.startswith("_"):
             raise HandBroken(f"{method} cannot be answered by `{name}`, which every Hand has: override on_call")
         found: Callable[..., Awaitable[object]] | None = getattr(self, name, None)
         code = getattr(found, "__code__", None)
@@ -234,15 +232,15 @@ class Hand:
 
     async def _work(self, inputs: dict[str, object]) -> object:
         run = getattr(self, RUN, None)
-        if run is None or f"{self.name}.{RUN}" in self._place.manifest.provides:  # then it answers that
+        if run is None or f"{self.name}.{RUN}" in self._place.manifest.provides:  # then it answers calls
             raise Failure("arguments", f"{self.name} has no work of its own: call one of its methods")
-        if wrong := _unfit(inspect.signature(run), inputs):
+        if wrong := _inputs_fault(inspect.signature(run), inputs):
             raise Failure("arguments", f"{self.name} {wrong}")
         return await run(**inputs)
 
 
-def _unfit(work: inspect.Signature, inputs: Mapping[str, object]) -> str:
-    """What is wrong with a run's inputs, for whoever gave them; "" when `run` takes them."""
+def _inputs_fault(work: inspect.Signature, inputs: Mapping[str, object]) -> str:
+    """What is wrong with a run's inputs, for the caller; "" if `run` takes them."""
     try:
         work.bind(**inputs)
     except TypeError as error:
@@ -258,13 +256,13 @@ def _unfit(work: inspect.Signature, inputs: Mapping[str, object]) -> str:
 
 
 @cache
-def _name_of(method: str) -> str:
-    """The coroutine's name that a provided method has."""
+def _coroutine_name(method: str) -> str:
+    """The name of the coroutine that answers a provided method: `files.make-folder` → `make_folder`."""
     return method.partition(".")[2].replace(".", "_").replace("-", "_")
 
 
-def _misfit(method: object, given: set[str], needed: set[str]) -> str:
-    """Why `async def method(self, call, ...)` cannot take these params, or ""; cheaper than a Signature."""
+def _signature_fault(method: object, given: set[str], needed: set[str]) -> str:
+    """Why `async def method(self, call, ...)` cannot take these params, or "". Cheaper than inspect.Signature."""
     function = getattr(method, "__func__", method)
     assert isinstance(function, FunctionType)
     code = function.__code__
@@ -284,4 +282,4 @@ def _misfit(method: object, given: set[str], needed: set[str]) -> str:
     return ""
 
 
-_TAKEN: Final = frozenset(vars(Hand)) | frozenset(Hand.__annotations__)
+_RESERVED: Final = frozenset(vars(Hand)) | frozenset(Hand.__annotations__)

@@ -1,8 +1,8 @@
-"""Until a program has taken what it was told (acts): that a call of its is over, above all.
+"""Waits until a program has read what it was told (acts), above all that a call has ended.
 
-The kernel charges a call with what its provider computes until that says that it is done (manifests/sharing.py). A bridge
-hears at once that a call is over, while its program may go on computing for it and hear nothing for ever. So the bridge says
-that it is done once the program has read what it was told. Nothing is looked at but while a call waits for that.
+The kernel charges a call for its provider's computing until the provider says that it is done (manifests/sharing.py). A
+bridge learns of a call's end at once, while its program may go on computing and never read that. So the bridge reports done
+only when the program has read it. Polls only while a call waits for that.
 """
 
 import asyncio
@@ -14,24 +14,24 @@ from typing import Final
 from runtime.programs import Program
 
 WAITING_MOST: Final = 16
-"""Calls that wait for this at once; of further ones it is said at once. The kernel keeps as many (UNHEARD_MOST)."""
+"""Calls that wait at once; further ones are reported done immediately. The kernel keeps as many (UNHEARD_MOST)."""
 
 _FIRST, _LONGEST = 0.01, 0.25
-"""Seconds between two looks: at first, and once it has lasted."""
+"""Seconds between two polls: at first, and in the end."""
 
 _SO_MEMINFO: Final = 55
 _SENT: Final = struct.Struct("=2I I 6I")
-"""The answer to SO_MEMINFO, of whose numbers the third is how much memory holds what the other end has not read."""
+"""SO_MEMINFO's struct; its third number is the memory of bytes that the other end has not read."""
 
 
 class Unheard:
-    """The calls that are over, of which the program has not read it yet."""
+    """The ended calls whose end the program has not read yet."""
 
     def __init__(self) -> None:
         self._waiting = 0
 
-    async def passed(self, program: Program, is_heard: Callable[[], bool]) -> None:
-        """Return when this is true, or the program has ended."""
+    async def wait_until(self, program: Program, is_heard: Callable[[], bool]) -> None:
+        """Returns once is_heard() is true or the program has ended; at once beyond WAITING_MOST."""
         if self._waiting >= WAITING_MOST:
             return
         self._waiting += 1
@@ -44,7 +44,7 @@ class Unheard:
 
 
 def is_read(writer: asyncio.StreamWriter) -> bool:
-    """Whether the other end of a pair of sockets has read all that was written to this one, or that cannot be known."""
+    """Whether the other end of a socket pair has read all that was written to this one; True if that cannot be known."""
     if writer.transport.get_write_buffer_size():
         return False
     own: socket.socket = writer.get_extra_info("socket")

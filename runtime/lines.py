@@ -1,8 +1,8 @@
-"""The line protocol between a `command` Hand's program and its bridge (pure): one JSON object a line, docs/command.md.
+"""The line protocol between a `command` Hand's program and its bridge (pure): one JSON object per line, docs/command.md.
 
-Separate from bridge.py, which carries the lines, so that the protocol can be read and tested without a program. Each
-message is tagged by `type`. An `id` is the number of a call, and belongs to whoever made it: of a call that the program
-answers it was given by the bridge, of a call that the program makes by the program.
+Separate from bridge.py, which carries the lines, so that the protocol can be read and tested without a program. Each message
+is tagged by `type`. An `id` is the number of a call, given by whoever made it: by the bridge for calls that the program
+answers, by the program for calls that it makes.
 
 Bytes are base64 text. Within a value (`arguments`, `value`, `body`, `detail`) they are the table {"$bytes": "..."}.
 """
@@ -23,18 +23,20 @@ from wire.errors import CodecError, ManipleError
 
 PROTOCOL: Final = 1
 LONGEST: Final = 8 * 1024 * 1024
-"""Bytes of a line: a body of the largest size fits, however its characters must be escaped."""
+"""Most bytes of a line: a body of the largest size fits, however its characters are escaped."""
 
-_WHOLE: Final = limits.BODY_MAX - 5  # bytes of a piece whose body, with its own length, is no longer than one may be
+_WHOLE: Final = (
+    limits.BODY_MAX - 5
+)  # most bytes of a piece: with its length prefix, its body is then of the largest size
 _BYTES: Final = "$bytes"
 _VALUES: Final = ("arguments", "body", "detail", "settings", "value")
-"""Fields that hold what travels on the bus."""
+"""Fields that hold values of the bus."""
 
 Table: TypeAlias = dict[str, object]
 
 
 class LineInvalid(ManipleError):
-    """A line of the program's that is none of these messages, or that has no place at that moment."""
+    """A line of the program that is not one of these messages, or is out of place."""
 
 
 class _Message(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
@@ -45,7 +47,7 @@ class _Message(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
 
 
 class Chunk(_Message, frozen=True, tag="chunk"):
-    """Sent by whoever answers call `id`: a piece of its reply, before its end. labels: the program's, for the reply."""
+    """Sent by the side that answers call `id`: a piece of the reply, before its end. labels: added to the reply."""
 
     id: int
     piece: bytes
@@ -53,7 +55,7 @@ class Chunk(_Message, frozen=True, tag="chunk"):
 
 
 class Upload(_Message, frozen=True, tag="upload"):
-    """Sent by whoever made call `id` with an upload: a piece of it, or with `last` its end."""
+    """Sent by the side that made call `id` with an upload: a piece of it, or with `last` its end."""
 
     id: int
     piece: bytes = b""
@@ -61,14 +63,14 @@ class Upload(_Message, frozen=True, tag="upload"):
 
 
 class Cancel(_Message, frozen=True, tag="cancel"):
-    """Sent by whoever made call `id`, and wants it no more. The bridge answers with Failed, the program need not."""
+    """Sent by the side that made call `id`, to cancel it. The bridge answers with Failed; the program need not."""
 
     id: int
     why: str = ""
 
 
 class Done(_Message, frozen=True, tag="done"):
-    """Sent by whoever answered request `id`: its one end, with its value. labels, cost: what is added to the reply."""
+    """Sent by the side that answered request `id`: its one end, with its value. labels, cost: added to the reply."""
 
     id: int
     value: object = None
@@ -80,7 +82,7 @@ class Done(_Message, frozen=True, tag="done"):
 
 
 class Hello(_Message, frozen=True, tag="hello"):
-    """Sent by the bridge first. Answered with Ready. scratch: the folder it may write; state: a service's, which stays."""
+    """Sent by the bridge first. Answered with Ready. scratch: a folder it may write to. state: a service's lasting folder."""
 
     protocol: int
     hand: str
@@ -110,7 +112,7 @@ class Asked(_Message, frozen=True, tag="call"):
 class Ended(_Message, frozen=True, tag="failed"):
     """Sent by the bridge: request `id` of the program did not end in Done.
 
-    end: `failed`, `refused` or `cancelled`; grant: the line of HAND.toml that a refused one lacked; detail: the provider's.
+    end: `failed`, `refused` or `cancelled`. grant: the line of HAND.toml that was missing. detail: the provider's.
     """
 
     id: int
@@ -122,7 +124,7 @@ class Ended(_Message, frozen=True, tag="failed"):
 
 
 class Event(_Message, frozen=True, tag="event"):
-    """Sent by the bridge: an event that was subscribed to. missed: how many before it came too fast."""
+    """Sent by the bridge: a subscribed event. missed: events before it that were dropped, since the program was slow."""
 
     publisher: str
     name: str
@@ -132,13 +134,13 @@ class Event(_Message, frozen=True, tag="event"):
 
 
 class Settings(_Message, frozen=True, tag="settings"):
-    """Sent by the bridge: the operator has changed the settings; these are all of them as they are now."""
+    """Sent by the bridge: the operator has changed settings; these are all of them as they are now."""
 
     settings: Table
 
 
 class Stop(_Message, frozen=True, tag="stop"):
-    """Sent by the bridge last: end now. TERM follows, and then KILL."""
+    """Sent by the bridge last: end now. TERM follows, then KILL."""
 
 
 ToProgram: TypeAlias = Hello | Asked | Upload | Cancel | Done | Ended | Chunk | Event | Settings | Stop
@@ -153,8 +155,8 @@ class Ready(_Message, frozen=True, tag="ready"):
 class Call(_Message, frozen=True, tag="call"):
     """Sent by the program: a call to make. Answered with one Done or Failed of the same id.
 
-    parent: the call it is made for, one that is being answered; a task's calls are its work's anyway. timeout: seconds.
-    stream: its reply comes in Chunks. upload: Uploads follow, and what is said of `stream` holds. most: what it may cost.
+    parent: the open call that it is made for; a task's calls are for its work anyway. timeout: seconds. stream: its reply
+    comes in Chunks. upload: Uploads follow; the reply comes as for `stream`. most: what it may cost.
     """
 
     id: int
@@ -169,7 +171,7 @@ class Call(_Message, frozen=True, tag="call"):
 
 
 class Failed(_Message, frozen=True, tag="failed"):
-    """Sent by the program: call `id`, which it answers, ends so. code: for programs; text: one sentence; detail: values."""
+    """Sent by the program: ends call `id` in Failed. code: for programs. text: one sentence. detail: values."""
 
     id: int
     code: str
@@ -178,7 +180,7 @@ class Failed(_Message, frozen=True, tag="failed"):
 
 
 class Log(_Message, frozen=True, tag="log"):
-    """Sent by the program: a record for the Hand's log, secrets are hidden. Not answered."""
+    """Sent by the program: a record for the Hand's log, in which secrets are hidden. Not answered."""
 
     event: str
     level: Literal["info", "warning", "error"] = "info"
@@ -186,7 +188,7 @@ class Log(_Message, frozen=True, tag="log"):
 
 
 class Progress(_Message, frozen=True, tag="progress"):
-    """Sent by the program: this run has come so far. Answered with Done or Failed if id is above 0."""
+    """Sent by the program: the run's progress. Answered with Done or Failed if id is above 0."""
 
     done: int
     total: int
@@ -196,7 +198,7 @@ class Progress(_Message, frozen=True, tag="progress"):
 
 
 class Publish(_Message, frozen=True, tag="publish"):
-    """Sent by the program: an event under the Hand's name. Answered with Done or Failed if id is above 0."""
+    """Sent by the program: publishes an event under the Hand's name. Answered with Done or Failed if id is above 0."""
 
     name: str
     body: object = None
@@ -206,7 +208,7 @@ class Publish(_Message, frozen=True, tag="publish"):
 
 
 class Subscribe(_Message, frozen=True, tag="subscribe"):
-    """Sent by the program: it wants to hear `publisher.event`. Answered with Done or Failed if id is above 0."""
+    """Sent by the program: subscribes to `publisher.event`. Answered with Done or Failed if id is above 0."""
 
     event: str
     id: int = 0
@@ -221,17 +223,17 @@ _decoder: Final[msgspec.json.Decoder[FromProgram]] = msgspec.json.Decoder(FromPr
 
 
 def encode(message: ToProgram) -> bytes:
-    """The message's line. Raises CodecError for a value that JSON cannot tell: too deep, of a type of its own, no finite
-    number, or a table with names that are no texts, or that would be read as bytes.
+    """Encodes a message as a line. Raises CodecError for a value that JSON cannot hold: too deep, of another type, not a
+    finite number, or a table whose names are not texts or that would be decoded as bytes.
     """
     try:
         return _encoder.encode(_with(message, plain)) + b"\n"
     except (TypeError, ValueError, RecursionError) as error:
-        raise CodecError(f"no JSON can tell this value: {error}") from None
+        raise CodecError(f"JSON cannot hold this value: {error}") from None
 
 
 def encode_end(number: int, error: Exception) -> bytes:
-    """The line of how request `number` of the program's ended that did not end in Done; no detail that cannot be told."""
+    """The line of a request's end other than Done. Detail that JSON cannot hold is left out."""
     ended = _ended(number, error)
     try:
         return encode(ended)
@@ -252,7 +254,7 @@ def _ended(number: int, error: Exception) -> Ended:
 
 
 def decode(line: bytes) -> FromProgram:
-    """The program's message. Raises LineInvalid, saying what is wrong with the line."""
+    """Decodes a line of the program. Raises LineInvalid, which says what is wrong with it."""
     try:
         return _with(_decoder.decode(line), rich)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -265,13 +267,13 @@ def _with(message: M, change: Callable[[object], object]) -> M:
 
 
 def pieces(piece: bytes) -> Iterator[bytes]:
-    """A piece as the bus carries it: as it is, or in several where it is longer than a body may be."""
+    """Splits a piece into pieces that fit into a body."""
     size = len(piece) if len(piece) <= _WHOLE else limits.CHUNK_SIZE
     yield from (piece[at : at + size] for at in range(0, len(piece), size)) if piece else (piece,)
 
 
 def plain(value: object) -> object:
-    """A value of the bus as JSON can hold it. Raises ValueError for one that `rich` would not make again of it."""
+    """Converts a value of the bus to JSON's types. Raises ValueError for one that `rich` would not restore."""
     if isinstance(value, bytes):
         return {_BYTES: binascii.b2a_base64(value, newline=False).decode()}
     if isinstance(value, float) and not math.isfinite(value):
@@ -286,11 +288,11 @@ def plain(value: object) -> object:
         return [plain(item) for item in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise ValueError(f"{type(value).__name__} is none of JSON's types")
+    raise ValueError(f"{type(value).__name__} is not one of JSON's types")
 
 
 def rich(value: object) -> object:
-    """A value of JSON as the bus carries it. Raises LineInvalid for bytes that are not base64."""
+    """Converts a value of JSON to one of the bus. Raises LineInvalid for bytes that are not base64."""
     if isinstance(value, dict):
         text = value.get(_BYTES)
         if len(value) == 1 and isinstance(text, str):

@@ -1,10 +1,10 @@
-"""The run's link to the kernel (acts): one DEALER with CURVE that sends and takes messages; it knows no calls.
+"""The run's link to the kernel (acts): one DEALER with CURVE that sends and receives messages; it knows nothing of calls.
 
-Nothing here waits but `join`. Reconnecting is off: a link that ends is the end of the process, which a monitor socket
-tells. What is sent is first read back as the kernel will read it: a mistake is an error here, and ends no peer.
+Only `join` waits. Reconnecting is off: a lost link, which a monitor socket reports, ends the process. A header is decoded
+before it is sent, as the kernel will: so a mistake is an error here, and not a protocol violation that ends this peer.
 
-The sockets are those of zmq.backend, and their options plain numbers: the richer classes and their enumerations touch
-so many pages of the memory shared with the template that each run would own half a megabyte more.
+The sockets are those of zmq.backend, and their options plain numbers: the richer classes and their enumerations write to so
+many pages of the memory shared with the template that each run would use half a megabyte more.
 """
 
 import select
@@ -48,10 +48,10 @@ _MONITOR: Final = "inproc://monitor"
 
 
 class Link:
-    """The link to the kernel's bus. descriptors: become readable when something may have arrived; edge-triggered."""
+    """The link to the kernel's bus. descriptors: readable when something may have arrived; edge-triggered."""
 
     def __init__(self, *, bus: int, server_key: bytes, public: bytes, secret: bytes) -> None:
-        """Begin to connect to the socket behind descriptor `bus`, with this CURVE key pair (Z85)."""
+        """Starts connecting to the socket behind descriptor `bus`, with this CURVE key pair (Z85)."""
         self._thread = get_ident()
         self._zmq = Context(1)
         self._socket = Socket(self._zmq, _DEALER)
@@ -67,7 +67,7 @@ class Link:
         self.descriptors = frozenset((_number(self._socket, _FD), _number(self._monitor, _FD)))
 
     def join(self) -> None:
-        """Send Hello and wait for its answer. Raises LinkLost if the kernel does not answer within JOIN_SECONDS."""
+        """Sends Hello and waits for its answer. Raises LinkLost if the kernel does not answer within JOIN_SECONDS."""
         self.send(Hello(version=limits.PROTOCOL))
         poll = select.poll()
         for descriptor in self.descriptors:
@@ -82,28 +82,28 @@ class Link:
             raise LinkLost(f"the kernel answered Hello with {type(message[0]).__name__}")
 
     def check_thread(self) -> None:
-        """Raises WrongThread anywhere but in the loop's thread."""
+        """Raises WrongThread, unless called in the loop's thread."""
         if get_ident() != self._thread:
             raise WrongThread
 
     def send(self, header: FromRun, body: bytes = codec.NIL, *, soon: bool = False) -> None:
-        """Send one message. Raises CodecError for a header the kernel would not accept, LinkLost if it cannot be sent.
+        """Sends one message. Raises CodecError for a header the kernel would not accept, LinkLost if it cannot be sent.
 
-        soon: it may wait for the next message, or for flush(), which the loop calls in each round: two messages sent together
-        wake the kernel only once.
+        soon: it may wait for the next message, or for flush(), which the loop calls in each round: two messages sent
+        together wake the kernel only once.
         """
         self.check_thread()
         try:
             raw = codec.encode(header)
             codec.decode_from_run(raw)
-        except (CodecError, ValueError, OverflowError) as error:  # half a surrogate pair; a number beyond 64 bits
+        except (CodecError, ValueError, OverflowError) as error:  # a lone surrogate; a number beyond 64 bits
             raise CodecError(f"this {type(header).__name__} cannot travel: {error}") from None
         self._unsent.append((raw, body))
         if not soon or len(self._unsent) > 1:
             self.flush()
 
     def flush(self) -> None:
-        """Send what was queued with `soon`. Raises LinkLost if it cannot be sent."""
+        """Sends the messages queued with `soon`. Raises LinkLost if they cannot be sent."""
         if not self._unsent:
             return
         unsent, self._unsent = self._unsent, []
@@ -115,14 +115,14 @@ class Link:
             raise LinkLost(f"nothing can be sent to the kernel: {error}") from None
 
     def waiting(self) -> bool:
-        """Whether a message has arrived. The descriptor's edge may have been consumed already, so the socket is asked.
+        """Whether a message has arrived. Asks the socket, since the descriptor's edge may have been consumed already.
 
-        The monitor's descriptor need not be: only take() reads from that.
+        The monitor need not be asked: only take() reads from it.
         """
         return bool(_number(self._socket, _EVENTS) & _POLLIN)
 
     def take(self) -> tuple[FromKernel, bytes] | None:
-        """The next message, None when none has arrived. Raises LinkLost for malformed bytes, and when the link is gone."""
+        """The next message; None if none has arrived. Raises LinkLost for malformed bytes, and if the link is gone."""
         try:
             first = self._socket.recv(_NOBLOCK, copy=False)
         except zmq.Again:
@@ -138,7 +138,7 @@ class Link:
         return header, second.bytes
 
     def _check_link(self) -> None:
-        """Raises LinkLost when the monitor says that the connection is gone."""
+        """Raises LinkLost if the monitor reports that the connection is gone."""
         try:
             number, _ = _EVENT.unpack(self._monitor.recv(_NOBLOCK))
         except zmq.Again:
@@ -146,7 +146,7 @@ class Link:
         raise LinkLost(f"the link to the kernel has ended (zmq event {number})")
 
     def close(self) -> None:
-        """Flush, give messages under way a moment, and close."""
+        """Sends what is queued, gives messages under way a moment, and closes."""
         with suppress(LinkLost):
             self.flush()
         self._monitor.close(0)

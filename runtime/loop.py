@@ -3,14 +3,14 @@
 Its one rule: a message is taken only when the Hand's code cannot go on without one. So the order in which concurrent code
 sees its messages depends on these alone, and a resumed run sees them in the same order.
 
-The selector is the one place that knows when the loop is idle: asyncio calls select() with a timeout above 0, or none, only
-then. In a deterministic run (one that can be resumed) the loop's clock moves only with messages: when nothing is ready but a
-timer is set, the loop asks the kernel for a message at that time. A Hand that spins gets messages in the same way, even when
-others have arrived by themselves: when a message arrives is not recorded, so nothing may depend on it.
+Only the selector knows when the loop is idle: asyncio calls select() with a timeout above 0, or none, only then. In a
+deterministic run (one that can be resumed) the loop's clock moves only with messages: if nothing is ready but a timer is
+set, the loop asks the kernel for a message at that time. A Hand that spins gets messages in the same way, even if others
+have already arrived: arrival times are not recorded, so nothing may depend on them.
 
-This is also where zmq's descriptor is handled. It is edge-triggered (zmq_getsockopt(3), ZMQ_FD): any send or receive may
-consume the edge, so before each wait the sockets themselves are asked. And the message is taken here: passed to asyncio as a
-ready descriptor, it would cost one more round of the loop.
+zmq's descriptor is handled here, too. It is edge-triggered (zmq_getsockopt(3), ZMQ_FD): any send or receive may consume the
+edge, so before each wait the sockets themselves are asked. And the message is taken here: passed to asyncio as a ready
+descriptor, it would cost one more round of the loop.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ from itertools import count
 from typing import Any, Final, Protocol
 
 BUSY_ROUNDS: Final = 64
-"""Rounds without being idle after which descriptors are polled and a message is taken all the same: so a Hand that spins can
-be stopped."""
+"""Rounds without being idle after which descriptors are polled and a message is taken all the same, so that a Hand that
+spins can be stopped."""
 
 BUSY_MOMENT: Final = 0.002
 """Seconds of this thread's processor time after which a service does the same: its rounds may be long, and other callers
@@ -42,7 +42,7 @@ class Clock(Protocol):
         """Seconds since 1970."""
 
     def wake_after(self, seconds: float) -> None:
-        """Have a message come so many seconds from now, unless one is due before."""
+        """Has a message sent so many seconds from now, unless one is due before."""
 
 
 Ready = list[tuple[selectors.SelectorKey, int]]
@@ -68,8 +68,8 @@ class IdleSelector(selectors.EpollSelector):
         """Takes the result of one thread; returns False if there was none to wait for."""
 
     def attend(self, descriptors: frozenset[int], waiting: Callable[[], bool], take: Callable[[], object]) -> None:
-        """Take these descriptors as the bus's. waiting: whether a message has arrived; take: takes one, if there is one, and
-        raises nothing.
+        """Sets the bus's descriptors. waiting: whether a message has arrived. take: takes one, if there is one, and raises
+        nothing.
         """
         self._bus, self._waiting, self._take = descriptors, waiting, take
         for descriptor in descriptors:
@@ -82,7 +82,7 @@ class IdleSelector(selectors.EpollSelector):
         return not self._is_spinning and not is_own
 
     def select(self, timeout: float | None = None) -> Ready:
-        """The ready descriptors except the bus's; they are polled only when the loop is idle, or was not for too long."""
+        """The ready descriptors except the bus's. Polls only if the loop is idle, or has not been for too long."""
         if self.begin():
             return []
         idle = timeout is None or timeout > 0 or self._busy >= BUSY_ROUNDS
@@ -99,14 +99,14 @@ class IdleSelector(selectors.EpollSelector):
         return others
 
     def _is_long(self) -> bool:
-        """Whether it has worked for BUSY_MOMENT without being idle."""
+        """Whether the loop has worked for BUSY_MOMENT without being idle."""
         now = time.thread_time()
         if not self._busy:
             self._since = now
         return now - self._since >= BUSY_MOMENT
 
     def _select_deterministic(self, clock: Clock, timeout: float | None) -> Ready:
-        """As select(), of an idle loop: it goes on with a thread's result, a message, or the Hand's own descriptors."""
+        """As select(), for an idle loop: waits for a thread's result, a message, or the Hand's own descriptors."""
         if self.finish():
             self._busy = 0
             return []
@@ -118,7 +118,7 @@ class IdleSelector(selectors.EpollSelector):
             if not has_come:
                 self._is_woken = timeout is not None
                 return others
-            if others or (self._is_spinning and not self._waiting()):  # take() copes with nothing there, if it is idle
+            if others or (self._is_spinning and not self._waiting()):  # take() may find nothing, if the loop is idle
                 return others
         self._busy, self._is_woken = 0, False
         self._take()
@@ -136,7 +136,7 @@ def _nothing() -> bool:
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """The loop of a run. threads: at most so many for `asyncio.to_thread`; the pool is made at its first use."""
+    """The loop of a run. threads: most threads of `asyncio.to_thread`; the pool is made when first used."""
 
     def __init__(self, selector: IdleSelector, threads: int) -> None:
         super().__init__(selector)
@@ -146,18 +146,18 @@ class Loop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: concurrent.futures.Executor | None, function: Callable[..., Any], *arguments: object
     ) -> asyncio.Future[Any]:
-        """Run a function in a thread; asyncio.to_thread calls this."""
+        """Runs a function in a thread; asyncio.to_thread calls this."""
         return super().run_in_executor(executor or self.pool(), function, *arguments)
 
     def pool(self) -> concurrent.futures.ThreadPoolExecutor:
-        """The default executor."""
+        """The default executor, made when first used."""
         if self._pool is None:
             self.set_default_executor(concurrent.futures.ThreadPoolExecutor(self._most))
         assert self._pool is not None
         return self._pool
 
     def set_default_executor(self, executor: concurrent.futures.ThreadPoolExecutor) -> None:  # type: ignore[override]
-        """Replace the default executor; closing the loop shuts it down."""
+        """Replaces the default executor; closing the loop shuts it down."""
         super().set_default_executor(executor)
         self._pool = executor
 
@@ -174,24 +174,24 @@ class DeterministicLoop(Loop):
         self._threads: deque[tuple[concurrent.futures.Future[Any], asyncio.Future[Any]]] = deque()
         selector.finish = self._finish
         super().__init__(selector, threads)
-        self.time = clock.seconds  # type: ignore[method-assign]  # it is asked at each turn
-        self.set_task_factory(_numbered)
+        self.time = clock.seconds  # type: ignore[method-assign]  # called in each round
+        self.set_task_factory(_numbered_task)
         asyncio.as_completed = asyncio.tasks.as_completed = _as_completed  # type: ignore[assignment]
 
     def create_future(self) -> asyncio.Future[Any]:
-        """A future that is hashed by its number."""
+        """Makes a future that is hashed by its number."""
         return _Future(loop=self)
 
     def run_in_executor(
         self, executor: concurrent.futures.Executor | None, function: Callable[..., Any], *arguments: object
     ) -> asyncio.Future[Any]:
-        """Run a function in a thread; asyncio.to_thread calls this."""
+        """Runs a function in a thread; asyncio.to_thread calls this."""
         future = self.create_future()
         self._threads.append(((executor or self.pool()).submit(function, *arguments), future))
         return future
 
     def _finish(self) -> bool:
-        """Wait for the thread that was started first, and take its result; False when there is none."""
+        """Waits for the thread that was started first and takes its result. False if there is none."""
         while self._threads:
             work, future = self._threads.popleft()
             if future.cancelled():
@@ -223,24 +223,24 @@ class _Task(asyncio.Task[Any]):
     __hash__ = _Future.__hash__
 
 
-def _numbered(
+def _numbered_task(
     loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any] | Generator[Any, None, Any], **options: Context | None
 ) -> asyncio.Task[Any]:  # fmt: skip
-    return _Task(work, loop=loop, **options)  # type: ignore[arg-type]  # they are the task's own
+    return _Task(work, loop=loop, **options)  # type: ignore[arg-type]  # options of asyncio.Task
 
 
 _by_address: Final = asyncio.as_completed
 
 
 def _as_completed(works: Iterable[Any], *, timeout: float | None = None) -> Iterator[asyncio.Future[Any]]:
-    """asyncio's own starts coroutines in the order of a set, which is that of their addresses."""
+    """As asyncio.as_completed, which would start coroutines in the order of a set, that is, of their addresses."""
     return _by_address([asyncio.ensure_future(work) for work in works], timeout=timeout)
 
 
 def new_loop(clock: Clock | None = None, processes: int = 0) -> tuple[asyncio.SelectorEventLoop, IdleSelector]:
-    """A loop and its selector. Its self-pipe exists when this returns: no AF_UNIX socket can be made in the run afterwards.
+    """Makes a loop and its selector. Its self-pipe exists on return, since later the run can make no AF_UNIX socket.
 
-    clock: of a deterministic run. processes: the run's limit, threads included; `asyncio.to_thread` uses what is left of it.
+    clock: of a deterministic run. processes: the run's limit, threads included; `asyncio.to_thread` uses the rest of it.
     """
     selector = IdleSelector(clock)
     threads = min(max(1, processes - _OWN_THREADS), _THREADS_MOST)

@@ -1,4 +1,4 @@
-"""The life of a run (acts): join the bus, run the Hand, stop as asked. `join` is what Launch.serve names.
+"""A run's process (acts): joins the bus, runs the Hand, stops when asked. Launch.serve names `join`.
 
 Exit codes: 0 stopped as asked, 1 the Hand raised, 75 the link to the kernel was lost (EX_TEMPFAIL of sysexits.h).
 """
@@ -47,17 +47,17 @@ if TYPE_CHECKING:
 
 SETTINGS_EVENT: Final = "kernel.settings"
 _ORPHAN_SECONDS: Final = 10.0
-"""Seconds until process 1 of the namespace reaps orphans: code that waits for a child of its own gets that first."""
+"""Seconds until process 1 of the namespace reaps orphans, so that code which waits for its own child gets it first."""
 
 
 def join(start: Start) -> Callable[[], int]:
-    """Join the bus. Returns, when Hello is answered, the function that runs the Hand and returns the exit code.
+    """Joins the bus. Returns, once Hello is answered, the function that runs the Hand and returns the exit code.
 
-    All sockets and threads of the bus and the loop exist when this returns, and none of the Hand's code has run.
+    All sockets and threads of the bus and the loop exist when this returns; none of the Hand's code has run yet.
     """
     manifest = schema.decode(start.launch.manifest)
     settings = Settings(manifest.settings, start.launch.settings)
-    program = _program(start.artefact) if manifest.hand.wasm else None
+    program = _load_program(start.artefact) if manifest.hand.wasm else None
     records.redact(Redactor(settings.secrets()))
     records.route_everything()
     clock = RecordedClock(start.launch.clock) if start.launch.clock else None
@@ -68,7 +68,7 @@ def join(start: Start) -> Callable[[], int]:
         link.join()
     except LinkLost as error:
         why = str(error)
-        return lambda: _not_joined(why)
+        return lambda: _exit_not_joined(why)
     os.close(bus)
     life = Life(replace(start, artefact=b""), manifest, settings, link, loop, selector, program, clock)
     loop.add_signal_handler(signal.SIGTERM, life.stop, "SIGTERM")
@@ -76,11 +76,11 @@ def join(start: Start) -> Callable[[], int]:
         loop.add_signal_handler(signal.SIGCHLD, loop.call_later, _ORPHAN_SECONDS, programs.reap)
     selector.attend(link.descriptors, link.waiting, life.take)
     selector.begin = life.flush
-    return life.go
+    return life.run
 
 
 class Life:
-    """One run from its start to its exit code."""
+    """One run's process, from the joined bus to the exit code."""
 
     def __init__(
         self, start: Start, manifest: Manifest, settings: Settings, link: Link, loop: asyncio.AbstractEventLoop,
@@ -109,10 +109,10 @@ class Life:
         self._exit = EXIT_STOPPED
         self._why = ""
 
-    def go(self) -> int:
-        """Run the Hand. Returns the exit code of its process."""
-        self._loop.set_exception_handler(_record_of_loop)
-        task = self._loop.create_task(self._live(), name="life")
+    def run(self) -> int:
+        """Runs the Hand. Returns the process's exit code."""
+        self._loop.set_exception_handler(_log_from_loop)
+        task = self._loop.create_task(self._run_hand(), name="life")
         task.add_done_callback(lambda _: self._loop.stop())
         try:
             self._loop.run_forever()
@@ -126,12 +126,12 @@ class Life:
         return self._manifest.hand.kind == "task" and self._serving is not None and self._serving.raised
 
     def stop(self, why: str) -> None:
-        """Stop in order: cancel open calls, let the Hand stop, say Bye."""
+        """Begins an orderly stop: open calls are cancelled, the Hand stops, Bye is sent. why: the first one counts."""
         self._why = self._why or why
         self._stopping.set()
 
     def take(self) -> None:
-        """Take one message, if one has arrived, and pass it on. Exceptions go to the loop's exception handler."""
+        """Takes one message, if one has arrived, and dispatches it. Exceptions go to the loop's exception handler."""
         try:
             message = self._link.take()
             if message is not None:
@@ -140,11 +140,11 @@ class Life:
                 self._dispatch(*message)
         except LinkLost as error:
             self._link_lost(error)
-        except Exception as error:  # noqa: BLE001  a fault of the runtime's own costs this message, never the run
+        except Exception as error:  # noqa: BLE001  an error of the runtime costs this message, never the run
             self._loop.call_exception_handler({"message": "a message could not be dealt with", "exception": error})
 
     def flush(self) -> bool:
-        """Send messages that were queued with `soon`. True when the link is lost, so that the loop must not wait."""
+        """Sends messages queued with `soon`. True if the link is lost, so that the loop must not wait."""
         try:
             self._link.flush()
         except LinkLost as error:
@@ -186,17 +186,17 @@ class Life:
 
     # the Hand's life -------------------------------------------------------------------------------------------------
 
-    async def _live(self) -> None:
-        """The Hand's life, from the import of its code to Bye. An exception of its code is logged, and never raised."""
+    async def _run_hand(self) -> None:
+        """Runs the Hand, from the import of its code to Bye. An exception of its code is logged, never raised."""
         hand: Hand | None = None
         try:
             try:
                 async with asyncio.TaskGroup() as group:
-                    hand = await self._up(group)
+                    hand = await self._start_hand(group)
                     if hand is not None:
                         await self._stopping.wait()
-                    self._down()
-            except Exception as error:  # noqa: BLE001  the last place: it becomes the exit code
+                    self._cancel_work()
+            except Exception as error:  # noqa: BLE001  it becomes the exit code
                 self._break(first_of(error))
             if hand is not None and self._exit != EXIT_LINK_LOST:
                 await asyncio.wait_for(hand.stop(), STOP_WHEN_BROKEN if self._exit == EXIT_RAISED else None)
@@ -206,10 +206,10 @@ class Life:
             if self._exit != EXIT_LINK_LOST:
                 self._link.send(headers.Bye(why=fitting(self._why)))
 
-    async def _up(self, group: asyncio.TaskGroup) -> Hand | None:
-        """The Hand, started and ready; None when it was told to stop before that."""
-        hand = self._hand(group)
-        self._background.add(group.create_task(self._deal_with_events(hand), name="events"))
+    async def _start_hand(self, group: asyncio.TaskGroup) -> Hand | None:
+        """Makes and starts the Hand, then says Ready. None if a stop came first."""
+        hand = self._make_hand(group)
+        self._background.add(group.create_task(self._deliver_events(hand), name="events"))
         starting = group.create_task(hand.start(), name="start")
         asked = group.create_task(self._stopping.wait(), name="stop asked")
         await asyncio.wait((starting, asked), return_when=asyncio.FIRST_COMPLETED)
@@ -222,15 +222,15 @@ class Life:
         self._link.send(headers.Ready())
         return hand
 
-    def _down(self) -> None:
+    def _cancel_work(self) -> None:
         if self._serving is not None:
             self._serving.cancel_all()
         for task in self._background:
             task.cancel()
 
-    def _hand(self, group: asyncio.TaskGroup) -> Hand:
+    def _make_hand(self, group: asyncio.TaskGroup) -> Hand:
         launch, descriptors = self._start.launch, self._start.descriptors
-        kind = self._kind()
+        kind = self._hand_class()
         place = Place(
             run=launch.run,
             manifest=self._manifest,
@@ -246,7 +246,9 @@ class Life:
             begin=lambda work: self._in_background(group, work),
             seed=launch.seed,
             clock=self._clock or OwnClock(),
-            random=Random(f"self {launch.seed}"),  # not what the module `random` draws, or both would make the same ids
+            random=Random(
+                f"self {launch.seed}"
+            ),  # another seed than the module `random` has, or both would make the same ids
             program=None if isinstance(self._program, HandBroken) else self._program,
         )
         if "proxy" in descriptors:
@@ -255,23 +257,23 @@ class Life:
             proxy = Proxy(place.kernel, descriptors["proxy"], self._open_calls)
             self._in_background(group, proxy.serve())
         hand = kind.__new__(kind)
-        hand._settle(place)
+        hand._set_place(place)
         kind.__init__(hand)
         hand._check()
         return hand
 
     def _is_alone(self) -> bool:
-        """Whether only a message can make this run go on: it has no other thread, and waits for no descriptor of its own."""
+        """Whether only a message can make this run go on: it has no other thread and waits for no descriptor of its own."""
         return threading.active_count() == 1 and self._selector.is_idle
 
     def _open_calls(self) -> tuple[int, ...]:
-        """The calls in whose name a program's connection may be made; none for an MCP server, which does not know them."""
+        """The calls for which the proxy may connect; none for an MCP server, which does not know them."""
         if self._serving is None or self._manifest.hand.speaks == "mcp":
             return ()
         return self._serving.open_calls
 
-    def _kind(self) -> type[Hand]:
-        """The Hand's class: its own, or the runtime's for a program, MCP server, WASM module, pipeline or agent."""
+    def _hand_class(self) -> type[Hand]:
+        """The Hand's class: its own, or the runtime's for a WASM module, MCP server, program, pipeline or agent."""
         program = self._program
         if isinstance(program, HandBroken):
             raise program
@@ -308,7 +310,7 @@ class Life:
         return task
 
     def _break(self, error: BaseException) -> None:
-        """End the run: the Hand's code raised, or the link is lost."""
+        """Ends the run, because the Hand's code raised or the link is lost."""
         if isinstance(error, LinkLost):
             self._link_lost(error)
             return
@@ -336,12 +338,12 @@ class Life:
         records.redact(Redactor(tuple(self._secrets)))
         return changed
 
-    async def _deal_with_events(self, hand: Hand) -> None:
+    async def _deliver_events(self, hand: Hand) -> None:
         while True:
             while self._events:
                 header, body, changed = self._events.popleft()
                 try:
-                    await _deal_with(hand, header, body, changed)
+                    await _deliver(hand, header, body, changed)
                 except LinkLost:
                     raise
                 except Exception as error:  # noqa: BLE001  one bad event does not end a service
@@ -351,7 +353,7 @@ class Life:
             await self._event_came.wait()
 
 
-async def _deal_with(hand: Hand, header: headers.Event, body: bytes, changed: frozenset[str]) -> None:
+async def _deliver(hand: Hand, header: headers.Event, body: bytes, changed: frozenset[str]) -> None:
     if header.event == SETTINGS_EVENT:
         if changed:
             await hand.on_settings(changed)
@@ -364,8 +366,8 @@ async def _deal_with(hand: Hand, header: headers.Event, body: bytes, changed: fr
     await hand.on_event(event)
 
 
-def _program(artefact: bytes) -> "Program | HandBroken":
-    """A WASM Hand's program, loaded before the last filter forbids executable memory; else why it cannot be loaded."""
+def _load_program(artefact: bytes) -> "Program | HandBroken":
+    """Loads a WASM Hand's program, before the last filter forbids executable memory; or the error, for later."""
     from runtime.wasm.ends import Unfit
     from runtime.wasm.program import keep_code, load_program
 
@@ -377,13 +379,13 @@ def _program(artefact: bytes) -> "Program | HandBroken":
         return HandBroken(f"its module cannot be loaded, install the Hand again: {unfit}")
 
 
-def _not_joined(why: str) -> int:
+def _exit_not_joined(why: str) -> int:
     records.logger().error("the bus could not be joined", why=why)
     return EXIT_LINK_LOST
 
 
-def _record_of_loop(_: asyncio.AbstractEventLoop, happened: dict[str, object]) -> None:
-    """Log what asyncio would print: an exception that nobody retrieved."""
+def _log_from_loop(_: asyncio.AbstractEventLoop, happened: dict[str, object]) -> None:
+    """Logs what asyncio would print, such as an exception that nobody retrieved."""
     error = happened.get("exception")
     records.logger().error(
         str(happened.get("message", "asyncio")), exc_info=error if isinstance(error, BaseException) else None

@@ -1,12 +1,12 @@
-"""The proxy on a run's own loopback (acts): each connection that a program asks for becomes a call of `web.connect`.
+"""The proxy on a run's own loopback (acts): turns each connection that a program asks for into a call of `web.connect`.
 
-So the kernel decides about it as about every call, by this Hand's grants and those of the caller it is made for, and
-`web` checks the address when connecting. HTTP's CONNECT, and plain requests for http://; http_proxy and https_proxy in a
-program's environment name it. The socket listens before the run may no longer make one; nothing but this run's own
-processes is in its network namespace.
+So the kernel decides about it as about every call, by this Hand's grants and those of the caller it is made for, and `web`
+checks the address when connecting. It speaks HTTP's CONNECT, and plain requests for http://; http_proxy and https_proxy in
+a program's environment name it. The socket listens before the run loses the right to make one; only this run's processes
+are in its network namespace.
 
-For whom a connection is made: a task has one piece of work. A service that answers one call makes it for that one, and
-with none in its own name; while it answers several, a program says which, as the user of the proxy's URL.
+For which call a connection is made: a task has one piece of work. A service that answers one call makes it for that one, and
+with none in its own name; while it answers several, the program names one, as the user of the proxy's URL.
 """
 
 import asyncio
@@ -23,18 +23,18 @@ from wire import limits
 from wire.errors import CodecError
 
 PATIENCE: Final = 30.0
-"""Seconds in which a head must come."""
+"""Seconds within which the head of a request must arrive."""
 
 _PIECE: Final = 64 * 1024
 _READ_OUT, _READ_OUT_MOST = 2.0, 16 * 1024 * 1024
-"""Seconds, and bytes, in which a program that was refused may end what it was sending."""
+"""Seconds and bytes for which a refused program's further data is read."""
 
 _AT_ONCE: Final = 64
-_AGAIN: Final = 0.05  # seconds until a connection that could not be taken is tried again
+_AGAIN: Final = 0.05  # seconds between two attempts to accept a connection
 
 
 class Proxy:
-    """The proxy. listener: the socket's descriptor; open_calls: what its run is answering."""
+    """The proxy. listener: the socket's descriptor. open_calls: numbers of the calls that the run is answering."""
 
     def __init__(self, kernel: KernelHandle, listener: int, open_calls: Callable[[], tuple[int, ...]]) -> None:
         self._kernel, self._open_calls = kernel, open_calls
@@ -43,14 +43,14 @@ class Proxy:
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def serve(self) -> None:
-        """Take connections until it is cancelled."""
+        """Accepts connections until cancelled."""
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
             while True:
                 await self._places.acquire()
                 try:
                     link, _ = await loop.sock_accept(self._listener)
-                except OSError:  # this run's descriptors are used up, or the program has left again
+                except OSError:  # out of descriptors, or the program has left again
                     self._places.release()
                     await asyncio.sleep(_AGAIN)
                     continue
@@ -64,26 +64,26 @@ class Proxy:
                 head = await reader.readuntil(b"\r\n\r\n")
             wanted = proxy_head.read(head)
             answering.set(self._parent(wanted.call))
-            longest = limits.DEADLINE_MAX / 1000  # its caller's own comes before
+            longest = limits.DEADLINE_MAX / 1000  # the parent's deadline comes earlier
             async with self._kernel.stream("web.connect", wanted.address, upload=True, timeout=longest) as stream:
                 await _carry(stream, reader, writer, wanted)
         except HeadInvalid as error:
-            await _answer(reader, writer, "400 Bad Request", str(error))
+            await _reply_error(reader, writer, "400 Bad Request", str(error))
         except CallRefused as refused:
-            await _answer(reader, writer, "403 Forbidden", str(refused))
+            await _reply_error(reader, writer, "403 Forbidden", str(refused))
         except CallFailed as failed:
-            await _answer(
+            await _reply_error(
                 reader, writer, "504 Gateway Timeout" if failed.code == "timeout" else "502 Bad Gateway", failed.text
             )
         except (CallCancelled, CodecError) as error:
-            await _answer(reader, writer, "503 Service Unavailable", str(error))
+            await _reply_error(reader, writer, "503 Service Unavailable", str(error))
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # the program left, or said nothing that could be answered
+            pass  # the program left, or sent nothing that could be answered
         finally:
             writer.close()
 
     def _parent(self, said: int | None) -> int:
-        """The call for which a connection is made, 0 for none."""
+        """The call for which a connection is made, 0 for none. said: the number that the program gave."""
         calls = self._open_calls()
         if said is not None:
             return said
@@ -97,37 +97,37 @@ class Proxy:
 async def _carry(
     stream: Stream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wanted: proxy_head.Wanted
 ) -> None:
-    """Bytes both ways until one side ends. Raises as the stream does before the connection is made."""
+    """Carries bytes both ways until one side ends. Before the connection is made, raises as the stream does."""
     if await stream.read() is None:
         return
     if wanted.is_tunnel:
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
     else:
         await stream.send(wanted.forward)
-    up = asyncio.create_task(_up(stream, reader))
+    up = asyncio.create_task(_upload(stream, reader))
     try:
         while (piece := await stream.read()) is not None:
             writer.write(piece)
             await writer.drain()
     except CallEnded:
-        writer.transport.abort()  # it broke: nothing that could be taken for its end
+        writer.transport.abort()  # it broke: reset, so that it does not look like a normal end
     finally:
         up.cancel()
         await asyncio.gather(up, return_exceptions=True)
 
 
-async def _up(stream: Stream, reader: asyncio.StreamReader) -> None:
-    """What the program sends. When it broke off, the call is taken back: its server may have nothing to say for days."""
+async def _upload(stream: Stream, reader: asyncio.StreamReader) -> None:
+    """Sends what the program sends. If its connection breaks, cancels the call: the server may be silent for days."""
     try:
         while piece := await reader.read(_PIECE):
             await stream.send(piece)
         await stream.finish()
     except OSError:
-        stream.take_back("the program broke its connection off")
+        stream.cancel("the program broke its connection off")
 
 
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: str, why: str) -> None:
-    """Tell the program what became of it, and read what it still sends: to close before would reset, and it hear nothing."""
+async def _reply_error(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: str, why: str) -> None:
+    """Sends an error reply and reads on for a moment: closing with unread data would reset the connection and lose it."""
     body = f"{why}\n".encode()
     head = f"HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
     left = _READ_OUT_MOST
@@ -138,4 +138,4 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, st
             while left > 0 and (piece := await reader.read(_PIECE)):
                 left -= len(piece)
     except (OSError, TimeoutError):
-        pass  # it has left, or says nothing more
+        pass  # it has left, or sends nothing more

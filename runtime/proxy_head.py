@@ -1,7 +1,7 @@
-"""What a program asks of its run's proxy (pure): the head of an HTTP request (RFC 9110, 9112).
+"""Parses the head of a request to a run's proxy (pure; HTTP, RFC 9110 and 9112).
 
-Separate from proxy.py, which makes the connection, so that hostile heads can be tried without one. Whether a host may be
-reached is not decided here: the kernel does, on the resource.
+Separate from proxy.py, which connects, so that hostile heads can be tested without a connection. Whether a host may be
+reached is not decided here but by the kernel, on the resource.
 """
 
 import binascii
@@ -13,24 +13,24 @@ from msgspec import Struct
 from wire.errors import ManipleError
 
 LONGEST: Final = 64 * 1024
-"""Bytes of a head."""
+"""Most bytes of a head."""
 
 _LINE: Final = re.compile(r"([A-Za-z]{1,20}) ([\x21-\x7e]{1,8192}) (HTTP/1\.[01])", re.ASCII)
 _FIELD: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)", re.ASCII | re.DOTALL)
 _AUTHORITY: Final = re.compile(r"(?:[^@/]*@)?(\[[0-9A-Fa-f:.]+\]|[^@/:\[\]]+)(?::([0-9]{1,5}))?", re.ASCII)
 _HOP: Final = frozenset(("connection", "keep-alive", "proxy-authorization", "proxy-connection", "te", "upgrade"))
 _OURS: Final = _HOP | {"host"}
-"""Fields that end here; Host is told anew, from the URL, since that is what was judged (RFC 9112, section 3.2.2)."""
+"""Fields that are not forwarded. Host is rewritten from the URL, which is what was checked (RFC 9112, section 3.2.2)."""
 
 
 class HeadInvalid(ManipleError):
-    """A head that no proxy should pass on. The text says why."""
+    """A head that a proxy must not forward. The text says why."""
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """address: as `web.connect` takes it. forward: what is sent first, nothing for a tunnel. call: for which, if said.
+    """A parsed head. address: as `web.connect` takes it. forward: what to send first, b"" for a tunnel.
 
-    is_tunnel: it asked by CONNECT, and is told when the connection is made.
+    is_tunnel: a CONNECT, to be answered once the connection is made. call: the number of the call it is for, if named.
     """
 
     address: str
@@ -40,7 +40,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 def read(head: bytes) -> Wanted:
-    """What a head asks for, up to and with its empty line. Raises HeadInvalid."""
+    """Parses a head, which ends with its empty line. Raises HeadInvalid."""
     first, *rest = head.removesuffix(b"\r\n\r\n").decode("latin-1").split("\r\n")
     line = _LINE.fullmatch(first)
     if line is None:
@@ -62,7 +62,7 @@ def read(head: bytes) -> Wanted:
 
 
 def _address(authority: str, port: str | None) -> tuple[str, str]:
-    """Host and port of a URL's authority; port: where it names none, None if it must. Raises HeadInvalid."""
+    """Host and port of a URL's authority. port: the default, None if it must have one. Raises HeadInvalid."""
     match = _AUTHORITY.fullmatch(authority)
     found = match[2] or port if match else None
     if match is None or found is None:
@@ -74,12 +74,12 @@ def _field(line: str) -> tuple[str, str]:
     match = _FIELD.fullmatch(line)
     value = match[2].strip(" \t") if match else ""
     if match is None or any(ord(character) < 32 and character != "\t" for character in value):
-        raise HeadInvalid("a line of its head is none")
+        raise HeadInvalid("a line of its head is not a header field")
     return match[1], value
 
 
 def _call(value: str) -> int:
-    """The user of `Basic`: a call's number."""
+    """The call's number in a `Basic` authorization's user. Raises HeadInvalid."""
     kind, _, encoded = value.partition(" ")
     try:
         user = binascii.a2b_base64(encoded, strict_mode=True).decode("ascii").partition(":")[0]

@@ -91,7 +91,7 @@ def rehearse() -> None:
     life, loop = _raised()
     loop.add_signal_handler(signal.SIGTERM, life.stop, "SIGTERM")
     try:
-        if (code := life.go()) != EXIT_STOPPED:
+        if (code := life.run()) != EXIT_STOPPED:
             raise RuntimeError(f"the rehearsed run ended with {code}")
     finally:
         loop.remove_signal_handler(signal.SIGTERM)

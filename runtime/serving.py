@@ -1,7 +1,7 @@
-"""The calls that this run answers (acts through the link): one task for each, its streams under credit, exactly one end.
+"""The calls that this run answers (acts through the link): one task per call, its streams under credit, exactly one end.
 
 A task that returns ends its call in Done, one that raises in Failed, one that is cancelled in Cancelled. The traceback goes
-to the log, one line of it to the caller. A BaseException that is no Exception ends the whole run.
+to the log, one line of it to the caller. A BaseException that is not an Exception ends the whole run.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from manifests.returns import misfits
 from manifests.schema import Provided
 from runtime import records
-from runtime.calls import answering, as_bytes, gives_back
+from runtime.calls import answering, as_bytes, should_give_credit
 from runtime.errors import CallFailed, Failure, HandBroken, LinkLost
 from runtime.link import Link
 from runtime.undisturbed import undisturbed
@@ -28,7 +28,7 @@ _NOT_FINISHED: Final = "the Hand was stopped before it answered"
 
 
 class Call:
-    """A call, for the method that answers it.
+    """A call, as the method that answers it sees it.
 
     method, resource: as the kernel checked them. labels: of the arguments, and of the upload so far. most: what it may cost.
     number: the kernel's. deadline: the milliseconds after which the kernel ends it. uploads: whether the caller streams an
@@ -61,15 +61,15 @@ class Call:
         self._used: Used | None = None
 
     async def send(self, chunk: bytes) -> None:
-        """Stream one chunk to the caller; waits until there is room for it.
+        """Streams one chunk to the caller; waits until there is room for it.
 
-        It is on its way with what is sent next, or as soon as this Hand waits for something: what computes for long goes to
-        a thread.
+        It leaves with the next message, or as soon as this Hand waits for something: so long computations belong in a
+        thread.
         """
         self._link.check_thread()
         body = codec.encode_body(as_bytes(chunk))
         while self._credit == 0 and not self._finished:
-            await self._happening()
+            await self._wait_for_change()
         if self._finished:
             raise CallFailed("ended", f"call {self.number} has been answered: nothing can be sent after it")
         self._credit -= 1
@@ -77,29 +77,29 @@ class Call:
 
     @property
     def upload(self) -> AsyncIterator[bytes]:
-        """The chunks that the caller streams, to their end; none when it streams nothing."""
+        """The chunks that the caller streams, to their end; none if it streams nothing."""
         return _Upload(self)
 
     def add_labels(self, *labels: str) -> None:
-        """Add labels to the reply, and to chunks from now on. None can be removed."""
+        """Adds labels to the reply, and to chunks from now on. None can be removed."""
         self._added = join(self._added, map(plain, labels))
 
     def cost(self, *, tokens: int = 0, micro_dollars: int = 0) -> None:
-        """Add to what this call cost."""
+        """Adds to the cost of this call."""
         spent = self._cost or Cost(tokens=0, micro_dollars=0)
         self._cost = Cost(tokens=spent.tokens + tokens, micro_dollars=spent.micro_dollars + micro_dollars)
 
     def measured(self, used: Used) -> None:
-        """Report with the call's end what it has used of the machine."""
+        """Sets what the call's end reports of its use of the machine."""
         self._used = used
 
-    async def _next_of_upload(self) -> bytes | None:
+    async def _next_upload_chunk(self) -> bytes | None:
         """The next chunk, None after the last."""
         self._link.check_thread()
         while self._uploading:
             while not self._chunks:
                 self._give_credit()
-                await self._happening()
+                await self._wait_for_change()
             self._give_credit()
             body, last = self._chunks.popleft()
             self._uploading = not last
@@ -111,11 +111,11 @@ class Call:
 
     def _give_credit(self) -> None:
         now = monotonic()
-        if not self._finished and gives_back(self._owed, now - self._given):
+        if not self._finished and should_give_credit(self._owed, now - self._given):
             self._link.send(headers.Credit(number=self.number, chunks=self._owed))
             self._owed, self._given = 0, now
 
-    async def _happening(self) -> None:
+    async def _wait_for_change(self) -> None:
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         await waiter
@@ -126,7 +126,7 @@ class Call:
             if not waiter.done():
                 waiter.set_result(None)
 
-    # what Serving does with it ----------------------------------------------------------------------------------------
+    # used by Serving -------------------------------------------------------------------------------------------------
 
     def _take_chunk(self, body: bytes, labels: tuple[str, ...], *, last: bool) -> None:
         if len(self._chunks) >= limits.WINDOW:
@@ -140,7 +140,7 @@ class Call:
         self._wake()
 
     def _finish(self) -> tuple[tuple[str, ...], Cost | None, Used | None]:
-        """Nothing more can be sent; the labels, the cost and the measures that its end carries."""
+        """Closes the call for sending. Returns the labels, cost and use that its end carries."""
         self._finished = True
         self._wake()
         return tuple(sorted(self._added)), self._cost, self._used
@@ -154,20 +154,20 @@ class _Upload(AsyncIterator[bytes]):
         return self
 
     async def __anext__(self) -> bytes:
-        chunk = await self._call._next_of_upload()
+        chunk = await self._call._next_upload_chunk()
         if chunk is None:
             raise StopAsyncIteration
         return chunk
 
 
 Answer = Callable[[Call, dict[str, object]], Awaitable[object]]
-"""What answers a call, given its arguments."""
+"""Answers a call, given its arguments."""
 
 
 class Serving:
-    """All calls that are open at this run. answer: the Hand; group: where tasks live; broken: ends the run (exit 1).
+    """All calls open at this run. answer: the Hand. group: where tasks live. broken: ends the run (exit 1).
 
-    provides: by method, what it returns.
+    provides: the manifest's entry of each method.
     """
 
     def __init__(
@@ -185,13 +185,13 @@ class Serving:
 
     @property
     def open_calls(self) -> tuple[int, ...]:
-        """The numbers of the calls that are being answered."""
+        """The numbers of the calls being answered."""
         return tuple(self._open)
 
     def take_call(self, header: headers.Call, body: bytes) -> None:
-        """Begin to answer a call. Raises LinkLost for a number that is not the kernel's or is open already.
+        """Starts answering a call. Raises LinkLost for a number that is not the kernel's or is open already.
 
-        One that crosses a Stop on its way, or comes while the run breaks, is left unanswered: the kernel gives it to the
+        A call that crosses a Stop on its way, or comes while the run breaks, is left unanswered: the kernel gives it to the
         next run, or ends it.
         """
         if headers.is_made_by_run(header.number) or header.number in self._open or header.number == 0:
@@ -202,30 +202,30 @@ class Serving:
         work = self._serve(call, body)
         try:
             task = self._group.create_task(work, name=f"{call.method} {call.number}")
-        except RuntimeError:  # the group ends, since something of the run's has raised
+        except RuntimeError:  # the group is ending, since another task raised
             work.close()
             return
         self._open[call.number] = call, task
-        task.add_done_callback(lambda done: self._ended_early(call, done))
+        task.add_done_callback(lambda done: self._end_unstarted(call, done))
 
     def take_chunk(self, header: headers.Chunk, body: bytes) -> None:
-        """A chunk of an upload; ignored for a call that has ended."""
+        """Takes a chunk of an upload; ignores it if the call has ended."""
         if (found := self._open.get(header.number)) is not None:
             found[0]._take_chunk(body, header.labels, last=header.last)
 
     def take_credit(self, header: headers.Credit) -> None:
-        """Credit for a reply's chunks."""
+        """Takes credit for a reply's chunks."""
         if (found := self._open.get(header.number)) is not None:
             found[0]._take_credit(header.chunks)
 
     def take_cancel(self, header: headers.Cancel) -> None:
-        """The caller cancelled: cancel the task, which then most likely ends in Cancelled."""
+        """Takes the caller's cancellation: cancels the task, which then most likely ends in Cancelled."""
         if (found := self._open.get(header.number)) is not None:
             found[0]._is_taken_back = True
             found[1].cancel(header.why)
 
     def cancel_all(self) -> None:
-        """The run is to stop: cancel every open call, and begin no other."""
+        """Cancels every open call and starts no other, since the run stops."""
         self._closing = True
         for _, task in self._open.values():
             task.cancel(_NOT_FINISHED)
@@ -236,15 +236,15 @@ class Serving:
             arguments = _arguments(body)
             value = await self._answer(call, arguments)
             reply = codec.encode_body(value)
-            if wrong := self._misfits(call, value, reply):
-                self._unlike(call, wrong)
+            if wrong := self._returns_fault(call, value, reply):
+                self._end_wrong_returns(call, wrong)
                 return
             labels, cost, used = call._finish()
             self._end(call, headers.Done(number=call.number, labels=labels, cost=cost, used=used), reply)
         except asyncio.CancelledError as cancelled:
-            self._cancelled(call, str(cancelled))
+            self._end_cancelled(call, str(cancelled))
         except Failure as failure:
-            self._failed(call, failure.code, failure.text, failure.detail)
+            self._end_failed(call, failure.code, failure.text, failure.detail)
         except LinkLost as error:
             self._broken(error)
         except Exception as error:  # noqa: BLE001  it becomes the end, and a traceback in the log
@@ -252,42 +252,42 @@ class Serving:
             records.logger().error(
                 "a call raised", method=call.method, call=call.number, exc_info=records.raised(error)
             )
-            self._failed(call, "raised", one_line(error))
+            self._end_failed(call, "raised", one_line(error))
         except BaseException as error:  # noqa: BLE001  it ends the run
-            self._failed(call, "raised", one_line(error))
+            self._end_failed(call, "raised", one_line(error))
             self._broken(error)
 
-    def _misfits(self, call: Call, value: object, reply: bytes) -> tuple[str, ...]:
-        """How an answer is not what its method declares; of what is another thing as it travels, as it travels."""
+    def _returns_fault(self, call: Call, value: object, reply: bytes) -> tuple[str, ...]:
+        """How a reply differs from the method's `returns`; () if it does not. The decoded reply counts, as it travels."""
         provided = self._provides.get(call.method)
         if provided is None or not provided.returns or not misfits(provided.returns, value):
             return ()
         return misfits(provided.returns, codec.decode_body(reply))
 
-    def _unlike(self, call: Call, wrong: tuple[str, ...]) -> None:
-        """The Hand has answered with something else than its HAND.toml says: its own fault, as if it had raised."""
+    def _end_wrong_returns(self, call: Call, wrong: tuple[str, ...]) -> None:
+        """Ends a call whose reply is not what HAND.toml declares: the Hand's own fault, as if it had raised."""
         self.raised, why = True, "; ".join(wrong)
         records.logger().error(
             "an answer is not what `returns` in HAND.toml declares", method=call.method, call=call.number, why=why
         )
-        self._failed(
+        self._end_failed(
             call, "returns", records.shown(f"{call.method} answered with something else than it declares: {why}")
         )
 
-    def _ended_early(self, call: Call, task: asyncio.Task[None]) -> None:
-        """A task that was cancelled before its first step has not run at all: its end is still to be sent."""
+    def _end_unstarted(self, call: Call, task: asyncio.Task[None]) -> None:
+        """Ends a call whose task was cancelled before its first step, and so never ran."""
         if task.cancelled() and call.number in self._open:
-            self._cancelled(call, "")
+            self._end_cancelled(call, "")
 
-    def _cancelled(self, call: Call, why: str) -> None:
-        """Its caller has taken it back, its run is stopped, or the Hand says why; else its run breaks, and cancels all."""
+    def _end_cancelled(self, call: Call, why: str) -> None:
+        """Ends a call in Cancelled: its caller, the run's stop or the Hand itself cancelled it. Else the run is breaking."""
         if not (why or call._is_taken_back or self._closing):
-            self._failed(call, "ended", "the Hand broke before it answered")
+            self._end_failed(call, "ended", "the Hand broke before it answered")
             return
         why, (labels, cost, used) = fitting(why or _NOT_FINISHED), call._finish()
         self._end(call, headers.Cancelled(number=call.number, why=why, labels=labels, cost=cost, used=used))
 
-    def _failed(self, call: Call, code: str, text: str, detail: dict[str, object] | None = None) -> None:
+    def _end_failed(self, call: Call, code: str, text: str, detail: dict[str, object] | None = None) -> None:
         labels, cost, used = call._finish()
         try:
             body = codec.encode_body(detail) if detail else codec.NIL
@@ -303,7 +303,7 @@ class Serving:
         except CodecError as error:  # labels, a cost or measures that the kernel would not take
             records.logger().error("a call's end could not be sent as it was", call=call.number, why=str(error))
             failed = headers.Failed(number=call.number, code="raised", text=fitting(str(error)))
-            try:  # what was spent is settled, whatever else of the end is wrong
+            try:  # the cost is settled, whatever else of the end is wrong
                 self._link.send(replace(failed, cost=end.cost))
             except CodecError:
                 self._link.send(failed)
@@ -311,7 +311,7 @@ class Serving:
 
 
 def one_line(error: BaseException) -> str:
-    """An exception in one line, without secrets."""
+    """An exception as one line, without secrets."""
     text = " ".join(str(error).split())
     if text and isinstance(error, HandBroken):  # a sentence for people
         return records.shown(text)
@@ -319,13 +319,13 @@ def one_line(error: BaseException) -> str:
 
 
 def fitting(text: str, most: int = limits.WHY_MAX) -> str:
-    """A text, cut and cleaned so that a header can hold it."""
+    """A text, cut and cleaned to fit into a header."""
     text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _chunk(body: bytes) -> bytes:
-    """A chunk's bytes. The kernel never opens a body: one that is wrong is the caller's doing."""
+    """A chunk's bytes. Raises Failure: the kernel never opens a body, so a malformed one is the caller's mistake."""
     try:
         value = codec.decode_body(body)
     except CodecError as error:

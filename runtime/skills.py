@@ -26,7 +26,7 @@ class Skills(Hand):
 
     async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
         """What a skill says, with the names of its files; or, streamed, one of these, or all one after the other."""
-        params = self._checked(call.method, arguments)
+        params = self._check_arguments(call.method, arguments)
         files = self._skills.get(call.method.removeprefix(PREFIX))
         if files is None:
             raise HandBroken(f"{call.method} is not among what {self.name} provides")

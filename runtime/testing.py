@@ -144,7 +144,7 @@ class Trial:
         for name in ("scratch", "state"):
             (place / name).mkdir()
         made = kind.__new__(kind)
-        made._settle(
+        made._set_place(
             Place(
                 run="r-trial",
                 manifest=self._manifest,

@@ -107,7 +107,7 @@ class Server(Hand):
 
     async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
         """Let the server answer a call."""
-        params = self._checked(call.method, arguments)
+        params = self._check_arguments(call.method, arguments)
         if self._pipes is not None and self._pipes.program.ended.done():
             raise Failure("ended", f"the server ended: {programs.words_of(self._pipes.program.ended.result())}")
         match call.method.removeprefix(f"{self.name}."):

@@ -84,7 +84,7 @@ class Pipes:
         """Return when the server has taken all that it has been told by now, or has ended."""
         await asyncio.sleep(0)  # what is on its way to _write() gets there
         told = self._told
-        await self._unheard.passed(self.program, lambda: self._told - self._unread() >= told)
+        await self._unheard.wait_until(self.program, lambda: self._told - self._unread() >= told)
 
     def _unread(self) -> int:
         """Bytes that it was told and has not taken; 0 of one that is told nothing any more."""

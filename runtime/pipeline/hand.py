@@ -154,7 +154,7 @@ class PipelineHand(Hand):
         """A run that waits to begin is not wanted any more; if the operator has just said yes, it may have begun."""
         self._unwanted.add(piece)
         if piece in self._asked:
-            self._asked[piece].take_back(_UNWANTED)
+            self._asked[piece].cancel(_UNWANTED)
 
     async def _waited(self, run: str) -> Outcome:
         """How a run ended, however long that takes."""

@@ -101,7 +101,7 @@ class WasmHand(Hand):
     def _asked(self, call: Call, arguments: dict[str, object]) -> tuple[str, tuple[bytes, ...], tuple[bytes, ...]]:
         """The export that answers, what it is given, and the arguments of a program."""
         if call.method != RUN:
-            params = self._checked(call.method, arguments)
+            params = self._check_arguments(call.method, arguments)
             return exports.name_of(call.method), (call.resource.encode(), codec.encode_body(params)), ()
         functions = self._program.module.functions
         if RUN in functions:

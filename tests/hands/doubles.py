@@ -68,7 +68,7 @@ def seated(kind: type[H], hand: str, folder: Path, roots: dict[str, int], **sett
         begin=lambda work: asyncio.get_running_loop().create_task(work),
     )
     made = kind.__new__(kind)
-    made._settle(place)
+    made._set_place(place)
     made.__init__()  # type: ignore[misc]  # as runtime.main does it: a Hand finds its place in __init__ already
     made._check()
     return made

@@ -94,7 +94,7 @@ def test_who_takes_something_is_waited_for_anew_and_who_is_alone_without_end() -
             while standstill.seconds <= seen + bridged.PATIENCE / 2:
                 await asyncio.sleep(bridged.PATIENCE / 20)
                 assert not waits.done()
-            held.moved()
+            held.note_taken()
         waits.cancel()
 
     _hold(work)
@@ -140,7 +140,7 @@ def test_a_caller_is_waited_for_by_a_service_whose_program_has_exited_and_a_stan
         slow = SimpleNamespace(held=SimpleNamespace(is_behind=True, taken=0), task=taking)
         bridge.__dict__.update(_answered={1: slow}, _place=SimpleNamespace(state=True))
         reading = asyncio.ensure_future(asyncio.sleep(0))
-        waiting = asyncio.create_task(bridge._passed_on(reading, has_failed=False))
+        waiting = asyncio.create_task(bridge._drain(reading, has_failed=False))
         await asyncio.sleep(0.2)
         stood[0] += 2 * bridged.PATIENCE
         await asyncio.sleep(0.2)

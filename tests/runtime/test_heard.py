@@ -66,7 +66,7 @@ def test_what_still_waits_here_is_not_read() -> None:
 def test_it_is_waited_for_until_it_is_read() -> None:
     async def work(writer: asyncio.StreamWriter, theirs: socket.socket) -> None:
         writer.write(TOLD)
-        waits = asyncio.create_task(Unheard().passed(_program(), lambda: is_read(writer)))
+        waits = asyncio.create_task(Unheard().wait_until(_program(), lambda: is_read(writer)))
         await asyncio.sleep(0.1)
         assert not waits.done()
         theirs.recv(len(TOLD))
@@ -91,12 +91,12 @@ def test_a_program_that_is_never_up_to_date_has_heard_what_lies_before_a_call_th
 def test_of_more_calls_than_the_kernel_charges_nobody_waits() -> None:
     async def work(writer: asyncio.StreamWriter, _: socket.socket) -> None:
         unheard = Unheard()
-        tasks = [asyncio.create_task(unheard.passed(_program(), lambda: False)) for _ in range(WAITING_MOST)]
+        tasks = [asyncio.create_task(unheard.wait_until(_program(), lambda: False)) for _ in range(WAITING_MOST)]
         await asyncio.sleep(0)
-        await asyncio.wait_for(unheard.passed(_program(), lambda: False), 10)
+        await asyncio.wait_for(unheard.wait_until(_program(), lambda: False), 10)
         tasks.pop().cancel()  # as at the end of the run
         await asyncio.sleep(0)
-        tasks.append(asyncio.create_task(unheard.passed(_program(), lambda: False)))
+        tasks.append(asyncio.create_task(unheard.wait_until(_program(), lambda: False)))
         await asyncio.sleep(0.05)
         assert not tasks[-1].done()
         for task in tasks:

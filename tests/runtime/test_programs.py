@@ -112,11 +112,14 @@ def test_orphans_are_collected_at_any_time_and_one_that_lives_is_left() -> None:
     ("first", "why"),
     [
         (b"#!/no/such/interpreter -x\n", "its first line names /no/such/interpreter, and there is no such program"),
-        (b"#!/bin/sh\r\necho\r\n", "its first line ends in a carriage return, as on Windows: no program is called so"),
+        (
+            b"#!/bin/sh\r\necho\r\n",
+            "its first line ends in a carriage return, as on Windows: no program has such a name",
+        ),
         (b"#!/etc/passwd\n", "its first line names /etc/passwd, which it may not execute"),
         (
             b"echo hi\n",
-            'it is not a program of this machine\'s kind, and no script whose first line says of which, as "#!/bin/sh"',
+            'it is neither a program for this machine nor a script with a first line such as "#!/bin/sh"',
         ),
         (None, "No such file or directory"),
     ],

@@ -236,7 +236,7 @@ def test_an_upload_that_is_left_by_an_exception_is_cancelled_and_never_whole(cal
     ("end", "told"),
     [
         (headers.Failed(number=1, code="conflict", text="it changed"), "conflict: it changed"),
-        (headers.Done(number=1), "ended: far.write had its end before the whole upload was sent"),
+        (headers.Done(number=1), "ended: far.write ended before the whole upload was sent"),
     ],
 )
 def test_a_writer_that_waits_for_credit_hears_of_the_end(caller: Peer, end: headers.End, told: str) -> None:

@@ -126,14 +126,14 @@ class Actor(Hand):
                 if "at_chunk" in step and not then:
                     then.append(await self.do(step["at_chunk"], None))
             if open_call.end is None:
-                await open_call.happening()
+                await open_call.wait_for_change()
         reply = reply_of(open_call.end)
         more = {"chunks": chunks, "then": then} if chunks else {}
         return {"end": "done", "value": reply.value, "labels": reply.labels, **more}
 
     async def chunk(self, calls, open_call, part, last=False):
         while open_call.credit == 0 and open_call.end is None:
-            await open_call.happening()
+            await open_call.wait_for_change()
         if open_call.end is None:
             open_call.credit -= 1
             calls._link.send(headers.Chunk(number=open_call.number, last=last), codec.encode_body(part))

@@ -67,7 +67,7 @@ class Parent(Hand):
         await self.heard["go"].wait()
         async with self.kernel.stream("kernel.spawn", "child", {"detached": detached, "wait": wait}) as spawn:
             await self.heard["no"].wait()
-            spawn.take_back("it is not wanted any more")
+            spawn.cancel("it is not wanted any more")
             try:
                 await spawn.read()
                 return spawn.reply.value

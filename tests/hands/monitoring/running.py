@@ -59,7 +59,7 @@ async def running(
     settings = Settings(MANIFEST.settings, given)
     async with asyncio.TaskGroup() as group:
         hand = main.Monitoring.__new__(main.Monitoring)
-        hand._settle(
+        hand._set_place(
             Place(
                 run="r1",
                 manifest=MANIFEST,

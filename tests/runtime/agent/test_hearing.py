@@ -62,7 +62,7 @@ class Refusing:
 def _hand(kernel: Refusing, folder: Path) -> AgentHand:
     manifest = check(TOML, file="HAND.toml")
     hand = AgentHand.__new__(AgentHand)
-    hand._settle(
+    hand._set_place(
         Place(
             run="r-0000000000000000", manifest=manifest, kernel=kernel,  # type: ignore[arg-type]  # see above
             settings=Settings(manifest.settings, {}), files={}, scratch=folder, state=None, roots={},
