@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,7 @@ import pytest
 from memory import graph
 from memory.arrays import Floats, np
 from tests.hands.doubles import FakeCall, hand_module
-from tests.hands.memory.test_hand import OWN, Desk
-from tests.hands.memory.test_recall import embedded, stop, until
+from tests.hands.memory.conftest import OWN, Desk
 from wire.labels import Labels
 
 memory_makers = hand_module("memory", "memory_makers")
@@ -41,24 +40,19 @@ class Elsewhere:
         """Nothing is being computed."""
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path)
-    yield made
-    stop(made)
-
-
 def test_words_do_where_a_model_elsewhere_has_changed_its_dimension(
     desk: Desk, capfd: pytest.CaptureFixture[str]
 ) -> None:
     desk.loop.run_until_complete(desk.hand.embedding.follow(Elsewhere(8)))
     desk.call("store", text="Ada pays by cheque.")
-    embedded(desk)
+    desk.embedded()
     desk.loop.run_until_complete(desk.hand.embedding.follow(Elsewhere(4)))
     (found,) = desk.call("recall", text="cheque")["results"]
     assert (found["text"], found["meaning"]) == ("Ada pays by cheque.", None)
     desk.call("store", text="Bob pays in cash.")
-    until(desk, lambda: "8 numbers, not 4" in capfd.readouterr().err, "a line of the log")
+    desk.until(
+        lambda: "8 dimensions here, not 4: `maniple memory reindex`" in capfd.readouterr().err, "a line of the log"
+    )
 
 
 def test_who_looks_for_contradictions_in_large_graphs_leaves_threads_for_others(
@@ -70,7 +64,7 @@ def test_who_looks_for_contradictions_in_large_graphs_leaves_threads_for_others(
     owners = [f"shared/s{number}" for number in range(memory_shelf.READERS)]
     calls = [FakeCall(owner, "memory.graph.contradictions") for owner in owners]
     held = [desk.loop.create_task(desk.hand.on_call(call, {})) for call in calls]
-    until(desk, lambda: len(desk.hand.shelf._files) > len(owners), "the calls")
+    desk.until(lambda: len(desk.hand.shelf._files) > len(owners), "the calls")
     try:
         asked = desk.hand.on_call(FakeCall(OWN, "memory.get"), {"key": "k"})
         assert desk.loop.run_until_complete(asyncio.wait_for(asked, 10))["value"] == 1
@@ -96,11 +90,11 @@ def test_of_a_copy_whose_caller_has_gone_nothing_is_left(
 
     monkeypatch.setattr(file, "read", late)
     asked = desk.loop.create_task(desk.hand.on_call(FakeCall(OWN, f"memory.{method}"), {}))
-    until(desk, has_begun.is_set, "the call")
+    desk.until(has_begun.is_set, "the call")
     asked.cancel()
     desk.loop.run_until_complete(asyncio.wait([asked]))
     gate.set()
-    stop(desk)
+    desk.stop()
     assert not [*desk.hand.scratch.iterdir()]
 
 

@@ -1,6 +1,5 @@
 """A memory file that is damaged in its schema or its rows: each call on it ends in `damaged`, and none as a fault of ours."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +8,7 @@ import pytest
 
 from runtime import Failure
 from tests.hands.doubles import hand_module
-from tests.hands.memory.test_hand import CHAT, OWN, Desk
-from tests.hands.memory.test_recall import stop
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path)
-    yield made
-    stop(made)
+from tests.hands.memory.conftest import CHAT, OWN, Desk
 
 
 @pytest.mark.parametrize(

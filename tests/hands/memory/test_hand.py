@@ -13,39 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime import Failure
-from tests.hands.doubles import FakeCall, hand_module, seated
-
-OWN = "own/h-4kz8w1m3q0v7x2ab"
-CHAT = f"{OWN}/session/bot/mail/-/ada"
-
-
-class Desk:
-    """A started Hand and its loop; each call is waited for."""
-
-    def __init__(self, folder: Path, **given: object) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.hand: Any = seated(hand_module("memory", "main").Memory, "memory", folder, {}, **given)
-        self.loop.run_until_complete(self.hand.start())
-
-    def call(self, method: str, on: str = OWN, /, *, upload: Iterator[bytes] | None = None, **given: object) -> Any:
-        made = FakeCall(on, f"memory.{method}", upload=upload)
-        return self.loop.run_until_complete(self.hand.on_call(made, given))
-
-    def fails(self, method: str, on: str = OWN, /, *, upload: Iterator[bytes] | None = None, **given: object) -> str:
-        with pytest.raises(Failure) as failed:
-            self.call(method, on, upload=upload, **given)
-        return f"{failed.value.code}: {failed.value.text}"
-
-    def is_whole(self) -> bool:
-        return bool(self.call("verify")["ok"])
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path)
-    yield made
-    made.loop.run_until_complete(made.hand.stop())
-    made.loop.close()
+from tests.hands.doubles import FakeCall, hand_module
+from tests.hands.memory.conftest import CHAT, OWN, Desk
 
 
 def nested(depth: int) -> object:
@@ -248,8 +217,7 @@ def test_after_all_of_that_every_memory_is_whole() -> None:
         desk = _desks.pop()
         for owner in (OWN, "shared/team"):
             assert desk.call("verify", owner) == {"ok": True, "problems": [], "mended": []}
-        desk.loop.run_until_complete(desk.hand.stop())
-        desk.loop.close()
+        desk.stop()
 
 
 @pytest.mark.parametrize("part", ["000000", "000499", "000500", "000700", "000999", "123456", "999500", "999999"])
@@ -317,8 +285,7 @@ def test_a_copy_beyond_the_quota_is_not_restored_and_what_was_there_stays(desk: 
     small.hand.shelf.quota = 4 << 20
     assert small.call("restore", upload=iter(asked.sent)) == {"bytes": len(asked.body)}
     assert small.call("get", key="large2")["value"] == "2" * 900_000
-    small.loop.run_until_complete(small.hand.stop())
-    small.loop.close()
+    small.stop()
 
 
 # where what is told came from -----------------------------------------------------------------------------------------

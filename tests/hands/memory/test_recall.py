@@ -4,7 +4,6 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,35 +14,11 @@ from memory.embedders.grams import Grams
 from memory.fragments import New
 from memory.store import Store
 from tests.hands.doubles import FakeCall, hand_module
-from tests.hands.memory.test_hand import CHAT, OWN, Desk
+from tests.hands.memory.conftest import CHAT, OWN, Desk
 
 CAR, BAKERY = "I bought an automobile yesterday.", "The bakery opens at eight."
 
 TORN = "UPDATE spaces SET languages = '{'"
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path)
-    yield made
-    stop(made)
-
-
-def stop(desk: Desk) -> None:
-    desk.loop.run_until_complete(desk.hand.stop())
-    desk.loop.close()
-
-
-def until(desk: Desk, holds: Callable[[], object], what: str) -> None:
-    """Let the Hand go on until something holds."""
-    ends = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < ends, f"{what} did not come"
-        desk.loop.run_until_complete(asyncio.sleep(0.01))
-
-
-def embedded(desk: Desk, on: str = OWN) -> None:
-    until(desk, lambda: desk.call("stats", on)["waiting"] == 0, "vectors")
 
 
 @pytest.mark.wide
@@ -58,12 +33,12 @@ def test_a_memory_that_an_earlier_life_left_without_vectors_gets_them(tmp_path: 
     fragments.add(store, "", New(text="A third one."))
     store.close()
     desk = Desk(tmp_path)
-    until(desk, lambda: _vectors(tmp_path, "all-MiniLM-L6-v2/1") == 3, "the vectors of today's model")
+    desk.until(lambda: _vectors(tmp_path, "all-MiniLM-L6-v2/1") == 3, "the vectors of today's model")
     assert _vectors(tmp_path, "another/1") == 2
     desk.call("consolidate")
     assert _vectors(tmp_path, "another/1") == 0
     assert desk.call("recall", text="a car")["results"][0]["text"] == CAR
-    stop(desk)
+    desk.stop()
 
 
 def test_a_memory_whose_vectors_are_another_models_gets_todays_when_it_is_asked(tmp_path: Path) -> None:
@@ -75,8 +50,8 @@ def test_a_memory_whose_vectors_are_another_models_gets_todays_when_it_is_asked(
     store.close()
     desk = Desk(tmp_path)
     assert desk.call("recall", text="automobile")["results"][0]["meaning"] is None
-    until(desk, lambda: desk.call("recall", text="a car")["results"], "a result by meaning")
-    stop(desk)
+    desk.until(lambda: desk.call("recall", text="a car")["results"], "a result by meaning")
+    desk.stop()
 
 
 def _model(store: Store, name: str) -> vectors.Model:
@@ -134,14 +109,14 @@ def test_while_nobody_asks_what_is_said_twice_is_merged_once_a_day(tmp_path: Pat
     twice(quiet, CHAT)
     peace.set()
     shelf, path = quiet.hand.shelf, quiet.hand.state / "consolidation.json"
-    until(quiet, path.exists, "an end of going through it")
+    quiet.until(path.exists, "an end of going through it")
     assert [one["state"] for one in quiet.call("fragments", CHAT, history=True)["fragments"]] == ["live", "archived"]
     before = path.stat().st_mtime_ns
     twice(quiet, OWN)
     quiet.loop.run_until_complete(asyncio.sleep(0.6))
     assert (path.stat().st_mtime_ns, len(shelf.owners())) == (before, 1)
     assert quiet.call("consolidate")["merged"] == 1
-    stop(quiet)
+    quiet.stop()
 
 
 def test_a_clock_that_was_ahead_keeps_no_memory_from_its_turn(tmp_path: Path, peace: threading.Event) -> None:
@@ -151,9 +126,9 @@ def test_a_clock_that_was_ahead_keeps_no_memory_from_its_turn(tmp_path: Path, pe
     desk = Desk(tmp_path)
     twice(desk, OWN)
     peace.set()
-    until(desk, lambda: str(in_ten_years) not in (desk.hand.state / "consolidation.json").read_text(), "its turn")
+    desk.until(lambda: str(in_ten_years) not in (desk.hand.state / "consolidation.json").read_text(), "its turn")
     assert len(desk.call("fragments")["fragments"]) == 1
-    stop(desk)
+    desk.stop()
 
 
 @pytest.mark.wide
@@ -165,11 +140,11 @@ def test_what_is_wrong_with_one_memory_keeps_no_other_from_its_turn(tmp_path: Pa
     desk.loop.run_until_complete(desk.hand.shelf.write("shared/a", lambda store: store.rows(TORN)))
     twice(desk, "shared/b")
     assert "the memory file is damaged" in desk.fails("recall", text="bills")
-    embedded(desk, "shared/b")
+    desk.embedded("shared/b")
     peace.set()
-    until(desk, (desk.hand.state / "consolidation.json").exists, "an end of going through one")
+    desk.until((desk.hand.state / "consolidation.json").exists, "an end of going through one")
     assert len(desk.call("fragments", "shared/b")["fragments"]) == 1
-    stop(desk)
+    desk.stop()
 
 
 def twice(desk: Desk, on: str) -> None:
@@ -220,15 +195,15 @@ def test_of_memories_that_are_not_there_nothing_is_kept_whoever_asks_for_them(
     desk = Desk(tmp_path)
     twice(desk, OWN)
     twice(desk, "shared/erased")
-    embedded(desk)
+    desk.embedded()
     desk.call("consolidate", "shared/erased")
     desk.call("erase", "shared/erased")
     for number in range(100):
         desk.call("recall", f"shared/none-{number}", text="bills")
     peace.set()
     path = desk.hand.state / "consolidation.json"
-    until(desk, lambda: path.exists() and OWN in path.read_text(), "an end of going through the one that is there")
-    until(desk, lambda: desk.hand.asked_for == {OWN}, "no other one in mind")
+    desk.until(lambda: path.exists() and OWN in path.read_text(), "an end of going through the one that is there")
+    desk.until(lambda: desk.hand.asked_for == {OWN}, "no other one in mind")
     assert list(json.loads(path.read_text())) == [OWN]
-    until(desk, lambda: not any("none" in one for one in desk.hand.embedding._known), "none that is looked at")
-    stop(desk)
+    desk.until(lambda: not any("none" in one for one in desk.hand.embedding._known), "none that is looked at")
+    desk.stop()

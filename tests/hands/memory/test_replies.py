@@ -15,7 +15,7 @@ from memory.sessions import Said
 from memory.store import Store
 from runtime import Failure
 from tests.hands.doubles import FakeCall
-from tests.hands.memory.test_hand import CHAT, OWN, Desk
+from tests.hands.memory.conftest import CHAT, OWN, Desk
 from wire import codec, limits
 
 
@@ -35,8 +35,7 @@ class Graph(Desk):
 def graph(tmp_path: Path) -> Iterator[Graph]:
     made = Graph(tmp_path)
     yield made
-    made.loop.run_until_complete(made.hand.stop())
-    made.loop.close()
+    made.stop()
 
 
 def test_true_is_no_number_of_an_entity(graph: Graph) -> None:

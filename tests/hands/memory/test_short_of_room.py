@@ -14,8 +14,8 @@ from memory.fragments import New
 from memory.keys import Change
 from memory.store import Store
 from tests.hands.doubles import hand_module
-from tests.hands.memory.test_hand import OWN, Desk
-from tests.hands.memory.test_recall import _vectors, stop, until
+from tests.hands.memory.conftest import OWN, Desk
+from tests.hands.memory.test_recall import _vectors
 
 TEXTS = 60
 WIDE = 4_096
@@ -64,20 +64,20 @@ def noted_full(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[Full]:
 def test_vectors_of_an_earlier_model_give_way_where_the_quota_has_no_room_for_todays(tmp_path: Path) -> None:
     desk = Desk(tmp_path, quota=filled(tmp_path, "another/1") + ROOM)
     desk.call("recall", text="bakery")
-    until(desk, lambda: _vectors(tmp_path, TODAY) == TEXTS, "the vectors of today's model")
+    desk.until(lambda: _vectors(tmp_path, TODAY) == TEXTS, "the vectors of today's model")
     assert _vectors(tmp_path, "another/1") < TEXTS
     assert desk.call("store", text="There is room for another one.")
     assert desk.is_whole()
-    stop(desk)
+    desk.stop()
 
 
 @pytest.mark.wide
 def test_where_there_is_room_those_of_an_earlier_model_stay_for_a_way_back(tmp_path: Path) -> None:
     desk = Desk(tmp_path, quota=4 * filled(tmp_path, "another/1"))
     desk.call("recall", text="bakery")
-    until(desk, lambda: _vectors(tmp_path, TODAY) == TEXTS, "the vectors of today's model")
+    desk.until(lambda: _vectors(tmp_path, TODAY) == TEXTS, "the vectors of today's model")
     assert _vectors(tmp_path, "another/1") == TEXTS
-    stop(desk)
+    desk.stop()
 
 
 @pytest.mark.wide
@@ -95,9 +95,9 @@ def test_vectors_for_which_there_is_no_room_are_kept_when_there_is_and_not_made_
     monkeypatch.setattr(here, "texts", noted)
     desk = Desk(tmp_path, quota=filled(tmp_path, size=1 << 20) + ROOM)
     full = noted_full(desk, monkeypatch)
-    until(desk, lambda: len(full) > 2, "no room for some, again and again")
+    desk.until(lambda: len(full) > 2, "no room for some, again and again")
     assert 0 < desk.call("stats")["waiting"] < TEXTS
     desk.hand.shelf.quota = 64 << 20
-    until(desk, lambda: desk.call("stats")["waiting"] == 0, "the others, though nobody asks for anything")
+    desk.until(lambda: desk.call("stats")["waiting"] == 0, "the others, though nobody asks for anything")
     assert len(made) == len(set(made)) == TEXTS, "some were made twice"
-    stop(desk)
+    desk.stop()

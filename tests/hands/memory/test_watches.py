@@ -2,22 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from runtime import Failure
 from tests.hands.doubles import FakeCall, hand_module
-from tests.hands.memory.test_hand import CHAT, OWN, Desk
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path)
-    yield made
-    made.loop.run_until_complete(made.hand.stop())
-    made.loop.close()
+from tests.hands.memory.conftest import CHAT, OWN, Desk
 
 
 def test_who_watches_hears_also_what_was_written_for_a_caller_who_has_gone(desk: Desk) -> None:
