@@ -4,33 +4,13 @@ import os
 import sys
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final
 
 import msgspec
 
 from kernel.digests import PACKAGES
 from kernel.process import confine, landlock, mounts, seccomp
+from manifests.confinement import places
 from manifests.confinement.plan import NAMESPACES, Machine
-
-_SYSTEM: Final = (
-    "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo",
-    "/etc/mime.types", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom",
-)  # fmt: skip
-_ONLINE: Final = (
-    "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/services",
-    "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/usr/share/ca-certificates",
-)  # fmt: skip
-_PROGRAMS: Final = (
-    "/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/lib", "/lib64", "/usr/lib", "/usr/lib64",
-    "/usr/libexec", "/usr/local/lib",
-)  # fmt: skip
-_TOOLS: Final = (
-    "/usr/include", "/usr/share", "/usr/local/share", "/etc/alternatives", "/etc/ssl", "/etc/pki",
-    "/etc/ca-certificates",
-)  # fmt: skip
-_PLACES: Final = ("/mnt", "/srv", "/media", "/opt")
-"""Paths that runs may need. _SYSTEM: shared libraries and what they read; _ONLINE: for names and certificates; _PROGRAMS: the
-system's programs; _TOOLS: what these read. _PLACES: folders with nothing that a run needs to see."""
 
 
 @lru_cache(maxsize=1)
@@ -39,8 +19,9 @@ def probe() -> Machine:
     return Machine(
         is_root=confine.is_root(), namespaces=tuple(name for name in NAMESPACES if _can(name)),
         landlock=landlock.version(), seccomp=seccomp.available(), architecture=os.uname().machine,
-        readable=_outermost((*_own(), *_SYSTEM)), online=_outermost(_ONLINE), programs=_outermost(_PROGRAMS),
-        tools=_outermost(_TOOLS), places=tuple(filter(os.path.isdir, _PLACES)),
+        readable=_outermost((*_own(), *places.SYSTEM)), online=_outermost(places.ONLINE),
+        programs=_outermost(places.PROGRAMS), tools=_outermost(places.TOOLS),
+        places=tuple(filter(os.path.isdir, places.EMPTY)),
     )  # fmt: skip
 
 
