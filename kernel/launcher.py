@@ -21,7 +21,7 @@ from kernel.process_tree import tree_of
 from kernel.runs import Run
 from manifests import schema
 from manifests.calls import lodging
-from manifests.lives import too_much_memory
+from manifests.lives import too_much, too_much_memory
 from manifests.rlimits import rlimits_of
 from manifests.values import uid_of
 from wire import launch as packets
@@ -110,8 +110,9 @@ class Launcher:
                 self._release_when_confined(self._runs[number])
             case packets.Grouped(number=number, why=why) if number in self._runs:
                 self._owner.supervisor.end_as_unfit(self._runs[number], f"layer: {why}")
-            case packets.Measured(number=number) if number in self._runs:
-                self._owner.watch.end_as_too_large(self._runs[number])
+            case packets.Measured(number=number, excess=excess) if number in self._runs:
+                run = self._runs[number]
+                self._owner.supervisor.end_as_unfit(run, too_much(excess, run.hand.package.manifest))
             case packets.Died(number=number, status=status, cpu=cpu, memory=memory, was_full=was_full):
                 run = self._runs[number]
                 run.cpu, run.memory = cpu, memory

@@ -1,10 +1,11 @@
 """Ends runs whose processes and files together take more memory, disk or time than allowed (acts).
 
-Each run is checked once a second, for what no limit of the operating system covers: the disk space of all its files, the
-processor time of all its processes, and their memory while they are in no control group. (Where none can be made, the run's
-`lacking` names the layer "cgroup": this check is weaker.) Memory that a process shared with the template at its start does
-not count; memory shared among processes counts once, where this user may read PSS. Processor time is that of living
-processes and of children that they reaped. Folders are measured by children of the template, each for many runs.
+Each run is checked once a second, for what no limit of the operating system covers: the disk space of all its files, its
+locks on parts of files, the processor time of all its processes, and their memory while they are in no control group. (Where
+none can be made, the run's `lacking` names the layer "cgroup": this check is weaker.) Memory that a process shared with the
+template at its start does not count; memory shared among processes counts once, where this user may read PSS and reading it
+is quick. Processor time is that of living processes and of children that they reaped. Children of the template, each for many
+runs, measure folders and count locks.
 
 A paused run is ended if it does not stay stopped: one of its processes can continue another.
 
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.process_tree import cpu_of_descendants, is_running, memory_of, resident, tree_of
 from kernel.runs import Run
-from manifests.lives import NOT_STILL, too_long, too_much_disk, too_much_memory
+from manifests.lives import NOT_STILL, too_long, too_much_memory
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -93,10 +94,6 @@ class Watch:
         runs, self._unmeasured = self._unmeasured, []
         for at in range(0, len(runs), LOT):
             self._kernel.launcher.measure(runs[at : at + LOT])
-
-    def end_as_too_large(self, run: Run) -> None:
-        """Kill a run whose own folders take more than they may."""
-        self._kernel.supervisor.end_as_unfit(run, too_much_disk(run.hand.package.manifest))
 
     def _check_kernel(self) -> None:
         """Check the kernel's own memory. If it has grown, end the peers that fill it.

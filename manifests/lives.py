@@ -11,8 +11,9 @@ from manifests.installed import Installed
 from manifests.policy import visible
 from manifests.schema import PROGRAM_FOLDERS, Manifest, Requires, Restart
 from manifests.state import State
-from manifests.values import format_size
+from manifests.values import LOCKS_MOST, format_size
 from wire.errors import NotNow, Refusal
+from wire.launch import Excess
 from wire.tape import Spent
 
 LIFE: Final = {
@@ -122,9 +123,13 @@ def is_worth_noting(before: Spent, now: Spent, wall: int, manifest: Manifest) ->
 NOT_STILL: Final = "it was paused, and its processes did not stand still"
 
 
-def too_much_disk(manifest: Manifest) -> str:
-    """Why a run was ended whose own folders exceeded their limit."""
-    return f"its files took more than its {format_size(manifest.limits.disk)} of disk"
+def too_much(what: Excess, manifest: Manifest) -> str:
+    """Why a run was ended whose own folders exceeded their limit, or which held more than LOCKS_MOST."""
+    match what:
+        case "disk":
+            return f"its files took more than its {format_size(manifest.limits.disk)} of disk"
+        case "locks":
+            return f"it held more than {LOCKS_MOST:,} locks on parts of files"
 
 
 def broken(code: str, what: str, why: str) -> Refusal:

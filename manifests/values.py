@@ -125,6 +125,9 @@ def _format(amount: int, units: dict[str, int]) -> str:
     return f"{amount // units[best]}{best}"
 
 
+LOCKS_MOST: Final = 10_000
+"""Locks on parts of files that a run may hold: each takes the system 192 bytes, which no limit of the system's counts."""
+
 UID_BASE: Final = 770_000_000
 UID_COUNT: Final = 65_536
 SERVICE_UIDS: Final = 4_096

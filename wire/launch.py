@@ -16,7 +16,7 @@ and then, over the run's own descriptor:
     run → kernel   Unfit: the run ends here instead, and why (an altered file, a layer that could not be applied)
 """
 
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -57,19 +57,21 @@ class Bound(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_f
 
 class Measure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="measure"):
     """Sent by the kernel with descriptors of folders, those of the first run first. Answered with Measured for each run
-    whose folders take more than they may; for none, if no process can be made for it.
+    whose folders take more than they may, or that holds too many locks; for none, if no process can be made for it.
     """
 
     runs: tuple[Bound, ...]
 
 
+Excess: TypeAlias = Literal["disk", "locks"]
+"""What a run may have too much of: room on its disk, in its own folders; and locks on parts of files."""
+
+
 class Measured(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="measured"):
-    """Sent by the template: the folders of a run take more room on their disk than they may. size: bytes, or fewer than
-    there are.
-    """
+    """Sent by the template: a run has more of something than it may."""
 
     number: int
-    size: int
+    excess: Excess
 
 
 class Warm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="warm"):

@@ -1,4 +1,4 @@
-"""Measures the folders of many runs in one child process of the template (acts).
+"""Measures the folders of many runs, and counts their locks, in one child process of the template (acts).
 
 Not in the template, since a hostile Hand decides how long it takes: it may have made a million files. So each run gets a
 moment; one that takes longer is measured in a process of its own, unless such a process is still at it: otherwise there would
@@ -7,9 +7,11 @@ be more of them each second. A process per run and second would cost more than w
 
 import fcntl
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from math import inf
 from time import monotonic
 from typing import Final
@@ -18,6 +20,7 @@ from kernel import folders
 from kernel.descriptors import pid_of
 from kernel.errors import TooSlow
 from kernel.process_tree import tree_of
+from manifests.values import LOCKS_MOST
 from wire.launch import Bound, Measured
 
 MOMENT: Final = 0.01
@@ -34,6 +37,7 @@ def measure(marks: int, tell: Tell, runs: Sequence[Bound], opened: Sequence[int]
     no process can be made for a run that takes long: the next check finds the rest.
     """
     folders.allow_depth()
+    _count_locks([(run, living[run.number]) for run in runs if run.number in living], tell)
     try:
         for run in runs:
             mine, opened = opened[: run.folders], opened[run.folders :]
@@ -57,4 +61,15 @@ def _look(run: Bound, opened: Sequence[int], pidfd: int, tell: Tell, until: floa
     if size <= run.most and pidfd >= 0:
         size += folders.measure_unlinked(tree_of(pid_of(pidfd)), os.fstat(opened[0]).st_dev, until)
     if size > run.most:
-        tell(Measured(number=run.number, size=size))
+        tell(Measured(number=run.number, excess="disk"))
+
+
+def _count_locks(runs: Sequence[tuple[Bound, int]], tell: Tell) -> None:
+    """Tell of each run, with its pidfd, that holds too many locks. The system lists each processor's newest first, and takes
+    the longer to read on the more there are: so no more is read than shows one such run beside another.
+    """
+    with suppress(OSError), open("/proc/locks", "rb") as locks:
+        holders = Counter(int(line.split()[-4]) for line in islice(locks, 2 * LOCKS_MOST))
+        for run, pidfd in runs if holders.total() > LOCKS_MOST else ():
+            if sum(holders[pid] for pid in tree_of(pid_of(pidfd))) > LOCKS_MOST:
+                tell(Measured(number=run.number, excess="locks"))

@@ -57,7 +57,7 @@ SPAWN: Final[Condition] = ((Bits(0, INT, (_VM | _VFORK | _SIGCHLD,)),),)
 # fcntl(2), ioctl(2), prctl(2), arch_prctl(2): the command ------------------------------------------------------------
 
 _DUPFD, _DUPFD_CLOEXEC, _GETFD, _SETFD, _GETFL, _SETFL = 0, 1030, 1, 2, 3, 4
-_LOCKS: Final = (5, 6, 7, 36, 37, 38)  # F_GETLK, F_SETLK, F_SETLKW, and the same with OFD
+_LOCKS: Final = (5, 6, 7)  # F_GETLK, F_SETLK, F_SETLKW; of the same with OFD the system does not tell who holds them
 
 DESCRIPTOR_AND_LOCK: Final[Condition] = (
     (Bits(1, INT, (_DUPFD, _DUPFD_CLOEXEC, _GETFD, _SETFD, _GETFL, _SETFL, *_LOCKS)),),

@@ -16,6 +16,7 @@ import pytest
 from kernel import folders
 from kernel.errors import TooSlow
 from kernel.process import measuring
+from manifests.values import LOCKS_MOST
 from tests.rights import IS_WHOLE_ROOT
 from wire.launch import Bound, Measured
 
@@ -112,6 +113,37 @@ def test_only_those_that_take_more_than_they_may_are_told(
     runs = [Bound(number=number, folders=1, most=most) for number, most in enumerate(bounds, 1)]
     _measured(marks, tell, runs, [opened(_large(tmp_path / str(run.number))) for run in runs], {})
     assert heard() == [2, 4]
+
+
+def test_a_run_that_holds_too_many_locks_is_told_and_one_that_holds_many_is_not(
+    tmp_path: Path, opened: Open, marks: int, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
+) -> None:
+    tell, heard = told
+    living, lock = {}, {1: LOCKS_MOST - 100, 2: LOCKS_MOST + 100, 3: 1}
+    for number, many in lock.items():
+        ready, tell_ready = os.pipe()
+        if (child := os.fork()) == 0:
+            _lock(tmp_path / str(number), many)
+            os.write(tell_ready, b"!")
+            signal.pause()
+        os.read(ready, 1)
+        living[number] = os.pidfd_open(child)
+    try:
+        runs = [Bound(number=number, folders=1, most=1 << 40) for number in living]
+        _measured(marks, tell, runs, [opened(tmp_path) for _ in runs], living)
+        assert heard() == [2]
+    finally:
+        for pidfd in living.values():
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
+
+
+def _lock(path: Path, many: int) -> None:
+    """Hold so many locks on single bytes of a file."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR)
+    fcntl.lockf(descriptor, fcntl.LOCK_EX, 2 * many - 1)
+    for byte in range(2 * many - 3, 0, -2):
+        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, byte)
 
 
 def test_all_folders_of_a_run_count_together_and_no_others(

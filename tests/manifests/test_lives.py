@@ -27,7 +27,7 @@ from manifests.lives import (
     shown_state,
     step,
     too_long,
-    too_much_disk,
+    too_much,
     too_much_memory,
     unfit,
     used_up,
@@ -288,4 +288,5 @@ def test_what_passes_by_itself_is_no_reason_to_give_a_start_up() -> None:
 def test_a_run_is_told_which_of_its_limits_ended_it() -> None:
     manifest = Manifest(hand=_installed("task").package.manifest.hand, limits=Limits(memory=64 << 20, disk=4 << 20))
     assert too_much_memory(manifest) == "it used more than its 64MiB of memory"
-    assert too_much_disk(manifest) == "its files took more than its 4MiB of disk"
+    assert too_much("disk", manifest) == "its files took more than its 4MiB of disk"
+    assert too_much("locks", manifest) == "it held more than 10,000 locks on parts of files"
