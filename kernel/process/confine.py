@@ -34,6 +34,7 @@ _CAPABILITY_VERSION: Final = 0x2008_0522  # capset(2)
 _SET_FLAGS, _UP = 0x8914, 1  # SIOCSIFFLAGS, IFF_UP: netdevice(7)
 _STACK: Final = 8 * 1024 * 1024  # bytes: what Linux gives a process unless told otherwise
 _UNLIMITED: Final = 1 << 64  # modulo this, -1 is RLIM_INFINITY
+_ON_THEIR_WAY: Final = 512  # descriptors: two packets' worth, see limit()
 _OOM_SCORE: Final = b"500"  # of -1000 to 1000, see proc(5)
 
 libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -79,7 +80,8 @@ def limit(rlimits: Rlimits) -> None:
 
     The hard limit of processor time is one second above the soft one, so that the run can handle the soft limit's signal.
     RLIMIT_DATA does not count the stack, so that has a limit of its own. Where this process has a lower hard limit itself,
-    such as from `ulimit` in the shell that started the kernel, that one holds, for root too.
+    such as from `ulimit` in the shell that started the kernel, that one holds, for root too. A run has fewer descriptors than
+    the kernel: Linux refuses to send one while more are in flight than the sender may have open, counted per user.
     """
     for which, soft, hard in (
         ("RLIMIT_DATA", rlimits.memory, rlimits.memory),
@@ -90,6 +92,8 @@ def limit(rlimits: Rlimits) -> None:
         ("RLIMIT_STACK", _STACK, _STACK), ("RLIMIT_CORE", 0, 0),
     ):  # fmt: skip
         most = resource.getrlimit(getattr(resource, which))[1] % _UNLIMITED
+        if which == "RLIMIT_NOFILE" and most >= 2 * _ON_THEIR_WAY:
+            most -= _ON_THEIR_WAY
         wanted = struct.pack("=QQ", min(soft % _UNLIMITED, most), min(hard % _UNLIMITED, most))
         check(libc.setrlimit(getattr(resource, which), wanted), which)
 

@@ -20,3 +20,14 @@ def test_a_limit_that_the_kernel_was_started_with_holds_for_runs_where_it_is_low
         assert resource.getrlimit(resource.RLIMIT_CPU) == (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
     assert outcome(limited, None) == "done"
+
+
+def test_a_run_may_have_fewer_descriptors_than_the_kernel_which_passes_some_on() -> None:
+    """The system counts those on their way for a whole user: a run that had as many as the kernel let it begin no other."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+        confine.limit(Rlimits(memory=1 << 30, cpu=-1, processes=9, open_files=65_536, file_size=1 << 20))
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (512, 512)
+
+    assert outcome(limited, None) == "done"
