@@ -1,6 +1,7 @@
 """`maniple up` (acts)."""
 
 import os
+import time
 from contextlib import suppress
 
 import click
@@ -49,6 +50,7 @@ def up(session: Session, foreground: bool) -> None:
         os.set_inheritable(ready, True)
         command = starting.arguments(session.home, ready)
         os.execv(command[0], command)
+    began = 0.0 if is_running else time.time()
     if not is_running:
         pid = starting.start(session.home)
     how = "already runs" if is_running else "runs"
@@ -57,7 +59,7 @@ def up(session: Session, foreground: bool) -> None:
     )
     with suppress(ManipleError, OSError), session.client() as client:
         with suppress(OSError):  # the next start tries it again
-            orphans.sweep(client)
+            orphans.sweep(client, began)
         there = {row.name for row in installed.rows(client)}
         if others := [name for name in bundled.differing(session.home) if name in there]:
             names = screen.listed(others)

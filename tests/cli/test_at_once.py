@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kernel.cli import compiling, installed, package
+from kernel.cli import compiling, installed, orphans, package
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
 from kernel.cli.install import carry_out
@@ -117,6 +117,24 @@ def test_secrets_that_a_killed_removal_left_go_when_the_kernel_starts(still: She
     _with_secrets(still, "h-0123456789abcdef")
     still.good("up")
     assert not [*(still.home / "keys").glob("h-*")]
+
+
+def test_secrets_that_a_killed_kernel_was_about_to_keep_go_when_the_next_one_starts(still: Shell) -> None:
+    still.good("up")
+    still.good("install", write_hand(still.home.parent / "echo", ECHO), "--yes")
+    hand = still.told("show", "echo")["hand"]
+    assert isinstance(hand, dict)
+    still.good("down")
+    kept, draft, token = (still.home / "keys" / f"{hand['id']}.{kind}" for kind in ("secrets", "secrets.new", "token"))
+    for file in (kept, draft, token):
+        file.write_bytes(b"{}")
+    os.utime(draft, (0, 0))
+    still.good("up")
+    assert [file.exists() for file in (kept, draft, token)] == [True, False, True]
+    draft.write_bytes(b"{}")  # as if the kernel were writing it now
+    with Client(str(still.home)) as client:
+        orphans.sweep(client, 1.0)
+    assert draft.exists()
 
 
 def test_what_a_look_left_that_was_killed_while_it_removed_its_hand_goes_with_the_next(kernel: Kernel) -> None:
