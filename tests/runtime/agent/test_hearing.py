@@ -116,12 +116,12 @@ def test_what_an_event_says_to_this_run_is_taken_with_the_labels_of_who_said_it(
 
     async def said(**body: object) -> tuple[object, ...]:
         await hand.start()
-        hand._own = frozenset({"model"})
+        hand._model_labels = frozenset({"model"})
         event = Event(publisher="talker", name="operator.said", body=body, labels=("mail", "model"))  # type: ignore[arg-type]
         await hand.on_event(event)
-        if hand._heard.empty():
+        if hand._happened.empty():
             return ()
-        heard = hand._heard.get_nowait()
+        heard = hand._happened.get_nowait()
         return heard.text, heard.labels, heard.stops
 
     mine = "r-0000000000000000"
