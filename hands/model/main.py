@@ -81,7 +81,7 @@ class Model(Hand):
                         if isinstance(piece, Answer):
                             return _check_size(piece)
                         if streams:
-                            await call.send(messages.packed([piece]))
+                            await call.send(messages.pack([piece]))
         raise Failure("cut", "the stream ended before the answer did")
 
 
@@ -99,7 +99,7 @@ def _check_size(reply: Reply) -> Reply:
 
 def _request(params: dict[str, object]) -> Request:
     try:
-        return messages.request_of(params)
+        return messages.parse_request(params)
     except CodecError as error:
         raise Failure("arguments", str(error)) from None
 

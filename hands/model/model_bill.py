@@ -36,7 +36,7 @@ class Bill:
             return None
         tokens, money = self._most.tokens - self.tokens, self._most.micro_dollars - self.micro_dollars
         row = catalogue.find(name)
-        longest = pricing.longest(prompt, row, tokens, money)
+        longest = pricing.longest_answer(prompt, row, tokens, money)
         costs = pricing.cost(Usage(input=1, output=answer), row)
         if tokens <= 0 or (money <= 0 and costs) or (longest is not None and longest < answer):
             raise ModelFailed("over_most", f"{name} could cost more than the call's `most` with this request")

@@ -168,7 +168,7 @@ class Desk:
             with contextlib.suppress(ModelFailed, TimeoutError):
                 driver = await self._driver_at(provider, address)
                 async with asyncio.timeout(LOOK_S):
-                    await driver.listed()
+                    await driver.list_models()
                 self._found[provider] = address
                 return address
         return row.base_url
@@ -177,7 +177,7 @@ class Desk:
         known = (provider, address)
         if known not in self._drivers:
             row, endpoint = self.row(provider), self._endpoint(provider, address)
-            make = await asyncio.to_thread(drivers.kind_of, provider if row is None else row.driver)
+            make = await asyncio.to_thread(drivers.load_driver, provider if row is None else row.driver)
             if known not in self._drivers:  # another call may have made it meanwhile
                 self._drivers[known] = make(endpoint)
         return self._drivers[known]
@@ -288,7 +288,7 @@ class Desk:
     async def _ask_models(self, provider: str) -> list[str] | str:
         try:
             async with asyncio.timeout(10):
-                return [one.id for one in await (await self.driver(provider)).listed()]
+                return [one.id for one in await (await self.driver(provider)).list_models()]
         except ModelFailed as failure:
             return self._explain_failure(failure, provider).text
         except TimeoutError:

@@ -48,7 +48,7 @@ class Trying:
     async def pieces(self, *, streams: bool) -> AsyncGenerator[AnyPiece | Answer, None]:
         """Yields pieces, then the answer. streams: the caller sees pieces at once. Raises ModelFailed if no model answers."""
         schema = self._request.schema
-        if schema is not None and (fault := _run_bounded(partial(schemas.fault, schema))):
+        if schema is not None and (fault := _run_bounded(partial(schemas.find_fault, schema))):
             raise ModelFailed("request", fault)  # before an answer is paid for that could not be used
         plan = self._desk.plan(self._asked, self._request)
         failed: list[tuple[str, ModelFailed]] = []
@@ -74,7 +74,7 @@ class Trying:
                 except ModelFailed as failure:
                     last = failure
                 left = until - time.monotonic()
-                pause = retrying.wait(last, tries, shown=shown, left=left, chance=self._chance())
+                pause = retrying.pause_before_retry(last, tries, shown=shown, left=left, chance=self._chance())
                 if pause is None:
                     break
                 await asyncio.sleep(pause)

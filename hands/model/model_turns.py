@@ -28,7 +28,7 @@ class Turns:
     def paused(self, provider: str) -> str:
         """For how long a provider is not asked, and why; "" if it may be asked."""
         state, now = self._breakers.get(provider, breaker.State()), time.monotonic()
-        if breaker.passes(state, now):
+        if breaker.may_pass(state, now):
             return ""
         return f"left alone for {max(1, round(state.until - now))} s after failures: {state.why}"
 
@@ -78,7 +78,7 @@ class Turns:
             await asyncio.sleep(seconds)
             return self._begin(provider)
         except (asyncio.CancelledError, ModelFailed):
-            self._paces[provider] = pacing.given_back(self._paces[provider])
+            self._paces[provider] = pacing.give_back(self._paces[provider])
             raise
 
     def _take_turn(self, provider: str, until: float) -> float:
@@ -89,7 +89,7 @@ class Turns:
             raise ModelFailed("unconfigured", why, provider=provider)
         pace = self._paces.get(provider, pacing.Pace(per_minute=limit))
         now = time.monotonic()
-        after, seconds = pacing.taken(pace, now)
+        after, seconds = pacing.take_place(pace, now)
         if seconds and now + seconds > until:
             why = f"{provider} is asked {limit} times a minute, and its turn would come after the call's time: {_MEND_PACE}"
             raise ModelFailed("limited", why, after=seconds, provider=provider)
@@ -101,17 +101,17 @@ class Turns:
         if why := self.paused(provider):
             raise ModelFailed("paused", f"{provider} is {why}", provider=provider)
         state = self._breakers.get(provider, breaker.State())
-        self._breakers[provider] = breaker.begun(state)
+        self._breakers[provider] = breaker.begin_request(state)
         return state.opened
 
     def _report_end(self, provider: str, opened: int, failure: ModelFailed | None, *, cancelled: bool) -> None:
         """Reports a request's end to the breaker. opened: how often that had opened when the request began."""
         state = self._breakers.get(provider, breaker.State())
-        if not breaker.hears_of(state, opened):
+        if not breaker.counts_end(state, opened):
             return
         if cancelled:
-            self._breakers[provider] = breaker.given_up(state)
+            self._breakers[provider] = breaker.release(state)
         elif failure is None:
-            self._breakers[provider] = breaker.succeeded(state)
+            self._breakers[provider] = breaker.record_success(state)
         else:
-            self._breakers[provider] = breaker.failed(state, failure, time.monotonic())
+            self._breakers[provider] = breaker.record_failure(state, failure, time.monotonic())

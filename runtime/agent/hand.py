@@ -27,7 +27,7 @@ from runtime.calls import Reply
 from runtime.errors import CallCancelled, CallFailed, CallRefused, Failure, HandBroken
 from runtime.hand import Event, Hand
 from runtime.models import catalogue
-from runtime.models.messages import Answer, Message, Task, answer_of
+from runtime.models.messages import Answer, Message, Task, parse_answer
 from wire import limits
 from wire.entries import Cost
 from wire.errors import CodecError
@@ -382,6 +382,6 @@ def _last_milliseconds(left: int) -> int:
 
 def _parse_answer(reply: Reply) -> _Happened:
     try:
-        return _Happened(answer=answer_of(reply.value), cost=reply.cost)
+        return _Happened(answer=parse_answer(reply.value), cost=reply.cost)
     except CodecError as error:
         return _Happened(code="malformed", text=str(error), cost=reply.cost)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from runtime.errors import CallFailed, CallRefused
-from runtime.models.messages import TextPiece, unpacked
+from runtime.models.messages import TextPiece, unpack
 
 SAID: Final = "said"
 """The event for each piece, published if [events] lists it and the run may call model.stream."""
@@ -41,7 +41,7 @@ class Saying:
 
     async def add(self, chunk: bytes) -> None:
         """Take a chunk of model.stream; publish what is due. Raises CodecError for bytes that are not such a chunk."""
-        for piece in unpacked(chunk):
+        for piece in unpack(chunk):
             if isinstance(piece, TextPiece):
                 self._text += piece.text
         if (len(self._text) >= PIECE or "\n" in self._text) and self._now() >= self._due:

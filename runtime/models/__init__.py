@@ -1,4 +1,4 @@
-"""Language models: the types of requests and answers, drivers for providers, and what decides between them.
+"""Language models: the types of requests and answers, drivers for providers, and the rules that choose between them.
 
-The Hand `model` is the one that runs it; whoever asks a model links `messages` alone.
+Only the Hand `model` runs drivers; a Hand that asks a model needs `messages` alone.
 """

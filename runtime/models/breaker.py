@@ -1,13 +1,13 @@
-"""A circuit breaker for one provider (pure): what has failed again and again is left alone for a while.
+"""A circuit breaker for one provider (pure): a provider that keeps failing is not asked for a while.
 
-    closed    requests pass; FAILURES failures that speak against the provider, without a success between, open it
-    open      none pass, until `until`
-    trying    the time is over: one request passes, and what comes of it closes or opens it again, for twice as long
+    closed    requests pass; FAILURES failures that count against the provider, with no success between, open it
+    open      no request passes before `until`
+    trying    after `until` one request passes; its end closes the breaker, or opens it again for twice as long
 
-How those end that were under way when it opened changes nothing, and decides no trial.
+Requests that were under way when it opened do not change its state when they end.
 
-A key that is refused, or an account without money, opens it at once: the next request would fare no better. The clock is
-passed in, in seconds that never go back. After a change of settings, begin anew.
+A refused key, or an account without money, opens it at once: the next request would fail too. The clock is passed in, in
+seconds that never go back. After a change of settings the caller starts with a new State.
 """
 
 from typing import Final
@@ -23,7 +23,7 @@ AT_ONCE: Final = frozenset({"key", "funds"})
 
 
 class State(Struct, frozen=True, kw_only=True):
-    """failures: without a success since. until: when an open one is tried again, 0 for a closed one. opened: how often."""
+    """failures: since the last success. until: when an open one may be tried, 0 for a closed one. opened: times it opened."""
 
     failures: int = 0
     until: float = 0.0
@@ -32,37 +32,37 @@ class State(Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
-def passes(state: State, now: float) -> bool:
-    """Whether a request may be made."""
+def may_pass(state: State, now: float) -> bool:
+    """Return whether a request may be made now."""
     return not state.until or (now >= state.until and not state.trying)
 
 
-def begun(state: State) -> State:
-    """A request is made that passed."""
+def begin_request(state: State) -> State:
+    """Return the state after a request that may pass is begun."""
     return State(
         failures=state.failures, until=state.until, opened=state.opened, trying=bool(state.until), why=state.why
     )
 
 
-def hears_of(state: State, opened: int) -> bool:
-    """Whether the end of a request counts that was made when the breaker had opened so often."""
+def counts_end(state: State, opened: int) -> bool:
+    """Return whether the end of a request counts. opened: State.opened when the request was begun."""
     return opened == state.opened
 
 
-def succeeded(state: State) -> State:
-    """It was answered."""
+def record_success(state: State) -> State:
+    """Return the state after a request was answered."""
     return State()
 
 
-def given_up(state: State) -> State:
-    """It came to no end, for it was cancelled: another may try."""
+def release(state: State) -> State:
+    """Return the state after a request was cancelled, which shows nothing: another may try."""
     return State(failures=state.failures, until=state.until, opened=state.opened, why=state.why)
 
 
-def failed(state: State, failure: ModelFailed, now: float) -> State:
-    """It failed. What does not speak against the provider shows that it is there."""
+def record_failure(state: State, failure: ModelFailed, now: float) -> State:
+    """Return the state after a failure. One that does not count against the provider shows that it answers."""
     if not failure.kind.against:
-        return given_up(state) if failure.code == "limited" else State()
+        return release(state) if failure.code == "limited" else State()
     failures = state.failures + 1
     if failures < FAILURES and not state.opened and failure.code not in AT_ONCE:
         return State(failures=failures, why=failure.text)

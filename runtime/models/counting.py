@@ -1,8 +1,8 @@
-"""How many tokens a text has, about (pure): for what no provider counts, and for reserving before a call.
+"""Estimates how many tokens a text has (pure): for reserving before a call, and where no provider counts them.
 
-Every provider's tokens differ, and few publish how they cut. What all share: common short words are one, longer ones some,
-digits and signs few letters each, and scripts without spaces about one a character. This rule is meant to be rather too high
-than too low: on English prose about 1.1 times what byte-pair encodings give, on code and JSON about the same or above.
+Tokenisers differ, and few are published. In all of them a common short word is one token and a longer one several; tokens of
+digits and signs have few characters; scripts without spaces take about one token a character. The estimate is meant to be too
+high rather than too low: on English prose about 1.1 times what byte-pair encodings give, on code and JSON the same or more.
 """
 
 import re
@@ -13,19 +13,19 @@ import msgspec
 from runtime.models.messages import Image, Message, Request, Text, Thinking, Tool, ToolCall, ToolResult
 
 WORD: Final = 5
-"""Letters of a word that are one token, and so of each further token of it."""
+"""Letters of a word that make one token."""
 
 IMAGE: Final = 1_600
-"""Tokens of a picture, whatever its size: what the larger providers take for one at their full resolution."""
+"""Tokens of a picture of any size: what the larger providers count for one at their full resolution."""
 
 MESSAGE: Final = 4
-"""What frames each message."""
+"""Tokens that frame a message, a tool, a call or a result."""
 
 _PIECES: Final = re.compile(r"[A-Za-z]+|[0-9]+|[^\sA-Za-z0-9]|\n+")
 
 
 def of_text(text: str) -> int:
-    """Tokens of a text, about."""
+    """Return the tokens of a text."""
     total = 0
     for piece in _PIECES.findall(text):
         if piece[0].isascii():
@@ -36,19 +36,19 @@ def of_text(text: str) -> int:
 
 
 def of_request(request: Request) -> int:
-    """Tokens of all that is sent, about."""
+    """Return the tokens of a request: system prompt, messages, tools and schema."""
     total = of_text(request.system) + sum(map(of_message, request.messages))
     total += sum(map(of_tool, request.tools))
     return total + (_of_value(request.schema) if request.schema else 0)
 
 
 def of_tool(tool: Tool) -> int:
-    """Tokens of a tool's description, about."""
+    """Return the tokens of a tool: name, description and parameters."""
     return MESSAGE + of_text(tool.name) + of_text(tool.description) + _of_value(tool.parameters)
 
 
 def of_message(message: Message) -> int:
-    """Tokens of a message, about."""
+    """Return the tokens of a message."""
     total = MESSAGE
     for part in message.parts:
         match part:

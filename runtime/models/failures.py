@@ -1,10 +1,10 @@
-"""What can go wrong with a provider, and what follows from it: one table, and the error that names a row of it (pure).
+"""The ways in which a provider can fail, in one table, and the error that names a row of it (pure).
 
-A driver raises ModelFailed and nothing else: each exception of an SDK, each status and each broken stream becomes one, and
-the text says what happened to whom, without a key, a body or a header of the request. Cancellation is never one of these.
-The codes are also those of the call's Failed, so a Hand may decide by them.
+A driver raises ModelFailed and nothing else: each exception of an SDK, each error status and each broken stream becomes one.
+Its text says what happened at which provider, without a key, a body or a header of the request. Cancellation is never a
+ModelFailed. The codes are also those of the call's Failed, so a Hand may decide by them.
 
-Retrying, failover and the breaker read `KINDS` alone. Whatever it says: once text was shown, nothing is tried again.
+Retries, failover and the breaker go by `KINDS` alone; but after text was shown, nothing is tried again, whatever it says.
 """
 
 from typing import Final
@@ -15,9 +15,9 @@ from wire.errors import ManipleError
 
 
 class Kind(Struct, frozen=True, kw_only=True):
-    """again: the same request to the same model may do better later. elsewhere: another provider's model may do better.
+    """again: the same model may answer the same request later. elsewhere: another provider's model may answer it.
 
-    against: it speaks against the provider, and counts in its breaker. words: when you get this one.
+    against: it counts against the provider in its breaker. words: when you get this one.
     """
 
     again: bool
@@ -58,7 +58,7 @@ KINDS: Final[dict[str, Kind]] = {
 class ModelFailed(ManipleError):
     """You get this one when a provider did not answer, or not to the end. code: a row of KINDS; text: one sentence.
 
-    after: seconds that the provider asked to wait (Retry-After), None where it did not say. provider: whose failure it is.
+    after: seconds that the provider asked to wait (Retry-After), None if it did not. provider: the one that failed.
     """
 
     def __init__(self, code: str, text: str, *, after: float | None = None, provider: str = "") -> None:
@@ -70,19 +70,19 @@ class ModelFailed(ManipleError):
 
     @property
     def kind(self) -> Kind:
-        """What follows from it."""
+        """The row of its code."""
         return KINDS[self.code]
 
 
 def code_of_status(status: int) -> str:
-    """The row for an HTTP status of a provider that has said nothing more exact; drivers look at the body first."""
+    """Return the code for an HTTP error status; drivers use it only if the body says nothing more exact."""
     if status in _STATUSES:
         return _STATUSES[status]
     return "server" if status >= 500 else "request"
 
 
 def set_address(provider: str) -> str:
-    """The command by which the operator says where a provider is asked."""
+    """Return the command that sets a provider's address."""
     return f'`maniple settings model \'addresses={{"{provider}": "http://127.0.0.1:8080/v1"}}\'`'
 
 

@@ -1,11 +1,11 @@
-"""What is asked of a model, what it answers, and the pieces in which an answer comes (pure): the types all drivers share.
+"""Requests to a model, its answers, and the pieces in which an answer comes (pure): the types that all drivers share.
 
-They travel as they are: `model.complete` takes a Request's fields as its params and returns those of an Answer; a chunk of
-`model.stream` is the msgpack of a list of pieces (`packed`, `unpacked`), and that stream's reply is the Answer. In JSON bytes
-are base64. A Request's ToolResults stand in user messages, each after the assistant message that has its ToolCall.
+They are also the wire format: `model.complete` takes a Request's fields as its params and returns those of an Answer; a chunk
+of `model.stream` is the msgpack of a list of pieces (`pack`, `unpack`), and that stream's reply is the Answer. In JSON, bytes
+are base64. ToolResults stand in user messages, each after the assistant message with its ToolCall.
 
-Contract of an Answer: the parts are in the order in which the model made them; `stop` is TOOL exactly when there are
-ToolCalls for the caller to make; what came of a broken answer is never an Answer but failures.ModelFailed.
+Contract of an Answer: its parts are in the order in which the model made them; `stop` is TOOL exactly if there are ToolCalls
+for the caller to make; a broken answer is never an Answer but failures.ModelFailed.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ from wire.errors import CodecError
 T = TypeVar("T")
 Tokens = Annotated[int, Meta(ge=0)]
 TOOL_NAME: Final = r"^[a-zA-Z0-9_-]{1,64}\Z"
-"""What every provider takes as a tool's name. Whoever offers methods as tools finds names for them (`web_fetch`)."""
+"""Tool names that every provider takes. Whoever offers methods as tools makes such names for them (`web_fetch`)."""
 
 ToolName = Annotated[str, Meta(pattern=TOOL_NAME)]
 
 
 class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
-    """What messages are made of."""
+    """A part of a message."""
 
 
 class Text(Part, frozen=True, kw_only=True, tag="text"):
@@ -36,16 +36,16 @@ class Text(Part, frozen=True, kw_only=True, tag="text"):
 
 
 class Image(Part, frozen=True, kw_only=True, tag="image"):
-    """A picture, in the request itself: no provider is told to fetch one. media: such as image/png."""
+    """A picture, within the request: no provider is asked to fetch one."""
 
     media: Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
     content: bytes
 
 
 class Thinking(Part, frozen=True, kw_only=True, tag="thinking"):
-    """What the model thought before it answered. It is sent back unchanged in the next request, to the same provider only.
+    """The model's thinking before its answer. It is sent back unchanged in the next request, to the same provider only.
 
-    text: as far as it is shown. seal: the provider's own proof or hidden form of it, opaque. provider: whose it is.
+    text: as much as is shown. seal: the provider's signature or hidden form of it, opaque. provider: the one that made it.
     """
 
     text: str = ""
@@ -54,9 +54,9 @@ class Thinking(Part, frozen=True, kw_only=True, tag="thinking"):
 
 
 class ToolCall(Part, frozen=True, kw_only=True, tag="tool_call"):
-    """The model asks for a tool. id: unique within the conversation; where a provider gives none, the driver makes it.
+    """The model asks for a tool. id: unique in the conversation; if the provider gives none, the driver makes one.
 
-    malformed: what the model wrote instead of arguments that are a JSON object; arguments is empty then.
+    malformed: what the model wrote in place of a JSON object; arguments is empty then.
     """
 
     id: str
@@ -66,7 +66,7 @@ class ToolCall(Part, frozen=True, kw_only=True, tag="tool_call"):
 
 
 class ToolResult(Part, frozen=True, kw_only=True, tag="tool_result"):
-    """What came of a ToolCall. failed: the text says what went wrong."""
+    """The result of a ToolCall. id: of that call. failed: the text says what went wrong."""
 
     id: str
     content: tuple[Text | Image, ...] = ()
@@ -84,7 +84,7 @@ class Message(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Tool(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the model may ask for. parameters: a JSON Schema of type object, {} for none."""
+    """A tool that the model may ask for. parameters: a JSON Schema of type object, {} for none."""
 
     name: ToolName
     description: str = ""
@@ -92,7 +92,7 @@ class Tool(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A step of a task of the kind `steps`: a tool, and its arguments. drivers/offline_steps.py says how they are filled."""
+    """A step of a task of the kind `steps`: a tool and its arguments, filled in as drivers/offline_steps.py says."""
 
     tool: ToolName
     arguments: dict[str, object] = {}
@@ -102,11 +102,11 @@ TaskKind = Literal["summarise", "extract", "classify", "rank", "fill", "steps"]
 
 
 class Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the request is for, so that a driver without a language model can do it too; the others go by the messages.
+    """The request as a task for a driver without a language model; other drivers ignore it and go by the messages.
 
-    text: what it is done on, "" for the text of the last user message. query: what `extract` and `rank` look for. among:
-    the labels of `classify`, the texts of `rank`. most: sentences of `summarise` and `extract`, 0 for the driver's own
-    measure. steps: of `steps`. `fill` fills the request's schema.
+    text: to work on, "" for the text of the last user message. query: what `extract` and `rank` look for. among: the labels
+    of `classify`, the texts of `rank`. most: sentences of `summarise` and `extract`, 0 for the driver's default. steps: of
+    `steps`. `fill` fills the request's schema.
     """
 
     kind: TaskKind
@@ -118,12 +118,12 @@ class Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One question to a model.
+    """One request to a model.
 
-    choice: `auto`, `none`, `any` (some tool must be asked for), or the name of the one tool that must be. parallel: several
-    tools may be asked for at once. schema: the answer's text is to be JSON of this schema; Answer.value is that, checked.
-    most: tokens of the answer, 0 for the model's own measure. thinking: how much, "" for the model's own measure, `off` for
-    none where it can be switched off. cache: the provider may keep what is the same in the next request, where it can.
+    choice: `auto`, `none`, `any` (the model must ask for some tool), or the name of the one tool it must ask for. parallel:
+    it may ask for several tools at once. schema: the answer's text must be JSON that matches it; Answer.value is that value,
+    checked. most: tokens of the answer, 0 for the model's default. thinking: how much, "" for the model's default, `off` for
+    none if it can be switched off. cache: the provider may cache what the next request begins with, if it can.
     """
 
     messages: Annotated[tuple[Message, ...], Meta(min_length=1)]
@@ -141,7 +141,7 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Stop(StrEnum):
-    """Why a model said no more."""
+    """Why a model stopped."""
 
     END = "end"
     LENGTH = "length"
@@ -151,9 +151,9 @@ class Stop(StrEnum):
 
 
 class Usage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Tokens, each counted in one field only: what was read anew, read from a cache, written into one, and made.
+    """Tokens, each counted in one field only: read anew, read from a cache, written into one, and made.
 
-    output counts thinking too. estimated: the provider told none, and they were counted by `counting` instead.
+    output includes thinking. estimated: the provider reported none, so `counting` estimated them.
     """
 
     input: Tokens = 0
@@ -169,11 +169,11 @@ class Usage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a model answered. model: PROVIDER/MODEL as it was asked; said: what the provider calls it itself.
+    """A model's answer. model: PROVIDER/MODEL as asked; said: the name that the provider answered with.
 
-    value: of a request with a schema, what was answered, checked against it. notes: what a reader must know, such as that no
-    language model was used. micro_dollars: what it cost; a driver leaves it 0, the Hand `model` works it out. tried: the
-    models of a route that were asked before this one, each as `PROVIDER/MODEL: code`.
+    value: if the request has a schema, the answer checked against it. notes: what a reader must know, such as that no
+    language model was used. micro_dollars: the cost; a driver leaves it 0, the Hand `model` computes it. tried: the models of
+    a route that were asked before this one, each as `PROVIDER/MODEL: code`.
     """
 
     parts: tuple[Text | Thinking | ToolCall, ...] = ()
@@ -188,17 +188,17 @@ class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def text(self) -> str:
-        """All its text in one."""
+        """All its text, joined."""
         return "".join(part.text for part in self.parts if isinstance(part, Text))
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
-        """The tools that it asks for."""
+        """The tool calls that it asks for."""
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
 
 
 class Piece(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
-    """What a stream is made of. No piece is empty: an empty delta of a provider is nothing, and yields nothing."""
+    """A piece of a stream. None is empty: an empty delta of a provider yields no piece."""
 
 
 class TextPiece(Piece, frozen=True, kw_only=True, tag="text"):
@@ -208,13 +208,13 @@ class TextPiece(Piece, frozen=True, kw_only=True, tag="text"):
 
 
 class ThinkingPiece(Piece, frozen=True, kw_only=True, tag="thinking"):
-    """More thinking, to be shown; its seal comes in the Answer only."""
+    """More thinking, to show; its seal comes in the Answer only."""
 
     text: str
 
 
 class ToolPiece(Piece, frozen=True, kw_only=True, tag="tool"):
-    """More of a tool call: the first of each has its name, all have its id; arguments: more of their JSON."""
+    """More of a tool call. The first piece of a call has its name, all have its id. arguments: more of their JSON."""
 
     id: str
     name: str = ""
@@ -225,9 +225,9 @@ AnyPiece: TypeAlias = TextPiece | ThinkingPiece | ToolPiece
 
 
 class Embedded(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Vectors of texts, in their order. model: as it was asked for; vectors of different ones never meet.
+    """Vectors of texts, in their order. model: as it was asked for; vectors of different models must not be compared.
 
-    What the provider calls it is not told: some call one model now by one name, now by another.
+    The name that the provider answers with is not used: some answer with one name now and with another later.
     """
 
     vectors: tuple[tuple[float, ...], ...]
@@ -236,7 +236,7 @@ class Embedded(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Listed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A model that a provider said it offers. window: tokens it takes in all, 0 where it did not say."""
+    """A model that a provider says it offers. window: in tokens, 0 if it did not say."""
 
     id: str
     window: Tokens = 0
@@ -246,26 +246,26 @@ _pieces: Final[msgspec.msgpack.Decoder[list[AnyPiece]]] = msgspec.msgpack.Decode
 _encoder: Final = msgspec.msgpack.Encoder()
 
 
-def packed(pieces: Sequence[AnyPiece]) -> bytes:
-    """A chunk of `model.stream`."""
+def pack(pieces: Sequence[AnyPiece]) -> bytes:
+    """Return the pieces as a chunk of `model.stream`."""
     return _encoder.encode(pieces)
 
 
-def unpacked(chunk: bytes) -> list[AnyPiece]:
-    """The pieces of a chunk. CodecError for bytes that are none."""
+def unpack(chunk: bytes) -> list[AnyPiece]:
+    """Return the pieces of a chunk. Raises CodecError for bytes that are not such a chunk."""
     try:
         return _pieces.decode(chunk)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CodecError(f"not a chunk of pieces: {error}") from None
 
 
-def request_of(params: dict[str, object]) -> Request:
-    """A Request from params of a call; CodecError, with what is wrong, for those that are none."""
+def parse_request(params: dict[str, object]) -> Request:
+    """Return a Request from a call's params. Raises CodecError, which says what is wrong with them."""
     return _converted(params, Request)
 
 
-def answer_of(reply: object) -> Answer:
-    """An Answer from the reply of a call; CodecError for one that is none."""
+def parse_answer(reply: object) -> Answer:
+    """Return an Answer from a call's reply. Raises CodecError, which says what is wrong with it."""
     return _converted(reply, Answer)
 
 

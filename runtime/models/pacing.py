@@ -1,22 +1,22 @@
-"""How many requests a provider is sent at a time and in a minute (pure): who is beyond either waits its turn.
+"""Limits the requests per minute that a provider is sent (pure): a token bucket.
 
-The rate is even: a minute's requests may be made at once, and from then on one for each part of a minute that has passed
-(a token bucket). The clock is passed in, in seconds that never go back.
+A minute's requests may be made at once; after that, each waits for its share of a minute to pass. The clock is passed in, in
+seconds that never go back.
 """
 
 from msgspec import Struct
 
 
 class Pace(Struct, frozen=True, kw_only=True):
-    """per_minute: 0 for no bound. taken: of the bucket at the time `at`."""
+    """per_minute: 0 for no bound. taken: places in use at the time `at`, in seconds."""
 
     per_minute: int
     taken: float = 0.0
     at: float = 0.0
 
 
-def taken(pace: Pace, now: float) -> tuple[Pace, float]:
-    """A request's place in the line: the pace after it, and the seconds that it has to wait."""
+def take_place(pace: Pace, now: float) -> tuple[Pace, float]:
+    """Take a place for a request; return the pace after it, and the seconds that the request must wait."""
     if not pace.per_minute:
         return pace, 0.0
     each = 60.0 / pace.per_minute
@@ -25,6 +25,6 @@ def taken(pace: Pace, now: float) -> tuple[Pace, float]:
     return after, max(0.0, (left + 1 - pace.per_minute) * each)
 
 
-def given_back(pace: Pace) -> Pace:
-    """The pace after a request that waited and was not made: its place is for the next that asks."""
+def give_back(pace: Pace) -> Pace:
+    """Return the pace after a request that waited was not made: the next one gets its place."""
     return Pace(per_minute=pace.per_minute, taken=max(0.0, pace.taken - 1), at=pace.at)

@@ -1,7 +1,7 @@
-"""What an answer cost, and how long one may be for what it may cost (pure): integers of micro-dollars, never rounded down.
+"""What an answer costs, and how long one may be for a given cost (pure): integers of micro-dollars, never rounded down.
 
-A price is that of a million tokens (rows.py); tokens of the cache that have no price of their own cost what other input does.
-Where a price is not known, so is no cost: None, and who reserves for it must do without.
+Prices are per million tokens (rows.py); tokens of the cache without a price of their own cost what other input does. If a
+price is not known, neither is the cost: None, and nothing can be reserved for it.
 """
 
 from typing import Final
@@ -13,7 +13,7 @@ MILLION: Final = 1_000_000
 
 
 def cost(usage: Usage, model: Model | None) -> int | None:
-    """Micro-dollars of an answer, rounded up once for all of it; None where a price that is needed is not known."""
+    """Return the micro-dollars of an answer, rounded up once for all of it; None if a price that it needs is not known."""
     if model is None:
         return None
     priced = model.priced(usage.input + usage.cached + usage.cache_written)
@@ -32,11 +32,11 @@ def cost(usage: Usage, model: Model | None) -> int | None:
     return -(-total // MILLION)
 
 
-def longest(prompt: int, model: Model | None, tokens: int, micro_dollars: int) -> int | None:
-    """Tokens that an answer may have, so that with its prompt it costs no more than both; None where nothing bounds it.
+def longest_answer(prompt: int, model: Model | None, tokens: int, micro_dollars: int) -> int | None:
+    """Return the most tokens that an answer may have, so that with its prompt it keeps to both bounds; None without a bound.
 
-    tokens, micro_dollars: the most that is allowed, 0 for not bounded in that unit. Below 0: not even the prompt fits. The
-    prompt is taken at the dearest that its tokens may cost. Where a price is not known, money bounds nothing.
+    prompt: its tokens, each counted at the dearest price it may have. tokens, micro_dollars: the bounds, 0 for none. Below 0:
+    not even the prompt fits. If a price is not known, money is no bound.
     """
     bounds: list[int] = []
     if tokens:

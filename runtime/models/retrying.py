@@ -1,9 +1,9 @@
-"""Whether the same request is made to the same model again, and when (pure).
+"""Decides whether and when the same request is made to the same model again (pure).
 
-Only what failures.KINDS says may be tried again; never after anything of the answer was shown; at most TRIES times in all;
-and never later than there is time for. The wait doubles from FIRST to LONGEST, shortened by chance to between a half and
-all of it, so that many who failed together do not come back together. Where the provider said how long to wait, it is that
-long, or not at all when it is more than PATIENCE or than is left.
+Only if failures.KINDS says so; never after any of the answer was shown; at most TRIES times in all; never later than the time
+left allows. The pause doubles from FIRST to LONGEST seconds, of which a random half to all is waited, so that requests that
+failed together are not repeated together. If the provider said how long to wait, the pause is that long, or there is no retry
+if that is more than PATIENCE or than the time left.
 """
 
 from typing import Final
@@ -16,8 +16,8 @@ LONGEST: Final = 20.0
 PATIENCE: Final = 60.0
 
 
-def wait(failure: ModelFailed, tries: int, *, shown: bool, left: float, chance: float) -> float | None:
-    """Seconds to the next try, None for no other. tries: made so far; left: seconds there are; chance: from 0 to 1."""
+def pause_before_retry(failure: ModelFailed, tries: int, *, shown: bool, left: float, chance: float) -> float | None:
+    """Return the seconds until the next try, None for no retry. tries: made so far. left: seconds. chance: random, 0 to 1."""
     if shown or not failure.kind.again or tries >= TRIES:
         return None
     if failure.after is not None:

@@ -1,16 +1,18 @@
-"""Which models of a route are asked, and in which order (pure): rules, and a reason for each model left out.
+"""Decides which models of a route are asked, and in which order (pure), with a reason for each model left out.
 
 1. A model whose provider is not set up is left out.
-2. One that cannot do what the request needs is left out: tools, images, and room for the prompt and the answer. Of a model
-   that the catalogue does not list nothing is known, and it is not left out for these.
-3. One whose provider's breaker is open is left out.
-4. The others stand as `prefer` says: `listed`, as the operator listed them; `price`, the least that this request may cost
-   first, a server of one's own for nothing, unknown prices last; `latency`, the shortest time to a first byte lately first,
-   those never measured before all, so that they come to be measured, and one that did not begin by what was waited for it;
-   of those never measured one that has just failed after all, or it would fail first in each call;
-   `window`, the largest first, unknown ones last. What is equal stays as it was listed.
+2. A model that cannot do what the request needs is left out: tools, images, room for prompt and answer. A model that the
+   catalogue does not list is not left out for these, since nothing is known of it.
+3. A model whose provider's breaker is open is left out.
+4. The others are ordered by `prefer`; equal ones stay as listed:
+   - `listed`: as the operator listed them.
+   - `price`: by what this request may cost; a server of one's own costs nothing; unknown prices come last.
+   - `latency`: by the last time to a first byte. One that sent none in time has the time it was waited for. Those never
+     measured come first, so that they get measured; but one of them that has just failed comes last, since it would
+     otherwise fail first in each call.
+   - `window`: by the window, largest first, unknown ones last.
 
-A request with a schema needs nothing of a model: one that has no such mode is told the schema in words.
+A request with a schema needs no ability of a model: one without such a mode is told the schema in words.
 """
 
 from collections.abc import Sequence
@@ -25,11 +27,11 @@ from runtime.models.rows import Model
 
 Prefer = Literal["listed", "price", "latency", "window"]
 ANSWER: Final = 1_024
-"""Tokens of an answer, where the request does not say how many it wants at most."""
+"""Tokens that an answer is taken to need, if the request does not bound them."""
 
 
 class Needs(Struct, frozen=True, kw_only=True):
-    """What a request asks of a model. prompt, answer: tokens, about."""
+    """What a request needs of a model. prompt, answer: tokens, estimated."""
 
     tools: bool = False
     images: bool = False
@@ -38,10 +40,10 @@ class Needs(Struct, frozen=True, kw_only=True):
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
-    """A model of a route. row: what the catalogue knows; first_byte: seconds, None where never measured.
+    """A model of a route. row: of the catalogue, None if not listed. first_byte: seconds, None if never measured.
 
-    missing: how its provider is to be set up, "" where it is. paused: why its breaker is open, "" where it is not. aside: it
-    has just failed. free: it is of a server of one's own, which bills nobody.
+    missing: how to set up its provider, "" if it is set up. paused: why its breaker is open, "" if it is not. aside: it has
+    just failed. free: it runs on a server of one's own, which bills nobody.
     """
 
     name: str
@@ -54,7 +56,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """names: to be asked, one after the other. left_out: the others, and why; paused: some of them only for a while."""
+    """names: models to ask, in order. left_out: the others, and why. paused: some are left out by a breaker only."""
 
     names: tuple[str, ...]
     left_out: tuple[tuple[str, str], ...] = ()
@@ -62,7 +64,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 def needs_of(request: Request) -> Needs:
-    """What a request needs."""
+    """Return what a request needs."""
     parts = [part for message in request.messages for part in message.parts]
     inner = [one for part in parts if isinstance(part, ToolResult) for one in part.content]
     return Needs(
@@ -74,21 +76,21 @@ def needs_of(request: Request) -> Needs:
 
 
 def plan(candidates: Sequence[Candidate], needs: Needs, prefer: Prefer = "listed") -> Plan:
-    """The order in which the candidates are asked."""
+    """Return the candidates in the order in which they are asked, and those left out."""
     fit: list[Candidate] = []
     left_out: list[tuple[str, str]] = []
     for one in candidates:
-        if why := one.missing or unfit(one.row, needs) or one.paused:
+        if why := one.missing or why_unfit(one.row, needs) or one.paused:
             left_out.append((one.name, why))
         elif one.name not in [other.name for other in fit]:
             fit.append(one)
     fit.sort(key=lambda one: _rank(one, needs, prefer))
-    is_paused = any(one.paused and not one.missing and not unfit(one.row, needs) for one in candidates)
+    is_paused = any(one.paused and not one.missing and not why_unfit(one.row, needs) for one in candidates)
     return Plan(names=tuple(one.name for one in fit), left_out=tuple(left_out), paused=is_paused)
 
 
-def unfit(row: Model | None, needs: Needs) -> str:
-    """Why a model cannot do what is needed, "" where it can or nothing is known of it."""
+def why_unfit(row: Model | None, needs: Needs) -> str:
+    """Return why a model cannot do what is needed, "" if it can or is not listed."""
     if row is None:
         return ""
     if row.kind != "chat":

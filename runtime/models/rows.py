@@ -1,8 +1,7 @@
-"""A provider and a model as the catalogue has them: the types of the rows of providers.toml and listed/NAME.toml (pure).
+"""The types of the catalogue's rows: of providers.toml and of listed/NAME.toml (pure). catalogue.py reads the files.
 
-`catalogue.py` reads the files: `providers()` by name, `models()` by PROVIDER/MODEL. A price is in micro-dollars for a
-million tokens, an integer: $3.75 is 3_750_000. None where a provider publishes none: what is not known is never taken for 0,
-and a price of 0 is one (a local server's).
+A price is an integer of micro-dollars per million tokens: $3.75 is 3_750_000. It is None if the provider publishes none: an
+unknown price is never taken for 0, which is a price too (a local server's).
 """
 
 from typing import Annotated, Literal
@@ -19,21 +18,21 @@ Quirk = Literal[
 ]  # fmt: skip
 """How a service differs from OpenAI's own chat API; the openai driver acts on each.
 
-max_tokens: the longest answer is asked for by this name, `max_completion_tokens` is refused or not read.
-no_forced_choice: of `tool_choice` only `auto` and `none` may be sent; no_tool_choice: it may not be sent at all.
-no_json_schema: `response_format` may be `json_object` at most; the schema goes into the prompt, and so must the word JSON.
-no_parallel_tool_calls, no_stream_options, no_tools: these may not be sent.
-thinking_back: the thinking of an answer that called tools goes back with it, as `reasoning_content`.
+max_tokens: the answer's bound has this name; `max_completion_tokens` is refused or ignored. no_forced_choice:
+`tool_choice` may only be `auto` or `none`; no_tool_choice: it may not be sent at all. no_json_schema: `response_format`
+may be `json_object` at most; the schema goes into the prompt, which must have the word JSON. no_parallel_tool_calls,
+no_stream_options, no_tools: these may not be sent. thinking_back: the thinking of an answer that called tools is sent
+back with it, as `reasoning_content`.
 """
 
 
 class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row of providers.toml.
 
-    driver: a row of drivers.DRIVERS. base_url: "" where the driver knows its own. key: the environment variable that its
-    documentation names, "" where it takes none. local: a server on this machine, which is asked whether it is there, and
-    may be asked without a key. also: where else a local one may be. quirks: words that its driver knows; quirk_sources:
-    the pages that tell of them. source, date: where this was read, and when (YYYY-MM-DD).
+    driver: a row of drivers.DRIVERS. base_url: "" if the driver knows its own. key: the environment variable that its
+    documentation names for its key, "" if it takes none. local: a server on this machine, which may be absent and may need
+    no key. also: other addresses a local one may have. quirks: see Quirk; quirk_sources: the pages that document them.
+    source, date: the page that this was read from, and the day (YYYY-MM-DD).
     """
 
     name: str
@@ -50,7 +49,7 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Long(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every token of a request costs whose prompt, cached or not, has more than `above` tokens. Prices as in Model."""
+    """Prices of all tokens of a request whose prompt, cached or not, has more than `above` tokens. Fields as in Model."""
 
     above: Window
     input_price: Price
@@ -60,13 +59,13 @@ class Long(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of listed/NAME.toml, NAME being its provider. aliases: other ids of it at that provider.
+    """One row of listed/NAME.toml, where NAME is its provider. aliases: other ids that the provider has for it.
 
-    window: tokens it takes in all, question and answer. output: tokens it makes at most, 0 where not published, or not less
-    than the window. input, output_price and the two of the cache: see Price; where one of the cache is None, those tokens
-    cost what other input does. long: other prices, of long prompts. takes: what it reads. tools, schema, thinking, caching:
-    what it can. dimension: of an embedding model, numbers of a vector, else 0. source, date: as of Provider. records: the
-    public price lists that this row was read from and compared with, by their names in providers.toml.
+    window: tokens of prompt and answer together. output: the most tokens of an answer, 0 if not published or not less than
+    the window. Prices: see above; tokens of the cache without a price cost what other input does. long: prices for long
+    prompts. takes: what it reads. tools, schema, thinking, caching: what it can do. dimension: numbers of a vector of an
+    embedding model, else 0. source, date: as in Provider. records: names, in providers.toml, of the public price lists that
+    this row was read from and compared with.
     """
 
     provider: str
@@ -96,7 +95,7 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return f"{self.provider}/{self.id}"
 
     def priced(self, prompt: int) -> "Model":
-        """This row with the prices that hold for a request whose prompt, cached or not, has so many tokens."""
+        """Return this row with the prices for a request whose prompt, cached or not, has `prompt` tokens."""
         if self.long is None or prompt <= self.long.above:
             return self
         return replace(

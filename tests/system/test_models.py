@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from kernel.cli.exits import NotDone
-from runtime.models.messages import answer_of
+from runtime.models.messages import parse_answer
 from tests.cli.shell import Shell
 from tests.living import Kernel, Source, holding, install, make_home
 from tests.system.fates import entries
@@ -20,7 +20,7 @@ SCRIPT: Final = '{"text": "Hi, whoever you are.", "times": 0, "usage": {"input":
 KEY: Final = "sk-ant-not-to-be-found-anywhere"
 ASKER: Final = """
 from runtime import Hand
-from runtime.models.messages import TextPiece, unpacked
+from runtime.models.messages import TextPiece, unpack
 
 
 class Asker(Hand):
@@ -28,7 +28,7 @@ class Asker(Hand):
         shown = ""
         async with self.kernel.stream("model.stream", model, messages=messages) as stream:
             async for chunk in stream:
-                shown += "".join(piece.text for piece in unpacked(chunk) if isinstance(piece, TextPiece))
+                shown += "".join(piece.text for piece in unpack(chunk) if isinstance(piece, TextPiece))
         return {"shown": shown, "answer": stream.reply.value}
 """
 
@@ -66,7 +66,7 @@ def _run(kernel: Kernel, model: str) -> dict[str, Any]:
 def test_a_fresh_home_answers_offline_and_says_so(kernel: Kernel) -> None:
     with kernel.client() as client:
         reply = client.call("model.complete", "default", ASKED, seconds=60)
-    answer = answer_of(reply.value)
+    answer = parse_answer(reply.value)
     assert answer.model == "offline/classical"
     assert "No language model" in answer.notes[0]
     assert tuple(reply.labels) == ("model",)
@@ -76,7 +76,7 @@ def test_a_hand_streams_from_the_model_it_was_granted_and_from_no_other(kernel: 
     found = _run(kernel, "scripted/script")
     assert found["outcome"] == "done", found
     assert found["value"]["shown"] == "Hi, whoever you are."
-    assert answer_of(found["value"]["answer"]).usage.total == 1020
+    assert parse_answer(found["value"]["answer"]).usage.total == 1020
     ends = [entry for entry in entries(kernel.home, "end") if entry.method == "model.stream"]
     assert ends[-1].cost is not None
     assert ends[-1].cost.tokens == 1020

@@ -1,13 +1,13 @@
-"""Drivers: what differs between providers, behind one interface, and the table of those that are here.
+"""Drivers: one interface to all providers, and the table of drivers.
 
-A driver is made for one Endpoint and lives as long as its settings do. `stream` is the one way to an answer: it yields pieces
-as they come and ends in exactly one Answer, which is the last; `complete` collects it. Contract of every driver:
+A driver is made for one Endpoint and lives as long as its settings do. `stream` is the only way to an answer: it yields
+pieces as they come, then exactly one Answer; `collect_answer` returns that. Contract of every driver:
 
-- It makes one request and tries nothing twice: `retrying` and `routing` decide that. An SDK's own retries are off.
+- It makes one request and retries nothing: `retrying` and `routing` decide that. An SDK's own retries are off.
 - It raises ModelFailed and nothing else, within its Endpoint's times, whatever the other side does.
-- Closing the stream (`aclose`, or cancelling the task that reads it) ends the request: its connection is closed by then.
+- Closing the stream (`aclose`, or cancelling the task that reads it) ends the request; its connection is closed by then.
 - Text that was yielded is in the Answer, in the same order; nothing is yielded twice.
-- It keeps, logs and tells no key, and needs no environment variable.
+- It stores, logs and shows no key, and reads no environment variable.
 
 To add one: a file here, and a row in DRIVERS.
 """
@@ -23,10 +23,10 @@ from runtime.models.messages import Answer, AnyPiece, Embedded, Listed, Request
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """Where a driver sends its requests. key: "" where none is needed; it is never shown.
+    """Where a driver sends its requests. key: "" if none is needed; it is never shown.
 
-    provider: its name in PROVIDER/MODEL. quirks: words that the driver knows, out of providers.toml. first, silence, whole:
-    seconds to the first byte, between two, and for all of it. options: what else a driver wants, such as a script's path.
+    provider: its name in PROVIDER/MODEL. quirks: of its row in providers.toml. first, silence, whole: seconds to the first
+    byte of an answer, between two of them, and for all of it. options: what else a driver needs, such as a script.
     """
 
     provider: str
@@ -44,22 +44,22 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
 @runtime_checkable
 class Driver(Protocol):
-    """See above. model: the provider's own name of it, without the provider's."""
+    """A driver for one Endpoint; the contract is above. model: the provider's name for it, without PROVIDER/."""
 
     def stream(self, model: str, request: Request) -> AsyncIterator[AnyPiece | Answer]:
-        """Pieces, then the Answer. An async generator."""
+        """Yield pieces, then the Answer."""
 
     async def embed(self, model: str, texts: Sequence[str]) -> Embedded:
-        """One vector for each text."""
+        """Return one vector for each text."""
 
-    async def listed(self) -> tuple[Listed, ...]:
-        """The models that the provider says it has."""
+    async def list_models(self) -> tuple[Listed, ...]:
+        """Return the models that the provider says it offers."""
 
     async def count(self, model: str, request: Request) -> int | None:
-        """Tokens of the request as the provider counts them, None where it does not say."""
+        """Return the tokens of the request as the provider counts them, None if it does not count them."""
 
     async def close(self) -> None:
-        """Close what is open."""
+        """Close all connections."""
 
 
 DRIVERS: Final[dict[str, tuple[str, str]]] = {
@@ -68,23 +68,23 @@ DRIVERS: Final[dict[str, tuple[str, str]]] = {
     "offline": ("runtime.models.drivers.offline", "Offline"),
     "scripted": ("runtime.models.drivers.scripted", "Scripted"),
 }
-"""Module and class of each, imported when it is first asked for: an SDK costs seconds and tens of MB."""
+"""Module and class of each driver. A module is imported when first needed: an SDK costs seconds and tens of MB."""
 
 
-def kind_of(name: str) -> Callable[[Endpoint], Driver]:
-    """A driver's class, by its name in the table; it takes the Endpoint and opens nothing. The first asking imports it."""
+def load_driver(name: str) -> Callable[[Endpoint], Driver]:
+    """Import a driver's class, by its name in DRIVERS. A new driver opens no connection."""
     module, kind = DRIVERS[name]
     found: Callable[[Endpoint], Driver] = getattr(import_module(module), kind)
     return found
 
 
-def driver(name: str, endpoint: Endpoint) -> Driver:
-    """A new driver, by its name in the table."""
-    return kind_of(name)(endpoint)
+def make_driver(name: str, endpoint: Endpoint) -> Driver:
+    """Make a driver, by its name in DRIVERS."""
+    return load_driver(name)(endpoint)
 
 
-async def complete(pieces: AsyncIterator[AnyPiece | Answer], provider: str = "") -> Answer:
-    """The Answer of a stream. ModelFailed("cut") for one that ends without."""
+async def collect_answer(pieces: AsyncIterator[AnyPiece | Answer], provider: str = "") -> Answer:
+    """Return the Answer of a stream. Raises ModelFailed("cut") if it ends without one."""
     answer: Answer | None = None
     async for piece in pieces:
         if isinstance(piece, Answer):

@@ -1,7 +1,7 @@
 """The driver `anthropic`: Anthropic's Messages API, through its SDK (acts: connects).
 
-The SDK speaks HTTP, knows the API's version and headers, and takes streams of events apart. Its own models of answers,
-some thousand, are not used: events come as JSON, and anthropic_in.py has the few types that are read.
+The SDK speaks HTTP, knows the API's version and headers, and splits streams into events. Its about thousand types of answers
+are not used: events come as JSON, and anthropic_in.py has the few types that are read.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -15,13 +15,13 @@ from msgspec import Struct
 
 from runtime.models.drivers import Endpoint, anthropic_out, transport
 from runtime.models.drivers.anthropic_in import AnthropicReader
-from runtime.models.drivers.reading import asked, streamed
+from runtime.models.drivers.reading import ask, stream_pieces
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import Answer, AnyPiece, Embedded, Listed, Request
 
 ADDRESS: Final = "https://api.anthropic.com"
 PAGES: Final = 20
-"""Pages of the list of models that are read, of 1,000 each."""
+"""Pages of the list of models that are read, at most, of 1,000 models each."""
 
 
 class _Offered(Struct, frozen=True):
@@ -55,9 +55,9 @@ class Anthropic:
         self._client._platform = "Unknown"  # else the SDK starts a thread for a header that is not sent
 
     async def stream(self, model: str, request: Request) -> AsyncIterator[AnyPiece | Answer]:
-        """Pieces, then the Answer."""
+        """Yield pieces, then the Answer."""
         provider = self._endpoint.provider
-        body = anthropic_out.body(provider, model, request)
+        body = anthropic_out.stream_body(provider, model, request)
 
         opening = partial(
             self._client.post,
@@ -69,22 +69,22 @@ class Anthropic:
             stream_cls=sdk.AsyncStream[object],
         )
         reader = AnthropicReader(provider, model, request)
-        async with aclosing(streamed(self._endpoint, sdk.AnthropicError, opening, reader)) as pieces:
+        async with aclosing(stream_pieces(self._endpoint, sdk.AnthropicError, opening, reader)) as pieces:
             async for piece in pieces:
                 yield piece
 
     async def embed(self, model: str, texts: Sequence[str]) -> Embedded:
-        """Anthropic offers no embeddings."""
+        """Raise ModelFailed: Anthropic offers no embeddings."""
         raise ModelFailed("unfit", f"{self._endpoint.provider} makes no embeddings", provider=self._endpoint.provider)
 
-    async def listed(self) -> tuple[Listed, ...]:
-        """The models of the account."""
+    async def list_models(self) -> tuple[Listed, ...]:
+        """Return the models of the account."""
         found: list[Listed] = []
         after = ""
         for _ in range(PAGES):
             query = f"?limit=1000&after_id={quote(after, safe='')}" if after else "?limit=1000"
             call = partial(self._client.get, f"/v1/models{query}", cast_to=object)
-            page = await asked(self._endpoint, sdk.AnthropicError, call, _Page)
+            page = await ask(self._endpoint, sdk.AnthropicError, call, _Page)
             found += (Listed(id=one.id, window=max(0, one.max_input_tokens or 0)) for one in page.data)
             if not page.has_more or not page.last_id:
                 break
@@ -92,11 +92,11 @@ class Anthropic:
         return tuple(found)
 
     async def count(self, model: str, request: Request) -> int | None:
-        """Tokens of the request, as Anthropic counts them."""
-        body = anthropic_out.asked(self._endpoint.provider, model, request)
+        """Return the tokens of the request, as Anthropic counts them."""
+        body = anthropic_out.counted_body(self._endpoint.provider, model, request)
         call = partial(self._client.post, "/v1/messages/count_tokens", cast_to=object, body=body)
-        return max(0, (await asked(self._endpoint, sdk.AnthropicError, call, _Counted)).input_tokens)
+        return max(0, (await ask(self._endpoint, sdk.AnthropicError, call, _Counted)).input_tokens)
 
     async def close(self) -> None:
-        """Close what is open."""
+        """Close all connections."""
         await self._client.close()

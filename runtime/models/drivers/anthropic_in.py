@@ -1,8 +1,8 @@
-"""Anthropic's stream of events, read into pieces and an Answer (pure).
+"""Reads Anthropic's stream of events into pieces and an Answer (pure).
 
-Source: platform.claude.com/docs/en/build-with-claude/streaming. A message begins, its blocks begin, grow and end, the
-message's stop reason and usage come, it ends. Events and blocks of kinds that are not known here are passed over, as that
-page asks; a block that grows or ends without having begun is ModelFailed("malformed").
+Source: platform.claude.com/docs/en/build-with-claude/streaming. A message starts; its blocks start, grow and stop; then come
+the message's stop reason and usage, and its end. Unknown kinds of events and blocks are ignored, as that page asks; a block
+that grows or stops without having started is ModelFailed("malformed").
 """
 
 from typing import Final, Literal
@@ -10,11 +10,10 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from runtime.models.drivers import bounding, saying
+from runtime.models.drivers import answers, bounding
+from runtime.models.drivers.answers import TOKENS_MOST, ids_in, new_id, parse_call, parse_count
 from runtime.models.drivers.anthropic_out import REDACTED
-from runtime.models.drivers.saying import TOLD_MOST, call_of, count, ids_in, new_id
 from runtime.models.failures import ModelFailed
-from runtime.models.letters import Letters, whole
 from runtime.models.messages import (
     Answer,
     AnyPiece,
@@ -28,6 +27,7 @@ from runtime.models.messages import (
     ToolPiece,
     Usage,
 )  # fmt: skip
+from runtime.models.surrogates import SurrogateJoiner, well_formed
 
 _STOPS: Final = {
     "end_turn": Stop.END,
@@ -39,19 +39,19 @@ _STOPS: Final = {
     "tool_use": Stop.TOOL,
 }
 
-TOLD: Final = frozenset({"input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"})
-"""What is counted. input_tokens: those that were read anew."""
+COUNTS: Final = frozenset({"input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"})
+"""Fields of usage. input_tokens: those that came from no cache."""
 
 
 class Begun(Struct, frozen=True):
-    """The message at its beginning."""
+    """A message at its start."""
 
     model: str | None = None
     usage: object = None
 
 
 class Block(Struct, frozen=True):
-    """A block at its beginning."""
+    """A block at its start."""
 
     type: str
     text: str = ""
@@ -64,7 +64,7 @@ class Block(Struct, frozen=True):
 
 
 class Delta(Struct, frozen=True):
-    """What a block grows by, or what is told of the message."""
+    """What a block grows by, or the stop reason of the message."""
 
     type: str = ""
     text: str = ""
@@ -75,7 +75,7 @@ class Delta(Struct, frozen=True):
 
 
 class Event(Struct, frozen=True):
-    """Any event."""
+    """An event of any type."""
 
     type: str
     message: Begun | None = None
@@ -86,15 +86,15 @@ class Event(Struct, frozen=True):
 
 
 class _Open:
-    """A block that is being made."""
+    """A block as received so far. id: of a tool call."""
 
     def __init__(self, kind: Literal["text", "thinking", "redacted", "tool", "other"], call: str, block: Block) -> None:
         self.kind = kind
         self.id = call
         self.block = block
-        self.letters = Letters()
+        self.letters = SurrogateJoiner()
         self.text = ""
-        self.name = whole(block.name)
+        self.name = well_formed(block.name)
         self.seal = block.signature
         self.is_open = True
 
@@ -110,58 +110,59 @@ class AnthropicReader:
         self._blocks: dict[int, _Open] = {}
         self._said: str | None = None
         self._stop: str | None = None
-        self._told: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
 
     @property
     def is_whole(self) -> bool:
-        """The stop reason has come, the last thing but the end itself."""
+        """Whether the stop reason has come, after which only the end of the message follows."""
         return self._stop is not None
 
     def take(self, event: object) -> list[AnyPiece]:
-        """The pieces of an event."""
-        told = msgspec.convert(event, Event)
-        match told.type:
+        """Return the pieces of an event."""
+        parsed = msgspec.convert(event, Event)
+        match parsed.type:
             case "message_start":
-                self._begin(told.message)
+                self._start_message(parsed.message)
             case "content_block_start":
-                return self._start(told.index, told.content_block)
+                return self._start_block(parsed.index, parsed.content_block)
             case "content_block_delta":
-                return self._grow(self._block(told), told.delta or Delta())
+                return self._grow_block(self._find_block(parsed), parsed.delta or Delta())
             case "content_block_stop":
-                return self._end(self._block(told))
+                return self._stop_block(self._find_block(parsed))
             case "message_delta":
-                self._tell(told.usage)
-                self._stop = whole((told.delta.stop_reason if told.delta else None) or "") or self._stop
+                self._add_counts(parsed.usage)
+                reason = parsed.delta.stop_reason if parsed.delta else None
+                self._stop = well_formed(reason or "") or self._stop
         return []
 
     def answer(self) -> Answer:
-        """All of it."""
-        stop, notes = saying.stop_of(self._stop, _STOPS)
+        """Return the whole answer."""
+        stop, notes = answers.parse_stop(self._stop, _STOPS)
         parts: list[Text | Thinking | ToolCall] = []
         for block in self._blocks.values():
             if block.kind == "tool" and stop is Stop.LENGTH and (block.is_open or _call(block).malformed):
-                notes.append(saying.left_out(block.name))
+                notes.append(answers.cut_call_note(block.name))
             else:
                 parts += self._part(block)
         return Answer(
             parts=tuple(parts),
-            stop=saying.fitting(stop, parts),
+            stop=answers.consistent_stop(stop, parts),
             usage=self._usage(parts),
             model=f"{self._provider}/{self._model}",
             said=self._said or self._model,
             notes=tuple(notes),
         )
 
-    def _begin(self, message: Begun | None) -> None:
+    def _start_message(self, message: Begun | None) -> None:
         if message is None or self._said is not None:
-            raise self._malformed("its message begins twice, or not at all")
-        self._said = whole(message.model or "")
-        saying.check_same_model(self._provider, self._model, self._said)
-        self._tell(message.usage)
+            raise self._malformed("its message starts twice, or not at all")
+        self._said = well_formed(message.model or "")
+        answers.check_same_model(self._provider, self._model, self._said)
+        self._add_counts(message.usage)
 
-    def _start(self, index: int | None, block: Block | None) -> list[AnyPiece]:
+    def _start_block(self, index: int | None, block: Block | None) -> list[AnyPiece]:
         if index is None or block is None or index in self._blocks or self._said is None:
-            raise self._malformed("a part begins out of order")
+            raise self._malformed("a part starts out of order")
         match block.type:
             case "text":
                 opened = self._blocks[index] = _Open("text", "", block)
@@ -177,14 +178,14 @@ class AnthropicReader:
                     raise self._malformed("a tool without a name")
                 call = new_id(block.id, self._used)
                 self._blocks[index] = _Open("tool", call, block)
-                return [ToolPiece(id=call, name=whole(block.name))]
+                return [ToolPiece(id=call, name=well_formed(block.name))]
             case _:
                 self._blocks[index] = _Open("other", "", block)
         return []
 
-    def _grow(self, block: _Open, delta: Delta) -> list[AnyPiece]:
+    def _grow_block(self, block: _Open, delta: Delta) -> list[AnyPiece]:
         if block.kind in ("text", "thinking") and block is not next(reversed(self._blocks.values())):
-            raise self._malformed("a part grows after the next one has begun")
+            raise self._malformed("a part grows after the next one has started")
         match delta.type, block.kind:
             case ("text_delta", "text"):
                 return self._text(block, delta.text)
@@ -193,14 +194,14 @@ class AnthropicReader:
             case ("signature_delta", "thinking"):
                 block.seal += delta.signature
                 if len(block.seal) > bounding.ANSWER:
-                    raise saying.endless(self._provider, bounding.TOO_MUCH)
+                    raise answers.endless(self._provider, bounding.TOO_MUCH)
             case ("input_json_delta", "tool"):
                 return self._text(block, delta.partial_json)
             case ("text_delta" | "thinking_delta" | "signature_delta" | "input_json_delta", kind) if kind != "other":
                 raise self._malformed(f"a {delta.type} within a part of another kind")
         return []
 
-    def _end(self, block: _Open) -> list[AnyPiece]:
+    def _stop_block(self, block: _Open) -> list[AnyPiece]:
         block.is_open = False
         if block.kind == "tool" and not block.text and block.block.input:
             return self._text(block, msgspec.json.encode(block.block.input).decode())
@@ -217,10 +218,10 @@ class AnthropicReader:
             return [ToolPiece(id=block.id, arguments=text)]
         return [TextPiece(text=text) if block.kind == "text" else ThinkingPiece(text=text)]
 
-    def _block(self, event: Event) -> _Open:
+    def _find_block(self, event: Event) -> _Open:
         block = self._blocks.get(-1 if event.index is None else event.index)
         if block is None or not block.is_open:
-            raise self._malformed("a part goes on that has not begun")
+            raise self._malformed("a part goes on that has not started")
         return block
 
     def _part(self, block: _Open) -> list[Text | Thinking | ToolCall]:
@@ -229,30 +230,33 @@ class AnthropicReader:
                 return [Text(text=block.text)] if block.text else []
             case "thinking" | "redacted":
                 is_any = block.text or block.seal
-                return [Thinking(text=block.text, seal=whole(block.seal), provider=self._provider)] if is_any else []
+                return (
+                    [Thinking(text=block.text, seal=well_formed(block.seal), provider=self._provider)] if is_any else []
+                )
             case "tool":
                 return [_call(block)]
         return []
 
-    def _tell(self, told: object) -> None:
-        """Tokens, as far as they are told yet."""
-        rows = told if isinstance(told, dict) else {}
-        self._told |= {name: number for name in TOLD if (number := count(rows.get(name))) is not None}
+    def _add_counts(self, usage: object) -> None:
+        """Take the counts of tokens that an event has."""
+        rows = usage if isinstance(usage, dict) else {}
+        self._counts |= {name: number for name in COUNTS if (number := parse_count(rows.get(name))) is not None}
 
     def _usage(self, parts: list[Text | Thinking | ToolCall]) -> Usage:
-        is_told = self._told.keys() >= {"output_tokens", "input_tokens"} and min(self._told.values()) >= 0
-        if not is_told or sum(self._told.values()) > TOLD_MOST:
-            return saying.estimated(self._request, parts)
+        counts = self._counts
+        is_counted = counts.keys() >= {"output_tokens", "input_tokens"} and min(counts.values()) >= 0
+        if not is_counted or sum(counts.values()) > TOKENS_MOST:
+            return answers.estimate_usage(self._request, parts)
         return Usage(
-            input=self._told["input_tokens"],
-            cached=self._told.get("cache_read_input_tokens", 0),
-            cache_written=self._told.get("cache_creation_input_tokens", 0),
-            output=self._told["output_tokens"],
+            input=counts["input_tokens"],
+            cached=counts.get("cache_read_input_tokens", 0),
+            cache_written=counts.get("cache_creation_input_tokens", 0),
+            output=counts["output_tokens"],
         )
 
     def _malformed(self, what: str) -> ModelFailed:
-        return saying.malformed(self._provider, what)
+        return answers.malformed(self._provider, what)
 
 
 def _call(block: _Open) -> ToolCall:
-    return call_of(block.id, block.name, block.text)
+    return parse_call(block.id, block.name, block.text)

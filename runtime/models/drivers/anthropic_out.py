@@ -1,9 +1,9 @@
-"""A Request as Anthropic's Messages API takes it (pure). Source: platform.claude.com/docs/en/api/messages, the SDK's types.
+"""Writes a Request for Anthropic's Messages API (pure). Source: platform.claude.com/docs/en/api/messages, the SDK's types.
 
-- Thinking goes back only to who made it, with its seal: a signature, or `redacted:` and what the provider hid.
-- `cache_control` stands at the end of what stays the same: the tools and the system prompt, and the conversation so far.
-- Thinking is asked for by effort of models from 4.6 on (`adaptive`), by a budget of older ones. It cannot go together with a
-  choice that forces a tool, nor begin in the middle of a turn whose tools were asked for without it: it is not sent then.
+- Thinking is sent back only to the provider that made it, with its seal: a signature, or `redacted:` and the hidden data.
+- `cache_control` stands where what stays the same ends: after tools and system prompt, and after the conversation so far.
+- Thinking is requested by effort from models from 4.6 on (`adaptive`), by a budget from older ones. It is not sent with a
+  choice that forces a tool, or in the middle of a turn whose tools were asked for without thinking: the API refuses both.
 """
 
 import base64
@@ -18,22 +18,22 @@ from runtime.models.messages import Image, Message, Request, Text, Thinking, Too
 Body = dict[str, object]
 
 LONGEST: Final = 8192
-"""Tokens of an answer, where neither the request nor the catalogue says how many: this API has to be told."""
+"""Tokens of an answer if neither the request nor the catalogue bounds it: this API demands a bound."""
 
 REDACTED: Final = "redacted:"
 _BUDGETS: Final = {"low": 2048, "medium": 8192, "high": 24_576}
 _LEAST: Final = 1024
-"""Tokens, the smallest budget there is; and what is left beside it for the answer itself."""
+"""Tokens: the smallest budget that the API takes, and what is left beside the budget for the answer itself."""
 
 _VERSION: Final = re.compile(r"claude-(?:opus|sonnet|haiku)-(\d{1,2})(?:-(\d{1,2}))?(?!\d)")
 _CACHED: Final[Body] = {"type": "ephemeral"}
 
 
-def body(provider: str, model: str, request: Request) -> Body:
-    """The body of a request for a stream."""
+def stream_body(provider: str, model: str, request: Request) -> Body:
+    """Return the body of a request for a stream."""
     row = catalogue.find(f"{provider}/{model}")
     most = request.most or (row.output if row is not None and row.output else LONGEST)
-    made: Body = {**asked(provider, model, request), "max_tokens": most, "stream": True}
+    made: Body = {**counted_body(provider, model, request), "max_tokens": most, "stream": True}
     made |= _thinking(provider, model, request, most)
     thinks = made.get("thinking", {"type": "disabled"}) != {"type": "disabled"}
     if request.temperature is not None and not thinks:
@@ -48,8 +48,8 @@ def body(provider: str, model: str, request: Request) -> Body:
     return {**made, "output_config": config} if config else made
 
 
-def asked(provider: str, model: str, request: Request) -> Body:
-    """What is asked, without how it is to be answered: what can be counted."""
+def counted_body(provider: str, model: str, request: Request) -> Body:
+    """Return the body of a request to count tokens: without the fields that say how to answer."""
     system = request.system
     if request.schema is not None and not _binds(provider, model, request.schema):
         system = f"{system}\n\n{schemas.in_words(request.schema)}".strip()
@@ -107,7 +107,7 @@ def _is_adaptive(model: str) -> bool:
 
 
 def _is_amid_a_turn(provider: str, request: Request) -> bool:
-    """Whether tools were asked for without thinking, and their results are the next message."""
+    """Return whether the last message has results of tools that were asked for without thinking."""
     answers = [message for message in request.messages if message.role == "assistant"]
     if not answers or not any(isinstance(part, ToolResult) for part in request.messages[-1].parts):
         return False
@@ -129,7 +129,7 @@ def _messages(provider: str, request: Request) -> list[Body]:
 
 
 def _blocks(provider: str, message: Message) -> list[Body]:
-    """The blocks of a message; results of tools stand first, as the API wants them."""
+    """Return the blocks of a message; results of tools stand first, as the API demands."""
     results = [part for part in message.parts if isinstance(part, ToolResult)]
     others = [part for part in message.parts if not isinstance(part, ToolResult)]
     made: list[Body] = []
@@ -168,7 +168,7 @@ def _thought(part: Thinking, provider: str) -> list[Body]:
 
 
 def _id(given: str) -> str:
-    """An id as this API takes it: another provider's may have other signs."""
+    """Return an id that this API takes: another provider's may have other characters."""
     if re.fullmatch(r"[a-zA-Z0-9_-]+", given):
         return given
     return f"call_{hashlib.sha256(given.encode(errors='replace')).hexdigest()[:24]}"

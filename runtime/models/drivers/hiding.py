@@ -1,7 +1,7 @@
-"""A key that comes back is not told on: taken out of bytes that come in pieces, and of texts (pure).
+"""Removes a key that a service sends back, from bytes that come in pieces and from texts (pure).
 
-Services repeat what they were sent: in the error of a refused key, in the answer of a test server, in a header. What is
-looked for is the key as it is, in any case; a server that tells it in another spelling has hidden it from this too.
+Services repeat what they were sent: in the error of a refused key, in the answer of a test server, in a header. The key
+is found as it is, in upper or lower case; a key that comes back in another encoding is not found.
 """
 
 import re
@@ -9,11 +9,11 @@ from typing import Final
 
 HIDDEN: Final = "[key]"
 SHORTEST: Final = 12
-"""Characters of a key that is looked for: a shorter one is no provider's, but a word that a server of this machine wants."""
+"""Characters of the shortest key that is removed: a shorter one is no provider's, but a word that a local server wants."""
 
 
-class Hiding:
-    """Bytes without a key, whose beginning is held back at the end of a piece until the next one. key: "" for none."""
+class KeyFilter:
+    """Removes a key from bytes. A piece's end that may begin the key is held back until the next piece. key: "" for none."""
 
     def __init__(self, key: str) -> None:
         self._key = key.encode().lower()
@@ -21,7 +21,7 @@ class Hiding:
         self._held = b""
 
     def take(self, piece: bytes) -> bytes:
-        """What can be told so far."""
+        """Take a piece; return what can be passed on so far."""
         if self._copies is None:
             return piece
         clean = self._held + piece
@@ -33,11 +33,11 @@ class Hiding:
         return clean[: len(clean) - held]
 
     def rest(self) -> bytes:
-        """What was held back, when nothing more comes."""
+        """Return what was held back, when nothing more comes."""
         held, self._held = self._held, b""
         return held
 
 
-def hidden(text: str, key: str) -> str:
-    """The text without the key."""
+def hide_key(text: str, key: str) -> str:
+    """Return the text without the key."""
     return re.sub(re.escape(key), HIDDEN, text, flags=re.IGNORECASE) if len(key) >= SHORTEST else text

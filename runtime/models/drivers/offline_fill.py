@@ -1,10 +1,10 @@
-"""Values of a JSON Schema out of a text, without a language model (pure): only what the text says in so many words.
+"""Fills a JSON Schema with values from a text, without a language model (pure): only with what the text says explicitly.
 
-A property is looked for by its name (`due_date` also as "due date"), its title, and the names in `x-names`: a line
-"name: value", "name = value" or "- name: value", a column of that name in a text that is JSON, then "name is value" or
-"name value" within a sentence. A value of an enum is also found where it stands alone; a number, date, e-mail address or URL
-by its form, where the schema has one property only that could take it. Nothing is guessed: what is not found is left out,
-and told.
+A property is searched by its name (`due_date` also as "due date"), its title, and the names in `x-names`: a line "name:
+value", "name = value" or "- name: value", a key of that name in a text that is JSON, then "name is value" or "name
+value" within a sentence. A value of an enum is also found where it stands alone; a number, date, e-mail address or URL
+by its form, if only one property of the schema could take it. Nothing is guessed: what is not found is left out and
+reported.
 """
 
 import math
@@ -14,18 +14,18 @@ from typing import Final
 
 import msgspec
 
-DEEPEST: Final = 8
+DEPTH_MOST: Final = 8
 READ_MOST: Final = 262_144
-"""Characters of a text that are looked at; fewer where many names are looked for in it, as WORK_MOST says."""
+"""Characters of a text that are read, at most; fewer if many names are searched in it: see WORK_MOST."""
 
 NAMES_MOST: Final = 2_000
-"""Names and choices of a schema: its properties, their titles and further names, and what their enums list."""
+"""Names and choices of a schema, at most: its properties, their titles and further names, and values of enums."""
 
 WORK_MOST: Final = 50_000_000
-"""Characters times names: a few seconds, in which the process that all ask does nothing else."""
+"""Characters times names, at most: a few seconds, in which the Hand that serves everybody does nothing else."""
 
 ROWS_WORK_MOST: Final = 1_000_000
-"""The same of a list of tables, in each of which all its names are looked for."""
+"""The same for a list of tables, in each of which all names are searched."""
 
 _FORMS: Final = {
     "date": r"\b\d{4}-\d{2}-\d{2}\b",
@@ -39,72 +39,74 @@ _FORMS: Final = {
 _PARTS: Final = re.compile(r"[,;]|(?<=\s)(?:and|und|et|y)(?=\s)")
 _NUMBER: Final = r"[-+]?\d++(?:[.,']\d++)*+(?:[eE][-+]?\d++)?+"
 _PLAIN: Final = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:,\d{3})+|\d{1,3}(?:'\d{3})+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
-"""What looks like a number, and what can be read as one only: `3,50` is three and a half to some, and 350 to nobody."""
+"""What looks like a number, and what can be read in one way only: `3,50` may be three and a half, or a mistake for 350."""
 
 _DIGITS: Final = 20
 _HELD: Final = range(-(2**63), 2**64)
-"""Whole numbers that a message holds, and the characters of the longest."""
+"""Characters of the longest whole number that fits into a message, and the range of such numbers."""
 
 _YES: Final = frozenset({"true", "yes", "on", "y", "ja", "oui", "si", "✓", "x"})
 _NO: Final = frozenset({"false", "no", "off", "n", "nein", "non", "none", "-"})
 
 
 class Missing(Exception):
-    """You get this one when the text does not say a value. Internal to this module."""
+    """You get this one when the text does not have a value. Internal to this module."""
 
 
-def looks_at(schema: Mapping[str, object]) -> int:
-    """Characters of a text that are looked at for a schema; 0 for one of more than NAMES_MOST names."""
-    names = _count(schema, 0)
+def characters_read(schema: Mapping[str, object]) -> int:
+    """Return how many characters of a text are read for a schema; 0 if it has more than NAMES_MOST names."""
+    names = _count_names(schema, 0)
     return 0 if names > NAMES_MOST else min(READ_MOST, WORK_MOST // max(1, names))
 
 
-def _count(schema: Mapping[str, object], depth: int) -> int:
+def _count_names(schema: Mapping[str, object], depth: int) -> int:
     choices, items, properties = schema.get("enum"), schema.get("items"), schema.get("properties")
     count = len(choices) if isinstance(choices, list) else 0
-    if depth <= DEEPEST and isinstance(items, dict):
-        count += _count(items, depth + 1)
-    if depth <= DEEPEST and isinstance(properties, dict):
+    if depth <= DEPTH_MOST and isinstance(items, dict):
+        count += _count_names(items, depth + 1)
+    if depth <= DEPTH_MOST and isinstance(properties, dict):
         for name, inner in properties.items():
-            count += len(_names(name, inner)) + _count(inner, depth + 1) if isinstance(inner, dict) else 1
+            count += len(_names(name, inner)) + _count_names(inner, depth + 1) if isinstance(inner, dict) else 1
     return count
 
 
-def filled(schema: Mapping[str, object], text: str) -> tuple[object, tuple[str, ...]]:
-    """A value for the schema, and the names of the properties that were not found. Not checked against the schema."""
+def fill(schema: Mapping[str, object], text: str) -> tuple[object, tuple[str, ...]]:
+    """Return a value for the schema, not checked against it, and the names of the properties that were not found."""
     missing: list[str] = []
     try:
-        value = _value(schema, text[: looks_at(schema)], _read(text), "", missing, 0)
+        value = _value(schema, text[: characters_read(schema)], _parse_json(text), "", missing, 0)
     except Missing:
         return None, ("the value",)
     return value, tuple(missing)
 
 
-def _value(schema: Mapping[str, object], text: str, read: object, path: str, missing: list[str], depth: int) -> object:
-    if depth > DEEPEST:
+def _value(
+    schema: Mapping[str, object], text: str, parsed: object, path: str, missing: list[str], depth: int
+) -> object:
+    if depth > DEPTH_MOST:
         raise Missing
     kind = _kind(schema)
     if kind == "object":
-        return _object(schema, text, read, path, missing, depth)
-    if isinstance(read, dict) or (isinstance(read, list) and kind == "array"):
-        return _as(kind, schema, read, path, missing)
-    return _as(kind, schema, text)
+        return _object(schema, text, parsed, path, missing, depth)
+    if isinstance(parsed, dict) or (isinstance(parsed, list) and kind == "array"):
+        return _convert(kind, schema, parsed, path, missing)
+    return _convert(kind, schema, text)
 
 
 def _object(
-    schema: Mapping[str, object], text: str, read: object, path: str, missing: list[str], depth: int
+    schema: Mapping[str, object], text: str, parsed: object, path: str, missing: list[str], depth: int
 ) -> dict[str, object]:
     found: dict[str, object] = {}
     properties = schema.get("properties")
     if not isinstance(properties, dict):
-        return dict(read) if isinstance(read, dict) else found
-    table = {_folded(str(key)): value for key, value in read.items()} if isinstance(read, dict) else None
+        return dict(parsed) if isinstance(parsed, dict) else found
+    table = {_fold(str(key)): value for key, value in parsed.items()} if isinstance(parsed, dict) else None
     for name, inner in properties.items():
         inner = inner if isinstance(inner, dict) else {}
         where = f"{path}.{name}" if path else str(name)
         try:
             if _kind(inner) == "object":
-                below = _of_table(table, _names(name, inner))
+                below = _look_up(table, _names(name, inner))
                 found[name] = _object(inner, text, below, where, missing, depth + 1)
             else:
                 found[name] = _property(name, inner, properties, text, table, (where, missing))
@@ -115,28 +117,28 @@ def _object(
 
 def _property(
     name: str, schema: Mapping[str, object], beside: Mapping[str, object], text: str, table: dict[str, object] | None,
-    told_of: tuple[str, list[str]],
+    path_and_missing: tuple[str, list[str]],
 ) -> object:  # fmt: skip
     names = _names(name, schema)
     if table is not None:
-        told = _of_table(table, names)
-        if told is None:
+        found = _look_up(table, names)
+        if found is None:
             raise Missing
-        where, missing = told_of
-        lacks = list[str]()
-        value = _as(_kind(schema), schema, told, where, lacks)
-        missing += lacks
+        path, missing = path_and_missing
+        missing_within = list[str]()
+        value = _convert(_kind(schema), schema, found, path, missing_within)
+        missing += missing_within
         return value
     for said in _statements(text, names):
         try:
-            return _as(_kind(schema), schema, said)
+            return _convert(_kind(schema), schema, said)
         except Missing:
             continue
     return _by_form(schema, beside, text)
 
 
 def _by_form(schema: Mapping[str, object], beside: Mapping[str, object], text: str) -> object:
-    """By what it looks like, where it is the only property that looks so and the text has one such thing only."""
+    """Return the text's only value of the property's form, if no other property (`beside`) has this form."""
     pattern = _FORMS.get(str(schema.get("format", "")))
     alike = [one for one in beside.values() if isinstance(one, dict) and one.get("format") == schema.get("format")]
     if pattern and len(alike) == 1:
@@ -152,12 +154,12 @@ def _by_form(schema: Mapping[str, object], beside: Mapping[str, object], text: s
         alike = [one for one in beside.values() if isinstance(one, dict) and _kind(one) in ("integer", "number")]
         numbers = re.findall(rf"(?<![\w.-])(?<!\d[,']){_NUMBER}(?![\w-])", text)
         if len(alike) == 1 and len(numbers) == 1:
-            return _as(_kind(schema), schema, numbers[0])
+            return _convert(_kind(schema), schema, numbers[0])
     raise Missing
 
 
 def _statements(text: str, names: Sequence[str]) -> list[str]:
-    """What the text says of a thing by one of its names, the plainest saying first."""
+    """Return what the text states for one of the names, the most explicit statement first."""
     named = "|".join(re.escape(name).replace(r"\ ", r"[\s_-]+") for name in sorted(names, key=len, reverse=True))
     row = re.findall(rf"(?im)^[ \t>*#-]*(?:{named})(?:\*\*)?[ \t]*[:=][ \t*]*(\S[^\n]*)$", text)
     within = re.findall(rf"(?i)\b(?:{named})\b\s*(?:is|are|was|were|of|:|=)\s++((?:[^.;\n]|\.(?=\d))*[^.;\s])", text)
@@ -165,10 +167,10 @@ def _statements(text: str, names: Sequence[str]) -> list[str]:
     return [said.strip() for said in (*row, *within, *beside)]
 
 
-def _as(
+def _convert(
     kind: str, schema: Mapping[str, object], said: object, path: str = "", missing: list[str] | None = None
 ) -> object:
-    """What was said, as a value of the schema; Missing when it is none. missing: gets what its tables lack."""
+    """Return what was said as a value of the schema; raises Missing if it is not one. missing: gets what its tables lack."""
     choices = schema.get("enum")
     if isinstance(choices, list):
         if said in choices:
@@ -212,7 +214,7 @@ def _string(schema: Mapping[str, object], said: object) -> str:
 def _number(kind: str, said: object) -> int | float:
     if isinstance(said, bool):
         raise Missing
-    number = said if isinstance(said, int | float) else _written(str(said))
+    number = said if isinstance(said, int | float) else _parse_number(str(said))
     if isinstance(number, float) and number.is_integer() and abs(number) < 2**53:
         number = int(number)
     if not math.isfinite(number) or (kind == "integer" and isinstance(number, float)):
@@ -220,8 +222,8 @@ def _number(kind: str, said: object) -> int | float:
     return number
 
 
-def _written(text: str) -> int | float:
-    """The first number in a text; Missing where it can be read in two ways, and where no message holds it."""
+def _parse_number(text: str) -> int | float:
+    """Return the first number in a text; raises Missing if it is ambiguous or too large for a message."""
     found = re.search(_NUMBER, text)
     if found is None or not _PLAIN.fullmatch(found[0]):
         raise Missing
@@ -251,10 +253,10 @@ def _array(schema: Mapping[str, object], said: object, path: str, missing: list[
     if kind == "object" and not isinstance(said, list):
         raise Missing
     many = said if isinstance(said, list) else [one.strip() for one in _PARTS.split(str(said))]
-    if kind == "object" and len(msgspec.json.encode(many)) * _count(items, 0) > ROWS_WORK_MOST:
+    if kind == "object" and len(msgspec.json.encode(many)) * _count_names(items, 0) > ROWS_WORK_MOST:
         raise Missing
     named = [(f"{path}[{at}]", one) for at, one in enumerate(many) if one not in ("", None)]
-    return [_as(kind, items, one, where, missing) for where, one in named]
+    return [_convert(kind, items, one, where, missing) for where, one in named]
 
 
 def _kind(schema: Mapping[str, object]) -> str:
@@ -271,27 +273,27 @@ def _names(name: str, schema: Mapping[str, object]) -> list[str]:
     return [*found, *(str(one) for one in (more if isinstance(more, list) else []))]
 
 
-def _of_table(table: dict[str, object] | None, names: Sequence[str]) -> object:
-    return next((table[key] for key in map(_folded, names) if table.get(key) is not None), None) if table else None
+def _look_up(table: dict[str, object] | None, names: Sequence[str]) -> object:
+    return next((table[key] for key in map(_fold, names) if table.get(key) is not None), None) if table else None
 
 
-def _folded(name: str) -> str:
+def _fold(name: str) -> str:
     return re.sub(r"[\s_-]+", "", name).lower()
 
 
 def _caseless(text: str) -> str:
-    """For a first look: whatever an expression holds for one letter whichever its case is one here, the Turkish i too."""
+    """Fold case for a first test: characters that an expression matches in any case become equal, the Turkish i too."""
     return text.casefold().replace("\u0307", "").replace("ı", "i")
 
 
 def _stands_in(word: str, text: str) -> bool:
-    if _caseless(word) not in _caseless(text):  # an expression takes long to be made
+    if _caseless(word) not in _caseless(text):  # compiling an expression takes long
         return False
     return re.search(rf"(?i)(?<!\w){re.escape(word)}(?!\w)", text) is not None
 
 
-def _read(text: str) -> object:
-    """The text itself as JSON, where it is a table or a list that a message holds."""
+def _parse_json(text: str) -> object:
+    """Return the text's JSON if it is a table or a list that fits into a message, else None."""
     try:
         value: object = msgspec.json.decode(text)
         msgspec.msgpack.encode(value)

@@ -1,7 +1,7 @@
-"""A table in words (pure): its columns, and of each what can be counted. For CSV, TSV, semicolons, and JSON rows.
+"""Describes a table in words (pure): its columns, with statistics of each. For CSV, TSV, semicolons, and JSON rows.
 
-Of a column whose values are numbers: how many, the smallest, the mean, the largest, and which row has them, by the row's
-first column. Of any other: how many different values, and the most frequent. Rows and columns beyond the bounds are told.
+Of a column of numbers: the smallest, the largest, the rows that have these, by their first column, and the mean. Of any other
+column: how many different values, and the most frequent one. It says if there are more rows than it reads.
 """
 
 import csv
@@ -17,36 +17,36 @@ from msgspec import Struct
 ROWS_MOST: Final = 100_000
 COLUMNS_MOST: Final = 50
 SHOWN: Final = 40
-"""Characters of a value that are shown."""
+"""Characters of a value that are shown, at most."""
 
 
 class Table(Struct, frozen=True, kw_only=True):
-    """Names of columns, and rows as texts, each as long as columns. more: there were more than the bounds."""
+    """Names of columns, and rows of as many texts. more: there were more rows than ROWS_MOST."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     more: bool = False
 
 
-def described(text: str) -> str:
-    """The table in Markdown: a sentence, and a line for each column."""
+def describe(text: str) -> str:
+    """Return the table's description in Markdown: a sentence, and a line for each column."""
     table = read(text)
     if table is None:
-        return "This is no table."
+        return "This is not a table."
     lines = [
         f"{len(table.rows)} rows of {len(table.columns)} columns." + (" There are more." if table.more else ""),
         "",
     ]
-    lines += [f"- {name}: {_column(table, place)}" for place, name in enumerate(table.columns)]
+    lines += [f"- {name}: {_describe_column(table, place)}" for place, name in enumerate(table.columns)]
     return "\n".join(lines)
 
 
 def read(text: str) -> Table | None:
-    """The table that a text is, None for one that is none."""
-    return _of_json(text) or _of_lines(text)
+    """Return the table that a text is, None if it is not a table."""
+    return _read_json(text) or _read_lines(text)
 
 
-def _of_json(text: str) -> Table | None:
+def _read_json(text: str) -> Table | None:
     try:
         value: object = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -57,7 +57,7 @@ def _of_json(text: str) -> Table | None:
         if len(lists) == 1:
             value = lists[0]
         else:
-            return _of_lines(texts[0]) if len(texts) == 1 else None
+            return _read_lines(texts[0]) if len(texts) == 1 else None
     if not isinstance(value, list) or not value or not isinstance(value[0], dict):
         return None
     rows = [row for row in value[:ROWS_MOST] if isinstance(row, dict)]
@@ -69,7 +69,7 @@ def _of_json(text: str) -> Table | None:
     )
 
 
-def _of_lines(text: str) -> Table | None:
+def _read_lines(text: str) -> Table | None:
     head = text.lstrip("\ufeff\n").split("\n", 1)[0]
     mark = max(",;\t", key=head.count)
     if not head.count(mark):
@@ -90,7 +90,7 @@ def _of_lines(text: str) -> Table | None:
     return Table(columns=tuple(rows[0]), rows=body, more=len(rows) > ROWS_MOST + 1)
 
 
-def _column(table: Table, place: int) -> str:
+def _describe_column(table: Table, place: int) -> str:
     values = [(row[place], row[0]) for row in table.rows if row[place] != ""]
     empty = len(table.rows) - len(values)
     after = f"; {empty} empty" if empty else ""
@@ -104,11 +104,11 @@ def _column(table: Table, place: int) -> str:
         return f"from {low[0]:.15g}{least} to {high[0]:.15g}{largest}, {round(mean, 3):.15g} on average{after}"
     often = Counter(value for value, _ in values)
     first, times = min(often.items(), key=lambda one: (-one[1], one[0]))
-    most = f", most often {_cut(first)} ({times} times)" if times > 1 else _ends(values)
+    most = f", most often {_cut(first)} ({times} times)" if times > 1 else _extremes(values)
     return f"{len(often)} different values{most}{after}"
 
 
-def _ends(values: Sequence[tuple[str, str]]) -> str:
+def _extremes(values: Sequence[tuple[str, str]]) -> str:
     texts = [value for value, _ in values]
     return f", from {_cut(min(texts))} to {_cut(max(texts))}"
 

@@ -1,13 +1,14 @@
-"""What can be done with texts without a language model (pure): classical methods, each from its paper, over numpy.
+"""Classical methods for texts, without a language model (pure), each from its paper, with numpy.
 
-    summarise   sentences that are most like all the others: LexRank (Erkan and Radev, 2004): cosines of tf-idf vectors,
-                PageRank over them; they are given in the text's own order
-    phrases     runs of words between function words and signs, by the degree of their words: RAKE (Rose and others, 2010)
-    ranked      BM25 (Robertson and Zaragoza, 2009) with k1 = 1.2, b = 0.75
-    classified  BM25 of the labels' own words in the text; a label may bring words: "sport: football, match, goal"
+    summarise   the sentences most similar to all others: LexRank (Erkan and Radev, 2004), PageRank over the cosines of tf-idf
+                vectors; in the text's own order
+    phrases     runs of words between function words and punctuation, scored by the degree of their words: RAKE (Rose and
+                others, 2010)
+    rank        BM25 (Robertson and Zaragoza, 2009) with k1 = 1.2, b = 0.75
+    classify    BM25 of the labels' words in the text; a label may list words: "sport: football, match, goal"
 
-Words are compared by their stems (Snowball, English), lower-case. All is deterministic: what is equal stays in the order in
-which it came. What is looked at is bounded; who calls tells what was left out.
+Words are compared by their lower-case stems (Snowball, English). All is deterministic: equal scores keep the order of
+the input. What is read is bounded; the caller reports what was left out.
 """
 
 import math
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     import Stemmer
 
 SENTENCES_MOST: Final = 500
-"""Sentences of a text that are looked at."""
+"""Sentences of a text that are read, at most."""
 
 STEMS_MOST: Final = 4_096
-"""Stems by which sentences are compared: those that are in most of them."""
+"""Stems by which sentences are compared, at most: the most frequent ones."""
 
 RANKED_MOST: Final = 10_000
-"""Texts that are ranked at once."""
+"""Texts that are ranked at once, at most."""
 
 _DAMPING: Final = 0.85
 _ROUNDS: Final = 50
@@ -54,7 +55,7 @@ _FUNCTION: Final = frozenset(_FUNCTION_WORDS.split())
 
 
 def sentences(text: str) -> list[str]:
-    """A text's sentences, list items and paragraphs; none is empty."""
+    """Return a text's sentences, list items and paragraphs; none is empty."""
     found: list[list[str]] = []
     for piece in _END.split(text):
         whole = " ".join(piece.split())
@@ -69,13 +70,13 @@ def sentences(text: str) -> list[str]:
 
 
 def stems(text: str) -> list[str]:
-    """The stems of a text's words, function words left out."""
+    """Return the stems of a text's words, without function words."""
     words = (word.lower().replace("’", "'") for word in _WORDS.findall(text))
     return [_stem(word) for word in words if word not in _FUNCTION]
 
 
 def summarise(text: str, most: int = 0) -> list[str]:
-    """The telling sentences in their order; most: 0 for a fifth of them, at least one and at most seven."""
+    """Return the key sentences in their order. most: 0 for a fifth of them, at least one and at most seven."""
     import numpy as np
 
     found = sentences(text)[:SENTENCES_MOST]
@@ -104,7 +105,7 @@ def summarise(text: str, most: int = 0) -> list[str]:
 
 
 def phrases(text: str, most: int = 0) -> list[str]:
-    """The key phrases, best first; most: 0 for ten."""
+    """Return the key phrases, best first. most: 0 for ten."""
     runs = [run for run in _runs(text) if 0 < len(run) <= 4 and len("".join(run)) > 2]
     often = Counter(_stem(word.lower()) for run in runs for word in run)
     degree: Counter[str] = Counter()
@@ -121,7 +122,7 @@ def phrases(text: str, most: int = 0) -> list[str]:
 
 
 def _runs(text: str) -> Iterator[list[str]]:
-    """Words that stand side by side: no sign stands between them, no number, and none of the words that only join others."""
+    """Yield runs of words with no punctuation, number or function word between them."""
     for sentence in sentences(text)[:SENTENCES_MOST]:
         for stretch in re.split(r"[^\w\s'’-]+|\s[-–—]\s", sentence):
             words = map(str, _WORDS.findall(stretch))
@@ -130,8 +131,8 @@ def _runs(text: str) -> Iterator[list[str]]:
                     yield list(run)
 
 
-def ranked(query: str, texts: Sequence[str]) -> list[tuple[int, float]]:
-    """The places of the texts, best first, each with its score; 0 where no word of the query is in it."""
+def rank(query: str, texts: Sequence[str]) -> list[tuple[int, float]]:
+    """Return the indexes of the texts, best first, each with its score; 0 if the text has no word of the query."""
     counts = [Counter(stems(text)) for text in texts[:RANKED_MOST]]
     lengths = [sum(count.values()) for count in counts]
     mean = max(1.0, sum(lengths) / max(1, len(lengths)))
@@ -148,8 +149,8 @@ def ranked(query: str, texts: Sequence[str]) -> list[tuple[int, float]]:
     return sorted(enumerate(scores), key=lambda one: -one[1])
 
 
-def classified(text: str, labels: Sequence[str]) -> list[tuple[str, float]]:
-    """The labels, best first, each with what speaks for it; 0 where nothing does."""
+def classify(text: str, labels: Sequence[str]) -> list[tuple[str, float]]:
+    """Return the labels, best first, each with its score; 0 if the text has none of its words."""
     named = [(label.partition(":")[0].strip(), set(stems(label))) for label in labels]
     count = Counter(stems(text))
     length = max(1, sum(count.values()))

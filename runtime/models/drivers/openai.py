@@ -1,7 +1,7 @@
-"""The driver `openai`: the API of OpenAI and of all who speak it too, through OpenAI's SDK (acts: connects).
+"""The driver `openai`: the API of OpenAI, which many other services speak too, through OpenAI's SDK (acts: connects).
 
-As in anthropic.py, the SDK's own models of answers are not used: events come as JSON. The services' quirks are acted on in
-openai_out.py, what they answer in their own ways is understood in openai_in.py.
+As in anthropic.py, the SDK's types of answers are not used: events come as JSON. openai_out.py acts on the services' quirks;
+openai_in.py reads the variants of their answers.
 """
 
 import math
@@ -16,9 +16,9 @@ from msgspec import Struct
 
 from runtime.models import counting
 from runtime.models.drivers import Endpoint, openai_out, transport
-from runtime.models.drivers.openai_in import OpenAIReader, usage
-from runtime.models.drivers.reading import asked, streamed
-from runtime.models.drivers.saying import count
+from runtime.models.drivers.answers import parse_count
+from runtime.models.drivers.openai_in import OpenAIReader, parse_usage
+from runtime.models.drivers.reading import ask, stream_pieces
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import Answer, AnyPiece, Embedded, Listed, Request, Usage
 
@@ -41,7 +41,7 @@ class _Served(Struct, frozen=True):
 
 
 class _Offered(Struct, frozen=True):
-    """A model, with the names by which services tell its window."""
+    """A model, with the fields in which services report its window."""
 
     id: str
     context_length: object = None
@@ -71,9 +71,9 @@ class OpenAI:
         self._client._platform = "Unknown"  # else the SDK runs `uname -p`, in a thread, for a header that is not sent
 
     async def stream(self, model: str, request: Request) -> AsyncIterator[AnyPiece | Answer]:
-        """Pieces, then the Answer."""
+        """Yield pieces, then the Answer."""
         provider = self._endpoint.provider
-        body = openai_out.body(provider, model, request, self._quirks)
+        body = openai_out.stream_body(provider, model, request, self._quirks)
 
         opening = partial(
             self._client.post,
@@ -85,52 +85,54 @@ class OpenAI:
             stream_cls=sdk.AsyncStream[object],
         )
         reader = OpenAIReader(provider, model, request)
-        async with aclosing(streamed(self._endpoint, sdk.OpenAIError, opening, reader)) as pieces:
+        async with aclosing(stream_pieces(self._endpoint, sdk.OpenAIError, opening, reader)) as pieces:
             async for piece in pieces:
                 yield piece
 
     async def embed(self, model: str, texts: Sequence[str]) -> Embedded:
-        """One vector for each text, all of one length."""
+        """Return one vector for each text, all of one length."""
         provider = self._endpoint.provider
         if not texts:
             return Embedded(vectors=(), model=f"{provider}/{model}")
         body = {"model": model, "input": list(texts)}
         call = partial(self._client.post, "/embeddings", cast_to=object, body=body)
-        made = await asked(self._endpoint, sdk.OpenAIError, call, _Vectors)
+        made = await ask(self._endpoint, sdk.OpenAIError, call, _Vectors)
         placed = {place if one.index is None else one.index: one.embedding for place, one in enumerate(made.data)}
         vectors = tuple(vector for _, vector in sorted(placed.items()))
         if len(vectors) != len(texts) or len({len(one) for one in vectors}) != 1 or not vectors[0]:
             why = f"{provider} answered {len(texts)} texts with {len(vectors)} vectors, or with ones of several lengths"
             raise ModelFailed("malformed", why, provider=provider)
         if not all(math.isfinite(number) for one in vectors for number in one):
-            raise ModelFailed("malformed", f"{provider} sent a vector with a number that is none", provider=provider)
+            raise ModelFailed(
+                "malformed", f"{provider} sent a vector with a number that is not finite", provider=provider
+            )
         counted = Usage(input=sum(map(counting.of_text, texts)), estimated=True)
-        if (said := usage(made.usage, made=False)) is not None:
-            counted = msgspec.structs.replace(said, output=0)
+        if (reported := parse_usage(made.usage, needs_output=False)) is not None:
+            counted = msgspec.structs.replace(reported, output=0)
         return Embedded(vectors=vectors, model=f"{provider}/{model}", usage=counted)
 
-    async def listed(self) -> tuple[Listed, ...]:
-        """What the service says it has; a list within `data`, or bare."""
+    async def list_models(self) -> tuple[Listed, ...]:
+        """Return the models that the service lists, within `data` or as a bare list."""
 
         async def call() -> object:
             found = await self._client.get("/models", cast_to=object)
             return {"data": found} if isinstance(found, list) else found
 
-        models = await asked(self._endpoint, sdk.OpenAIError, call, _Models)
+        models = await ask(self._endpoint, sdk.OpenAIError, call, _Models)
         return tuple(Listed(id=one.id.removeprefix("models/"), window=_window(one)) for one in models.data or ())
 
     async def count(self, model: str, request: Request) -> int | None:
-        """This API counts nothing beforehand."""
+        """Return None: this API counts no tokens beforehand."""
         return None
 
     async def close(self) -> None:
-        """Close what is open."""
+        """Close all connections."""
         await self._client.close()
 
 
 def _window(one: _Offered) -> int:
     meta = one.meta or _Served()
-    told = (
+    reported = (
         one.context_length,
         one.context_window,
         one.max_context_length,
@@ -138,4 +140,4 @@ def _window(one: _Offered) -> int:
         meta.n_ctx,
         meta.n_ctx_train,
     )
-    return next((number for one in told if (number := count(one)) is not None and number > 0), 0)
+    return next((number for one in reported if (number := parse_count(one)) is not None and number > 0), 0)

@@ -1,9 +1,9 @@
-"""A Request as OpenAI's Chat Completions API takes it, and each of the services that speak it (pure).
+"""Writes a Request for OpenAI's Chat Completions API, and for each of the services that speak it (pure).
 
-Source: developers.openai.com/api/reference, and the SDK's types. What a service refuses is left out by its quirks, which
-rows.py explains; where that takes away what the request needs, it is asked for in words, or it is ModelFailed("unfit").
-Chat Completions, not Responses: it is what all of them speak. No word of it switches thinking off everywhere, so `off` sends
-none: the model's own measure holds.
+Source: developers.openai.com/api/reference, and the SDK's types. What a service refuses is left out by its quirks,
+which rows.py explains; if the request needs that, it is asked for in words, or it is ModelFailed("unfit"). Chat
+Completions, not Responses, is what all these services speak. No field of it switches thinking off everywhere, so `off`
+sends none: the model's default holds.
 """
 
 import base64
@@ -13,18 +13,18 @@ import msgspec
 
 from runtime.models import catalogue
 from runtime.models.drivers import schemas
-from runtime.models.drivers.saying import ids_in
+from runtime.models.drivers.answers import ids_in
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import Image, Message, Request, Text, Thinking, ToolCall, ToolResult
 
 Body = dict[str, object]
 
 FAILED: Final = "The tool failed: "
-"""What stands before a result of a tool that failed: this API has no field for it."""
+"""Begins the result of a tool that failed: this API has no field for that."""
 
 
-def body(provider: str, model: str, request: Request, quirks: frozenset[str]) -> Body:
-    """The body of a request for a stream."""
+def stream_body(provider: str, model: str, request: Request, quirks: frozenset[str]) -> Body:
+    """Return the body of a request for a stream. Raises ModelFailed("unfit") if the service takes no tools."""
     words = [request.system] if request.system.strip() else []
     made: Body = {"model": model, "stream": True}
     if "no_stream_options" not in quirks:
@@ -32,9 +32,9 @@ def body(provider: str, model: str, request: Request, quirks: frozenset[str]) ->
     if "no_tools" in quirks and (request.tools or ids_in(request.messages)):
         raise ModelFailed("unfit", f"{provider} takes no tools", provider=provider)
     if request.tools:
-        words += _tools(made, request, quirks)
+        words += _add_tools(made, request, quirks)
     if request.schema is not None:
-        words += _schema(made, provider, model, request.schema, quirks)
+        words += _add_schema(made, provider, model, request.schema, quirks)
     if request.most:
         made["max_tokens" if "max_tokens" in quirks else "max_completion_tokens"] = request.most
     if request.temperature is not None:
@@ -49,8 +49,8 @@ def body(provider: str, model: str, request: Request, quirks: frozenset[str]) ->
     return {**made, "messages": [*system, *messages]}
 
 
-def _tools(made: Body, request: Request, quirks: frozenset[str]) -> list[str]:
-    """Put the tools in; what has to be said in words is returned."""
+def _add_tools(made: Body, request: Request, quirks: frozenset[str]) -> list[str]:
+    """Add the tools to the body; return what the system prompt must say in words instead."""
     offered = request.tools
     if request.choice == "none" and "no_tool_choice" in quirks:
         return []
@@ -84,8 +84,8 @@ def _tools(made: Body, request: Request, quirks: frozenset[str]) -> list[str]:
     return words
 
 
-def _schema(made: Body, provider: str, model: str, schema: Body, quirks: frozenset[str]) -> list[str]:
-    """Put the schema in; what has to be said in words is returned."""
+def _add_schema(made: Body, provider: str, model: str, schema: Body, quirks: frozenset[str]) -> list[str]:
+    """Add the schema to the body; return what the system prompt must say in words instead."""
     row = catalogue.find(f"{provider}/{model}")
     is_bound = "no_json_schema" not in quirks and (row is None or row.schema) and schemas.is_object(schema)
     if is_bound:
@@ -119,10 +119,10 @@ def _messages(provider: str, message: Message, quirks: frozenset[str]) -> list[B
 
 
 def _answer(provider: str, message: Message, quirks: frozenset[str]) -> Body:
-    """An answer of a model's, its thinking only where its own provider wants it back."""
+    """Return an earlier answer of a model, with its thinking only if its own provider wants that back."""
     text = "".join(part.text for part in message.parts if isinstance(part, Text))
     own = [part for part in message.parts if isinstance(part, Thinking) and part.provider == provider]
-    seals = {call: extra for part in own if part.seal for call, extra in _sealed(part.seal).items()}
+    seals = {call: extra for part in own if part.seal for call, extra in _open_seal(part.seal).items()}
     calls: list[Body] = []
     for part in message.parts:
         if isinstance(part, ToolCall):
@@ -137,12 +137,12 @@ def _answer(provider: str, message: Message, quirks: frozenset[str]) -> Body:
     return made
 
 
-def sealed(call: str, extra: object) -> str:
-    """The seal of what a service wants back with a tool call (Google's `thought_signature`)."""
+def seal_extra(call: str, extra: object) -> str:
+    """Return the seal for what a service wants back with a tool call (Google's `thought_signature`). call: its id."""
     return msgspec.json.encode({call: extra}).decode()
 
 
-def _sealed(seal: str) -> dict[str, object]:
+def _open_seal(seal: str) -> dict[str, object]:
     try:
         return msgspec.json.decode(seal, type=dict[str, object])
     except msgspec.MsgspecError:
@@ -150,7 +150,7 @@ def _sealed(seal: str) -> dict[str, object]:
 
 
 def _content(parts: list[Text | Image]) -> object:
-    """One text is a text: what every service takes."""
+    """Return the content of a message; one text is a plain string, which every service takes."""
     if len(parts) == 1 and isinstance(parts[0], Text):
         return parts[0].text
     made: list[Body] = []

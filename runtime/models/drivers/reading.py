@@ -1,7 +1,7 @@
-"""How both drivers ask: events of a stream into pieces, and every exception into a ModelFailed (acts: waits).
+"""Reads a stream of events into pieces, and turns every exception into a ModelFailed, for both protocols (acts: waits).
 
-What differs between the two protocols is a Reader, which is pure. What is the same is here: the order of opening, reading
-and closing, the short wait for what may follow a whole answer, and the table of what can be raised.
+What differs between the protocols is in a Reader, which is pure. What is the same is here: the order of opening, reading and
+closing, the short wait for what may follow a whole answer, and the exceptions that can be raised.
 """
 
 import asyncio
@@ -12,14 +12,14 @@ from typing import Final, Protocol, TypeVar
 import httpx2
 import msgspec
 
-from runtime.models.drivers import Endpoint, bounding, saying
-from runtime.models.drivers.hiding import hidden
-from runtime.models.drivers.refusals import plain, refusal
+from runtime.models.drivers import Endpoint, answers, bounding
+from runtime.models.drivers.hiding import hide_key
+from runtime.models.drivers.refusals import parse_refusal, printable
 from runtime.models.failures import ModelFailed, set_address
 from runtime.models.messages import Answer, AnyPiece
 
 TAIL: Final = 5.0
-"""Seconds that are waited, once the answer is whole, for what only ends the stream or tells its usage."""
+"""Seconds to wait, once the answer is whole, for its usage and the end of the stream."""
 
 RAISED: Final = (
     ModelFailed,
@@ -30,77 +30,77 @@ RAISED: Final = (
     RecursionError,
     ValueError,
 )
-"""What may be raised on the way beside an SDK's own tree: ValueError is JSON or UTF-8 that is none."""
+"""Exceptions that may be raised beside an SDK's own; ValueError is for invalid JSON or UTF-8."""
 
 T = TypeVar("T")
 
 
 class Events(Protocol):
-    """A stream of an SDK."""
+    """A stream of events, as an SDK returns it."""
 
     response: httpx2.Response
 
     async def __anext__(self) -> object:
-        """The next event's JSON."""
+        """Return the next event's JSON."""
 
     async def close(self) -> None:
-        """Close its connection, unless all was read."""
+        """Close the connection, unless all was read."""
 
 
 class Reader(Protocol):
-    """Events in, pieces out. is_whole: nothing of the answer is missing."""
+    """Turns events into pieces and an Answer."""
 
     @property
     def is_whole(self) -> bool:
-        """See above."""
+        """Whether nothing of the answer is missing."""
 
     def take(self, event: object) -> Iterable[AnyPiece]:
-        """The pieces of an event. Raises ModelFailed, msgspec.ValidationError, and UnicodeEncodeError for half a letter."""
+        """Return an event's pieces. Raises ModelFailed, msgspec.ValidationError, UnicodeEncodeError for a lone surrogate."""
 
     def answer(self) -> Answer:
-        """All of it, once it is whole. Raises as `take` does."""
+        """Return the Answer, once it is whole. Raises as `take` does."""
 
 
-async def streamed(
+async def stream_pieces(
     endpoint: Endpoint, sdk: type[Exception], opening: Callable[[], Awaitable[Events]], reader: Reader
 ) -> AsyncGenerator[AnyPiece | Answer, None]:
-    """Pieces, then the Answer. sdk: the root of the SDK's exceptions."""
+    """Yield pieces, then the Answer. sdk: the root of the SDK's exceptions. opening: starts the request."""
     events: Events | None = None
     is_begun, size = False, 0
     try:
         events = await opening()
-        while (event := await _next(events, reader)) is not None:
+        while (event := await _next_event(events, reader)) is not None:
             is_begun = True
             for piece in reader.take(event):
                 if (size := size + bounding.size_of(piece)) > bounding.ANSWER:
-                    raise saying.endless(endpoint.provider, bounding.TOO_MUCH)
+                    raise answers.endless(endpoint.provider, bounding.TOO_MUCH)
                 yield piece
         if not reader.is_whole:
             raise _unfinished(endpoint, events.response, is_begun)
         yield reader.answer()
     except (sdk, *RAISED) as error:
-        raise failure(endpoint, error) from None
+        raise as_failure(endpoint, error) from None
     finally:
         if events is not None:
             await events.close()
 
 
-async def asked(endpoint: Endpoint, sdk: type[Exception], call: Callable[[], Awaitable[object]], kind: type[T]) -> T:
-    """The reply to a request that is no stream, of that type."""
+async def ask(endpoint: Endpoint, sdk: type[Exception], call: Callable[[], Awaitable[object]], kind: type[T]) -> T:
+    """Return the reply, of type `kind`, to a request without a stream."""
     try:
         return msgspec.convert(await call(), kind)
     except (sdk, *RAISED) as error:
-        raise failure(endpoint, error) from None
+        raise as_failure(endpoint, error) from None
 
 
-def failure(endpoint: Endpoint, error: BaseException) -> ModelFailed:
-    """What an exception of an SDK, or of what lies below it, means; its text is without the key, whoever wrote it."""
-    found = _meaning(endpoint, error)
-    text = hidden(found.text, endpoint.key)
+def as_failure(endpoint: Endpoint, error: BaseException) -> ModelFailed:
+    """Return the ModelFailed for an exception of an SDK, or of what lies below it, with the key removed from its text."""
+    found = _classify(endpoint, error)
+    text = hide_key(found.text, endpoint.key)
     return found if text == found.text else ModelFailed(found.code, text, after=found.after, provider=found.provider)
 
 
-def _meaning(endpoint: Endpoint, error: BaseException) -> ModelFailed:
+def _classify(endpoint: Endpoint, error: BaseException) -> ModelFailed:
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ModelFailed):
@@ -109,7 +109,7 @@ def _meaning(endpoint: Endpoint, error: BaseException) -> ModelFailed:
     response = getattr(error, "response", None)
     if isinstance(response, httpx2.Response) and not response.is_success:
         body = response.content if response.is_closed else b""
-        return refusal(
+        return parse_refusal(
             endpoint.provider,
             response.status_code,
             _decoded(body),
@@ -118,13 +118,13 @@ def _meaning(endpoint: Endpoint, error: BaseException) -> ModelFailed:
             now=time.time(),
         )
     if getattr(error, "body", None) is not None:
-        return refusal(endpoint.provider, 200, getattr(error, "body", None), key=endpoint.key)
-    why = plain(str(error), endpoint.key) if isinstance(error, msgspec.MsgspecError) else type(error).__name__
-    return saying.malformed(endpoint.provider, why)
+        return parse_refusal(endpoint.provider, 200, getattr(error, "body", None), key=endpoint.key)
+    why = printable(str(error), endpoint.key) if isinstance(error, msgspec.MsgspecError) else type(error).__name__
+    return answers.malformed(endpoint.provider, why)
 
 
-async def _next(events: Events, reader: Reader) -> object | None:
-    """The next event; None at the end, and where only the end of a whole answer fails."""
+async def _next_event(events: Events, reader: Reader) -> object | None:
+    """Return the next event; None at the end, and if the stream fails after a whole answer."""
     while True:
         try:
             async with asyncio.timeout(TAIL if reader.is_whole else None):
@@ -144,7 +144,7 @@ def _unfinished(endpoint: Endpoint, response: httpx2.Response, is_begun: bool) -
     if not is_begun and kind != "text/event-stream":
         return ModelFailed(
             "malformed",
-            f"{endpoint.provider} answered with {plain(kind) or 'nothing'}, not with events: if its address is another, "
+            f"{endpoint.provider} answered with {printable(kind) or 'nothing'}, not with events: if its address is wrong, "
             f"{set_address(endpoint.provider)}",
             provider=endpoint.provider,
         )

@@ -1,8 +1,8 @@
-"""What a provider's refusal means: from its status, headers and body to a ModelFailed (pure).
+"""Turns a provider's refusal, its status, headers and body, into a ModelFailed (pure).
 
-Providers agree on little: OpenAI tells an empty account by 429, Google a wrong key by 400, Anthropic a want of money by 400,
-and an error may come in the middle of a stream whose status was 200. So the error's own name is looked at first, then what
-is said in words, then the status. Sources: the error pages of both providers, and the SDKs' `_exceptions.py`.
+Providers agree on little: OpenAI reports an empty account by 429, Google a wrong key by 400, Anthropic lack of credit by 400,
+and an error may come in the middle of a stream whose status was 200. So the error's name decides first, then its words, then
+the status. Sources: the error pages of both providers, and the SDKs' `_exceptions.py`.
 """
 
 import re
@@ -11,17 +11,17 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Final
 
-from runtime.models.drivers.hiding import hidden
+from runtime.models.drivers.hiding import hide_key
 from runtime.models.failures import ModelFailed, code_of_status, set_address
 
 WORDS: Final = 300
-"""Characters of what a provider said that are told on."""
+"""Characters of a provider's message that are passed on."""
 
 WRONG_KEY: Final = "its key is wrong, expired or not allowed this"
-"""What is told of a key instead of what a provider said: that may hold it."""
+"""Replaces a provider's message on a refused key, which may contain it."""
 
 NO_RIGHT: Final = "its key may not use this model"
-"""What is told where a provider says no more than 403."""
+"""The text for a 403 without a message."""
 
 _NAMED: Final = {
     "api_error": "server",
@@ -53,7 +53,7 @@ _NAMED: Final = {
     "string_above_max_length": "too_long",
     "timeout_error": "slow",
 }
-_SAID: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
+_WORDED: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("funds", re.compile(r"credit balance|insufficient (?:balance|funds|credit)|payment required|out of credits")),
     (
         "key",
@@ -80,31 +80,31 @@ _SAID: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("refused", re.compile(r"content (?:policy|filter|management)|usage polic(?:y|ies)|safety system")),
 )
 _DOUBTFUL: Final = frozenset({"request", "forbidden", "limited", "server"})
-"""Statuses' codes that words in the body may say better."""
+"""Codes of a status that words in the body may refine."""
 
 
-def refusal(
+def parse_refusal(
     provider: str, status: int, body: object, *, key: str = "", headers: Mapping[str, str] | None = None, now: float = 0
 ) -> ModelFailed:
-    """The failure that a provider answered with. status: 200 for one in the middle of a stream. now: Unix seconds."""
+    """Return the failure that a provider answered with. status: 200 in the middle of a stream. now: Unix seconds."""
     names, said = _names_and_words(body)
     code = _code(status, names, said.lower())
     after = retry_after(headers or {}, now)
     if 300 <= status < 400:
         return ModelFailed(
             "unconfigured",
-            f"{provider} answers {status}, which leads to another address; nothing is sent there: if you mean that "
-            f"one, {set_address(provider)}",
+            f"{provider} answers {status}, a redirect, which is not followed: if its address is another, "
+            f"{set_address(provider)}",
             provider=provider,
         )
     name = f" ({names[0]})" if names else ""
     how = f"answered {status}{name}" if status >= 400 else f"broke off its answer with an error{name}"
-    told = WRONG_KEY if code == "key" else plain(said, key) or (NO_RIGHT if code == "forbidden" else "")
-    return ModelFailed(code, f"{provider} {how}{': ' if told else ''}{told}", after=after, provider=provider)
+    text = WRONG_KEY if code == "key" else printable(said, key) or (NO_RIGHT if code == "forbidden" else "")
+    return ModelFailed(code, f"{provider} {how}{': ' if text else ''}{text}", after=after, provider=provider)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds to wait, by `retry-after-ms` or `Retry-After` (RFC 9110 §10.2.3: seconds, or a date). None for neither."""
+    """Return the seconds to wait by `retry-after-ms` or `Retry-After` (RFC 9110 §10.2.3: seconds or a date), else None."""
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         said = headers.get(name, "").strip()
         try:
@@ -119,10 +119,10 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return None
 
 
-def plain(text: str, key: str = "") -> str:
-    """What a provider said, fit to be told: one line, not long, without the key."""
-    text = hidden(text, key)[: 10 * WORDS]
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+def printable(text: str, key: str = "") -> str:
+    """Return a provider's text in one printable line of at most WORDS characters, without the key."""
+    text = hide_key(text, key)[: 10 * WORDS]
+    line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
     return line if len(line) <= WORDS else f"{line[:WORDS]}…"
 
 
@@ -130,16 +130,16 @@ def _code(status: int, names: list[str], said: str) -> str:
     for name in names:
         if name in _NAMED:
             return _NAMED[name]
-    code = _of_number(status, names)
+    code = _code_of_number(status, names)
     if code in _DOUBTFUL and status < 500:
-        for better, pattern in _SAID:
+        for better, pattern in _WORDED:
             if pattern.search(said) and (code != "limited" or better == "funds"):
                 return better
     return code
 
 
-def _of_number(status: int, names: list[str]) -> str:
-    """By the status; of an error within a stream, by the status that it names as its code, if it does."""
+def _code_of_number(status: int, names: list[str]) -> str:
+    """Return the code for the status; within a stream, for a status among the error's names, else `server`."""
     if status >= 400:
         return code_of_status(status)
     for name in names:
@@ -149,7 +149,7 @@ def _of_number(status: int, names: list[str]) -> str:
 
 
 def _names_and_words(body: object) -> tuple[list[str], str]:
-    """Its names, the most exact first, and its words. Bodies: {"error": {…}} or {"error": "…"}, a list of one, a text."""
+    """Return an error's names, most exact first, and its message, of {"error": {…}}, {"error": "…"}, [{…}] or a text."""
     if isinstance(body, list) and body:
         body = body[0]
     if isinstance(body, dict) and isinstance(body.get("error"), dict | str):
@@ -158,7 +158,7 @@ def _names_and_words(body: object) -> tuple[list[str], str]:
         return [], "" if body.lstrip().startswith("<") else body
     if not isinstance(body, dict):
         return [], ""
-    names = [plain(str(body[name]), "") for name in ("code", "type", "status") if isinstance(body.get(name), str | int)]
+    names = [printable(str(body[name])) for name in ("code", "type", "status") if isinstance(body.get(name), str | int)]
     said = next(
         (body[name] for name in ("message", "detail", "error_description") if isinstance(body.get(name), str)), ""
     )

@@ -1,7 +1,7 @@
-"""Answers by a JSON Schema: what a provider's own way takes, and how it is asked for in words (pure).
+"""Answers by a JSON Schema: which schemas a provider can enforce, and how to ask for others in words (pure).
 
-Providers that bind an answer to a schema take a part of JSON Schema: closed objects with all keys required, and few limits.
-Another schema is asked for in words. Whoever calls the driver checks the answer in either case.
+Providers that enforce a schema take a part of JSON Schema: closed objects with all keys required, and few keywords. Other
+schemas are asked for in words. Whoever calls the driver checks the answer in either case.
 """
 
 from typing import Final
@@ -15,7 +15,7 @@ _KNOWN: Final = frozenset({
 
 
 def is_strict(schema: object) -> bool:
-    """Whether both bind an answer to it: its objects are closed, all keys are required, no other keyword is in it."""
+    """Return whether both providers enforce it: closed objects, all keys required, no keyword but those of _KNOWN."""
     if not isinstance(schema, dict) or not schema.keys() <= _KNOWN:
         return False
     properties = schema.get("properties", {})
@@ -30,13 +30,13 @@ def is_strict(schema: object) -> bool:
 
 
 def is_object(schema: dict[str, object]) -> bool:
-    """Whether it is for an object."""
+    """Return whether the schema is of an object."""
     return schema.get("type") == "object"
 
 
 def in_words(schema: dict[str, object]) -> str:
-    """The instruction for a model whose provider binds no answer to a schema."""
+    """Return the instruction for a model whose provider does not enforce the schema."""
     return (
-        "Answer with JSON only, without a word before or after it and without a code fence. "
-        f"The JSON has to be valid against this JSON Schema:\n{msgspec.json.encode(schema).decode()}"
+        "Answer with JSON only: no text before or after it, and no code fence. "
+        f"The JSON must be valid against this JSON Schema:\n{msgspec.json.encode(schema).decode()}"
     )

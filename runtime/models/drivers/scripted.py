@@ -1,10 +1,9 @@
 """The driver `scripted`: plays a script instead of asking a model, for tests, recordings and rehearsals (acts: waits).
 
-A script is JSON lines, a Turn each; empty lines and those that begin with # are passed over. For a request the first turn is
-played, in the order of the script, that has not been played `times` yet and fits: `when` is in the text of the request's
-last message (or of the system prompt), and the conversation holds `at` answers of a model so far. How often each was played
-is forgotten when the driver ends; a script whose turns all have `at`, and times = 0, needs no memory, so whoever plays it may
-be killed at any time.
+A script is JSON lines, a Turn each; empty lines and lines that begin with # are skipped. A request is answered by the
+first turn that has been played fewer than `times` times and matches: `when` occurs in the text of the request's last
+message or in its system prompt, and the conversation has `at` answers of a model so far. The counts of plays end with
+the driver; a script whose turns all have `at` and `times = 0` needs no counts, so its player may be killed at any time.
 
     {"at": 0, "text": "I look.", "calls": [{"name": "files_read", "arguments": {"path": "reports/a.csv"}}]}
     {"at": 1, "when": "sunny", "text": "It was sunny.", "usage": {"input": 900, "output": 12}}
@@ -45,7 +44,7 @@ Seconds = Annotated[float, Meta(ge=0, le=3600)]
 
 
 class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A tool that a turn asks for. id: "" for one that is made from the turn's place."""
+    """A tool call of a turn. id: "" to make one from the turn's place in the script."""
 
     name: str
     arguments: dict[str, object] = {}
@@ -53,7 +52,7 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Error(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a turn fails. code: a row of failures.KINDS. after: seconds, as of Retry-After."""
+    """How a turn fails. code: a row of failures.KINDS. after: seconds, as in Retry-After."""
 
     code: str
     text: str = "the script says so"
@@ -61,9 +60,10 @@ class Error(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Turn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is played for one request. times: 0 for ever. delay: seconds before its first piece; gap: between two.
+    """The answer to one request. times: how often it is played, 0 for no bound. delay: seconds before its first piece;
 
-    usage: left out, it is counted. error: it fails, after `shown` pieces. stop: left out, it follows from the calls.
+    gap: between two. usage: estimated if left out. stop: follows from the calls if left out. error: it fails after
+    `shown` pieces.
     """
 
     when: str = ""
@@ -90,8 +90,8 @@ class Scripted:
         self._played: dict[int, int] = {}
 
     async def stream(self, model: str, request: Request) -> AsyncIterator[AnyPiece | Answer]:
-        """The pieces of the turn that fits, then its answer."""
-        place, turn = self._fitting(request)
+        """Yield the pieces of the turn that matches, then its answer."""
+        place, turn = self._find_turn(request)
         self._played[place] = self._played.get(place, 0) + 1
         await asyncio.sleep(turn.delay)
         calls = tuple(
@@ -118,23 +118,23 @@ class Scripted:
         )
 
     async def embed(self, model: str, texts: Sequence[str]) -> Embedded:
-        """A script has no vectors."""
+        """Raise ModelFailed: a script has no vectors."""
         raise ModelFailed("unfit", "a script makes no vectors", provider=self._provider)
 
-    async def listed(self) -> tuple[Listed, ...]:
-        """One model, whatever its name."""
+    async def list_models(self) -> tuple[Listed, ...]:
+        """Return its one model; any other name works too."""
         return (Listed(id="script"),)
 
     async def count(self, model: str, request: Request) -> int | None:
-        """It does not count."""
+        """Return None: a script counts no tokens."""
         return None
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no connection is open."""
 
-    def _fitting(self, request: Request) -> tuple[int, Turn]:
+    def _find_turn(self, request: Request) -> tuple[int, Turn]:
         if self._turns is None:
-            self._turns = self._read()
+            self._turns = self._parse()
         answers = sum(message.role == "assistant" for message in request.messages)
         seen = f"{request.system}\n{_words(request.messages[-1])}"
         for place, turn in enumerate(self._turns):
@@ -143,11 +143,11 @@ class Scripted:
                 return place, turn
         raise ModelFailed(
             "request",
-            f"the script has no turn left that fits a conversation with {answers} answers; it has {len(self._turns)} turns",
+            f"the script has no turn left for a conversation with {answers} answers; it has {len(self._turns)} turns",
             provider=self._provider,
         )
 
-    def _read(self) -> tuple[Turn, ...]:
+    def _parse(self) -> tuple[Turn, ...]:
         turns = []
         for number, line in enumerate(self._text.split("\n"), 1):
             if not line.strip() or line.lstrip().startswith("#"):
@@ -155,10 +155,10 @@ class Scripted:
             try:
                 turn = msgspec.json.decode(line, type=Turn)
             except (msgspec.MsgspecError, RecursionError) as error:
-                why = f"line {number} of the script is no turn: {error}"
+                why = f"line {number} of the script is not a turn: {error}"
                 raise ModelFailed("unconfigured", why, provider=self._provider) from None
             if turn.error is not None and turn.error.code not in KINDS:
-                why = f'line {number} of the script: there is no failure "{turn.error.code}"'
+                why = f'line {number} of the script: there is no failure code "{turn.error.code}"'
                 raise ModelFailed("unconfigured", why, provider=self._provider)
             turns.append(turn)
         return tuple(turns)
@@ -177,7 +177,7 @@ def _pieces(turn: Turn, calls: tuple[ToolCall, ...]) -> list[AnyPiece]:
 
 
 def _cut(text: str) -> list[str]:
-    """A text in pieces of a word each, with the space after it."""
+    """Return a text in pieces of one word, each with the white space around it."""
     return re.findall(r"\s*\S+\s*|\s+", text)
 
 

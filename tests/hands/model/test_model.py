@@ -11,7 +11,7 @@ import pytest
 
 from runtime import Failure
 from runtime.models import catalogue
-from runtime.models.messages import Answer, TextPiece, unpacked
+from runtime.models.messages import Answer, TextPiece, unpack
 from tests.hands.doubles import HANDS, hand_module
 from tests.hands.model.calls import ASKED, RAIN, Asking, ask, hand_of
 from wire.entries import Cost
@@ -91,7 +91,7 @@ def test_a_key_out_of_a_file_of_another_system_is_taken_without_what_ends_its_li
 def test_a_stream_shows_pieces_and_ends_in_the_answer(tmp_path: Path) -> None:
     call = Asking("scripted/script")
     answer = ask(hand_of(tmp_path, '{"text": "It is wet."}'), call, "stream")
-    pieces = [piece for chunk in call.sent for piece in unpacked(chunk)]
+    pieces = [piece for chunk in call.sent for piece in unpack(chunk)]
     assert "".join(piece.text for piece in pieces if isinstance(piece, TextPiece)) == answer.text == "It is wet."
     assert call.spent.tokens == answer.usage.total
 
@@ -180,7 +180,7 @@ def test_a_call_that_could_cost_more_than_its_most_is_not_made(tmp_path: Path) -
 def test_an_answer_is_checked_against_its_schema_and_asked_for_once_more(tmp_path: Path) -> None:
     script = (
         '{"text": "It rains."}',
-        '{"when": "not of the JSON Schema", "text": "```json\\n{\\"rain\\": true,}\\n```"}',
+        '{"when": "does not match the JSON Schema", "text": "```json\\n{\\"rain\\": true,}\\n```"}',
     )
     answer = ask(hand_of(tmp_path, *script), Asking("scripted/script"), schema=RAIN)
     assert answer.value == {"rain": True}

@@ -27,8 +27,8 @@ class Drivers:
         self.gate = threading.Event()
         self.gate.set()
 
-    def kind_of(self, name: str) -> Callable[[Endpoint], Driver]:
-        """In the place of drivers.kind_of."""
+    def load_driver(self, name: str) -> Callable[[Endpoint], Driver]:
+        """In the place of drivers.load_driver."""
         assert name == "scripted"
         self.gate.wait()
         noted = self
@@ -49,7 +49,7 @@ class Drivers:
 @pytest.fixture
 def noted(monkeypatch: pytest.MonkeyPatch) -> Drivers:
     found = Drivers()
-    monkeypatch.setattr(drivers, "kind_of", found.kind_of)
+    monkeypatch.setattr(drivers, "load_driver", found.load_driver)
     return found
 
 

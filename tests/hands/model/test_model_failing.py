@@ -105,7 +105,7 @@ def test_a_provider_that_stays_silent_takes_its_part_of_the_calls_time_and_no_mo
             found: Answer = await hand.complete(Asking("default", deadline=2_000), **ASKED)
             with pytest.raises(Failure, match="openai/gpt-5 did not begin to answer") as failed:
                 await hand.complete(Asking("openai/gpt-5", deadline=200), **ASKED)
-            is_asked = bool(hand.desk.plan("openai/gpt-5", messages.request_of(dict(ASKED))).names)
+            is_asked = bool(hand.desk.plan("openai/gpt-5", messages.parse_request(dict(ASKED))).names)
             await hand.stop()
             return found, failed.value, is_asked
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from runtime import Failure
 from runtime.models import catalogue
-from runtime.models.messages import Answer, request_of
+from runtime.models.messages import Answer, parse_request
 from tests.hands.doubles import hand_module
 from tests.hands.model.calls import ASKED, Asking, ask, hand_of
 from tests.runtime.models.stage import HOLD, stage, whole
@@ -131,7 +131,7 @@ def test_the_setting_prefer_is_the_order_and_a_server_of_ones_own_costs_nothing(
     route = [SLOW, "openai/gpt-5.4-nano", "openai/none-knows", LOCAL]
     hand: Any = hand_of(tmp_path, OK, openai_key="sk-0123456789", routes={"default": route}, prefer=prefer)
     asyncio.run(hand.start())
-    assert hand.desk.plan("default", request_of(dict(ASKED))).names == names
+    assert hand.desk.plan("default", parse_request(dict(ASKED))).names == names
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tests.hands.model.calls import ASKED, RAIN, Asking, ask, hand_of
 
 SOON = '{"text": "ok", "times": 0}'
 BAD = '{"text": "It rains."}'
-GOOD = '{"when": "not of the JSON Schema", "text": "{\\"rain\\": true}"}'
+GOOD = '{"when": "does not match the JSON Schema", "text": "{\\"rain\\": true}"}'
 
 
 def test_an_answer_is_asked_for_again_in_the_one_place_that_there_is(tmp_path: Path) -> None:
@@ -179,4 +179,4 @@ def test_a_call_that_is_cancelled_before_anything_came_has_cost_its_prompt(tmp_p
         await asyncio.wait([task])
 
     asyncio.run(cancelled())
-    assert call.spent.tokens == counting.of_request(messages.request_of(dict(ASKED)))
+    assert call.spent.tokens == counting.of_request(messages.parse_request(dict(ASKED)))

@@ -15,7 +15,7 @@ from manifests.mcp.folder import Wanted, as_before, manifest_of, spelled
 from manifests.mcp.shapes import ALL_MOST, MOST, shapes_of
 from manifests.mcp.tools import Offer, Tool
 from manifests.mcp.words import taken_by
-from runtime.models.schemas import fault
+from runtime.models.schemas import find_fault
 
 WANTED = Wanted(name="clock", command=("python3", "server.py"))
 
@@ -165,4 +165,4 @@ def test_whatever_a_schema_is_what_is_told_of_it_is_in_order(a: object, b: objec
     assert schemas.size(found) <= MOST
     assert not oddity(json.dumps(found, ensure_ascii=False))
     for schema in found.values():
-        assert fault(schema) == ""
+        assert find_fault(schema) == ""

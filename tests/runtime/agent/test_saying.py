@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from runtime.agent.saying import PIECE, Saying
-from runtime.models.messages import TextPiece, ThinkingPiece, packed
+from runtime.models.messages import TextPiece, ThinkingPiece, pack
 
 LINE = "a line\n"
 
@@ -22,7 +22,7 @@ def _said(times: list[float], apart: float, text: str = LINE) -> list[dict[str, 
         saying = Saying(publish, "r-1", 2, lambda: now[0], apart)
         for moment in clock:
             now[0] = moment
-            await saying.add(packed([ThinkingPiece(text="hm"), TextPiece(text=text)]))
+            await saying.add(pack([ThinkingPiece(text="hm"), TextPiece(text=text)]))
         await saying.flush()
 
     asyncio.run(play())

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from runtime.models.drivers import Driver, Endpoint, driver
+from runtime.models.drivers import Driver, Endpoint, make_driver
 from runtime.models.messages import (
     Answer,
     AnyPiece,
@@ -55,7 +55,7 @@ def made(name: str, url: str, **more: object) -> Driver:
     times = {"first": 5.0, "silence": 5.0, "whole": 20.0}
     base = url if name == "anthropic" else f"{url}/v1"
     fields = {"provider": name, "base_url": base, "key": KEY, **times, **more}
-    return driver(name, Endpoint(**fields))  # type: ignore[arg-type]
+    return make_driver(name, Endpoint(**fields))  # type: ignore[arg-type]
 
 
 async def checked(asked: Driver, name: str, request: Request | None = None) -> tuple[list[AnyPiece], Answer]:

@@ -149,7 +149,7 @@ def test_its_vectors_and_its_models_are_read(address: str) -> None:
     async def found() -> None:
         asked = made("openai", address)
         assert (await asked.embed("text-embedding-3-small", ["a text"])).vectors == ((0.5, -0.25),)
-        assert "gpt-4o" in {one.id for one in await asked.listed()}
+        assert "gpt-4o" in {one.id for one in await asked.list_models()}
         await asked.close()
 
     asyncio.run(found())

@@ -6,8 +6,8 @@ from runtime.models.failures import KINDS, ModelFailed
 
 
 def _failed(state: State, code: str, now: float) -> State:
-    assert breaker.passes(state, now)
-    return breaker.failed(breaker.begun(state), ModelFailed(code, "no"), now)
+    assert breaker.may_pass(state, now)
+    return breaker.record_failure(breaker.begin_request(state), ModelFailed(code, "no"), now)
 
 
 def test_a_trial_that_fails_opens_it_again_for_longer_also_where_one_failure_had_opened_it() -> None:
@@ -20,7 +20,7 @@ def test_too_many_requests_between_failures_are_no_success() -> None:
     state = State()
     for code in ("server", "limited", "server", "limited", "server"):
         state = _failed(state, code, 1.0)
-    assert not breaker.passes(state, 1.0)
+    assert not breaker.may_pass(state, 1.0)
 
 
 def test_a_trial_that_meets_too_many_requests_decides_nothing() -> None:

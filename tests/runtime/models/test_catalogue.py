@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from manifests.capabilities import model as resource
 from runtime.models import catalogue as tables
-from runtime.models.catalogue import FOLDER, CatalogueInvalid, catalogue, find, models, parsed, providers
+from runtime.models.catalogue import FOLDER, CatalogueInvalid, catalogue, find, models, parse, providers
 from runtime.models.drivers import DRIVERS
 from runtime.models.rows import Model, Provider
 
@@ -134,7 +134,7 @@ def test_what_is_no_date_at_the_end_is_not_taken_for_one(end: str) -> None:
 
 def test_a_dated_id_with_a_row_of_its_own_finds_that() -> None:
     dated = ROW.replace('"one"', '"one-20260101"').replace("input_price = 10", "input_price = 15")
-    read = parsed({"providers.toml": HEAD, "listed/acme.toml": ROW + dated})
+    read = parse({"providers.toml": HEAD, "listed/acme.toml": ROW + dated})
     prices = {
         name: found.input_price
         for name in ("one", "one-20260101", "one-20260102")
@@ -209,13 +209,13 @@ records = ["a list 1.0"]
 
 def _told(head: str = HEAD, rows: str = ROW, file: str = "listed/acme.toml") -> tuple[str, ...]:
     with pytest.raises(CatalogueInvalid) as refused:
-        parsed({"providers.toml": head, file: rows})
+        parse({"providers.toml": head, file: rows})
     assert str(refused.value) == "\n".join(refused.value.problems)
     return refused.value.problems
 
 
 def test_files_that_are_in_order_are_read() -> None:
-    read = parsed({"providers.toml": HEAD, "listed/acme.toml": ROW + EMBEDDING})
+    read = parse({"providers.toml": HEAD, "listed/acme.toml": ROW + EMBEDDING})
     assert list(read.models) == ["acme/one", "acme/vectors"]
     assert read.models["acme/one"].takes == ("text", "image")
     assert read.providers["acme"].key == "ACME_KEY"
@@ -225,31 +225,31 @@ BAD_PROVIDERS: Final = [
     ('name = "acme"', 'name = "Acme"', "a model is a route's name"),
     ('name = "acme"', 'name = "own"', "a space of memories"),
     ('driver = "openai"', 'driver = "other"', "Invalid enum value 'other' - at `$.driver`"),
-    ("https://api.example.org/v1", "http://api.example.org/v1", "https, or of a local one http"),
+    ("https://api.example.org/v1", "http://api.example.org/v1", "must be https, or for a local provider http"),
     ("https://api.example.org/v1", "https://api.example.org/v1/", "without a slash at its end"),
-    ("https://api.example.org/v1", "http://127.0.0.1:80/v1", "https, or of a local one http"),
+    ("https://api.example.org/v1", "http://127.0.0.1:80/v1", "must be https, or for a local provider http"),
     ('key = "ACME_KEY"', 'key = "acme key"', "the name of an environment variable"),
-    ('key = "ACME_KEY"', "", "only a local server may have none"),
-    ('key = "ACME_KEY"', 'key = "A"\nlocal = true', "https, or of a local one http"),
-    ('key = "ACME_KEY"', 'key = "A"\nalso = ["https://b.example.org/v1"]', "only a local server is looked for"),
-    ('key = "ACME_KEY"', 'key = "A"\nquirks = ["max_tokens"]', "the pages that tell of its quirks"),
-    ('key = "ACME_KEY"', 'key = "A"\nquirk_sources = ["https://example.org/q"]', "if it has any"),
+    ('key = "ACME_KEY"', "", "only a local provider may have none"),
+    ('key = "ACME_KEY"', 'key = "A"\nlocal = true', "must be https, or for a local provider http"),
+    ('key = "ACME_KEY"', 'key = "A"\nalso = ["https://b.example.org/v1"]', "only a local provider may have several"),
+    ('key = "ACME_KEY"', 'key = "A"\nquirks = ["max_tokens"]', "the pages that document its quirks"),
+    ('key = "ACME_KEY"', 'key = "A"\nquirk_sources = ["https://example.org/q"]', "if and only if it has any"),
     ('key = "ACME_KEY"', 'key = "A"\nquirks = ["slow"]\nquirk_sources = ["https://example.org/q"]', "Invalid enum"),
     (
         'key = "ACME_KEY"',
         'key = "A"\nquirks = ["no_tools", "max_tokens"]\nquirk_sources = ["https://example.org/q"]',
-        "sorted, each once",
+        "must be sorted, each once",
     ),
     (
         'driver = "openai"',
         'driver = "anthropic"\nquirks = ["no_tools"]\nquirk_sources = ["https://a.org"]',
-        "alone acts",
+        "only the openai driver acts",
     ),
     ('key = "ACME_KEY"', 'key = "A"\nquirks = ["no_tools"]\nquirk_sources = ["a.org"]', "not the https address"),
     ('source = "https://example.org/docs"', "", "missing required field `source`"),
     ('source = "https://example.org/docs"', 'source = "ftp://example.org"', "not the https address"),
-    ('date = "2026-11-26"', 'date = "2026-11-31"', "is no day"),
-    ('date = "2026-11-26"', 'date = "20261126"', "is no day"),
+    ('date = "2026-11-26"', 'date = "2026-11-31"', "is not a day"),
+    ('date = "2026-11-26"', 'date = "20261126"', "is not a day"),
     ('date = "2026-11-26"', "date = 2026-11-26", "Expected `str`"),
     ('title = "Acme"', 'title = "Acme"\ncolour = "red"', "unknown field `colour`"),
 ]
@@ -269,22 +269,22 @@ BAD_MODELS: Final = [
     ('id = "one"', 'id = "one"\nkind = "speech"', "Invalid enum value 'speech'"),
     ("window = 1000", "window = 0", "at least 1, and more than output"),
     ("output = 100", "output = 1000", "more than output"),
-    ("input_price = 10\n", "", "what is listed has both"),
+    ("input_price = 10\n", "", "a listed model must have both"),
     ("input_price = 10\n", "input_price = -1\n", "Expected `int` >= 0"),
     ("input_price = 10\n", "input_price = 1.5\n", "Expected `int"),
-    ("cached_price = 5\n", "cached_price = 11\n", "costs no more than other input"),
-    ("cached_price = 5\n", "", "for both lengths, or for none"),
+    ("cached_price = 5\n", "cached_price = 11\n", "must not be more than input_price"),
+    ("cached_price = 5\n", "", "for both lengths, or for neither"),
     ("cached_price = 10 }", "cached_price = 21 }", "long: cached_price"),
     ("above = 500", "above = 1000", "less than the window"),
-    ("above = 500", "above = 0", "above is at least 1"),
+    ("above = 500", "above = 0", "above must be at least 1"),
     ('["text", "image"]', '["image"]', "text among them"),
     ('["text", "image"]', '["text", "text"]', "each once"),
     ('["text", "image"]', '["text", "smell"]', "Invalid enum value 'smell'"),
-    ("output = 100", "output = 100\ndimension = 8", "none of a chat"),
+    ("output = 100", "output = 100\ndimension = 8", "absent for a chat model"),
     ('records = ["a list 1.0"]', "", "at least one, of those in providers.toml"),
     ('records = ["a list 1.0"]', 'records = ["another"]', "at least one, of those in providers.toml"),
     ('source = "https://example.org/one"', 'source = "https://a.org/b c"', "not the https address"),
-    ('date = "2026-11-26"', 'date = "soon"', "soon is no day"),
+    ('date = "2026-11-26"', 'date = "soon"', "soon is not a day"),
 ]
 
 
@@ -300,7 +300,7 @@ def test_a_model_that_is_not_in_order_is_told_with_its_file_and_row(good: str, b
 def test_an_embedding_has_no_answer(more: str) -> None:
     problems = _told(rows=EMBEDDING.replace("dimension = 8", f"dimension = 8\n{more}"))
     assert [problem.partition(":")[0] for problem in problems] == ["listed/acme.toml, row 1 (vectors)"]
-    assert "an embedding has no answer" in problems[0]
+    assert "an embedding model has no answer" in problems[0]
     assert "dimension" in _told(rows=EMBEDDING.replace("dimension = 8\n", ""))[0]
 
 
@@ -308,7 +308,7 @@ def test_an_embedding_has_no_answer(more: str) -> None:
 def test_a_model_can_no_more_than_its_provider_lets_through(quirk: str, can: str) -> None:
     head = HEAD.replace("source =", f'quirks = ["{quirk}"]\nquirk_sources = ["https://example.org/q"]\nsource =')
     rows = ROW.replace("output = 100", f"output = 100\n{can} = true")
-    assert list(parsed({"providers.toml": HEAD, "listed/acme.toml": rows}).models) == ["acme/one"]
+    assert list(parse({"providers.toml": HEAD, "listed/acme.toml": rows}).models) == ["acme/one"]
     (problem,) = _told(head, rows)
     assert problem.startswith(f"listed/acme.toml, row 1 (one): {can}: its provider takes no")
 
@@ -317,37 +317,37 @@ def test_every_problem_of_every_file_is_told_at_once() -> None:
     head = HEAD.replace("ACME_KEY", "a").replace("https://example.org/prices", "prices") + "[other]\n"
     rows = ROW.replace("window = 1000", "window = 1.5") + ROW.replace('"one"', '"two"').replace('"text", ', "")
     assert _told(head, rows) == (
-        "providers.toml: other is no key of it; its keys are records, providers",
+        "providers.toml: other is not a key of this file; its keys are records, providers",
         "providers.toml, records: prices is not the https address of a page",
-        "providers.toml, row 1 (acme): key: the name of an environment variable; only a local server may have none",
+        "providers.toml, row 1 (acme): key: must be the name of an environment variable; only a local provider may have none",
         "listed/acme.toml, row 1 (one): Expected `int`, got `float` - at `$.window`",
-        "listed/acme.toml, row 2 (two): takes: each once, text among them",
+        "listed/acme.toml, row 2 (two): takes: must have each once, text among them",
     )
 
 
 def test_rows_out_of_order_and_names_that_stand_twice_are_told() -> None:
     second = ROW.replace('"one"', '"a"').replace("window", 'aliases = ["one"]\nwindow', 1)
     assert _told(rows=ROW + second) == (
-        "listed/acme.toml: a stands after one; rows are sorted, each once",
+        "listed/acme.toml: a stands after one; rows must be sorted, each once",
         "listed/acme.toml: one names one and a",
     )
-    assert "listed/acme.toml: one stands after one; rows are sorted, each once" in _told(rows=ROW + ROW)
+    assert "listed/acme.toml: one stands after one; rows must be sorted, each once" in _told(rows=ROW + ROW)
     again = HEAD + HEAD[HEAD.index("[[") :]
-    assert _told(head=again) == ("providers.toml: acme stands after acme; rows are sorted, each once",)
+    assert _told(head=again) == ("providers.toml: acme stands after acme; rows must be sorted, each once",)
 
 
 def test_models_of_nobody_and_of_a_local_server_are_told() -> None:
-    assert "listed/nobody.toml: nobody stands in providers.toml as no provider" in _told(file="listed/nobody.toml")[0]
+    assert "listed/nobody.toml: providers.toml has no provider nobody" in _told(file="listed/nobody.toml")[0]
     local = HEAD.replace("https://api.example.org", "http://127.0.0.1:9").replace("key =", "local = true\nkey =")
-    assert "listed/acme.toml: acme stands" in _told(head=local)[0]
+    assert "listed/acme.toml: providers.toml has no provider acme, or it is a local one" in _told(head=local)[0]
 
 
 @pytest.mark.parametrize(
     ("head", "rows", "told"),
     [
         (HEAD, "[[models]", "listed/acme.toml: "),
-        (HEAD, "models = 3", "listed/acme.toml: its rows begin with [["),
-        (HEAD, "models = [3]", "listed/acme.toml, row 1 (?): it is no table"),
+        (HEAD, "models = 3", "listed/acme.toml: rows must be an array of tables"),
+        (HEAD, "models = [3]", "listed/acme.toml, row 1 (?): it is not a table"),
         (HEAD, "", "listed/acme.toml: models is missing"),
         (HEAD.replace('"https://example.org/prices"', "3"), ROW, "providers.toml, records: Expected `str`"),
         ("", ROW, "providers.toml: records is missing"),

@@ -54,7 +54,7 @@ def test_an_answer_as_long_as_it_may_be_costs_no_more_than_it_may(
     prompt: int, tokens: int, money: int, price: int, out: int, writing: int | None
 ) -> None:
     row = _model(input_price=price, output_price=out, cache_written_price=writing)
-    most = pricing.longest(prompt, row, tokens, money)
+    most = pricing.longest_answer(prompt, row, tokens, money)
     if most is None or most <= 0:
         return
     for usage in (Usage(input=prompt, output=most), Usage(cache_written=prompt, output=most)):
@@ -83,7 +83,7 @@ def test_an_answer_as_long_as_it_may_be_costs_no_more_than_it_may(
     ],
 )
 def test_how_long_an_answer_to_ten_tokens_may_be(row: Model | None, tokens: int, money: int, most: int | None) -> None:
-    assert pricing.longest(10, row, tokens, money) == most
+    assert pricing.longest_answer(10, row, tokens, money) == most
 
 
 @pytest.mark.parametrize(
@@ -114,31 +114,31 @@ def test_a_breaker_lets_one_through_when_its_time_is_over_and_closes_on_success(
     for step, code in steps:
         if step == "wait":
             now += breaker.LONGEST
-            assert breaker.passes(state, now)
-        if not breaker.passes(state, now):
+            assert breaker.may_pass(state, now)
+        if not breaker.may_pass(state, now):
             assert now < state.until <= now + breaker.LONGEST
             continue
-        state = breaker.begun(state)
-        assert breaker.passes(state, now) is not state.trying
+        state = breaker.begin_request(state)
+        assert breaker.may_pass(state, now) is not state.trying
         if not code:
-            state, row = breaker.succeeded(state), 0
+            state, row = breaker.record_success(state), 0
         else:
-            state = breaker.failed(state, ModelFailed(code, "x"), now)
+            state = breaker.record_failure(state, ModelFailed(code, "x"), now)
             row = row + 1 if KINDS[code].against else row if code == "limited" else 0
         if not row:
             assert state == breaker.State()
         if row >= breaker.FAILURES and code and KINDS[code].against:
-            assert not breaker.passes(state, now)
+            assert not breaker.may_pass(state, now)
 
 
 def test_a_breaker_opens_for_longer_each_time_and_at_once_for_a_bad_key() -> None:
     state, spans = breaker.State(), []
     for _ in range(8):
         now = state.until
-        state = breaker.failed(breaker.begun(state), ModelFailed("key", "expired"), now)
+        state = breaker.record_failure(breaker.begin_request(state), ModelFailed("key", "expired"), now)
         spans.append(state.until - now)
-        assert not breaker.passes(state, state.until - 0.001)
-        assert breaker.passes(state, state.until)
+        assert not breaker.may_pass(state, state.until - 0.001)
+        assert breaker.may_pass(state, state.until)
     assert spans == sorted(spans)
     assert (spans[0], spans[-1]) == (breaker.SHORTEST, breaker.LONGEST)
 
@@ -146,12 +146,12 @@ def test_a_breaker_opens_for_longer_each_time_and_at_once_for_a_bad_key() -> Non
 def test_requests_that_were_under_way_when_a_breaker_opened_do_not_make_its_pause_longer() -> None:
     state, failure = breaker.State(), ModelFailed("unreachable", "x")
     for _ in range(8):
-        state = breaker.begun(state)
+        state = breaker.begin_request(state)
     for at in range(8):
-        if breaker.hears_of(state, opened=0):
-            state = breaker.failed(state, failure, float(at))
+        if breaker.counts_end(state, opened=0):
+            state = breaker.record_failure(state, failure, float(at))
     assert state.until == breaker.FAILURES - 1 + breaker.SHORTEST
-    tried = breaker.failed(breaker.begun(state), failure, state.until)
+    tried = breaker.record_failure(breaker.begin_request(state), failure, state.until)
     assert tried.until == state.until + 2 * breaker.SHORTEST
 
 
@@ -159,7 +159,9 @@ def test_requests_that_were_under_way_when_a_breaker_opened_do_not_make_its_paus
 def test_nothing_is_tried_again_for_ever_nor_after_it_was_shown(
     code: str, tries: int, shown: bool, left: float, chance: float, after: float | None
 ) -> None:
-    pause = retrying.wait(ModelFailed(code, "x", after=after), tries, shown=shown, left=left, chance=chance)
+    pause = retrying.pause_before_retry(
+        ModelFailed(code, "x", after=after), tries, shown=shown, left=left, chance=chance
+    )
     if shown or not KINDS[code].again or tries >= retrying.TRIES:
         assert pause is None
     if pause is not None:
@@ -184,9 +186,11 @@ def test_a_pause_doubles_with_each_try_and_chance_shortens_it_by_half_at_most(
     tries: int, chance: float, pause: float | None
 ) -> None:
     failure = ModelFailed("unreachable", "x")
-    assert retrying.wait(failure, tries, shown=False, left=100.0, chance=chance) == pause
+    assert retrying.pause_before_retry(failure, tries, shown=False, left=100.0, chance=chance) == pause
     if pause is not None:
-        assert retrying.wait(failure, tries, shown=False, left=pause, chance=chance) is None, "no time is left for it"
+        assert retrying.pause_before_retry(failure, tries, shown=False, left=pause, chance=chance) is None, (
+            "no time is left for it"
+        )
 
 
 @pytest.mark.parametrize(
@@ -197,16 +201,16 @@ def test_a_pause_that_the_provider_named_is_kept_or_not_waited_at_all(
     after: float, left: float, pause: float | None
 ) -> None:
     failure = ModelFailed("limited", "x", after=after)
-    assert retrying.wait(failure, 1, shown=False, left=left, chance=0.0) == pause
+    assert retrying.pause_before_retry(failure, 1, shown=False, left=left, chance=0.0) == pause
 
 
 def test_a_minutes_requests_may_come_at_once_and_each_further_one_waits_its_part_of_a_minute() -> None:
     pace, waits = pacing.Pace(per_minute=2), []
     for now in (5.0, 5.0, 5.0, 5.0, 35.0, 1_000.0):
-        pace, wait = pacing.taken(pace, now)
+        pace, wait = pacing.take_place(pace, now)
         waits.append(wait)
     assert waits == [0.0, 0.0, 30.0, 60.0, 60.0, 0.0]
-    given_back = [pacing.given_back(pace) for pace in (pace, pacing.Pace(per_minute=2, at=1.0))]
+    given_back = [pacing.give_back(pace) for pace in (pace, pacing.Pace(per_minute=2, at=1.0))]
     assert [(pace.taken, pace.at) for pace in given_back] == [(0.0, 1_000.0), (0.0, 1.0)]
 
 
@@ -217,7 +221,7 @@ def test_no_minute_has_more_requests_than_twice_its_rate_and_the_rate_holds_over
     pace, now, times = pacing.Pace(per_minute=rate), 0.0, []
     for gap in gaps:
         now += gap
-        pace, wait = pacing.taken(pace, now)
+        pace, wait = pacing.take_place(pace, now)
         times.append(now + wait)
     if rate:
         for first in range(len(times)):
@@ -258,9 +262,9 @@ def test_every_candidate_is_asked_once_or_left_out_with_a_reason(
     assert {one.name for one in candidates} == {*plan.names, *(name for name, _ in plan.left_out)}
     assert all(why for _, why in plan.left_out)
     for one in candidates:
-        if one.missing or one.paused or routing.unfit(one.row, needs):
+        if one.missing or one.paused or routing.why_unfit(one.row, needs):
             assert (one.name in plan.names) == any(
-                other.name == one.name and not (other.missing or other.paused or routing.unfit(other.row, needs))
+                other.name == one.name and not (other.missing or other.paused or routing.why_unfit(other.row, needs))
                 for other in candidates
             )
 
@@ -287,13 +291,13 @@ def test_what_a_request_needs_is_seen() -> None:
     request = Request(messages=(Message(role="user", parts=(Text(text="a"), image)),), tools=(Tool(name="t"),), most=5)
     needs = routing.needs_of(request)
     assert (needs.tools, needs.images, needs.answer) == (True, True, 5)
-    assert "tools" in routing.unfit(_model(), needs)
-    assert "images" in routing.unfit(_model(tools=True), needs)
-    assert "window" in routing.unfit(_model(tools=True, takes=("text", "image"), window=100), needs)
-    assert routing.unfit(_model(kind="embedding", dimension=8), Needs()) == "it makes vectors, not answers"
+    assert "tools" in routing.why_unfit(_model(), needs)
+    assert "images" in routing.why_unfit(_model(tools=True), needs)
+    assert "window" in routing.why_unfit(_model(tools=True, takes=("text", "image"), window=100), needs)
+    assert routing.why_unfit(_model(kind="embedding", dimension=8), Needs()) == "it makes vectors, not answers"
     exact = Needs(prompt=7, answer=3)
-    assert routing.unfit(_model(window=9), exact) == "about 10 tokens are needed, and its window has 9"
-    assert [routing.unfit(_model(window=window), exact) for window in (10, 0)] == ["", ""]
+    assert routing.why_unfit(_model(window=9), exact) == "about 10 tokens are needed, and its window has 9"
+    assert [routing.why_unfit(_model(window=window), exact) for window in (10, 0)] == ["", ""]
     inner = Message(role="user", parts=(ToolResult(id="1", content=(image,)),))
     unasked = Request(messages=(inner,), tools=(Tool(name="t"),), choice="none")
     assert (routing.needs_of(unasked).tools, routing.needs_of(unasked).images) == (False, True)
@@ -363,7 +367,7 @@ def test_a_reference_is_never_fetched() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
         schema: dict[str, object] = {"$ref": f"http://127.0.0.1:{server.getsockname()[1]}/schema.json"}
-        assert schemas.problems({}, schema) == ("the schema cannot be followed: _WrappedReferencingError",)
+        assert schemas.find_problems({}, schema) == ("the schema cannot be followed: _WrappedReferencingError",)
         with pytest.raises(TimeoutError):
             server.accept()
 

@@ -95,7 +95,7 @@ def test_the_models_of_a_service_are_listed(body: object, found: list[tuple[str,
     async def listed() -> list[tuple[str, int]]:
         async with stage([whole(200, body)]) as server:
             asked = made("openai", server.url)
-            models = await asked.listed()
+            models = await asked.list_models()
             await asked.close()
             assert server.asked[0].path == "/v1/models"
             return [(one.id, one.window) for one in models]
@@ -110,7 +110,7 @@ def test_the_models_of_anthropic_are_listed_by_pages_and_a_request_is_counted() 
     async def found() -> tuple[list[tuple[str, int]], int | None, list[Asked]]:
         async with stage([whole(200, first)], [whole(200, second)], [whole(200, {"input_tokens": 42})]) as server:
             asked = made("anthropic", server.url)
-            models = [(one.id, one.window) for one in await asked.listed()]
+            models = [(one.id, one.window) for one in await asked.list_models()]
             tokens = await asked.count(MODELS["anthropic"], sending.talk("anthropic", most=5))
             await asked.close()
             return models, tokens, server.asked
@@ -150,9 +150,9 @@ def test_a_request_starts_no_process_and_no_thread(name: str) -> None:
 def test_no_sdk_is_loaded_before_its_driver_is_asked_for(tmp_path: Path) -> None:
     code = (
         "import sys; from runtime.models import drivers, catalogue, messages\n"
-        "drivers.driver('scripted', drivers.Endpoint(provider='s'))\n"
+        "drivers.make_driver('scripted', drivers.Endpoint(provider='s'))\n"
         "assert not {'anthropic', 'openai', 'httpx2', 'pydantic'} & sys.modules.keys()\n"
-        "drivers.driver('openai', drivers.Endpoint(provider='o'))\n"
+        "drivers.make_driver('openai', drivers.Endpoint(provider='o'))\n"
         "assert 'openai' in sys.modules and 'anthropic' not in sys.modules\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}

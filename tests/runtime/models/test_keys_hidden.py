@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.models.drivers.hiding import HIDDEN, Hiding, hidden
+from runtime.models.drivers.hiding import HIDDEN, KeyFilter, hide_key
 from runtime.models.failures import ModelFailed
 from tests.runtime.models.plays import (
     KEY,
@@ -77,16 +77,16 @@ def test_a_key_is_taken_out_however_its_bytes_are_cut_and_nothing_else_is(
 ) -> None:
     text = "".join(parts).encode()
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)))))
-    hiding = Hiding(KEY)
+    hiding = KeyFilter(KEY)
     pieces = [hiding.take(text[start:end]) for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    assert b"".join([*pieces, hiding.rest()]).decode() == hidden(text.decode(), KEY)
+    assert b"".join([*pieces, hiding.rest()]).decode() == hide_key(text.decode(), KEY)
 
 
 def test_what_no_provider_gives_as_a_key_is_not_looked_for() -> None:
-    assert hidden("a word", "a") == "a word"
-    assert Hiding("word").take(b"a word") == b"a word"
-    assert Hiding("").take(b"a word") == b"a word"
-    assert hidden(f"it is {KEY}", KEY) == f"it is {HIDDEN}"
+    assert hide_key("a word", "a") == "a word"
+    assert KeyFilter("word").take(b"a word") == b"a word"
+    assert KeyFilter("").take(b"a word") == b"a word"
+    assert hide_key(f"it is {KEY}", KEY) == f"it is {HIDDEN}"
 
 
 @pytest.mark.parametrize("name", ["anthropic", "openai"])
@@ -96,7 +96,7 @@ def test_a_key_that_no_header_can_carry_is_quoted_to_nobody(name: str, odd: str)
         async with stage([head()]) as server:
             asked = made(name, server.url, key=KEY + odd)
             with pytest.raises(ModelFailed) as caught:
-                await asked.listed()
+                await asked.list_models()
             await asked.close()
             return caught.value
 

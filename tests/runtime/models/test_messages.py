@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.models import failures
-from runtime.models.drivers import DRIVERS, Endpoint, complete
+from runtime.models.drivers import DRIVERS, Endpoint, collect_answer
 from runtime.models.failures import KINDS, ModelFailed
 from runtime.models.messages import (
     Answer,
@@ -26,10 +26,10 @@ from runtime.models.messages import (
     ToolPiece,
     ToolResult,
     Usage,
-    answer_of,
-    packed,
-    request_of,
-    unpacked,
+    pack,
+    parse_answer,
+    parse_request,
+    unpack,
 )  # fmt: skip
 from wire import codec
 from wire.errors import CodecError
@@ -92,18 +92,18 @@ PIECES = st.lists(
 def test_a_request_travels_through_the_body_of_a_call_and_through_json(request: Request) -> None:
     body = codec.decode_body(codec.encode_body(msgspec.structs.asdict(request)))
     assert isinstance(body, dict)
-    assert request_of(dict(body)) == request
+    assert parse_request(dict(body)) == request
     assert msgspec.json.decode(msgspec.json.encode(request), type=Request) == request
 
 
 @given(ANSWERS)
 def test_an_answer_travels_through_the_reply_of_a_call(answer: Answer) -> None:
-    assert answer_of(codec.decode_body(codec.encode_body(answer))) == answer
+    assert parse_answer(codec.decode_body(codec.encode_body(answer))) == answer
 
 
 @given(PIECES)
 def test_pieces_travel_through_a_chunk(pieces: list[AnyPiece]) -> None:
-    assert unpacked(packed(pieces)) == pieces
+    assert unpack(pack(pieces)) == pieces
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,13 @@ def test_pieces_travel_through_a_chunk(pieces: list[AnyPiece]) -> None:
 )
 def test_what_is_no_request_is_refused_in_words(wrong: dict[str, object], why: str) -> None:
     with pytest.raises(CodecError, match=why):
-        request_of(wrong)
+        parse_request(wrong)
 
 
-@pytest.mark.parametrize("chunk", [b"", b"\xc1", packed([])[:0] + b"\x91\x80", b"\x91" * 5000])
+@pytest.mark.parametrize("chunk", [b"", b"\xc1", pack([])[:0] + b"\x91\x80", b"\x91" * 5000])
 def test_what_is_no_chunk_is_refused(chunk: bytes) -> None:
     with pytest.raises(CodecError):
-        unpacked(chunk)
+        unpack(chunk)
 
 
 def test_an_answer_tells_its_text_and_calls_in_order() -> None:
@@ -164,9 +164,9 @@ def test_a_stream_without_an_answer_is_cut() -> None:
     import asyncio
 
     answer = Answer(parts=(Text(text="a"),))
-    assert asyncio.run(complete(_ending(TextPiece(text="a"), answer))) == answer
+    assert asyncio.run(collect_answer(_ending(TextPiece(text="a"), answer))) == answer
     with pytest.raises(ModelFailed, match="cut"):
-        asyncio.run(complete(_ending(TextPiece(text="a"))))
+        asyncio.run(collect_answer(_ending(TextPiece(text="a"))))
 
 
 def test_no_driver_is_imported_before_it_is_asked_for() -> None:

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from runtime.agent.marks import Marks
 from runtime.agent.results import as_text, note_on_rest
-from runtime.models.drivers import Endpoint, complete, driver, offline, offline_fill, offline_tables, offline_texts
+from runtime.models.drivers import (
+    Endpoint,
+    collect_answer,
+    make_driver,
+    offline,
+    offline_fill,
+    offline_tables,
+    offline_texts,
+)
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import (
     Answer,
@@ -48,7 +56,7 @@ def _asked(text: str = "", *messages: Message, **more: object) -> Request:
 
 
 async def _played(request: Request) -> tuple[list[AnyPiece], Answer]:
-    made = driver("offline", Endpoint(provider="offline"))
+    made = make_driver("offline", Endpoint(provider="offline"))
     pieces: list[AnyPiece] = []
     answer: Answer | None = None
     async for piece in made.stream("classical", request):
@@ -164,7 +172,7 @@ def test_a_schema_is_filled_with_what_the_text_says_and_nothing_else() -> None:
 
 def test_a_schema_is_filled_from_json_by_other_spellings_of_its_names() -> None:
     text = '{"Name": "Ada", "dueDate": "2026-12-24", "AMOUNT": "12", "nested": {"a": 1}}'
-    value, missing = offline_fill.filled(_ORDER, text)
+    value, missing = offline_fill.fill(_ORDER, text)
     assert value == {"customer": "Ada", "due_date": "2026-12-24", "amount": 12}
     assert "items" in missing
 
@@ -187,7 +195,7 @@ def test_a_schema_is_filled_from_json_by_other_spellings_of_its_names() -> None:
 def test_a_number_is_what_the_text_says_to_its_last_digit_or_none(said: str, whole: object, number: object) -> None:
     for kind, value in (("integer", whole), ("number", number)):
         for text in (f"n: {said}", f"It is {said}", msgspec.json.encode({"n": said}).decode()):
-            found, missing = offline_fill.filled({"properties": {"n": {"type": kind}}}, text)
+            found, missing = offline_fill.fill({"properties": {"n": {"type": kind}}}, text)
             assert (found, missing) == (({}, ("n",)) if value is None else ({"n": value}, ()))
             assert msgspec.msgpack.encode(found)
 
@@ -195,7 +203,7 @@ def test_a_number_is_what_the_text_says_to_its_last_digit_or_none(said: str, who
 def test_a_list_is_read_in_time_proportional_to_the_text() -> None:
     """All who ask models wait for the one process that does this."""
     begun = time.process_time()
-    value, _ = offline_fill.filled(_ORDER, f"items: pens{' ' * 60_000}x, ink  and paper;rubber and")
+    value, _ = offline_fill.fill(_ORDER, f"items: pens{' ' * 60_000}x, ink  and paper;rubber and")
     assert isinstance(value, dict)
     assert value["items"] == [f"pens{' ' * 60_000}x", "ink", "paper", "rubber and"]
     assert time.process_time() - begun < 2  # it takes 0.1 s, and took 40
@@ -205,23 +213,23 @@ def test_the_tables_of_a_list_are_filled_as_any_other() -> None:
     row = {"type": "object", "properties": {"price": {"type": "number"}, "left": {"type": "integer"}}}
     schema, text = {"properties": {"parts": {"type": "array", "items": row}}}, '[{"Price": "1.50", "left": "3"}, {}]'
     told = ({"parts": [{"price": 1.5, "left": 3}, {}]}, ("parts[1].price", "parts[1].left"))
-    assert offline_fill.filled(schema, f'{{"parts": {text}}}') == told
-    assert offline_fill.filled({"type": "array", "items": row}, text)[0] == told[0]["parts"]
-    assert offline_fill.filled(schema, "parts: nut, bolt") == ({}, ("parts",))
+    assert offline_fill.fill(schema, f'{{"parts": {text}}}') == told
+    assert offline_fill.fill({"type": "array", "items": row}, text)[0] == told[0]["parts"]
+    assert offline_fill.fill(schema, "parts: nut, bolt") == ({}, ("parts",))
 
 
 @pytest.mark.wide
 def test_a_schema_of_many_names_is_looked_for_in_less_of_the_text_and_one_of_too_many_nowhere() -> None:
     """Names times text is time, in which nobody else is answered: 2,000 names in a whole text took a minute."""
     many = {f"p{number}": {"type": "string"} for number in range(offline_fill.NAMES_MOST // 2)}
-    looked = offline_fill.looks_at({"properties": many})
+    looked = offline_fill.characters_read({"properties": many})
     assert looked * offline_fill.NAMES_MOST <= offline_fill.WORK_MOST
     line = "\np7: seven"
     text = "x" * (looked - len(line)) + line
     assert answer(_asked(text, schema={"properties": many})).value == {"p7": "seven"}
     beyond = answer(_asked(f"x{text}", schema={"properties": many}))
     assert beyond.value == {"p7": "seve"}
-    assert beyond.notes[2] == f"Only its first {looked:,} characters were looked at."
+    assert beyond.notes[2] == f"Only its first {looked:,} characters were read."
     for more in ({"type": "string"}, {"type": "string", "x-names": ["a"] * 3}, {"items": {"enum": ["a", "b", "c"]}}):
         with pytest.raises(ModelFailed, match="2,000 names and choices"):
             answer(_asked("p7: seven", schema={"properties": many | {"more": more}}))
@@ -235,7 +243,7 @@ def test_what_many_names_have_in_common_is_told_of_each_only_as_far_as_an_answer
 
 @given(st.text(max_size=200), st.sampled_from(["string", "integer", "number", "boolean", "array", "object", "null"]))
 def test_any_text_is_answered_and_what_is_filled_is_of_its_type(text: str, kind: str) -> None:
-    value, missing = offline_fill.filled({"properties": {"a": {"type": kind}}}, text)
+    value, missing = offline_fill.fill({"properties": {"a": {"type": kind}}}, text)
     assert isinstance(value, dict)
     types = {"string": str, "integer": int, "number": int | float, "boolean": bool, "array": list, "object": dict}
     if "a" in value and kind in types:
@@ -252,10 +260,10 @@ def test_no_text_makes_it_slow(piece: str) -> None:
     formats = {"d": "date", "e": "email", "u": "uri", "v": "ipv4"}
     properties: dict[str, object] = {name: {"type": "string", "format": form} for name, form in formats.items()}
     began = time.process_time()
-    offline_fill.filled({"properties": {"name": {"type": "string"}, "n": {"type": "number"}, **properties}}, text)
+    offline_fill.fill({"properties": {"name": {"type": "string"}, "n": {"type": "number"}, **properties}}, text)
     offline_texts.summarise(text)
     offline_texts.phrases(text)
-    offline_tables.described(text)
+    offline_tables.describe(text)
     assert time.process_time() - began < 20
 
 
@@ -270,8 +278,8 @@ def test_a_name_that_nothing_is_said_of_is_left_out_however_much_white_space_fol
     """It takes no time to speak of, and took an hour: one Hand's text would have held up all who ask models."""
     schema = {"properties": {"name": {"type": "string"}, "n": {"type": "number"}}}
     text = f"n is 7. The name is{blank * (200_000 // len(blank))}"
-    assert offline_fill.filled(schema, text) == ({"n": 7}, ("name",))
-    assert offline_fill.filled(schema, f"{text}Ada{' ' * 50_000}.") == ({"n": 7, "name": "Ada"}, ())
+    assert offline_fill.fill(schema, text) == ({"n": 7}, ("name",))
+    assert offline_fill.fill(schema, f"{text}Ada{' ' * 50_000}.") == ({"n": 7, "name": "Ada"}, ())
 
 
 @given(st.text(max_size=300), st.integers(0, 5))
@@ -283,11 +291,11 @@ def test_what_is_summarised_or_extracted_is_of_the_text_whatever_it_is(text: str
     assert all(one in left for one in summary)
     for phrase in offline_texts.phrases(text):
         assert all(word in text for word in phrase.split())
-    offline_tables.described(text)
+    offline_tables.describe(text)
 
 
 def test_a_table_is_described_by_what_can_be_counted() -> None:
-    assert offline_tables.described(WEATHER).splitlines() == [
+    assert offline_tables.describe(WEATHER).splitlines() == [
         "3 rows of 4 columns.",
         "",
         "- date: 3 different values, from 2026-11-01 to 2026-11-03",
@@ -297,11 +305,11 @@ def test_a_table_is_described_by_what_can_be_counted() -> None:
     ]
     rows = [{"place": "Oslo", "rain": 1}, {"place": "Rome"}]
     for text in (rows, {"rows": rows, "more": False}):
-        assert "- rain: from 1 (Oslo) to 1 (Oslo), 1 on average; 1 empty" in offline_tables.described(
+        assert "- rain: from 1 (Oslo) to 1 (Oslo), 1 on average; 1 empty" in offline_tables.describe(
             msgspec.json.encode(text).decode()
         )
-    assert offline_tables.described("just words") == "This is no table."
-    assert "from 1234567 to 1234567.89, 1234567.445 on average" in offline_tables.described(
+    assert offline_tables.describe("just words") == "This is not a table."
+    assert "from 1234567 to 1234567.89, 1234567.445 on average" in offline_tables.describe(
         "n,m\n1234567,a\n1234567.89,b"
     )
 
@@ -390,9 +398,9 @@ def test_a_step_whose_tool_is_not_offered_is_not_asked_for() -> None:
 
 
 def test_it_is_the_same_through_complete() -> None:
-    made = driver("offline", Endpoint(provider="offline"))
+    made = make_driver("offline", Endpoint(provider="offline"))
     request = _asked(STORY, task=Task(kind="summarise"))
-    assert asyncio.run(complete(made.stream("classical", request))) == answer(request)
+    assert asyncio.run(collect_answer(made.stream("classical", request))) == answer(request)
     steps = _asked("", task=Task(kind="steps", steps=_STEPS), tools=_TOOLS)
     pieces, _ = asyncio.run(_played(steps))
     assert [type(piece) for piece in pieces] == [ToolPiece, ToolPiece]

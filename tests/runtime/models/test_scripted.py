@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from runtime.models.drivers import Endpoint, complete, driver
+from runtime.models.drivers import Endpoint, collect_answer, make_driver
 from runtime.models.drivers.scripted import Scripted
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import (
@@ -26,7 +26,7 @@ from runtime.models.messages import (
 
 
 def _script(*lines: str) -> Scripted:
-    made = driver("scripted", Endpoint(provider="scripted", options={"script": "\n".join(lines)}))
+    made = make_driver("scripted", Endpoint(provider="scripted", options={"script": "\n".join(lines)}))
     assert isinstance(made, Scripted)
     return made
 
@@ -37,7 +37,7 @@ def _asked(text: str, answers: int = 0) -> Request:
 
 
 def _answer(made: Scripted, request: Request) -> Answer:
-    return asyncio.run(complete(made.stream("script", request)))
+    return asyncio.run(collect_answer(made.stream("script", request)))
 
 
 def test_turns_are_played_in_order_each_once() -> None:
@@ -105,7 +105,7 @@ def test_a_delay_can_be_cut_short_by_cancelling() -> None:
     async def cancelled() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await complete(made.stream("script", _asked("")))
+                await collect_answer(made.stream("script", _asked("")))
 
     began = time.monotonic()
     asyncio.run(cancelled())

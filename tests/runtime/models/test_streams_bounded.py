@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.models.drivers import bounding, openai_in
-from runtime.models.drivers.bounding import Event
+from runtime.models.drivers.bounding import EventBounds
 from runtime.models.failures import ModelFailed
 from tests.runtime.models.plays import MODELS, asking, begun, block, calls, chunk, made, texts, written
 from tests.runtime.models.stage import Play, head, named, stage, unnamed
@@ -86,7 +86,7 @@ def test_an_answer_that_asks_for_countless_tools_is_given_up() -> None:
 
     failure = _failure("openai", [head(), unnamed(*deltas, chunk(finish="tool_calls"), "[DONE]")])
     assert failure.code == "endless"
-    assert "more than 1,000 tools" in failure.text
+    assert "more than 1,000 tool calls" in failure.text
 
 
 def test_an_answer_of_countless_parts_is_given_up() -> None:
@@ -99,7 +99,7 @@ def test_an_answer_of_countless_parts_is_given_up() -> None:
 def test_a_call_that_is_named_with_each_piece_is_read_so_many_times_only() -> None:
     """Each time all of its arguments are read, while others who ask models wait."""
     reader = openai_in.OpenAIReader("openai", "gpt-5", asking())
-    pieces = ['{"a": "', *["}"] * openai_in.LOOKS_MOST, '"}', "{}"]
+    pieces = ['{"a": "', *["}"] * openai_in.CHECKS_MOST, '"}', "{}"]
     for piece in pieces:
         reader.take(calls({"index": 0, "function": {"name": "now", "arguments": piece}}))
     reader.take(chunk(finish="tool_calls"))
@@ -138,9 +138,9 @@ def test_however_a_stream_is_cut_what_is_too_much_is_told_and_nothing_else(
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(bounding, "EVENT", 9)
         patched.setattr(bounding, "LINES", 3)
-        event = Event()
+        event = EventBounds()
         pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-        told = [event.grown(piece) for piece in pieces] != [""] * len(pieces)
+        told = [event.add(piece) for piece in pieces] != [""] * len(pieces)
     events = [(len(one), len(re.findall(rb"\n|\r\n?", one))) for one in re.split(rb"\n\n|\r\n\r\n|\r\r", text)]
     assert told or not any(size > 9 or lines > 3 for size, lines in events)
     assert not told or any(size + 3 > 9 or lines + 2 > 3 for size, lines in events)  # with what may become its end
@@ -148,7 +148,7 @@ def test_however_a_stream_is_cut_what_is_too_much_is_told_and_nothing_else(
 
 def test_an_event_may_be_as_large_as_is_said_and_no_larger() -> None:
     line = b"x" * (bounding.EVENT - 1) + b"\n"
-    assert Event().grown(line) == ""
-    assert "MiB for one event" in Event().grown(b"x" + line)
-    assert Event().grown(b"x\n" * bounding.LINES) == ""
-    assert "lines for one event" in Event().grown(b"x\n" * (bounding.LINES + 1))
+    assert EventBounds().add(line) == ""
+    assert "MiB for one event" in EventBounds().add(b"x" + line)
+    assert EventBounds().add(b"x\n" * bounding.LINES) == ""
+    assert "lines for one event" in EventBounds().add(b"x\n" * (bounding.LINES + 1))

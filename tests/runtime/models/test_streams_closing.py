@@ -6,7 +6,7 @@ from typing import Final
 import psutil
 import pytest
 
-from runtime.models.drivers import Driver, complete
+from runtime.models.drivers import Driver, collect_answer
 from runtime.models.messages import Answer, Stop
 from tests.runtime.models.plays import GOOD, MODELS, asking, begun, block, checked, chunk, made, texts
 from tests.runtime.models.stage import HOLD, Play, Stage, head, named, stage, unnamed
@@ -89,7 +89,7 @@ def test_a_time_that_is_over_closes_the_connection(name: str) -> None:
         async with stage([head(), FIRST[name], HOLD]) as server:
             asked = made(name, server.url, silence=0.2)
             with pytest.raises(Exception, match="silent"):
-                await complete(asked.stream(MODELS[name], asking()))
+                await collect_answer(asked.stream(MODELS[name], asking()))
             await _is_left(server)
             await asked.close()
 
@@ -103,7 +103,7 @@ def test_cancelling_a_list_closes_the_connection(name: str) -> None:
             asked = made(name, server.url)
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.5):
-                    await asked.listed()
+                    await asked.list_models()
             await _is_left(server)
             await asked.close()
 
@@ -136,7 +136,7 @@ def test_many_streams_of_one_driver_run_side_by_side_and_a_stuck_one_harms_nobod
         plays += [[head(), 0.3, good.body] for good in goods for _ in range(15)]
         async with stage(*plays) as server:
             asked = made(name, server.url, first=60.0, whole=60.0)
-            stuck = asyncio.create_task(complete(asked.stream(MODELS[name], asking())))
+            stuck = asyncio.create_task(collect_answer(asked.stream(MODELS[name], asking())))
             await server.came.wait()
             found = await asyncio.gather(*(checked(asked, name) for _ in plays[1:]))
             assert server.together > 3, "one after the other"

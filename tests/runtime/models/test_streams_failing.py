@@ -295,7 +295,7 @@ def test_a_certificate_that_nobody_vouches_for_is_unreachable_and_told_no_key(na
         async with stage([head()], tls=tls) as server:
             asked = made(name, server.url.replace("http:", "https:"))
             with pytest.raises(ModelFailed) as caught:
-                await asked.listed()
+                await asked.list_models()
             await asked.close()
             assert server.asked == []
             return caught.value
@@ -326,7 +326,7 @@ def test_what_is_not_a_stream_fails_by_the_same_codes(name: str) -> None:
         async with stage(play) as server:
             asked = made(name, server.url, first=first, silence=0.4, whole=10)
             with pytest.raises(ModelFailed) as caught:
-                await asked.listed()
+                await asked.list_models()
             found.add(caught.value.code)
             with pytest.raises(ModelFailed) as caught:
                 await (asked.count(MODELS[name], asking()) if name == "anthropic" else asked.embed("e", ["a"]))

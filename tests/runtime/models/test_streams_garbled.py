@@ -10,12 +10,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from runtime.models.drivers import refusals, saying, schemas
+from runtime.models.drivers import answers, refusals, schemas
 from runtime.models.drivers.anthropic_in import AnthropicReader
 from runtime.models.drivers.openai_in import OpenAIReader
 from runtime.models.failures import ModelFailed
-from runtime.models.letters import Letters
-from runtime.models.messages import Answer, AnyPiece, TextPiece, Usage, packed
+from runtime.models.messages import Answer, AnyPiece, TextPiece, Usage, pack
+from runtime.models.surrogates import SurrogateJoiner
 from tests.runtime.models.plays import GOOD, MODELS, Good, asking, made
 from tests.runtime.models.stage import head, stage
 
@@ -51,7 +51,7 @@ def test_a_garbled_stream_is_an_answer_or_a_failure(good: Good, changes: list[tu
                         assert (piece.stop == "tool") == bool(piece.calls)
                         msgspec.msgpack.encode(piece)
                         continue
-                    packed([piece])
+                    pack([piece])
                     shown += piece.text if isinstance(piece, TextPiece) else ""
             except ModelFailed:
                 pass
@@ -85,7 +85,7 @@ def test_events_of_any_shape_are_read_or_refused(events: list[object]) -> None:
     for reader in (AnthropicReader("anthropic", "m", asking()), OpenAIReader("openai", "m", asking())):
         try:
             for event in events:
-                packed(list(reader.take(event)))
+                pack(list(reader.take(event)))
             if reader.is_whole:
                 msgspec.msgpack.encode(reader.answer())
         except (ModelFailed, msgspec.ValidationError):
@@ -118,7 +118,7 @@ def test_half_a_letter_anywhere_is_no_text_that_cannot_be_sent(good: Good) -> No
     except UnicodeEncodeError:
         assert any(word in str(good.body) for word in ("thought_signature", "no id", '"path": "'))
         return  # reading.streamed makes it a failure
-    packed(pieces)
+    pack(pieces)
     msgspec.msgpack.encode(answer)
 
 
@@ -126,7 +126,7 @@ def test_half_a_letter_anywhere_is_no_text_that_cannot_be_sent(good: Good) -> No
 def test_text_cut_between_halves_of_letters_comes_whole(text: str, cuts: list[int]) -> None:
     units = text.encode("utf-16-le", "surrogatepass")
     places = [0, *sorted(2 * cut for cut in cuts if 2 * cut < len(units)), len(units)]
-    letters = Letters()
+    letters = SurrogateJoiner()
     found = "".join(
         letters.take(units[first:second].decode("utf-16-le", "surrogatepass")) for first, second in pairwise(places)
     )
@@ -151,22 +151,22 @@ def test_text_cut_between_halves_of_letters_comes_whole(text: str, cuts: list[in
     ],
 )
 def test_another_model_is_told_from_another_name(asked: str, said: str, is_same: bool) -> None:
-    assert saying.is_same_model("somebody", asked, said) == is_same
+    assert answers.is_same_model("somebody", asked, said) == is_same
 
 
 def test_two_names_of_one_row_of_the_catalogue_are_one_model() -> None:
     from runtime.models.catalogue import catalogue
 
     row = next(model for model in catalogue().models.values() if model.aliases)
-    assert all(saying.is_same_model(row.provider, row.id, alias) for alias in row.aliases)
+    assert all(answers.is_same_model(row.provider, row.id, alias) for alias in row.aliases)
 
 
 @pytest.mark.parametrize(("asked", "said"), [("gpt-4o", "gpt-4o-mini"), ("gpt-4o-mini-2024-07-18", "gpt-4o")])
 def test_two_rows_of_the_catalogue_are_two_models_though_the_name_of_one_begins_with_the_others(
     asked: str, said: str
 ) -> None:
-    assert not saying.is_same_model("openai", asked, said)
-    assert saying.is_same_model("openai", asked, asked)
+    assert not answers.is_same_model("openai", asked, said)
+    assert answers.is_same_model("openai", asked, asked)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_retry_after_is_seconds_or_a_date(said: str, after: float | None) -> Non
 
 
 def test_what_is_told_is_one_short_line_without_the_key() -> None:
-    told = refusals.plain("a\n\x1b[31mb sk-0123456789 " + "x" * 1000, "sk-0123456789")
+    told = refusals.printable("a\n\x1b[31mb sk-0123456789 " + "x" * 1000, "sk-0123456789")
     assert told.startswith("a [31mb [key] xxx")
     assert len(told) == refusals.WORDS + 1
 

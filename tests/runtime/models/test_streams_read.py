@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from runtime.models.drivers import complete
-from runtime.models.messages import Answer, AnyPiece, Text, TextPiece, packed
+from runtime.models.drivers import collect_answer
+from runtime.models.messages import Answer, AnyPiece, Text, TextPiece, pack
 from tests.runtime.models.plays import GOOD, MODELS, Good, asking, begun, block, checked, ended, made, texts
 from tests.runtime.models.stage import Play, chunked, head, named, stage
 from tests.spread import spread
@@ -33,7 +33,7 @@ def test_a_stream_becomes_its_pieces_and_its_answer(good: Good) -> None:
     assert answer.parts == good.parts
     assert answer.stop is good.stop
     assert answer.usage == good.usage
-    assert all(len(packed([piece])) for piece in pieces)
+    assert all(len(pack([piece])) for piece in pieces)
 
 
 @pytest.mark.parametrize("good", spread(GOOD, 8), ids=_named)
@@ -68,7 +68,7 @@ def test_collecting_a_stream_gives_its_answer(good: Good) -> None:
     async def collected() -> Answer:
         async with stage([head(), good.body]) as server:
             asked = made(good.driver, server.url)
-            answer = await complete(asked.stream(MODELS[good.driver], asking()))
+            answer = await collect_answer(asked.stream(MODELS[good.driver], asking()))
             await asked.close()
             return answer
 
@@ -87,7 +87,7 @@ def test_text_is_shown_as_it_comes_and_not_at_the_end() -> None:
                     assert isinstance(piece, TextPiece)
                     found.append(piece.text)
             server.plays = [[head(), first, 0.05, rest]]
-            answer = await complete(asked.stream(MODELS["anthropic"], asking()))
+            answer = await collect_answer(asked.stream(MODELS["anthropic"], asking()))
             await asked.close()
             return [*found, answer.text]
 
