@@ -216,7 +216,7 @@ class Kernel:
             self.log.append("refusal", principal=principal, verdict="refused", why=shown(why), detail={"code": code})
 
     def _log_floods(self) -> None:
-        for principal, code, count in self._tally.due(int(self.loop.now()) if self.log.state < LogState.SPENT else 0):
+        for principal, code, count in self._tally.drain(int(self.loop.now()) if self.log.state < LogState.SPENT else 0):
             self.log.append("flood", principal=principal, detail={"code": code, "count": count})
         if self._tally:
             self.loop.after(1.0, self._log_floods)
@@ -286,7 +286,7 @@ class Kernel:
     def expect_connection(self, run: Run, public: bytes) -> None:
         """Admit a run to the bus by this public key (Z85). Of its confinement, only the last layer is still missing."""
         run.state, self._template_deaths = "joining", 0
-        self.results.begun(run.id)
+        self.results.on_begun(run.id)
         run.key = z85.decode(public)
         self.keys[run.key] = run.id
 
@@ -308,7 +308,7 @@ class Kernel:
         if run.hand.artefact is not None:
             detail["used"] = run.used.as_detail()
         self.record("run.end", run=run.id, verdict="ended" if clean else "died", why=shown(run.why), detail=detail)
-        self.results.reaped(run.id)
+        self.results.on_reaped(run.id)
         now = self.state.hands.get(run.name)
         if now is None or now.folder != run.hand.folder:
             self.upgrading.remove_unneeded()

@@ -314,7 +314,7 @@ class Exchange:
     def _send_end(self, call: OpenCall, header: headers.End, body: bytes) -> None:
         kernel, peer = self._kernel, self._label_caller(call)
         if call.route == b"":
-            kernel.results.keep(call.provider, header, body, call.labels)
+            kernel.results.set_outcome(call.provider, header, body, call.labels)
         if peer is None:
             return
         peer.open_calls.pop(call.caller_number, None)

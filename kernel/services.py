@@ -81,7 +81,7 @@ class Services:
     def deliver(self, call: OpenCall, hand: Installed) -> None:
         """Queue a call for a service, and deliver what it can take."""
         life = self.ensure_life(hand)
-        life.waiting.add(call.caller, call.queued())
+        life.waiting.add(call.caller, call.mark_queued())
         self.feed(life)
 
     def feed(self, life: Life) -> None:
@@ -114,7 +114,7 @@ class Services:
         """Remove and return the call whose turn it is, skipping Hands that have their share of places; it may have ended."""
         calls = self._kernel.exchange.calls
         crowd = crowding(run.serving.values(), run.hand.package.manifest.limits.in_flight)
-        return life.waiting.next(lambda number: number not in calls or calls[number].by.hand not in crowd)
+        return life.waiting.take_next(lambda number: number not in calls or calls[number].by.hand not in crowd)
 
     def _stop_if_idle(self, life: Life) -> None:
         if life.state != "ready" or life.run is None or life.run.serving or life.run.paused:
@@ -225,7 +225,7 @@ class Services:
 
     def _refuse_waiting(self, life: Life, refusal: Refusal) -> None:
         ends, life.waiters, calls = life.waiters, [], self._kernel.exchange.calls
-        queued = (calls[number] for number in life.waiting.all() if number in calls)
+        queued = (calls[number] for number in life.waiting.take_all() if number in calls)
         for call in [*ends, *(call for call in queued if call.is_queued)]:
             self._kernel.exchange.refuse(call, refusal)
 

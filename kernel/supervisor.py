@@ -332,7 +332,7 @@ class Supervisor:
         """
         kernel, life = self._kernel, self.services.life_of(run)
         if kernel.resuming.keep_for_resume(run, status):
-            kernel.results.reaped(run.id)
+            kernel.results.on_reaped(run.id)
             return
         was_told, is_lost = run.is_ending and not run.unfit, status < 0 and not run.unfit
         clean = was_told or (status == 0 and not run.unfit)

@@ -74,12 +74,12 @@ def replayed(
     with tempfile.TemporaryDirectory() as place, _Run(Path(place), manifest, files, recorded, given) as run:
         while replay.verdict is None:
             if (said := run.hear(patience)) is not None:
-                replay.take(*said)
+                replay.accept(*said)
             elif run.has_ended:
                 raise Differs(f"its process ended before its work did:\n{run.output()}")
             else:
-                replay.beat(0.0)  # the second time that nothing has come
-            while (due := replay.next()) is not None:
+                replay.check_stalled(0.0)  # the second time that nothing has come
+            while (due := replay.next_message()) is not None:
                 run.tell(due[0], _body(due[0], due[1], given))
         if replay.verdict.difference is not None:
             raise Differs(_text(replay.verdict, replay.verdict.difference, f"{folder}", run.output()))

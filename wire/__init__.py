@@ -1,1 +1,1 @@
-"""The formats of Maniple: what crosses the bus, what is signed, what the log holds; pure, without any I/O."""
+"""The formats of Maniple: messages of the bus, signatures, the log and its files (pure: no I/O)."""

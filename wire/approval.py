@@ -1,8 +1,8 @@
-"""The operator's answer to a held call, as it is signed (pure): one statement about exactly one call.
+"""The operator's signed answer to a held call (pure): one statement about exactly one call.
 
-The signature covers the statement's canonical JSON in the namespace `approval` of wire/signing.py. Everything in it is also
-in the log: whoever has that and the public key can check who said yes to what. Written by `maniple approve` and `deny`,
-checked by the kernel before it acts on it, and by `maniple audit verify` for ever after.
+The signature covers the statement's canonical JSON in the namespace `approval` of wire/signing.py. All of it is in the log
+too: with the log and the public key anybody can check who approved what. Written by `maniple approve` and `deny`; verified
+by the kernel before it acts on it, and later by `maniple audit verify`.
 """
 
 from collections.abc import Mapping
@@ -20,17 +20,17 @@ Text = Annotated[str, Meta(max_length=4096)]
 
 
 class RuleSaid(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """That the like need not be asked again: on these resources, until then (microseconds since 1970)."""
+    """A standing rule: until `until` (microseconds since 1970), such calls on resources that match need no approval."""
 
     pattern: Text
     until: Number
 
 
 class Statement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is answered, and how. origin: of the log; hand, seal: who asked, as installed then; resource: as in the log.
+    """The call and the answer. origin: of the log; hand, seal: the asking Hand's, as installed then; resource: as in the log.
 
     arguments: their digest in the log. verdict: approved, denied, or edited: denied, and called with other arguments
-    instead, whose digest under the same key is `instead`. time: microseconds since 1970. why: for whoever asked.
+    instead, whose digest under the same key is `instead`. time: microseconds since 1970. why: for the asking Hand.
     """
 
     origin: Text
@@ -47,7 +47,7 @@ class Statement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     instead: Body | None = None
 
     def to_bytes(self) -> bytes:
-        """What is signed."""
+        """Return the bytes that are signed."""
         return canonical.encode(self)
 
 
@@ -60,15 +60,15 @@ class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @classmethod
     def signed(cls, statement: Statement, key: SigningKey) -> Self:
-        """The answer that this key gives."""
+        """Sign a statement with this key."""
         signature = signing.sign("approval", key, statement.to_bytes())
         return cls(statement=statement, key=key.verify_key.id, signature=signature.hex())
 
     @classmethod
-    def read(cls, told: Mapping[str, object]) -> Self:
-        """An answer as it came, or stands in the log with more beside it. Raises CodecError for what is none."""
+    def read(cls, fields: Mapping[str, object]) -> Self:
+        """Read an answer from a call's arguments, or from an entry's detail with more fields. Raises CodecError."""
         try:
-            answer = msgspec.convert({name: told[name] for name in cls.__struct_fields__ if name in told}, cls)
+            answer = msgspec.convert({name: fields[name] for name in cls.__struct_fields__ if name in fields}, cls)
         except msgspec.ValidationError as error:
             raise CodecError(f"this is no answer to a held call: {error}") from None
         if not all(is_digest(body.digest) for body in (answer.statement.arguments, answer.statement.instead) if body):
@@ -76,12 +76,12 @@ class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return answer
 
     def to_detail(self) -> dict[str, object]:
-        """As an entry and a call's arguments have it."""
+        """Return the answer as plain values, for an entry's detail or a call's arguments."""
         plain: dict[str, object] = msgspec.to_builtins(self)
         return plain
 
     def verify(self, key: VerifyKey) -> None:
-        """Raises SignatureInvalid unless this key signed this very statement."""
+        """Raise SignatureInvalid unless this key signed this very statement."""
         if key.id != self.key:
             raise SignatureInvalid(f"it is signed by {self.key}, not by {key.id}")
         signing.verify("approval", key, self.statement.to_bytes(), bytes.fromhex(self.signature))

@@ -1,9 +1,9 @@
-"""The one JSON spelling of a value, RFC 8785, for the part of JSON that the log uses (pure).
+"""Canonical JSON, RFC 8785, for the subset of JSON that the log uses (pure).
 
-Separate because everything that is hashed or signed as JSON goes through here, so that equal values have equal bytes.
-The part: str, int, bool, None, list (or tuple), dict and Struct. No floats, whose spelling is the hard half of the RFC;
-integers of at most 53 bits, which every JSON reader keeps exactly; ASCII keys, for which the order by UTF-16 units that
-the RFC asks for is the order of bytes; at most DEPTH levels, so that what can be written can always be read back.
+Everything that is hashed or signed as JSON goes through here, so that equal values have equal bytes. The subset: str, int,
+bool, None, list (or tuple), dict and Struct. No floats, whose spelling is the hard half of the RFC; integers of at most 53
+bits, which every JSON reader keeps exactly; ASCII keys, for which the RFC's order by UTF-16 code units is the order of bytes;
+at most DEPTH levels, so that whatever can be written can be read back.
 """
 
 from typing import Final, TypeAlias
@@ -18,10 +18,10 @@ INT_LIMIT: Final = 2**53
 """Integers are strictly between -INT_LIMIT and INT_LIMIT."""
 
 DEPTH: Final = 32
-"""Lists and objects within one another; a value without any has depth 0."""
+"""Most levels of nested lists and objects; a scalar has depth 0."""
 
 READ_ERRORS: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
-"""All that msgspec lets escape when it reads hostile bytes, JSON or msgpack."""
+"""All exceptions that msgspec raises when it decodes hostile bytes, JSON or msgpack."""
 
 _SCALARS: Final = frozenset({str, bool, type(None)})
 _CONTAINERS: Final = (dict, list, tuple, msgspec.Struct)
@@ -30,7 +30,7 @@ _DECODER: Final = msgspec.json.Decoder()
 
 
 def encode(value: object) -> bytes:
-    """The canonical bytes of a value, UTF-8, no newline. Raises Unencodable (a ValueError) outside the part above."""
+    """Encode a value canonically: UTF-8, no newline. Raises Unencodable (a ValueError) outside the subset above."""
     check(value)
     try:
         return _ENCODER.encode(value)
@@ -39,7 +39,7 @@ def encode(value: object) -> bytes:
 
 
 def decode(data: bytes) -> object:
-    """The value of canonical bytes; CodecError if they are not JSON, outside the part, or spelled in another way."""
+    """Decode canonical bytes. Raises CodecError if they are not JSON, outside the subset, or not canonical."""
     try:
         value: object = _DECODER.decode(data)
         again = encode(value)
@@ -48,12 +48,12 @@ def decode(data: bytes) -> object:
     except Unencodable as error:
         raise CodecError(f"not canonical JSON: {error}") from error
     if again != data:
-        raise CodecError("not canonical JSON: the same value is spelled in another way")
+        raise CodecError("not canonical JSON: the same value has another spelling")
     return value
 
 
 def check(value: object) -> None:
-    """Raises Unencodable, naming what is wrong, if the value lies outside the part of JSON described above."""
+    """Raise Unencodable, naming what is wrong, if the value lies outside the subset of JSON described above."""
     level: list[object] = [value]
     for depth in range(DEPTH + 1):
         inner: list[object] = []
@@ -67,7 +67,7 @@ def check(value: object) -> None:
 
 
 def _check_one(item: object, inner: list[object]) -> None:
-    """Checks one value by itself and adds what lies within it to inner."""
+    """Check one value by itself, and add the values in it to `inner`."""
     kind = type(item)
     if kind in _SCALARS:
         return

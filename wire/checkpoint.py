@@ -1,8 +1,8 @@
 """Checkpoints: the signed heads of a log's tree, as C2SP tlog-checkpoint notes (pure).
 
-Separate because a checkpoint is what travels: whoever keeps one can later tell whether the log still continues it.
-Text: origin, size and base64 root, a line each. Extension lines, which the specification permits and advises against,
-are refused: nothing in our logs would check them.
+A checkpoint can be kept elsewhere: whoever has one can later tell whether the log still continues it. Its text has one line
+each for origin, size and base64 root. Extension lines, which the specification permits and advises against, are refused:
+nothing in our logs would check them.
 """
 
 import binascii
@@ -19,7 +19,7 @@ _SIZE_DIGITS: Final = 19
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """origin: the log's own name, the same for ever. size: how many entries. root: 32 bytes, the tree's over them."""
+    """The head of a log. origin: the log's name, which never changes. size: of entries. root: the tree's, 32 bytes."""
 
     origin: str
     size: int
@@ -27,7 +27,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def format(checkpoint: Checkpoint) -> str:
-    """The note text; NoteMalformed for an origin, size or root that no checkpoint can have."""
+    """Return the text of the note. Raises NoteMalformed for an origin, size or root that no checkpoint can have."""
     origin, size, root = checkpoint.origin, checkpoint.size, checkpoint.root
     if not origin or "\n" in origin:
         raise NoteMalformed("a checkpoint's origin is one line, not empty")
@@ -41,7 +41,7 @@ def format(checkpoint: Checkpoint) -> str:
 
 
 def parse(text: str) -> Checkpoint:
-    """The checkpoint of a note text, which must be spelled exactly as format() spells it; NoteMalformed otherwise."""
+    """Parse the text of a note, which must be exactly as format() writes it. Raises NoteMalformed."""
     lines = text.split("\n")
     if len(lines) != 4:
         raise NoteMalformed("a checkpoint is three lines: origin, size and root")
@@ -53,17 +53,17 @@ def parse(text: str) -> Checkpoint:
     except ValueError as error:
         raise NoteMalformed("the third line of a checkpoint is its root in base64") from error
     if format(checkpoint) != text:
-        raise NoteMalformed("a checkpoint has one spelling, and this is another")
+        raise NoteMalformed("this is not the one spelling that a checkpoint has")
     return checkpoint
 
 
 def sign_checkpoint(checkpoint: Checkpoint, *keys: SigningKey) -> str:
-    """The signed note of a checkpoint. A log never signs two that do not continue one another."""
+    """Sign a checkpoint as a note. A log never signs two checkpoints of which neither continues the other."""
     return sign_note(format(checkpoint), *keys)
 
 
 def open_checkpoint(note: str | bytes, keys: Iterable[VerifyKey], origin: str) -> Checkpoint:
-    """The checkpoint of a note signed by one of these keys, of the log of this origin.
+    """Verify a note by one of these keys, and return its checkpoint, which must be of the log of this origin.
 
     Raises NoteMalformed (also for another log's checkpoint) and SignatureInvalid.
     """
@@ -74,7 +74,7 @@ def open_checkpoint(note: str | bytes, keys: Iterable[VerifyKey], origin: str) -
 
 
 def open_checkpoints(notes: Iterable[str | bytes], keys: Iterable[VerifyKey], origin: str) -> Iterator[Checkpoint]:
-    """Each note's checkpoint, in order; the error for a bad one says which it is, counted from 1."""
+    """Yield each note's checkpoint, in order, as open_checkpoint(). An error names the bad note by its number, from 1."""
     known = tuple(keys)
     for number, note in enumerate(notes, start=1):
         try:

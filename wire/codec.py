@@ -1,6 +1,6 @@
-"""Bytes of the bus to values and back (pure): the one place where its headers and bodies are read.
+"""Encodes and decodes the bus's headers and bodies (pure): the only place that reads them.
 
-msgspec reports most bad input as its own errors but lets UnicodeDecodeError and RecursionError escape; here all three
+msgspec reports most bad input by its own errors but lets UnicodeDecodeError and RecursionError escape. Here all three
 become CodecError, so that a caller has one thing to catch and no bytes can end the kernel.
 """
 
@@ -24,19 +24,19 @@ _from_kernel: Final[msgspec.msgpack.Decoder[FromKernel]] = msgspec.msgpack.Decod
 _value: Final = msgspec.msgpack.Decoder()
 _table: Final = msgspec.msgpack.Decoder(dict[str, msgspec.Raw] | None)
 _whole: Final = msgspec.msgpack.Decoder(msgspec.Raw)
-_many: Final = {0xDE: 3, 0xDF: 5}  # map 16 and map 32: bytes up to the end of how many names there are
+_many: Final = {0xDE: 3, 0xDF: 5}  # map 16 and map 32: where the count of names ends
 
 NIL: Final = b"\xc0"
-"""The body of a message that has nothing to say."""
+"""The body of a message without one."""
 
 
 def encode(header: Header) -> bytes:
-    """A header's bytes."""
+    """Encode a header."""
     return _encoder.encode(header)
 
 
 def decode_from_run(frame: bytes | memoryview) -> FromRun:
-    """The header that a run sent. Raises CodecError for anything that is not one."""
+    """Decode a header that a run sent. Raises CodecError if it is not one."""
     if len(frame) > limits.HEADER_MAX:
         raise CodecError(f"a header is at most {limits.HEADER_MAX} bytes, this one has {len(frame)}")
     try:
@@ -46,7 +46,7 @@ def decode_from_run(frame: bytes | memoryview) -> FromRun:
 
 
 def decode_from_kernel(frame: bytes | memoryview) -> FromKernel:
-    """The header that the kernel sent. Raises CodecError for anything that is not one."""
+    """Decode a header that the kernel sent. Raises CodecError if it is not one."""
     try:
         return _from_kernel.decode(frame)
     except READ_ERRORS as error:
@@ -54,7 +54,7 @@ def decode_from_kernel(frame: bytes | memoryview) -> FromKernel:
 
 
 def encode_body(value: object) -> bytes:
-    """A value's bytes. Raises CodecError for what is too large or cannot be told in msgpack."""
+    """Encode a value as a body. Raises CodecError if it is too large or cannot be expressed in msgpack."""
     try:
         body = _encoder.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -67,7 +67,7 @@ def encode_body(value: object) -> bytes:
 
 
 def decode_body(frame: bytes | memoryview) -> Value:
-    """A body's value. Raises CodecError for bytes that are not msgpack, and for more than BODY_MAX of them."""
+    """Decode a body. Raises CodecError if it is not msgpack, or larger than BODY_MAX."""
     if len(frame) > limits.BODY_MAX:
         raise CodecError(f"a body is at most {limits.BODY_MAX} bytes, this one has {len(frame)}")
     try:
@@ -78,9 +78,9 @@ def decode_body(frame: bytes | memoryview) -> Value:
 
 
 def decode_table(frame: bytes) -> dict[str, msgspec.Raw]:
-    """A body that is a table or nothing, each value as its bytes, which are well formed and not read.
+    """Decode a body that is a table or nil, leaving each value as its encoded bytes, which are well formed.
 
-    Raises CodecError for anything else, and before it takes long for more than limits.NAMES_MAX names.
+    Raises CodecError for anything else; for more than limits.NAMES_MAX names before it decodes them.
     """
     count = int.from_bytes(frame[1 : _many.get(frame[0], 1)]) if frame else 0
     if count > limits.NAMES_MAX:
@@ -92,9 +92,9 @@ def decode_table(frame: bytes) -> dict[str, msgspec.Raw]:
 
 
 def checked(frame: bytes) -> "Value | msgspec.Raw":
-    """A body's value to be told within another one; as its bytes when it is large, since to read all of them takes long.
+    """Return a body's value for use within another body; if it is large, as its encoded bytes, since decoding takes long.
 
-    Those are one whole value, but its texts may be none. Raises CodecError as decode_body does.
+    Such bytes are one whole value, but its strings may be invalid UTF-8. Raises CodecError as decode_body() does.
     """
     if len(frame) <= limits.ARGUMENTS_MAX:
         return decode_body(frame)
@@ -105,37 +105,37 @@ def checked(frame: bytes) -> "Value | msgspec.Raw":
 
 
 def as_json(value: object) -> bytes:
-    """A body's value as JSON, for people and models, the same each time; what JSON has no words for in words of Python's.
+    """Encode a body's value as JSON, for people and models, deterministically; what JSON cannot express as Python's repr.
 
-    A number that is none, or has no end, is "NaN", "Infinity" or "-Infinity": nobody could tell null from no value.
+    NaN and the infinities become the strings "NaN", "Infinity" and "-Infinity": null would look like no value.
     """
     try:
         try:
-            told = msgspec.json.encode(value, enc_hook=_spelled)
-        except TypeError:  # a table with names that are no texts
-            value = _named(value)
-            told = msgspec.json.encode(value, enc_hook=_spelled)
+            text = msgspec.json.encode(value, enc_hook=_as_text)
+        except TypeError:  # a table with keys that are no strings
+            value = _with_string_keys(value)
+            text = msgspec.json.encode(value, enc_hook=_as_text)
     except RecursionError:
         return _DEEP
-    if b"null" not in told:
-        return told
+    if b"null" not in text:
+        return text
     try:
-        return msgspec.json.encode(_finite(value), enc_hook=_spelled)
-    except RecursionError:  # msgspec goes deeper than Python does
-        return told
+        return msgspec.json.encode(_finite(value), enc_hook=_as_text)
+    except RecursionError:  # msgspec recurses deeper than Python can
+        return text
 
 
-_DEEP: Final = b'"it lies too deep within itself to be told"'
+_DEEP: Final = b'"it is nested too deeply to be shown"'
 
 
-def _spelled(value: object) -> str:
+def _as_text(value: object) -> str:
     return (
         f"extension {value.code}: {bytes(value.data).hex()}" if isinstance(value, msgspec.msgpack.Ext) else repr(value)
     )
 
 
 def _finite(value: object) -> object:
-    """The same, with numbers that JSON has no words for, and msgspec would write as null, in words."""
+    """Replace numbers that JSON cannot express, which msgspec would write as null, by strings."""
     match value:
         case float() if not math.isfinite(value):
             return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
@@ -148,7 +148,7 @@ def _finite(value: object) -> object:
     return value
 
 
-def _named(value: object) -> object:
+def _with_string_keys(value: object) -> object:
     if isinstance(value, dict):
-        return {name if isinstance(name, str) else repr(name): _named(item) for name, item in value.items()}
-    return [_named(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key if isinstance(key, str) else repr(key): _with_string_keys(item) for key, item in value.items()}
+    return [_with_string_keys(item) for item in value] if isinstance(value, list | tuple) else value

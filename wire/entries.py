@@ -1,9 +1,9 @@
-"""Entries of the log: their fields, their one spelling as a line of JSON, and the chain they are added to (pure).
+"""Entries of the log: their fields, their one encoding as a line of JSON, and the chain they are appended to (pure).
 
 An entry is one line of canonical JSON (RFC 8785, wire/canonical.py); fields at their default are left out. Its leaf in
 the Merkle tree is the hash of the line's bytes without the newline, its index there is seq, and the next entry names
 that hash as prev. Bodies are not in the log, only digests under a key that can be erased with them.
-Called by the kernel's audit writer (Chain), by recovery and by verification (decode).
+Used by the kernel's log writer (Chain), by recovery and by verification (decode).
 """
 
 import re
@@ -58,14 +58,14 @@ KINDS: Final = {
     "erase": "the tape of a run was erased, with the key of its digests; why: the reason",
     "note": "a text that a run or the operator wrote into the log",
 }
-"""Every kind of entry and when it is written. A kind that is not here is not appended; reading does not mind it, so
-that an older Maniple can verify a newer one's log."""
+"""Every kind of entry, and when it is written. Other kinds cannot be appended, but they can be read, so that an older Maniple
+can verify a newer one's log."""
 
 LINE_MAX: Final = 256 * 1024
-"""Bytes of one line, without its newline."""
+"""Most bytes of a line, without its newline."""
 
 NO_PREV: Final = "0" * 64
-"""prev of the first entry."""
+"""The `prev` of the first entry."""
 
 _SECOND: Final = re.compile(
     "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9][.]"
@@ -75,23 +75,23 @@ Number = Annotated[int, Meta(ge=0, lt=canonical.INT_LIMIT)]
 
 
 class Body(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """What the log says of a body: digest is body_digest()'s 64 hex digits, size its length in bytes."""
+    """What the log says of a body. digest: 64 hex digits, see body_digest(); size: in bytes."""
 
     digest: str
     size: Number
 
 
 class Cost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """What something cost. A thousandth of a cent is 10 micro-dollars."""
+    """A cost. 10 micro-dollars are a thousandth of a cent."""
 
     micro_dollars: Number
     tokens: Number
 
 
 class Used(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """What a call used, as the run that answered it reports: of the machine, where it measures that, or which model.
+    """What a call used, as reported by the run that answered it: what a WASM guest used of the machine, or which model.
 
-    wall: microseconds; memory: bytes at the peak. model: PROVIDER/MODEL, which a call on a route does not name itself.
+    wall: microseconds; memory: peak bytes. model: PROVIDER/MODEL, since a call on a route does not name it.
     """
 
     fuel: Number = 0
@@ -100,12 +100,12 @@ class Used(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=Fal
     model: Annotated[str, Meta(max_length=1024)] = ""
 
     def as_detail(self) -> dict[str, object]:
-        """As its entry has it."""
+        """Return it for an entry's detail."""
         measured: dict[str, object] = {"fuel": self.fuel, "wall": self.wall, "memory": self.memory}
         return {"model": self.model} if self.model else measured
 
     def and_then(self, more: "Used") -> "Used":
-        """What both used of the machine, one after the other."""
+        """Return the sum of two uses of the machine, one after the other: the larger peak of memory."""
         most = canonical.INT_LIMIT - 1
         return Used(
             fuel=min(most, self.fuel + more.fuel),
@@ -115,12 +115,12 @@ class Used(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=Fal
 
 
 class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
-    """One entry. Its fields stand in alphabetical order, which is the order that RFC 8785 asks for.
+    """An entry. Its fields are in alphabetical order, as RFC 8785 requires.
 
-    call: the kernel's number of the call, 0 for none. parent: that of the call it was made for. principal: who acted.
-    run: the run concerned. resource: normalised, without a URL's query. verdict and why: the outcome and its reason.
-    labels: where what was handed over came from. detail: what only this kind has, see KINDS; no floats, ASCII keys.
-    time: see time_text. prev: hash of the entry before, NO_PREV for the first.
+    call: the kernel's number of the call, 0 for none. parent: the call it was made for. principal: who acted. run: the run
+    concerned. resource: normalised, without a URL's query. verdict, why: the outcome and its reason. labels: of the content
+    that was passed on. detail: what only this kind has, see KINDS; no floats, ASCII keys. time: see time_text(). prev: the
+    hash of the entry before, NO_PREV for the first.
     """
 
     arguments: Body | None = None
@@ -143,7 +143,7 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
 
 
 class Reported(TypedDict, total=False):
-    """What is said of something, besides its kind and who acted."""
+    """Fields of an entry without seq, prev, kind, time and principal."""
 
     arguments: Body | None
     call: int
@@ -160,13 +160,13 @@ class Reported(TypedDict, total=False):
 
 
 class Said(Reported):
-    """What whoever reports something says of it, besides its kind."""
+    """Fields of an entry that the reporting code sets, besides its kind."""
 
     principal: Required[str]
 
 
 class Fields(Said):
-    """What a caller of Chain.append says of an entry: all of Entry but seq and prev."""
+    """Fields of an entry that Chain.append() takes: all but seq and prev."""
 
     kind: str
     time: str
@@ -177,7 +177,7 @@ _decode: Final = Decoder(Entry).decode
 
 
 def encode(entry: Entry) -> bytes:
-    """The entry's line, without a newline. Raises Unencodable for anything that decode() would not accept."""
+    """Encode an entry as a line, without a newline. Raises Unencodable for anything that decode() would not accept."""
     if entry.kind not in KINDS:
         raise Unencodable(f"there is no entry kind {entry.kind!r}; add it to wire.entries.KINDS")
     if entry.detail:
@@ -195,7 +195,7 @@ def encode(entry: Entry) -> bytes:
 
 
 def decode(line: bytes) -> Entry:
-    """The entry of a line without its newline. Raises CodecError for any line that encode() would not have written."""
+    """Decode a line without its newline. Raises CodecError for any line that encode() would not have written."""
     if len(line) > LINE_MAX:
         raise CodecError(f"the line is longer than {LINE_MAX} bytes")
     try:
@@ -215,7 +215,7 @@ def decode(line: bytes) -> Entry:
 
 
 def is_digest(text: str) -> bool:
-    """Whether these are 64 hex digits, small ones."""
+    """Whether a text is 64 lower-case hex digits."""
     try:
         return len(text) == 64 and bytes.fromhex(text).hex() == text
     except ValueError:
@@ -223,9 +223,9 @@ def is_digest(text: str) -> bool:
 
 
 def _misspelled(entry: Entry) -> str:
-    """What is no digest or no time where one is to stand, "" if all are.
+    """Return which field is not a digest or a time where one is required; "" if all are right.
 
-    Not patterns of the decoder's, which take twice as long for these as all else of a line does.
+    Patterns in the decoder would take twice as long for this as the rest of a line does.
     """
     arguments, reply, time = entry.arguments, entry.reply, entry.time
     if not is_digest(entry.prev):
@@ -244,26 +244,26 @@ def _is_second(text: str) -> bool:
 
 
 class Chain:
-    """The end of a log, to which entries are added; it stays as it was when an entry is refused.
+    """The end of a log, to which entries are appended. An entry that is refused leaves it unchanged.
 
-    A new log: Chain(). An old one: seq and prev as after its last entry, and the frontier over all its leaves.
+    For a new log: Chain(). For an existing one: seq and prev as after its last entry, and the frontier over all its leaves.
     """
 
     __slots__ = ("_frontier", "_prev", "_seq", "last")
 
     last: Entry
-    """What was added last."""
+    """The entry that was appended last."""
 
     def __init__(self, *, seq: int = 0, prev: str = NO_PREV, frontier: Frontier | None = None) -> None:
         self._frontier = Frontier() if frontier is None else frontier
         self._seq = seq
         self._prev = prev
         if self._frontier.size != seq or (seq == 0) != (prev == NO_PREV):
-            raise Unencodable(f"a log of {seq} entries does not go on after {prev} and {self._frontier.size} leaves")
+            raise Unencodable(f"a log of {seq} entries cannot end with {prev} and {self._frontier.size} leaves")
 
     @property
     def seq(self) -> int:
-        """The next entry's seq, which is how many there are."""
+        """The next entry's seq, and so the number of entries."""
         return self._seq
 
     @property
@@ -277,7 +277,7 @@ class Chain:
         return self._frontier
 
     def append(self, **fields: Unpack[Fields]) -> bytes:
-        """Adds the next entry and gives its line, without a newline. Raises Unencodable for what is no entry."""
+        """Append the next entry. Returns its line, without a newline. Raises Unencodable for invalid fields."""
         entry = Entry(seq=self._seq, prev=self._prev, **fields)
         line = encode(entry)
         leaf = sha256(b"\x00" + line).digest()
@@ -289,7 +289,7 @@ class Chain:
 
 
 def body_digest(key: bytes, body: bytes) -> Body:
-    """What the log says of a body: HMAC-SHA-256 (RFC 2104) under the run's key, as a short body could be guessed."""
+    """Digest a body by HMAC-SHA-256 (RFC 2104) under the run's key: the plain hash of a short body could be guessed."""
     inner, outer = _pads(key)
     inside = inner.copy()
     inside.update(body)
@@ -300,14 +300,14 @@ def body_digest(key: bytes, body: bytes) -> Body:
 
 @lru_cache(maxsize=4096)
 def _pads(key: bytes) -> tuple["_Hash", "_Hash"]:
-    """Both halves of HMAC with the key taken in, begun once for each key: half the time of hmac.digest on a short body."""
+    """Return the inner and outer hash of HMAC with the key absorbed, cached per key: half the time of hmac.digest()."""
     block = key if len(key) <= 64 else sha256(key).digest()
     pads = [bytes(byte ^ mask for byte in block.ljust(64, b"\0")) for mask in (0x36, 0x5C)]
     return sha256(pads[0]), sha256(pads[1])
 
 
 def time_text(micros: int) -> str:
-    """RFC 3339, UTC, with microseconds, of microseconds since 1970; years 1970 to 9999."""
+    """Format microseconds since 1970 as RFC 3339, in UTC, with microseconds. Raises Unencodable outside 1970 to 9999."""
     second, rest = divmod(micros, 1_000_000)
     return f"{_second_text(second)}.{rest:06d}Z"
 
@@ -324,7 +324,7 @@ def _second_text(second: int) -> str:
 
 
 def time_micros(text: str) -> int:
-    """The microseconds since 1970 that time_text() writes in this way; CodecError for any other text."""
+    """Parse what time_text() writes. Returns microseconds since 1970. Raises CodecError for any other text."""
     try:
         moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
     except ValueError as error:

@@ -1,19 +1,19 @@
 """The errors of the formats, and the base of every error Maniple raises (pure).
 
-    ManipleError                  base of all: catch it only where a person is told
+    ManipleError                  base of all: catch it only where a person gets the message
     ├── Unencodable (ValueError)  a value of our own cannot be written in the format
     ├── CodecError                bytes from elsewhere are not in the format
     ├── NoteMalformed             text is not a signed note, a key, a checkpoint or a seal
     ├── SignatureInvalid          well formed, but no trusted key vouches for it
-    ├── NotNow                    a peer did what its state of the protocol does not list
+    ├── NotNow                    a peer did what the protocol does not allow in its state
     ├── Late                      a message concerns a call that is not open
     ├── Refusal                   a call is not allowed, and nobody saw it
     ├── ProofInvalid              a Merkle proof does not prove what it should
-    ├── LogInvalid                a log is not what was once written and signed
-    ├── TapeDamaged               a run's tape is not what was once written
-    └── Diverged                  a run that goes through its tape asks for something else than it did
+    ├── LogInvalid                a log differs from what was written and signed
+    ├── TapeDamaged               a run's tape differs from what was written
+    └── Diverged                  a run that repeats its tape makes another request than before
 
-Each class says when you get this one and not its neighbour. A text never holds a secret.
+Each class says when it is raised, and which is raised instead. No message holds a secret.
 """
 
 
@@ -22,25 +22,25 @@ class ManipleError(Exception):
 
 
 class Unencodable(ManipleError, ValueError):
-    """Our own code asked to write a value that the format has no room for: a float, 2**53, an unknown entry kind.
+    """Maniple's own code tried to write a value that the format cannot express: a float, 2**53, an unknown kind of entry.
 
-    Bytes that came from elsewhere raise CodecError instead.
+    For bytes from elsewhere, see CodecError.
     """
 
 
 class CodecError(ManipleError):
-    """Bytes that came from elsewhere are not well formed, or a body cannot travel as bytes of the bus.
+    """Bytes from elsewhere are not well formed, or a value cannot be encoded as a body of the bus.
 
-    A value that the log cannot hold raises Unencodable instead.
+    For a value that the log cannot hold, see Unencodable.
     """
 
 
 class NoteMalformed(ManipleError):
-    """A text is not a signed note, verifier key, checkpoint or seal; its signature was not even looked at."""
+    """A text is not a signed note, verifier key, checkpoint or seal. No signature was checked."""
 
 
 class SignatureInvalid(ManipleError):
-    """A signature by a known key is wrong, or there is none by a key that is known."""
+    """A signature by a known key is wrong, or there is none by a known key."""
 
 
 class ProofInvalid(ManipleError):
@@ -50,8 +50,8 @@ class ProofInvalid(ManipleError):
 class LogInvalid(ManipleError):
     """A log differs from what was written and signed.
 
-    seq is the first bad entry: where the change is known only to lie within a range, it is the first of that range
-    and why names the last. why is one clause for a person.
+    seq: the first bad entry. If the change is only known to lie within a range, the first entry of the range, and why names
+    the last. why: one clause for a person.
     """
 
     def __init__(self, seq: int, why: str) -> None:
@@ -61,7 +61,7 @@ class LogInvalid(ManipleError):
 
 
 class TapeDamaged(ManipleError):
-    """A run's tape cannot be read from byte `at` on. A tape that can be read and does not fit raises Diverged."""
+    """A run's tape cannot be read from byte `at` on. For a run that does not repeat its tape, see Diverged."""
 
     def __init__(self, at: int, why: str) -> None:
         super().__init__(f"the tape cannot be read from byte {at} on: {why}")
@@ -70,28 +70,27 @@ class TapeDamaged(ManipleError):
 
 
 class Diverged(ManipleError):
-    """A run that is gone through again is not what it was: its code, or what it depends on beside its messages, has changed.
-
-    The text names the first difference.
+    """A run that is repeated makes another request than before: its code, or something else that it depends on besides its
+    messages, has changed. The message names the first difference.
     """
 
 
 class NotNow(ManipleError):
-    """An event that the state it meets does not list. A peer that caused it broke the protocol, and is ended."""
+    """An event that the present state does not list. The peer that caused it broke the protocol, and is ended."""
 
 
 class Late(ManipleError):
-    """A message concerns a call that has ended, or that never was: it is nothing, unless there is a flood of it.
+    """A message concerns a call that has ended, or never existed. It is ignored, unless there is a flood of such messages.
 
-    One that an open call's state does not list raises NotNow instead, and ends its sender.
+    For a message that an open call's state does not allow, see NotNow.
     """
 
 
 class Refusal(ManipleError):
-    """A call is not allowed, before anybody has seen it: a code for programs, why, and the grant that would allow it.
+    """A call is not allowed, and no provider has seen it. code: for programs; grant: the row that would allow it.
 
-    A call that was allowed and did not succeed is no Refusal but ends in Failed. bare: why, without what a Hand said in its
-    own words, where there are such: they may be of anything that it has seen, and no refusal carries labels.
+    A call that was allowed and did not succeed ends in Failed instead. bare: why without a Hand's own words, if it has any:
+    these may repeat anything that the Hand has seen, and refusals carry no labels.
     """
 
     def __init__(self, code: str, why: str, grant: str = "", *, bare: str = "") -> None:

@@ -1,14 +1,14 @@
-"""The bus protocol's headers (pure): what the kernel reads of a message; it never opens a body.
+"""The bus protocol's headers (pure): all that the kernel reads of a message; it never opens a body.
 
 A message is two frames, `[header, body]`, both msgpack. A header is an array whose first element names its type; unknown
 types, wrong types and extra elements are malformed, and malformed bytes end the peer that sent them. A header has no
-"from": the kernel takes the sender from the connection's CURVE key.
+"from": the kernel knows the sender by the connection's CURVE key.
 
-Numbers of calls follow HTTP/2's streams (RFC 9113 §5.1.1): a run numbers the calls, publications and subscriptions it
+Calls are numbered like HTTP/2's streams (RFC 9113 §5.1.1): a run numbers the calls, publications and subscriptions it
 makes 1, 3, 5…; the kernel numbers the calls it delivers 2, 4, 6… from one counter for the whole home, and these even
-numbers are the ones the log shows. So a number tells its direction, and the two sides never collide.
+numbers are the ones in the log. So a number tells its direction, and the two sides never collide.
 
-`time` is the kernel's clock in microseconds since the epoch, in everything the kernel sends; runs leave it 0.
+`time` is the kernel's clock, in microseconds since the epoch, in everything the kernel sends; runs leave it 0.
 """
 
 from typing import Annotated, TypeAlias
@@ -21,7 +21,7 @@ from wire.entries import Cost, Number, Used
 Method = Annotated[str, Meta(max_length=limits.METHOD_MAX)]
 Resource = Annotated[str, Meta(max_length=limits.RESOURCE_MAX)]
 Label = Annotated[str, Meta(min_length=1, max_length=limits.LABEL_MAX, pattern=r"\A[^\x00-\x1f\x7f-\x9f]*\Z")]
-"""Without control characters: labels are kept a line each with files and artefacts (labels.plain)."""
+"""Without control characters, since labels are kept one per line with files and artefacts (labels.plain)."""
 
 Code = Annotated[str, Meta(min_length=1, max_length=limits.LABEL_MAX)]
 Labels = Annotated[tuple[Label, ...], Meta(max_length=limits.LABELS_MAX)]
@@ -30,7 +30,7 @@ Milliseconds = Annotated[int, Meta(ge=0, le=limits.DEADLINE_MAX)]
 
 
 class Header(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """What every header is: immutable, an array on the wire, and with nothing in it that its type does not list."""
+    """Base of all headers: immutable, an array on the wire, without fields that its type does not list."""
 
 
 # life --------------------------------------------------------------------------------------------------------------
@@ -39,8 +39,8 @@ class Header(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_
 class Hello(Header, frozen=True, tag="hello"):
     """Sent by a run first, when its link is up. Answered with the kernel's Hello. Needs a key the kernel launched.
 
-    A second Hello, a Hello with another run's key or anything before Hello ends the peer. is_written: an operator's is to be
-    answered once all that the kernel has done before is on disk.
+    A second Hello, a Hello with another run's key or anything before Hello ends the peer. is_written: the operator wants the
+    answer when all that the kernel has done so far is on disk.
     """
 
     version: Number
@@ -61,13 +61,13 @@ class Stop(Header, frozen=True, tag="stop"):
 
 
 class Still(Header, frozen=True, tag="still"):
-    """Sent by the kernel to a run that seems to have only waited for some time. Answered with Resting, if so."""
+    """Sent by the kernel to a run that seems only to have waited for some time. Answered with Resting, if so."""
 
     time: Number = 0
 
 
 class Resting(Header, frozen=True, tag="resting"):
-    """Sent by a run that only waits: another process can continue it later. Answered with the end of its process, or not."""
+    """Sent by a run that only waits: another process can resume it later. Answered with the end of its process, or not."""
 
 
 class Bye(Header, frozen=True, tag="bye"):
@@ -82,11 +82,11 @@ class Bye(Header, frozen=True, tag="bye"):
 class Call(Header, frozen=True, tag="call"):
     """Sent by a caller, and by the kernel to the provider. Answered with exactly one end. Needs a grant.
 
-    method, resource: what is asked, on what; to the provider the resource goes in its normalised form, and nowhere else.
+    method, resource: the provider gets the resource in its normal form, and only here.
     deadline: milliseconds from now; 0 means the kernel's default; never later than the parent's.
     parent: the even number of the call that the caller is answering while it makes this one; 0 for none.
     most: the most this call may cost. upload: chunks from the caller follow, until one that is `last`.
-    ask: of a run's call, why it is to wait until the operator says yes, whatever the grant says; to the provider never.
+    ask: why a run wants the operator to approve this call, whatever its grant says; never sent to the provider.
     """
 
     number: Number
@@ -114,7 +114,7 @@ class Chunk(Header, frozen=True, tag="chunk"):
 
 
 class Credit(Header, frozen=True, tag="credit"):
-    """Sent by the receiver of chunks: so many more may come. Number 0 is the credit for events."""
+    """Sent by the receiver of chunks: this many more may follow. Number 0 is credit for events."""
 
     number: Number
     chunks: Annotated[int, Meta(ge=1, le=limits.EVENT_WINDOW)]
@@ -132,8 +132,8 @@ class Cancel(Header, frozen=True, tag="cancel"):
 class Done(Header, frozen=True, tag="done"):
     """Sent by the provider: the call succeeded, and the body is its value. An end.
 
-    labels: what the reply is marked with, beyond what the kernel adds. cost: what it cost. used: what was measured of a
-    WASM Hand's guest, or which model was asked, here and in the other ends.
+    labels: of the reply, beyond those the kernel adds. cost: of the call. used: what a WASM Hand's guest used, or which model
+    was asked; here and in the other ends.
     """
 
     number: Number
@@ -159,9 +159,9 @@ class Failed(Header, frozen=True, tag="failed"):
 
 
 class Refused(Header, frozen=True, tag="refused"):
-    """Sent by the kernel only: the call was not allowed and nobody saw it. An end.
+    """Sent by the kernel only: the call was not allowed, and no provider saw it. An end.
 
-    grant: the line of HAND.toml that would allow it, or "" where no grant can.
+    grant: the line of HAND.toml that would allow it, or "" if no grant can.
     """
 
     number: Number
@@ -199,8 +199,8 @@ class Subscribe(Header, frozen=True, tag="subscribe"):
 class Publish(Header, frozen=True, tag="publish"):
     """Sent by a run; the body is the event's. Answered with Done or Refused. Needs `publishes`.
 
-    event: the name without the publisher, which the kernel puts before it. parent: the even number of the call that the
-    run is answering while it publishes, in whose name it does so, as for Call; 0 for none.
+    event: the name without the publisher, which the kernel puts before it. parent: the even number of the call for which the
+    run publishes it, as for Call; 0 for none.
     """
 
     number: Number
@@ -212,8 +212,8 @@ class Publish(Header, frozen=True, tag="publish"):
 class Event(Header, frozen=True, tag="event"):
     """Sent by the kernel to each subscriber. Answered with Credit for number 0, once it is handled.
 
-    event: `publisher.name`. missed: how many before this one were dropped because the subscriber had no credit. depth: how
-    many scheduled runs lie behind it, each begun by an event of the one before; 0 for what no event began.
+    event: `publisher.name`. missed: how many events before this one were dropped because the subscriber had no credit. depth:
+    how many scheduled runs led to it, each started by an event of the one before; 0 if no event started one.
     """
 
     event: Method
@@ -234,12 +234,12 @@ FromKernel: TypeAlias = (
 
 
 def is_made_by_run(number: int) -> bool:
-    """True for a number that a run gave, False for one that the kernel gave."""
+    """Whether a call's number was given by a run: odd. The kernel's are even."""
     return number & 1 == 1
 
 
 def why(end: End) -> str:
-    """An end's reason in words; empty for Done."""
+    """Return an end's reason in words, "" for Done."""
     match end:
         case Failed(code=code, text=text):
             return f"{code}: {text}"

@@ -1,17 +1,17 @@
-"""Names for the things that have identities (pure): each is text, made once and never reused.
+"""Ids of runs, Hands and keys (pure): texts that are made once and never reused.
 
-An id is a letter that tells its kind, a dash and sixteen characters of Crockford's base 32 (80 random bits), such as
-`r-4kz8w1m3q0v7x2ab`. Names of Hands may come back after a removal; ids never do, and so no grant, memory or schedule
-passes from a removed Hand to its namesake.
+An id is a letter for its kind, a dash and sixteen characters of Crockford's base 32 (80 random bits), such as
+`r-4kz8w1m3q0v7x2ab`. A Hand's name may be reused after a removal; an id never is, so no grant, memory or schedule passes
+from a removed Hand to its namesake.
 """
 
 from typing import Final, NewType
 
 RunId = NewType("RunId", str)
-"""One run: one process doing one piece of a Hand's work."""
+"""A run's id."""
 
 HandId = NewType("HandId", str)
-"""One installation of a Hand. An upgrade keeps it, a removal ends it."""
+"""The id of a Hand's installation. An upgrade keeps it; a removal ends it."""
 
 Principal = NewType("Principal", str)
 """Whoever may send: `operator`, or a run's id."""
@@ -19,24 +19,24 @@ Principal = NewType("Principal", str)
 OPERATOR: Final = Principal("operator")
 KERNEL: Final = Principal("kernel")
 NOBODY: Final = Principal("nobody")
-"""In the log: whoever could not prove to be anybody."""
+"""In the log: a connection that could not prove a key."""
 ID_BYTES: Final = 10
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 def run_id(randomness: bytes) -> RunId:
-    """A run's id from ID_BYTES random bytes."""
+    """Make a run's id from ID_BYTES random bytes."""
     return RunId("r-" + _base32(randomness))
 
 
 def hand_id(randomness: bytes) -> HandId:
-    """An installation's id from ID_BYTES random bytes."""
+    """Make an installation's id from ID_BYTES random bytes."""
     return HandId("h-" + _base32(randomness))
 
 
 def key_id(randomness: bytes) -> str:
-    """A trusted key's id from ID_BYTES random bytes."""
+    """Make a trusted key's id from ID_BYTES random bytes."""
     return "k-" + _base32(randomness)
 
 

@@ -1,9 +1,9 @@
 """Labels: where a piece of content came from, as sets that only grow (pure).
 
-A set in a header holds at most LABELS_MAX labels. What would be more becomes EVERYTHING, which stands for every label
-there is: it says more than was true, never less, so no label is lost, nobody's link ends for what another Hand marked,
-and whatever later asks "may this label go there?" must take it for all of them. Joining is associative, commutative and
-idempotent, so the order in which replies, chunks and events arrive does not matter.
+A set in a header holds at most LABELS_MAX labels. A larger set becomes EVERYTHING, which stands for all labels: it claims
+more than is true, never less. So no label is lost, and no peer is ended for labels that another Hand set; a rule about
+where a label may go must treat it as all of them. Joining is associative, commutative and idempotent, so the order in
+which replies, chunks and events arrive does not matter.
 """
 
 from collections.abc import Iterable
@@ -20,12 +20,12 @@ EVERYTHING: Final[Labels] = frozenset((ANY,))
 
 
 def plain(label: str) -> str:
-    """A label as it can travel: a control character, which a line that holds it would end at, is U+FFFD."""
+    """Replace control characters in a label by U+FFFD: labels are kept one per line."""
     return label.translate(_CONTROL)
 
 
 def join(*sets: Iterable[str]) -> Labels:
-    """All labels of all sets, or EVERYTHING when these are more than a header can carry."""
+    """Return the union of all sets; EVERYTHING if that is more than a header can carry."""
     if not any(sets):
         return _NONE
     together = frozenset().union(*sets)

@@ -1,7 +1,7 @@
-"""The launch packet (pure): what a run's process is told after the fork, over its own descriptor, and what it answers.
+"""Packets between kernel, template and a run's process before the run joins the bus (pure).
 
-The template never sees it: to the template a run is a number and a descriptor. Both talks go over SOCK_SEQPACKET
-pairs, so that a message and the descriptors that go with it (SCM_RIGHTS) arrive whole.
+The template never sees the launch packet: it knows a run only as a number and a descriptor. Both conversations go over
+SOCK_SEQPACKET pairs, so that a packet and its descriptors (SCM_RIGHTS) arrive whole.
 
     kernel → template   Fork, with the run's end of its own descriptor; Sweep; Measure
     template → kernel   Warm, once; Born, with the run's pidfd; Grouped; Died; Measured
@@ -10,9 +10,9 @@ and then, over the run's own descriptor:
 
     kernel → run   Launch, with the descriptors that `descriptors` names, in that order
     run → kernel   Joining: the public half of the CURVE key pair that it made for itself
-    kernel → run   Go: that key is known to the bus
-    run → kernel   Confined: it is on the bus, every layer is laid on, and no byte of the Hand's code has run
-    kernel → run   Go: it is in its control group, too, and the Hand's code may begin
+    kernel → run   Go: the bus knows that key
+    run → kernel   Confined: it is on the bus, every layer is applied, and no byte of the Hand's code has run
+    kernel → run   Go: it is in its control group too, and the Hand's code may begin
     run → kernel   Unfit: the run ends here instead, and why (an altered file, a layer that could not be applied)
 """
 
@@ -25,14 +25,14 @@ from wire.canonical import READ_ERRORS
 from wire.errors import CodecError
 
 PACKET_MAX: Final = 160 * 1024
-"""Largest packet in bytes; below the usual socket buffer, since a packet is sent whole or not at all."""
+"""Largest packet, in bytes: below the usual socket buffer, since a packet is sent whole or not at all."""
 
 
 class Fork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="fork"):
-    """Sent by the kernel with one descriptor. Answered with Born, later with Died. isolated: exec a fresh interpreter.
+    """Sent by the kernel with one descriptor. Answered with Born, later with Died. isolated: exec an interpreter of its own.
 
-    usual: its namespaces are those of most runs, so it may be a process that has them already. memory: the bytes that all
-    its processes may use together.
+    usual: it needs the namespaces that most runs have, so the spare may become this run. memory: bytes that all its processes
+    may use together.
     """
 
     number: int
@@ -42,13 +42,13 @@ class Fork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="f
 
 
 class Sweep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="sweep"):
-    """Sent by the kernel with one descriptor, a folder: remove `name` in it, whatever it holds. Not answered."""
+    """Sent by the kernel with one descriptor, a folder: remove `name` in it with all it holds. Not answered."""
 
     name: str
 
 
 class Bound(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
-    """What the folders of one run may take. folders: how many descriptors are its own; most: bytes."""
+    """A limit for the folders of one run. folders: how many of the descriptors are its own; most: bytes."""
 
     number: int
     folders: int
@@ -75,15 +75,15 @@ class Measured(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
 
 
 class Warm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="warm"):
-    """Sent by the template when it may be asked to fork, with a pidfd of its own."""
+    """Sent by the template twice: by the process that was exec'd, with the pidfd of process 1; by that when it can fork."""
 
     pid: int
 
 
 class Born(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="born"):
-    """Sent by the template with one descriptor, the pidfd, opened before the process can have been reaped.
+    """Sent by the template with one descriptor, the pidfd, opened before the process could be reaped.
 
-    pid: as the template's namespace counts. A fork that failed has pid 0, no descriptor, and says why.
+    pid: in the template's namespace. A fork that failed has pid 0, no descriptor, and says why.
     """
 
     number: int
@@ -92,9 +92,9 @@ class Born(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="b
 
 
 class Grouped(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="grouped"):
-    """Sent by the template when a run is in its control group, if the machine has any.
+    """Sent by the template when a run is in its control group, if the machine has control groups.
 
-    why: it cannot be, and the kernel ends it; empty when it is.
+    why: the reason why it cannot be, for which the kernel ends the run; empty if it is.
     """
 
     number: int
@@ -102,9 +102,9 @@ class Grouped(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 
 
 class Died(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="died"):
-    """Sent by the template when it has reaped a run. status: as waitpid gives it; cpu: microseconds; memory: peak bytes.
+    """Sent by the template when it has reaped a run. status: of waitpid; cpu: microseconds; memory: peak bytes.
 
-    was_full: the system ended a process of it for using more memory than all of them may.
+    was_full: Linux killed one of its processes, since they used more memory than all of them may.
     """
 
     number: int
@@ -118,7 +118,7 @@ TemplatePacket: TypeAlias = Fork | Sweep | Measure | Measured | Warm | Born | Gr
 
 
 class Rlimits(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
-    """Limits of one run's process. memory, file_size: bytes; cpu: seconds; processes counts threads too."""
+    """Resource limits of a run's process. memory, file_size: bytes; cpu: seconds; processes: threads count too."""
 
     memory: int
     cpu: int
@@ -130,14 +130,14 @@ class Rlimits(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown
 class Launch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="launch"):
     """Sent by the kernel first. Answered with Joining, or with Unfit.
 
-    files: path → SHA-256 in hex of everything the Hand's folder may hold, from its seal.
-    manifest: the checked manifest as JSON; wire does not open it. descriptors: what each passed descriptor is, such as
-    `hand`, `bus`, `output`, `root:NAME`. scratch, state: paths of its own folders, opened by the run
-    itself since it has mounts of its own; state is "" for a task run. uid: the host user id to become, None to stay.
-    require: the layers that the home wants every run to have.
-    serve: where the runtime begins, `module:function`; the kernel's code does not know it. artefact: SHA-256 in hex of
-    what the descriptor `artefact` holds, a compiled WebAssembly module; "" where there is none. clock: where the clock of a
-    run starts that can be gone through again, microseconds since 1970; 0 for one whose clock is the machine's.
+    files: path → SHA-256 in hex of every file that the Hand's folder may hold, from its seal.
+    manifest: the checked manifest as JSON; wire does not open it. descriptors: the names of the passed descriptors, such as
+    `hand`, `bus`, `output`, `root:NAME`. scratch, state: paths of its own folders, which the run opens itself since it has
+    mounts of its own; state is "" for a task run. uid: the host user id to take, None to keep the kernel's.
+    require: layers that the home requires of every run. serve: the runtime's entry point, `module:function`, which the
+    kernel's code does not know. artefact: SHA-256 in hex of the compiled WebAssembly module in the descriptor `artefact`, ""
+    if there is none. clock: the start of the clock of a run that can resume, microseconds since 1970; 0 if its clock is the
+    machine's.
     """
 
     run: str
@@ -167,13 +167,12 @@ class Joining(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 
 
 class Go(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="go"):
-    """Sent by the kernel after Joining, whose key is known to the bus now, and after Confined."""
+    """Sent by the kernel after Joining, when the bus knows the run's key, and after Confined."""
 
 
 class Confined(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="confined"):
-    """Sent by the run before any of its Hand's code. Answered with Go. applied, missing: layers, see manifests/confinement.
-
-    landlock: the version of it that is in force.
+    """Sent by the run before any of its Hand's code runs. Answered with Go. applied, missing: layers, see
+    manifests/confinement. landlock: the machine's ABI version of it, 0 for none.
     """
 
     applied: tuple[str, ...]
@@ -182,8 +181,8 @@ class Confined(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
 
 
 class Unfit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="unfit"):
-    """Sent by the run that cannot start. code: `altered` (a file is not what was sealed), `confinement` (less
-    than is required), or `layer` (one that this machine has could not be laid on).
+    """Sent by a run that cannot start. code: `altered` (a file is not as sealed), `confinement` (a required layer is
+    missing), or `layer` (a layer that this machine has could not be applied).
     """
 
     code: str
@@ -191,12 +190,12 @@ class Unfit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
 
 
 class Start(Struct, frozen=True, kw_only=True):
-    """What the child, confined, hands to the runtime function that `Launch.serve` names; never on any wire.
+    """The argument that the confined child passes to the runtime function named by `Launch.serve`; never sent.
 
-    code: path → the very bytes that were hashed; place: where they lie instead, for a Hand that is a program. artefact: a
-    WASM Hand's compiled module, hashed likewise. descriptors: name → number. public, secret: the run's CURVE pair (Z85).
-    That function joins the bus and returns when Hello is answered, with a function that runs the Hand and returns the
-    process's exit code; between the two the last layer of confinement is laid on.
+    code: path → the very bytes that were hashed; place: where they are mounted instead, for a Hand that is a program.
+    artefact: a WASM Hand's compiled module, hashed too. descriptors: name → number. public, secret: the run's CURVE keys
+    (Z85). That function joins the bus, and when Hello is answered returns a function that runs the Hand and returns the
+    process's exit code. Between the two calls the last layer of confinement is applied.
     """
 
     launch: Launch
@@ -214,7 +213,7 @@ _template_decoder: Final[msgspec.msgpack.Decoder[TemplatePacket]] = msgspec.msgp
 
 
 def encode(packet: Packet | TemplatePacket) -> bytes:
-    """A packet's bytes. Raises CodecError for one that would not fit."""
+    """Encode a packet. Raises CodecError if it is larger than PACKET_MAX."""
     raw = msgspec.msgpack.encode(packet)
     if len(raw) > PACKET_MAX:
         raise CodecError(f"a launch packet is at most {PACKET_MAX} bytes, this one has {len(raw)}")
@@ -222,7 +221,7 @@ def encode(packet: Packet | TemplatePacket) -> bytes:
 
 
 def decode(raw: bytes) -> Packet:
-    """A packet from its bytes. Raises CodecError for anything that is not one."""
+    """Decode a packet between kernel and run. Raises CodecError if it is not one."""
     try:
         return _decoder.decode(raw)
     except READ_ERRORS as error:
@@ -230,7 +229,7 @@ def decode(raw: bytes) -> Packet:
 
 
 def decode_template(raw: bytes) -> TemplatePacket:
-    """A packet of the talk between kernel and template. Raises CodecError for anything that is not one."""
+    """Decode a packet between kernel and template. Raises CodecError if it is not one."""
     try:
         return _template_decoder.decode(raw)
     except READ_ERRORS as error:

@@ -1,7 +1,7 @@
-"""Every limit of the bus in one place (pure): sizes in bytes, times in milliseconds unless a name says otherwise.
+"""All limits of the bus (pure): sizes in bytes, times in milliseconds unless a name says otherwise.
 
-The kernel enforces each of them on what it receives; the runtime keeps within them on what it sends, so that a
-well-behaved Hand gets its error at home instead of losing its link.
+The kernel enforces each limit on what it receives. The runtime checks them on what it sends, so that a well-behaved Hand
+gets an exception instead of losing its link.
 """
 
 from typing import Final
@@ -10,19 +10,19 @@ KIB: Final = 1024
 MIB: Final = 1024 * KIB
 
 HEADER_MAX: Final = 8 * KIB
-"""Largest header accepted, in bytes. Checked before a byte of it is decoded."""
+"""Largest header, in bytes. Checked before any of it is decoded."""
 
 BODY_MAX: Final = 1 * MIB
-"""Largest body of one message, in bytes. Larger content travels as chunks."""
+"""Largest body of a message, in bytes. Larger content is sent as chunks."""
 
 NAMES_MAX: Final = 64
-"""Most arguments of one of the kernel's own methods."""
+"""Most arguments of a kernel method."""
 
 ARGUMENTS_MAX: Final = 64 * KIB
-"""Most bytes that the kernel reads of a Hand's arguments, and of a run's result. What it only passes on does not count."""
+"""Most bytes of a Hand's arguments, and of a run's result, that the kernel decodes. What it only passes on does not count."""
 
 CHUNK_SIZE: Final = 256 * KIB
-"""Size of a chunk, in bytes, where the provider may choose it."""
+"""Size of a chunk, in bytes, if the sender may choose it."""
 
 METHOD_MAX: Final = 128
 RESOURCE_MAX: Final = 1 * KIB
@@ -31,22 +31,22 @@ LABELS_MAX: Final = 64
 WHY_MAX: Final = 1 * KIB
 
 WINDOW: Final = 8
-"""Chunks that may be under way in one direction of one call before the receiver gives more credit."""
+"""Chunks that may be in flight in one direction of a call before the receiver gives more credit."""
 
 GIVEN_BACK: Final = WINDOW // 2
-"""Chunks that a run consumes before it gives credit back for them. So a short stream needs no such message."""
+"""Chunks that a run consumes before it gives credit for them, so that a short stream needs no such message."""
 
 OWED: Final = GIVEN_BACK - 1
-"""Consumed chunks for which a run may still owe credit. Two processes of one run may differ by this many."""
+"""Consumed chunks for which a run may still owe credit. Two processes of a run may differ by this many."""
 
 GIVEN_BACK_AFTER: Final = 1_000
-"""Milliseconds after which a run gives credit back for fewer, so that a slow reader is seen to read."""
+"""Milliseconds after which a run gives credit for fewer, so that a slow reader can be seen to read."""
 
 EVENT_WINDOW: Final = 64
-"""Events the kernel keeps for one subscriber that has no credit left; older ones are dropped and counted."""
+"""Events that the kernel keeps for a subscriber without credit. Older ones are dropped and counted."""
 
 CHAIN_MAX: Final = 16
-"""Calls above a call: a chain of parents is at most this deep."""
+"""Most calls in a chain of parents above a call."""
 
 DEADLINE_DEFAULT: Final = 60_000
 DEADLINE_MAX: Final = 7 * 24 * 3_600_000

@@ -1,8 +1,8 @@
 """The Merkle tree of the log: roots, inclusion proofs and consistency proofs, RFC 6962 §2.1 and RFC 9162 §2.1 (pure).
 
-Separate because it knows nothing of entries: a leaf is a 32-byte hash, a tree is a sequence of them, a proof is a tuple
-of 32-byte hashes in the order of the RFC, so other people's programs check our proofs and we check theirs.
-Leaves and inner nodes are hashed under different first bytes, so one can never be passed off as the other.
+It knows nothing of entries: a leaf is a 32-byte hash, a tree is a sequence of leaves, a proof is a tuple of 32-byte hashes
+in the order of the RFC, so that other implementations verify our proofs and we verify theirs. Leaves and inner nodes are
+hashed under different first bytes, so that one can never be passed off as the other.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,19 +19,19 @@ Proof = tuple[bytes, ...]
 
 
 def leaf_hash(content: bytes) -> bytes:
-    """The hash of one leaf's content."""
+    """Return the hash of a leaf's content."""
     return sha256(b"\x00" + content).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """The hash of an inner node over its two children's hashes."""
+    """Return the hash of an inner node over its two children's hashes."""
     return sha256(b"\x01" + left + right).digest()
 
 
 class Frontier:
     """A growing tree that keeps only the roots of its complete subtrees: at most one per bit of its size.
 
-    The kernel and the verifier append to it; a snapshot keeps it as to_list() beside its size.
+    The kernel and the verifier append to it; a snapshot stores its to_list() and its size.
     """
 
     __slots__ = ("_roots", "_size")
@@ -42,11 +42,11 @@ class Frontier:
 
     @property
     def size(self) -> int:
-        """How many leaves were appended."""
+        """The number of leaves."""
         return self._size
 
     def append(self, leaf: bytes) -> None:
-        """Adds one leaf hash (32 bytes) at the right."""
+        """Append a leaf hash (32 bytes)."""
         roots = self._roots
         carry = self._size
         self._size = carry + 1
@@ -56,7 +56,7 @@ class Frontier:
         roots.append(leaf)
 
     def root(self) -> bytes:
-        """The root over all leaves so far; EMPTY_ROOT when there are none."""
+        """Return the root over all leaves so far; EMPTY_ROOT if there are none."""
         if not self._roots:
             return EMPTY_ROOT
         root = self._roots[-1]
@@ -65,18 +65,18 @@ class Frontier:
         return root
 
     def copy(self) -> "Frontier":
-        """A second tree of the same leaves that grows apart from this one."""
+        """Return an independent copy of this tree."""
         twin = Frontier()
         twin._size, twin._roots = self._size, self._roots.copy()
         return twin
 
     def to_list(self) -> list[str]:
-        """The subtree roots as hex, the largest subtree first. With size it is all that from_list needs."""
+        """Return the subtree roots in hex, the largest subtree first. from_list() needs these and the size."""
         return [root.hex() for root in self._roots]
 
     @classmethod
     def from_list(cls, size: int, roots: Sequence[str]) -> Self:
-        """The tree that to_list() and size were taken from; Unencodable if they cannot belong to any tree."""
+        """Rebuild a tree from its size and to_list(). Raises Unencodable if no tree can have these."""
         if size < 0 or len(roots) != size.bit_count():
             raise Unencodable(f"a tree of {size} leaves does not have {len(roots)} complete subtrees")
         frontier = cls()
@@ -91,7 +91,7 @@ class Frontier:
 
 
 def root_of(leaves: Iterable[bytes]) -> bytes:
-    """The root of the tree over these leaf hashes."""
+    """Return the root of the tree over these leaf hashes."""
     frontier = Frontier()
     for leaf in leaves:
         frontier.append(leaf)
@@ -99,7 +99,7 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
 
 
 def inclusion_proof(leaves: Sequence[bytes], index: int) -> Proof:
-    """The proof that leaf `index` is in the tree over all these leaf hashes: sibling hashes from the leaf upwards."""
+    """Prove that leaf `index` is in the tree over these leaf hashes. Returns the sibling hashes from the leaf upwards."""
     if not 0 <= index < len(leaves):
         raise ProofInvalid(f"a tree of {len(leaves)} leaves has no leaf {index}")
     proof: list[bytes] = []
@@ -117,9 +117,9 @@ def inclusion_proof(leaves: Sequence[bytes], index: int) -> Proof:
 
 
 def consistency_proof(leaves: Sequence[bytes], old_size: int) -> Proof:
-    """The proof that the tree over these leaf hashes only appends to its own first old_size leaves.
+    """Prove that the tree over these leaf hashes only appends to the tree over its first old_size leaves.
 
-    Empty when old_size is 0 or the whole: there is nothing to show that the two roots do not show.
+    The proof is empty if old_size is 0 or the whole: the two roots suffice.
     """
     if not 0 <= old_size <= len(leaves):
         raise ProofInvalid(f"a tree of {len(leaves)} leaves never had {old_size}")
@@ -142,12 +142,12 @@ def consistency_proof(leaves: Sequence[bytes], old_size: int) -> Proof:
 
 
 def _split(size: int) -> int:
-    """The largest power of two below size (size > 1): how many leaves lie in the left subtree."""
+    """Return the number of leaves in the left subtree: the largest power of two below size (size > 1)."""
     return 1 << ((size - 1).bit_length() - 1)
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
-    """Raises ProofInvalid unless the proof leads from this leaf hash at index to the root of a tree of size leaves.
+    """Raise ProofInvalid unless the proof leads from this leaf hash at index to the root of a tree of `size` leaves.
 
     RFC 9162 §2.1.3.2.
     """
@@ -174,7 +174,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
 
 
 def verify_consistency(old_size: int, new_size: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> None:
-    """Raises ProofInvalid unless the tree with new_root only appends to the tree with old_root. RFC 9162 §2.1.4.2."""
+    """Raise ProofInvalid unless the tree with new_root only appends to the tree with old_root. RFC 9162 §2.1.4.2."""
     if not 0 <= old_size <= new_size:
         raise ProofInvalid(f"a tree of {new_size} leaves never had {old_size}")
     _check_lengths(old_root, new_root, *proof)
@@ -210,11 +210,11 @@ def verify_consistency(old_size: int, new_size: int, old_root: bytes, new_root: 
 
 
 def _check_trivial(old_size: int, new_size: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> None:
-    """An empty old tree, or the same size twice: the proof is empty and the roots say it all."""
+    """Verify the cases of an empty old tree and of equal sizes, in which the proof is empty."""
     if proof:
         raise ProofInvalid("the consistency proof is too long")
     if old_size == 0 and old_root != EMPTY_ROOT:
-        raise ProofInvalid("an empty tree has another root than this")
+        raise ProofInvalid("this is not the root of an empty tree")
     if old_size == new_size and old_root != new_root:
         raise ProofInvalid(f"there are two different trees of {new_size} leaves")
 

@@ -1,7 +1,7 @@
-"""Which bytes are a picture (pure): those that begin as the four kinds do that models take. A name says nothing of it.
+"""Recognises pictures of the four types that models accept, by their first bytes (pure). File names do not count.
 
-Asked by the command line for what goes with a question, and by agents for what tools return: what one takes, the other does.
-The beginnings are those of the WHATWG's MIME Sniffing Standard (section 6.1), but for the last two letters of WebP's.
+Used by the command line for files that go with a question, and by agents for what tools return, so that both accept the same.
+The signatures are those of the WHATWG's MIME Sniffing Standard (section 6.1), without the last two letters of WebP's.
 """
 
 import re
@@ -13,6 +13,6 @@ _BEGINNINGS: Final = re.compile(
 
 
 def media(content: bytes) -> str:
-    """Its type, such as image/png; "" for what is none."""
+    """Return the media type of a picture, such as image/png; "" if it is none."""
     found = _BEGINNINGS.match(content)
     return f"image/{found.lastgroup}" if found else ""

@@ -1,7 +1,7 @@
-"""How fast a principal may go (pure): calls per minute, floods, and turns in front of a provider.
+"""Rate limits (pure): calls per minute, floods, and turns of callers in front of a provider.
 
-Every message that asks for something counts, the refused, malformed and trivial ones as well. Within twice its limit a
-principal is refused and goes on; beyond that it is a flood, and its peer is ended.
+Every request counts, refused, malformed and trivial ones too. Up to twice its limit, a principal's requests are refused;
+beyond that it floods, and its peer is ended.
 """
 
 from collections import deque
@@ -9,20 +9,20 @@ from collections.abc import Callable, Iterator
 from typing import Final, Literal, TypeAlias
 
 FLOOD: Final = 2.0
-"""Times its limit at which a principal is ended."""
+"""Multiple of its limit at which a principal's peer is ended."""
 
 Pace: TypeAlias = Literal["ok", "refuse", "flood"]
-"""How fast a principal goes: within its limit, with nothing left of the minute's allowance, or far beyond it."""
+"""ok: within the limit. refuse: the minute's allowance is used up. flood: far beyond it."""
 
 SINGLY: Final = 16
-"""Refused calls of one principal and reason that are logged each by itself within one second; more are counted."""
+"""Refused calls of one principal, for one reason, that are logged singly within a second; further ones are only counted."""
 
 LATE_PER_MINUTE: Final = 60_000
-"""Messages about calls that are not open any more: some cross an end on their way, a flood of them is a flood."""
+"""Messages about calls that are no longer open that a peer may send: some cross an end on its way."""
 
 
 class Rate:
-    """A token bucket that holds a minute's allowance. Clock in seconds, passed in."""
+    """A token bucket that holds a minute's allowance. now: a clock in seconds."""
 
     __slots__ = ("_allowance", "_at", "_left", "per_minute")
 
@@ -33,7 +33,7 @@ class Rate:
         self._at = now
 
     def take(self, now: float) -> Pace:
-        """Count one."""
+        """Take one token. Returns how fast the principal goes."""
         refill = (now - self._at) * self._allowance / 60
         self._left = min(self._allowance, self._left + refill) - 1
         self._at = now
@@ -43,7 +43,7 @@ class Rate:
 
 
 class Tally:
-    """Refusals of one principal and reason within one second: so many are logged singly, a flood of more as a count."""
+    """Counts of refusals by second, principal and reason. The first ones are logged singly, the others as a count."""
 
     __slots__ = ("_counts",)
 
@@ -51,14 +51,14 @@ class Tally:
         self._counts: dict[tuple[int, str, str], tuple[int, int]] = {}
 
     def count(self, principal: str, code: str, second: int, singly: int = 1) -> bool:
-        """Count one. True if it is among the first of its second, and so is to be logged as it is."""
+        """Count a refusal. Returns whether it is to be logged singly: it is among the first `singly` of its second."""
         number, logged = self._counts.get((second, principal, code), (0, 0))
         is_single = logged < singly
         self._counts[second, principal, code] = (number + 1, logged + is_single)
         return is_single
 
-    def due(self, second: int) -> Iterator[tuple[str, str, int]]:
-        """Take out those whose second is over: principal, reason, and how many beyond those that were logged."""
+    def drain(self, second: int) -> Iterator[tuple[str, str, int]]:
+        """Remove the counts whose second is over. Yields principal, reason, and how many were not logged singly."""
         for since, principal, code in list(self._counts):
             if since < second:
                 number, logged = self._counts.pop((since, principal, code))
@@ -70,7 +70,7 @@ class Tally:
 
 
 class Turns:
-    """A queue in front of a provider in which callers take turns, however many calls each has waiting."""
+    """A queue of calls in front of a provider, in which callers take turns however many calls each has waiting."""
 
     __slots__ = ("_queues",)
 
@@ -78,17 +78,17 @@ class Turns:
         self._queues: dict[str, deque[int]] = {}
 
     def add(self, principal: str, number: int) -> None:
-        """Put one call at the end of its caller's own queue."""
+        """Put a call at the end of its caller's own queue."""
         queue = self._queues.get(principal)
         if queue is None:
             self._queues[principal] = deque((number,))
         else:
             queue.append(number)
 
-    def next(self, may: Callable[[int], bool] = lambda _: True) -> int | None:
-        """Take the call whose turn it is; its caller goes to the end of the round. None when no call waits that may go.
+    def take_next(self, may: Callable[[int], bool] = lambda _: True) -> int | None:
+        """Remove and return the call whose turn it is; its caller goes to the end of the round. None if no call may go.
 
-        A caller is passed over whose first call may not: it keeps its place in the round.
+        may: whether a call may go. A caller whose first call may not is skipped, and keeps its place in the round.
         """
         principal = next((one for one, queue in self._queues.items() if may(queue[0])), None)
         if principal is None:
@@ -99,9 +99,9 @@ class Turns:
             self._queues[principal] = queue
         return number
 
-    def all(self) -> Iterator[int]:
-        """Take all, each in its turn."""
-        while (number := self.next()) is not None:
+    def take_all(self) -> Iterator[int]:
+        """Remove and yield all calls, each in its turn."""
+        while (number := self.take_next()) is not None:
             yield number
 
     def __bool__(self) -> bool:

@@ -1,12 +1,12 @@
-"""A recording: a run's tape as text that a project can keep and people can read (pure). One JSON object a line.
+"""Recordings: a run's tape as text, for tests that a project keeps and people read (pure). One JSON object per line.
 
     {"maniple": "recording", "format": 1, "seed": …, "hash_seed": …, "began": {…}}     first
     {"asked": {"number": 1, "kind": "call", "on": "web.fetch", "resource": "https://…"}, "body": {…}}
     {"heard": {"type": "done", "number": 1, "time": …}, "body": {…}}
     {"ended": {"type": "done", "number": 12}, "body": {…}, "labels": [… ]}                    last
 
-A body stands there as its value, bytes that are text as `text`; what JSON has no room for as base64 under `bytes`. One that
-held secrets is `secret`, and not there. hash_seed is what the order of Python's sets depends on. Written by `maniple replay
+`body` is a body's value; `text`, if it is bytes of UTF-8; `bytes`, its base64, if JSON cannot express it. A body that held
+secrets is left out, and its line has `secret`. hash_seed determines the order of Python's sets. Written by `maniple replay
 --save`, read by runtime/replayed.py.
 """
 
@@ -29,7 +29,7 @@ _HEADERS: Final = {str(kind.__struct_config__.tag): kind for kind in get_args(he
 
 
 class Top(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The first line."""
+    """The first line of a recording."""
 
     maniple: str = "recording"
     format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)] = FORMAT
@@ -59,45 +59,45 @@ class _Body(TypedDict, total=False):
 
 
 class Recording(Struct, frozen=True, kw_only=True):
-    """A recording as it was read. seed: of the run's chance."""
+    """A recording. seed: of the run's random numbers."""
 
     seed: int
     hash_seed: int
     records: tuple[Record, ...]
 
     def placed(self) -> Iterator[Placed]:
-        """The records as a tape gives them."""
+        """Yield the records as tape.read() does."""
         for number, record in enumerate(self.records, 1):
             yield Placed(record=record, needs=number, end=number, check=b"")
 
 
-def written(records: Iterable[Record], *, seed: int, hash_seed: int) -> Iterator[str]:
-    """The lines, without their ends; the first record is Began."""
+def to_lines(records: Iterable[Record], *, seed: int, hash_seed: int) -> Iterator[str]:
+    """Yield the lines of a recording, without newlines. The first record must be Began."""
     for record in records:
         match record:
             case Began():
-                began = _fields(record)
+                began = _set_fields(record)
                 del began["inputs"]
                 yield _text(Top(seed=seed, hash_seed=hash_seed, began=began, **_body(record.inputs)))
             case Asked():
-                told = {"body"} if record.body is None else {"body", "digest"}
-                asked = {name: one for name, one in _fields(record).items() if name not in told}
+                left_out = {"body"} if record.body is None else {"body", "digest"}
+                asked = {name: value for name, value in _set_fields(record).items() if name not in left_out}
                 yield _text(_Line(asked=asked, **({} if record.body is None else _body(record.body))))
             case Heard():
                 body: _Body = {} if record.secret else _body(record.body)
                 yield _text(_Line(heard=_header(record.header), secret=record.secret, **body))
             case Spent():
-                continue  # which limits were left is nothing that the code was told
+                continue  # the code does not see it
             case Ended():
                 yield _text(_Line(ended=_header(record.header), labels=record.labels, **_body(record.body)))
 
 
 def read(text: str) -> Recording:
-    """A recording from its text. Raises CodecError, which names the line."""
+    """Read a recording from its text. Raises CodecError, which names the line."""
     lines = text.split("\n")
     try:
         top = msgspec.json.decode(lines[0], type=Top)
-        records: list[Record] = [msgspec.convert({**top.began, "inputs": _bytes_of(top)}, Began)]
+        records: list[Record] = [msgspec.convert({**top.began, "inputs": _body_of(top)}, Began)]
     except _WRONG as error:
         raise CodecError(f"line 1 is not the first of a recording: {error}") from None
     for number, line in enumerate(lines[1:], 2):
@@ -105,7 +105,7 @@ def read(text: str) -> Recording:
             if line:
                 records.append(_record(msgspec.json.decode(line, type=_Line)))
         except _WRONG as error:
-            raise CodecError(f"line {number} is not of a recording: {error}") from None
+            raise CodecError(f"line {number} is not a line of a recording: {error}") from None
     return Recording(seed=top.seed, hash_seed=top.hash_seed, records=tuple(records))
 
 
@@ -113,13 +113,13 @@ def _record(line: _Line) -> Record:
     if line.asked is not None:
         if "digest" in line.asked:
             return msgspec.convert(line.asked, Asked)
-        body = _bytes_of(line)
+        body = _body_of(line)
         digest = blake2b(body, digest_size=16).digest()
         return msgspec.convert({**line.asked, "body": body, "digest": digest}, Asked)
     if line.heard is not None:
-        return Heard(header=_header_of(line.heard), body=_bytes_of(line), secret=line.secret)
+        return Heard(header=_header_of(line.heard), body=_body_of(line), secret=line.secret)
     if line.ended is not None:
-        return Ended(header=_header_of(line.ended), body=_bytes_of(line), labels=line.labels)
+        return Ended(header=_header_of(line.ended), body=_body_of(line), labels=line.labels)
     raise CodecError("it is neither asked, heard nor ended")
 
 
@@ -128,7 +128,7 @@ def _text(line: Struct) -> str:
 
 
 def _body(raw: bytes) -> _Body:
-    """A body as its value, if that can be told from it again."""
+    """Return the fields for a body: its value or text, if the body can be made from that again, else its bytes."""
     if not raw:
         return {}
     try:
@@ -138,11 +138,11 @@ def _body(raw: bytes) -> _Body:
         if codec.encode_body(msgspec.json.decode(msgspec.json.encode(value))) == raw:
             return {"body": value}
     except (CodecError, msgspec.MsgspecError, UnicodeError, RecursionError, TypeError):
-        pass  # TypeError: as of names that are no texts
+        pass  # TypeError: a table with keys that are no strings
     return {"bytes": b64encode(raw).decode()}
 
 
-def _bytes_of(line: Top | _Line) -> bytes:
+def _body_of(line: Top | _Line) -> bytes:
     if line.body is not msgspec.UNSET:
         return codec.encode_body(line.body)
     if line.text is not msgspec.UNSET:
@@ -151,25 +151,25 @@ def _bytes_of(line: Top | _Line) -> bytes:
 
 
 def _header(raw: bytes) -> dict[str, object]:
-    """A header's type and the fields of it that say something."""
+    """Decode a header into its type and the fields that are not at their default."""
     header = codec.decode_from_kernel(raw)
-    return {"type": str(header.__struct_config__.tag), **_fields(header)}
+    return {"type": str(header.__struct_config__.tag), **_set_fields(header)}
 
 
-def _fields(of: Struct) -> dict[str, object]:
-    """The fields that are not at their default."""
-    told = ((field, getattr(of, field.name)) for field in structs.fields(of))
+def _set_fields(of: Struct) -> dict[str, object]:
+    """Return the fields that are not at their default."""
+    values = ((field, getattr(of, field.name)) for field in structs.fields(of))
     return {
         field.name: msgspec.to_builtins(value)
-        for field, value in told
+        for field, value in values
         if value != field.default and value not in ((), {})
     }
 
 
-def _header_of(told: dict[str, object]) -> bytes:
-    kind = _HEADERS[str(told["type"])]
+def _header_of(line: dict[str, object]) -> bytes:
+    kind = _HEADERS[str(line["type"])]
     fields = structs.fields(kind)
-    if unknown := told.keys() - {"type", *(field.name for field in fields)}:
-        raise CodecError(f"{told['type']} has no {', '.join(sorted(unknown))}")
-    array = [told["type"], *(told[one.name] if one.required else told.get(one.name, one.default) for one in fields)]
+    if unknown := line.keys() - {"type", *(field.name for field in fields)}:
+        raise CodecError(f"{line['type']} has no {', '.join(sorted(unknown))}")
+    array = [line["type"], *(line[one.name] if one.required else line.get(one.name, one.default) for one in fields)]
     return codec.encode(msgspec.convert(array, kind))

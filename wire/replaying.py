@@ -1,8 +1,9 @@
-"""Replaying a recorded run offline (pure): its tape answers every request and is only read; the first difference is found.
+"""Replays a recorded run offline (pure): answers every request from its tape, and finds the first difference.
 
-FastForward (wire/fast_forward.py) matches requests and sends messages, as for a run that resumes; here nothing follows the
-tape. The replay comes to the same end, or it differs: by a request that the recorded run did not make, by one that it made
-and the replay does not, or by another end. A run that was ended from outside, or is unfinished, is compared as far as it got.
+FastForward (wire/fast_forward.py) matches requests and sends messages, as for a run that resumes; but nothing follows the
+tape, which is only read. The replay comes to the same end, or it differs: by a request that the recorded run did not make,
+by one that only the recorded run made, or by another end. A run that was ended from outside, or is unfinished, is compared
+as far as it got.
 
 Used by the kernel for `maniple replay` (kernel/record/replaying.py), and by tests (runtime/replayed.py).
 """
@@ -22,17 +23,17 @@ from wire.headers import FromKernel, FromRun
 from wire.tape import Asked, Ended, Heard, Placed, began, request_record
 
 SHOWN_MOST: Final = 2_048
-"""Bytes of a body that is shown whole; of a larger one its size."""
+"""Largest body, in bytes, that is shown; of a larger one only its size is."""
 
 Records = Callable[[], Iterator[Placed]]
-"""Gives a tape's records from the first on, each time it is called."""
+"""Returns a tape's records from the first on, at each call."""
 
 
 class Step(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A message that the run was told. said: its kind in lower case, such as `done`. count: messages so far.
+    """A message that was sent to the run. said: its kind in lower case, such as `done`. count: messages so far.
 
-    number, kind, on, resource, arguments: of the request it belongs to, as recorded; 0 and "" for what belongs to none.
-    value: the body, None when size says that it is larger than SHOWN_MOST. clock: the run's, microseconds since 1970.
+    number, kind, on, resource, arguments: of the request that it belongs to, as recorded; 0 and "" if it belongs to none.
+    value: the body, None if its size is above SHOWN_MOST. clock: the run's, microseconds since 1970.
     """
 
     count: int
@@ -51,7 +52,7 @@ class Step(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Difference(Struct, frozen=True, kw_only=True):
-    """Where a run first was not what it had been. recorded, now: what was done then and now, None for nothing."""
+    """The first difference between a run and its replay. recorded, now: what each did, None for nothing."""
 
     why: str
     recorded: object = None
@@ -59,7 +60,9 @@ class Difference(Struct, frozen=True, kw_only=True):
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """What came of it. end: how the recorded run ended, "" when its tape has no end. requests, messages: met and told."""
+    """The result of a replay. end: how the recorded run ended, "" if its tape has no end. requests: how many were matched;
+    messages: how many were sent to the replayed run. recorded: its Hand's name and version.
+    """
 
     run: str
     recorded: str
@@ -72,7 +75,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
 class Replay:
     """One replay. in_order: see wire/fast_forward.py. verdict: None until there is one.
 
-    Pass to take() what the process says, and send to it what next() gives, until there is a verdict.
+    Pass the process's messages to accept(), and send it what next_message() returns, until there is a verdict.
     """
 
     def __init__(self, records: Records, *, in_order: bool) -> None:
@@ -86,8 +89,8 @@ class Replay:
         self._asked: dict[int, Asked] = {}  # by the tape's numbers, those that have no end yet
         self._theirs: dict[int, int] = {}
         self._ours: dict[int, int] = {}
-        self._met = self._told = self._said = 0
-        self._beaten: tuple[int, int, float] | None = None
+        self._matched = self._sent = self._received = 0
+        self._last_check: tuple[int, int, float] | None = None
         self._is_ready = False
         self.verdict: Verdict | None = None
 
@@ -102,78 +105,80 @@ class Replay:
 
     # from the run ----------------------------------------------------------------------------------------------------
 
-    def take(self, header: FromRun, body: bytes) -> None:
-        """The run says something."""
-        self._said += 1
+    def accept(self, header: FromRun, body: bytes) -> None:
+        """Compare a message of the run with the tape."""
+        self._received += 1
         match header:
             case headers.Ready():
                 self._is_ready = True
             case headers.Call() | headers.Publish() | headers.Subscribe():
-                self._ask(header, body)
+                self._match_request(header, body)
             case headers.Credit(number=number, chunks=chunks):
                 self._fast_forward.credit(self._ours.get(number, number), chunks)
             case headers.Done() | headers.Failed() | headers.Cancelled():
-                self._ends(header, body)
-        self._look()
+                self._compare_end(header, body)
+        self._end_if_cut_off()
 
-    def _ask(self, header: headers.Request, body: bytes) -> None:
+    def _match_request(self, header: headers.Request, body: bytes) -> None:
         request = request_record(header, body)
         try:
             known = self._fast_forward.match(known_of(request))
         except Diverged:
-            self._differs_from(self._find(self._fast_forward.unmatched[0].number), request)
+            self._request_differs(self._find(self._fast_forward.unmatched[0].number), request)
             return
         if known is not None:
-            self._met += 1
+            self._matched += 1
             self._asked[known.number] = replace(request, number=known.number)
             self._theirs[known.number], self._ours[header.number] = header.number, known.number
-        elif self._is_whole or self._fast_forward.unmatched:
-            self._differs("it asks for what the recorded run did not ask for", now=shown(request))
+        elif self._has_own_end or self._fast_forward.unmatched:
+            self._differs("it makes a request that the recorded run did not make", now=shown(request))
 
-    def _ends(self, header: headers.Done | headers.Failed | headers.Cancelled, body: bytes) -> None:
+    def _compare_end(self, header: headers.Done | headers.Failed | headers.Cancelled, body: bytes) -> None:
         if unmet := self._fast_forward.unmatched:
-            ending = {"end": told_end(header), "value": readable(body)}
-            self._differs("it ends where it was to ask for more", shown(self._find(unmet[0].number)), ending)
-        elif self._end is None or not self._is_whole:
-            self._is_over()
+            ending = {"end": end_text(header), "value": readable(body)}
+            self._differs("it ends where it should ask for more", shown(self._find(unmet[0].number)), ending)
+        elif self._end is None or not self._has_own_end:
+            self._set_verdict()
         else:
             end, ended = self._end
-            if (told_end(end), _cost(end), ended.body) == (told_end(header), _cost(header), body):
-                self._is_over()
+            if (end_text(end), _cost(end), ended.body) == (end_text(header), _cost(header), body):
+                self._set_verdict()
             else:
-                then = {"end": told_end(end), "value": readable(ended.body)}
-                now = {"end": told_end(header), "value": readable(body)}
-                self._differs(f"it comes to another end{_where(then, now)}", then, now)
+                then = {"end": end_text(end), "value": readable(ended.body)}
+                now = {"end": end_text(header), "value": readable(body)}
+                self._differs(f"it comes to another end{_first_difference(then, now)}", then, now)
 
     @property
-    def _is_whole(self) -> bool:
-        """Whether the recorded run came to its end by itself: an end that the kernel gave has no number."""
+    def _has_own_end(self) -> bool:
+        """Whether the recorded run ended by itself: an end that the kernel gave has no number."""
         return self._end is not None and self._end[0].number != 0
 
-    def _look(self) -> None:
-        """Where the recorded run was cut off, this one has come as far."""
+    def _end_if_cut_off(self) -> None:
+        """Set the verdict if the recorded run has no end of its own, and this one has come as far."""
         if (
             self.verdict is None
-            and not self._is_whole
+            and not self._has_own_end
             and not self._fast_forward.remaining
             and not self._fast_forward.unmatched
         ):
-            self._is_over()
+            self._set_verdict()
 
     # to the run ------------------------------------------------------------------------------------------------------
 
-    def next(self) -> tuple[FromKernel, Heard, bytes] | None:
-        """What the run is to be told now, if anything is, and its Step as a body, in JSON."""
+    def next_message(self) -> tuple[FromKernel, Heard, bytes] | None:
+        """Return the next message for the run, if one may be sent now: its header, under the run's own number, its record,
+        and its Step as a body of JSON text.
+        """
         due = self._fast_forward.next_message(is_ready=self._is_ready) if self.verdict is None else None
         if due is None:
             return None
         header, heard = due
-        self._told += 1
+        self._sent += 1
         number = number_of(header)
         step = msgspec.json.encode(self._step(header, heard, self._asked.get(number)))
         if isinstance(header, ENDS):
             self._asked.pop(number, None)
-        self._look()
+        self._end_if_cut_off()
         theirs = self._theirs.get(number, number)
         return (header if theirs == number else replace(header, number=theirs)), heard, codec.encode_body(step)
 
@@ -185,49 +190,48 @@ class Replay:
         elif isinstance(header, headers.Event):
             about = {"kind": "event", "on": header.event}
         return Step(
-            count=self._told, said=type(header).__name__.lower(), clock=header.time, size=len(heard.body),
+            count=self._sent, said=type(header).__name__.lower(), clock=header.time, size=len(heard.body),
             number=number_of(header), arguments=readable(asked.body) if asked is not None else None,
             why=headers.why(header) if isinstance(header, ENDS) else getattr(header, "why", ""),
             value=None if heard.secret else readable(heard.body), cost=cost, labels=getattr(header, "labels", ()), **about,
         )  # fmt: skip
 
-    # what comes of it ------------------------------------------------------------------------------------------------
+    # the verdict -----------------------------------------------------------------------------------------------------
 
-    def beat(self, cpu: float) -> None:
-        """Called from time to time with the seconds of processor time that the run has used; -1.0 while it need not go on.
-
-        One that has neither worked nor said nor heard anything since the last time waits for what is not on the tape.
+    def check_stalled(self, cpu: float) -> None:
+        """Check whether the run waits for a message that is not on its tape: whether since the last call it has neither used
+        processor time nor sent or received a message. cpu: its seconds so far; -1.0 while it has reason to wait.
         """
-        before, self._beaten = self._beaten, (self._said, self._told, round(cpu, 1))
-        if before == self._beaten and cpu >= 0:
+        before, self._last_check = self._last_check, (self._received, self._sent, round(cpu, 1))
+        if before == self._last_check and cpu >= 0:
             unmet = self._fast_forward.unmatched
             recorded = shown(self._find(unmet[0].number)) if unmet else None
-            self._differs(f"it waits where it was to {'ask' if unmet else 'end'}", recorded)
+            self._differs(f"it waits where it should {'ask' if unmet else 'end'}", recorded)
 
-    def _is_over(self, difference: Difference | None = None) -> None:
+    def _set_verdict(self, difference: Difference | None = None) -> None:
         self.verdict = self.verdict or Verdict(
-            run=self.began.run, recorded=f"{self.began.name} {self.began.version}", requests=self._met,
-            messages=self._told, end=told_end(self._end[0]) if self._end is not None else "", difference=difference,
+            run=self.began.run, recorded=f"{self.began.name} {self.began.version}", requests=self._matched,
+            messages=self._sent, end=end_text(self._end[0]) if self._end is not None else "", difference=difference,
         )  # fmt: skip
 
     def _differs(self, why: str, recorded: object = None, now: object = None) -> None:
-        self._is_over(Difference(why=why, recorded=recorded, now=now))
+        self._set_verdict(Difference(why=why, recorded=recorded, now=now))
 
-    def _differs_from(self, then: Asked, asked: Asked) -> None:
+    def _request_differs(self, then: Asked, asked: Asked) -> None:
         recorded, now = shown(then), shown(asked)
         is_same = (then.kind, then.on, then.resource) == (asked.kind, asked.on, asked.resource)
-        also = f"the same with other arguments{_where(recorded, now)}" if is_same else "something else"
+        also = f"the same with other arguments{_first_difference(recorded, now)}" if is_same else "something else"
         self._differs(f"request {then.number} of the run is {also}", recorded, now)
 
     def _find(self, number: int) -> Asked:
-        """A request on the tape, which is known to be there."""
+        """Return a request on the tape, which must be there."""
         return next(
             one.record for one in self._records() if isinstance(one.record, Asked) and one.record.number == number
         )
 
 
 def shown(asked: Asked) -> dict[str, object]:
-    """A request as people read it."""
+    """Return a request as it is shown to people."""
     return {
         "number": asked.number, "kind": asked.kind, "on": asked.on, "resource": asked.resource,
         "arguments": readable(asked.body, most=16 * SHOWN_MOST),
@@ -235,20 +239,20 @@ def shown(asked: Asked) -> dict[str, object]:
 
 
 def readable(body: bytes | None, *, most: int = SHOWN_MOST) -> object:
-    """A body's value, bytes as the text that they are; None for what is larger, cannot be read, or told in JSON."""
+    """Return a body's value, bytes as text; None if the body is larger than `most`, malformed, or not expressible in JSON."""
     if body is None or len(body) > most:
         return None
     try:
         value = codec.decode_body(body)
-        told = value.decode() if isinstance(value, bytes) else value
-        msgspec.json.encode(told)
-    except (CodecError, TypeError, ValueError, RecursionError):  # TypeError: as of names that are no texts
+        plain = value.decode() if isinstance(value, bytes) else value
+        msgspec.json.encode(plain)
+    except (CodecError, TypeError, ValueError, RecursionError):  # TypeError: a table with keys that are no strings
         return None
-    return told
+    return plain
 
 
-def told_end(end: headers.End) -> str:
-    """An end in words."""
+def end_text(end: headers.End) -> str:
+    """Return an end in words."""
     return f"{type(end).__name__.lower()} {headers.why(end)}".rstrip()
 
 
@@ -256,8 +260,8 @@ def _cost(end: headers.End) -> Cost | None:
     return None if isinstance(end, headers.Refused) else end.cost
 
 
-def _where(then: object, now: object) -> str:
-    """The first place in which two values differ, as ` at .text: "a" became "b"`; "" for none."""
+def _first_difference(then: object, now: object) -> str:
+    """Return the first place in which two values differ, as ` at .text: "a" became "b"`; "" if they are equal."""
     path = ""
     while then != now:
         if isinstance(then, dict) and isinstance(now, dict):
@@ -278,7 +282,7 @@ _WORD_MOST: Final = 100
 
 
 def _words(then: object, now: object) -> str:
-    """What became what; of long texts what stands where they part."""
+    """Return two values as `one became other`; of long ones the part around the first difference."""
     texts = ["nothing" if one is _NOTHING else msgspec.json.encode(one).decode() for one in (then, now)]
     both = min(map(len, texts))
     parts = next((at for at in range(both) if texts[0][at] != texts[1][at]), both)

@@ -1,4 +1,4 @@
-"""The outcomes of task runs, kept for a while, and the callbacks that wait for them (values and callbacks; bounded)."""
+"""Outcomes of task runs, kept for a while, and callbacks that wait for them (values and callbacks; bounded)."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,17 +12,17 @@ from wire.codec import NIL
 from wire.ids import OPERATOR
 
 KEPT: Final = 1_000
-"""Outcomes that are kept."""
+"""Most outcomes that are kept."""
 
 VALUE_KEPT: Final = 64 * 1024
 LARGE_KEPT: Final = 16 * 1024 * 1024
-"""Bytes of a value that is kept as long as its outcome; and of all larger values together, of which the latest are kept.
-Whoever waits before the run ends gets any value; but a starter often waits some time later, when the run may have ended.
+"""VALUE_KEPT: largest value, in bytes, that is kept as long as its outcome. LARGE_KEPT: bytes of all larger values together,
+of which the latest are kept. Whoever waits before a run ends gets any value; but a starter often waits only later.
 """
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """How a run's work ended. body: its value in msgpack, None when it was too large to keep. labels: of the value."""
+    """How a run's work ended. body: its value in msgpack, None if too large to keep. labels: the value's."""
 
     header: headers.End
     body: bytes | None
@@ -31,7 +31,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 _GONE: Final = "run ended: the kernel ended before it, or its tape is gone"
 LOST: Final = Outcome(header=headers.Failed(number=0, code="ended", text=_GONE), body=NIL, labels=frozenset())
-"""The outcome of a run of which it is only known that it ended."""
+"""The outcome of a run that has ended, nobody knows how."""
 
 
 class Work(Struct, kw_only=True):
@@ -42,25 +42,25 @@ class Work(Struct, kw_only=True):
 
 
 class Waiter(NamedTuple):
-    """A callback for a run's outcome. waits: whether it is still wanted."""
+    """A callback for a run's outcome. is_wanted: whether it is still to be called."""
 
-    hear: Callable[[Outcome], None]
-    waits: Callable[[], bool]
+    call: Callable[[Outcome], None]
+    is_wanted: Callable[[], bool]
 
 
 class Results:
-    """Runs under way and the last KEPT that ended, with the callbacks for their outcomes and their processes' ends."""
+    """Unfinished runs and the last KEPT that ended, with callbacks for their outcomes and for their processes' ends."""
 
     def __init__(self) -> None:
         self._works: dict[str, Work] = {}
         self._large: dict[str, int] = {}
-        self._instead: dict[str, str] = {}
-        self._hear: dict[str, list[Waiter]] = {}
-        self._begun: dict[str, Callable[[Outcome | None], None]] = {}
-        self._act: dict[str, list[Callable[[], None]]] = {}
+        self._replaced_by: dict[str, str] = {}
+        self._waiters: dict[str, list[Waiter]] = {}
+        self._on_begun: dict[str, Callable[[Outcome | None], None]] = {}
+        self._on_reaped: dict[str, list[Callable[[], None]]] = {}
 
     def begin(self, run: str, caller: str) -> None:
-        """A run has work to do for a caller."""
+        """Register a run that has begun to work for a caller."""
         self._works[run] = Work(caller=caller)
         if len(self._works) > KEPT:
             ended = next((run for run, work in self._works.items() if work.outcome is not None), None)
@@ -68,54 +68,55 @@ class Results:
                 self.forget(ended)
 
     def replace(self, run: str, instead: str) -> None:
-        """Run `instead` took the place of `run`: whoever waits for that, now or later, gets the outcome of this."""
+        """Note that run `instead` has replaced `run`: whoever waits for `run`, now or later, gets the other's outcome."""
         self._works.pop(run, None)
-        self._hear.setdefault(instead, []).extend(self._hear.pop(run, []))
-        self._instead[run] = instead
-        if len(self._instead) > KEPT:
-            del self._instead[next(iter(self._instead))]
+        self._waiters.setdefault(instead, []).extend(self._waiters.pop(run, []))
+        self._replaced_by[run] = instead
+        if len(self._replaced_by) > KEPT:
+            del self._replaced_by[next(iter(self._replaced_by))]
 
     def newest(self, run: str) -> str:
-        """The run whose outcome counts as this one's: mostly itself."""
-        while run in self._instead:
-            run = self._instead[run]
+        """Return the run whose outcome counts as this one's: the last that replaced it, or itself."""
+        while run in self._replaced_by:
+            run = self._replaced_by[run]
         return run
 
-    def instead(self, run: str) -> str:
-        """The run that took the place of this one, "" for none."""
-        return self._instead.get(run, "")
+    def replacement(self, run: str) -> str:
+        """Return the run that replaced this one, "" if none did."""
+        return self._replaced_by.get(run, "")
 
-    def known(self, run: str, caller: str) -> bool:
-        """Whether the run is known, and this caller may wait for it: its starter, and the operator."""
+    def may_wait(self, run: str, caller: str) -> bool:
+        """Whether the run is known and this caller may wait for it: its starter or the operator."""
         run = self.newest(run)
         return run in self._works and caller in (OPERATOR, self._works[run].caller)
 
-    def wait(self, run: str, hear: Callable[[Outcome], None], waits: Callable[[], bool]) -> None:
-        """Call hear with a known run's outcome, at once if there is one, else when there is.
+    def wait(self, run: str, call: Callable[[Outcome], None], is_wanted: Callable[[], bool]) -> None:
+        """Call `call` with a known run's outcome: at once if there is one, otherwise when there is.
 
-        waits: whether hear is still wanted. Callbacks that are not are dropped when the next one is added: a caller that
-        waits and gives up again and again must not fill the memory.
+        Callbacks that are no longer wanted are dropped when the next one is added: a caller that waits and gives up again
+        and again must not fill the memory.
         """
         run = self.newest(run)
         outcome = self._works[run].outcome
         if outcome is None:
-            self._hear[run] = [*(waiter for waiter in self._hear.get(run, []) if waiter.waits()), Waiter(hear, waits)]
+            wanted = [waiter for waiter in self._waiters.get(run, []) if waiter.is_wanted()]
+            self._waiters[run] = [*wanted, Waiter(call, is_wanted)]
         else:
-            hear(outcome)
+            call(outcome)
 
-    def keep(self, run: str, header: headers.End, body: bytes, labels: frozenset[str]) -> None:
-        """The run's work has its end: call those who wait, and keep the outcome."""
+    def set_outcome(self, run: str, header: headers.End, body: bytes, labels: frozenset[str]) -> None:
+        """Keep the outcome of a run's work, which has ended, and call the callbacks that wait for it."""
         whole = Outcome(header=header, body=body, labels=labels)
-        self.begun(run, whole)
-        for waiter in self._hear.pop(run, []):
-            waiter.hear(whole)
+        self.on_begun(run, whole)
+        for waiter in self._waiters.pop(run, []):
+            waiter.call(whole)
         if run in self._works:
             self._works[run].outcome = whole
             if len(body) > VALUE_KEPT:
                 self._large[run] = len(body)
-                self._keep_the_latest()
+                self._drop_oldest_large()
 
-    def _keep_the_latest(self) -> None:
+    def _drop_oldest_large(self) -> None:
         """Drop the oldest large values beyond LARGE_KEPT."""
         room = sum(self._large.values()) - LARGE_KEPT
         while room > 0:
@@ -129,20 +130,20 @@ class Results:
         self._works.pop(run, None)
         self._large.pop(run, None)
 
-    def when_begun(self, run: str, hear: Callable[[Outcome | None], None]) -> None:
-        """Call hear once: when the run's process has verified its files (with None), or when its work ended before that."""
-        self._begun[run] = hear
+    def when_begun(self, run: str, call: Callable[[Outcome | None], None]) -> None:
+        """Call `call` once: with None when the run has verified its files, or its outcome if it ended first."""
+        self._on_begun[run] = call
 
-    def begun(self, run: str, outcome: Outcome | None = None) -> None:
-        """The run's process has verified its files; or, with an outcome, its work ended before."""
-        if (hear := self._begun.pop(run, None)) is not None:
-            hear(outcome)
+    def on_begun(self, run: str, outcome: Outcome | None = None) -> None:
+        """Call the callback of when_begun(): the run's process has verified its files, or its work has this outcome."""
+        if (call := self._on_begun.pop(run, None)) is not None:
+            call(outcome)
 
     def when_reaped(self, run: str, act: Callable[..., None], *arguments: object) -> None:
         """Call act when the run's process is reaped."""
-        self._act.setdefault(run, []).append(partial(act, *arguments))
+        self._on_reaped.setdefault(run, []).append(partial(act, *arguments))
 
-    def reaped(self, run: str) -> None:
-        """The run's process is reaped."""
-        for act in self._act.pop(run, []):
+    def on_reaped(self, run: str) -> None:
+        """Call the callbacks of when_reaped(): the run's process is reaped."""
+        for act in self._on_reaped.pop(run, []):
             act()

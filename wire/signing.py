@@ -1,11 +1,11 @@
-"""Ed25519 keys, C2SP signed notes and signatures of single values, each type of signature in a namespace (pure).
+"""Ed25519 keys, C2SP signed notes, and signatures of bytes in namespaces (pure).
 
-Two kinds of signature, so that one can never be passed off as the other:
-- a *note* (C2SP signed-note) signs readable text as it is, for what strangers verify with their own tools. Its type is
-  its first line: the seal's is in NOTE_TYPES, a checkpoint's is its log's origin;
+There are two kinds of signature, and neither can be passed off as the other:
+- a *note* (C2SP signed-note) signs readable text as it is, for what strangers verify with their own tools. Its first line
+  is its type: the seal's is in NOTE_TYPES, a checkpoint's is its log's origin;
 - sign() signs bytes under a name from NAMESPACES, put before them as a line; a note never starts with such a line.
 Key names, key ids and verifier keys ("name+id+base64") are those of c2sp.org/signed-note, signature type 0x01.
-Randomness comes in as the seed; the secret leaves a SigningKey in no way but as a signature.
+Randomness comes in as the seed; a SigningKey gives its secret away only as signatures.
 """
 
 import binascii
@@ -24,18 +24,18 @@ NAMESPACES: Final = {
     "approval": "the operator's answer to one call that waits for it",
     "snapshot": "the kernel's state at one entry of the log, from which it starts again",
 }
-"""What sign() may sign: the name that goes into the signed bytes, and what is signed under it."""
+"""Namespaces of sign(): the name that goes into the signed bytes, and what is signed under it."""
 
 NOTE_TYPES: Final = {
     "hand-seal": "maniple.dev/hand-seal/v1",
 }
-"""First lines that belong to one type of note; no log may have one of them as its origin."""
+"""First lines of the types of notes. No log may have one of them as its origin."""
 
 SEED_SIZE: Final = 32
 PUBLIC_SIZE: Final = 32
 SIGNATURE_SIZE: Final = 64
 SIGNATURES_MAX: Final = 100
-"""Signature lines in one note; the specification asks for at least 16."""
+"""Most signature lines in a note; the specification asks for at least 16."""
 
 _ED25519: Final = b"\x01"
 _ID_SIZE: Final = 4
@@ -45,7 +45,7 @@ _NAMESPACE_LINE: Final = re.compile(r"maniple/[^\n]*/v1\n")
 
 
 class VerifyKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The public half of a key, under the name it signs by. NoteMalformed for a name or length that no key has."""
+    """A public key and the name of its signatures. Raises NoteMalformed for a name or length that no key has."""
 
     name: str
     public: bytes
@@ -57,16 +57,16 @@ class VerifyKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def id(self) -> str:
-        """Eight hex digits over name and key, enough to tell keys apart, not to trust one."""
+        """Eight hex digits of a hash of name and key: enough to tell keys apart, not to trust one."""
         return sha256(self.name.encode() + b"\n" + _ED25519 + self.public).digest()[:_ID_SIZE].hex()
 
     def text(self) -> str:
-        """The verifier key, for a trust store or a stranger: name+id+base64."""
+        """Return the verifier key, name+id+base64, for a trust store or a stranger."""
         return f"{self.name}+{self.id}+{_base64(_ED25519 + self.public)}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The key of a verifier key text; NoteMalformed for any other spelling, type or id."""
+        """Parse a verifier key. Raises NoteMalformed for another spelling, type or id."""
         parts = text.split("+", 2)
         if len(parts) != 3:
             raise NoteMalformed("a verifier key is name+id+base64")
@@ -80,7 +80,7 @@ class VerifyKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class SigningKey:
-    """A key that can sign, under a name. Its repr shows the public half only."""
+    """A key that can sign, under a name. Its repr shows only the public half."""
 
     __slots__ = ("_secret", "verify_key")
 
@@ -104,25 +104,25 @@ class SigningKey:
 
 
 class Opened(Struct, frozen=True, kw_only=True):
-    """A note whose signature was checked: its text (ending in a newline), and by: the known keys that signed it."""
+    """A note whose signatures were verified. text: ends in a newline; by: the known keys that signed it."""
 
     text: str
     by: tuple[VerifyKey, ...]
 
 
 def sign(namespace: str, key: SigningKey, payload: bytes) -> bytes:
-    """The 64-byte signature of a payload as one of NAMESPACES; Unencodable for a namespace that is not there."""
+    """Sign a payload in one of NAMESPACES. Returns 64 bytes. Raises Unencodable for an unknown namespace."""
     return key._sign(_spaced(namespace, payload))
 
 
 def verify(namespace: str, key: VerifyKey, payload: bytes, signature: bytes) -> None:
-    """Raises SignatureInvalid unless sign() made this signature, by this key, of this payload, in this namespace."""
+    """Raise SignatureInvalid unless sign() made this signature, with this key, of this payload, in this namespace."""
     if not _is_signed(key, _spaced(namespace, payload), signature):
-        raise SignatureInvalid(f"this is no signature of a {namespace} by {key.name}+{key.id}")
+        raise SignatureInvalid(f"this is not a signature of a {namespace} by {key.name}+{key.id}")
 
 
 def sign_note(text: str, *keys: SigningKey) -> str:
-    """The signed note of a text that ends in a newline, with one line per key, in their order."""
+    """Sign a text, which ends in a newline, as a note. It has one signature line per key, in their order."""
     message = _check_text(text)
     names = {(key.name, key.verify_key.id) for key in keys}
     if not keys or len(names) != len(keys):
@@ -135,10 +135,10 @@ def sign_note(text: str, *keys: SigningKey) -> str:
 
 
 def open_note(note: str | bytes, keys: Iterable[VerifyKey]) -> Opened:
-    """The text of a note that at least one of these keys signed.
+    """Verify a note that at least one of these keys signed, and return its text.
 
-    Signatures by other keys are passed over, as the specification demands. Raises NoteMalformed for what is no note, or
-    has two signatures by one known key; SignatureInvalid if a known key's signature is wrong or no known key signed.
+    Signatures by other keys are ignored, as the specification demands. Raises NoteMalformed for what is not a note, or has
+    two signatures by one known key; SignatureInvalid if a known key's signature is wrong, or no known key signed it.
     """
     known = _by_name(keys)
     text, lines = _take_apart(note)
@@ -168,7 +168,7 @@ def _by_name(keys: Iterable[VerifyKey]) -> dict[tuple[str, str], VerifyKey]:
 
 
 def _take_apart(note: str | bytes) -> tuple[str, list[str]]:
-    """The text and the signature lines of a note."""
+    """Split a note into its text and its signature lines."""
     if isinstance(note, bytes):
         try:
             note = note.decode("utf-8")
@@ -184,7 +184,7 @@ def _take_apart(note: str | bytes) -> tuple[str, list[str]]:
 
 
 def _signature_line(line: str) -> tuple[str, str, bytes]:
-    """Key name, key id and signature of one line."""
+    """Parse a signature line into key name, key id and signature."""
     parts = line.removeprefix(_DASH).split(" ")
     if not line.startswith(_DASH) or len(parts) != 2:
         raise NoteMalformed("a signature line is a dash, a key name and base64")
@@ -196,11 +196,11 @@ def _signature_line(line: str) -> tuple[str, str, bytes]:
 
 
 def _check_text(text: str) -> bytes:
-    """The bytes of a note's text, if it can be one."""
+    """Encode a note's text. Raises NoteMalformed if it cannot be one."""
     if not text.endswith("\n") or _CONTROL.search(text):
         raise NoteMalformed("a note's text ends in a newline and holds no other control characters")
     if _NAMESPACE_LINE.match(text):
-        raise NoteMalformed("a note's text does not start like the signed bytes of another type")
+        raise NoteMalformed("a note's text must not start like the bytes that sign() signs")
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -214,12 +214,12 @@ def _check_name(name: str) -> None:
 
 def _spaced(namespace: str, payload: bytes) -> bytes:
     if namespace not in NAMESPACES:
-        raise Unencodable(f"{namespace!r} is no namespace of signatures; there are: {', '.join(sorted(NAMESPACES))}")
+        raise Unencodable(f"{namespace!r} is not a namespace of signatures; there are: {', '.join(sorted(NAMESPACES))}")
     return b"maniple/" + namespace.encode() + b"/v1\n" + payload
 
 
 def _is_signed(key: VerifyKey, message: bytes, signature: bytes) -> bool:
-    """libsodium's verdict, which also refuses keys of small order and signatures with a second spelling."""
+    """Whether libsodium accepts a signature. It also refuses keys of small order and non-canonical signatures."""
     if len(signature) != SIGNATURE_SIZE:
         return False
     try:
@@ -234,7 +234,7 @@ def _base64(content: bytes) -> str:
 
 
 def _from_base64(text: str) -> bytes:
-    """Standard base64 with padding, in the one spelling that encoding gives."""
+    """Decode standard base64 with padding. Raises NoteMalformed unless encoding gives the same text."""
     try:
         content = binascii.a2b_base64(text, strict_mode=True)
     except ValueError as error:

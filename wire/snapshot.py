@@ -1,7 +1,7 @@
-"""The kernel's state at one entry of the log, signed, so that a start need not read the whole log (pure).
+"""A signed snapshot of the kernel's state at one entry of the log, so that a start need not read the whole log (pure).
 
-A file `snapshot` is a signature in the namespace of that name, and a packed Snapshot. Whether it counts is decided by the
-log: its own entry at that size must name the content's digest (kernel/record/recovery.py).
+The file `snapshot` holds a signature in the namespace of that name, followed by a Snapshot in msgpack. It counts only if
+the log's entry at that size names the digest of its state (kernel/record/recovery.py).
 """
 
 import msgspec
@@ -14,7 +14,7 @@ from wire.signing import SIGNATURE_SIZE, SigningKey, VerifyKey, sign, verify
 
 
 class Snapshot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The state after size entries, prev and frontier as Chain wants them, and where entry size stands."""
+    """The state after `size` entries; prev and frontier for Chain; segment and offset: the place of entry `size`."""
 
     origin: str
     size: int
@@ -25,14 +25,14 @@ class Snapshot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     offset: int = 0
 
 
-def sealed(snapshot: Snapshot, key: SigningKey) -> bytes:
-    """The content of the file `snapshot`."""
+def seal_snapshot(snapshot: Snapshot, key: SigningKey) -> bytes:
+    """Sign a snapshot. Returns the content of the file `snapshot`."""
     content = msgspec.msgpack.encode(snapshot)
     return sign("snapshot", key, content) + content
 
 
-def opened(raw: bytes, key: VerifyKey) -> Snapshot:
-    """The snapshot of a file's content. Raises SignatureInvalid, or CodecError when it is another version's."""
+def open_snapshot(raw: bytes, key: VerifyKey) -> Snapshot:
+    """Verify and decode the file's content. Raises SignatureInvalid, or CodecError if another version wrote it."""
     verify("snapshot", key, raw[SIGNATURE_SIZE:], raw[:SIGNATURE_SIZE])
     try:
         return msgspec.msgpack.decode(raw[SIGNATURE_SIZE:], type=Snapshot)

@@ -1,16 +1,15 @@
-"""Verification of a whole log against itself and against signed checkpoints, naming the first bad entry (pure).
+"""Verifies a whole log against itself and against signed checkpoints, and names the first bad entry (pure).
 
-A log convinces on three grounds, checked in one pass: each line is an entry in its one spelling and in its place (seq);
-each names the hash of the one before (prev); the tree over all of them has the root that each checkpoint signed. The
-last is what an attacker who rewrites everything after his change cannot mend, and what shows a cut tail.
+Three things are checked, in one pass: each line is the canonical encoding of an entry in its place (seq); each entry names
+the hash of the one before (prev); the tree over all entries has the root that each checkpoint signed. An attacker who
+rewrites everything after a change cannot forge the last; it also shows a tail that was cut off.
 
-Which entry is named: every entry before it is as it was written, as far as the evidence goes. Where prev does not fit,
-either of two entries may have been changed; the rest of the log and the next checkpoint tell which (_blame). Where all
-fits but a root does not, the change lies somewhere since the last checkpoint that holds: its first entry is named, and
-why names the last.
+Which entry is named: as far as the evidence goes, every entry before it is as written. If prev does not match, either of
+two entries may have been changed; the rest of the log and the next checkpoint tell which (_blame). If only a root does not
+match, the change lies somewhere after the last checkpoint that does: the first entry after that is named, and why names
+the last possible one.
 
-Memory does not grow with the log. Lines come as bytes, with or without their newline, in order, from as many files as
-there are.
+Memory does not grow with the log. Lines come as bytes, with or without their newline, in order, from any number of files.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -26,9 +25,9 @@ from wire.signing import VerifyKey
 
 
 class Verified(Struct, frozen=True, kw_only=True):
-    """A log that holds. size: its entries. signed: how many of them, from the first, the newest checkpoint covers.
+    """A log that verifies. size: its entries. signed: how many of these, from the first, the newest checkpoint covers.
 
-    checkpoints: how many were compared. prev and frontier: what Chain(seq=size, …) needs to go on.
+    checkpoints: how many were compared. prev, frontier: for Chain(seq=size, …), to append to the log.
     """
 
     size: int
@@ -46,10 +45,10 @@ def verify_log(
     origin: str,
     held: Iterable[str | bytes] = (),
 ) -> Verified:
-    """Verifies a log from its first line, with the checkpoint notes that lie beside it and those held elsewhere.
+    """Verify a log from its first line, with the checkpoint notes beside it (`notes`) and those held elsewhere (`held`).
 
-    The held ones must be signed by one of the same keys. Raises LogInvalid for the first bad entry, and NoteMalformed
-    or SignatureInvalid for a checkpoint that is itself not in order; those are looked at before the first line.
+    All must be signed by one of these keys. Raises LogInvalid for the first bad entry; NoteMalformed or SignatureInvalid
+    for a checkpoint that is itself invalid, before the first line is read.
     """
     known = tuple(keys)
     own = list(open_checkpoints(notes, known, origin))
@@ -67,12 +66,12 @@ def verify_lines(
     frontier: Frontier | None = None,
     each: Callable[[Entry], object] | None = None,
 ) -> Verified:
-    """Verifies lines against checkpoints whose signatures were checked before; LogInvalid for the first bad entry.
+    """Verify lines against checkpoints whose signatures were verified before. Raises LogInvalid for the first bad entry.
 
-    each: is given every entry that fits the one before it, when no checkpoint has vouched for it yet.
+    each: called with every entry that matches the one before it, even though no checkpoint has vouched for it yet.
 
-    To go on from a known state, give seq, prev and a frontier of that size (it is not changed): checkpoints of less
-    than seq entries cannot be compared then and are passed over.
+    To start from a known state, pass seq, prev and a frontier of that size (it is not changed). Checkpoints of fewer than
+    seq entries cannot be compared then, and are ignored.
     """
     tree = Frontier() if frontier is None else frontier.copy()
     anchors = _Anchors(checkpoints, held, seq)
@@ -85,7 +84,7 @@ def verify_lines(
         line = line.removesuffix(b"\n")
         entry = _entry(line, seq)
         if entry.prev != prev:
-            raise _blame(_Break(seq=seq, line=line, told=entry.prev, last=last, tree=tree), anchors, rest)
+            raise _blame(_Break(seq=seq, line=line, named=entry.prev, last=last, tree=tree), anchors, rest)
         if each is not None:
             each(entry)
         if last is not None:
@@ -107,7 +106,7 @@ def verify_lines(
 
 
 def _entry(line: bytes, seq: int) -> Entry:
-    """The entry of a line that should be the seq-th."""
+    """Decode a line, which must be entry `seq`. Raises LogInvalid."""
     try:
         entry = decode(line)
     except CodecError as error:
@@ -120,7 +119,7 @@ def _entry(line: bytes, seq: int) -> Entry:
 
 
 class _Anchors:
-    """The checkpoints still to be compared, the next one last, and how far the compared ones reach."""
+    """The checkpoints that are still to be compared, the next one last, and how far the compared ones reach."""
 
     def __init__(self, own: Iterable[Checkpoint], held: Iterable[Checkpoint], start: int) -> None:
         both = [(point.size, False, point.root) for point in own] + [(point.size, True, point.root) for point in held]
@@ -131,7 +130,7 @@ class _Anchors:
 
     @property
     def next_size(self) -> int:
-        """The size of the next checkpoint, -1 when none is left."""
+        """The size of the next checkpoint, -1 if none is left."""
         return self._waiting[-1][0] if self._waiting else -1
 
     def fits(self, tree: Frontier) -> bool:
@@ -139,9 +138,9 @@ class _Anchors:
         return self._waiting[-1][2] == tree.root()
 
     def compare(self, tree: Frontier) -> LogInvalid | None:
-        """Compares the checkpoints of the tree's size; the log's own come before those held elsewhere.
+        """Compare the checkpoints of the tree's size, the log's own before those held elsewhere.
 
-        Gives what is wrong if one does not fit, which then stays the next one.
+        Returns the error if one does not match. That one stays the next one.
         """
         size = tree.size
         while self.next_size == size:
@@ -156,7 +155,9 @@ class _Anchors:
         return None
 
     def _mismatch(self, size: int, is_held: bool) -> LogInvalid:
-        """What a held one contradicts may have been rewritten and signed again: only held ones bound it from below."""
+        """Return the error for a checkpoint that does not match. A log that contradicts a held one may have been rewritten
+        and signed again, so only held ones count as the last good checkpoint then.
+        """
         last = size - 1
         first = max(min(self._good_held if is_held else self._good, last), 0)
         whose = "the checkpoint held elsewhere" if is_held else "the checkpoint"
@@ -167,7 +168,7 @@ class _Anchors:
         )
 
     def end(self, size: int) -> None:
-        """The log has ended: nothing that was signed may be missing."""
+        """Raise LogInvalid if the log ends before the largest signed size."""
         if self._waiting:
             signed = self._waiting[0][0]
             raise LogInvalid(
@@ -177,39 +178,39 @@ class _Anchors:
 
 
 class _Break(Struct, frozen=True, kw_only=True):
-    """A place where the chain does not fit: line seq names told as the leaf before it, but that leaf is last.
+    """A break of the chain: line `seq` names the leaf `named` as the one before it, but that leaf is `last`.
 
-    last is None where the entry before is beyond doubt: there is none, or a checkpoint ends with it. tree: all leaves
-    before last.
+    last: None if the entry before is beyond doubt: there is none, or a checkpoint ends with it. tree: all leaves before
+    `last`.
     """
 
     seq: int
     line: bytes
-    told: str
+    named: str
     last: bytes | None
     tree: Frontier
 
 
 def _blame(at: _Break, anchors: _Anchors, rest: Iterator[bytes]) -> LogInvalid:
-    """Which of the two entries at a break is the bad one.
+    """Return the error for the one of the two entries at a break that was changed.
 
-    Each later entry tells what its predecessor's leaf once was. If the tree of what they tell has the root that the
-    next checkpoint signed, the entry before the break was changed, whatever else was. Otherwise the entry after it was,
-    if its own successor does not know it as it stands; and if that one does, the entry before.
+    Each later entry names its predecessor's original leaf. If the tree over these has the root that the next checkpoint
+    signed, the entry before the break was changed, whatever else was. Otherwise the entry after it was, if its own
+    successor names another leaf for it; and if that names the same, the entry before.
     """
     if at.last is None:
         return LogInvalid(at.seq, "it was changed: its prev is not the hash of the entry before it")
     tree = at.tree.copy()
-    tree.append(bytes.fromhex(at.told))
+    tree.append(bytes.fromhex(at.named))
     leaf = leaf_hash(at.line)
     is_disowned = False
     for following in rest:
-        told = _prev_of(following, tree.size + 1)
-        if told is None:
+        named = _prev_of(following, tree.size + 1)
+        if named is None:
             break
         if tree.size == at.seq:
-            is_disowned = told != leaf
-        tree.append(told)
+            is_disowned = named != leaf
+        tree.append(named)
         leaf = leaf_hash(following.removesuffix(b"\n"))
         if tree.size >= anchors.next_size:
             break
@@ -223,18 +224,18 @@ def _blame(at: _Break, anchors: _Anchors, rest: Iterator[bytes]) -> LogInvalid:
 
 
 def _narrowed(wrong: LogInvalid, before: Frontier, anchors: _Anchors, rest: Iterator[bytes]) -> LogInvalid:
-    """Where a root does not fit, whether it was the last entry alone: the next one tells what its leaf once was."""
-    told = _prev_of(next(rest, b""), before.size + 1)
-    if told is None:
+    """Narrow an error of a root that does not match to the last entry, if the leaf that the next entry names for it fits."""
+    named = _prev_of(next(rest, b""), before.size + 1)
+    if named is None:
         return wrong
-    before.append(told)
+    before.append(named)
     if not anchors.fits(before):
         return wrong
     return LogInvalid(before.size - 1, "it was changed: the entry after it names, and the checkpoint signed, another")
 
 
 def _prev_of(line: bytes, seq: int) -> bytes | None:
-    """The leaf before line seq as that line tells it; None if the line is no entry or not that one."""
+    """Return the leaf that line `seq` names as the one before it; None if the line is not that entry."""
     try:
         entry = decode(line.removesuffix(b"\n"))
     except CodecError:

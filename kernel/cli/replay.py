@@ -15,7 +15,7 @@ from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, command, run_argument, write, write_json
 from kernel.home import Home
 from wire.limits import DEADLINE_MAX
-from wire.recording import written
+from wire.recording import to_lines
 from wire.replaying import Difference, Step, Verdict
 from wire.tape import seed_of
 
@@ -113,7 +113,7 @@ def _saved(session: Session, found: recorded.Recorded, folder: str) -> str:
         raise Ended(f"--save {folder}: that is not a folder: name one, or a new one", Exit.USAGE) from None
     path = os.path.join(folder, f"{found.began.run}.jsonl")
     hash_seed = Home(session.home).identity.hash_seed
-    lines = written((one.record for one in found.records), seed=seed_of(found.secret), hash_seed=hash_seed)
+    lines = to_lines((one.record for one in found.records), seed=seed_of(found.secret), hash_seed=hash_seed)
     package.write(path, "".join(f"{line}\n" for line in lines).encode(), mode=0o600)
     return path
 

@@ -76,7 +76,7 @@ def _check_progress(request: Request, run: Run, tape: Replayed) -> None:
     """Every STILL seconds, check whether a replayed run waits for what is not on its tape: it would never say so."""
     if not run.is_ending:
         is_waiting = run.state == "ready" and tape.credit and not run.paused
-        tape.replay.beat(run.cpu_seconds() if is_waiting else -1.0)
+        tape.replay.check_stalled(run.cpu_seconds() if is_waiting else -1.0)
         tape.pump()
         request.kernel.loop.after(STILL, partial(_check_progress, request, run, tape))
 

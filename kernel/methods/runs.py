@@ -130,7 +130,7 @@ def _answer_when_ended(request: Request, run: str) -> object:
         else:  # too large to keep in memory: it can be read from the tape when all is on disk
             kernel.log.after(kernel.log.size - 1, partial(answer_from_tape, outcome))
 
-    if kernel.results.known(run, call.caller):
+    if kernel.results.may_wait(run, call.caller):
         kernel.results.wait(run, on_end, lambda: call.number in kernel.exchange.calls)
         return None
     may_know = call.caller == OPERATOR or newest(kernel.state, run) in kernel.state.unfinished  # else nothing is read

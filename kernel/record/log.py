@@ -39,7 +39,7 @@ from wire.checkpoint import Checkpoint, sign_checkpoint
 from wire.entries import Chain, Entry, Said, body_digest, time_text
 from wire.ids import KERNEL
 from wire.signing import SigningKey
-from wire.snapshot import Snapshot, sealed
+from wire.snapshot import Snapshot, seal_snapshot
 
 SEGMENT: Final = 64 * 1024 * 1024
 """Bytes of entries in a file, after which the next file is begun."""
@@ -321,7 +321,7 @@ class Log:
             try:
                 self._checkpoint()
                 if self._pending_snapshot is not None and self._pending_snapshot.size < self.durable:
-                    replace(self._folder / "snapshot", sealed(self._pending_snapshot, self._key))
+                    replace(self._folder / "snapshot", seal_snapshot(self._pending_snapshot, self._key))
                     self._pending_snapshot = None
             finally:
                 self._keys_file.reserve()

@@ -25,7 +25,7 @@ from wire.entries import LINE_MAX, Chain, Entry, decode
 from wire.errors import CodecError, LogInvalid, NoteMalformed, SignatureInvalid
 from wire.merkle import Frontier
 from wire.signing import VerifyKey
-from wire.snapshot import Snapshot, opened
+from wire.snapshot import Snapshot, open_snapshot
 from wire.verify import verify_lines
 
 
@@ -61,7 +61,7 @@ def read_start(folder: Path, key: VerifyKey, origin: str) -> Snapshot:
     """Return the snapshot to start from; if there is none that is valid, the log's beginning. Raises LogDamaged."""
     beginning = Snapshot(origin=origin, size=0)
     try:
-        snapshot = opened((folder / "snapshot").read_bytes(), key)
+        snapshot = open_snapshot((folder / "snapshot").read_bytes(), key)
         entry = decode(next(iter(Lines(folder, snapshot.segment, snapshot.offset)), b"")[:-1])
     except (FileNotFoundError, SignatureInvalid, CodecError):
         return beginning

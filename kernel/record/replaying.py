@@ -35,7 +35,7 @@ class Replayed(Tape):
     def accept(self, peer: Peer, header: FromRun, body: bytes) -> FromRun | None:
         """Compare a message of the run with the tape. Only its Bye is returned for the kernel to act on."""
         self._of.state = "ready" if isinstance(header, headers.Ready) else self._of.state
-        self.replay.take(header, body)
+        self.replay.accept(header, body)
         self.pump()
         return header if isinstance(header, headers.Bye) else None
 
@@ -49,7 +49,7 @@ class Replayed(Tape):
     def pump(self) -> None:
         """Send the run what may be sent, stream each step to the operator, and answer with the verdict at the end."""
         kernel, run, number = self._kernel, self._of, self._call.number
-        while number in run.serving and self.credit and run.peer is not None and (due := self.replay.next()):
+        while number in run.serving and self.credit and run.peer is not None and (due := self.replay.next_message()):
             self.credit -= 1
             body = self._with_secrets(due[0], due[1].body, whole=True) if due[1].secret else due[1].body
             kernel.links.transmit(run.peer, codec.encode(due[0]), body)

@@ -226,7 +226,7 @@ class Resuming:
     def record_end(self, run: Run, work: OpenCall, header: headers.End, body: bytes) -> None:
         """Record the end of a run's work on its tape. The caller appends its log entry next."""
         if run.tape is not None:
-            raw, instead = codec.encode(header), self._kernel.results.instead(run.id)
+            raw, instead = codec.encode(header), self._kernel.results.replacement(run.id)
             run.tape.put(Ended(header=raw, body=body, labels=work.shown_labels(), instead=instead))
 
     def close(self, run: Run) -> None:

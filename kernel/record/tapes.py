@@ -89,7 +89,7 @@ class Tape:
             case headers.Done() | headers.Failed() | headers.Cancelled() if self._fast_forward is not None:
                 unmet = self._fast_forward.unmatched
                 if unmet or self._fast_forward.remaining:
-                    raise Diverged(f"its code has ended where it was to {f'ask for {unmet[0]}' if unmet else 'go on'}")
+                    raise Diverged(f"its code has ended where it should {f'ask for {unmet[0]}' if unmet else 'go on'}")
         return header
 
     def _find(self, fast_forward: FastForward, peer: Peer, header: headers.Request, body: bytes) -> FromRun | None:
@@ -132,7 +132,7 @@ class Tape:
             case headers.Chunk() if not is_recorded:
                 fresh = None if self._streams.repeated(-number, 1, body) else header
             case headers.Cancel():
-                self._streams.leave(number)
+                self._streams.on_cancel(number)
         if is_recorded and self._waiting.concerns(number):
             self._waiting.put(header, body)
         self.pump()

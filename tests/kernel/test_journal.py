@@ -205,7 +205,7 @@ def test_a_tape_that_is_not_there_is_no_empty_one(tmp_path: Path) -> None:
     path.write_bytes(b"")
     tape = on_disk(path)
     list(tape.vouched_records(9))
-    with pytest.raises(TapeDamaged, match="does not tell what its run was begun with"):
+    with pytest.raises(TapeDamaged, match="does not say what its run was started with"):
         began(tape.records())
 
 

@@ -141,11 +141,11 @@ def test_one_that_an_older_snapshot_knows_of_has_its_end_too(kernel: Kernel) -> 
 
 def _size(home: Path) -> int:
     from kernel.home import Home
-    from wire.snapshot import opened
+    from wire.snapshot import open_snapshot
 
     time.sleep(0.01)
     path = home / "log" / "snapshot"
-    return opened(path.read_bytes(), Home(str(home)).keys().log.verify_key).size
+    return open_snapshot(path.read_bytes(), Home(str(home)).keys().log.verify_key).size
 
 
 def _sleep(number: int) -> headers.Call:

@@ -113,7 +113,7 @@ def test_a_wasm_hands_recording_plays(folder: Path, tmp_path: Path) -> None:
     [
         ('f"{n} {self', 'f"{n}: {self', 'request 3 of the run is the same with other arguments at .text: "1 0'),
         ("import time", "import no_such_module", "No module named 'no_such_module'"),
-        ("self.unknown = []", "self.unknown = []; await asyncio.Event().wait()", "it waits where it was to ask"),
+        ("self.unknown = []", "self.unknown = []; await asyncio.Event().wait()", "it waits where it should ask"),
         ("self.unknown = []", "self.unknown = []; import os; os._exit(3)", "its process ended before its work did"),
     ],
 )

@@ -215,7 +215,7 @@ def test_a_programs_run_replays_by_what_it_asks(kernel: Kernel, tmp_path: Path) 
     (other / "main.py").chmod(0o755)
     said = replay(kernel, run, "--against", str(other))
     assert said.code == 5
-    assert "it asks for what the recorded run did not ask for" in said.words
+    assert "it makes a request that the recorded run did not make" in said.words
 
 
 PROGRAM = Source(
@@ -271,15 +271,15 @@ def test_a_changed_argument_is_the_first_difference(kernel: Kernel, journey: str
     [
         ('("read", "set", "add")', '("set", "read", "add")', "request 1 of the run is something else"),
         ('return reply.value["text"]', 'return reply.value["text"] + "!"', "it comes to another end at .value.told[0]"),
-        ("range(0, calls, wide)", "range(0, calls - 3, wide)", "it ends where it was to ask for more"),
+        ("range(0, calls, wide)", "range(0, calls - 3, wide)", "it ends where it should ask for more"),
         (
             'return {"told"',
             'await self.step(0)\n        return {"told"',
-            "it asks for what the recorded run did not ask for",
+            "it makes a request that the recorded run did not make",
         ),
-        ("self.unknown = []", "raise ValueError('no')", "it ends where it was to ask for more"),
+        ("self.unknown = []", "raise ValueError('no')", "it ends where it should ask for more"),
         ("import time", "import no_such_module", "No module named 'no_such_module'"),
-        ("self.unknown = []", "self.unknown = []; await asyncio.Event().wait()", "it waits where it was to ask"),
+        ("self.unknown = []", "self.unknown = []; await asyncio.Event().wait()", "it waits where it should ask"),
     ],
 )
 def test_each_kind_of_change_is_named(

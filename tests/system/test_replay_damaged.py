@@ -99,7 +99,7 @@ def test_a_tape_that_breaks_off_is_named_at_any_place(kernel: Kernel, journey: s
     file.write_bytes(whole[: ends[3]])
     assert "it lacks the call of entry" in refused(kernel, journey)
     file.write_bytes(b"")
-    assert "it does not tell what its run was begun with" in refused(kernel, journey)
+    assert "it does not say what its run was started with" in refused(kernel, journey)
 
 
 @pytest.mark.parametrize("kind", [Asked, Heard, Ended])

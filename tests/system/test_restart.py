@@ -21,7 +21,7 @@ from tests.system import fates
 from tests.system.fates import call, entries, pid_of, state_of, table, until
 from wire.codec import Value
 from wire.signing import SIGNATURE_SIZE
-from wire.snapshot import Snapshot, sealed
+from wire.snapshot import Snapshot, seal_snapshot
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def _resealed(home: Path, state: bytes, *, named: bool = True) -> bytes:
         raw = (home / "log" / "snapshot").read_bytes()
         assert hashlib.sha256(state).hexdigest() in json.dumps([one.detail for one in entries(home, "snapshot")])
         return raw
-    return sealed(msgspec.structs.replace(found, state=state), key)
+    return seal_snapshot(msgspec.structs.replace(found, state=state), key)
 
 
 def test_of_a_start_that_is_refused_no_process_is_left(kernel: Kernel) -> None:

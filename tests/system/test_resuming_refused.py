@@ -108,7 +108,7 @@ def test_a_run_whose_tape_was_lost_or_changed_says_so_and_nothing_is_guessed(ker
     wanted = {
         "missing": "No such file",
         "key": "its key was erased",
-        "empty": "does not tell what its run was begun with",
+        "empty": "does not say what its run was started with",
     }
     assert wanted.get(damage, "it lacks the message that entry") in notes[0] or "breaks off" in notes[0]
     end = entry(kernel.home, "run.end", run=run)

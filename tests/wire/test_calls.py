@@ -103,4 +103,4 @@ def test_a_chunk_of_a_reply_comes_from_a_provider_and_makes_the_call_one_that_is
 def test_a_call_that_is_queued_says_so() -> None:
     call = CallLife(2, upload=False)
     assert not call.is_queued
-    assert (call.queued(), call.is_queued) == (2, True)
+    assert (call.mark_queued(), call.is_queued) == (2, True)

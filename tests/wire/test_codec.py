@@ -122,4 +122,4 @@ def test_a_value_that_lies_deep_within_itself_is_no_error() -> None:
     value: object = {None: 1}
     for _ in range(100_000):
         value = [value]
-    assert codec.as_json(value) == b'"it lies too deep within itself to be told"'
+    assert codec.as_json(value) == b'"it is nested too deeply to be shown"'

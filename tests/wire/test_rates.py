@@ -58,13 +58,13 @@ def test_every_refusal_is_either_logged_or_in_a_count(asked: list[tuple[str, str
     for principal, code, step in asked:
         if step:
             second += step
-            for *whose, count in tally.due(second):
+            for *whose, count in tally.drain(second):
                 assert count > 0
                 logged[whose[0], whose[1]] += count
         if tally.count(principal, code, second, singly):
             logged[principal, code] += 1
             at_once[principal, code, second] += 1
-    for *whose, count in tally.due(second + 1):
+    for *whose, count in tally.drain(second + 1):
         logged[whose[0], whose[1]] += count
     assert logged == Counter((principal, code) for principal, code, _ in asked)
     assert max(at_once.values()) <= singly
@@ -74,9 +74,9 @@ def test_every_refusal_is_either_logged_or_in_a_count(asked: list[tuple[str, str
 def test_what_is_refused_more_often_is_counted_when_its_second_is_over() -> None:
     tally = Tally()
     assert [tally.count("a", "x", 7, singly=2) for _ in range(5)] == [True, True, False, False, False]
-    assert list(tally.due(7)) == []
-    assert list(tally.due(8)) == [("a", "x", 3)]
-    assert list(tally.due(8)) == []
+    assert list(tally.drain(7)) == []
+    assert list(tally.drain(8)) == [("a", "x", 3)]
+    assert list(tally.drain(8)) == []
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 10**6)), max_size=60, unique_by=lambda one: one[1]))
@@ -86,7 +86,7 @@ def test_callers_take_turns_and_each_keeps_its_own_order(calls: list[tuple[str, 
         turns.add(name, number)
         waiting[name].append(number)
     served: list[str] = []
-    for number_now in turns.all():
+    for number_now in turns.take_all():
         (name,) = [one for one, queue in waiting.items() if queue and queue[0] == number_now][:1]
         waiting[name].popleft()
         served.append(name)
@@ -98,10 +98,10 @@ def test_a_caller_that_is_passed_over_keeps_its_turn() -> None:
     turns = Turns()
     for name, number in (("a", 1), ("b", 2), ("a", 3), ("c", 4)):
         turns.add(name, number)
-    assert turns.next(lambda number: number > 1) == 2
-    assert turns.next(lambda _: False) is None
-    assert list(turns.all()) == [1, 4, 3]
-    assert turns.next() is None
+    assert turns.take_next(lambda number: number > 1) == 2
+    assert turns.take_next(lambda _: False) is None
+    assert list(turns.take_all()) == [1, 4, 3]
+    assert turns.take_next() is None
 
 
 @pytest.mark.parametrize("many", [1, 50, 1000])
@@ -110,4 +110,4 @@ def test_one_call_waits_for_one_of_each_other_caller_however_many_these_have(man
     for number in range(many):
         turns.add("greedy", number)
     turns.add("modest", -1)
-    assert -1 in [turns.next(), turns.next()]
+    assert -1 in [turns.take_next(), turns.take_next()]

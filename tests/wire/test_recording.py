@@ -9,7 +9,7 @@ from wire import codec, headers
 from wire.entries import Cost, Used
 from wire.errors import CodecError
 from wire.labels import plain
-from wire.recording import read, written
+from wire.recording import read, to_lines
 from wire.tape import ASKED_MOST, Began, Ended, Heard, Record, asked
 
 BEGAN = Began(
@@ -48,7 +48,7 @@ records = (
 
 
 def text_of(*rest: Record) -> str:
-    return "".join(f"{line}\n" for line in written([BEGAN, *rest], seed=7, hash_seed=9))
+    return "".join(f"{line}\n" for line in to_lines([BEGAN, *rest], seed=7, hash_seed=9))
 
 
 @given(st.lists(records, max_size=4))

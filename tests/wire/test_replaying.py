@@ -47,8 +47,8 @@ class Player:
         self.says(headers.Ready())
 
     def says(self, header: headers.FromRun, value: object = None) -> None:
-        self.replay.take(header, NIL if value is None else codec.encode_body(value))
-        while (due := self.replay.next()) is not None:
+        self.replay.accept(header, NIL if value is None else codec.encode_body(value))
+        while (due := self.replay.next_message()) is not None:
             self.told.append(due[0])
 
     def calls(self, number: int, on: str, value: object = None) -> None:
@@ -94,7 +94,7 @@ def test_a_program_may_ask_in_another_order_and_by_other_numbers() -> None:
 def test_what_a_program_did_not_ask_for_is_a_difference() -> None:
     run = Player(*TWO, DONE, in_order=False)
     run.calls(1, "a.three")
-    assert run.why == "it asks for what the recorded run did not ask for"
+    assert run.why == "it makes a request that the recorded run did not make"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_run_that_ends_where_it_asked_for_more_is_a_difference() -> None:
     run = Player(*TWO, DONE)
     run.calls(1, "a.one")
     run.says(headers.Done(number=WORK), "both")
-    assert run.why == "it ends where it was to ask for more"
+    assert run.why == "it ends where it should ask for more"
     assert run.verdict.difference is not None
     assert run.verdict.difference.recorded == shown(asked(3, "a.two"))
     assert run.verdict.difference.now == {"end": "done", "value": "both"}
@@ -187,7 +187,7 @@ def test_what_it_published_and_heard_of_is_compared_like_what_it_called() -> Non
         return run
 
     run = played()
-    run.replay.take(headers.Subscribe(number=3, event="a.b"), b"")
+    run.replay.accept(headers.Subscribe(number=3, event="a.b"), b"")
     run.says(headers.Done(number=WORK), "both")
     assert (run.verdict.difference, run.verdict.requests) == (None, 2)
     run = played()
@@ -205,15 +205,15 @@ def test_what_is_behind_the_end_is_not_compared() -> None:
 
 def test_a_run_that_neither_works_nor_speaks_waits_for_what_is_not_there() -> None:
     run = Player(*TWO, DONE)
-    run.replay.beat(0.5)
-    run.replay.beat(0.9)
+    run.replay.check_stalled(0.5)
+    run.replay.check_stalled(0.9)
     run.calls(1, "a.one")
-    run.replay.beat(0.9)
-    run.replay.beat(-1.0)
+    run.replay.check_stalled(0.9)
+    run.replay.check_stalled(-1.0)
     assert run.replay.verdict is None
-    run.replay.beat(0.9)
-    run.replay.beat(0.9)
-    assert run.why == "it waits where it was to ask"
+    run.replay.check_stalled(0.9)
+    run.replay.check_stalled(0.9)
+    assert run.why == "it waits where it should ask"
 
 
 def test_the_place_of_a_difference_is_named_also_in_long_texts() -> None:
@@ -244,11 +244,11 @@ NO_JSON = [b"\x81\xc0\x01", b"\x81\x91\x01\x01", b"\xd4\x05\x00", b"\x81\xa1a\xd
 def test_what_no_json_can_tell_is_told_the_run_and_compared_and_not_shown(body: bytes) -> None:
     told = Heard(header=codec.encode(headers.Done(number=1)), body=body)
     player = Player(TASK, tape.asked(1, "call", "a.one", body=body), told, Ended(header=DONE.header, body=body))
-    player.replay.take(headers.Call(number=1, method="a.one"), body)
-    due = player.replay.next()
+    player.replay.accept(headers.Call(number=1, method="a.one"), body)
+    due = player.replay.next_message()
     assert due is not None
     assert due[1].body == body
-    player.replay.take(headers.Done(number=WORK), NIL)
+    player.replay.accept(headers.Done(number=WORK), NIL)
     assert player.verdict.difference is not None
     codec.encode_body(player.verdict)
     assert msgspec.json.encode(player.verdict)

@@ -154,7 +154,7 @@ def test_a_record_that_a_later_version_wrote_is_named() -> None:
 
     content = msgspec.msgpack.encode((0, {"type": "dreamt"}))
     check = blake2b(content, key=KEY, digest_size=16).digest()
-    with pytest.raises(TapeDamaged, match="no record of this version"):
+    with pytest.raises(TapeDamaged, match="not a record of this version"):
         list(read(BytesIO(len(content).to_bytes(4, "little") + check + content).read, KEY))
 
 
