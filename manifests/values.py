@@ -125,7 +125,7 @@ def _format(amount: int, units: dict[str, int]) -> str:
     return f"{amount // units[best]}{best}"
 
 
-LOCKS_MOST: Final = 10_000
+LOCKS_MOST: Final = 1_000
 """Locks on parts of files that a run may hold: each takes the system 192 bytes, which no limit of the system's counts."""
 
 UID_BASE: Final = 770_000_000

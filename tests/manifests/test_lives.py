@@ -289,4 +289,4 @@ def test_a_run_is_told_which_of_its_limits_ended_it() -> None:
     manifest = Manifest(hand=_installed("task").package.manifest.hand, limits=Limits(memory=64 << 20, disk=4 << 20))
     assert too_much_memory(manifest) == "it used more than its 64MiB of memory"
     assert too_much("disk", manifest) == "its files took more than its 4MiB of disk"
-    assert too_much("locks", manifest) == "it held more than 10,000 locks on parts of files"
+    assert too_much("locks", manifest) == "it held more than 1,000 locks on parts of files"
