@@ -1,4 +1,4 @@
-"""What a Hand links: its base class, its handle on the kernel, settings, logging and progress."""
+"""The library of a Hand: its base class, its handle on the kernel, calls, errors."""
 
 from runtime.calls import Reply, Stream
 from runtime.errors import CallCancelled, CallEnded, CallFailed, CallRefused, Failure, LinkLost, WrongThread

@@ -1,7 +1,7 @@
-"""The process of a run that a test replays (acts): the runtime as ever, with no kernel and no confinement; see replayed.py.
+"""The process of a run that a test replays (acts): the usual runtime, without kernel and confinement; see replayed.py.
 
-Started as `python -m runtime.alone`, with a Start on its standard input. What a template has prepared for other runs, a WASM
-Hand's compiled module, is made here.
+Started as `python -m runtime.alone`, with a Start on standard input. A WASM Hand's compiled module, which the template
+prepares for other runs, is made here.
 """
 
 import os
@@ -17,7 +17,7 @@ from wire.launch import Start
 
 
 def main() -> None:
-    """Run the Hand, and end with its exit code."""
+    """Runs the Hand and ends with its exit code."""
     start = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Start)
     if module := schema.decode(start.launch.manifest).hand.wasm:
         from runtime.wasm.engine import Engine, Module, binary_of

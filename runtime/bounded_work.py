@@ -1,4 +1,4 @@
-"""Work on a hostile document, bounded in memory and processor time, with the reason told when it takes too much (acts).
+"""Bounds work on a hostile document in memory and processor time, and turns excess into a Failure with the reason (acts).
 
 Python runs signal handlers between two steps of the main thread's code. While a C library works on one document for minutes,
 no handler runs, and the process is killed by its hard limit of processor time before it can say why. So such work runs in a
@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 
 def in_thread(work: Callable[[], _T]) -> _T:
-    """Run `work` in a thread; returns or raises what it does.
+    """Runs `work` in a thread; returns or raises what it does.
 
     What a signal handler raises meanwhile is raised at once: the work is then abandoned, and ends with the process. Only for
     work that shares nothing with its caller and makes no calls.
@@ -27,10 +27,12 @@ def in_thread(work: Callable[[], _T]) -> _T:
     done: Future[_T] = Future()
 
     def carry_out() -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the main thread, which waits
+        signal.pthread_sigmask(
+            signal.SIG_BLOCK, signal.valid_signals()
+        )  # the main thread takes the signals while it waits
         try:
             done.set_result(work())
-        except BaseException as error:  # noqa: BLE001  it is raised where the result is awaited
+        except BaseException as error:  # noqa: BLE001  raised again by result()
             done.set_exception(error)
 
     threading.Thread(target=carry_out, daemon=True).start()
@@ -47,7 +49,7 @@ def _over(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def bounded(what: str) -> Iterator[None]:
-    """Turn running out of memory or processor time into Failure of the call. what: such as "a page"."""
+    """Turns running out of memory or processor time into a Failure. what: such as "a page"."""
     signal.signal(signal.SIGXCPU, _over)
     try:
         yield

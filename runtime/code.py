@@ -1,7 +1,7 @@
 """Runs the Hand's own bytes (acts on the interpreter): an importer over the verified files, which never reads a disk.
 
-The bytes that were hashed against the seal are the bytes that run; a file changed after that is not seen. Modules of a
-Hand import each other by bare name; a name that is taken by Python, by Maniple or by a library is refused, not hidden.
+The bytes that were hashed against the seal are the bytes that run; a later change of a file is not seen. A Hand's modules
+import each other by bare name; a name of Python, Maniple or a library is refused, not hidden.
 """
 
 import importlib
@@ -19,15 +19,15 @@ from runtime.errors import HandBroken
 _HOUSE: Final = frozenset({"hands", "kernel", "manifests", "memory", "runtime", "wire"})
 
 importlib.import_module("memory")
-"""The one of them that nothing else has loaded before a run is confined; it holds nothing but where its modules lie. The
-folder that it lies in cannot be looked through then, which Python does for an import once something there has changed."""
+"""The only one of them that is not loaded before a run is confined; it defines nothing but its folder. That folder cannot
+be listed later, which Python does for an import once something in it has changed."""
 
 
 class HandFinder(MetaPathFinder, InspectLoader):
-    """Finder and loader of one Hand's modules. files: path → bytes; name: the Hand's, shown in tracebacks."""
+    """Finds and loads one Hand's modules. files: path → bytes. name: the Hand's, shown in tracebacks."""
 
     def __init__(self, name: str, files: Mapping[str, bytes]) -> None:
-        """Raises HandBroken for a module whose name is taken."""
+        """Raises HandBroken if a module has the name of one of Python, Maniple or a library."""
         self._name = name
         self._modules = {_module(path): path for path in files if path.endswith(".py")}
         for module in tuple(self._modules):  # a folder of modules needs no __init__.py
@@ -42,27 +42,27 @@ class HandFinder(MetaPathFinder, InspectLoader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The import system's question: is this module ours?"""
+        """The spec of one of the Hand's modules; None for others."""
         found = self._modules.get(fullname)
         if found is None:
             return None
         return ModuleSpec(fullname, self, origin=self._shown(found), is_package=found.endswith("/__init__.py"))
 
     def is_package(self, fullname: str) -> bool:
-        """Whether the module is a folder with an __init__.py."""
+        """Whether the module is a package."""
         return self._path(fullname).endswith("/__init__.py")
 
     def get_source(self, fullname: str) -> str:
-        """The module's text, also for tracebacks."""
+        """The module's source text, also for tracebacks."""
         from importlib.util import decode_source
 
         return decode_source(self._files.get(self._path(fullname), b""))
 
     def get_code(self, fullname: str) -> CodeType:
-        """The module compiled. SyntaxError as Python raises it."""
+        """Compiles the module. Raises SyntaxError."""
         path = self._path(fullname)
         shown = self._shown(path)
-        lines = cast("list[str]", _Lines(partial(self.get_source, fullname)))  # as far as linecache looks
+        lines = cast("list[str]", _Lines(partial(self.get_source, fullname)))  # a list as far as linecache needs one
         linecache.cache[shown] = (len(self._files.get(path, b"")), None, lines, shown)
         code = compile(self._files.get(path, b""), shown, "exec", dont_inherit=True)
         assert isinstance(code, CodeType)
@@ -79,7 +79,7 @@ class HandFinder(MetaPathFinder, InspectLoader):
 
 
 class _Lines:
-    """The lines of a module's text, which is read when a traceback shows one of them: most are never shown."""
+    """The lines of a module's source, read only when a traceback shows one."""
 
     def __init__(self, read: Callable[[], str]) -> None:
         self._read = read
@@ -96,9 +96,9 @@ class _Lines:
 
 
 def load(name: str, files: Mapping[str, bytes], entry: str) -> object:
-    """What `entry` ("main:Files") names, imported from these bytes. HandBroken when it is not there.
+    """Imports what `entry` ("main:Files") names, from these bytes. Raises HandBroken if it is missing.
 
-    From then on nothing is imported from the working folder either, which is the Hand's scratch.
+    Afterwards nothing is imported from the working folder, which is the Hand's scratch.
     """
     sys.path[:] = [folder for folder in sys.path if folder.startswith("/")]
     sys.meta_path.insert(0, HandFinder(name, files))

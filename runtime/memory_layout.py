@@ -1,8 +1,8 @@
-"""The layout of the template's memory: objects that every run uses lie together, as a run copies each page that it writes to.
+"""Lays out the template's memory (acts on the interpreter): objects that every run uses lie together on few pages.
 
-Calling a function, reading a constant or looking up a name changes reference counts, and so writes to the page of the object.
-docs/adr/0022-memory-of-runs.md says what that costs, and what was tried. Acts on the interpreter. Nothing here changes what
-any code does.
+A run copies each shared page that it writes to, and calling a function, reading a constant or looking up a name changes
+reference counts, and so writes to the object's page. docs/adr/0022-memory-of-runs.md says what that costs and what was
+tried. Nothing here changes what any code does.
 """
 
 import ctypes
@@ -22,18 +22,18 @@ _HEAP_SIZES: Final = (*range(4_104, 1_032, -256), *range(1_032, 8, -16))
 _AT_THE_END: Final = 100_000
 _HEAP_MOST: Final = 4 * 1024 * 1024
 _PATIENCE: Final = 50_000
-"""Bytes of one pool of CPython's small objects, and of the objects that have pools of their own (Objects/obmalloc.c); of
-what malloc cuts from gaps, of what it has no gap for, and of all that is spent on filling them; and how many small
-objects are tried before they are found not to lie as expected."""
+"""Bytes of one pool of CPython's small objects, and of the objects that have their own pools (Objects/obmalloc.c); sizes
+that malloc cuts from gaps, a size it has no gap for, and the most bytes spent on filling gaps; and the number of small
+objects after which they are found not to be allocated as expected."""
 
 _KEPT: Final = ("__kwdefaults__", "__qualname__", "__module__", "__doc__", "__type_params__", "__annotate__")
-"""What a function has beside what it is made of."""
+"""Attributes of a function that its constructor does not set."""
 
 _fill: list[bytes] = []
 
 
 def lay_together(codes: Container[CodeType], modules: Container[str]) -> list[CodeType]:
-    """Have this code, and all of these modules, lie together, with the functions that have it; the code there is now."""
+    """Moves this code, and all code of these modules, together, with its functions. Returns the new code objects."""
     functions = [one for one in gc.get_objects() if type(one) is FunctionType]
     moved = [one for one in functions if one.__code__ in codes or one.__module__ in modules]
     del functions
@@ -43,10 +43,10 @@ def lay_together(codes: Container[CodeType], modules: Container[str]) -> list[Co
 
 
 def keep_names(path: str, codes: Iterable[CodeType]) -> None:
-    """Have the names that this code uses in a file, one in each line, if that can be written.
+    """Writes the names that this code uses to a file, one per line, if that is possible.
 
-    Python has each name once, where whoever uses it first has put it: in the course of the imports, everywhere. So the
-    next template begins with these (kernel/__init__.py).
+    Python interns each name once, where its first user put it: in the course of the imports, all over the memory. So the next
+    template interns these first (kernel/__init__.py).
     """
     names, was = "\n".join(sorted(set(chain.from_iterable(map(_names, codes))))), ""
     with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
@@ -57,16 +57,16 @@ def keep_names(path: str, codes: Iterable[CodeType]) -> None:
     with suppress(OSError):
         with open(own, "w", encoding="utf-8") as file:
             file.write(names)
-        os.chmod(own, 0o644)  # for other users' templates; nothing in it is a secret
+        os.chmod(own, 0o644)  # for other users' templates; it holds no secrets
         os.replace(own, path)
     with suppress(OSError):
-        os.unlink(own)  # where it could not take its place
+        os.unlink(own)  # if it was not renamed
 
 
 def fill_gaps() -> None:
-    """Have what is made from now on lie together, instead of in gaps between what is there.
+    """Fills the gaps between objects, so that objects made from now on lie together.
 
-    In the gaps, each new object would make another shared page a run's own, and leave the old one to the template alone.
+    In a gap, each new object would make another shared page a run's own, and leave the old one to the template alone.
     """
     _fill_heap()
     for size in _SIZES:
@@ -74,8 +74,8 @@ def fill_gaps() -> None:
 
 
 def _lay_code(functions: Sequence[FunctionType]) -> list[CodeType]:
-    """Give these functions copies of their code, and of the texts in it."""
-    before = [one.__code__ for one in functions]  # while it is there, nothing comes to lie in its place
+    """Gives these functions copies of their code, and of the texts in it. Returns the copies."""
+    before = [one.__code__ for one in functions]  # kept alive, so that its place is not reused
     texts = {text: text[:1] + text[1:] for text in chain.from_iterable(map(_texts, before))}
     for function, code in zip(functions, before, strict=True):
         function.__code__ = _copied(code, texts)
@@ -85,12 +85,12 @@ def _lay_code(functions: Sequence[FunctionType]) -> list[CodeType]:
 
 
 def _lay_functions(functions: Sequence[FunctionType]) -> None:
-    """Put a copy in the place of each of these that nothing knows of but the module or class whose it is."""
+    """Replaces each function that only its module or class refers to by a copy."""
     home_of_one = {"": lambda: None}
-    (alone,) = _known([*home_of_one.values()])
+    (alone,) = _refcounts([*home_of_one.values()])
     found = [
         (home, name, one)
-        for (home, name, one), count in zip(map(_home, functions), _known(functions), strict=True)
+        for (home, name, one), count in zip(map(_home, functions), _refcounts(functions), strict=True)
         if count == alone and vars(home).get(name) is one and not getweakrefcount(one)
     ]
     copies = [
@@ -107,13 +107,13 @@ def _lay_functions(functions: Sequence[FunctionType]) -> None:
         (type if isinstance(home, type) else ModuleType).__setattr__(home, name, copy)
 
 
-def _known(those: Sequence[object]) -> list[int]:
-    """How many know of each of these, and some more, which are as many for each."""
+def _refcounts(those: Sequence[object]) -> list[int]:
+    """The reference count of each object, increased by the same number for all."""
     return [sys.getrefcount(one) for one in those]
 
 
 def _home(function: FunctionType) -> tuple[type | ModuleType, str, FunctionType]:
-    """The module or class that should have a function, under which name, and the function."""
+    """(the module or class that should hold a function, its name there, the function)."""
     home: object = sys.modules.get(function.__module__)
     *outer, name = function.__qualname__.split(".")
     for part in outer:
@@ -122,7 +122,7 @@ def _home(function: FunctionType) -> tuple[type | ModuleType, str, FunctionType]
 
 
 def _texts(code: CodeType) -> Iterator[str]:
-    """What a function has of this code when it is called or made, and constants, but for what tells what it is for."""
+    """The texts in code that its functions use: names, and constants except docstrings."""
     yield from (code.co_name, code.co_qualname)
     for one in code.co_consts[1:]:
         if isinstance(one, str):
@@ -132,7 +132,7 @@ def _texts(code: CodeType) -> Iterator[str]:
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """What Python has once, of all that is alike: names, and constants that could be some."""
+    """The texts in code that Python interns: names, and constants that look like names."""
     for name in (*code.co_names, *code.co_varnames, *_texts(code)):
         if name.isidentifier():
             yield name
@@ -153,9 +153,9 @@ def _copied(code: CodeType, texts: dict[str, str]) -> CodeType:
 
 
 def _fillers(size: int, pool: int = _POOL) -> list[bytes]:
-    """Objects in the gaps between others of this size, until they come to lie in a row that fills a pool.
+    """Makes objects of this size until they fill the gaps between others and lie in a row that fills a pool.
 
-    None when they come to lie in no such row, because this Python allocates in another way.
+    Returns [] if they come to lie in no such row, since this Python allocates differently.
     """
     taken: list[bytes] = []
     row, enough = 0, pool // size - 4
@@ -168,7 +168,7 @@ def _fillers(size: int, pool: int = _POOL) -> list[bytes]:
 
 
 def _fill_heap(most: int = _HEAP_MOST) -> int:
-    """The same for the gaps of malloc(3), large ones first, up to the end of its heap; the bytes it took, for good."""
+    """Fills the gaps of malloc(3), large ones first, up to the end of its heap. Returns the bytes used, for good."""
     malloc = ctypes.CDLL(None).malloc
     malloc.restype, malloc.argtypes = ctypes.c_size_t, (ctypes.c_size_t,)
     end, taken = malloc(_AT_THE_END), 0

@@ -1,4 +1,4 @@
-"""What the template loads before it forks, so that every run shares it and none pays for it (acts on the interpreter).
+"""Loads into the template, before it forks, what every run shares (acts on the interpreter).
 
 It leaves no loop, no zmq context and no thread, none of which survives a fork.
 """
@@ -33,7 +33,7 @@ MODULES: Final = (
     "uuid",
     "zmq",
 )
-"""What nearly every run needs."""
+"""Modules that nearly every run needs."""
 
 COMPILED: Final = (
     "manifests.skills.folder",
@@ -65,20 +65,20 @@ COMPILED: Final = (
     "runtime.skills",
     "simpleeval",
 )
-"""What only some runs import, in processes that can leave no bytecode for the next: it is made here, and not kept."""
+"""Modules that only some runs import. Runs cannot write bytecode, so it is written here; the modules are not kept."""
 
 _AROUND: Final = ("kernel.", "manifests.confinement.")
-"""Where that lies which is executed in a run, and not in a rehearsal: what whoever preloads has brought along for it."""
+"""Packages whose code a run executes and a rehearsal does not: the preloading process has loaded them."""
 
 _REHEARSALS: Final = 16
 
 
 def preload(names: str) -> tuple[Callable[[], None], Callable[[], None]]:
-    """Import all of MODULES, and make once what every run would make again. Called by name, once, in the template.
+    """Imports all of MODULES, and makes once what every run would make again. Called by name, once, in the template.
 
-    What it returns goes through a whole run, for a process that stands ready to be one; and settles the memory, for when
-    nothing more is made in the template before it forks. names: the file that is to hold, for the next template, the names
-    that a run uses; "" for none.
+    Returns two functions: one goes through a whole run, for a process that stands ready to be one; one settles the memory,
+    once the template makes nothing more before it forks. names: the file to write the names that a run uses to, for the
+    next template; "" for none.
     """
     around = {name for name in sys.modules if name.startswith(_AROUND)}
     for name in MODULES:
@@ -92,7 +92,7 @@ def preload(names: str) -> tuple[Callable[[], None], Callable[[], None]]:
     laid = memory_layout.lay_together(_executed(rehearse), around)
     if names:
         memory_layout.keep_names(names, laid)
-    sys._clear_type_cache()  # it holds names of what was imported, and a run would write in each one's place
+    sys._clear_type_cache()  # it holds names of imported things, and a run would overwrite each entry
     for _ in range(_REHEARSALS):
         _forked()
         rehearse()
@@ -100,20 +100,20 @@ def preload(names: str) -> tuple[Callable[[], None], Callable[[], None]]:
 
 
 def settle() -> None:
-    """Lay the template's memory to rest: what is made from now on is a run's own."""
+    """Freezes the template's memory: objects made from now on belong to a run."""
     gc.collect()
     memory_layout.fill_gaps()
     gc.freeze()
 
 
 def _forked() -> None:
-    """What Python does first in a process that was forked; nothing changes where there is one thread."""
+    """Does what Python does first in a forked process; with one thread nothing changes."""
     threading._after_fork()  # type: ignore[attr-defined]
     logging._after_at_fork_child_reinit_locks()  # type: ignore[attr-defined]
 
 
 def _executed(rehearse: Callable[[], None]) -> set[CodeType]:
-    """The code that a run executes."""
+    """The code objects that a run executes."""
     found: set[CodeType] = set()
     before = sys.getprofile()
     sys.setprofile(lambda frame, *_: found.add(frame.f_code))
@@ -126,7 +126,7 @@ def _executed(rehearse: Callable[[], None]) -> set[CodeType]:
 
 
 def _compile(name: str) -> None:
-    """Have a module's bytecode lie beside it, if that can be written."""
+    """Writes a module's bytecode beside it, if that is possible."""
     spec = find_spec(name)
     if spec is not None and isinstance(spec.loader, InspectLoader):
         spec.loader.get_code(name)

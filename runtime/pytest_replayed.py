@@ -1,4 +1,4 @@
-"""The fixture `replayed` for pytest (acts): recorded runs as regression tests, see replayed.py.
+"""The pytest fixture `replayed` (acts): recorded runs as regression tests, see replayed.py.
 
 In conftest.py:     pytest_plugins = ["runtime.pytest_replayed"]
 In a test:          def test_recorded(replayed): replayed("tests/runs/r-3a1c….jsonl", "hands/journey")
@@ -14,7 +14,7 @@ from wire.replaying import Verdict
 
 
 class Play(Protocol):
-    """What the fixture gives: replayed(), with paths counted from the root of the project that is tested."""
+    """The fixture's value: replayed(), with paths relative to the root of the tested project."""
 
     def __call__(
         self, recording: str, folder: str, *, secrets: dict[str, object] | None = None, patience: float = PATIENCE
@@ -23,7 +23,7 @@ class Play(Protocol):
 
 @pytest.fixture
 def replayed(pytestconfig: pytest.Config) -> Play:
-    """Play a recording to a Hand's folder; the test fails where they differ."""
+    """Replays a recording to a Hand's folder; the test fails where they differ."""
     root = pytestconfig.rootpath
 
     def played(

@@ -1,8 +1,8 @@
-"""The Hand's log records (acts): one JSON object per line on stderr, which the kernel keeps for `maniple logs`.
+"""The Hand's log records (acts): one JSON object per line on stderr, which the kernel stores for `maniple logs`.
 
-structlog makes them, also those of the standard library's logging. Every value passes the redactor on its way out.
-structlog is imported when the first record is made, without rich, which it would use for coloured screens: the template
-has it loaded, a silent `exec` Hand never needs it.
+structlog makes them, also those of the standard library's logging. Every value passes the redactor first. structlog is
+imported at the first record, without rich, which it would use for coloured screens: the template has it loaded, a silent
+`exec` Hand never needs it.
 """
 
 import io
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _STDOUT, _STDERR = 1, 2
 _RUNTIME: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 ALSO_MOST: Final = 16
-"""Secrets that are no settings, the latest of them: to look for many takes its time, and tokens come anew without end."""
+"""Most secrets that are not settings, the latest: each costs search time, and there is no end of new tokens."""
 
 _redactor = Redactor()
 _settings: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ _logger: "FilteringBoundLogger | None" = None
 
 
 def logger() -> "FilteringBoundLogger":
-    """The log: info, warning, error, exception, debug (which is dropped), with fields as keywords."""
+    """The logger: info, warning, error, exception, debug (which is dropped), with fields as keywords."""
     global _logger
     if _logger is None:
         _logger = _new_logger()
@@ -46,7 +46,7 @@ def logger() -> "FilteringBoundLogger":
 
 def _new_logger() -> "FilteringBoundLogger":
     loaded = sys.modules.get("rich")
-    sys.modules["rich"] = loaded  # type: ignore[assignment]  # None: not to be found, see docs/adr/0022
+    sys.modules["rich"] = loaded  # type: ignore[assignment]  # None: an import of it fails, see docs/adr/0022
     import structlog
 
     if loaded is None:
@@ -63,33 +63,33 @@ def _new_logger() -> "FilteringBoundLogger":
 
 
 def redact(redactor: Redactor) -> None:
-    """From now on hide what this redactor hides, the Hand's settings, and still what hide_also() was given."""
+    """Hides from now on this redactor's secrets, the Hand's settings, and still those of hide_also()."""
     global _redactor, _settings
-    also, _settings = _also(), redactor.secrets
+    also, _settings = _extra(), redactor.secrets
     _redactor = Redactor((*_settings, *also)) if also else redactor
 
 
 def hide_also(secrets: tuple[str, ...]) -> None:
-    """From now on hide these, too, and of those of before the latest."""
+    """Hides these secrets, too, from now on, and the latest of earlier ones."""
     global _redactor
-    before = (one for one in _also() if one not in secrets)
+    before = (one for one in _extra() if one not in secrets)
     now = (*_settings, *(*before, *secrets)[-ALSO_MOST:])
     if now != _redactor.secrets:
         _redactor = Redactor(now)
 
 
-def _also() -> tuple[str, ...]:
-    """What is hidden and is no setting."""
+def _extra() -> tuple[str, ...]:
+    """The hidden secrets that are not settings."""
     return _redactor.secrets[len(_settings) :]
 
 
 def shown(text: str) -> str:
-    """The text without secrets, for what leaves the run beside its log."""
+    """The text without secrets, for texts that leave the run other than by its log."""
     return _redactor.text(text)
 
 
 def raised(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType | None]:
-    """What a Hand's code raised, for exc_info: from its own first line on; of a call that was not done, to its own last."""
+    """An exception of a Hand's code for exc_info: its traceback starts, and for CallEnded ends, in the Hand's own code."""
     frames: list[TracebackType] = []
     trace = error.__traceback__
     while trace is not None:
@@ -105,16 +105,16 @@ def raised(error: BaseException) -> tuple[type[BaseException], BaseException, Tr
 
 
 def route_everything() -> None:
-    """Make records of what else speaks: the standard library's logging, warnings, and exceptions nobody caught.
+    """Turns other output into records: the standard library's logging, warnings, and uncaught exceptions.
 
-    What is printed stays as it is printed, but leaves line by line; where there is no room it is lost, and whoever printed
-    it goes on. The second time, after the fork, it does nothing.
+    Printed text stays as it is, but leaves line by line; if there is no room it is lost, and the printing code goes on. The
+    second call, after the fork, does nothing.
     """
     if sys.excepthook is _uncaught:
         return
     for stream in filter(None, (sys.stdout, sys.stderr)):
         with suppress(OSError):
-            stream.flush()  # what was printed before stands before
+            stream.flush()  # keeps the order of earlier prints
     sys.stdout, sys.stderr = (
         io.TextIOWrapper(_Lossy.buffered(number), encoding="utf-8", errors="backslashreplace", line_buffering=True)
         for number in (_STDOUT, _STDERR)
@@ -126,11 +126,11 @@ def route_everything() -> None:
 
 
 class _Lossy(io.FileIO):
-    """Takes all that it is given, and writes what it can: on a full disk nothing that is printed ends who prints it."""
+    """Writes what it can and drops the rest: on a full disk, printing must not end the Hand."""
 
     @classmethod
     def buffered(cls, descriptor: int) -> io.BufferedWriter:
-        """A stream of bytes that goes there; the descriptor stays open after it."""
+        """A buffered stream to a descriptor, which stays open after it."""
         return io.BufferedWriter(cls(descriptor, "wb", closefd=False))
 
     def write(self, raw: "ReadableBuffer", /) -> int:
@@ -141,7 +141,7 @@ class _Lossy(io.FileIO):
 
 
 class _Stderr:
-    """What structlog writes to: whole lines, straight to the descriptor, so that no thread cuts another's line."""
+    """structlog's output: whole lines, straight to the descriptor, so that no thread cuts another's line."""
 
     def __init__(self, *_: object) -> None:
         pass
@@ -152,7 +152,7 @@ class _Stderr:
             while rest:
                 rest = rest[os.write(_STDERR, rest) :]
         except OSError:
-            return  # nobody keeps the log any more: the kernel is gone, and this run goes with it
+            return  # nobody stores the log any more: the kernel is gone, and this run will end
 
     debug = info = warning = error = critical = exception = msg
 
@@ -161,7 +161,7 @@ class _FromLogging(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             text = record.getMessage()
-        except Exception:  # noqa: BLE001 - a message whose arguments do not fit it, or cannot be shown
+        except Exception:  # noqa: BLE001 - arguments that do not fit the message, or cannot be shown
             text = as_text(record.msg)
         level = max(logging.INFO, min(record.levelno // 10 * 10, logging.CRITICAL))
         raised = record.exc_info if record.exc_info and record.exc_info[1] is not None else None

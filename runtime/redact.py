@@ -1,6 +1,6 @@
-"""What must not reach a log (pure): values of secret settings, and what looks like a key, replaced in records.
+"""Replaces secrets in log records (pure): values of secret settings, and texts that look like keys.
 
-A net under the Hand's own care, not instead of it: what it cannot recognise it cannot hide.
+A safety net under the Hand's own care, not instead of it: it can hide only what it recognises.
 """
 
 import re
@@ -11,12 +11,12 @@ import msgspec
 
 HIDDEN: Final = "[redacted]"
 LONGEST: Final = 8_192
-"""Characters of one text in a record; what is longer is cut, and says so."""
+"""Characters of one text in a record; a longer one is cut, and says so."""
 
-_SHORTEST_SECRET: Final = 4  # a shorter one would blank out half of every text, and is no secret
+_SHORTEST_SECRET: Final = 4  # a shorter one would blank out half of every text, and is not secret anyway
 _DEEPEST: Final = 8
 _SIGNS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-"""What ends a line, or is no letter: whoever quotes it writes it in another way, and what is between as it is."""
+"""Line ends and control characters: quoting changes these, and keeps the text between them."""
 
 
 _TELLING_NAME: Final = re.compile(
@@ -37,18 +37,18 @@ _KEY_LIKE: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-"""Whatever a text begins like, again and again, it is gone through in time proportional to it."""
+"""Matching takes time proportional to the text, whatever the text repeats."""
 
 
 _PLAIN: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~")
-"""What a URL holds as it is."""
+"""Characters that a URL holds unescaped."""
 
 _HUGE: Final = 1_024
-"""Bits of a whole number that is told by them alone: Python refuses to write out some of those."""
+"""Bits of a whole number above which only its size is logged: Python refuses to print very large ones."""
 
 
 def as_text(value: object) -> str:
-    """A value as a text; also of what cannot say what it is."""
+    """str(value), or a description if that raises."""
     try:
         return str(value)
     except Exception:  # noqa: BLE001 - whatever a Hand's own class does: to log it breaks nothing
@@ -56,7 +56,7 @@ def as_text(value: object) -> str:
 
 
 def _spellings(text: str) -> Iterator[str]:
-    """A text as it is, and as those write it who quote it: JSON, Python, a URL."""
+    """A text as it is, and as JSON, Python and URLs quote it."""
     yield text
     text = text.encode("utf-8", "replace").decode()
     json, python = msgspec.json.encode(text).decode()[1:-1], repr(text)[1:-1]
@@ -78,7 +78,7 @@ def _escaped(char: str) -> str:
 
 
 class Redactor:
-    """Replaces secrets anywhere in a value. secrets: the texts known to be secret."""
+    """Replaces secrets anywhere in a value. secrets: the known ones."""
 
     def __init__(self, secrets: tuple[str, ...] = ()) -> None:
         self.secrets = secrets
@@ -89,7 +89,7 @@ class Redactor:
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
     def text(self, text: str) -> str:
-        """The text without secrets, as every file can hold it, and not longer than LONGEST."""
+        """The text without secrets, valid UTF-8, and at most LONGEST long."""
         if self._known is not None:
             text = self._known.sub(HIDDEN, text)
         text = _KEY_LIKE.sub(HIDDEN, text)
@@ -98,7 +98,7 @@ class Redactor:
         return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
 
     def value(self, value: object, depth: int = 0) -> object:
-        """The value as JSON can tell it, without secrets."""
+        """The value in JSON's types, without secrets."""
         match value:
             case int() if value.bit_length() > _HUGE:
                 return f"a number of {value.bit_length()} bits"
@@ -117,7 +117,7 @@ class Redactor:
                 return self.text(as_text(value))
 
     def field(self, name: str, value: object, depth: int = 0) -> object:
-        """The value of a field; one whose name says that it is secret is hidden whole."""
+        """The value of a field; hidden whole if its name says that it is secret."""
         if isinstance(value, str | bytes) and _TELLING_NAME.search(name):
             return HIDDEN
         return self.value(value, depth)

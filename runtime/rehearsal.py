@@ -1,10 +1,10 @@
-"""Goes through a whole run, with a bus that is a script, and leaves no trace (acts on the interpreter).
+"""Goes through a whole run, with a scripted bus, and leaves no trace (acts on the interpreter).
 
 In the template, so that the interpreter specialises that code (PEP 659) in shared memory, and so that what a run executes is
 known there (runtime/preload.py). In the process that stands ready to be the next run, so that the pages which every run
-writes to are its own before anybody waits for it: each costs some microseconds. No loop, thread, descriptor, module or
-signal of it is there when it returns; and no task of it took a number, since a run's tasks are numbered from the same start
-in each of its lives.
+writes to are copied before anybody waits for it: each costs some microseconds. No loop, thread, descriptor, module or signal
+handler is left when it returns; and no task of it took a number, since a run's tasks are numbered from the same start in
+each of its lives.
 """
 
 import asyncio
@@ -45,12 +45,12 @@ _PROVIDED: Final = schema.Provided(
     method="rehearsed.say", summary="", resource="none", effect="read", params={"text": "string"},
     returns={"text": "string"},
 )  # fmt: skip
-_SAID: Final = (
+_SCRIPT: Final = (
     (headers.Hello(version=limits.PROTOCOL), None),
     (headers.Call(number=2, method=_PROVIDED.method), {"text": "a call"}),
     (headers.Stop(why="rehearsed", grace=0), None),
 )
-"""What the kernel says in it, each upon one message of the run: Hello, Ready and Done. The last, Bye, has no answer."""
+"""The kernel's messages, each in answer to one of the run's: Hello, Ready and Done. The last, Bye, has no answer."""
 
 
 class _Frame(NamedTuple):
@@ -59,7 +59,7 @@ class _Frame(NamedTuple):
 
 
 class _Script:
-    """Stands where a run has a socket of the bus. answers: what comes, one upon each message that is sent."""
+    """Replaces a socket of the bus. answers: one message for each that is sent."""
 
     def __init__(self, answers: deque[tuple[_Frame, _Frame]]) -> None:
         self._answers = answers
@@ -82,13 +82,13 @@ class _Script:
         os.close(self._waiting)
 
     def term(self) -> None:
-        """As of a context: there are no threads to wait for."""
+        """As of a context, but without threads to wait for."""
 
 
 def rehearse() -> None:
-    """From the launch packet to Bye. Raises RuntimeError when it goes otherwise than told in _SAID."""
+    """Goes through a run from the launch packet to Bye. Raises RuntimeError if it does not follow _SCRIPT."""
     term = signal.getsignal(signal.SIGTERM)
-    life, loop = _raised()
+    life, loop = _make_life()
     loop.add_signal_handler(signal.SIGTERM, life.stop, "SIGTERM")
     try:
         if (code := life.run()) != EXIT_STOPPED:
@@ -97,43 +97,43 @@ def rehearse() -> None:
         loop.remove_signal_handler(signal.SIGTERM)
         signal.signal(signal.SIGTERM, term)
         loop.close()
-        vars(life).clear()  # it and its parts hold each other, and would be found in the run
+        vars(life).clear()  # a reference cycle, which would otherwise be there in the run
         sys.meta_path[:] = [finder for finder in sys.meta_path if getattr(finder, "_name", "") != _HAND.name]
         sys.modules.pop(_MODULE, None)
         linecache.cache.pop(f"{_HAND.name}/{_MODULE}.py", None)
 
 
-def _raised() -> tuple[Life, asyncio.SelectorEventLoop]:
-    """What `join` makes, but for the bus."""
+def _make_life() -> tuple[Life, asyncio.SelectorEventLoop]:
+    """Makes what `join` makes, but for the bus."""
     manifest = schema.Manifest(hand=_HAND, provides={_PROVIDED.method: _PROVIDED})
-    told = launch.Launch(
+    packet = launch.Launch(
         run="r-rehearsed", hand="h-rehearsed", name=_HAND.name, version=_HAND.version, manifest=schema.encode(manifest),
         files={}, settings={},
         rlimits=launch.Rlimits(memory=0, cpu=0, processes=0, open_files=0, file_size=0), uid=None, server_key=b"",
         seed=0, serve="", scratch="", state="", require=(), descriptors=(),
     )  # fmt: skip
     launch.decode(launch.encode(launch.Go()))
-    launch.decode(launch.encode(told))
-    manifest = schema.decode(told.manifest)
+    launch.decode(launch.encode(packet))
+    manifest = schema.decode(packet.manifest)
     settings = Settings(manifest.settings, {})
     records.redact(Redactor(settings.secrets()))
     records.route_everything()
     records.logger()
     loop, selector = new_loop()
     loop.set_task_factory(_unnumbered)
-    link = _scripted()
+    link = _make_link()
     link.join()
-    start = launch.Start(launch=told, code={f"{_MODULE}.py": _CODE}, descriptors={}, public=b"", secret=b"")
+    start = launch.Start(launch=packet, code={f"{_MODULE}.py": _CODE}, descriptors={}, public=b"", secret=b"")
     life = Life(start, manifest, settings, link, loop, selector, None, None)
     selector.attend(link.descriptors, link.waiting, life.take)
     selector.begin = life.flush
     return life, loop
 
 
-def _scripted() -> Link:
-    """A link that was never made: its threads would outlive this."""
+def _make_link() -> Link:
+    """A link on scripts, made without __init__, whose threads would outlive this."""
     answers = deque[tuple[_Frame, _Frame]]()
-    for header, body in _SAID:
+    for header, body in _SCRIPT:
         answers.append((_Frame(codec.encode(header), more=True), _Frame(codec.encode_body(body), more=False)))
     link = object.__new__(Link)
     script, silence = _Script(answers), _Script(deque())
@@ -145,5 +145,5 @@ def _scripted() -> Link:
 def _unnumbered(
     loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any] | Generator[Any, None, Any], **_: Context | None
 ) -> asyncio.Task[Any]:  # fmt: skip
-    """A task that has a name, so that it takes no number."""
+    """Makes a task with a name, so that it takes no number."""
     return asyncio.Task(work, loop=loop, name="rehearsed")

@@ -1,14 +1,13 @@
-"""A recorded run as a regression test, without a kernel (acts): a Hand's code is given again what its run was given.
+"""Replays a recorded run as a regression test, without a kernel (acts): the Hand's code gets again what its run got.
 
     from runtime.replayed import replayed
 
     def test_it_still_makes_the_recorded_calls() -> None:
         replayed("tests/runs/r-3a1c….jsonl", "hands/journey")
 
-The recording is what `maniple replay RUN --save DIR` writes; the folder is the Hand's, as it is now, and of a pipeline its
-file. The Hand runs in a
-process of its own, whose every request is answered from the recording (wire/replaying.py): nothing is called, no network
-and no other Hand is needed. It is not confined: a test runs its author's own code.
+The recording is written by `maniple replay RUN --save DIR`; the folder is the Hand's as it is now, or a pipeline's file. The
+Hand runs in its own process, and its requests are answered from the recording (wire/replaying.py): nothing is called, no
+network and no other Hand is needed. It is not confined: a test runs its author's own code.
 
 For pytest there is the fixture in runtime/pytest_replayed.py.
 """
@@ -45,7 +44,7 @@ _NO_LIMITS: Final = Rlimits(memory=0, cpu=0, processes=0, open_files=0, file_siz
 
 
 class Differs(AssertionError):
-    """The code does not make the recorded requests, or does not come to the recorded end. The text says where first."""
+    """The code does not make the recorded requests, or ends differently. The text says where it first differs."""
 
 
 def replayed(
@@ -55,10 +54,10 @@ def replayed(
     secrets: Mapping[str, object] | None = None,
     patience: float = PATIENCE,
 ) -> Verdict:
-    """Play a recording to the Hand in a folder, or to the pipeline that is this file. Raises Differs.
+    """Replays a recording to the Hand in a folder, or to the pipeline in a file. Raises Differs.
 
-    secrets: values for the Hand's secret settings, which are in no recording. patience: seconds without a word from it
-    after which it waits for what was not recorded.
+    secrets: values of the Hand's secret settings, which are in no recording. patience: seconds of silence after which the
+    run counts as waiting for what was not recorded.
     """
     recorded = read(Path(recording).read_text("utf-8"))
     manifest, files = _pipeline(Path(folder)) if os.path.isfile(folder) else _hand(Path(folder))
@@ -73,21 +72,21 @@ def replayed(
         raise Differs(f"{folder} does not start without secrets, which no recording has: give secrets={{{lacking}}}")
     with tempfile.TemporaryDirectory() as place, _Run(Path(place), manifest, files, recorded, given) as run:
         while replay.verdict is None:
-            if (said := run.hear(patience)) is not None:
-                replay.accept(*said)
+            if (message := run.receive(patience)) is not None:
+                replay.accept(*message)
             elif run.has_ended:
                 raise Differs(f"its process ended before its work did:\n{run.output()}")
             else:
-                replay.check_stalled(0.0)  # the second time that nothing has come
+                replay.check_stalled(0.0)  # silence for the second time
             while (due := replay.next_message()) is not None:
-                run.tell(due[0], _body(due[0], due[1], given))
+                run.send(due[0], _body(due[0], due[1], given))
         if replay.verdict.difference is not None:
             raise Differs(_text(replay.verdict, replay.verdict.difference, f"{folder}", run.output()))
         return replay.verdict
 
 
 class _Run:
-    """The process that runs the Hand, and the kernel's end of its link."""
+    """The process that runs the Hand, with the kernel's end of its link."""
 
     def __init__(
         self, place: Path, manifest: Manifest, files: dict[str, bytes], recorded: Recording, given: dict[str, object]
@@ -113,10 +112,10 @@ class _Run:
             rlimits=_NO_LIMITS, uid=None, server_key=server, seed=recorded.seed, serve="runtime.main:join",
             scratch=str(self._scratch), state="", require=(), clock=began.clock, descriptors=("bus",),
         )  # fmt: skip
-        self._process = self._begun(launch, files, bus, recorded.hash_seed)
+        self._process = self._start(launch, files, bus, recorded.hash_seed)
         os.close(bus)
 
-    def _begun(self, launch: Launch, files: dict[str, bytes], bus: int, hash_seed: int) -> "subprocess.Popen[bytes]":
+    def _start(self, launch: Launch, files: dict[str, bytes], bus: int, hash_seed: int) -> "subprocess.Popen[bytes]":
         public, secret = zmq.curve_keypair()
         start = Start(launch=launch, code=files, descriptors={"bus": bus}, public=public, secret=secret)
         search = os.pathsep.join(path for path in sys.path if path.startswith("/"))
@@ -131,7 +130,7 @@ class _Run:
             process.stdin.write(msgspec.msgpack.encode(start))
             process.stdin.close()
         except BrokenPipeError:
-            pass  # it has ended already, which is told where it is waited for
+            pass  # it has ended already, which the caller notices
         return process
 
     def __enter__(self) -> Self:
@@ -147,54 +146,54 @@ class _Run:
 
     @property
     def has_ended(self) -> bool:
-        """Whether its process is gone, and all it said was heard."""
+        """Whether its process has ended and all its messages were received."""
         return self._process.poll() is not None and not self._router.poll(0)
 
-    def hear(self, patience: float) -> tuple[FromRun, bytes] | None:
-        """What it says next; None when it says nothing for so many seconds, or has ended."""
+    def receive(self, patience: float) -> tuple[FromRun, bytes] | None:
+        """Its next message; None if there is none within `patience` seconds, or it has ended."""
         for _ in range(max(1, round(patience * 1000 / _SLICE_MS))):
             if self._router.poll(_SLICE_MS):
                 self._route, header, body = self._router.recv_multipart()
-                said = codec.decode_from_run(header)
-                if isinstance(said, headers.Hello):
-                    self.tell(headers.Hello(version=limits.PROTOCOL), codec.NIL)
-                return said, body
+                message = codec.decode_from_run(header)
+                if isinstance(message, headers.Hello):
+                    self.send(headers.Hello(version=limits.PROTOCOL), codec.NIL)
+                return message, body
             if self.has_ended:
                 return None
         return None
 
-    def tell(self, header: FromKernel, body: bytes) -> None:
-        """Tell it something."""
+    def send(self, header: FromKernel, body: bytes) -> None:
+        """Sends it a message."""
         self._router.send_multipart((self._route, codec.encode(header), body))
 
     def output(self) -> str:
-        """The last of what it printed."""
+        """The end of its output."""
         return self._log.read_text("utf-8", "replace")[-_OUTPUT_MOST:]
 
 
 def _hand(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
-    """The manifest of a Hand's folder, and every file but its seal and what Python leaves there, by its path."""
+    """(manifest, files by path) of a Hand's folder, without its seal and what Python leaves there."""
     found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     files = {str(path.relative_to(folder)): path.read_bytes() for path in found if path.name != "HAND.seal"}
     return check(files["HAND.toml"].decode(), file=str(folder / "HAND.toml")), files
 
 
 def _pipeline(file: Path) -> tuple[Manifest, dict[str, bytes]]:
-    """The Hand that a pipeline's file becomes; it lends nothing, as nobody acts in its name."""
+    """(manifest, files by path) of the Hand that a pipeline's file becomes; it lends no grants."""
     text = file.read_text("utf-8")
     pipeline = check_pipeline(text, file=str(file))
     return check_tables(manifest_of(pipeline, ())), {file_of(pipeline.name): text.encode()}
 
 
 def _body(header: FromKernel, heard: Heard, given: dict[str, object]) -> bytes:
-    """A message's body; settings, some of which were secret, as they are given now."""
+    """A message's body; the given settings in place of recorded ones that had secrets."""
     if not heard.secret:
         return heard.body
     return codec.encode_body(given if isinstance(header, headers.Event) else {"settings": given})
 
 
 def _text(verdict: Verdict, difference: Difference, folder: str, output: str) -> str:
-    """What to read where the test failed."""
+    """The text of a Differs."""
     then, now = (
         msgspec.json.encode(one).decode() if one else "nothing" for one in (difference.recorded, difference.now)
     )

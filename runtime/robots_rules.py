@@ -1,6 +1,6 @@
-"""Which lines of a site's robots.txt count for this program, and how many there may be (pure; RFC 9309).
+"""Selects the lines of a robots.txt that apply to this program, within a maximum (pure; RFC 9309).
 
-Here since two Hands read such rules by the same bounds, `web` those of the site and `pages` those that lie elsewhere.
+Shared by two Hands: `web` reads a site's own rules, `pages` rules that have moved elsewhere.
 """
 
 import re
@@ -8,28 +8,28 @@ from typing import Final
 
 AGENT: Final = "Maniple"
 READ_MOST: Final = 500 * 1024
-"""Bytes of a robots.txt that are read (§2.5: at least 500 KiB)."""
+"""Bytes read of a robots.txt (§2.5: at least 500 KiB)."""
 
 RULES_MOST: Final = 2000
-"""Lines of rules for this program; each costs something with every page. Of a site that has more nothing is fetched."""
+"""Most rules for this program; each costs time with every page. Nothing is fetched from a site with more."""
 
 KEPT_FOR: Final = 3600.0
-"""Seconds for which what was read holds."""
+"""Seconds for which the rules are cached."""
 
 _NAMED: Final = re.compile(r"\s*user(?:-|\s+)?agent(?:\s*:|\s)(?P<name>[^#]*)", re.I)
 _RULE: Final = re.compile(r"\s*(?:dis)?allow\s*:", re.I)
 _EVERYONE: Final = "User-agent: *"
 _OURS: Final = f"User-agent: {AGENT}"
 _OTHERS: Final = "User-agent: -"
-"""Stands for every program that is not this one; no name of this one has such a sign."""
+"""Replaces the names of all other programs; no program has this name."""
 
 
-def ours(raw: bytes) -> str | None:
-    """The lines that count for this program, in which all others are one; None for more rules than RULES_MOST.
+def select_rules(raw: bytes) -> str | None:
+    """The lines that apply to this program, with all other programs merged into one; None for more than RULES_MOST rules.
 
-    Each rule of a group counts for each program that the group names, and Protego keeps every such pair: a few thousand lines
-    of each would fill the memory, and take minutes, for whoever fetches anything meanwhile. Where a group ends Protego
-    decides: a line is left out only where it is sure that the group is for others.
+    Protego stores each rule of a group for each program that the group names: a few thousand lines of each would fill the
+    memory and block every fetch for minutes. Where a group ends is left to Protego: a line is dropped only if its group
+    certainly is for others.
     """
     lines, named, rules = list[str](), set[str](), 0
     is_ours = is_ruled = False
@@ -53,7 +53,7 @@ def ours(raw: bytes) -> str | None:
 
 
 def _kind(name: str) -> str:
-    """The line that stands for one that names this program, or everyone, or others, or nobody."""
+    """The user-agent line that replaces one with this name: this program, everyone, or others."""
     bare = name.replace("*", "").strip().lower()
     if bare == AGENT.lower():
         return _OURS

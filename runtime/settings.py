@@ -1,7 +1,7 @@
-"""A Hand's settings (values): typed, validated, and live: what the operator changes is there at the next read.
+"""A Hand's settings (values): typed, validated, and live: a change by the operator is there at the next read.
 
-A mapping from name to value as manifests.typed delivers it: a duration in seconds, a size in bytes. A setting without
-a value is absent. The kernel sends the whole table anew in the event `kernel.settings`.
+A mapping from name to value, as manifests.typed delivers it: a duration in seconds, a size in bytes. A setting without
+a value is absent. The kernel sends the whole table again in the event `kernel.settings`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 
 class Settings(Mapping[str, object]):
-    """Read with self.settings["name"]. It shows its secrets to whoever asks by name, and never in its repr."""
+    """Read with self.settings["name"]. Secret values are returned by name, but never shown in its repr."""
 
     def __init__(self, declared: Mapping[str, Setting], given: Mapping[str, object]) -> None:
-        """Raises SettingsInvalid when the values do not fit their declaration."""
+        """Raises SettingsInvalid if the values do not fit their declaration."""
         self._declared = declared
         self._values = check(declared, given)
 
@@ -25,7 +25,7 @@ class Settings(Mapping[str, object]):
         return self._values[name]
 
     def of(self, name: str, kind: type[T]) -> T:
-        """The value as a `kind`: self.settings.of("bin_days", int). TypeError when HAND.toml declares another type."""
+        """The value as a `kind`: self.settings.of("bin_days", int). Raises TypeError if HAND.toml declares another type."""
         value = self._values[name]
         if not isinstance(value, kind):
             raise TypeError(f"the setting {name} is declared as {self._declared[name].type}, not {kind.__name__}")
@@ -42,7 +42,7 @@ class Settings(Mapping[str, object]):
         return f"Settings({shown})"
 
     def change(self, given: Mapping[str, object]) -> frozenset[str]:
-        """Take the new table; the names whose value is another now. SettingsInvalid leaves everything as it was."""
+        """Takes a new table. Returns the names whose values changed. Raises SettingsInvalid, and then changes nothing."""
         before, self._values = self._values, check(self._declared, given)
         names = before.keys() | self._values.keys()
         return frozenset(name for name in names if before.get(name) != self._values.get(name))

@@ -1,7 +1,7 @@
-"""The Hand `skills` (acts): it reads out the skills that are sealed with it, each under its own method.
+"""The Hand `skills` (acts): returns the skills that are sealed with it, each by its own method.
 
-It has no grant and no state: what it reads are the bytes that were hashed against its seal. A file is named by its path in
-the skill's folder, and is one of those bytes or nothing: no path is ever opened.
+It has no grant and no state: it returns the bytes that were hashed against its seal. A file is named by its path in the
+skill's folder, and is one of those; no path is ever opened.
 """
 
 from typing import Final
@@ -18,18 +18,18 @@ _PIECE: Final = 256 * 1024
 
 
 class Skills(Hand):
-    """Provides skills.NAME for each."""
+    """Provides skills.NAME for each skill."""
 
     async def start(self) -> None:
-        """Sort the files by their skills."""
+        """Groups the files by skill."""
         self._skills = folders(self.files)
 
     async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
-        """What a skill says, with the names of its files; or, streamed, one of these, or all one after the other."""
+        """A skill's text, with the names of its files; or, streamed, one of these, or all in sequence."""
         params = self._check_arguments(call.method, arguments)
         files = self._skills.get(call.method.removeprefix(PREFIX))
         if files is None:
-            raise HandBroken(f"{call.method} is not among what {self.name} provides")
+            raise HandBroken(f"{self.name} does not provide {call.method}")
         file = str(params.get("file") or FILE).removeprefix("./")
         others = [path for path in files if path != FILE]
         if params.get("all"):

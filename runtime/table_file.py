@@ -1,10 +1,9 @@
-"""A Hand's own SQLite file (acts): made when something is to be kept and there is room, and until then as one without rows.
+"""A Hand's own SQLite file (acts), made once there is something to store and room for it; until then an empty one in memory.
 
-Here since Hands that keep a table each, `plan` and `report`, import none of each other; `monitoring` and `scheduling`, which
-keep much more in theirs, have only `set_aside` of this. Used from one thread. What is
-written is on disk when it returns; one statement writes, so there is nothing to undo: on a full disk SQLite does that itself.
-A file that is damaged, or somebody else's, is set aside and never deleted, and a new one begun: it would else keep its Hand
-from every start.
+Here since Hands with one table each, `plan` and `report`, import none of each other; `monitoring` and `scheduling`, which
+store much more, use only `set_aside`. Used from one thread. A write is on disk when it returns; each is one statement, so
+there is nothing to undo: on a full disk SQLite does that itself. A file that is damaged or another program's is set aside,
+never deleted, and a new one is started: otherwise its Hand could never start.
 """
 
 import time
@@ -15,23 +14,24 @@ from typing import Final
 import apsw
 
 _PRAGMAS: Final = ("busy_timeout = 5000", "locking_mode = exclusive", "journal_mode = wal", "synchronous = full")
-"""The index of the log of one that locks out all others lies in memory: it is read where no room is for another file."""
+"""With exclusive locking the write-ahead log's index is in memory, so the file can be read on a full disk."""
 
 NO_ROOM: Final = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
 DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
 
 
 class TableFile:
-    """One file. schema: statements that make its tables where they are missing. connection: to it, once it is made.
+    """One file. schema: statements that make its tables if they are missing. connection: to the file, or to memory until the
+    file is made.
 
-    notes: what a person should know of the opening.
+    notes: what a person should know about opening it.
     """
 
     def __init__(self, path: Path, schema: str, begin: Callable[[], None] = lambda: None) -> None:
-        """Open it, or begin without it on a disk that has no room for its tables. Raises apsw.Error for one that has some.
+        """Opens it, or starts in memory if the disk has no room for its tables. Raises apsw.Error for a file with tables.
 
-        begin: called before the tables of an empty file are made, and not after: a kill between the two would leave a file
-        that seems to be an old one.
+        begin: called before the tables of an empty file are made, and not after: a kill in between would leave a file that
+        seems to be an old one.
         """
         self._path, self._schema, self._begin = path, schema, begin
         self.notes = list[str]()
@@ -54,25 +54,25 @@ class TableFile:
             self.connection = _opened(":memory:", schema, self._begin)
 
     def make(self) -> None:
-        """Make it, if it is not there: call this before anything is to be kept. Raises what is in NO_ROOM."""
+        """Makes the file, unless it exists: call this before anything is stored. Raises the errors in NO_ROOM."""
         if not self._is_made:
             made = _opened(self._path, self._schema, lambda: None)
             self.connection.close()
             self.connection, self._is_made = made, True
 
     def execute(self, statement: str, values: "tuple[apsw.SQLiteValue, ...]" = ()) -> apsw.Cursor:
-        """What a statement finds; it may raise what is in NO_ROOM."""
+        """Executes a statement. May raise the errors in NO_ROOM."""
         return self.connection.execute(statement, values)
 
     def close(self) -> None:
-        """Close it."""
+        """Closes the file."""
         self.connection.close()
 
 
 def set_aside(path: Path, now: int, *, most: int | None = None) -> str:
-    """Rename a file with what SQLite keeps beside it, or a folder, so that nothing of it is lost; the name it has then.
+    """Renames a file with SQLite's files beside it, or a folder, so that nothing is lost. Returns its new name.
 
-    now: in milliseconds. most: how many of its name are kept, so that a bad disk does not fill itself; None for all.
+    now: in milliseconds. most: how many of that name are kept, so that a bad disk does not fill up; None for all.
     """
     aside = f"{path.name}.damaged-{now}"
     for suffix in ("-wal", "-shm", "-journal", ""):
@@ -85,7 +85,7 @@ def set_aside(path: Path, now: int, *, most: int | None = None) -> str:
 
 
 def _keep_last(path: Path, most: int) -> None:
-    """Delete what was set aside of a file, but for the last few."""
+    """Deletes what was set aside of a file, except for the last few."""
     beginning = f"{path.name}.damaged-"
     parts: dict[int, list[Path]] = {}
     for part in path.parent.glob(f"{beginning}*"):
@@ -114,7 +114,7 @@ def _opened(path: Path | str, schema: str, begin: Callable[[], None]) -> apsw.Co
 
 
 def _is_empty(path: Path) -> bool:
-    """Whether no table was ever made in a file, or there is none. Raises apsw.Error."""
+    """Whether a file has no tables, or does not exist. Raises apsw.Error."""
     if not path.exists():
         return True
     connection = apsw.Connection(str(path))

@@ -1,4 +1,4 @@
-"""A Hand of one's own, tried in a test without a kernel (acts): its methods are called, and its calls answered, by the test.
+"""Tries a Hand in a test, without a kernel (acts): the test calls its methods and answers its calls.
 
     from runtime.testing import Streamed, Trial
 
@@ -7,9 +7,9 @@
             with pytest.raises(CallFailed, match="no price"):
                 scout.run(page="http://127.0.0.1:8765/", target="notes/price.txt")
 
-What stands between is the runtime's own: arguments are checked against `params` and answers against `returns`, a call that
-HAND.toml does not ask for is refused, and all that travels is told as it travels. The Hand runs in the test's own process,
-with nothing of its confinement, its limits or its deadlines. Time stands still, but for `sleep`, which passes at once.
+Between test and Hand is the runtime itself: arguments are checked against `params` and replies against `returns`, a call
+that HAND.toml does not ask for is refused, and all values are encoded and decoded as on the bus. The Hand runs in the test's
+own process, without confinement, limits or deadlines. Time stands still, except that `sleep` passes at once.
 """
 
 import asyncio
@@ -43,24 +43,24 @@ from wire import codec, headers
 __all__ = ["Asked", "NoReply", "Streamed", "Trial"]
 
 NOON: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)
-"""When a trial begins, if nobody says when."""
+"""The default time of a trial."""
 
 
 class Trial:
     """A Hand in a test, from its `start` to its `stop`. Use it as `with Trial(...) as hand:`.
 
-    folder: of its HAND.toml. replies: by method, what its calls get: the value; `Streamed`; a Failure, or another end of a
-    call, which is raised where the call was made; or a function of an Asked that returns or raises one of these.
+    folder: of its HAND.toml. replies: by method, what its calls get: a value; `Streamed`; a Failure or another end, which is
+    raised where the call was made; or a function that takes an Asked and returns or raises one of these.
 
-    calls: what it has called, in order; events: name and body of what it has published; notes: its notes and its progress;
-    logged: its log, a table for each record; streamed: what the method called last has streamed; reply: that call's reply.
+    calls: its calls, in order. events: name and body of its events. notes: its notes and progress. logged: its log records,
+    as tables. streamed: the bytes streamed by the method called last. reply: that call's reply.
     """
 
     def __init__(
         self, folder: str | Path, replies: Mapping[str, object] | None = None, /, *,
         settings: Mapping[str, object] | None = None, now: datetime = NOON, seed: int = 0,
     ) -> None:  # fmt: skip
-        """Raises ManifestInvalid and SettingsInvalid, as `maniple check` and `maniple settings` tell."""
+        """Raises ManifestInvalid and SettingsInvalid, with the texts of `maniple check` and `maniple settings`."""
         self._folder = Path(folder)
         found = (path for path in self._folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
         self._files = {str(path.relative_to(self._folder)): path.read_bytes() for path in found}
@@ -88,7 +88,7 @@ class Trial:
             records.logger()
             self._logged = stack.enter_context(capture_logs())
             kind = stack.enter_context(_loaded(self._manifest.hand.name, self._files, self._manifest.hand.entry))
-            self.hand = self._made(kind, place)
+            self.hand = self._make_hand(kind, place)
             self._loop.run(self.hand.start())
             self._stack = stack.pop_all()
         return self
@@ -100,20 +100,20 @@ class Trial:
             self._loop.run(self.hand.stop())
 
     def run(self, **inputs: object) -> object:
-        """Its one piece of work, with these inputs; what `run` returns. Raises as call() does."""
+        """Gives a task these inputs. Returns what `run` returns. Raises as call() does."""
         return self.call(RUN, "", inputs)
 
     def call(
         self, method: str, resource: str = "", arguments: Mapping[str, object] | None = None, /, *, upload: bytes = b"",
         **more: object,
     ) -> object:  # fmt: skip
-        """Call one of its methods, and return what its caller gets. resource: in its normal form.
+        """Calls one of its methods, and returns what its caller gets. resource: in its normal form.
 
-        Raises CallFailed or CallCancelled as it would for a caller, from what the Hand has raised; NoReply; what a
-        function among the replies has raised by mistake.
+        Raises CallFailed or CallCancelled as for a caller, from what the Hand raised; NoReply; and what a function among
+        the replies raised by mistake.
         """
         self._desk.fault, self._raised, self._desk.streamed = None, None, b""
-        end = self._loop.run(self._ended(method, resource, {**(arguments or {}), **more}, upload))
+        end = self._loop.run(self._end_of(method, resource, {**(arguments or {}), **more}, upload))
         if self._desk.fault is not None:
             raise self._desk.fault
         try:
@@ -123,22 +123,22 @@ class Trial:
         return self.reply.value
 
     def event(self, event: str, body: object = None) -> None:
-        """Have it told of an event, as `publisher.name`."""
+        """Delivers an event, `publisher.name`, to it."""
         publisher, _, name = event.partition(".")
-        told = Event(publisher=publisher, name=name, body=codec.decode_body(codec.encode_body(body)))
-        self._loop.run(self.hand.on_event(told))
+        delivered = Event(publisher=publisher, name=name, body=codec.decode_body(codec.encode_body(body)))
+        self._loop.run(self.hand.on_event(delivered))
 
     @property
     def streamed(self) -> bytes:
-        """All that the method called last has streamed."""
+        """The bytes streamed by the method called last."""
         return self._desk.streamed
 
     @property
     def logged(self) -> list[dict[str, object]]:
-        """The records of its log: `level`, `event` and the fields of each."""
+        """Its log records: `level`, `event` and fields."""
         return [{"level" if name == "log_level" else name: one for name, one in row.items()} for row in self._logged]
 
-    def _made(self, kind: object, place: Path) -> Hand:
+    def _make_hand(self, kind: object, place: Path) -> Hand:
         if not isinstance(kind, type) or not issubclass(kind, Hand):
             raise TypeError(f"{self._manifest.hand.entry} is not a class made from runtime.Hand")
         for name in ("scratch", "state"):
@@ -164,7 +164,7 @@ class Trial:
         made._check()
         return made
 
-    async def _ended(
+    async def _end_of(
         self, method: str, resource: str, arguments: dict[str, object], upload: bytes
     ) -> tuple[headers.End, bytes]:
         header = headers.Call(
@@ -193,7 +193,7 @@ class Trial:
 
 @contextmanager
 def _loaded(name: str, files: Mapping[str, bytes], entry: str) -> Iterator[object]:
-    """What `entry` names, imported as a run imports it; its modules are gone afterwards."""
+    """Yields what `entry` names, imported as in a run; removes its modules afterwards."""
     path, meta, before = [*sys.path], [*sys.meta_path], set(sys.modules)
     try:
         found = imported.load(name, files, entry)

@@ -1,4 +1,4 @@
-"""The kernel's end of a trial's link (acts): it answers a Hand's calls as its test says (testing.py)."""
+"""The kernel's end of a trial's link (acts): answers a Hand's calls as its test says (testing.py)."""
 
 import asyncio
 from _thread import get_ident
@@ -20,13 +20,13 @@ from wire import codec, headers, limits
 from wire.headers import FromRun, is_made_by_run
 
 NUMBER: Final = 2
-"""Of the call that the Hand answers: a trial makes one at a time."""
+"""The number of the call that the Hand answers: a trial makes one at a time."""
 
 _PIECE: Final = 256 * 1024
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """A call that the Hand has made. upload: all that it streamed with it."""
+    """A call that the Hand made. upload: all bytes that it streamed with the call."""
 
     method: str
     resource: str = ""
@@ -35,14 +35,14 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 class Streamed(Struct, frozen=True):
-    """A reply that is a stream: its bytes, or its pieces, and then its value."""
+    """A streamed reply: its bytes or pieces, then its value."""
 
     pieces: bytes | Sequence[bytes]
     value: object = None
 
 
 class NoReply(AssertionError):
-    """The Hand has made a call for which the test gave no reply. It was told so, and may have gone on."""
+    """The Hand made a call for which the test has no reply. The call failed, and the Hand may have gone on."""
 
 
 class Desk(Link):
@@ -60,19 +60,19 @@ class Desk(Link):
         self._open: dict[int, _Open] = {}
 
     def begin(self, serving: Serving, ended: "asyncio.Future[tuple[headers.End, bytes]]", upload: bytes) -> None:
-        """A call is made of the Hand."""
+        """Begins a call that the Hand answers."""
         self._serving, self._ended = serving, ended
         self._upload = cut(upload) if upload else deque()
         self._credit = limits.WINDOW
 
     def send(self, header: FromRun, body: bytes = codec.NIL, *, soon: bool = False) -> None:
-        """Take what the Hand says, as soon as it waits. Raises CodecError as the real one does."""
+        """Takes a message of the Hand, once it waits. Raises CodecError as the real link does."""
         self.check_thread()
         codec.decode_from_run(codec.encode(header))
         asyncio.get_running_loop().call_soon(self._take, header, body)
 
     def feed(self) -> None:
-        """Stream as much of the upload as there is room for."""
+        """Streams as much of the upload as there is credit for."""
         while self._upload and self._credit:
             self._credit -= 1
             piece = codec.encode_body(self._upload.popleft())
@@ -106,7 +106,7 @@ class Desk(Link):
                 raise AssertionError(f"a Hand said {type(header).__name__}")
 
     def _take_of(self, one: "_Open", header: headers.Chunk | headers.Credit | headers.Cancel, body: bytes) -> None:
-        """What more the Hand says of a call that it has made."""
+        """Takes a further message about a call that the Hand made."""
         number = header.number
         match header:
             case headers.Chunk():
@@ -122,7 +122,7 @@ class Desk(Link):
                 self.kernel.take_end(headers.Cancelled(number=number, why=header.why), codec.NIL)
 
     def _allowed(self, number: int, method: str, resource: str) -> bool:
-        """Whether HAND.toml asks for this; if not, it is refused. Of a resource in no normal form only the method counts."""
+        """Whether HAND.toml asks for this; if not, refuses the call. Of a resource without normal form the method decides."""
         is_asked = (
             self._grants.allows(method, resource) and not self._grants.lends(method, resource)
             if kinds.is_normal(resource)
@@ -139,7 +139,7 @@ class Desk(Link):
         return False
 
     def _reply(self, number: int, one: "_Open") -> None:
-        """What a call gets."""
+        """Gives a call its end."""
         method, resource = one.header.method, one.header.resource
         if not self._allowed(number, method, resource):
             return
@@ -150,13 +150,13 @@ class Desk(Link):
             self.calls.append(made)
         try:
             one.end, one.pieces = self._end(number, self._given(made))
-        except Exception as fault:  # noqa: BLE001  the test's own fault, which it is told when the Hand has ended
+        except Exception as fault:  # noqa: BLE001  the test's own mistake, raised once the call has ended
             self.fault = self.fault or fault
             one.end = headers.Failed(number=number, code="no reply", text=fitting(str(fault))), codec.NIL
         self._stream(number, one)
 
     def _given(self, made: Asked) -> object:
-        """What the test gives for a call, or the kernel by itself. Raises NoReply when neither does."""
+        """The test's reply to a call, or else the kernel's. Raises NoReply if there is neither."""
         if made.method not in self._replies:
             return self._own(made)
         given = self._replies[made.method]
@@ -166,7 +166,7 @@ class Desk(Link):
             return end
 
     def _end(self, number: int, given: object) -> tuple[tuple[headers.End, bytes], deque[bytes]]:
-        """The end of a call as it travels, and what is streamed before."""
+        """(the encoded end of a call, the pieces streamed before it)."""
         time, pieces = self._clock.micros(), deque[bytes]()
         match given:
             case Failure(code=code, text=text, detail=detail) | CallFailed(code=code, text=text, detail=detail):
@@ -183,7 +183,7 @@ class Desk(Link):
                 return (headers.Done(number=number, time=time), codec.encode_body(value)), pieces
 
     def _own(self, made: Asked) -> object:
-        """What the kernel would answer by itself; else the test is told that it lacks a reply."""
+        """The kernel's own reply. Raises NoReply if it has none."""
         match made.method, made.arguments:
             case "kernel.sleep", {"milliseconds": int() as milliseconds}:
                 self._clock.take(headers.Done(number=0, time=self._clock.micros() + milliseconds * 1000))
@@ -194,7 +194,7 @@ class Desk(Link):
         return None
 
     def _stream(self, number: int, one: "_Open") -> None:
-        """Stream as much of a reply as there is room for, then its end."""
+        """Streams as much of a reply as there is credit for, then its end."""
         while one.pieces and one.credit:
             one.credit -= 1
             self.kernel.take_chunk(headers.Chunk(number=number), codec.encode_body(one.pieces.popleft()))
@@ -206,7 +206,7 @@ _OWN: Final = ("kernel.sleep", "kernel.note")
 
 
 class _Open:
-    """A call that the Hand has made, and that has no end yet."""
+    """An open call that the Hand made."""
 
     def __init__(self, header: headers.Call, body: bytes) -> None:
         self.header, self.body = header, body
@@ -223,7 +223,7 @@ def _bytes(body: bytes) -> bytes:
 
 
 def cut(given: bytes | Sequence[bytes]) -> deque[bytes]:
-    """As they travel."""
+    """A stream's pieces, as they travel."""
     if not isinstance(given, bytes):
         return deque(given)
     return deque(given[at : at + _PIECE] for at in range(0, len(given), _PIECE))

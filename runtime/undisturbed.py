@@ -1,7 +1,7 @@
-"""What is large is read without looks for garbage (acts).
+"""Suspends garbage collection while something large is decoded (acts).
 
-Python looks at all that a process holds after each few hundred lists and tables that are made. While a body of a million is
-read that is most of the time, none of them is garbage, and in a process that answers many callers all others wait.
+Python's collector scans all objects of a process after each few hundred new lists and tables. While a body with a million
+of them is decoded, that is most of the time, none is garbage, and all other callers of the process wait.
 """
 
 import gc
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """No such looks within, in any thread. For what is over soon, and does not wait."""
+    """Suspends garbage collection in the block, in all threads. For short work that does not wait."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -15,7 +15,7 @@ import search_engines
 from page_refusal import PageRefused
 from runtime import Call, CallFailed, CallRefused, Failure, Hand
 from runtime.bounded_work import bounded, in_thread
-from runtime.robots_rules import AGENT, KEPT_FOR, RULES_MOST, ours
+from runtime.robots_rules import AGENT, KEPT_FOR, RULES_MOST, select_rules
 from wire.errors import CodecError
 from wire.limits import RESOURCE_MAX
 
@@ -159,7 +159,7 @@ def _lets(raw: bytes, url: str) -> bool:
     """Whether a robots.txt lets this program fetch `url`; False if it has too many rules."""
     from protego import Protego
 
-    rules = ours(raw)
+    rules = select_rules(raw)
     return rules is not None and bool(Protego.parse(rules).can_fetch(url, AGENT))
 
 

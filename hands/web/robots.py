@@ -18,7 +18,7 @@ from protego import Protego
 
 from manifests.capabilities.url import normalise
 from manifests.errors import ResourceInvalid
-from runtime.robots_rules import AGENT, KEPT_FOR, READ_MOST, RULES_MOST, ours
+from runtime.robots_rules import AGENT, KEPT_FOR, READ_MOST, RULES_MOST, select_rules
 from web_failure import WebFailed
 from wire.limits import RESOURCE_MAX
 
@@ -80,7 +80,7 @@ class Robots:
             leads = _address(location)
             return (None, KEPT_FOR_UNREACHED, 0) if leads is None else (leads, KEPT_FOR, len(leads))
         if 200 <= status < 300:
-            rules = ours(body)
+            rules = select_rules(body)
             return (None if rules is None else Protego.parse(rules)), KEPT_FOR, len(body)
         return (None, KEPT_FOR_UNREACHED, 0) if status >= 500 else (Protego.parse(""), KEPT_FOR, 0)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from runtime.robots_rules import ours
+from runtime.robots_rules import select_rules
 from tests.hands.doubles import hand_module
 from tests.hands.web.conftest import fetch, reply, run, serving, site, started
 
@@ -94,13 +94,13 @@ def test_lines_that_do_not_count_for_this_program_are_not_kept() -> None:
     again = "User-agent: *\nUser-agent: ***\nUser-agent: maniple # this one\nuseragent *Maniple*\n" * 1_000
     text = f"{others}{again}Crawl-delay: 1\nDisallow: /no\n{others}"
     kept = ["User-agent: -", "User-agent: *", "User-agent: Maniple", "Crawl-delay: 1", "Disallow: /no", "Allow: /"]
-    assert ours(text.encode()) == "\n".join([*kept, "User-agent: -"])
+    assert select_rules(text.encode()) == "\n".join([*kept, "User-agent: -"])
 
 
 def test_a_group_that_goes_on_after_what_is_no_rule_is_named_again() -> None:
     text = "User-agent: *\nAllow: /\nUser-agent: a\nDisallow: /\nUser-agent: *\nCrawl-delay: 1\nUser-agent: b\n"
     kept = ["User-agent: *", "Allow: /", "User-agent: -", "User-agent: *", "Crawl-delay: 1", "User-agent: -"]
-    lines = ours(f"{text}Crawl-delay: 2\nUser-agent: *\nDisallow: /no\n".encode())
+    lines = select_rules(f"{text}Crawl-delay: 2\nUser-agent: *\nDisallow: /no\n".encode())
     assert lines == "\n".join([*kept, "Crawl-delay: 2", "User-agent: *", "Disallow: /no"])
 
 
