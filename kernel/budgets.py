@@ -58,7 +58,7 @@ class Budgets:
         call, detail, back, more = paying.corrected(run.owing.pop(header.number, None), header)
         if back == more:
             return
-        why = "its provider told later what it cost"
+        why = "its provider stated the cost later"
         self._kernel.record("budget", principal=run.id, verdict="corrected", call=header.number, why=why, detail=detail)
         self._charge_run(call, more, back)
         if more != (0, 0):

@@ -173,9 +173,9 @@ class Kernel:
         """Rebuild the catalogue of methods from the installed Hands."""
         self.catalogue = Catalogue((method.provided for method in TABLE.values()), self.state.hands.values())
 
-    def record(self, kind: str, *, principal: str = KERNEL, **said: Unpack[Reported]) -> int:
+    def record(self, kind: str, *, principal: str = KERNEL, **fields: Unpack[Reported]) -> int:
         """Append an entry to the log and apply it to the state. Returns its sequence number."""
-        seq = self.log.append(kind, principal=principal, **said)
+        seq = self.log.append(kind, principal=principal, **fields)
         fold(self.state, self.log.last, self.home.load)
         if kind in RESCHEDULING:
             self.events.emit("kernel.schedules", {"hand": str(self.log.last.detail.get("name", ""))})
@@ -272,15 +272,15 @@ class Kernel:
     def begin_run(self, run: Run) -> None:
         """Register a run whose process is being made, and record `run.start`."""
         self.runs[run.id] = run
-        said: dict[str, object] = {"fired": run.fired, "depth": run.work.depth if run.work is not None else 0}
+        optional: dict[str, object] = {"fired": run.fired, "depth": run.work.depth if run.work is not None else 0}
         if run.tape is None or not run.tape.count:
             self.log.keep_key(run.id, run.digest_key)
         if run.tape is not None and run.began is not None:
             asker = self.run_of(run.began.caller)
-            said |= {"asked": run.asked, "asker": asker, "spawner": run.parent, "instead": run.instead}
+            optional |= {"asked": run.asked, "asker": asker, "spawner": run.parent, "instead": run.instead}
             if not run.tape.count:
                 run.tape.put(run.began)
-        detail = run.hand.begun | {name: value for name, value in said.items() if value}
+        detail = run.hand.begun | {name: value for name, value in optional.items() if value}
         self.record("run.start", run=run.id, call=run.work.number if run.work else 0, detail=detail)
 
     def expect_connection(self, run: Run, public: bytes) -> None:
@@ -303,7 +303,7 @@ class Kernel:
         """Forget a run that does not resume, and record how it ended. status: of waitpid, -1 if nobody saw its end."""
         self.forget(run)
         self.launcher.remove_scratch_of(run)
-        detail: dict[str, object] = {"exit": exit_text(status), "cpu_us": run.before + run.cpu}
+        detail: dict[str, object] = {"exit": exit_text(status), "cpu_us": run.earlier_cpu + run.cpu}
         detail |= {"memory_peak": run.memory, "calls": run.calls, "cost": run.cost}
         if run.hand.artefact is not None:
             detail["used"] = run.used.as_detail()

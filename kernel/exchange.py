@@ -108,7 +108,7 @@ class Exchange:
 
     def forget(self, call: OpenCall) -> None:
         """Drop an open call without giving it an end: the next process of its caller's run makes it again."""
-        self._cancel_at_provider(call, "its caller goes on later")
+        self._cancel_at_provider(call, "its caller resumes later")
         if (provider := self._kernel.runs.get(call.provider)) is not None:
             provider.serving.pop(call.number, None)
         self._close(call)

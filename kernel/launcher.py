@@ -185,7 +185,7 @@ class Launcher:
             packet = packets.Launch(
                 run=run.began.run if run.began else run.id, hand=hand.id, name=hand.name, version=hand.version,
                 manifest=schema.encode(manifest), files=files, settings=settings, uid=run.uid,
-                rlimits=rlimits_of(manifest, run.before), server_key=self._server_key, serve=SERVE, seed=run.seed,
+                rlimits=rlimits_of(manifest, run.earlier_cpu), server_key=self._server_key, serve=SERVE, seed=run.seed,
                 clock=run.clock, scratch=scratch, state=state,
                 require=self._home.identity.require, descriptors=tuple(passing),
                 artefact=hand.artefact.digest if hand.artefact is not None else "",

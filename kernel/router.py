@@ -129,7 +129,7 @@ class Router:
             case headers.Cancel(number=number, why=why):
                 if number not in peer.open_calls:
                     raise Late(number)
-                kernel.exchange.cancel(peer.open_calls[number], why or "its caller took it back")
+                kernel.exchange.cancel(peer.open_calls[number], why or "its caller cancelled it")
             case headers.Publish() | headers.Subscribe():
                 self._publish_or_subscribe(peer, header, body)
             case headers.Ready() if run is not None:

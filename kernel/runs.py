@@ -109,12 +109,12 @@ class Run:
     fired: the key of the schedule's firing that started it. instead: the run that it replaced.
 
     Only for a run that can resume: tape; began: what it was started with; clock (microseconds) and seed of its first process;
-    asked: the number of the call that asked for it; before: processor time of its earlier processes, in microseconds; count:
-    records on its tape when this process was made; is_leaving: its process is being killed, and the run is to resume.
+    asked: the number of the call that asked for it; earlier_cpu: processor time of its earlier processes, in microseconds;
+    count: records on its tape when this process was made; is_leaving: its process is being killed, and the run will resume.
     """
 
     __slots__ = (
-        "applied", "asked", "before", "began", "calls", "clock", "cost", "count", "cpu", "digest_key", "fired", "grants",
+        "applied", "asked", "began", "calls", "clock", "cost", "count", "cpu", "digest_key", "earlier_cpu", "fired", "grants",
         "hand", "held_frames", "id", "instead", "is_ending", "is_grouped", "is_leaving", "key", "labels", "launch_socket",
         "link", "memory", "missing", "number", "other_cpu", "owing", "parent", "paused", "peer", "pid", "pidfd", "progress",
         "scratch", "seed", "sent_labels", "serving", "started", "state", "tape", "tokens", "uid", "unfit", "used", "why",
@@ -143,7 +143,7 @@ class Run:
         self.is_ending = self.paused = self.is_grouped = self.is_leaving = False
         self.tape: Tape | None = None
         self.began: Began | None = None
-        self.asked = self.clock = self.before = self.count = 0
+        self.asked = self.clock = self.earlier_cpu = self.count = 0
         self.other_cpu = 0.0
         self.seed = int.from_bytes(os.urandom(7), "big")
         self.started = time.monotonic()
@@ -153,7 +153,7 @@ class Run:
         again = Run(self.id, self.hand, self.grants, self.digest_key, self.work)
         for name in _KEPT_BY_NEXT:
             setattr(again, name, getattr(self, name))
-        again.before, again.state = self.before + self.cpu, "waiting"
+        again.earlier_cpu, again.state = self.earlier_cpu + self.cpu, "waiting"
         return again
 
     @property

@@ -178,7 +178,7 @@ class Supervisor:
             if run.tape is not None:
                 run.tape.pump()
         else:
-            self.stop(run, "its work was taken back")
+            self.stop(run, "its work was cancelled")
 
     def stop_hand(self, hand: Installed, why: str, *, forget: bool = True, for_good: bool = True) -> None:
         """Stop a Hand's runs. forget: no longer start it with the kernel. for_good: also end runs that could resume."""
@@ -337,7 +337,7 @@ class Supervisor:
         was_told, is_lost = run.is_ending and not run.unfit, status < 0 and not run.unfit
         clean = was_told or (status == 0 and not run.unfit)
         is_killed = status >= 0 and os.WIFSIGNALED(status)
-        killed = used_up(run.hand.package.manifest, run.before + run.cpu) if is_killed else ""
+        killed = used_up(run.hand.package.manifest, run.earlier_cpu + run.cpu) if is_killed else ""
         run.is_ending, run.why = True, run.why or run.unfit or killed or exit_text(status)
         if (refusal := unfit(run.name, run.unfit)) is not None:
             kernel.log_refused_start(run.hand, refusal)

@@ -75,7 +75,7 @@ class Watch:
         if used != before:
             manifest, processes = run.hand.package.manifest, list(tree_of(run.pid))
             most, run.other_cpu = manifest.limits.memory, max(run.other_cpu, cpu_of_descendants(processes))
-            why = too_long(manifest, run.before + int(run.cpu_seconds() * 1_000_000))
+            why = too_long(manifest, run.earlier_cpu + int(run.cpu_seconds() * 1_000_000))
             if "cgroup" not in run.applied and memory_of(processes, shared, most) > most:
                 why = too_much_memory(manifest)
             if why:

@@ -7,7 +7,7 @@
     ├── SignatureInvalid          well formed, but no trusted key vouches for it
     ├── NotNow                    a peer did what the protocol does not allow in its state
     ├── Late                      a message concerns a call that is not open
-    ├── Refusal                   a call is not allowed, and nobody saw it
+    ├── Refusal                   a call is not allowed, and no provider saw it
     ├── ProofInvalid              a Merkle proof does not prove what it should
     ├── LogInvalid                a log differs from what was written and signed
     ├── TapeDamaged               a run's tape differs from what was written

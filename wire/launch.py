@@ -64,11 +64,11 @@ class Measure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 
 
 Excess: TypeAlias = Literal["disk", "locks"]
-"""What a run may have too much of: room on its disk, in its own folders; and locks on parts of files."""
+"""What a run has too much of: bytes on disk in its own folders, or locks on parts of files."""
 
 
 class Measured(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="measured"):
-    """Sent by the template: a run has more of something than it may."""
+    """Sent by the template: a run takes more than it may. excess: of what."""
 
     number: int
     excess: Excess

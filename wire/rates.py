@@ -18,7 +18,7 @@ SINGLY: Final = 16
 """Refused calls of one principal, for one reason, that are logged singly within a second; further ones are only counted."""
 
 LATE_PER_MINUTE: Final = 60_000
-"""Messages about calls that are no longer open that a peer may send: some cross an end on its way."""
+"""Messages per minute that a peer may send about calls that are no longer open: some cross an end on its way."""
 
 
 class Rate:

@@ -68,12 +68,12 @@ def _answer(request: Request) -> object:
     """Check an answer, check again whether the call is allowed, record the answer, and deliver or refuse the call."""
     kernel, raw, sent = request.kernel, request.arguments["answer"], request.arguments.get("body")
     answer, body = Answer.read(raw if isinstance(raw, dict) else {}), sent if isinstance(sent, bytes) else None
-    said, call, now = answer.statement, _find_held(request, answer.statement.call), kernel.time()
+    signed, call, now = answer.statement, _find_held(request, answer.statement.call), kernel.time()
     key, hand = kernel.digest_key(call.caller), kernel.runs[call.caller].hand
     held = as_answered(statement(call, key, kernel.home.identity.origin, hand), answer, body, key)
     judge(kernel.state.trust, answer, held, in_whose_names(hand, call.asks), now)
     check_rule(answer, call.asks, kernel.state, call.resource, now)
-    if said.verdict != "denied":
+    if signed.verdict != "denied":
         try:
             kernel.router.decide_again(call, hand)
             judge_installed(kernel.state, hand, now)
@@ -81,18 +81,18 @@ def _answer(request: Request) -> object:
             if refusal.code != "log" and not passes(refusal.code):  # else the call waits for a later answer
                 kernel.exchange.refuse(call, refusal)
             raise
-    is_edited = said.verdict == "edited"
+    is_edited = signed.verdict == "edited"
     own = instead_of(call, kernel.next_call(), body, kernel.loop.now()) if is_edited else None
     entry = detail(answer, call.asks, own.number if own else 0)
     seq = kernel.record(
-        "approval", principal=request.call.caller, run=call.caller, call=call.number, verdict=said.verdict, why=said.why,
+        "approval", principal=request.call.caller, run=call.caller, call=call.number, verdict=signed.verdict, why=signed.why,
         detail=entry,
     )  # fmt: skip
-    if said.verdict == "denied":
-        kernel.exchange.refuse(call, denied(said.why))
+    if signed.verdict == "denied":
+        kernel.exchange.refuse(call, denied(signed.why))
     else:
         kernel.exchange.release(call, seq, own)
-    return {"call": call.number, "verdict": said.verdict, "entry": seq, "instead": own.number if own else 0}
+    return {"call": call.number, "verdict": signed.verdict, "entry": seq, "instead": own.number if own else 0}
 
 
 METHODS = (

@@ -108,7 +108,7 @@ class _Bond:
     def _end(self) -> None:
         run = self._kernel.runs.get(self._kernel.results.newest(self._run))
         if run is not None and run.is_task and not self._kernel.is_finishing:
-            _end(self._kernel, run, "whoever waited for its answer is gone")
+            _end(self._kernel, run, "the process that waited for its answer is gone")
 
 
 def _answer_when_ended(request: Request, run: str) -> object:

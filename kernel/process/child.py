@@ -155,8 +155,9 @@ def _planned(launch: Launch, found: Machine) -> Plan:
     own = tuple(filter(None, (launch.scratch, launch.state)))
     roots = [name for name in launch.descriptors if name.startswith("root:")]
     made = plan(manifest, found, folders=own, roots=roots, required=launch.require)
-    if gone := [path for path in manifest.confinement.outside_read if not os.path.exists(path)]:
-        raise Refusal("confinement", f"outside_read names {gone[0]}, which no run can see: `ls -ld {gone[0]}` tells")
+    for path in manifest.confinement.outside_read:
+        if not os.path.exists(path):
+            raise Refusal("confinement", f"outside_read names {path}, which no run can see: `ls -ld {path}` shows why")
     return made
 
 

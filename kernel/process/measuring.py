@@ -30,7 +30,7 @@ Tell = Callable[[Measured], None]
 
 
 def measure(marks: int, tell: Tell, runs: Sequence[Bound], opened: Sequence[int], living: dict[int, int]) -> None:
-    """Report each run whose folders take more than it may. Returns when all are measured.
+    """Report each run whose folders take more than it may, or that holds too many locks. Returns when all are measured.
 
     marks: a file that no run can reach; a process that measures one run alone has locked the byte of the run's number.
     opened: the folders' descriptors, in the order of `runs`. living: the pidfds of live runs, by number. Raises OSError if
@@ -65,8 +65,10 @@ def _look(run: Bound, opened: Sequence[int], pidfd: int, tell: Tell, until: floa
 
 
 def _count_locks(runs: Sequence[tuple[Bound, int]], tell: Tell) -> None:
-    """Tell of each run, with its pidfd, that holds too many locks. The system lists each processor's newest first, and takes
-    the longer to read on the more there are: so no more is read than shows one such run beside another.
+    """Report each of these runs, given with their pidfds, that holds too many locks.
+
+    Linux lists each processor's newest locks first, and reading on takes the longer the more there are. So only as many are
+    read as show one such run beside another.
     """
     with suppress(OSError), open("/proc/locks", "rb") as locks:
         holders = Counter(int(line.split()[-4]) for line in islice(locks, 2 * LOCKS_MOST))

@@ -208,12 +208,12 @@ class Journal:
         with suppress(FileExistsError):  # the usual case; otherwise somebody removed the folder with all tapes in it
             os.mkdir(self.folder, 0o700)
             sys.stderr.write("journal/runs was missing, and with it the tapes of all runs: an empty one was made\n")
-        if gone := self._erasing:
-            self._erase(gone)
+        if erased := self._erasing:
+            self._erase(erased)
             with self._lock:
-                del self._erased[: len(gone)]
-            self._bytes_stored += len(gone)
-            for tape in [tape for tape in self._taken if tape.path.stem in gone]:
+                del self._erased[: len(erased)]
+            self._bytes_stored += len(erased)
+            for tape in [tape for tape in self._taken if tape.path.stem in erased]:
                 self._bytes_stored += sum(_size(record) for _, record in self._taken.pop(tape))
             self._erasing = []
         while self._taken:

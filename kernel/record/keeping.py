@@ -76,7 +76,7 @@ class Keeping:
                     read += OPENING + status.st_size
                     is_done = self._outcomes[run] = ended_in_done(path.path)
                 found.append(Kept(run=run, age=age, size=status.st_size, is_done=is_done is not False))
-        for run, why in (gone := over(found, keep))[:AT_ONCE]:
+        for run, why in (old_runs := over(found, keep))[:AT_ONCE]:
             self.erase(run, KERNEL, why)
-        wait = SOON if read > READ_MOST or len(gone) > AT_ONCE else EVERY
+        wait = SOON if read > READ_MOST or len(old_runs) > AT_ONCE else EVERY
         kernel.log.after(kernel.log.size - 1, partial(kernel.loop.after, wait, self.erase_old))

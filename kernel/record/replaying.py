@@ -44,7 +44,7 @@ class Replayed(Tape):
         self.credit += getattr(header, "chunks", 0)
         self.pump()
         if isinstance(header, headers.Cancel):
-            self._kernel.supervisor.kill(self._of, "its replay was taken back")
+            self._kernel.supervisor.kill(self._of, "its replay was cancelled")
 
     def pump(self) -> None:
         """Send the run what may be sent, stream each step to the operator, and answer with the verdict at the end."""

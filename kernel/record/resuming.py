@@ -89,7 +89,7 @@ class Resuming:
         tape, kernel = run.tape, self._kernel
         if tape is None or run.work is None or run.work.number not in kernel.exchange.calls or run.state == "left":
             return False
-        is_unfit = bool(run.unfit or used_up(run.hand.package.manifest, run.before + run.cpu))
+        is_unfit = bool(run.unfit or used_up(run.hand.package.manifest, run.earlier_cpu + run.cpu))
         if not run.is_leaving and not resumes_after(status, was_told=run.is_ending, is_unfit=is_unfit):
             return False
         if not run.is_leaving:
@@ -104,7 +104,7 @@ class Resuming:
     def _await_next_process(self, run: Run, tape: Tape, status: int) -> None:
         kernel, again = self._kernel, run.next_process()
         self.note_spent(run, is_due=True)
-        again.before = tape.spent.cpu
+        again.earlier_cpu = tape.spent.cpu
         again.count, again.hand = tape.count, upgrades.version_of(kernel.state, run.hand.id, run.hand.seal) or run.hand
         kernel.forget(run)
         kernel.runs[run.id] = again
@@ -151,9 +151,9 @@ class Resuming:
                 if not self._kernel.upgrading.may_resume(run):
                     continue
                 self._kernel.supervisor.start_again(run)
-                heard, _ = self.waiting.pop(name)
-                if heard >= 0:
-                    run.tape.begin_fast_forward(scan(up_to(run.tape.file.records(), heard)))
+                messages, _ = self.waiting.pop(name)
+                if messages >= 0:
+                    run.tape.begin_fast_forward(scan(up_to(run.tape.file.records(), messages)))
             except Refusal as refusal:
                 if not passes(refusal.code, run.count):
                     self._kernel.log_refused_start(run.hand, refusal)
@@ -183,7 +183,7 @@ class Resuming:
         if tape is None or work is None or began is None or work.number not in self._kernel.exchange.calls:
             return
         wall = max(tape.spent.wall, began.deadline - int(work.time_left(self._kernel.loop.now()) * 1000))
-        cpu = max(tape.spent.cpu, run.before + max(run.cpu, int(run.cpu_seconds() * 1_000_000)))
+        cpu = max(tape.spent.cpu, run.earlier_cpu + max(run.cpu, int(run.cpu_seconds() * 1_000_000)))
         spent, manifest = Spent(wall=wall, cpu=cpu), run.hand.package.manifest
         if spent != tape.spent and (is_due or is_worth_noting(tape.spent, spent, began.deadline, manifest)):
             tape.put_spent(spent)
@@ -248,7 +248,7 @@ class Resuming:
         for call in list(tape.open_calls.values()):
             kernel.exchange.cancel(call, why)
         for number, (known, open_) in tape.pending.items():
-            (fields,) = unmade(as_spent([(known, open_)], tape.reservations), "its caller never came back to it")
+            (fields,) = unmade(as_spent([(known, open_)], tape.reservations), "its caller never returned to it")
             if run.tape is tape:
                 tape.send(unheard(number, open_, why, kernel.time()), NIL, bound=True)
             kernel.record("end", **fields)

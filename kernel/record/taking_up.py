@@ -67,7 +67,7 @@ def _rebuild_run(kernel: "Kernel", name: str, unfinished: Unfinished, room: int)
     work.depth = unfinished.depth
     run = Run(RunId(name), hand, authority(state, hand), secret, work)
     run.began, run.clock, run.asked, run.state, run.parent = start, start.clock, start.asked, "waiting", start.spawner
-    run.before, run.calls, (run.tokens, run.cost) = contents.spent.cpu, unfinished.calls, unfinished.spent
+    run.earlier_cpu, run.calls, (run.tokens, run.cost) = contents.spent.cpu, unfinished.calls, unfinished.spent
     run.tape = tape = kernel.resuming.make_tape(run, file)
     tape.begin_fast_forward(contents)
     limits = hand.package.manifest.limits

@@ -38,9 +38,9 @@ class Upgrading:
         """Remove the folders of Hands that nothing needs any more, once the entries that say so are on disk."""
         kernel, state = self._kernel, self._kernel.state
         self._folders.update(hand.folder for hand in (*state.hands.values(), *state.kept.values()))
-        gone = upgrades.unneeded(self._folders, state, (run.hand.folder for run in kernel.runs.values()))
-        self._folders.difference_update(gone)
-        for folder in gone:
+        unneeded = upgrades.unneeded(self._folders, state, (run.hand.folder for run in kernel.runs.values()))
+        self._folders.difference_update(unneeded)
+        for folder in unneeded:
             kernel.log.after(kernel.log.size - 1, partial(kernel.launcher.discard, folder))
 
     # what becomes of runs --------------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ class Upgrading:
         hand = upgrades.check_restart(kernel.state.by_id(run.hand.id), run.name)
         kernel.supervisor.check_startable(hand)  # if not, the run waits and keeps its calls: the upgrade may be undone
         if run.tape is not None:
-            kernel.resuming.end_calls(run, run.tape, "its run begins anew")
+            kernel.resuming.end_calls(run, run.tape, "its run is restarted")
         most = cost_of(work.reservation.unspent) if work.reservation is not None else work.most
         if work.reservation is not None:  # the other run gets what is left of it
             kernel.budgets.reservations.close(work.reservation)

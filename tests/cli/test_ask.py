@@ -234,7 +234,7 @@ def test_a_question_whose_process_is_killed_ends_with_its_run(shell: Shell) -> N
     begun.communicate(timeout=30)
     until(lambda: run not in _runs(shell), "it has ended")
     said = shell.told("run-show", run)
-    assert "whoever waited for its answer is gone" in json.dumps(said)
+    assert "the process that waited for its answer is gone" in json.dumps(said)
 
 
 @pytest.mark.wide

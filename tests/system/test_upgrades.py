@@ -225,7 +225,7 @@ def test_a_run_that_goes_on_as_a_crash_took_the_one_that_was_begun_instead_is_th
         entry(kernel.home, "run.end", run=taken)
         entry(kernel.home, "decision", run=run, verdict="asked")
         call(kernel, "kernel.decide", run, {"how": "finish"})
-        assert chaos.outcome_of(kernel, run)["text"] == "CallCancelled: its run begins anew"
+        assert chaos.outcome_of(kernel, run)["text"] == "CallCancelled: its run is restarted"
 
 
 @pytest.mark.wide
