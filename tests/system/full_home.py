@@ -155,7 +155,7 @@ def main(disk: Path) -> None:
 
 
 def _refusals_cost_nothing(client: Client) -> None:
-    """What is refused while there is no room, by whomever, is counted, and takes no more memory: two entries a second, at most."""
+    """What is refused while there is no room, by whomever, is counted, and takes two entries a second at most."""
     before, began = int(str(table(client.call("kernel.status").value)["entries"])), time.monotonic()
     for _ in range(REFUSALS):
         assert ended(client, "pager.send") == "log"
