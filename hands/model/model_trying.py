@@ -74,7 +74,7 @@ class Trying:
                 except ModelFailed as failure:
                     last = failure
                 left = until - time.monotonic()
-                pause = retrying.pause_before_retry(last, tries, shown=shown, left=left, chance=self._chance())
+                pause = retrying.retry_pause(last, tries, shown=shown, left=left, chance=self._chance())
                 if pause is None:
                     break
                 await asyncio.sleep(pause)

@@ -16,7 +16,7 @@ LONGEST: Final = 20.0
 PATIENCE: Final = 60.0
 
 
-def pause_before_retry(failure: ModelFailed, tries: int, *, shown: bool, left: float, chance: float) -> float | None:
+def retry_pause(failure: ModelFailed, tries: int, *, shown: bool, left: float, chance: float) -> float | None:
     """Return the seconds until the next try, None for no retry. tries: made so far. left: seconds. chance: random, 0 to 1."""
     if shown or not failure.kind.again or tries >= TRIES:
         return None

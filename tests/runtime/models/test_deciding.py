@@ -159,9 +159,7 @@ def test_requests_that_were_under_way_when_a_breaker_opened_do_not_make_its_paus
 def test_nothing_is_tried_again_for_ever_nor_after_it_was_shown(
     code: str, tries: int, shown: bool, left: float, chance: float, after: float | None
 ) -> None:
-    pause = retrying.pause_before_retry(
-        ModelFailed(code, "x", after=after), tries, shown=shown, left=left, chance=chance
-    )
+    pause = retrying.retry_pause(ModelFailed(code, "x", after=after), tries, shown=shown, left=left, chance=chance)
     if shown or not KINDS[code].again or tries >= retrying.TRIES:
         assert pause is None
     if pause is not None:
@@ -186,11 +184,9 @@ def test_a_pause_doubles_with_each_try_and_chance_shortens_it_by_half_at_most(
     tries: int, chance: float, pause: float | None
 ) -> None:
     failure = ModelFailed("unreachable", "x")
-    assert retrying.pause_before_retry(failure, tries, shown=False, left=100.0, chance=chance) == pause
+    assert retrying.retry_pause(failure, tries, shown=False, left=100.0, chance=chance) == pause
     if pause is not None:
-        assert retrying.pause_before_retry(failure, tries, shown=False, left=pause, chance=chance) is None, (
-            "no time is left for it"
-        )
+        assert retrying.retry_pause(failure, tries, shown=False, left=pause, chance=chance) is None, "no time is left"
 
 
 @pytest.mark.parametrize(
@@ -201,7 +197,7 @@ def test_a_pause_that_the_provider_named_is_kept_or_not_waited_at_all(
     after: float, left: float, pause: float | None
 ) -> None:
     failure = ModelFailed("limited", "x", after=after)
-    assert retrying.pause_before_retry(failure, 1, shown=False, left=left, chance=0.0) == pause
+    assert retrying.retry_pause(failure, 1, shown=False, left=left, chance=0.0) == pause
 
 
 def test_a_minutes_requests_may_come_at_once_and_each_further_one_waits_its_part_of_a_minute() -> None:

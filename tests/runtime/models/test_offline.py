@@ -11,15 +11,8 @@ from hypothesis import strategies as st
 
 from runtime.agent.marks import Marks
 from runtime.agent.results import as_text, note_on_rest
-from runtime.models.drivers import (
-    Endpoint,
-    collect_answer,
-    make_driver,
-    offline,
-    offline_fill,
-    offline_tables,
-    offline_texts,
-)
+from runtime.models import drivers
+from runtime.models.drivers import Endpoint, offline, offline_fill, offline_tables, offline_texts
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import (
     Answer,
@@ -56,7 +49,7 @@ def _asked(text: str = "", *messages: Message, **more: object) -> Request:
 
 
 async def _played(request: Request) -> tuple[list[AnyPiece], Answer]:
-    made = make_driver("offline", Endpoint(provider="offline"))
+    made = drivers.make_driver("offline", Endpoint(provider="offline"))
     pieces: list[AnyPiece] = []
     answer: Answer | None = None
     async for piece in made.stream("classical", request):
@@ -398,9 +391,9 @@ def test_a_step_whose_tool_is_not_offered_is_not_asked_for() -> None:
 
 
 def test_it_is_the_same_through_complete() -> None:
-    made = make_driver("offline", Endpoint(provider="offline"))
+    made = drivers.make_driver("offline", Endpoint(provider="offline"))
     request = _asked(STORY, task=Task(kind="summarise"))
-    assert asyncio.run(collect_answer(made.stream("classical", request))) == answer(request)
+    assert asyncio.run(drivers.collect_answer(made.stream("classical", request))) == answer(request)
     steps = _asked("", task=Task(kind="steps", steps=_STEPS), tools=_TOOLS)
     pieces, _ = asyncio.run(_played(steps))
     assert [type(piece) for piece in pieces] == [ToolPiece, ToolPiece]
