@@ -46,9 +46,9 @@ REFUSALS: Final = 3
 """Refused requests with pictures in a row after which the model counts as one that takes none."""
 
 DIGEST_SHARE: Final = 4
-"""The digest's lines take at most this part of what fits, and what people said before this run as much; beyond it the oldest
+"""A quarter of what fits is the most that the digest's lines take, and that what people said before this run takes.
 
-are left out and counted.
+Beyond it the oldest are left out and counted.
 """
 
 
@@ -59,10 +59,9 @@ class Conversation:
         self, marks: Marks, before: tuple[Message, ...], task: tuple[AnyPart, ...],
         keep: Callable[[str, str, str, tuple[Image, ...]], str], *, takes_pictures: bool = True,
     ) -> None:  # fmt: skip
-        """before: earlier messages, mended and marked anew. If they end with an unanswered one, the task is added to that,
+        """before: earlier messages, mended and marked anew.
 
-        which is shortened, since it may be what did not fit.
-
+        If they end with an unanswered one, the task is added to that one, and it is shortened: it may be what did not fit.
         keep: keeps a text, with its source, its label and its pictures; returns the id under which it is read again.
         takes_pictures: the model accepts pictures.
         """

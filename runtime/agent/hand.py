@@ -59,10 +59,10 @@ RETRY_MOST_S: Final = 60
 """Seconds until such a call is made again, at most; 1 at first, then each time twice as long."""
 
 RATE_RETRY_S: Final = 150.0
-"""Seconds, times the run's calls_per_minute, until a call that was refused for `rate` is made again; then each time twice as
+"""Seconds, times the run's calls_per_minute, until a call that was refused for `rate` is made again, at first.
 
-long. That is a little more than the two calls of a wait and a retry use up. One retries at a time: all at once would be
-a flood.
+That is a little longer than the two calls of a wait and a retry need. Then each time twice as long. One call retries at
+a time: all at once would be a flood.
 """
 
 T = TypeVar("T")
@@ -73,9 +73,10 @@ _NOTED: Final = frozenset({"asks", "folded", "mended", "steered", "waits", "warn
 
 
 class _Happened(Struct, frozen=True):
-    """An event for the machine: an answer, or the code and text of a failure of the model; the outcome of the call `number`;
+    """An event for the machine: one of five kinds.
 
-    steering (text, labels) or stop (text) by somebody; or the end of the run's time.
+    The model's answer; or the code and text of its failure; the outcome of the call `number`; words (text, labels) or a
+    stop by somebody; the end of the run's time (is_late).
     """
 
     answer: Answer | None = None

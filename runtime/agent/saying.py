@@ -19,9 +19,9 @@ PIECE: Final = 80
 """Characters at which a piece is published; the end of a line publishes a shorter one."""
 
 APART: Final = 120.0
-"""Seconds between two pieces, times the run's calls_per_minute: pieces take at most half of its calls. A quicker model's
+"""Seconds between two pieces, times the run's calls_per_minute: pieces take at most half of its calls.
 
-pieces are longer: a run that publishes more is refused, and in the end killed as a flood.
+A quicker model's pieces are longer: a run that publishes more is refused, and in the end killed as a flood.
 """
 
 

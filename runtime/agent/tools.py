@@ -159,10 +159,11 @@ def own_tools(delegates: Sequence[str]) -> tuple[Tool, ...]:
     if not delegates:
         return (read,)
     hand: dict[str, object] = {"type": "string", "enum": list(delegates)}
+    inputs = {**TYPES["dict"], "description": "further inputs of that Hand, by name"}
     delegate = Tool(
         name=DELEGATE,
         description="Give a piece of work to another Hand and get its answer. It can do no more than you are granted.",
-        parameters=object_schema({"hand": hand, "task": TYPES["string"], "inputs": TYPES["dict"]}, ["hand"]),
+        parameters=object_schema({"hand": hand, "task": TYPES["string"], "inputs": inputs}, ["hand"]),
     )
     return read, delegate
 
@@ -229,7 +230,7 @@ def _param_schema(of_type: str, more: Mapping[str, object]) -> dict[str, object]
 
 def _describe_resource(kind: str, allowed: Sequence[str]) -> str:
     shown = ", ".join(allowed[:PATTERNS_MOST]) + (", …" if len(allowed) > PATTERNS_MOST else "")
-    return f"a {kind}" + (f", one of {shown}" if allowed and "*" not in allowed else "")
+    return f"a {kind}" + (f"; allowed: {shown}" if allowed and "*" not in allowed else "")
 
 
 def object_schema(properties: Mapping[str, object], needed: Sequence[str]) -> dict[str, object]:

@@ -38,7 +38,7 @@ def test_a_client_lists_and_calls_what_was_offered_and_nothing_else(desk: Shell)
             "required": ["text"],
             "additionalProperties": False,
         }
-        assert listed["lab_wait"].input_schema["properties"]["name"]["description"] == "a name, one of a*"
+        assert listed["lab_wait"].input_schema["properties"]["name"]["description"] == "a name; allowed: a*"
         said_to_return = {"type": "object", "properties": {"lines": {"type": "integer"}}, "required": ["lines"]}
         assert (listed["lab_count"].output_schema, listed["lab_raw"].output_schema) == (said_to_return, None)
         hints = [listed[name].annotations for name in ("echo_say", "lab_shout")]

@@ -60,10 +60,10 @@ class Error(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Turn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The answer to one request. times: how often it is played, 0 for no bound. delay: seconds before its first piece;
+    """The answer to one request. times: how often it is played, 0 for no bound.
 
-    gap: between two. usage: estimated if left out. stop: follows from the calls if left out. error: it fails after
-    `shown` pieces.
+    delay, gap: seconds before its first piece, and between two. usage: estimated if left out. stop: follows from the
+    calls if left out. error: it fails after `shown` pieces.
     """
 
     when: str = ""

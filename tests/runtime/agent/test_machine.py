@@ -73,7 +73,7 @@ def test_methods_are_tools_but_for_thinking_and_the_kernel() -> None:
     assert found["desk_look"].parameters == {
         "type": "object",
         "properties": {
-            "name": {"type": "string", "description": "a name, one of left, right"},
+            "name": {"type": "string", "description": "a name; allowed: left, right"},
             "size": {"type": "integer"},
         },
         "required": ["name"],

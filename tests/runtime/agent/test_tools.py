@@ -81,9 +81,9 @@ def test_arguments_that_there_are_not_or_that_are_of_another_type_are_told() -> 
         ([], "a path"),
         (["*"], "a path"),
         (["reports/**", "*"], "a path"),
-        (["reports/**"], "a path, one of reports/**"),
-        ([*"abcdef"], "a path, one of a, b, c, d, e, f"),
-        ([*"abcdefg"], "a path, one of a, b, c, d, e, f, …"),
+        (["reports/**"], "a path; allowed: reports/**"),
+        ([*"abcdef"], "a path; allowed: a, b, c, d, e, f"),
+        ([*"abcdefg"], "a path; allowed: a, b, c, d, e, f, …"),
     ],
 )
 def test_a_resource_is_described_by_what_its_method_is_asked_for(allowed: list[str], told: str) -> None:
