@@ -76,11 +76,13 @@ class Budgets:
                 self._report(room, room.percent)
 
     def _report(self, room: Room, percent: int) -> None:
+        """Record and publish how much of a budget is used."""
         detail, verdict = room.told_as(percent), "over_budget" if percent >= USED_UP else "warning"
         self._kernel.record("budget", verdict=verdict, detail=detail)
         self._kernel.events.emit("kernel.budget", {"verdict": verdict, **detail})
 
     def _charge_run(self, call: OpenCall, more: Sum, back: Sum = (0, 0)) -> None:
+        """Add a call's cost to its caller's run; back: what was added for it before."""
         if (run := self._kernel.runs.get(call.caller)) is not None:
             run.tokens, run.cost = paying.counted((run.tokens, run.cost), more, back)
 

@@ -121,6 +121,7 @@ class Kernel:
         self.loop.after(SOON, self.keeping.erase_old)  # later, so as not to delay the start
 
     def _keep_house(self) -> None:
+        """Trim the Hands' output files, and start runs that wait for room. Repeats itself after HOUSEKEEPING."""
         self.loop.after(HOUSEKEEPING, self._keep_house)
         for name in self.state.hands:
             output.trim(self.home, name, self.state.hands[name].package.manifest.limits.file_size)
@@ -133,6 +134,7 @@ class Kernel:
             self._snapshot_at = self._snapshot()
 
     def _snapshot(self) -> int:
+        """Write a snapshot of the state with all open calls. Returns the number of its entry."""
         calls = self.exchange.calls.values()
         left = {call.number: call.as_open(self.digest_key(call.caller), self.run_of(call.caller)) for call in calls}
         left.update(self.resuming.pending_calls())
@@ -195,6 +197,7 @@ class Kernel:
 
         operators: it is one of the operator's `kernel.*` calls, for which the log's last reserve is kept.
         """
+        # the operator's pass up to `most`; of all others, reads pass up to FULL (1) and calls with an effect only at OK (0)
         most = LogState.OVER if method == "kernel.freeze" else LogState.SPENT
         if self.log.state > (most if operators else LogState(effect == "read")):
             raise Refusal("log", f"the log cannot grow, so nothing is done: {self.log.why}")
@@ -216,6 +219,7 @@ class Kernel:
             self.log.append("refusal", principal=principal, verdict="refused", why=shown(why), detail={"code": code})
 
     def _log_floods(self) -> None:
+        """Log the refusals of the seconds that are over that were only counted."""
         for principal, code, count in self._tally.drain(int(self.loop.now()) if self.log.state < LogState.SPENT else 0):
             self.log.append("flood", principal=principal, detail={"code": code, "count": count})
         if self._tally:

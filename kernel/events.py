@@ -62,10 +62,12 @@ class Events:
                     self._drop(peer, event)
 
     def _may_subscribe(self, peer: Peer, event: str) -> bool:
+        """Whether a peer's grants allow it to subscribe to an event."""
         work, check = peer.run.work if peer.run else None, self._kernel.router.check
         return getattr(check(peer, work, "kernel.subscribe", event), "code", "") != "capability"
 
     def _drop(self, peer: Peer, event: str) -> None:
+        """Drop one subscription."""
         peer.topics.discard(event)
         self._topics[event].pop(peer.route)
         if not self._topics[event]:

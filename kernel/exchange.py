@@ -114,6 +114,7 @@ class Exchange:
         self._close(call)
 
     def _log(self, kind: str, call: OpenCall, part: Part, body: bytes, alone: Callable[[], Said]) -> int:
+        """Append an entry about a call, which is computed later, with the digest of a body. Returns its number."""
         key, run = self._kernel.digest_key(call.caller), self._kernel.run_of(call.caller)
         return self._kernel.log.defer(kind, part, (key, body), partial(call.about, alone, key, run, call.labels))
 
@@ -171,8 +172,8 @@ class Exchange:
     def credit(self, peer: Peer, header: headers.Credit) -> None:
         """Pass credit from the receiver of chunks to their sender. Raises NotNow beyond a window, Late after the end."""
         down = headers.is_made_by_run(header.number)
-        call = (peer.open_calls if down else peer.run.serving if peer.run else {}).get(header.number)
-        if call is None:
+        calls = peer.open_calls if down else peer.run.serving if peer.run else {}
+        if (call := calls.get(header.number)) is None:
             raise Late(header.number)
         call.credit(header.chunks, down=down)
         other = self._provider_peer(call) if down else self._kernel.peers.get(call.route)
@@ -265,6 +266,7 @@ class Exchange:
         self.end(call, headers.Refused(number=0, code=refusal.code, why=why, grant=refusal.grant))
 
     def _expire(self, call: OpenCall) -> None:
+        """Fail a call whose deadline has passed."""
         if call.number in self.calls:
             self.fail(call, "deadline", overdue(call.method))
 
@@ -306,12 +308,14 @@ class Exchange:
             self.cancel(call, "its caller is gone")
 
     def _cancel_at_provider(self, call: OpenCall, why: str) -> None:
+        """Tell a call's provider that it is cancelled, if it has the call."""
         provider = self._provider_peer(call) if call.state in ("delivered", "streaming") else None
         if provider is not None:
             header = headers.Cancel(number=call.number, why=why[: limits.WHY_MAX], time=self._kernel.time())
             self._kernel.links.send(provider, header, NIL)
 
     def _send_end(self, call: OpenCall, header: headers.End, body: bytes) -> None:
+        """Send a call's end to its caller. The end of a run's work goes to whoever waits for the run."""
         kernel, peer = self._kernel, self._label_caller(call)
         if call.route == b"":
             kernel.results.set_outcome(call.provider, header, body, call.labels)
@@ -336,5 +340,6 @@ class Exchange:
         return caller
 
     def _provider_peer(self, call: OpenCall) -> Peer | None:
+        """Return the peer of the run that answers a call, if it is connected."""
         run = self._kernel.runs.get(call.provider)
         return run.peer if run else None

@@ -132,6 +132,7 @@ class Home:
         sync_folder(path.parent)
 
     def _identity(self) -> identity.Identity:
+        """Read home.toml. Raises HomeError."""
         try:
             with open(self.at("home.toml"), "rb") as file:
                 return identity.read(file.read(), file.name)
@@ -146,6 +147,7 @@ class Home:
             raise HomeError(f"{problems}; mend that, then `maniple up`") from None
 
     def _key(self, name: str) -> bytes:
+        """Read a file of `keys`. Raises HomeError."""
         try:
             with open(self.at("keys", name), "rb") as file:
                 return file.read().strip()

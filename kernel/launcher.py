@@ -88,6 +88,7 @@ class Launcher:
         self._loop.watch(self._template.fileno(), self._read_template_packet)
 
     def _read_template_packet(self) -> None:
+        """Read a packet from the template and act on it; no packet means that the template died."""
         packet, passed = b"", list[int]()
         with suppress(OSError):
             packet, passed = descriptors.receive(self._template)
@@ -132,6 +133,7 @@ class Launcher:
             descriptors.send(self._template, b"go")
 
     def _on_template_death(self) -> None:
+        """Clean up after the template, whose death ended every run: forget its orders and runs."""
         self.close()
         left = os.listdir(self._scratch)  # the template may have had orders to remove some of these
         orders, self._queue = self._queue, deque()
@@ -269,6 +271,7 @@ class Launcher:
             self._queue.popleft()
 
     def _fork(self, run: Run, launch: packets.Launch, passing: tuple[int, ...]) -> None:
+        """Have the template fork a process, and send that its launch packet. Raises OSError if a socket is full."""
         manifest = run.hand.package.manifest
         alone = manifest.hand.isolation == "exec"
         usual = manifest.confinement.network == "none" and "mounts" not in launch.descriptors
@@ -292,6 +295,7 @@ class Launcher:
         descriptors.close_all(passing)
 
     def _on_birth(self, run: Run, pidfd: int) -> None:
+        """Note a run's first process; kill it if the run is to end, stop it if the run is paused."""
         run.pidfd, run.pid = pidfd, descriptors.pid_of(pidfd)
         if run.is_ending:  # it was told to end before its process existed
             self.kill(run, signal.SIGKILL)
@@ -299,6 +303,7 @@ class Launcher:
             self.apply_pause(run)
 
     def _read_run_packet(self, run: Run, launch_socket: socket) -> None:
+        """Read what a run's process answers to its launch packet, and act on it."""
         try:
             raw, passed = descriptors.receive(launch_socket)
             descriptors.close_all(passed)
@@ -325,6 +330,7 @@ class Launcher:
             self._close_socket(run)
 
     def _close_socket(self, run: Run) -> None:
+        """Close the kernel's end of a run's launch socket."""
         if run.launch_socket is not None:
             self._loop.unwatch(run.launch_socket.fileno())
             run.launch_socket.close()
@@ -346,6 +352,7 @@ class Launcher:
             self._remove_scratch(run.scratch)
 
     def _remove_scratch(self, name: str) -> None:
+        """Remove a scratch folder: at once if it is empty, otherwise by the template."""
         try:
             os.rmdir(name, dir_fd=self._scratch)
         except FileNotFoundError:
@@ -369,6 +376,7 @@ class Launcher:
         self._enqueue(aside)
 
     def _own_folder(self, kind: str, name: str, uid: int | None) -> str:
+        """Make a run's or a service's own folder if it has none, and give it to this user id. Returns its path."""
         path = self._home.at(kind, name)
         with suppress(FileExistsError):
             os.mkdir(path, 0o700)

@@ -81,9 +81,11 @@ class Links:
                 kernel.log.after(seq, partial(self._unblock, owner.id, seq))
 
     def _is_blocked(self, peer: Peer) -> bool:
+        """Whether a peer's run may be sent nothing now, since labels of its scratch folder are not on disk yet."""
         return peer.run is not None and peer.run.scratch in self._blocked_folders
 
     def _unblock(self, folder: str, seq: int) -> None:
+        """Send the runs in a scratch folder what has waited for its labels to be on disk."""
         if self._blocked_folders.get(folder) == seq:
             del self._blocked_folders[folder]
             for peer in [run.peer for run in self._kernel.runs.values() if run.peer and run.scratch == folder]:

@@ -139,11 +139,13 @@ class Loop:
                 log_fault()
 
     def _serve_descriptors(self) -> None:
+        """Call the acts of all descriptors that are readable."""
         for descriptor, _ in self._epoll.poll(0):
             if (act := self._acts.get(descriptor)) is not None:
                 act()
 
     def _serve_timers(self) -> None:
+        """Call the acts of all timers that are due."""
         now = self.now()
         while self._timers and self._timers[0][0] <= now:
             if (act := heapq.heappop(self._timers)[2].act) is not None:

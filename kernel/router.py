@@ -39,6 +39,7 @@ class Router:
         self._receive(*self._kernel.bus.receive())
 
     def _receive(self, route: bytes, principal: str, frames: list[bytes]) -> None:
+        """Check who sent a message and whether it is well formed, and pass it on; end a peer that breaks the protocol."""
         kernel = self._kernel
         peer = kernel.peers.get(route)
         if peer is None:
@@ -142,6 +143,7 @@ class Router:
                 raise NotNow(f"{type(header).__name__} is not this peer's to send now")
 
     def _call(self, peer: Peer, header: headers.Call, body: bytes) -> None:
+        """Admit and decide on a new call, then begin it or refuse it."""
         if not headers.is_made_by_run(header.number) or header.number in peer.open_calls:
             raise NotNow(f"call {header.number} is not a new odd number")
         resource, by = header.resource, link_of(peer)
@@ -201,6 +203,7 @@ class Router:
         self, links: list[Link], caller: Installed | None, provided: Provided, resource: str, owner: Installed | None,
         wish: str,
     ) -> tuple[Reason, ...]:  # fmt: skip
+        """Decide by the grants of a chain, and by the state of the home. Returns why to ask the operator. Raises Refusal."""
         kernel = self._kernel
         decide(links, provided, resource, provider=owner.id if owner else "")
         within_state(kernel.state, caller, owner, provided.method, resource)
@@ -237,6 +240,7 @@ class Router:
         kernel.links.send(peer, header, NIL)
 
     def _publish_or_subscribe(self, peer: Peer, header: headers.Publish | headers.Subscribe, body: bytes) -> None:
+        """Admit and decide on a publication or a subscription, carry it out, and answer it."""
         kernel, run = self._kernel, peer.run
         is_publishing = isinstance(header, headers.Publish)
         event = f"{run.name if run else OPERATOR}.{header.event}" if is_publishing else header.event

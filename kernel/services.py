@@ -117,6 +117,7 @@ class Services:
         return life.waiting.take_next(lambda number: number not in calls or calls[number].by.hand not in crowd)
 
     def _stop_if_idle(self, life: Life) -> None:
+        """Stop a service at the end of its idle time, unless a Hand that runs needs it or the operator wants it."""
         if life.state != "ready" or life.run is None or life.run.serving or life.run.paused:
             return
         if any(life.hand.name in run.hand.package.manifest.hand.needs for run in self._kernel.runs.values()):
@@ -185,6 +186,7 @@ class Services:
             self.abandon(life, refusal)
 
     def _check_started(self, life: Life, run: Run, patience: float) -> None:
+        """End a service whose start() has taken too long."""
         if run.paused and life.run is run:  # paused time does not count: begin again
             self._kernel.loop.after(patience, partial(self._check_started, life, run, patience))
         elif life.run is run and life.state == "starting" and not run.is_ending:
@@ -224,6 +226,7 @@ class Services:
         self.lives = {hand: life for hand, life in self.lives.items() if life.run is not None or by_id(hand)}
 
     def _refuse_waiting(self, life: Life, refusal: Refusal) -> None:
+        """Refuse the operator's starts and all calls that wait for a service."""
         ends, life.waiters, calls = life.waiters, [], self._kernel.exchange.calls
         queued = (calls[number] for number in life.waiting.take_all() if number in calls)
         for call in [*ends, *(call for call in queued if call.is_queued)]:
@@ -262,6 +265,7 @@ class Services:
                 self.abandon(life, broken("ended", f"{run.name} ended", run.why), step(life.state, "done"))
 
     def _restart(self, life: Life) -> None:
+        """Start a service after it has backed off, if it is still wanted."""
         if life.waiting or life.waiters or life.hand.id in self._kernel.state.wanted:
             self.start(life)
         else:

@@ -138,9 +138,11 @@ class Supervisor:
             raise
 
     def _new_run(self, hand: Installed, work: OpenCall | None) -> Run:
+        """Return a new run of a Hand, with a random id and the Hand's present grants."""
         return Run(run_id(os.urandom(ID_BYTES)), hand, authority(self._kernel.state, hand), os.urandom(32), work)
 
     def _launch(self, run: Run, given: dict[str, object]) -> None:
+        """Start a run's process with these settings, and the services that its Hand needs. Raises Refusal."""
         kernel, hand = self._kernel, run.hand
         seal = self.check_startable(hand)
         if run.work is not None or not hand.is_task:  # a replay has no work, and its calls reach no provider
@@ -285,6 +287,7 @@ class Supervisor:
                 self.services.feed(self.services.lives[hand.id])
 
     def _set_paused(self, run: Run, *, paused: bool) -> None:
+        """Pause or resume the processes of a run."""
         if run.state == "waiting":
             return
         run.paused = paused
@@ -320,6 +323,7 @@ class Supervisor:
                 self._send_due_settings(run)
 
     def _send_due_settings(self, run: Run) -> None:
+        """Send settings that a run has not got yet, if it is connected."""
         if run.id in self._settings_due and run.peer is not None:
             self._settings_due.discard(run.id)
             body = codec.encode_body(self._kernel.settings_of(run.hand))

@@ -79,6 +79,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _exec_interpreter(found: Machine) -> None:
+    """Replace this process by a new interpreter that becomes the run; see main()."""
     path = ":".join(entry for entry in sys.path if entry)
     seed = {"PYTHONHASHSEED": _HASH_SEED, "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     start = ["-s", "-S", "-P", "-c", STARTER, path, "kernel.process.child", machine.to_text(found)]
@@ -99,6 +100,7 @@ def prepare(namespaces: tuple[str, ...], *, is_root: bool) -> Prepared:
 
 
 def _become_run(end: socket.socket, found: Machine, prepared: Prepared | None) -> int:
+    """Confine this process, join the bus, and run the Hand's code. Returns the exit code."""
     packet, passed = receive(end)
     if not isinstance(launch := decode(packet), Launch):
         return EXIT_UNFIT

@@ -56,6 +56,7 @@ def leave(namespace: str) -> None:
 
 
 def _can(namespace: str) -> bool:
+    """Whether a child process can leave one of NAMESPACES."""
     if (child := os.fork()) == 0:
         try:
             leave(namespace)

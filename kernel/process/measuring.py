@@ -57,6 +57,7 @@ def measure(marks: int, tell: Tell, runs: Sequence[Bound], opened: Sequence[int]
 
 
 def _look(run: Bound, opened: Sequence[int], pidfd: int, tell: Tell, until: float) -> None:
+    """Measure the folders of one run, and files it has unlinked; report it if they take more than they may."""
     size = sum(folders.measure(one, run.most, until) for one in opened)
     if size <= run.most and pidfd >= 0:
         size += folders.measure_unlinked(tree_of(pid_of(pidfd)), os.fstat(opened[0]).st_dev, until)

@@ -48,6 +48,7 @@ def seal(own: Iterable[str], uid: int | None) -> None:
 
 
 def _own_tree(path: str, uid: int | None) -> int:
+    """Return a detached mount of one of a run's own folders, in which this user id is the owner."""
     folder = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         if uid is not None and os.stat(folder).st_uid != uid:
@@ -125,6 +126,7 @@ def map_roots(descriptors: dict[str, int], uid: int) -> None:
 
 
 def _mapped_tree(folder: int, uid: int) -> int:
+    """Return a detached id-mapped mount of a folder, in which this user id stands for the folder's owner."""
     owner = os.stat(folder)
     tree = _tree(folder, b"")
     namespace = _user_namespace(f"{owner.st_uid} {uid} 1", f"{owner.st_gid} {uid} 1")
@@ -142,6 +144,7 @@ def _tree(folder: int, path: bytes) -> int:
 
 
 def _set(tree: int, attributes: int, namespace: int = 0, *, path: bytes = b"", flags: int = _AT_EMPTY_PATH) -> None:
+    """Set attributes of a mount by mount_setattr(2)."""
     packed = struct.pack("QQQQ", attributes, 0, 0, namespace)
     size = ctypes.c_size_t(len(packed))
     check(libc.syscall(_SYS_MOUNT_SETATTR, tree, ctypes.c_char_p(path), flags, packed, size), "mount_setattr")

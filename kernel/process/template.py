@@ -108,6 +108,7 @@ class Template:
                 self._watch(spare.pidfd, 0, spare.pid)
 
     def _read_packet(self) -> None:
+        """Read a packet from the kernel and act on it; exit if the kernel is gone."""
         packet, descriptors = receive(self._end)
         if not packet:
             os._exit(0)
@@ -196,10 +197,12 @@ class Template:
         return True
 
     def _watch(self, pidfd: int, number: int, pid: int) -> None:
+        """Watch a child process, to reap it. number: the run's, 0 for a process that is no run."""
         self._runs[pidfd] = (number, pid, str(number))
         self._epoll.register(pidfd, select.EPOLLIN)
 
     def _reap(self, pidfd: int) -> None:
+        """Reap a child process that has ended, and report a run's end."""
         number, pid, group = self._runs.pop(pidfd)
         self._epoll.unregister(pidfd)
         os.close(pidfd)

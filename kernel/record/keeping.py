@@ -32,6 +32,7 @@ class Keeping:
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel, self._outcomes, self._note = kernel, dict[str, bool](), kernel.home.at("journal", "looked")
+        # when this home was last seen: by the note's times, else the checkpoint's, else the home's
         old = os.stat(next(filter(os.path.exists, (self._note, kernel.home.at("log", "checkpoint"), kernel.home.path))))
         self._clock = Believed(seen_last(old.st_mtime, old.st_ctime, kernel.time() / 1_000_000), kernel.loop.now())
 

@@ -134,6 +134,7 @@ class Log:
         if self._state is LogState.OK and self._unsynced < BEHIND[0]:
             return LogState.OK
         room = min(self._entries.room - self._unsynced - LAST, self.journal.room - journal.LAST)
+        # FULL at least; one step more for SPENT, and another for OVER
         least = LogState(1 + (self._unsynced >= BEHIND[1] or room < 0) + (self._unsynced >= BEHIND[2]))
         return max(least, self._state)
 
@@ -180,10 +181,12 @@ class Log:
                 self._ring()
 
     def _check_room(self) -> None:
+        """Raise Failure if more bytes wait for the disk than may."""
         if self._unsynced >= BEHIND[3]:
             raise Failure("log", f"the log takes no more entries: {self.why}")
 
     def _add(self, kind: str, time: str, fields: Said) -> int:
+        """Append an entry to the chain and queue its line for the log's thread. Returns its seq."""
         with self._lock:
             seq = self._chain.seq
             line = self._chain.append(kind=kind, time=time, **fields) + b"\n"
@@ -244,6 +247,7 @@ class Log:
         self.run_due_acts()
 
     def _ring(self) -> None:
+        """Wake the log's thread."""
         if self._bell.locked():
             self._bell.release()
 
@@ -264,6 +268,7 @@ class Log:
             self._set_state(LogState.SPENT, "the log is closed")
 
     def _wait_for_work(self) -> None:
+        """Wait for something to write, or a due checkpoint; then LINGER, unless somebody waits. After a failure: RETRY."""
         if self._failed:
             until = monotonic() + RETRY
             while not self._closing and (left := until - monotonic()) > 0:
@@ -277,6 +282,7 @@ class Log:
             self._bell.acquire(timeout=LINGER)
 
     def _take_queue(self) -> None:
+        """Take all queued lines and keys, and the tree over them, for the next write."""
         with self._lock:
             self._urgent = False
             self._lines += self._queue
@@ -340,6 +346,7 @@ class Log:
             self._set_state(LogState.OK, "")
 
     def _checkpoint(self) -> None:
+        """Sign and write a checkpoint over what is on disk, if there is anything new."""
         size, root = self._durable_tree.size, self._durable_tree.root()
         if size == self._signed:
             return
@@ -354,6 +361,7 @@ class Log:
             self._in_history = size
 
     def _set_state(self, state: LogState, why: str) -> None:
+        """Set the state, and tell the loop if it changed."""
         if (state, why) != (self._state, self._why):
             self._state, self._why = state, why
             os.eventfd_write(self._wake, 1)

@@ -102,6 +102,7 @@ class Resuming:
         return True
 
     def _await_next_process(self, run: Run, tape: Tape, status: int) -> None:
+        """Replace a run whose process ended by one that waits, and start it after a delay unless it is asleep."""
         kernel, again = self._kernel, run.next_process()
         self.note_spent(run, is_due=True)
         again.earlier_cpu = tape.spent.cpu

@@ -79,12 +79,11 @@ class Tape:
         """Match a message of the run with the tape. Returns the message for the kernel to act on, under its number on the
         tape; None if the tape answers it, or it must wait. Raises Diverged.
         """
+        number = number_of(header)
         match header:
             case headers.Call() | headers.Publish() | headers.Subscribe():
                 return self._find(past, peer, header, body) if (past := self._fast_forward) else self._new(header, body)
-            case headers.Credit() | headers.Cancel() | headers.Chunk() if header.number == 0 or is_made_by_run(
-                header.number
-            ):
+            case headers.Credit() | headers.Cancel() | headers.Chunk() if number == 0 or is_made_by_run(number):
                 return self._match_follow_up(header, body)
             case headers.Done() | headers.Failed() | headers.Cancelled() if self._fast_forward is not None:
                 unmet = self._fast_forward.unmatched
@@ -93,6 +92,7 @@ class Tape:
         return header
 
     def _find(self, fast_forward: FastForward, peer: Peer, header: headers.Request, body: bytes) -> FromRun | None:
+        """Find a request on the tape. Returns it, recorded, if it is new; None if the tape has it, or if it must wait."""
         known = fast_forward.match(known_of(request_record(header, body)))
         if known is None:
             if fast_forward.remaining:
@@ -226,6 +226,7 @@ class Tape:
         return True
 
     def _send_new(self, run: Run) -> None:
+        """Send the queued messages, in order, until one must wait."""
         kernel = self._kernel
         if run.peer and (len(self._queue) > QUEUED_MOST or self.file.spilled - self.file.stored > UNSENT_MOST[1]):
             kernel.links.on_send_failure(run.peer, is_gone=False)
@@ -264,6 +265,7 @@ class Tape:
             self._kernel.loop.after(wait, pump_now)
 
     def _is_secret(self, header: FromKernel) -> bool:
+        """Whether a message's body holds settings, whose secrets are not put on the tape."""
         if isinstance(header, headers.Event):
             return header.event == "kernel.settings"
         call = self.open_calls.get(header.number) if isinstance(header, headers.Done) else None
