@@ -90,7 +90,7 @@ class Exchange:
         return call.seq
 
     def open(self, call: OpenCall) -> None:
-        """Open a call whose entry is already in the log."""
+        """Register an open call: reserve its cost, join it to its parent, set its deadline. record() also logs it."""
         kernel = self._kernel
         self.calls[call.number] = call
         if call.reservation is None:
@@ -113,10 +113,10 @@ class Exchange:
             provider.serving.pop(call.number, None)
         self._close(call)
 
-    def _log(self, kind: str, call: OpenCall, part: Part, body: bytes, alone: Callable[[], Said]) -> int:
+    def _log(self, kind: str, call: OpenCall, part: Part, body: bytes, fields: Callable[[], Said]) -> int:
         """Append an entry about a call, which is computed later, with the digest of a body. Returns its number."""
         key, run = self._kernel.digest_key(call.caller), self._kernel.run_of(call.caller)
-        return self._kernel.log.defer(kind, part, (key, body), partial(call.about, alone, key, run, call.labels))
+        return self._kernel.log.defer(kind, part, (key, body), partial(call.about, fields, key, run, call.labels))
 
     def _deliver_if_open(self, call: OpenCall) -> None:
         if self.calls.get(call.number) is call:
