@@ -40,7 +40,7 @@ from manifests.catalogue import Catalogue
 from manifests.installed import Installed
 from manifests.lives import after_template
 from manifests.orphaned_calls import unended
-from manifests.policy import shown
+from manifests.policy import redact
 from manifests.schedules import RESCHEDULING
 from manifests.settings import declared_of
 from manifests.state import State, fold, to_bytes
@@ -190,7 +190,7 @@ class Kernel:
     def log_refused_start(self, hand: Installed, refusal: Refusal) -> None:
         """Log that a Hand was refused a start, and why."""
         detail = {"code": refusal.code, **hand.named}
-        self.log.append("refusal", principal=KERNEL, verdict="refused", why=shown(refusal.why), detail=detail)
+        self.log.append("refusal", principal=KERNEL, verdict="refused", why=redact(refusal.why), detail=detail)
 
     def log_allows(self, method: str, effect: str, *, operators: bool) -> None:
         """Raise Refusal if the log cannot take this call's entries: the kernel does nothing unrecorded.

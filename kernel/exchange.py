@@ -72,7 +72,7 @@ class Exchange:
         """Deliver a held call when its answer, entry `seq`, is on disk. own: the operator's call to make in its place."""
         if call.alarm is not None:
             call.alarm.cancel()
-        call.go_on(own)
+        call.release(own)
         self.update_clocks()
         self.deliver_when_durable(seq if own is None else self.record(own), own or call)
 
@@ -86,7 +86,7 @@ class Exchange:
         """Open a call, which from now on has exactly one end, and append its entry. Returns the entry's number."""
         self.open(call)
         call.began = self._kernel.time()
-        call.seq = self._log("call", call, "arguments", call.body, call.begun().copy)
+        call.seq = self._log("call", call, "arguments", call.body, call.call_entry().copy)
         return call.seq
 
     def open(self, call: OpenCall) -> None:
@@ -131,7 +131,7 @@ class Exchange:
         call.provider = run.id
         run.serving[call.number] = call
         run.mark(call.labels)
-        kernel.links.send(run.peer, call.delivered(kernel.loop.now(), kernel.time()), call.body)
+        kernel.links.send(run.peer, call.header_for_provider(kernel.loop.now(), kernel.time()), call.body)
         self.forward_upload(call)
 
     def forward_upload(self, call: OpenCall) -> None:
@@ -140,7 +140,7 @@ class Exchange:
         while call.early and run is not None and run.peer is not None and not run.peer.is_behind:
             chunk, body = call.early.pop(0)
             run.mark(call.labels)
-            self._kernel.links.send(run.peer, call.passed(chunk, call.number, self._kernel.time()), body)
+            self._kernel.links.send(run.peer, call.chunk_header(chunk, call.number, self._kernel.time()), body)
 
     def reply_chunk(self, run: Run, header: headers.Chunk, body: bytes) -> None:
         """Pass a chunk of a reply to the caller. Raises NotNow beyond the provider's credit, Late if the call has ended."""
@@ -210,7 +210,7 @@ class Exchange:
         call.body = b""
         for made in list(call.children.values()):
             self.cancel(made, "the call it was made for has ended")
-        header, cost = call.priced(header, was_begun=was_begun, is_word=is_word)
+        header, cost = call.settle_cost(header, was_begun=was_begun, is_word=is_word)
         is_lasting, tape = (call.has_effect and was_begun) or cost is not None, kernel.tape_of(call)
         if tape is not None:
             self._label_caller(call)

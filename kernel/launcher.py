@@ -165,7 +165,7 @@ class Launcher:
             run.uid = uid_of(self._home.identity.hash_seed, hand.number, run.number if hand.is_task else None)
         passing = {"hand": open_folder(self._home.at("hands", hand.folder))}
         try:
-            lender = lodging(run.work, manifest, self._owner.runs)
+            lender = lend_scratch(run.work, manifest, self._owner.runs)
             if lender is None:
                 if run.tape is not None and run.tape.count:
                     self._prepare_scratch_again(run)

@@ -11,10 +11,10 @@ from kernel.loop import log_fault
 from kernel.runs import Peer, Run, labels_of_sender
 from manifests import policy
 from manifests.approvals import BODY_MOST, Reason, asking, check_room
-from manifests.calls import OpenCall, beside_alarms, chain, opened
+from manifests.calls import OpenCall, chain, count_without_alarms, open_call
 from manifests.holding import check_kept, counts
 from manifests.installed import Installed
-from manifests.policy import Link, admit, decide, normal, refused, within_state
+from manifests.policy import Link, admit, check_state, decide, normalise, refusal_entry
 from manifests.schema import Limits, Provided
 from wire import codec, headers, limits
 from wire.codec import NIL
@@ -150,7 +150,7 @@ class Router:
         try:
             self._admit(peer, header.method)
             provided, owner = self._kernel.catalogue.find(header.method)
-            resource = normal(provided, resource)
+            resource = normalise(provided, resource)
             parent = self._parent(peer, header.parent)
             reasons = self._decide(peer, by, parent, provided, resource, owner, header.ask)
             if reasons and len(body) > BODY_MOST:
@@ -160,7 +160,7 @@ class Router:
         except Refusal as refusal:
             self._refuse(peer, header.number, header.method, resource, refusal)
             return
-        call = opened(
+        call = open_call(
             header, self._kernel.next_call(), peer.principal, by, peer.route, provided=provided, resource=resource,
             body=body, parent=parent, labels=labels_of_sender(peer.run, parent), owner=owner, now=self._kernel.loop.now(),
         )  # fmt: skip
@@ -206,7 +206,7 @@ class Router:
         """Decide by the grants of a chain, and by the state of the home. Returns why to ask the operator. Raises Refusal."""
         kernel = self._kernel
         decide(links, provided, resource, provider=owner.id if owner else "")
-        within_state(kernel.state, caller, owner, provided.method, resource)
+        check_state(kernel.state, caller, owner, provided.method, resource)
         is_operators = caller is None and provided.method.startswith("kernel.")
         kernel.log_allows(provided.method, provided.effect, operators=is_operators)
         return asking(links, provided, resource, kernel.state.rules, kernel.time(), wish)
@@ -235,7 +235,7 @@ class Router:
             return
         if kernel.count_refusal(peer.principal, refusal.code, SINGLY):
             run = peer.run.id if peer.run else ""
-            kernel.log.append("refusal", **refused(refusal, peer.principal, run, method, resource))
+            kernel.log.append("refusal", **refusal_entry(refusal, peer.principal, run, method, resource))
         header = headers.Refused(number=number, code=refusal.code, why=why, grant=refusal.grant, time=kernel.time())
         kernel.links.send(peer, header, NIL)
 

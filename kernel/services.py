@@ -13,8 +13,8 @@ from kernel.runs import Run
 from manifests.calls import OpenCall
 from manifests.holding import crowding
 from manifests.installed import Installed
-from manifests.lives import after_death, backoff, broken, step
-from manifests.policy import quarantined
+from manifests.lives import after_death, backoff, ended_refusal, step
+from manifests.policy import quarantine_refusal
 from manifests.sharing import Shares
 from wire.errors import Refusal
 from wire.rates import Turns
@@ -247,7 +247,7 @@ class Services:
             if is_asked_for and is_service and not kernel.is_finishing and not kernel.state.frozen:
                 self.start(life)
             else:
-                self.abandon(life, broken("stopped", f"{run.name} was stopped", run.why))
+                self.abandon(life, ended_refusal("stopped", f"{run.name} was stopped", run.why))
             return
         restart = life.hand.package.manifest.restart
         left = clean and before == "ready" and bool(life.waiting)  # it ended by itself while calls were waiting
@@ -260,9 +260,9 @@ class Services:
             case "give_up":
                 why = f"it died more than {restart.times} times within {restart.within_ms / 1000:g} s, last: {run.why}"
                 kernel.record_state(life.hand, "quarantined", why)
-                self.abandon(life, quarantined(run.name, why), step(life.state, "give_up"))
+                self.abandon(life, quarantine_refusal(run.name, why), step(life.state, "give_up"))
             case _:
-                self.abandon(life, broken("ended", f"{run.name} ended", run.why), step(life.state, "done"))
+                self.abandon(life, ended_refusal("ended", f"{run.name} ended", run.why), step(life.state, "done"))
 
     def _restart(self, life: Life) -> None:
         """Start a service after it has backed off, if it is still wanted."""

@@ -22,8 +22,8 @@ from manifests.calls import OpenCall
 from manifests.errors import SettingsInvalid
 from manifests.installed import Installed
 from manifests.judging import judge_installed
-from manifests.lives import check_requires, first_to_stop, missing, shown_state, unfit, used_up
-from manifests.policy import within_state
+from manifests.lives import check_requires, cpu_exceeded, explain_start_error, first_to_stop, shown_state, start_refusal
+from manifests.policy import check_state
 from manifests.schedules import SCHEDULE
 from manifests.seal import SEAL_FILE, Seal
 from manifests.state import authority
@@ -157,7 +157,7 @@ class Supervisor:
         except (OSError, HomeError) as error:
             code = "room" if isinstance(error, OSError) and error.errno in _NO_ROOM else "folder"
             if isinstance(error, OSError):
-                error = HomeError(missing(error, kernel.home.path))
+                error = HomeError(explain_start_error(error, kernel.home.path))
             raise Refusal(code, f"{hand.name} does not start: {error}") from None
         if run.work is not None:
             run.work.provider = run.id

@@ -1,1 +1,1 @@
-"""HAND.toml, capabilities, seals and trust: everything that is decided about a Hand before it runs (pure)."""
+"""HAND.toml, capabilities, seals, trust, and the kernel's other decisions: pure functions over values."""

@@ -16,7 +16,7 @@ from msgspec import Struct
 from manifests import capabilities
 from manifests.errors import PatternInvalid, TrustRefused
 from manifests.grants import GrantSet, covers
-from manifests.policy import ABOUT_ONESELF, Link, visible
+from manifests.policy import ABOUT_ONESELF, Link, escape_invisible
 from manifests.schema import Capability, Provided
 from manifests.standing_rules import Rule
 from manifests.state import State, authority
@@ -77,7 +77,7 @@ def asking(
 
 
 def _wished(link: Link, wish: str) -> Reason:
-    return Reason(hand=link.hand, name=link.name, why=f"{link.name}{_ITSELF}{visible(wish)}", itself=True)
+    return Reason(hand=link.hand, name=link.name, why=f"{link.name}{_ITSELF}{escape_invisible(wish)}", itself=True)
 
 
 def _question(link: Link, method: str) -> Reason:

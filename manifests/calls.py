@@ -1,4 +1,4 @@
-"""An open call (pure): all that the kernel decides from, and its messages and log entries. Its life cycle: wire/calls.py."""
+"""Open calls (pure): their fields, headers and log entries. Their life cycle is in wire/calls.py."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, Protocol, TypeVar
@@ -11,7 +11,7 @@ from manifests.capabilities import namespace
 from manifests.grants import GrantSet
 from manifests.installed import Installed
 from manifests.ledger import cost_of
-from manifests.policy import SLEEP, Link, logged, shown
+from manifests.policy import SLEEP, Link, digest_query, redact
 from manifests.schema import Manifest, Provided
 from manifests.state import WORK
 from manifests.unfinished import Open
@@ -25,13 +25,14 @@ from wire.labels import join
 from wire.results import Outcome
 
 RESTS_FROM: Final = 30_000_000
-"""Microseconds that a sleep must last for its run to count as one that only waits."""
+"""The least remaining microseconds of a sleep for which its run's process need not be kept."""
 
 ALARMS: Final = 3
-"""Calls of kernel.sleep that a run's own loop may have open: for its timers, the one before, KernelHandle.time_passes."""
+"""The most kernel.sleep calls that a run's event loop has open: for its next timer, for the one before, and for
+KernelHandle.time_passes."""
 
 BESIDE: Final = 8 * 1024
-"""Bytes of a body that are left for an outcome's fields other than its value."""
+"""Bytes of a body that are reserved for the fields of an outcome other than its value."""
 
 
 class Timer(Protocol):
@@ -42,12 +43,12 @@ class Timer(Protocol):
 
 
 class Seeing(Protocol):
-    """A run, with the labels of all that it has seen."""
+    """A run or call, with the labels of all data that it has seen."""
 
     labels: frozenset[str]
 
     def mark(self, labels: Collection[str], /) -> None:
-        """It has seen something with these labels."""
+        """Add the labels of data that it has seen."""
 
 
 S = TypeVar("S", bound=Seeing)
@@ -56,21 +57,20 @@ S = TypeVar("S", bound=Seeing)
 class OpenCall(CallLife):
     """One open call. number: the kernel's (even). Times are in microseconds since 1970, unless said otherwise.
 
-    Who makes it: caller, a run's id or `operator`; by, the caller as policy sees it; route and caller_number, where the end
-    goes (no route for the work of a task run); parent, the call it is made for; children, the open calls made for it.
-    is_detached: it outlives its parent, and is paid for by itself. depth: how many scheduled runs led to it, each started
-    by an event of the one before.
+    Origin: caller, a run's id or `operator`; by, the caller as policy sees it; route and caller_number, the destination of
+    the end (no route for the work of a task run); parent, the call it is made for; children, the open calls made for it.
+    is_detached: it outlives its parent, whose reservation does not pay for it. depth: the number of scheduled runs that led
+    to it, each started by an event of the one before.
 
-    Its content: upload, whether it has one; early, upload chunks that its provider does not take yet; labels, those of its
-    reply so far, which calls made for it take over. landlord: the run in whose scratch folder it is answered, if lent.
+    Content: upload, whether it has one; early, upload chunks that its provider does not take yet; labels, those of its reply
+    so far, which calls made for it inherit. landlord: the run that lends its scratch folder for the answer, if any.
 
-    Its time: began; deadline, in monotonic seconds; left, seconds to that while its clock is stopped; alarm_at, when a sleep
-    ends. seq: of its first entry. reservation: see budgets.py. shares: seconds of processor time that its provider had
-    charged to each of its calls when this one came. crashes: how often a provider died with it; was_taken_back: it has been
-    at a provider before.
+    Time: began; deadline, in monotonic seconds; left, seconds to the deadline while its clock is stopped; alarm_at, when a
+    sleep ends. seq: of its first entry. reservation: see budgets.py. shares: the provider's Shares.sum when this call came,
+    in seconds. crashes: how many providers died while it was open there; was_taken_back: a provider had it before.
 
-    Approval: asks, why the operator is asked; until, how long an answer counts; answer, as in Open; wish, why the caller
-    itself wants the operator to be asked, or "". heir: the held call in whose place the operator makes this one, and which
+    Approval: asks, the reasons to ask the operator; until, when an unanswered call expires; answer, as in Open; wish, the
+    caller's own reason to ask the operator, or "". heir: the held call that the operator replaced with this one, and that
     gets its end.
     """
 
@@ -106,15 +106,15 @@ class OpenCall(CallLife):
 
     @property
     def method(self) -> str:
-        """The method that was called."""
+        """The method's name."""
         return self.provided.method
 
     @property
     def bound(self) -> str:
-        """The resource as its provider gets it: in a namespace, `own` is replaced by the caller's id.
+        """The resource as its provider gets it: a namespace contains the caller's id.
 
-        That is the Hand that made this very call, not one further up its chain; for a call that the operator makes in the
-        place of a held one, the Hand that made the held one.
+        The caller is the Hand that made this very call, not one further up its chain. For a call with which the operator
+        replaced a held one, it is the Hand that made the held one.
         """
         if self.provided.resource != "namespace":
             return self.resource
@@ -122,7 +122,7 @@ class OpenCall(CallLife):
 
     @property
     def has_effect(self) -> bool:
-        """Whether its method may have an effect: then entries are on disk before it is delivered, and before its end is."""
+        """Whether its method may have an effect: if so, entries are on disk before the call or its end is delivered."""
         return self.provided.effect != "read"
 
     @property
@@ -138,13 +138,13 @@ class OpenCall(CallLife):
 
     @property
     def payers(self) -> tuple[str, ...]:
-        """Who pays for it: every Hand in its chain, and the home."""
-        return paying(self.by, self.parent)
+        """The ids of those who pay for it: every Hand in its chain, and the home."""
+        return payers_in_chain(self.by, self.parent)
 
     @property
     def covered(self) -> Reservation | None:
         """The reservation of the nearest call above it that has one."""
-        return None if self.is_detached else covering(self.parent)
+        return None if self.is_detached else paid_from(self.parent)
 
     @property
     def was_begun(self) -> bool:
@@ -156,12 +156,12 @@ class OpenCall(CallLife):
         return self.left if self.timer is None and self.left else self.deadline - now
 
     def hold(self) -> None:
-        """Hold it until the operator answers."""
+        """Hold the call until the operator answers."""
         self.step("hold")
         self.answer = "held"
 
-    def go_on(self, instead: "OpenCall | None") -> None:
-        """Release it: the operator approved it, with what is made for it in its caller's name, or makes `instead`."""
+    def release(self, instead: "OpenCall | None") -> None:
+        """Release a held call: the operator approved it, and calls made for it, or makes `instead` in its place."""
         self.step("approve")
         if instead is None:
             self.answer, self.by = "approved", replace(self.by, is_approved=True)
@@ -170,11 +170,11 @@ class OpenCall(CallLife):
 
     @property
     def was_streamed(self) -> bool:
-        """Whether some of its reply came before its end."""
+        """Whether part of the reply has reached the caller before the end."""
         return self.down < limits.WINDOW
 
     def take_back(self) -> None:
-        """Its provider died: it waits to be delivered again."""
+        """Make the call wait to be delivered again, since its provider died."""
         self.step("redeliver")
         self.provider, self.was_taken_back = "", True
 
@@ -185,30 +185,30 @@ class OpenCall(CallLife):
             self.share()
 
     def share(self) -> None:
-        """Pass its labels on to everything else that works in the same scratch folder."""
+        """Pass its labels to all runs and calls that work in the same scratch folder."""
         above = (self.landlord, self.parent) if self.landlord is not None else ()
         for tenant in (*above, *[made for made in self.children.values() if made.landlord is not None]):
             if tenant is not None:
                 tenant.mark(self.labels)
 
     def shown_labels(self) -> tuple[str, ...]:
-        """Its labels as a header and the log have them."""
+        """Its labels as headers and the log store them: sorted."""
         return tuple(sorted(self.labels)) if self.labels else ()
 
-    def delivered(self, now: float, time: int) -> headers.Call:
-        """The header for its provider. now: monotonic seconds; time: the kernel's clock."""
+    def header_for_provider(self, now: float, time: int) -> headers.Call:
+        """Return the header for its provider. now: monotonic seconds; time: the kernel's clock."""
         left = min(limits.DEADLINE_MAX, max(1, int((self.deadline - now) * 1000)))
         return headers.Call(
             number=self.number, method=self.method, resource=self.bound, deadline=left, most=self.most,
             upload=self.upload, labels=self.shown_labels(), time=time,
         )  # fmt: skip
 
-    def passed(self, chunk: Chunk, number: int, time: int) -> Chunk:
-        """The header of a chunk for its receiver, under the receiver's number of the call."""
+    def chunk_header(self, chunk: Chunk, number: int, time: int) -> Chunk:
+        """Return the header of a chunk for its receiver. number: the receiver's number of the call."""
         return replace(chunk, number=number, labels=self.shown_labels(), time=time)
 
-    def begun(self) -> Said:
-        """The fields that only its first entry has."""
+    def call_entry(self) -> Said:
+        """Return the fields that only its `call` entry has."""
         detail: dict[str, object] = {"effect": self.provided.effect}
         if self.most is not None:
             detail["most"] = asdict(self.most)
@@ -224,12 +224,12 @@ class OpenCall(CallLife):
             detail |= {"asks": told_of(self.asks), "until": self.until}
         return {"principal": self.caller, "verdict": "held" if self.asks else "allowed", "detail": detail}
 
-    def over(self, header: headers.End) -> Said:
-        """The fields that only its last entry has."""
+    def end_entry(self, header: headers.End) -> Said:
+        """Return the fields that only its `end` entry has."""
         cost = None if isinstance(header, headers.Refused) else header.cost
         said: Said = {"principal": self.provider or KERNEL, "verdict": type(header).__name__.lower(), "cost": cost}
         if why := headers.why(header):
-            said["why"] = shown(why)
+            said["why"] = redact(why)
         detail: dict[str, object] = {}
         if not isinstance(header, headers.Refused) and header.used is not None:
             detail["used"] = header.used.as_detail()
@@ -239,11 +239,11 @@ class OpenCall(CallLife):
             said["detail"] = detail
         return said
 
-    def priced(self, header: headers.End, *, was_begun: bool, is_word: bool) -> tuple[headers.End, Cost | None]:
-        """Its end with its cost, and that cost. is_word: the provider itself gave this end.
+    def settle_cost(self, header: headers.End, *, was_begun: bool, is_word: bool) -> tuple[headers.End, Cost | None]:
+        """Return its end with the cost to charge, and that cost. is_word: the provider itself gave this end.
 
-        Otherwise nobody knows the cost: all that is left of its `most` is charged, unless it never reached its provider, or
-        is a run's work, which spends only by its own calls.
+        Otherwise the cost is unknown, and the rest of its `most` is charged, unless the call never reached its provider, or
+        is a run's work, whose only costs are those of its own calls.
         """
         is_known = is_word or not was_begun or self.method == WORK
         if isinstance(header, headers.Refused):
@@ -254,14 +254,14 @@ class OpenCall(CallLife):
         return replace(header, cost=cost), cost
 
     def end_for_caller(self, header: headers.End, now: int) -> headers.End:
-        """Its end, addressed to its caller. now: microseconds since 1970."""
+        """Return its end, addressed to its caller. now: microseconds since 1970."""
         marks = {} if isinstance(header, headers.Refused) else {"labels": self.shown_labels()}
         return replace(header, number=self.caller_number, time=now, **marks)
 
     def as_open(self, key: bytes, run: str) -> Open:
-        """The call as a snapshot keeps it. key, run: as for about()."""
+        """Return the call as a snapshot stores it. key, run: as for fields()."""
         parent = self.parent.number if self.parent else 0
-        resource, labels = logged(self.resource, key), self.shown_labels()
+        resource, labels = digest_query(self.resource, key), self.shown_labels()
         answer = self.answer or ("approved" if self.by.is_approved else "")
         kept = Open(
             method=self.method, resource=resource, effect=self.provided.effect, run=run, parent=parent, labels=labels,
@@ -272,19 +272,19 @@ class OpenCall(CallLife):
         within = reservation.within.number if reservation.within else 0
         return replace(kept, most=reservation.most, payers=reservation.payers, within=within, inner=reservation.inner)
 
-    def put_back(self, key: bytes, run: str) -> Open:
-        """The same, for a call that its caller's next process is to make again. key, run: as for about()."""
+    def as_open_again(self, key: bytes, run: str) -> Open:
+        """Return the same for a call that its caller's next process will make again."""
         return replace(self.as_open(key, run), is_begun=self.was_begun or self.answer == "edited")
 
-    def about(self, alone: Callable[[], Said], key: bytes, run: str, labels: frozenset[str]) -> Said:
-        """One of its entries: the fields that only that has, and those that both have.
+    def fields(self, alone: Callable[[], Said], key: bytes, run: str, labels: frozenset[str]) -> Said:
+        """Return all fields of one of its entries. alone: returns the fields that only this entry has.
 
-        key: of its caller's digests. run: its caller, if that is a run. labels: those of that moment, since entries are
-        written some calls later.
+        key: of its caller's digests. run: its caller, if that is a run. labels: of the moment when it was recorded, since
+        entries are written some calls later.
         """
         fields = alone()
         fields["call"], fields["method"] = self.number, self.provided.method
-        fields["resource"], fields["run"] = logged(self.resource, key), run
+        fields["resource"], fields["run"] = digest_query(self.resource, key), run
         if labels:
             fields["labels"] = tuple(sorted(labels))
         if self.parent is not None:
@@ -292,11 +292,11 @@ class OpenCall(CallLife):
         return fields
 
 
-def lodging(work: OpenCall | None, to: Manifest, runs: Mapping[str, S]) -> S | None:
-    """The run whose scratch folder is lent to the one that answers this call; None where that has its own.
+def lend_scratch(work: OpenCall | None, to: Manifest, runs: Mapping[str, S]) -> S | None:
+    """Return the run that lends its scratch folder to the run that answers this call; None if that one uses its own.
 
-    While the call is open, each of the two has the labels of all that the other sees or has seen, as it may get that through
-    the folder; and those that the method declares, since nothing tells when labelled content is put there.
+    While the call is open, each of the two has the labels of all data that either has seen or sees, since it may read that
+    data in the folder; and the labels that the method declares, since writes to the folder are not observed.
     """
     if work is None or to.confinement.scratch != "caller" or work.method not in to.provides:
         return None
@@ -308,13 +308,14 @@ def lodging(work: OpenCall | None, to: Manifest, runs: Mapping[str, S]) -> S | N
     return landlord
 
 
-def opened(
+def open_call(
     header: headers.Call, number: int, caller: str, by: Link, route: bytes, *, provided: Provided, resource: str,
     body: bytes, parent: OpenCall | None, labels: frozenset[str], owner: Installed | None, now: float,
 ) -> OpenCall:  # fmt: skip
-    """An open call from a caller's header. labels: in addition to the header's; owner: its provider, None for the kernel.
+    """Make an OpenCall of a caller's header. labels: in addition to the header's; owner: its provider, None for the kernel.
 
-    Its deadline is that of the header, but never later than its provider's `wall` or its parent's. now: monotonic seconds.
+    The deadline is the header's, but never later than its provider's `wall` or its parent's deadline. now: monotonic
+    seconds.
     """
     deadline = now + (header.deadline or limits.DEADLINE_DEFAULT) / 1000
     if owner is not None:
@@ -330,7 +331,7 @@ def opened(
 
 
 def outcome_reply(run: str, outcome: Outcome) -> dict[str, object]:
-    """The answer to whoever waits for a run. A Hand's bytes become a part of it only if they are one well-formed value."""
+    """Return the reply to a call that waits for a run. It contains the Hand's bytes if they are one well-formed value."""
     end, value = outcome.header, None
     verdict = type(end).__name__.lower()
     code = getattr(end, "code", "" if verdict == "done" else verdict)
@@ -348,8 +349,8 @@ def outcome_reply(run: str, outcome: Outcome) -> dict[str, object]:
 
 
 def regrant(calls: Iterable[OpenCall], hand: str, grants: GrantSet, of_runs: Mapping[str, GrantSet]) -> None:
-    """Apply a Hand's changed grants to every chain that it is in, from the next call on. of_runs: by run, for those of an
-    older version of it.
+    """Apply a Hand's changed grants to every chain that it is in, from the next call on. of_runs: the grants of runs of
+    older versions of it, by run.
     """
     for link in {link for call in calls for link in chain(call)}:
         if link.by.hand == hand:
@@ -357,7 +358,7 @@ def regrant(calls: Iterable[OpenCall], hand: str, grants: GrantSet, of_runs: Map
 
 
 def chain(call: OpenCall | None) -> list[OpenCall]:
-    """A call and those it was made for, innermost first."""
+    """Return a call and the calls it was made for, innermost first."""
     links = []
     while call is not None:
         links.append(call)
@@ -365,35 +366,35 @@ def chain(call: OpenCall | None) -> list[OpenCall]:
     return links
 
 
-def paying(by: Link, parent: OpenCall | None) -> tuple[str, ...]:
-    """Who pays for a call of one principal with this parent: each Hand in its chain once, and the home."""
+def payers_in_chain(by: Link, parent: OpenCall | None) -> tuple[str, ...]:
+    """Return the ids of those who pay for a call by this principal with this parent: each Hand in its chain, and the home."""
     hands = dict.fromkeys([by.hand, *(call.by.hand for call in chain(parent))])
     hands.pop("", None)
     return (*hands, HOME)
 
 
-def covering(parent: OpenCall | None) -> Reservation | None:
-    """The nearest reservation up a chain, but none above a detached call."""
+def paid_from(parent: OpenCall | None) -> Reservation | None:
+    """Return the reservation that pays for calls of this parent: the nearest one up its chain, up to a detached call."""
     for call in chain(parent):
         if call.reservation is not None or call.is_detached:
             return call.reservation
     return None
 
 
-def beside_alarms(made: Collection[OpenCall], most: int, method: str) -> tuple[int, int]:
-    """How many of a run's calls are open, and how many may be, when it makes one more: without those of its own loop."""
+def count_without_alarms(made: Collection[OpenCall], most: int, method: str) -> tuple[int, int]:
+    """Return how many calls a run has open, and the most it may have, for one more call: without its event loop's sleeps."""
     if method == SLEEP:
         return len(made), most + ALARMS
     return len(made) - min(ALARMS, sum(call.method == SLEEP for call in made)), most
 
 
-def lasts(call: OpenCall, now: int) -> bool:
-    """Whether a call may take so long that its run's process need not be kept meanwhile. now: microseconds since 1970."""
+def is_long_wait(call: OpenCall, now: int) -> bool:
+    """Whether a call may last so long that its run's process need not be kept meanwhile. now: microseconds since 1970."""
     if call.state == "held" or call.method == "kernel.wait":
         return True
     return call.method == SLEEP and call.alarm_at - now > RESTS_FROM
 
 
 def may_be_made_again(provided: Provided, most: object = None) -> bool:
-    """Whether a call whose outcome was lost may be made again with no second effect. most: what it may cost, if anything."""
+    """Whether a call whose outcome was lost may be repeated without a second effect or cost. most: its `most`, if any."""
     return most is None and (provided.effect == "read" or provided.idempotent)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from manifests.grants import GrantSet
 from manifests.installed import Installed
-from manifests.policy import ABOUT_ONESELF, normal, shown
+from manifests.policy import ABOUT_ONESELF, normalise, redact
 from manifests.schema import Effect, Provided
 from wire.errors import Refusal
 from wire.ids import KERNEL
@@ -27,7 +27,7 @@ class Catalogue:
             return own, None
         owner = self._owners.get(method)
         if owner is None:
-            raise Refusal("no provider", f"nothing provides {shown(method)!r}: see `maniple methods`")
+            raise Refusal("no provider", f"nothing provides {redact(method)!r}: see `maniple methods`")
         return self._offered[method], owner
 
     def find_again(self, method: str, resource: str, effect: Effect) -> tuple[Provided, Installed | None, str]:
@@ -36,7 +36,7 @@ class Catalogue:
         """
         try:
             provided, owner = self.find(method)
-            return provided, owner, normal(provided, resource)
+            return provided, owner, normalise(provided, resource)
         except Refusal:
             return Provided(method=method, summary="", resource="none", effect=effect), None, resource
 

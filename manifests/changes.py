@@ -1,8 +1,8 @@
-"""Changes the operator makes to a home (pure): checked here, recorded by the kernel, true from that entry on.
+"""The operator's changes to a home (pure): checked here, recorded by the kernel, in force from that entry on.
 
-CHANGES is the table of them. Each decides from what was Asked which entries to record; it never changes the state itself:
-only the recorded entries do, through state.fold, at once and at every later start. What may not be is raised as Refusal,
-what cannot be as ChangeInvalid. The disk and the clock come in as functions and values.
+CHANGES lists them. Each turns an Asked into the log entries to record, and never changes the state itself: only recorded
+entries do, through state.fold, at once and at every later start. Raises Refusal for what is not allowed, ChangeInvalid
+for what is malformed or unknown. The disk and the clock come in as functions and values.
 """
 
 import hashlib
@@ -14,11 +14,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from manifests import amounts, capabilities, settings
+from manifests import amounts, capabilities, grants, settings
 from manifests.approvals import UNASKED
 from manifests.budgets import HOME
 from manifests.errors import ChangeInvalid, NoSuchHand, PatternInvalid, SettingsInvalid, TrustRefused, ValueInvalid
-from manifests.grants import GrantSet, as_asked, as_text, asked, by_method, exceeding, is_method_pattern, narrowed
+from manifests.grants import GrantSet, as_text, exceeding, is_method_pattern, requested
 from manifests.installed import Artefact, Installed, Package
 from manifests.judging import check_owner, judge
 from manifests.roots import meets, read_mounts
@@ -32,18 +32,18 @@ from wire.signing import VerifyKey
 
 Detail = dict[str, object]
 DETAIL_MAX: Final = LINE_MAX - 4096
-"""Bytes of what an entry says of a change; the rest of its line is for what every entry says."""
+"""The most bytes of an entry's `detail`; the rest of the line holds the fields that every entry has."""
 
 RESERVED_ROOTS: Final = frozenset(("scratch", "state", "own", "shared", "session"))
 ROOTS_MOST: Final = 128
-"""Each is a descriptor that a run of `files` is given, with others, in one packet."""
+"""The most roots: a run of `files` gets a descriptor for each, with others, in one packet."""
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """One change that is asked for. resource: what it is about; now: microseconds since the epoch; home: its real path.
+    """A request for one change. resource: what to change; now: microseconds since the epoch; home: its real path.
 
-    new_id: for a Hand that is new; methods: all that exist; load: what a folder below `hands/` holds; real: the real path
-    of a folder, "" when it is none; mounts: the mount table; secrets: a Hand's secret settings as they are, by its id.
+    new_id: the id for a new Hand; methods: all existing ones; load: reads a folder below `hands/`; real: returns the real
+    path of a folder, "" if it is not a folder; mounts: reads the mount table; secrets: a Hand's secret settings, by its id.
     """
 
     state: State
@@ -65,7 +65,7 @@ class Asked(Struct, frozen=True, kw_only=True):
         return self.state.hands[self.resource]
 
     def text(self, name: str) -> str:
-        """A text argument, "" when it was not given."""
+        """A text argument, "" if it is missing."""
         return str(self.arguments.get(name) or "")
 
 
@@ -88,14 +88,14 @@ class Decided(Struct, frozen=True, kw_only=True):
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """A kernel method by which the operator changes the home, and how it is decided."""
+    """A kernel method that changes the home, and the function that decides which entries it records."""
 
     provided: Provided
     decide: Callable[[Asked], Decided]
 
 
 def _install(this: Asked) -> Decided:
-    """An upgrade keeps the Hand's id and grants; a Hand whose needs are missing is refused."""
+    """Install or upgrade a Hand. An upgrade keeps its id and grants; a Hand whose needs are missing is refused."""
     folder = this.text("folder")
     if "/" in folder or folder.startswith(".") or not folder:
         raise ChangeInvalid("folder is the name of a folder in the home's hands/")
@@ -128,7 +128,7 @@ def _install(this: Asked) -> Decided:
 
 
 def _artefact(told: object) -> Artefact:
-    """What whoever installs a WASM Hand has compiled, for the log to pin."""
+    """Return the compiled module of a WASM Hand, which the installing command made and the log pins."""
     try:
         return msgspec.convert(told, Artefact)
     except msgspec.ValidationError:
@@ -146,7 +146,7 @@ def _remove(this: Asked) -> Decided:
 
 
 def _grant(this: Asked) -> Decided:
-    """At most what the sealed manifest asks for, wildcards expanded to the methods that exist."""
+    """Grant at most what the sealed manifest requests, with wildcards expanded to the existing methods."""
     hand = this.hand()
     given = _agreed(hand.package, this.arguments["capabilities"], this.methods)
     return Decided(entries=(("grant", {**_whose(hand), "capabilities": _plain(given)}),), hand=hand.id)
@@ -162,14 +162,14 @@ def _agreed(package: Package, wanted: object, methods: tuple[str, ...]) -> list[
                 capabilities.check_pattern(pattern)
     except (msgspec.ValidationError, PatternInvalid) as error:
         raise ChangeInvalid(f"these are no capabilities: {error}") from None
-    name, asks = package.manifest.hand.name, asked(package.manifest)
-    given = tuple(as_asked(capability, GrantSet.of(asks)) for capability in given)
-    beyond = exceeding([narrowed(capability) for capability in given], GrantSet.of(asks))
+    name, asks = package.manifest.hand.name, requested(package.manifest)
+    given = tuple(grants.mark_lent(capability, GrantSet.of(asks)) for capability in given)
+    beyond = exceeding([grants.comparable(capability) for capability in given], GrantSet.of(asks))
     if beyond:
         all_asks = "; ".join(map(as_text, asks)) or "nothing"
         wanted = as_text(beyond[0] if beyond[0].approval is False else replace(beyond[0], approval=None))
         raise Refusal("capability", f"{name} does not ask for {wanted} in its manifest; it asks for {all_asks}")
-    expanded = list(by_method(given, methods))
+    expanded = list(grants.expand_wildcards(given, methods))
     asking = (capability.method for capability in expanded if capability.approval)
     if unasked := next((method for method in asking if method in UNASKED), ""):
         raise ChangeInvalid(
@@ -179,7 +179,7 @@ def _agreed(package: Package, wanted: object, methods: tuple[str, ...]) -> list[
 
 
 def _revoke(this: Asked) -> Decided:
-    """By method or `prefix.*`, and of those by patterns when some are named: the others are given back at once."""
+    """Revoke by method or `prefix.*`. If `allow` names patterns, only those: the others are granted again at once."""
     hand, method, patterns = this.hand(), this.text("method"), this.arguments.get("allow")
     names = set(map(str, patterns)) if isinstance(patterns, list) else set()
     gone = [
@@ -213,7 +213,7 @@ def _is_of(pattern: str, method: str) -> bool:
 
 
 def _add_root(this: Asked) -> Decided:
-    """A folder that holds, lies in, or leads to the home is refused."""
+    """Name a folder. One that contains, lies in, or leads to the home is refused."""
     name, path, home = this.resource, this.text("path"), this.home
     real = this.real(path)
     if not path.startswith("/"):
@@ -238,7 +238,7 @@ def _remove_root(this: Asked) -> Decided:
 
 
 def _add_key(this: Asked) -> Decided:
-    """A key to trust, for which Hands, and the most these may be granted."""
+    """Trust a key: for the named Hands, and for at most the given capabilities."""
     most, expires = this.arguments.get("most"), this.arguments.get("expires")
     try:
         public = VerifyKey.parse(this.text("key"))
@@ -257,7 +257,7 @@ def _add_key(this: Asked) -> Decided:
 
 
 def _rotate_key(this: Asked) -> Decided:
-    """The new key has the rights of the old one, whose seals count no more."""
+    """Replace a key: the new one gets the rights of the old one, whose seals no longer count."""
     try:
         public = VerifyKey.parse(this.text("key"))
         store = this.state.trust.rotate(this.resource, name=public.name, public=public.public, now=this.now)
@@ -268,7 +268,7 @@ def _rotate_key(this: Asked) -> Decided:
 
 
 def _revoke_key(this: Asked) -> Decided:
-    """For ever: what the key sealed stops now and does not start again."""
+    """Revoke a key, for ever: Hands that it sealed stop now and do not start again."""
     try:
         key = this.state.trust.revoke(this.resource, now=this.now).find(this.resource)
     except TrustRefused as error:
@@ -277,10 +277,10 @@ def _revoke_key(this: Asked) -> Decided:
 
 
 def _set(this: Asked) -> Decided:
-    """All of a Hand's own values after the change; None takes one back. All are right, or none changes; a required one that
-    has no value yet may go on having none, and the Hand does not start.
+    """Change settings of a Hand; None unsets one. If any value is invalid, nothing changes. A required setting that had no
+    value may stay without one; the Hand then does not start.
 
-    In the entry they are JSON text, since the log has no floats; secret ones are only named there.
+    The entry has all of the Hand's values, as JSON text since the log has no floats; of secret ones it has only the names.
     """
     hand, given = this.hand(), this.arguments["values"]
     declared, secrets = hand.package.manifest.settings, this.secrets(hand.id)
@@ -303,7 +303,7 @@ def _set(this: Asked) -> Decided:
 
 
 def _budget(this: Asked) -> Decided:
-    """What a Hand may spend whatever its manifest says, or the home when none is named; [] takes the operator's word back."""
+    """Set the budget of a Hand, or of the home if none is named, in place of its manifest's; [] removes the setting."""
     name = this.text("hand")
     if name and name not in this.state.hands:
         raise NoSuchHand(name)
@@ -323,7 +323,7 @@ def _budget(this: Asked) -> Decided:
 def _allowances(
     given: object, before: tuple[Allowance, ...], read: Callable[[str], Allowance]
 ) -> tuple[Allowance, ...]:
-    """Amounts for windows, each once; as before when none are given."""
+    """Parse allowances, at most one per window. Returns `before` if `given` is not a list."""
     if not isinstance(given, list):
         return before
     found = tuple(read(str(one)) for one in given)
@@ -341,12 +341,12 @@ def _key(key: TrustedKey) -> Detail:
 
 
 def _plain(value: object) -> object:
-    """A value as the log's canonical JSON reads it back: tables, lists, text, numbers; bytes as base64."""
+    """Return a value as the log's canonical JSON reads it back: tables, lists, text, numbers; bytes as base64."""
     return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _whole(decide: Callable[[Asked], Decided], this: Asked) -> Decided:
-    """What is decided, if the log can take all entries of it: else the first ones would be true without the others."""
+    """Decide a change. Raises ChangeInvalid unless every entry fits the log: else only the first ones would be recorded."""
     decided = decide(this)
     for kind, detail in decided.entries:
         if (size := len(canonical.encode(detail))) > DETAIL_MAX:

@@ -1,8 +1,8 @@
-"""From the text of a HAND.toml to a Manifest, or to every problem in it at once (pure).
+"""The checker of HAND.toml: turns its text into a Manifest, or reports every problem in it at once (pure).
 
 Separate from the readers (one value) and the rules (several keys) because it alone knows the whole file. Called by
-`maniple check`, `seal`, `install` and by nothing on the way to a first call: the kernel starts from its snapshot.
-A text that is not TOML has one problem, the first, because nothing after it can be trusted to mean what it says.
+`maniple check`, `seal` and `install`, and never before a kernel's first call: the kernel starts from its snapshot.
+A text that is not TOML has one problem, the first, because the text after it may mean anything.
 """
 
 import re
@@ -23,19 +23,19 @@ from manifests.typed import word
 
 LONGEST: Final = 128 * 1024
 DEEPEST: Final = 64
-"""Most characters of a HAND.toml, and most keys and indexes on the way to a value in it."""
+"""The most characters of a HAND.toml, and the most keys and indexes in the path of a value."""
 
 _PARTS: Final = 512
 _LONG_KEY: Final = re.compile(
     rf"""(?<![A-Za-z0-9_\\-])(?:(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{_PARTS}}}"""
 )
-"""A key of more parts than anybody writes: tomllib's time for it grows with their square, 40 s for 60,000."""
+"""A dotted key of _PARTS parts or more: tomllib takes time quadratic in their number, 40 s for 60,000."""
 
 _TWICE: Final = re.compile(r"Cannot overwrite a value|Cannot declare .* twice")
-"""What Python's reader says of what is there already."""
+"""tomllib's messages for a duplicate key or table."""
 
 _DIGITS: Final = re.compile(r"(?<![\w.+-])[+-]?[0-9][0-9_]{4000,}")
-"""A whole number that Python does not even begin to read."""
+"""An integer of more digits than Python converts."""
 
 _WHERE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _PLAIN_SECTIONS: Final = (
@@ -53,15 +53,15 @@ _NAMED_SECTIONS: Final = ("capabilities", "lends", "provides", "settings")
 
 
 def check(text: str, *, file: str = "HAND.toml") -> Manifest:
-    """The manifest; ManifestInvalid with every problem. file: the name that the problems carry."""
+    """Return the manifest. Raises ManifestInvalid with every problem. file: the file name in the problems."""
     return check_tables(load(text, file), text, file=file)
 
 
 def check_tables(raw: Mapping[str, object], text: str = "", *, file: str = "HAND.toml") -> Manifest:
-    """As check(), of what a HAND.toml holds. text: where the problems have their places; none, and all are at its begin."""
+    """Do what check() does for parsed TOML. text: gives the problems their lines and columns; without it they have 1, 1."""
     found = Findings()
     sections = {name: read_table(found, name, (name,), raw[name]) if name in raw else {} for name in _PLAIN_SECTIONS}
-    named = {name: _named(found, name, raw.get(name, {})) for name in _NAMED_SECTIONS}
+    named = {name: _read_named(found, name, raw.get(name, {})) for name in _NAMED_SECTIONS}
     for name in raw:
         if name not in sections and name not in named:
             note_unknown(found, "", (name,))
@@ -71,33 +71,33 @@ def check_tables(raw: Mapping[str, object], text: str = "", *, file: str = "HAND
             "the section [hand] is missing",
             "begin with [hand], and name, version, description, entry, kind and autonomy",
         )
-    capabilities = _capabilities(found, named["capabilities"])
-    lends = lent(found, named["lends"])
-    provides = _provides(found, named["provides"], sections["hand"].get("name"))
+    capabilities = _read_capabilities(found, named["capabilities"])
+    lends = read_lends(found, named["lends"])
+    provides = _read_provides(found, named["provides"], sections["hand"].get("name"))
     settings = {
-        name: rules.setting(found, name, read_table(found, "settings.*", ("settings", name), row))
+        name: rules.read_setting(found, name, read_table(found, "settings.*", ("settings", name), row))
         for name, row in named["settings"].items()
     }
-    rules.hand(found, sections["hand"], raw.get("hand"), thinks="agent" in raw)
-    rules.wasm_only(found, sections)
-    rules.services_only(found, sections, capabilities)
-    rules.tasks_only(found, sections["hand"], provides)
-    rules.agent(found, sections, capabilities, provides)
-    rules.programs(found, sections, provides)
-    rules.granting(found, capabilities)
-    rules.lending(found, named["lends"], capabilities)
-    rules.contradiction(found, sections)
-    rules.approvals(found, sections["hand"], capabilities)
-    rules.limits(found, sections["limits"])
-    rules.restart(found, sections["restart"])
-    schedule_rules.schedule(found, sections, raw)
+    rules.check_hand(found, sections["hand"], raw.get("hand"), thinks="agent" in raw)
+    rules.check_wasm(found, sections)
+    rules.check_services(found, sections, capabilities)
+    rules.check_tasks(found, sections["hand"], provides)
+    rules.check_agent(found, sections, capabilities, provides)
+    rules.check_programs(found, sections, provides)
+    rules.check_empty_capabilities(found, capabilities)
+    rules.check_lends(found, named["lends"], capabilities)
+    rules.check_network(found, sections)
+    rules.check_approvals(found, sections["hand"], capabilities)
+    rules.check_limits(found, sections["limits"])
+    rules.check_restart(found, sections["restart"])
+    schedule_rules.check_schedule(found, sections, raw)
     if found:
         raise ManifestInvalid(found.placed(text, file))
-    return _built(sections, capabilities, lends, provides, settings)
+    return _build(sections, capabilities, lends, provides, settings)
 
 
 def load(text: str, file: str) -> dict[str, object]:
-    """The TOML as dicts; ManifestInvalid when it is none."""
+    """Parse the TOML. Raises ManifestInvalid if it is malformed, too long, too deep, or has an integer beyond 64 bits."""
     import tomllib
 
     if len(text) > LONGEST:
@@ -108,11 +108,11 @@ def load(text: str, file: str) -> dict[str, object]:
         raise ManifestInvalid((Problem(file, line, column, "the key has too many parts", "write flatter tables"),))
     try:
         tree = tomllib.loads(text)
-        beyond = _beyond(tree)
+        beyond = _oversized_integers(tree)
     except RecursionError:
         raise ManifestInvalid((Problem(file, 1, 1, "the file is nested too deeply", "write flatter tables"),)) from None
     except ValueError as error:
-        wrong = _letters_problem(text, file) or _syntax_problem(str(error), text, file)
+        wrong = _encoding_problem(text, file) or _syntax_problem(str(error), text, file)
         raise ManifestInvalid((wrong,)) from None
     found = Findings()
     for path in beyond:
@@ -124,10 +124,11 @@ def load(text: str, file: str) -> dict[str, object]:
     return tree
 
 
-def _beyond(tree: dict[str, object]) -> list[Path]:
-    """Where whole numbers stand that Python reads, and then cannot always write: with 0x they may have any length.
+def _oversized_integers(tree: dict[str, object]) -> list[Path]:
+    """Return the paths of integers beyond 64 bits. Python reads those with 0x at any length, but cannot always print them.
 
-    Raises RecursionError below DEEPEST, which dotted keys reach without any: to place what lies there would take long.
+    Raises RecursionError for a path longer than DEEPEST, which dotted keys reach without recursion in the parser: to find
+    its line and column would take long.
     """
     found: list[Path] = []
     left: list[tuple[Path, object]] = [((), tree)]
@@ -143,8 +144,8 @@ def _beyond(tree: dict[str, object]) -> list[Path]:
     return found
 
 
-def _letters_problem(text: str, file: str) -> Problem | None:
-    """What an editor did that cannot be seen in the text."""
+def _encoding_problem(text: str, file: str) -> Problem | None:
+    """Return the problem of a text in the wrong encoding, which an editor does not show; None if there is none."""
     if text.startswith("\ufeff"):
         return Problem(file, 1, 1, "it begins with a byte order mark (BOM)", "save it as UTF-8 without one")
     if "\0" in text:
@@ -177,14 +178,14 @@ def _syntax_problem(error: str, text: str, file: str) -> Problem:
     )
 
 
-def _named(found: Findings, section: str, raw: object) -> Mapping[str, object]:
-    """A section whose keys the author chooses; dotted names without quotes are noted and left out."""
+def _read_named(found: Findings, section: str, raw: object) -> Mapping[str, object]:
+    """Return the rows of a section whose keys the author chooses, without those whose dotted name lacks quotes: noted."""
     if not isinstance(raw, dict):
         found.at_value((section,), f"{section} is {word(raw)}, not a table", f"write [{section}] on a line of its own")
         return {}
     good: dict[str, object] = {}
     for name, row in raw.items():
-        inner = _unquoted(section, name, row)
+        inner = _rest_of_unquoted(section, name, row)
         if inner:
             whole = f'"{name}.{inner}"'
             instead = f"write [{section}.{whole}]" if section == "provides" else f"write {whole} = [...]"
@@ -194,8 +195,8 @@ def _named(found: Findings, section: str, raw: object) -> Mapping[str, object]:
     return good
 
 
-def _unquoted(section: str, name: str, row: object) -> str:
-    """The rest of a method that was written without quotes, so that TOML took it apart at its dots; or ""."""
+def _rest_of_unquoted(section: str, name: str, row: object) -> str:
+    """Return the rest of a method's name that lacks quotes, so that TOML split it at its dots; "" if `name` is whole."""
     if section == "settings" or not isinstance(row, dict) or "." in name or not row:
         return ""
     if section != "lends" and not keys_of(f"{section}.*").keys().isdisjoint(row):
@@ -206,11 +207,11 @@ def _unquoted(section: str, name: str, row: object) -> str:
     return str(inner)
 
 
-def _capabilities(found: Findings, rows: Mapping[str, object]) -> dict[str, dict[str, object]]:
-    """allow and own by method; the row may be just the list."""
+def _read_capabilities(found: Findings, rows: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    """Return the keys of each row of [capabilities], by method; a row may be just the list `allow`."""
     good: dict[str, dict[str, object]] = {}
     for method, row in rows.items():
-        if not rules.method_asked(found, method):
+        if not rules.is_requestable(found, method):
             continue
         path = ("capabilities", method)
         if isinstance(row, dict):
@@ -223,38 +224,38 @@ def _capabilities(found: Findings, rows: Mapping[str, object]) -> dict[str, dict
     return good
 
 
-def lent(found: Findings, rows: Mapping[str, object]) -> tuple[Capability, ...]:
-    """The capabilities of [lends]: each row is just the list."""
+def read_lends(found: Findings, rows: Mapping[str, object]) -> tuple[Capability, ...]:
+    """Return the capabilities of [lends], in which each row is just the list `allow`."""
     key, good = AT["lends.*"], []
     for method, row in rows.items():
         path = ("lends", method)
-        if rules.method_asked(found, method, "lends"):
+        if rules.is_requestable(found, method, "lends"):
             allow = READERS[key.type](found, path, row, key)
             if isinstance(allow, tuple):
                 good.append(Capability(method=method, allow=allow, lent=True))
     return tuple(good)
 
 
-def _provides(found: Findings, rows: Mapping[str, object], name: object) -> dict[str, dict[str, object]]:
+def _read_provides(found: Findings, rows: Mapping[str, object], name: object) -> dict[str, dict[str, object]]:
     good: dict[str, dict[str, object]] = {}
     functions: dict[str, str] = {}
     for method, row in rows.items():
-        rules.method_offered(found, method, name, functions)
+        rules.check_provided(found, method, name, functions)
         functions.setdefault(rules.function_of(method), method)
         good[method] = read_table(found, "provides.*", ("provides", method), row)
-        rules.schemas_of_params(found, method, good[method])
+        rules.check_schemas(found, method, good[method])
     return good
 
 
-def _built(
+def _build(
     sections: Mapping[str, dict[str, object]],
     capabilities: Mapping[str, dict[str, object]],
     lends: tuple[Capability, ...],
     provides: Mapping[str, dict[str, object]],
     settings: Mapping[str, Setting | None],
 ) -> Manifest:
-    """The Structs, from values that the readers accepted."""
-    whole: dict[str, object] = {name: _fields(name, values) for name, values in sections.items()}
+    """Build the Manifest from values that the readers accepted."""
+    whole: dict[str, object] = {name: _field_names(name, values) for name, values in sections.items()}
     whole |= {name: whole[name] or None for name in ("agent", "schedule")}
     whole["capabilities"] = [
         msgspec.convert({"method": method, **row}, Capability) for method, row in capabilities.items()
@@ -267,7 +268,7 @@ def _built(
     return msgspec.convert(whole, Manifest)
 
 
-def _fields(section: str, values: Mapping[str, object]) -> dict[str, object]:
-    """Keys as schema.py names them: a duration ends in _ms."""
+def _field_names(section: str, values: Mapping[str, object]) -> dict[str, object]:
+    """Return the values by their field names in schema.py, in which durations end in _ms."""
     keys = keys_of(section)
     return {f"{name}_ms" if keys[name].type == "duration" else name: value for name, value in values.items()}

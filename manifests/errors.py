@@ -3,16 +3,16 @@
 wire.errors.ManipleError
 └── ManifestsError           base of everything this package raises
     ├── ManifestInvalid      a HAND.toml has problems; holds every one of them
-    ├── SettingsInvalid      values given for a Hand's settings do not fit; holds every problem
+    ├── SettingsInvalid      values for a Hand's settings do not fit their declaration; holds every problem
     ├── ParamsInvalid        arguments of a call do not fit the method's declared params; holds every problem
-    ├── ValueInvalid         one duration, size or version cannot be read
+    ├── ValueInvalid         one duration, size or other single value is malformed
     ├── ResourceInvalid      a resource has no normal form, so no grant can ever cover it
-    ├── PatternInvalid       a resource or method pattern in a grant is not well formed
-    ├── SealMalformed        a seal's text is not a seal (its signature was not even looked at)
+    ├── PatternInvalid       a resource or method pattern in a grant is malformed
+    ├── SealMalformed        a text is not a seal (its signature was not checked)
     ├── SealRefused          a seal is well formed, but this home does not let it start this Hand
-    ├── TrustRefused         a change to the trust store was not made
-    └── ChangeInvalid        a change to the home's rights, settings or keys that cannot be
-        └── NoSuchHand       it is about a Hand that is not installed
+    ├── TrustRefused         a change to the trust store is not allowed
+    └── ChangeInvalid        a change to the home's rights, settings or keys is malformed
+        └── NoSuchHand       a change names a Hand that is not installed
 """
 
 from typing import Final, Literal, NamedTuple
@@ -34,11 +34,11 @@ class Problem(NamedTuple):
 
 
 class ManifestsError(ManipleError):
-    """Base of everything this package raises; catch it only where the whole of a Hand is refused."""
+    """Base of everything this package raises; catch it only where a Hand as a whole is refused."""
 
 
 class ManifestInvalid(ManifestsError):
-    """A HAND.toml was read and has problems, sorted by line and column; never empty."""
+    """A HAND.toml has problems. problems: sorted by line and column; never empty."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -46,7 +46,7 @@ class ManifestInvalid(ManifestsError):
 
 
 class SettingsInvalid(ManifestsError):
-    """Values for settings do not fit their declaration; each problem is one sentence with the mend."""
+    """Values for settings do not fit their declaration; each problem is one sentence that says what to give instead."""
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("\n".join(problems))
@@ -54,7 +54,7 @@ class SettingsInvalid(ManifestsError):
 
 
 class ParamsInvalid(ManifestsError):
-    """Arguments do not fit a method's params; each problem is one sentence with the mend."""
+    """Arguments do not fit a method's params; each problem is one sentence that says what to give instead."""
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("\n".join(problems))
@@ -62,7 +62,7 @@ class ParamsInvalid(ManifestsError):
 
 
 class ValueInvalid(ManifestsError):
-    """A single value cannot be read; `instead` is what to write."""
+    """A single value is malformed; `instead` says what to write."""
 
     def __init__(self, why: str, instead: str) -> None:
         super().__init__(f"{why}; {instead}")
@@ -71,7 +71,7 @@ class ValueInvalid(ManifestsError):
 
 
 class ResourceInvalid(ManifestsError):
-    """A resource is refused before any grant is looked at; `why` is one clause for a person."""
+    """A resource is malformed and is refused before any grant is checked; `why` is one clause for a person."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -79,7 +79,7 @@ class ResourceInvalid(ManifestsError):
 
 
 class PatternInvalid(ManifestsError):
-    """A pattern cannot stand in a grant; `instead` is what to write."""
+    """A pattern is malformed and cannot be granted; `instead` says what to write."""
 
     def __init__(self, why: str, instead: str) -> None:
         super().__init__(f"{why}; {instead}")
@@ -88,7 +88,7 @@ class PatternInvalid(ManifestsError):
 
 
 class SealMalformed(ManifestsError):
-    """A text is not a seal in its one exact form; a tampered or hand-edited file, not a question of trust."""
+    """A text is not a seal in its one exact form: the file was damaged or edited. Trust in keys plays no part."""
 
 
 Code = Literal[
@@ -125,16 +125,16 @@ class TrustRefused(ManifestsError):
 
 
 class ChangeInvalid(ManifestsError):
-    """What was asked cannot be: a malformed pattern, an unknown name. The text says what to write instead.
+    """A requested change is malformed, such as a bad pattern or an unknown name. The text says what to write instead.
 
-    code: of the failure that the call ends in.
+    code: the code of Failed with which the call ends.
     """
 
     code = "arguments"
 
 
 class NoSuchHand(ChangeInvalid):
-    """It is about a Hand that is not installed."""
+    """A change names a Hand that is not installed."""
 
     code = "unknown hand"
 

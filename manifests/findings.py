@@ -1,7 +1,7 @@
-"""What a check has found so far, placed by line and column at the end (pure).
+"""The problems that a check has found, each by the path of its key; given lines and columns at the end (pure).
 
-Separate so that readers and rules can note a problem by its path alone; positions are worked out once, and only when
-there is something to tell.
+Separate so that readers and rules can note a problem by its path alone; positions are computed once, and only if there
+are problems.
 """
 
 import re
@@ -14,7 +14,7 @@ _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Findings:
-    """Collects problems; `bool(findings)` says whether there are any."""
+    """A list of problems; true if there are any."""
 
     def __init__(self) -> None:
         self._rows: list[tuple[Path, bool, str, str]] = []
@@ -23,19 +23,19 @@ class Findings:
         return bool(self._rows)
 
     def has(self, path: Path) -> bool:
-        """Whether there is a problem with exactly this."""
+        """Whether a problem with exactly this path was noted."""
         return any(row[0] == path for row in self._rows)
 
     def at_key(self, path: Path, what: str, instead: str) -> None:
-        """A problem that is about the key itself, or about something missing below it."""
+        """Note a problem of the key itself, or of something missing below it."""
         self._rows.append((path, False, what, instead))
 
     def at_value(self, path: Path, what: str, instead: str) -> None:
-        """A problem that is about the value."""
+        """Note a problem of the value."""
         self._rows.append((path, True, what, instead))
 
     def placed(self, text: str, file: str) -> tuple[Problem, ...]:
-        """The problems in the order of the file, each once."""
+        """Return the problems without duplicates, in the order of the file. text: the file's content."""
         positions = Positions(text)
         problems = {
             Problem(file, *(positions.value(path) if at_value else positions.key(path)), what, instead)
@@ -45,7 +45,7 @@ class Findings:
 
 
 def spelled(path: Path) -> str:
-    """A path as one would write it: provides."web.fetch".effect, hand.needs[2]."""
+    """Format a path as TOML spells it: provides."web.fetch".effect, hand.needs[2]."""
     written = ""
     for part in path:
         if isinstance(part, int):

@@ -1,11 +1,11 @@
-"""Whether a capability covers a call, and the one place where authority is narrowed (pure).
+"""Sets of capabilities: which calls they cover, and their intersection, by which all authority is narrowed (pure).
 
-Used for every call, for `kernel.check`, and for every grant that spawns, keys and chains of calls pass on. Everything here is
-total: malformed text is covered by nothing and raises nothing.
+Used for every call, for `kernel.check`, and for every grant that spawns, keys and chains of calls pass on. Every function
+is total: nothing covers malformed text, and malformed text raises nothing.
 
 Methods are dotted lower-case words of at most 128 bytes. A method pattern is a method, `prefix.*` (of any depth), or `*`,
-which may stand only in the maximum of a key or of the operator. `*` reaches no `kernel.` method. `kernel.*` reaches only
-those of HAND_KERNEL_METHODS: every other one is the operator's, and has to be named.
+which only the maximum of a key or of the operator may contain. `*` reaches no `kernel.` method. `kernel.*` reaches only
+HAND_KERNEL_METHODS: every other kernel method is the operator's and must be named in full.
 """
 
 from collections.abc import Iterable
@@ -37,7 +37,7 @@ HAND_KERNEL_METHODS: Final = frozenset(
         "kernel.wait",
     }
 )
-"""The kernel's methods that a Hand may ever hold."""
+"""The kernel methods that can be granted to a Hand."""
 
 _METHOD_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
 _CACHED: Final = 64
@@ -47,7 +47,7 @@ Layer = tuple[Capability, ...]
 
 
 class Verdict(NamedTuple):
-    """What a GrantSet says of one method on one resource: see its methods allows, owns, lends and approval."""
+    """A GrantSet's answer for one method on one resource: see its methods allows, owns, lends and approval."""
 
     allowed: bool
     owned: bool
@@ -68,7 +68,7 @@ def is_method(text: str) -> bool:
 
 
 def is_method_pattern(text: str) -> bool:
-    """Whether a text is a method, or `prefix.*`."""
+    """Whether a text is one method, or `prefix.*`."""
     return is_method(text) or (len(text) <= METHOD_MAX and text.endswith(".*") and is_method(text[:-1] + "x"))
 
 
@@ -93,11 +93,11 @@ def covers(capability: Capability, method: str, resource: str) -> bool:
 
 
 _FREEDOM: Final = {True: 0, None: 1, False: 2}
-"""By the value of `approval`: the higher, the less often a person is asked."""
+"""A rank for each value of `approval`: a higher one asks a person less often."""
 
 
 def includes(wide: Capability, narrow: Capability) -> bool:
-    """Whether `wide` allows all that `narrow` does, also on behalf of callers, and asks a person no more often. Total."""
+    """Whether `wide` allows all that `narrow` allows, on behalf of callers too, and asks a person no more often. Total."""
     return not narrow.allow or (
         reaches(wide.method, narrow.method)
         and (wide.own or not narrow.own)
@@ -108,11 +108,10 @@ def includes(wide: Capability, narrow: Capability) -> bool:
 
 
 class GrantSet:
-    """What a principal may do: layers of capabilities, and a call is allowed when *every* layer has one that covers it.
+    """What a principal may do: layers of capabilities. A call is allowed when *every* layer has one that covers it.
 
-    One layer is what somebody was granted; narrowing puts layers on top of each other, so that the result is exactly
-    what all of them allow, never an approximation. No layer at all allows nothing. `layers` is plain values, for a
-    snapshot; `GrantSet(layers)` makes the set again.
+    One layer is one grant. Narrowing stacks layers, so the result is exactly their intersection, never an approximation.
+    A set without layers allows nothing. `layers` holds plain values for a snapshot; `GrantSet(layers)` restores the set.
     """
 
     __slots__ = ("_cache", "_exact", "_wild", "layers")
@@ -125,40 +124,43 @@ class GrantSet:
 
     @classmethod
     def of(cls, capabilities: Iterable[Capability]) -> Self:
-        """The set of one layer: what these capabilities allow together."""
+        """Return a set of one layer: the union of these capabilities."""
         return cls((capabilities,))
 
     def allows(self, method: str, resource: str) -> bool:
-        """Whether the method may be called on the resource, which must be in normal form: by the holder of the set, or, where
-        that is only lent, by runs that it spawns. Total.
+        """Whether the method may be called on the resource, which must be in normal form: by the holder of the set or, if it
+        is only lent, by runs that the holder spawns. Total.
         """
         return self._verdict(method, resource).allowed
 
     def lends(self, method: str, resource: str) -> bool:
-        """Whether it is allowed only to runs that the holder spawns. Total."""
+        """Whether the call is allowed only to runs that the holder spawns. Total."""
         verdict = self._verdict(method, resource)
         return verdict.allowed and not verdict.for_holder
 
     def owns(self, method: str, resource: str) -> bool:
-        """Whether it may be called on behalf of any caller: every layer covers it with `own = true`. Total."""
+        """Whether the call may be made on behalf of any caller: every layer covers it with `own = true`. Total."""
         return self._verdict(method, resource).owned
 
     def approval(self, method: str, resource: str) -> bool | None:
-        """Whether a person is asked. Total.
+        """Whether the grants ask for a person's approval. Total.
 
-        True: some covering capability says so. False: every layer has one that says no. None: neither.
+        True: some covering capability requires it. False: every layer has one that waives it. None: neither.
         """
         return self._verdict(method, resource).approval
 
     def mentions(self, method: str) -> bool:
-        """Whether the method may be allowed on some resource: then lists of methods show it. Total."""
+        """Whether the holder may call the method on some resource: lists of methods show only such ones. Total."""
         return bool(self.layers) and all(
             any(held.allow and reaches(held.method, method) and not held.lent for held in layer)
             for layer in self.layers
         )
 
     def includes(self, capability: Capability) -> bool:
-        """Whether the set surely allows everything that the capability allows, pattern by pattern. Total."""
+        """Whether the set allows everything that the capability allows, compared pattern by pattern. Total.
+
+        May be False for a pattern that only several patterns of the set cover together.
+        """
         return bool(self.layers) and all(_layer_includes(layer, capability) for layer in self.layers)
 
     def __eq__(self, other: object) -> bool:
@@ -174,16 +176,16 @@ class GrantSet:
         known = self._cache.get((method, resource))
         if known is not None:
             return known
-        verdict = self._work_out(method, resource)
+        verdict = self._evaluate(method, resource)
         if len(resource) <= _CACHED_LENGTH:
             if len(self._cache) >= _CACHED:
                 self._cache.clear()
             self._cache[method, resource] = verdict
         return verdict
 
-    def _work_out(self, method: str, resource: str) -> Verdict:
+    def _evaluate(self, method: str, resource: str) -> Verdict:
         if self._exact is None:
-            self._exact, self._wild = _sorted_out(self.layers)
+            self._exact, self._wild = _index_layers(self.layers)
         allowed = owned = for_holder = is_free = bool(self.layers)
         is_asked = False
         for exact, wild in zip(self._exact, self._wild, strict=True):
@@ -200,10 +202,10 @@ NOTHING: Final = GrantSet(())
 
 
 def narrow(*grants: GrantSet) -> GrantSet:
-    """The intersection of all these sets: the one function by which a grant, a run, a key or a rule passes authority on.
+    """Return the intersection of all these sets. Grants, runs, keys and rules pass authority on by this function only.
 
-    Never wider than any of its parts, for any method and resource. A layer that includes another one adds nothing and is
-    dropped, so that chains of calls do not grow the set. Without sets, or with one that allows nothing: NOTHING.
+    The result is never wider than any of the sets, for any method and resource. A layer that includes another one adds
+    nothing and is dropped, so chains of calls do not grow the set. Without sets, or if one allows nothing: NOTHING.
     """
     if not grants or not all(grant.layers for grant in grants):
         return NOTHING
@@ -217,7 +219,7 @@ def narrow(*grants: GrantSet) -> GrantSet:
 
 
 def exceeding(wanted: Iterable[Capability], most: GrantSet) -> tuple[Capability, ...]:
-    """The wanted capabilities reduced to the patterns that go beyond `most`; empty when all are within it."""
+    """Return the wanted capabilities, each with only its patterns that `most` does not include; empty if it includes all."""
     beyond = []
     for capability in wanted:
         single = (replace(capability, allow=(pattern,)) for pattern in capability.allow)
@@ -228,12 +230,12 @@ def exceeding(wanted: Iterable[Capability], most: GrantSet) -> tuple[Capability,
 
 
 def expand(pattern: str, methods: Iterable[str]) -> tuple[str, ...]:
-    """The methods that a pattern reaches among those that exist now, sorted. Later ones need a new grant."""
+    """Return those of the existing methods that a pattern reaches, sorted. Methods installed later need a new grant."""
     return tuple(sorted({method for method in methods if is_method(method) and reaches(pattern, method)}))
 
 
-def by_method(capabilities: Iterable[Capability], methods: Iterable[str]) -> tuple[Capability, ...]:
-    """Capabilities with each `prefix.*` replaced by the methods that it reaches: as they are granted."""
+def expand_wildcards(capabilities: Iterable[Capability], methods: Iterable[str]) -> tuple[Capability, ...]:
+    """Return capabilities as they are granted: one per method that a `prefix.*` reaches."""
     known = tuple(methods)
     return tuple(
         replace(capability, method=method)
@@ -242,10 +244,9 @@ def by_method(capabilities: Iterable[Capability], methods: Iterable[str]) -> tup
     )
 
 
-def asked(manifest: Manifest) -> tuple[Capability, ...]:
-    """Everything a Hand asks for: its capabilities, its events as kernel.publish and kernel.subscribe, and what it lends.
-
-    A Hand that an event starts also asks to subscribe to that event.
+def requested(manifest: Manifest) -> tuple[Capability, ...]:
+    """Return all capabilities that a manifest requests: [capabilities], [lends], and [events] as kernel.publish and
+    kernel.subscribe. A [schedule] that starts on an event requests to subscribe to that event.
     """
     events = manifest.events
     heard = events.subscribes
@@ -261,7 +262,7 @@ def asked(manifest: Manifest) -> tuple[Capability, ...]:
 
 
 def as_text(capability: Capability) -> str:
-    """A capability as its row in [capabilities], or in [lends]."""
+    """Format a capability as its row in [capabilities] or [lends]."""
     allow = "[" + ", ".join(map(_quoted, capability.allow)) + "]"
     more = ", own = true" if capability.own else ""
     if capability.approval is not None:
@@ -270,11 +271,11 @@ def as_text(capability: Capability) -> str:
     return f"{row} for what it spawns" if capability.lent else row
 
 
-def why_not(grants: GrantSet, method: str, resource: str) -> str:
-    """The row of [capabilities] that would allow the call: `"web.fetch" = ["https://example.org/**"]`.
+def missing_grant(grants: GrantSet, method: str, resource: str) -> str:
+    """Return the row of [capabilities] that would allow the call: `"web.fetch" = ["https://example.org/**"]`.
 
-    "" when the call is allowed already, and when no grant ever could: the resource is not in normal form, the method is
-    none, or one of them is the operator's. Never shows the query of a URL.
+    "" if the call is allowed already, or if no grant can allow it: the resource is not in normal form, the method is
+    malformed, or one of them is the operator's. Never includes the query of a URL.
     """
     if grants.allows(method, resource) or not is_method(method) or not kinds.is_normal(resource):
         return ""
@@ -292,10 +293,10 @@ def why_not(grants: GrantSet, method: str, resource: str) -> str:
     return as_text(Capability(method=method, allow=(pattern,)))
 
 
-def _sorted_out(
+def _index_layers(
     layers: tuple[Layer, ...],
 ) -> tuple[tuple[dict[str, list[Capability]], ...], tuple[list[Capability], ...]]:
-    """Per layer: capabilities by exact method, and those with a wildcard."""
+    """Return, per layer, the capabilities by exact method, and those with a wildcard in their method."""
     exact: list[dict[str, list[Capability]]] = []
     wild: list[list[Capability]] = []
     for layer in layers:
@@ -308,7 +309,7 @@ def _sorted_out(
 
 
 def _layer_includes(layer: Layer, narrow: Capability) -> bool:
-    """Whether each pattern of a capability is within some capability of the layer, which must not ask a person more often."""
+    """Whether some capability of the layer includes each pattern of `narrow`, and none asks a person more often."""
     if not narrow.approval and any(
         held.approval and (reaches(held.method, narrow.method) or reaches(narrow.method, held.method)) for held in layer
     ):
@@ -324,12 +325,12 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def as_asked(granted: Capability, asks: GrantSet) -> Capability:
-    """A grant, marked as lent where its Hand asks for this only in [lends]."""
-    bare, lent = narrowed(granted), replace(narrowed(granted), lent=True)
+def mark_lent(granted: Capability, asks: GrantSet) -> Capability:
+    """Return a grant, marked as lent if its Hand requests it only in [lends]. asks: what the Hand requests."""
+    bare, lent = comparable(granted), replace(comparable(granted), lent=True)
     return replace(granted, lent=True) if exceeding((bare,), asks) and not exceeding((lent,), asks) else granted
 
 
-def narrowed(granted: Capability) -> Capability:
-    """A grant as it is compared with what its Hand asks for: it may require approval where the Hand does not ask for that."""
+def comparable(granted: Capability) -> Capability:
+    """Return a grant as it is compared with its Hand's requests: it may require approval even if the request does not."""
     return granted if granted.approval is False else replace(granted, approval=True)

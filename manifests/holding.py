@@ -10,9 +10,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from manifests.approvals import Reason, told_of
-from manifests.calls import OpenCall, chain, lasts
+from manifests.calls import OpenCall, chain, is_long_wait
 from manifests.installed import Installed
-from manifests.policy import Link, logged
+from manifests.policy import Link, digest_query
 from manifests.standing_rules import Rule
 from manifests.state import State
 from wire import headers, limits
@@ -68,7 +68,7 @@ def waited_for(held: Iterable[OpenCall], now: int) -> set[int]:
 def _only_waits(call: OpenCall, waiting: set[int], now: int) -> bool:
     """Whether everything that is open for a call waits for the operator, for a run, or for a later moment."""
     return all(
-        child.number in waiting or child.method in WAITS or lasts(child, now) for child in call.children.values()
+        child.number in waiting or child.method in WAITS or is_long_wait(child, now) for child in call.children.values()
     )
 
 
@@ -167,7 +167,7 @@ def statement(call: OpenCall, key: bytes, origin: str, hand: Installed) -> State
     """What an answer to a held call has to say, but for the answer itself. key: of the caller's digests."""
     return Statement(
         origin=origin, call=call.number, hand=hand.id, seal=hand.seal, method=call.method,
-        resource=logged(call.resource, key), arguments=body_digest(key, call.body), verdict="approved", time=0,
+        resource=digest_query(call.resource, key), arguments=body_digest(key, call.body), verdict="approved", time=0,
     )  # fmt: skip
 
 

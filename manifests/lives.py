@@ -1,14 +1,14 @@
-"""The life of a Hand that provides methods, and when to restart it (pure): tables and arithmetic, clock and chance come in.
+"""The life cycle of a service, and when it restarts (pure): tables and arithmetic; clock and chance are arguments.
 
-What is wanted, what is, and whether it is paused are three variables: the operator's wishes (State.wanted, State.paused)
-survive restarts, the life below is only what is so now. The docs draw their picture from LIFE.
+Three variables are kept apart: whether the operator wants it up (State.wanted), whether it is paused (State.paused), both
+of which survive restarts, and its present state in LIFE, which does not. The docs draw their diagram from LIFE.
 """
 
 from collections.abc import Callable, Container, Iterable
 from typing import Final, Protocol
 
 from manifests.installed import Installed
-from manifests.policy import visible
+from manifests.policy import escape_invisible
 from manifests.schema import PROGRAM_FOLDERS, Manifest, Requires, Restart
 from manifests.state import State
 from manifests.values import LOCKS_MOST, format_size
@@ -33,24 +33,24 @@ LIFE: Final = {
     ("quarantined", "stop"): "stopped",
 }
 """stopped: no process. starting: forked, not yet ready. ready: takes calls. stopping: told to end. backing_off: it died,
-and starts again in a while. quarantined: it died too often, and stays down until the operator says start."""
+and restarts after a delay. quarantined: it died too often, and stays down until the operator starts it."""
 
 BACKOFF_FIRST: Final = 0.1
 BACKOFF_MOST: Final = 30.0
 
 NOTED_WALL: Final = 10_000
 NOTED_CPU: Final = 1_000_000
-"""Milliseconds, and microseconds of processor time, that a run may use before that is noted on its tape."""
+"""The least milliseconds, and microseconds of processor time, between two notes of a run's usage on its tape."""
 
 TEMPLATES_MOST: Final = 5
-"""Templates that may die in a row without any run coming up. Then no other is started, until the operator asks for it."""
+"""How many templates may die in a row before any run comes up. Then none is started until the operator asks for it."""
 
 _BEGUN: Final = 1
-"""Records on the tape of a run that was begun, and has neither done nor received anything yet."""
+"""The number of records on the tape of a run that has begun, but neither sent nor received anything."""
 
 
 def step(state: str, event: str) -> str:
-    """The state after an event. Raises NotNow for an event that the state does not list."""
+    """Return the state after an event. Raises NotNow for an event that the state does not list."""
     after = LIFE.get((state, event))
     if after is None:
         raise NotNow(f"a Hand cannot {event} while it is {state}")
@@ -60,11 +60,11 @@ def step(state: str, event: str) -> str:
 def after_death(
     restart: Restart, deaths: tuple[float, ...], now: float, *, clean: bool, is_lost: bool = False
 ) -> tuple[str, tuple[float, ...]]:
-    """What to do after a service's process died, and the deaths that count from now on.
+    """Return the LIFE event after a service's process died, and the deaths that count from now on.
 
-    Returns `done` (stay down), `start` (again, after backoff) or `give_up` (quarantine). clean: it ended by itself with exit
-    code 0. deaths: moments of earlier deaths, of which those longer ago than `within` are dropped: so a service that ran for
-    that long restarts as quickly as after its first death. is_lost: it died with the template, which does not count.
+    The event is `done` (stay down), `start` (again, after backoff) or `give_up` (quarantine). clean: it ended by itself with
+    exit code 0. deaths: times of earlier deaths; those longer ago than `within` are dropped, so a service that ran for that
+    long restarts as quickly as after its first death. is_lost: it died with the template, which does not count.
     """
     recent = tuple(moment for moment in deaths if now - moment <= restart.within_ms / 1000)
     if restart.when == "never" or (clean and restart.when == "failure"):
@@ -75,15 +75,15 @@ def after_death(
 
 
 class Waiting(Protocol):
-    """A run whose process ended with the template. count: records on its tape, the one for its beginning included."""
+    """A run whose process ended with the template. count: records on its tape, including the first one."""
 
     count: int
 
 
 def after_template(deaths: int, chance: float, waiting: Iterable[Waiting]) -> tuple[float, str]:
-    """The seconds until another template is started, after so many deaths in a row; or why none is.
+    """Return the seconds until the next template starts, and ""; or 0 and why none does. deaths: in a row.
 
-    While a run waits that has work to lose, another one is always started: only by that can the run come to its end.
+    While a run with recorded work waits, another template is always started: without one the run cannot end.
     """
     if deaths < TEMPLATES_MOST or any(run.count > _BEGUN for run in waiting):
         return backoff(deaths, chance), ""
@@ -91,30 +91,30 @@ def after_template(deaths: int, chance: float, waiting: Iterable[Waiting]) -> tu
     return 0.0, f"{why}: see `maniple doctor` and run/kernel.log"
 
 
-def used_up(manifest: Manifest, cpu: int) -> str:
-    """Why a run was killed that has used so many microseconds of processor time; "" if that is within its limit."""
+def cpu_exceeded(manifest: Manifest, cpu: int) -> str:
+    """Return why a run that has used `cpu` microseconds of processor time is killed; "" if that is within its limit."""
     most = manifest.limits.cpu_ms
     over = manifest.hand.kind == "task" and cpu >= most * 1000
     return f"it used more than its {most / 1000:g} s of processor time" if over else ""
 
 
-def too_long(manifest: Manifest, cpu: int) -> str:
-    """Why to kill a run whose processes together have used so many microseconds of processor time; "" for no reason to.
+def cpu_exceeded_by_all(manifest: Manifest, cpu: int) -> str:
+    """Return why to kill a run whose processes together have used `cpu` microseconds of processor time; "" to let it run.
 
-    A second is added to its limit: between its soft and hard limits, a single process may end by itself.
+    One second is added to its limit: between the soft and the hard limit, a single process may end by itself.
     """
-    return used_up(manifest, cpu - 1_000_000)
+    return cpu_exceeded(manifest, cpu - 1_000_000)
 
 
-def too_much_memory(manifest: Manifest) -> str:
-    """Why a run was ended whose processes together exceeded its limit of memory."""
+def memory_exceeded(manifest: Manifest) -> str:
+    """Return the reason of a run's end whose processes together exceeded its memory limit."""
     return f"it used more than its {format_size(manifest.limits.memory)} of memory"
 
 
 def is_worth_noting(before: Spent, now: Spent, wall: int, manifest: Manifest) -> bool:
-    """Whether to note on a run's tape what it has used, so that it still counts if the kernel dies. wall: its limit, in ms.
+    """Whether to note a run's usage on its tape, so that it counts even if the kernel dies. wall: its limit, in ms.
 
-    That is after each hundredth of a limit, but not more often than each NOTED_WALL and NOTED_CPU.
+    True after each hundredth of a limit, but not before NOTED_WALL or NOTED_CPU more were used.
     """
     most = manifest.limits.cpu_ms * 1000
     return now.wall - before.wall >= max(NOTED_WALL, wall // 100) or now.cpu - before.cpu >= max(NOTED_CPU, most // 100)
@@ -132,30 +132,33 @@ def too_much(what: Excess, manifest: Manifest) -> str:
             return f"it held more than {LOCKS_MOST:,} locks on parts of files"
 
 
-def broken(code: str, what: str, why: str) -> Refusal:
-    """The refusal of calls that waited for a service which has ended. why: may be in the service's own words."""
+def ended_refusal(code: str, what: str, why: str) -> Refusal:
+    """Return the refusal of calls that waited for a service which ended. why: only for its operator, since the service may
+    have written it."""
     return Refusal(code, f"{what}: {why}", bare=what)
 
 
-def unfit(name: str, why: str) -> Refusal | None:
-    """The refusal of a Hand's start, if its run said ("code: why") that it may not start; None when it just died."""
+def start_refusal(name: str, why: str) -> Refusal | None:
+    """Return the refusal of a Hand's start if its run reported one as "code: why"; None if the run just died."""
     code, _, reason = why.partition(": ")
     match code:
         case "altered":
             mend = "look at who did that, then install it again with `maniple install DIR`"
-            return Refusal("seal", f"{name} does not start: {visible(reason)}; {mend}")
+            return Refusal("seal", f"{name} does not start: {escape_invisible(reason)}; {mend}")
         case "confinement":
-            return Refusal("confinement", f"{name} does not start: {visible(reason)}; `maniple doctor` tells more")
+            return Refusal(
+                "confinement", f"{name} does not start: {escape_invisible(reason)}; `maniple doctor` tells more"
+            )
     return None
 
 
 def shown_state(
     state: State, hand: Installed, life: str, *, is_working: bool, is_ending: bool, is_over: bool = False
 ) -> str:
-    """The state of a Hand, or of one of its runs, as it is shown to people.
+    """Return the state of a Hand, or of one of its runs, for people.
 
-    life: a service's state in LIFE; is_working, is_ending: whether a task Hand has runs, and whether these are ending;
-    is_over: its budget is used up.
+    life: a service's state in LIFE; is_working, is_ending: whether a task Hand has runs, and whether they are ending;
+    is_over: whether its budget is used up.
     """
     if hand.id in state.paused:
         return "paused"
@@ -169,7 +172,7 @@ def shown_state(
 
 
 def check_requires(name: str, requires: Requires, may_execute: Callable[[str], bool], env: Container[str]) -> None:
-    """Raise Refusal when the machine lacks something that a Hand requires. may_execute: whether a path can be executed."""
+    """Raise Refusal if the machine lacks something in [requires]. may_execute: whether a path is an executable file."""
     for binary in requires.binaries:
         if not any(may_execute(f"{folder}/{binary}") for folder in PROGRAM_FOLDERS):
             where = ", ".join(PROGRAM_FOLDERS)
@@ -182,33 +185,33 @@ def check_requires(name: str, requires: Requires, may_execute: Callable[[str], b
 
 
 OUTCOME_UNKNOWN: Final = "outcome unknown"
-"""The code of Failed for a call of which nobody can know whether it had its effect."""
+"""The code of Failed for a call that may or may not have had its effect."""
 
 _PASSING: Final = frozenset({"finishing", "frozen", "paused", "quarantined", "room", "secrets", "template"})
 
 
-def passes(code: str, count: int = _BEGUN + 1) -> bool:
-    """Whether a start that was refused with this code may be allowed later, with the Hand unchanged.
+def is_temporary(code: str, count: int = _BEGUN + 1) -> bool:
+    """Whether a start that was refused with this code may succeed later, with the Hand unchanged.
 
-    count: records on the run's tape. Without a template, a run that has done nothing yet does not wait for one: else its
-    starter could wait for ever.
+    count: records on the run's tape. A run that has done nothing does not wait for a template: its starter could otherwise
+    wait for ever.
     """
     return code in _PASSING and (code != "template" or count > _BEGUN)
 
 
-def in_order(manifest: Manifest) -> bool:
-    """Whether a run of this Hand makes its requests in the same order on every resumption: Python code, in one process."""
+def has_fixed_order(manifest: Manifest) -> bool:
+    """Whether runs of this Hand repeat their requests in the same order when resumed: Python code in one process does."""
     return not (manifest.hand.command or manifest.hand.wasm or manifest.confinement.programs)
 
 
 def first_to_stop(needs: dict[str, tuple[str, ...]]) -> set[str]:
-    """The running Hands that no other needs; all of them if they need each other. needs: by name, what each needs."""
+    """Return the running Hands that no other one needs; all, if they need each other. needs: by name, what each needs."""
     needed = {other for name, others in needs.items() for other in others if other != name}
     return set(needs) - needed or set(needs)
 
 
 def backoff(deaths: int, chance: float) -> float:
-    """Seconds to wait before the next start: doubling from BACKOFF_FIRST to BACKOFF_MOST, plus jitter of up to a fifth.
+    """Return the seconds until the next start: doubling from BACKOFF_FIRST to BACKOFF_MOST, plus up to a fifth of jitter.
 
     chance: 0 to 1, random, so that Hands that died together do not start together.
     """
@@ -233,7 +236,7 @@ def trouble(error: OSError) -> str:
 def missing(error: OSError, home: str) -> str:
     """What a start did not find or get, and what to do about it. home: its folder.
 
-    An argument is invalid to the system when a run's folder should belong to a user whom this user namespace has not.
+    EINVAL: the run's folder cannot be given to a user id that this user namespace does not map.
     """
     path = error.filename
     if not isinstance(path, str):

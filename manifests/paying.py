@@ -21,7 +21,7 @@ from manifests.budgets import (
     set_over,
     written,
 )  # fmt: skip
-from manifests.calls import OpenCall, covering, paying
+from manifests.calls import OpenCall, paid_from, payers_in_chain
 from manifests.ledger import Sum, cost_of, minus, plus, sum_of
 from manifests.policy import Link
 from manifests.schema import Budget
@@ -74,7 +74,7 @@ def of_caller(reservations: Reservations, state: State, call: OpenCall, now: int
     own allowances. clock: monotonic seconds.
     """
     by, parent = call.by, call.parent
-    tokens, micro = least_left(rooms(reservations, state, paying(by, parent), now), covering(parent))
+    tokens, micro = least_left(rooms(reservations, state, payers_in_chain(by, parent), now), paid_from(parent))
     own = [one.row for one in rooms(reservations, state, [by.hand], now)] if by.hand else []
     left = None if parent is None else max(0, int(parent.time_left(clock) * 1000))
     return {"tokens_left": tokens, "micro_dollars_left": micro, "milliseconds_left": left, "budget": own}
@@ -89,8 +89,8 @@ def short(
         return None
     now = clock()
     state.ledger.tick(now)
-    wanted, within = None if most is None else sum_of(most), None if alone else covering(parent)
-    return reservations.short(state.ledger, accounts(state, paying(by, parent)), wanted, within, now)
+    wanted, within = None if most is None else sum_of(most), None if alone else paid_from(parent)
+    return reservations.short(state.ledger, accounts(state, payers_in_chain(by, parent)), wanted, within, now)
 
 
 def used_up_by(found: Short) -> Room | None:

@@ -1,8 +1,8 @@
-"""Whether a call may be made (pure): one function for the call itself and for `kernel.check`, so that they always agree.
+"""The authorisation of calls (pure): `decide` judges real calls and `kernel.check` alike, so the two always agree.
 
-A call needs the caller's grant and, when it is made while answering, the grant of everybody up the chain, until a hop
-whose own grant is marked `own`: no confused deputy. A chain is at most CHAIN_MAX deep, and a Hand already in it is not
-asked again.
+A call needs a grant of its caller. A call made while answering another also needs a grant of every principal up the
+chain, until a grant marked `own` ends the walk: no confused deputy. A chain is at most CHAIN_MAX deep, and no Hand occurs
+in it twice.
 """
 
 import hmac
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from manifests import capabilities
 from manifests.errors import ResourceInvalid
-from manifests.grants import HAND_KERNEL_METHODS, GrantSet, is_method, why_not
+from manifests.grants import HAND_KERNEL_METHODS, GrantSet, is_method, missing_grant
 from manifests.installed import Installed
 from manifests.schema import Provided
 from manifests.state import State
@@ -26,17 +26,17 @@ from wire.rates import Pace
 ABOUT_ONESELF: Final = frozenset(
     f"kernel.{verb}" for verb in ["check", "budget", "wait", "list", "describe", "settings", "sleep", "note"]
 )
-"""Kernel methods that every run may call without a grant: they show and touch only what is the caller's own."""
+"""Kernel methods that every run may call without a grant: they read and change only the caller's own state."""
 
 SLEEP: Final = "kernel.sleep"
-"""How a run waits; a task run's loop, too, for each of its timers."""
+"""The method with which a run waits. The event loop of a task run calls it for each of its timers."""
 
 
 class Link(Struct, frozen=True, kw_only=True, gc=False):
     """One principal in a chain. hand: the id of its Hand, "" for the operator, who has every grant (grants None).
 
-    is_approved: the call that it made in this chain had the operator's yes, and what is made for it needs none of its.
-    serves: it is a service, which may have capabilities that are own.
+    is_approved: the operator approved its call in this chain, so calls made for that one need no approval on its behalf.
+    serves: whether it is a service, whose capabilities may be marked `own`.
     """
 
     hand: str
@@ -49,7 +49,7 @@ class Link(Struct, frozen=True, kw_only=True, gc=False):
 
 
 def link_of(principal: str, hand: Installed | None, grants: GrantSet | None) -> Link:
-    """A peer as a chain has it; hand: None for the operator."""
+    """Return the Link of a principal. hand: None for the operator."""
     if hand is None:
         return Link(hand="", name=principal, grants=None)
     section = hand.package.manifest.hand
@@ -60,10 +60,10 @@ def link_of(principal: str, hand: Installed | None, grants: GrantSet | None) -> 
 
 
 def admit(pace: Pace, per_minute: int, made: int, in_flight: int, method: str = "") -> None:
-    """One more request of a peer, at the pace that its Rate tells, with `made` calls open already.
+    """Check one more request of a peer against its limits. pace: the verdict of its Rate; made: its open calls.
 
-    Raises Refusal beyond its limits, NotNow, which ends it, in a flood. Who is told to wait may: a sleep that was refused
-    would be asked for again at once, by a run's own loop, until that is a flood.
+    Raises Refusal above a limit, and NotNow, which ends the peer, in a flood. SLEEP is exempt from the rate: a run's event
+    loop would retry a refused sleep at once, until that is a flood.
     """
     if pace == "flood":
         raise NotNow(f"a flood: more than twice its {per_minute} calls a minute")
@@ -73,22 +73,22 @@ def admit(pace: Pace, per_minute: int, made: int, in_flight: int, method: str = 
         raise Refusal("in_flight", f"{in_flight} calls are open already: await some, or raise in_flight")
 
 
-def normal(provided: Provided, resource: str) -> str:
-    """The resource as its provider will get it. Raises Refusal for text that has no normal form."""
+def normalise(provided: Provided, resource: str) -> str:
+    """Return the normal form of a resource, by the kind that its provider declared. Raises Refusal if it has none."""
     if len(resource.encode(errors="replace")) > limits.RESOURCE_MAX:
         raise Refusal("resource", f"a resource is at most {limits.RESOURCE_MAX} bytes")
     try:
         return capabilities.normalise(provided.resource, resource)
     except ResourceInvalid as error:
         raise Refusal(
-            "resource", f"{shown(resource)!r} is not a {provided.resource} to {provided.method}: {error}"
+            "resource", f"{redact(resource)!r} is not a {provided.resource} to {provided.method}: {error}"
         ) from None
 
 
 def decide(chain: Sequence[Link], provided: Provided, resource: str, *, provider: str) -> None:
-    """Return if the first of the chain may call the method on the normal resource; otherwise raise Refusal with why.
+    """Raise Refusal unless chain[0] may call the method on the resource, which is in normal form.
 
-    provider: the id of the Hand that answers, "" for the kernel.
+    chain: the caller, then the callers above it. provider: the id of the Hand that answers, "" for the kernel.
     """
     method, caller = provided.method, chain[0]
     if caller.grants is None:
@@ -107,55 +107,56 @@ def decide(chain: Sequence[Link], provided: Provided, resource: str, *, provider
         if link.grants is None:
             return
         if link is caller and link.grants.lends(method, resource):
-            lent = f"{link.name} may lend {method} on {shown(resource)!r} to what it spawns, and not use it itself"
+            lent = f"{link.name} may lend {method} on {redact(resource)!r} to what it spawns, and not use it itself"
             raise Refusal("capability", lent)
         if not link.grants.allows(method, resource):
-            grant = why_not(link.grants, method, resource)
+            grant = missing_grant(link.grants, method, resource)
             whose = "" if link is caller else f" (in whose name {caller.name} calls)"
             is_hint = link is not caller and caller.serves and not method.startswith("kernel.")
             hint = f", and in {caller.name}'s HAND.toml it is not own = true" if is_hint else ""
             raise Refusal(
-                "capability", f"{link.name}{whose} holds no grant for {method} on {shown(resource)!r}{hint}", grant
+                "capability", f"{link.name}{whose} holds no grant for {method} on {redact(resource)!r}{hint}", grant
             )
         if link.grants.owns(method, resource):
             return
 
 
-def shown(resource: str) -> str:
-    """A resource for the log and for people, or words that may hold one: without a URL's query and what follows it."""
-    return visible(resource.split("?", 1)[0] + "?…" if "://" in resource and "?" in resource else resource)
+def redact(resource: str) -> str:
+    """Return a resource, or a text that may contain one, for the log and for people: cut off at a URL's query."""
+    return escape_invisible(resource.split("?", 1)[0] + "?…" if "://" in resource and "?" in resource else resource)
 
 
-def visible(text: str) -> str:
-    """Words of the kernel's own in which each character is one to see."""
-    text = text[: limits.RESOURCE_MAX]  # first, for it may be long
+def escape_invisible(text: str) -> str:
+    """Return the text, at most RESOURCE_MAX characters of it, with \\uXXXX for each character that cannot be seen."""
+    text = text[: limits.RESOURCE_MAX]  # before the loop, since the text may be long
     return "".join(char if is_visible(char) else f"\\u{ord(char):04x}" for char in text)[: limits.RESOURCE_MAX]
 
 
-def refused(refusal: Refusal, principal: str, run: str, method: str, resource: str) -> Said:
-    """What the log says of a call that was refused."""
+def refusal_entry(refusal: Refusal, principal: str, run: str, method: str, resource: str) -> Said:
+    """Return the fields of a refused call's log entry."""
     mend = f"; a grant that would allow it: {refusal.grant}" if refusal.grant else ""
     return {
-        "principal": principal, "run": run, "verdict": "refused", "method": method if is_method(method) else shown(method),
-        "resource": shown(resource), "why": visible(refusal.why[: limits.WHY_MAX] + mend), "detail": {"code": refusal.code},
+        "principal": principal, "run": run, "verdict": "refused", "method": method if is_method(method) else redact(method),
+        "resource": redact(resource), "why": escape_invisible(refusal.why[: limits.WHY_MAX] + mend),
+        "detail": {"code": refusal.code},
     }  # fmt: skip
 
 
-def logged(resource: str, key: bytes) -> str:
-    """A resource as the log holds it: a URL's query only as a digest under the caller's key."""
+def digest_query(resource: str, key: bytes) -> str:
+    """Return a resource as the log stores it: with a URL's query replaced by its HMAC-SHA256 under the caller's key."""
     path, mark, query = resource.partition("?")
     if not mark or "://" not in path:
         return resource
     return f"{path}?hmac-sha256={hmac.digest(key, query.encode(), 'sha256').hex()}"
 
 
-def within_state(
+def check_state(
     state: State, caller: Installed | None, owner: Installed | None, method: str, resource: str = ""
 ) -> None:
-    """Raise Refusal while the home is frozen, or the Hand that calls or that answers is paused or quarantined.
+    """Raise Refusal while the home is frozen, the caller or the provider is paused, or the provider is quarantined.
 
-    caller, owner: None for the operator and the kernel. The operator's kernel.* passes at any time. A Hand that is spawned
-    or fired counts as the one that answers.
+    caller: None for the operator, whose kernel.* calls always pass. owner: the provider, None for the kernel. For
+    kernel.spawn and kernel.fire, the provider is the Hand that they start.
     """
     if caller is None and method.startswith("kernel."):
         return
@@ -166,10 +167,10 @@ def within_state(
         if hand is not None and hand.id in state.paused:
             raise Refusal("paused", f"{hand.name} is paused: `maniple resume {hand.name}`")
     if owner is not None and owner.id in state.quarantined:
-        raise quarantined(owner.name, state.quarantined[owner.id])
+        raise quarantine_refusal(owner.name, state.quarantined[owner.id])
 
 
-def quarantined(name: str, why: str) -> Refusal:
-    """The refusal of what a quarantined Hand should answer; its last words are for its operator."""
+def quarantine_refusal(name: str, why: str) -> Refusal:
+    """Return the refusal of a call to a quarantined Hand. Only its operator is told why it is quarantined."""
     mend = f"`maniple start {name}`"
     return Refusal("quarantined", f"{name} is quarantined ({why}): {mend}", bare=f"{name} is quarantined: {mend}")

@@ -1,8 +1,8 @@
-"""Where each key and value of a TOML text stands, by line and column (pure).
+"""The line and column of each key and value in a TOML text (pure).
 
-Separate because tomllib, which reads the text, tells no positions, and they are needed only when something is wrong.
-Works on text that tomllib has accepted, so it need not check anything again: it only walks over keys, strings, arrays
-and tables. A path is a tuple of keys and array indexes; lines and columns count from 1, columns in characters.
+Separate because tomllib, which parses the text, reports no positions, and only problems need them. Works on text that
+tomllib has accepted, so it checks nothing again: it walks over keys, strings, arrays and tables. A path is a tuple of
+keys and array indexes; lines and columns count from 1, columns in characters.
 """
 
 import re
@@ -23,7 +23,7 @@ _SCALAR: Final = re.compile(r"[^,\]}#\n]*")
 
 
 class Positions:
-    """The positions of one text: `key(path)` and `value(path)` fall back to the nearest table that does exist."""
+    """The positions in one text: `key(path)` and `value(path)` fall back to the nearest enclosing table that exists."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -35,11 +35,11 @@ class Positions:
         self._document()
 
     def key(self, path: Path) -> Position:
-        """Where the key of this path was first written, or the nearest one above it; (1, 1) when there is none."""
+        """Return where this key, or else the nearest one above it, first occurs; (1, 1) if neither does."""
         return self._find(self._keys, path)
 
     def value(self, path: Path) -> Position:
-        """Where the value begins; for a table or something that is missing, where its key or the one above stands."""
+        """Return where the value begins; for a table or a missing value, the position of its key or the one above."""
         at = self._values.get(path)
         return self.key(path) if at is None else self._position(at)
 
@@ -82,7 +82,7 @@ class Positions:
         self._value(path)
 
     def _dotted(self, table: Path) -> Path:
-        """Reads a key, `a.b."c"`, and notes where each part of it stands."""
+        """Read a key such as `a.b."c"`, note the position of each part, and return its path."""
         path = table
         while True:
             start = self._skip(_BLANK)

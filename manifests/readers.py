@@ -1,7 +1,7 @@
-"""Readers of HAND.toml's values, one per type named in reference.py (pure).
+"""Readers of HAND.toml's values, one per type in reference.py (pure).
 
-A reader takes the raw value of a key and returns what schema.py keeps, or BAD after it has noted what is wrong. It
-knows one value only; rules that need several keys are in rules.py.
+A reader takes the raw value of one key and returns the value of the field in schema.py, or notes the problem and returns
+BAD. Rules that need several keys are in rules.py.
 """
 
 import re
@@ -25,7 +25,7 @@ from manifests.versions import is_version
 from wire.entries import Cost
 
 BAD: Final = object()
-"""What a reader returns for a value it has refused."""
+"""A reader's result for a refused value."""
 
 LONGEST_TEXT: Final = 500
 LONGEST_SUMMARY: Final = 1024  # of a method: as long as the description of a skill
@@ -145,7 +145,7 @@ def _pipeline(found: Findings, path: Path, value: object, key: Key) -> object:
 
 
 def _file(ending: str, what: str, example: str) -> Reader:
-    """The path of a file in the Hand's folder. ending: as a regular expression."""
+    """Return a reader of paths of files in the Hand's folder. ending: a regular expression."""
     form = re.compile(_BESIDE + ending, re.ASCII)
 
     def read(found: Findings, path: Path, value: object, key: Key) -> object:
@@ -174,7 +174,7 @@ def _measure(parse: Callable[[str], int], of: str, example: str) -> Reader:
 
 
 def _spelled(parse: Callable[[str], object], of: str, instead: str) -> Reader:
-    """A text that has a form of its own."""
+    """Return a reader of texts that `parse` accepts."""
 
     def read(found: Findings, path: Path, value: object, key: Key) -> object:
         if not isinstance(value, str):
@@ -206,7 +206,7 @@ def _list(fits: Callable[[str], bool], wanted: str, instead: str) -> Reader:
 
 
 def _is_folder(text: str) -> bool:
-    """A path from the top, in its shortest form."""
+    """Whether a text is an absolute path, other than "/", in its shortest form."""
     return (
         text.startswith("/")
         and text != "/"
@@ -252,7 +252,7 @@ def _types(found: Findings, path: Path, value: object, key: Key) -> object:
 
 
 def _allowances(read: Callable[[str], Allowance], example: str) -> Reader:
-    """What may be spent: one amount for a window, or a list of them for different ones."""
+    """Return a reader of allowances: one amount for a window, or a list of them for different windows."""
 
     def reader(found: Findings, path: Path, value: object, key: Key) -> object:
         items = value if isinstance(value, list) else [value]
@@ -313,7 +313,7 @@ def _event(found: Findings, path: Path, value: object, key: Key) -> object:
 
 
 def _tree(check: Callable[[dict[str, object]], dict[str, str]], of: str, instead: str) -> Reader:
-    """A table whose rows a function of its own knows; what it says of a row is told where that stands."""
+    """Return a reader of tables. check: returns what is wrong by row name, "" for the table, each noted at its row."""
 
     def read(found: Findings, path: Path, value: object, key: Key) -> object:
         if not isinstance(value, dict):
@@ -379,7 +379,7 @@ READERS: Final[dict[str, Reader]] = {
         "a program's name",
         'write it without its folder, such as "ffmpeg"',
     ),
-    "schemas": _tree(schemas.wrong, "JSON Schemas by param", schemas.INSTEAD),
+    "schemas": _tree(schemas.find_faults, "JSON Schemas by param", schemas.INSTEAD),
     "size": _measure(parse_size, "size", '"256MiB"'),
     "spans": _spans,
     "summary": _text(LONGEST_SUMMARY),
@@ -395,4 +395,4 @@ READERS: Final[dict[str, Reader]] = {
     "wasm": _file(r"\.wa(?:sm|t)", "a module", '"main.wasm" or "main.wat"'),
     "zone": _spelled(zones.check, "time zone", 'write an IANA name in quotes, such as "Europe/Berlin"'),
 }
-"""By the type that reference.py names."""
+"""Readers by the type that reference.py names."""

@@ -1,8 +1,8 @@
-"""The one table of HAND.toml's keys: what each is called, holds, defaults to and means (pure).
+"""The one table of HAND.toml's keys: name, type, default and meaning of each (pure).
 
-Separate because three readers share it: the checker (which keys there are, of what type, required or not), the
-generator of docs/hand-toml.md, and a test that holds it against schema.py. To add a key: a row here, a field in
-schema.py, a bad file. `*` in a path stands for a name that the author chooses.
+Separate because three users share it: the checker (the keys, their types, which are required), the generator of
+docs/hand-toml.md, and a test that compares it with schema.py. To add a key: a row here, a field in schema.py, a bad
+file. `*` in a path stands for a name that the author chooses.
 """
 
 from typing import Final, NamedTuple
@@ -17,9 +17,9 @@ NONE: Final = ""
 
 
 class Key(NamedTuple):
-    """One key: path, type in words, default as TOML ("required", or "" for nothing), unit, and meaning.
+    """One key: path, type in words, default as TOML ("required", or "" for none), unit, and meaning.
 
-    choices: the only texts allowed, when there are such.
+    choices: the only texts allowed, if it has a fixed set.
     """
 
     path: str
@@ -362,18 +362,18 @@ KEYS: Final[tuple[Key, ...]] = (
 LATER: Final[dict[str, str]] = {
     "metrics": "will declare counters and gauges that the Hand reports",
 }
-"""Keys and sections that a later version accepts, and what each will do."""
+"""Keys and sections that a later version will accept, and what each will do."""
 
 AT: Final[dict[str, Key]] = {key.path: key for key in KEYS}
 
 
 def keys_of(section: str) -> dict[str, Key]:
-    """The keys of one section, by their last part: keys_of("limits")["memory"]."""
+    """Return the keys of one section, by their last part: keys_of("limits")["memory"]."""
     return {key.path.rpartition(".")[2]: key for key in KEYS if key.path.rpartition(".")[0] == section}
 
 
 def page() -> str:
-    """The reference of HAND.toml as Markdown, section by section; ends with what comes later."""
+    """Return the reference of HAND.toml as Markdown, section by section; LATER comes last."""
     lines = [*example.HEAD]
     for section, doc in SECTIONS.items():
         header = section.replace("*", "NAME")

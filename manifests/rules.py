@@ -1,7 +1,7 @@
 """Rules of HAND.toml that need more than one key to decide (pure).
 
-Each takes what the readers accepted and notes what does not fit together; a key that a reader refused is simply absent,
-so that one slip is told once.
+Each takes the values that the readers accepted and notes problems. A key that a reader refused is absent, so that one
+mistake is reported once.
 """
 
 from collections.abc import Mapping
@@ -27,25 +27,25 @@ MOST_RESTARTS: Final = 1_000
 MOST_STEPS: Final = 1_000
 THINKS: Final = "model.complete"
 SPAWNS: Final = "kernel.spawn"
-"""The methods by which a Hand thinks that has an [agent], and by which any makes runs of others."""
+"""The method that a Hand with an [agent] needs, and the one that starts runs of other Hands."""
 
 
 CODE: Final[dict[str, str]] = {
     "entry": '"main:MyHand"', "command": '["node", "server.js"]', "wasm": '"main.wasm"',
     "pipeline": '"nightly.pipeline.toml"',
 }  # fmt: skip
-"""The keys of [hand] of which one says what its code is, each with an example."""
+"""The keys of [hand] that name a Hand's code, each with an example; a Hand has at most one."""
 
 WIDER: Final[dict[str, tuple[object, ...]]] = {
     "network": ("none",), "outside_read": ((),), "programs": (False,), "roots": (False,), "scratch": ("own",)
 }  # fmt: skip
-"""The keys of [confinement] that let a run reach further, each with what says that it does not."""
+"""The keys of [confinement] that give a run more access, each with the values that do not."""
 
 
-def hand(found: Findings, section: Section, raw: object, *, thinks: bool) -> None:
-    """Names that are taken, a Hand that needs itself, and one without code, or with two kinds of it.
+def check_hand(found: Findings, section: Section, raw: object, *, thinks: bool) -> None:
+    """Note a reserved name, a Hand that needs itself, and one without code or with several kinds of it.
 
-    thinks: it has a section [agent] instead.
+    thinks: whether it has a section [agent], which takes the place of code.
     """
     present = [key for key in CODE if isinstance(raw, dict) and key in raw]
     if thinks and present:
@@ -56,7 +56,7 @@ def hand(found: Findings, section: Section, raw: object, *, thinks: bool) -> Non
     for key in present[1:]:
         found.at_key(("hand", key), f"hand.{key} stands beside hand.{present[0]}", "leave one of them out")
     if section.get("speaks") == "mcp" and "command" not in present:
-        found.at_value(("hand", "speaks"), "hand.speaks is for programs, and this Hand is none", "leave it out")
+        found.at_value(("hand", "speaks"), "hand.speaks is for Hands with a command", "leave it out")
     name = section.get("name")
     if name in RESERVED:
         found.at_value(("hand", "name"), f'"{name}" is a word of Maniple itself', "choose another name")
@@ -65,11 +65,11 @@ def hand(found: Findings, section: Section, raw: object, *, thinks: bool) -> Non
         found.at_value(("hand", "needs", needs.index(name)), f'"{name}" needs itself', "leave it out")
 
 
-def wasm_only(found: Findings, sections: Mapping[str, Section]) -> None:
-    """Keys that mean nothing for a module, or for anything else; and the memory that a module's process needs at least."""
+def check_wasm(found: Findings, sections: Mapping[str, Section]) -> None:
+    """Note keys that do not apply to WASM Hands, those for WASM Hands only, and a memory limit too small for one."""
     if "wasm" not in sections["hand"]:
         if "fuel" in sections["limits"] and (sections["agent"] or CODE.keys() & sections["hand"].keys()):
-            found.at_key(("limits", "fuel"), "limits.fuel is for WASM Hands, and this is none", "leave it out")
+            found.at_key(("limits", "fuel"), "limits.fuel is for WASM Hands only", "leave it out")
         return
     paths: list[Path] = [("events", key) for key in sections["events"]]
     paths += [("confinement", key) for key in WIDER if sections["confinement"].get(key) not in (None, *WIDER[key])]
@@ -84,8 +84,8 @@ def wasm_only(found: Findings, sections: Mapping[str, Section]) -> None:
         )
 
 
-def services_only(found: Findings, sections: Mapping[str, Section], capabilities: Mapping[str, Section]) -> None:
-    """Keys that mean nothing for a task."""
+def check_services(found: Findings, sections: Mapping[str, Section], capabilities: Mapping[str, Section]) -> None:
+    """Note keys of a task that apply to services only."""
     if sections["hand"].get("kind") != "task":
         return
     paths: list[Path] = [("hand", "idle")] if "idle" in sections["hand"] else []
@@ -103,32 +103,34 @@ def services_only(found: Findings, sections: Mapping[str, Section], capabilities
         )
 
 
-def tasks_only(found: Findings, section: Section, provides: Section) -> None:
-    """A pipeline has a run of its own for each piece of work; and a service starts anew, and has nothing unfinished."""
+def check_tasks(found: Findings, section: Section, provides: Section) -> None:
+    """Note a pipeline that is a service or provides methods, and `on_upgrade` of a service, which has no unfinished runs."""
     if "pipeline" in section:
-        _answers_nothing(found, provides, "pipeline")
+        _refuse_methods(found, provides, "pipeline")
         if section.get("kind") == "service":
             found.at_value(("hand", "kind"), "hand.kind is service, and a pipeline is a task", 'write kind = "task"')
     if section.get("kind") == "service" and section.get("on_upgrade", ASK) != ASK:
         found.at_key(("hand", "on_upgrade"), "hand.on_upgrade is for tasks, and this Hand is a service", "leave it out")
 
 
-def _answers_nothing(found: Findings, provides: Section, works: str) -> None:
-    """works: what the Hand has in the place of code."""
+def _refuse_methods(found: Findings, provides: Section, works: str) -> None:
+    """Note every provided method of a Hand without code. works: what the Hand has instead of code."""
     for method in provides:
         found.at_key(("provides", method), f"{method} has no code that would answer it", f"leave it out, or {works}")
 
 
-def agent(
+def check_agent(
     found: Findings, sections: Mapping[str, Section], capabilities: Mapping[str, Section], provides: Section
 ) -> None:
-    """What thinks is a task, answers no methods, may ask its model, and may ask it at least once."""
+    """Note an [agent] that is a service, provides methods, lacks a grant for its model, or has no steps."""
     section = sections["agent"]
     if not section:
         return
     if sections["hand"].get("kind") == "service":
-        found.at_value(("hand", "kind"), "hand.kind is service, and what thinks is a task", 'write kind = "task"')
-    _answers_nothing(found, provides, "[agent]")
+        found.at_value(
+            ("hand", "kind"), "hand.kind is service, and a Hand with [agent] is a task", 'write kind = "task"'
+        )
+    _refuse_methods(found, provides, "[agent]")
     steps, model = section.get("steps"), section.get("model")
     if isinstance(steps, int) and not 1 <= steps <= MOST_STEPS:
         found.at_value(("agent", "steps"), f"agent.steps = {steps} is out of range", f"write 1 to {MOST_STEPS}")
@@ -142,8 +144,8 @@ def agent(
         )
 
 
-def granting(found: Findings, capabilities: Mapping[str, Section]) -> None:
-    """A capability on no resource is none."""
+def check_empty_capabilities(found: Findings, capabilities: Mapping[str, Section]) -> None:
+    """Note capabilities that allow no resource."""
     for method, row in capabilities.items():
         if row.get("allow") == ():
             found.at_key(
@@ -153,8 +155,8 @@ def granting(found: Findings, capabilities: Mapping[str, Section]) -> None:
             )
 
 
-def lending(found: Findings, lends: Section, capabilities: Mapping[str, Section]) -> None:
-    """Only the runs that a Hand spawns have what it lends."""
+def check_lends(found: Findings, lends: Section, capabilities: Mapping[str, Section]) -> None:
+    """Note [lends] in a Hand that cannot spawn runs."""
     if lends and not any(row.get("allow") and grants.reaches(method, SPAWNS) for method, row in capabilities.items()):
         found.at_key(
             ("lends",),
@@ -163,8 +165,8 @@ def lending(found: Findings, lends: Section, capabilities: Mapping[str, Section]
         )
 
 
-def programs(found: Findings, sections: Mapping[str, Section], provides: Section) -> None:
-    """What a command has anyway, or can do nothing with, and what only a task, or a service, can be."""
+def check_programs(found: Findings, sections: Mapping[str, Section], provides: Section) -> None:
+    """Note keys that a command implies or cannot use, an MCP server that is a task, and a misplaced `scratch`."""
     if sections["hand"].get("speaks") == "mcp" and sections["hand"].get("kind") == "task":
         found.at_value(("hand", "kind"), "hand.kind is task, and an MCP server stays up", 'write kind = "service"')
     if sections["confinement"].get("programs") and sections["hand"].get("command"):
@@ -174,7 +176,7 @@ def programs(found: Findings, sections: Mapping[str, Section], provides: Section
     if sections["confinement"].get("roots") and sections["hand"].get("command"):
         found.at_key(
             ("confinement", "roots"),
-            "confinement.roots opens what no program is told of",
+            "confinement.roots opens descriptors that a command is not given",
             "leave it out, and ask `files`",
         )
     if sections["confinement"].get("scratch") != "caller":
@@ -193,8 +195,8 @@ def programs(found: Findings, sections: Mapping[str, Section], provides: Section
         )
 
 
-def approvals(found: Findings, hand: Section, capabilities: Mapping[str, Section]) -> None:
-    """Nobody is asked about what touches only the run itself; and only a supervised Hand can be spared being asked."""
+def check_approvals(found: Findings, hand: Section, capabilities: Mapping[str, Section]) -> None:
+    """Note `approval` on kernel methods that are never held, and `approval = false` where autonomy holds no calls."""
     spared = {f"kernel.{verb}" for verb in ("spawn", "stop", "pause", "resume")}
     for method, row in capabilities.items():
         path = ("capabilities", method, "approval")
@@ -209,8 +211,8 @@ def approvals(found: Findings, hand: Section, capabilities: Mapping[str, Section
             )
 
 
-def contradiction(found: Findings, sections: Mapping[str, Section]) -> None:
-    """A layer that is required, and given up by another key."""
+def check_network(found: Findings, sections: Mapping[str, Section]) -> None:
+    """Note a Hand that requires the network namespace and gives it up with network = "host"."""
     asked = sections["confinement"]
     required = asked.get("require")
     if asked.get("network") == "host" and isinstance(required, tuple) and "network-namespace" in required:
@@ -221,8 +223,8 @@ def contradiction(found: Findings, sections: Mapping[str, Section]) -> None:
         )
 
 
-def method_asked(found: Findings, method: str, section: str = "capabilities") -> bool:
-    """Whether a key of [capabilities] or [lends] is a method that a Hand may ask for."""
+def is_requestable(found: Findings, method: str, section: str = "capabilities") -> bool:
+    """Whether a key of [capabilities] or [lends] is a method pattern that a Hand may request; notes why not."""
     path = (section, method)
     if not grants.is_method_pattern(method):
         instead = 'write it in quotes like "web.fetch" or "web.*"' + (
@@ -237,8 +239,8 @@ def method_asked(found: Findings, method: str, section: str = "capabilities") ->
     return True
 
 
-def method_offered(found: Findings, method: str, name: object, earlier: Mapping[str, str]) -> None:
-    """A provided method stands under the Hand's own name, and no two are answered by one function.
+def check_provided(found: Findings, method: str, name: object, earlier: Mapping[str, str]) -> None:
+    """Note a provided method that is not under the Hand's name, or that shares its function with another.
 
     earlier: methods already seen, by the name of the function that the runtime calls for them.
     """
@@ -261,8 +263,8 @@ def method_offered(found: Findings, method: str, name: object, earlier: Mapping[
         )
 
 
-def schemas_of_params(found: Findings, method: str, row: Section) -> None:
-    """What a model is told besides is of params that there are, and no other type than theirs."""
+def check_schemas(found: Findings, method: str, row: Section) -> None:
+    """Note a schema of an undeclared param, and one that states a type although `params` does."""
     schemas, params = row.get("schemas"), row.get("params", {})
     if not isinstance(schemas, dict) or not isinstance(params, dict):
         return
@@ -275,12 +277,12 @@ def schemas_of_params(found: Findings, method: str, row: Section) -> None:
 
 
 def function_of(method: str) -> str:
-    """The part of a method after the Hand's name, as the runtime names the coroutine."""
+    """Return the name of the coroutine that answers a method: the part after the Hand's name, as an identifier."""
     return method.partition(".")[2].replace("-", "_").replace(".", "_")
 
 
-def limits(found: Findings, section: Section) -> None:
-    """Each limit lies between its floor and its ceiling."""
+def check_limits(found: Findings, section: Section) -> None:
+    """Note limits below their floor or above their ceiling."""
     for name, amount in section.items():
         limit, path = LIMITS[name], ("limits", name)
         if not isinstance(amount, int):
@@ -301,8 +303,8 @@ def limits(found: Findings, section: Section) -> None:
             found.at_value(path, "limits.cpu is counted in whole seconds", f'write "{amount // 1_000 + 1}s"')
 
 
-def restart(found: Findings, section: Section) -> None:
-    """Restarts are counted over at least a second, where there are some."""
+def check_restart(found: Findings, section: Section) -> None:
+    """Note a `within` below one second, too many `times`, and either key beside when = "never"."""
     within, times = section.get("within"), section.get("times")
     for key in ("times", "within"):
         if key in section and section.get("when") == "never":
@@ -313,8 +315,8 @@ def restart(found: Findings, section: Section) -> None:
         found.at_value(("restart", "times"), "restart.times is too large", f"write at most {MOST_RESTARTS}")
 
 
-def setting(found: Findings, name: str, section: Section) -> Setting | None:
-    """The setting, its default, choices, min and max converted to its type; None when something is wrong with it."""
+def read_setting(found: Findings, name: str, section: Section) -> Setting | None:
+    """Return the setting, with default, choices, min and max converted to its type; None if it has a problem: noted."""
     path = ("settings", name)
     if not is_field(name):
         found.at_key(path, f'"{name}" cannot be the name of a setting', 'write small letters, digits and "_"')
@@ -324,7 +326,7 @@ def setting(found: Findings, name: str, section: Section) -> Setting | None:
         return None
     values: dict[str, object] = dict(section)
     before = len(values)
-    _bounds(found, path, of_type, values)
+    _convert_bounds(found, path, of_type, values)
     if "choices" in values and of_type not in CHOOSABLE:
         found.at_key(
             (*path, "choices"), f"{spelled((*path, 'choices'))} is for string and int, not {of_type}", "leave it out"
@@ -346,11 +348,11 @@ def setting(found: Findings, name: str, section: Section) -> Setting | None:
                 "write values of that type",
             )
             return None
-    return _with_default(found, path, values) if len(values) == before else None
+    return _build_setting(found, path, values) if len(values) == before else None
 
 
-def _bounds(found: Findings, path: Path, of_type: str, values: dict[str, object]) -> None:
-    """Converts min and max, dropping those that do not fit."""
+def _convert_bounds(found: Findings, path: Path, of_type: str, values: dict[str, object]) -> None:
+    """Convert min and max in `values`. One that does not fit the type is noted and removed."""
     for key in ("min", "max"):
         if key not in values:
             continue
@@ -372,7 +374,7 @@ def _bounds(found: Findings, path: Path, of_type: str, values: dict[str, object]
         del values["min"]
 
 
-def _with_default(found: Findings, path: Path, values: dict[str, object]) -> Setting | None:
+def _build_setting(found: Findings, path: Path, values: dict[str, object]) -> Setting | None:
     import msgspec
 
     declared = msgspec.convert({key: value for key, value in values.items() if key != "default"}, Setting)

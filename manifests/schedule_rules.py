@@ -13,7 +13,7 @@ Section = Mapping[str, object]
 WHEN: Final[dict[str, str]] = {
     "cron": '"0 9 * * mon-fri"', "every": '"15m"', "at": '"2026-12-01T09:00"', "on": '"data-pipeline.loaded"'
 }  # fmt: skip
-"""The keys of which one says when, each with an example."""
+"""The keys that say when to start, each with an example; a [schedule] has exactly one."""
 
 SHORTEST_MS: Final = 1_000
 JITTER_MOST_MS: Final = 12 * 3_600_000
@@ -22,11 +22,11 @@ _ONLY: Final[dict[str, tuple[str, ...]]] = {
     "where": ("on",), "missed": ("cron", "every", "at"), "jitter": ("cron", "every", "at"),
     "timezone": ("cron", "at", "quiet"),
 }  # fmt: skip
-"""Keys that mean something only beside one of these."""
+"""Keys that apply only beside one of these."""
 
 
-def schedule(found: Findings, sections: Mapping[str, Section], raw: Mapping[str, object]) -> None:
-    """One of the keys that say when, nothing that means nothing beside it, and a Hand that can be started."""
+def check_schedule(found: Findings, sections: Mapping[str, Section], raw: Mapping[str, object]) -> None:
+    """Note a [schedule] of a service, one without or with several keys of WHEN, and keys that do not apply beside it."""
     given, asked = raw.get("schedule"), sections["schedule"]
     if not isinstance(given, dict):
         return
@@ -45,11 +45,11 @@ def schedule(found: Findings, sections: Mapping[str, Section], raw: Mapping[str,
             path: Path = ("schedule", key)
             instead = "leave it out, or write quiet" if "quiet" in beside else "leave it out"
             found.at_key(path, f"{spelled(path)} means nothing beside schedule.{when[0]}", instead)
-    _times(found, asked)
-    _events(found, asked, sections["hand"].get("name"))
+    _check_times(found, asked)
+    _check_events(found, asked, sections["hand"].get("name"))
 
 
-def _times(found: Findings, asked: Section) -> None:
+def _check_times(found: Findings, asked: Section) -> None:
     every, jitter = asked.get("every"), asked.get("jitter")
     if isinstance(every, int) and every < SHORTEST_MS:
         found.at_value(("schedule", "every"), "schedule.every is too short", 'write at least "1s"')
@@ -62,7 +62,7 @@ def _times(found: Findings, asked: Section) -> None:
         found.at_value(("schedule", "quiet"), "schedule.quiet leaves no minute of the day", "write less")
 
 
-def _events(found: Findings, asked: Section, name: object) -> None:
+def _check_events(found: Findings, asked: Section, name: object) -> None:
     event, inputs = asked.get("on"), asked.get("inputs")
     if isinstance(event, str) and isinstance(name, str) and event.startswith(f"{name}."):
         found.at_value(

@@ -1,8 +1,8 @@
-"""A HAND.toml as values: what the checker returns and the kernel keeps in its snapshot (pure).
+"""The types of a checked HAND.toml, which check.py returns and the kernel stores in its snapshot (pure).
 
 Separate from check.py, so that a kernel which starts from a snapshot imports no TOML reader.
-Every duration is an integer of milliseconds and ends in `_ms`; every size is an integer of bytes. What each key means
-stands in reference.py, one row per key; a test holds the two together.
+Every duration is an integer of milliseconds and ends in `_ms`; every size is an integer of bytes. reference.py documents
+each key, one row per key; a test holds the two together.
 """
 
 from functools import lru_cache
@@ -33,9 +33,9 @@ ASK: Final[OnUpgrade] = "ask"
 
 
 class HandSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[hand]: who it is and how it runs. Exactly one of entry, command, wasm and pipeline says what its code is, or
-    none of them does, and [agent] says how it thinks.
-    speaks: what a command understands: the lines of docs/command.md, or the Model Context Protocol on its standard streams.
+    """[hand]: its identity and how it runs. Exactly one of entry, command, wasm and pipeline names its code; a Hand with
+    an [agent] has none of them.
+    speaks: the protocol of a command on its standard streams: the lines of docs/command.md, or MCP.
     """
 
     name: str
@@ -58,9 +58,9 @@ class HandSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class Capability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A method pattern and the resource patterns it may be used on; an empty `allow` covers nothing.
 
-    own: a service may use it whoever its caller is (otherwise a call made while answering also needs the caller's
-    grant). lent: it is there for the runs that the Hand spawns, and for no call of its own. approval: each call waits for
-    the operator's yes (True), or for nobody's (False); None: as its autonomy says.
+    own: a service may use it for any caller (otherwise a call made while answering also needs the caller's grant).
+    lent: only runs that the Hand spawns may use it, not the Hand itself. approval: whether each call waits for the
+    operator's approval; None: the Hand's autonomy decides.
     """
 
     method: str
@@ -71,10 +71,10 @@ class Capability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Provided(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[provides."x.y"]: one method that the Hand answers. most: what a call costs at most whose caller does not say.
+    """[provides."x.y"]: one method that the Hand answers. most: the most a call may cost if its caller sets no `most`.
 
-    asks: it is a question to the operator, so each call of it waits for him, whoever calls and whatever is granted.
-    schemas: by param, what a model is told of it besides its type.
+    asks: each call is a question to the operator and waits for the answer, whoever calls and whatever is granted.
+    schemas: by param, the JSON Schema keywords that models get besides its type.
     """
 
     method: str
@@ -91,14 +91,14 @@ class Provided(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Events(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[events]: `publishes` without the Hand's own name in front, `subscribes` with the publisher's."""
+    """[events]: names in `publishes` omit the Hand's own name, those in `subscribes` begin with the publisher's."""
 
     publishes: tuple[str, ...] = ()
     subscribes: tuple[str, ...] = ()
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[limits]: per run; for a service `cpu_ms` and `wall_ms` hold per call, fuel always does. memory, file_size and disk
+    """[limits] per run; `fuel` is per call, and so are `cpu_ms` and `wall_ms` of a service. memory, file_size and disk
     in bytes."""
 
     memory: int = LIMITS["memory"].default
@@ -122,10 +122,10 @@ class Restart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Confinement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[confinement]: roots = the operator's granted roots are opened for a service as directory descriptors.
+    """[confinement]. roots: a service gets the operator's roots that it was granted, as open directory descriptors.
 
-    require: layers without which it does not start. network: `host` leaves it the machine's. outside_read: paths.
-    programs: it may start the system's. scratch: `caller` lets a run that answers a call work in its caller's.
+    require: layers without which the Hand does not start. network: `host` shares the machine's network. outside_read:
+    paths. programs: it may run the system's programs. scratch: with `caller`, it works in its caller's scratch folder.
     """
 
     roots: bool = False
@@ -137,14 +137,14 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Allowance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What may be spent in each window of one kind: tokens, or micro-dollars."""
+    """The most that may be spent per window, in tokens or micro-dollars."""
 
     amount: int
     window: Window
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[budget]: all of its allowances hold at once; without one of a unit, nothing bounds that unit."""
+    """[budget]: all allowances apply at once. A unit without an allowance is unlimited."""
 
     tokens: tuple[Allowance, ...] = ()
     dollars: tuple[Allowance, ...] = ()
@@ -165,7 +165,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 PROGRAM_FOLDERS: Final = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin")
-"""Where a run finds programs, and so where those that it requires are looked for."""
+"""The PATH of a run, in which [requires] looks for programs."""
 
 CERTIFICATES: Final = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -173,7 +173,7 @@ CERTIFICATES: Final = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
-"""Where systems keep the certificates that they trust, in one file."""
+"""Where Linux distributions keep the bundle of certificate authorities that they trust."""
 
 
 class Requires(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -184,9 +184,9 @@ class Requires(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[schedule]: exactly one of cron, every_ms, at and on says when; what the others mean stands in firings.py.
+    """[schedule]: exactly one of cron, every_ms, at and on says when; firings.py explains the other keys.
 
-    at: wall time of the zone. where: by the path of a value in the event's body, what it must be. quiet: spans of a day.
+    at: wall-clock time of the timezone. where: required values in the event's body, by path. quiet: spans of a day.
     """
 
     cron: str = ""
@@ -203,11 +203,11 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Agent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[agent]: how a Hand thinks that has no code. model: the resource of its calls of model.complete.
+    """[agent]: the agent loop of a Hand without code. model: the resource of its model.complete calls.
 
-    playbook, schema, task: files of its folder, "" for none. steps: answers of the model. tokens, dollars: what all of
-    them may cost, 0 where nothing but its budget bounds that; dollars in micro-dollars. window: tokens of a request, 0
-    where the model's own is to be found out.
+    playbook, schema, task: files in its folder, "" for none. steps: the most answers of the model in a run. tokens,
+    dollars: the most that a run may spend, 0 if only its budget bounds it; dollars in micro-dollars. window: tokens of a
+    request, 0 to use the model's own context window.
     """
 
     model: str
@@ -239,12 +239,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def encode(manifest: Manifest) -> bytes:
-    """The manifest as JSON, for the kernel's snapshot."""
+    """Encode the manifest as JSON, for the kernel's snapshot."""
     return _encoder().encode(manifest)
 
 
 def decode(encoded: bytes) -> Manifest:
-    """What `encode` wrote; msgspec.ValidationError or DecodeError when it is something else."""
+    """Decode what `encode` wrote. Raises msgspec.ValidationError or DecodeError for anything else."""
     return _decoder().decode(encoded)
 
 

@@ -41,7 +41,7 @@ MEANING: Final = (
 INSTEAD: Final = 'write it like { guest = { properties = { age = { type = "integer" } }, required = ["age"] } }'
 
 
-def wrong(schemas: Mapping[str, object]) -> dict[str, str]:
+def find_faults(schemas: Mapping[str, object]) -> dict[str, str]:
     """By param, why what is said of it is no such schema; under "" what is wrong with all together."""
     found = {name: why for name, schema in schemas.items() if (why := _fault(schema, 0))}
     if not found and size(schemas) > LARGEST:

@@ -1,7 +1,7 @@
 """HAND.seal: a signed note over a Hand's name, version and the SHA-256 of every file in its folder (pure).
 
-Separate from trust.py: here is only whether a text is a seal and who signed it; whether that key may is decided there.
-The text of the note, in this one form, and nothing else:
+This module decides whether a text is a seal and who signed it; trust.py decides whether that key may seal the Hand.
+The text of the note has exactly this form:
 
     maniple.dev/hand-seal/v1
     monitoring
@@ -9,9 +9,9 @@ The text of the note, in this one form, and nothing else:
     <SHA-256 in 64 hex digits>  HAND.toml
     <SHA-256 in 64 hex digits>  main.py
 
-Files are sorted by their path's characters; HAND.seal itself is not among them, HAND.toml always is. A path is
-relative, its parts separated by "/", and has one spelling only, so a seal cannot name a file outside the folder or one
-file twice. Follows C2SP signed-note (wire/signing.py). Reading files is done elsewhere: digests come in.
+Files are sorted by the code points of their paths; HAND.seal itself is never listed, HAND.toml always is. A path is
+relative, its parts separated by "/", and has only one spelling, so a seal cannot name a file outside the folder or one
+file twice. Follows C2SP signed-note (wire/signing.py). Files are read and hashed elsewhere.
 """
 
 import binascii
@@ -32,7 +32,7 @@ SEAL_FILE: Final = "HAND.seal"
 MANIFEST_FILE: Final = "HAND.toml"
 TYPE_LINE: Final = NOTE_TYPES["hand-seal"]
 LINK: Final = "link"
-"""What stands for a digest in `compare` when a path is a link, or anything but a plain file."""
+"""Takes the place of a digest in `compare` if a path is a link, or anything else but a plain file."""
 
 LONGEST: Final = 256 * 1024
 MOST_FILES: Final = 1_000
@@ -41,7 +41,7 @@ _FILE_LINE: Final = r"([0-9a-f]{64})  (.+)"
 
 
 class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An opened seal. files: path → SHA-256 in hex; by: the ids of the known keys that signed it."""
+    """An opened seal. files: path → SHA-256 in hex; by: the ids of those known keys that signed it."""
 
     name: str
     version: str
@@ -50,7 +50,7 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One file that is not as sealed."""
+    """One file that differs from the seal."""
 
     path: str
     change: Literal["changed", "added", "removed", "linked"]
@@ -65,8 +65,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 def seal(name: str, version: str, digests: Mapping[str, str], key: SigningKey) -> str:
-    """The text of HAND.seal. digests: path → SHA-256 in hex. SealMalformed when it could not be opened again."""
-    for path in digests:  # before a line break in one could make two lines of it
+    """Return the text of HAND.seal. digests: path → SHA-256 in hex. Raises SealMalformed if open_seal would refuse it."""
+    for path in digests:  # first, since a line break in a path would make two lines of it
         if why := path_complaint(path):
             raise SealMalformed(f"the seal lists the path {path!r}: {why}")
     text = _written(name, version, digests)
@@ -77,10 +77,10 @@ def seal(name: str, version: str, digests: Mapping[str, str], key: SigningKey) -
 
 
 def open_seal(text: str, keys: Iterable[VerifyKey]) -> Seal:
-    """The seal, signed by at least one of the keys.
+    """Return the seal of a text that at least one of the keys signed.
 
-    SealMalformed when the text is not a seal in its one form; wire.errors.SignatureInvalid when a known key's signature
-    is wrong, or no known key signed.
+    Raises SealMalformed if the text is not a seal in its one form; wire.errors.SignatureInvalid if the signature of a
+    known key is wrong, or no known key signed it.
     """
     _check_length(text)
     try:
@@ -92,7 +92,7 @@ def open_seal(text: str, keys: Iterable[VerifyKey]) -> Seal:
 
 
 def signers(text: str) -> tuple[tuple[str, str], ...]:
-    """Name and id of every key that a seal claims to be signed by, unchecked, for a message."""
+    """Return name and id of every key that a seal claims as signer. Verifies nothing: for messages."""
     claimed = []
     for line in text[:LONGEST].rpartition("\n\n")[2].splitlines()[:100]:
         name, _, blob = line.removeprefix("\u2014 ").partition(" ")
@@ -104,10 +104,10 @@ def signers(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def compare(sealed: Seal, found: Mapping[str, str]) -> tuple[Difference, ...]:
-    """Every difference between the sealed files and those found in the folder, by path; empty when there is none.
+    """Return the differences between the sealed files and those found in the folder, sorted by path.
 
-    found: path → SHA-256 in hex, or LINK. HAND.seal is passed over, unless it is a link, or whoever installed the Hand put
-    its digest among the sealed files.
+    found: path → SHA-256 in hex, or LINK. HAND.seal is skipped, unless it is a link, or the installer added its digest to
+    the sealed files.
     """
     differences: list[Difference] = []
     for path in sorted({*sealed.files, *found}):
@@ -126,12 +126,12 @@ def compare(sealed: Seal, found: Mapping[str, str]) -> tuple[Difference, ...]:
 
 
 def lists(text: str, found: Mapping[str, str]) -> bool:
-    """Whether a seal, whoever's, is over these files and no others, by path and SHA-256; it may be no seal at all."""
+    """Whether a seal lists exactly these files, by path and SHA-256. Checks neither its form nor its signatures."""
     return text.partition("\n\n")[0].split("\n")[3:] == _lines(found)
 
 
 def path_complaint(path: str) -> str:
-    """Why a path may not stand in a seal, or ""."""
+    """Return why a path may not be listed in a seal, or ""."""
     if odd := oddity(path):
         return odd
     if not path or len(path.encode()) > LONGEST_PATH:
@@ -161,7 +161,7 @@ def _lines(digests: Mapping[str, str]) -> list[str]:
 
 
 def _read(text: str) -> Seal:
-    """The one reading of a note's text; written again it must be the same text."""
+    """Parse a note's text. Raises SealMalformed unless writing the result gives the same text again."""
     type_line, *rest = text.removesuffix("\n").split("\n")
     if type_line != TYPE_LINE:
         raise SealMalformed(f'the note is not a seal: its first line is not "{TYPE_LINE}"')

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from manifests.grants import GrantSet, asked, narrow
+from manifests.grants import GrantSet, narrow, requested
 from manifests.installed import Artefact, Installed, Package
 from manifests.ledger import Ledger, note, payers_of, plus, sum_of, within_of
 from manifests.schema import Budget, Capability, Effect, HandSection, Manifest
@@ -91,7 +91,7 @@ def fold(state: State, entry: Entry, load: Load) -> None:
 
 def authority(state: State, hand: Installed) -> GrantSet:
     """What a Hand may do: what its sealed manifest asks for and the operator granted."""
-    return narrow(GrantSet.of(asked(hand.package.manifest)), GrantSet.of(state.grants.get(hand.id, ())))
+    return narrow(GrantSet.of(requested(hand.package.manifest)), GrantSet.of(state.grants.get(hand.id, ())))
 
 
 def _install(state: State, entry: Entry, load: Load) -> None:

@@ -1,23 +1,23 @@
-"""What was meant by a name that is none (pure), so that everybody who refuses a name tells it in the same words.
+"""Suggestions for misspelled names (pure), so that all refusals of a name use the same words.
 
-`difflib` is imported when a name is looked for: nothing on the way to a kernel's first answer needs it.
+`difflib` is imported at first use: a kernel does not need it before its first answer.
 """
 
 from collections.abc import Iterable
 from typing import Final
 
 LONGEST: Final = 200
-"""Characters that a name may have to be compared with others, which takes long."""
+"""The most characters of a name that is compared with others: comparing takes long."""
 
 SHOWN: Final = 20
 SHOWN_LENGTH: Final = 64
-"""Most names that are told where none is close, and characters of each."""
+"""The most names listed if none is close, and the most characters of each."""
 
 ALIKE: Final = 0.6
 
 
 def nearest(name: str, known: Iterable[str], *, alike: float = ALIKE) -> str:
-    """The one of these names that is written most like it, "" when none is. alike: how much it must be, from 0 to 1."""
+    """Return the known name that is spelled most like this one, "" if none is close. alike: least similarity, 0 to 1."""
     if len(name) > LONGEST:
         return ""
     from difflib import get_close_matches
@@ -28,7 +28,7 @@ def nearest(name: str, known: Iterable[str], *, alike: float = ALIKE) -> str:
 
 
 def suggestion(name: str, known: Iterable[str], otherwise: str = "") -> str:
-    """What to write instead of it: the nearest one. Where none is near: `otherwise`, or which there are."""
+    """Return a clause with the nearest known name; if none is close, `otherwise`, or else a list of the known names."""
     names = list(known)
     if close := nearest(name, names):
         return f'did you mean "{close}"?'
@@ -36,17 +36,17 @@ def suggestion(name: str, known: Iterable[str], otherwise: str = "") -> str:
 
 
 def did_you_mean(close: str) -> str:
-    """The nearest one within a sentence that says of the name that it is none; "" for ""."""
+    """Return a suggestion to append to a sentence that refuses a name; "" for ""."""
     return f', did you mean "{close}"' if close else ""
 
 
 def there_are(names: Iterable[str]) -> str:
-    """Which names there are, the first of many."""
+    """List the first SHOWN names, and how many more there are."""
     shown = [name[:SHOWN_LENGTH] for name in names]
     more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
     return f"there are {', '.join(shown[:SHOWN])}{more}" if shown else "there are none"
 
 
 def _form(name: str) -> str:
-    """What a slip of the pen leaves as it is: neither capitals nor which sign stands between words count."""
+    """Return the name without differences of case and of the sign between words."""
     return name.casefold().replace("-", "_").replace(" ", "_")

@@ -1,4 +1,4 @@
-"""A table of HAND.toml against the keys that its section has (pure): each value by its reader, everything else noted."""
+"""Reads a table of HAND.toml by the keys of its section (pure): each value with its reader, all else noted."""
 
 from manifests.findings import Findings, spelled
 from manifests.positions import Path
@@ -9,7 +9,7 @@ from manifests.typed import word
 
 
 def read_table(found: Findings, section: str, path: Path, raw: object) -> dict[str, object]:
-    """The good values of one table by their key; everything else in it is noted. section as in reference.SECTIONS."""
+    """Return the valid values of one table, by key; the rest is noted. section: as in reference.SECTIONS."""
     if not isinstance(raw, dict):
         found.at_value(
             path, f"{spelled(path)} is {word(raw)}, not a table", f"write [{spelled(path)}] on a line of its own"
@@ -31,7 +31,7 @@ def read_table(found: Findings, section: str, path: Path, raw: object) -> dict[s
 
 
 def note_unknown(found: Findings, section: str, path: Path) -> None:
-    """Notes a key that the section does not have: comes later, belongs elsewhere, or is a slip of the pen."""
+    """Note an unknown key: one of a later version, one of another section, or a misspelled one."""
     name = str(path[-1])
     later = LATER.get(f"{section}.{name}" if section else name)
     if later is not None:

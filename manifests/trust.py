@@ -1,11 +1,11 @@
 """The trust store: which keys may seal which Hands, and the most that a Hand they sealed may be granted (pure).
 
-Separate because it is the root of every start: the kernel judges each seal here, at every start, in memory. A store is
-never changed; `add`, `rotate` and `revoke` return a new one, and the log keeps the entry that makes it so.
+Separate because every start depends on it: the kernel judges each seal here, at every start, in memory. A store is
+immutable; `add`, `rotate` and `revoke` return a new one, and an entry of the log records the change.
 
-Times are microseconds since the epoch. Revoking holds for ever and whatever the clock says. A key that is rotated in for
-another has exactly what that one had: Hands, grants, time and place; the other one is revoked. The first place is the
-home's own key's, which alone may seal the Hands in the box; nothing but a rotation gives it away.
+Times are microseconds since the epoch. Revocation is permanent and independent of the clock. Rotation gives the new key
+the Hands, grants, expiry and place of the old one, and revokes that. The key in the first place is the home's own, which
+alone may seal bundled Hands; only rotation changes it.
 """
 
 from typing import Final, Self
@@ -15,7 +15,7 @@ import msgspec
 from manifests import capabilities as kinds
 from manifests import reinstalling
 from manifests.errors import PatternInvalid, SealMalformed, SealRefused, TrustRefused
-from manifests.grants import GrantSet, as_text, asked, exceeding, is_method_pattern
+from manifests.grants import GrantSet, as_text, exceeding, is_method_pattern, requested
 from manifests.schema import Capability, Confinement, Manifest
 from manifests.seal import Seal, open_seal, signers
 from manifests.versions import is_older
@@ -26,15 +26,15 @@ EVERYTHING: Final = (
     Capability(method="*", allow=("*",), own=True),
     Capability(method="kernel.*", allow=("*",)),
 )
-"""The most that any Hand may be granted: what the home's own key may grant."""
+"""The most that any Hand may be granted, and the maximum of the home's own key."""
 
 
 AS_MUCH: Final = {"roots": "files.*", "network": "web.*", "outside_read": "machine.*"}
-"""What a key must be able to grant on everything, to seal a Hand whose [confinement] opens this."""
+"""By key of [confinement]: the methods that a signing key must be able to grant on every resource if the Hand sets it."""
 
 
 class TrustedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A key whose seals count. hands: patterns of the Hands it may seal; most: the most those may be granted.
+    """A trusted key. hands: patterns of the names of Hands that it may seal; most: the most these may be granted.
 
     added, expires, revoked: microseconds since the epoch, None for never.
     """
@@ -49,41 +49,41 @@ class TrustedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     @property
     def verify_key(self) -> VerifyKey:
-        """The key for checking notes; wire.errors.NoteMalformed when name or length is wrong."""
+        """The key as wire/signing.py verifies with it. Raises wire.errors.NoteMalformed if name or length is wrong."""
         return VerifyKey(name=self.name, public=self.public)
 
     @property
     def id(self) -> str:
-        """Eight hex digits over name and key, as in signed notes."""
+        """The key id of signed notes: eight hex digits of a hash of name and key."""
         return self.verify_key.id
 
     def is_usable(self, now: int) -> bool:
-        """Whether its seals count at this moment."""
+        """Whether the key is neither revoked nor expired at this moment."""
         return self.revoked is None and (self.expires is None or now < self.expires)
 
     def seals(self, hand: str) -> bool:
-        """Whether it may seal a Hand of that name. An empty list of Hands means none."""
+        """Whether the key may seal a Hand of that name. An empty list of Hands means none."""
         return any(kinds.covers(pattern, hand) for pattern in self.hands)
 
 
 class TrustStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All keys that were ever trusted; revoked ones stay, so that they cannot come back. The first is the home's own."""
+    """All keys ever trusted. Revoked ones stay listed, so that they cannot be added again. The first is the home's own."""
 
     keys: tuple[TrustedKey, ...] = ()
 
     def is_own(self, key_id: str) -> bool:
-        """Whether it is the home's own key."""
+        """Whether this id is that of the home's own key."""
         return bool(self.keys) and self.keys[0].id == key_id
 
     def find(self, key_id: str) -> TrustedKey:
-        """The key with that id; TrustRefused when there is none."""
+        """Return the key with that id. Raises TrustRefused if there is none."""
         for key in self.keys:
             if key.id == key_id:
                 return key
         raise TrustRefused(f"no key {key_id} is trusted here", "see `maniple keys list`")
 
     def add(self, key: TrustedKey) -> Self:
-        """The store with one key more. TrustRefused when it is malformed, or was there before."""
+        """Return the store with one more key. Raises TrustRefused if it is malformed, or was ever added before."""
         self._check_new(key)
         return self.with_key(key)
 
@@ -95,10 +95,10 @@ class TrustStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 raise TrustRefused(f"the key {key.id} {state}", "make a new one with `maniple keys new`")
 
     def rotate(self, key_id: str, *, name: str, public: bytes, now: int) -> Self:
-        """The store with a new key in the place of an old one, with what that had; its seals count no more.
+        """Return the store with a new key in the place of an old one and with its rights. The old key is revoked.
 
-        TrustRefused as in `add`, and for a key that is revoked or expired, unless it is the home's own, of which there is
-        always one.
+        Raises TrustRefused as `add` does, and if the old key is revoked or expired. The home's own key can always be
+        rotated, since a home must have one.
         """
         old = self.find(key_id)
         if not self.is_own(key_id):
@@ -108,12 +108,12 @@ class TrustStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return self.with_key(new, instead=key_id).revoke(key_id, now=now)
 
     def revoke(self, key_id: str, *, now: int) -> Self:
-        """The store in which nothing that the key sealed starts any more. Revoking twice changes nothing."""
+        """Return the store with the key revoked: no Hand that it sealed starts again. Revoking twice changes nothing."""
         key = self.find(key_id)
         return self if key.revoked is not None else self.with_key(msgspec.structs.replace(key, revoked=now))
 
     def with_key(self, key: TrustedKey, *, instead: str = "") -> Self:
-        """The store with a key as it is now, unchecked: where it was, before the one that it stands in for, or last."""
+        """Return the store with this key, unchecked: in its old place, before the key `instead`, or last."""
         keys = [known for known in self.keys if known.id != key.id]
         before = [known.id for known in self.keys]
         at = before.index(instead or key.id) if (instead or key.id) in before else len(keys)
@@ -122,10 +122,10 @@ class TrustStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def judge(
         self, seal_text: str | None, *, name: str, version: str, last_version: str | None, now: int, manifest: Manifest
     ) -> Seal:
-        """The seal, when it lets this Hand start now; SealRefused with the reason and the mend when not.
+        """Return the opened seal if it lets this Hand start now. Raises SealRefused with the reason and the remedy.
 
-        name, version: of the Hand as it was installed. last_version: the newest that ever started, None for none.
-        seal_text: None or "" when there is no HAND.seal. One good signature is enough.
+        name, version: of the Hand as installed. last_version: the newest that was ever installed, None for none. seal_text:
+        None or "" if there is no HAND.seal. One signature by a key that may seal the Hand is enough.
         """
         if not seal_text:
             raise SealRefused("unsigned", f"{name} has no seal", "look at the Hand, then type `maniple seal DIR`")
@@ -181,7 +181,7 @@ def _check_key(key: TrustedKey) -> None:
 
 
 def _bound(key: TrustedKey) -> tuple[Capability, ...]:
-    """The most of a key; where it does not speak of approval, it does not bound it: that is agreed at install."""
+    """Return the maximum of a key. Without `approval = true` it leaves approval open: that is agreed at install."""
     return tuple(
         capability if capability.approval else msgspec.structs.replace(capability, approval=False)
         for capability in key.most
@@ -205,7 +205,7 @@ def _check_signer(key: TrustedKey, hand: str, now: int, manifest: Manifest) -> N
     if not key.seals(hand):
         raise SealRefused("not for this Hand", f"{shown} is not trusted to seal {hand}", reseal)
     most = GrantSet.of(_bound(key))
-    beyond = [as_text(capability) for capability in exceeding(asked(manifest), most)]
+    beyond = [as_text(capability) for capability in exceeding(requested(manifest), most)]
     for name, capability in _open(manifest.confinement):
         if exceeding((capability,), most):
             beyond.append(f"[confinement] {name}, which is as much as {as_text(capability)}")
@@ -215,7 +215,7 @@ def _check_signer(key: TrustedKey, hand: str, now: int, manifest: Manifest) -> N
 
 
 def _open(left: Confinement) -> list[tuple[str, Capability]]:
-    """What a Hand's walls leave it, where nobody asks for a grant, and the capability that this amounts to."""
+    """Return the keys of [confinement] that give a Hand access without a grant, each with the equivalent capability."""
     found = {"roots": left.roots, "network": left.network == "host", "outside_read": bool(left.outside_read)}
     return [(name, Capability(method=AS_MUCH[name], allow=("*",))) for name, is_so in found.items() if is_so]
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from manifests.calls import OpenCall
 from manifests.installed import Installed
-from manifests.lives import passes
+from manifests.lives import is_temporary
 from manifests.schema import ASK, Manifest, OnUpgrade
 from manifests.state import State
 from manifests.unfinished import Unfinished
@@ -79,7 +79,7 @@ def verdict(state: State, run: str, fate: OnUpgrade, cannot: Refusal | None) -> 
     """
     unfinished = state.unfinished.get(run)
     decided = unfinished.decided if unfinished is not None else ""
-    if cannot is not None and (passes(cannot.code) or cannot.code == ENDED):
+    if cannot is not None and (is_temporary(cannot.code) or cannot.code == ENDED):
         raise cannot
     if (cannot is not None or fate == ASK) and decided != ASKED:
         return ASKED, cannot.why if cannot is not None else "; ".join(changed(state, run))

@@ -1,7 +1,7 @@
-"""Semantic versions: whether a text is one, and which of two is newer (pure).
+"""Semantic versions: syntax and precedence (pure).
 
 Separate because both the checker and the refusal of downgrades need it. Follows SemVer 2.0.0, sections 9 to 11:
-a pre-release is older than its release, and build marks do not count.
+a pre-release is older than its release, and build metadata is ignored.
 """
 
 import re
@@ -23,7 +23,7 @@ def is_version(text: str) -> bool:
 
 
 def rank(version: str) -> Rank:
-    """A value that orders versions by precedence; ValueError when it is not a version."""
+    """Return a value that orders versions by precedence. Raises ValueError if the text is not a version."""
     match = re.fullmatch(_SEMVER, version) if len(version) <= LONGEST else None
     if match is None:
         raise ValueError(f"{version!r} is not a version")
@@ -37,7 +37,7 @@ def is_older(version: str, than: str) -> bool:
     return rank(version) < rank(than)
 
 
-def after(version: str) -> str:
-    """The release after one, by its last number."""
+def next_patch(version: str) -> str:
+    """Return the release that follows a version: its patch number plus one."""
     (major, minor, patch), *_ = rank(version)
     return f"{major}.{minor}.{patch + 1}"

@@ -26,7 +26,7 @@ import zmq
 
 from manifests import schema, settings
 from manifests.check import check, check_tables
-from manifests.lives import in_order
+from manifests.lives import has_fixed_order
 from manifests.pipeline.check import check as check_pipeline
 from manifests.pipeline.folder import file_of, manifest_of
 from manifests.schema import Manifest
@@ -65,7 +65,7 @@ def replayed(
         raise Differs(
             f"{folder} is a program, which needs its confinement: use `maniple replay RUN --against {folder}`"
         )
-    replay = Replay(recorded.placed, in_order=in_order(manifest))
+    replay = Replay(recorded.placed, in_order=has_fixed_order(manifest))
     given = {**replay.began.settings, **(secrets or {})}
     needed = (name for name, one in manifest.settings.items() if one.secret and one.required)
     if lacking := ", ".join(f'"{name}": …' for name in needed if given.get(name) is None):

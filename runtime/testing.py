@@ -26,7 +26,7 @@ from typing import Final, Self
 from structlog.testing import capture_logs
 
 from manifests.check import check
-from manifests.grants import GrantSet, asked
+from manifests.grants import GrantSet, requested
 from manifests.settings import missing
 from runtime import code as imported
 from runtime import records
@@ -72,7 +72,7 @@ class Trial:
             raise ValueError(f"{self._manifest.hand.name} does not start without settings: give {lacking}")
         self._settings = Settings(self._manifest.settings, given)
         self._seed, self._clock = seed, RecordedClock(round(now.timestamp() * 1_000_000))
-        self._desk = Desk(GrantSet.of(asked(self._manifest)), self._manifest.hand.name, replies or {}, self._clock)
+        self._desk = Desk(GrantSet.of(requested(self._manifest)), self._manifest.hand.name, replies or {}, self._clock)
         self._kernel = Calls(self._desk, self._manifest.limits.in_flight)
         self._desk.kernel = self._kernel
         self._stack = ExitStack()

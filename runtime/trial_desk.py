@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from manifests import capabilities as kinds
-from manifests.grants import GrantSet, why_not
+from manifests.grants import GrantSet, missing_grant
 from manifests.policy import ABOUT_ONESELF
 from runtime.calls import Calls
 from runtime.clock import RecordedClock
@@ -133,7 +133,7 @@ class Desk(Link):
         self._open.pop(number, None)
         why = f"HAND.toml does not ask for {method} on {resource or 'nothing'}"
         refused = headers.Refused(
-            number=number, code="capability", why=fitting(why), grant=why_not(self._grants, method, resource)
+            number=number, code="capability", why=fitting(why), grant=missing_grant(self._grants, method, resource)
         )
         self.kernel.take_end(refused, codec.NIL)
         return False

@@ -23,7 +23,7 @@ from typing import NamedTuple, Self
 from kernel import STARTER
 from kernel.cli import founding, installing, machine, package
 from kernel.cli.client import Client
-from manifests.grants import asked
+from manifests.grants import requested
 from manifests.schema import Capability
 from tests.forks import Forked, Forks
 from wire.codec import Value
@@ -213,7 +213,7 @@ def install(
         folder = package.read(str(_without_caches(Path(hand), Path(parent))))
         seal = package.sealed(folder, key or seal_key(kernel.home))
         with kernel.client() as client:
-            wanted = asked(folder.manifest) if grants is None else grants
+            wanted = requested(folder.manifest) if grants is None else grants
             told = installing.install(client, folder, seal, wanted, as_declared=as_declared)
     assert isinstance(told, dict)
     return told

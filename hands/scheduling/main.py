@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from manifests.errors import ManifestsError
-from manifests.lives import passes
+from manifests.lives import is_temporary
 from manifests.triggers import found
 from runtime import Call, CallEnded, CallFailed, CallRefused, Event, Failure, Hand
 from runtime.table_file import NO_ROOM

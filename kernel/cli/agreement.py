@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from manifests.budgets import UNITS, allowances, written
-from manifests.grants import GrantSet, asked, exceeding, reaches
+from manifests.grants import GrantSet, exceeding, reaches, requested
 from manifests.ledger import sum_of
 from manifests.schedule_words import in_words
 from manifests.schema import Budget, Capability, Confinement, Manifest, Provided, Schedule
@@ -30,8 +30,8 @@ EFFECTS: Final = {
 
 def new_in(manifest: Manifest, before: Manifest | None) -> tuple[Capability, ...]:
     """What it asks for that it did not ask for before."""
-    wanted = asked(manifest)
-    return wanted if before is None else exceeding(wanted, GrantSet.of(asked(before)))
+    wanted = requested(manifest)
+    return wanted if before is None else exceeding(wanted, GrantSet.of(requested(before)))
 
 
 def about(manifest: Manifest, before: Manifest | None, now: int) -> list[str]:

@@ -12,7 +12,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Ended
 from kernel.cli.package import Folder
 from manifests.errors import ManifestInvalid
-from manifests.grants import asked
+from manifests.grants import requested
 from manifests.seal import SEAL_FILE, lists
 from wire.errors import ManipleError
 from wire.signing import SigningKey
@@ -67,7 +67,7 @@ def install_all(client: Client, folders: list[Folder], key: SigningKey) -> tuple
     left_out: dict[str, str] = {}
     for folder in folders:
         try:
-            installing.install(client, folder, package.sealed(folder, key), asked(folder.manifest))
+            installing.install(client, folder, package.sealed(folder, key), requested(folder.manifest))
             done.append(folder)
         except ManipleError as error:
             left_out[folder.name] = str(error)

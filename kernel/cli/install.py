@@ -19,7 +19,7 @@ from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.cli.installed import Installed
 from manifests.errors import ManifestInvalid, SealMalformed, SealRefused
-from manifests.grants import asked
+from manifests.grants import requested
 from manifests.installed import pinned
 from manifests.pipeline import signature
 from manifests.schema import Capability
@@ -155,7 +155,7 @@ def show(
 def put(session: Session, client: Client, shown: Shown) -> dict[str, object]:
     """Install it, with what it asks for that is new; the row of it for programs."""
     found, before = shown.found, shown.before
-    grants = asked(found.manifest) if before is None else shown.wanted
+    grants = requested(found.manifest) if before is None else shown.wanted
     instead = before.id if before else ""
     done = replies.read(
         installing.install(client, found, shown.seal, grants, as_declared=shown.as_declared, instead=instead), _Done

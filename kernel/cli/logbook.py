@@ -15,7 +15,7 @@ from kernel.cli.exits import Ended
 from kernel.record.recovery import Lines, segments
 from manifests.state import State, fold
 from manifests.trust import TrustStore
-from manifests.versions import after, rank
+from manifests.versions import next_patch, rank
 from wire.entries import Entry, decode
 from wire.errors import CodecError, NoteMalformed
 from wire.signing import VerifyKey
@@ -161,7 +161,7 @@ def ids_of(folder: Path, name: str) -> tuple[str, ...]:
 def version_after(folder: Path, name: str) -> str:
     """The version after the newest that was ever installed of a Hand, removed or not; an older one would be refused."""
     told = [str(one.get("version")) for one in _installs(folder, name)]
-    return after(max(told, key=rank)) if told else "1.0.0"
+    return next_patch(max(told, key=rank)) if told else "1.0.0"
 
 
 def _installs(folder: Path, name: str) -> list[Mapping[str, object]]:

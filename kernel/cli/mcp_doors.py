@@ -10,7 +10,7 @@ from kernel.cli.installed import Installed
 from manifests.capabilities import check_pattern
 from manifests.check import check
 from manifests.errors import PatternInvalid
-from manifests.grants import asked
+from manifests.grants import requested
 from manifests.mcp import door
 from manifests.names import is_hand_name
 from manifests.schema import Manifest
@@ -59,7 +59,7 @@ def made(what: door.Wanted) -> package.Folder:
 
 def take_back(client: Client, hand: str, manifest: Manifest) -> None:
     """Of what a door is granted, all that its manifest does not ask for any more."""
-    wanted = {(one.method, one.lent): set(one.allow) for one in asked(manifest)}
+    wanted = {(one.method, one.lent): set(one.allow) for one in requested(manifest)}
     for one in replies.read(client.call("kernel.home").value, rights.Home).grants.get(hand, ()):
         kept = wanted.get((one.method, one.lent), set())
         if gone := [pattern for pattern in one.allow if pattern not in kept]:

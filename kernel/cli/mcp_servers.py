@@ -19,7 +19,7 @@ from kernel.cli.frame import Session
 from kernel.cli.installed import Installed
 from kernel.cli.progress import waiting
 from manifests.check import LONGEST, check
-from manifests.grants import asked
+from manifests.grants import requested
 from manifests.mcp import folder, tools
 from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import Agreement, Offer, OfferInvalid
@@ -88,7 +88,7 @@ def looking(session: Session, wanted: Wanted, files: Mapping[str, bytes], values
         with session.client() as client:
             mcp_passing.sweep(session, client)
             seal = package.sealed(hand, installing.sealing_key(client))
-            installing.install(client, hand, seal, asked(hand.manifest), as_declared=True)
+            installing.install(client, hand, seal, requested(hand.manifest), as_declared=True)
             if values:
                 client.call("kernel.set", passing.hand, {"values": dict(values)})
             try:

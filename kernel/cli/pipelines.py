@@ -20,7 +20,7 @@ from kernel.cli.frame import Session, chosen_home
 from kernel.cli.installed import Installed
 from kernel.cli.pipeline_progress import Course
 from manifests.errors import ManifestInvalid
-from manifests.grants import asked, by_method
+from manifests.grants import expand_wildcards, requested
 from manifests.pipeline.check import check
 from manifests.pipeline.folder import file_of
 from manifests.pipeline.installed import Known
@@ -102,7 +102,7 @@ def _known(client: Client, name: str, methods: list[str]) -> Known:
         has_work=takes.found and not provides_run,
         params=takes.params,
         takes_more=takes.more,
-        asks=by_method(asked(shown.hand.package.manifest), methods),
+        asks=expand_wildcards(requested(shown.hand.package.manifest), methods),
         granted=shown.grants,
     )
 

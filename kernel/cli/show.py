@@ -8,7 +8,7 @@ from kernel.cli import agreement, replies, screen, spending
 from kernel.cli.frame import Session, command, hand_argument
 from kernel.cli.installed import Shown
 from manifests.capabilities import includes
-from manifests.grants import GrantSet, as_text, asked, exceeding, reaches
+from manifests.grants import GrantSet, as_text, exceeding, reaches, requested
 from manifests.installed import Artefact
 from manifests.schedule_words import in_words
 from manifests.schema import Capability, Manifest, Schedule
@@ -49,7 +49,7 @@ def _parted(held: tuple[Capability, ...], manifest: Manifest) -> tuple[list[str]
 
     Whether somebody is asked each time is aside.
     """
-    asks = asked(manifest)
+    asks = requested(manifest)
     may, over = list[Capability](), list[str]()
     for one in held:
         beyond = {each for row in exceeding((replace(one, approval=True),), GrantSet.of(asks)) for each in row.allow}

@@ -9,7 +9,7 @@ from manifests.approvals import check_rule, denied, detail, judge
 from manifests.calls import OpenCall
 from manifests.holding import LISTED, as_answered, in_whose_names, instead_of, listed_after, row, statement
 from manifests.judging import judge_installed
-from manifests.lives import passes
+from manifests.lives import is_temporary
 from manifests.waiting import WAITS
 from wire.approval import Answer
 from wire.entries import body_digest

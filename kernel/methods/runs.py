@@ -12,7 +12,7 @@ from kernel.runs import Run
 from manifests.calls import outcome_reply
 from manifests.holding import check_spawned
 from manifests.installed import Installed
-from manifests.lives import passes
+from manifests.lives import is_temporary
 from manifests.upgrades import DECISIONS, check_restart, is_asked, newest, spawned
 from manifests.waiting import WAITS
 from wire import codec, headers, limits
@@ -235,7 +235,7 @@ def _check_restart(request: Request, run: Run) -> None:
     try:
         kernel.supervisor.check_startable(hand)
     except Refusal as refusal:
-        if not passes(refusal.code):
+        if not is_temporary(refusal.code):
             raise
 
 

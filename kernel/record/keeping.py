@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kernel.record.journal import ended_in_done
 from manifests.calls import OpenCall
 from manifests.keeping import DAY, Believed, Kept, left, over, seen_last
-from manifests.policy import shown
+from manifests.policy import redact
 from wire.errors import Refusal
 from wire.ids import KERNEL
 
@@ -42,7 +42,7 @@ class Keeping:
         if run in kernel.runs:
             raise Refusal("alive", f"{run} has not ended: `maniple cancel {run}` first")
         if not run.startswith("r-") or "/" in run or not path.is_file():
-            raise Refusal("unknown run", f"there is no tape of a run {shown(run)!r}: see `maniple runs`")
+            raise Refusal("unknown run", f"there is no tape of a run {redact(run)!r}: see `maniple runs`")
         self._outcomes.pop(run, None)
         kernel.results.forget(run)
         kernel.log.journal.erase(run)

@@ -10,7 +10,7 @@ from kernel.record.journal import TapeFile
 from kernel.record.tapes import Tape
 from kernel.runs import Peer, Run
 from manifests.calls import OpenCall
-from manifests.lives import in_order
+from manifests.lives import has_fixed_order
 from wire import codec, headers
 from wire.headers import FromKernel, FromRun
 from wire.replaying import Replay
@@ -27,7 +27,7 @@ class Replayed(Tape):
 
     def __init__(self, kernel: "Kernel", run: Run, file: TapeFile, call: OpenCall, credit: int) -> None:
         """Raises TapeDamaged."""
-        super().__init__(kernel, run.id, file, in_order=in_order(run.hand.package.manifest))
+        super().__init__(kernel, run.id, file, in_order=has_fixed_order(run.hand.package.manifest))
         self.replay = Replay(file.records, in_order=self.in_order)
         self._of, self._call, self.credit = run, call, credit
         self.count = 1  # so that no first record is written

@@ -18,10 +18,10 @@ from kernel.record.tapes import Tape
 from kernel.runs import Peer, Run, exit_text, labels_of_sender, resumes_after, was_killed_from_outside
 from manifests import policy, upgrades
 from manifests.approvals import asked_again, denied
-from manifests.calls import OpenCall, chain, lasts, may_be_made_again, opened
-from manifests.lives import OUTCOME_UNKNOWN, backoff, in_order, is_worth_noting, passes, used_up
+from manifests.calls import OpenCall, chain, is_long_wait, may_be_made_again, open_call
+from manifests.lives import OUTCOME_UNKNOWN, backoff, cpu_exceeded, has_fixed_order, is_temporary, is_worth_noting
 from manifests.orphaned_calls import as_spent, lose, unheard, unmade, waited
-from manifests.policy import shown
+from manifests.policy import redact
 from manifests.schema import Provided
 from manifests.settings import split_secrets
 from manifests.unfinished import Open
@@ -80,7 +80,7 @@ class Resuming:
     def make_tape(self, run: Run, file: TapeFile) -> Tape:
         """Return a Tape for this run, on this file."""
         run.seed = seed_of(run.digest_key)
-        return Tape(self._kernel, run.id, file, in_order=in_order(run.hand.package.manifest))
+        return Tape(self._kernel, run.id, file, in_order=has_fixed_order(run.hand.package.manifest))
 
     # a process has ended ---------------------------------------------------------------------------------------------
 
@@ -291,7 +291,7 @@ class Resuming:
             return
         number, old = known
         provided, owner, resource = kernel.catalogue.find_again(header.method, header.resource, old.effect)
-        call = opened(
+        call = open_call(
             header, number, peer.principal, policy.link_of(run.id, run.hand, run.grants), peer.route, provided=provided,
             resource=resource, body=body, parent=run.work, labels=labels_of_sender(run, run.work), owner=owner,
             now=kernel.loop.now(),

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from kernel.record.resuming import WORK
 from kernel.runs import Peer, Run
 from manifests import policy, upgrades
-from manifests.calls import OpenCall, covering
+from manifests.calls import OpenCall, paid_from
 from manifests.grants import GrantSet
-from manifests.policy import Link, shown
+from manifests.policy import Link, redact
 from manifests.state import authority
 from manifests.unfinished import Unfinished
 from wire import codec, headers
@@ -108,7 +108,7 @@ def restore_reservations(kernel: "Kernel") -> None:
             for number, (known, _) in tape.pending.items():
                 tape.pending[number] = known, (call := opens[known])
                 if call.most is not None:
-                    tape.reservations[known] = book.open(known, call.payers, call.most, covering(work), call.inner)
+                    tape.reservations[known] = book.open(known, call.payers, call.most, paid_from(work), call.inner)
 
 
 def _rebuild_work(kernel: "Kernel", start: Began, contents: Contents) -> OpenCall:

@@ -1,8 +1,7 @@
 """The kinds of resources, one file each, and the table that joins them (pure).
 
-A method's provider says which kind its resource is; the kernel normalises the resource by that kind, once, and matches
-and delivers only the normal form. Normal forms and patterns show their own kind, so that a grant needs no kind beside
-it:
+A method's provider declares the kind of its resource; the kernel normalises the resource by that kind, once, and matches
+and delivers only the normal form. Normal forms and patterns show their own kind, so a grant need not state it:
 
     ""              none
     has "://"                        url
@@ -12,10 +11,10 @@ it:
     has ":"                          address
     else                             name, the root of a path, `own`, or a route to models (all are one segment)
 
-Kinds that share a spelling match alike: names and roots, and paths and models, `PROVIDER/MODEL`. Which of them is meant
-the method says, and a grant is for a method.
+Kinds that share a spelling match alike: names and roots, and paths and models, `PROVIDER/MODEL`. The method tells them
+apart, and a grant is for a method.
 
-`*` and `**` alone cover every resource of every kind, but for the memory of a Hand by its id. To add a kind: a file with
+`*` or `**` alone covers every resource of every kind, except the memory of a Hand by its id. To add a kind: a file with
 the five names of `Kind`, a row in KINDS, a line in `kind_of`, rows in tests/disguises.py.
 """
 
@@ -27,21 +26,21 @@ from manifests.errors import PatternInvalid, ResourceInvalid
 
 
 class Kind(Protocol):
-    """What each file of this folder offers. No pattern that it is given is `*` or `**` alone: those are dealt with here."""
+    """The interface of each file of this folder. It is never given `*` or `**` alone: this module handles those."""
 
     EXAMPLES: tuple[str, ...]
 
     def normalise(self, text: str, /) -> str:
-        """The one form of a resource; ResourceInvalid when it has none. normalise(normalise(x)) == normalise(x)."""
+        """Return the normal form. Raises ResourceInvalid if there is none. normalise(normalise(x)) == normalise(x)."""
 
     def check_pattern(self, pattern: str, /) -> None:
-        """PatternInvalid, with what to write, unless the pattern may stand in a grant."""
+        """Raise PatternInvalid, with what to write instead, unless the pattern may be granted."""
 
     def covers(self, pattern: str, resource: str, /) -> bool:
         """Whether a checked pattern covers a resource in normal form. Never raises."""
 
     def includes(self, wide: str, narrow: str, /) -> bool:
-        """Whether a checked pattern covers all that another covers. Never raises; when unsure, False."""
+        """Whether a checked pattern covers all that another covers. Never raises; False if that is not certain."""
 
 
 KINDS: Final[dict[str, Kind]] = {
@@ -53,19 +52,19 @@ MOST_REMEMBERED: Final = 1024
 
 
 _normal: Final[dict[str, bool]] = {}
-"""Texts lately asked about, and whether each is in normal form: what was just normalised is not taken apart again."""
+"""A cache: texts, and whether each is in normal form. It saves parsing what was just normalised."""
 
 
 @lru_cache(maxsize=MOST_REMEMBERED)
 def normalise(kind: str, text: str) -> str:
-    """The normal form of a resource of that kind; ResourceInvalid when it has none, KeyError for an unknown kind."""
+    """Return the normal form of a resource of that kind. Raises ResourceInvalid if it has none, KeyError for the kind."""
     normal = KINDS[kind].normalise(text)
     _remember(normal, is_so=True)
     return normal
 
 
 def kind_of(text: str) -> str:
-    """The kind that a normal form or a pattern shows by its own spelling."""
+    """Return the kind of a normal form or a pattern, by its spelling."""
     if not text:
         return "none"
     if "://" in text:
@@ -76,7 +75,7 @@ def kind_of(text: str) -> str:
 
 
 def check_pattern(pattern: str, kind: str = "") -> None:
-    """PatternInvalid unless the pattern is well formed and, when a kind is given, suits resources of that kind."""
+    """Raise PatternInvalid unless the pattern is well formed and, if a kind is given, matches resources of that kind."""
     if pattern in ANYTHING:
         return
     if not pattern:
@@ -97,7 +96,7 @@ def is_normal(resource: str) -> bool:
 
 @lru_cache(maxsize=2048)
 def is_pattern(pattern: str) -> bool:
-    """Whether a text may stand in a grant. Never raises."""
+    """Whether a text is a well-formed pattern. Never raises."""
     try:
         check_pattern(pattern)
     except PatternInvalid:
@@ -125,7 +124,7 @@ def includes(wide: str, narrow: str) -> bool:
 
 
 def _matcher(pattern: str, other: str) -> Kind:
-    """The kind both texts share; none, which matches neither, when they differ."""
+    """Return the kind that both texts share; `none`, which matches neither, if they differ."""
     mine, its = kind_of(pattern), kind_of(other)
     if mine == its:
         return KINDS[mine]

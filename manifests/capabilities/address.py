@@ -1,4 +1,4 @@
-"""Kind `address`: where a TCP connection goes, as `host:port` (pure).
+"""Kind `address`: the destination of a TCP connection, as `host:port` (pure).
 
 The host is normalised as in host.py, so every spelling of an IP address is one address; an IPv6 address stands in
 brackets: `[::1]:443`. The port is a number from 1 to 65535 and has no default.
@@ -18,13 +18,13 @@ EXAMPLES: tuple[str, ...] = ("feeds.example.org:443", "*.example.org:*", "*")
 
 
 def normalise(text: str) -> str:
-    """`host:port` in its one form; ResourceInvalid with the reason when it has none."""
+    """Return the normal form of `host:port`. Raises ResourceInvalid with the reason if it has none."""
     name, port = _split(text)
     return f"{host.normalise(name)}:{normal_port(port)}"
 
 
 def check_pattern(pattern: str) -> None:
-    """PatternInvalid unless the pattern is in normal form; `instead` then shows that form."""
+    """Raise PatternInvalid unless the pattern is in normal form; its `instead` shows that form."""
     try:
         name, port = _split(pattern)
         name = name if "*" in name else host.normalise(name)

@@ -1,15 +1,15 @@
-"""Matching of wildcards: `*` within one segment, `**` as a whole segment for any number of them, none included (pure).
+"""Matching of wildcards: `*` within one segment, `**` as a whole segment for any number of segments, even none (pure).
 
-Separate because paths, URL paths and host names share it. Both functions run in time proportional to the product of the
-lengths, whatever the pattern: there is no backtracking that a hostile resource could blow up, as there is in `re`.
+Separate because paths, URL paths and host names share it. Both functions take time proportional to the product of the
+lengths, whatever the pattern: no exponential backtracking that a hostile resource could cause, as in `re`.
 
-The same functions decide whether a pattern includes another: the narrow pattern is matched as if it were a resource.
-Its `*` is then a character that only a wildcard can swallow, and its `**` a segment that only `**` can.
+The same functions decide whether one pattern includes another: the narrow pattern is matched as if it were a resource.
+Its `*` is then a character that only a wildcard matches, and its `**` a segment that only `**` matches.
 """
 
 
 def fits(pattern: str, segment: str) -> bool:
-    """Whether one segment fits a pattern in which each `*` stands for any run of characters, the empty one included."""
+    """Whether one segment matches a pattern in which each `*` stands for any number of characters, even none."""
     if "*" not in pattern:
         return pattern == segment
     head, *middle, tail = pattern.split("*")
@@ -25,7 +25,7 @@ def fits(pattern: str, segment: str) -> bool:
 
 
 def fits_all(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:
-    """Whether a list of segments fits a list of patterns, where `**` stands for any number of segments."""
+    """Whether a list of segments matches a list of patterns, where `**` stands for any number of segments."""
     p = s = 0
     star, mark = -1, 0
     while s < len(segments):
@@ -44,7 +44,7 @@ def fits_all(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:
 
 
 def complaint(segments: tuple[str, ...]) -> str:
-    """Why a list of segments is not a good pattern, or ""."""
+    """Return why a list of segments is not a well-formed pattern, or ""."""
     for before, segment in zip(("", *segments), segments, strict=False):
         if "**" in segment and segment != "**":
             return f'"**" must stand alone between two "/", not inside "{segment}"'

@@ -1,16 +1,16 @@
-"""Host names and IP addresses in the one form in which grants compare them (pure).
+"""Host names and IP addresses in the normal form in which grants compare them (pure).
 
 Separate because URLs and addresses share it. Normal forms: a name is lower-case ASCII without a dot at its end, other
-scripts as punycode (UTS 46, by the `idna` library), so that a look-alike is visibly another name; an IPv4 address is
-four decimal numbers, whichever of its spellings was given (octal, hexadecimal, one number; RFC 3986 §7.4 and the WHATWG
-URL standard); an IPv6 address is as in RFC 5952 in brackets, and one that maps an IPv4 address is that IPv4 address,
-since that is whom the system would connect to. Refused: percent-escapes, zones (`%eth0`), anything after which
-two readers could disagree.
+scripts as punycode (UTS 46, by the `idna` library), so that a look-alike is visibly another name. An IPv4 address is
+four decimal numbers, whichever spelling was given (octal, hexadecimal, one number; RFC 3986 §7.4 and the WHATWG URL
+standard). An IPv6 address is as in RFC 5952, in brackets; one that maps an IPv4 address becomes that IPv4 address, since
+the system would connect there. Refused: percent-escapes, zones (`%eth0`), and all else that two parsers could read
+differently.
 
-Patterns: `*` is any run of characters within one label, `**` as the first label one or more labels. `*.example.org`
-covers a.example.org, neither example.org nor a.b.example.org; `**.example.org` covers the last. `**` alone is every
-*named* host. No wildcard ever covers an IP address: it is covered only by itself, or by `["*"]`. So the last label may not be
-one, nor such that it could become a number (`example.*`): hosts that end in a number are addresses.
+Patterns: `*` is any number of characters within one label, `**` as the first label is one or more labels.
+`*.example.org` covers a.example.org, but neither example.org nor a.b.example.org; `**.example.org` covers the last. `**`
+alone is every *named* host. A wildcard never covers an IP address: only the address itself or `["*"]` does. So the last
+label may not be or become a number (`example.*`): hosts that end in a number are addresses.
 """
 
 import re
@@ -26,12 +26,12 @@ _IPV4: Final = r"(?a)[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+"
 LONGEST_NAME: Final = 253
 LONGEST_GIVEN: Final = 512
 MOST_REMEMBERED: Final = 1024
-"""Hosts whose one form is remembered, since many calls go to the same few: a site has many pages and one name."""
+"""The most hosts in the cache of normal forms: many calls go to the same few hosts."""
 
 
 @lru_cache(maxsize=MOST_REMEMBERED)
 def normalise(text: str) -> str:
-    """The host's one form; ResourceInvalid with the reason when it has none. `text` has passed spelling.oddity."""
+    """Return the host's normal form. Raises ResourceInvalid with the reason. `text` has passed spelling.oddity."""
     if not text:
         raise ResourceInvalid("it names no host")
     if len(text) > LONGEST_GIVEN:
@@ -63,7 +63,7 @@ def is_ip(host: str) -> bool:
 
 
 def check_pattern(pattern: str) -> None:
-    """PatternInvalid unless the host pattern could fit a host; one without a wildcard has been normalised."""
+    """Raise PatternInvalid unless the pattern can match a host. One without a wildcard must be in normal form already."""
     if pattern == "**":
         return
     if pattern == "*":
@@ -89,7 +89,7 @@ def check_pattern(pattern: str) -> None:
 
 
 def tokens(pattern: str) -> tuple[str, ...]:
-    """A host or host pattern as labels for glob.fits_all; `**` becomes `*`, `**`, for one or more labels."""
+    """Split a host or host pattern into labels for glob.fits_all; `**` becomes `*`, `**`, for one or more labels."""
     if is_ip(pattern):
         return (pattern,)
     labels = pattern.split(".")
@@ -149,7 +149,7 @@ def _to_ascii(text: str) -> str:
 
 
 def _check_punycode(name: str) -> None:
-    """ResourceInvalid unless each xn-- label is what its own letters encode to."""
+    """Raise ResourceInvalid unless each xn-- label is the punycode of the text that it decodes to."""
     import idna
 
     for label in name.split("."):

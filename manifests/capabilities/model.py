@@ -1,16 +1,16 @@
-"""Kind `model`: a route's name, or one model of one provider (pure).
+"""Kind `model`: a route, or one model of one provider (pure).
 
-    default, cheap                              a route: a list of models, which the operator gave that name
+    default, cheap                              a route: the operator's name for a list of models
     anthropic/claude-sonnet-4-5                 PROVIDER/MODEL: that one and no other
     openrouter/meta-llama/llama-3-70b           a model's own name may have slashes, and colons: ollama/llama3:8b
 
-A route's name and a provider's are small letters, digits and single `-` between them, at most 64. Each part of a model's
-name is letters, digits and `. _ @ + : ~ -`, and not dots alone; case counts, for it does to providers. All of it is at
-most 256 characters. There are no other spellings, so the normal form is the text itself.
+The name of a route or provider is lower-case letters, digits and single `-` between them, at most 64. Each part of a
+model's name is letters, digits and `. _ @ + : ~ -`, but not dots alone; it is case-sensitive, as it is to providers. The
+whole is at most 256 characters. There are no other spellings, so the normal form is the text itself.
 
-Patterns match as those of paths, whose spelling a model shares: `*` within a part, `**` for any number of parts. So
-`anthropic/*` is every model of a provider whose names have no slash, `openrouter/**` every model of one whose have. `*`
-or `**` alone covers every model and every route.
+Patterns match as those of paths: `*` within a part, `**` for any number of parts. So `anthropic/*` is every model of a
+provider whose model names have no slash, and `openrouter/**` every model of one whose names have. `*` or `**` alone
+covers every model and every route.
 """
 
 import re
@@ -33,7 +33,7 @@ _INSTEAD: Final = 'write "default", "anthropic/*", or "openrouter/**" where the 
 
 
 def normalise(text: str) -> str:
-    """The text itself; ResourceInvalid when it names neither a route nor a model."""
+    """Return the text itself. Raises ResourceInvalid if it names neither a route nor a model."""
     if len(text) > LONGEST:
         raise ResourceInvalid(f"it is longer than {LONGEST} characters")
     word, *parts = text.split("/")
@@ -48,13 +48,13 @@ def normalise(text: str) -> str:
 
 
 def split(resource: str) -> tuple[str, str]:
-    """Provider and model of a resource in normal form; ("", name) for a route's."""
+    """Return provider and model of a resource in normal form; ("", name) for a route."""
     word, slash, name = resource.partition("/")
     return (word, name) if slash else ("", word)
 
 
 def check_pattern(pattern: str) -> None:
-    """PatternInvalid when no route and no model could fit."""
+    """Raise PatternInvalid if the pattern can match no route and no model."""
     word, *parts = pattern.split("/")
     is_good = len(pattern) <= LONGEST and re.fullmatch(_WORD_PATTERN, word) is not None and word not in SPACES
     if not is_good or not all(re.fullmatch(_PART_PATTERN, part) and part.strip(".") for part in parts):
@@ -69,5 +69,5 @@ def covers(pattern: str, resource: str) -> bool:
 
 
 def includes(wide: str, narrow: str) -> bool:
-    """Whether `wide` covers all that `narrow` covers. Never raises; sound, and complete but for `**` beside `*`."""
+    """Whether `wide` covers all that `narrow` covers. Never raises. Sound; complete except for `**` next to `*`."""
     return path.includes(wide, narrow)

@@ -1,9 +1,9 @@
 """Kind `name`: one plain word, such as a Hand, an event or a model (pure).
 
-A name has 1 to 256 of the ASCII characters A-Z a-z 0-9 . _ @ + - and starts with a letter or digit. Case counts. There
-are no other spellings of a name, so its normal form is itself, and a look-alike is refused because it is not ASCII.
+A name has 1 to 256 of the ASCII characters A-Z a-z 0-9 . _ @ + - and starts with a letter or digit. It is case-sensitive.
+A name has only one spelling, so its normal form is itself; look-alikes are refused because they are not ASCII.
 
-Patterns: a name with `*` for any run of characters, dots included (`data-pipeline.*`); `*` and `**` alone cover every
+Patterns: a name with `*` for any number of characters, dots included (`data-pipeline.*`); `*` or `**` alone covers every
 name.
 """
 
@@ -20,14 +20,14 @@ _CHARACTERS: Final = "letters, digits and . _ @ + -, starting with a letter or d
 
 
 def normalise(text: str) -> str:
-    """The name itself; ResourceInvalid when it is not one."""
+    """Return the name itself. Raises ResourceInvalid if the text is not a name."""
     if not re.fullmatch(_NAME, text):
         raise ResourceInvalid(f"a name has 1 to 256 {_CHARACTERS}")
     return text
 
 
 def check_pattern(pattern: str) -> None:
-    """PatternInvalid when no name could fit."""
+    """Raise PatternInvalid if the pattern can match no name."""
     if not re.fullmatch(_PATTERN, pattern) or "**" in pattern:
         raise PatternInvalid(f'"{pattern}" is not a name', f"write {_CHARACTERS}, with * for any part")
 

@@ -1,17 +1,18 @@
-"""Kind `namespace`: whose memory a call is about (pure).
+"""Kind `namespace`: the memory that a call acts on (pure).
 
     own                               the calling Hand's
-    shared/NAME                       a space of that name, for everybody who is granted it
-    session/AGENT/CHANNEL/CHAT/USER   one conversation: in the calling Hand's memory, and apart from all else in it
-    own/ID, own/ID/session/…          of the Hand with that id: what providers get, and what only the operator may ask
+    shared/NAME                       a space of that name, for every Hand that is granted it
+    session/AGENT/CHANNEL/CHAT/USER   one conversation: a separate part of the calling Hand's memory
+    own/ID, own/ID/session/…          that of the Hand with this id: what providers get, and only the operator may name
 
-Grants are checked on what was asked; its provider gets what `bound` makes of it, in which the caller stands by its
-immutable id. So a provider never works out its caller, and who takes a removed Hand's name gets another memory.
+Grants are checked on the namespace as the caller wrote it. The provider gets the result of `bound`, which contains the
+caller's immutable id. So a provider never determines its caller, and a new Hand under a removed Hand's name gets a memory
+of its own.
 
-Normal form: NAME is 1 to 64 small letters, digits and single `-` between them. Each part of a session's key is 1 to 128
-of the characters A-Z a-z 0-9 . _ @ + ~ - and of escapes `%C3` for the bytes of all others, in UTF-8 and Unicode's composed
-form; not dots alone. `part` spells one; `-` stands for a part that a conversation has not. An escape of a character that
-needs none is undone, hexadecimal digits become capitals. Case counts.
+Normal form: NAME is 1 to 64 lower-case letters, digits and single `-` between them. Each part of a session's key is 1 to
+128 characters: A-Z a-z 0-9 . _ @ + ~ - and escapes such as `%C3` for the bytes of all other characters, in UTF-8 and NFC;
+not dots alone. `part` spells one; `-` takes the place of a part that a conversation lacks. Escapes of characters that
+need none are decoded, others get capital hex digits. Case-sensitive.
 
 Patterns: `own`, `shared/*`, `session/**`, `session/helpdesk/*/*/ada`: `*` within a part, `**` for any number of parts of
 a key. `*` or `**` alone covers all but `own/…`, which no pattern covers.
@@ -28,7 +29,7 @@ from wire.ids import OPERATOR
 EXAMPLES: tuple[str, ...] = ("own", "shared/*", "session/**")
 SPACES: Final = frozenset({"own", "shared", "session"})
 NONE: Final = "-"
-"""Stands in a session's key for what the conversation has not, such as a chat of its own."""
+"""Takes the place of a part of a session's key that the conversation lacks, such as a chat."""
 
 PART_MAX: Final = 128
 _KEY: Final = 4
@@ -41,7 +42,7 @@ _EXAMPLE: Final = 'write "own", "shared/NAME" or "session/**"'
 
 
 def normalise(text: str) -> str:
-    """The namespace's one form; ResourceInvalid with the reason when it has none."""
+    """Return the normal form of a namespace. Raises ResourceInvalid with the reason if it has none."""
     match text.split("/"):
         case ["own"]:
             return text
@@ -57,7 +58,7 @@ def normalise(text: str) -> str:
 
 
 def check_pattern(pattern: str) -> None:
-    """PatternInvalid when no namespace that a Hand may ask for could fit."""
+    """Raise PatternInvalid if the pattern can match no namespace that a Hand may name."""
     space, *parts = pattern.split("/")
     if pattern == "own":
         return
@@ -81,17 +82,17 @@ def covers(pattern: str, resource: str) -> bool:
 
 
 def includes(wide: str, narrow: str) -> bool:
-    """Whether `wide` covers all that `narrow` covers. Never raises; sound, and complete but for `**` beside `*`."""
+    """Whether `wide` covers all that `narrow` covers. Never raises. Sound; complete except for `**` next to `*`."""
     return fits_all(tuple(wide.split("/")), tuple(narrow.split("/")))
 
 
 def is_by_id(resource: str) -> bool:
-    """Whether a namespace is some Hand's by its id: the operator's to ask for, and covered by no pattern."""
+    """Whether a namespace names a Hand's memory by id, which only the operator may do and no pattern covers."""
     return resource.startswith("own/")
 
 
 def bound(resource: str, hand: str) -> str:
-    """What the provider gets of a namespace in normal form. hand: the calling Hand's id, "" for the operator."""
+    """Return the namespace as its provider gets it: with the caller's id. hand: that id, "" for the operator."""
     whose = f"own/{hand or OPERATOR}"
     if resource == "own":
         return whose
@@ -99,12 +100,12 @@ def bound(resource: str, hand: str) -> str:
 
 
 def session(agent: str, channel: str, chat: str, user: str) -> str:
-    """The namespace of a conversation. ResourceInvalid when a part of its key cannot be spelled."""
+    """Return the namespace of a conversation. Raises ResourceInvalid if a part of its key cannot be spelled."""
     return "session/" + "/".join(map(part, (agent, channel, chat, user)))
 
 
 def part(text: str) -> str:
-    """A part of a session's key, from the text that it stands for: composed, and escaped where it must be; "" as `-`."""
+    """Spell a text as a part of a session's key: in NFC, escaped where necessary; `-` for ""."""
     if not text:
         return NONE
     if not text.isascii():
@@ -160,7 +161,7 @@ def _spelled(text: str) -> str:
 
 
 def _may_match(part: str) -> bool:
-    """Whether a part of a pattern is as some part of a key in normal form could be, but for its wildcards."""
+    """Whether a part of a pattern could match a part of a key in normal form."""
     plain = part.replace("*", "")
     if not part or len(part) > PART_MAX or (plain and not re.fullmatch(_PART, plain)):
         return False

@@ -1,7 +1,6 @@
-"""Kind `none`: a method that acts on no resource, so that its resource is the empty text (pure).
+"""Kind `none`: no resource, written as the empty text (pure).
 
-Patterns: only `*` (or `**`) makes sense, and those are no kind's own. An empty list still covers nothing: it is how one
-asks for nothing.
+Its only patterns are `*` and `**`, which belong to no kind. An empty list of patterns still covers nothing.
 """
 
 from manifests.errors import PatternInvalid, ResourceInvalid
@@ -10,22 +9,22 @@ EXAMPLES: tuple[str, ...] = ("*",)
 
 
 def normalise(text: str) -> str:
-    """The empty text; ResourceInvalid for any other."""
+    """Return the empty text. Raises ResourceInvalid for any other."""
     if text:
         raise ResourceInvalid("this method acts on no resource, so none may be given")
     return ""
 
 
 def check_pattern(pattern: str) -> None:
-    """PatternInvalid: no other pattern but `*` and `**` suits it."""
+    """Raise PatternInvalid: no pattern other than `*` and `**` matches the empty text."""
     raise PatternInvalid(f'"{pattern}" names a resource, but this method acts on none', 'write ["*"]')
 
 
 def covers(_pattern: str, _resource: str) -> bool:
-    """No pattern does."""
+    """Return False: this kind has no patterns of its own."""
     return False
 
 
 def includes(_wide: str, _narrow: str) -> bool:
-    """No pattern does."""
+    """Return False: this kind has no patterns of its own."""
     return False

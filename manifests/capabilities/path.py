@@ -1,11 +1,11 @@
 """Kind `path`: a file or folder under one of the named roots that the operator granted (pure).
 
 A path looks like `root/folder/file`; its first part is the root's name (`reports`, `scratch`). It is checked as text
-alone: the provider opens it beneath the root's descriptor, following no link. Refused are `.` and `..`, absolute paths,
-doubled slashes, backslashes, `*` (it belongs to patterns), characters that cannot be seen, other Unicode forms than
-NFC, spaces at either end of a part, parts over 255 bytes. One slash at the end is dropped. Case counts.
+only: the provider opens it beneath the root's descriptor, following no link. Refused are `.` and `..`, absolute paths,
+doubled slashes, backslashes, `*` (reserved for patterns), invisible characters, Unicode forms other than NFC, spaces at
+either end of a part, and parts over 255 bytes. One slash at the end is dropped. Case-sensitive.
 
-Patterns: `*` is any run of characters within one part, `**` any number of parts, none included: `reports/*.csv`,
+Patterns: `*` is any number of characters within one part, `**` any number of parts, even none: `reports/*.csv`,
 `reports/**` (the folder itself and all below it), `reports/**/total.csv`. `*` or `**` alone covers every path.
 """
 
@@ -24,12 +24,12 @@ _ROOT_PATTERN: Final = r"(?a)[a-z0-9*]+(?:-[a-z0-9*]+)*"
 
 
 def is_root(text: str) -> bool:
-    """Whether a path could begin with this as the name of its root."""
+    """Whether a text is well formed as the name of a root, the first part of a path."""
     return re.fullmatch(_ROOT, text) is not None and len(text) <= LONGEST_PART
 
 
 def normalise(text: str) -> str:
-    """The path without a slash at its end; ResourceInvalid with the reason when it is not a path."""
+    """Return the path without a slash at its end. Raises ResourceInvalid with the reason if it is not a path."""
     path = text[:-1] if text.endswith("/") and len(text) > 1 else text
     why = _complaint(path)
     if why:
@@ -46,7 +46,7 @@ def normalise(text: str) -> str:
 
 
 def check_pattern(pattern: str) -> None:
-    """PatternInvalid when no path could fit, or when it says one thing in two ways."""
+    """Raise PatternInvalid if the pattern can match no path, or is not in normal form."""
     why = _complaint(pattern) or complaint(tuple(pattern.split("/")))
     if why:
         raise PatternInvalid(
@@ -65,7 +65,7 @@ def covers(pattern: str, resource: str) -> bool:
 
 
 def includes(wide: str, narrow: str) -> bool:
-    """Whether `wide` covers all that `narrow` covers. Never raises; sound, and complete but for `**` beside `*`."""
+    """Whether `wide` covers all that `narrow` covers. Never raises. Sound; complete except for `**` next to `*`."""
     return fits_all(tuple(wide.split("/")), tuple(narrow.split("/")))
 
 

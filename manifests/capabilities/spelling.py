@@ -1,10 +1,10 @@
-"""Which characters a resource, a pattern or a file name may be spelled with (pure).
+"""The characters that a resource, a pattern or a file name may contain (pure).
 
-Separate because paths, URLs, addresses and seals share one answer: no character that a person cannot see, or that
-changes the order of what he sees. Refused are control characters, formats (bidirectional and zero-width ones included),
-surrogates, private and unassigned characters, line and paragraph separators, spaces other than U+0020, and the letters
-and marks that are drawn as nothing. Letters that merely look like others are not refused: they stay different texts.
-Source: Unicode general categories; manifests/visibility.py for what is drawn as nothing.
+Separate because paths, URLs, addresses and seals share it: no character that is invisible or reorders others. Refused
+are control characters, formats (bidirectional and zero-width ones included), surrogates, private and unassigned
+characters, line and paragraph separators, spaces other than U+0020, and letters and marks that are drawn as nothing.
+Letters that merely look like others are not refused: they stay different texts. Source: Unicode general categories;
+manifests/visibility.py for what is drawn as nothing.
 """
 
 from typing import Final
@@ -13,7 +13,7 @@ from manifests.visibility import INVISIBLE
 from wire.limits import RESOURCE_MAX
 
 LONGEST: Final = RESOURCE_MAX
-"""Most UTF-8 bytes of a resource or a pattern, as given and in its normal form."""
+"""The most UTF-8 bytes of a resource or a pattern, both as given and in normal form."""
 
 REFUSED: Final = {
     "Cc": "a control character",
@@ -28,7 +28,7 @@ REFUSED: Final = {
 
 
 def oddity(text: str) -> str:
-    """What is the first character that may not stand in a resource, as a clause, or "" when all may. Never raises."""
+    """Return a clause about the first character that is not allowed, "" if all are. Never raises."""
     if text.isascii() and text.isprintable():
         return ""
     import unicodedata
@@ -41,7 +41,7 @@ def oddity(text: str) -> str:
 
 
 def is_nfc(text: str) -> bool:
-    """Whether the text is in Unicode's composed normal form, the only one that a path may have."""
+    """Whether the text is in Unicode's composed normal form (NFC), the only one allowed."""
     if text.isascii():
         return True
     import unicodedata
@@ -50,5 +50,5 @@ def is_nfc(text: str) -> bool:
 
 
 def is_too_long(text: str) -> bool:
-    """Whether the text has more than 1 KiB; only for text that `oddity` has passed."""
+    """Whether the text has more than LONGEST bytes, which are 1 KiB; only for text that `oddity` has passed."""
     return len(text) > LONGEST or (not text.isascii() and len(text.encode()) > LONGEST)

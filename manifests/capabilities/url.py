@@ -1,20 +1,20 @@
 """Kind `url`: an http or https URL, parsed once, by the strict parser below (pure).
 
-Separate from the address kind because a URL also has a path and a query. Why not `urllib.parse`: it accepts what others
-read differently (userinfo, backslashes, control characters, odd ports), and it costs start-up time.
+`urllib.parse` is not used: it accepts what other parsers read differently (userinfo, backslashes, control characters,
+odd ports), and it costs start-up time.
 
 Normal form (RFC 3986 §6, and the WHATWG URL standard where clients follow it): scheme and host lower-case, see host.py;
 a default port dropped; escapes of unreserved characters decoded, all others in capitals; other characters escaped as
-UTF-8; then `.` and `..` resolved; a fragment dropped, since it is never sent. The query stays as it was, but for
-non-ASCII characters, which are escaped. So `%2e%2e` is `..` and is resolved, and `%2f` stays `%2F` and separates
-nothing. A `*` in the path becomes `%2A`.
+UTF-8; then `.` and `..` resolved; the fragment dropped, since it is never sent. The query stays as written, except that
+non-ASCII characters are escaped. So `%2e%2e` is `..` and is resolved, and `%2f` becomes `%2F` and separates nothing. A
+`*` in the path becomes `%2A`.
 Refused: other schemes, userinfo, backslashes, spaces and control characters (escaped ones in the path as well),
-malformed, overlong and doubly escaped dots and slashes, and `..` that only a careless server would see (`..%2f`,
+malformed, overlong and doubly escaped dots and slashes, and `..` in forms that only a careless server resolves (`..%2f`,
 `..;`).
 
 Patterns: `scheme://host[:port]/path[?query]`, with wildcards as in host.py and glob.py, and `*` for any port or any
 part of a query. `https://*.example.org/**` covers neither https://example.org/ nor http://a.example.org/. A pattern
-without a query covers any query; without a path it is not complete. `*` or `**` alone covers every URL, IP addresses
+without a query covers any query; one without a path is refused. `*` or `**` alone covers every URL, IP addresses
 included.
 """
 
@@ -40,7 +40,7 @@ _PORT: Final = r"(?a)[0-9]{1,8}"
 
 
 class Parts(NamedTuple):
-    """A URL or a URL pattern taken apart; `query` is None when there is no question mark."""
+    """The parts of a URL or URL pattern; `query` is None if there is no question mark."""
 
     scheme: str
     host: str
@@ -54,7 +54,7 @@ class Parts(NamedTuple):
 
 
 class Pattern(NamedTuple):
-    """A pattern ready for matching."""
+    """A parsed pattern, with host and path split for glob.py."""
 
     scheme: str
     host: tuple[str, ...]
@@ -64,7 +64,7 @@ class Pattern(NamedTuple):
 
 
 def normalise(text: str) -> str:
-    """The URL's one form; ResourceInvalid with the reason when it has none."""
+    """Return the URL's normal form. Raises ResourceInvalid with the reason if it has none."""
     parts = _split(text)
     port = normal_port(parts.port)
     whole = str(
@@ -78,7 +78,7 @@ def normalise(text: str) -> str:
 
 
 def check_pattern(pattern: str) -> None:
-    """PatternInvalid unless the pattern is in normal form; `instead` then shows that form."""
+    """Raise PatternInvalid unless the pattern is in normal form; its `instead` shows that form."""
     try:
         parts = _split(pattern)
         if "*" not in parts.host:
@@ -114,19 +114,19 @@ def includes(wide: str, narrow: str) -> bool:
 
 
 def normal_port(text: str) -> str:
-    """A port from 1 to 65535 without leading zeros; ResourceInvalid when it is none."""
+    """Return a port from 1 to 65535 without leading zeros. Raises ResourceInvalid for anything else."""
     if not re.fullmatch(_PORT, text) or not 1 <= int(text) <= 65535:
         raise ResourceInvalid("its port is not a number from 1 to 65535")
     return str(int(text))
 
 
 def origin(resource: str) -> str:
-    """`scheme://host[:port]` of a URL in normal form."""
+    """Return `scheme://host[:port]` of a URL in normal form."""
     return "/".join(resource.split("/", 3)[:3]).partition("?")[0]
 
 
 def split_port(authority: str) -> tuple[str, str]:
-    """Host and port of `host:port` or `[host]:port`; port "" when there is none."""
+    """Split `host:port` or `[host]:port`; port is "" if missing. Raises ResourceInvalid for anything ambiguous."""
     if authority.startswith("["):
         inside, bracket, after = authority.partition("]")
         if after and not after.startswith(":"):
@@ -139,7 +139,7 @@ def split_port(authority: str) -> tuple[str, str]:
 
 
 def _split(text: str) -> Parts:
-    """The parts as they were written, the port filled in, the fragment dropped."""
+    """Split a URL into its parts as written, with the default port filled in and the fragment dropped."""
     if odd := oddity(text):
         raise ResourceInvalid(odd)
     if is_too_long(text):
@@ -193,7 +193,7 @@ def _unescape(match: "re.Match[str]") -> str:
 
 
 def _resolve(path: str) -> str:
-    """RFC 3986 §5.2.4: remove dot segments."""
+    """Remove dot segments, as RFC 3986 §5.2.4 says."""
     *folders, last = path.split("/")[1:]
     kept: list[str] = []
     for segment in (*folders, "" if last == "." else last):
@@ -214,7 +214,7 @@ def _query(query: str | None) -> str | None:
 
 @lru_cache(maxsize=2048)
 def _compiled(pattern: str) -> Pattern | None:
-    """None for a pattern that check_pattern would refuse: it covers nothing."""
+    """Parse a pattern. None for one that check_pattern refuses: it covers nothing."""
     try:
         check_pattern(pattern)
         parts = _split(pattern)
@@ -224,7 +224,7 @@ def _compiled(pattern: str) -> Pattern | None:
 
 
 def _taken_apart(resource: str) -> Parts:
-    """The parts of a URL or pattern in normal form, without checking it again. Never raises."""
+    """Split a URL or pattern in normal form into its parts, without checking it again. Never raises."""
     scheme, _, rest = resource.partition("://")
     before, question, query = rest.partition("?")
     authority, slash, path = before.partition("/")

@@ -113,7 +113,7 @@ def _told(tool: Tool, taken: Taken, names: list[str], fine: _Fine, looks: _Looks
         found = {name: walk.param(rows[taken.theirs[name]], taken.types[name]) for name in names}
     except _TooLarge:
         return None
-    return {name: shape for name, shape in found.items() if shape and not schemas.wrong({name: shape})}
+    return {name: shape for name, shape in found.items() if shape and not schemas.find_faults({name: shape})}
 
 
 class _Walk:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from manifests import schedule_rules
-from manifests.check import lent, load
+from manifests.check import load, read_lends
 from manifests.errors import ManifestInvalid, ValueInvalid
 from manifests.findings import Findings, spelled
 from manifests.names import is_field
@@ -32,7 +32,7 @@ def check(text: str, *, file: str, hands: Mapping[str, Known] | None = None) -> 
     found = Findings()
     section = head(found, raw, file)
     inputs = _inputs(found, raw.get("inputs", {}))
-    lends = lent(found, _plain_table(found, "lends", raw["lends"])) if "lends" in raw else None
+    lends = read_lends(found, _plain_table(found, "lends", raw["lends"])) if "lends" in raw else None
     rows = steps(found, "steps", raw["steps"]) if "steps" in raw else {}
     if not raw.get("steps"):
         found.at_key((), "there is no step", 'write [steps.first], and in it hand = "..."')
@@ -67,7 +67,7 @@ def _schedule(found: Findings, raw: Table, name: object, inputs: Mapping[str, st
     if "schedule" not in raw:
         return {}
     read = read_table(found, "schedule", ("schedule",), raw["schedule"])
-    schedule_rules.schedule(found, {"hand": {"kind": "task", "name": name}, "schedule": read}, raw)
+    schedule_rules.check_schedule(found, {"hand": {"kind": "task", "name": name}, "schedule": read}, raw)
     given = read.get("inputs", {})
     for key, value in given.items() if isinstance(given, dict) else ():
         path: Path = ("schedule", "inputs", key)

@@ -142,7 +142,7 @@ def _no_grants() -> None:
 
 
 def _no_normal_forms() -> None:
-    _put(router, "normal", lambda _, resource: resource)
+    _put(router, "normalise", lambda _, resource: resource)
 
 
 def _no_rates() -> None:

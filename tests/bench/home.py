@@ -16,7 +16,7 @@ from kernel import STARTER
 from kernel.cli import compiling, package
 from manifests import seal
 from manifests.check import check
-from manifests.grants import asked
+from manifests.grants import requested
 from tests.bench import machine
 from wire import codec, headers, limits
 from wire.codec import Value
@@ -203,5 +203,5 @@ def install(home: Path, operator: Operator, key: SigningKey, name: str, files: d
     if "main.wat" in files:
         more["artefact"] = msgspec.to_builtins(compiling.into(str(home), package.read(str(place))))
     (place / "HAND.seal").write_text(seal.seal(name, "1.0.0", digests, key))
-    grants = asked(check(files["HAND.toml"], file=name))
+    grants = requested(check(files["HAND.toml"], file=name))
     operator.call("kernel.install", folder=folder, grants=msgspec.to_builtins(grants), **more)

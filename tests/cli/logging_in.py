@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from kernel.cli import installing, mcp_servers, package
-from manifests.grants import asked
+from manifests.grants import requested
 from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import Login, Offer, Tool
 from tests.cli.shell import Ran, Shell
@@ -33,7 +33,7 @@ def install(kernel: Kernel, shop: Shop, name: str) -> None:
     hand = mcp_servers.made(Wanted(name=name, url=shop.url, hosts=hosts, login=Login()), Offer(tools=(DO,)), {})
     with kernel.client() as client:
         sealed = package.sealed(hand, seal_key(kernel.home))
-        installing.install(client, hand, sealed, asked(hand.manifest), as_declared=True)
+        installing.install(client, hand, sealed, requested(hand.manifest), as_declared=True)
 
 
 class Page:

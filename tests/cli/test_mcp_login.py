@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from kernel.cli import answering, founding, installing, mcp_servers, package
-from manifests.grants import asked
+from manifests.grants import requested
 from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import Login, Offer
 from tests.cli.logging_in import Page, add, do, log_in
@@ -335,7 +335,7 @@ def test_no_hand_logs_in_or_out_without_the_operators_yes(kernel: Kernel, shop: 
     hand = mcp_servers.made(wanted, Offer(), {})
     key = founding.sealing_key_of(str(kernel.home))
     with kernel.client() as client:
-        installing.install(client, hand, package.sealed(hand, key), asked(hand.manifest), as_declared=True)
+        installing.install(client, hand, package.sealed(hand, key), requested(hand.manifest), as_declared=True)
         install(kernel, Source(ASKER.toml.replace("NAME", wanted.name), ASKER.main))
         told = client.call("kernel.start", "asker", {"inputs": {"name": wanted.name}}).value
         assert isinstance(told, dict)

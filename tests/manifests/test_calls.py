@@ -11,18 +11,18 @@ from manifests.budgets import Reservations
 from manifests.calls import (
     RESTS_FROM,
     OpenCall,
-    covering,
-    lasts,
-    lodging,
+    is_long_wait,
+    lend_scratch,
     may_be_made_again,
-    opened,
+    open_call,
     outcome_reply,
-    paying,
+    paid_from,
+    payers_in_chain,
     regrant,
 )
 from manifests.grants import GrantSet
 from manifests.installed import Installed, Package
-from manifests.policy import SLEEP, Link, admit, link_of, refused
+from manifests.policy import SLEEP, Link, admit, link_of, refusal_entry
 from manifests.schema import Capability, Confinement, Effect, HandSection, Limits, Manifest, Provided
 from wire import codec, headers, limits
 from wire.entries import Cost, Used
@@ -49,7 +49,7 @@ def _opened(
     deadline: int = 0, parent: OpenCall | None = None, owner: Installed | None = None, most: Cost | None = None
 ) -> OpenCall:
     header = headers.Call(number=7, method="web.fetch", deadline=deadline, labels=("secret",), most=most)
-    return opened(
+    return open_call(
         header, 4, "r-1", OPERATOR, b"route", provided=WRITE, resource=URL, body=b"\xc0", parent=parent,
         labels=frozenset(("web",)), owner=owner, now=100.0,
     )  # fmt: skip
@@ -72,10 +72,10 @@ def test_a_call_lies_as_many_scheduled_runs_deep_as_what_it_is_made_for() -> Non
 def test_a_call_carries_its_own_labels_and_those_of_what_it_is_made_for() -> None:
     call = _opened(5_000)
     assert (call.caller_number, call.shown_labels()) == (7, ("secret", "web"))
-    header = call.delivered(99.0, 12)
+    header = call.header_for_provider(99.0, 12)
     assert (header.number, header.deadline, header.labels, header.time) == (4, 6_000, ("secret", "web"), 12)
-    assert call.delivered(1_000.0, 12).deadline == 1
-    chunk = call.passed(headers.Chunk(number=4), 7, 13)
+    assert call.header_for_provider(1_000.0, 12).deadline == 1
+    chunk = call.chunk_header(headers.Chunk(number=4), 7, 13)
     assert (chunk.number, chunk.labels, chunk.time) == (7, ("secret", "web"), 13)
 
 
@@ -100,10 +100,10 @@ def test_all_who_work_in_a_folder_have_each_others_labels_from_the_beginning() -
     before, after = _opened(parent=work), _opened(parent=work)
     before.provided, before.number, before.labels = declared, 6, before.labels | {"claimed"}
     work.children = {before.number: before, after.number: after}
-    assert lodging(before, web, {"r-1": landlord}) is None
-    assert lodging(before, lent, {"r-1": landlord}) is landlord
+    assert lend_scratch(before, web, {"r-1": landlord}) is None
+    assert lend_scratch(before, lent, {"r-1": landlord}) is landlord
     assert landlord.labels == work.labels == before.labels == {"secret", "web", "claimed", "declared"}
-    assert lodging(after, lent, {"r-1": landlord}) is landlord
+    assert lend_scratch(after, lent, {"r-1": landlord}) is landlord
     assert after.labels == before.labels
     before.mark(("found",))
     assert landlord.labels == work.labels == after.labels == before.labels >= {"found"}
@@ -111,16 +111,18 @@ def test_all_who_work_in_a_folder_have_each_others_labels_from_the_beginning() -
 
 def test_the_log_holds_no_query_and_says_what_was_allowed_and_how_it_ended() -> None:
     call = _opened(parent=_opened(), most=Cost(micro_dollars=5, tokens=6))
-    begun = call.about(call.begun, b"k" * 32, "r-1", call.labels)
+    begun = call.fields(call.call_entry, b"k" * 32, "r-1", call.labels)
     assert begun["detail"] == {"effect": "write", "most": {"micro_dollars": 5, "tokens": 6}}
     assert (begun["call"], begun["parent"], begun["run"]) == (4, 4, "r-1")
     assert begun["resource"].startswith("https://example.org/a?hmac-sha256=")
     call.provider = "r-2"
-    over = call.over(headers.Failed(number=0, code="gone", text=f"not at {URL}", cost=Cost(micro_dollars=1, tokens=2)))
+    over = call.end_entry(
+        headers.Failed(number=0, code="gone", text=f"not at {URL}", cost=Cost(micro_dollars=1, tokens=2))
+    )
     assert (over["principal"], over["verdict"], over["cost"]) == ("r-2", "failed", Cost(micro_dollars=1, tokens=2))
     assert "token" not in over["why"]
-    assert "why" not in call.over(headers.Done(number=0))
-    assert call.over(headers.Refused(number=0, code="paused", why="later"))["cost"] is None
+    assert "why" not in call.end_entry(headers.Done(number=0))
+    assert call.end_entry(headers.Refused(number=0, code="paused", why="later"))["cost"] is None
 
 
 def test_what_a_waiter_hears_is_one_whole_value_and_read_unless_it_is_large() -> None:
@@ -183,10 +185,10 @@ def test_who_is_told_to_wait_may_wait() -> None:
 
 
 def test_a_refusal_in_the_log_names_the_grant_that_is_missing_and_no_secret() -> None:
-    said = refused(Refusal("capability", "no grant", '"web.fetch" = ["*"]'), "r-1", "r-1", "web.fetch", URL)
+    said = refusal_entry(Refusal("capability", "no grant", '"web.fetch" = ["*"]'), "r-1", "r-1", "web.fetch", URL)
     assert said["why"] == 'no grant; a grant that would allow it: "web.fetch" = ["*"]'
     assert (said["resource"], said["detail"]) == ("https://example.org/a?…", {"code": "capability"})
-    assert refused(Refusal("method", "none"), "r-1", "", "a\u202eb", "")["method"] == "a\\u202eb"
+    assert refusal_entry(Refusal("method", "none"), "r-1", "", "a\u202eb", "")["method"] == "a\\u202eb"
 
 
 def test_a_call_that_never_reached_its_provider_was_never_begun() -> None:
@@ -205,9 +207,9 @@ def test_a_yes_spares_what_is_made_for_the_call_and_another_call_instead_spares_
     for call in (approved, edited):
         call.hold()
         assert (call.state, call.answer, call.was_begun) == ("held", "held", False)
-    approved.go_on(None)
+    approved.release(None)
     assert (approved.state, approved.answer, approved.by.is_approved) == ("open", "approved", True)
-    edited.go_on(instead)
+    edited.release(instead)
     assert (edited.answer, edited.by.is_approved, edited.children) == ("edited", False, {instead.number: instead})
 
 
@@ -237,7 +239,7 @@ ONE = Cost(tokens=1, micro_dollars=1)
 def test_a_call_whose_provider_said_nothing_has_cost_all_that_it_might_unless_it_never_got_there(
     call: OpenCall, header: headers.End, was_begun: bool, is_word: bool, cost: Cost | None
 ) -> None:
-    after, found = call.priced(header, was_begun=was_begun, is_word=is_word)
+    after, found = call.settle_cost(header, was_begun=was_begun, is_word=is_word)
     assert (found, getattr(after, "cost", None)) == (cost, cost)
 
 
@@ -246,16 +248,16 @@ def test_the_log_says_who_pays_and_out_of_what() -> None:
     above = _reserved()
     above.by = hand
     call = _opened(parent=above)
-    assert (call.payers, paying(hand, None)) == (("h-1", ""), ("h-1", ""))
-    assert call.over(done).get("detail") == {"payers": ["h-1", ""], "within": above.number}
-    assert "payers" not in call.begun()["detail"], "nothing is reserved for it by itself"
+    assert (call.payers, payers_in_chain(hand, None)) == (("h-1", ""), ("h-1", ""))
+    assert call.end_entry(done).get("detail") == {"payers": ["h-1", ""], "within": above.number}
+    assert "payers" not in call.call_entry()["detail"], "nothing is reserved for it by itself"
     call.reservation = Reservations().open(call.number, call.payers, (1, 1), above.reservation)
-    assert call.begun()["detail"] == {"effect": "write", "payers": ["h-1", ""], "within": above.number}
+    assert call.call_entry()["detail"] == {"effect": "write", "payers": ["h-1", ""], "within": above.number}
     call.reservation = None
     call.is_detached = True
-    assert (call.covered, call.over(done).get("detail")) == (None, {"payers": ["h-1", ""]})
-    assert covering(call) is None, "what is made for it ends with it, and not with what began it"
-    assert covering(above) is above.reservation
+    assert (call.covered, call.end_entry(done).get("detail")) == (None, {"payers": ["h-1", ""]})
+    assert paid_from(call) is None, "what is made for it ends with it, and not with what began it"
+    assert paid_from(above) is above.reservation
 
 
 @pytest.mark.parametrize(
@@ -283,14 +285,14 @@ def test_a_run_is_put_to_rest_while_it_waits_long_and_not_for_a_short_sleep() ->
     sleep, waits, held = (_reserved(None, method) for method in ("kernel.sleep", "kernel.wait", "web.fetch"))
     held.hold()
     sleep.alarm_at = 100 + RESTS_FROM
-    assert [lasts(one, 100) for one in (sleep, waits, held, _opened())] == [False, True, True, False]
+    assert [is_long_wait(one, 100) for one in (sleep, waits, held, _opened())] == [False, True, True, False]
     sleep.alarm_at += 1
-    assert lasts(sleep, 100)
+    assert is_long_wait(sleep, 100)
 
 
 def test_what_a_snapshot_keeps_of_a_call_is_what_the_log_says_of_it() -> None:
     call = _opened(parent=_opened())
-    said, kept = call.about(call.begun, b"k" * 32, "r-1", call.labels), call.as_open(b"k" * 32, "r-1")
+    said, kept = call.fields(call.call_entry, b"k" * 32, "r-1", call.labels), call.as_open(b"k" * 32, "r-1")
     assert (kept.method, kept.resource, kept.run) == (said["method"], said["resource"], said["run"])
     assert (kept.parent, kept.labels) == (said["parent"], said["labels"])
 
@@ -299,8 +301,8 @@ def test_what_a_guest_used_is_said_of_its_calls_end() -> None:
     call = _opened()
     used = Used(fuel=7, wall=9, memory=65_536)
     for header in (headers.Done(number=4, used=used), headers.Failed(number=4, code="fuel", text="", used=used)):
-        assert call.over(header).get("detail") == {"used": {"fuel": 7, "wall": 9, "memory": 65_536}}
-    assert "detail" not in call.over(headers.Done(number=4))
+        assert call.end_entry(header).get("detail") == {"used": {"fuel": 7, "wall": 9, "memory": 65_536}}
+    assert "detail" not in call.end_entry(headers.Done(number=4))
 
 
 def test_what_a_snapshot_keeps_of_a_call_is_what_the_next_kernel_settles_it_by() -> None:
@@ -310,24 +312,24 @@ def test_what_a_snapshot_keeps_of_a_call_is_what_the_next_kernel_settles_it_by()
     kept = call.as_open(b"k" * 32, "r-1")
     assert (kept.most, kept.payers, kept.within, kept.inner) == ((5, 6), ("h-1", ""), above.number, (0, 0))
     assert (kept.effect, kept.answer, kept.is_begun) == ("write", "", True)
-    assert not call.put_back(b"k" * 32, "r-1").is_begun, "it reached no provider"
+    assert not call.as_open_again(b"k" * 32, "r-1").is_begun, "it reached no provider"
     begun = _opened()
     begun.step("deliver")
-    assert begun.put_back(b"k" * 32, "r-1").is_begun
+    assert begun.as_open_again(b"k" * 32, "r-1").is_begun
     call.hold()
-    assert (call.as_open(b"k" * 32, "r-1").answer, call.put_back(b"k" * 32, "r-1").is_begun) == ("held", False)
-    call.go_on(_opened())
-    assert (call.as_open(b"k" * 32, "r-1").answer, call.put_back(b"k" * 32, "r-1").is_begun) == ("edited", True)
+    assert (call.as_open(b"k" * 32, "r-1").answer, call.as_open_again(b"k" * 32, "r-1").is_begun) == ("held", False)
+    call.release(_opened())
+    assert (call.as_open(b"k" * 32, "r-1").answer, call.as_open_again(b"k" * 32, "r-1").is_begun) == ("edited", True)
     call.answer, call.by = "", replace(call.by, is_approved=True)
     assert call.as_open(b"k" * 32, "r-1").answer == "approved"
 
 
 def test_the_first_entry_says_who_is_asked_and_instead_of_what_it_is_made() -> None:
     call = _opened()
-    assert (call.begun()["verdict"], call.is_recorded_first) == ("allowed", True)
+    assert (call.call_entry()["verdict"], call.is_recorded_first) == ("allowed", True)
     call.asks, call.until, call.heir = (Reason(hand="h-1", name="web", why="so"),), 9, _opened()
     call.by = replace(call.by, is_approved=True)
-    begun = call.begun()
+    begun = call.call_entry()
     assert begun["verdict"] == "held"
     assert begun["detail"] == {
         "effect": "write", "is_approved": True, "instead_of": 4, "until": 9,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests import grants
-from manifests.grants import NOTHING, GrantSet, exceeding, narrow, why_not
+from manifests.grants import NOTHING, GrantSet, exceeding, missing_grant, narrow
 from manifests.schema import Capability, Events
 from tests.manifests.test_capabilities import HOSTILE, PATTERNS, RESOURCES
 from tests.manifests.texts import cap, manifest
@@ -39,7 +39,7 @@ def test_an_empty_list_covers_nothing(pattern: str, method: str, resource: str) 
 def test_any_texts_are_answered(capability: Capability, method: str, resource: str) -> None:
     one = GrantSet.of([capability])
     assert one.allows(method, resource) is grants.covers(capability, method, resource) is one.allows(method, resource)
-    why_not(one, method, resource)
+    missing_grant(one, method, resource)
     grants.expand(method, [resource, method])
     grants.covers(Capability(method=method, allow=(resource,)), method, resource)
 
@@ -162,19 +162,19 @@ def test_own_counts_only_where_it_is_written() -> None:
     ],
 )
 def test_a_refusal_names_the_grant_that_would_allow_it(method: str, resource: str, row: str) -> None:
-    assert why_not(NOTHING, method, resource) == row
+    assert missing_grant(NOTHING, method, resource) == row
 
 
 @given(METHODS, RESOURCES)
 def test_the_named_grant_does_allow_it(method: str, resource: str) -> None:
-    row = why_not(NOTHING, method, resource)
+    row = missing_grant(NOTHING, method, resource)
     if method == "kernel.freeze":
         assert row == ""
         return
     [(named, allow)] = tomllib.loads(row).items()
     given_now = GrantSet.of([Capability(method=named, allow=tuple(allow))])
     assert given_now.allows(method, resource)
-    assert why_not(given_now, method, resource) == ""
+    assert missing_grant(given_now, method, resource) == ""
 
 
 def test_events_are_asked_for_like_everything_else() -> None:
@@ -183,7 +183,7 @@ def test_events_are_asked_for_like_everything_else() -> None:
     asks = msgspec.structs.replace(
         manifest(cap("web.fetch", "*")), events=Events(publishes=("alert",), subscribes=("web.*",))
     )
-    assert grants.asked(asks) == (
+    assert grants.requested(asks) == (
         cap("web.fetch", "*"),
         cap("kernel.publish", "watcher.alert"),
         cap("kernel.subscribe", "web.*"),
@@ -227,10 +227,10 @@ def test_a_row_says_all_of_a_capability_as_a_manifest_would(own: bool, approval:
 def test_what_a_hand_asks_for_only_to_lend_is_granted_so_in_whatever_words() -> None:
     one, whole = cap("files.read", "reports/a"), cap("files.read", "reports/**")
     lent, lends = (Capability(method="files.read", allow=two.allow, lent=True) for two in (one, whole))
-    assert grants.as_asked(one, GrantSet.of([lends])) == lent
-    assert grants.as_asked(one, GrantSet.of([lends, whole])) == one
-    assert grants.as_asked(one, GrantSet.of([cap("web.fetch", "*")])) == one
-    assert grants.as_asked(cap("files.read", "x"), GrantSet.of([lends])) == cap("files.read", "x")
+    assert grants.mark_lent(one, GrantSet.of([lends])) == lent
+    assert grants.mark_lent(one, GrantSet.of([lends, whole])) == one
+    assert grants.mark_lent(one, GrantSet.of([cap("web.fetch", "*")])) == one
+    assert grants.mark_lent(cap("files.read", "x"), GrantSet.of([lends])) == cap("files.read", "x")
 
 
 def test_a_method_with_an_empty_list_is_not_mentioned() -> None:

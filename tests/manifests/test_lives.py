@@ -19,12 +19,17 @@ from manifests.lives import (
     after_template,
     backoff,
     check_requires,
+    cpu_exceeded,
+    cpu_exceeded_by_all,
+    disk_exceeded,
+    explain_start_error,
     first_to_stop,
-    in_order,
+    has_fixed_order,
+    is_temporary,
     is_worth_noting,
-    missing,
-    passes,
+    memory_exceeded,
     shown_state,
+    start_refusal,
     step,
     too_long,
     too_much,
@@ -180,32 +185,32 @@ def test_templates_that_bring_nothing_up_are_tried_ever_more_slowly_and_then_no_
 
 
 def test_what_a_start_misses_is_told_with_what_brings_it_back() -> None:
-    told = {path: missing(FileNotFoundError(2, "No such file", path), "/srv/maniple") for path in (
+    told = {path: explain_start_error(FileNotFoundError(2, "No such file", path), "/srv/maniple") for path in (
         "/srv/maniple/hands/echo-1", "/srv/maniple/compiled/a", "/srv/maniple/output/echo.log",
     )}  # fmt: skip
     assert [text.split("`")[1] for text in told.values()] == [
         "maniple install DIR", "maniple install DIR", "maniple down",
     ]  # fmt: skip
     assert all(text.startswith(f"{path} is not there any more") for path, text in told.items())
-    assert missing(FileNotFoundError(2, "No such file"), "/srv/maniple") == "[Errno 2] No such file"
+    assert explain_start_error(FileNotFoundError(2, "No such file"), "/srv/maniple") == "[Errno 2] No such file"
 
 
 def test_what_stands_where_a_hand_should_print_is_told_and_to_be_moved_away() -> None:
     path = "/srv/maniple/output/echo.log"
-    told = {number: missing(OSError(number, "odd", path), "/srv/maniple") for number in (
+    told = {number: explain_start_error(OSError(number, "odd", path), "/srv/maniple") for number in (
         errno.EISDIR, errno.ENXIO, errno.ELOOP,
     )}  # fmt: skip
     assert ["is a folder" in text for text in told.values()] == [True, False, False]
     assert all(text.startswith(path) and "move it away" in text for text in told.values())
     elsewhere = OSError(errno.ELOOP, "odd", "/srv/maniple/hands/echo-1")
-    assert "prints" not in missing(elsewhere, "/srv/maniple")
+    assert "prints" not in explain_start_error(elsewhere, "/srv/maniple")
 
 
 def test_a_root_that_may_not_take_the_ids_of_runs_is_led_to_the_doctor() -> None:
-    told = missing(OSError(errno.EINVAL, "Invalid argument", "/srv/maniple/scratch/r-1"), "/srv/maniple")
+    told = explain_start_error(OSError(errno.EINVAL, "Invalid argument", "/srv/maniple/scratch/r-1"), "/srv/maniple")
     assert told == "its run cannot have a user id of its own here: `maniple doctor` tells more"
     full = OSError(errno.ENOSPC, "No space left on device", "/srv/maniple/scratch/r-1")
-    assert "doctor" not in missing(full, "/srv/maniple")
+    assert "doctor" not in explain_start_error(full, "/srv/maniple")
 
 
 @pytest.mark.parametrize(("number", "mend"), [
@@ -213,7 +218,7 @@ def test_a_root_that_may_not_take_the_ids_of_runs_is_led_to_the_doctor() -> None
     (errno.EMFILE, "mend that"), (errno.EFBIG, "start the kernel under a higher `ulimit -f`, which bounds each file"),
 ])  # fmt: skip
 def test_what_a_start_did_not_get_is_told_in_words_with_what_to_do(number: int, mend: str) -> None:
-    told = missing(OSError(number, os.strerror(number), "/srv/maniple/scratch/r-1"), "/srv/maniple")
+    told = explain_start_error(OSError(number, os.strerror(number), "/srv/maniple/scratch/r-1"), "/srv/maniple")
     assert told.startswith(f"/srv/maniple/scratch/r-1: {os.strerror(number).lower()}; ")
     assert told.endswith(f"{mend}, then type the same again")
 
@@ -225,15 +230,15 @@ def _limited(kind: RunKind, **limits: int) -> Manifest:
 
 def test_a_run_may_use_its_processor_time_and_a_service_has_it_for_each_call() -> None:
     task = _limited("task", cpu_ms=1_500)
-    assert used_up(task, 1_499_999) == ""
-    assert used_up(task, 1_500_000) == "it used more than its 1.5 s of processor time"
-    assert used_up(_limited("service", cpu_ms=1_500), 10**12) == ""
+    assert cpu_exceeded(task, 1_499_999) == ""
+    assert cpu_exceeded(task, 1_500_000) == "it used more than its 1.5 s of processor time"
+    assert cpu_exceeded(_limited("service", cpu_ms=1_500), 10**12) == ""
 
 
 def test_a_run_is_ended_when_the_last_second_of_one_process_alone_has_passed() -> None:
     task = _limited("task", cpu_ms=1_500)
-    assert too_long(task, 2_499_999) == ""
-    assert too_long(task, 2_500_000) == used_up(task, 1_500_000)
+    assert cpu_exceeded_by_all(task, 2_499_999) == ""
+    assert cpu_exceeded_by_all(task, 2_500_000) == cpu_exceeded(task, 1_500_000)
 
 
 @pytest.mark.parametrize(
@@ -259,30 +264,30 @@ def test_a_run_that_says_why_it_cannot_start_is_told_with_what_to_do_and_one_tha
         ("altered: main.py\u202e was changed", "seal", "`maniple install DIR`"),
         ("confinement: no landlock", "confinement", "`maniple doctor`"),
     ):
-        refusal = unfit("clock", why)
+        refusal = start_refusal("clock", why)
         assert refusal is not None
         assert (refusal.code, mend in refusal.why) == (code, True)
         assert refusal.why.isprintable()
     for why in ("", "died", "layer: seccomp", "alteredness: x"):
-        assert unfit("clock", why) is None
+        assert start_refusal("clock", why) is None
 
 
 def test_only_what_is_python_and_alone_asks_in_the_same_order_again() -> None:
     plain = Manifest(hand=replace(_installed("task").package.manifest.hand))
-    assert in_order(plain)
+    assert has_fixed_order(plain)
     for other in (
         replace(plain, hand=replace(plain.hand, command=("node",))), replace(plain, hand=replace(plain.hand, wasm="a.wat")),
         replace(plain, confinement=Confinement(programs=True)),
     ):  # fmt: skip
-        assert not in_order(other)
+        assert not has_fixed_order(other)
 
 
 def test_what_passes_by_itself_is_no_reason_to_give_a_start_up() -> None:
-    assert [passes(code) for code in ("paused", "frozen", "template", "seal", "requires", "")] == [True] * 3 + [
+    assert [is_temporary(code) for code in ("paused", "frozen", "template", "seal", "requires", "")] == [True] * 3 + [
         False
     ] * 3
-    assert [passes("template", count) for count in (0, 1, 2)] == [False, False, True]
-    assert passes("paused", 1)
+    assert [is_temporary("template", count) for count in (0, 1, 2)] == [False, False, True]
+    assert is_temporary("paused", 1)
 
 
 def test_a_run_is_told_which_of_its_limits_ended_it() -> None:

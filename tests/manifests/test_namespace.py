@@ -8,7 +8,7 @@ from manifests import capabilities as kinds
 from manifests.calls import OpenCall
 from manifests.capabilities import namespace
 from manifests.errors import PatternInvalid, ResourceInvalid
-from manifests.grants import GrantSet, why_not
+from manifests.grants import GrantSet, missing_grant
 from manifests.policy import Link, decide
 from manifests.schema import Capability, Provided
 from wire.errors import Refusal
@@ -87,7 +87,7 @@ def test_no_grant_reaches_a_memory_by_its_id_and_none_is_suggested() -> None:
     with pytest.raises(Refusal, match="no grant for memory.get") as refused:
         decide([_link(ADA, "*"), OPERATOR], GET, f"own/{ADA}", provider="h")
     assert refused.value.grant == ""
-    assert why_not(GrantSet.of([]), "memory.get", "own") == '"memory.get" = ["own"]'
+    assert missing_grant(GrantSet.of([]), "memory.get", "own") == '"memory.get" = ["own"]'
     decide([OPERATOR], GET, f"own/{ADA}", provider="h")
 
 
@@ -100,8 +100,8 @@ def _call(by: Link, parent: OpenCall | None = None) -> OpenCall:
 
 def test_own_is_of_the_hand_that_calls_not_of_those_that_it_calls_for() -> None:
     work = _call(_link(ADA, "own"))
-    assert _call(_link(BOB, "own"), work).delivered(0, 0).resource == f"own/{BOB}"
-    assert work.begun()["detail"] == {"effect": "read", "bound": f"own/{ADA}"}
+    assert _call(_link(BOB, "own"), work).header_for_provider(0, 0).resource == f"own/{BOB}"
+    assert work.call_entry()["detail"] == {"effect": "read", "bound": f"own/{ADA}"}
 
 
 def test_what_the_operator_calls_instead_of_a_held_call_is_about_the_memory_of_its_caller() -> None:

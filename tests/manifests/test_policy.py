@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from manifests.grants import HAND_KERNEL_METHODS, GrantSet
 from manifests.installed import Installed, Package
-from manifests.policy import ABOUT_ONESELF, Link, decide, link_of, logged, normal, shown, within_state
+from manifests.policy import ABOUT_ONESELF, Link, check_state, decide, digest_query, link_of, normalise, redact
 from manifests.schema import Autonomy, Capability, Effect, HandSection, Manifest, Provided
 from manifests.state import State
 from wire.errors import Refusal
@@ -178,8 +178,8 @@ def test_every_text_has_a_normal_form_or_a_refusal(kind: str, text: str) -> None
     row = Provided(method="x.y", summary="", resource=kind, effect="read")  # type: ignore[arg-type]
     said = ""
     try:
-        once = normal(row, text)
-        assert normal(row, once) == once
+        once = normalise(row, text)
+        assert normalise(row, once) == once
     except Refusal as refusal:
         said = refusal.code + refusal.why
     assert said == "" or (said.startswith("resource") and said.isprintable())
@@ -190,7 +190,7 @@ def test_a_resource_is_bounded_in_bytes(text: str, fine: bool) -> None:
     row = Provided(method="x.y", summary="", resource="path", effect="read")
     said = ""
     try:
-        normal(row, text)
+        normalise(row, text)
     except Refusal as refusal:
         said = refusal.why
     assert ("at most 1024 bytes" not in said) is fine
@@ -198,17 +198,17 @@ def test_a_resource_is_bounded_in_bytes(text: str, fine: bool) -> None:
 
 @pytest.mark.parametrize("plain", ["data/what?is=this", "https://example.org/page", "what?://"])
 def test_what_has_no_query_of_a_url_is_logged_as_it_is(plain: str) -> None:
-    assert logged(plain, b"key") == plain
+    assert digest_query(plain, b"key") == plain
 
 
 @given(st.text(), st.text(alphabet="abc=&", min_size=1))
 def test_a_query_is_never_shown_and_logged_only_as_a_digest(path: str, query: str) -> None:
     secret = f"Q{query}Q"
     url = f"https://example.org/{path.replace('?', '')}?{secret}"
-    assert secret not in shown(url)
-    assert secret not in logged(url, b"key")
-    assert logged(url, b"key") != logged(url + "x", b"key")
-    assert shown(url).isprintable()
+    assert secret not in redact(url)
+    assert secret not in digest_query(url, b"key")
+    assert digest_query(url, b"key") != digest_query(url + "x", b"key")
+    assert redact(url).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_a_query_is_never_shown_and_logged_only_as_a_digest(path: str, query: st
     ],
 )
 def test_only_a_urls_query_is_left_out_where_a_resource_is_shown(resource: str, said: str) -> None:
-    assert shown(resource) == said
+    assert redact(resource) == said
 
 
 # the state -----------------------------------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ def test_whoever_is_held_neither_calls_nor_answers_and_the_operators_own_methods
             expected = "quarantined"
     code = ""
     try:
-        within_state(state, caller, owner, method, "other")
+        check_state(state, caller, owner, method, "other")
     except Refusal as refusal:
         code = refusal.code
     assert code == expected

@@ -137,7 +137,7 @@ def test_scheduled_hands_are_told_page_by_page_with_what_holds_them() -> None:
 
 
 def test_a_hand_that_an_event_starts_asks_to_hear_it() -> None:
-    from manifests.grants import asked
+    from manifests.grants import requested
 
     _, one = hand("a", Schedule(on="data.loaded"))
-    assert GrantSet.of(asked(one.package.manifest)).allows("kernel.subscribe", "data.loaded")
+    assert GrantSet.of(requested(one.package.manifest)).allows("kernel.subscribe", "data.loaded")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests import unfinished
-from manifests.grants import asked
+from manifests.grants import requested
 from manifests.installed import Installed, Package
 from manifests.orphaned_calls import as_spent, unended
 from manifests.schema import Capability, HandSection, Manifest
@@ -193,7 +193,7 @@ def test_nobody_may_more_than_it_asks_for_nor_more_than_it_was_granted(
     for hand in state.hands.values():
         if authority(state, hand).allows(method, resource):
             held = state.grants.get(hand.id, ())
-            assert any(one.method == method for one in asked(hand.package.manifest))
+            assert any(one.method == method for one in requested(hand.package.manifest))
             assert any(one.method == method and {resource, "a/**"} & set(one.allow) for one in held)
 
 

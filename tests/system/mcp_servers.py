@@ -17,7 +17,7 @@ from kernel.cli import founding, installing, mcp_servers, package
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
 from manifests.check import check
-from manifests.grants import asked
+from manifests.grants import requested
 from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import Offer, Tool
 from manifests.seal import MANIFEST_FILE
@@ -89,7 +89,7 @@ def add(
     hand = replace(hand, manifest=check(toml), files={**hand.files, MANIFEST_FILE: toml.encode()})
     with kernel.client() as client:
         seal = package.sealed(hand, founding.sealing_key_of(str(kernel.home)))
-        installing.install(client, hand, seal, asked(hand.manifest), as_declared=True)
+        installing.install(client, hand, seal, requested(hand.manifest), as_declared=True)
     return wanted.hand
 
 

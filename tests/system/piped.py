@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kernel.cli import installing, package, pipelines
 from kernel.cli.client import Client
-from manifests.grants import asked
+from manifests.grants import requested
 from manifests.pipeline.check import check
 from manifests.pipeline.folder import file_of
 from manifests.pipeline.installed import lends_of
@@ -128,7 +128,7 @@ def add(kernel: Kernel, name: str, text: str, *, checked: bool = True) -> dict[s
         made = check(whole, file=file_of(name), hands=hands if checked else None)
         folder = pipelines.folder(made, whole, lends_of(made, hands))
         seal = package.sealed(folder, seal_key(kernel.home))
-        told = installing.install(client, folder, seal, asked(folder.manifest))
+        told = installing.install(client, folder, seal, requested(folder.manifest))
     assert isinstance(told, dict)
     return told
 

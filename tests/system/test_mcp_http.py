@@ -15,7 +15,7 @@ from kernel.cli import founding, installing, mcp_servers, package
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
 from kernel.cli.frame import Session
-from manifests.grants import asked
+from manifests.grants import requested
 from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import CERTIFICATES, Offer, Tool
 from tests.living import Kernel
@@ -50,7 +50,7 @@ def add(
     hand = mcp_servers.made(wanted, Offer(server="far", version="1", tools=tools), files)
     with kernel.client() as client:
         seal = package.sealed(hand, founding.sealing_key_of(str(kernel.home)))
-        installing.install(client, hand, seal, asked(hand.manifest), as_declared=True)
+        installing.install(client, hand, seal, requested(hand.manifest), as_declared=True)
     return wanted.hand
 
 

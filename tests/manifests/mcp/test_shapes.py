@@ -161,7 +161,7 @@ _rows = st.recursive(
 def test_whatever_a_schema_is_what_is_told_of_it_is_in_order(a: object, b: object) -> None:
     whole: dict[str, object] = {"type": "object", "properties": {"a": a, "b": b}, "required": ["a"]}
     found = _hand(Tool(name="do", input_schema=whole))["mcp-clock.do"]
-    assert schemas.wrong(found) == {}
+    assert schemas.find_faults(found) == {}
     assert schemas.size(found) <= MOST
     assert not oddity(json.dumps(found, ensure_ascii=False))
     for schema in found.values():
