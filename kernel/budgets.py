@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kernel.runs import Run
 from manifests import paying
-from manifests.budgets import USED_UP, Reservations, Room, refusal
+from manifests.budgets import USED_UP, Reservations, Room, shortage_refusal
 from manifests.calls import OpenCall
 from manifests.ledger import Sum, sum_of
 from manifests.policy import Link
@@ -33,7 +33,7 @@ class Budgets:
         cover it.
         """
         kernel = self._kernel
-        short = paying.short(self.reservations, kernel.state, by, parent, method, most, kernel.time, alone=alone)
+        short = paying.shortage(self.reservations, kernel.state, by, parent, method, most, kernel.time, alone=alone)
         if short is None:
             return
         if (room := paying.used_up_by(short)) is not None:
@@ -43,7 +43,7 @@ class Budgets:
     def settle(self, call: OpenCall, cost: Cost | None, *, is_word: bool) -> None:
         """Settle a call whose end is recorded. is_word: its provider itself stated the cost."""
         kernel, provider = self._kernel, self._kernel.runs.get(call.provider)
-        beyond = paying.spent(self.reservations, kernel.state, call, cost, kernel.time())
+        beyond = paying.settle(self.reservations, kernel.state, call, cost, kernel.time())
         if cost is None:
             return
         self._charge_run(call, sum_of(cost))
@@ -84,7 +84,7 @@ class Budgets:
     def _charge_run(self, call: OpenCall, more: Sum, back: Sum = (0, 0)) -> None:
         """Add a call's cost to its caller's run; back: what was added for it before."""
         if (run := self._kernel.runs.get(call.caller)) is not None:
-            run.tokens, run.cost = paying.counted((run.tokens, run.cost), more, back)
+            run.tokens, run.cost = paying.add_spent((run.tokens, run.cost), more, back)
 
     def _quarantine(self, call: OpenCall, beyond: Sum, provider: Run) -> None:
         """Quarantine a provider that settled more than it was allowed, until the operator starts it."""

@@ -39,12 +39,12 @@ from manifests.calls import OpenCall
 from manifests.catalogue import Catalogue
 from manifests.installed import Installed
 from manifests.lives import after_template
-from manifests.orphaned_calls import unended
+from manifests.orphaned_calls import ends_after_crash
 from manifests.policy import redact
 from manifests.schedules import RESCHEDULING
-from manifests.settings import declared_of
+from manifests.settings import only_declared
 from manifests.state import State, fold, to_bytes
-from manifests.upgrades import begun_anew
+from manifests.upgrades import restarted_runs
 from wire import codec, headers
 from wire.entries import Reported, time_text
 from wire.errors import CodecError, Refusal
@@ -357,4 +357,4 @@ class Kernel:
     def settings_of(self, hand: Installed) -> dict[str, object]:
         """Return a Hand's settings, secrets included: those that its version declares."""
         values = {**self.state.settings.get(hand.id, {}), **self.home.secrets(hand.id)}
-        return declared_of(hand.package.manifest.settings, values)
+        return only_declared(hand.package.manifest.settings, values)

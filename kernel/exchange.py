@@ -15,7 +15,7 @@ from kernel.record.log import Part
 from kernel.runs import Peer, Run, labels_of_sender
 from manifests import holding, paying, schedules
 from manifests.calls import OpenCall
-from manifests.orphaned_calls import at_death, overdue
+from manifests.orphaned_calls import deadline_text, failure_at_death
 from wire import headers, limits
 from wire.codec import NIL
 from wire.entries import Said
@@ -80,7 +80,7 @@ class Exchange:
         """Give `heir`, a held call, the end of the operator's call that was made in its place."""
         if heir.number in self.calls:
             heir.mark(call.labels)
-            self.end(heir, *holding.handed_down(call, header, body))
+            self.end(heir, *holding.end_for_heir(call, header, body))
 
     def record(self, call: OpenCall) -> int:
         """Open a call, which from now on has exactly one end, and append its entry. Returns the entry's number."""
@@ -94,7 +94,7 @@ class Exchange:
         kernel = self._kernel
         self.calls[call.number] = call
         if call.reservation is None:
-            paying.opened(kernel.budgets.reservations, call)
+            paying.reserve(kernel.budgets.reservations, call)
         if call.parent is not None and not call.is_detached:
             call.parent.children[call.number] = call
         call.timer = kernel.loop.at(call.deadline, partial(self._expire, call))
@@ -268,14 +268,14 @@ class Exchange:
     def _expire(self, call: OpenCall) -> None:
         """Fail a call whose deadline has passed."""
         if call.number in self.calls:
-            self.fail(call, "deadline", overdue(call.method))
+            self.fail(call, "deadline", deadline_text(call.method))
 
     def end_calls_at(self, run: Run, *, is_crash: bool, may_repeat: bool) -> list[OpenCall]:
         """End the calls that were open at a dead run. Returns those that may be delivered again: they stay open."""
         again = []
         for call in list(run.serving.values()):
             call.crashes += is_crash
-            if failed := at_death(call, run.name, run.why, may_repeat=may_repeat):
+            if failed := failure_at_death(call, run.name, run.why, may_repeat=may_repeat):
                 self.fail(call, *failed)
             else:
                 run.serving.pop(call.number)

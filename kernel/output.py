@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 
 from kernel.home import Home
-from manifests.printed import FILE_MAX, LONGEST, gone
+from manifests.printed import FILE_MAX, LONGEST, first_line
 
 
 def open_output(home: Home, hand: str, access: int = os.O_WRONLY | os.O_APPEND, *, end: str = "log") -> int:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 from kernel.loop import log_fault
 from kernel.runs import Peer, Run, labels_of_sender
 from manifests import policy
-from manifests.approvals import BODY_MOST, Reason, asking, check_room
+from manifests.approvals import BODY_MOST, Reason, check_room, reasons_to_ask
 from manifests.calls import OpenCall, chain, count_without_alarms, open_call
-from manifests.holding import check_kept, counts
+from manifests.holding import check_kept, count_held
 from manifests.installed import Installed
 from manifests.policy import Link, admit, check_state, decide, normalise, refusal_entry
 from manifests.schema import Limits, Provided
@@ -209,7 +209,7 @@ class Router:
         check_state(kernel.state, caller, owner, provided.method, resource)
         is_operators = caller is None and provided.method.startswith("kernel.")
         kernel.log_allows(provided.method, provided.effect, operators=is_operators)
-        return asking(links, provided, resource, kernel.state.rules, kernel.time(), wish)
+        return reasons_to_ask(links, provided, resource, kernel.state.rules, kernel.time(), wish)
 
     def check(self, peer: Peer, parent: OpenCall | None, method: str, resource: str) -> Refusal | tuple[Reason, ...]:
         """Return what the kernel would decide on a call now: a refusal, or why to ask the operator (empty: allowed)."""

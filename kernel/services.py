@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from kernel.loop import Timer
 from kernel.runs import Run
 from manifests.calls import OpenCall
-from manifests.holding import crowding
+from manifests.holding import crowding_hands
 from manifests.installed import Installed
 from manifests.lives import after_death, backoff, ended_refusal, step
 from manifests.policy import quarantine_refusal
@@ -197,7 +197,7 @@ class Services:
         if life.state != "starting":
             return
         life.state = step(life.state, "ready")
-        self._kernel.record("hand.ready", principal=run.id, run=run.id, detail=run.hand.named)
+        self._kernel.record("hand.ready", principal=run.id, run=run.id, detail=run.hand.id_detail)
         waiters, life.waiters = life.waiters, []
         for call in waiters:
             self._kernel.answer(call, {"run": run.id, "state": "ready"})

@@ -17,7 +17,7 @@ from kernel.record.resuming import WORK
 from kernel.runs import GRACE, Run, exit_text
 from kernel.services import Services
 from manifests import calls, settings
-from manifests.budgets import over_until
+from manifests.budgets import used_up_until
 from manifests.calls import OpenCall
 from manifests.errors import SettingsInvalid
 from manifests.installed import Installed
@@ -52,7 +52,7 @@ class Supervisor:
         life, working = self.services.lives.get(hand.id), [run] if run else self._runs_of(hand)
         is_working, is_ending = bool(working), any(run.is_ending for run in working[:1])
         state = life.state if life else "stopped"
-        is_over = over_until(self._kernel.budgets.rooms([hand.id])) > 0
+        is_over = used_up_until(self._kernel.budgets.rooms([hand.id])) > 0
         return shown_state(self._kernel.state, hand, state, is_working=is_working, is_ending=is_ending, is_over=is_over)
 
     def start_task_run(

@@ -1,7 +1,7 @@
-"""What may be spent in a window, as people write it: "200k/day" of tokens, "2.00/day" of dollars (pure).
+"""Parsing and formatting of allowances: "200k/day" of tokens, "2.00/day" of dollars (pure).
 
-Separate because HAND.toml and the operator's `maniple budget` read and show the same spellings. Within Maniple tokens are
-whole, and money is whole micro-dollars: no sum is ever rounded. Raises ValueInvalid with what to write instead.
+Separate because HAND.toml and `maniple budget` use the same spellings. Amounts are integers: tokens and micro-dollars, so
+no sum is ever rounded. Raises ValueInvalid with what to write instead.
 """
 
 import re
@@ -12,7 +12,7 @@ from manifests.schema import Allowance, Window
 
 WINDOWS: Final[tuple[Window, ...]] = get_args(Window)
 MOST: Final = 10**15
-"""The largest amount: so many tokens, or micro-dollars, which are a thousand million dollars."""
+"""The largest amount, in tokens or micro-dollars; the latter are a thousand million dollars."""
 
 MICRO: Final = 1_000_000
 _TOKENS: Final = re.compile(r"(?a)(0|[1-9][0-9]{0,15})([kM]?)")
@@ -21,19 +21,19 @@ _LARGER: Final = {"": 1, "k": 1_000, "M": 1_000_000}
 
 
 def parse_tokens(text: str) -> Allowance:
-    """Of "1500/hour", "200k/day" or "5M/month"."""
+    """Parse "1500/hour", "200k/day" or "5M/month"."""
     amount, window = _split(text, "200k/day")
     return Allowance(amount=tokens_of(amount, f"/{window}"), window=window)
 
 
 def parse_dollars(text: str) -> Allowance:
-    """Of "2/day", "0.05/hour" or "60.00/month"."""
+    """Parse "2/day", "0.05/hour" or "60.00/month"."""
     amount, window = _split(text, "2.00/day")
     return Allowance(amount=dollars_of(amount, f"/{window}"), window=window)
 
 
 def tokens_of(text: str, per: str = "") -> int:
-    """Tokens of "1500", "200k" or "5M". per: what stood behind it."""
+    """Parse "1500", "200k" or "5M" into tokens. per: the text after the amount, for messages."""
     match = _TOKENS.fullmatch(text)
     if match is None:
         mend = f'write a whole number, or one of k or M, such as "200k{per}"'
@@ -42,7 +42,7 @@ def tokens_of(text: str, per: str = "") -> int:
 
 
 def dollars_of(text: str, per: str = "") -> int:
-    """Micro-dollars of "2", "0.05" or "60.00". per: what stood behind it."""
+    """Parse "2", "0.05" or "60.00" into micro-dollars. per: the text after the amount, for messages."""
     match = _DOLLARS.fullmatch(text)
     if match is None:
         mend = f'write dollars without a sign, at most six digits after the point, such as "2.00{per}"'
@@ -51,12 +51,12 @@ def dollars_of(text: str, per: str = "") -> int:
 
 
 def some_tokens(text: str) -> int:
-    """Tokens, of which there are some: where nothing stands for no bound, a bound of 0 would be none."""
+    """Parse tokens. Refuses 0, which would mean that there is no bound."""
     return _above_zero(text, tokens_of(text))
 
 
 def some_dollars(text: str) -> int:
-    """Micro-dollars, likewise."""
+    """Parse dollars into micro-dollars. Refuses 0, which would mean that there is no bound."""
     return _above_zero(text, dollars_of(text))
 
 
@@ -82,7 +82,7 @@ def _within_most(text: str, amount: int, most: str, per: str) -> int:
 
 
 def tokens_text(amount: int) -> str:
-    """Tokens as one would write them: 1500, 200k, 5M."""
+    """Format tokens as parse_tokens reads them: 1500, 200k, 5M."""
     for name in ("M", "k"):
         if amount and amount % _LARGER[name] == 0:
             return f"{amount // _LARGER[name]}{name}"
@@ -90,7 +90,7 @@ def tokens_text(amount: int) -> str:
 
 
 def dollars_text(micro: int) -> str:
-    """Micro-dollars as dollars: 2.00, 0.0015, and to the last digit."""
+    """Format micro-dollars as dollars, without rounding: 2.00, 0.0015."""
     whole, rest = divmod(micro, MICRO)
     digits = f"{rest:06d}".rstrip("0").ljust(2, "0")
     return f"{whole}.{digits}"

@@ -1,10 +1,10 @@
-"""Which calls wait for the operator, and which answers count (pure): one function for the call and for `kernel.check`.
+"""Which calls wait for the operator, and which answers are valid (pure): the same for real calls and `kernel.check`.
 
-A call waits when its caller itself wants that, when its method is a question to the operator (`asks`), when the capability
-it is made under says `approval = true`, or when its caller is supervised, the method acts beyond this machine, and the
-capability does not say `approval = false`. Whoever is further up the chain is asked for as well, up to a call that was
-itself approved, or that its caller may make for anybody (`own`). A rule is an answer for the like: at most what its Hand
-holds, and only until it expires.
+A call waits if its caller itself wants that, if its method is a question to the operator (`asks`), if the capability that
+allows it says `approval = true`, or if its caller is supervised, the method has effect external, and the capability does
+not say `approval = false`. The same holds for each principal up the chain, as far as a call that was itself approved, or
+one that its caller may make for anybody (`own`). A standing rule answers similar calls in advance: for at most what its
+Hand holds, and until it expires.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,10 +26,10 @@ from wire.errors import Refusal, SignatureInvalid
 
 PER_RUN: Final = 5
 PER_HAND: Final = 20
-"""Calls of one run, and of all runs of one Hand, that may wait at once."""
+"""The most calls of one run, and of all runs of one Hand, that may wait at once."""
 
 BODY_MOST: Final = 256 * 1024
-"""Bytes of arguments that a person can be asked to read."""
+"""The most bytes of arguments that a person is asked to read."""
 
 RULE_DAYS: Final = 30
 RULE_DAYS_MOST: Final = 366
@@ -37,11 +37,11 @@ RULE_DAYS_MOST: Final = 366
 _DAY: Final = 86_400_000_000
 _ITSELF: Final = " asks you itself: "
 UNASKED: Final = ABOUT_ONESELF | {"kernel.publish", "kernel.subscribe"}
-"""Methods about which nobody is ever asked, and which so cannot be granted with `approval = true`."""
+"""Methods that never wait for the operator, and so cannot be granted with `approval = true`."""
 
 
 class Reason(Struct, frozen=True, kw_only=True, gc=False):
-    """In whose name the operator is asked, and what says so: its manifest, or it itself, each time anew."""
+    """A Hand in whose name the operator is asked, and why. itself: the call asks each time, so no rule can answer it."""
 
     hand: str
     name: str
@@ -49,7 +49,7 @@ class Reason(Struct, frozen=True, kw_only=True, gc=False):
     itself: bool = False
 
 
-def asking(
+def reasons_to_ask(
     links: Sequence[Link],
     provided: Provided,
     resource: str,
@@ -57,18 +57,18 @@ def asking(
     now: int,
     wish: str = "",
 ) -> tuple[Reason, ...]:
-    """For whom the operator is to be asked before the first of a chain makes this call, which it may; () for nobody.
+    """Return the reasons to ask the operator about an allowed call; () to make it at once.
 
-    resource: in normal form. now: microseconds since 1970, for the rules' ends. wish: why the first wants him asked; no rule
-    answers that, nor a method that is itself a question.
+    links: the caller, then the callers above it. resource: in normal form. now: microseconds since 1970, for the rules' ends.
+    wish: why the caller itself wants the operator asked. No rule answers a wish, or a method that `asks`.
     """
-    found = [_wished(links[0], wish)] if wish and links[0].grants is not None else []
+    found = [_wish_reason(links[0], wish)] if wish and links[0].grants is not None else []
     if provided.asks and links[0].grants is not None:
-        found.append(_question(links[0], provided.method))
+        found.append(_question_reason(links[0], provided.method))
     for depth, link in enumerate(links):
         if link.grants is None or provided.method in UNASKED or (depth and link.is_approved):
             break
-        why = _why(link, link.grants, provided, resource)
+        why = _why_asked(link, link.grants, provided, resource)
         if why and not any(rule.answers(provided.method, resource, now) for rule in rules.get(link.hand, ())):
             found.append(Reason(hand=link.hand, name=link.name, why=why))
         if link.grants.owns(provided.method, resource):
@@ -76,23 +76,23 @@ def asking(
     return tuple(found)
 
 
-def _wished(link: Link, wish: str) -> Reason:
+def _wish_reason(link: Link, wish: str) -> Reason:
     return Reason(hand=link.hand, name=link.name, why=f"{link.name}{_ITSELF}{escape_invisible(wish)}", itself=True)
 
 
-def _question(link: Link, method: str) -> Reason:
+def _question_reason(link: Link, method: str) -> Reason:
     return Reason(hand=link.hand, name=link.name, why=f"{method} is a question to you", itself=True)
 
 
-def wish_of(asks: object) -> str:
-    """Why a caller itself wanted the operator asked, from what its call's entry says of that (`asks`); "" if it did not."""
+def logged_wish(asks: object) -> str:
+    """Return a caller's own reason to ask the operator, from `asks` in its call's entry; "" if it had none."""
     for row in asks if isinstance(asks, list) else ():
         if isinstance(row, dict) and row.get("itself") and _ITSELF in str(row.get("why")):
             return str(row.get("why")).partition(_ITSELF)[2]
     return ""
 
 
-def _why(link: Link, grants: GrantSet, provided: Provided, resource: str) -> str:
+def _why_asked(link: Link, grants: GrantSet, provided: Provided, resource: str) -> str:
     approval = grants.approval(provided.method, resource)
     if approval:
         return f"{link.name} holds {provided.method} with approval = true"
@@ -102,18 +102,18 @@ def _why(link: Link, grants: GrantSet, provided: Provided, resource: str) -> str
 
 
 def check_room(of_run: int, of_hand: int) -> None:
-    """Raise Refusal when so many calls of a run and of its Hand wait already that one more may not."""
+    """Raise Refusal if PER_RUN calls of a run, or PER_HAND of its Hand, wait already."""
     if of_run >= PER_RUN:
         raise Refusal("approvals", f"{PER_RUN} calls of this run wait for approval already: `maniple approvals`")
     if of_hand >= PER_HAND:
         raise Refusal("approvals", f"{PER_HAND} calls of this Hand wait for approval already: `maniple approvals`")
 
 
-def judge(trust: TrustStore, answer: Answer, held: Statement, names: Sequence[str], now: int) -> None:
-    """Raise Refusal unless this answer is about exactly this held call, by a key that may give it.
+def check_answer(trust: TrustStore, answer: Answer, held: Statement, names: Sequence[str], now: int) -> None:
+    """Raise Refusal unless this answer is about exactly this held call, and signed by a key that may answer it.
 
-    held: the call as the kernel has it, with verdict, time, why, rule and instead of the answer's own. names: of the Hands
-    in whose name the operator was asked, each of which the key must be trusted to seal.
+    held: the call as the kernel holds it, with the answer's own verdict, time, why, rule and instead. names: of the Hands
+    in whose name the operator was asked; the key must be trusted to seal each of them.
     """
     if answer.statement != held:
         raise Refusal("answer", f"this answer is not about call {held.call} as it waits: see `maniple approvals`")
@@ -131,7 +131,10 @@ def judge(trust: TrustStore, answer: Answer, held: Statement, names: Sequence[st
 
 
 def check_rule(answer: Answer, reasons: Sequence[Reason], state: State, resource: str, now: int) -> None:
-    """Raise Refusal for a rule that goes beyond what it answers, or beyond what its Hands hold. resource: in normal form."""
+    """Raise Refusal if the answer has a rule that does not cover its call, or goes beyond its Hands' grants.
+
+    resource: of the call, in normal form. now: microseconds since 1970.
+    """
     rule, method = answer.statement.rule, answer.statement.method
     if rule is None:
         return
@@ -154,8 +157,8 @@ def check_rule(answer: Answer, reasons: Sequence[Reason], state: State, resource
             raise Refusal("rule", f"{reason.name} does not hold {method} on all of {rule.pattern!r}: give less")
 
 
-def detail(answer: Answer, reasons: Sequence[Reason], instead: int) -> dict[str, object]:
-    """What the entry of an answer says. instead: the operator's own call, 0 for none."""
+def answer_detail(answer: Answer, reasons: Sequence[Reason], instead: int) -> dict[str, object]:
+    """Return the detail of an answer's entry. instead: the number of the operator's own call, 0 for none."""
     detail = answer.to_detail()
     if answer.statement.rule is not None:
         detail["hands"] = [reason.hand for reason in reasons]
@@ -164,17 +167,17 @@ def detail(answer: Answer, reasons: Sequence[Reason], instead: int) -> dict[str,
     return detail
 
 
-def denied(why: str) -> Refusal:
-    """What the caller of a call hears that the operator did not let pass."""
+def denied_refusal(why: str) -> Refusal:
+    """Return the refusal of a call that the operator denied. why: the operator's words, "" for none."""
     return Refusal("denied", f"the operator said no: {why}" if why else "the operator said no")
 
 
-def asked_again(link: Link) -> tuple[Reason, ...]:
-    """For whom the operator is asked about a call that was held when the kernel ended."""
+def reasons_after_start(link: Link) -> tuple[Reason, ...]:
+    """Return the reasons to ask the operator again about a call that was held when the kernel ended."""
     return (Reason(hand=link.hand, name=link.name, why="it was held before the kernel ended"),)
 
 
-def told_of(reasons: Sequence[Reason]) -> list[dict[str, str]]:
-    """The reasons as entries and `maniple approvals` show them."""
+def reason_rows(reasons: Sequence[Reason]) -> list[dict[str, str]]:
+    """Return the reasons as plain values, for entries and `maniple approvals`."""
     plain: list[dict[str, str]] = msgspec.to_builtins(list(reasons))
     return plain

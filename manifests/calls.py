@@ -5,8 +5,8 @@ from typing import Final, Protocol, TypeVar
 
 from msgspec.structs import asdict, replace
 
-from manifests.approvals import Reason, told_of
-from manifests.budgets import HOME, Reservation, paid_by
+from manifests.approvals import Reason, reason_rows
+from manifests.budgets import HOME, Reservation, payers_detail
 from manifests.capabilities import namespace
 from manifests.grants import GrantSet
 from manifests.installed import Installed
@@ -28,8 +28,7 @@ RESTS_FROM: Final = 30_000_000
 """The least remaining microseconds of a sleep for which its run's process need not be kept."""
 
 ALARMS: Final = 3
-"""The most kernel.sleep calls that a run's event loop has open: for its next timer, for the one before, and for
-KernelHandle.time_passes."""
+"""The most kernel.sleep calls of a run's event loop: for its timers, the one before, and KernelHandle.time_passes."""
 
 BESIDE: Final = 8 * 1024
 """Bytes of a body that are reserved for the fields of an outcome other than its value."""
@@ -213,7 +212,9 @@ class OpenCall(CallLife):
         if self.most is not None:
             detail["most"] = asdict(self.most)
         if self.reservation is not None:
-            detail |= paid_by(self.reservation.payers, self.reservation.within.number if self.reservation.within else 0)
+            detail |= payers_detail(
+                self.reservation.payers, self.reservation.within.number if self.reservation.within else 0
+            )
         if self.bound != self.resource:
             detail["bound"] = self.bound
         if self.by.is_approved:
@@ -221,7 +222,7 @@ class OpenCall(CallLife):
         if self.heir is not None:
             detail["instead_of"] = self.heir.number
         if self.asks:
-            detail |= {"asks": told_of(self.asks), "until": self.until}
+            detail |= {"asks": reason_rows(self.asks), "until": self.until}
         return {"principal": self.caller, "verdict": "held" if self.asks else "allowed", "detail": detail}
 
     def end_entry(self, header: headers.End) -> Said:
@@ -234,7 +235,7 @@ class OpenCall(CallLife):
         if not isinstance(header, headers.Refused) and header.used is not None:
             detail["used"] = header.used.as_detail()
         if cost is not None:
-            detail |= paid_by(self.payers, self.covered.number if self.covered else 0)
+            detail |= payers_detail(self.payers, self.covered.number if self.covered else 0)
         if detail:
             said["detail"] = detail
         return said
@@ -314,8 +315,7 @@ def open_call(
 ) -> OpenCall:  # fmt: skip
     """Make an OpenCall of a caller's header. labels: in addition to the header's; owner: its provider, None for the kernel.
 
-    The deadline is the header's, but never later than its provider's `wall` or its parent's deadline. now: monotonic
-    seconds.
+    The deadline is the header's, but never later than its provider's `wall` or its parent's. now: monotonic seconds.
     """
     deadline = now + (header.deadline or limits.DEADLINE_DEFAULT) / 1000
     if owner is not None:

@@ -1,4 +1,4 @@
-"""All methods that there are, and who answers each (pure): the kernel's own, and those of installed Hands."""
+"""The catalogue of methods and their providers (pure): the kernel's own, and those of installed Hands."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ from wire.ids import KERNEL
 
 
 class Catalogue:
-    """Methods by name, as of one moment; made anew after each install and removal."""
+    """Methods by name. Immutable: the kernel makes a new one after each install and removal."""
 
     def __init__(self, own: Iterable[Provided], hands: Iterable[Installed]) -> None:
         self._own = {provided.method: provided for provided in own}
@@ -21,7 +21,7 @@ class Catalogue:
         }
 
     def find(self, method: str) -> tuple[Provided, Installed | None]:
-        """What a method is, and the Hand that answers it, None for the kernel. Raises Refusal if none does."""
+        """Return a method and the Hand that provides it, None for the kernel. Raises Refusal if nothing provides it."""
         own = self._own.get(method)
         if own is not None:
             return own, None
@@ -31,8 +31,8 @@ class Catalogue:
         return self._offered[method], owner
 
     def find_again(self, method: str, resource: str, effect: Effect) -> tuple[Provided, Installed | None, str]:
-        """As find(), and the resource as its provider gets it, of a call that was allowed earlier: one that nobody answers
-        any more, or not on such a resource, is taken as it was made, with the effect that it had then.
+        """Return the result of find() and the normal resource, for a call that was allowed earlier. If its method, or its
+        kind of resource, is gone, a stand-in with the effect that it had then, and the resource unchanged.
         """
         try:
             provided, owner = self.find(method)
@@ -41,11 +41,11 @@ class Catalogue:
             return Provided(method=method, summary="", resource="none", effect=effect), None, resource
 
     def owner(self, method: str) -> str:
-        """The name of the Hand that answers a method, or `kernel`."""
+        """Return the name of the Hand that provides a method, or `kernel`."""
         return self._owners[method].name if method in self._owners else KERNEL
 
     def visible(self, grants: GrantSet | None) -> list[Provided]:
-        """The methods that somebody holds some grant for, or needs none for; all of them for the operator (None)."""
+        """Return the methods that these grants allow on some resource, and those that need none. None, the operator: all."""
         if grants is None:
             return self.all()
         return [
@@ -53,12 +53,12 @@ class Catalogue:
         ]
 
     def lends(self, grants: GrantSet) -> bool:
-        """Whether a run with these grants may have others work for it in its scratch folder."""
+        """Whether a run with these grants can call a method whose provider works in the caller's scratch folder."""
         owners = (self._owners.get(provided.method) for provided in self.visible(grants))
         return any(owner is not None and owner.package.manifest.confinement.scratch == "caller" for owner in owners)
 
-    def described(self, grants: GrantSet | None, method: str, hand: str) -> list[dict[str, object]]:
-        """Rows of what is visible: one method, or all of a Hand's, or all."""
+    def describe(self, grants: GrantSet | None, method: str, hand: str) -> list[dict[str, object]]:
+        """Return rows of the visible methods: the one named, or all of a Hand, or all."""
         return [
             {
                 **{field: getattr(provided, field) for field in provided.__struct_fields__},
@@ -69,5 +69,5 @@ class Catalogue:
         ]
 
     def all(self) -> list[Provided]:
-        """Every method, by name."""
+        """Return every method, sorted by name."""
         return sorted([*self._offered.values(), *self._own.values()], key=lambda provided: provided.method)

@@ -21,7 +21,7 @@ from manifests.errors import ChangeInvalid, NoSuchHand, PatternInvalid, Settings
 from manifests.grants import GrantSet, as_text, exceeding, is_method_pattern, requested
 from manifests.installed import Artefact, Installed, Package
 from manifests.judging import check_owner, judge
-from manifests.roots import meets, read_mounts
+from manifests.roots import read_mounts, reveals_home
 from manifests.schema import Allowance, Budget, Capability, Provided, ResourceKind
 from manifests.state import State
 from manifests.trust import EVERYTHING, TrustedKey
@@ -226,7 +226,7 @@ def _add_root(this: Asked) -> Decided:
         raise Refusal("roots", f"the root name {name!r} is reserved: choose another")
     if len({*this.state.roots, name}) > ROOTS_MOST:
         raise Refusal("roots", f"there are {ROOTS_MOST} roots: take one back first, `maniple roots remove NAME`")
-    if meets(real, home, read_mounts(this.mounts())):
+    if reveals_home(real, home, read_mounts(this.mounts())):
         raise Refusal("roots", f"{path} holds, lies in or leads to the home {home}: no Hand may reach that")
     return Decided(entries=(("root.add", {"name": name, "path": real}),))
 
@@ -288,8 +288,8 @@ def _set(this: Asked) -> Decided:
         raise ChangeInvalid("values is a table of name and value")
     try:
         if this.arguments.get("typed"):
-            given = settings.read(declared, {name: str(value) for name, value in given.items()})
-        before = settings.declared_of(declared, {**this.state.settings.get(hand.id, {}), **secrets})
+            given = settings.parse(declared, {name: str(value) for name, value in given.items()})
+        before = settings.only_declared(declared, {**this.state.settings.get(hand.id, {}), **secrets})
         wanted = {**before, **given}
         wanted = {name: value for name, value in wanted.items() if value is not None}
         settings.check(declared, wanted, untouched=declared.keys() - before.keys() - given.keys())

@@ -19,7 +19,7 @@ from manifests.readers import BAD, READERS
 from manifests.reference import AT, keys_of
 from manifests.schema import Capability, Manifest, Provided, Setting
 from manifests.tables import note_unknown, read_table
-from manifests.typed import word
+from manifests.typed import type_words
 
 LONGEST: Final = 128 * 1024
 DEEPEST: Final = 64
@@ -181,7 +181,9 @@ def _syntax_problem(error: str, text: str, file: str) -> Problem:
 def _read_named(found: Findings, section: str, raw: object) -> Mapping[str, object]:
     """Return the rows of a section whose keys the author chooses, without those whose dotted name lacks quotes: noted."""
     if not isinstance(raw, dict):
-        found.at_value((section,), f"{section} is {word(raw)}, not a table", f"write [{section}] on a line of its own")
+        found.at_value(
+            (section,), f"{section} is {type_words(raw)}, not a table", f"write [{section}] on a line of its own"
+        )
         return {}
     good: dict[str, object] = {}
     for name, row in raw.items():

@@ -1,11 +1,11 @@
-"""Whether a Hand's Python answers the methods of its [provides], found by reading it only (pure).
+"""Checks by static analysis that a Hand's Python class has a coroutine for each method of its [provides] (pure).
 
-At each start the runtime looks at the class itself (runtime/hand.py), and a class that does not fit ends the run. `check`
-and `install` tell it before: of each method whether the class that `entry` names, or one of the same folder that it is made
-from, has a coroutine of its name, and whether that takes the call and the declared params as they are given, by name.
+At each start the runtime checks the class itself (runtime/hand.py), and a class that does not match ends the run. `check`
+and `install` report it earlier: for each method, whether the class that `entry` names, or a base class in the same
+folder, has a coroutine of its name, and whether that accepts the call and the declared params, by name.
 
-Only what is certain is told. Nothing is said of a class with a base, a decorator or a metaclass that is not to be read
-here, of one that answers in `on_call` itself, of what is decorated, and of a name that is given a value in another way.
+Only certain problems are reported. There are none for a class with a base, a decorator or a metaclass that cannot be read
+here, for one with its own `on_call`, for decorated functions, and for names that are assigned in another way.
 """
 
 import ast
@@ -19,12 +19,12 @@ from manifests.rules import function_of
 from manifests.schema import Manifest, Provided
 from manifests.typed import split_type
 
-TAKEN: Final = frozenset(
+RESERVED: Final = frozenset(
     {"start", "stop", "on_event", "on_settings", "on_call", "log", "state", "now", "random", "uuid", "sleep", "surroundings"}
     | {"name", "version", "run_id", "progress", "publish", "in_background", "kernel", "settings", "scratch", "roots"}
     | {"files"}
 )  # fmt: skip
-"""What every Hand has, and no method can be answered by (a test compares it with runtime.Hand)."""
+"""Attributes of every Hand, which cannot be coroutines of methods (a test compares this with runtime.Hand)."""
 
 _ANNOTATIONS: Final = {
     "string": "str", "duration": "float", "size": "int", "list": "list[object]", "dict": "dict[str, object]",
@@ -36,11 +36,11 @@ _HAND: Final = ("runtime.Hand", "runtime.hand.Hand")
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Bound = Mapping[str, "ast.ClassDef | _Function | str | None"]
-"""By name: what defines it, the dotted name that it was imported as, or None for what is not to be read here."""
+"""By name: its definition, the dotted name that it was imported from, or None for a value that cannot be determined."""
 
 
 class _Class(NamedTuple):
-    """A class that can be read. path: its file; bases: how many it has but Hand."""
+    """A class in the folder. path: its file; bases: the number of its bases without Hand."""
 
     path: str
     node: ast.ClassDef
@@ -49,11 +49,11 @@ class _Class(NamedTuple):
 
 
 class _Unknown(Exception):
-    """Something cannot be told by reading."""
+    """Something cannot be determined by static analysis."""
 
 
 def misfits(folder: str, manifest: Manifest, files: Mapping[str, bytes]) -> list[Problem]:
-    """What is certain, by file, line and column. folder: as the problems name it."""
+    """Return the certain problems, by file, line and column. folder: its name in the problems; files: content by path."""
     modules = _Modules(files)
     module, _, name = manifest.hand.entry.partition(":")
     try:
@@ -73,7 +73,7 @@ def misfits(folder: str, manifest: Manifest, files: Mapping[str, bytes]) -> list
     found: list[Problem] = []
     for provided in manifest.provides.values():
         function = function_of(provided.method)
-        if function in TAKEN or function.startswith("_") or not function.isidentifier() or iskeyword(function):
+        if function in RESERVED or function.startswith("_") or not function.isidentifier() or iskeyword(function):
             found.append(_unanswerable(shown, files, provided.method, function))
         elif function not in given:
             found += _of_method(shown, classes, provided, function)
@@ -84,7 +84,7 @@ def misfits(folder: str, manifest: Manifest, files: Mapping[str, bytes]) -> list
 
 
 class _Modules:
-    """The Python of a folder, each file read once."""
+    """The Python files of a folder, each parsed once."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = files
@@ -92,12 +92,12 @@ class _Modules:
         self._bound: dict[str, _Bound] = {}
 
     def path(self, module: str) -> str:
-        """The file of a module of this folder, "" for any other."""
+        """Return the file of a module of this folder, "" for any other module."""
         path = module.replace(".", "/")
         return next((one for one in (f"{path}.py", f"{path}/__init__.py") if one in self._files), "")
 
     def tree(self, path: str) -> ast.Module | None:
-        """What a file says; None for what nobody could import."""
+        """Return the syntax tree of a file; None if it cannot be parsed."""
         if path not in self._read:
             try:
                 self._read[path] = ast.parse(self._files[path])
@@ -106,7 +106,7 @@ class _Modules:
         return self._read[path]
 
     def bound(self, path: str) -> _Bound:
-        """The names of a module."""
+        """Return the names that a module binds. Raises _Unknown if they cannot be determined."""
         if path not in self._bound:
             tree = self.tree(path)
             if tree is None:
@@ -115,16 +115,16 @@ class _Modules:
         return self._bound[path]
 
     def trees(self) -> Iterator[ast.Module]:
-        """All that can be read."""
+        """Yield the syntax trees of all files that can be parsed."""
         for path in self._files:
             if path.endswith(".py") and (tree := self.tree(path)) is not None:
                 yield tree
 
 
 def _family(modules: _Modules, dotted: str) -> "list[_Class | str]":
-    """The class of this name and all that it is made from, nearest first, each once; a text for Hand. Raises _Unknown.
+    """Return the class of this name and all its bases, nearest first, each once; a text for Hand. Raises _Unknown.
 
-    Classes are looked for as they stand last in their modules, and modules that import each other in circles find none.
+    The last definition in a module counts. Classes of modules that import each other in a circle are not found.
     """
     found: list[_Class | str] = []
     left = [dotted]
@@ -158,7 +158,7 @@ def _family(modules: _Modules, dotted: str) -> "list[_Class | str]":
 
 
 def _base(module: str, bound: _Bound, base: ast.expr, line: int) -> str:
-    """What the class of that line is made from, dotted."""
+    """Return the dotted name of a base of the class at this line. Raises _Unknown."""
     match base:
         case ast.Name(id="object") if "object" not in bound:
             return "object"
@@ -179,7 +179,7 @@ def _base(module: str, bound: _Bound, base: ast.expr, line: int) -> str:
 
 
 def _bound(body: list[ast.stmt]) -> _Bound:
-    """What the statements of a module or a class give a value to; the last time counts. Raises _Unknown."""
+    """Return what the statements of a module or class bind; the last binding counts. Raises _Unknown."""
     bound: dict[str, ast.ClassDef | _Function | str | None] = {}
     for statement in body:
         match statement:
@@ -200,7 +200,7 @@ def _bound(body: list[ast.stmt]) -> _Bound:
 
 
 def _stored(statement: ast.stmt) -> Iterator[str]:
-    """The names that any other statement may give a value to, or take it from."""
+    """Yield the names that any other statement may bind or delete."""
     for node in ast.walk(statement):
         match node:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.alias(name=name, asname=None):
@@ -218,9 +218,9 @@ def _stored(statement: ast.stmt) -> Iterator[str]:
 
 
 def _given(modules: _Modules, family: "list[_Class | str]") -> set[str]:
-    """Attributes that are set from outside of a class's body, of whatever object; of `self` only in these classes.
+    """Return the attributes that code outside a class's body sets, on any object; on `self` only within these classes.
 
-    Raises _Unknown where any of them may be.
+    Raises _Unknown if the code may set any attribute.
     """
     given: set[str] = set()
     for one in family:
@@ -261,7 +261,7 @@ def _is_self(holder: ast.expr) -> bool:
 
 
 def _of_method(folder: str, classes: list[_Class], provided: Provided, function: str) -> Iterator[Problem]:
-    """What is wrong with what answers one method."""
+    """Yield the problems of the coroutine that answers one method."""
     having = [one for one in classes if function in one.bound]
     if not having:
         first = classes[0]
@@ -269,7 +269,7 @@ def _of_method(folder: str, classes: list[_Class], provided: Provided, function:
         yield _problem(folder, first, first.node, what, f"write {_signature(provided, function)}")
         return
     if having[0] is not classes[0] and len(having) > 1 and any(one.bases > 1 for one in classes):
-        return  # which of them comes first is Python's to say
+        return  # only Python's method resolution order decides which of them counts
     node = having[0].bound[function]
     if not isinstance(node, _Function) or node.decorator_list:
         return
@@ -282,9 +282,9 @@ _Wrong = tuple[ast.stmt | ast.arg, str, str]
 
 def _wrong(node: _Function, provided: Provided, function: str) -> Iterator[_Wrong]:
     if isinstance(node, ast.FunctionDef):
-        yield node, f"`{function}` is no coroutine", f"write async def {function}"
+        yield node, f"`{function}` is not a coroutine", f"write async def {function}"
     elif any(isinstance(one, ast.Yield) for one in _own(node)):
-        yield node, f"`{function}` is a generator and no coroutine", "write await call.send(piece) for yield"
+        yield node, f"`{function}` is a generator, not a coroutine", "write await call.send(piece) for yield"
     takes = node.args
     positional = [*takes.posonlyargs, *takes.args]
     if len(positional) < 2 and takes.vararg is None:
@@ -305,7 +305,7 @@ def _wrong(node: _Function, provided: Provided, function: str) -> Iterator[_Wron
 
 
 def _needed(positional: list[ast.arg], takes: ast.arguments, provided: Provided) -> Iterator[_Wrong]:
-    """What a coroutine needs and may not be given."""
+    """Yield the parameters that a coroutine requires and a call may lack."""
     without = positional[2 : len(positional) - len(takes.defaults)]
     without += [one for one, default in zip(takes.kwonlyargs, takes.kw_defaults, strict=True) if default is None]
     for one in without:
@@ -325,7 +325,7 @@ def _needed(positional: list[ast.arg], takes: ast.arguments, provided: Provided)
 
 
 def _own(node: ast.AST) -> Iterator[ast.AST]:
-    """What stands in a function itself, and in none within it."""
+    """Yield the nodes of a function without those of nested functions and classes."""
     left = [*ast.iter_child_nodes(node)]
     while left:
         below = left.pop()
@@ -335,7 +335,7 @@ def _own(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _signature(provided: Provided, function: str) -> str:
-    """The head of a coroutine that answers the method."""
+    """Return the first line of a coroutine that answers the method."""
     params = sorted(provided.params.items(), key=lambda item: split_type(item[1])[1])
     written = ", ".join(("self", "call: Call", *(_parameter(name, of) for name, of in params)))
     return f"async def {function}({written})"
@@ -348,8 +348,8 @@ def _parameter(name: str, of: str) -> str:
 
 
 def _unanswerable(folder: str, files: Mapping[str, bytes], method: str, function: str) -> Problem:
-    """A method whose name no coroutine of a Hand can have."""
-    why = ", which every Hand has" if function in TAKEN else ", which is no name for it"
+    """Return the problem of a method for which no coroutine can be named."""
+    why = ", which every Hand has" if function in RESERVED else ", which is no name for it"
     line, column = Positions(files["HAND.toml"].decode("utf-8", "replace")).key(("provides", method))
     what = f"{method} would be answered by `{function}`{why}"
     return Problem(f"{folder}/HAND.toml", line, column, what, "rename the method, or override on_call")

@@ -1,9 +1,9 @@
-"""Cron expressions: what is one, and at which times of the wall clock it holds (pure; what zones do to it: firings.py).
+"""Cron expressions: validation, and the times of the wall clock that they match (pure; firings.py applies time zones).
 
 Five fields, minute, hour, day of month, month, day of week, with lists, ranges, steps and English names; `L` is the last
-day of a month, `LW` its last working day, `fri#2` its second Friday, `5L` its last one. As in Debian's cron a day must
-fit both day fields when one of them begins with `*`, else either. The package `cronsim` reads and counts them, in wall
-clock time only: what it does with daylight saving is not used.
+day of a month, `LW` its last working day, `fri#2` its second Friday, `5L` its last one. As in Debian's cron, a day must
+match both day fields if one of them begins with `*`, else either. The package `cronsim` parses and evaluates them, in
+wall-clock time only: its handling of daylight saving is not used.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ LONGEST: Final = 200
 
 
 def check(text: str) -> str:
-    """The expression as it was given. Raises ValueInvalid for one that is malformed, or that holds on no day at all."""
+    """Return the expression unchanged. Raises ValueInvalid if it is malformed, or matches no day at all."""
     from cronsim import CronSimError
 
     fields = text.split()
@@ -37,7 +37,7 @@ def check(text: str) -> str:
 
 
 def wall_times(text: str, after: datetime) -> Iterator[datetime]:
-    """The times of the wall clock, without a zone, at which a checked expression holds, later than `after`."""
+    """Yield the wall-clock times, without a zone, that a checked expression matches, later than `after`."""
     from cronsim import CronSim
 
     return iter(CronSim(text, after))
@@ -45,7 +45,7 @@ def wall_times(text: str, after: datetime) -> Iterator[datetime]:
 
 @lru_cache(maxsize=4096)
 def is_for_every_hour(text: str) -> bool:
-    """Whether its hour field names all hours of a day, so that it is a rhythm rather than times of day."""
+    """Whether the hour field matches all hours of a day, so that the expression is a rhythm rather than times of day."""
     from cronsim import CronSim
 
     return len(CronSim(text, _ANY_DAY).hours) == 24

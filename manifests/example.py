@@ -1,4 +1,4 @@
-"""One whole HAND.toml (pure), with which its reference begins; apart from the keys, which are drawn from their table."""
+"""A complete HAND.toml (pure), the example at the top of the reference."""
 
 from typing import Final
 

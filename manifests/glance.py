@@ -1,14 +1,14 @@
-"""What is installed, and the home, at a glance (pure): tables for people and programs, made from the State."""
+"""Summaries of the home and its installed Hands, for people and programs, made from the State (pure)."""
 
 from manifests import reinstalling
 from manifests.installed import Installed
-from manifests.judging import unread
+from manifests.judging import unread_reason
 from manifests.seal import signers
 from manifests.state import State
 
 
-def summary(state: State) -> dict[str, object]:
-    """The home at a glance, Hands by their names."""
+def home_summary(state: State) -> dict[str, object]:
+    """Return a summary of the home, with Hands by name."""
     names: dict[str, str] = {hand.id: hand.name for hand in state.hands.values()}
     return {
         "frozen": state.frozen,
@@ -19,9 +19,9 @@ def summary(state: State) -> dict[str, object]:
     }
 
 
-def described(state: State, now: int, *, has_words: bool = True) -> list[dict[str, object]]:
-    """What is installed, by name: each Hand's record but for its manifest and seal. why: what keeps it from starting now;
-    has_words: with the last words of one that is quarantined, which are for its operator alone.
+def hand_rows(state: State, now: int, *, has_words: bool = True) -> list[dict[str, object]]:
+    """Return a row for each installed Hand, by name. `why`: what keeps it from starting now. has_words: include the reason
+    of a quarantine, which only the operator may see.
     """
     usable = {key.id for key in state.trust.keys if key.is_usable(now)}
     return [
@@ -44,8 +44,8 @@ def _quarantined(state: State, hand: Installed, *, has_words: bool) -> str:
 
 
 def _held_back(hand: Installed, usable: set[str]) -> str:
-    """What keeps it from starting: its folder, or that no key that sealed it is usable. No signature is looked at."""
-    if why := unread(hand):
+    """Return what keeps a Hand from starting: its folder, or that no key of its seal is usable. Checks no signature."""
+    if why := unread_reason(hand):
         return f"it does not start: {why}"
     if any(key in usable for _, key in signers(hand.package.seal)):
         return ""

@@ -1,6 +1,6 @@
-"""Calls that wait for the operator, as people are shown them, as they are signed, and what follows for clocks (pure).
+"""Held calls: their rows, statements and clocks, and the limits on what is kept for open calls (pure).
 
-What waits and which answers count is decided in approvals.py; here are the values that the kernel makes of a held call.
+approvals.py decides which calls wait and which answers are valid; this module makes the kernel's values of a held call.
 """
 
 from collections import Counter
@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from manifests.approvals import Reason, told_of
+from manifests.approvals import Reason, reason_rows
 from manifests.calls import OpenCall, chain, is_long_wait
 from manifests.installed import Installed
 from manifests.policy import Link, digest_query
@@ -24,35 +24,35 @@ from wire.ids import OPERATOR
 
 WAITS: Final = ("kernel.spawn", "kernel.wait")
 STILL: Final = (*WAITS, "kernel.sleep")
-"""Calls that may wait for a run; those whose clocks stand still while that of what they are made for does."""
+"""WAITS: methods that may wait for a run. STILL: methods whose calls' clocks stop while that of their parent is stopped."""
 
 LISTED: Final = 25
-"""Held calls that are told of at once: so many fit into one message, whatever their resources and labels."""
+"""The most held calls in one reply: they fit into one message, whatever their resources and labels."""
 
 KEPT_MOST: Final = 128 * limits.MIB
 SMALL: Final = 4 * limits.KIB
-"""Bytes that all runs of one Hand may have the kernel keep of what they sent in calls that have no end yet, bodies and what
-was uploaded before a provider took it; and how much of it is not counted at a time."""
+"""KEPT_MOST: the most bytes that the kernel keeps for all runs of one Hand: bodies of their open calls, and uploads that no
+provider has taken yet. SMALL: a message of so few bytes is let through without counting."""
 
 SPAWNED_MOST: Final = 1_024
-"""Runs that work at a time of all that the runs of one Hand have spawned: each of these may spawn as well, and so on."""
+"""The most runs that work at a time of all that runs of one Hand spawned: a spawned run may spawn as well, and so on."""
 
 ELSEWHERE: Final = b"-"
-"""The route of a call whose end goes to another call, and to no connection."""
+"""The route of a call whose end goes to another call instead of a connection."""
 
 
-def expired(call: OpenCall) -> Refusal:
-    """What the caller hears when nobody answered in time."""
+def expired_refusal(call: OpenCall) -> Refusal:
+    """Return the refusal of a held call that nobody answered in time."""
     return Refusal("expired", f"nobody answered whether {call.method} may be called, until {time_text(call.until)}")
 
 
-def counts(held: Sequence[OpenCall], caller: str, hand: str) -> tuple[int, int]:
-    """How many of the held calls a run made, and how many all runs of a Hand."""
+def count_held(held: Sequence[OpenCall], caller: str, hand: str) -> tuple[int, int]:
+    """Return how many of the held calls a run made, and how many all runs of a Hand."""
     return sum(call.caller == caller for call in held), sum(call.by.hand == hand for call in held)
 
 
-def waited_for(held: Iterable[OpenCall], now: int) -> set[int]:
-    """The numbers of held calls, and of those up their chains for which nothing else is done meanwhile.
+def all_waiting(held: Iterable[OpenCall], now: int) -> set[int]:
+    """Return the numbers of held calls, and of calls up their chains that have no other work in progress.
 
     now: microseconds since 1970.
     """
@@ -66,26 +66,26 @@ def waited_for(held: Iterable[OpenCall], now: int) -> set[int]:
 
 
 def _only_waits(call: OpenCall, waiting: set[int], now: int) -> bool:
-    """Whether everything that is open for a call waits for the operator, for a run, or for a later moment."""
+    """Whether all open calls made for a call wait for the operator, for a run, or for a later time."""
     return all(
         child.number in waiting or child.method in WAITS or is_long_wait(child, now) for child in call.children.values()
     )
 
 
-def is_too_much(calls: Iterable[OpenCall], hand: str, size: int) -> bool:
-    """Whether more is kept than KEPT_MOST of what the runs of a Hand have sent in open calls, now that so many bytes come.
+def exceeds_kept(calls: Iterable[OpenCall], hand: str, size: int) -> bool:
+    """Whether `size` more bytes would make the kernel keep more than KEPT_MOST for a Hand's open calls.
 
-    What is SMALL comes free: it is not looked for. Nobody but a Hand is bounded.
+    A message of at most SMALL bytes is let through without counting. The operator is not limited.
     """
     kept = (call for call in calls if call.by.hand == hand) if hand and size > SMALL else ()
     return sum(len(call.body) + sum(len(body) for _, body in call.early) for call in kept) > KEPT_MOST - size
 
 
-def crowding(calls: Collection[OpenCall], places: int) -> set[str]:
-    """The Hands that get none of the places that a provider has left, since they hold as many as these, or more.
+def crowding_hands(calls: Collection[OpenCall], places: int) -> set[str]:
+    """Return the Hands that get no more of a provider's places, since they hold at least as many as are left.
 
-    So it is also while nobody else waits: who comes later finds a place, whatever one Hand has open, or a few together. One
-    of two places is all that a Hand gets, and a single one anybody's. Nobody but a Hand is bounded.
+    This applies even while no other Hand waits, so that a newcomer finds a place, whatever one Hand or a few have open. Of
+    two places a Hand gets one; a single place is anybody's. The operator is not limited. places: of the provider, in all.
     """
     left = places - len(calls)
     if len(calls) < left:
@@ -94,14 +94,14 @@ def crowding(calls: Collection[OpenCall], places: int) -> set[str]:
 
 
 def check_kept(calls: Iterable[OpenCall], hand: str, size: int) -> None:
-    """Raise Refusal for a call with so large a body that too much would be kept for its Hand."""
-    if is_too_much(calls, hand, size):
+    """Raise Refusal for a call whose body would make the kernel keep too much for its Hand. size: of the body, in bytes."""
+    if exceeds_kept(calls, hand, size):
         most = KEPT_MOST >> 20
         raise Refusal("room", f"its open calls and uploads take {most} MiB already, and that is the most: await some")
 
 
 def check_spawned(calls: Iterable[OpenCall], caller: str, hand: str, in_flight: int) -> None:
-    """Raise Refusal for one more run that a run spawns, where it, or all of its Hand's, have too many that still work."""
+    """Raise Refusal for one more spawned run if those of this caller, or of all its Hand's runs, are too many already."""
     spawners = [call.caller for call in calls if not call.route and call.by.hand == hand]
     if spawners.count(caller) >= in_flight:
         raise Refusal("in_flight", f"{in_flight} runs that it spawned still work: wait, or raise in_flight")
@@ -111,9 +111,9 @@ def check_spawned(calls: Iterable[OpenCall], caller: str, hand: str, in_flight: 
         )
 
 
-def stands_still(call: OpenCall, provider: str, waiting: set[int], state: State) -> bool:
-    """Whether a call's clock stands still because it, or what it waits for, waits for the operator; or since all does, or
-    the Hand that makes it or the one that answers it, whose id is `provider`, is paused.
+def is_clock_stopped(call: OpenCall, provider: str, waiting: set[int], state: State) -> bool:
+    """Whether a call's clock is stopped: it, or what it waits for, waits for the operator; or its caller or provider is
+    paused; or the home is frozen. provider: the Hand's id. waiting: see all_waiting().
     """
     if not state.paused.isdisjoint((call.by.hand, provider)):
         return True
@@ -122,13 +122,13 @@ def stands_still(call: OpenCall, provider: str, waiting: set[int], state: State)
 
 
 def listed_after(held: Iterable[OpenCall], number: object) -> list[OpenCall]:
-    """The first LISTED held calls with a number above that one; from the first on without one."""
+    """Return the first LISTED held calls with a number above `number`; from the first on if it is not a number."""
     after = number if isinstance(number, int) else 0
     return sorted((call for call in held if call.number > after), key=lambda call: call.number)[:LISTED]
 
 
-def row(call: OpenCall, held: Iterable[OpenCall], hand: Installed) -> dict[str, object]:
-    """A held call for whoever is to answer it. hand: the caller's, as it was when it called."""
+def held_row(call: OpenCall, held: Iterable[OpenCall], hand: Installed) -> dict[str, object]:
+    """Return a held call as a row of `kernel.approvals`. hand: the caller's, as it was when it called."""
     what = _identity_of(call)
     return {
         "call": call.number,
@@ -144,35 +144,35 @@ def row(call: OpenCall, held: Iterable[OpenCall], hand: Installed) -> dict[str, 
         "labels": call.shown_labels(),
         "size": len(call.body),
         "upload": call.upload,
-        "asks": told_of(call.asks),
+        "asks": reason_rows(call.asks),
         "since": time_text(call.began),
         "until": time_text(call.until),
         "entry": call.seq,
     }
 
 
-def heard_of(call: OpenCall) -> dict[str, object]:
-    """What the event `kernel.held` tells, to whoever may hear it: nothing that its caller has seen or said."""
+def event_body(call: OpenCall) -> dict[str, object]:
+    """Return the body of the event `kernel.held`. It contains no data of the caller."""
     return {"call": call.number, "hand": call.by.name, "method": call.method, "until": time_text(call.until)}
 
 
 def _identity_of(call: OpenCall) -> tuple[object, ...]:
-    """All that its operator is shown of a call, but which one it is, of which run, and when: what one answer is about."""
+    """Return all that the operator is shown of a call except its number, run and time: equal calls get one answer."""
     callers = [(one.by.hand, one.method) for one in chain(call.parent)]
     asked = call.by.hand, call.method, call.resource, call.body, call.most
-    return (*asked, call.upload, call.shown_labels(), callers, told_of(call.asks))
+    return (*asked, call.upload, call.shown_labels(), callers, reason_rows(call.asks))
 
 
-def statement(call: OpenCall, key: bytes, origin: str, hand: Installed) -> Statement:
-    """What an answer to a held call has to say, but for the answer itself. key: of the caller's digests."""
+def statement_of(call: OpenCall, key: bytes, origin: str, hand: Installed) -> Statement:
+    """Return the statement that an answer to a held call must sign, apart from the answer. key: of the caller's digests."""
     return Statement(
         origin=origin, call=call.number, hand=hand.id, seal=hand.seal, method=call.method,
         resource=digest_query(call.resource, key), arguments=body_digest(key, call.body), verdict="approved", time=0,
     )  # fmt: skip
 
 
-def as_answered(held: Statement, answer: Answer, body: bytes | None, key: bytes) -> Statement:
-    """The statement about a held call with the answer's own words. body: of the call that is to be made instead."""
+def with_answer(held: Statement, answer: Answer, body: bytes | None, key: bytes) -> Statement:
+    """Return the statement about a held call with an answer's own fields. body: of the call to be made instead."""
     statement = answer.statement
     instead = body_digest(key, body) if statement.verdict == "edited" and body is not None else None
     return replace(
@@ -180,13 +180,13 @@ def as_answered(held: Statement, answer: Answer, body: bytes | None, key: bytes)
     )
 
 
-def in_whose_names(hand: Installed, reasons: Iterable[Reason]) -> list[str]:
-    """The Hands that a key must be trusted to seal for its answer to count."""
+def names_to_seal(hand: Installed, reasons: Iterable[Reason]) -> list[str]:
+    """Return the names of the Hands that a key must be trusted to seal for its answer to be valid."""
     return [hand.name, *(reason.name for reason in reasons)]
 
 
-def instead_of(call: OpenCall, number: int, body: bytes | None, now: float) -> OpenCall:
-    """The operator's own call instead of a held one. now: monotonic seconds. Raises Refusal where there can be none."""
+def replacement(call: OpenCall, number: int, body: bytes | None, now: float) -> OpenCall:
+    """Make the operator's own call that replaces a held one. now: monotonic seconds. Raises Refusal if that is impossible."""
     if body is None:
         raise Refusal("edit", "the other arguments are missing")
     if call.method.startswith("kernel.") or call.upload:
@@ -200,16 +200,16 @@ def instead_of(call: OpenCall, number: int, body: bytes | None, now: float) -> O
     return own
 
 
-def handed_down(call: OpenCall, header: headers.End, body: bytes) -> tuple[headers.End, bytes]:
-    """The end of a call that was made instead of another one, for that one."""
+def end_for_heir(call: OpenCall, header: headers.End, body: bytes) -> tuple[headers.End, bytes]:
+    """Return header and body of a replacement's end, for the held call that it replaced. call: the replacement."""
     if call.was_streamed:
         text = f"{call.method} streamed its reply to the operator's own call, and it went no further"
         return headers.Failed(number=0, code="edited", text=text), NIL
     return header if isinstance(header, headers.Refused) else replace(header, cost=None, used=None), body
 
 
-def rules(state: State, now: int) -> dict[str, list[Rule]]:
-    """The rules that hold now, by the names of their Hands."""
+def current_rules(state: State, now: int) -> dict[str, list[Rule]]:
+    """Return the rules in force, by the names of their Hands. now: microseconds since 1970."""
     by_name = {
         hand.name: [one for one in state.rules.get(hand.id, ()) if now < one.until] for hand in state.hands.values()
     }

@@ -1,7 +1,7 @@
-"""What a home is, as its home.toml says (pure): from its bytes to values, or to every problem in it at once.
+"""Reads home.toml, the identity of a home (pure): from its bytes to values, or to every problem in it at once.
 
-Separate from the kernel, which opens the file, and from HAND.toml's check, since this file is read at every start: what
-looks for the places of problems is imported only where there is one.
+Separate from the kernel, which opens the file, and from HAND.toml's checker, since this file is read at every start: the
+code that locates problems is imported only if there are any.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 
 SHOWN: Final = 40
-"""Most characters of what is quoted from the file."""
+"""The most characters quoted from the file."""
 
 
 class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """home.toml: format is FORMAT; origin names the log; hash_seed is PYTHONHASHSEED of every run.
 
-    require: layers of confinement (manifests/confinement/layers.py) without which no run starts. journal: how long what runs
-    were told is kept. approvals_expire: how long a call waits for the operator's answer, such as 7d or 12h.
+    require: layers of confinement (manifests/confinement/layers.py) without which no run starts. journal: how long tapes are
+    kept. approvals_expire: how long a call waits for the operator's answer, such as 7d or 12h.
     """
 
     format: int
@@ -41,7 +41,7 @@ class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def approval_micros(self) -> int:
-        """Microseconds that a call waits for the operator's answer."""
+        """How long a call waits for the operator's answer, in microseconds."""
         return parse_duration(self.approvals_expire) * 1000
 
 
@@ -56,11 +56,11 @@ EXPECTED: Final[Mapping["Path", str]] = {
     ("journal", "failed_days"): "write a whole number of days from 0 to 36500",
     ("journal", "mib"): "write a whole number of MiB from 1 to 1000000000",
 }
-"""What each key wants, in the words of the mend."""
+"""What to write for each key, by its path."""
 
 
 def read(raw: bytes, file: str) -> Identity:
-    """What the file says. Raises ManifestInvalid with every problem. file: the name that the problems carry."""
+    """Parse the file. Raises ManifestInvalid with every problem. file: the file name in the problems."""
     import tomllib
 
     try:
@@ -92,7 +92,7 @@ def _problems(raw: bytes, file: str) -> tuple[Problem, ...]:
 
 
 def _look(found: "Findings", path: "Path", table: Mapping[str, object], of: type[Struct]) -> None:
-    """Note every problem of a table: each value by the type that it is read as."""
+    """Note every problem of a table. of: the Struct that it is converted to."""
     from manifests.findings import spelled
 
     fields = {field.encode_name: field for field in msgspec.structs.fields(of)}
@@ -135,8 +135,8 @@ def _fits(value: object, of: object) -> bool:
 
 
 def _shown(value: object) -> str:
-    """A value as it stands in the file, when it is short; else what it is."""
-    from manifests.typed import word
+    """Format a value as in the file if it is short; else name its type."""
+    from manifests.typed import type_words
 
     plain = f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
-    return plain if isinstance(value, str | int | float) and len(plain) <= SHOWN else word(value)
+    return plain if isinstance(value, str | int | float) and len(plain) <= SHOWN else type_words(value)

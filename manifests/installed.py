@@ -1,4 +1,4 @@
-"""One installed Hand: what was shown and agreed at its install, and what its folder held (pure)."""
+"""An installed Hand: what was agreed at its install, and the content of its folder (pure)."""
 
 from hashlib import sha256
 from typing import Annotated
@@ -11,7 +11,7 @@ from wire.ids import HandId
 
 
 class Package(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an installed folder holds: its seal's text, its checked manifest, and the SHA-256 of that in hex."""
+    """The content of an installed folder: its seal's text, its checked manifest, and that file's SHA-256 in hex."""
 
     seal: str
     manifest: Manifest
@@ -19,8 +19,8 @@ class Package(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Artefact(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A WASM Hand's module as native code. key: its name below `compiled/` of the home, the SHA-256 of what it was made
-    from (module, wasmtime's version and settings); digest: SHA-256 of itself.
+    """A WASM Hand's module, compiled to native code. key: its name below `compiled/` of the home, the SHA-256 of its sources
+    (module, wasmtime's version and settings); digest: the SHA-256 of the compiled file.
     """
 
     key: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -30,10 +30,10 @@ class Artefact(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Installed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One installed Hand. folder: its name below `hands/` of the home. number: counts installs, never reused.
 
-    seal: SHA-256 in hex of its seal's text, as the log says; the package is what the folder held when it was read.
-    as_declared: the operator believes a program what its methods do. since: when its [schedule] became what it is,
-    microseconds since the epoch, 0 without one. by: the ids of the keys that sealed it, whatever its folder holds now; none
-    where an older Maniple installed it.
+    seal: SHA-256 in hex of its seal's text, as logged at install; package: the folder's content when it was read.
+    as_declared: the operator trusts a command's declared effects. since: when its present [schedule] was installed, in
+    microseconds since the epoch, 0 without one. by: the ids of the keys that sealed it, whatever its folder contains now;
+    empty if an older Maniple installed it.
     """
 
     id: HandId
@@ -50,28 +50,28 @@ class Installed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def provides(self) -> dict[str, Provided]:
-        """Its methods, as was shown at install."""
-        return pinned(self.package.manifest, as_declared=self.as_declared)
+        """Its methods, with the effects that were shown at install."""
+        return effective_provides(self.package.manifest, as_declared=self.as_declared)
 
     @property
     def is_task(self) -> bool:
-        """Whether each piece of its work has a run of its own; a service stays up instead."""
+        """Whether it is a task, with a run for each piece of work; else it is a service."""
         return self.package.manifest.hand.kind == "task"
 
     @property
-    def named(self) -> dict[str, object]:
-        """Which Hand an entry is about."""
+    def id_detail(self) -> dict[str, object]:
+        """The detail that names the Hand in an entry."""
         return {"hand": self.id, "name": self.name}
 
     @property
-    def begun(self) -> dict[str, object]:
-        """What an entry says of the Hand whose run begins."""
+    def start_detail(self) -> dict[str, object]:
+        """The detail about the Hand in the `run.start` entry of a run."""
         seal = sha256(self.package.seal.encode()).hexdigest()
-        return {**self.named, "version": self.version, "kind": self.package.manifest.hand.kind, "seal": seal}
+        return {**self.id_detail, "version": self.version, "kind": self.package.manifest.hand.kind, "seal": seal}
 
 
-def pinned(manifest: Manifest, *, as_declared: bool) -> dict[str, Provided]:
-    """What a Hand offers, with its effects: a program's act beyond this machine, whatever it declares of itself."""
+def effective_provides(manifest: Manifest, *, as_declared: bool) -> dict[str, Provided]:
+    """Return a Hand's methods with their effects. Those of a command are external, whatever it declares, unless trusted."""
     if as_declared or not manifest.hand.command:
         return manifest.provides
     return {name: replace(one, effect="external") for name, one in manifest.provides.items()}

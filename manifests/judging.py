@@ -1,4 +1,4 @@
-"""Whether a Hand's seal lets it be installed, or start, now (pure); apart from changes.py, since every start asks."""
+"""Decides whether a Hand's seal lets it be installed or started now (pure); separate from changes.py, since starts use it."""
 
 import hashlib
 from typing import Final
@@ -16,15 +16,15 @@ BUNDLED: Final = frozenset(
         "web-automation",
     )
 )  # fmt: skip
-"""Names, and so method prefixes, that no other key's Hand may take."""
+"""Names, and so method prefixes, of bundled Hands: only the home's own key may seal Hands with these names."""
 
 _MEND: Final = "look at it, then type `maniple install DIR` with a folder that you trust"
 
 
 def judge(state: State, package: Package, now: int, *, is_older: bool = False) -> Seal:
-    """The package's seal, if it lets the Hand be installed, or start, now (microseconds since the epoch); else Refusal.
+    """Return the package's seal if it lets the Hand be installed or started. Raises Refusal if not.
 
-    is_older: it may be an older version than the last.
+    now: microseconds since the epoch. is_older: an older version than the last one is allowed.
     """
     hand = package.manifest.hand
     last = None if is_older else state.versions.get(hand.name)
@@ -42,7 +42,7 @@ def judge(state: State, package: Package, now: int, *, is_older: bool = False) -
 
 
 def check_owner(state: State, name: str, sealed: Seal, now: int) -> None:
-    """A name has one owner: an upgrade is by the key of the version before, a bundled name is the home's own key's."""
+    """Raise Refusal unless the seal's keys own the name: a key of the version before, or the home's own for bundled names."""
     if name in BUNDLED and not any(map(state.trust.is_own, sealed.by)):
         raise Refusal("seal", f"the name {name} is kept for a bundled Hand, which only the home's own key may seal")
     before = state.hands.get(name)
@@ -58,8 +58,8 @@ def check_owner(state: State, name: str, sealed: Seal, now: int) -> None:
         raise Refusal("seal", f"{name} belongs to the key {alive[0]}, and this seal is by another: {mend}")
 
 
-def unread(hand: Installed) -> str:
-    """Why nothing of what a Hand's folder holds was taken when the log was read, "" where it was."""
+def unread_reason(hand: Installed) -> str:
+    """Return why the content of a Hand's folder was not accepted when the log was read, "" if it was."""
     if hashlib.sha256(hand.package.seal.encode()).hexdigest() == hand.seal:
         return ""
     what = "its HAND.seal or HAND.toml is not what was installed, or is refused by this Maniple"
@@ -68,11 +68,11 @@ def unread(hand: Installed) -> str:
 
 
 def judge_installed(state: State, hand: Installed, now: int) -> Seal:
-    """The seal of an installed Hand, if it may start now and its folder still holds what was installed; else Refusal.
+    """Return the seal of an installed Hand if it may start now and its folder is unchanged. Raises Refusal if not.
 
-    What was replaced and is kept for unfinished runs, or is only replayed, may be older than what is installed.
+    A replaced version that is kept for unfinished runs, or is only replayed, may be older than the installed one.
     """
-    if why := unread(hand):
+    if why := unread_reason(hand):
         raise Refusal("seal", f"{hand.name} is refused: {why}; {_MEND}")
     installed = state.hands.get(hand.name)
     return judge(state, hand.package, now, is_older=installed is not None and installed.folder != hand.folder)

@@ -1,7 +1,7 @@
-"""How long the tapes of runs that have ended are kept (pure): by age, by outcome and by the room of all of them.
+"""Retention of the tapes of ended runs (pure): by age, by outcome and by their total size.
 
-A run that failed is kept longer, since it is the one that people come back to. Beyond the room for all, the oldest go first.
-What is erased is what a run was told, and the key of its digests; the log, and every proof of it, stays as it is.
+Tapes of failed runs are kept longer, since people return to those. Above the total size, the oldest are erased first.
+Erasing removes the bodies that a run received and the key of its digests; the log and all its proofs stay unchanged.
 """
 
 from collections.abc import Iterable
@@ -11,13 +11,14 @@ from msgspec import Meta, Struct
 
 DAY: Final = 86_400.0
 LEAP, STANDS = 60.0, 3600.0
-"""Seconds that a clock leaps, where it goes ahead by more than has passed; and until one that did is believed."""
+"""In seconds. A clock leaps if it advances by more than LEAP beyond the time that passed; the new time is believed after
+STANDS."""
 
 Days = Annotated[int, Meta(ge=0, le=36_500)]
 
 
 class Keep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[journal] of home.toml. days: of a run that ended in `done`; failed_days: of any other; mib: room for all, in MiB."""
+    """[journal] of home.toml. days: to keep runs that ended in `done`; failed_days: all others; mib: the most MiB in all."""
 
     days: Days = 30
     failed_days: Days = 90
@@ -25,7 +26,7 @@ class Keep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Kept(Struct, frozen=True, kw_only=True):
-    """A tape whose run has ended. age: seconds since it was written last; size: bytes. is_done: its work ended in `done`."""
+    """The tape of an ended run. age: seconds since the last write; size: bytes. is_done: its work ended in `done`."""
 
     run: str
     age: float
@@ -33,20 +34,20 @@ class Kept(Struct, frozen=True, kw_only=True):
     is_done: bool
 
 
-class Believed:
-    """The time by which what is kept is old: a clock that leaps ahead is believed when it has stood so for STANDS.
+class SafeClock:
+    """The clock for ages of tapes: after a leap ahead of the machine's clock, it follows only once that has stood for STANDS.
 
-    It may be wrong, and be put right in a minute, as that of a machine which has just started often is; and what is erased
-    by it is gone. Held is how far it is ahead of a clock that never leaps: by what is believed, and by what it shows.
+    The clock of a machine that has just started is often wrong and corrected within a minute, while erased data is gone.
+    The fields hold how far it is ahead of a clock that never leaps: as believed, and as shown.
     """
 
     def __init__(self, seen: float, at: float) -> None:
-        """seen: what the clock is known to have shown last, seconds since 1970. at: seconds of one that never leaps."""
+        """seen: the last known time of the machine's clock, seconds since 1970. at: seconds of a clock that never leaps."""
         self._believed = self._shown = seen - at
         self._since = at
 
     def now(self, shown: float, at: float) -> float:
-        """What counts as the time when the one clock shows `shown`, and the other `at`."""
+        """Return the believed time, in seconds since 1970. shown: the machine's clock; at: the clock that never leaps."""
         ahead = shown - at
         if abs(ahead - self._shown) > LEAP:
             self._shown, self._since = ahead, at
@@ -55,25 +56,25 @@ class Believed:
         return at + self._believed
 
 
-def left(until: float, shown: float, counts: float) -> float:
-    """Seconds to wait until it may be asked again whether a time has come; 0 when it has.
+def seconds_until(until: float, shown: float, counts: float) -> float:
+    """Return the seconds to wait before checking again whether the time `until` has come; 0 if it has.
 
-    shown: what the clock shows; counts: what counts as the time, see Believed. Seconds since 1970.
+    shown: the machine's clock; counts: the believed time, see SafeClock. Seconds since 1970.
     """
     return until - shown if shown < until else max(0.0, min(until - counts, STANDS))
 
 
-def seen_last(counted: float, noted: float, shown: float) -> float:
-    """What the clock is known to have shown last, of a process before this one. counted: what counted as the time when it was
-    noted last; noted, shown: what the clock showed then, and shows now. Seconds since 1970.
+def last_seen(counted: float, noted: float, shown: float) -> float:
+    """Return `seen` for a SafeClock, from an earlier process's last note. counted: the believed time when it was noted;
+    noted, shown: the machine's clock then and now. Seconds since 1970.
 
-    So another start soon after a leap believes that no more than the first did.
+    So another start soon after a leap does not believe it any more than the first start did.
     """
     return noted if shown - noted >= STANDS else counted
 
 
-def over(tapes: Iterable[Kept], keep: Keep) -> list[tuple[str, str]]:
-    """The runs whose tapes go, each with why, the oldest first."""
+def expired_tapes(tapes: Iterable[Kept], keep: Keep) -> list[tuple[str, str]]:
+    """Return the runs whose tapes are to be erased, each with the reason, the oldest first."""
     gone: list[tuple[str, str]] = []
     left: list[Kept] = []
     for tape in sorted(tapes, key=lambda one: (-one.age, one.run)):

@@ -1,14 +1,14 @@
-"""A moment as people type it: a date, a time of a day, or how long it is from now (pure: who reads it says what is now)."""
+"""Parsing of a time as people type it: a date, a date and time, or a duration from now (pure; `now` is an argument)."""
 
 from datetime import UTC, datetime
 
 from manifests.values import is_duration, parse_duration
 
 
-def micros(text: str, now: int, *, ahead: bool) -> int | None:
-    """Microseconds since 1970, as `now` is; None for what is no moment. ahead: `90d` is in ninety days, not as long ago.
+def parse_moment(text: str, now: int, *, ahead: bool) -> int | None:
+    """Parse a time into microseconds since 1970, like `now`; None if malformed. ahead: `90d` is in 90 days, not 90 days ago.
 
-    What names no zone is in UTC. Raises ValueInvalid for a span of more than ten years.
+    Times without a zone are in UTC. Raises ValueInvalid for a duration of more than ten years.
     """
     if is_duration(text):
         away = parse_duration(text) * 1000

@@ -1,4 +1,4 @@
-"""What Hands, labels, params and settings may be called (pure).
+"""Names that are valid for Hands, labels, params and settings (pure).
 
 Separate because the checker and the seal must agree on it, and the seal is read without the checker.
 """
@@ -8,14 +8,14 @@ from typing import Final
 
 LONGEST_NAME: Final = 64
 RESERVED: Final = ("kernel", "operator", "maniple", "own", "scratch", "state")
-"""Words that no Hand may be called: they mean something of their own as principal, resource or folder."""
+"""Names that no Hand may have: they have a meaning as principal, resource or folder."""
 
 _HAND: Final = r"(?a)[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 _FIELD: Final = r"(?a)[a-z][a-z0-9_]*"
 
 
 def is_hand_name(text: str) -> bool:
-    """Whether a text is a name in kebab-case of at most 64 characters: a Hand, an event, a label."""
+    """Whether a text may be the name of a Hand, an event or a label: kebab-case, at most 64 characters."""
     return len(text) <= LONGEST_NAME and re.fullmatch(_HAND, text) is not None
 
 

@@ -1,9 +1,9 @@
-"""Non-determinism in a Hand's Python code: direct uses of the machine's time and randomness (pure).
+"""Finds non-determinism in a Hand's Python code: direct uses of the machine's time and randomness (pure).
 
 A task run that is resumed or replayed sees the same clock and random numbers as before: Python's `time`, `random` and
-`uuid4` are bound to its tape (runtime/clock.py). The sources listed here cannot be bound, and a run whose requests depend on
-them diverges. They are found by reading the code, for advice: `maniple check` shows them and refuses nothing, as a value that
-only reaches the Hand's log does no harm. Uses through `getattr` or other libraries are not found.
+`uuid4` are bound to its tape (runtime/clock.py). The sources in UNBOUND cannot be bound, and a run whose requests depend
+on them diverges. They are found in the source code, as advice: `maniple check` shows them and refuses nothing, as a value
+that only reaches the Hand's log does no harm. Uses through `getattr` or other libraries are not found.
 """
 
 import ast
@@ -33,11 +33,11 @@ UNBOUND: Final = {
     "time.thread_time_ns": _NOW,
     "uuid.uuid1": "write self.uuid()",
 }
-"""Name, or module with all that is in it → what to write instead."""
+"""A name, or a module with all its names → what to write instead."""
 
 
-def unbound(text: str, file: str) -> tuple[Problem, ...]:
-    """Every use of what UNBOUND lists, in the order of the text. Raises what ast.parse does for what it cannot read."""
+def find_unbound(text: str, file: str) -> tuple[Problem, ...]:
+    """Return every use of what UNBOUND lists, in the order of the text. Raises what ast.parse raises for invalid code."""
     tree = ast.parse(text)
     names = dict(_imported(tree))
     found = []
@@ -55,7 +55,7 @@ def unbound(text: str, file: str) -> tuple[Problem, ...]:
 
 
 def _imported(tree: ast.AST) -> Iterator[tuple[str, str]]:
-    """Each name that an import makes, with what it stands for, dotted."""
+    """Yield each name that an import binds, with its full dotted name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -66,7 +66,7 @@ def _imported(tree: ast.AST) -> Iterator[tuple[str, str]]:
 
 
 def _dotted(node: ast.expr, names: dict[str, str]) -> str:
-    """What an expression such as `dt.datetime.now` names, "" for one that begins with no import."""
+    """Return the full dotted name of an expression such as `dt.datetime.now`, "" if its first name is not imported."""
     if isinstance(node, ast.Attribute):
         before = _dotted(node.value, names)
         return before and f"{before}.{node.attr}"
@@ -80,7 +80,7 @@ def _within(node: ast.expr) -> Iterator[ast.expr]:
 
 
 def _prefixes(dotted: str) -> Iterator[str]:
-    """The name itself, then what it lies in, up to its module."""
+    """Yield a dotted name, then the same without its last part, and so on up to its module."""
     while dotted:
         yield dotted
         dotted = dotted.rpartition(".")[0]

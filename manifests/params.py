@@ -1,8 +1,8 @@
-"""Arguments of a call against the params that its method declares (pure).
+"""Checks and converts a call's arguments by the params that its method declares (pure).
 
-Separate because the runtime checks them before a Hand's coroutine is called, and the command line before it sends them.
-All problems are told at once, each with the mend. A param that may be left out and was, or was None, is absent from the
-result, so that the coroutine's own default holds.
+Separate because the runtime checks them before it calls a Hand's coroutine, and the command line before it sends them.
+All problems are reported at once, each with what to give instead. An optional param that is missing or None is absent
+from the result, so that the coroutine's own default applies.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ from wire.codec import NIL
 
 TOLD_OF: Final = 5
 NAME_MOST: Final = 64
-"""Names that are no params of which each is told of, and the most characters of each."""
+"""The most unknown names reported one by one, and the most characters shown of each."""
 
 EMPTY: Final = b"\x80"
-"""A table without names, as it travels."""
+"""An empty table in msgpack."""
 
 
 def check(declared: Mapping[str, str], given: Mapping[str, object]) -> dict[str, object]:
-    """The arguments as the Hand gets them (see typed.py); ParamsInvalid with every problem."""
+    """Return the arguments as the Hand gets them (see typed.py). Raises ParamsInvalid with every problem."""
     problems = _unknown([name for name in given if name not in declared], declared)
     converted: dict[str, object] = {}
     for name, of in declared.items():
@@ -43,18 +43,18 @@ def check(declared: Mapping[str, str], given: Mapping[str, object]) -> dict[str,
     return converted
 
 
-def handed_on(declared: Mapping[str, str], given: Mapping[str, Raw]) -> dict[str, Raw]:
-    """Values that whoever takes the call only hands on, as their bytes, unread; ParamsInvalid for one that is no table.
+def pass_through(declared: Mapping[str, str], given: Mapping[str, Raw]) -> dict[str, Raw]:
+    """Return tables that the provider passes on unread, as raw bytes. Raises ParamsInvalid for a value that is not a table.
 
-    An empty table and None are the same here, and absent from the result.
+    Empty tables and None are absent from the result.
     """
     if problems := [f"`{name}` is not a table; {declared[name]}" for name, raw in given.items() if not _is_table(raw)]:
         raise ParamsInvalid(tuple(problems))
     return {name: raw for name, raw in given.items() if bytes(raw) not in (NIL, EMPTY)}
 
 
-def read(declared: Mapping[str, str], typed: Mapping[str, str]) -> dict[str, object]:
-    """Arguments typed as key=value on the command line, as they travel in the call's body; ParamsInvalid as above."""
+def parse(declared: Mapping[str, str], typed: Mapping[str, str]) -> dict[str, object]:
+    """Parse arguments typed as key=value into values for the call's body. Raises ParamsInvalid with every problem."""
     problems: list[str] = []
     values: dict[str, object] = {}
     for name, text in typed.items():
@@ -80,11 +80,13 @@ def _is_table(raw: Raw) -> bool:
 
 
 def _unknown(names: Sequence[str], declared: Mapping[str, str]) -> list[str]:
-    """What is said of names that are no params. To look for what was meant takes long: of many names few are looked at."""
+    """Return the problems of unknown names. Only the first TOLD_OF get suggestions, since finding those takes long."""
     more = len(names) - TOLD_OF
-    return [_no_param(name, declared) for name in names[:TOLD_OF]] + ([f"and {more:,} more are no params"] * (more > 0))
+    return [_unknown_param(name, declared) for name in names[:TOLD_OF]] + (
+        [f"and {more:,} more are no params"] * (more > 0)
+    )
 
 
-def _no_param(name: str, declared: Mapping[str, str]) -> str:
+def _unknown_param(name: str, declared: Mapping[str, str]) -> str:
     shown = name if len(name) <= NAME_MOST else f"{name[:NAME_MOST]}…"
     return f"`{shown}` is not a param; " + (suggestion(name, declared) if declared else "the method takes none")

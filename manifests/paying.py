@@ -1,4 +1,4 @@
-"""Who pays for a call, and what the kernel says when it does not fit, was lost, or cost too much (pure).
+"""Payment of calls: checks budgets, reserves, settles, corrects, and reports (pure).
 
 Separate from budgets.py, which knows sums and payers but neither the State nor calls.
 """
@@ -15,11 +15,11 @@ from manifests.budgets import (
     Account,
     Reservations,
     Room,
-    Short,
+    Shortage,
+    effective_budget,
+    format_amount,
     is_for_good,
     least_left,
-    set_over,
-    written,
 )  # fmt: skip
 from manifests.calls import OpenCall, paid_from, payers_in_chain
 from manifests.ledger import Sum, cost_of, minus, plus, sum_of
@@ -31,29 +31,29 @@ from wire.entries import Cost
 from wire.errors import Late
 
 Owed = tuple[OpenCall, Sum, int]
-"""A call that was settled without its provider's word: what as, and when by budget time."""
+"""A call that was settled before its provider reported a cost: the call, the charge, and its budget time."""
 
 OWING_MOST: Final = 1_024
-"""Calls at one run that were settled so, and of which the word is still waited for."""
+"""The most such calls per run that are remembered until the provider reports."""
 
 
 def accounts(state: State, payers: Iterable[str]) -> list[Account]:
-    """What those who pay for a call may spend: nothing bounds a Hand that was removed."""
+    """Return the accounts of these payers. A Hand that was removed has no budget of its own."""
     found = []
     for payer in payers:
         hand = state.by_id(payer)
         own = hand.package.manifest.budget if hand is not None else Budget()
-        found.append(Account(payer, hand.name if hand else "", set_over(own, state.budgets.get(payer))))
+        found.append(Account(payer, hand.name if hand else "", effective_budget(own, state.budgets.get(payer))))
     return found
 
 
 def rooms(reservations: Reservations, state: State, payers: Iterable[str], now: int) -> list[Room]:
-    """Every allowance of these payers, as it stands."""
+    """Return the present state of every allowance of these payers."""
     return [room for one in accounts(state, payers) for room in reservations.rooms(state.ledger, one, now)]
 
 
-def of_home(reservations: Reservations, state: State, now: int) -> dict[str, object]:
-    """Every allowance there is, the home's first, and what the home has spent."""
+def home_report(reservations: Reservations, state: State, now: int) -> dict[str, object]:
+    """Return every allowance, the home's first, and what the home has spent."""
     payers = [HOME, *(state.hands[name].id for name in sorted(state.hands))]
     return {
         "budgets": [one.row for one in rooms(reservations, state, payers, now)],
@@ -61,17 +61,17 @@ def of_home(reservations: Reservations, state: State, now: int) -> dict[str, obj
     }
 
 
-def of_hand(reservations: Reservations, state: State, hand: str, now: int) -> dict[str, object]:
-    """A Hand's allowances, and what it has spent."""
+def hand_report(reservations: Reservations, state: State, hand: str, now: int) -> dict[str, object]:
+    """Return a Hand's allowances, and what it has spent."""
     return {
         "budget": [one.row for one in rooms(reservations, state, [hand], now)],
         "spent": state.ledger.by_window(hand, now),
     }
 
 
-def of_caller(reservations: Reservations, state: State, call: OpenCall, now: int, clock: float) -> dict[str, object]:
-    """What another call by the same principal, made for the same call, might cost and take, None without a bound; and its
-    own allowances. clock: monotonic seconds.
+def call_bounds(reservations: Reservations, state: State, call: OpenCall, now: int, clock: float) -> dict[str, object]:
+    """Return the most that one more call by the same principal, with the same parent, may cost and take, None if unbounded;
+    and the principal's own allowances. clock: monotonic seconds.
     """
     by, parent = call.by, call.parent
     tokens, micro = least_left(rooms(reservations, state, payers_in_chain(by, parent), now), paid_from(parent))
@@ -80,32 +80,32 @@ def of_caller(reservations: Reservations, state: State, call: OpenCall, now: int
     return {"tokens_left": tokens, "micro_dollars_left": micro, "milliseconds_left": left, "budget": own}
 
 
-def short(
+def shortage(
     reservations: Reservations, state: State, by: Link, parent: OpenCall | None, method: str, most: Cost | None,
     clock: Callable[[], int], *, alone: bool,
-) -> Short | None:  # fmt: skip
-    """Why a call may not be made: its `most` does not fit, or it has none, its method costs, and nothing is left."""
+) -> Shortage | None:  # fmt: skip
+    """Return why a call does not fit: its `most` is too much, or it has none, its method costs, and nothing is left."""
     if (most is None and method not in state.ledger.costly) or method.startswith("kernel."):
         return None
     now = clock()
     state.ledger.tick(now)
     wanted, within = None if most is None else sum_of(most), None if alone else paid_from(parent)
-    return reservations.short(state.ledger, accounts(state, payers_in_chain(by, parent)), wanted, within, now)
+    return reservations.find_shortage(state.ledger, accounts(state, payers_in_chain(by, parent)), wanted, within, now)
 
 
-def used_up_by(found: Short) -> Room | None:
-    """The allowance that is found to be used up now, and of which that was not told."""
+def newly_used_up(found: Shortage) -> Room | None:
+    """Return the allowance that this shortage shows to be used up and of which the operator was not notified, or None."""
     return found.room if found.room is not None and found.room.told < USED_UP and is_for_good(found) else None
 
 
-def opened(reservations: Reservations, call: OpenCall) -> None:
-    """Reserve what a call that fits may cost at most."""
+def reserve(reservations: Reservations, call: OpenCall) -> None:
+    """Reserve the `most` of a call that fits."""
     if call.most is not None and not call.method.startswith("kernel."):
         call.reservation = reservations.open(call.number, call.payers, sum_of(call.most), call.covered)
 
 
-def spent(reservations: Reservations, state: State, call: OpenCall, cost: Cost | None, now: int) -> Sum:
-    """Settle a call at its end; by how much its cost is more than it might have been."""
+def settle(reservations: Reservations, state: State, call: OpenCall, cost: Cost | None, now: int) -> Sum:
+    """Settle a call at its end. Returns by how much its cost exceeds its reservation."""
     beyond, reservation = (0, 0), call.reservation
     if cost is not None:
         beyond = minus(sum_of(cost), reservation.unspent) if reservation is not None else (0, 0)
@@ -117,20 +117,20 @@ def spent(reservations: Reservations, state: State, call: OpenCall, cost: Cost |
 
 
 def owe(owing: dict[int, Owed], call: OpenCall, cost: Cost, at: int) -> None:
-    """Note that a call was settled without its provider's word; the oldest is forgotten when there are too many."""
+    """Remember a call that was settled before its provider reported; above OWING_MOST the oldest is forgotten."""
     owing[call.number] = (call, sum_of(cost), at)
     if len(owing) > OWING_MOST:
         del owing[next(iter(owing))]
 
 
-def corrected(owed: Owed | None, header: headers.End) -> tuple[OpenCall, dict[str, object], Sum, Sum]:
-    """What an entry says of a charge by a provider's late word, and by how much it was too much, and too little.
+def correct(owed: Owed | None, header: headers.End) -> tuple[OpenCall, dict[str, object], Sum, Sum]:
+    """Return the call, the detail of the correcting entry, the excess, and the shortfall of a charge, by its late end.
 
-    Raises Late when nothing is owed.
+    Raises Late if the call is not owed.
     """
     if owed is None:
         raise Late(header.number)
-    (call, charged, at), cost = owed, sum_of(cost_in(header))
+    (call, charged, at), cost = owed, sum_of(cost_of_end(header))
     back, more = minus(charged, cost), minus(cost, charged)
     detail: dict[str, object] = {
         "payers": [*call.payers], "at": at, "method": call.method, "back": asdict(cost_of(back)),
@@ -139,20 +139,20 @@ def corrected(owed: Owed | None, header: headers.End) -> tuple[OpenCall, dict[st
     return call, detail, back, more
 
 
-def counted(before: Sum, more: Sum, back: Sum = (0, 0)) -> Sum:
-    """What a run has spent, after another call."""
+def add_spent(before: Sum, more: Sum, back: Sum = (0, 0)) -> Sum:
+    """Return what a run has spent, with `more` added and `back` subtracted."""
     tokens, micro = minus(plus(before, more), back)
     total = cost_of((tokens, micro))
     return total.tokens, total.micro_dollars
 
 
-def too_much(call: OpenCall, beyond: Sum) -> str:
-    """Why a provider is quarantined."""
-    more = " and ".join(written(unit, one) for unit, one in zip(UNITS, beyond, strict=True) if one)
-    most = " and ".join(map(written, UNITS, sum_of(call.most)))
+def overspent_text(call: OpenCall, beyond: Sum) -> str:
+    """Return why a provider is quarantined: its call cost more than it might."""
+    more = " and ".join(format_amount(unit, one) for unit, one in zip(UNITS, beyond, strict=True) if one)
+    most = " and ".join(map(format_amount, UNITS, sum_of(call.most)))
     return f"{call.method} cost {more} more than was left of the {most} that it might cost at most"
 
 
-def cost_in(header: headers.End) -> Cost | None:
-    """What an end says that its call has cost."""
+def cost_of_end(header: headers.End) -> Cost | None:
+    """Return the cost that an end reports, or None."""
     return None if isinstance(header, headers.Refused) else header.cost

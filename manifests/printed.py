@@ -1,7 +1,7 @@
-"""What is said of the output of a Hand that is no longer kept (pure): how much it was, in a record where it was.
+"""The record that replaces discarded output of a Hand (pure): it says how many bytes are gone.
 
-It is a record as runs write them, so `maniple logs` shows it as it shows any other; and the first line of what is kept, from
-which the next one goes on counting. Only kernel/output.py writes it.
+It has the form of a run's own records, so `maniple logs` shows it like any other. It is the first line of a file of output,
+and the next one adds to its count. Only kernel/output.py writes it.
 """
 
 from typing import Annotated, Final
@@ -10,12 +10,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 FILE_MAX: Final = 8 * 1024 * 1024
-"""Bytes of a file of output that are kept; more of it than that goes when the kernel looks."""
+"""The most bytes of a file of output; the kernel discards the excess when it checks."""
 
 GONE: Final = "what was printed before this is gone"
 
 LONGEST: Final = 256
-"""Bytes of such a line, at most."""
+"""The most bytes of the record."""
 
 
 class _Gone(Struct, frozen=True):
@@ -24,15 +24,15 @@ class _Gone(Struct, frozen=True):
     bytes: Annotated[int, Meta(ge=0, le=2**53)]
 
 
-def gone(first: bytes, size: int, more: int) -> bytes:
-    """The first line of what is kept from now on. first, size: the first line, and bytes in all, of what was kept until now
-    and goes; more: bytes that go and were never kept.
+def first_line(first: bytes, size: int, more: int) -> bytes:
+    """Return the first line of the next file. first, size: the first line and the bytes of the file that is discarded; more:
+    bytes that are discarded without having been in it.
     """
-    return msgspec.json.encode(_Gone("warning", GONE, size + beyond(first) + more)) + b"\n"
+    return msgspec.json.encode(_Gone("warning", GONE, size + bytes_gone(first) + more)) + b"\n"
 
 
-def beyond(first: bytes) -> int:
-    """By how much there was more in all than the bytes of what is kept, if this is its first line."""
+def bytes_gone(first: bytes) -> int:
+    """Return how many bytes of output a file lacks, given its first line: those gone, less the record itself."""
     try:
         told = msgspec.json.decode(first, type=_Gone)
     except msgspec.DecodeError:

@@ -1,6 +1,6 @@
-"""Quiet hours: times of the wall clock in which a schedule does not fire, such as `22:00-07:00` (pure).
+"""Quiet hours: spans of the day in which a schedule does not fire, such as `22:00-07:00`, in wall-clock time (pure).
 
-A span begins with its first minute and ends before its last; one whose end is not later than its begin goes over midnight.
+A span includes its first minute and excludes its last; one whose end is before its begin crosses midnight.
 """
 
 import re
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from manifests.errors import ValueInvalid
-from manifests.wall_clock import change, instant, instants, wall_of
+from manifests.wall_clock import first_change, instant, instants, wall_of
 
 _SPAN: Final = re.compile(r"(?a)([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 _DAY: Final = 1440
@@ -17,7 +17,7 @@ _WRITE: Final = 'write it like "22:00-07:00"'
 
 
 def check(text: str) -> tuple[int, int]:
-    """The minutes of the day at which a span begins and ends. Raises ValueInvalid."""
+    """Return the minutes of the day at which a span begins and ends. Raises ValueInvalid."""
     match = _SPAN.fullmatch(text)
     if match is None:
         raise ValueInvalid(f'"{text[:80]}" is not a span of a day', _WRITE)
@@ -27,8 +27,8 @@ def check(text: str) -> tuple[int, int]:
     return begin, end
 
 
-def leaves_nothing(spans: Iterable[str]) -> bool:
-    """Whether checked spans together are the whole day."""
+def cover_whole_day(spans: Iterable[str]) -> bool:
+    """Whether checked spans together cover the whole day."""
     return len({minute for span in spans for minute in _minutes(*check(span))}) == _DAY
 
 
@@ -50,16 +50,16 @@ class Quiet:
         return bool(self._spans)
 
     def end(self, moment: int) -> int:
-        """The first moment, not earlier than this one, that is not quiet."""
+        """Return the first time, not earlier than `moment`, that is not quiet. Milliseconds since the epoch."""
         while self._holds(moment):
             wall = wall_of(moment, self._zone)
             ends = (at for _, end in self._spans for at in instants(_following(wall, end), self._zone))
             nearest = min(at for at in ends if at > moment)
-            moment = change(moment, nearest, self._zone) or nearest
+            moment = first_change(moment, nearest, self._zone) or nearest
         return moment
 
     def begin(self, moment: int) -> int:
-        """A moment that all quiet time which lasts until this one is not earlier than; the next one where there is none."""
+        """Return the begin of the quiet time that contains `moment`, or an earlier time; `moment` + 1 if it is not quiet."""
         while self._holds(moment):
             wall = wall_of(moment, self._zone).replace(second=0, microsecond=0)
             while _minute(wall) in self._minutes:
@@ -76,6 +76,6 @@ def _minute(wall: datetime) -> int:
 
 
 def _following(wall: datetime, minute: int) -> datetime:
-    """The next time of the wall clock, later than this one, at which it shows this minute of a day."""
+    """Return the next wall-clock time, later than `wall`, that is at this minute of the day."""
     found = wall.replace(hour=minute // 60, minute=minute % 60, second=0, microsecond=0)
     return found if found > wall else found + timedelta(days=1)

@@ -19,7 +19,7 @@ from manifests.positions import Path
 from manifests.reference import Key
 from manifests.schema import Allowance, Window
 from manifests.triggers import check_filter, check_inputs, check_moment
-from manifests.typed import split_type, word
+from manifests.typed import split_type, type_words
 from manifests.values import parse_duration, parse_size
 from manifests.versions import is_version
 from wire.entries import Cost
@@ -59,7 +59,7 @@ def _refused(found: Findings, path: Path, value: object, wanted: str, instead: s
     elif isinstance(value, int | float) and not isinstance(value, bool) and len(repr(value)) <= LONGEST_SHOWN:
         shown = repr(value)
     else:
-        shown = word(value)
+        shown = type_words(value)
     found.at_value(path, f"{spelled(path)} is {shown}, not {wanted}", instead)
     return BAD
 

@@ -1,4 +1,4 @@
-"""How a Hand is installed anew (pure), as one types it: not every Hand has a folder of its own that somebody wrote."""
+"""The command that reinstalls a Hand (pure): it differs for Hands that a command made, which have no folder of their own."""
 
 from typing import Final
 
@@ -11,8 +11,8 @@ _OF_A_FOLDER: Final = (
 
 
 def how_to_reinstall(manifest: Manifest) -> str:
-    """What seals a Hand with the home's own key as it is now, and installs it."""
-    from manifests.mcp import door  # what is said of so few refusals is not to be in every kernel
+    """Say how to seal a Hand with the home's present key, and install it."""
+    from manifests.mcp import door  # imported here, since few refusals need them and every kernel would load them
     from manifests.mcp import folder as server
     from manifests.skills import folder as skills
 

@@ -1,8 +1,8 @@
-"""What a method returned against the `returns` that it declares (pure).
+"""Checks a method's reply against the `returns` that it declares (pure).
 
-Separate because the runtime holds every kind of Hand to it before an answer leaves, and a test of a Hand does. Only the
-fields that are declared are looked at, and only they themselves: a list may hold whatever can travel, and an answer more
-fields. null stands for a field that may be left out.
+Separate because the runtime checks the replies of every kind of Hand, and so do tests of Hands. It checks only the type
+of declared fields: lists and tables may contain anything that can be encoded, and a reply may have more fields. An
+optional field may be null.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Final
 
 from manifests.errors import ValueInvalid
-from manifests.typed import TYPES, convert, split_type, word
+from manifests.typed import TYPES, convert, split_type, type_words
 
 TOLD_OF: Final = 5
 
@@ -22,15 +22,15 @@ _OPTIONAL: Final[tuple[tuple[str, tuple[type, ...]], ...]] = (("", ()), ("?", (N
 _FITS: Final = {
     f"{name}{mark}": frozenset((*_PLAIN.get(name, ()), *none)) for name in TYPES for mark, none in _OPTIONAL
 }  # fmt: skip
-"""By declared type, those that fit whatever the value is, but for a whole number that is too large for any."""
+"""By declared type, the Python types whose values always fit, except integers beyond 64 bits."""
 
 _INT_END: Final = 2**63
 
 
 def misfits(declared: Mapping[str, str], value: object) -> tuple[str, ...]:
-    """Each field that is not as declared, in words that name it, what it is, and what was declared; none when all are."""
+    """Return a sentence for each field that is not as declared, with what it is and what was declared; () if all are."""
     if not isinstance(value, dict):
-        return (f"it is {word(value)}, not a table",) if declared else ()
+        return (f"it is {type_words(value)}, not a table",) if declared else ()
     found: list[str] = []
     for name, of in declared.items():
         one = value.get(name)

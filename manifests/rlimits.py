@@ -1,4 +1,4 @@
-"""A Hand's [limits] as its process is told them (pure); separate since wire.launch is not HAND.toml's business."""
+"""A Hand's [limits] as resource limits of its process (pure); separate, since wire.launch does not know HAND.toml."""
 
 from typing import Final
 
@@ -9,9 +9,9 @@ UNLIMITED: Final = -1
 
 
 def rlimits_of(manifest: Manifest, used: int = 0) -> Rlimits:
-    """Processor time is a task run's as a whole; a service's holds per call, and the kernel counts it.
+    """Return the resource limits of a Hand's process. A service's `cpu` is per call and counted by the kernel, so not set.
 
-    used: microseconds of it that a run's earlier processes have used.
+    used: microseconds of processor time that the run's earlier processes have used.
     """
     limits, is_task = manifest.limits, manifest.hand.kind == "task"
     return Rlimits(

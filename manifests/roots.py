@@ -1,14 +1,14 @@
-"""Whether a folder shows the home, under whatever name or mount (pure: paths and the mount table come in).
+"""Decides whether a folder gives access to the home, under whatever name or mount (pure: paths and mount table come in).
 
-A root that did would hand a Hand the home's keys. Paths are compared as they lie on their file systems, which a bind
-mount cannot disguise: the mount table (proc_pid_mountinfo(5)) tells which folder of which device each mount shows.
+Such a root would give a Hand the home's keys. Paths are compared by their place on the file system, which a bind mount
+cannot disguise: the mount table (proc_pid_mountinfo(5)) tells which folder of which device each mount shows.
 """
 
 from typing import NamedTuple
 
 
 class Mount(NamedTuple):
-    """One line of the table: the device, the folder of it that is shown, and where."""
+    """One line of the mount table: the device, the folder of it that is mounted, and the mount point."""
 
     device: str
     folder: str
@@ -16,13 +16,13 @@ class Mount(NamedTuple):
 
 
 def read_mounts(table: str) -> list[Mount]:
-    """The lines of /proc/self/mountinfo; one that is shorter than the format says is passed over."""
+    """Parse /proc/self/mountinfo. Lines with too few fields are skipped."""
     lines = [line.split(" ") for line in table.splitlines()]
     return [Mount(line[2], _plain(line[3]), _plain(line[4])) for line in lines if len(line) > 4]
 
 
-def meets(folder: str, home: str, mounts: list[Mount]) -> bool:
-    """Whether a folder holds the home, lies in it, or shows any of it by a mount at, above or below it. Real paths."""
+def reveals_home(folder: str, home: str, mounts: list[Mount]) -> bool:
+    """Whether a folder contains the home, lies in it, or shows part of it by a mount at, above or below it. Real paths."""
     device, place = _on_disk(home, mounts)
     shown = [_on_disk(folder, mounts), *((one.device, one.folder) for one in mounts if _within(one.point, folder))]
     return _within(home, folder) or any(
@@ -31,7 +31,7 @@ def meets(folder: str, home: str, mounts: list[Mount]) -> bool:
 
 
 def _on_disk(path: str, mounts: list[Mount]) -> tuple[str, str]:
-    """Device, and path from its own root; of mounts at one point the last counts."""
+    """Return a path's device, and its path from that device's root. Of mounts at one point the last counts."""
     over = [one for one in mounts if _within(path, one.point)]
     if not over:
         return "", path
@@ -45,7 +45,7 @@ def _within(path: str, folder: str) -> bool:
 
 
 def _plain(escaped: str) -> str:
-    """Space, tab, newline and backslash stand in the table as three octal digits."""
+    """Unescape space, tab, newline and backslash, which the table has as three octal digits."""
     for char in " \t\n\\":
         escaped = escaped.replace(f"\\{ord(char):03o}", char)
     return escaped

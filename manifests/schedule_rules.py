@@ -58,7 +58,7 @@ def _check_times(found: Findings, asked: Section) -> None:
     if isinstance(jitter, int) and jitter > JITTER_MOST_MS:
         found.at_value(("schedule", "jitter"), "schedule.jitter is too large", 'write at most "12h"')
     spans = asked.get("quiet")
-    if isinstance(spans, tuple) and quiet.leaves_nothing(spans):
+    if isinstance(spans, tuple) and quiet.cover_whole_day(spans):
         found.at_value(("schedule", "quiet"), "schedule.quiet leaves no minute of the day", "write less")
 
 

@@ -1,12 +1,12 @@
-"""A schedule in words, for the person who decides about it (pure)."""
+"""A schedule in words, for the person who decides about installing it (pure)."""
 
 from manifests.schema import Schedule
 from manifests.values import format_duration
 
 
-def in_words(schedule: Schedule) -> str:
-    """When it fires: `0 9 * * mon-fri in Europe/Berlin`."""
-    words = when(schedule)
+def describe(schedule: Schedule) -> str:
+    """Say when a schedule fires, with all conditions: `cron 0 9 * * mon-fri in Europe/Berlin, up to 5m later`."""
+    words = describe_trigger(schedule)
     if schedule.where:
         words += f" where {', '.join(f'{path} {_wanted(value)}' for path, value in schedule.where.items())}"
     if schedule.jitter_ms:
@@ -16,8 +16,8 @@ def in_words(schedule: Schedule) -> str:
     return words
 
 
-def when(schedule: Schedule) -> str:
-    """What fires it, without what is made of it."""
+def describe_trigger(schedule: Schedule) -> str:
+    """Say what fires a schedule, without `where`, jitter and quiet hours."""
     zone = f" in {schedule.timezone}"
     if schedule.every_ms:
         return f"every {format_duration(schedule.every_ms)}" + (zone if schedule.quiet else "")

@@ -1,8 +1,8 @@
-"""What HAND.toml says of a method's params besides their types, for a model to read (pure): a JSON Schema by param.
+"""The JSON Schemas of a method's params, which HAND.toml adds to their types for models to read (pure).
 
-Nothing is checked against it: params.py and the Hand check as they do without. So only those words of JSON Schema may stand
-here that tell how a value looks, each as every provider of models takes it; a request with a tool that one does not take is
-refused whole. Not among them: references, and patterns, which whoever reads a broken call would have to try.
+Arguments are not checked against them: params.py and the Hand do the checking. So only those keywords are allowed that
+describe a value's form and that every provider of models accepts: a provider refuses a whole request if it does not
+accept one tool. Not allowed are references, and patterns, which would have to be run against a model's arguments.
 """
 
 import json
@@ -14,18 +14,18 @@ from typing import Final
 from manifests.capabilities.spelling import oddity
 
 LARGEST: Final = 8 * 1024
-"""Characters of JSON that all schemas of a method have together."""
+"""The most characters of JSON of all schemas of a method together."""
 
 DEEPEST: Final = 8
-"""Schemas within one another."""
+"""The most schemas nested in one another."""
 
 CHOICES_MOST: Final = 100
 TEXT_MOST: Final = 500
 CHOICE_MOST: Final = 100
-"""Values of an enum, and characters of a description, of a value."""
+"""The most values of an enum, characters of a description, and characters of a value."""
 
 NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
-"""The name of a property, as providers take it."""
+"""The name of a property, as providers accept it."""
 
 TYPES: Final = ("string", "integer", "number", "boolean", "array", "object", "null")
 COUNTS: Final = ("minLength", "maxLength", "minItems", "maxItems")
@@ -42,7 +42,7 @@ INSTEAD: Final = 'write it like { guest = { properties = { age = { type = "integ
 
 
 def find_faults(schemas: Mapping[str, object]) -> dict[str, str]:
-    """By param, why what is said of it is no such schema; under "" what is wrong with all together."""
+    """Return, by param, why its schema is not allowed; under "" what is wrong with all together."""
     found = {name: why for name, schema in schemas.items() if (why := _fault(schema, 0))}
     if not found and size(schemas) > LARGEST:
         return {"": f"have more than {LARGEST:,} characters as JSON"}
@@ -50,12 +50,12 @@ def find_faults(schemas: Mapping[str, object]) -> dict[str, str]:
 
 
 def size(schemas: Mapping[str, object]) -> int:
-    """Characters of JSON."""
+    """Return the number of characters of the schemas as JSON."""
     return len(json.dumps(schemas, ensure_ascii=False, separators=(",", ":")))
 
 
 def is_value(value: object) -> bool:
-    """Whether this may stand in an enum, or be a default."""
+    """Whether a value is allowed in an enum or as a default."""
     match value:
         case str():
             return len(value) <= CHOICE_MOST and not oddity(value)
@@ -68,14 +68,14 @@ def is_value(value: object) -> bool:
 
 
 def is_number(word: str, value: object) -> bool:
-    """Whether this may be one of COUNTS or BOUNDS."""
+    """Whether a value is allowed for a keyword of COUNTS or BOUNDS."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not is_value(value):
         return False
     return word in BOUNDS or (word in COUNTS and isinstance(value, int) and value >= 0)
 
 
 def _fault(schema: object, depth: int) -> str:
-    """Why this is no schema, "" when it is one."""
+    """Return why a schema is not allowed, "" if it is."""
     if not isinstance(schema, dict):
         return "is not a table"
     if depth >= DEEPEST:
@@ -92,7 +92,7 @@ def _fault(schema: object, depth: int) -> str:
 
 
 def _inner(word: str, value: object, depth: int) -> str:
-    """Why the schemas within a schema are none."""
+    """Return why the schemas inside a schema are not allowed, "" if they are."""
     inner: Sequence[object]
     match word, value:
         case "properties", dict():

@@ -1,7 +1,7 @@
-"""Values for a Hand's settings against their declaration (pure).
+"""Checks and converts values of a Hand's settings by their declaration (pure).
 
-Separate because the command line, the kernel and the checker of HAND.toml (for defaults) ask the same question.
-All problems are told at once. Values are delivered as typed.py says: a duration in seconds, a size in bytes.
+Separate because the command line, the kernel and the checker of HAND.toml (for defaults) all need it.
+All problems are reported at once. Values are converted as typed.py says: a duration in seconds, a size in bytes.
 """
 
 from collections.abc import Collection, Mapping
@@ -20,10 +20,10 @@ HIDDEN: Final = "(secret)"
 def check(
     settings: Mapping[str, Setting], given: Mapping[str, object], *, untouched: Collection[str] = ()
 ) -> dict[str, object]:
-    """Every setting's value: the given one, converted, or its default; without either it is absent.
+    """Return every setting's value: the given one, converted, or its default; a setting with neither is absent.
 
-    untouched: those that may be missing though they are required, since they were before and no word is about them.
-    SettingsInvalid with every problem: unknown names, wrong types, values out of range, required ones without a value.
+    untouched: required settings that may stay without a value, since they had none and the change is not about them.
+    Raises SettingsInvalid with every problem: unknown names, wrong types, values out of range, missing required values.
     """
     problems = [_unknown(name, settings) for name in given if name not in settings]
     values: dict[str, object] = {}
@@ -45,16 +45,16 @@ def check(
     return values
 
 
-def missing(settings: Mapping[str, Setting], values: Mapping[str, object]) -> str:
-    """The required ones without a value, as one gives them; "" when it may start."""
+def missing_required(settings: Mapping[str, Setting], values: Mapping[str, object]) -> str:
+    """Return the required settings without a value, as arguments of a command; "" if there are none."""
     needed = {name: one for name, one in settings.items() if one.required and one.default is None}
     return " ".join(
         f"--secret {name}" if one.secret else f"{name}=…" for name, one in needed.items() if values.get(name) is None
     )
 
 
-def read(settings: Mapping[str, Setting], typed: Mapping[str, str]) -> dict[str, object]:
-    """Values typed as key=value, converted; only the given ones. SettingsInvalid with every problem."""
+def parse(settings: Mapping[str, Setting], typed: Mapping[str, str]) -> dict[str, object]:
+    """Parse and convert values typed as key=value. Raises SettingsInvalid with every problem."""
     problems: list[str] = []
     values: dict[str, object] = {}
     for name, text in typed.items():
@@ -71,9 +71,9 @@ def read(settings: Mapping[str, Setting], typed: Mapping[str, str]) -> dict[str,
 
 
 def check_one(setting: Setting, value: object) -> object:
-    """One value, converted; ValueInvalid when it is of another type, not among the choices, or out of range.
+    """Convert one value. Raises ValueInvalid if it is of another type, not among the choices, or out of range.
 
-    The texts never hold the value of a secret.
+    The messages never contain the value of a secret.
     """
     try:
         converted = convert(setting.type, value)
@@ -93,7 +93,7 @@ def check_one(setting: Setting, value: object) -> object:
 
 
 def _typed(setting: Setting, value: object) -> str:
-    """A value as one would type it."""
+    """Format a value as one would type it."""
     if setting.type == "duration" and isinstance(value, int | float):
         return format_duration(round(value * 1000))
     if setting.type == "size" and isinstance(value, int):
@@ -101,8 +101,8 @@ def _typed(setting: Setting, value: object) -> str:
     return repr(value)
 
 
-def shown(settings: Mapping[str, Setting], values: Mapping[str, object]) -> dict[str, object]:
-    """The values as they may be shown or logged: a secret, and what is not declared, is only said to be there."""
+def hide_secrets(settings: Mapping[str, Setting], values: Mapping[str, object]) -> dict[str, object]:
+    """Return the values for display or the log: HIDDEN in place of secrets and of undeclared settings."""
     return {name: value if name in settings and not settings[name].secret else HIDDEN for name, value in values.items()}
 
 
@@ -110,15 +110,15 @@ def _unknown(name: str, settings: Mapping[str, Setting]) -> str:
     return f"`{name}` is not a setting; " + (suggestion(name, settings) if settings else "this Hand has none")
 
 
-def declared_of(declared: Mapping[str, Setting], values: Mapping[str, object]) -> dict[str, object]:
-    """The values of settings that are declared: what was set for an earlier version stays behind."""
+def only_declared(declared: Mapping[str, Setting], values: Mapping[str, object]) -> dict[str, object]:
+    """Return the values of declared settings: those that only an earlier version declared are left out."""
     return {name: value for name, value in values.items() if name in declared}
 
 
 def split_secrets(
     declared: Mapping[str, Setting], values: Mapping[str, object]
 ) -> tuple[dict[str, object], dict[str, object]]:
-    """The values that may be kept and shown, and the secret ones."""
+    """Split values into those that may be stored and shown, and the secret ones."""
     plain: dict[str, object] = {}
     secret: dict[str, object] = {}
     for name, value in values.items():
@@ -126,8 +126,11 @@ def split_secrets(
     return plain, secret
 
 
-def with_secrets_of(declared: Mapping[str, Setting], body: bytes, now: Mapping[str, object], *, is_all: bool) -> bytes:
-    """A body of settings in which the secret ones are those of now. is_all: it is the table itself, not a reply with it."""
+def replace_secrets(declared: Mapping[str, Setting], body: bytes, now: Mapping[str, object], *, is_all: bool) -> bytes:
+    """Return a recorded body of settings with its secrets replaced by present ones, as a tape has no secrets.
+
+    is_all: the body is the table itself, not a reply that contains it.
+    """
     value = codec.decode_body(body)
     table = value if is_all or not isinstance(value, dict) else value["settings"]
     assert isinstance(table, dict)

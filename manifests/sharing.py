@@ -1,4 +1,4 @@
-"""The processor time of a service, shared out among the calls that are open at it (pure).
+"""The division of a service's processor time among its open calls (pure).
 
 Nobody can tell for which call a process computes, so all that are open pay alike, and for nobody's work nobody pays. A
 program that reads that a call is over, and computes on, is taken to do the background work that every service may do.
@@ -10,12 +10,12 @@ from typing import Final
 from manifests.calls import OpenCall
 
 UNHEARD_MOST: Final = 16
-"""Calls of one run that are kept beyond their end: of a run that hears nothing the oldest are charged most."""
+"""The most ended calls that one run is still charged for: a run that reads nothing is charged to the oldest."""
 
 
 class Serving(dict[int, OpenCall]):
-    """The calls that are open at a run, by their numbers; and those that were ended over its head (their time was up, or
-    nobody wanted them any more) until it says that it is done with them, too: it may compute for them for ever.
+    """The calls open at a run, by number. Beside them, calls that ended without the run's doing (cancelled, or past their
+    deadline), until the run says that it has stopped: it may go on computing for them.
     """
 
     __slots__ = ("_unheard",)
@@ -26,7 +26,7 @@ class Serving(dict[int, OpenCall]):
 
     @property
     def charged(self) -> list[OpenCall]:
-        """Who pays for what the run computes."""
+        """The calls among which the run's processor time is divided."""
         return [*self.values(), *self._unheard.values()]
 
     @property
@@ -35,18 +35,19 @@ class Serving(dict[int, OpenCall]):
         return len(self._unheard)
 
     def over(self, call: OpenCall, *, is_word: bool) -> None:
-        """A call has ended; is_word: as its provider said."""
+        """Remove a call that has ended. is_word: its provider ended it."""
         if self.pop(call.number, None) is not None and not is_word and len(self._unheard) < UNHEARD_MOST:
             self._unheard[call.number] = call
 
     def heard(self, number: int) -> OpenCall | None:
-        """The call that the run says it is done with, if it is open."""
+        """Note that the run has stopped work on a call. Returns the call if it is open."""
         self._unheard.pop(number, None)
         return self.get(number)
 
 
 class Shares:
-    """sum: seconds that a call would have been charged that was open all the time; each pays what was added since it came."""
+    """The shares of a service's calls. sum: seconds charged to a call that was open all the time; each call pays what was
+    added to it since the call came."""
 
     __slots__ = ("_beside", "_first", "_seen", "sum")
 
@@ -55,14 +56,14 @@ class Shares:
         self._seen: frozenset[int] = frozenset()
 
     def take(self, first: float, calls: Collection[OpenCall]) -> None:
-        """The service's first process has used so many seconds by now; calls: those that were open until now."""
+        """Divide new time of the service's first process. first: its seconds in all; calls: those open until now."""
         before, self._first = self._first, first
         if calls:
             self.sum += (first - before) / len(calls)
 
     def take_beside(self, beside: float, calls: Collection[OpenCall]) -> None:
-        """All its other processes have used so many, as of a look a while ago: what is new since the last time is charged to
-        the calls that were open then and still are, since it may have been used before another one came.
+        """Divide new time of all its other processes. beside: their seconds in all, sampled a while ago. Only calls that
+        were open at the last sample and still are pay, since the time may have been used before a newer one came.
         """
         share = max(0.0, beside - self._beside) / max(1, len(calls))
         for call in calls:
@@ -71,7 +72,7 @@ class Shares:
         self._beside, self._seen = beside, frozenset(call.number for call in calls)
 
     def look(self, first: float, beside: float, calls: Collection[OpenCall]) -> None:
-        """What its first process and all others have used by now."""
+        """Divide new time of its first process and of all others. first, beside: their seconds in all."""
         self.take(first, calls)
         self.take_beside(beside, calls)
 

@@ -1,4 +1,4 @@
-"""Standing rules, by which the operator approves calls in advance, and what the log says of held calls (pure).
+"""Standing rules, with which the operator approves calls in advance, and the approval fields of entries (pure).
 
 A rule lets one Hand call one method without approval, on the resources that a pattern covers, until the rule expires.
 """
@@ -11,7 +11,7 @@ from wire.entries import Entry, time_micros
 
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One rule. until: microseconds since 1970; call: the held one whose answer it came with."""
+    """One rule. until: microseconds since 1970; call: the number of the held call whose answer created it."""
 
     method: str
     pattern: str
@@ -19,12 +19,12 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     call: int
 
     def answers(self, method: str, resource: str, now: int) -> bool:
-        """Whether nobody need be asked about this call now."""
+        """Whether this rule approves a call of the method on the resource now."""
         return now < self.until and method == self.method and capabilities.covers(self.pattern, resource)
 
 
 def add_rules(rules: dict[str, tuple[Rule, ...]], entry: Entry) -> None:
-    """An answer's entry: its rule holds from now on for the Hands that it names; those that have ended are forgotten."""
+    """Apply an answer's entry: add its rule, if any, for each Hand that it names, and drop their expired rules."""
     statement, hands = entry.detail["statement"], entry.detail.get("hands")
     if isinstance(statement, dict) and isinstance(hands, list):
         row = {**statement["rule"], "method": statement["method"], "call": entry.call}
@@ -35,7 +35,7 @@ def add_rules(rules: dict[str, tuple[Rule, ...]], entry: Entry) -> None:
 
 
 def remove_rules(rules: dict[str, tuple[Rule, ...]], entry: Entry) -> None:
-    """An entry `revoke`: the rules that it names hold no more."""
+    """Apply a `revoke` entry: remove the rules that it names."""
     hand, gone = str(entry.detail["hand"]), msgspec.convert(entry.detail.get("rules", []), tuple[Rule, ...])
     if left := tuple(rule for rule in rules.get(hand, ()) if rule not in gone):
         rules[hand] = left
@@ -44,8 +44,8 @@ def remove_rules(rules: dict[str, tuple[Rule, ...]], entry: Entry) -> None:
 
 
 def waiting_of(entry: Entry) -> tuple[str, int]:
-    """What an entry `call` says of the operator's answer: `held`, `approved` (what it is made for was) or "", and until when
-    it is held."""
+    """Return the answer that a `call` entry records, and until when the call is held, 0 if it is not: `held`, `approved`
+    (a call that it is made for was), or ""."""
     until = entry.detail.get("until", 0)
     if entry.verdict == "held":
         return "held", until if isinstance(until, int) else 0

@@ -1,8 +1,8 @@
-"""What the kernel knows, as a fold over the log (pure but for the loader it is given).
+"""The kernel's state, as a fold over the log (pure except for the loader that is passed in).
 
-There is no second source of truth: installs, grants, keys, roots, settings, what is spent, wanted, paused, quarantined or
-frozen are what the log's entries say, in order. A snapshot is this same value at one entry, so that a start need not read the
-whole log; deleting it loses nothing.
+There is no second source of truth: installs, grants, keys, roots, settings, spending, and what is wanted, paused,
+quarantined or frozen follow from the log's entries in order. A snapshot is this value as of one entry, so that a start
+need not read the whole log; deleting it loses nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,27 +15,27 @@ from msgspec.structs import replace
 
 from manifests.grants import GrantSet, narrow, requested
 from manifests.installed import Artefact, Installed, Package
-from manifests.ledger import Ledger, note, payers_of, plus, sum_of, within_of
+from manifests.ledger import Ledger, apply_entry, payers_of, plus, sum_of, within_of
 from manifests.schema import Budget, Capability, Effect, HandSection, Manifest
 from manifests.seal import MANIFEST_FILE
 from manifests.standing_rules import Rule, add_rules, remove_rules, waiting_of
 from manifests.trust import TrustedKey, TrustStore
-from manifests.unfinished import Open, Unfinished, end, forget_unasked, mark_begun
+from manifests.unfinished import Open, Unfinished, end_run, forget_unasked, mark_begun
 from wire.entries import Cost, Entry, time_micros
 from wire.errors import ManipleError
 from wire.ids import HandId
 
 FIRED_KEPT: Final = 16
-"""Scheduled runs of a Hand that are remembered by their firings' keys, so that a repeated firing starts no second run."""
+"""The number of a Hand's scheduled runs that are remembered, so that a repeated firing starts no second run."""
 
 
 class State(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Everything that entries can change. `hands` and `versions` by a Hand's name, the rest by its id.
+    """Everything that entries can change. `hands` and `versions` are by a Hand's name, other tables by its id.
 
-    kept: by seal, replaced versions of Hands that unfinished runs were begun with. versions: the highest ever installed, so
-    that none is downgraded. made_of: digests of the code that every run consists of, besides its Hand. budgets: as the
-    operator set them, "" for the home; ledger: what was spent. open: calls by number; while a kernel runs, its open calls are
-    in its exchange, and come here in a snapshot. fired: a Hand's last FIRED_KEPT scheduled runs, by their firings' keys.
+    kept: replaced versions of Hands that unfinished runs began with, by seal. versions: the highest ever installed, which
+    prevents downgrades. made_of: digests of the code, besides its Hand's, that every run consists of. budgets: set by the
+    operator, "" for the home; ledger: spending. open: calls by number; a running kernel has its open calls in its exchange,
+    and adds them for a snapshot. fired: a Hand's last FIRED_KEPT scheduled runs, by their firings' keys.
     """
 
     hands: dict[str, Installed] = {}
@@ -60,28 +60,28 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
     calls: int = 0
 
     def by_id(self, hand: str) -> Installed | None:
-        """The installed Hand with this id."""
+        """Return the installed Hand with this id, or None."""
         return next((installed for installed in self.hands.values() if installed.id == hand), None)
 
     def to_be_up(self) -> list[Installed]:
-        """The services that the operator wants up, and that are neither paused nor quarantined."""
+        """Return the services that the operator wants up and that are neither paused nor quarantined; none if frozen."""
         held = self.paused | self.quarantined.keys()
         wanted = [] if self.frozen else [hand for hand in self.hands.values() if hand.id in self.wanted - held]
         return [hand for hand in wanted if not hand.is_task]
 
 
 WORK: Final = "run"
-"""The method of a task run's work, which no Hand can provide. It has no cost of its own: only the run's calls have."""
+"""The method of a task run's work. No Hand can provide it. It has no cost of its own: only the run's calls have."""
 
 MADE_OF: Final = ("interpreter", "runtime", "wire")
-"""Of the code whose digests a `kernel.start` entry has, that of which runs consist: another one upgrades every Hand."""
+"""The parts of Maniple, of those with a digest in a `kernel.start` entry, that runs execute: a new one upgrades all Hands."""
 
 Load = Callable[[str], Package]
-"""The name of a folder below `hands/` → what is in it. Raises ManipleError when it cannot be read."""
+"""Reads a folder below `hands/`, by name. Raises ManipleError if it cannot."""
 
 
 def fold(state: State, entry: Entry, load: Load) -> None:
-    """Apply one entry to the state; kinds that change nothing are ignored."""
+    """Apply one entry to the state. Kinds that change nothing are ignored."""
     if entry.call > state.calls:
         state.calls = entry.call
     change = _CHANGES.get(entry.kind)
@@ -90,7 +90,7 @@ def fold(state: State, entry: Entry, load: Load) -> None:
 
 
 def authority(state: State, hand: Installed) -> GrantSet:
-    """What a Hand may do: what its sealed manifest asks for and the operator granted."""
+    """Return a Hand's authority: what its sealed manifest requests and the operator granted."""
     return narrow(GrantSet.of(requested(hand.package.manifest)), GrantSet.of(state.grants.get(hand.id, ())))
 
 
@@ -122,22 +122,22 @@ def _install(state: State, entry: Entry, load: Load) -> None:
 
 
 def _scheduled(hand: Installed, before: Installed | None, entry: Entry) -> Installed:
-    """The Hand with the moment from which its schedule counts. An upgrade that leaves the schedule alone keeps it.
+    """Return the Hand with `since`, the time from which its schedule counts. An upgrade with the same schedule keeps it.
 
-    The entry says it then, since the replaced folder is gone when the log is read from its beginning.
+    The entry then states it, since the replaced folder is gone when the log is read from its beginning.
     """
     schedule, since = hand.package.manifest.schedule, entry.detail.get("since")
     if schedule is None:
         return hand
-    is_same = before is not None and before.package.manifest.schedule == schedule  # as told by an older Maniple
+    is_same = before is not None and before.package.manifest.schedule == schedule  # for entries of an older Maniple
     kept = since if isinstance(since, int) else before.since if before is not None and is_same else 0
     return replace(hand, since=kept or time_micros(entry.time))
 
 
 def _loaded(load: Load, detail: Mapping[str, object]) -> Package:
-    """The folder's content, if it is what was installed; else a stand-in without a seal, which provides and does nothing.
+    """Return the folder's content if it is what was installed; else a stand-in that has no seal and provides nothing.
 
-    So the log of Hands that were removed or replaced can be read. And a folder that was altered while the kernel was down, or
+    So a log can be read whose Hands were removed or replaced, and a folder that was altered while the kernel was down, or
     that this version of Maniple refuses, stops only its own Hand.
     """
     try:
@@ -262,7 +262,7 @@ def _run_end(state: State, entry: Entry, _: Load) -> None:
         _never_begun(state, entry.run, gone.instead)
         forget_unasked(state.unfinished)
     elif gone is not None:
-        end(state.unfinished, entry.run, gone)
+        end_run(state.unfinished, entry.run, gone)
     _keep_needed(state)
 
 
@@ -277,9 +277,9 @@ def _kernel_start(state: State, entry: Entry, _: Load) -> None:
 
 
 def _never_begun(state: State, run: str, instead: str) -> None:
-    """A run ended before its work was in the log: forget which firing started it, so that this starts another one.
+    """Forget the firing of a run that ended before its work was in the log, so that the firing can start another run.
 
-    instead: the run whose place it was to take, and which resumes; the firing is then that run's again.
+    instead: the run whose place it was to take, and which resumes: the firing is assigned to that one again.
     """
     for begun in state.fired.values():
         for key in [key for key, started in begun.items() if started == run]:
@@ -321,7 +321,7 @@ def _end(state: State, entry: Entry, _: Load) -> None:
         _vouch(state, entry)
     if entry.cost is None:
         return
-    note(state.ledger, entry)
+    apply_entry(state.ledger, entry)
     if entry.run in state.unfinished and entry.method != WORK:
         state.unfinished[entry.run].spent = plus(state.unfinished[entry.run].spent, sum_of(entry.cost))
     within = within_of(entry)
@@ -331,14 +331,14 @@ def _end(state: State, entry: Entry, _: Load) -> None:
 
 
 def _vouch(state: State, entry: Entry) -> None:
-    """Note the newest entry of a run's own calls: its tape must have them all. A spawned run's work is not among them."""
+    """Note the newest entry of a run's own calls, all of which its tape must have. A spawned run's work is not one."""
     if entry.run in state.unfinished and entry.method != WORK:
         state.unfinished[entry.run].last = entry.seq
 
 
 def _budget(state: State, entry: Entry, _: Load) -> None:
     if entry.verdict != "set":
-        note(state.ledger, entry)
+        apply_entry(state.ledger, entry)
         return
     hand = str(entry.detail["hand"])
     state.budgets[hand] = msgspec.convert(entry.detail["budget"], Budget)
@@ -384,10 +384,10 @@ _snapshot: Final = msgspec.msgpack.Encoder()
 
 
 def to_bytes(state: State) -> bytes:
-    """The state for a snapshot."""
+    """Encode the state for a snapshot."""
     return _snapshot.encode(state)
 
 
 def from_bytes(raw: bytes) -> State:
-    """The state of a snapshot whose signature was verified. Raises msgspec.MsgspecError when it is another version's."""
+    """Decode a snapshot whose signature was verified. Raises msgspec.MsgspecError for one of another version."""
     return msgspec.msgpack.decode(raw, type=State)

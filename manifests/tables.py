@@ -5,14 +5,14 @@ from manifests.positions import Path
 from manifests.readers import BAD, READERS, example
 from manifests.reference import AT, LATER, REQUIRED, keys_of
 from manifests.suggestions import suggestion
-from manifests.typed import word
+from manifests.typed import type_words
 
 
 def read_table(found: Findings, section: str, path: Path, raw: object) -> dict[str, object]:
     """Return the valid values of one table, by key; the rest is noted. section: as in reference.SECTIONS."""
     if not isinstance(raw, dict):
         found.at_value(
-            path, f"{spelled(path)} is {word(raw)}, not a table", f"write [{spelled(path)}] on a line of its own"
+            path, f"{spelled(path)} is {type_words(raw)}, not a table", f"write [{spelled(path)}] on a line of its own"
         )
         return {}
     keys = keys_of(section)

@@ -1,6 +1,6 @@
-"""The types of params, replies and settings: whether a value is of a type, and what it becomes (pure).
+"""The types of params, replies and settings: checking and conversion of values (pure).
 
-Separate because a method's params and a Hand's settings use the same types and must read them alike. What a Hand gets:
+Separate because a method's params and a Hand's settings use the same types and must read them alike. A Hand gets:
 
     string   str                          int    int, below 2**63 either way
     float    float, finite                bool   bool
@@ -36,7 +36,7 @@ _WRITE: Final = {
 
 
 def split_type(text: str) -> tuple[str, bool]:
-    """A declared type without its `?`, and whether it had one: ("duration", True). ValueInvalid for an unknown type."""
+    """Split a declared type into type and whether it is optional: ("duration", True). ValueInvalid for an unknown type."""
     of_type = text.removesuffix("?")
     if of_type not in TYPES:
         raise ValueInvalid(
@@ -45,8 +45,8 @@ def split_type(text: str) -> tuple[str, bool]:
     return of_type, of_type != text
 
 
-def word(value: object) -> str:
-    """What a value is, for a person: "a number"."""
+def type_words(value: object) -> str:
+    """Describe a value's type for a person: "a number"."""
     match value:
         case None:
             return "nothing"
@@ -67,7 +67,7 @@ def word(value: object) -> str:
 
 
 def convert(of_type: str, value: object) -> object:
-    """The value as a Hand gets it; ValueInvalid when it is not of the type."""
+    """Return the value as a Hand gets it. Raises ValueInvalid if it is not of the type."""
     match of_type, value:
         case ("string", str()):
             return _text(value)
@@ -91,13 +91,13 @@ def convert(of_type: str, value: object) -> object:
             return _plain(value)
         case _:
             pass
-    raise ValueInvalid(f"it is {word(value)}, not {_article(of_type)}", _WRITE[of_type])
+    raise ValueInvalid(f"it is {type_words(value)}, not {_article(of_type)}", _WRITE[of_type])
 
 
 def from_text(of_type: str, text: str) -> object:
-    """A value as somebody typed it after `key=`: JSON for lists and tables, the text itself for a string.
+    """Parse a value typed after `key=`: JSON for lists and tables, the text itself for a string.
 
-    For `any`, JSON when it is JSON, else the text. Not yet converted: `convert` does that.
+    For `any`, JSON if it is valid JSON, else the text. `convert` still has to check the result.
     """
     match of_type:
         case "bytes":
@@ -154,9 +154,9 @@ def _between(value: float, most: float, what: str, instead: str) -> float:
 
 
 def _plain(value: object) -> object:
-    """The value, lists for tuples, when it can travel in a body; ValueInvalid when not.
+    """Return the value, with lists in place of tuples. Raises ValueInvalid if it cannot be sent in a body.
 
-    A body may be of a million values, while whose others wait: so it goes from level to level and calls nothing for most.
+    A body may hold a million values, and others wait meanwhile: so it goes level by level, without a call for most values.
     """
     level, depth, is_plain = [value], 0, True
     while level:
@@ -173,13 +173,13 @@ def _plain(value: object) -> object:
                 if not -_INT_END < one < _INT_END:
                     _int(one)
             elif one is not None and one is not True and one is not False:
-                is_plain &= _odd(one, below)
+                is_plain &= _check_rare(one, below)
         level, depth = below, depth + 1
-    return value if is_plain else _listed(value)
+    return value if is_plain else _as_lists(value)
 
 
-def _odd(one: object, below: list[object]) -> bool:
-    """Look at what is rarer; what it holds goes to `below`. Whether it may stay as it is."""
+def _check_rare(one: object, below: list[object]) -> bool:
+    """Check a value of a rarer type, and add its items to `below`. Returns whether it may be sent unchanged."""
     match one:
         case bool() | bytes():
             return True
@@ -200,17 +200,17 @@ def _odd(one: object, below: list[object]) -> bool:
             below += one.values()
             return type(one) is dict
         case _:
-            raise ValueInvalid(f"it holds {word(one)}", "write it as a text")
+            raise ValueInvalid(f"it holds {type_words(one)}", "write it as a text")
     return True
 
 
-def _listed(value: object) -> object:
-    """A value that can travel, in lists and tables of its own."""
+def _as_lists(value: object) -> object:
+    """Copy a checked value into new lists and tables."""
     match value:
         case list() | tuple():
-            return [_listed(item) for item in value]
+            return [_as_lists(item) for item in value]
         case dict():
-            return {key: _listed(item) for key, item in value.items()}
+            return {key: _as_lists(item) for key, item in value.items()}
         case _:
             return value
 

@@ -1,4 +1,4 @@
-"""Calls and task runs that have a first entry in the log and no end yet (pure values, part of `State`)."""
+"""Calls and task runs whose end is not in the log yet (pure values, part of `State`)."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -11,16 +11,16 @@ from manifests.schema import Effect
 from wire.labels import Labels, join
 
 ENDED_MOST: Final = 4_096
-"""Ended runs that are remembered for the run that started them, which may still wait for them: more than can be under way."""
+"""The most ended runs remembered for the run that started them, which may still wait for them: more than can be under way."""
 
 
 class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A call without an end, as the log has it. seq, time: of its first entry. answer, until: see standing_rules.py.
+    """A call without an end, as logged. seq, time: of its first entry. answer, until: see standing_rules.py.
 
-    most: what is reserved for it, if anything; payers: with whom; within: the call out of whose `most` it is taken, 0 for
-    none; inner: what calls made for it have spent of its own. effect: of its method when it began; the worst, if unknown.
-    is_begun: it may have reached its provider. False for one that was still waiting when its caller's process ended, until
-    its caller resumes.
+    most: its reservation, if any; payers: with whom; within: the call whose `most` pays for it, 0 for none; inner: the part
+    of `most` that calls made for it have spent. effect: of its method when it began; the strongest, if unknown. is_begun:
+    whether it may have reached its provider. False for a call that still waited when its caller's process ended, until the
+    caller resumes.
     """
 
     method: str
@@ -41,23 +41,22 @@ class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def was_begun(self) -> bool:
-        """Whether its provider may have done something."""
+        """Whether its provider may have worked on it."""
         return self.is_begun and self.answer != "held"
 
 
 class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A task run without an end; or, with has_ended, one that is still needed: the run that asked for it may not have heard
-    its outcome, or another run took its place.
+    """A task run without an end; or, with has_ended, an ended one that is still needed: the run that started it may not
+    have received its outcome, or another run took its place.
 
-    hand, seal, made_of: what it was begun with, see State.kept and State.made_of. work: the call that is its work. asked:
-    the call that asked for it; asker: the run that made this call; spawner: the same, if it ends with that run. instead: the
-    run whose place it took. depth: how many scheduled runs led to it, each started by an event of the one before.
+    hand, seal, made_of: what it began with, see State.kept and State.made_of. work: the call that is its work. asked: the
+    call that started it; asker: the run that made this call; spawner: the same, if it ends with that run. instead: the run
+    whose place it took. depth: the number of scheduled runs that led to it, each started by an event of the one before.
 
-    has_work: the log has its work's entry, which follows its own; else a crash came between, and the run never began.
-    last: the newest entry of its own calls. calls, spent: how many it has made, and their cost. decided: the verdict of
-    the last `decision` about it. ended: runs that it asked for, that have ended, and that it may still ask about; at most
-    ENDED_MOST. labels: of what it was begun with, and of what may lie in its scratch folder, if it lends that; its tape may
-    have more.
+    has_work: its work's entry, which follows its own, is in the log; if not, a crash came between, and it never began.
+    last: the newest entry of its own calls. calls, spent: the number and cost of its calls. decided: the verdict of the last
+    `decision` about it. ended: ended runs that it started and may still ask about; at most ENDED_MOST. labels: of its inputs,
+    and of what its scratch folder may contain, if it lends that; its tape may have more.
     """
 
     name: str
@@ -80,21 +79,21 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     labels: tuple[str, ...] = ()
 
     def begin(self, labels: Iterable[str]) -> None:
-        """Its work's entry is in the log, with these labels."""
+        """Note that its work's entry is in the log, with these labels."""
         self.has_work = True
         self.see(labels)
 
     def see(self, labels: Iterable[str]) -> None:
-        """Note the labels of what may lie in its scratch folder."""
+        """Add the labels of data that its scratch folder may contain."""
         self.labels = tuple(sorted(self.seen(labels)))
 
     def seen(self, told: Iterable[str]) -> Labels:
-        """The labels of what it was told, and of what may lie in its scratch folder."""
+        """Return the labels of what it was told, and of what its scratch folder may contain."""
         return join(told, self.labels)
 
 
-def end(runs: dict[str, Unfinished], run: str, ending: Unfinished) -> None:
-    """A run has its end. It was taken out of `runs`, and goes back as long as somebody may still ask for it."""
+def end_run(runs: dict[str, Unfinished], run: str, ending: Unfinished) -> None:
+    """Note a run's end. The run was taken out of `runs`, and goes back while another run may still ask about it."""
     ending.has_ended, runs[run] = True, ending
     asker = runs.get(ending.asker or ending.spawner)
     if asker is not None and not asker.has_ended:
@@ -109,13 +108,13 @@ def end(runs: dict[str, Unfinished], run: str, ending: Unfinished) -> None:
 
 
 def _forget(runs: dict[str, Unfinished], run: str) -> None:
-    """Forget an ended run, and those whose place it took in turn; but none whose own place another run took."""
+    """Forget an ended run, and the runs whose place it took in turn; but none whose own place another run took."""
     while run in runs and not any(other.instead == run for other in runs.values()):
         run = runs.pop(run).instead
 
 
 def forget_unasked(runs: dict[str, Unfinished]) -> None:
-    """Forget the ended runs that have no asker who could ask again, and whose place no other run took."""
+    """Forget ended runs whose starter has ended or is forgotten, and whose place no other run took."""
     while True:
         needed = {unfinished.instead for unfinished in runs.values()}
         askers = {run: runs.get(ended.asker or ended.spawner) for run, ended in runs.items() if ended.has_ended}
@@ -127,7 +126,7 @@ def forget_unasked(runs: dict[str, Unfinished]) -> None:
 
 
 def mark_begun(opens: dict[int, Open], calls: Iterable[int], *, is_begun: bool) -> None:
-    """Set is_begun of those of these calls that are open."""
+    """Set is_begun of those of the calls that are open."""
     for number in calls:
         if number in opens:
             opens[number] = replace(opens[number], is_begun=is_begun)

@@ -1,8 +1,8 @@
-"""What becomes of an unfinished run whose code was replaced since it began (pure).
+"""Decides about unfinished runs whose code was replaced since they began (pure).
 
-An install upgrades one Hand. A start of the kernel with another interpreter or other code of Maniple itself upgrades all runs
-at once. The replaced version of a Hand is kept while an unfinished run was begun with it (State.kept); old interpreters and
-runtimes are not. Whether `finish`, `restart` or `ask` applies is said by the manifest that the run was begun with: only the
+An install upgrades one Hand. A start of the kernel with another interpreter, or with another version of Maniple, upgrades
+all runs at once. The replaced version of a Hand is kept while an unfinished run that began with it exists (State.kept);
+old interpreters and runtimes are not. The manifest that the run began with chooses `finish`, `restart` or `ask`: only the
 author of that code knows what it has done by then.
 """
 
@@ -22,34 +22,34 @@ from wire.errors import Refusal
 from wire.tape import Began
 
 ANEW: Final = "upgraded: it was begun anew as"
-"""How the reason begins why a run has ended; then comes the run that took its place."""
+"""The begin of a run's reason to end; the id of the run that took its place follows."""
 
 _MADE: Final = re.compile(r".-[0-9a-f]{8}\Z")
 
 ASKED: Final = "asked"
-"""The verdict of a `decision` entry by which the kernel asks the operator for one of DECISIONS."""
+"""The verdict of a `decision` entry with which the kernel asks the operator for one of DECISIONS."""
 
 ENDED: Final = "ended"
-"""The code of a Refusal: a run that was told to end starts no other."""
+"""The code of the Refusal of a start by a run that was told to end."""
 
 DECISIONS: Final[tuple[OnUpgrade, ...]] = ("finish", "restart")
 
 
 def begun_with(state: State, run: Unfinished) -> Installed | None:
-    """The Hand that a run was begun with, installed or kept; None when it was removed, or is not kept."""
+    """Return the version of a Hand that a run began with, installed or kept; None if it was removed, or is not kept."""
     return version_of(state, run.hand, run.seal)
 
 
 def version_of(state: State, hand: str, seal: str) -> Installed | None:
-    """The Hand with this id and seal, installed or kept."""
+    """Return the version of a Hand with this id and seal, installed or kept; None if there is none."""
     now, kept = state.by_id(hand), state.kept.get(seal)
     if now is not None and now.seal == seal:
         return now
     return kept if now is not None and kept is not None and kept.id == hand else None
 
 
-def changed(state: State, run: str) -> tuple[str, ...]:
-    """What was replaced of an unfinished run since it began, in words."""
+def replaced_code(state: State, run: str) -> tuple[str, ...]:
+    """Say what was replaced since an unfinished run began, in a clause for each part; () if nothing was."""
     unfinished = state.unfinished.get(run)
     if unfinished is None or (now := state.by_id(unfinished.hand)) is None:
         return ()
@@ -60,10 +60,10 @@ def changed(state: State, run: str) -> tuple[str, ...]:
     return (*hand, *made_of)
 
 
-def fate(state: State, run: str) -> OnUpgrade:
-    """What is to become of an unfinished run; `finish` also where nothing was replaced, or nothing is known of it."""
+def on_upgrade_of(state: State, run: str) -> OnUpgrade:
+    """Return what applies to an unfinished run; `finish` also if nothing was replaced, or the run is unknown."""
     unfinished = state.unfinished.get(run)
-    if unfinished is None or not changed(state, run):
+    if unfinished is None or not replaced_code(state, run):
         return "finish"
     if unfinished.decided in DECISIONS:
         return "restart" if unfinished.decided == "restart" else "finish"
@@ -71,18 +71,18 @@ def fate(state: State, run: str) -> OnUpgrade:
     return before.package.manifest.hand.on_upgrade if before is not None else "finish"
 
 
-def verdict(state: State, run: str, fate: OnUpgrade, cannot: Refusal | None) -> tuple[str, str]:
-    """The verdict and reason of a `decision` entry about a run without a process; "" for both when there is none to be made.
+def next_decision(state: State, run: str, fate: OnUpgrade, cannot: Refusal | None) -> tuple[str, str]:
+    """Return verdict and reason of the `decision` entry to make about a run without a process; "", "" for none.
 
-    cannot: why the run cannot be started anew. Raised when that passes by itself, or when nobody waits for the run; in other
-    cases the operator is asked.
+    fate: of on_upgrade_of(). cannot: why the run cannot be restarted. It is raised if that is temporary, or if the run's
+    starter was told to end; otherwise the operator is asked.
     """
     unfinished = state.unfinished.get(run)
     decided = unfinished.decided if unfinished is not None else ""
     if cannot is not None and (is_temporary(cannot.code) or cannot.code == ENDED):
         raise cannot
     if (cannot is not None or fate == ASK) and decided != ASKED:
-        return ASKED, cannot.why if cannot is not None else "; ".join(changed(state, run))
+        return ASKED, cannot.why if cannot is not None else "; ".join(replaced_code(state, run))
     if fate == "finish" and decided == ASKED:
         return "finish", "what it was begun with is there again"
     return "", ""
@@ -95,7 +95,7 @@ def is_asked(state: State, run: str) -> bool:
 
 
 def check_restart(hand: Installed | None, name: str) -> Installed:
-    """The Hand with which a run is to be started anew. Raises Refusal when it cannot be."""
+    """Return the Hand with which a run is restarted. Raises Refusal if it cannot be."""
     if hand is None or not hand.is_task:
         raise Refusal(
             "upgrade", f"{name} is not a task Hand any more, so no run of it begins: `maniple cancel` ends this one"
@@ -103,28 +103,29 @@ def check_restart(hand: Installed | None, name: str) -> Installed:
     return hand
 
 
-def spawned(state: State, asked: int) -> str:
-    """The run that a spawn or start has begun already, or the one that took its place; "" for none."""
+def run_begun_by(state: State, asked: int) -> str:
+    """Return the run that a spawn or start call began already, or the latest one in its place; "" for none. asked: the
+    call's number."""
     first = next((run for run, unfinished in state.unfinished.items() if unfinished.asked == asked and asked), "")
-    return newest(state, first) if first else ""
+    return successor(state, first) if first else ""
 
 
-def newest(state: State, run: str) -> str:
-    """The last run in a row of those that took each other's place; the run itself when none did."""
+def successor(state: State, run: str) -> str:
+    """Return the latest run in the chain of those that took a run's place; the run itself if none did."""
     instead = {unfinished.instead: name for name, unfinished in state.unfinished.items() if unfinished.instead}
     while run in instead:
         run = instead[run]
     return run
 
 
-def unneeded(folders: Iterable[str], state: State, in_use: Iterable[str]) -> list[str]:
-    """The folders below `hands/` that are not installed, kept or in use, if Maniple made them, as their names tell."""
+def unneeded_folders(folders: Iterable[str], state: State, in_use: Iterable[str]) -> list[str]:
+    """Return the folders below `hands/` that are not installed, kept or in use, and have a name that Maniple gave."""
     needed = {hand.folder for hand in (*state.hands.values(), *state.kept.values())}.union(in_use)
     return [folder for folder in folders if folder not in needed and _MADE.search(folder)]
 
 
-def begun_anew(state: State) -> dict[str, str]:
-    """By run, why it ended: those that were started anew, if the new run's work is in the log."""
+def restarted_runs(state: State) -> dict[str, str]:
+    """Return, by run, the reason to end of runs that were restarted, if the new run's work is in the log."""
     found = [
         (unfinished.instead, name)
         for name, unfinished in state.unfinished.items()
@@ -133,19 +134,19 @@ def begun_anew(state: State) -> dict[str, str]:
     return {instead: f"{ANEW} {name}" for instead, name in found if instead}
 
 
-def cause(began: Began, work: OpenCall, most: Cost | None) -> OpenCall:
-    """The call for which a run is started anew: the one that asked for the run with this work. most: what is left of it."""
+def restart_call(began: Began, work: OpenCall, most: Cost | None) -> OpenCall:
+    """Make the call that restarts a run: a copy of the call that started it. work: the run's; most: what is left of it."""
     return OpenCall(
         began.asked, began.caller, work.by, b"", 0, provided=work.provided, resource="", body=NIL, parent=work.parent,
         deadline=0.0, labels=frozenset(began.labels), most=most, upload=False,
     )  # fmt: skip
 
 
-def key_of(state: State, hand: str, run: str) -> str:
-    """The key of the firing that started a scheduled run; "" for other runs."""
+def firing_key(state: State, hand: str, run: str) -> str:
+    """Return the key of the firing that started a scheduled run; "" for other runs."""
     return next((key for key, started in state.fired.get(hand, {}).items() if started == run), "")
 
 
 def seconds_given(deadline: int, manifest: Manifest) -> float | None:
-    """The seconds that a run was given by its starter; None for all of its Hand's `wall`. deadline: milliseconds."""
+    """Return the seconds that a run's starter gave it; None for all of its Hand's `wall`. deadline: milliseconds."""
     return deadline / 1000 if deadline < manifest.limits.wall_ms - 1_000 else None

@@ -1,8 +1,8 @@
-"""Durations, sizes and counts as people write them, and the table of limits with default, floor and ceiling (pure).
+"""Durations and sizes as people write them; the table of [limits]; and the user ids of runs (pure).
 
 Separate because a HAND.toml, a setting and an argument of a call all use the same spellings.
-Within Maniple a duration is an integer of milliseconds and a size an integer of bytes. One number and one unit, nothing
-else: "90s" and not "1m30s", "256MiB" and not "256 MB", so that no two readers can disagree.
+Within Maniple a duration is an integer of milliseconds and a size an integer of bytes. They are written as one number and
+one unit: "90s" and not "1m30s", "256MiB" and not "256 MB", so that no two parsers can disagree.
 Raises ValueInvalid with what to write instead.
 """
 
@@ -22,10 +22,10 @@ Unit = Literal["bytes", "ms", "count"]
 
 
 class Limit(NamedTuple):
-    """One row of [limits]: its unit as kept, the default, and the least and the most that a HAND.toml may ask for.
+    """One row of [limits]: the unit in which it is stored, its default, and the least and most that a HAND.toml may set.
 
-    No Hand comes up with much less memory, fewer processes or open files than the least: an interpreter, its bus's threads,
-    and a program beside them.
+    The floors of memory, processes and open files are little more than any Hand needs to start: for an interpreter, the
+    threads of its bus, and a program.
     """
 
     unit: Unit
@@ -48,28 +48,28 @@ LIMITS: Final[dict[str, Limit]] = {
 }
 
 WASM_OWN: Final = 64 * BYTES["MiB"]
-"""What a WASM Hand's process needs beside its guests: the interpreter, the compiled module, the threads' stacks."""
+"""Memory of a WASM Hand's process without its guests: the interpreter, the compiled module, the threads' stacks."""
 
 WASM_LEAST: Final = 96 * BYTES["MiB"]
 """The least `memory` of a WASM Hand."""
 
 
 def guest_memory(memory: int, at_once: int) -> int:
-    """Bytes that each of so many guests may have at once, in whole pages, when its Hand's process may have `memory`.
+    """Return the bytes that each of `at_once` guests may have, in whole pages, if the Hand's process may have `memory`.
 
-    It depends on nothing that the machine does, so that a guest meets the same end each time.
+    It does not depend on the machine's state, so that a guest ends the same way each time.
     """
     return (memory - WASM_OWN) // at_once // 65_536 * 65_536
 
 
 def is_duration(text: str) -> bool:
-    """Whether a text is written as a duration is, of however many years."""
+    """Whether a text has the form of a duration, even one above the limit."""
     match = re.fullmatch(_NUMBER_UNIT, text)
     return match is not None and match[2] in MILLISECONDS
 
 
 def parse_duration(text: str) -> int:
-    """Milliseconds of "250ms", "60s", "10m", "2h" or "1d", at most 3650d."""
+    """Parse "250ms", "60s", "10m", "2h" or "1d" into milliseconds; at most 3650d."""
     amount = _parse(text, MILLISECONDS, 'write a whole number and ms, s, m, h or d, such as "60s"')
     if amount > LONGEST_MS:
         raise ValueInvalid(f'"{text}" is more than ten years', 'write at most "3650d"')
@@ -77,7 +77,7 @@ def parse_duration(text: str) -> int:
 
 
 def parse_size(text: str) -> int:
-    """Bytes of "512B", "64KiB", "256MiB", "2GiB" or "1TiB", at most 2**52."""
+    """Parse "512B", "64KiB", "256MiB", "2GiB" or "1TiB" into bytes; at most 2**52."""
     match = re.fullmatch(_NUMBER_UNIT, text)
     if (
         match
@@ -93,17 +93,17 @@ def parse_size(text: str) -> int:
 
 
 def format_duration(milliseconds: int) -> str:
-    """The shortest text that parse_duration reads back as the same number."""
+    """Return the shortest text that parse_duration reads as the same number."""
     return _format(milliseconds, MILLISECONDS)
 
 
 def format_size(size: int) -> str:
-    """The shortest text that parse_size reads back as the same number."""
+    """Return the shortest text that parse_size reads as the same number."""
     return _format(size, BYTES)
 
 
 def format_limit(name: str, amount: int) -> str:
-    """A limit as one would write it in [limits]: quoted when it has a unit."""
+    """Format a limit as in [limits]: in quotes if it has a unit."""
     match LIMITS[name].unit:
         case "bytes":
             return f'"{format_size(amount)}"'
@@ -132,19 +132,18 @@ UID_BASE: Final = 770_000_000
 UID_COUNT: Final = 65_536
 SERVICE_UIDS: Final = 4_096
 HOMES: Final = 16_384
-"""As root every run has a host user id of its own. Each home has UID_COUNT of them, in one of HOMES ranges from UID_BASE on,
-chosen by its seed: two kernels on one machine would else share ids, and with them the limit on processes. Of these the
-first SERVICE_UIDS are for services, one each for as long as they are installed, since their `state/` belongs to them; the
-rest go round among task runs."""
+"""As root, every run has a host user id of its own. Each home has UID_COUNT of them, in one of HOMES ranges from UID_BASE
+on, chosen by its seed: otherwise two kernels on one machine would share ids, and with them the limit on processes. The
+first SERVICE_UIDS are for services, one each for as long as they are installed, since it owns their `state/`; task runs
+take the rest in turn."""
 
 COMPILER_UID: Final = UID_BASE - 1
-"""As root what compiles a module is nobody's run, and has this one."""
+"""As root, the user id of the process that compiles a module, which belongs to no run."""
 
 
 def uid_of(seed: int, installed: int, task_run: int | None) -> int:
-    """The host user id for a run: of the service that was installed as that number, or of that many-th task run.
-
-    seed: the home's.
+    """Return the host user id of a run. seed: the home's; installed: the service's Installed.number; task_run: counts task
+    runs, None for a service.
     """
     base = UID_BASE + seed % HOMES * UID_COUNT
     if task_run is None:

@@ -1,6 +1,6 @@
-"""Which characters a person sees (pure): one answer for resources, skills, the log's words and the screen.
+"""Which characters are visible (pure): one definition for resources, skills, texts in the log and the screen.
 
-Separate from capabilities/spelling.py because every command needs it, and nothing else from there.
+Separate from capabilities/spelling.py because every command needs it, and nothing else of that module.
 Source: Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties for INVISIBLE; Python's `isprintable` for the rest.
 """
 
@@ -13,5 +13,5 @@ INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u
 
 
 def is_visible(text: str) -> bool:
-    """Whether each character of a line is one to see: none that is drawn as nothing, moves the cursor or reorders others."""
+    """Whether all characters of a line are visible: none is drawn as nothing, moves the cursor or reorders others."""
     return text.isprintable() and (text.isascii() or INVISIBLE.isdisjoint(text))

@@ -1,6 +1,6 @@
-"""Between moments and what the wall clock of a zone shows (pure): skipped and repeated times, and when clocks change.
+"""Conversion between moments and wall-clock times of a zone (pure), with skipped and repeated times and clock changes.
 
-Moments are milliseconds since the epoch; wall times are datetimes without a zone.
+Moments are milliseconds since the epoch; wall-clock times are datetimes without a zone.
 """
 
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -8,30 +8,30 @@ from typing import Final
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _STEP: Final = 43_200
-"""Seconds. No zone changes its clocks twice within so long."""
+"""In seconds. No zone changes its clocks twice within this time."""
 
 
 def wall_of(moment: int, of: tzinfo) -> datetime:
-    """What the wall clock shows at a moment."""
+    """Return the wall-clock time at a moment."""
     return (EPOCH + timedelta(milliseconds=moment)).astimezone(of).replace(tzinfo=None, fold=0)
 
 
 def instant(wall: datetime, of: tzinfo) -> int:
-    """The moment at which the wall clock shows this for the first time, or jumps over it."""
+    """Return the moment at which the wall clock first shows this time, or jumps over it."""
     local = wall.replace(tzinfo=of, fold=0)
     moment = _moment(local)
     if wall_of(moment, of) == wall:
         return moment
-    return change(_moment(local.replace(fold=1)), moment, of) or moment
+    return first_change(_moment(local.replace(fold=1)), moment, of) or moment
 
 
 def instants(wall: datetime, of: tzinfo) -> tuple[int, int]:
-    """The moments at which the wall clock shows this, first and last; the same twice where it does so once."""
+    """Return the first and the last moment at which the wall clock shows this time; equal if it does so once."""
     return instant(wall, of), max(instant(wall, of), _moment(wall.replace(tzinfo=of, fold=1)))
 
 
-def change(start: int, end: int, of: tzinfo) -> int | None:
-    """The first moment later than `start`, and not later than `end`, at which the clocks change; None without one."""
+def first_change(start: int, end: int, of: tzinfo) -> int | None:
+    """Return the first moment later than `start`, and not later than `end`, at which the clocks change; None if none."""
     low, last = start // 1000, end // 1000
     before = _offset(low, of)
     while low < last:

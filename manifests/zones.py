@@ -1,8 +1,8 @@
-"""Time zones by their IANA name (pure: the rules are a table, that of the pinned package `tzdata`, wherever this runs).
+"""Time zones by IANA name (pure: the rules come from the pinned package `tzdata`, not from the machine).
 
-Separate because `maniple check`, the command line and the Hand `scheduling` must agree on what nine o'clock is, and the
-machines they run on do not: some have no zones at all, and no run can read the system's. Imports are within the
-functions, since nothing on the way to a kernel's first answer asks for a zone.
+Separate because `maniple check`, the command line and the Hand `scheduling` must agree on a time, and machines differ:
+some have no zones at all, and no run can read the system's. Imports are inside the functions, since a kernel needs no
+zone before its first answer.
 """
 
 from datetime import tzinfo
@@ -14,14 +14,14 @@ from manifests.suggestions import nearest
 
 @lru_cache(maxsize=1)
 def names() -> frozenset[str]:
-    """Every zone there is."""
+    """Return the names of all zones."""
     from importlib.resources import files
 
     return frozenset(files("tzdata").joinpath("zones").read_text("utf-8").split())
 
 
 def check(text: str) -> str:
-    """The name of a zone as it was given. Raises ValueInvalid with the nearest one for a name that is none."""
+    """Return the name of a zone unchanged. Raises ValueInvalid, with the nearest name, if there is no such zone."""
     if text in names():
         return text
     full = {name: name for name in names()} | {name.rpartition("/")[2]: name for name in names() if "/" in name}
@@ -32,7 +32,7 @@ def check(text: str) -> str:
 
 @lru_cache(maxsize=64)
 def zone(name: str) -> tzinfo:
-    """The rules of a zone that check() knows."""
+    """Return the rules of a zone. Raises ValueInvalid as check() does."""
     from importlib.resources import files
     from zoneinfo import ZoneInfo
 

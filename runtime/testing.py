@@ -27,7 +27,7 @@ from structlog.testing import capture_logs
 
 from manifests.check import check
 from manifests.grants import GrantSet, requested
-from manifests.settings import missing
+from manifests.settings import missing_required
 from runtime import code as imported
 from runtime import records
 from runtime.calls import Calls, Reply, reply_of
@@ -68,7 +68,7 @@ class Trial:
         if not self._manifest.hand.entry:
             raise ValueError(f"{self._folder} is not a Hand in Python, which names its class as entry in HAND.toml")
         given = dict(settings or {})
-        if lacking := missing(self._manifest.settings, given):
+        if lacking := missing_required(self._manifest.settings, given):
             raise ValueError(f"{self._manifest.hand.name} does not start without settings: give {lacking}")
         self._settings = Settings(self._manifest.settings, given)
         self._seed, self._clock = seed, RecordedClock(round(now.timestamp() * 1_000_000))

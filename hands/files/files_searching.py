@@ -24,7 +24,7 @@ import search_crowd
 from beneath import RESERVED, Place, must_be_file
 from file_refusal import FileRefused
 from files_desk import Desk, as_failures
-from manifests.capabilities.glob import complaint, fits_all
+from manifests.capabilities.glob import fault, fits_all
 from runtime import Call, Failure
 from search_crowd import Crowd, Crowded, Spent
 
@@ -342,7 +342,7 @@ def _pattern(text: str) -> tuple[str, ...]:
     if len(text) > folder_view.PATTERN_MOST:
         raise Failure("arguments", f"a pattern of paths may have at most {folder_view.PATTERN_MOST} characters.")
     parts = tuple(text.split("/"))
-    if not all(parts) or (why := complaint(parts)):
+    if not all(parts) or (why := fault(parts)):
         raise Failure(
             "arguments", f"{text!r} is not a pattern of paths: {why if all(parts) else 'a part of it is empty'}."
         )

@@ -14,7 +14,7 @@ from typing import Final
 import apsw
 
 import monitor_desk as desk
-from manifests.keeping import Believed
+from manifests.keeping import SafeClock
 from monitor_history import DAMAGE, History
 from monitor_notices import Notice, Silence, in_force
 from monitor_probe import Prober

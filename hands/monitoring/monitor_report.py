@@ -50,7 +50,7 @@ def moment(at: int) -> str:
 def read_moment(text: str, now: int) -> int:
     """Epoch milliseconds of an RFC 3339 text, or of a duration before now ("2h"). Raises TimeInvalid."""
     try:
-        found = moments.micros(text, now * 1000, ahead=False)
+        found = moments.parse_moment(text, now * 1000, ahead=False)
     except ValueInvalid as error:
         raise TimeInvalid(f"{error.why}: {error.instead}") from None
     if found is None:

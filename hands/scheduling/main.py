@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from manifests.errors import ManifestsError
 from manifests.lives import is_temporary
-from manifests.triggers import found
+from manifests.triggers import value_at
 from runtime import Call, CallEnded, CallFailed, CallRefused, Event, Failure, Hand
 from runtime.table_file import NO_ROOM
 from scheduling_book import Book, Entry, Scheduled
@@ -128,10 +128,10 @@ class Scheduling(Hand):
             await self._follow("")
         match f"{event.publisher}.{event.name}":
             case "kernel.schedules":
-                await self._follow(str(found(event.body, "hand") or ""))
+                await self._follow(str(value_at(event.body, "hand") or ""))
             case "kernel.fired":
                 hand, name, key, run, outcome = (
-                    str(found(event.body, one) or "") for one in ("hand", "name", "key", "run", "outcome")
+                    str(value_at(event.body, one) or "") for one in ("hand", "name", "key", "run", "outcome")
                 )
                 self.book.ended(hand, name, key, run, outcome, now)
                 self._pump(hand)

@@ -13,9 +13,9 @@ from typing import Final
 from msgspec import Struct
 
 from manifests.firings import LAST_MS, Plan
-from manifests.schedules import DEPTH_MOST, loop_told
+from manifests.schedules import DEPTH_MOST, loop_text
 from manifests.schema import Schedule
-from manifests.triggers import fits
+from manifests.triggers import matches
 from scheduling_store import BODY_MOST, Pending, Row, Store
 from scheduling_turn import must_wait, set_back, turn, wake_at
 from wire import codec, limits
@@ -187,7 +187,7 @@ class Book:
         Returns (Hand, why) for each Hand that it no longer starts because of a loop, once per row of history.
         """
         found = [self.entries[hand] for hand in sorted(self._by_event.get(event, ())) if hand in self.entries]
-        found = [entry for entry in found if fits(entry.schedule.where, body)]
+        found = [entry for entry in found if matches(entry.schedule.where, body)]
         if not found:
             return []
         loops, raw = list[tuple[str, str]](), codec.encode_body(body)

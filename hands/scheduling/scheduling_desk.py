@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from manifests.schedule_words import in_words
+from manifests.schedule_words import describe
 from scheduling_book import Book, Entry
 from scheduling_store import Row
 from scheduling_turn import wake_at
@@ -25,7 +25,7 @@ def next_answer(book: Book, hand: str, most: int, now: int) -> list[Answer]:
 def _row(entry: Entry, due: int | None, now: int, *, is_alone: bool) -> Answer:
     row: Answer = {
         "hand": entry.name,
-        "schedule": in_words(entry.schedule),
+        "schedule": describe(entry.schedule),
         "next": "" if due is None else moment(due),
         "held": entry.held,
         "running": list(entry.running.values()),

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from manifests.budgets import UNITS, allowances, written
+from manifests.budgets import UNITS, allowances, format_amount
 from manifests.grants import GrantSet, exceeding, reaches, requested
 from manifests.ledger import sum_of
-from manifests.schedule_words import in_words
+from manifests.schedule_words import describe
 from manifests.schema import Budget, Capability, Confinement, Manifest, Provided, Schedule
 from manifests.versions import is_older
 from wire.entries import time_text
@@ -48,7 +48,7 @@ def about(manifest: Manifest, before: Manifest | None, now: int) -> list[str]:
     if hand.autostart and not (before and before.hand.autostart):
         lines.append("It starts with the kernel, and stays up.")
     if manifest.schedule is not None and manifest.schedule != (before and before.schedule):
-        lines.append(f"It starts by itself: {in_words(manifest.schedule)}{_starts(manifest.schedule, now)}.")
+        lines.append(f"It starts by itself: {describe(manifest.schedule)}{_starts(manifest.schedule, now)}.")
     if manifest.confinement.roots and not (before and before.confinement.roots):
         lines.append("Every named folder (`maniple roots`) is opened for it.")
     if hand.pipeline and not (before and before.hand.pipeline):
@@ -60,7 +60,7 @@ def about(manifest: Manifest, before: Manifest | None, now: int) -> list[str]:
     if hand.command and not (before and before.hand.command == hand.command):
         lines.append(f"It is a program of its own: {' '.join(hand.command)}.")
     if manifest.budget != (before.budget if before else Budget()):
-        allowed = [written(UNITS[place], one.amount, one.window) for place, one in allowances(manifest.budget)]
+        allowed = [format_amount(UNITS[place], one.amount, one.window) for place, one in allowances(manifest.budget)]
         lines.append(f"It spends at most {', '.join(allowed)}." if allowed else "It no longer has a budget.")
     lines += _outside(manifest.confinement, before.confinement if before else Confinement())
     return lines
@@ -123,7 +123,7 @@ def _effect(method: str, effects: Mapping[str, str]) -> str:
 def _price(one: Provided) -> str:
     if one.most is None:
         return ""
-    return f"; a call costs at most {' and '.join(map(written, UNITS, sum_of(one.most)))}"
+    return f"; a call costs at most {' and '.join(map(format_amount, UNITS, sum_of(one.most)))}"
 
 
 def offers(offered: Mapping[str, Provided], known: Mapping[str, Provided]) -> list[tuple[str, str, str]]:

@@ -125,7 +125,7 @@ def _moment(text: str) -> str:
     if not text:
         return ""
     try:
-        micros = moments.micros(text, time.time_ns() // 1000, ahead=False)
+        micros = moments.parse_moment(text, time.time_ns() // 1000, ahead=False)
     except ValueInvalid as error:
         raise Ended(f"{error.why}; {error.instead}", Exit.USAGE) from None
     if micros is None:

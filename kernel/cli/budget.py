@@ -8,7 +8,7 @@ from msgspec import Struct
 from kernel.cli import installed, replies, screen, spending, typed
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_names
-from manifests.budgets import written
+from manifests.budgets import format_amount
 
 KEYS: Final = ("tokens", "dollars")
 
@@ -66,10 +66,10 @@ def _drawn(rooms: tuple[spending.Room, ...], spent: spending.Spent, hand: str) -
                 (
                     (
                         room.name or "the home",
-                        written(room.unit, room.amount, room.window),
-                        written(room.unit, room.spent),
-                        written(room.unit, room.reserved) if room.reserved else "",
-                        written(room.unit, room.left),
+                        format_amount(room.unit, room.amount, room.window),
+                        format_amount(room.unit, room.spent),
+                        format_amount(room.unit, room.reserved) if room.reserved else "",
+                        format_amount(room.unit, room.left),
                         "over_budget" if room.is_used_up else f"{room.percent} %" if room.percent else "ok",
                         screen.moment(room.ends),
                     )

@@ -97,7 +97,7 @@ def _of_hand(folder: str, manifest: Manifest, odd: list[Ended]) -> list[Problem]
 
 def _advice(folder: str) -> list[Problem]:
     """What a task Hand's Python asks the machine for, and no later process of its run can be told again."""
-    from manifests.nondeterminism import unbound
+    from manifests.nondeterminism import find_unbound
 
     manifest = package.manifest_of(folder)
     if manifest.hand.kind != "task" or manifest.agent:  # the programs of an agent's skills are not run in its process
@@ -106,7 +106,7 @@ def _advice(folder: str) -> list[Problem]:
     for path, content in sorted(package.read(folder).files.items()):
         if path.endswith(".py"):
             try:
-                found += unbound(content.decode(), f"{folder.rstrip('/')}/{path}")
+                found += find_unbound(content.decode(), f"{folder.rstrip('/')}/{path}")
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 continue  # nobody can import it: its entry has been read
     return found

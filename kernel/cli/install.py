@@ -20,11 +20,11 @@ from kernel.cli.frame import Session, command
 from kernel.cli.installed import Installed
 from manifests.errors import ManifestInvalid, SealMalformed, SealRefused
 from manifests.grants import requested
-from manifests.installed import pinned
+from manifests.installed import effective_provides
 from manifests.pipeline import signature
 from manifests.schema import Capability
 from manifests.seal import compare
-from manifests.settings import missing
+from manifests.settings import missing_required
 from manifests.trust import TrustStore
 
 
@@ -216,7 +216,7 @@ def _show(
 ) -> str:
     """On stderr, what is to be decided. Returns all that models read, if that is more than `most` lines, and not shown."""
     manifest, old = found.manifest, before.package.manifest if before else None
-    offers = pinned(manifest, as_declared=as_declared)
+    offers = effective_provides(manifest, as_declared=as_declared)
     effects = {row.method: row.effect for row in rows} | {name: one.effect for name, one in offers.items()}
     for line in agreement.about(manifest, old, time.time_ns() // 1_000_000):
         session.say(screen.visible(line))
@@ -316,6 +316,6 @@ def _next(client: Client, found: package.Folder) -> str:
 
 def _missing(client: Client, found: package.Folder) -> str:
     """Settings that it needs and has not, as one gives them."""
-    if not missing(found.manifest.settings, {}):
+    if not missing_required(found.manifest.settings, {}):
         return ""
-    return missing(found.manifest.settings, installed.shown(client, found.name).settings)
+    return missing_required(found.manifest.settings, installed.shown(client, found.name).settings)

@@ -5,7 +5,7 @@ from msgspec import Struct
 from kernel.cli import replies, spending
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
-from manifests.installed import Artefact, pinned
+from manifests.installed import Artefact, effective_provides
 from manifests.schema import Capability, Manifest, Provided
 
 
@@ -28,7 +28,7 @@ class Installed(Struct, frozen=True):
     @property
     def offered(self) -> dict[str, Provided]:
         """The methods that it offers, as they were agreed to."""
-        return pinned(self.package.manifest, as_declared=self.as_declared)
+        return effective_provides(self.package.manifest, as_declared=self.as_declared)
 
 
 class Shown(Struct, frozen=True, kw_only=True):

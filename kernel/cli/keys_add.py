@@ -51,7 +51,7 @@ def _most(given: tuple[str, ...]) -> list[dict[str, object]]:
 def _moment(text: str) -> int:
     """Microseconds since 1970 of a date, or of a time from now."""
     try:
-        micros = moments.micros(text, time.time_ns() // 1000, ahead=True)
+        micros = moments.parse_moment(text, time.time_ns() // 1000, ahead=True)
     except ValueInvalid as error:
         raise Ended(f"--expires: {error.why}; {error.instead}", Exit.USAGE) from None
     if micros is None:

@@ -95,7 +95,7 @@ def _before(path: str) -> int:
     """How many bytes the Hand had printed before those that are in its file."""
     with suppress(OSError), open(f"{path}.1", "rb") as file:
         first = file.readline(printed.LONGEST)
-        return os.fstat(file.fileno()).st_size + printed.beyond(first)
+        return os.fstat(file.fileno()).st_size + printed.bytes_gone(first)
     return 0
 
 
@@ -105,7 +105,7 @@ def _moved_aside(path: str, place: int) -> Iterator[bytes]:
     """
     with suppress(OSError), open(f"{path}.1", "rb") as file:
         first = file.readline(printed.LONGEST)
-        kept = printed.beyond(first) + len(first)  # where what is kept begins
+        kept = printed.bytes_gone(first) + len(first)  # where what is kept begins
         if place > kept:
             file.seek(len(first) + place - kept)
         elif place < kept:

@@ -52,7 +52,7 @@ def made(what: door.Wanted) -> package.Folder:
     import tomli_w
 
     toml = tomli_w.dumps(door.manifest_of(what))
-    works = door.written(door.Works(hands=dict(what.hands)))
+    works = door.encode(door.Works(hands=dict(what.hands)))
     files = {MANIFEST_FILE: toml.encode(), "main.py": door.MAIN.encode(), door.FILE: works}
     return package.Folder(path=what.hand, manifest=check(toml), files=files, seal="")
 

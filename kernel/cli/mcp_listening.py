@@ -62,7 +62,7 @@ def token_of(home: str, hand: str, *, anew: bool) -> tuple[str, str]:
         if about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077:
             raise Ended(f"others may read {path}: `maniple mcp serve NAME --port PORT --new-token` makes another")
         token = file.read(256).strip()
-    if len(token) < 32 or not bearer.head_shows(
+    if len(token) < 32 or not bearer.head_has_token(
         b"\r\nAuthorization: Bearer " + token.encode(), bearer.digest_of(token)
     ):
         raise Ended(f"{path} holds no token: `maniple mcp serve NAME --port PORT --new-token` makes another")
@@ -126,7 +126,7 @@ class Listening:
     def _deal_with(self, connection: socket.socket) -> None:
         """It may stay when it has shown the token, and there is a place; else it makes room also while it is answered."""
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if not bearer.head_shows(self._head(connection), self._digest):
+        if not bearer.head_has_token(self._head(connection), self._digest):
             connection.sendall(_NO_TOKEN)
         elif not self._places.acquire(blocking=False):
             connection.sendall(_FULL)

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final, Self
 
 from kernel.cli.mcp_listening import HOST
 from kernel.cli.mcp_lobby import Lobby
-from manifests.mcp.sent_back import answers, state_of
+from manifests.mcp.sent_back import has_state, state_of
 
 HEAD_WITHIN: Final = 5.0
 """Seconds in which a connection must say what it wants."""
@@ -80,7 +80,7 @@ class Redirected:
 
     def _deal_with(self, connection: socket.socket) -> None:
         target = self._target(_head(connection))
-        is_ours = answers(target, self._state)
+        is_ours = has_state(target, self._state)
         connection.settimeout(HEAD_WITHIN)
         connection.sendall(_page(*(_OTHER if not target else _DONE if is_ours else _WRONG)))
         if is_ours:

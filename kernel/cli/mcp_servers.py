@@ -53,14 +53,14 @@ def made(
 
     try:
         tables = dict(folder.manifest_of(wanted, offer))  # first: it is refused before more of it is looked at
-        agreed = folder.agreement(wanted, offer)
+        agreed = folder.make_agreement(wanted, offer)
         if before is not None:
-            tables = folder.as_before(tables, before[0].package.manifest.provides)
+            tables = folder.with_earlier_methods(tables, before[0].package.manifest.provides)
             agreed = replace(agreed, tools=before[1].tools)
-        toml = folder.spelled(tables, tomli_w.dumps)
+        toml = folder.to_toml(tables, tomli_w.dumps)
         if len(toml) > LONGEST:
             raise folder.too_large(len(agreed.tools))
-        own = {MANIFEST_FILE: toml.encode(), tools.FILE: tools.written(agreed)}
+        own = {MANIFEST_FILE: toml.encode(), tools.FILE: tools.encode(agreed)}
         own |= {} if wanted.command else {"main.py": folder.MAIN.encode()}
         if taken := sorted(own.keys() & files.keys()):
             own_files = f"the server's folder holds {', '.join(taken)}, which is the name of a file that its Hand needs"

@@ -28,7 +28,7 @@ def mcp_test(session: Session, name: str) -> None:
             raise Ended(f"{hand.name}: {error}; `maniple logs {hand.name}` has what it printed") from None
         seconds = time.monotonic() - begun
     now = {tool.name: tool for tool in offer.tools}
-    wrong = changed(agreed, now)
+    wrong = changed_tools(agreed, now)
     known = {one.tool for one in agreed.tools.values()}
     rows = [(one.tool, method, wrong.get(method, "as agreed")) for method, one in agreed.tools.items()]
     rows += [

@@ -12,8 +12,8 @@ from kernel.cli.frame import Session
 from kernel.cli.package import Folder
 from kernel.cli.read_by_models import quoted
 from manifests.mcp import folder
-from manifests.mcp.tools import Agreement, Offer, Tool, changed
-from manifests.mcp.words import beginning, left_out, methods_of, visible, why_whole
+from manifests.mcp.tools import Agreement, Offer, Tool, changed_tools
+from manifests.mcp.words import methods_of, shorten, unusable_tools, visible, why_one_argument
 
 _NAME: Final = 200
 """Characters of a server's name, of its version, of a tool's name and of what one says of itself, that are shown."""
@@ -24,18 +24,18 @@ _ROWS: Final = 12
 
 def say(session: Session, offer: Offer, hand: Folder, old: Agreement | None) -> None:
     """On stderr. hand: what it becomes. old: what was agreed before, None for a server that is new."""
-    who = f"{beginning(offer.server, _NAME) or 'a server without a name'} {beginning(offer.version, _NAME)}".rstrip()
-    protocol = beginning(offer.protocol, _NAME)
+    who = f"{shorten(offer.server, _NAME) or 'a server without a name'} {shorten(offer.version, _NAME)}".rstrip()
+    protocol = shorten(offer.protocol, _NAME)
     session.say(f"The server says that it is {who}, and speaks MCP {protocol}. It offers {_counted(offer)}.")
     _rows(session, "What its tools say of themselves, which nobody believes:", _hints(offer.tools))
     _rows(session, "Some are called by other words than their names:", _renamed(hand.name, offer.tools))
     _rows(
         session,
         "Of these, some are not taken:",
-        (f"{visible(name)}: {why}" for name, why in left_out(offer.tools).items()),
+        (f"{visible(name)}: {why}" for name, why in unusable_tools(offer.tools).items()),
     )
     _rows(session, "Some take all their arguments at once, as the server wants them:", _whole(offer.tools))
-    if folder.is_untold(hand.manifest.provides, offer):
+    if folder.lacks_schemas(hand.manifest.provides, offer):
         session.say(
             "What its tools take is told to models by types alone: there is no room for more. --only takes fewer."
         )
@@ -62,14 +62,14 @@ def _rows(session: Session, head: str, rows: Iterable[str]) -> None:
 
 
 def _named(name: str) -> str:
-    return beginning(name, _NAME)
+    return shorten(name, _NAME)
 
 
 def _hints(tools: Iterable[Tool]) -> Iterable[str]:
     for tool in tools:
-        said = ", ".join(f"{_named(name)} {beginning(str(value), _NAME)}" for name, value in tool.hints.items())
+        said = ", ".join(f"{_named(name)} {shorten(str(value), _NAME)}" for name, value in tool.hints.items())
         if said:
-            yield f"{_named(tool.name)}: {beginning(said, 2 * _NAME)}"
+            yield f"{_named(tool.name)}: {shorten(said, 2 * _NAME)}"
 
 
 def _renamed(hand: str, tools: Sequence[Tool]) -> Iterable[str]:
@@ -83,7 +83,7 @@ def _letters(name: str) -> str:
 
 
 def _whole(tools: Iterable[Tool]) -> Iterable[str]:
-    return (f"{_named(tool.name)}: {why}" for tool in tools if (why := why_whole(tool)))
+    return (f"{_named(tool.name)}: {why}" for tool in tools if (why := why_one_argument(tool)))
 
 
 def _counted(offer: Offer) -> str:

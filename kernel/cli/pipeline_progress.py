@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from kernel.cli.history import how_to_decide
-from manifests.approvals import wish_of
+from manifests.approvals import logged_wish
 from manifests.pipeline import notes
 from manifests.pipeline.notes import PieceName
 from manifests.waiting import WAITS
@@ -102,7 +102,7 @@ class Course:
 
     def _ask(self, entry: Entry) -> None:
         """A run of a pipeline's asks before it begins a piece; no other run's wishes are read so by those who draw it."""
-        name = notes.asked(wish_of(entry.detail.get("asks")))
+        name = notes.read_question(logged_wish(entry.detail.get("asks")))
         if name is not None:
             piece = self._piece(entry.run, name)
             piece.state, piece.why = ASKS, f"`maniple approve {entry.call}` or `maniple deny {entry.call}`"

@@ -8,7 +8,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, command, hand_argument
 from manifests.schema import Setting
-from manifests.settings import missing
+from manifests.settings import missing_required
 from manifests.suggestions import did_you_mean, nearest
 from manifests.values import format_duration, format_size
 
@@ -87,7 +87,7 @@ def settings(
     )
     if changed:
         session.say(f"All settings: `maniple settings {hand}`")
-        if needed := missing(declared, values):
+        if needed := missing_required(declared, values):
             session.say(f"It does not start yet: `maniple settings {hand} {needed}`")
 
 

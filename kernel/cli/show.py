@@ -10,7 +10,7 @@ from kernel.cli.installed import Shown
 from manifests.capabilities import includes
 from manifests.grants import GrantSet, as_text, exceeding, reaches, requested
 from manifests.installed import Artefact
-from manifests.schedule_words import in_words
+from manifests.schedule_words import describe
 from manifests.schema import Capability, Manifest, Schedule
 from manifests.seal import signers
 from manifests.values import format_limit
@@ -38,7 +38,7 @@ def scheduled(schedule: Schedule | None) -> str:
     """When a Hand starts by itself, and with what, in words; "" if it does not."""
     if schedule is None:
         return ""
-    lines = [in_words(schedule), f"while it works: {schedule.overlap}"]
+    lines = [describe(schedule), f"while it works: {schedule.overlap}"]
     if not schedule.on:
         lines[1] += f"; missed: {schedule.missed}"
     return "\n".join(lines + [f"{name} = {value!r}" for name, value in schedule.inputs.items()])

@@ -7,7 +7,7 @@ from msgspec import Struct
 from kernel.cli import screen
 from kernel.cli.exits import Ended, Exit
 from manifests import amounts
-from manifests.budgets import written
+from manifests.budgets import format_amount
 from manifests.errors import ValueInvalid
 from manifests.ledger import Sum, sum_of
 from wire.entries import Cost
@@ -33,8 +33,8 @@ class Room(Struct, frozen=True, kw_only=True):
 
     def in_words(self) -> str:
         """In one line: how much is spent of how much, and until when."""
-        held = f", {written(self.unit, self.reserved)} reserved" if self.reserved else ""
-        words = f"{written(self.unit, self.spent)} of {written(self.unit, self.amount, self.window)}{held}"
+        held = f", {format_amount(self.unit, self.reserved)} reserved" if self.reserved else ""
+        words = f"{format_amount(self.unit, self.spent)} of {format_amount(self.unit, self.amount, self.window)}{held}"
         if self.is_used_up:
             return f"{words}: over budget until {screen.moment(self.ends)} UTC"
         return f"{words}, until {screen.moment(self.ends)} UTC"
@@ -54,7 +54,9 @@ def spent(now: Spent) -> str:
 
 def _both(one: Sum) -> str:
     """Tokens and dollars, what there is of them."""
-    said = [written(unit, amount) for unit, amount in zip(("tokens", "micro_dollars"), one, strict=True) if amount]
+    said = [
+        format_amount(unit, amount) for unit, amount in zip(("tokens", "micro_dollars"), one, strict=True) if amount
+    ]
     return " and ".join(said) or "nothing"
 
 

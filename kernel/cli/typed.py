@@ -8,7 +8,7 @@ from msgspec import Struct
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.screen import is_text
 from manifests.errors import ParamsInvalid, ValueInvalid
-from manifests.params import check, read
+from manifests.params import check, parse
 from manifests.typed import convert, from_text
 
 _NO_TEXTS: Final = frozenset(("int", "float", "bool", "list", "dict"))
@@ -50,7 +50,7 @@ def arguments(declared: Mapping[str, str], given: Words) -> dict[str, object]:
     """A call's arguments, typed through the method's params. Raises Ended (usage) with every problem."""
     unset = {name: of for name, of in declared.items() if name not in given.values}
     try:
-        converted = read(unset, given.texts)
+        converted = parse(unset, given.texts)
         check(declared, {**converted, **given.values})
     except ParamsInvalid as error:
         raise Ended("; ".join(error.problems), Exit.USAGE) from None
@@ -78,7 +78,7 @@ def inputs(takes: Mapping[str, str], given: Words) -> dict[str, object]:
     """
     texts = {name: text for name, text in given.texts.items() if takes.get(name, "").removesuffix("?") in _NO_TEXTS}
     try:
-        read_as = read({name: takes[name] for name in texts}, texts)
+        read_as = parse({name: takes[name] for name in texts}, texts)
         converted = {name: convert(takes[name].removesuffix("?"), value) for name, value in read_as.items()}
     except ParamsInvalid as error:
         raise Ended("; ".join(error.problems), Exit.USAGE) from None

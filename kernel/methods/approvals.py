@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Final
 from kernel.methods.request import Request, method
 from kernel.methods.runs import state_of
 from kernel.runs import Run
-from manifests.approvals import check_rule, denied, detail, judge
+from manifests.approvals import answer_detail, check_answer, check_rule, denied_refusal
 from manifests.calls import OpenCall
-from manifests.holding import LISTED, as_answered, in_whose_names, instead_of, listed_after, row, statement
+from manifests.holding import LISTED, held_row, listed_after, names_to_seal, replacement, statement_of, with_answer
 from manifests.judging import judge_installed
 from manifests.lives import is_temporary
 from manifests.waiting import WAITS
@@ -43,7 +43,7 @@ def _approvals(request: Request) -> object:
         return {"approvals": rows, "absent": shown}
     call = _find_held(request, number)
     key, hand, origin = kernel.digest_key(call.caller), kernel.runs[call.caller].hand, kernel.home.identity.origin
-    reply = {**row(call, held, hand), "body": call.body, "statement": statement(call, key, origin, hand)}
+    reply = {**held_row(call, held, hand), "body": call.body, "statement": statement_of(call, key, origin, hand)}
     return {**reply, "instead": body_digest(key, body)} if isinstance(body, bytes) else reply
 
 
@@ -70,8 +70,8 @@ def _answer(request: Request) -> object:
     answer, body = Answer.read(raw if isinstance(raw, dict) else {}), sent if isinstance(sent, bytes) else None
     signed, call, now = answer.statement, _find_held(request, answer.statement.call), kernel.time()
     key, hand = kernel.digest_key(call.caller), kernel.runs[call.caller].hand
-    held = as_answered(statement(call, key, kernel.home.identity.origin, hand), answer, body, key)
-    judge(kernel.state.trust, answer, held, in_whose_names(hand, call.asks), now)
+    held = with_answer(statement_of(call, key, kernel.home.identity.origin, hand), answer, body, key)
+    check_answer(kernel.state.trust, answer, held, names_to_seal(hand, call.asks), now)
     check_rule(answer, call.asks, kernel.state, call.resource, now)
     if signed.verdict != "denied":
         try:

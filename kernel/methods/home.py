@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 from kernel.methods.request import Method, Request, method
 from manifests import paying
 from manifests.changes import CHANGES, Asked
-from manifests.glance import described
-from manifests.holding import rules
-from manifests.settings import shown
+from manifests.glance import hand_rows
+from manifests.holding import current_rules
+from manifests.settings import hide_secrets
 from wire.ids import ID_BYTES, hand_id
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ CHANGED: Final = "kernel.methods"
 def _hands(request: Request) -> object:
     """List the installed Hands with their states."""
     state, now, shown_state = request.kernel.state, request.kernel.time(), request.kernel.supervisor.shown_state
-    return {"hands": [{**row, "state": shown_state(state.hands[str(row["name"])])} for row in described(state, now)]}
+    return {"hands": [{**row, "state": shown_state(state.hands[str(row["name"])])} for row in hand_rows(state, now)]}
 
 
 def _show(request: Request) -> object:
@@ -34,9 +34,9 @@ def _show(request: Request) -> object:
         "hand": hand,
         "kept": [old for old in kernel.state.kept.values() if old.id == hand.id],
         "state": kernel.supervisor.shown_state(hand),
-        **paying.of_hand(kernel.budgets.reservations, kernel.state, hand.id, kernel.time()),
+        **paying.hand_report(kernel.budgets.reservations, kernel.state, hand.id, kernel.time()),
         "grants": kernel.state.grants.get(hand.id, ()),
-        "settings": shown(hand.package.manifest.settings, kernel.settings_of(hand)),
+        "settings": hide_secrets(hand.package.manifest.settings, kernel.settings_of(hand)),
         "confinement": live.applied if live else (),
         "lacking": live.missing if live else (),
     }
@@ -48,7 +48,7 @@ def _home(request: Request) -> object:
     grants = {hand.name: state.grants.get(hand.id, ()) for hand in state.hands.values()}
     return {
         "grants": grants,
-        "rules": rules(state, request.kernel.time()),
+        "rules": current_rules(state, request.kernel.time()),
         "roots": state.roots,
         "keys": state.trust.keys,
     }

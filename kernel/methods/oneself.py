@@ -5,7 +5,7 @@ from typing import Final
 from kernel.errors import Failure
 from kernel.methods.request import Request, method
 from manifests import paying
-from manifests.glance import described
+from manifests.glance import hand_rows
 from wire import codec, limits
 from wire.errors import Refusal
 
@@ -32,7 +32,7 @@ def _check(request: Request) -> object:
 def _describe(request: Request) -> object:
     """Describe a method, or all methods of a Hand, that the caller is granted: those after one, as many as fit."""
     wanted, name, after = request.text("method"), request.text("hand"), request.text("after")
-    rows = request.kernel.catalogue.described(request.call.by.grants, wanted, name)
+    rows = request.kernel.catalogue.describe(request.call.by.grants, wanted, name)
     if not rows:
         raise Failure("unknown", f"nothing that you are granted is called {wanted or name!r}")
     page, room = list[dict[str, object]](), ROWS_MOST
@@ -49,7 +49,7 @@ def _list(request: Request) -> object:
     kernel, hands = request.kernel, request.kernel.state.hands
     seen = {kernel.catalogue.owner(provided.method) for provided in kernel.catalogue.visible(request.call.by.grants)}
     names = sorted((seen | {request.call.by.name}) & set(hands))
-    rows = described(kernel.state, kernel.time(), has_words=request.run is None)
+    rows = hand_rows(kernel.state, kernel.time(), has_words=request.run is None)
     return {"hands": [row for row in rows if row["name"] in names]}
 
 
@@ -57,7 +57,7 @@ def _budget(request: Request) -> object:
     """Show what the run has spent, the most that a call of it may cost now, and how many calls it may make per minute."""
     kernel, run, rate = request.kernel, request.run, request.peer.rate.per_minute
     spent = (run.tokens, run.cost, run.calls) if run else (0, 0, 0)
-    left = paying.of_caller(kernel.budgets.reservations, kernel.state, request.call, kernel.time(), kernel.loop.now())
+    left = paying.call_bounds(kernel.budgets.reservations, kernel.state, request.call, kernel.time(), kernel.loop.now())
     return {"tokens": spent[0], "micro_dollars": spent[1], "calls": spent[2], "calls_per_minute": rate, **left}
 
 

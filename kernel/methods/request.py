@@ -10,7 +10,7 @@ from kernel.runs import Peer, Run
 from manifests.calls import OpenCall
 from manifests.errors import ParamsInvalid
 from manifests.installed import Installed
-from manifests.params import check, handed_on
+from manifests.params import check, pass_through
 from manifests.schema import Effect, Provided, ResourceKind
 from wire.codec import decode_body, decode_table
 from wire.limits import ARGUMENTS_MAX
@@ -39,7 +39,7 @@ class Request:
         try:
             given = {name: decode_body(raw) for name, raw in table.items()}
             read = check({name: of for name, of in params.items() if name not in unread}, given)
-            self.arguments: Mapping[str, object] = {**read, **handed_on(params, unread_ones)}
+            self.arguments: Mapping[str, object] = {**read, **pass_through(params, unread_ones)}
         except ParamsInvalid as error:
             raise Failure("arguments", "; ".join(error.problems)) from None
 

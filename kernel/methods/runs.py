@@ -13,7 +13,7 @@ from manifests.calls import outcome_reply
 from manifests.holding import check_spawned
 from manifests.installed import Installed
 from manifests.lives import is_temporary
-from manifests.upgrades import DECISIONS, check_restart, is_asked, newest, spawned
+from manifests.upgrades import DECISIONS, check_restart, is_asked, run_begun_by, successor
 from manifests.waiting import WAITS
 from wire import codec, headers, limits
 from wire.errors import Refusal

@@ -8,7 +8,7 @@ from kernel.methods.request import Request, method
 from kernel.process_tree import resident
 from kernel.record.log import LogState
 from manifests import paying
-from manifests.glance import summary
+from manifests.glance import home_summary
 from manifests.upgrades import is_asked
 from wire.entries import time_text
 
@@ -16,7 +16,7 @@ from wire.entries import time_text
 def _status(request: Request) -> object:
     kernel = request.kernel
     return {
-        **summary(kernel.state),
+        **home_summary(kernel.state),
         "pid": os.getpid(),
         "home": kernel.home.path,
         "started": time_text(kernel.started),
@@ -31,7 +31,7 @@ def _status(request: Request) -> object:
         "durable": kernel.log.durable,
         "log_state": kernel.log.state.name.lower(),
         "log_why": kernel.log.why,
-        **paying.of_home(kernel.budgets.reservations, kernel.state, kernel.time()),
+        **paying.home_report(kernel.budgets.reservations, kernel.state, kernel.time()),
         "origin": kernel.home.identity.origin,
     }
 

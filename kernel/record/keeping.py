@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kernel.record.journal import ended_in_done
 from manifests.calls import OpenCall
-from manifests.keeping import DAY, Believed, Kept, left, over, seen_last
+from manifests.keeping import DAY, Kept, SafeClock, expired_tapes, last_seen, seconds_until
 from manifests.policy import redact
 from wire.errors import Refusal
 from wire.ids import KERNEL
@@ -34,7 +34,7 @@ class Keeping:
         self._kernel, self._outcomes, self._note = kernel, dict[str, bool](), kernel.home.at("journal", "looked")
         # when this home was last seen: by the note's times, else the checkpoint's, else the home's
         old = os.stat(next(filter(os.path.exists, (self._note, kernel.home.at("log", "checkpoint"), kernel.home.path))))
-        self._clock = Believed(seen_last(old.st_mtime, old.st_ctime, kernel.time() / 1_000_000), kernel.loop.now())
+        self._clock = SafeClock(last_seen(old.st_mtime, old.st_ctime, kernel.time() / 1_000_000), kernel.loop.now())
 
     def erase(self, run: str, principal: str, why: str) -> None:
         """Erase a run's tape, key and result, and log that. Raises Refusal if the run has not ended, or has no tape."""

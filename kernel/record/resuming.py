@@ -17,10 +17,10 @@ from kernel.record.journal import TapeFile
 from kernel.record.tapes import Tape
 from kernel.runs import Peer, Run, exit_text, labels_of_sender, resumes_after, was_killed_from_outside
 from manifests import policy, upgrades
-from manifests.approvals import asked_again, denied
+from manifests.approvals import denied_refusal, reasons_after_start
 from manifests.calls import OpenCall, chain, is_long_wait, may_be_made_again, open_call
 from manifests.lives import OUTCOME_UNKNOWN, backoff, cpu_exceeded, has_fixed_order, is_temporary, is_worth_noting
-from manifests.orphaned_calls import as_spent, lose, unheard, unmade, waited
+from manifests.orphaned_calls import end_entries, end_if_unmade, settle_lost, waited, with_spent
 from manifests.policy import redact
 from manifests.schema import Provided
 from manifests.settings import split_secrets
@@ -309,14 +309,14 @@ class Resuming:
         try:
             reasons = kernel.router.decide_again(call, run.hand)
             if old.answer == "denied":
-                raise denied("")
+                raise denied_refusal("")
         except Refusal as refusal:
             if old.answer != "held":  # a held call is decided on when it is answered
                 kernel.exchange.refuse(call, refusal)
                 return
             reasons = ()
         if old.answer == "held":
-            call.asks = reasons or asked_again(call.by)
+            call.asks = reasons or reasons_after_start(call.by)
             kernel.exchange.hold(call)
         elif is_begun:
             kernel.exchange.fail(call, INTERRUPTED, f"{header.method} was streaming when all was ended")

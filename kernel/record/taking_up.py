@@ -142,7 +142,7 @@ def read_outcome(kernel: "Kernel", run: str, caller: str) -> Outcome | None:
 
     None if there is none, or this caller may not know it.
     """
-    run, journal = upgrades.newest(kernel.state, run), kernel.log.journal
+    run, journal = upgrades.successor(kernel.state, run), kernel.log.journal
     try:
         file = journal.tape(run, journal.secret(run))
         file.end = os.path.getsize(file.path)

@@ -18,7 +18,7 @@ from kernel.record.journal import TapeFile
 from kernel.runs import BEHIND_MOST, UNSENT_MOST, Peer, Run
 from manifests.budgets import Reservation
 from manifests.calls import OpenCall
-from manifests.settings import with_secrets_of
+from manifests.settings import replace_secrets
 from manifests.unfinished import Open
 from wire import codec, headers, limits
 from wire.errors import Diverged, Late, NotNow, TapeDamaged
@@ -275,7 +275,7 @@ class Tape:
         """Return a body of settings without the secret ones, as the tape keeps it. whole: with their present values."""
         hand = self._kernel.runs[self._run].hand
         now = self._kernel.settings_of(hand) if whole else {}
-        return with_secrets_of(hand.package.manifest.settings, body, now, is_all=isinstance(header, headers.Event))
+        return replace_secrets(hand.package.manifest.settings, body, now, is_all=isinstance(header, headers.Event))
 
     # from one process to the next ------------------------------------------------------------------------------------
 

@@ -53,7 +53,7 @@ class Upgrading:
         kernel, state = self._kernel, self._kernel.state
         found = [run for run in kernel.runs.values() if run.hand.id == hand and run.tape is not None and run.work]
         for run in found:
-            if upgrades.fate(state, run.id) == "finish":
+            if upgrades.on_upgrade_of(state, run.id) == "finish":
                 continue
             kernel.resuming.wake(run.id)  # it may be falling asleep
             if run.state != "waiting":
@@ -72,14 +72,14 @@ class Upgrading:
 
         Raises Refusal if it must be replaced and the other run cannot start; nothing was started then.
         """
-        kernel, fate = self._kernel, upgrades.fate(self._kernel.state, run.id)
+        kernel, fate = self._kernel, upgrades.on_upgrade_of(self._kernel.state, run.id)
         cannot: Refusal | None = None
         if fate == "restart":
             try:
                 self._start_replacement(run)
             except Refusal as refusal:
                 cannot = refusal
-        verdict, why = upgrades.verdict(kernel.state, run.id, fate, cannot)
+        verdict, why = upgrades.next_decision(kernel.state, run.id, fate, cannot)
         if verdict:
             kernel.record("decision", run=run.id, verdict=verdict, why=why)
             kernel.exchange.update_clocks()
@@ -98,8 +98,8 @@ class Upgrading:
         if work.reservation is not None:  # the other run gets what is left of it
             kernel.budgets.reservations.close(work.reservation)
             work.reservation = None
-        cause = upgrades.cause(start, work, most)
-        fired = upgrades.key_of(kernel.state, hand.id, run.id)
+        cause = upgrades.restart_call(start, work, most)
+        fired = upgrades.firing_key(kernel.state, hand.id, run.id)
         try:
             again = kernel.supervisor.start_task_run(
                 cause, hand, start.inputs, detached=work.is_detached, fired=fired, depth=work.depth, instead=run.id,
@@ -107,7 +107,7 @@ class Upgrading:
             )  # fmt: skip
         except Refusal:
             work.most = most
-            paying.opened(kernel.budgets.reservations, work)
+            paying.reserve(kernel.budgets.reservations, work)
             raise
         kernel.results.replace(run.id, again.id)
         kernel.resuming.give_up(run, f"{upgrades.ANEW} {again.id}")

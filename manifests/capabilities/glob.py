@@ -43,7 +43,7 @@ def fits_all(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:
     return all(part == "**" for part in pattern[p:])
 
 
-def complaint(segments: tuple[str, ...]) -> str:
+def fault(segments: tuple[str, ...]) -> str:
     """Return why a list of segments is not a well-formed pattern, or ""."""
     for before, segment in zip(("", *segments), segments, strict=False):
         if "**" in segment and segment != "**":

@@ -17,7 +17,7 @@ import re
 from typing import Final
 
 from manifests.capabilities import path
-from manifests.capabilities.glob import complaint
+from manifests.capabilities.glob import fault
 from manifests.capabilities.namespace import SPACES
 from manifests.errors import PatternInvalid, ResourceInvalid
 
@@ -59,7 +59,7 @@ def check_pattern(pattern: str) -> None:
     is_good = len(pattern) <= LONGEST and re.fullmatch(_WORD_PATTERN, word) is not None and word not in SPACES
     if not is_good or not all(re.fullmatch(_PART_PATTERN, part) and part.strip(".") for part in parts):
         raise PatternInvalid(f'"{pattern}" is not a pattern of {_FORMS}', _INSTEAD)
-    if why := complaint((word, *parts)):
+    if why := fault((word, *parts)):
         raise PatternInvalid(f'"{pattern}" is not a pattern of models: {why}', _INSTEAD)
 
 

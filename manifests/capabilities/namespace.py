@@ -21,7 +21,7 @@ a key. `*` or `**` alone covers all but `own/…`, which no pattern covers.
 import re
 from typing import Final
 
-from manifests.capabilities.glob import complaint, fits_all
+from manifests.capabilities.glob import fault, fits_all
 from manifests.capabilities.spelling import is_nfc, oddity
 from manifests.errors import PatternInvalid, ResourceInvalid
 from wire.ids import OPERATOR
@@ -64,7 +64,7 @@ def check_pattern(pattern: str) -> None:
         return
     if space == "own":
         raise PatternInvalid(f'"{pattern}": the memory of a Hand by its id is the operator\'s alone', 'write "own"')
-    if why := complaint(tuple(parts)):
+    if why := fault(tuple(parts)):
         raise PatternInvalid(f'"{pattern}" is not a namespace pattern: {why}', _EXAMPLE)
     if space == "shared" and len(parts) == 1 and "**" not in parts:
         is_good = bool(re.fullmatch(r"(?a)[a-z0-9*-]{1,64}", parts[0]))

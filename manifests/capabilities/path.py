@@ -12,7 +12,7 @@ Patterns: `*` is any number of characters within one part, `**` any number of pa
 import re
 from typing import Final
 
-from manifests.capabilities.glob import complaint, fits_all
+from manifests.capabilities.glob import fault, fits_all
 from manifests.capabilities.namespace import SPACES
 from manifests.capabilities.spelling import is_nfc, is_too_long, oddity
 from manifests.errors import PatternInvalid, ResourceInvalid
@@ -47,7 +47,7 @@ def normalise(text: str) -> str:
 
 def check_pattern(pattern: str) -> None:
     """Raise PatternInvalid if the pattern can match no path, or is not in normal form."""
-    why = _complaint(pattern) or complaint(tuple(pattern.split("/")))
+    why = _complaint(pattern) or fault(tuple(pattern.split("/")))
     if why:
         raise PatternInvalid(
             f'"{pattern}" is not a path pattern: {why}', 'write one like "reports/**" or "reports/*.csv"'

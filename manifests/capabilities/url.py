@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from manifests.capabilities import host
-from manifests.capabilities.glob import complaint, fits, fits_all
+from manifests.capabilities.glob import fault, fits, fits_all
 from manifests.capabilities.spelling import is_too_long, oddity
 from manifests.errors import PatternInvalid, ResourceInvalid
 
@@ -89,7 +89,7 @@ def check_pattern(pattern: str) -> None:
         instead = 'write one like "https://*.example.org/**"'
         raise PatternInvalid(f'"{pattern}" is not a URL pattern: {error.why}', instead) from None
     host.check_pattern(parts.host)
-    if why := complaint(tuple(parts.path.split("/"))):
+    if why := fault(tuple(parts.path.split("/"))):
         raise PatternInvalid(f'"{pattern}" is not a URL pattern: {why}', 'write one like "https://*.example.org/**"')
     if str(parts) != pattern:
         raise PatternInvalid(f'"{pattern}" is not written in full', f'write "{parts}"')

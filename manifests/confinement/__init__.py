@@ -1,1 +1,1 @@
-"""What a run is walled in by: its layers, what each machine can give, and the plan that follows (pure)."""
+"""The confinement of runs: its layers, what a machine supports, and the resulting plan (pure)."""

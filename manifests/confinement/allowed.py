@@ -1,10 +1,10 @@
-"""The allow-list of system calls: what a run may ask of the kernel once it has joined the bus, and who needs it (pure).
+"""The allow-list of system calls: which ones a run may make once it has joined the bus, and what needs them (pure).
 
-The one table of the layer. program.py makes the filter from it, docs/seccomp.md shows it, and a property test holds
-the one against the other. What no row allows is refused (refused.py: with which answer). Rows only add: a call is
-allowed when any row that is in force names it and its condition holds, so a profile can widen and never narrow.
+The one table of the seccomp layer. program.py makes the filter from it, docs/seccomp.md shows it, and a property test
+compares the two. A call that no row allows is refused; refused.py has the answers. Rows only add: a call is allowed if
+any row in force names it and the row's condition holds, so a profile can widen the list and never narrow it.
 
-To add a call: say who was seen to need it, by name, and give the narrowest condition that this one can live with.
+To add a call: name the program or library that was seen to need it, and give the narrowest condition that suffices.
 """
 
 from enum import StrEnum
@@ -15,11 +15,11 @@ from manifests.confinement.arguments import ALWAYS, Condition
 
 
 class Profile(StrEnum):
-    """What a run needs beyond what every run has.
+    """A set of system calls that some runs need in addition to those of every run.
 
     EXEC: it may execute programs (`command` Hands, the shell). INET: it may open connections (services with
-    network = "host"), or its programs may, to its bridge. PROXY: it takes those. CODE: it makes native code; no run does,
-    only what compiles modules when a Hand is installed.
+    network = "host"), or its programs may, to its bridge. PROXY: it accepts those connections. CODE: it makes native code;
+    no run does, only the process that compiles modules at install.
     """
 
     EXEC = "exec"
@@ -29,9 +29,9 @@ class Profile(StrEnum):
 
 
 class Row(NamedTuple):
-    """Calls (names separated by blanks) that are allowed, who needs them, and on what condition (`only` in words).
+    """Calls (names separated by blanks) that are allowed, what needs them, and the condition (`only` is it in words).
 
-    profile: with which it is in force; None for every run. A name that an architecture does not have is skipped there.
+    profile: the one for which the row is in force; None for every run. Names that an architecture lacks are skipped there.
     """
 
     calls: str
@@ -234,8 +234,8 @@ TABLE: Final[tuple[Row, ...]] = (
 )
 
 
-def in_force(profiles: frozenset[Profile]) -> dict[str, Condition]:
-    """The condition on which each call is allowed, with these profiles; what is not in it is refused."""
+def conditions_of(profiles: frozenset[Profile]) -> dict[str, Condition]:
+    """Return the condition under which each call is allowed with these profiles. Calls that are not in it are refused."""
     found: dict[str, Condition] = {}
     for row in TABLE:
         if row.profile is None or row.profile in profiles:

@@ -1,19 +1,19 @@
-"""What some system calls may be given (pure): conditions on arguments, in the form that a filter can check.
+"""Conditions on the arguments of system calls, in the form that a seccomp filter can check (pure).
 
-Separate from the table of allowed.py, whose rows name these, because here are the kernel's numbers, which are the same
-on x86-64 and aarch64. A filter sees six numbers of 64 bits and no memory, so what a pointer points to cannot be a condition.
+Separate from the table of allowed.py, whose rows name these, because they consist of Linux's constants, which are the same
+on x86-64 and aarch64. A filter sees six 64-bit arguments and no memory, so it cannot check what a pointer points to.
 """
 
 from typing import Final, NamedTuple, TypeAlias
 
 INT: Final = 0xFFFF_FFFF
-"""Mask of an argument that the kernel takes as 32 bits: it never looks at the upper half, and so neither does a filter."""
+"""The mask of an argument that Linux takes as 32 bits: it ignores the upper half, and so does the filter."""
 
 LONG: Final = 0xFFFF_FFFF_FFFF_FFFF
 
 
 class Bits(NamedTuple):
-    """The argument of this number (from 0), and-ed with mask, is one of values. Bits outside of mask do not matter."""
+    """A test: the argument with this index (from 0), and-ed with mask, is one of values. Other bits do not matter."""
 
     argument: int
     mask: int
@@ -21,7 +21,7 @@ class Bits(NamedTuple):
 
 
 Condition: TypeAlias = tuple[tuple[Bits, ...], ...]
-"""Holds when all tests of any one alternative hold."""
+"""A list of alternatives, each a list of tests. It holds if all tests of one alternative hold."""
 
 ALWAYS: Final[Condition] = ((),)
 
@@ -29,7 +29,7 @@ ALWAYS: Final[Condition] = ((),)
 
 _WRITE, _EXEC = 2, 4
 _SHARED, _ANONYMOUS = 1, 0x20  # MAP_SHARED_VALIDATE (3) has the first bit too, MAP_PRIVATE (2) has not
-_GROWS_DOWN: Final = 0x100  # counts as a stack, whatever its size, and so against no limit of data
+_GROWS_DOWN: Final = 0x100  # such memory counts as a stack, whatever its size, and so escapes the limit of data
 _NOT_SHARED_MEMORY: Final = Bits(3, _SHARED | _ANONYMOUS | _GROWS_DOWN, (0, _SHARED, _ANONYMOUS))
 
 MAP: Final[Condition] = (

@@ -1,7 +1,7 @@
-"""What Landlock is told (pure): rights by name, and which of them each version of it knows (landlock(7)).
+"""Landlock's access rights by name, and which of them each ABI version supports (pure; landlock(7)).
 
-A right that is handled is denied everywhere but beneath what a rule allows; one that a version does not know cannot be
-handled, and stays as the other layers leave it.
+A handled right is denied everywhere except beneath the paths of rules that allow it. A right that a version does not
+support cannot be handled, and only the other layers restrict it.
 """
 
 from typing import Final
@@ -20,19 +20,20 @@ WRITE: Final = (
 )  # no devices, sockets or pipes that others could open, and nothing is executed
 RUN: Final = READ | EXECUTE
 WORK: Final = WRITE | MAKE_FIFO
-"""Where programs may be executed from; and what they may do in the run's own folders, named pipes included."""
+"""RUN: access to folders whose programs may be executed. WORK: a program's access to its run's own folders, with named
+pipes."""
 
 OF_FILES: Final = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
-"""What a rule about a single file may hold."""
+"""The rights that a rule for a single file may have."""
 
 _FILES: Final = {1: 13, 2: 14, 3: 15, 5: 16}
 _NETWORK_SINCE, _SCOPES_SINCE = 4, 6
 SINCE: Final = {"landlock": 1, "landlock-tcp": _NETWORK_SINCE, "landlock-scopes": _SCOPES_SINCE}
-"""The version from which on a run has the layer of this name."""
+"""By layer, the first ABI version that supports it."""
 
 
 class Ruleset(Struct, frozen=True, kw_only=True):
-    """What is handled, as three masks: rights over files, over TCP, and scopes."""
+    """The handled rights, as three masks: over files, over TCP, and scopes."""
 
     files: int
     network: int
@@ -40,7 +41,7 @@ class Ruleset(Struct, frozen=True, kw_only=True):
 
 
 def ruleset(abi: int, *, is_online: bool) -> Ruleset:
-    """Everything that this version, 1 or above, can handle. is_online: it may connect by TCP, and still not listen."""
+    """Return all rights that this ABI version, 1 or above, can handle. is_online: it may connect by TCP, not listen."""
     bits = max(count for since, count in _FILES.items() if since <= abi)
     network = BIND_TCP if is_online else BIND_TCP | CONNECT_TCP
     return Ruleset(

@@ -1,14 +1,14 @@
-"""The layers of a run's confinement (pure): one table, in the order in which they are laid on.
+"""The layers of a run's confinement (pure): one table, in the order in which they are applied.
 
-Separate because four readers share it: the plan, HAND.toml's `require`, `maniple doctor`, and the docs. A run reports
-the names of those that it has, and of those that this machine could not give it.
+Separate because four users share it: the plan, HAND.toml's `require`, `maniple doctor`, and the docs. A run reports the
+names of the layers that it has, and of those that this machine does not support.
 """
 
 from typing import Final, NamedTuple
 
 
 class Layer(NamedTuple):
-    """One layer. stops: what cannot be done through it. mend: what gives it to a machine that lacks it."""
+    """One layer. stops: what it prevents. mend: how to get it on a machine that lacks it."""
 
     name: str
     stops: str

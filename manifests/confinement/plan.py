@@ -1,7 +1,7 @@
-"""From what a Hand asks for and what this machine can do to how its run is walled in (pure).
+"""Plans a run's confinement from its Hand's manifest and the machine's abilities (pure).
 
-Separate so that what decides about confinement can be read and tested without a process. `plan` is called in the
-run's own process while that is still kernel code; kernel/process/child.py lays on what it says, in its order.
+Separate so that these decisions can be read and tested without a process. `plan` is called in the run's own process
+while that still executes kernel code; kernel/process/child.py applies the plan, in its order.
 """
 
 from collections.abc import Iterable
@@ -19,17 +19,17 @@ from wire.errors import Refusal
 NAMESPACES: Final = ("network", "ipc", "mount")
 NULL: Final = "/dev/null"
 PROXY_PORT: Final = 3128
-"""Of the run's own loopback, where its bridge takes what its programs would connect to."""
+"""The port on the run's own loopback where its bridge accepts its programs' outgoing connections."""
 
 
 class Machine(Struct, frozen=True, kw_only=True):
-    """What was found out about this machine, once, by trying it.
+    """The machine's abilities, probed once.
 
-    namespaces: those of NAMESPACES that can be made. cgroup: the folder for the groups of runs, "" without. landlock: its
-    ABI, 0 without. seccomp: filters can be laid on. architecture: as uname tells it. readable: the files and folders that
-    every run needs to read: interpreter, libraries, Maniple's own code. online: what a run on the machine's network reads
-    besides. programs: folders of the system from which programs may be executed; tools: what these read besides. places:
-    folders at which nothing that runs need lies, so that a `command` Hand's files can be shown there.
+    namespaces: those of NAMESPACES that can be created. cgroup: the folder for the runs' control groups, "" for none.
+    landlock: its ABI version, 0 for none. seccomp: whether filters can be installed. architecture: as uname(2) names it.
+    readable: files and folders that every run reads: interpreter, libraries, Maniple's own code. online: what a run on the
+    machine's network reads in addition. programs: system folders whose programs may be executed; tools: what these read
+    in addition. places: folders that no run needs, so that a `command` Hand's files can be mounted there.
     """
 
     is_root: bool
@@ -46,12 +46,12 @@ class Machine(Struct, frozen=True, kw_only=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What is done to one run. unshared: the namespaces that become its own. rules: path or descriptor's name → access.
+    """The confinement of one run. unshared: its own namespaces. rules: path or descriptor's name → Landlock access.
 
-    ports: TCP ports that may be connected to. place: where a `command` Hand's files are shown to it, "" for another.
-    proxy: its loopback is brought up, and a socket listens there for its bridge. profiles: what its system calls are
-    widened by (manifests/confinement/allowed.py). applied: the layers that it has when all of the plan is done; missing:
-    those that this machine cannot give it.
+    ports: TCP ports that it may connect to. place: where a `command` Hand's files are mounted, "" for other Hands. proxy:
+    whether its loopback is brought up, with a socket that listens there for its bridge. profiles: its additional system
+    calls (manifests/confinement/allowed.py). applied: the layers that it has once the plan is applied; missing: those that
+    this machine does not support.
     """
 
     unshared: tuple[str, ...]
@@ -68,10 +68,10 @@ class Plan(Struct, frozen=True, kw_only=True):
 def plan(
     manifest: Manifest, machine: Machine, *, folders: Iterable[str], roots: Iterable[str], required: Iterable[str] = ()
 ) -> Plan:
-    """How a run is walled in. folders: its scratch and state; roots: names of the descriptors that it is given.
+    """Return the plan for a run. folders: its scratch and state; roots: names of the descriptors that it is given.
 
-    Raises Refusal ("confinement") when a layer is missing that the Hand or the home requires, or when what it may read
-    would hold the home; what it asks for besides may not lie in the home either.
+    Raises Refusal ("confinement") if a layer is missing that the Hand or the home requires, or if a path that the run may
+    read contains the home; a path that the Hand itself requests may not lie in the home either.
     """
     asked, folders = manifest.confinement, tuple(folders)
     is_online, has_programs = asked.network == "host", asked.programs or bool(manifest.hand.command)
@@ -103,51 +103,51 @@ def plan(
         ports=(PROXY_PORT,) if proxy else (),
         place=place,
         proxy=proxy,
-        profiles=profiles(is_online=is_online, has_programs=has_programs, has_proxy=proxy),
+        profiles=profiles_of(is_online=is_online, has_programs=has_programs, has_proxy=proxy),
         applied=applied,
         missing=missing,
     )  # fmt: skip
 
 
 def check_outside(path: str, real: str, folders: Iterable[str], *, is_asked: bool) -> None:
-    """Raise Refusal if what lies at path, which leads to the real one, would show something of the home.
+    """Raise Refusal if reading `path`, whose real path is `real`, would give access to the home.
 
-    folders: of the run, two below the home. is_asked: it is this Hand that wants it, not every run that needs it.
+    folders: of the run, two levels below the home. is_asked: the Hand requests the path, rather than every run needing it.
     """
     for folder in folders:
         home = folder.rsplit("/", 2)[0]
-        if _holds(real, folder):
+        if _contains(real, folder):
             raise Refusal("confinement", f"runs must be able to read {path}, which holds the home: keep it elsewhere")
-        if is_asked and (_holds(home, real) or _holds(real, home)):
+        if is_asked and (_contains(home, real) or _contains(real, home)):
             raise Refusal("confinement", f"it may not read {path}, which lies in the home")
 
 
-def profiles(*, is_online: bool, has_programs: bool, has_proxy: bool) -> frozenset[Profile]:
-    """What a run's system calls are widened by."""
+def profiles_of(*, is_online: bool, has_programs: bool, has_proxy: bool) -> frozenset[Profile]:
+    """Return the profiles of a run's seccomp filter."""
     needed = {Profile.INET: is_online or has_proxy, Profile.EXEC: has_programs, Profile.PROXY: has_proxy}
     return frozenset(profile for profile, is_needed in needed.items() if is_needed)
 
 
 def _connects(manifest: Manifest) -> bool:
-    """Whether its programs may have something to connect to."""
+    """Whether the Hand requests any connections, which its programs could use."""
     return any(one.allow and reaches(one.method, "web.connect") for one in manifest.capabilities)
 
 
 def _place(machine: Machine, needed: Iterable[str], applied: Iterable[str]) -> str:
-    """Where the files of a `command` Hand are shown. Raises Refusal where they cannot be: that needs mounts of its own."""
+    """Return where to mount the files of a `command` Hand. Raises Refusal without a mount namespace or a usable folder."""
     if "mount-namespace" not in applied:
         mend = next(layer.mend for layer in layers.LAYERS if layer.name == "mount-namespace")
         raise Refusal("confinement", f"a `command` Hand's files need a mount-namespace to be shown in ({mend})")
     paths = tuple(needed)
     for place in machine.places:
-        if not any(_holds(place, path) or _holds(path, place) for path in paths):
+        if not any(_contains(place, path) or _contains(path, place) for path in paths):
             return place
     tried = ", ".join(machine.places) or "/mnt, /srv, /media or /opt"
     raise Refusal("confinement", f"a `command` Hand's files need a folder to be shown at, and {tried} cannot be one")
 
 
 def _layers(machine: Machine, *, is_online: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The layers that a run gets, and those that it lacks; one that it was declared not to want is neither."""
+    """Return the layers that a run gets, and those that it lacks. Layers that it gives up on purpose are in neither."""
     has = {f"{one}-namespace": one in machine.namespaces for one in NAMESPACES}
     has |= {"seccomp": machine.seccomp, "user-id": machine.is_root, "cgroup": machine.cgroup != ""}
     has |= {layer: machine.landlock >= since for layer, since in SINCE.items()}
@@ -161,7 +161,7 @@ def _layers(machine: Machine, *, is_online: bool) -> tuple[tuple[str, ...], tupl
 
 
 def _mend(layer: layers.Layer, machine: Machine, *, is_online: bool) -> str:
-    """What gives it to a run here; of one that is left out on purpose, what to write instead."""
+    """Return how to get a layer here; for one that is given up on purpose, what to write instead."""
     if layer.name == "network-namespace" and is_online:
         return 'it is what network = "host" does without, so leave one of the two out'
     if layer.name == "user-namespace" and machine.is_root:
@@ -169,5 +169,5 @@ def _mend(layer: layers.Layer, machine: Machine, *, is_online: bool) -> str:
     return layer.mend
 
 
-def _holds(above: str, path: str) -> bool:
+def _contains(above: str, path: str) -> bool:
     return path == above or path.startswith(above.rstrip("/") + "/")

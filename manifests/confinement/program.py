@@ -1,10 +1,10 @@
-"""The assembler of the filter (pure): table, profiles and architecture become a program of classic BPF, as bytes.
+"""The assembler of the seccomp filter: makes classic BPF bytes of table, profiles and architecture (pure).
 
-What the kernel wants is an array of struct sock_filter (linux/filter.h), run at every system call on struct
-seccomp_data: number, architecture, address, six arguments. Order of the checks: architecture, foreign numbers, then a
-balanced search on the number, then that call's arguments; so a call costs about log2 of the table's ranges, and from
-Linux 5.11 on nothing when it is allowed whatever its arguments are (the kernel asks a filter beforehand). Programs
-are relative code: a piece is a list of instructions that jumps only forward and within itself, or ends by returning.
+Linux takes an array of struct sock_filter (linux/filter.h) and runs it at every system call on struct seccomp_data:
+number, architecture, address, six arguments. Order of the checks: architecture, foreign numbers, a binary search on the
+number, that call's arguments. So a call costs about log2 of the table's ranges, and nothing from Linux 5.11 on if it is
+allowed with any arguments (Linux evaluates the filter beforehand). Code is relative: a piece is a list of instructions
+that jump only forward, within the piece or to its end, or return.
 """
 
 import struct
@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Final, NamedTuple
 
-from manifests.confinement.allowed import Profile, in_force
+from manifests.confinement.allowed import Profile, conditions_of
 from manifests.confinement.arguments import ALWAYS, INT, Bits, Condition
-from manifests.confinement.refused import Answer, refusal
+from manifests.confinement.refused import Answer, refused_answers
 from manifests.confinement.syscalls import ARCHITECTURES, Architecture
 
 LONGEST: Final = 4096
-"""Instructions that the kernel takes at most: BPF_MAXINSNS."""
+"""The most instructions that Linux accepts: BPF_MAXINSNS."""
 
 LOAD, AND, EQUAL, AT_LEAST, JUMP, RETURN = 0x20, 0x54, 0x15, 0x35, 0x05, 0x06
 """Operations: BPF_LD|W|ABS, BPF_ALU|AND|K, BPF_JMP|JEQ|K, BPF_JMP|JGE|K, BPF_JMP|JA, BPF_RET|K."""
@@ -27,11 +27,11 @@ FORMAT: Final = struct.Struct("<HBBI")
 NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16
 """Offsets in struct seccomp_data; an argument has 8 bytes, the lower half first on both architectures."""
 
-_FURTHEST: Final = 255  # a condition's jump
+_FURTHEST: Final = 255  # the longest conditional jump
 
 
 class Instruction(NamedTuple):
-    """One struct sock_filter: when, otherwise: how many instructions are skipped if the comparison holds, or not."""
+    """One struct sock_filter. when, otherwise: the instructions to skip if the comparison holds, or does not."""
 
     operation: int
     value: int
@@ -43,7 +43,7 @@ Code = Sequence[Instruction]
 
 
 class Range(NamedTuple):
-    """Numbers from `first` on, up to the next range, are allowed on this condition and otherwise answered so."""
+    """System call numbers from `first` up to the next range: allowed under `condition`, else answered with `refused`."""
 
     first: int
     condition: Condition
@@ -52,9 +52,9 @@ class Range(NamedTuple):
 
 @cache
 def build(machine: str, profiles: frozenset[Profile]) -> bytes:
-    """The filter, ready to be laid on; each is built once. machine: as uname(2) names it.
+    """Return the filter's bytes; each is built once. machine: as uname(2) names it.
 
-    ValueError for a machine whose calls are not known here, and for a filter longer than the kernel takes.
+    Raises ValueError for a machine without a table of calls, and for a filter longer than Linux accepts.
     """
     architecture = ARCHITECTURES.get(machine)
     if architecture is None:
@@ -75,11 +75,13 @@ def build(machine: str, profiles: frozenset[Profile]) -> bytes:
 
 
 def _ranges(architecture: Architecture, profiles: frozenset[Profile]) -> list[Range]:
-    """Every number there can be, in ranges of equal treatment, the first from 0 and the last without an end."""
+    """Return all system call numbers in ranges of equal treatment; the first begins at 0, the last has no end."""
     allowed = {
-        architecture.numbers[call]: when for call, when in in_force(profiles).items() if call in architecture.numbers
+        architecture.numbers[call]: when
+        for call, when in conditions_of(profiles).items()
+        if call in architecture.numbers
     }
-    refused = refusal(architecture)
+    refused = refused_answers(architecture)
     found: list[Range] = []
     for number in range(max(architecture.numbers.values()) + 2):
         one = Range(number, allowed.get(number, ()), refused.get(number, Answer.ENOSYS))
@@ -91,7 +93,7 @@ def _ranges(architecture: Architecture, profiles: frozenset[Profile]) -> list[Ra
 
 
 def _search(ranges: Sequence[Range]) -> Code:
-    """Go to the range in which the number lies, by halves."""
+    """Return code that finds the range of the loaded number by binary search."""
     if len(ranges) == 1:
         return _decide(ranges[0])
     middle = len(ranges) // 2
@@ -103,7 +105,7 @@ def _search(ranges: Sequence[Range]) -> Code:
 
 
 def _decide(of: Range) -> Code:
-    """Return the answer: allowed by the first alternative whose tests all hold, refused when there is none."""
+    """Return code that allows a call if all tests of some alternative hold, and refuses it otherwise."""
     code: Code = [Instruction(RETURN, of.refused.value)]
     for alternative in reversed(() if of.condition == ALWAYS else of.condition):
         body: Code = [Instruction(RETURN, Answer.ALLOW.value)]
@@ -114,9 +116,9 @@ def _decide(of: Range) -> Code:
 
 
 def _compare(test: Bits, failed: int) -> Code:
-    """Go on if the test holds, otherwise skip `failed` instructions more: half by half, those that the mask leaves.
+    """Return code that goes on if the test holds and else skips `failed` more instructions. Compares each half in the mask.
 
-    ValueError for several values that are compared in both halves: one's upper half would go with another's lower one.
+    Raises ValueError for several values that need both halves: one's upper half would match with another's lower one.
     """
     if test.mask > INT and test.mask & INT and len(test.values) > 1:
         raise ValueError(f"{test} has several values of 64 bits")

@@ -1,8 +1,8 @@
-"""What becomes of a system call that no row of allowed.py allows (pure): its answer, and the families worth naming.
+"""Answers to system calls that no row of allowed.py allows, and the families of such calls (pure).
 
-The filter needs only the answer: EPERM; ENOSYS where a library then goes another way, and for what is newer than
-NEWEST_EXPECTED or does not exist; death for a call by another architecture's convention, whose numbers mean other calls.
-The families are for people: docs/seccomp.md shows them, and a test tries each, with the filter and without.
+The filter needs only the answer: EPERM; ENOSYS if libraries then use another call, and for calls that are newer than
+NEWEST_EXPECTED or do not exist; death for a call by another calling convention, whose numbers mean other calls. The
+families are for people: docs/seccomp.md shows them, and a test tries each, with the filter and without.
 """
 
 from enum import Enum
@@ -11,11 +11,11 @@ from typing import Final, NamedTuple
 from manifests.confinement.syscalls import Architecture
 
 NEWEST_EXPECTED: Final = 448
-"""process_mrelease, of Linux 5.15. Whoever uses a later call must live with a kernel that has it not, and so with ENOSYS."""
+"""process_mrelease, of Linux 5.15. Programs that use a newer call must handle older kernels, and so ENOSYS."""
 
 
 class Answer(Enum):
-    """What the kernel does with a call: the value that a filter returns (SECCOMP_RET_*, seccomp(2))."""
+    """What Linux does with a call: the value that a filter returns (SECCOMP_RET_*, seccomp(2))."""
 
     ALLOW = 0x7FFF_0000
     EPERM = 0x0005_0000 | 1
@@ -24,7 +24,7 @@ class Answer(Enum):
 
 
 class Family(NamedTuple):
-    """Calls that are refused for one reason. `but` in words: the part of them that allowed.py allows after all."""
+    """Calls that are refused for one reason. but: in words, the exceptions that allowed.py allows."""
 
     name: str
     calls: str
@@ -146,8 +146,8 @@ _NOT_THERE: Final = frozenset(
 )
 
 
-def refusal(architecture: Architecture) -> dict[int, Answer]:
-    """The answer to each number of an architecture up to NEWEST_EXPECTED, for when no row allows it; to others, ENOSYS."""
+def refused_answers(architecture: Architecture) -> dict[int, Answer]:
+    """Return the answers to an architecture's calls up to NEWEST_EXPECTED, by number; all others get ENOSYS."""
     return {
         number: Answer.ENOSYS if call in _NOT_THERE else Answer.EPERM
         for call, number in architecture.numbers.items()

@@ -1,9 +1,9 @@
-"""Numbers of system calls by name, for x86-64 and aarch64 (pure): the kernel's tables, written as names in their order.
+"""Numbers of system calls by name, for x86-64 and aarch64 (pure): Linux's tables, as names in order.
 
-A filter sees numbers; people, and the table in allowed.py, say names. Each segment is the number of its first name and
-then every name without a gap; calls from 424 on have the same number everywhere. Sources: Linux 6.17,
-arch/x86/entry/syscalls/syscall_64.tbl and scripts/syscall.tbl, but for uretprobe and uprobe, which the kernel's own
-trampolines make and which it asks no filter about. A test holds them against the headers of the machine that it runs on.
+A filter sees numbers; people, and the table in allowed.py, use names. Each segment is the number of its first name, and
+names without a gap; calls from 424 on have the same number on both. Sources: Linux 6.17,
+arch/x86/entry/syscalls/syscall_64.tbl and scripts/syscall.tbl, except uretprobe and uprobe, which only Linux's own
+trampolines call, past any filter. A test compares them with the headers of the machine that it runs on.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,7 @@ from typing import Final, NamedTuple
 class Architecture(NamedTuple):
     """One kind of processor. machine: as uname(2) names it; audit: AUDIT_ARCH_* as a filter sees it.
 
-    foreign_from: numbers from here on belong to another calling convention on the same processor (x32); None where
-    there is none.
+    foreign_from: the first number of another calling convention on the same processor (x32); None if it has none.
     """
 
     machine: str
@@ -121,7 +120,7 @@ X86_64: Final = Architecture("x86_64", 0xC000_003E, _numbered(_X86_64, _EVERYWHE
 AARCH64: Final = Architecture("aarch64", 0xC000_00B7, _numbered(*_AARCH64, _EVERYWHERE), foreign_from=None)
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {one.machine: one for one in (X86_64, AARCH64)}
-"""By uname(2)'s name of the machine; for any other there is no filter."""
+"""By uname(2)'s name of the machine. Other machines get no filter."""
 
 NAMES: Final = X86_64.numbers.keys() | AARCH64.numbers.keys()
-"""Every call that has a name here."""
+"""The names of all calls in both tables."""

@@ -1,7 +1,7 @@
-"""The files of a door, the Hand through which clients of the Model Context Protocol come in from outside (pure).
+"""The files of a door, the Hand through which MCP clients make calls (pure).
 
-What may be done through a door is what its Hand was granted, and nothing besides: a client is nobody else than the door,
-and its calls are checked, held, paid and logged as every Hand's. A door is supervised unless the operator says otherwise.
+Clients of a door may do only what its Hand was granted: to the kernel a client is the door, and its calls are checked,
+held, paid and logged like every Hand's. A door is supervised unless the operator says otherwise.
 """
 
 from collections.abc import Mapping
@@ -15,19 +15,19 @@ from wire.errors import ManipleError
 
 PREFIX: Final = "door-"
 FILE: Final = "door.json"
-"""The file of the Hand's folder that holds what the Hands take which clients may start; sealed as every other."""
+"""The file in the Hand's folder that describes the Hands that clients may start; sealed like all its files."""
 
 TALK: Final = "talk"
-"""The last word of the method that is a client's stream of messages, a line of JSON-RPC each."""
+"""The last word of the method for a client's stream of messages, one line of JSON-RPC each."""
 
 CONNECT: Final = "connect"
-"""The last word of the method that is a client's connection over HTTP."""
+"""The last word of the method for a client's HTTP connection."""
 
 CHANGED: Final = "kernel.methods"
-"""The event by which a door hears that what can be called may have changed."""
+"""The event that tells a door that the callable methods may have changed."""
 
 MARK: Final = "mcp"
-"""What everything that a client says is marked with."""
+"""The label of all data from clients."""
 
 MAIN: Final = '''"""A door for clients of the Model Context Protocol; HAND.toml says what may be done through it."""
 
@@ -39,23 +39,23 @@ __all__ = ["Door"]
 SPAWN: Final = "kernel.spawn"
 STOP: Final = "kernel.stop"
 _RUNS: Final = "r-*"
-"""Ids of runs: the kernel lets a Hand stop those that it began."""
+"""A pattern of run ids. The kernel lets a Hand stop only runs that it began."""
 
 CLIENTS_MOST: Final = 32
-"""Streams that may be open at once, each a client's."""
+"""The most streams open at once, one per client."""
 
-_OTHERS: Final = 64  # calls that the clients of a door may have open, all together
+_OTHERS: Final = 64  # the most calls that all clients of a door have open together
 
 
 class Work(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A task Hand that clients may start. params: what its work takes, None where that cannot be told."""
+    """A task Hand that clients may start. params: of its work, None if unknown."""
 
     summary: str
     params: dict[str, str] | None = None
 
 
 class Works(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What FILE holds: each by its Hand's name."""
+    """The content of FILE. hands: by name."""
 
     hands: dict[str, Work] = {}
 
@@ -65,9 +65,9 @@ class WorksInvalid(ManipleError):
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """What the operator offers. name: without PREFIX. methods: each with the patterns of its resources.
+    """The operator's description of a door. name: without PREFIX. methods: by name, the patterns of their resources.
 
-    hands: task Hands that clients may start. lends: the most that their runs may do, methods with patterns.
+    hands: task Hands that clients may start. lends: the most that their runs may do, patterns by method.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 def manifest_of(wanted: Wanted) -> Mapping[str, object]:
-    """The tables of its HAND.toml."""
+    """Return the tables of a door's HAND.toml."""
     held: dict[str, object] = {method: list(patterns) for method, patterns in wanted.methods.items()}
     if wanted.hands:
         agreed = {"approval": False} if wanted.autonomy == "supervised" else {}
@@ -120,13 +120,13 @@ def manifest_of(wanted: Wanted) -> Mapping[str, object]:
     }
 
 
-def written(works: Works) -> bytes:
-    """As JSON."""
+def encode(works: Works) -> bytes:
+    """Encode the content of FILE."""
     return msgspec.json.encode(works)
 
 
 def read(raw: bytes) -> Works:
-    """The content of FILE. Raises WorksInvalid."""
+    """Decode the content of FILE. Raises WorksInvalid."""
     try:
         return msgspec.json.decode(raw, type=Works)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

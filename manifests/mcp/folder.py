@@ -1,8 +1,8 @@
-"""The files of the Hand that a server of the Model Context Protocol becomes (pure).
+"""The files of the Hand that an MCP server becomes (pure).
 
-Every tool acts beyond this machine unless the operator says otherwise, whatever the server says of itself. What the
-server connects to it does in its own name, since nobody can tell for which of its calls a connection is made; so its
-hosts are granted to the Hand and not to its callers, and `maniple install` shows them so.
+Every tool has effect external unless the operator says otherwise, whatever the server claims. The server's connections
+are made in its own name, since it is unknown for which call a connection is made; so its hosts are granted to the Hand
+itself (`own`), not to its callers, and `maniple install` shows that.
 """
 
 import json
@@ -15,7 +15,7 @@ from manifests import schemas
 from manifests.check import LONGEST
 from manifests.mcp.shapes import ALL_LOOKS, ALL_MOST, LOOKS, MOST, shapes_of
 from manifests.mcp.tools import Agreed, Agreement, Login, Offer, OfferInvalid, Tool
-from manifests.mcp.words import methods_of, summary_of, taken_by, visible
+from manifests.mcp.words import methods_of, params_of, summary_of, visible
 from manifests.readers import LONGEST_TEXT
 from manifests.schema import Provided
 
@@ -33,14 +33,13 @@ EFFECTS: Final = ("read", "write", "external")
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """What the operator asks for. name: without PREFIX. command or url: the server. only: the tools, all when empty.
+    """The operator's choices. name: without PREFIX. command or url: the server. only: the tools to take, () for all.
 
-    effects: of tools by their own names, and of `resources.read` and `prompts.get`. hosts: `host:port` that the server may
-    connect to. code, readable: folders of this machine, in which its program lies, and others. plain: variables of the
-    program, in which STATE stands for the folder that it keeps. environment: its secret ones, or headers of requests to the
-    url. certificates: the system's file of those that are trusted at the url. may_ask: it may ask people, as they allow it
-    each time. login: how it may log in at the url. is_passing: it is only to be looked at, and not started again when it
-    fails.
+    effects: of tools by the server's names, and of `resources.read` and `prompts.get`. hosts: `host:port` that the server
+    may connect to. code, readable: folders of this machine with its program, and others. plain: environment variables of
+    the program, in which STATE stands for its persistent folder. environment: secret variables, or headers of requests to
+    the url. certificates: the system's file of certificate authorities for the url. may_ask: it may ask people, each time
+    as they allow. login: how it logs in at the url. is_passing: a temporary Hand for a look, not restarted after a failure.
     """
 
     name: str
@@ -66,10 +65,10 @@ class Wanted(Struct, frozen=True, kw_only=True):
         return f"{PREFIX}{self.name}"
 
 
-def agreement(wanted: Wanted, offer: Offer) -> Agreement:
-    """What mcp.json of its Hand holds."""
+def make_agreement(wanted: Wanted, offer: Offer) -> Agreement:
+    """Return the content of the Hand's mcp.json."""
     tools = {
-        f"{wanted.hand}.{word}": Agreed(tool=tool.name, digest=tool.digest, params=taken_by(tool).theirs)
+        f"{wanted.hand}.{word}": Agreed(tool=tool.name, digest=tool.digest, params=params_of(tool).theirs)
         for word, tool in methods_of(_chosen(wanted, offer)).items()
     }
     environment = {one: setting_of(one) for one in wanted.environment}
@@ -84,7 +83,7 @@ def agreement(wanted: Wanted, offer: Offer) -> Agreement:
 
 
 def manifest_of(wanted: Wanted, offer: Offer) -> Mapping[str, object]:
-    """The tables of its HAND.toml. Raises OfferInvalid for an effect or tool that names nothing."""
+    """Return the tables of the Hand's HAND.toml. Raises OfferInvalid for an unknown effect or tool."""
     chosen = _chosen(wanted, offer)
     _check_names(wanted, chosen)
     code = {"command": list(wanted.command), "speaks": "mcp"} if wanted.command else {"entry": "main:Server"}
@@ -110,7 +109,7 @@ def manifest_of(wanted: Wanted, offer: Offer) -> Mapping[str, object]:
             "idle": "5m",
         },
         "capabilities": {**connect, **people},
-        "provides": {**_tools(wanted, chosen), **_fixed(wanted, offer)},
+        "provides": {**_tool_methods(wanted, chosen), **_fixed_methods(wanted, offer)},
         "limits": {"memory": wanted.memory, "processes": 128, "open_files": 256, "in_flight": 64},
         "settings": settings,
         **({"restart": {"when": "never"}} if wanted.is_passing else {}),
@@ -118,13 +117,15 @@ def manifest_of(wanted: Wanted, offer: Offer) -> Mapping[str, object]:
     }
 
 
-def is_untold(provides: Mapping[str, Provided], offer: Offer) -> bool:
-    """Whether `spelled` left out what is told of params for want of room."""
-    return not any(one.schemas for one in provides.values()) and any(_told(methods_of(offer.tools), MOST).values())
+def lacks_schemas(provides: Mapping[str, Provided], offer: Offer) -> bool:
+    """Whether to_toml left out the params' schemas for lack of space."""
+    return not any(one.schemas for one in provides.values()) and any(
+        _schemas_by_word(methods_of(offer.tools), MOST).values()
+    )
 
 
-def as_before(tables: Mapping[str, object], provides: Mapping[str, Provided]) -> dict[str, object]:
-    """The tables, with the methods that its Hand provided before beside those that it always has."""
+def with_earlier_methods(tables: Mapping[str, object], provides: Mapping[str, Provided]) -> dict[str, object]:
+    """Return the tables with the methods that the Hand provided before, beside the fixed ones."""
     fixed = tables["provides"]
     assert isinstance(fixed, dict)
     kept = {
@@ -137,11 +138,10 @@ def as_before(tables: Mapping[str, object], provides: Mapping[str, Provided]) ->
     return {**tables, "provides": {**kept, **fixed}}
 
 
-def spelled(tables: Mapping[str, object], dumps: Callable[[Mapping[str, object]], str]) -> str:
-    """The tables as TOML. Where they are too long with `schemas`, these are left out: nothing else needs them.
+def to_toml(tables: Mapping[str, object], dumps: Callable[[Mapping[str, object]], str]) -> str:
+    """Return the tables as TOML, without `schemas` if it would be too long with them: only models need those.
 
-    dumps: writes tables as TOML. The rows of `schemas` are written on a line each: a table of its own for each schema would
-    take three times the room.
+    dumps: writes tables as TOML. Each schema is written on one line, since a table for each would take three times the space.
     """
     provides = tables["provides"]
     assert isinstance(provides, dict)
@@ -159,7 +159,7 @@ def spelled(tables: Mapping[str, object], dumps: Callable[[Mapping[str, object]]
 
 
 def _inline(value: object) -> str:
-    """A value of a schema on one line. A text without control characters is in TOML as in JSON."""
+    """Write a value of a schema on one line. A text without control characters is the same in TOML and JSON."""
     match value:
         case dict():
             return f"{{ {', '.join(f'{_inline(key)} = {_inline(row)}' for key, row in value.items())} }}"
@@ -170,7 +170,7 @@ def _inline(value: object) -> str:
 
 
 def setting_of(variable: str) -> str:
-    """The setting that holds a variable of the program, or a header."""
+    """Return the name of the setting for a variable of the program, or for a header."""
     return f"env_{variable.lower().replace('-', '_')}"
 
 
@@ -201,11 +201,11 @@ def _effect(wanted: Wanted, name: str) -> str:
 
 
 def _labels(wanted: Wanted) -> list[str]:
-    """What its answers are marked with: they may hold what came over the network, if it has one."""
+    """Return the labels of the server's answers: with `web` if it can connect to hosts."""
     return ["mcp", *(["web"] if wanted.hosts else [])]
 
 
-def _tools(wanted: Wanted, chosen: tuple[Tool, ...]) -> dict[str, object]:
+def _tool_methods(wanted: Wanted, chosen: tuple[Tool, ...]) -> dict[str, object]:
     methods = methods_of(chosen)
     rows: dict[str, dict[str, object]] = {}
     room = LONGEST
@@ -215,35 +215,35 @@ def _tools(wanted: Wanted, chosen: tuple[Tool, ...]) -> dict[str, object]:
             "resource": "none",
             "effect": _effect(wanted, tool.name),
             "labels": _labels(wanted),
-            "params": taken_by(tool).types,
+            "params": params_of(tool).types,
             "schemas": {},
             "returns": RETURNS,
         }
         room -= len(json.dumps(row, ensure_ascii=False))
-        if room < 0:  # before more of them is looked at
+        if room < 0:  # before more tools are processed
             raise too_large(len(methods))
-    told = _told(methods, MOST)
+    told = _schemas_by_word(methods, MOST)
     if sum(map(schemas.size, told.values())) > ALL_MOST:
-        told = _told(methods, min(MOST, ALL_MOST // len(methods)))
+        told = _schemas_by_word(methods, min(MOST, ALL_MOST // len(methods)))
     return {
         method: {**row, "schemas": shapes} for (method, row), shapes in zip(rows.items(), told.values(), strict=True)
     }
 
 
 def too_large(tools: int) -> OfferInvalid:
-    """No HAND.toml holds so many tools."""
+    """Return the error for more tools than a HAND.toml can hold."""
     many = "1 tool" if tools == 1 else f"{tools} tools"
     much = f"the HAND.toml for {many} would be larger than {LONGEST // 1024} KiB"
     return OfferInvalid(f"{much}: take some of its tools with --only TOOL, which may be repeated")
 
 
-def _told(methods: Mapping[str, Tool], room: int) -> dict[str, dict[str, dict[str, object]]]:
+def _schemas_by_word(methods: Mapping[str, Tool], room: int) -> dict[str, dict[str, dict[str, object]]]:
     looks = min(LOOKS, ALL_LOOKS // max(len(methods), 1))
-    return {word: shapes_of(tool, taken_by(tool), room, looks) for word, tool in methods.items()}
+    return {word: shapes_of(tool, params_of(tool), room, looks) for word, tool in methods.items()}
 
 
-def _fixed(wanted: Wanted, offer: Offer) -> dict[str, object]:
-    """What is offered besides the tools. Lists tell the server nothing of their caller's, so they change nothing."""
+def _fixed_methods(wanted: Wanted, offer: Offer) -> dict[str, object]:
+    """Return the methods other than tools. Lists have effect read, since they pass nothing of the caller to the server."""
 
     def row(summary: str, effect: str, params: dict[str, str], returns: dict[str, str]) -> dict[str, object]:
         rest = {"labels": _labels(wanted), "params": params, "returns": returns}

@@ -1,9 +1,9 @@
-"""The form that a server of the Model Context Protocol asks a person to fill (pure): its fields, as questions, and answers.
+"""Forms that an MCP server asks a person to fill in (elicitation): its fields as questions, and the answers (pure).
 
-A server's words are its author's own. So a question says whose it is, shows those words between quotation marks that they
-cannot close, in visible characters and only so many of them; and a form that has too much, or wants what a form is not for
-(a password, a key), is none. What an answer must be is what the protocol's own small part of JSON Schema can say
-(2025-11-25, client/elicitation); what it says beyond that, such as a pattern, the server itself checks.
+A server's words are untrusted. So a question names the server, shows its words between quotation marks that they cannot
+close, in visible characters and at a limited length; and a form that is too large, or wants a secret (a password, a key),
+is refused. Answers are checked by the protocol's subset of JSON Schema (2025-11-25, client/elicitation); the server itself
+checks anything beyond, such as patterns.
 """
 
 import math
@@ -20,17 +20,18 @@ from wire.errors import ManipleError
 
 FIELDS_MOST: Final = 12
 CHOICES_MOST: Final = 50
-"""Of one form, and of one field: each field is a question to a person."""
+"""The most fields of a form, and choices of a field: each field is a question to a person."""
 
 MESSAGE_MOST: Final = 1_000
 WORDS_MOST: Final = 300
 CHOICE_MOST: Final = 100
 ANSWER_MOST: Final = 10_000
-"""Characters of a form's message and of a field's words, which are cut, and of one choice and one answer, which are not."""
+"""The most characters of a form's message and of a field's words, which are cut, and of a choice and an answer, which are
+refused."""
 
 YES: Final = ("yes", "true", "y", "1")
 NO: Final = ("no", "false", "n", "0")
-"""What a person may answer for a boolean; the first of each is what a question names."""
+"""The answers for a boolean; questions name the first of each."""
 
 Kind: TypeAlias = Literal["string", "integer", "number", "boolean", "choice", "choices"]
 Given: TypeAlias = str | int | float | bool | list[str]
@@ -43,25 +44,25 @@ _TYPES: Final[Mapping[Kind, tuple[type, ...]]] = {
     "string": (str,), "choice": (str,), "choices": (list,), "boolean": (bool,), "integer": (int,), "number": (int, float),
 }  # fmt: skip
 _PART: Final = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*|([^,]*))(?:,|\Z)')
-"""One of several choices in an answer: between quotation marks, of which one inside is doubled, or up to the next comma."""
+"""One of several choices in an answer: in quotation marks, doubled inside, or up to the next comma."""
 
-_DIGITS: Final = 3  # of a choice's number
+_DIGITS: Final = 3  # the most digits of a choice's number
 _FAR: Final = 1e21
 _WARNING: Final = "Never answer it with a password or a key."
 
 
 class FormInvalid(ManipleError):
-    """A form that nobody is asked to fill. The text says why."""
+    """A form is refused, and nobody is asked to fill it in. The text says why."""
 
 
 class AnswerInvalid(ManipleError):
-    """What a person answered is not what the field can hold. The text says what it can."""
+    """An answer does not fit its field. The text says what fits."""
 
 
 class Field(Struct, frozen=True, kw_only=True):
-    """One field. words: its title and description. choices: value → what it means, "" when only the value is told.
+    """One field. words: its title and description. choices: value → its title, "" if it has none.
 
-    least, most: of a number, of a text's characters, or of how many are chosen.
+    least, most: bounds of a number, of a text's length, or of the number of choices made.
     """
 
     name: str
@@ -76,26 +77,26 @@ class Field(Struct, frozen=True, kw_only=True):
 
     @property
     def offered(self) -> list[str]:
-        """What the answer must be one of, letter by letter; empty where it may be empty, too."""
+        """The only answers allowed, literally; [] if other answers, or an empty one, are allowed."""
         if self.default is not UNSET or not self.is_required:
             return []
         return [YES[0], NO[0]] if self.kind == "boolean" else list(self.choices) if self.kind == "choice" else []
 
     @property
     def is_numbered(self) -> bool:
-        """Whether several choices can be named by their places, from 1 on: not where a number might be one of them."""
+        """Whether several choices can be given by their numbers, from 1 on: not if a choice is itself a number."""
         return self.kind == "choices" and not any(one.strip().isdecimal() for one in self.choices)
 
 
 class Form(Struct, frozen=True, kw_only=True):
-    """A message and its fields. One without a field asks for a yes or no."""
+    """A message and its fields. A form without fields asks for yes or no."""
 
     message: str
     fields: tuple[Field, ...]
 
 
 def read(message: str, schema: Mapping[str, object]) -> Form:
-    """The form of a message and a requested schema. Raises FormInvalid."""
+    """Make the form of a message and a requested schema. Raises FormInvalid."""
     properties, required = schema.get("properties"), schema.get("required")
     rows = properties if isinstance(properties, dict) else {}
     if len(rows) > FIELDS_MOST:
@@ -105,34 +106,37 @@ def read(message: str, schema: Mapping[str, object]) -> Form:
 
 
 def question(form: Form, at: int, hand: str, problem: str = "") -> str:
-    """What a person is asked for a form's field, in one line.
+    """Return the question for a form's field, in one line.
 
-    at: its place, -1 for a form without any. problem: why the answer before was none, "" when this is the first time.
+    at: the field's index, -1 for a form without fields. problem: why the answer before was refused, "" the first time.
     """
     count = f" ({at + 1} of {len(form.fields)})" if len(form.fields) > 1 else ""
     parts = [f"The server of {hand} asks{count}, in its own words: {_quoted(form.message, MESSAGE_MOST)}."]
     if at >= 0:
         field = form.fields[at]
         words = f" ({_quoted(field.words, WORDS_MOST)})" if field.words else ""
-        parts += [f"It wants {_quoted(field.name, CHOICE_MOST)}{words}: {_what(field)}.", *_empty(field)]
+        parts += [
+            f"It wants {_quoted(field.name, CHOICE_MOST)}{words}: {_describe_answer(field)}.",
+            *_describe_empty(field),
+        ]
     else:
         parts.append(f"It wants a {YES[0]} or {NO[0]}.")
     parts += [f"What was answered before is not that: {problem}."] if problem else []
     return " ".join([*parts, _WARNING])
 
 
-def taken(field: Field, text: str) -> Given | UnsetType:
-    """What a person's answer means, UNSET when the field is left out. Raises AnswerInvalid."""
+def read_answer(field: Field, text: str) -> Given | UnsetType:
+    """Parse a person's answer for a field; UNSET to leave the field out. Raises AnswerInvalid."""
     if not text.strip():
         if field.default is UNSET and field.is_required:
             raise AnswerInvalid("it may not be empty")
         return field.default
     if len(text) > ANSWER_MOST:
         raise AnswerInvalid(f"it has more than {ANSWER_MOST} characters")
-    return _checked(field, _value(field, text))
+    return _check(field, _parse(field, text))
 
 
-def _value(field: Field, text: str) -> Given:
+def _parse(field: Field, text: str) -> Given:
     plain = text.strip()
     match field.kind:
         case "string":
@@ -154,15 +158,15 @@ def _value(field: Field, text: str) -> Given:
 
 
 def _chosen(text: str, field: Field) -> list[str]:
-    """The choices that an answer names, each once; a comma parts them, but where the whole answer is only one of them."""
-    found = [_one(part, field) for part in _PART.finditer(text) if part[1] is not None or part[2].strip()]
+    """Return the choices that an answer names, each once. Commas separate them, unless the whole answer is one choice."""
+    found = [_resolve_choice(part, field) for part in _PART.finditer(text) if part[1] is not None or part[2].strip()]
     if text in field.choices and any(one not in field.choices for one in found):
         return [text]
     return list(dict.fromkeys(found))
 
 
-def _one(part: re.Match[str], field: Field) -> str:
-    """The choice that a part of an answer names; the part itself when it names none."""
+def _resolve_choice(part: re.Match[str], field: Field) -> str:
+    """Return the choice that a part of an answer names; the part itself if it names none."""
     if part[1] is not None:
         inside = part[1].replace('""', '"')
         return inside if inside in field.choices else f'"{part[1]}"'
@@ -172,8 +176,8 @@ def _one(part: re.Match[str], field: Field) -> str:
     return dict(enumerate(field.choices, 1)).get(int(plain), plain)
 
 
-def _checked(field: Field, value: Given) -> Given:
-    """The value, if the field can hold it. Raises AnswerInvalid."""
+def _check(field: Field, value: Given) -> Given:
+    """Return the value if it fits the field. Raises AnswerInvalid."""
     chosen = value if isinstance(value, list) else [str(value)] if field.kind == "choice" else []
     if wrong := [one for one in chosen if one not in field.choices]:
         raise AnswerInvalid(f"{visible(str(wrong[0]))[:CHOICE_MOST]} is none of the choices")
@@ -212,7 +216,7 @@ def _with_default(field: Field, default: object) -> Field:
         if isinstance(default, int | float) and not _is_sized(default):
             raise AnswerInvalid("it is no such number")
         assert isinstance(default, str | int | float | list)
-        return replace(field, default=_checked(field, default))
+        return replace(field, default=_check(field, default))
     except AnswerInvalid as error:
         raise FormInvalid(f"the default of its field {visible(field.name)[:CHOICE_MOST]}: {error}") from None
 
@@ -232,7 +236,7 @@ def _kind(row: Mapping[str, object]) -> tuple[Kind, dict[str, str]]:
 
 
 def _choices(row: Mapping[str, object], several: str) -> dict[str, str]:
-    """The values to choose from, with what they mean. Raises FormInvalid for too many, or too long ones."""
+    """Return the values to choose from, with their titles. Raises FormInvalid for too many, or too long ones."""
     values, names, titled = row.get("enum"), row.get("enumNames"), row.get(several)
     found: dict[str, str] = {}
     if isinstance(values, list):
@@ -246,8 +250,8 @@ def _choices(row: Mapping[str, object], several: str) -> dict[str, str]:
     return found
 
 
-def _what(field: Field) -> str:
-    """What an answer may be."""
+def _describe_answer(field: Field) -> str:
+    """Describe the answers that fit a field."""
     bounds = [
         f"{word} {_written(one)}"
         for word, one in (("at least", field.least), ("at most", field.most))
@@ -262,7 +266,7 @@ def _what(field: Field) -> str:
                 + (f" ({_quoted(meant, CHOICE_MOST)})" if meant else "")
                 for place, (one, meant) in enumerate(field.choices.items(), 1)
             )
-            return f"one of {shown}" if field.kind == "choice" else f"any of {shown}{_how(field)}{within}"
+            return f"one of {shown}" if field.kind == "choice" else f"any of {shown}{_describe_choices(field)}{within}"
         case "boolean":
             return f"{YES[0]} or {NO[0]}"
         case "string":
@@ -272,15 +276,15 @@ def _what(field: Field) -> str:
             return f"{'a whole' if field.kind == 'integer' else 'a'} number{within}"
 
 
-def _how(field: Field) -> str:
-    """How several choices are written."""
+def _describe_choices(field: Field) -> str:
+    """Describe how to write several choices."""
     each = " or their numbers" if field.is_numbered else ""
     marks = ', one that holds a comma between " and "' if any("," in one for one in field.choices) else ""
     return f": their words{each}, with commas between them{marks}"
 
 
-def _empty(field: Field) -> list[str]:
-    """What an empty answer means, as a sentence."""
+def _describe_empty(field: Field) -> list[str]:
+    """Say what an empty answer means, in at most one sentence."""
     match field.default:
         case UnsetType():
             return [] if field.is_required else ["An empty answer leaves it out."]
@@ -294,31 +298,31 @@ def _empty(field: Field) -> list[str]:
 
 
 def _as_answered(choice: str) -> str:
-    """A choice as it stands among several in an answer."""
+    """Write a choice as one of several in an answer, in quotation marks if necessary."""
     is_plain = "," not in choice and not choice.startswith('"') and choice == choice.strip()
     return choice if is_plain else '"' + choice.replace('"', '""') + '"'
 
 
 def _quoted(text: str, most: int) -> str:
-    """A server's words between marks that they do not hold."""
+    """Quote a server's words with marks that they cannot contain, cut to `most` characters."""
     plain = visible(text).replace("«", "<").replace("»", ">")
     return f"«{plain if len(plain) <= most else plain[: most - 1] + '…'}»"
 
 
 def _number(value: object) -> float | None:
-    """A bound; None where there is none, or one so far away that it says nothing to a person."""
+    """Return a bound; None if there is none, or it is too large to mean anything to a person."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     return value if abs(value) < _FAR else None
 
 
 def _written(number: float) -> str:
-    """A bound as people write it, with all of its digits."""
+    """Format a bound with all of its digits."""
     return str(number) if isinstance(number, int) else f"{number:.15g}"
 
 
 def _is_sized(number: float) -> bool:
-    """Whether a number is one that a double can be: no NaN, no infinity, and no integer of hundreds of digits."""
+    """Whether a number is finite as a double: no NaN, no infinity, and no integer of hundreds of digits."""
     try:
         return math.isfinite(number)
     except OverflowError:

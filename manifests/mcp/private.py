@@ -1,7 +1,7 @@
-"""Which addresses of HTTP nobody else can listen to (pure): https, and loopback of this machine.
+"""Which HTTP URLs are safe from eavesdroppers (pure): https, and loopback of this machine.
 
-A login goes to such ones alone. Asked by the command that adds a server, and by the server's Hand at each step of a login,
-whose addresses are a stranger's words.
+A login uses only such URLs. Checked by the command that adds a server, and by the server's Hand at each step of a login,
+whose URLs come from other servers.
 """
 
 from typing import Final
@@ -11,6 +11,6 @@ LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 def is_private(address: str) -> bool:
-    """Whether it is one. Raises ValueError for what is no address."""
+    """Whether a URL is safe from eavesdroppers. Raises ValueError if it is malformed."""
     parts = urlsplit(address)
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)

@@ -1,6 +1,6 @@
-"""Whether what came back from a page answers the one that was shown (pure).
+"""Checks that an OAuth redirect belongs to the login that was started (pure).
 
-RFC 6749, section 10.12: whoever is shown a page is given a `state`, which its answer repeats, and which nobody else can know.
+RFC 6749, section 10.12: the login's page gets a secret `state`, which its redirect repeats.
 """
 
 import hmac
@@ -11,7 +11,7 @@ FIELDS_MOST: Final = 32
 
 
 def state_of(address: str) -> str:
-    """The one `state` in an address's query, "" for an address with none, or several."""
+    """Return the one `state` in a URL's query, "" if it has none or several."""
     query = address.partition("?")[2].partition("#")[0]
     try:
         given = parse_qs(query, keep_blank_values=True, max_num_fields=FIELDS_MOST).get("state", ())
@@ -20,8 +20,8 @@ def state_of(address: str) -> str:
     return given[0] if len(given) == 1 else ""
 
 
-def answers(address: str, state: str) -> bool:
-    """Whether it has this very state; nothing answers a page without one."""
+def has_state(address: str, state: str) -> bool:
+    """Whether a URL has this state, compared in constant time; False for an empty state."""
     return bool(state) and hmac.compare_digest(
         state_of(address).encode("utf-8", "replace"), state.encode("utf-8", "replace")
     )

@@ -1,12 +1,12 @@
-"""What a tool's schema says of its params, as manifests/schemas.py has it (pure): for a model, and never to check against.
+"""Reduces a tool's JSON Schema to the schemas of manifests/schemas.py, which models read (pure). Nothing is checked by it.
 
-The schema is its author's: it may refer to itself, be of any depth and size, and hold words that are for nobody to see.
-So it is walked to a bound, references are put in where they stand, and what of it does not fit is left out; where all would
-be too much, texts become shorter first, then what is deepest goes. What is left out can only make it say less: an enum
-stands there whole or not at all, and a table of which a field is missing says nothing of further fields.
+The schema is untrusted: it may refer to itself, have any depth and size, and contain unknown keywords. So the walk is
+bounded, references are replaced by their targets, and what does not fit is omitted: texts are shortened first, then the
+deepest levels go. Omissions only make it less specific: an enum is complete or absent, and an object that lacks a
+property does not forbid further ones.
 
-The bound is one of work: each schema that is looked at, however often references lead there, and whatever of its texts and
-lists is read, is counted; of a schema nothing else is touched than the words that are known here.
+The bound is one of work, in looks: each visited schema counts, however often references lead to it, and so does what is
+read of its texts and lists. Only known keywords of a schema are read.
 """
 
 from collections.abc import Mapping
@@ -15,38 +15,38 @@ from typing import Final, NamedTuple
 
 from manifests import schemas
 from manifests.mcp.tools import Tool
-from manifests.mcp.words import KINDS_MOST, Taken, beginning, found_in
+from manifests.mcp.words import KINDS_MOST, Params, resolve, shorten
 
 MOST: Final = 4 * 1024
 ALL_MOST: Final = 40 * 1024
-"""Characters of the schemas of one tool, and of all of a server's together."""
+"""The most characters of the schemas of one tool, and of all of a server's together."""
 
 _LEAST: Final = 40
-"""Characters in which something can be said."""
+"""The least characters that can hold a useful schema."""
 
 LOOKS: Final = 10_000
 ALL_LOOKS: Final = 100_000
-"""How much is looked at for one tool, and for all of a server's together; see _Looks."""
+"""The most looks for one tool, and for all of a server's together; see _Looks."""
 
 _WALK: Final = 2_000
-"""How much is looked at in one walk."""
+"""The most looks in one walk."""
 
 _TEXT: Final = 100
-"""Characters that are read in the time in which a schema is looked at."""
+"""Characters of text that count as one look."""
 
 _FIELDS: Final = 60
 _LOOKS: Final = 500
 _KINDS: Final = 8
 _REFERENCES: Final = 8
 _BEGINNING: Final = 160
-"""Characters of how an enum that is not told begins."""
+"""The most characters that describe an omitted enum."""
 
 _FIRST: Final = 200
 _EXAMPLES: Final = 5
-"""Values of an enum, not told whole, that are looked at, and told."""
+"""The most values of an omitted enum that are read, and that are shown."""
 
 _FEW: Final = 10
-"""Names of fields that are looked at in the time in which a schema is."""
+"""Names of fields that count as one look."""
 
 _KNOWN: Final = (*schemas.WORDS, "$ref", "allOf", "oneOf", "const", "format", "pattern")
 _SAME: Final = "The same again as that which it is in."
@@ -55,7 +55,7 @@ Table = dict[str, object]
 
 
 class _Fine(NamedTuple):
-    """How much is told: characters of a text, schemas within one another, values of an enum."""
+    """A level of detail: the most characters of a text, nested schemas, and values of an enum."""
 
     text: int
     deep: int
@@ -65,30 +65,30 @@ class _Fine(NamedTuple):
 _LESS: Final = (_Fine(300, 7, 100), _Fine(120, 5, 60), _Fine(60, 4, 30), _Fine(0, 3, 30), _Fine(0, 1, 10))
 
 _SOME: Final = _LESS[2]
-"""How much is told of those params of which something fits, where it does not of all."""
+"""The level of detail if only some of the params fit."""
 
 
 class _TooLarge(Exception):
-    """You get this one when more would be looked at than there are looks left."""
+    """No looks are left."""
 
 
 class _Looks:
-    """How much may still be looked at: one for a schema, for each value of an enum, and for _TEXT characters."""
+    """A budget of work: one look for a schema, for each value of an enum, and for _TEXT characters."""
 
     def __init__(self, left: int) -> None:
         self.left = left
 
     def spend(self, looks: int) -> None:
-        """Raises _TooLarge when there are not so many."""
+        """Use up looks. Raises _TooLarge if there are not enough."""
         self.left -= looks
         if self.left < 0:
             raise _TooLarge
 
 
-def shapes_of(tool: Tool, taken: Taken, room: int, looks: int = LOOKS) -> dict[str, Table]:
-    """By our params, what the tool's schema says of each in at most so many characters; {} where nothing fits.
+def shapes_of(tool: Tool, taken: Params, room: int, looks: int = LOOKS) -> dict[str, Table]:
+    """Return reduced schemas by the method's params, in at most `room` characters together; {} if nothing fits.
 
-    looks: how much is looked at for that.
+    looks: the budget of work.
     """
     names = [ours for ours, theirs in taken.theirs.items() if theirs] if room >= _LEAST else []
     for fine in _LESS:
@@ -105,8 +105,8 @@ def shapes_of(tool: Tool, taken: Taken, room: int, looks: int = LOOKS) -> dict[s
     return some
 
 
-def _told(tool: Tool, taken: Taken, names: list[str], fine: _Fine, looks: _Looks) -> dict[str, Table] | None:
-    """What is said of some params; None where that is too much to look at."""
+def _told(tool: Tool, taken: Params, names: list[str], fine: _Fine, looks: _Looks) -> dict[str, Table] | None:
+    """Return reduced schemas of some params at a level of detail; None if the looks do not suffice."""
     properties, walk = tool.input_schema.get("properties"), _Walk(tool.input_schema, fine, looks)
     rows = properties if isinstance(properties, dict) else {}
     try:
@@ -123,7 +123,8 @@ class _Walk:
         self._whole, self._fine, self._looks = whole, fine, looks
 
     def param(self, row: object, of_type: str) -> Table:
-        """Of a param, whose own type says what it is, unless that is `any`. What may be left out need not be null."""
+        """Reduce the schema of a param. Its `type` is dropped unless the param's declared type is `any`; an optional param
+        does not get null as an alternative."""
         shape = self._shape(row, 0, (), nullable=of_type == "any")
         if not of_type.startswith("any"):
             shape.pop("type", None)
@@ -152,9 +153,8 @@ class _Walk:
         return _or_null(shape) if nullable and (has_null or typed_null) else shape
 
     def _plain(self, row: Table, above: tuple[str, ...]) -> tuple[Table | None, tuple[str, ...], bool]:
-        """The row with what its references and its only alternative say; what was referred to; whether null is another.
-
-        None for one that refers to what it stands in.
+        """Return a schema merged with its references and its only alternative; the references followed; whether null is
+        another alternative. None for a schema that refers to one that contains it.
         """
         has_null = False
         for _ in range(_REFERENCES):
@@ -163,7 +163,7 @@ class _Walk:
                 if reference in above:
                     return None, above, has_null
                 above = (*above, reference)
-                inner, rest = found_in(self._whole, reference), _without(row, "$ref")
+                inner, rest = resolve(self._whole, reference), _without(row, "$ref")
             elif (word := next((one for one in ("allOf", "anyOf", "oneOf") if _only(row.get(one))), "")) != "":
                 kinds = row[word]
                 assert isinstance(kinds, list)
@@ -175,7 +175,7 @@ class _Walk:
         return _without(row, "$ref"), above, has_null
 
     def _said(self, row: Table) -> str:
-        """What is said of it in words, its form and pattern among them, and of an enum too long how it begins."""
+        """Return a description with its format and pattern, and with the first values of an enum that is too long."""
         most = self._fine.text
         if not most:
             return ""
@@ -190,20 +190,20 @@ class _Walk:
         return " ".join([*told, *filter(None, texts[-1:])])[: schemas.TEXT_MOST]
 
     def _short(self, text: object, most: int) -> str:
-        """One visible line of a text, of which no more is read than can be shown."""
+        """Return a text as one visible line of at most `most` characters. Reads no more than it can show."""
         if not isinstance(text, str):
             return ""
         self._looks.spend(min(len(text), 4 * most) // _TEXT)
-        return beginning(text, most)
+        return shorten(text, most)
 
     def _first(self, values: list[object]) -> list[object]:
-        """Some of an enum's values."""
+        """Return a few of an enum's values."""
         some = values[:_FIRST]
         self._looks.spend(len(some))
         return list(filter(schemas.is_value, some))[:_EXAMPLES]
 
     def _values(self, row: Table) -> Table:
-        """Its enum, if all of it can be told, and its default."""
+        """Return a schema's enum, if it fits completely, and its default."""
         found: Table = {}
         values = [row["const"]] if "const" in row else row.get("enum")
         if isinstance(values, list):
@@ -218,7 +218,7 @@ class _Walk:
         return found
 
     def _inner(self, row: Table, names: list[str], depth: int, above: tuple[str, ...]) -> Table:
-        """The schemas within it."""
+        """Return the nested schemas: items, properties, additionalProperties and anyOf."""
         found: Table = {}
         if "array" in names:
             found["items"] = self._shape(row.get("items"), depth + 1, above)
@@ -241,7 +241,7 @@ class _Walk:
 
 
 def _types(row: Table) -> tuple[list[str], bool]:
-    """The types of a schema, and whether null is another; as its words show where it names none."""
+    """Return the types of a schema without null, and whether null is allowed. Without `type`, inferred from keywords."""
     named = row.get("type")
     names = named[:KINDS_MOST] if isinstance(named, list) else [named]
     known = list(dict.fromkeys(one for one in names if isinstance(one, str) and one in schemas.TYPES))
@@ -257,7 +257,7 @@ def _types(row: Table) -> tuple[list[str], bool]:
 
 
 def _fields(fields: Table, needed: object) -> tuple[list[str], list[str]]:
-    """Those that must be given, and others, as many as are told of; of very many not all are looked at."""
+    """Return the names of required and of other fields, at most _FIELDS together. Of very many, not all are read."""
     first = dict.fromkeys(
         one for one in islice(needed if isinstance(needed, list) else (), _LOOKS) if isinstance(one, str)
     )
@@ -267,7 +267,7 @@ def _fields(fields: Table, needed: object) -> tuple[list[str], list[str]]:
 
 
 def _or_null(shape: Table) -> Table:
-    """The same, or null."""
+    """Return a schema that also allows null."""
     kind, kinds = shape.get("type"), shape.get("anyOf")
     if isinstance(kinds, list) and kind is None and "enum" not in shape:
         return {**shape, "anyOf": [*kinds, {"type": "null"}]}
@@ -279,7 +279,7 @@ def _or_null(shape: Table) -> Table:
 
 
 def _only(kinds: object) -> list[object]:
-    """The one of several kinds that is not null, in a list; [] where there is not one."""
+    """Return the only alternative that is not null, in a list; [] if there is not exactly one."""
     if not isinstance(kinds, list) or len(kinds) > KINDS_MOST:
         return []
     real = [one for one in kinds if not _is_null(one)]
@@ -291,7 +291,7 @@ def _is_null(kind: object) -> bool:
 
 
 def _known(row: Table) -> Table:
-    """Of a schema what is looked at."""
+    """Return a schema with its known keywords only."""
     return {word: row[word] for word in _KNOWN if word in row}
 
 

@@ -1,7 +1,7 @@
-"""What a server of the Model Context Protocol offers (pure): as its Hand tells it, and as the operator agreed to it.
+"""The offer of an MCP server: as its Hand reports it, and as the operator agreed to it (pure).
 
-The names of a server, its texts and its schemas are its author's own: nothing here believes them. What was agreed is
-kept as a digest of each tool's name, description and schemas, so that one which the server changes later is another.
+A server's names, texts and schemas are untrusted. The agreement stores a digest of each tool's name, description and
+schemas, so that a tool that the server changes later counts as another tool.
 """
 
 from collections.abc import Mapping
@@ -14,26 +14,26 @@ from msgspec import Struct
 from wire.errors import ManipleError
 
 FILE: Final = "mcp.json"
-"""The file of the Hand's folder that holds what was agreed; sealed as every other."""
+"""The file in the Hand's folder with the agreement; sealed like all its files."""
 
 STATE: Final = "{state}"
-"""In a variable of the program, and in its words: the folder that it keeps from one run to the next."""
+"""In variables and arguments of the program, stands for its folder that outlives the run."""
 
 CERTIFICATES: Final = "certificates.pem"
-"""The file of the Hand's folder that holds those that are trusted at its URL, where these are not the system's."""
+"""The file in the Hand's folder with certificate authorities for its URL, if they are not the system's."""
 
 _T = TypeVar("_T", bound=Struct)
 
 MOST_TOOLS: Final = 2_000
 LARGEST: Final = 8 * 1024 * 1024
-"""Bytes of an offer."""
+"""The most bytes of an offer."""
 
 TASK_ONLY: Final = "the server runs it only as a task, which Maniple does not support"
 """Why a tool with `is_task_only` cannot be called."""
 
 
 class OfferInvalid(ManipleError):
-    """What a server offers cannot be read, or no Hand can be made of it. The text says why, and what to do."""
+    """An offer is malformed, or cannot become a Hand. The text says why, and what to do."""
 
 
 class Tool(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -51,13 +51,13 @@ class Tool(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True
 
     @property
     def digest(self) -> str:
-        """SHA-256 in hex of all that a caller goes by."""
+        """The SHA-256, in hex, of all that callers rely on."""
         agreed = (self.name, self.description, self.input_schema, self.output_schema)
         return sha256(msgspec.json.encode(agreed, order="deterministic")).hexdigest()
 
 
 class Offer(Struct, frozen=True, kw_only=True):
-    """All of a server's tools, and whether it has resources and prompts. protocol: the version that was agreed on."""
+    """All of a server's tools, and whether it has resources and prompts. protocol: the negotiated version."""
 
     server: str = ""
     version: str = ""
@@ -68,7 +68,7 @@ class Offer(Struct, frozen=True, kw_only=True):
 
 
 class Agreed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One tool that the operator agreed to. params: the Hand's param → the tool's; "" stands for all arguments at once."""
+    """One tool that the operator agreed to. params: the Hand's param → the tool's; "" for all arguments at once."""
 
     tool: str
     digest: str
@@ -76,11 +76,11 @@ class Agreed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Login(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How its Hand may log in to a server elsewhere.
+    """How the Hand may log in to a remote server.
 
-    client: what the Hand is there, a name or its document's URL; "" for one that is to be registered. proof: the secret
-    setting that proves it, "" for none. issuer: the authorization server that knows this client. is_alone: it logs in by
-    that proof, without a person.
+    client: its client id, a name or its document's URL; "" to register one. proof: the secret setting with its credential,
+    "" for none. issuer: the authorization server that knows this client. is_alone: it logs in with that credential, without
+    a person.
     """
 
     client: str = ""
@@ -90,11 +90,11 @@ class Login(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Agreement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the Hand's run goes by. url: where the server is, "" for a program. tools: by the Hand's method.
+    """The content of FILE. url: of the server, "" for a program. tools: by the Hand's method.
 
-    plain: variables of the program that are no secrets. environment: variable of the program, or header of requests to the
-    url, → the setting that holds it. certificates: the system's file of those that are trusted at the url, "" when they lie
-    in CERTIFICATES. login: None where it logs in nowhere.
+    plain: variables of the program that are not secret. environment: variable of the program, or header of requests to the
+    url, → the setting with its value. certificates: the system's file of certificate authorities for the url, "" if they are
+    in CERTIFICATES. login: None if it needs none.
     """
 
     url: str = ""
@@ -106,7 +106,7 @@ class Agreement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def read_offer(raw: bytes) -> Offer:
-    """An offer that was told as JSON. Raises OfferInvalid."""
+    """Decode an offer from JSON. Raises OfferInvalid."""
     offer = _read(raw, Offer)
     if len(offer.tools) > MOST_TOOLS:
         raise OfferInvalid(f"it offers {len(offer.tools):,} tools, and {MOST_TOOLS:,} are the most")
@@ -114,17 +114,17 @@ def read_offer(raw: bytes) -> Offer:
 
 
 def read_agreement(raw: bytes) -> Agreement:
-    """The content of FILE. Raises OfferInvalid."""
+    """Decode the content of FILE. Raises OfferInvalid."""
     return _read(raw, Agreement)
 
 
-def written(what: Offer | Agreement) -> bytes:
-    """As JSON."""
+def encode(what: Offer | Agreement) -> bytes:
+    """Encode an offer or agreement as JSON."""
     return msgspec.json.encode(what)
 
 
-def changed(agreed: Agreement, offered: Mapping[str, Tool]) -> dict[str, str]:
-    """By method, why a tool that was agreed to is not to be called any more."""
+def changed_tools(agreed: Agreement, offered: Mapping[str, Tool]) -> dict[str, str]:
+    """Return, by method, why a tool that was agreed to must not be called any more."""
     found: dict[str, str] = {}
     for method, one in agreed.tools.items():
         tool = offered.get(one.tool)

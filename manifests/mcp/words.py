@@ -1,11 +1,11 @@
-"""Methods, params and types of the names, texts and schemas of somebody else's tools (pure).
+"""Maps a server's tools to methods, params and types of a Hand (pure).
 
-Our words are fewer: methods are small letters, digits and "-", params small letters, digits and "_", and a param's type
-is one of ten. What does not fit is changed, two that come to the same are numbered, and the Hand's file keeps which is
-which. A type that we have not is `any`, which the server itself checks then.
+Maniple's names are narrower: methods are small letters, digits and "-", params small letters, digits and "_", and a param
+has one of ten types. Names that do not fit are changed, equal results are numbered, and the Hand's mcp.json stores the
+mapping. A type without an equivalent is `any`, which the server itself checks.
 
-Whatever a server offers, what is done for each of its tools is bounded, since nobody waits minutes to say no: of names,
-texts, lists and references no more is read than the constants below say, and nothing is looked for in a list twice.
+The work for each tool is bounded, whatever a server offers: of names, texts, lists and references no more is read than the
+constants below say, and no list is searched twice.
 """
 
 import re
@@ -24,25 +24,25 @@ from manifests.readers import LONGEST_TEXT, RESERVED_FIELDS
 FIXED: Final = (
     "tools.list", "resources.list", "resources.read", "prompts.list", "prompts.get", "auth.login", "auth.logout",
 )  # fmt: skip
-"""What the Hand of every server may offer besides the tools: each two words, which no tool's method is."""
+"""Methods that the Hand of a server may provide besides the tools: two words each, while a tool's method is one."""
 
 NAME_MOST: Final = 1_000
-"""Characters of the name of a tool, and of a param, of its own; what is longer is not taken. The protocol says 128."""
+"""The most characters of the names of a tool, and of params of a method; longer ones are not used. The protocol says 128."""
 
 PARAMS_MOST: Final = 500
-"""Params of a tool that are params of its method; a tool with more takes all its arguments at once."""
+"""The most params that a method has; a tool with more takes all its arguments in one param."""
 
 KINDS_MOST: Final = 32
-"""Alternatives of a type that are looked at; where there are more, it is any."""
+"""The most alternatives of a type; one with more becomes `any`."""
 
 CHOICES_MOST: Final = 1_000
-"""Values of an enum without a type that are looked at; where there are more, it is any."""
+"""The most values of an enum without a type; one with more becomes `any`."""
 
 REFERENCE_MOST: Final = 1_000
-"""Characters of a reference that is followed."""
+"""The most characters of a reference that is followed."""
 
-_LONGEST: Final = 56  # characters of a word, before it is numbered
-_DEEPEST: Final = 8  # references to references in a schema
+_LONGEST: Final = 56  # the most characters of a name, before it is numbered
+_DEEPEST: Final = 8  # the longest chain of references in a schema
 _CAPITAL: Final = re.compile(r"([a-z0-9])([A-Z])", re.ASCII)
 _TYPES: Final = {
     "string": "string",
@@ -54,15 +54,15 @@ _TYPES: Final = {
 }
 
 
-class Taken(Struct, frozen=True, kw_only=True):
-    """How a tool takes its arguments. types: as in [provides]; theirs: our param → the tool's, "" for all at once."""
+class Params(Struct, frozen=True, kw_only=True):
+    """The params of a tool's method. types: as in [provides]; theirs: our param → the tool's, "" for all at once."""
 
     types: dict[str, str]
     theirs: dict[str, str]
 
 
 def methods_of(tools: Collection[Tool]) -> dict[str, Tool]:
-    """Each tool under the last word of its method, but for those that `left_out` tells of."""
+    """Return the tools by the last word of their methods, without those that unusable_tools() lists."""
     found: dict[str, Tool] = {}
     seen: set[str] = set()
     unique = _Unique("-", (one.replace(".", "-") for one in FIXED))
@@ -73,8 +73,8 @@ def methods_of(tools: Collection[Tool]) -> dict[str, Tool]:
     return found
 
 
-def left_out(tools: Collection[Tool]) -> dict[str, str]:
-    """By the beginning of a tool's name, why it becomes no method."""
+def unusable_tools(tools: Collection[Tool]) -> dict[str, str]:
+    """Return the tools that become no method, by the beginning of their names, with the reason."""
     seen: set[str] = set()
     found: dict[str, str] = {}
     for tool in tools:
@@ -91,15 +91,17 @@ def left_out(tools: Collection[Tool]) -> dict[str, str]:
     return found
 
 
-def taken_by(tool: Tool) -> Taken:
-    """The params of a tool's method, those that must be given first."""
+def params_of(tool: Tool) -> Params:
+    """Return the params of a tool's method, required ones first."""
     schema = tool.input_schema
     properties = schema.get("properties")
     if not isinstance(properties, dict) or not properties:
         is_open = "properties" not in schema and schema.get("additionalProperties") is not False
-        return Taken(types={"arguments": "dict?"}, theirs={"arguments": ""}) if is_open else Taken(types={}, theirs={})
-    if why_whole(tool):
-        return Taken(types={"arguments": "dict?"}, theirs={"arguments": ""})
+        return (
+            Params(types={"arguments": "dict?"}, theirs={"arguments": ""}) if is_open else Params(types={}, theirs={})
+        )
+    if why_one_argument(tool):
+        return Params(types={"arguments": "dict?"}, theirs={"arguments": ""})
     needed = schema.get("required")
     must = {one for one in needed if isinstance(one, str)} if isinstance(needed, list) else set()
     types: dict[str, str] = {}
@@ -110,11 +112,11 @@ def taken_by(tool: Tool) -> Taken:
         of_type, may_be_null = _type(schema, properties[name], 0)
         types[ours] = ("any" if may_be_null and name in must else of_type) + ("" if name in must else "?")
         theirs[ours] = name
-    return Taken(types=types, theirs=theirs)
+    return Params(types=types, theirs=theirs)
 
 
-def why_whole(tool: Tool) -> str:
-    """Why a tool that names its params takes them all at once, as `arguments`; "" for one that does not."""
+def why_one_argument(tool: Tool) -> str:
+    """Return why a tool's method takes all params as one, `arguments`, although the tool names them; "" if it does not."""
     properties = tool.input_schema.get("properties")
     if not isinstance(properties, dict):
         return ""
@@ -126,21 +128,21 @@ def why_whole(tool: Tool) -> str:
 
 
 def summary_of(tool: Tool) -> str:
-    """One line about a tool in visible characters, what its params mean included as far as there is room."""
-    said = beginning(tool.description, LONGEST_TEXT) or f"The tool {visible(tool.name)}"
+    """Return one visible line about a tool, with descriptions of its params as far as there is room."""
+    said = shorten(tool.description, LONGEST_TEXT) or f"The tool {visible(tool.name)}"
     properties = tool.input_schema.get("properties")
     line = said
     for name, row in islice(properties.items(), PARAMS_MOST) if isinstance(properties, dict) else ():
         if text := _description(row):
             before = f"{said.rstrip('.')}. Params: " if line is said else f"{line}; "
-            line = f"{before}{beginning(name, LONGEST_TEXT)}: {beginning(text, LONGEST_TEXT)}"
+            line = f"{before}{shorten(name, LONGEST_TEXT)}: {shorten(text, LONGEST_TEXT)}"
             if len(line) > LONGEST_TEXT:
                 break
     return line if len(line) <= LONGEST_TEXT else line[: LONGEST_TEXT - 1] + "…"
 
 
 def visible(text: str) -> str:
-    """One line without a character that a person cannot see; such a one is told by its number."""
+    """Return a text as one line, with each invisible character as its code point, such as \\u{200b}."""
     plain = " ".join(text.split())
     if not oddity(plain):
         return plain
@@ -152,8 +154,8 @@ def _shown(char: str) -> str:
     return f"\\u{{{ord(char):x}}}" if oddity(char) else char
 
 
-def beginning(text: str, most: int) -> str:
-    """One visible line of a text, of which no more is read than can be shown."""
+def shorten(text: str, most: int) -> str:
+    """Return a text as one visible line of at most `most` characters. Reads no more than it can show."""
     line = visible(text[: 4 * most])
     return line if len(line) <= most and len(text) <= 4 * most else f"{line[: most - 1]}…"
 
@@ -164,7 +166,7 @@ def _description(row: object) -> str:
 
 
 def _word(text: str, between: str) -> str:
-    """Small letters, digits, and what is between them; it begins with a letter, or is ""."""
+    """Return a name of small letters, digits and `between`, which begins with a letter; "" if nothing is left."""
     spaced = _CAPITAL.sub(rf"\1{between}\2", text).lower()
     word = re.sub(r"[^a-z0-9]+", between, spaced, flags=re.ASCII).strip(between)
     if word and not "a" <= word[0] <= "z":
@@ -178,7 +180,7 @@ def _param(name: str) -> str:
 
 
 class _Unique:
-    """Words that are all different: one that was there before gets a number. reserved: words that none may be."""
+    """Makes names unique: one that was used before gets a number. reserved: names that are never given."""
 
     def __init__(self, between: str, reserved: Iterable[str] = ()) -> None:
         self._between, self._taken = between, set(reserved)
@@ -194,11 +196,11 @@ class _Unique:
 
 
 def _type(schema: Mapping[str, object], row: object, depth: int) -> tuple[str, bool]:
-    """Our type for a schema, and whether null is allowed as well; `any` for what we have no type for."""
+    """Return the declared type for a schema, and whether null is allowed; `any` for one without an equivalent."""
     if not isinstance(row, dict) or depth > _DEEPEST:
         return "any", True
     if isinstance(reference := row.get("$ref"), str):
-        return _type(schema, found_in(schema, reference), depth + 1)
+        return _type(schema, resolve(schema, reference), depth + 1)
     for key in ("anyOf", "oneOf"):
         if isinstance(several := row.get(key), list):
             if len(several) > KINDS_MOST:
@@ -219,8 +221,8 @@ def _type(schema: Mapping[str, object], row: object, depth: int) -> tuple[str, b
     return _TYPES[kinds[0]], len(kinds) < len(names)
 
 
-def found_in(schema: Mapping[str, object], reference: str) -> object:
-    """What a reference within the schema leads to, None for another."""
+def resolve(schema: Mapping[str, object], reference: str) -> object:
+    """Return the target of a reference within the schema, None for any other reference."""
     if not reference.startswith("#/") or len(reference) > REFERENCE_MOST:
         return None
     found: object = schema

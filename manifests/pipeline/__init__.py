@@ -1,1 +1,1 @@
-"""Pipelines of Hands: what a NAME.pipeline.toml may say, checked as a whole before anything runs (pure)."""
+"""Pipelines of Hands: the checker of NAME.pipeline.toml, which checks the whole file before anything runs (pure)."""

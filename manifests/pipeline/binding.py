@@ -1,7 +1,7 @@
-"""What the steps of a pipeline say of each other (pure): needs, expressions, stand-ins, cycles, types where known.
+"""Checks the relations between a pipeline's steps (pure): needs, expressions, stand-ins, cycles, and known types.
 
-Works on what reading.py could read. A step needs what its `needs` name and what its expressions name; a step that stands
-in for another is needed by nobody, and what its expressions name is needed by whom it stands in for.
+Works on the steps that reading.py could read. A step needs the steps in its `needs` and in its expressions. No step needs
+a stand-in; the steps that its expressions name are needs of the step that it stands in for.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from manifests.pipeline.expressions import (
     Kind,
     Template,
     kind_of,
-    read_text,
+    parse_text,
 )  # fmt: skip
 from manifests.pipeline.expressions import Path as Names
 from manifests.pipeline.expressions import spelled as spelled_name
@@ -28,13 +28,13 @@ from manifests.positions import Path
 
 KIND_OF_TYPE: Final = {"bytes": ANY, "duration": "float", "size": "int"}
 STAND_IN_KEYS: Final = ("needs", "when", "for_each", "parallel", "on_failure")
-"""Keys that a step which stands in for another does not have."""
+"""Keys that a stand-in may not have."""
 
 
 class Scope(Struct, frozen=True):
-    """What the expressions of one place may name. roots: names of their own, by kind; steps: whose outputs there are.
+    """The names for expressions in one place. roots: special names, by kind; steps: those with an output to name, by kind.
 
-    hidden: steps that are there, and cannot be named here, each with the reason.
+    hidden: steps that exist but cannot be named here, each with the reason.
     """
 
     inputs: Mapping[str, str]
@@ -44,7 +44,7 @@ class Scope(Struct, frozen=True):
 
 
 class Binding:
-    """Goes over all steps; what it finds wrong is in `found`, what every step needs in `needs`."""
+    """The check of all steps. It notes problems in `found`. needs: by step, all steps that it needs."""
 
     def __init__(
         self, found: Findings, inputs: Mapping[str, str], rows: Mapping[str, Row], last: Mapping[str, Row]
@@ -57,7 +57,7 @@ class Binding:
         self.needs: dict[str, tuple[str, ...]] = {}
 
     def steps(self) -> dict[str, Step]:
-        """The steps, each with all that it needs."""
+        """Check [steps]. Returns the steps, each with all its needs."""
         self._find_stand_ins()
         for name, row in self._rows.items():
             self._check_needs(name, row.step)
@@ -77,7 +77,7 @@ class Binding:
         }
 
     def last(self) -> dict[str, Step]:
-        """The steps of [finally]."""
+        """Check [finally]. Returns its steps."""
         scope = self._scope({"outcome": "string", "failure": ANY}, self._plain())
         for name, row in self._last.items():
             path: Path = ("finally", name)
@@ -90,18 +90,18 @@ class Binding:
         return {name: row.step for name, row in self._last.items()}
 
     def outputs(self, raw: Mapping[str, object]) -> None:
-        """The values of [outputs]."""
+        """Check the values of [outputs]."""
         self.value(("outputs",), dict(raw), self._scope({}, self._plain()))
 
     @property
     def everything(self) -> Scope:
-        """What any place may name, for who asks only for kinds."""
+        """The scope of the names that every place has; enough to determine kinds."""
         return self._scope({}, self._plain())
 
     # what a step says ------------------------------------------------------------------------------------------------
 
     def _plain(self) -> dict[str, str]:
-        """The steps whose outputs can be named: none that stands in for another."""
+        """Return the steps whose outputs can be named: all but stand-ins."""
         return {name: "" for name in self._rows if name not in self._owners}
 
     def _find_stand_ins(self) -> None:
@@ -136,7 +136,7 @@ class Binding:
                 self._found.at_value(path, f'"{other}" runs only in the place of {owners}', f"write {owners}")
 
     def _expressions(self, name: str, step: Step) -> list[str]:
-        """Checks the expressions of a step; the steps that they name."""
+        """Check the expressions of a step. Returns the steps that they name."""
         path: Path = ("steps", name)
         owners = [self._rows[one].step for one in self._owners.get(name, ())]
         roots: dict[str, Kind] = {"failure": ANY} if owners else {}
@@ -165,7 +165,7 @@ class Binding:
         self._work(("steps", name, "undo"), step.undo, self._scope(roots, there, hidden))
 
     def _above(self, name: str) -> dict[str, None]:
-        """Every step that is over before this one begins."""
+        """Return every step that is over before this one begins."""
         above: dict[str, None] = {}
         left = [*self.needs.get(name, ())]
         while left:
@@ -176,7 +176,7 @@ class Binding:
         return above
 
     def _find_cycles(self) -> None:
-        """Notes each ring of steps that wait for each other, at the first of them in the file."""
+        """Note each cycle of needs, at its first step in the file."""
         told: set[str] = set()
         for name in self.needs:
             if name in told or name not in self._above(name):
@@ -187,7 +187,7 @@ class Binding:
             self._found.at_key(("steps", name), what, "take one of these needs away")
 
     def _ring(self, name: str) -> list[str]:
-        """The shortest way from a step over what it needs back to itself."""
+        """Return the shortest cycle of needs through a step."""
         ways, seen = [[name]], {name}
         while ways:
             way = ways.pop(0)
@@ -229,7 +229,7 @@ class Binding:
         return self.value((*path, "with"), work.given, scope) + self.value((*path, "approval"), work.approval, scope)
 
     def _one(self, path: Path, text: str, scope: Scope, kinds: tuple[Kind, ...], wanted: str) -> list[str]:
-        """A text that is one expression, and gives one of these kinds."""
+        """Check a text that must be a single expression of one of these kinds. Returns the steps that it names."""
         used = self.value(path, text, scope)
         template = _template(text)
         if template is None:
@@ -243,7 +243,7 @@ class Binding:
         return used
 
     def value(self, path: Path, value: object, scope: Scope) -> list[str]:
-        """Checks the expressions within a value; the steps that they name."""
+        """Check the expressions in a value. Returns the steps that they name."""
         used: list[str] = []
         match value:
             case str():
@@ -259,7 +259,7 @@ class Binding:
         return used
 
     def kind(self, text: str, scope: Scope) -> Kind:
-        """What a text gives, as far as one can know; any for one that has a problem."""
+        """Return the kind of a text's value as far as it is known; `any` for a text with a problem."""
         template = _template(text)
         if template is None:
             return ANY
@@ -272,7 +272,7 @@ class Binding:
 
     def _text(self, path: Path, text: str, scope: Scope) -> list[str]:
         try:
-            template = read_text(text)
+            template = parse_text(text)
             for expression in template.expressions:
                 kind_of(expression, known(scope))
         except ExpressionInvalid as error:
@@ -291,13 +291,13 @@ class Binding:
 
 def _template(text: str) -> Template | None:
     try:
-        return read_text(text)
+        return parse_text(text)
     except ExpressionInvalid:
         return None
 
 
 def known(scope: Scope) -> dict[Names, Kind]:
-    """The kinds of the names of a place, as far as they are known."""
+    """Return the kinds of the names of a scope, as far as they are known."""
     kinds: dict[Names, Kind] = {(root,): kind for root, kind in scope.roots.items()}
     for name, of in scope.inputs.items():
         kinds["inputs", name] = ANY if of.endswith("?") else KIND_OF_TYPE.get(of, of)
@@ -306,7 +306,7 @@ def known(scope: Scope) -> dict[Names, Kind]:
 
 
 def _unbound(names: Names, scope: Scope) -> tuple[str, str]:
-    """Why a name is nothing here, and what to write; ("", "") when it is something."""
+    """Return why a name is not defined here, and what to write; ("", "") if it is."""
     root, second = names[0], names[1] if len(names) > 1 else None
     if root == "inputs":
         if second in scope.inputs:
@@ -332,7 +332,7 @@ def _unbound(names: Names, scope: Scope) -> tuple[str, str]:
 
 
 def _within_a_list(names: Names, scope: Scope) -> tuple[str, str]:
-    """Why an input or output that is known to be a list has nothing of a name, and what to write; ("", "") otherwise."""
+    """Return the problem of a name that is looked up in a known list, and what to write; ("", "") if it is none."""
     if len(names) == 2 or not isinstance(names[2], str) or known(scope).get(names[:2]) != "list":
         return "", ""
     item = spelled_name((*names[:2], 0, *names[2:]))
@@ -340,7 +340,7 @@ def _within_a_list(names: Names, scope: Scope) -> tuple[str, str]:
 
 
 def expressions(value: object) -> Iterator[Expression]:
-    """Every expression within a value that has no problem."""
+    """Yield every valid expression in a value."""
     match value:
         case str():
             template = _template(value)

@@ -1,7 +1,7 @@
-"""From the text of a NAME.pipeline.toml to a Pipeline, or to every problem in it at once (pure).
+"""The checker of pipeline files: turns the text into a Pipeline, or reports every problem in it at once (pure).
 
-Called by the command line with what is installed, and by the interpreter without: then Hands are not looked at, since
-the kernel refuses what is not there. Problems are those of HAND.toml: file, line, column, what is wrong, what to write.
+The command line passes the installed Hands. The interpreter does not: Hands are then not checked, since the kernel refuses
+missing ones. Problems are like those of HAND.toml: file, line, column, what is wrong, what to write.
 """
 
 from collections.abc import Mapping
@@ -13,30 +13,30 @@ from manifests.errors import ManifestInvalid, ValueInvalid
 from manifests.findings import Findings, spelled
 from manifests.names import is_field
 from manifests.pipeline.binding import Binding
-from manifests.pipeline.installed import Known, against
-from manifests.pipeline.reading import Table, head, steps
+from manifests.pipeline.installed import Known, check_against_hands
+from manifests.pipeline.reading import Table, read_head, read_steps
 from manifests.pipeline.schema import Pipeline
 from manifests.positions import Path
 from manifests.readers import BAD, READERS
 from manifests.reference import AT
 from manifests.suggestions import suggestion
 from manifests.tables import read_table
-from manifests.typed import convert, split_type, word
+from manifests.typed import convert, split_type, type_words
 
 DAY_MS: Final = 86_400_000
 
 
 def check(text: str, *, file: str, hands: Mapping[str, Known] | None = None) -> Pipeline:
-    """The pipeline; ManifestInvalid with every problem. file: the name that the problems carry; hands: what is installed."""
+    """Return the pipeline. Raises ManifestInvalid with every problem. file: its name in them; hands: those installed."""
     raw = load(text, file)
     found = Findings()
-    section = head(found, raw, file)
+    section = read_head(found, raw, file)
     inputs = _inputs(found, raw.get("inputs", {}))
     lends = read_lends(found, _plain_table(found, "lends", raw["lends"])) if "lends" in raw else None
-    rows = steps(found, "steps", raw["steps"]) if "steps" in raw else {}
+    rows = read_steps(found, "steps", raw["steps"]) if "steps" in raw else {}
     if not raw.get("steps"):
         found.at_key((), "there is no step", 'write [steps.first], and in it hand = "..."')
-    last = steps(found, "finally", raw.get("finally", {}))
+    last = read_steps(found, "finally", raw.get("finally", {}))
     binding = Binding(found, inputs, rows, last)
     bound, after = binding.steps(), binding.last()
     outputs = _plain_table(found, "outputs", raw.get("outputs", {}))
@@ -45,11 +45,11 @@ def check(text: str, *, file: str, hands: Mapping[str, Known] | None = None) -> 
             found.at_key(("outputs", name), f'"{name}" cannot be the name of an output', 'write small letters and "_"')
     binding.outputs(outputs)
     schedule = _schedule(found, raw, section.get("name"), inputs)
-    made = _built(
+    made = _build(
         section, inputs=inputs, lends=lends, steps=bound, last=after, outputs=dict(outputs), schedule=dict(schedule)
     )
     if hands is not None:
-        against(found, made, hands, binding)
+        check_against_hands(found, made, hands, binding)
     if found:
         raise ManifestInvalid(found.placed(text, file))
     return made
@@ -63,7 +63,7 @@ def _inputs(found: Findings, raw: object) -> dict[str, str]:
 
 
 def _schedule(found: Findings, raw: Table, name: object, inputs: Mapping[str, str]) -> Table:
-    """The table [schedule], checked as that of a HAND.toml is, and its inputs as those of a run."""
+    """Return the table [schedule], after checking it like that of a HAND.toml, and its inputs like those of a run."""
     if "schedule" not in raw:
         return {}
     read = read_table(found, "schedule", ("schedule",), raw["schedule"])
@@ -74,7 +74,7 @@ def _schedule(found: Findings, raw: Table, name: object, inputs: Mapping[str, st
         if key not in inputs:
             there = suggestion(key, inputs) if inputs else "it takes none"
             found.at_key(path, f'there is no input "{key}"', there)
-        elif not (isinstance(value, str) and value.startswith("$")):  # that stands for what nobody knows yet
+        elif not (isinstance(value, str) and value.startswith("$")):  # whose value is not known yet
             _fits(found, path, value, split_type(inputs[key])[0])
     for key, of in inputs.items():
         if not split_type(of)[1] and (not isinstance(given, dict) or key not in given):
@@ -93,12 +93,14 @@ def _fits(found: Findings, path: Path, value: object, of: str) -> None:
 def _plain_table(found: Findings, section: str, raw: object) -> Table:
     if isinstance(raw, dict):
         return raw
-    found.at_value((section,), f"{spelled((section,))} is {word(raw)}, not a table", f"write [{section}] as a table")
+    found.at_value(
+        (section,), f"{spelled((section,))} is {type_words(raw)}, not a table", f"write [{section}] as a table"
+    )
     return {}
 
 
-def _built(section: Table, **rest: object) -> Pipeline:
-    """The Struct; what could not be read has a place holder, since then there is a problem anyway."""
+def _build(section: Table, **rest: object) -> Pipeline:
+    """Build the Pipeline. Values that could not be read have a placeholder; a problem was noted for each."""
     wall, parallel = section.get("wall", DAY_MS), section.get("parallel", 8)
     return Pipeline(
         name=str(section.get("name", "")),

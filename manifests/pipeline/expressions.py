@@ -1,9 +1,9 @@
-"""Expressions in a pipeline's texts, `"${steps.load.rows > 0}"` (pure): read under an allow-list, and typed where known.
+"""Expressions in a pipeline's texts, `"${steps.load.rows > 0}"`: parsing by an allow-list, and type checking (pure).
 
 The language is that of docs/adr/0008-expressions.md: operators, comparisons, `and or not`, `a if c else b`, `in`, lists,
-and calls of FUNCTIONS by name. A name is a path from one of the roots that its place offers: `inputs.day`,
-`steps.load["rows read"]`, `item`. No attribute is ever looked up: a path is walked through tables and lists alone.
-Working one out is the interpreter's: runtime/pipeline/evaluate.py. Raises ExpressionInvalid.
+and calls of FUNCTIONS by name. A name is a path from one of the roots of its scope: `inputs.day`,
+`steps.load["rows read"]`, `item`. No Python attribute is ever looked up: a path goes only through tables and lists.
+runtime/pipeline/evaluate.py evaluates expressions. Raises ExpressionInvalid.
 """
 
 import ast
@@ -14,14 +14,14 @@ from manifests.errors import ValueInvalid
 from manifests.suggestions import suggestion
 
 LENGTH_MAX: Final = 1_000
-"""Characters of one expression."""
+"""The most characters of one expression."""
 NODES_MAX: Final = 200
-"""Names, constants, operations and calls of one expression."""
+"""The most names, constants, operations and calls of one expression."""
 DEPTH_MAX: Final = 32
-"""How deep they may be nested."""
+"""How deep these may be nested."""
 
 Kind = str
-"""int, float, bool, string, list, dict or null as far as one can know, else any."""
+"""int, float, bool, string, list, dict or null as far as it is known, else any."""
 
 ANY: Final = "any"
 NUMBERS: Final = ("int", "float")
@@ -30,7 +30,7 @@ Path = tuple[str | int, ...]
 
 
 class Function(NamedTuple):
-    """How many arguments a function takes, and what it gives."""
+    """The least and most arguments of a function, and the kind of its result."""
 
     least: int
     most: int
@@ -65,11 +65,11 @@ _SEE: Final = "see Expressions in docs/pipelines.md"
 
 
 class ExpressionInvalid(ValueInvalid):
-    """An expression that can never be worked out; `why` is a clause, `instead` what to write."""
+    """An expression that can never be evaluated; `why` is a clause, `instead` what to write."""
 
 
 class Expression(NamedTuple):
-    """A checked tree, in which each path is one name. paths: by those names, in the order of their first use."""
+    """A checked syntax tree, in which each path is a single name. paths: by those names, in the order of first use."""
 
     text: str
     tree: ast.expr
@@ -77,13 +77,13 @@ class Expression(NamedTuple):
 
 
 class Template(NamedTuple):
-    """A text in pieces: plain ones, and expressions. One expression alone keeps its type, else the whole is a text."""
+    """A text as pieces: plain texts and expressions. A single expression keeps its type; otherwise the result is a text."""
 
     pieces: tuple[str | Expression, ...]
 
     @property
     def alone(self) -> Expression | None:
-        """The expression that the whole text is, if it is one."""
+        """The expression, if the whole text is a single one; else None."""
         first = self.pieces[0] if len(self.pieces) == 1 else None
         return first if isinstance(first, Expression) else None
 
@@ -93,8 +93,8 @@ class Template(NamedTuple):
         return [piece for piece in self.pieces if isinstance(piece, Expression)]
 
 
-def read_text(text: str) -> Template:
-    """A text with its `${…}`; `$${` stands for `${` itself."""
+def parse_text(text: str) -> Template:
+    """Parse a text with `${…}`; `$${` stands for `${` itself."""
     pieces: list[str | Expression] = []
     plain, at = "", 0
     while (start := text.find("${", at)) >= 0:
@@ -105,14 +105,14 @@ def read_text(text: str) -> Template:
         plain += text[at:start]
         if plain:
             pieces.append(plain)
-        pieces.append(read(text[start + 2 : end]))
+        pieces.append(parse(text[start + 2 : end]))
         plain, at = "", end + 1
     plain += text[at:]
     return Template((*pieces, plain) if plain or not pieces else tuple(pieces))
 
 
 def _closing(text: str, at: int) -> int:
-    """Where the brace stands that ends an expression; those within quotes do not."""
+    """Return the offset of the brace that ends an expression; braces in quotes do not."""
     quote = ""
     for place in range(at, len(text)):
         char = text[place]
@@ -125,8 +125,8 @@ def _closing(text: str, at: int) -> int:
     raise ExpressionInvalid("a ${ has no }", "close it, or write $${ for the two characters themselves")
 
 
-def read(text: str) -> Expression:
-    """One expression, without its `${` and `}`."""
+def parse(text: str) -> Expression:
+    """Parse one expression, without its `${` and `}`."""
     if len(text) > LENGTH_MAX:
         raise ExpressionInvalid(f"an expression has {len(text)} characters", f"write at most {LENGTH_MAX}")
     try:
@@ -143,14 +143,14 @@ def _short(text: str) -> str:
 
 
 class _Reading:
-    """Goes once through a tree, and rewrites it."""
+    """One pass over a syntax tree, which checks and rewrites it. paths: those found."""
 
     def __init__(self) -> None:
         self.paths: dict[str, Path] = {}
         self._nodes = 0
 
     def checked(self, node: ast.expr, depth: int) -> ast.expr:
-        """The node, rewritten: words become constants, paths names."""
+        """Return the node, rewritten: null, true and false become constants, paths become names."""
         self._nodes += 1
         if self._nodes > NODES_MAX or depth > DEPTH_MAX:
             raise ExpressionInvalid("an expression has too many parts", "let a step's Hand work that out")
@@ -194,7 +194,7 @@ class _Reading:
         return ast.Call(func=node.func, args=[self.checked(one, depth) for one in node.args], keywords=[])
 
     def _path(self, node: ast.expr) -> ast.expr:
-        """A path as one name; a word as its constant."""
+        """Return a path as a single name; null, true and false as constants."""
         if isinstance(node, ast.Name) and node.id in _WORDS:
             return ast.Constant(value=_WORDS[node.id])
         parts: list[str | int] = []
@@ -216,7 +216,7 @@ class _Reading:
 
 
 def spelled(path: Path) -> str:
-    """A path as one writes it."""
+    """Format a path as in an expression."""
     rest = (f".{part}" if isinstance(part, str) and part.isidentifier() else f"[{part!r}]" for part in path[1:])
     return str(path[0]) + "".join(rest)
 
@@ -225,12 +225,12 @@ def spelled(path: Path) -> str:
 
 
 def kind_of(expression: Expression, known: Mapping[Path, Kind]) -> Kind:
-    """What an expression gives, where one can know. known: kinds of paths. Raises ExpressionInvalid if it never can."""
+    """Return the kind of an expression's value. known: kinds of paths. Raises ExpressionInvalid if it can never have one."""
     return _kind(expression.tree, {spelled(path): kind for path, kind in known.items()})
 
 
 def kind_of_value(value: object) -> Kind:
-    """What a plain value is."""
+    """Return the kind of a plain value."""
     match value:
         case None:
             return "null"
@@ -261,13 +261,13 @@ def _kind(node: ast.expr, known: Mapping[str, Kind]) -> Kind:
             return "list"
         case ast.UnaryOp(op=sign, operand=operand):
             inner = _kind(operand, known)
-            return _must(inner, ("bool",), "not") if isinstance(sign, ast.Not) else _must(inner, NUMBERS, "-")
+            return _require(inner, ("bool",), "not") if isinstance(sign, ast.Not) else _require(inner, NUMBERS, "-")
         case ast.BoolOp(values=values):
             for part in values:
-                _must(_kind(part, known), ("bool",), "and, or")
+                _require(_kind(part, known), ("bool",), "and, or")
             return "bool"
         case ast.IfExp(test=test, body=body, orelse=orelse):
-            _must(_kind(test, known), ("bool",), "if")
+            _require(_kind(test, known), ("bool",), "if")
             kinds = {_kind(body, known), _kind(orelse, known)}
             return kinds.pop() if len(kinds) == 1 else ANY
         case ast.BinOp(left=left, op=sign, right=right):
@@ -281,7 +281,7 @@ def _kind(node: ast.expr, known: Mapping[str, Kind]) -> Kind:
     raise AssertionError(node)
 
 
-def _must(kind: Kind, wanted: tuple[Kind, ...], where: str) -> Kind:
+def _require(kind: Kind, wanted: tuple[Kind, ...], where: str) -> Kind:
     if kind not in (*wanted, ANY):
         raise ExpressionInvalid(f"`{where}` takes {' or '.join(wanted)}, and got {kind}", _SEE)
     return kind
@@ -293,14 +293,14 @@ def _arithmetic(sign: ast.operator, left: Kind, right: Kind) -> Kind:
     if isinstance(sign, ast.Add) and left == right and left in ("string", "list"):
         return left
     if left not in NUMBERS or right not in NUMBERS:
-        raise ExpressionInvalid(f"{left} and {right} cannot be reckoned with", "turn them into numbers, or text(x)")
+        raise ExpressionInvalid(f"{left} and {right} have no arithmetic", "turn them into numbers, or text(x)")
     return "float" if isinstance(sign, ast.Div) or "float" in (left, right) else "int"
 
 
 def _comparison(signs: list[ast.cmpop], kinds: list[Kind]) -> Kind:
     for sign, left, right in zip(signs, kinds[:-1], kinds[1:], strict=True):
         if isinstance(sign, ast.In | ast.NotIn):
-            _must(right, ("list", "dict", "string"), "in")
+            _require(right, ("list", "dict", "string"), "in")
         elif isinstance(sign, _ORDER) and ANY not in (left, right):
             same = left in NUMBERS and right in NUMBERS
             if not same and (left, right) != ("string", "string"):

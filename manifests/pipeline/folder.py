@@ -1,7 +1,7 @@
-"""The HAND.toml of a pipeline: the Hand that it becomes when it is added (pure).
+"""The HAND.toml of the Hand that a pipeline becomes (pure).
 
-It holds `kernel.spawn` on the Hands of its steps, and nothing else; what their runs do in its name is lent, so that it
-cannot do that itself.
+It requests only `kernel.spawn` on the Hands of its steps. What their runs do in its name is in [lends], so that it cannot
+do that itself.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,16 +14,16 @@ from manifests.values import format_duration
 CALLS_PER_MINUTE: Final = 60_000
 CPU: Final = "30m"
 MEMORY: Final = "512MiB"
-"""A part of it is for what the steps gave: runtime/pipeline/kept.py."""
+"""A part of it is for the steps' outputs: runtime/pipeline/kept.py."""
 
 
 def file_of(name: str) -> str:
-    """The name of a pipeline's file."""
+    """Return the name of a pipeline's file."""
     return f"{name}.pipeline.toml"
 
 
 def manifest_of(pipeline: Pipeline, lends: Iterable[Capability]) -> Mapping[str, object]:
-    """The tables of its HAND.toml. Each run of a step has at most two calls open at once, and notes come besides."""
+    """Return the tables of its HAND.toml. A step's run has at most two calls open at once; 16 more are for notes."""
     schedule = {"schedule": pipeline.schedule} if pipeline.schedule else {}
     return {
         **schedule,

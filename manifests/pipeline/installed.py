@@ -1,7 +1,7 @@
-"""A pipeline against the Hands that are installed (pure): are they there, what do they take, may they do their work.
+"""Checks a pipeline against the installed Hands (pure): that they exist, take its inputs, and have their grants.
 
-Known is what the command line knows of each. Its `params` are those of a task's `run`, read from its code without running
-it, or a pipeline's inputs; None where they cannot be known.
+The command line describes each Hand as Known. Its `params` are those of a task's `run`, found by static analysis, or a
+pipeline's inputs; None if unknown.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,13 +27,13 @@ _TAKES: Final = {
     "string": ("string",), "int": ("int",), "float": ("int", "float"), "bool": ("bool",), "list": ("list",),
     "dict": ("dict",), "duration": ("string", "int", "float"), "size": ("string", "int"), "bytes": (),
 }  # fmt: skip
-"""What an expression may give for a param of each type."""
+"""By type of a param, the kinds of expressions that fit it."""
 
 
 class Known(Struct, frozen=True, kw_only=True):
-    """An installed Hand. params: of its work, None if unknown; has_work: it has work of its own; takes_more: **inputs.
+    """An installed Hand. params: of its work, None if unknown; has_work: it has a `run`; takes_more: that has **kwargs.
 
-    asks, granted: what its manifest asks for, by methods that exist, and what of that the operator gave.
+    asks: the capabilities that its manifest requests, by existing methods; granted: those of them that it holds.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Known(Struct, frozen=True, kw_only=True):
     granted: tuple[Capability, ...] = ()
 
     def spawns(self, hand: str) -> bool:
-        """Whether it may begin runs of a Hand, as far as its manifest asks for that."""
+        """Whether its manifest requests to begin runs of a Hand."""
         return any(
             one.method in (SPAWN, "kernel.*") and any(kinds.covers(pattern, hand) for pattern in one.allow)
             for one in self.asks
@@ -54,7 +54,7 @@ class Known(Struct, frozen=True, kw_only=True):
 
 
 def lends_of(pipeline: Pipeline, hands: Mapping[str, Known]) -> tuple[Capability, ...]:
-    """The most that the runs of its steps may do: what the file says, else what their Hands are granted, put together."""
+    """Return the most that the runs of its steps may do: [lends] of the file, else the union of their Hands' grants."""
     if pipeline.lends is not None:
         return pipeline.lends
     together: dict[str, dict[str, None]] = {}
@@ -66,8 +66,8 @@ def lends_of(pipeline: Pipeline, hands: Mapping[str, Known]) -> tuple[Capability
     )
 
 
-def against(found: Findings, pipeline: Pipeline, hands: Mapping[str, Known], binding: Binding) -> None:
-    """Note what is wrong with a pipeline in a home with these Hands."""
+def check_against_hands(found: Findings, pipeline: Pipeline, hands: Mapping[str, Known], binding: Binding) -> None:
+    """Note the problems of a pipeline in a home with these Hands."""
     for path, work, scope in _works(pipeline, binding):
         at: Path = (*path, "pipeline" if work.is_pipeline else "hand")
         if work.hand == pipeline.name:
@@ -78,10 +78,10 @@ def against(found: Findings, pipeline: Pipeline, hands: Mapping[str, Known], bin
             there = suggestion(work.hand, hands, "see `maniple hands` for what is installed")
             found.at_value(at, f'no Hand "{work.hand}" is installed', there)
             continue
-        if problem := _unfit(work, hand):
+        if problem := _hand_problem(work, hand):
             found.at_value(at, *problem)
             continue
-        if way := _way(work.hand, pipeline.name, hands):
+        if way := _spawn_path(work.hand, pipeline.name, hands):
             found.at_value(
                 at, f'{" runs ".join(way)}: "{pipeline.name}" would never end', "take that step away, or theirs"
             )
@@ -93,7 +93,7 @@ def against(found: Findings, pipeline: Pipeline, hands: Mapping[str, Known], bin
 
 
 def _works(pipeline: Pipeline, binding: Binding) -> Iterator[tuple[Path, Work, Scope]]:
-    """Every run that is made, with its place and the kinds of what its inputs may name."""
+    """Yield every run that the pipeline makes, with its path in the file and the scope of its inputs."""
     for section, steps in (("steps", pipeline.steps), ("finally", pipeline.last)):
         for name, step in steps.items():
             yield (section, name), step.work, binding.everything
@@ -101,7 +101,7 @@ def _works(pipeline: Pipeline, binding: Binding) -> Iterator[tuple[Path, Work, S
                 yield (section, name, "undo"), step.undo, binding.everything
 
 
-def _unfit(work: Work, hand: Known) -> tuple[str, str] | None:
+def _hand_problem(work: Work, hand: Known) -> tuple[str, str] | None:
     if not hand.is_task:
         return f'"{hand.name}" is a service, and a step is a run of a task', "name a task Hand, which may call it"
     if work.is_pipeline and not hand.is_pipeline:
@@ -113,30 +113,30 @@ def _unfit(work: Work, hand: Known) -> tuple[str, str] | None:
     return None
 
 
-def _way(start: str, target: str, hands: Mapping[str, Known]) -> list[str]:
-    """The shortest way by which one Hand begins runs of another, through others; [] when there is none."""
+def _spawn_path(start: str, target: str, hands: Mapping[str, Known]) -> list[str]:
+    """Return the shortest chain in which one Hand begins runs of another, through others; [] if there is none."""
     ways, seen = [[start]], {start}
     while ways:
         way = ways.pop(0)
         hand = hands.get(way[-1])
         if hand is None:
             continue
-        if hand.spawns(target) and not _everything(hand):
+        if hand.spawns(target) and not _spawns_anything(hand):
             return [*way, target]
         for name in hands:
-            if name not in seen and hand.spawns(name) and not _everything(hand):
+            if name not in seen and hand.spawns(name) and not _spawns_anything(hand):
                 seen.add(name)
                 ways.append([*way, name])
     return []
 
 
-def _everything(hand: Known) -> bool:
-    """Whether it may spawn whatever there is, which says nothing of what it does."""
+def _spawns_anything(hand: Known) -> bool:
+    """Whether it may spawn any Hand, which does not show that it spawns a particular one."""
     return any(one.method in (SPAWN, "kernel.*") and not one.lent and "*" in one.allow for one in hand.asks)
 
 
 def _check_given(found: Findings, path: Path, work: Work, hand: Known, scope: Scope, binding: Binding) -> None:
-    """The inputs against the Hand's params: names, and types where both are known."""
+    """Check a run's inputs by the Hand's params: the names, and the types where both are known."""
     if hand.params is None or found.has(path):
         return
     for name in work.given:
@@ -171,7 +171,7 @@ def _check_type(
 
 
 def _check_granted(found: Findings, at: Path, hand: Known) -> None:
-    """Without [lends] a step is to do all that its Hand asks for, so all of it must be granted."""
+    """Note a Hand that lacks grants it requests. Without [lends], its runs get all its grants, so it must have them all."""
     missing = exceeding(hand.asks, GrantSet.of(hand.granted))
     if missing:
         first = missing[0]
@@ -184,7 +184,7 @@ def _check_granted(found: Findings, at: Path, hand: Known) -> None:
 
 
 def _check_lends(found: Findings, pipeline: Pipeline, hands: Mapping[str, Known]) -> None:
-    """What is lent must be granted to some Hand of its steps: else no step could ever use it."""
+    """Note capabilities in [lends] that no Hand of its steps is granted, so that no step could use them."""
     held = [one for name in pipeline.hands() if name in hands for one in hands[name].granted]
     for one in exceeding(pipeline.lends or (), GrantSet.of(held)):
         if one.method.endswith("*") and any(each.method.startswith(one.method[:-1]) for each in held):
@@ -201,6 +201,6 @@ def _rows(missing: Sequence[Capability]) -> str:
 
 
 def _quoted(pattern: str) -> str:
-    """As one word of a shell."""
+    """Quote a pattern for a shell."""
     within = pattern.replace("'", "'\"'\"'")
     return f"'{within}'"

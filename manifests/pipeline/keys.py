@@ -1,7 +1,7 @@
-"""The one table of a pipeline file's keys (pure): what each is called, holds, defaults to and means.
+"""The one table of a pipeline file's keys: name, type, default and meaning of each (pure).
 
-Its rows are those of manifests/reference.py: the checker reads by them, and docs/pipeline-toml.md is drawn from them. To
-add a key: a row here, a field in schema.py, where it is read in reading.py, a bad file in tests/manifests/pipeline/bad/.
+Its rows are like those of manifests/reference.py: the checker reads by them, and docs/pipeline-toml.md is made of them. To
+add a key: a row here, a field in schema.py, its reader in reading.py, a bad file in tests/manifests/pipeline/bad/.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ TIMES_MOST: Final = 100
 WALL_MOST_MS: Final = 365 * 86_400_000
 SHORTEST_MS: Final = 100
 BACKOFF_MOST_MS: Final = 7 * 86_400_000
-"""As long as a run can sleep at once (wire/limits.py)."""
+"""The longest time that a run can sleep at once (wire/limits.py)."""
 
 SECTIONS: Final[dict[str, str]] = {
     "pipeline": "The pipeline's identity, and the limits of a whole run.",
@@ -93,12 +93,12 @@ _SHOWN: Final = {
 
 
 def keys_of(section: str) -> dict[str, Key]:
-    """The keys of one section, by their last part."""
+    """Return the keys of one section, by their last part."""
     return {key.path.rpartition(".")[2]: key for key in KEYS if key.path.rpartition(".")[0] == section}
 
 
 def page() -> str:
-    """The reference of pipeline files as Markdown, section by section."""
+    """Return the reference of pipeline files as Markdown, section by section."""
     lines = [
         "# Pipeline files",
         "",

@@ -1,7 +1,7 @@
-"""What a pipeline run notes in the log of each of its pieces, and how that is read again (pure).
+"""The notes of a pipeline run in the log, about each of its pieces: writing and parsing them (pure).
 
-A piece is one run that a pipeline makes: of a step, of a step's item, in the place of one, to undo one, or at the end. The
-notes are sentences for people; `maniple pipeline` draws its trees and time lines from them, so both sides are here.
+A piece is one run that a pipeline makes: of a step, of a step's item, of a stand-in, of an undo, or of [finally]. Notes
+are sentences for people; `maniple pipeline` also draws its trees and time lines from them.
 """
 
 import re
@@ -12,7 +12,7 @@ from msgspec import Struct
 Role = Literal["step", "stand-in", "undo", "finally"]
 
 UNSAID: Final = "so says its pipeline"
-"""Why the operator is asked about a step that gives no reason, as by `approval = true`."""
+"""The reason given to the operator for a step with `approval = true`."""
 
 _NAME: Final = re.compile(
     r"(?a)(?P<undo>undo of )?(?P<last>finally )?(?:(?P<other>[a-z][a-z0-9_]*) for )?"
@@ -25,7 +25,7 @@ _ITEMS: Final = re.compile(r"(?a)(?P<name>[a-z][a-z0-9_]*): over (?P<count>\d{1,
 
 
 class PieceName(Struct, frozen=True):
-    """Which piece. step: whose it is; index: of its item, -1 for none; other: the step that stands in."""
+    """The identity of a piece. step: its step; index: of its item, -1 for none; other: the step that stands in."""
 
     step: str
     index: int = -1
@@ -41,7 +41,7 @@ class PieceName(Struct, frozen=True):
 
 
 class Noted(Struct, frozen=True):
-    """A note, read. how: begun, skipped, failed, waits, undoes, or items (then `number` of them)."""
+    """A parsed note. how: begun (number: of the try), skipped, failed, waits, undoes, or items (number: of them)."""
 
     name: PieceName
     how: str
@@ -50,37 +50,37 @@ class Noted(Struct, frozen=True):
     why: str = ""
 
 
-def begun(name: PieceName, run: str, tries: int) -> str:
-    """A run of this piece is under way."""
+def begun_note(name: PieceName, run: str, tries: int) -> str:
+    """Return the note that a run of this piece has begun."""
     return f"{name}: run {run}" + (f", try {tries}" if tries > 1 else "")
 
 
 def note_text(name: PieceName, how: str, why: str = "") -> str:
-    """A piece was skipped, or failed without a run, or waits for its next try."""
+    """Return the note that a piece was skipped, failed without a run, waits for its next try, or is undone."""
     return f"{name}: {how}" + (f", {why}" if why else "")
 
 
-def asks(name: PieceName, why: str) -> str:
-    """What the operator reads who is asked whether a piece may begin."""
+def question(name: PieceName, why: str) -> str:
+    """Return the question to the operator whether a piece may begin."""
     return f"{name} begins after your yes: {why}"
 
 
-def asked(text: str) -> PieceName | None:
-    """The piece that asks so; None for what no pipeline asks."""
+def read_question(text: str) -> PieceName | None:
+    """Return the piece that a question() is about; None for any other text."""
     match = _ASKS.fullmatch(text)
-    return _named(match["name"]) if match else None
+    return _parse_name(match["name"]) if match else None
 
 
-def items(name: PieceName, count: int) -> str:
-    """A step goes over so many items."""
+def items_note(name: PieceName, count: int) -> str:
+    """Return the note of how many items a step has."""
     return f"{name}: over {count} item{'' if count == 1 else 's'}"
 
 
 def read(text: str) -> Noted | None:
-    """A note of a pipeline's, read; None for any other."""
+    """Parse a note; None if it is not a pipeline's."""
     for pattern in (_BEGUN, _ITEMS, _ENDED):
         match = pattern.fullmatch(text)
-        name = _named(match["name"]) if match else None
+        name = _parse_name(match["name"]) if match else None
         if match is None or name is None:
             continue
         found = match.groupdict()
@@ -92,7 +92,7 @@ def read(text: str) -> Noted | None:
     return None
 
 
-def _named(text: str) -> PieceName | None:
+def _parse_name(text: str) -> PieceName | None:
     match = _NAME.fullmatch(text)
     if match is None:
         return None

@@ -1,7 +1,7 @@
-"""From the tables of a pipeline file to its steps, each problem noted at its place (pure).
+"""Reads the tables of a pipeline file into steps, and notes each problem at its place (pure).
 
-Separate from binding.py, which looks at what the steps say of each other: here each table stands for itself. What cannot
-be read is left out, so that one slip is told once.
+Each table is read by itself; binding.py checks the relations between steps. What cannot be read is left out, so that one
+mistake is reported once.
 """
 
 import re
@@ -29,7 +29,7 @@ from manifests.positions import Path
 from manifests.readers import BAD, READERS
 from manifests.reference import REQUIRED, Key
 from manifests.suggestions import suggestion
-from manifests.typed import convert, word
+from manifests.typed import convert, type_words
 
 Table = Mapping[str, object]
 
@@ -40,16 +40,18 @@ _EXAMPLES: Final = {"name": '"my-pipeline"', "version": '"1.0.0"', "text": '"...
 
 
 class Row(Struct, frozen=True):
-    """A step as it was read, and the keys that its table has."""
+    """A step, and the keys that its table has."""
 
     step: Step
     keys: frozenset[str]
 
 
-def table(found: Findings, section: str, path: Path, raw: object) -> dict[str, object]:
-    """The good values of one table by their key; everything else in it is noted."""
+def read_table(found: Findings, section: str, path: Path, raw: object) -> dict[str, object]:
+    """Return the valid values of one table, by key; the rest is noted."""
     if not isinstance(raw, dict):
-        found.at_value(path, f"{spelled(path)} is {word(raw)}, not a table", f"write [{spelled(path)}] as a table")
+        found.at_value(
+            path, f"{spelled(path)} is {type_words(raw)}, not a table", f"write [{spelled(path)}] as a table"
+        )
         return {}
     keys, values = keys_of(section), dict[str, object]()
     for name, value in raw.items():
@@ -66,7 +68,7 @@ def table(found: Findings, section: str, path: Path, raw: object) -> dict[str, o
 
 
 def note_unknown(found: Findings, section: str, path: Path, names: Iterable[str]) -> None:
-    """Notes a key, or a section, that is none."""
+    """Note an unknown key or section. names: the known ones."""
     what = "key" if section else "section"
     found.at_key(path, f"{spelled(path)} is not a {what} of a pipeline", suggestion(str(path[-1]), names))
 
@@ -94,10 +96,10 @@ def _within(found: Findings, path: Path, value: int, least: int, most: int, inst
 
 
 def _given(found: Findings, path: Path, value: object) -> object:
-    """A table of plain values: what can travel in a body."""
+    """Read a table of values that can be sent in a body."""
     if not isinstance(value, dict):
         found.at_value(
-            path, f"{spelled(path)} is {word(value)}, not a table", 'write it like { day = "${inputs.day}" }'
+            path, f"{spelled(path)} is {type_words(value)}, not a table", 'write it like { day = "${inputs.day}" }'
         )
         return BAD
     good: dict[str, object] = {}
@@ -113,7 +115,7 @@ def _condition(found: Findings, path: Path, value: object) -> object:
     if isinstance(value, str):
         return value
     found.at_value(
-        path, f"{spelled(path)} is {word(value)}, not an expression", 'write it like "${inputs.day != null}"'
+        path, f"{spelled(path)} is {type_words(value)}, not an expression", 'write it like "${inputs.day != null}"'
     )
     return BAD
 
@@ -121,7 +123,7 @@ def _condition(found: Findings, path: Path, value: object) -> object:
 def _items(found: Findings, path: Path, value: object) -> object:
     if isinstance(value, str | list):
         return value
-    found.at_value(path, f"{spelled(path)} is {word(value)}, not a list", 'write a list, or "${inputs.names}"')
+    found.at_value(path, f"{spelled(path)} is {type_words(value)}, not a list", 'write a list, or "${inputs.names}"')
     return BAD
 
 
@@ -162,7 +164,7 @@ def _reason(found: Findings, path: Path, value: object) -> object:
 
 
 def _retry(found: Findings, path: Path, value: object) -> object:
-    read = table(found, "retry", path, value)
+    read = read_table(found, "retry", path, value)
     times, backoff, on = read.get("times"), read.get("backoff", 1_000), read.get("on", ())
     if not isinstance(times, int) or not isinstance(backoff, int) or not isinstance(on, tuple):
         return BAD
@@ -170,8 +172,8 @@ def _retry(found: Findings, path: Path, value: object) -> object:
 
 
 def _undo(found: Findings, path: Path, value: object) -> object:
-    read = table(found, "undo", path, value)
-    return work(found, path, read, value) or BAD
+    read = read_table(found, "undo", path, value)
+    return read_work(found, path, read, value) or BAD
 
 
 _OWN: Final[dict[str, Callable[[Findings, Path, object], object]]] = {
@@ -187,8 +189,8 @@ _OWN: Final[dict[str, Callable[[Findings, Path, object], object]]] = {
 }
 
 
-def work(found: Findings, path: Path, read: Table, raw: object) -> Work | None:
-    """The run that a table asks for; None when it names none, or two."""
+def read_work(found: Findings, path: Path, read: Table, raw: object) -> Work | None:
+    """Read the run of a table; None, noted, unless it names exactly one of `hand` and `pipeline`."""
     named = [key for key in ("hand", "pipeline") if isinstance(raw, dict) and key in raw]
     if len(named) != 1:
         what = "names both a hand and a pipeline" if named else "does not say what runs"
@@ -208,10 +210,10 @@ def work(found: Findings, path: Path, read: Table, raw: object) -> Work | None:
     )
 
 
-def steps(found: Findings, section: str, raw: object) -> dict[str, Row]:
-    """The steps of [steps] or [finally] that can be read."""
+def read_steps(found: Findings, section: str, raw: object) -> dict[str, Row]:
+    """Read the steps of [steps] or [finally]. Those that cannot be read are noted and left out."""
     if not isinstance(raw, dict):
-        found.at_value((section,), f"{section} is {word(raw)}, not a table", f"write [{section}.name]")
+        found.at_value((section,), f"{section} is {type_words(raw)}, not a table", f"write [{section}.name]")
         return {}
     if len(raw) > STEPS_MOST:
         found.at_key(
@@ -226,12 +228,12 @@ def steps(found: Findings, section: str, raw: object) -> dict[str, Row]:
         if not is_field(name):
             found.at_key(path, f'"{name}" cannot be the name of a step', 'write small letters, digits and "_"')
             continue
-        read = table(found, f"{section}.*", path, inner)
+        read = read_table(found, f"{section}.*", path, inner)
         if not isinstance(inner, dict):
             continue
         if "parallel" in inner and "for_each" not in inner:
             found.at_key((*path, "parallel"), f"{spelled(path)} has parallel and no for_each", "leave it out")
-        done = work(found, path, read, inner)
+        done = read_work(found, path, read, inner)
         if done is not None:
             rows[name] = Row(_step(name, done, read), frozenset(inner))
     return rows
@@ -252,8 +254,8 @@ def _step(name: str, done: Work, read: Table) -> Step:
     )
 
 
-def head(found: Findings, raw: Mapping[str, object], file: str) -> dict[str, object]:
-    """[pipeline], and sections that are none."""
+def read_head(found: Findings, raw: Mapping[str, object], file: str) -> dict[str, object]:
+    """Read [pipeline], and note unknown sections."""
     sections = [section.partition(".")[0] for section in SECTIONS if section not in ("undo", "retry")]
     for unknown in [one for one in raw if one not in sections]:
         note_unknown(found, "", (unknown,), sections)
@@ -262,7 +264,7 @@ def head(found: Findings, raw: Mapping[str, object], file: str) -> dict[str, obj
             (), "the section [pipeline] is missing", "begin with [pipeline], and name, version and description"
         )
         return {}
-    read = table(found, "pipeline", ("pipeline",), raw["pipeline"])
+    read = read_table(found, "pipeline", ("pipeline",), raw["pipeline"])
     name, path = read.get("name"), ("pipeline", "name")
     if name in RESERVED:
         found.at_value(path, f'"{name}" is a word of Maniple itself', "choose another name")

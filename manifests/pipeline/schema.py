@@ -1,7 +1,7 @@
-"""A pipeline as values: what the checker returns and the interpreter follows (pure).
+"""The types of a checked pipeline, which check.py returns and the interpreter executes (pure).
 
-Durations are integers of milliseconds and end in `_ms`. What each key means stands in keys.py. Texts in `given`, `when`,
-`for_each` and `outputs` may hold expressions, which expressions.py has found to be in order.
+Durations are integers of milliseconds and end in `_ms`. keys.py documents each key. Texts in `given`, `when`, `for_each`
+and `outputs` may contain expressions, which expressions.py has checked.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ from manifests.schema import Capability
 
 STOP: Final = "stop"
 SKIP: Final = "skip"
-"""What `on_failure` may say besides the name of a step."""
+"""The values of `on_failure` other than the name of a step."""
 
 
 class Retry(Struct, frozen=True, kw_only=True):
@@ -24,9 +24,9 @@ class Retry(Struct, frozen=True, kw_only=True):
 
 
 class Work(Struct, frozen=True, kw_only=True):
-    """One run to be made, and again as `retry` says. given: its inputs; timeout_ms: 0 for none but its Hand's `wall`.
+    """One run, made again as `retry` says. given: its inputs; timeout_ms: 0 for none other than its Hand's `wall`.
 
-    is_pipeline: the Hand is said to be a pipeline. approval: why it begins only after the operator's yes, "" for at once.
+    is_pipeline: the file calls the Hand a pipeline. approval: why it needs the operator's approval, "" if it does not.
     """
 
     hand: str
@@ -38,10 +38,10 @@ class Work(Struct, frozen=True, kw_only=True):
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """One step. needs: steps that must be over first, those that its expressions name among them.
+    """One step. needs: steps that must be over first, including those that its expressions name.
 
-    for_each: None, a list, or the text that gives one. on_failure: STOP, SKIP or a step that stands in. undo: what takes
-    back a piece of it that was done. stands_in: it runs only in the place of another.
+    for_each: None, a list, or an expression for one. on_failure: STOP, SKIP or a step that stands in. undo: the run that
+    undoes a finished piece. stands_in: it runs only in place of another step.
     """
 
     name: str
@@ -56,9 +56,9 @@ class Step(Struct, frozen=True, kw_only=True):
 
 
 class Pipeline(Struct, frozen=True, kw_only=True):
-    """A whole file. inputs: types by name; steps and last (`[finally]`) in the order of the file; lends: None if not said.
+    """A whole file. inputs: types by name; steps and last (`[finally]`): in file order; lends: None without that section.
 
-    parallel: most runs at once; wall_ms: most time of a whole run; schedule: the table as it was written, {} for none.
+    parallel: the most runs at once; wall_ms: the most time of a whole run; schedule: the table as written, {} for none.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Pipeline(Struct, frozen=True, kw_only=True):
     schedule: dict[str, object] = {}
 
     def hands(self) -> tuple[str, ...]:
-        """The Hands whose runs it makes, each once, in the order of the file."""
+        """Return the Hands of its steps and undos, each once, in file order."""
         works = [
             work for step in (*self.steps.values(), *self.last.values()) for work in (step.work, step.undo) if work
         ]

@@ -1,7 +1,7 @@
-"""What the `run` of a task Hand takes, read from its code and never run (pure).
+"""The params of a task Hand's `run`, by static analysis of its code (pure).
 
-Separate because a Hand's work declares no params: what can be seen without running it is its `async def run(self, …)`.
-Where that cannot be told, so that nothing wrong is said, the answer is that anything may be given.
+A Hand's work declares no params, so they are taken from its `async def run(self, …)`. If they cannot be determined, the
+result is UNKNOWN, and anything may be given.
 """
 
 import ast
@@ -15,7 +15,7 @@ _TYPES_OF: Final = {"list": "list", "dict": "dict", "Mapping": "dict", "Sequence
 
 
 class Signature(Struct, frozen=True):
-    """params: name → type, with ? where there is a default; None: unknown. more: it takes any others. found: it is there."""
+    """params: name → type, with ? if it has a default; None: unknown. more: it has **kwargs. found: the class has a `run`."""
 
     params: Mapping[str, str] | None = None
     more: bool = False
@@ -26,7 +26,7 @@ UNKNOWN: Final = Signature()
 
 
 def of_entry(entry: str, files: Mapping[str, bytes]) -> Signature:
-    """The signature of `run` in the class that `entry` ("main:Greeter") names, in a Hand of these files."""
+    """Return the signature of `run` in the class that `entry` ("main:Greeter") names. files: the Hand's, by path."""
     module, _, name = entry.partition(":")
     try:
         tree = ast.parse(files[module.replace(".", "/") + ".py"])
@@ -53,7 +53,7 @@ def of_entry(entry: str, files: Mapping[str, bytes]) -> Signature:
 
 
 def _type(annotation: ast.expr | None, *, may_miss: bool) -> str:
-    """The type of a param as its annotation says; `any` for what is none of ours."""
+    """Return the type of a param by its annotation; `any` if it has no equivalent."""
     match annotation:
         case ast.Name(id=name) if name in _TYPES or name in _TYPES_OF:
             of = {**_TYPES, **_TYPES_OF}[name]

@@ -1,1 +1,1 @@
-"""Skills: folders of instructions in the public Agent Skills format, read and looked through (pure)."""
+"""Skills: reading and scanning of folders of instructions in the public Agent Skills format (pure)."""

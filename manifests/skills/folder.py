@@ -1,9 +1,9 @@
-"""The files of the Hand `skills`, which holds the skills that were installed alone (pure).
+"""The files of the Hand `skills`, which contains the skills that were installed without a Hand (pure).
 
-One Hand holds them all, made anew and sealed by the home's own key each time one is installed or removed: so what each of
-them says is under a seal whose digest is in the log, and a file that is changed later is found before it is read. Each skill
-is a method, `skills.NAME`: who may read it is a grant like any other, and what is told of it, its description, is what
-`kernel.describe` tells of the method.
+One Hand contains them all. It is made again, and sealed by the home's own key, each time one is installed or removed: so
+each skill's text is under a seal whose digest is in the log, and a later change is detected before it is read. Each skill
+is a method, `skills.NAME`: reading it needs a grant like any other, and its description is the method's summary in
+`kernel.describe`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from manifests.readers import LONGEST_SUMMARY, LONGEST_TEXT
-from manifests.skills.reading import FOLDER, Skill, plain
+from manifests.skills.reading import FOLDER, Skill, visible_line
 from manifests.versions import is_older
 
 HAND: Final = "skills"
@@ -27,12 +27,12 @@ __all__ = ["Skills"]
 
 
 def method_of(name: str) -> str:
-    """By which a skill is read."""
+    """Return the method that reads a skill."""
     return f"{PREFIX}{name}"
 
 
 def manifest_of(version: str, skills: Iterable[Skill]) -> Mapping[str, object]:
-    """The tables of its HAND.toml."""
+    """Return the tables of the Hand's HAND.toml."""
     held = sorted(skills, key=lambda one: one.name)
     names = ", ".join(one.name for one in held)
     description = f"Skills that were installed alone: {names}"
@@ -48,7 +48,7 @@ def manifest_of(version: str, skills: Iterable[Skill]) -> Mapping[str, object]:
         },
         "provides": {
             method_of(one.name): {
-                "summary": _cut(plain(one.description), LONGEST_SUMMARY),
+                "summary": _cut(visible_line(one.description), LONGEST_SUMMARY),
                 "resource": "none",
                 "effect": "read",
                 "idempotent": True,
@@ -62,7 +62,7 @@ def manifest_of(version: str, skills: Iterable[Skill]) -> Mapping[str, object]:
 
 
 def files_of(skills: Iterable[Skill]) -> dict[str, bytes]:
-    """All its files but HAND.toml."""
+    """Return all files of the Hand except HAND.toml."""
     found = {"main.py": MAIN.encode()}
     for one in skills:
         found |= {f"{FOLDER}/{one.name}/{path}": content for path, content in one.files.items()}
@@ -70,10 +70,10 @@ def files_of(skills: Iterable[Skill]) -> dict[str, bytes]:
 
 
 def version_after(before: str, micros: int) -> str:
-    """Its next version: the year, the day, and the millisecond of it (UTC); later than the one before, "" for none.
+    """Return the Hand's next version: year, day, and millisecond of the day (UTC). before: the last version, "" for none.
 
-    A home remembers the last version by name, also when nothing is installed any more: by the clock the next one is newer,
-    since an installation takes longer than the clock to go on.
+    The result is newer than `before`. Even after a removal a home remembers the last version by name; the clock makes the
+    next one newer, since an installation takes more than a millisecond. micros: since 1970.
     """
     seconds, rest = divmod(micros, 1_000_000)
     now = datetime.fromtimestamp(seconds, UTC)

@@ -1,9 +1,8 @@
-"""The head of a SKILL.md: a few lines of YAML between two lines of three dashes, as texts, lists and tables (pure).
+"""Parses the head of a SKILL.md: YAML between two lines of three dashes, into texts, lists and tables (pure).
 
-Only what such a head needs is read: every value is the text that stands there (`version: 1.10` is "1.10", `no` is "no").
-What YAML has beyond that is refused and not built: aliases and anchors, which make a few lines into gigabytes; tags, which
-name what is to be made of a value; directives; further documents; names that stand twice; more than DEEPEST levels. It is
-read from the parser's events, so nothing is ever constructed but what is built here.
+Every scalar stays a text (`version: 1.10` is "1.10", `no` is "no"). The rest of YAML is refused: aliases and anchors,
+which can expand a few lines to gigabytes; tags, which name types to construct; directives; further documents; duplicate
+names; more than DEEPEST levels. It works on the parser's events, so no YAML constructor ever runs.
 """
 
 from typing import Final
@@ -11,7 +10,7 @@ from typing import Final
 from manifests.errors import ManifestsError
 
 LONGEST: Final = 16 * 1024
-"""Most characters of a head."""
+"""The most characters of a head."""
 
 DEEPEST: Final = 8
 FENCE: Final = "---"
@@ -20,7 +19,7 @@ Value = str | list["Value"] | dict[str, "Value"]
 
 
 class FrontMatterInvalid(ManifestsError):
-    """A SKILL.md has no head that can be read. line, column: from 1, in the file; instead: what to write."""
+    """The head of a SKILL.md is missing or malformed. line, column: from 1, in the file; instead: what to write."""
 
     def __init__(self, line: int, column: int, what: str, instead: str) -> None:
         super().__init__(f"line {line}: {what}; {instead}")
@@ -28,9 +27,9 @@ class FrontMatterInvalid(ManifestsError):
 
 
 def split(text: str) -> tuple[str, str]:
-    """The head without its fences, and what comes after it.
+    """Split a SKILL.md into its head, without the fences, and its body.
 
-    FrontMatterInvalid for a text without a head, or with one that is too long.
+    Raises FrontMatterInvalid for a text without a head, or with one that is too long.
     """
     lines = text.removeprefix("\ufeff").splitlines(keepends=True)
     if not lines or lines[0].rstrip() != FENCE:
@@ -46,7 +45,7 @@ def split(text: str) -> tuple[str, str]:
 
 
 def read(head: str) -> dict[str, Value]:
-    """The table that a head is. FrontMatterInvalid for what is none, or more than a head needs."""
+    """Parse a head into a table. Raises FrontMatterInvalid if it is not a table of the YAML allowed here."""
     import yaml
 
     builder = _Builder()
@@ -58,7 +57,7 @@ def read(head: str) -> dict[str, Value]:
         line, column = (mark.line + 2, mark.column + 1) if mark else (2, 1)
         what = f"this is not YAML: {error.problem or error.context}"
         raise FrontMatterInvalid(line, column, what, "mend the line, or put the value in quotes") from None
-    except (yaml.YAMLError, ValueError, OverflowError) as error:  # a character that is none
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # an invalid character
         what = f"this is not YAML: {str(error).splitlines()[0][:200]}"
         raise FrontMatterInvalid(2, 1, what, "write plain text") from None
     found = builder.root
@@ -68,17 +67,17 @@ def read(head: str) -> dict[str, Value]:
 
 
 class _Builder:
-    """Builds the value of one document from events. root: what was built."""
+    """Builds the value of one document from the parser's events. root: the result."""
 
     def __init__(self) -> None:
         self.root: Value = ""
         self._open: list[list[Value] | dict[str, Value]] = []
         self._name: str | None = None
-        """Of the table that is open innermost: whose value comes next."""
+        """The key of the innermost open table whose value comes next."""
         self._documents = 0
 
     def take(self, event: object) -> None:
-        """Take one event of the parser's."""
+        """Process one event of the parser."""
         kind = type(event).__name__
         if kind == "DocumentStartEvent":
             self._documents += 1

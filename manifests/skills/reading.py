@@ -1,9 +1,9 @@
-"""A skill's folder, read by the rules of the public Agent Skills format (pure).
+"""Reads a skill's folder by the rules of the public Agent Skills format (pure).
 
-The format: https://agentskills.io/specification. A folder NAME with a SKILL.md, whose head has `name` and `description`, and
-may have `license`, `compatibility`, `metadata` and `allowed-tools`; after it Markdown; beside it whatever else. What the
-format bounds is bounded here the same. The sizes below are ours, so that a skill fits where it is kept and read. A key that
-the format has not is passed over and told (scanning.py): many skills have some that other programs know.
+The format: https://agentskills.io/specification. A folder NAME has a SKILL.md, whose head has `name` and `description`, and
+may have `license`, `compatibility`, `metadata` and `allowed-tools`; Markdown follows. The folder may have other files. The
+format's limits apply here. The limits on sizes below are Maniple's, so that a skill fits where it is stored and read. Keys
+that the format does not define are ignored and reported (scanning.py): many skills have some for other programs.
 """
 
 import re
@@ -20,7 +20,7 @@ from manifests.skills.front_matter import FrontMatterInvalid, Value
 
 FILE: Final = "SKILL.md"
 FOLDER: Final = "skills"
-"""Beside HAND.toml: what lies in `skills/NAME/` is a skill of that Hand's."""
+"""The folder beside HAND.toml whose subfolders NAME are the Hand's skills."""
 
 NAME_MOST: Final = 64
 DESCRIPTION_MOST: Final = 1024
@@ -29,18 +29,18 @@ SKILL_MOST: Final = 256 * 1024
 FILE_MOST: Final = 4 * 1024 * 1024
 BYTES_MOST: Final = 8 * 1024 * 1024
 FILES_MOST: Final = 200
-"""Bytes of SKILL.md, of another file, and of all; and how many there may be."""
+"""The most bytes of SKILL.md, of another file, and of all files; and the most files."""
 
 SKILLS_MOST: Final = 32
 SHELF_MOST: Final = 50
-"""Skills that one Hand may have, or read; and that may be installed alone."""
+"""The most skills that one Hand may have or read; and the most that may be installed without a Hand."""
 
 KEYS: Final = ("name", "description", "license", "compatibility", "metadata", "allowed-tools")
 _NAME: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 
 
 class Skill(Struct, frozen=True, kw_only=True):
-    """A skill. body: of SKILL.md. others: keys that the format has not. files: by their paths in it."""
+    """A skill. body: of SKILL.md. others: keys that the format does not define. files: content by path in the skill."""
 
     name: str
     description: str
@@ -59,7 +59,7 @@ def is_name(text: str) -> bool:
 
 
 def folders(files: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:
-    """The files of each folder below `skills/` of a Hand's, by the folder's name."""
+    """Return the files of each folder below `skills/` in a Hand's folder, by the folder's name."""
     found: dict[str, dict[str, bytes]] = {}
     for path, content in files.items():
         top, _, rest = path.partition("/")
@@ -70,7 +70,7 @@ def folders(files: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:
 
 
 def read_all(files: Mapping[str, bytes], shown: str) -> tuple[list[Skill], list[Problem]]:
-    """The skills that lie in a Hand's folder, and all that is wrong with them. shown: where the folder is."""
+    """Return the skills in a Hand's folder, and all their problems. shown: the folder's name in the problems."""
     skills, problems = list[Skill](), list[Problem]()
     for name, inner in folders(files).items():
         skill, wrong = read(name, inner, f"{shown}/{FOLDER}/{name}")
@@ -84,7 +84,7 @@ def read_all(files: Mapping[str, bytes], shown: str) -> tuple[list[Skill], list[
 
 
 def read(name: str, files: Mapping[str, bytes], shown: str) -> tuple[Skill | None, list[Problem]]:
-    """The skill in a folder of that name, None when it is none; and every problem. shown: where the folder is, for people."""
+    """Return the skill in a folder NAME, None if it has problems; and all problems. shown: the folder's name in them."""
     problems = [Problem(shown, 1, 1, what, instead) for what, instead in _of_folder(name, files)]
     file, raw = f"{shown}/{FILE}", files.get(FILE)
     if raw is None:
@@ -121,7 +121,7 @@ def read(name: str, files: Mapping[str, bytes], shown: str) -> tuple[Skill | Non
 
 
 def _of_folder(name: str, files: Mapping[str, bytes]) -> list[tuple[str, str]]:
-    """What is wrong with its name, its size and its paths, each with what to do."""
+    """Return what is wrong with a skill's name, size and paths, each with what to do."""
     found = []
     if not is_name(name):
         mend = f"name it with small letters, digits and single -, at most {NAME_MOST}"
@@ -139,7 +139,7 @@ def _of_folder(name: str, files: Mapping[str, bytes]) -> list[tuple[str, str]]:
 
 
 def _of_values(name: str, values: Mapping[str, Value]) -> list[tuple[str, str, str]]:
-    """What is wrong with the head's values: the key, what, and what to write."""
+    """Return what is wrong with the head's values: the key, the problem, and what to write."""
     found = []
     named, said = values.get("name"), values.get("description")
     if not isinstance(named, str) or not named:
@@ -167,7 +167,7 @@ def _of_values(name: str, values: Mapping[str, Value]) -> list[tuple[str, str, s
 
 
 def _line_of(head: str, key: str) -> int:
-    """The line of the file on which a key of the head stands, or the first."""
+    """Return the line of the file with a key of the head, or 1."""
     for at, line in enumerate(head.splitlines(), 2):
         if line.startswith(f"{key}:"):
             return at
@@ -186,7 +186,7 @@ def _words(value: Value | None) -> tuple[str, ...]:
     return tuple(str(value or "").split())
 
 
-def plain(text: str) -> str:
-    """One line of a skill's without a character that a person cannot see; such a one is told by its number."""
+def visible_line(text: str) -> str:
+    """Return a text as one line, with each invisible character as its code point, such as \\u{200b}."""
     line = " ".join(text.split())
     return line if not oddity(line) else "".join(f"\\u{{{ord(one):x}}}" if oddity(one) else one for one in line)

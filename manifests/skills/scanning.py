@@ -1,8 +1,8 @@
-"""What a skill holds that whoever installs it should see (pure): the same for the same files, each with where and why.
+"""Scans a skill for what a person who installs it should see (pure; the same result for the same files).
 
-No finding says that a skill is bad, and none that it is good: it says what is there. What is looked for is what runs, what a
-person does not see as the file is shown, what leads elsewhere, what cannot be read, and what asks for more than text. Lists
-are bounded, and say what they leave out. Time is in proportion to the files; what is not told is counted, and not made.
+A finding states what the skill contains, not whether it is good or bad. It may be something that can run, that a person
+does not see when the file is displayed, that leads elsewhere, that is not text, or that asks for more than text. Lists are
+bounded, and count what they omit. Takes time linear in the files; omitted findings are counted but not created.
 """
 
 import re
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from manifests.skills import unseen
-from manifests.skills.reading import FILE, Skill, plain
+from manifests.skills.reading import FILE, Skill, visible_line
 from manifests.visibility import INVISIBLE
 
 KINDS: Final = {
@@ -31,16 +31,17 @@ KINDS: Final = {
     "tools": "tools that it wants to use without asking: that grants nothing",
     "keys": "keys of its head that the format does not define: they are ignored",
 }
-"""What is looked for, and what it means."""
+"""The kinds of findings, and their meanings."""
 
 MOST: Final = 200
-"""Findings of one skill that are told."""
+"""The most findings reported for one skill."""
 
 ENCODED: Final = 200
 BODY_LINES: Final = 500
 BODY_MOST: Final = 20_000
 TEXT_MOST: Final = 256 * 1024
-"""Characters of a run that counts; lines and characters of SKILL.md, and characters of other texts, that are still fine."""
+"""The least characters of a run that is reported; the most lines and characters of SKILL.md, and characters of another
+text, that are not reported as large."""
 
 _SHOWN: Final = 120
 _PROGRAMS: Final = tuple(
@@ -65,7 +66,7 @@ _JOINER: Final = "\u200d"
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """One thing that is there. kind: of KINDS; line: from 1, 0 for the whole file."""
+    """One finding. kind: of KINDS; line: from 1, 0 for the whole file."""
 
     kind: str
     file: str
@@ -74,7 +75,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 class _Mark(NamedTuple):
-    """What may become a finding. place: where in the file's text, -1 for the whole file; text: all of it, as it stands."""
+    """A finding before it is shortened. place: offset in the file's text, -1 for the whole file; text: complete, as it is."""
 
     kind: str
     place: int
@@ -82,7 +83,7 @@ class _Mark(NamedTuple):
 
 
 def scan(skill: Skill) -> tuple[list[Finding], int]:
-    """What is found, in the order of KINDS and then of the files; and how many more there are than MOST."""
+    """Return the findings, in the order of KINDS and then of the files, and the number beyond MOST."""
     told: dict[str, list[Finding]] = {kind: [] for kind in KINDS}
     count, there = 0, _there(skill)
     for path in sorted(skill.files, key=lambda one: (one != FILE, one)):
@@ -98,7 +99,7 @@ def scan(skill: Skill) -> tuple[list[Finding], int]:
 
 
 def _there(skill: Skill) -> set[str]:
-    """Its files, and the folders in which they lie; "" is its own."""
+    """Return the paths of its files and of their folders; "" is the skill's own."""
     found = {""}
     for path in skill.files:
         while path not in found:
@@ -124,14 +125,14 @@ def _of_head(skill: Skill) -> Iterator[_Mark]:
 
 
 def _escaped(skill: Skill) -> str:
-    """Hidden characters of the description that its head writes as escapes, so that nothing of them stands in the file."""
+    """Return the hidden characters that the head writes as escapes in the description, so that the file itself has none."""
     text, written = skill.description, skill.files[FILE].decode()
     hidden = (one for place, one in enumerate(text) if _is_hidden(text, place, one) and one not in written)
     return _points_of(Counter(f"U+{ord(one):04X}" for one in hidden))
 
 
 def _of_file(skill: Skill, path: str, text: str | None, there: Container[str]) -> Iterator[_Mark]:
-    """What is in one file; of each kind in the order of its text."""
+    """Yield the findings of one file; those of each kind in the order of its text."""
     raw = skill.files[path]
     if path == FILE:
         yield from _of_head(skill)
@@ -151,12 +152,12 @@ def _of_file(skill: Skill, path: str, text: str | None, there: Container[str]) -
             yield _Mark("encoded", run.start(), f"{len(run[0])} characters")
     yield from _links(text)
     if path.lower().endswith(_MARKDOWN):
-        yield from (_Mark("comment", place, said) for place, said in unseen.of_markdown(text))
+        yield from (_Mark("comment", place, said) for place, said in unseen.find_unseen(text))
         yield from _points(path, text, there)
 
 
 class _Lines:
-    """On which line a place of a text is; asked in the order of the text, it goes through it once."""
+    """Line numbers of offsets in a text. Asked in ascending order, it reads the text once."""
 
     def __init__(self, text: str) -> None:
         self._text, self._place, self._line = text, 0, 1
@@ -181,7 +182,7 @@ def _of_size(skill: Skill, path: str, text: str) -> Iterator[_Mark]:
 
 
 def _hidden(text: str) -> Iterator[_Mark]:
-    """Lines with characters that are not seen, and which: their numbers, and how many there are."""
+    """Yield the lines that have hidden characters, with the code points and counts of these."""
     first, end, points = 0, 0, Counter[str]()
     for found in _ODD.finditer(text):
         place = found.start()
@@ -203,7 +204,7 @@ def _points_of(points: Mapping[str, int]) -> str:
 
 
 def _is_hidden(text: str, place: int, char: str) -> bool:
-    """Whether a character draws nothing. Not: one selector or joiner within a picture (emoji), a mark at a file's begin."""
+    """Whether a character is invisible. Selectors and joiners in emoji, and a byte order mark at the start, are not."""
     if char == "\ufeff" and place == 0:
         return False
     before = text[place - 1 : place]
@@ -216,7 +217,7 @@ def _is_hidden(text: str, place: int, char: str) -> bool:
 
 
 def _links(text: str) -> Iterator[_Mark]:
-    """Each host once, with where it first stands."""
+    """Yield each host once, at its first occurrence, with the number of occurrences."""
     hosts: dict[str, tuple[int, int]] = {}
     for found in _URL.finditer(text):
         try:
@@ -230,7 +231,7 @@ def _links(text: str) -> Iterator[_Mark]:
 
 
 def _points(path: str, text: str, there: Container[str]) -> Iterator[_Mark]:
-    """Where Markdown points within the skill's folder, or out of it; the format has paths begin at the skill's folder."""
+    """Yield links to paths outside the skill's folder, or to missing files. The format's paths begin at that folder."""
     above = path.rpartition("/")[0]
     for found in _POINTS.finditer(text):
         target = found[1].partition("#")[0].partition("?")[0].strip("<>")
@@ -244,7 +245,7 @@ def _points(path: str, text: str, there: Container[str]) -> Iterator[_Mark]:
 
 
 def _reached(above: str, target: str) -> str | None:
-    """The path that a relative one means, None if it leads out."""
+    """Resolve a relative path in the folder `above`; None if it leads out of the skill."""
     if target.startswith(("/", "~", "\\")):
         return None
     parts = above.split("/") if above else []
@@ -259,5 +260,5 @@ def _reached(above: str, target: str) -> str | None:
 
 
 def _cut(text: str) -> str:
-    shown = plain(text[: _SHOWN * 4])
+    shown = visible_line(text[: _SHOWN * 4])
     return shown if len(shown) <= _SHOWN and len(text) <= _SHOWN * 4 else f"{shown[:_SHOWN]}…"

@@ -1,8 +1,8 @@
-"""Text of Markdown that is left out where it is shown, and that a model reads (pure; CommonMark 0.31 §4.6, §4.7, §6.3).
+"""Finds text in Markdown that rendering omits and that a model reads (pure; CommonMark 0.31 §4.6, §4.7, §6.3).
 
-HTML comments are the known way; others are as good: an instruction or declaration, an element that hides itself, and the
-titles, addresses and names of links that nobody follows. Nothing is parsed: where it is not sure that something is left out
-it is told. Time is in proportion to the text.
+HTML comments are the well-known way. Others work as well: processing instructions, declarations, hidden elements, and the
+titles, addresses and names of link definitions. Nothing is parsed: text that may be omitted is reported. Takes time linear
+in the text.
 """
 
 import re
@@ -11,7 +11,7 @@ from heapq import merge
 from typing import Final
 
 Unseen = tuple[int, str]
-"""Where in the text, and what stands there."""
+"""An offset in the text, and the text that rendering omits there."""
 
 _ENDS: Final = {"<!--": "-->", "<?": "?>", "<![CDATA[": "]]>", "<!": ">"}
 _BEGIN: Final = re.compile(r"<!--|<!\[CDATA\[|<\?|<!(?=[A-Za-z])")
@@ -24,7 +24,7 @@ _DEFINED: Final = re.compile(
     rf"(?:[ \t]*(?:(?<=[ \t])|\n[ \t>]{{0,20}})({_TITLE})[ \t]*$)?)",
     re.MULTILINE,
 )
-"""A link that is said what it leads to: its name, `#` or `<>` and what follows, or an address and its title."""
+"""A link definition: its name, then `#` or `<>` and what follows, or an address and its title."""
 
 _LINKED: Final = re.compile(rf"\]\([ \t]*(?:<[^<>\n]{{0,2000}}>|[^\s<()]{{1,2000}})\s+({_TITLE})\s*\)")
 _TAG: Final = re.compile(r"<([A-Za-z][A-Za-z0-9-]*)(?=[\s/>])[^<>]*>")
@@ -33,16 +33,16 @@ _HIDES: Final = re.compile(
 )
 _NEVER_SHOWN: Final = frozenset({"noscript", "script", "style", "template", "title"})
 _SHOWN: Final = 500
-"""Characters that are told of what stands in an element."""
+"""The most characters reported of an element's content."""
 
 
-def of_markdown(text: str) -> Iterator[Unseen]:
-    """What is left out, in the order of the text."""
+def find_unseen(text: str) -> Iterator[Unseen]:
+    """Yield what rendering omits, in the order of the text."""
     return merge(_between(text), _defined(text), _titles(text), _elements(text))
 
 
 def _between(text: str) -> Iterator[Unseen]:
-    """Comments, instructions, declarations and CDATA sections; one without an end goes on to the end of the text."""
+    """Yield comments, instructions, declarations and CDATA sections; one without an end extends to the end of the text."""
     at = 0
     while begin := _BEGIN.search(text, at):
         end = text.find(_ENDS[begin[0]], begin.end())
@@ -51,7 +51,7 @@ def _between(text: str) -> Iterator[Unseen]:
 
 
 def _defined(text: str) -> Iterator[Unseen]:
-    """What definitions of links say beside where they lead, or by a name of several words that no link has."""
+    """Yield the texts of link definitions other than a plain address, and their names of several words that no link uses."""
     named: set[str] | None = None
     for found in _DEFINED.finditer(text):
         name, _, aside, target, title = found.groups()
@@ -64,7 +64,7 @@ def _defined(text: str) -> Iterator[Unseen]:
 
 
 def _names(text: str) -> set[str]:
-    """What stands in brackets that say nothing of where it leads."""
+    """Return the folded texts in brackets that are not link definitions."""
     return {_folded(one[1]) for one in re.finditer(r"\[([^\[\]\n]{1,999})\](?!:)", text)}
 
 

@@ -144,5 +144,5 @@ def missing_file(file: str, paths: Iterable[str]) -> str:
 
 
 def _line(skill: Known, most: int) -> str:
-    said = reading.plain(skill.description)
+    said = reading.visible_line(skill.description)
     return f"- {skill.name}: {said if len(said) <= most else f'{said[: most - 1]}…'}"

@@ -110,7 +110,7 @@ class Asking:
         for _ in range(TRIES):
             said = await self._ask(form.question(wanted, at, self._hand, problem), field.offered)
             try:
-                return form.taken(field, said)
+                return form.read_answer(field, said)
             except AnswerInvalid as error:
                 problem = str(error)
         records.logger().warning("no answer of a person's was one that the server's form can hold")

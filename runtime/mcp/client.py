@@ -197,14 +197,14 @@ class Server(Hand):
                 except BaseException:
                     self._is_stale = True
                     raise
-                self._refused = tools.changed(self._agreement, {tool.name: tool for tool in offer.tools})
+                self._refused = tools.changed_tools(self._agreement, {tool.name: tool for tool in offer.tools})
         if why := self._refused.get(method):
             mend = f"look at it with `maniple mcp test {self.name}`, then `maniple mcp add` it anew"
             raise Failure("changed", f"{why}: {mend}")
 
     async def _list_tools(self, call: Call) -> object:
         offer = await self._offer()
-        written = tools.written(offer)
+        written = tools.encode(offer)
         if len(written) > tools.LARGEST:
             raise Failure("too-large", f"its tools are described in more than {tools.LARGEST >> 20} MiB")
         for at in range(0, len(written), _PIECE):

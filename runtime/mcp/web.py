@@ -310,9 +310,9 @@ def _refusal(scope: Scope) -> PlainTextResponse | None:
     values: dict[bytes, list[bytes]] = {}
     for name, value in scope["headers"]:
         values.setdefault(name, []).append(value)
-    if not bearer.is_here(values.get(b"host", ()), values.get(b"origin", ()), gate.port):
+    if not bearer.is_for_this_port(values.get(b"host", ()), values.get(b"origin", ()), gate.port):
         return PlainTextResponse("This is a door of this machine, and not of that Host or Origin.\n", 403)
-    if not bearer.shows(values.get(b"authorization", ()), gate.digest):
+    if not bearer.has_token(values.get(b"authorization", ()), gate.digest):
         return PlainTextResponse("A token is needed.\n", 401, {"WWW-Authenticate": "Bearer"})
     if scope["path"] != PATH:
         return PlainTextResponse(f"Here is nothing; the door is {PATH}.\n", 404)

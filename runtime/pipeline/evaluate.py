@@ -13,8 +13,8 @@ from typing import Final, TypeVar
 
 import simpleeval  # type: ignore[import-untyped]
 
-from manifests.pipeline.expressions import Expression, Path, read_text, spelled
-from manifests.typed import word
+from manifests.pipeline.expressions import Expression, Path, parse_text, spelled
+from manifests.typed import type_words
 
 TEXT_MOST: Final = 100_000
 ITEMS_MOST: Final = 10_000
@@ -267,7 +267,7 @@ def filled(value: object, values: Mapping[str, object]) -> object:
 
 
 def _filled_text(text: str, values: Mapping[str, object]) -> object:
-    template = read_text(text)
+    template = parse_text(text)
     if template.alone is not None:
         return evaluate(template.alone, values)
     try:
@@ -283,4 +283,4 @@ def _filled_text(text: str, values: Mapping[str, object]) -> object:
 
 
 def _word(value: object) -> str:
-    return "null" if value is None else word(value)
+    return "null" if value is None else type_words(value)

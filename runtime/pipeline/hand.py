@@ -110,7 +110,7 @@ class PipelineHand(Hand):
         try:
             run = await (self._begun_if_approved(action, machine) if action.asks else self._begun(action, machine))
             machine.begun(action.piece)
-            await self.progress(*machine.progress, notes.begun(action.name, run, action.tries))
+            await self.progress(*machine.progress, notes.begun_note(action.name, run, action.tries))
             return _end(await self._waited(run))
         except (CallEnded, CodecError) as error:
             return _not_done(error)
@@ -144,7 +144,7 @@ class PipelineHand(Hand):
         if not action.asks:
             return await self.kernel.spawn(action.hand, action.given, timeout=timeout)
         given = {"inputs": action.given} | ({} if timeout is None else {"timeout": timeout})
-        wish = notes.asks(action.name, action.asks)
+        wish = notes.question(action.name, action.asks)
         async with self.kernel.stream("kernel.spawn", action.hand, given, ask_first=wish) as call:
             self._asked[action.piece] = call
             await call.read()  # nothing comes but its end

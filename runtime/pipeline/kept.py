@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec.msgpack import Ext
 
-from manifests.pipeline.expressions import read_text
+from manifests.pipeline.expressions import parse_text
 from manifests.pipeline.schema import Pipeline
 
 KEPT_MOST: Final = 64 << 20
@@ -83,7 +83,7 @@ def _everything(pipeline: Pipeline) -> Iterator[object]:
 def _paths(value: object) -> Iterator[tuple[str | int, ...]]:
     match value:
         case str() if "${" in value:
-            for expression in read_text(value).expressions:
+            for expression in parse_text(value).expressions:
                 yield from expression.paths.values()
         case list() | tuple():
             for item in value:

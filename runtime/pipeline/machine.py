@@ -212,7 +212,7 @@ class Machine:
         course.items, course.outputs, course.left = items, [None] * len(items), len(items)
         course.state = "open"
         if step.for_each is not None:
-            self._actions.append(Note(text=notes.items(PieceName(step.name), len(items))))
+            self._actions.append(Note(text=notes.items_note(PieceName(step.name), len(items))))
             if not items:
                 self._close(course, [])
 

@@ -64,7 +64,7 @@ def test_a_run_under_way_shows_what_is_done_what_goes_on_and_what_is_to_come() -
     told = Told()
     told.begin("r-top", "made")
     first = told.begin("r-one", "worker", by="r-top")
-    told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
+    told.note("r-top", notes.begun_note(PieceName("a"), "r-one", 1))
     lines = tree(told, {"r-one": "40% reading"})
     assert lines[0].startswith("made  r-top")
     assert "working" in lines[0]
@@ -84,12 +84,12 @@ def test_a_try_that_failed_and_the_wait_for_the_next_are_shown() -> None:
     told = Told()
     told.begin("r-top", "made")
     told.end(told.begin("r-one", "worker", by="r-top"), "failed", "it broke")
-    told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
+    told.note("r-top", notes.begun_note(PieceName("a"), "r-one", 1))
     told.note("r-top", notes.note_text(PieceName("a"), "waits", "2s to try 2: broken: it broke"))
     assert "waiting" in tree(told)[1]
     assert tree(told)[1].endswith("2s to try 2: broken: it broke")
     told.end(told.begin("r-two", "worker", by="r-top"))
-    told.note("r-top", notes.begun(PieceName("a"), "r-two", 2))
+    told.note("r-top", notes.begun_note(PieceName("a"), "r-two", 2))
     assert "done" in tree(told)[1]
     assert tree(told)[1].endswith("try 2")
 
@@ -98,9 +98,9 @@ def test_the_pieces_of_a_pipeline_under_a_pipeline_are_shown_below_it() -> None:
     told = Told()
     told.begin("r-top", "made")
     told.begin("r-sub", "inner", by="r-top")
-    told.note("r-top", notes.begun(PieceName("a"), "r-sub", 1))
+    told.note("r-top", notes.begun_note(PieceName("a"), "r-sub", 1))
     told.begin("r-low", "worker", by="r-sub")
-    told.note("r-sub", notes.begun(PieceName("deep"), "r-low", 1))
+    told.note("r-sub", notes.begun_note(PieceName("deep"), "r-low", 1))
     told.cost("r-low", 500_000)
     lines = tree(told)
     assert lines[2].startswith("│  └─ deep ")
@@ -111,10 +111,10 @@ def test_the_pieces_of_a_pipeline_under_a_pipeline_are_shown_below_it() -> None:
 def test_of_many_items_only_those_that_are_not_done_have_a_line() -> None:
     told = Told()
     told.begin("r-top", "made")
-    told.note("r-top", notes.items(PieceName("a"), 20))
+    told.note("r-top", notes.items_note(PieceName("a"), 20))
     for number in range(20):
         work = told.begin(f"r-i{number}", "worker", by="r-top")
-        told.note("r-top", notes.begun(PieceName("a", number), f"r-i{number}", 1))
+        told.note("r-top", notes.begun_note(PieceName("a", number), f"r-i{number}", 1))
         if number != 7:
             told.end(work)
     lines = tree(told)
@@ -128,7 +128,7 @@ def test_a_note_of_a_run_that_somebody_else_made_does_not_count() -> None:
     told = Told()
     told.begin("r-top", "made")
     told.begin("r-other", "worker")
-    told.note("r-top", notes.begun(PieceName("a"), "r-other", 1))
+    told.note("r-top", notes.begun_note(PieceName("a"), "r-other", 1))
     assert tree(told)[1].endswith("to come")
 
 
@@ -136,7 +136,7 @@ def test_what_a_step_notes_in_the_words_of_a_pipeline_stays_below_it_and_can_be_
     told = Told()
     told.begin("r-top", "made")
     told.begin("r-one", "worker", by="r-top")
-    told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
+    told.note("r-top", notes.begun_note(PieceName("a"), "r-one", 1))
     before = told.course.of("r-top")
     for text in ("finally a: over 5 items", "undo of a: over 5 items", f"c: over {'9' * 400} items", "b: skipped"):
         told.note("r-one", text)
@@ -150,7 +150,7 @@ def test_a_run_is_of_one_piece_however_often_it_is_noted() -> None:
     told.begin("r-top", "made")
     told.begin("r-one", "worker", by="r-top")
     for name in ("a", "a", "b"):
-        told.note("r-top", notes.begun(PieceName(name), "r-one", 1))
+        told.note("r-top", notes.begun_note(PieceName(name), "r-one", 1))
     assert [(str(piece.name), len(piece.tries)) for piece in told.course.of("r-top")] == [("a", 1)]
 
 
@@ -158,7 +158,7 @@ def test_what_a_hand_wrote_cannot_act_on_the_terminal() -> None:
     told = Told()
     told.begin("r-top", "made")
     told.end(told.begin("r-one", "worker", by="r-top"), "failed", "red \033[31m\nand \u202e more")
-    told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
+    told.note("r-top", notes.begun_note(PieceName("a"), "r-one", 1))
     assert all(line.isprintable() for line in tree(told, {"r-one": "\033[2J"}))
 
 
@@ -166,10 +166,10 @@ def test_a_time_line_shows_each_run_as_a_bar_from_its_start_to_its_end() -> None
     told = Told()
     top = told.begin("r-top", "made")  # at 1 s
     first = told.begin("r-one", "worker", by="r-top")  # at 3 s
-    told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
+    told.note("r-top", notes.begun_note(PieceName("a"), "r-one", 1))
     told.end(first)  # at 6 s
     second = told.begin("r-two", "worker", by="r-top")  # at 7 s
-    told.note("r-top", notes.begun(PieceName("b"), "r-two", 1))
+    told.note("r-top", notes.begun_note(PieceName("b"), "r-two", 1))
     told.end(second)
     told.end(top)  # at 11 s
     whole, one, two = pipeline_drawing.time_line(told.course, "r-top", 0).split("\n")
@@ -182,7 +182,7 @@ def test_a_run_that_got_another_process_is_one_bar_from_its_first_start_to_its_e
     told = Told()
     top = told.begin("r-top", "made")
     first = told.begin("r-one", "worker", by="r-top")
-    told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
+    told.note("r-top", notes.begun_note(PieceName("a"), "r-one", 1))
     told.goes_on("r-top", "made", top)
     told.goes_on("r-one", "worker", first)
     told.end(first)
@@ -194,7 +194,7 @@ def test_a_run_that_got_another_process_is_one_bar_from_its_first_start_to_its_e
 def test_a_step_that_asks_says_what_to_type_until_it_is_answered() -> None:
     told = Told()
     told.begin("r-top", "made")
-    wish = {"itself": True, "why": f"made asks you itself: {notes.asks(PieceName('a'), 'it is late')}"}
+    wish = {"itself": True, "why": f"made asks you itself: {notes.question(PieceName('a'), 'it is late')}"}
     for call, verdict, state in ((160, "refused", "refused"), (162, "done", "working")):
         told._take(
             "call", run="r-top", call=call, method="kernel.spawn", verdict="held", detail={"asks": [{"why": "x"}, wish]}
@@ -209,7 +209,7 @@ def test_a_step_that_asks_says_what_to_type_until_it_is_answered() -> None:
 def test_on_a_narrow_terminal_what_is_to_be_typed_stands_whole_below_its_step() -> None:
     told = Told()
     told.begin("r-top", "made")
-    wish = {"itself": True, "why": f"made asks you itself: {notes.asks(PieceName('a'), 'it is late')}"}
+    wish = {"itself": True, "why": f"made asks you itself: {notes.question(PieceName('a'), 'it is late')}"}
     told._take("call", run="r-top", call=160, method="kernel.spawn", verdict="held", detail={"asks": [wish]})
     lines = tree(told)
     assert pipeline_drawing.fitted(lines, 200) == lines
@@ -223,7 +223,7 @@ def test_a_step_whose_code_was_upgraded_says_what_to_type_until_that_is_decided(
     told = Told()
     told.begin("r-top", "made")
     work = told.begin("r-one", "worker", by="r-top")
-    told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
+    told.note("r-top", notes.begun_note(PieceName("a"), "r-one", 1))
     told._take("decision", run="r-one", verdict="asked", why="worker 2.0.0 is installed")
     assert "waits: upgraded" in tree(told)[1]
     assert "`maniple decide r-one finish`" in tree(told)[1]
@@ -237,7 +237,7 @@ def test_what_waits_when_its_pipeline_ends_waits_no_more() -> None:
     told = Told()
     top = told.begin("r-top", "made")
     work = told.begin("r-one", "worker", by="r-top")
-    told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
+    told.note("r-top", notes.begun_note(PieceName("a"), "r-one", 1))
     told.end(work, "failed", "flaky")
     told.note("r-top", notes.note_text(PieceName("a"), "waits", "1s to try 2: flaky"))
     told.note("r-top", notes.note_text(PieceName("b"), "waits", "worker is paused: `maniple resume worker`"))
@@ -259,7 +259,7 @@ def test_a_run_that_was_begun_anew_with_other_code_is_as_the_one_that_goes_on_in
     told = Told()
     told.begin("r-top", "made")
     first = told.begin("r-one", "worker", by="r-top")
-    told.note("r-top", notes.begun(PieceName("a"), "r-one", 1))
+    told.note("r-top", notes.begun_note(PieceName("a"), "r-one", 1))
     second = told.begin("r-two", "worker", by="r-top", instead="r-one")
     told.end(first, "failed", "run ended: upgraded: it was begun anew as r-two")
     third = told.begin("r-three", "worker", by="r-top", instead="r-two")

@@ -17,7 +17,7 @@ import pytest
 from _pytest.mark.structures import ParameterSet
 
 from kernel.process import seccomp
-from manifests.confinement.allowed import Profile, in_force
+from manifests.confinement.allowed import Profile, conditions_of
 from manifests.confinement.refused import FAMILIES, Answer
 from tests.kernel.filtered import CANNOT_BE_TOLD, EVERYTHING, HERE, MACHINE, NONE, call, outcome
 from tests.rights import IS_WHOLE_ROOT
@@ -38,7 +38,7 @@ ABSENT: Final = frozenset({"memfd_secret"})
 
 def _swept() -> list[tuple[str, Answer]]:
     """Every call of every family, but for what some profile allows on some condition."""
-    some = in_force(EVERYTHING)
+    some = conditions_of(EVERYTHING)
     return [
         (name, family.answer)
         for family in FAMILIES

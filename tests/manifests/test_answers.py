@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from manifests.approvals import judge
+from manifests.approvals import check_answer
 from manifests.trust import EVERYTHING, TrustedKey, TrustStore
 from wire.approval import Answer, Statement
 from wire.entries import Body
@@ -27,13 +27,13 @@ def _trusting(**changes: Any) -> TrustStore:
 
 def _refused(trust: TrustStore, answer: Answer, *names: str) -> str:
     with pytest.raises(Refusal) as told:
-        judge(trust, answer, HELD, names, NOW)
+        check_answer(trust, answer, HELD, names, NOW)
     assert told.value.code == "answer"
     return told.value.why
 
 
 def test_an_answer_about_this_call_by_a_trusted_key_counts() -> None:
-    judge(_trusting(), Answer.signed(HELD, MINE), HELD, ("poster", "postman"), NOW)
+    check_answer(_trusting(), Answer.signed(HELD, MINE), HELD, ("poster", "postman"), NOW)
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ from manifests.approvals import (
     PER_RUN,
     RULE_DAYS_MOST,
     Reason,
-    asking,
+    answer_detail,
+    check_answer,
     check_room,
     check_rule,
-    denied,
-    detail,
-    judge,
-    told_of,
-    wish_of,
+    denied_refusal,
+    logged_wish,
+    reason_rows,
+    reasons_to_ask,
 )
 from manifests.calls import OpenCall
 from manifests.grants import GrantSet, narrow
@@ -75,7 +75,7 @@ def links_of(drawn: Drawn) -> list[Link]:
 def asked(links: list[Link], call: Call, rules: Given | None = None, now: int = 5) -> list[str]:
     method, resource, effect = call
     provided = Provided(method=method, summary="", resource="name", effect=effect)
-    return [reason.hand for reason in asking(links, provided, resource, rules or {}, now)]
+    return [reason.hand for reason in reasons_to_ask(links, provided, resource, rules or {}, now)]
 
 
 def freedom(grants: GrantSet, call: Call) -> int:
@@ -212,7 +212,7 @@ def _answered(answer: Answer, now: int = NOW, **more: object) -> str:
     """Why an answer does not count, "" when it does. more: of the key that it is to be by."""
     key = TrustedKey(name=MINE.name, public=MINE.verify_key.public, hands=("post*",), most=EVERYTHING, added=NOW)
     try:
-        judge(TrustStore(keys=(replace(key, **more),)), answer, HELD, ["poster", "postman"], now)
+        check_answer(TrustStore(keys=(replace(key, **more),)), answer, HELD, ["poster", "postman"], now)
     except Refusal as refusal:
         return refusal.why
     return ""
@@ -245,26 +245,29 @@ def test_an_answer_about_anything_else_is_none_about_this_call(changes: dict[str
 def test_why_a_caller_wants_the_operator_asked_is_told_and_found_again() -> None:
     send = Provided(method="post.send", summary="", resource="name", effect="read")
     link = Link(hand="h", name="poster", grants=GrantSet.of((Capability(method="post.send", allow=("*",)),)))
-    reasons = asking(
+    reasons = reasons_to_ask(
         [link], send, "ann", {"h": (Rule(method="post.send", pattern="*", until=9, call=2),)}, 5, "is it so?"
     )
     assert [one.why for one in reasons] == ["poster asks you itself: is it so?"]
-    assert wish_of(told_of(reasons)) == "is it so?"
+    assert logged_wish(reason_rows(reasons)) == "is it so?"
     for told in (None, [], ["x"], [{"why": "poster asks you itself: no"}], [{"itself": True, "why": "else"}]):
-        assert wish_of(told) == ""
-    assert asking([Link(hand="", name="operator", grants=None)], send, "ann", {}, 5, "is it so?") == ()
+        assert logged_wish(told) == ""
+    assert reasons_to_ask([Link(hand="", name="operator", grants=None)], send, "ann", {}, 5, "is it so?") == ()
 
 
 def test_the_log_says_for_whom_a_rule_holds_and_which_call_was_made_instead() -> None:
     plain, reasons = Answer.signed(HELD, MINE), (ASKED, replace(ASKED, hand="h-2"))
-    assert detail(plain, reasons, 0) == plain.to_detail()
-    assert detail(plain, reasons, 6) == {**plain.to_detail(), "instead": 6}
+    assert answer_detail(plain, reasons, 0) == plain.to_detail()
+    assert answer_detail(plain, reasons, 6) == {**plain.to_detail(), "instead": 6}
     ruled = Answer.signed(replace(HELD, rule=RuleSaid(pattern="a*", until=NOW + 1)), MINE)
-    assert detail(ruled, reasons, 0) == {**ruled.to_detail(), "hands": ["h-poster", "h-2"]}
+    assert answer_detail(ruled, reasons, 0) == {**ruled.to_detail(), "hands": ["h-poster", "h-2"]}
 
 
 def test_who_hears_a_no_hears_why_if_that_was_said() -> None:
-    assert (denied("too late").why, denied("").why) == ("the operator said no: too late", "the operator said no")
+    assert (denied_refusal("too late").why, denied_refusal("").why) == (
+        "the operator said no: too late",
+        "the operator said no",
+    )
 
 
 def test_an_answer_without_a_rule_is_bounded_by_none() -> None:
@@ -275,9 +278,9 @@ def test_an_answer_without_a_rule_is_bounded_by_none() -> None:
 def test_a_question_is_asked_each_time_of_everybody_but_the_operator() -> None:
     question = Provided(method="ask.person", summary="", resource="none", effect="read", asks=True)
     grants = GrantSet.of((Capability(method="ask.person", allow=("*",), approval=False),))
-    (reason,) = asking([Link(hand="h", name="x", grants=grants)], question, "", {}, NOW)
+    (reason,) = reasons_to_ask([Link(hand="h", name="x", grants=grants)], question, "", {}, NOW)
     assert (reason.hand, reason.itself) == ("h", True)
-    assert asking([Link(hand="", name="operator", grants=None)], question, "", {}, NOW) == ()
+    assert reasons_to_ask([Link(hand="", name="operator", grants=None)], question, "", {}, NOW) == ()
 
 
 def test_a_set_that_asks_about_a_method_includes_nothing_of_it_that_does_not() -> None:

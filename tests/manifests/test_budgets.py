@@ -14,18 +14,18 @@ from manifests.budgets import (
     Account,
     Reservation,
     Reservations,
-    Short,
+    Shortage,
     allowances,
+    effective_budget,
+    format_amount,
+    full_costs,
     is_for_good,
     least_left,
-    over_until,
-    refusal,
-    set_over,
-    settled_in_full,
-    written,
+    shortage_refusal,
+    used_up_until,
 )  # fmt: skip
 from manifests.errors import ValueInvalid
-from manifests.ledger import NOTHING, Ledger, Sum, cost_of, end_of, minus, note, number_of, plus, sum_of
+from manifests.ledger import NOTHING, Ledger, Sum, apply_entry, cost_of, minus, plus, sum_of, window_end, window_number
 from manifests.schema import Allowance, Budget, Window
 from wire.entries import Cost, Entry, time_micros, time_text
 
@@ -65,7 +65,7 @@ class AnyOrder(RuleBasedStateMachine):
         within = list(self.open.values())[above] if above < len(self.open) else None
         payers = (by, HOME) if within is None else tuple(dict.fromkeys((by, *within.payers)))
         self.ledger.tick(self.now)
-        if self.reservations.short(self.ledger, self.accounts(payers), most, within, self.now) is None:
+        if self.reservations.find_shortage(self.ledger, self.accounts(payers), most, within, self.now) is None:
             self.number += 2
             self.open[self.number] = self.reservations.open(self.number, payers, most, within)
 
@@ -87,7 +87,7 @@ class AnyOrder(RuleBasedStateMachine):
         for payer in reservation.payers:
             for window in ("hour", "day", "month"):
                 for place in (0, 1):
-                    key = (payer, window, number_of(window, self.ledger.clock), place)
+                    key = (payer, window, window_number(window, self.ledger.clock), place)
                     self.kept[key] = self.kept.get(key, 0) + spent[place]
 
     @rule(by=st.integers(-3 * DAY, 3 * DAY))
@@ -108,7 +108,7 @@ class AnyOrder(RuleBasedStateMachine):
             if reservation.within is not None
         }
         spent = {number: reservation.inner for number, reservation in self.open.items()}
-        for number, left in settled_in_full(most, within, spent).items():
+        for number, left in full_costs(most, within, spent).items():
             self.settle(self.open[number], left)
         self.reservations, self.open = Reservations(), {}
 
@@ -164,29 +164,29 @@ def test_after_the_clock_was_set_back_a_window_still_ends_and_no_window_comes_tw
 
 
 def test_windows_are_those_of_utc() -> None:
-    assert end_of("hour", number_of("hour", START)) == time_micros("2026-11-26T11:00:00.000000Z")
-    assert end_of("day", number_of("day", START)) == time_micros("2026-11-27T00:00:00.000000Z")
-    assert end_of("month", number_of("month", START)) == time_micros("2026-12-01T00:00:00.000000Z")
-    assert end_of("month", number_of("month", START + 30 * DAY)) == time_micros("2027-01-01T00:00:00.000000Z")
+    assert window_end("hour", window_number("hour", START)) == time_micros("2026-11-26T11:00:00.000000Z")
+    assert window_end("day", window_number("day", START)) == time_micros("2026-11-27T00:00:00.000000Z")
+    assert window_end("month", window_number("month", START)) == time_micros("2026-12-01T00:00:00.000000Z")
+    assert window_end("month", window_number("month", START + 30 * DAY)) == time_micros("2027-01-01T00:00:00.000000Z")
     for window in ("hour", "day", "month"):
-        end = end_of(window, number_of(window, START))
-        assert number_of(window, end) == number_of(window, end - 1) + 1 == number_of(window, START) + 1
+        end = window_end(window, window_number(window, START))
+        assert window_number(window, end) == window_number(window, end - 1) + 1 == window_number(window, START) + 1
 
 
 def test_a_new_window_begins_with_nothing_spent() -> None:
     ledger, reservations = Ledger(), Reservations()
     account = Account("h-a", "a", tokens((100, "hour"), (150, "day")))
     ledger.spend(["h-a"], Cost(tokens=100, micro_dollars=0), "x.y", START)
-    short = reservations.short(ledger, [account], (60, 0), None, START)
+    short = reservations.find_shortage(ledger, [account], (60, 0), None, START)
     assert short is not None
     assert short.room is not None
     assert (short.room.window, short.left, is_for_good(short)) == ("hour", 0, True)
-    short = reservations.short(ledger, [account], (60, 0), None, START + HOUR)
+    short = reservations.find_shortage(ledger, [account], (60, 0), None, START + HOUR)
     assert short is not None
     assert short.room is not None
     assert (short.room.window, short.left) == ("day", 50)
-    assert reservations.short(ledger, [account], (50, 0), None, START + HOUR) is None
-    assert reservations.short(ledger, [account], (100, 0), None, START + DAY) is None
+    assert reservations.find_shortage(ledger, [account], (50, 0), None, START + HOUR) is None
+    assert reservations.find_shortage(ledger, [account], (100, 0), None, START + DAY) is None
 
 
 def test_a_call_for_another_is_paid_out_of_what_that_may_cost() -> None:
@@ -195,12 +195,12 @@ def test_a_call_for_another_is_paid_out_of_what_that_may_cost() -> None:
     provider = Account("h-b", "b", tokens((30, "day")))
     outer = reservations.open(2, ("h-a", HOME), (100, 0), None)
     payers = [provider, above, home]
-    assert reservations.short(ledger, payers, (30, 0), outer, START) is None
+    assert reservations.find_shortage(ledger, payers, (30, 0), outer, START) is None
     inner = reservations.open(4, ("h-b", "h-a", HOME), (30, 0), outer)
-    short = reservations.short(ledger, [above, home], (71, 0), outer, START)
+    short = reservations.find_shortage(ledger, [above, home], (71, 0), outer, START)
     assert short is not None
     assert (short.room, short.left) == (None, 70)
-    assert "may cost 70 tokens more, and this one 71 tokens" in refusal(short).why
+    assert "may cost 70 tokens more, and this one 71 tokens" in shortage_refusal(short).why
     assert least_left(reservations.rooms(ledger, above, START), outer) == (70, 0)
     ledger.spend(inner.payers, cost_of((20, 0)), "x.y", START)
     reservations.spend(inner, (20, 0))
@@ -212,8 +212,8 @@ def test_a_call_for_another_is_paid_out_of_what_that_may_cost() -> None:
 
 def test_what_is_lost_is_counted_once() -> None:
     most = {2: (100, 10), 4: (60, 10), 6: (20, 0)}
-    assert settled_in_full(most, {4: 2, 6: 4}, {2: (30, 0), 4: (10, 0)}) == {6: (20, 0), 4: (30, 10), 2: (20, 0)}
-    assert settled_in_full({2: (5, 5)}, {2: 0}, {2: (9, 0)}) == {2: (0, 5)}
+    assert full_costs(most, {4: 2, 6: 4}, {2: (30, 0), 4: (10, 0)}) == {6: (20, 0), 4: (30, 10), 2: (20, 0)}
+    assert full_costs({2: (5, 5)}, {2: 0}, {2: (9, 0)}) == {2: (0, 5)}
 
 
 def test_a_charge_is_taken_back_only_in_the_windows_it_was_made_in() -> None:
@@ -235,25 +235,25 @@ def test_a_late_word_takes_back_what_was_too_much_and_counts_what_was_too_little
         "more": {"tokens": 0, "micro_dollars": 7},
     }  # fmt: skip
     fields = {"seq": 0, "prev": "0" * 64, "time": time_text(START), "kind": "budget", "principal": "kernel"}
-    note(ledger, Entry(**fields, verdict="corrected", detail=detail))  # type: ignore[arg-type]
+    apply_entry(ledger, Entry(**fields, verdict="corrected", detail=detail))  # type: ignore[arg-type]
     assert ledger.by_window("h-a", START)["day"] == {"tokens": 10, "micro_dollars": 12}
     assert ledger.costly == {"x.y", "x.z"}
-    note(ledger, Entry(**fields, detail={"hand": "h-a", "unit": "tokens", "window": "day", "percent": 80}))  # type: ignore[arg-type]
+    apply_entry(ledger, Entry(**fields, detail={"hand": "h-a", "unit": "tokens", "window": "day", "percent": 80}))  # type: ignore[arg-type]
     assert ledger.tally("h-a", "day", START).told == {"tokens": 80}
 
 
 def test_a_call_without_most_needs_some_room() -> None:
     ledger, reservations, account = Ledger(), Reservations(), Account("h-a", "a", tokens((100, "day")))
-    assert reservations.short(ledger, [account], None, None, START) is None
+    assert reservations.find_shortage(ledger, [account], None, None, START) is None
     held = reservations.open(2, ("h-a",), (100, 0), None)
-    assert reservations.short(ledger, [account], None, None, START) is not None
+    assert reservations.find_shortage(ledger, [account], None, None, START) is not None
     reservations.close(held)
-    assert reservations.short(ledger, [account], None, None, START) is None
-    assert reservations.short(ledger, [account], None, reservations.open(4, (), (0, 0), None), START) == Short(
-        None, "tokens", 1, 0
-    )
+    assert reservations.find_shortage(ledger, [account], None, None, START) is None
+    assert reservations.find_shortage(
+        ledger, [account], None, reservations.open(4, (), (0, 0), None), START
+    ) == Shortage(None, "tokens", 1, 0)
     for some in ((1, 0), (0, 1)):
-        assert reservations.short(ledger, [account], None, reservations.open(6, (), some, None), START) is None
+        assert reservations.find_shortage(ledger, [account], None, reservations.open(6, (), some, None), START) is None
 
 
 def test_a_call_without_most_is_paid_out_of_what_is_reserved_for_what_it_is_made_for() -> None:
@@ -261,15 +261,15 @@ def test_a_call_without_most_is_paid_out_of_what_is_reserved_for_what_it_is_made
     ledger, reservations = Ledger(), Reservations()
     above, home = Account("h-a", "a", tokens((100, "day"))), Account(HOME, "", tokens((100, "day")))
     whole = reservations.open(2, ("h-a", HOME), (100, 0), None)
-    assert reservations.short(ledger, [above, home], None, whole, START) is None
-    assert reservations.short(ledger, [above, home], None, None, START) is not None
+    assert reservations.find_shortage(ledger, [above, home], None, whole, START) is None
+    assert reservations.find_shortage(ledger, [above, home], None, None, START) is not None
     full = Account("h-b", "b", tokens((0, "day")))
-    short = reservations.short(ledger, [full, above, home], None, whole, START)
+    short = reservations.find_shortage(ledger, [full, above, home], None, whole, START)
     assert short is not None
     assert short.room is not None
     assert short.room.payer == "h-b"
     reservations.spend(whole, (100, 0))
-    assert reservations.short(ledger, [above, home], None, whole, START) == Short(None, "tokens", 1, 0)
+    assert reservations.find_shortage(ledger, [above, home], None, whole, START) == Shortage(None, "tokens", 1, 0)
 
 
 def test_the_refusal_says_whose_budget_how_much_and_until_when() -> None:
@@ -277,22 +277,23 @@ def test_the_refusal_says_whose_budget_how_much_and_until_when() -> None:
     ledger.spend(["h-a", HOME], Cost(tokens=150_000, micro_dollars=1_500_000), "x.y", START)
     reservations.open(2, ("h-a", HOME), (20_000, 0), None)
     mine = Account("h-a", "summariser", tokens((200_000, "day")))
-    short = reservations.short(ledger, [mine], (50_000, 0), None, START)
+    short = reservations.find_shortage(ledger, [mine], (50_000, 0), None, START)
     assert short is not None
-    assert refusal(short).code == "over_budget"
-    assert refusal(short).why == (
+    assert shortage_refusal(short).code == "over_budget"
+    assert shortage_refusal(short).why == (
         "summariser may spend 200k tokens a day, has spent 150k tokens, and calls under way may take 20k tokens: 30k tokens "
         "are left, and this needs 50k tokens; the day ends 2026-11-27T00:00Z, and `maniple budget summariser tokens=…` "
         "allows more"
     )
     assert not is_for_good(short)
     home = Account(HOME, "", Budget(dollars=(Allowance(amount=2_000_000, window="hour"),)))
-    short = reservations.short(ledger, [home], (0, 3_000_000), None, START)
+    short = reservations.find_shortage(ledger, [home], (0, 3_000_000), None, START)
     assert short is not None
     assert (
-        "the home may spend 2.00 dollars an hour, has spent 1.50 dollars: 0.50 dollars are left" in refusal(short).why
+        "the home may spend 2.00 dollars an hour, has spent 1.50 dollars: 0.50 dollars are left"
+        in shortage_refusal(short).why
     )
-    assert "no window has room for it, and `maniple budget dollars=…` allows more" in refusal(short).why
+    assert "no window has room for it, and `maniple budget dollars=…` allows more" in shortage_refusal(short).why
     assert not is_for_good(short)
 
 
@@ -303,12 +304,12 @@ def test_how_far_a_window_is_used_is_told_once() -> None:
         return reservations.rooms(ledger, account, START)[0].percent
 
     ledger.spend(["h-a"], Cost(tokens=79, micro_dollars=0), "x.y", START)
-    assert (percent(), over_until(reservations.rooms(ledger, account, START))) == (0, 0)
+    assert (percent(), used_up_until(reservations.rooms(ledger, account, START))) == (0, 0)
     ledger.spend(["h-a"], Cost(tokens=1, micro_dollars=0), "x.y", START)
     assert percent() == WARN_AT
     ledger.note_told("h-a", "tokens", "day", USED_UP, START)
     assert percent() == USED_UP
-    assert over_until(reservations.rooms(ledger, account, START)) == time_micros("2026-11-27T00:00:00.000000Z")
+    assert used_up_until(reservations.rooms(ledger, account, START)) == time_micros("2026-11-27T00:00:00.000000Z")
     assert reservations.rooms(ledger, account, START + DAY)[0].told == 0
     ledger.forget_told("h-a")
     assert percent() == WARN_AT
@@ -319,8 +320,8 @@ def test_how_far_a_window_is_used_is_told_once() -> None:
 def test_the_operators_word_stands_over_the_hands_for_each_unit() -> None:
     own = Budget(tokens=(Allowance(amount=1, window="day"),), dollars=(Allowance(amount=2, window="day"),))
     his = tokens((5, "hour"))
-    assert set_over(own, None) == own
-    assert set_over(own, his) == Budget(tokens=his.tokens, dollars=own.dollars)
+    assert effective_budget(own, None) == own
+    assert effective_budget(own, his) == Budget(tokens=his.tokens, dollars=own.dollars)
 
 
 def test_methods_that_cost_nothing_are_not_costly() -> None:
@@ -346,6 +347,6 @@ def test_what_is_no_number_of_tokens_is_refused(text: str) -> None:
 
 
 def test_amounts_for_people() -> None:
-    assert written("tokens", 200_000, "day") == "200k tokens a day"
-    assert written("tokens", 1) == "1 token"
-    assert written("micro_dollars", 50_000, "hour") == "0.05 dollars an hour"
+    assert format_amount("tokens", 200_000, "day") == "200k tokens a day"
+    assert format_amount("tokens", 1) == "1 token"
+    assert format_amount("micro_dollars", 50_000, "hour") == "0.05 dollars an hour"

@@ -67,10 +67,10 @@ def test_a_hand_sees_what_it_holds_a_grant_for_and_what_needs_none() -> None:
     assert seen(cap("web.fetch", "*"), cap("web.post")) == ["kernel.note", "web.fetch"]
     assert THERE.visible(None) == THERE.all()
     grants = GrantSet.of((cap("web.*", "*"), cap("kernel.spawn", "*")))
-    told = [(row["method"], row["provider"]) for row in THERE.described(grants, "", "web")]
+    told = [(row["method"], row["provider"]) for row in THERE.describe(grants, "", "web")]
     assert told == [("web.fetch", "web"), ("web.post", "web")]
-    assert [row["method"] for row in THERE.described(grants, "kernel.spawn", "")] == ["kernel.spawn"]
-    assert THERE.described(grants, "shell.run", "") == THERE.described(None, "", "we") == []
+    assert [row["method"] for row in THERE.describe(grants, "kernel.spawn", "")] == ["kernel.spawn"]
+    assert THERE.describe(grants, "shell.run", "") == THERE.describe(None, "", "we") == []
 
 
 def test_only_who_may_call_one_that_works_in_its_callers_folder_lends_its_own() -> None:

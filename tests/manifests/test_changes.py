@@ -9,7 +9,7 @@ from manifests import changes, judging, seal
 from manifests.changes import CHANGES, Asked
 from manifests.check import check
 from manifests.errors import ChangeInvalid
-from manifests.glance import described
+from manifests.glance import hand_rows
 from manifests.installed import Artefact, Package
 from manifests.judging import judge_installed
 from manifests.reinstalling import how_to_reinstall
@@ -85,9 +85,9 @@ def test_what_is_installed_tells_which_hand_its_key_keeps_from_starting() -> Non
     state = trusting()
     for name, key in (("mine", HOME_KEY), ("news", OTHER_KEY)):
         install_now(state, package_of(name, "1.0.0", key))
-    assert [row["why"] for row in described(state, NOW)] == ["", ""]
+    assert [row["why"] for row in hand_rows(state, NOW)] == ["", ""]
     state.trust = state.trust.revoke(OTHER_KEY.verify_key.id, now=NOW)
-    mine, news = (str(row["why"]) for row in described(state, NOW))
+    mine, news = (str(row["why"]) for row in hand_rows(state, NOW))
     assert (mine, "the key that sealed it counts no more; install news again" in news) == ("", True)
 
 
@@ -128,7 +128,7 @@ def test_a_hand_whose_folder_cannot_be_read_any_more_tells_that_and_nothing_of_i
         Refusal, match=r"hands/news-1\.0\.0-00.*`maniple verify`.*`maniple check`.*`maniple install DIR`"
     ):
         judge_installed(state, state.hands["news"], NOW)
-    (row,) = described(state, NOW)
+    (row,) = hand_rows(state, NOW)
     assert "`maniple check`" in str(row["why"])
     assert "key" not in str(row["why"])
 

@@ -6,7 +6,7 @@ import pytest
 
 from kernel.cli import entry
 from manifests.check import check
-from manifests.coroutines import TAKEN, misfits
+from manifests.coroutines import RESERVED, misfits
 from runtime import hand
 from runtime.code import HandFinder
 from runtime.errors import HandBroken
@@ -44,8 +44,8 @@ def told(code: str, toml: str = TOML, **others: str) -> list[str]:
     [
         ("x = 1", "main.py:3:1: class Lines has no `say`, which would answer lines.say"),
         ("async def said(self, call, text, times=1): ...", "main.py:3:1: class Lines has no `say`"),
-        ("def say(self, call, text, times=1): ...", "main.py:4:5: `say` is no coroutine"),
-        ("async def say(self, call, text, times=1): yield b''", "main.py:4:5: `say` is a generator and no coroutine"),
+        ("def say(self, call, text, times=1): ...", "main.py:4:5: `say` is not a coroutine"),
+        ("async def say(self, call, text, times=1): yield b''", "main.py:4:5: `say` is a generator, not a coroutine"),
         ("async def say(self): ...", "main.py:4:5: `say` takes no call"),
         ("async def say(self, *, call, text, times=1): ...", "main.py:4:5: `say` takes no call"),
         ("async def say(self, text, times=1): ...", "main.py:4:5: `text` is a param of lines.say"),

@@ -11,20 +11,20 @@ from manifests.holding import (
     LISTED,
     SMALL,
     SPAWNED_MOST,
-    as_answered,
+    all_waiting,
     check_kept,
     check_spawned,
-    counts,
-    crowding,
-    handed_down,
-    heard_of,
-    in_whose_names,
-    instead_of,
-    row,
-    rules,
-    stands_still,
-    statement,
-    waited_for,
+    count_held,
+    crowding_hands,
+    current_rules,
+    end_for_heir,
+    event_body,
+    held_row,
+    is_clock_stopped,
+    names_to_seal,
+    replacement,
+    statement_of,
+    with_answer,
 )
 from manifests.installed import Installed, Package
 from manifests.names import LONGEST_NAME
@@ -60,7 +60,7 @@ def test_a_page_of_the_largest_held_calls_fits_into_one_answer() -> None:
         WIDE * limits.WHY_MAX,
     )
     call.asks = (replace(whose, why=f"{name} asks you itself: {wish}", itself=True), *[whose] * limits.CHAIN_MAX)
-    told = row(call, [call], _installed(name))
+    told = held_row(call, [call], _installed(name))
     assert len(codec.encode_body({"approvals": [told] * LISTED})) <= limits.BODY_MAX
 
 
@@ -80,15 +80,15 @@ def test_a_page_of_the_largest_held_calls_fits_into_one_answer() -> None:
 def test_whatever_greedy_hands_have_open_another_finds_a_place(places: int, greedy: int, held: list[int]) -> None:
     served: list[OpenCall] = []
     for hand in map("h-{}".format, range(greedy)):
-        while len(served) < places and hand not in crowding(served, places):
+        while len(served) < places and hand not in crowding_hands(served, places):
             served.append(_call(hand))
     assert [sum(one.by.hand == f"h-{number}" for one in served) for number in range(greedy)] == held
-    assert places == 1 or (len(served) < places and "h-other" not in crowding(served, places))
+    assert places == 1 or (len(served) < places and "h-other" not in crowding_hands(served, places))
 
 
 def test_the_operator_crowds_nobody_out() -> None:
-    assert crowding([_call("") for _ in range(4)], 4) == set()
-    assert crowding([_call(""), _call(""), _call("h-1")], 4) == {"h-1"}
+    assert crowding_hands([_call("") for _ in range(4)], 4) == set()
+    assert crowding_hands([_call(""), _call(""), _call("h-1")], 4) == {"h-1"}
 
 
 def _call(hand: str) -> OpenCall:
@@ -143,7 +143,7 @@ def test_a_page_of_many_held_calls_compares_each_with_those_of_its_own_hand_alon
         )
         for number in range(1, 1_001)
     ]  # fmt: skip
-    rows = [row(call, held, _installed("n")) for call in held[:LISTED]]
+    rows = [held_row(call, held, _installed("n")) for call in held[:LISTED]]
     assert [one["like"] for one in rows[:3]] == [2, 4, 2]
     assert _Looked.looks <= LISTED * (20 + 2)
 
@@ -202,43 +202,43 @@ def test_whoever_has_something_else_under_way_does_not_wait_with_its_held_call(
     held = _made(6, parent=_made(4, "b.c", work), state="held")
     if beside:
         _made(8, parent=work, **beside)  # type: ignore[arg-type]
-    assert waited_for([held], 100) == waits
-    assert waited_for([held, _made(10, parent=held, state="held")], 100) == waits | {10}
-    assert waited_for([], 100) == set()
+    assert all_waiting([held], 100) == waits
+    assert all_waiting([held, _made(10, parent=held, state="held")], 100) == waits | {10}
+    assert all_waiting([], 100) == set()
 
 
 def test_clocks_stand_still_of_what_waits_for_the_operator_and_while_all_or_a_hand_of_it_stands_still() -> None:
     work = _made(2, "run")
     sleep, fetch = _made(4, "kernel.sleep", work), _made(6, "web.fetch", work)
     own, frozen = _made(8, caller="operator"), State(frozen=True)
-    assert [stands_still(one, "h-2", {2}, State()) for one in (work, sleep, fetch)] == [True, True, False]
-    assert [stands_still(one, "h-2", set(), State()) for one in (work, sleep, fetch)] == [False, False, False]
-    assert not stands_still(_made(10, "kernel.sleep"), "", {2}, State())
-    assert stands_still(fetch, "h-2", set(), frozen)
-    assert not stands_still(own, "h-2", set(), frozen), "his own calls pass"
-    assert stands_still(_made(8, "run", caller="operator", route=b""), "h-2", set(), frozen), "but no run's work"
-    paused = [stands_still(fetch, "h-2", set(), State(paused={hand})) for hand in ("h-1", "h-2", "h-3")]
+    assert [is_clock_stopped(one, "h-2", {2}, State()) for one in (work, sleep, fetch)] == [True, True, False]
+    assert [is_clock_stopped(one, "h-2", set(), State()) for one in (work, sleep, fetch)] == [False, False, False]
+    assert not is_clock_stopped(_made(10, "kernel.sleep"), "", {2}, State())
+    assert is_clock_stopped(fetch, "h-2", set(), frozen)
+    assert not is_clock_stopped(own, "h-2", set(), frozen), "his own calls pass"
+    assert is_clock_stopped(_made(8, "run", caller="operator", route=b""), "h-2", set(), frozen), "but no run's work"
+    paused = [is_clock_stopped(fetch, "h-2", set(), State(paused={hand})) for hand in ("h-1", "h-2", "h-3")]
     assert paused == [True, True, False]
 
 
 def test_held_calls_are_counted_by_run_and_by_hand() -> None:
     other = Link(hand="h-2", name="o", grants=None)
     held = [_made(2), _made(4, caller="r-2"), _made(6, by=other)]
-    assert counts(held, "r-1", "h-1") == (2, 2)
-    assert counts(held, "r-3", "h-2") == (0, 1)
+    assert count_held(held, "r-1", "h-1") == (2, 2)
+    assert count_held(held, "r-3", "h-2") == (0, 1)
 
 
 KEY = b"k" * 32
 
 
 def test_what_is_to_be_signed_is_the_held_call_with_the_answers_own_words_and_no_more() -> None:
-    held = statement(_made(2), KEY, "home", _installed("n"))
+    held = statement_of(_made(2), KEY, "home", _installed("n"))
     assert (held.call, held.hand, held.method, held.arguments) == (2, "h-1", "post.send", body_digest(KEY, b"\xc0"))
     rule, given = RuleSaid(pattern="*", until=9), body_digest(KEY, b"other")
 
     def answered(verdict: str, body: bytes | None) -> object:
         said = replace(held, verdict=verdict, call=4, hand="h-9", time=7, why="so", rule=rule, instead=given)
-        found = as_answered(held, Answer(statement=said, key="", signature=""), body, KEY)
+        found = with_answer(held, Answer(statement=said, key="", signature=""), body, KEY)
         assert found == replace(held, verdict=verdict, time=7, why="so", rule=rule, instead=found.instead)
         return found.instead
 
@@ -248,12 +248,12 @@ def test_what_is_to_be_signed_is_the_held_call_with_the_answers_own_words_and_no
 
 def test_what_the_operator_calls_instead_has_all_of_the_held_call_but_its_arguments_and_caller() -> None:
     held = _made(2, depth=3, left=4.0)
-    own = instead_of(held, 8, b"other", 100.0)
+    own = replacement(held, 8, b"other", 100.0)
     assert (own.caller, own.by.grants, own.route, own.parent, own.body) == ("operator", None, ELSEWHERE, None, b"other")
     assert (own.heir, own.depth, own.deadline, own.labels, own.most) == (held, 3, 104.0, held.labels, held.most)
     for call, body in ((held, None), (_made(2, "kernel.spawn"), b""), (_made(2, upload=True), b"")):
         with pytest.raises(Refusal) as refusal:
-            instead_of(call, 8, body, 100.0)
+            replacement(call, 8, body, 100.0)
         assert refusal.value.code == "edit"
 
 
@@ -261,23 +261,28 @@ def test_the_end_of_a_call_that_was_made_instead_costs_its_heir_nothing() -> Non
     done = headers.Done(number=8, cost=Cost(tokens=1, micro_dollars=1))
     refused = headers.Refused(number=8, code="paused", why="")
     call = _made(8)
-    assert handed_down(call, done, b"body") == (headers.Done(number=8), b"body")
-    assert handed_down(call, refused, b"body") == (refused, b"body")
+    assert end_for_heir(call, done, b"body") == (headers.Done(number=8), b"body")
+    assert end_for_heir(call, refused, b"body") == (refused, b"body")
     call.step("deliver")
     call.spend_down()
-    header, body = handed_down(call, done, b"body")
+    header, body = end_for_heir(call, done, b"body")
     assert isinstance(header, headers.Failed)
     assert (header.code, body) == ("edited", codec.NIL)
 
 
 def test_who_hears_of_a_held_call_hears_nothing_of_what_is_in_it() -> None:
-    assert heard_of(_made(2)) == {"call": 2, "hand": "n", "method": "post.send", "until": "1970-01-01T00:00:00.000000Z"}
+    assert event_body(_made(2)) == {
+        "call": 2,
+        "hand": "n",
+        "method": "post.send",
+        "until": "1970-01-01T00:00:00.000000Z",
+    }
 
 
 def test_rules_are_told_by_the_names_of_their_hands_while_they_hold() -> None:
     ended, holds = (Rule(method="a.b", pattern="*", until=until, call=2) for until in (5, 6))
     given = {"h-1": (ended, holds), "h-2": (ended,), "h-gone": (holds,)}
     hands = {"n": _installed("n"), "o": replace(_installed("o"), id=HandId("h-2"))}
-    assert rules(State(hands=hands, rules=given), 5) == {"n": [holds]}
+    assert current_rules(State(hands=hands, rules=given), 5) == {"n": [holds]}
     reason = Reason(hand="h-2", name="o", why="")
-    assert in_whose_names(hands["n"], [reason]) == ["n", "o"]
+    assert names_to_seal(hands["n"], [reason]) == ["n", "o"]

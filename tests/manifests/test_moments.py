@@ -26,10 +26,10 @@ DAY = 86_400_000_000
     ],
 )
 def test_a_moment_is_read_and_what_is_none_is_not(text: str, micros: int | None) -> None:
-    assert moments.micros(text, NOW, ahead=False) == micros
+    assert moments.parse_moment(text, NOW, ahead=False) == micros
 
 
 def test_a_span_leads_to_either_side() -> None:
-    assert moments.micros("2d", NOW, ahead=True) == NOW + 2 * DAY
+    assert moments.parse_moment("2d", NOW, ahead=True) == NOW + 2 * DAY
     with pytest.raises(ValueInvalid, match="more than ten years"):
-        moments.micros("4000d", NOW, ahead=True)
+        moments.parse_moment("4000d", NOW, ahead=True)

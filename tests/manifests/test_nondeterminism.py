@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from manifests.nondeterminism import UNBOUND, unbound
+from manifests.nondeterminism import UNBOUND, find_unbound
 from tests.living import ROOT
 
 
@@ -30,11 +30,11 @@ from tests.living import ROOT
     ],
 )  # fmt: skip
 def test_each_use_is_found_under_whatever_name(code: str, named: list[str]) -> None:
-    assert [one.what.split()[0] for one in unbound(code, "main.py")] == named
+    assert [one.what.split()[0] for one in find_unbound(code, "main.py")] == named
 
 
 def test_a_use_is_shown_where_it_stands_with_what_to_write() -> None:
-    (one,) = unbound("from datetime import datetime\n\nx = [datetime.now()]\n", "hand/main.py")
+    (one,) = find_unbound("from datetime import datetime\n\nx = [datetime.now()]\n", "hand/main.py")
     assert (one.file, one.line, one.column, one.instead) == ("hand/main.py", 3, 6, "write self.now()")
 
 
@@ -42,7 +42,7 @@ def test_a_use_is_shown_where_it_stands_with_what_to_write() -> None:
 def test_no_task_hand_of_ours_asks_the_machine(name: str) -> None:
     folder = ROOT / "hands" / name
     if 'kind = "task"' in (folder / "HAND.toml").read_text():
-        assert [one for path in folder.rglob("*.py") for one in unbound(path.read_text(), path.name)] == []
+        assert [one for path in folder.rglob("*.py") for one in find_unbound(path.read_text(), path.name)] == []
 
 
 @pytest.mark.parametrize("name", UNBOUND)

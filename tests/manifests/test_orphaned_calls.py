@@ -5,7 +5,15 @@ from msgspec.structs import replace
 from manifests.budgets import Reservations
 from manifests.calls import OpenCall
 from manifests.lives import OUTCOME_UNKNOWN
-from manifests.orphaned_calls import as_spent, at_death, lose, unended, unheard, unmade, waited
+from manifests.orphaned_calls import (
+    end_entries,
+    end_if_unmade,
+    ends_after_crash,
+    failure_at_death,
+    settle_lost,
+    waited,
+    with_spent,
+)
 from manifests.policy import Link
 from manifests.schema import Provided
 from manifests.state import State
@@ -26,24 +34,26 @@ def test_what_nobody_comes_back_to_is_spent_but_for_what_never_began() -> None:
     outer = reservations.open(2, ("h",), (50, 5), None)
     reserved = {4: reservations.open(4, ("h",), (20, 1), outer), 6: reservations.open(6, ("h",), (10, 1), outer)}
     reservations.spend(reserved[4], (5, 0))
-    assert as_spent([(4, BEGUN), (8, WAITED)], reserved) == {
+    assert with_spent([(4, BEGUN), (8, WAITED)], reserved) == {
         4: Open(method="models.chat", most=(20, 0), payers=("h", ""), inner=(5, 0)),
         8: WAITED,
     }
-    lose(reservations, reserved, [(4, BEGUN), (6, WAITED)])
+    settle_lost(reservations, reserved, [(4, BEGUN), (6, WAITED)])
     assert (outer.unspent, outer.left) == ((30, 4), (30, 4))
 
 
 def test_whoever_called_hears_whether_something_may_have_been_done() -> None:
-    assert unheard(7, BEGUN, "it was ended", 3) == Failed(number=7, code=OUTCOME_UNKNOWN, text="it was ended", time=3)
-    assert unheard(7, WAITED, "it was ended", 3) == Cancelled(number=7, why="it was ended", time=3)
+    assert end_if_unmade(7, BEGUN, "it was ended", 3) == Failed(
+        number=7, code=OUTCOME_UNKNOWN, text="it was ended", time=3
+    )
+    assert end_if_unmade(7, WAITED, "it was ended", 3) == Cancelled(number=7, why="it was ended", time=3)
 
 
 def test_only_what_was_reserved_and_may_have_begun_has_cost_something() -> None:
     within = Open(method="models.chat", most=(5, 1), payers=("h", ""), within=4)
     work = Open(method="run", most=(9, 9), payers=("h", ""))
     held = Open(method="models.chat", most=(3, 3), payers=("h", ""), is_begun=False)
-    ends = unmade({4: BEGUN, 6: within, 8: work, 10: held, 12: Open(method="web.fetch")}, "it was ended")
+    ends = end_entries({4: BEGUN, 6: within, 8: work, 10: held, 12: Open(method="web.fetch")}, "it was ended")
     told = [(one["call"], one["verdict"], one.get("cost"), one.get("detail")) for one in ends]
     assert told == [
         (12, "failed", None, None),
@@ -63,7 +73,9 @@ def test_of_runs_that_go_on_neither_their_work_nor_what_they_called_is_ended() -
         2: Open(method="run", run="r-1"), 4: Open(method="run", run="r-2"), 6: Open(method="a.b", run="r-1"),
         8: Open(method="a.b", run="r-2"), 10: Open(method="run", run="r-1"), 12: Open(method="a.b"),
     }  # fmt: skip
-    assert [one["call"] for one in unended(state, {"r-1"})] == [12, 10, 8, 4], "10 is the work of a run that r-1 began"
+    assert [one["call"] for one in ends_after_crash(state, {"r-1"})] == [12, 10, 8, 4], (
+        "10 is the work of a run that r-1 began"
+    )
 
 
 def test_who_waits_for_a_service_that_died_hears_its_last_words_only_as_the_operator() -> None:
@@ -78,11 +90,11 @@ def test_who_waits_for_a_service_that_died_hears_its_last_words_only_as_the_oper
     )  # fmt: skip
     call.was_taken_back, why = True, "ValueError: from the web"
     told = f"run ended: {why}: look before you repeat web.fetch"
-    assert at_death(call, "web", why, may_repeat=False) == (OUTCOME_UNKNOWN, told)
+    assert failure_at_death(call, "web", why, may_repeat=False) == (OUTCOME_UNKNOWN, told)
     call.by = replace(by, hand="h-1", name="web")
-    assert at_death(call, "web", why, may_repeat=False) == (
+    assert failure_at_death(call, "web", why, may_repeat=False) == (
         OUTCOME_UNKNOWN,
         "run ended: look before you repeat web.fetch",
     )
     call.provided = replace(fetch, effect="read")
-    assert at_death(call, "web", why, may_repeat=False) == ("ended", "run ended")
+    assert failure_at_death(call, "web", why, may_repeat=False) == ("ended", "run ended")

@@ -11,17 +11,17 @@ from manifests.paying import (
     OWING_MOST,
     Owed,
     accounts,
-    corrected,
-    counted,
-    of_caller,
-    of_hand,
-    of_home,
-    opened,
+    add_spent,
+    call_bounds,
+    correct,
+    hand_report,
+    home_report,
+    newly_used_up,
+    overspent_text,
     owe,
-    short,
-    spent,
-    too_much,
-    used_up_by,
+    reserve,
+    settle,
+    shortage,
 )
 from manifests.policy import Link
 from manifests.schema import Allowance, Budget, HandSection, Manifest, Provided
@@ -66,16 +66,16 @@ def test_a_hand_that_was_removed_is_bounded_by_nothing_and_the_home_still_is() -
 
 def test_what_another_call_might_cost_and_take_is_the_least_of_all_that_bounds_it() -> None:
     reservations, state, parent = Reservations(), _state(50), _call(2, TEN)
-    alone = of_caller(reservations, state, _call(2), NOW, 100.0)
+    alone = call_bounds(reservations, state, _call(2), NOW, 100.0)
     assert (alone["tokens_left"], alone["micro_dollars_left"], alone["milliseconds_left"]) == (50, None, None)
-    opened(reservations, parent)
-    within = of_caller(reservations, state, _call(4, parent=parent), NOW, 100.0)
+    reserve(reservations, parent)
+    within = call_bounds(reservations, state, _call(4, parent=parent), NOW, 100.0)
     assert (within["tokens_left"], within["milliseconds_left"]) == (10, 5_500)
-    assert of_caller(reservations, state, _call(4, parent=parent), NOW, 200.0)["milliseconds_left"] == 0
+    assert call_bounds(reservations, state, _call(4, parent=parent), NOW, 200.0)["milliseconds_left"] == 0
     assert [(row["amount"], row["left"]) for row in within["budget"]] == [(50, 40)]  # type: ignore[attr-defined]
-    assert of_caller(reservations, state, _call(6, by=OPERATOR), NOW, 100.0)["budget"] == []
-    assert of_hand(reservations, state, "h-1", NOW)["budget"] == within["budget"]
-    home = of_home(reservations, state, NOW)["budgets"]
+    assert call_bounds(reservations, state, _call(6, by=OPERATOR), NOW, 100.0)["budget"] == []
+    assert hand_report(reservations, state, "h-1", NOW)["budget"] == within["budget"]
+    home = home_report(reservations, state, NOW)["budgets"]
     assert [(row["name"], row["left"]) for row in home] == [("", 990), ("asker", 40)]  # type: ignore[attr-defined]
 
 
@@ -85,52 +85,52 @@ def test_a_call_is_short_that_costs_more_than_is_left_or_costs_at_all_where_noth
     def why(
         method: str = "models.chat", most: Cost | None = None, parent: OpenCall | None = None, *, alone: bool = False
     ) -> str:
-        found = short(reservations, state, MINE, parent, method, most, lambda: NOW, alone=alone)
+        found = shortage(reservations, state, MINE, parent, method, most, lambda: NOW, alone=alone)
         return "" if found is None else f"{found.needed} of {found.left}"
 
     assert why(most=replace(TEN, tokens=50)) == why() == ""
     assert why(most=replace(TEN, tokens=51)) == "51 of 50"
     assert why("kernel.spawn", replace(TEN, tokens=51)) == "", "what a run spends are its calls"
     parent = _call(2, TEN)
-    opened(reservations, parent)
+    reserve(reservations, parent)
     assert why(most=replace(TEN, tokens=11), parent=parent) == "11 of 10"
     assert why(most=replace(TEN, tokens=11), parent=parent, alone=True) == "", "it outlives that, and pays for itself"
     state.ledger.spend(["h-1"], replace(TEN, tokens=40), "models.chat", NOW)
     assert (why(), why("web.fetch")) == ("1 of 0", "")
-    found = short(reservations, state, MINE, None, "models.chat", replace(TEN, tokens=20), lambda: NOW, alone=False)
+    found = shortage(reservations, state, MINE, None, "models.chat", replace(TEN, tokens=20), lambda: NOW, alone=False)
     assert found is not None
     assert found.room is not None
-    assert (used_up_by(found), found.room.left) == (found.room, 0)
-    assert used_up_by(found._replace(room=replace(found.room, told=100))) is None
-    assert used_up_by(found._replace(needed=5)) is None, "it fits when what is under way has cost less"
-    assert used_up_by(found._replace(room=None)) is None
+    assert (newly_used_up(found), found.room.left) == (found.room, 0)
+    assert newly_used_up(found._replace(room=replace(found.room, told=100))) is None
+    assert newly_used_up(found._replace(needed=5)) is None, "it fits when what is under way has cost less"
+    assert newly_used_up(found._replace(room=None)) is None
 
 
 def test_only_what_a_call_may_cost_is_reserved_and_nothing_for_the_kernels_own() -> None:
     reservations, state = Reservations(), _state(50)
     calls = [_call(2), _call(4, TEN, method="kernel.spawn"), _call(6, TEN)]
     for call in calls:
-        opened(reservations, call)
+        reserve(reservations, call)
     assert [call.reservation is not None for call in calls] == [False, False, True]
     assert reservations.rooms(state.ledger, accounts(state, ["h-1"])[0], NOW)[0].reserved == 10
 
 
 def test_what_a_call_cost_is_spent_and_what_was_reserved_beside_is_free_again() -> None:
     reservations, state, outer = Reservations(), _state(50), _call(2, replace(TEN, tokens=30))
-    opened(reservations, outer)
+    reserve(reservations, outer)
     inner, plain = _call(4, TEN, outer), _call(6, parent=outer)
-    opened(reservations, inner)
-    assert spent(reservations, state, inner, replace(TEN, tokens=12), NOW) == (2, 0)
+    reserve(reservations, inner)
+    assert settle(reservations, state, inner, replace(TEN, tokens=12), NOW) == (2, 0)
     assert outer.reservation is not None
     assert outer.reservation.left == (18, 0)
-    assert spent(reservations, state, plain, replace(TEN, tokens=5), NOW) == (0, 0), (
+    assert settle(reservations, state, plain, replace(TEN, tokens=5), NOW) == (0, 0), (
         "it said nothing of what it might cost"
     )
     assert outer.reservation.left == (13, 0), "and it was paid out of what it was made for"
-    assert spent(reservations, state, outer, None, NOW) == (0, 0)
+    assert settle(reservations, state, outer, None, NOW) == (0, 0)
     (room,) = reservations.rooms(state.ledger, accounts(state, ["h-1"])[0], NOW)
     assert (room.spent, room.reserved) == (17, 0)
-    assert too_much(inner, (2, 0)) == (
+    assert overspent_text(inner, (2, 0)) == (
         "models.chat cost 2 tokens more than was left of the 10 tokens and 0.00 dollars that it might cost at most"
     )
 
@@ -141,18 +141,18 @@ def test_a_late_word_corrects_a_charge_once_and_the_oldest_are_given_up() -> Non
         owe(owing, _call(number, TEN), TEN, NOW)
     assert (len(owing), 2 in owing, 4 in owing) == (OWING_MOST, False, True)
     for cost, back, more in ((Cost(tokens=4, micro_dollars=3), (6, 0), (0, 3)), (None, (10, 0), (0, 0))):
-        call, detail, *found = corrected(owing[4], headers.Done(number=4, cost=cost))
+        call, detail, *found = correct(owing[4], headers.Done(number=4, cost=cost))
         assert (call.number, found) == (4, [back, more])
         assert detail == {
             "payers": ["h-1", ""], "at": NOW, "method": "models.chat",
             "back": {"tokens": back[0], "micro_dollars": back[1]}, "more": {"tokens": more[0], "micro_dollars": more[1]},
         }  # fmt: skip
-    assert corrected(owing[4], headers.Refused(number=4, code="paused", why=""))[2] == (10, 0)
+    assert correct(owing[4], headers.Refused(number=4, code="paused", why=""))[2] == (10, 0)
     with pytest.raises(Late):
-        corrected(None, headers.Done(number=4))
+        correct(None, headers.Done(number=4))
 
 
 def test_what_a_run_has_spent_stays_a_number_that_the_log_takes() -> None:
-    assert counted((5, 5), (3, 0), (1, 9)) == (7, 0)
-    assert counted((INT_LIMIT - 1, 0), (1, 1)) == (INT_LIMIT - 1, 1)
+    assert add_spent((5, 5), (3, 0), (1, 9)) == (7, 0)
+    assert add_spent((INT_LIMIT - 1, 0), (1, 1)) == (INT_LIMIT - 1, 1)
     assert minus((1, 1), (2, 0)) == (0, 1)

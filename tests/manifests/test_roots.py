@@ -2,7 +2,7 @@
 
 import pytest
 
-from manifests.roots import Mount, meets, read_mounts
+from manifests.roots import Mount, read_mounts, reveals_home
 
 HOME = "/data/u/.maniple"
 MOUNTS = [Mount("8:1", "/", "/"), Mount("8:2", "/", "/data"), Mount("0:5", "/", "/proc")]
@@ -10,12 +10,12 @@ MOUNTS = [Mount("8:1", "/", "/"), Mount("8:2", "/", "/data"), Mount("0:5", "/", 
 
 @pytest.mark.parametrize("folder", ["/", "/data", "/data/u", HOME, f"{HOME}/keys"])
 def test_what_holds_or_lies_in_the_home_meets_it(folder: str) -> None:
-    assert meets(folder, HOME, MOUNTS)
+    assert reveals_home(folder, HOME, MOUNTS)
 
 
 @pytest.mark.parametrize("folder", ["/srv", "/data/u/.maniple-not", "/data/v", "/u/.maniple", "/proc"])
 def test_other_folders_do_not(folder: str) -> None:
-    assert not meets(folder, HOME, MOUNTS)
+    assert not reveals_home(folder, HOME, MOUNTS)
 
 
 @pytest.mark.parametrize(
@@ -35,16 +35,16 @@ def test_other_folders_do_not(folder: str) -> None:
     ],
 )
 def test_a_bind_mount_is_no_disguise(shown: str, point: str, folder: str, meeting: bool) -> None:
-    assert meets(folder, HOME, [*MOUNTS, Mount("8:2", shown, point)]) is meeting
+    assert reveals_home(folder, HOME, [*MOUNTS, Mount("8:2", shown, point)]) is meeting
 
 
 def test_another_device_is_another_place() -> None:
-    assert not meets("/mnt", HOME, [*MOUNTS, Mount("8:9", "/u/.maniple", "/mnt")])
+    assert not reveals_home("/mnt", HOME, [*MOUNTS, Mount("8:9", "/u/.maniple", "/mnt")])
 
 
 def test_of_two_mounts_at_one_point_the_last_counts() -> None:
     over = [*MOUNTS, Mount("8:2", "/u", "/mnt"), Mount("8:9", "/", "/mnt")]
-    assert not meets("/mnt/.maniple", HOME, over)
+    assert not reveals_home("/mnt/.maniple", HOME, over)
 
 
 def test_the_table_is_read_as_the_system_writes_it() -> None:

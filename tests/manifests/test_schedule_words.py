@@ -2,7 +2,7 @@
 
 import pytest
 
-from manifests.schedule_words import in_words
+from manifests.schedule_words import describe
 from manifests.schema import Schedule
 
 
@@ -23,4 +23,4 @@ from manifests.schema import Schedule
     ],
 )
 def test_a_schedule_in_words(schedule: Schedule, words: str) -> None:
-    assert in_words(schedule) == words
+    assert describe(schedule) == words

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from manifests.grants import GrantSet
 from manifests.installed import Installed, Package
-from manifests.schedules import DEPTH_MOST, PAGE, Fired, decide, ended, rows
+from manifests.schedules import DEPTH_MOST, PAGE, Fired, decide, end_event, rows
 from manifests.schema import Capability, Events, Schedule
 from manifests.state import FIRED_KEPT, State, fold
 from tests.manifests.texts import cap, manifest
@@ -60,9 +60,9 @@ def test_the_end_of_a_scheduled_run_is_told_with_its_key_whichever_kernel_began_
     started(state, "a", "r-1", "at 1")
     refused = headers.Refused(number=1, code="limit", why="", grant="")
     told = {"hand": "h-a", "name": "a", "key": "at 1", "run": "r-1"}
-    assert ended(state, one, "r-1", headers.Done(number=1)) == told | {"outcome": "done", "why": ""}
-    assert ended(state, one, "r-1", refused) == told | {"outcome": "refused", "why": "limit"}
-    assert ended(state, one, "r-2", headers.Done(number=1)) is None  # its operator began it
+    assert end_event(state, one, "r-1", headers.Done(number=1)) == told | {"outcome": "done", "why": ""}
+    assert end_event(state, one, "r-1", refused) == told | {"outcome": "refused", "why": "limit"}
+    assert end_event(state, one, "r-2", headers.Done(number=1)) is None  # its operator began it
 
 
 def test_the_last_keys_are_kept() -> None:

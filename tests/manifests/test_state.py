@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from manifests import unfinished
 from manifests.grants import requested
 from manifests.installed import Installed, Package
-from manifests.orphaned_calls import as_spent, unended
+from manifests.orphaned_calls import ends_after_crash, with_spent
 from manifests.schema import Capability, HandSection, Manifest
 from manifests.seal import seal
 from manifests.state import State, authority, fold, from_bytes, to_bytes
@@ -154,12 +154,12 @@ def test_every_call_without_an_end_is_told_of_once(acts: list[tuple[str, str, in
     for entry in entries:
         left = left | {entry.call} if entry.kind == "call" else left - {entry.call} if entry.kind == "end" else left
     state = _folded(entries)
-    ends = unended(from_bytes(to_bytes(state)), ())
+    ends = ends_after_crash(from_bytes(to_bytes(state)), ())
     assert sorted(one["call"] for one in ends) == sorted(left)
     assert all(one["verdict"] == "failed" for one in ends)
     for number, one in enumerate(ends):
         fold(state, Entry(seq=number, prev=NO_PREV, time="2026-11-21T00:00:00.000000Z", kind="end", **one), _load)
-    assert unended(state, ()) == []
+    assert ends_after_crash(state, ()) == []
 
 
 @given(ACTS)
@@ -316,9 +316,9 @@ def test_a_call_that_only_waited_is_known_as_that_until_its_run_has_another_proc
     left = said("run.left", detail={"waited": [6, 8]})
     state = from_bytes(to_bytes(_folded([begun, *calls, left])))
     assert {number: one.was_begun for number, one in state.open.items()} == {4: True, 6: False}
-    assert as_spent(state.open.items(), {}) == state.open
-    assert all(one.was_begun for one in as_spent(state.open.items(), {}, is_begun=True).values())
-    ends = {one["call"]: (one["verdict"], one.get("cost")) for one in unended(state, ())}
+    assert with_spent(state.open.items(), {}) == state.open
+    assert all(one.was_begun for one in with_spent(state.open.items(), {}, is_begun=True).values())
+    ends = {one["call"]: (one["verdict"], one.get("cost")) for one in ends_after_crash(state, ())}
     assert ends == {4: ("failed", COST), 6: ("cancelled", None)}
     again = _folded([begun], state)
     assert all(one.was_begun for one in again.open.values())

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.triggers import check_filter, check_inputs, filled, fits, found, uses_event
+from manifests.triggers import check_filter, check_inputs, fill, matches, uses_event, value_at
 
 BODY = {"level": "high", "rows": 120, "ok": True, "job": {"name": "load", "tags": ["a", "b"]}, "none": None}
 ANYTHING = st.recursive(
@@ -43,18 +43,18 @@ ANYTHING = st.recursive(
 )
 def test_a_filter_asks_for_all_of_its_rows(rows: dict[str, object], expected: bool) -> None:
     assert check_filter(rows) == {}
-    assert fits(rows, BODY) is expected
+    assert matches(rows, BODY) is expected
 
 
 @given(ANYTHING, st.sampled_from([{"a": 1}, {"a.b": {"above": 0.5}}, {"a": {"holds": "x"}}, {"a": ["x", True]}]))
 def test_no_body_breaks_a_filter(body: object, rows: dict[str, object]) -> None:
-    assert isinstance(fits(rows, body), bool)
+    assert isinstance(matches(rows, body), bool)
 
 
 @given(ANYTHING)
 def test_an_empty_filter_takes_everything_and_another_takes_no_body_without_its_path(body: object) -> None:
-    assert fits({}, body)
-    assert not fits({"\x00.never.there": "x"}, body)
+    assert matches({}, body)
+    assert not matches({"\x00.never.there": "x"}, body)
 
 
 def test_inputs_are_filled_with_time_and_event() -> None:
@@ -63,7 +63,7 @@ def test_inputs_are_filled_with_time_and_event() -> None:
         "deep": {"list": ["$event.job.name", 3, True]},
     }  # fmt: skip
     assert check_inputs(inputs) == {}
-    assert filled(inputs, 1_764_115_200_000_000, BODY) == {
+    assert fill(inputs, 1_764_115_200_000_000, BODY) == {
         "when": "2025-11-26T00:00:00.000000Z", "all": BODY, "rows": 120, "gone": None, "price": "$5", "plain": "a $",
         "deep": {"list": ["load", 3, True]},
     }  # fmt: skip
@@ -82,5 +82,5 @@ def test_what_is_too_long_is_told_of_the_whole() -> None:
 
 
 def test_what_an_event_brings_is_not_read_as_an_input_of_ours() -> None:
-    assert filled({"a": "$event.text"}, 0, {"text": "$time"}) == {"a": "$time"}
-    assert found({"a": {"b": 1}}, "a.b") == 1
+    assert fill({"a": "$event.text"}, 0, {"text": "$time"}) == {"a": "$time"}
+    assert value_at({"a": {"b": 1}}, "a.b") == 1

@@ -11,16 +11,16 @@ from manifests.state import State
 from manifests.unfinished import Unfinished
 from manifests.upgrades import (
     ENDED,
-    begun_anew,
-    changed,
     check_restart,
-    fate,
     is_asked,
-    newest,
+    next_decision,
+    on_upgrade_of,
+    replaced_code,
+    restarted_runs,
+    run_begun_by,
     seconds_given,
-    spawned,
-    unneeded,
-    verdict,
+    successor,
+    unneeded_folders,
     version_of,
 )
 from wire.errors import Refusal
@@ -60,26 +60,26 @@ def _state(runs: dict[str, Unfinished] | None = None, *, now: str = "1.1.0", on_
 
 @pytest.mark.parametrize("on_upgrade", ["finish", "restart", "ask"])
 def test_the_manifest_that_a_run_was_begun_with_says_what_becomes_of_it(on_upgrade: OnUpgrade) -> None:
-    assert fate(_state(on_upgrade=on_upgrade), "r") == on_upgrade
-    assert fate(_state(now="1.0.0", on_upgrade=on_upgrade), "r") == "finish"
-    assert fate(_state(), "r-unknown") == "finish"
+    assert on_upgrade_of(_state(on_upgrade=on_upgrade), "r") == on_upgrade
+    assert on_upgrade_of(_state(now="1.0.0", on_upgrade=on_upgrade), "r") == "finish"
+    assert on_upgrade_of(_state(), "r-unknown") == "finish"
 
 
 @pytest.mark.parametrize("decided", ["finish", "restart"])
 def test_what_the_operator_decided_holds_also_at_the_next_upgrade(decided: str) -> None:
     state = _state({"r": _run(decided=decided)})
-    assert fate(state, "r") == decided
+    assert on_upgrade_of(state, "r") == decided
     state.hands["steady"] = _hand("1.2.0")
-    assert fate(state, "r") == decided
+    assert on_upgrade_of(state, "r") == decided
     assert not is_asked(state, "r")
 
 
 def test_other_code_of_maniples_own_is_an_upgrade_too_and_each_is_named() -> None:
     state = _state(now="1.0.0")
     state.made_of = {"runtime": "c", "wire": "b"}
-    assert (fate(state, "r"), changed(state, "r")) == ("ask", ("another runtime",))
+    assert (on_upgrade_of(state, "r"), replaced_code(state, "r")) == ("ask", ("another runtime",))
     state = _state({"r": _run(decided="asked", made_of={"runtime": "c", "wire": "d"})})
-    assert changed(state, "r") == ("steady 1.0.0 was replaced by 1.1.0", "another runtime", "another wire")
+    assert replaced_code(state, "r") == ("steady 1.0.0 was replaced by 1.1.0", "another runtime", "another wire")
     assert is_asked(state, "r")
 
 
@@ -98,21 +98,21 @@ def test_whoever_asks_for_a_run_finds_the_one_that_goes_on_instead_of_it() -> No
         "r-1": _run(has_ended=True, asked=2),
     }
     state = _state(runs)
-    assert [newest(state, run) for run in ("r-1", "r-2", "r-3", "r-4")] == ["r-3", "r-3", "r-3", "r-4"]
-    assert (spawned(state, 2), spawned(state, 6), spawned(state, 0)) == ("r-3", "", "")
+    assert [successor(state, run) for run in ("r-1", "r-2", "r-3", "r-4")] == ["r-3", "r-3", "r-3", "r-4"]
+    assert (run_begun_by(state, 2), run_begun_by(state, 6), run_begun_by(state, 0)) == ("r-3", "", "")
 
 
 def test_a_run_was_begun_anew_only_if_the_others_work_is_in_the_log() -> None:
     state = _state({"r-1": _run(), "r-2": _run(instead="r-1", work=8)})
-    assert begun_anew(state) == {}
+    assert restarted_runs(state) == {}
     state.unfinished["r-2"].has_ended = True
-    assert begun_anew(state) == {"r-1": "upgraded: it was begun anew as r-2"}
+    assert restarted_runs(state) == {"r-1": "upgraded: it was begun anew as r-2"}
 
 
 def test_a_start_looks_at_each_run_that_it_knows_once() -> None:
     runs = {f"r-{number}": _run(has_ended=True) for number in range(100_000)}
     began = time.process_time()
-    assert begun_anew(_state(runs)) == {}
+    assert restarted_runs(_state(runs)) == {}
     assert time.process_time() - began < 5
 
 
@@ -120,7 +120,7 @@ def test_no_folder_is_taken_away_that_is_needed_or_that_maniple_did_not_name() -
     state, used = _state(), "used-1.0.0-0123abcd"
     folders = [one.folder for one in (*state.hands.values(), *state.kept.values())]
     gone = "steady-0.9.0-89abcdef"
-    assert unneeded([*folders, used, gone, "mine", "mine-0123ABCD"], state, [used]) == [gone]
+    assert unneeded_folders([*folders, used, gone, "mine", "mine-0123ABCD"], state, [used]) == [gone]
 
 
 def test_nothing_begins_anew_with_what_is_no_task_any_more_or_was_removed() -> None:
@@ -140,13 +140,13 @@ def test_a_run_that_was_given_less_time_than_its_hand_has_gets_as_much_again() -
 
 def test_the_operator_is_asked_where_no_other_run_begins_unless_that_passes_or_nobody_is_left_to_hear_its_end() -> None:
     state, cannot = _state(), Refusal("requires", "a program is missing")
-    assert verdict(state, "r", "restart", cannot) == ("asked", "a program is missing")
-    assert verdict(state, "r", "restart", None) == ("", "")
-    assert verdict(state, "r", "ask", None) == ("asked", "steady 1.0.0 was replaced by 1.1.0")
+    assert next_decision(state, "r", "restart", cannot) == ("asked", "a program is missing")
+    assert next_decision(state, "r", "restart", None) == ("", "")
+    assert next_decision(state, "r", "ask", None) == ("asked", "steady 1.0.0 was replaced by 1.1.0")
     state = _state({"r": _run(decided="asked")})
-    assert verdict(state, "r", "restart", cannot) == verdict(state, "r", "ask", None) == ("", "")
-    assert verdict(state, "r", "finish", None) == ("finish", "what it was begun with is there again")
-    assert verdict(state, "r-unknown", "finish", None) == ("", "")
+    assert next_decision(state, "r", "restart", cannot) == next_decision(state, "r", "ask", None) == ("", "")
+    assert next_decision(state, "r", "finish", None) == ("finish", "what it was begun with is there again")
+    assert next_decision(state, "r-unknown", "finish", None) == ("", "")
     for code in ("paused", "frozen", ENDED):
         with pytest.raises(Refusal, match=code):
-            verdict(state, "r", "restart", Refusal(code, code))
+            next_decision(state, "r", "restart", Refusal(code, code))

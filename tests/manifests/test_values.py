@@ -105,10 +105,10 @@ def test_what_is_handed_on_unread_is_a_table(value: object) -> None:
     table = codec.decode_table(
         codec.encode_body({"a": {"b": [1]}, "none": None, "empty": {}, "wide": {str(n): n for n in range(70_000)}})
     )
-    kept = params.handed_on({}, table)
+    kept = params.pass_through({}, table)
     assert ({*kept}, codec.encode_body(kept["a"])) == ({"a", "wide"}, codec.encode_body({"b": [1]}))
     with pytest.raises(ParamsInvalid, match="`a` is not a table"):
-        params.handed_on({"a": "dict?"}, codec.decode_table(codec.encode_body({"a": value})))
+        params.pass_through({"a": "dict?"}, codec.decode_table(codec.encode_body({"a": value})))
 
 
 def test_nothing_given_for_what_is_needed_is_the_same_as_missing() -> None:
@@ -172,7 +172,7 @@ def test_arguments_typed_on_the_command_line_are_read_by_their_type() -> None:
         "row": '{"a": null}',
         "extra": "plain words",
     }
-    assert params.read(DECLARED, typed) == {
+    assert params.parse(DECLARED, typed) == {
         "target": "7",
         "count": 7,
         "share": 0.1,
@@ -185,7 +185,7 @@ def test_arguments_typed_on_the_command_line_are_read_by_their_type() -> None:
         "extra": "plain words",
     }
     with pytest.raises(ParamsInvalid) as refused:
-        params.read(DECLARED, {"count": "many", "steps": "a,b", "shaer": "1"})
+        params.parse(DECLARED, {"count": "many", "steps": "a,b", "shaer": "1"})
     assert [problem.split(":")[0].split(" ")[0] for problem in refused.value.problems] == [
         "`steps`",
         "`shaer`",
@@ -236,7 +236,7 @@ def test_all_that_is_wrong_with_settings_is_told_at_once_and_no_secret_with_it()
         settings.check({"pin": Setting(type="string", secret=True, required=True)}, {})
     assert refused.value.problems == ("`pin` has no value; give --secret pin",)
     with pytest.raises(SettingsInvalid) as refused:
-        settings.read({"pin": Setting(type="duration", secret=True)}, {"pin": "hunter2"})
+        settings.parse({"pin": Setting(type="duration", secret=True)}, {"pin": "hunter2"})
     assert "hunter2" not in str(refused.value)
 
 
@@ -266,16 +266,16 @@ def test_who_names_no_setting_is_told_which_there_are() -> None:
         (many, f"there are {', '.join(list(many)[:SHOWN])} and {26 - SHOWN} more"),
     ):
         with pytest.raises(SettingsInvalid) as refused:
-            settings.read(declared, {"zzz": "1"})
+            settings.parse(declared, {"zzz": "1"})
         assert refused.value.problems == (f"`zzz` is not a setting; {told}",)
 
 
 def test_what_a_hand_needs_to_start_is_told_as_one_gives_it() -> None:
     declared = {**SETTINGS, "pin": Setting(type="string", secret=True, required=True)}
-    assert settings.missing(declared, {}) == "target=… --secret pin"
-    assert settings.missing(declared, {"target": "x", "pin": None}) == "--secret pin"
-    assert settings.missing(declared, {"target": "x", "pin": "1"}) == ""
-    assert settings.missing({"every": Setting(type="int", required=True, default=5)}, {}) == ""
+    assert settings.missing_required(declared, {}) == "target=… --secret pin"
+    assert settings.missing_required(declared, {"target": "x", "pin": None}) == "--secret pin"
+    assert settings.missing_required(declared, {"target": "x", "pin": "1"}) == ""
+    assert settings.missing_required({"every": Setting(type="int", required=True, default=5)}, {}) == ""
 
 
 def test_of_what_a_tape_has_of_settings_the_secret_ones_are_those_of_now() -> None:
@@ -285,12 +285,12 @@ def test_of_what_a_tape_has_of_settings_the_secret_ones_are_those_of_now() -> No
     for is_all in (True, False):
         body = codec.encode_body(told if is_all else {"settings": told})
         kept = codec.decode_body(
-            settings.with_secrets_of(SETTINGS, body, {"target": "now", "token": "now"}, is_all=is_all)
+            settings.replace_secrets(SETTINGS, body, {"target": "now", "token": "now"}, is_all=is_all)
         )
         now = {"target": "then", "token": "now"}
         assert kept == (now if is_all else {"settings": now})
     body = codec.encode_body(told)
-    assert codec.decode_body(settings.with_secrets_of(SETTINGS, body, {}, is_all=True)) == {"target": "then"}
+    assert codec.decode_body(settings.replace_secrets(SETTINGS, body, {}, is_all=True)) == {"target": "then"}
 
 
 def test_a_required_setting_that_a_change_leaves_alone_may_still_be_missing() -> None:
@@ -300,13 +300,13 @@ def test_a_required_setting_that_a_change_leaves_alone_may_still_be_missing() ->
 
 
 def test_settings_typed_on_the_command_line_are_read_by_their_type() -> None:
-    assert settings.read(SETTINGS, {"every": "90", "level": "low"}) == {"every": 90.0, "level": "low"}
+    assert settings.parse(SETTINGS, {"every": "90", "level": "low"}) == {"every": 90.0, "level": "low"}
     with pytest.raises(SettingsInvalid, match="is not a setting"):
-        settings.read(SETTINGS, {"colour": "red"})
+        settings.parse(SETTINGS, {"colour": "red"})
 
 
 def test_secrets_and_strangers_are_hidden_when_shown() -> None:
-    assert settings.shown(SETTINGS, {"target": "x", "token": "hunter2", "old": "y"}) == {
+    assert settings.hide_secrets(SETTINGS, {"target": "x", "token": "hunter2", "old": "y"}) == {
         "target": "x",
         "token": settings.HIDDEN,
         "old": settings.HIDDEN,

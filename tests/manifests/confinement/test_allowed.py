@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from manifests.confinement.allowed import TABLE, Profile, Row, in_force
+from manifests.confinement.allowed import TABLE, Profile, Row, conditions_of
 from manifests.confinement.arguments import ALWAYS, LONG
 from manifests.confinement.refused import FAMILIES, NEWEST_EXPECTED, Answer, Family
 from manifests.confinement.syscalls import AARCH64, NAMES, X86_64
@@ -61,7 +61,7 @@ def test_no_call_is_allowed_twice_by_what_every_run_has() -> None:
 @pytest.mark.parametrize("profiles", SETS, ids=lambda profiles: "+".join(sorted(profiles)) or "none")
 def test_what_lets_a_process_out_is_in_no_profile(profiles: frozenset[Profile]) -> None:
     assert set(NEVER.split()) <= NAMES
-    found = set(NEVER.split()) & in_force(profiles).keys()
+    found = set(NEVER.split()) & conditions_of(profiles).keys()
     assert found == (
         {"accept4"} if Profile.PROXY in profiles else set()
     )  # on a socket that listens; none can be made to
@@ -70,13 +70,13 @@ def test_what_lets_a_process_out_is_in_no_profile(profiles: frozenset[Profile]) 
 def test_a_profile_only_adds() -> None:
     for small in SETS:
         for large in (other for other in SETS if small <= other):
-            wide = in_force(large)
-            for call, condition in in_force(small).items():
+            wide = conditions_of(large)
+            for call, condition in conditions_of(small).items():
                 assert wide[call] == ALWAYS or set(condition) <= set(wide[call])
 
 
 def test_a_call_is_allowed_or_of_a_refused_family_or_replaced_or_nobodys() -> None:
-    everything = {call for profiles in SETS for call in in_force(profiles)}
+    everything = {call for profiles in SETS for call in conditions_of(profiles)}
     named = {call for family in FAMILIES for call in family.calls.split()}
     known = {call for one in (X86_64, AARCH64) for call, number in one.numbers.items() if number <= NEWEST_EXPECTED}
     assert known - everything - named == {*REPLACED.split(), *GONE.split(), *UNUSED.split()}
@@ -85,7 +85,7 @@ def test_a_call_is_allowed_or_of_a_refused_family_or_replaced_or_nobodys() -> No
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_a_family_names_calls_that_there_are_and_says_what_is_left_of_them(family: Family) -> None:
     calls = set(family.calls.split())
-    left = calls & {call for profiles in SETS for call in in_force(profiles)}
+    left = calls & {call for profiles in SETS for call in conditions_of(profiles)}
     assert calls <= NAMES
     assert bool(left) == bool(family.but)
     assert family.answer in (Answer.EPERM, Answer.ENOSYS)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifests.confinement import program
-from manifests.confinement.allowed import Profile, in_force
+from manifests.confinement.allowed import Profile, conditions_of
 from manifests.confinement.arguments import ALWAYS, INT, LONG, Bits, Condition
 from manifests.confinement.program import FORMAT, LONGEST, build
 from manifests.confinement.refused import Answer
@@ -35,7 +35,7 @@ NONE: Final[frozenset[Profile]] = frozenset()
 
 
 def _conditional(architecture: Architecture, profiles: frozenset[Profile]) -> dict[int, Condition]:
-    conditions = in_force(profiles).items()
+    conditions = conditions_of(profiles).items()
     numbers = architecture.numbers
     return {numbers[call]: when for call, when in conditions if when != ALWAYS and call in numbers}
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from manifests.capabilities.spelling import oddity
 from manifests.check import check
 from manifests.grants import is_method
-from manifests.mcp.folder import Wanted, agreement, manifest_of
-from manifests.mcp.tools import Login, Offer, OfferInvalid, Tool, changed, read_agreement, read_offer, written
-from manifests.mcp.words import methods_of, summary_of, taken_by, visible
+from manifests.mcp.folder import Wanted, make_agreement, manifest_of
+from manifests.mcp.tools import Login, Offer, OfferInvalid, Tool, changed_tools, encode, read_agreement, read_offer
+from manifests.mcp.words import methods_of, params_of, summary_of, visible
 from manifests.names import is_field
 from manifests.schema import Manifest
 
@@ -86,26 +86,26 @@ def test_names_that_come_to_the_same_are_numbered_and_one_told_twice_is_one() ->
 def test_a_schema_becomes_a_type_and_any_where_there_is_none(schema: object, of_type: str) -> None:
     tool = a_tool("do", "", value=schema)
     tool.input_schema["$defs"] = {"Thing": {"type": "object"}, "Loop": {"$ref": "#/$defs/Loop"}}
-    assert taken_by(tool).types == {"value": of_type}
+    assert params_of(tool).types == {"value": of_type}
 
 
 def test_what_is_required_comes_first_and_may_be_null_only_as_any() -> None:
     tool = a_tool("do", "", "b", "c", a={"type": "string"}, b={"type": "string"}, c={"type": ["string", "null"]})
-    assert list(taken_by(tool).types.items()) == [("b", "string"), ("c", "any"), ("a", "string?")]
+    assert list(params_of(tool).types.items()) == [("b", "string"), ("c", "any"), ("a", "string?")]
 
 
 def test_odd_names_of_properties_are_ours_and_theirs_are_kept() -> None:
     odd = ("fileName", "from", "self", "$ref", "file_name", "", "Ü")
-    taken = taken_by(a_tool("do", "", **{name: {"type": "string"} for name in odd}))
+    taken = params_of(a_tool("do", "", **{name: {"type": "string"} for name in odd}))
     assert tuple(taken.theirs.values()) == odd
     assert list(taken.theirs) == ["file_name", "from_", "self_", "ref", "file_name_2", "param", "param_2"]
 
 
 def test_a_schema_without_properties_takes_all_arguments_at_once_unless_it_allows_none() -> None:
-    assert taken_by(Tool(name="do", input_schema={"type": "object"})).theirs == {"arguments": ""}
+    assert params_of(Tool(name="do", input_schema={"type": "object"})).theirs == {"arguments": ""}
     closed: dict[str, object] = {"type": "object", "additionalProperties": False}
-    assert taken_by(Tool(name="do", input_schema=closed)).types == {}
-    assert taken_by(a_tool()).types == {}
+    assert params_of(Tool(name="do", input_schema=closed)).types == {}
+    assert params_of(a_tool()).types == {}
 
 
 def test_what_hides_in_a_description_is_seen() -> None:
@@ -166,20 +166,20 @@ def test_more_tools_than_a_hand_can_hold_are_told_so() -> None:
 
 def test_a_tool_that_changes_in_anything_a_caller_goes_by_is_another() -> None:
     old = a_tool("do", "Do it.", x={"type": "string"})
-    agreed = agreement(PROGRAM, Offer(tools=(old,)))
-    assert read_agreement(written(agreed)) == agreed
-    assert changed(agreed, {"do": old}) == {}
-    assert changed(agreed, {"do": read_offer(written(Offer(tools=(old,)))).tools[0]}) == {}
+    agreed = make_agreement(PROGRAM, Offer(tools=(old,)))
+    assert read_agreement(encode(agreed)) == agreed
+    assert changed_tools(agreed, {"do": old}) == {}
+    assert changed_tools(agreed, {"do": read_offer(encode(Offer(tools=(old,)))).tools[0]}) == {}
     for new in (
         a_tool("do", "Do it!", x={"type": "string"}),
         a_tool("do", "Do it.", x={"type": "integer"}),
         a_tool("do", "Do it.", "x", x={"type": "string"}),
         Tool(name="do", description="Do it.", input_schema=old.input_schema, output_schema={}),
     ):
-        assert list(changed(agreed, {"do": new})) == ["mcp-clock.do"]
-    assert "does not offer" in changed(agreed, {})["mcp-clock.do"]
+        assert list(changed_tools(agreed, {"do": new})) == ["mcp-clock.do"]
+    assert "does not offer" in changed_tools(agreed, {})["mcp-clock.do"]
     hinted = Tool(name="do", description="Do it.", input_schema=old.input_schema, hints={"readOnlyHint": True})
-    assert changed(agreed, {"do": hinted}) == {}
+    assert changed_tools(agreed, {"do": hinted}) == {}
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"{", b'{"tools": 7}', b'{"tools": [{}]}', b"\xff", b"[" * 100_000])
@@ -201,7 +201,7 @@ def test_whatever_a_server_offers_the_hand_is_in_order(rows: list[tuple[str, str
     tools = tuple(Tool(name=name, description=said, input_schema=schema) for name, said, schema in rows)
     offer = Offer(server=who, version=who, tools=tools, resources=True, prompts=True)
     manifest = check(tomli_w.dumps(manifest_of(PROGRAM, offer)))
-    agreed = agreement(PROGRAM, offer)
+    agreed = make_agreement(PROGRAM, offer)
     assert agreed.tools.keys() == {name for name in manifest.provides if name.count(".") == 1}
     for method, one in agreed.tools.items():
         assert one.params.keys() == manifest.provides[method].params.keys()

@@ -86,7 +86,7 @@ def test_what_a_server_says_at_length_is_cut() -> None:
     ],
 )
 def test_an_answer_is_taken_as_the_field_has_it(row: Row, said: str, value: object) -> None:
-    taken = form.taken(a_form("?", "it", it=row).fields[0], said)
+    taken = form.read_answer(a_form("?", "it", it=row).fields[0], said)
     assert (taken, type(taken)) == (value, type(value))
 
 
@@ -109,7 +109,7 @@ def test_an_answer_is_taken_as_the_field_has_it(row: Row, said: str, value: obje
 )
 def test_an_answer_that_the_field_cannot_hold_is_none(row: Row, said: str) -> None:
     with pytest.raises(AnswerInvalid):
-        form.taken(a_form("?", "it", it=row).fields[0], said)
+        form.read_answer(a_form("?", "it", it=row).fields[0], said)
 
 
 PLACES = {"type": "array", "items": {"enum": ["Rome, Italy", "Rome", "Italy", 'the "old" town', " edge ", '"x"', "x"]}}
@@ -131,7 +131,7 @@ PLACES = {"type": "array", "items": {"enum": ["Rome, Italy", "Rome", "Italy", 't
     ],
 )
 def test_each_of_several_choices_can_be_named_exactly_whatever_it_holds(said: str, value: list[str]) -> None:
-    assert form.taken(a_form("?", "it", it=PLACES).fields[0], said) == value
+    assert form.read_answer(a_form("?", "it", it=PLACES).fields[0], said) == value
 
 
 @given(st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=12, unique=True), st.data())
@@ -140,26 +140,26 @@ def test_what_stands_between_quotation_marks_is_that_choice_and_no_other(
 ) -> None:
     wanted = data.draw(st.lists(st.sampled_from(choices), min_size=1, unique=True))
     field = a_form("?", "it", it={"type": "array", "items": {"enum": choices}}).fields[0]
-    assert form.taken(field, ", ".join('"' + one.replace('"', '""') + '"' for one in wanted)) == wanted
+    assert form.read_answer(field, ", ".join('"' + one.replace('"', '""') + '"' for one in wanted)) == wanted
 
 
 def test_an_answer_that_is_as_a_whole_one_choice_needs_no_marks_where_its_parts_are_none() -> None:
     field = a_form("?", "it", it={"type": "array", "items": {"enum": ["Rome, Italy", "Paris"]}}).fields[0]
-    assert form.taken(field, "Rome, Italy") == ["Rome, Italy"]
+    assert form.read_answer(field, "Rome, Italy") == ["Rome, Italy"]
 
 
 @pytest.mark.parametrize("said", ["0", "8", "0001", "1.", "-1", "²", "9" * 5_000, "Rome; Italy", '"Rome', "Rome Italy"])
 def test_what_names_no_choice_is_no_answer(said: str) -> None:
     with pytest.raises(AnswerInvalid, match="none of the choices"):
-        form.taken(a_form("?", "it", it=PLACES).fields[0], said)
+        form.read_answer(a_form("?", "it", it=PLACES).fields[0], said)
 
 
 def test_choices_that_are_numbers_have_no_others() -> None:
     wanted = a_form("?", "it", it={"type": "array", "items": {"enum": ["10", "1", "many"]}})
     assert "any of «10», «1», «many»: their words, with commas between them." in form.question(wanted, 0, "mcp-x")
-    assert form.taken(wanted.fields[0], "1, many") == ["1", "many"]
+    assert form.read_answer(wanted.fields[0], "1, many") == ["1", "many"]
     with pytest.raises(AnswerInvalid):
-        form.taken(wanted.fields[0], "3")
+        form.read_answer(wanted.fields[0], "3")
 
 
 def test_a_question_says_how_several_are_chosen_and_an_empty_answer_as_it_could_be_written() -> None:
@@ -183,18 +183,18 @@ def test_choices_are_told_with_what_they_mean_where_each_has_a_meaning(names: ob
 def test_a_choice_named_twice_counts_once() -> None:
     row = {"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 2}
     with pytest.raises(AnswerInvalid, match="at least 2 choices"):
-        form.taken(a_form("?", "it", it=row).fields[0], "a, a")
+        form.read_answer(a_form("?", "it", it=row).fields[0], "a, a")
 
 
 @pytest.mark.parametrize("bound", [10**400, float("inf"), float("nan")])
 def test_a_bound_that_no_number_can_be_compared_to_is_none(bound: float) -> None:
     wanted = a_form("?", "it", it={"type": "integer", "minimum": bound, "maximum": bound})
     assert "It wants «it»: a whole number. Never" in form.question(wanted, 0, "mcp-inn")
-    assert form.taken(wanted.fields[0], "7") == 7
+    assert form.read_answer(wanted.fields[0], "7") == 7
 
 
 def test_what_need_not_be_given_is_left_out_by_an_empty_answer() -> None:
-    assert form.taken(a_form("?", it={"type": "string"}).fields[0], "") is UNSET
+    assert form.read_answer(a_form("?", it={"type": "string"}).fields[0], "") is UNSET
 
 
 def test_only_what_cannot_be_empty_is_offered_as_choices() -> None:

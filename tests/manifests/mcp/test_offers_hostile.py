@@ -53,11 +53,11 @@ def _within(seconds: float) -> Iterator[None]:
 def _looked_at(*tools: Tool) -> Manifest | str:
     """The Hand that they become, or why they become none."""
     offer = Offer(server="s", version="1", tools=tools)
-    assert len(written(offer)) <= LARGEST, "what is more is told by no server"
+    assert len(encode(offer)) <= LARGEST, "what is more is told by no server"
     with _within(SECONDS):
         try:
-            toml = spelled(manifest_of(WANTED, offer), tomli_w.dumps)
-            agreement(WANTED, offer)
+            toml = to_toml(manifest_of(WANTED, offer), tomli_w.dumps)
+            make_agreement(WANTED, offer)
         except OfferInvalid as error:
             return str(error)
         assert len(toml) <= LONGEST
@@ -163,11 +163,11 @@ def test_a_tool_with_more_params_than_a_method_has_takes_them_as_one_and_it_is_s
         ),
     ):
         tool = Tool(name="do", input_schema=schema)
-        assert taken_by(tool).types == {"arguments": "dict?"}
-        assert taken_by(tool).theirs == {"arguments": ""}
-        assert why_whole(tool) == why
+        assert params_of(tool).types == {"arguments": "dict?"}
+        assert params_of(tool).theirs == {"arguments": ""}
+        assert why_one_argument(tool) == why
     most = Tool(name="do", input_schema=_params(PARAMS_MOST, {}))
-    assert (len(taken_by(most).types), why_whole(most)) == (PARAMS_MOST, "")
+    assert (len(params_of(most).types), why_one_argument(most)) == (PARAMS_MOST, "")
 
 
 def test_tools_that_become_no_method_are_told_with_why() -> None:
@@ -177,7 +177,7 @@ def test_tools_that_become_no_method_are_told_with_why() -> None:
     ]
     assert [tool.name for tool in methods_of(tools).values()] == [tool.name for tool in tools[:6]]
     assert len(set(methods_of(tools))) == 6
-    assert left_out(tools) == {
+    assert unusable_tools(tools) == {
         "read": "another of its tools has the same name, and was told before",
         "x" * 56 + "…": "its name has 2,000 characters, and 1000 are the most",
     }  # fmt: skip
@@ -198,4 +198,4 @@ def test_an_agreed_tool_that_now_runs_only_as_a_task_is_not_called() -> None:
 
 def test_an_offer_of_more_tools_than_are_read_is_none() -> None:
     with pytest.raises(OfferInvalid, match="2,001 tools, and 2,000 are the most"):
-        read_offer(written(Offer(tools=_many(MOST_TOOLS + 1, {}))))
+        read_offer(encode(Offer(tools=_many(MOST_TOOLS + 1, {}))))

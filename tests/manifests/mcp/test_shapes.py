@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from manifests import schemas
 from manifests.capabilities.spelling import oddity
 from manifests.check import LONGEST, check
-from manifests.mcp.folder import Wanted, as_before, manifest_of, spelled
+from manifests.mcp.folder import Wanted, manifest_of, to_toml, with_earlier_methods
 from manifests.mcp.shapes import ALL_MOST, MOST, shapes_of
 from manifests.mcp.tools import Offer, Tool
 from manifests.mcp.words import taken_by
@@ -22,7 +22,7 @@ WANTED = Wanted(name="clock", command=("python3", "server.py"))
 
 def _told(whole: dict[str, Any], room: int = MOST) -> dict[str, Any]:
     tool = Tool(name="do", input_schema=whole)
-    return shapes_of(tool, taken_by(tool), room)
+    return shapes_of(tool, params_of(tool), room)
 
 
 def _of(row: object, *required: str, **more: object) -> Any:
@@ -31,7 +31,7 @@ def _of(row: object, *required: str, **more: object) -> Any:
 
 
 def _hand(*tools: Tool) -> dict[str, dict[str, Any]]:
-    toml = spelled(manifest_of(WANTED, Offer(server="s", version="1", tools=tools)), tomli_w.dumps)
+    toml = to_toml(manifest_of(WANTED, Offer(server="s", version="1", tools=tools)), tomli_w.dumps)
     assert len(toml) <= LONGEST
     return {method: one.schemas for method, one in check(toml).provides.items()}
 
@@ -132,9 +132,9 @@ def test_all_tools_of_a_server_share_their_room_and_what_fitted_without_schemas_
 
 def test_a_server_that_could_not_be_asked_keeps_what_is_told_of_its_tools() -> None:
     tool = Tool(name="do", input_schema={"properties": {"x": {"enum": ["a", 'b"\\']}}})
-    before = check(spelled(manifest_of(WANTED, Offer(tools=(tool,))), tomli_w.dumps))
-    tables = as_before(manifest_of(WANTED, Offer()), before.provides)
-    assert check(spelled(tables, tomli_w.dumps)).provides["mcp-clock.do"].schemas == {"x": {"enum": ["a", 'b"\\']}}
+    before = check(to_toml(manifest_of(WANTED, Offer(tools=(tool,))), tomli_w.dumps))
+    tables = with_earlier_methods(manifest_of(WANTED, Offer()), before.provides)
+    assert check(to_toml(tables, tomli_w.dumps)).provides["mcp-clock.do"].schemas == {"x": {"enum": ["a", 'b"\\']}}
 
 
 _leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)

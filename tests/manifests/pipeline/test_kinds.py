@@ -3,7 +3,7 @@
 import pytest
 
 from manifests.errors import ManifestsError
-from manifests.pipeline.expressions import ExpressionInvalid, kind_of, read
+from manifests.pipeline.expressions import ExpressionInvalid, kind_of, parse
 
 KNOWN = {("inputs", "day"): "string", ("inputs", "count"): "int", ("inputs", "ok"): "bool", ("inputs", "rows"): "list"}
 
@@ -22,7 +22,7 @@ KNOWN = {("inputs", "day"): "string", ("inputs", "count"): "int", ("inputs", "ok
     ],
 )  # fmt: skip
 def test_what_an_expression_gives_is_known_where_it_can_be(text: str, kind: str) -> None:
-    assert kind_of(read(text), KNOWN) == kind  # type: ignore[arg-type]
+    assert kind_of(parse(text), KNOWN) == kind  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -35,5 +35,5 @@ def test_what_an_expression_gives_is_known_where_it_can_be(text: str, kind: str)
 )  # fmt: skip
 def test_what_never_can_be_worked_out_is_told_before(text: str) -> None:
     with pytest.raises(ExpressionInvalid) as refused:
-        kind_of(read(text), KNOWN)  # type: ignore[arg-type]
+        kind_of(parse(text), KNOWN)  # type: ignore[arg-type]
     assert isinstance(refused.value, ManifestsError)

@@ -23,7 +23,7 @@ RUNS = st.from_regex(r"\Ar-[a-z0-9]{4,16}\Z")
 
 @given(NAMES, RUNS, st.integers(1, 99))
 def test_a_run_that_began_is_read_back(name: PieceName, run: str, tries: int) -> None:
-    assert notes.read(notes.begun(name, run, tries)) == Noted(name, "begun", run=run, number=tries)
+    assert notes.read(notes.begun_note(name, run, tries)) == Noted(name, "begun", run=run, number=tries)
 
 
 @given(NAMES, st.sampled_from(["skipped", "failed", "waits"]), st.text(max_size=30))
@@ -34,7 +34,7 @@ def test_what_became_of_a_piece_is_read_back(name: PieceName, how: str, why: str
 @given(STEPS, st.integers(0, 10_000))
 def test_how_many_items_there_are_is_read_back(step: str, count: int) -> None:
     name = PieceName(step)
-    assert notes.read(notes.items(name, count)) == Noted(name, "items", number=count)
+    assert notes.read(notes.items_note(name, count)) == Noted(name, "items", number=count)
 
 
 @given(st.text(max_size=60))
@@ -55,4 +55,4 @@ def test_names_of_steps_that_read_like_words_of_notes_are_told_apart() -> None:
         PieceName("undo"), PieceName("finally", -1, "finally"), PieceName("of", 1, "undo"),
         PieceName("for", -1, "stand-in", "run"),
     ):  # fmt: skip
-        assert notes.read(notes.begun(name, "r-abcd", 1)) == Noted(name, "begun", run="r-abcd")
+        assert notes.read(notes.begun_note(name, "r-abcd", 1)) == Noted(name, "begun", run="r-abcd")

@@ -20,7 +20,7 @@ LIST = "test.tools.list"
 
 def _launched(peer: Peer, greeting: float) -> Peer:
     agreement = tools.Agreement(url="http://far.example/mcp", login=tools.Login())
-    source, files = SOURCE.replace("SECONDS", str(greeting)), {tools.FILE: tools.written(agreement)}
+    source, files = SOURCE.replace("SECONDS", str(greeting)), {tools.FILE: tools.encode(agreement)}
     return peer.launch(source, (provided(LIST),), files=files).ready()
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.pipeline.expressions import ExpressionInvalid, read_text
+from manifests.pipeline.expressions import ExpressionInvalid, parse_text
 from runtime.pipeline.evaluate import Unclear, filled
 
 VALUES: dict[str, object] = {
@@ -145,7 +145,7 @@ def test_nothing_of_a_value_is_reached_but_what_is_in_it(inner: str) -> None:
 )  # fmt: skip
 def test_what_is_no_part_of_the_language_is_refused(inner: str) -> None:
     with pytest.raises(ExpressionInvalid):
-        read_text("${" + inner + "}")
+        parse_text("${" + inner + "}")
 
 
 @pytest.mark.parametrize(
@@ -157,9 +157,9 @@ def test_what_is_no_part_of_the_language_is_refused(inner: str) -> None:
     ],
 )
 def test_an_expression_has_so_many_parts_and_lies_so_deep_and_no_more(fits: str, too_much: str) -> None:
-    read_text("${" + fits + "}")
+    parse_text("${" + fits + "}")
     with pytest.raises(ExpressionInvalid, match="too many parts"):
-        read_text("${" + too_much + "}")
+        parse_text("${" + too_much + "}")
 
 
 def test_values_are_filled_at_any_depth_and_only_in_texts() -> None:
