@@ -1,7 +1,7 @@
 """numpy, imported with one thread for its linear algebra (acts, at import).
 
-Whatever here computes with arrays imports it from this module. One thread, because others would count against the Hand's
-processes, and because a recall is not to be slowed by an embedding that takes every core.
+All modules of memory import numpy from here. One thread, because further ones would count against the Hand's limit on
+processes, and because an embedding on every core would slow recalls.
 """
 
 import os
@@ -18,5 +18,5 @@ __all__ = ["Floats", "NDArray", "Numbers", "np", "numbers"]
 
 
 def numbers(told: object) -> Numbers:
-    """What SQLite's group_concat made of numbers, which is quicker than a row for each."""
+    """Parse numbers that SQLite's group_concat joined, which is faster than a row for each."""
     return np.fromstring(str(told), np.int64, sep=",") if told is not None else np.empty(0, np.int64)

@@ -1,4 +1,4 @@
-"""Blocks of signs in a Store: read, written, and freed of chunks that are no more (acts; without numpy)."""
+"""Reading, writing and removal of blocks of signs in a Store (acts; without numpy)."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -14,13 +14,13 @@ _SQL: Final = queries("vectors")
 
 
 def read(store: Reader, model: int, number: int) -> Block:
-    """A block, empty where there is none."""
+    """Return a block, an empty one if there is none."""
     rows = store.rows(_SQL["block"], {"model": model, "block": number})
     return Block(*msgspec.convert(rows[0], tuple[bytes, bytes])) if rows else Block()
 
 
 def write(store: Store, model: int, number: int, block: Block) -> None:
-    """A block as it now is; one that is empty is no row."""
+    """Store a block; delete its row if it is empty."""
     if block.chunks:
         values: Bindings = {"model": model, "block": number, "chunks": block.chunks, "signs": block.signs}
         store.rows(_SQL["put_block"], values)
@@ -40,7 +40,7 @@ def take_out(store: Store, model: int, dimension: int, chunks: Iterable[int]) ->
 
 
 def drop(store: Store, chunk: int) -> None:
-    """Remove a chunk's vectors of every model, and its waiting for one."""
+    """Remove a chunk's vectors of every model, and take it out of the queue for vectors."""
     for model, dimension in msgspec.convert(store.rows(_SQL["models_of"], {"chunk": chunk}), list[tuple[int, int]]):
         take_out(store, model, dimension, [chunk])
     store.rows(_SQL["drop"], {"chunk": chunk})

@@ -1,8 +1,8 @@
-"""Whether the indexes hold what the rows say, and how they are mended (acts on a Store).
+"""Verification and repair of the indexes of fragments (acts on a Store).
 
-Rows are the truth: fragments, and the vectors that were made of them. The index of words, the counts of a space, the blocks
-of signs and what waits for a vector can all be made again from rows, so a fault in them costs time and no memory. Each kind
-of fault is found by one query of sql/checking.sql, but for what one pass through the index of words finds.
+Rows are the truth: fragments, and their vectors. The index of words, the counts of a space, the blocks of signs and the
+queue for vectors can all be rebuilt from rows, so a fault in them loses nothing. One query of sql/checking.sql finds each
+kind of fault, except those found by one pass through the index of words.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from memory.queries import queries
 from memory.signs import BLOCK, Block
 from memory.spaces import Space
 from memory.store import Reader, Store, sqlite_errors
-from memory.vectors import are_unit, packed
+from memory.vectors import are_unit, pack_signs
 
 _SQL: Final = queries("checking")
 _AT_ONCE: Final = 1_000
@@ -28,7 +28,7 @@ _PLACES_AT_ONCE: Final = 1 << 20
 
 
 class Fault(Struct, frozen=True, kw_only=True):
-    """One kind of fault: what is wrong, and with which rows, by their ids. mended by `mend`, or else by nothing here."""
+    """One kind of fault: what is wrong, and the ids of the rows. mendable: whether `mend` repairs it."""
 
     what: str
     rows: tuple[int, ...] = ()
@@ -52,7 +52,7 @@ _FAULTS: Final = {
 
 
 def verify(store: Store) -> tuple[Fault, ...]:
-    """Everything that does not agree; nothing when all does. Reads the whole file."""
+    """Return all faults, () if there are none. Reads the whole file."""
     faults: list[Fault] = []
     try:
         told = [str(row[0]) for row in store.rows(_SQL["structure"])]
@@ -71,7 +71,7 @@ def verify(store: Store) -> tuple[Fault, ...]:
 
 
 def mend(store: Store) -> tuple[Fault, ...]:
-    """Make the indexes agree with the rows, in one transaction; what was wrong."""
+    """Make the indexes agree with the rows, in one transaction. Returns the faults that were found."""
     with store.write():
         faults = verify(store)
         if not faults:
@@ -94,7 +94,7 @@ def mend(store: Store) -> tuple[Fault, ...]:
 
 
 def reindex(store: Store) -> int:
-    """Make the index of words anew from all live fragments, by today's analysis; how many. Readers go on with the old."""
+    """Rebuild the index of words from all live fragments. Returns their number. Readers use the old index meanwhile."""
     with store.write():
         store.rows(_SQL["empty_words"])
         after = done = 0
@@ -114,7 +114,7 @@ def reindex(store: Store) -> int:
 
 
 def _reindex(store: Store, fragment: int) -> None:
-    """Take a fragment out of the indexes, and put it in again if it is live."""
+    """Remove a fragment from the indexes, and add it again if it is live."""
     place = Space(id=fragment // spaces.NUMBERS)
     unindex(store, place, fragment)
     rows = store.rows(_SQL["all_live"], {"after": fragment - 1, "most": 1})
@@ -131,20 +131,20 @@ def _recount(store: Store) -> None:
 
 
 def _wrong_blocks(store: Reader) -> Iterator[tuple[int, int, Block]]:
-    """Each block that does not hold its vectors' signs, by model and number, with what it ought to hold."""
+    """Yield each block that differs from its vectors' signs, by model and number, with its correct content."""
     for model, dimension in msgspec.convert(store.rows(_SQL["models"]), list[tuple[int, int]]):
         for (number,) in msgspec.convert(store.rows(_SQL["block_numbers"], {"model": model}), list[tuple[int]]):
             rows = store.rows(_SQL["vectors_in"], {"model": model, "first": number * BLOCK})
             wanted = Block()
             for chunk, vector in msgspec.convert(rows, list[tuple[int, bytes]]):
-                sign = packed(np.frombuffer(vector, np.float32).reshape(1, -1)).tobytes()
-                wanted = signs.added(wanted, chunk, sign)
+                sign = pack_signs(np.frombuffer(vector, np.float32).reshape(1, -1)).tobytes()
+                wanted = signs.add(wanted, chunk, sign)
             if _content(blocks.read(store, model, number), dimension) != _content(wanted, dimension):
                 yield model, number, wanted
 
 
 def _odd(store: Reader) -> tuple[int, ...]:
-    """The chunks with a vector that cannot be one that was kept; of those that have as many numbers as their model's."""
+    """Return the chunks whose vector has its model's dimension but not length 1, which no stored vector has."""
     found: set[int] = set()
     for model, dimension in msgspec.convert(store.rows(_SQL["models"]), list[tuple[int, int]]):
         with sqlite_errors():
@@ -157,9 +157,9 @@ def _odd(store: Reader) -> tuple[int, ...]:
 
 
 def _places(store: Reader) -> dict[str, tuple[int, ...]]:
-    """What the index of words has too much or too little of, by the names of _FAULTS: counted in one pass through all of it.
+    """Return the faults of the index of words, by name in _FAULTS, counted in one pass through the index.
 
-    A join would go through the counts of all chunks for each chunk.
+    A join would scan the counts of all chunks for each chunk.
     """
     lengths = np.array(store.rows(_SQL["lengths"]), np.int64).reshape(-1, 3)
     chunks, counted, strays = lengths[:, 0], np.zeros(len(lengths), np.int64), set[int]()
@@ -176,7 +176,7 @@ def _places(store: Reader) -> dict[str, tuple[int, ...]]:
 
 
 def _content(block: Block, dimension: int) -> dict[int, bytes] | None:
-    """Each chunk's signs; None for a block whose parts do not fit."""
+    """Return each chunk's signs; None for a block whose parts do not match."""
     width, count = signs.size(dimension), len(block.chunks) // 2
     if len(block.signs) != count * width:
         return None

@@ -1,8 +1,8 @@
-"""Where a long text is cut, so that each piece is about one thing (pure).
+"""Splitting of long texts into chunks, so that each is about one thing (pure).
 
-A text is cut at the strongest boundaries that it has: before Markdown headings, then behind blank lines, lines, sentences
-and words, and anywhere only where there is none. Neighbouring pieces are joined again while they fit. The pieces cover the
-text exactly: nothing is lost, changed or there twice.
+A text is cut at the strongest boundaries that it has: before Markdown headings, then after blank lines, lines, sentences
+and words, and anywhere only if there is none. Neighbouring pieces are joined again while they fit. The pieces cover the
+text exactly: nothing is lost, changed or repeated.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 CHUNK_MAX: Final = 1_600
-"""Characters of a piece: about what a small embedding model reads (256 word pieces)."""
+"""The most characters of a chunk: about what a small embedding model reads (256 word pieces)."""
 
 _BOUNDARIES: Final = (
     re.compile(r"^(?=#{1,6} )", re.MULTILINE),
@@ -19,13 +19,13 @@ _BOUNDARIES: Final = (
     re.compile(r"(?<![.!?…])[.!?…]+[\"'”’)\]]*\s+|[。！？]+"),
     re.compile(r"\s+"),
 )
-"""Strongest first; a text may be cut behind what one matches. Each is tried once for a run of signs, however long it is."""
+"""Strongest first; a text may be cut after a match. Each takes linear time, even on a long run of one character."""
 
 Span = tuple[int, int]
 
 
-def chunked(text: str, most: int = CHUNK_MAX) -> tuple[Span, ...]:
-    """The pieces' starts and ends, in order, none longer than `most` characters; a short or empty text is one piece."""
+def split_text(text: str, most: int = CHUNK_MAX) -> tuple[Span, ...]:
+    """Return the pieces' starts and ends, in order, none longer than `most` characters; at least one."""
     return tuple(_cut(text, 0, len(text), most, 0))
 
 
@@ -40,7 +40,7 @@ def _cut(text: str, start: int, end: int, most: int, level: int) -> Iterator[Spa
 
 
 def _split(text: str, start: int, end: int, level: int) -> Iterator[Span]:
-    """The pieces between one level's boundaries."""
+    """Yield the pieces between one level's boundaries."""
     at = start
     for found in _BOUNDARIES[level].finditer(text, start, end):
         if at < found.end() < end:
@@ -50,7 +50,7 @@ def _split(text: str, start: int, end: int, level: int) -> Iterator[Span]:
 
 
 def _joined(pieces: Iterator[Span], most: int) -> Iterator[Span]:
-    """Neighbours made one while they fit; a small one, such as a heading, also where it does not: both are cut further on."""
+    """Join neighbours while they fit. A small piece, such as a heading, is joined even if the result must be cut further."""
     start, end = next(pieces)
     for piece_start, piece_end in pieces:
         if piece_end - start > most and end - start >= most // 8:

@@ -1,8 +1,8 @@
-"""Summaries of a conversation's messages (acts on a Store): what they come to, beside them and never instead of them.
+"""Summaries of a conversation's messages, stored beside them and never in place of them (acts on a Store).
 
-A summary covers messages `first` to `last` of a branch, and says so: whoever doubts it reads them. One may cover another, not
-half of it. A branch has the summaries of those it came of, as far as they end before it began. Its labels are those of
-whoever wrote it and of all that it covers.
+A summary covers messages `first` to `last` of a branch, which can still be read. It may cover another summary completely,
+but not partly. A branch also has its ancestors' summaries that end before it began. A summary's labels are those of its
+writer and of all that it covers.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ import msgspec
 from msgspec import Struct
 
 from memory.errors import Invalid
-from memory.filters import packed_labels
-from memory.names import checked
-from memory.sessions import MAIN, SQL, TEXT_MAX, Message, Span, known, read, size, spans
+from memory.filters import encode_labels
+from memory.names import check_text
+from memory.sessions import MAIN, SQL, TEXT_MAX, Message, Span, branch_spans, read, reply_size, session_row
 from memory.store import Bindings, Reader, Row, Store
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """What messages first to last come to."""
+    """A summary of messages `first` to `last`."""
 
     branch: str
     first: int
@@ -30,7 +30,7 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 
 class Range(NamedTuple):
-    """Which messages a summary covers, without its text; row: where that is."""
+    """The messages that a summary covers. row: its id, to read its text."""
 
     row: int
     first: int
@@ -40,11 +40,11 @@ class Range(NamedTuple):
 def compact(
     store: Store, space: str, first: int, last: int, text: str, *, branch: str = MAIN, labels: Sequence[str] = ()
 ) -> Summary:
-    """Add a summary. Raises Absent, and Invalid for messages that are not there or half covered by another one."""
-    text = checked("a summary", text, TEXT_MAX // 4)
+    """Add a summary. Raises Absent, and Invalid if the messages do not exist, or another summary covers part of them."""
+    text = check_text("a summary", text, TEXT_MAX // 4)
     with store.write():
-        session = known(store, space)
-        ways = spans(store, session, branch)
+        session = session_row(store, space)
+        ways = branch_spans(store, session, branch)
         if not 1 <= first <= last <= ways[-1].until:
             raise Invalid(f"{branch!r} has messages 1 to {ways[-1].until}, not {first} to {last}")
         for other in ranges(store, session, ways):
@@ -61,14 +61,14 @@ def compact(
         return Summary(branch=branch, first=first, last=last, text=text, labels=tuple(told), at=now)
 
 
-def compacted(
+def read_compacted(
     store: Reader, space: str, *, branch: str = MAIN, most: int = 100, room: int = TEXT_MAX
 ) -> tuple[list[Summary | Message], bool]:
-    """A branch in fewer words, and whether something before them was left out: summaries in the place of what they cover,
-    and the last messages of all that no summary covers.
+    """Return a branch with summaries in place of the messages that they cover, up to the last message, and whether anything
+    before was left out.
     """
-    session = known(store, space)
-    ways = spans(store, session, branch)
+    session = session_row(store, space)
+    ways = branch_spans(store, session, branch)
     found: list[Summary | Message] = []
     until = ways[-1].until
     for one in [*reversed(_widest(ranges(store, session, ways))), None]:
@@ -79,7 +79,7 @@ def compacted(
                 read(store, space, branch=branch, since=after, until=until, most=most, room=room) if has_room else []
             )
             found.extend(reversed(between))
-            most, room = most - len(between), room - sum(map(size, between))
+            most, room = most - len(between), room - sum(map(reply_size, between))
             if len(between) < until - after:
                 return found[::-1], True
         if one is not None:
@@ -92,7 +92,7 @@ def compacted(
 
 
 def _widest(found: Sequence[Range]) -> list[Range]:
-    """Those that no other one covers, in the order of what they cover; of two that cover the same, the later one."""
+    """Return the ranges that no other one covers, sorted; of two equal ones, the later summary's."""
     widest: list[Range] = []
     for one in sorted(found, key=lambda one: (one.first, -one.last, -one.row)):
         if not widest or one.last > widest[-1].last:
@@ -101,7 +101,7 @@ def _widest(found: Sequence[Range]) -> list[Range]:
 
 
 def ranges(store: Reader, session: int, ways: Sequence[Span]) -> list[Range]:
-    """What all summaries that hold for a branch cover, those of the branches before it first."""
+    """Return the ranges of all summaries that apply to a branch, those of its ancestors first."""
     found: list[Range] = []
     for way in ways:
         rows = store.rows(SQL["ranges"], {"session": session, "branch": way.branch, "until": way.until})
@@ -110,8 +110,8 @@ def ranges(store: Reader, session: int, ways: Sequence[Span]) -> list[Range]:
 
 
 def add(store: Store, session: int, one: Summary) -> None:
-    """Add a summary as it is."""
-    told = packed_labels(one.labels)
+    """Store a summary, unchecked."""
+    told = encode_labels(one.labels)
     store.rows(
         SQL["summarise"],
         {"session": session, "branch": one.branch, "first": one.first, "last": one.last, "text": one.text, "labels": told,
@@ -120,7 +120,7 @@ def add(store: Store, session: int, one: Summary) -> None:
 
 
 def summary_of(row: Row) -> Summary:
-    """A summary of its row."""
+    """Make a Summary of a row."""
     branch, first, last, text, labels, at = row
     return msgspec.convert(
         {"branch": branch, "first": first, "last": last, "text": text, "labels": msgspec.json.decode(str(labels)), "at": at},

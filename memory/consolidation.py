@@ -1,8 +1,8 @@
-"""Consolidation: what a memory does when nobody asks it (acts on a Store).
+"""Consolidation: maintenance of fragments while a memory is idle (acts on a Store).
 
-It goes through the live fragments in steps of a few, each a transaction of its own of some milliseconds: readers never
-wait for it, writers hardly. Near-duplicates become one; what recurs gains importance; what has faded is archived
-(memory/fading.py). An archived fragment is recalled no more and stays in history with all that it had: nothing is deleted.
+It processes the live fragments in small steps, each a transaction of some milliseconds, so readers never wait for it, and
+writers hardly. Near-duplicates are merged; recurring fragments gain importance; faded ones are archived
+(memory/fading.py). An archived fragment is no longer recalled and stays in history unchanged: nothing is deleted.
 """
 
 from typing import Final
@@ -11,25 +11,25 @@ import msgspec
 from msgspec import Struct
 
 from memory import fading, spaces
-from memory.bm25 import by_words
+from memory.bm25 import search_words
 from memory.errors import ASTRAY, Damaged
-from memory.filters import packed_labels
+from memory.filters import encode_labels
 from memory.indexing import unindex
 from memory.queries import queries
-from memory.sameness import nearly
+from memory.sameness import near_duplicate_key
 from memory.spaces import Space
 from memory.store import Bindings, Store
-from memory.words import READ_MAX, analysed
+from memory.words import READ_MAX, index_terms
 
 STEP: Final = 20
 COMPARED: Final = 10
-"""The nearest by words with which a fragment is compared."""
+"""The number of nearest fragments, by words, with which a fragment is compared."""
 
 _SQL: Final = queries("consolidation")
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What a step did, by the fragments' ids. after: where the next one begins; None when all were looked at."""
+    """What a step did, by the fragments' ids. merged: (removed, kept); after: for the next step, None after the last."""
 
     looked: int
     merged: tuple[tuple[int, int], ...]
@@ -57,14 +57,14 @@ class _Row(Struct, frozen=True, array_like=True):
 
 
 def consolidate(store: Store, after: int = 0, most: int = STEP) -> Report:
-    """Look at the next live fragments from beyond the id `after` on."""
+    """Process the next `most` live fragments with ids above `after`."""
     merged: list[tuple[int, int]] = []
     promoted: list[int] = []
     archived: list[int] = []
     with store.write():
         rows = msgspec.convert(store.rows(_SQL["next"], {"after": after, "most": most}), list[_Row])
         for row in rows:
-            place = spaces.holding(store, row.id)
+            place = spaces.space_of_row(store, row.id)
             if (kept := _twin(store, place, row)) is not None:
                 _merge(store, place, row, kept)
                 merged.append((row.id, kept.id))
@@ -84,11 +84,11 @@ def consolidate(store: Store, after: int = 0, most: int = STEP) -> Report:
 
 
 def _twin(store: Store, place: Space, row: _Row) -> _Row | None:
-    """An older live fragment that says nearly the same, of the same kind and metadata."""
+    """Return an older live near-duplicate of the same kind and metadata, or None."""
     if len(row.text) > READ_MAX:
         return None
-    own = nearly(row.text, analysed(row.text, row.language))
-    _, hits = by_words(store, place, row.text, None)
+    own = near_duplicate_key(row.text, index_terms(row.text, row.language))
+    _, hits = search_words(store, place, row.text, None)
     for hit in hits[:COMPARED]:
         if hit.fragment >= row.id:
             continue
@@ -98,7 +98,7 @@ def _twin(store: Store, place: Space, row: _Row) -> _Row | None:
         other = rows[0]
         if (other.kind, other.metadata) != (row.kind, row.metadata) or len(other.text) > READ_MAX:
             continue
-        if nearly(other.text, analysed(other.text, other.language)) == own:
+        if near_duplicate_key(other.text, index_terms(other.text, other.language)) == own:
             return other
     return None
 
@@ -106,7 +106,7 @@ def _twin(store: Store, place: Space, row: _Row) -> _Row | None:
 def _merge(store: Store, place: Space, row: _Row, kept: _Row) -> None:
     labels = {*msgspec.json.decode(kept.labels, type=list[str]), *msgspec.json.decode(row.labels, type=list[str])}
     values: Bindings = {
-        "id": kept.id, "labels": packed_labels(labels), "importance": row.importance, "seen": row.seen,
+        "id": kept.id, "labels": encode_labels(labels), "importance": row.importance, "seen": row.seen,
         "uses": row.uses, "used": row.used, "gone": row.id, "now": store.now(),
     }  # fmt: skip
     store.rows(_SQL["absorb"], values)
@@ -125,5 +125,5 @@ def _faded(store: Store, row: _Row) -> bool:
 
 
 def _promote(store: Store, row: _Row) -> None:
-    importance = fading.promoted(importance=row.importance, before=row.counted, again=row.again)
+    importance = fading.promoted_importance(importance=row.importance, before=row.counted, again=row.again)
     store.rows(_SQL["promote"], {"id": row.id, "importance": importance, "counted": row.again})

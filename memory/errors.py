@@ -1,11 +1,11 @@
-"""What goes wrong in a memory, as one tree (pure).
+"""The errors of memory, as one tree (pure).
 
 StoreError            code: its short name; str: what happened, and what to do
-├── Invalid           what was given cannot be stored or asked: nothing has changed
-├── Absent            there is no such item: the same words whether it never was, is gone, or is somebody else's
-├── Conflict          it has changed since the caller read it: read again, and decide again
-├── Full              the disk or the owner's quota takes no more: nothing has changed, reading goes on
-└── Damaged           the file is not what was written: `verify` says what of it holds
+├── Invalid           an argument cannot be stored or queried: nothing has changed
+├── Absent            there is no such item: the same text whether it never existed, is gone, or is another space's
+├── Conflict          the item has changed since the caller read it: read again, and decide again
+├── Full              the disk or the owner's quota is full: nothing has changed, reading goes on
+└── Damaged           the file differs from what was written: `verify` says what is intact
 """
 
 from typing import ClassVar, Final
@@ -14,13 +14,13 @@ ASTRAY: Final = "an index of this memory names what is not there: `maniple memor
 
 
 class StoreError(Exception):
-    """Something a memory says no to; the Hand answers it as Failed(code)."""
+    """Base of all errors of memory. The Hand answers it as Failed(code)."""
 
     code: ClassVar[str] = "memory"
 
 
 class Invalid(StoreError):
-    """What was given cannot be stored or asked for."""
+    """An argument cannot be stored or queried."""
 
     code = "arguments"
 
@@ -32,7 +32,7 @@ class Absent(StoreError):
 
 
 class Conflict(StoreError):
-    """The item is not as the caller saw it."""
+    """The item has changed since the caller read it."""
 
     code = "conflict"
 
@@ -44,6 +44,6 @@ class Full(StoreError):
 
 
 class Damaged(StoreError):
-    """The file does not hold what was written to it."""
+    """The file differs from what was written to it."""
 
     code = "damaged"

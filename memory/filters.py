@@ -1,7 +1,6 @@
-"""What a listing or a recall is confined to (pure).
+"""Filters of listings and recalls (pure).
 
-All that is given must hold. It decides before anything is ranked, never after: a filter that few items pass still fills
-its answer.
+All given conditions must hold. They apply before ranking, so a filter that few items pass still fills its answer.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,24 +13,24 @@ from memory.errors import Invalid
 from memory.store import Binding
 
 LABEL_MAX: Final = 64
-"""Characters of a label."""
+"""The most characters of a label."""
 
 TOGETHER_MAX: Final = 32 << 10
 EVERYTHING: Final = "*"
-"""Bytes, as they are kept, of the labels that one thing gathers, and what stands for more: each that there is."""
+"""The most bytes of an item's labels as stored; and the label that replaces more of them and stands for all labels."""
 
 ASKED_MAX: Final = 256
-"""Labels, and names of metadata, that one filter asks for."""
+"""The most labels, and the most names of metadata, in one filter."""
 
 Scalar = None | bool | int | float | str
 Metadata = Mapping[str, object]
 
 
 class Filters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """since, until: microseconds since 1970, until excluded. labels: it has each; without: it has none of them; what is
-    marked with `*` has all.
+    """Conditions on an item. since, until: microseconds since 1970, until excluded. labels: it has each of them; without:
+    it has none of them; an item with `*` has all labels.
 
-    metadata: these keys have these values (text, number, true, false or null), in the same type.
+    metadata: its keys have these values (text, number, true, false or null), of the same type.
     """
 
     kind: str | None = None
@@ -51,64 +50,64 @@ class Filters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 NONE: Final = Filters()
 
 
-def conditioned(query: str, pieces: Mapping[str, str], filters: Filters) -> str:
-    """A query with what these filters ask for, and nothing else, in the place of $passes: so that an index serves it.
+def with_conditions(query: str, pieces: Mapping[str, str], filters: Filters) -> str:
+    """Return a query with only the conditions in use in place of $passes, so that SQLite can use an index.
 
-    pieces: of sql/fragments.sql, by their names.
+    pieces: the conditions of sql/fragments.sql, by name.
     """
     names = [name for name in Filters.__struct_fields__ if getattr(filters, name) != getattr(NONE, name)]
     return query.replace("$passes", " AND ".join([pieces[f"passes_{name}"] for name in names]) or "true")
 
 
 def bindings(filters: Filters) -> dict[str, Binding]:
-    """What the queries that filter are bound to. Raises Invalid."""
+    """Return the bindings of queries with these filters. Raises Invalid."""
     for name, value in (("since", filters.since), ("until", filters.until)):
         if value is not None and not -(1 << 63) <= value < 1 << 63:
             raise Invalid(f"{name}: no time is {value} microseconds from 1970")
     if max(len(filters.labels), len(filters.without), len(filters.metadata)) > ASKED_MAX:
         raise Invalid(f"at most {ASKED_MAX} labels, and names of metadata, are asked for at once")
-    encoded([filters.kind, filters.source])  # or Invalid: what is no Unicode text can be nobody's
+    to_json([filters.kind, filters.source])  # raises Invalid unless both are Unicode text
     return {
         "kind": filters.kind,
         "source": filters.source,
         "since": filters.since,
         "until": filters.until,
-        "label": encoded(max(filters.labels, key=len)) if filters.labels else "",
-        "pair": _standing(filters.metadata),
+        "label": to_json(max(filters.labels, key=len)) if filters.labels else "",
+        "pair": _first_pair(filters.metadata),
         "pairs": len(filters.metadata),
-        "labels": encoded(sorted(set(filters.labels))),
-        "without": encoded([encoded(label) for label in sorted(set(filters.without))]),
-        "metadata": encoded(filters.metadata),
+        "labels": to_json(sorted(set(filters.labels))),
+        "without": to_json([to_json(label) for label in sorted(set(filters.without))]),
+        "metadata": to_json(filters.metadata),
     }
 
 
-def _standing(metadata: Mapping[str, Scalar]) -> str:
-    """What stands in the JSON of all that have the first of these; of a float, which has several forms, its key alone."""
+def _first_pair(metadata: Mapping[str, Scalar]) -> str:
+    """Return a text that the JSON of all matching metadata contains: the first pair; of a float, its key only."""
     for key, value in sorted(metadata.items()):
-        return f"{encoded(key)}:" if isinstance(value, float) else encoded({key: value})[1:-1]
+        return f"{to_json(key)}:" if isinstance(value, float) else to_json({key: value})[1:-1]
     return ""
 
 
-def packed_labels(labels: Iterable[str]) -> str:
-    """Labels as they are kept: JSON, each once, in order. Raises Invalid for one that no reply could be marked with.
+def encode_labels(labels: Iterable[str]) -> str:
+    """Encode labels as stored: JSON, sorted, without duplicates. Raises Invalid for one that a reply cannot have.
 
-    More than TOGETHER_MAX are all there are: they grow with each storing of the same, and a reply must hold them.
+    More than TOGETHER_MAX bytes become `*`, since labels grow with each merge, and must fit into a reply.
     """
     told = sorted(set(labels))
     if not all(0 < len(label) <= LABEL_MAX for label in told):
         raise Invalid(f"a label is 1 to {LABEL_MAX} characters")
-    kept = encoded(told)
-    return encoded([EVERYTHING]) if EVERYTHING in told or len(kept.encode()) > TOGETHER_MAX else kept
+    kept = to_json(told)
+    return to_json([EVERYTHING]) if EVERYTHING in told or len(kept.encode()) > TOGETHER_MAX else kept
 
 
-def labels_of(kept: str) -> tuple[str, ...]:
-    """Labels that are kept: all there are also for more than TOGETHER_MAX, which an earlier version may have kept."""
+def decode_labels(kept: str) -> tuple[str, ...]:
+    """Decode stored labels. More than TOGETHER_MAX bytes, which an earlier version may have stored, become `*`."""
     is_too_much = len(kept.encode()) > TOGETHER_MAX
     return (EVERYTHING,) if is_too_much else msgspec.json.decode(kept, type=tuple[str, ...])
 
 
-def encoded(value: object) -> str:
-    """JSON, with keys in order, so that equal values are equal texts. Raises Invalid."""
+def to_json(value: object) -> str:
+    """Encode a value as JSON with sorted keys, so that equal values are equal texts. Raises Invalid."""
     try:
         text = msgspec.json.encode(value, order="deterministic").decode()
         text.encode()

@@ -1,7 +1,7 @@
-"""Fragments as lines of an export, and back again, exactly (acts on a Store; the lines are pure values).
+"""Export and import of fragments as lines (acts on a Store; the lines are pure values).
 
-History, origins and labels are in it, and numbers are kept. What is made of a text is not: its pieces, the index of words
-and the vectors are made anew where it comes in.
+History, origins, labels and numbers are included. Derived data is not: chunks, the index of words and vectors are made
+again at import.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from memory import spaces
 from memory.errors import Invalid
-from memory.fragments import Fragment, Origin, check, fragment, told_metadata
-from memory.indexing import index, speak
+from memory.fragments import Fragment, Origin, check, encode_metadata, fragment
+from memory.indexing import add_language, index
 from memory.queries import queries
 from memory.sameness import sameness
 from memory.spaces import NUMBER_LAST
@@ -21,13 +21,13 @@ from memory.times import check_counts, check_times
 from memory.words import language_of
 
 COUNTED: Final = "fragment"
-"""What the counter of a space's fragments is called in a line."""
+"""The name of the counter of a space's fragments in a line."""
 
 _SQL: Final = queries("lines")
 
 
 class Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A fragment; see Fragment. counted: of the times that it recurred, those that consolidation has counted."""
+    """A fragment; see Fragment. counted: how many of its recurrences consolidation has counted."""
 
     number: int
     text: str
@@ -48,15 +48,15 @@ class Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def lines(store: Reader, space: str) -> Iterator[Line]:
-    """Every fragment of a space, in the order of their numbers."""
-    place = spaces.found(store, space)
+    """Yield every fragment of a space, in the order of their numbers."""
+    place = spaces.find(store, space)
     for row in store.connection.execute(_SQL["fragments"], {"first": place.first, "last": place.last}):
         yield _line(fragment(store, row[:-1], -1), row[-1])
 
 
-def last(store: Reader, space: str) -> int:
-    """The last number that was given to a fragment, 0 for none."""
-    return spaces.found(store, space).fragments
+def last_number(store: Reader, space: str) -> int:
+    """Return the last number that was given to a fragment, 0 for none."""
+    return spaces.find(store, space).fragments
 
 
 def _line(one: Fragment, counted: int) -> Line:
@@ -64,8 +64,8 @@ def _line(one: Fragment, counted: int) -> Line:
     return Line(**fields, counted=counted)
 
 
-class Taking:
-    """What was read so far. marks: a fragment's labels as they are to be kept."""
+class Import:
+    """The import of a space's fragments, line by line. marks: encodes a fragment's labels for storage."""
 
     def __init__(self, store: Store, space: str, marks: Callable[[Iterable[str]], str]) -> None:
         self._store, self._space, self._marks = store, space, marks
@@ -73,7 +73,7 @@ class Taking:
         self._successors: set[int] = set()
 
     def take(self, one: Line) -> None:
-        """One fragment more. Raises Invalid for one that cannot be."""
+        """Import the next fragment. Raises Invalid for one that cannot exist."""
         names = [name for origin in one.origins for name in (origin.source, origin.run)]
         check(one.text, (one.kind, *names, *one.labels), one.importance, ())
         check_times(one.time, one.used, one.created, one.changed, *(origin.time for origin in one.origins))
@@ -81,8 +81,8 @@ class Taking:
         if one.seen < 1 or (one.state == "live" and one.successor is not None):
             raise Invalid(f"fragment {one.number} cannot have come to what it says")
         self.count(one.number)
-        place = spaces.opened(self._store, self._space)
-        row, metadata, language = place.first + one.number, told_metadata(one.metadata), language_of(one.text)
+        place = spaces.ensure(self._store, self._space)
+        row, metadata, language = place.first + one.number, encode_metadata(one.metadata), language_of(one.text)
         values: dict[str, Binding] = {
             "id": row, "text": one.text, "kind": one.kind, "time": one.time, "importance": one.importance,
             "labels": self._marks(one.labels), "metadata": metadata, "language": language,
@@ -95,20 +95,20 @@ class Taking:
             self._originate(row, origin)
         if one.state == "live":
             index(self._store, place, row, one.text, language)
-            speak(self._store, place, language)
+            add_language(self._store, place, language)
         self._numbers.add(one.number)
         if one.successor is not None:
             self._successors.add(one.successor)
 
     def count(self, number: int) -> None:
-        """No number is given again that stands here."""
+        """Note that numbers up to this one are used, so that none is given again. Raises Invalid."""
         if not 0 < number <= NUMBER_LAST:
             raise Invalid(f"fragments have numbers from 1 to {NUMBER_LAST}")
-        place = spaces.opened(self._store, self._space)
+        place = spaces.ensure(self._store, self._space)
         self._store.rows(_SQL["count_fragments"], {"space": place.id, "last": number})
 
     def settle(self) -> None:
-        """Raise Invalid where a successor is not among them."""
+        """Raise Invalid if a successor was not imported."""
         if missing := self._successors - self._numbers:
             raise Invalid(f"a successor is missing: fragment {min(missing)}")
 

@@ -1,11 +1,11 @@
 """Fragments: texts to be recalled. Store, get, update, forget, list (acts on a Store).
 
-A fragment has a number within its space. Storing what says the same as a live fragment of the same kind and metadata
+A fragment has a number within its space. Storing a duplicate of a live fragment of the same kind and metadata
 (memory/sameness.py) merges: that fragment keeps its text, and gets the labels, the origin and the greater importance and
-time of the new one. A fragment that `supersedes` another takes its place: the older one is recalled no more and stays in
-history, as does what consolidation archives. `forget` removes a fragment whole, in history too.
+time of the new one. A fragment that `supersedes` another takes its place: the older one is no longer recalled and stays
+in history, as do fragments that consolidation archives. `forget` removes a fragment completely, from history too.
 
-What is stored is on the disk and is found by its words when the call returns; its vector comes later (memory/vectors.py).
+When a call returns, the fragment is on disk and found by its words; its vector follows later (memory/vectors.py).
 """
 
 from collections.abc import Sequence
@@ -16,26 +16,36 @@ from msgspec import Struct
 
 from memory import spaces
 from memory.errors import ASTRAY, Absent, Conflict, Damaged, Invalid
-from memory.filters import NONE, Filters, Metadata, Scalar, bindings, conditioned, encoded, labels_of, packed_labels
-from memory.indexing import index, speak, unindex
+from memory.filters import (
+    NONE,
+    Filters,
+    Metadata,
+    Scalar,
+    bindings,
+    decode_labels,
+    encode_labels,
+    to_json,
+    with_conditions,
+)
+from memory.indexing import add_language, index, unindex
 from memory.queries import queries
 from memory.sameness import sameness
 from memory.spaces import Space
 from memory.store import Binding, Reader, Row, Store
-from memory.times import COUNT_LAST, check_times, counted
+from memory.times import COUNT_LAST, check_times, usable_number
 from memory.words import language_of
 
 TEXT_MAX: Final = 768 << 10
-"""Bytes of a text in UTF-8: so that it fits into a reply with all that is said of it."""
+"""The most bytes of a text in UTF-8: with its other fields it fits into a reply."""
 
 NAME_MAX: Final = 1_024
-"""Characters of a kind, source or run."""
+"""The most characters of a kind, source or run."""
 
 ORIGINS_SHOWN: Final = 16
-"""Places that a fragment is told with, of all that it came from."""
+"""The most origins that a Fragment includes."""
 
 METADATA_MAX: Final = 1 << 16
-"""Bytes of metadata as JSON."""
+"""The most bytes of metadata as JSON."""
 
 LABELS_MAX: Final = 64
 LIST_MAX: Final = 1_000
@@ -43,10 +53,10 @@ _SQL: Final = queries("fragments")
 
 
 class New(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A text to be stored. time: microseconds since 1970 of what it tells of, else now; importance: 0 to 1.
+    """A text to store. time: of what it describes, microseconds since 1970, None for now; importance: 0 to 1.
 
-    source: where it was heard; run, entry: the run and the log's entry that it came from. All three are what the caller says;
-    call: the kernel's number of the call, by which the log knows whose run made it; 0 for none.
+    source, run, entry: the source, the run and the log entry that it came from, as claimed by the caller. call: the kernel's
+    number of the call, which identifies the run in the log; 0 for none.
     """
 
     text: str
@@ -62,7 +72,7 @@ class New(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Changes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to change in a fragment; None leaves as it is. Labels are only added to: they say where words came from."""
+    """Changes to a fragment; None leaves a field unchanged. Labels can only be added: they mark where data came from."""
 
     text: str | None = None
     kind: str | None = None
@@ -73,7 +83,7 @@ class Changes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Origin(Struct, frozen=True, kw_only=True):
-    """One place where a fragment came from; call: the number of the call that first said so, 0 for none."""
+    """One origin of a fragment. call: the number of the call that first reported it, 0 for none."""
 
     source: str
     run: str
@@ -83,9 +93,9 @@ class Origin(Struct, frozen=True, kw_only=True):
 
 
 class Fragment(Struct, frozen=True, kw_only=True):
-    """A fragment as it is. seen: how often it was stored; uses, used: how often and when last it was of use.
+    """A fragment. seen: how often it was stored; uses, used: how often it was used, and when last.
 
-    origins: ORIGINS_SHOWN of them, the last.
+    origins: the last ORIGINS_SHOWN of them.
     """
 
     number: int
@@ -106,7 +116,7 @@ class Fragment(Struct, frozen=True, kw_only=True):
 
 
 class Stored(Struct, frozen=True, kw_only=True):
-    """Which fragment it is, and whether it was there already. labels: of what was there, which that tells of."""
+    """The fragment that a text was stored in. merged: it existed already; labels: those that it then had."""
 
     number: int
     merged: bool
@@ -114,14 +124,14 @@ class Stored(Struct, frozen=True, kw_only=True):
 
 
 def add(store: Store, space: str, new: New, *, supersedes: int | None = None) -> Stored:
-    """Store a text. Raises Invalid; Absent and Conflict for what it supersedes."""
+    """Store a text. Raises Invalid; Absent and Conflict for the fragment that it supersedes."""
     check(new.text, (new.kind, new.source, new.run), new.importance, new.labels)
     check_times(new.time)
     if new.entry is not None and not 0 <= new.entry <= COUNT_LAST:
         raise Invalid(f"an entry's number goes from 0 to {COUNT_LAST}")
-    metadata = told_metadata(new.metadata)
+    metadata = encode_metadata(new.metadata)
     with store.write():
-        place = spaces.opened(store, space)
+        place = spaces.ensure(store, space)
         older = None if supersedes is None else _ident(_live(store, place, supersedes))
         if older is not None:
             unindex(store, place, older)
@@ -137,18 +147,18 @@ def add(store: Store, space: str, new: New, *, supersedes: int | None = None) ->
 
 
 def get(store: Reader, space: str, number: int) -> Fragment:
-    """The fragment of this number, in history too. Raises Absent."""
-    rows = store.rows(_SQL["get"], {"id": _row(spaces.found(store, space), number)})
+    """Return the fragment of this number, live or in history. Raises Absent."""
+    rows = store.rows(_SQL["get"], {"id": _row(spaces.find(store, space), number)})
     if not rows:
         raise _absent(number)
     return fragment(store, rows[0])
 
 
 def update(store: Store, space: str, number: int, changes: Changes) -> Fragment:
-    """Change a live fragment in place, to mend it; what became untrue is superseded. Raises Absent, Conflict, Invalid."""
+    """Correct a live fragment in place; to replace one that became untrue, supersede it. Raises Absent, Conflict, Invalid."""
     check_times(changes.time)
     with store.write():
-        place = spaces.found(store, space)
+        place = spaces.find(store, space)
         live = _live(store, place, number)
         row, now = _ident(live), fragment(store, live)
         text = now.text if changes.text is None else changes.text
@@ -156,13 +166,13 @@ def update(store: Store, space: str, number: int, changes: Changes) -> Fragment:
         importance = now.importance if changes.importance is None else changes.importance
         check(text, (kind,), importance, changes.labels)
         labels = (*now.labels, *changes.labels)
-        metadata = told_metadata(now.metadata if changes.metadata is None else changes.metadata)
+        metadata = encode_metadata(now.metadata if changes.metadata is None else changes.metadata)
         same = sameness(text, str(place.id), kind, metadata)
         if (rows := store.rows(_SQL["same"], {"sameness": same})) and rows[0][0] != row:
             raise Conflict(f"fragment {spaces.number(int(str(rows[0][0])))} says the same already: forget one of them")
         language = language_of(text)
         values: dict[str, Binding] = {
-            "id": row, "text": text, "kind": kind, "importance": importance, "labels": packed_labels(labels),
+            "id": row, "text": text, "kind": kind, "importance": importance, "labels": encode_labels(labels),
             "now": store.now(), "time": now.time if changes.time is None else changes.time, "metadata": metadata,
             "language": language, "sameness": same,
         }  # fmt: skip
@@ -170,14 +180,14 @@ def update(store: Store, space: str, number: int, changes: Changes) -> Fragment:
         if text != now.text:
             unindex(store, place, row)
             index(store, place, row, text, language)
-            speak(store, place, language)
+            add_language(store, place, language)
         return get(store, space, number)
 
 
 def forget(store: Store, space: str, number: int) -> None:
     """Remove a fragment, its origins, chunks, words and vectors. Raises Absent."""
     with store.write():
-        place = spaces.found(store, space)
+        place = spaces.find(store, space)
         row = _row(place, number)
         if not store.rows(_SQL["get"], {"id": row}):
             raise _absent(number)
@@ -196,39 +206,39 @@ def listed(
     most: int = 100,
     history: bool = False,
 ) -> list[Fragment]:
-    """Fragments in the order of their numbers, from beyond `after` on; `history`: those that are recalled no more, too."""
+    """Return fragments in the order of their numbers, above `after`. history: also those that are no longer recalled."""
     if not 0 < most <= LIST_MAX:
         raise Invalid(f"a listing is of 1 to {LIST_MAX} fragments, not {most}")
-    place = spaces.found(store, space)
+    place = spaces.find(store, space)
     values: dict[str, Binding] = {
         "space": place.id, "first": place.first, "after": _row(place, after), "last": place.last, "most": most,
         "history": history, **bindings(filters),
     }  # fmt: skip
-    return fragments(store, store.rows(conditioned(_SQL["list"], _SQL, filters), values))
+    return fragments(store, store.rows(with_conditions(_SQL["list"], _SQL, filters), values))
 
 
-def labels(store: Reader, space: str) -> set[str]:
-    """Those of every fragment of a space, its history too."""
-    place = spaces.found(store, space)
+def all_labels(store: Reader, space: str) -> set[str]:
+    """Return the labels of all fragments of a space, with its history."""
+    place = spaces.find(store, space)
     rows = store.rows(_SQL["labels"], {"first": place.first, "last": place.last})
     return {label for (told,) in rows for label in msgspec.json.decode(str(told), type=list[str])}
 
 
 def use(store: Store, space: str, numbers: tuple[int, ...]) -> None:
-    """Note that these were of use now: what is used is kept longer (memory/fading.py). What is not there is passed over.
+    """Note that these fragments are used now, which keeps them longer (memory/fading.py). Unknown numbers are skipped.
 
     Raises Invalid for more than LIST_MAX.
     """
     if len(numbers) > LIST_MAX:
         raise Invalid(f"at most {LIST_MAX} fragments are told to have been of use together")
     with store.write():
-        place = spaces.found(store, space)
+        place = spaces.find(store, space)
         for number in dict.fromkeys(numbers):
             store.rows(_SQL["used"], {"id": _row(place, number), "now": store.now()})
 
 
-def named(store: Reader, ident: int) -> Row:
-    """The row of a fragment that an index names. Raises Damaged where there is none."""
+def row_of(store: Reader, ident: int) -> Row:
+    """Return the row of a fragment that an index names. Raises Damaged if there is none."""
     rows = store.rows(_SQL["get"], {"id": ident})
     if not rows:
         raise Damaged(ASTRAY)
@@ -236,15 +246,15 @@ def named(store: Reader, ident: int) -> Row:
 
 
 def fragment(store: Reader, row: Row, most: int = ORIGINS_SHOWN) -> Fragment:
-    """A row of `get` or `list` with its origins, the last `most` of them; -1 for all."""
+    """Make a Fragment of a row of `get` or `list`, with its last `most` origins; -1 for all."""
     (found,) = fragments(store, [row], most)
     return found
 
 
 def fragments(store: Reader, rows: Sequence[Row], most: int = ORIGINS_SHOWN) -> list[Fragment]:
-    """Rows of `get` or `list`, each as fragment() gives it; one look finds the origins of all."""
+    """Make Fragments of rows, as fragment() does; one query reads the origins of all."""
     origins: dict[object, list[object]] = {row[0]: [] for row in rows}
-    asked: dict[str, Binding] = {"fragments": encoded(list(origins)), "most": most}
+    asked: dict[str, Binding] = {"fragments": to_json(list(origins)), "most": most}
     for row, source, run, entry, time, call in store.rows(_SQL["origins"], asked):
         if row not in origins:
             raise Damaged(ASTRAY)
@@ -258,34 +268,34 @@ def _fragment(row: Row, origins: list[object]) -> Fragment:
     successor = row[8]
     found["number"] = spaces.number(_ident(row))
     found["successor"] = None if successor is None else spaces.number(int(str(successor)))
-    found["labels"], found["metadata"] = labels_of(str(row[5])), msgspec.json.decode(str(row[6]))
+    found["labels"], found["metadata"] = decode_labels(str(row[5])), msgspec.json.decode(str(row[6]))
     found["origins"] = origins
     return msgspec.convert(found, Fragment)
 
 
 def _insert(store: Store, place: Space, new: New, same: bytes, metadata: str) -> int:
     ((serial,),) = store.rows(_SQL["next_fragment"], {"space": place.id})
-    row = place.first + counted(serial, spaces.NUMBER_LAST)
+    row = place.first + usable_number(serial, spaces.NUMBER_LAST)
     language = language_of(new.text)
     now = store.now()
     values: dict[str, Binding] = {
         "id": row, "text": new.text, "kind": new.kind, "time": now if new.time is None else new.time,
-        "importance": new.importance, "labels": packed_labels(new.labels), "metadata": metadata, "language": language,
+        "importance": new.importance, "labels": encode_labels(new.labels), "metadata": metadata, "language": language,
         "sameness": same, "now": now,
     }  # fmt: skip
     store.rows(_SQL["insert"], values)
     index(store, place, row, new.text, language)
-    speak(store, place, language)
+    add_language(store, place, language)
     return row
 
 
 def _merge(store: Store, row: int, new: New) -> tuple[str, ...]:
-    """Add to a fragment what is new of one that says the same; the labels that it had."""
-    labels = msgspec.json.decode(str(named(store, row)[5]), type=list[str])
+    """Merge a duplicate into a fragment. Returns the labels that it had before."""
+    labels = msgspec.json.decode(str(row_of(store, row)[5]), type=list[str])
     now = store.now()
     values: dict[str, Binding] = {
         "id": row, "importance": new.importance, "time": now if new.time is None else new.time,
-        "labels": packed_labels((*labels, *new.labels)), "now": now,
+        "labels": encode_labels((*labels, *new.labels)), "now": now,
     }  # fmt: skip
     store.rows(_SQL["merge"], values)
     return tuple(labels)
@@ -300,7 +310,7 @@ def _originate(store: Store, row: int, new: New) -> None:
 
 
 def _live(store: Store, place: Space, number: int) -> Row:
-    """The row of a fragment that has not been superseded or archived."""
+    """Return the row of a live fragment. Raises Absent; Conflict for one that was superseded or archived."""
     rows = store.rows(_SQL["get"], {"id": _row(place, number)})
     if not rows:
         raise _absent(number)
@@ -314,7 +324,7 @@ def _live(store: Store, place: Space, number: int) -> Row:
 
 
 def _ident(row: Row) -> int:
-    """The id of a row of `get` or `list`."""
+    """Return the id in a row of `get` or `list`."""
     return int(str(row[0]))
 
 
@@ -327,7 +337,7 @@ def _absent(number: int) -> Absent:
 
 
 def check(text: str, names: tuple[str, ...], importance: float, labels: tuple[str, ...]) -> None:
-    """Raise Invalid for what no fragment can have. names: kind, source, run, and what else is a short text."""
+    """Raise Invalid for fields that no fragment can have. names: kind, source, run, and other short texts."""
     try:
         size = len(text.encode())
         for name in (*names, *labels):
@@ -346,9 +356,9 @@ def check(text: str, names: tuple[str, ...], importance: float, labels: tuple[st
         raise Invalid(f"importance is a number from 0 to 1, not {importance}")
 
 
-def told_metadata(metadata: Metadata) -> str:
-    """Metadata as it is kept. Raises Invalid."""
-    text = encoded(dict(metadata))
+def encode_metadata(metadata: Metadata) -> str:
+    """Encode metadata as it is stored. Raises Invalid."""
+    text = to_json(dict(metadata))
     if len(text.encode()) > METADATA_MAX:
         raise Invalid(f"metadata is at most {METADATA_MAX} bytes of JSON")
     return text

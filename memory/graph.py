@@ -1,13 +1,13 @@
-"""A graph of who and what there is, and what holds between them (acts on a Store).
+"""A graph of entities and the relations between them (acts on a Store).
 
-An entity has a type and names; within a type a name, however it is spelled (memory/names.py), stands for one entity, so
-saying the same twice makes no second one. A relation has a kind, a time in which it holds ([since, until), either may be
-open), and evidence: who said so, with how much confidence. Two that are said of the same source and target for overlapping
-times are one with more evidence; its confidence is 1 - (1 - a)(1 - b)…, the noisy-or of independent sources (Pearl,
-Probabilistic Reasoning in Intelligent Systems, 1988, section 4.3.2).
+An entity has a type and names; within a type, a name in any spelling (memory/names.py) identifies one entity, so storing
+one twice makes no second. A relation has a kind, a time in which it holds ([since, until), either may be open), and
+evidence: sources, each with a confidence. Relations of the same kind, source and target at overlapping times become one
+with more evidence; its confidence is 1 - (1 - a)(1 - b)…, the noisy-or of independent sources (Pearl, Probabilistic
+Reasoning in Intelligent Systems, 1988, section 4.3.2).
 
-A kind may be said to be single: then a source has one at a time, and two are a contradiction, which is kept, and shown with
-both. Nothing decides between them but whoever ends one. Walks are in walks.py, merging in merging.py.
+A kind may be declared single: then a source has at most one target at a time, and two are a contradiction, which is kept
+and shown with both. It is resolved only when a caller ends one of them. Walks are in walks.py, merging in merging.py.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,11 +17,11 @@ import msgspec
 from msgspec import Struct
 
 from memory.errors import ASTRAY, Absent, Conflict, Damaged, Invalid
-from memory.filters import packed_labels
-from memory.names import checked, folded
+from memory.filters import encode_labels
+from memory.names import check_text, fold_name
 from memory.queries import queries
 from memory.store import Bindings, Reader, Row, Store
-from memory.times import counted
+from memory.times import usable_number
 
 ALIASES_MAX: Final = 64
 PROPERTIES_MAX: Final = 64 << 10
@@ -34,7 +34,7 @@ Properties = dict[str, object]
 
 
 class Entity(Struct, frozen=True, kw_only=True):
-    """Somebody or something. number: its id in this space; times in microseconds."""
+    """An entity. id: of its row; number: within its space; times in microseconds."""
 
     id: int
     number: int
@@ -48,7 +48,7 @@ class Entity(Struct, frozen=True, kw_only=True):
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
-    """Who said that a relation holds, when, and how sure that is."""
+    """One source's evidence for a relation. said: the source; at: when, in microseconds."""
 
     said: str
     confidence: float
@@ -57,10 +57,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
 
 class Relation(Struct, frozen=True, kw_only=True):
-    """What holds between two entities. contradicts: numbers of relations of which only one can be true at a time.
+    """A relation between two entities. contradicts: numbers of the relations that cannot hold at the same time.
 
-    evidence: the first EVIDENCE_SHOWN of it. confidence: how sure it is, all evidence together; labels: those of all that is
-    told with it.
+    evidence: the first EVIDENCE_SHOWN of it. confidence: of all evidence together; labels: of its entities and evidence.
     """
 
     id: int
@@ -80,7 +79,7 @@ class Relation(Struct, frozen=True, kw_only=True):
 
 
 class Ref(Struct, frozen=True, kw_only=True):
-    """An entity as a caller names it: by number, or by name, and type where several have that name."""
+    """A caller's reference to an entity: by number, or by name, with a type if several have that name."""
 
     number: int = 0
     name: str = ""
@@ -91,37 +90,38 @@ def put(
     store: Store, space: str, of_type: str, name: str, *, aliases: Sequence[str] = (), properties: Properties | None = None,
     labels: Sequence[str] = (),
 ) -> Entity:  # fmt: skip
-    """The entity of this type and name, made if it is not there; aliases and properties are added to what it has.
+    """Return the entity of this type and name, created if necessary, with these aliases and properties added.
 
-    Raises Conflict for an alias that is another one's: merge them, if they are the same.
+    Raises Conflict for an alias of another entity: merge them if they are the same.
     """
-    of_type, name = checked("a type", of_type, 64), checked("a name", name)
-    _foldable(name)
+    of_type, name = check_text("a type", of_type, 64), check_text("a name", name)
+    _check_foldable(name)
     with store.write():
-        found = store.rows(SQL["by_name"], {"space": space, "folded": folded(name), "type": of_type})
+        found = store.rows(SQL["by_name"], {"space": space, "folded": fold_name(name), "type": of_type})
         if found:
             entity = entity_of(store, int(found[0][0] or 0))
             merged = {**entity.properties, **(properties or {})}
-            told = packed_labels((*entity.labels, *labels))
+            told = encode_labels((*entity.labels, *labels))
             store.rows(
-                SQL["change"], {"id": entity.id, "properties": packed(merged), "labels": told, "now": store.now()}
+                SQL["change"],
+                {"id": entity.id, "properties": pack(merged), "labels": told, "now": store.now()},
             )
             made = entity.id
         else:
             made = _add(store, space, of_type, name, properties or {}, labels)
         for alias in aliases:
-            call(store, space, made, of_type, checked("an alias", alias))
+            add_name(store, space, made, of_type, check_text("an alias", alias))
         return entity_of(store, made)
 
 
 def find(store: Reader, space: str, ref: Ref) -> Entity:
-    """The entity that is meant. Raises Absent, and Conflict when several have the name."""
+    """Return the entity of a reference. Raises Absent, and Conflict if several have the name."""
     if ref.number:
         rows = store.rows(SQL["by_number"], {"space": space, "number": ref.number})
         if not rows:
             raise Absent(f"there is no entity {ref.number} here")
         return entity_of(store, int(rows[0][0] or 0))
-    rows = store.rows(SQL["by_name"], {"space": space, "folded": folded(ref.name), "type": ref.type})
+    rows = store.rows(SQL["by_name"], {"space": space, "folded": fold_name(ref.name), "type": ref.type})
     if not rows:
         raise Absent(f"there is no {ref.type or 'entity'} called {ref.name!r} here")
     if len(rows) > 1:
@@ -133,10 +133,10 @@ def find(store: Reader, space: str, ref: Ref) -> Entity:
 def listed(
     store: Reader, space: str, *, prefix: str = "", of_type: str = "", after: int = 0, most: int = 100
 ) -> Iterator[Entity]:
-    """The entities whose names begin with a prefix, in the order of their folded names, beyond the one numbered `after`."""
+    """Yield the entities whose names begin with a prefix, sorted by folded name, after the one numbered `after`."""
     if not 0 < most <= LIST_MAX:
         raise Invalid(f"a listing is of 1 to {LIST_MAX} entities, not {most}")
-    start, last = folded(prefix), ""
+    start, last = fold_name(prefix), ""
     if after:
         rows = store.rows(SQL["folded_of"], {"space": space, "number": after})
         if not rows:
@@ -154,11 +154,11 @@ def relate(
     since: int | None = None, until: int | None = None, properties: Properties | None = None, single: bool = False,
     labels: Sequence[str] = (),
 ) -> Relation:  # fmt: skip
-    """Say that something holds; what was said before for a time that overlaps becomes surer. Raises Absent, Invalid.
+    """Store a relation; one stored before at an overlapping time gains evidence. Raises Absent, Invalid.
 
-    said: where it is from; the same source's word counts once. single: this kind holds for one target at a time.
+    said: the source, which counts once per relation. single: relations of this kind have one target at a time.
     """
-    kind, said = checked("a kind of relation", kind, 128), checked("where it is from", said, 1_024)
+    kind, said = check_text("a kind of relation", kind, 128), check_text("where it is from", said, 1_024)
     if not 0.0 < confidence <= 1.0:
         raise Invalid("confidence is above 0 and at most 1")
     if since is not None and until is not None and since >= until:
@@ -174,33 +174,33 @@ def relate(
             store.rows(SQL["widen"], {"id": made, **times, "now": store.now()})
             if properties:
                 now = relation_of(store, made)
-                alter(store, now, now.until, {**now.properties, **properties})
+                update_relation(store, now, now.until, {**now.properties, **properties})
         else:
-            number = count(store, space, "relation")
+            number = next_number(store, space, "relation")
             (row,) = store.rows(
                 SQL["relate"],
-                {"space": space, "number": number, **ends, **times, "kind": kind, "properties": packed(properties or {}),
+                {"space": space, "number": number, **ends, **times, "kind": kind, "properties": pack(properties or {}),
                  "now": store.now()},
             )  # fmt: skip
             made = int(row[0] or 0)
-        say(store, made, said, confidence, labels)
+        add_evidence(store, made, said, confidence, labels)
         if same:
-            fold(store, made)
+            merge_same(store, made)
         return relation_of(store, made)
 
 
 def end(store: Store, space: str, number: int, until: int | None, labels: Sequence[str] = ()) -> Relation:
-    """Let a relation hold no more from a moment on; one that ended before that stays as it is. Raises Absent, Invalid."""
+    """End a relation at a time, None for now; one that ended earlier keeps its end. Raises Absent, Invalid."""
     with store.write():
-        found = numbered(store, space, number)
+        found = find_relation(store, space, number)
         moment = store.now() if until is None else until
         moment = moment if found.until is None else min(moment, found.until)
         if found.since is not None and moment <= found.since:
             raise Invalid("a relation ends after it begins: forget one that never held")
-        alter(store, found, moment, found.properties)
+        update_relation(store, found, moment, found.properties)
         said = found.evidence[0]
-        say(store, found.id, said.said, said.confidence, labels)
-        fold(store, found.id)
+        add_evidence(store, found.id, said.said, said.confidence, labels)
+        merge_same(store, found.id)
         return relation_of(store, found.id)
 
 
@@ -214,14 +214,14 @@ def forget(store: Store, space: str, ref: Ref) -> Entity:
 
 
 def unrelate(store: Store, space: str, number: int) -> None:
-    """Delete a relation, as if it had never been said. Raises Absent."""
+    """Delete a relation, as if it had never been stored. Raises Absent."""
     with store.write():
         store.scrub()
-        store.rows(SQL["unrelate"], {"id": numbered(store, space, number).id})
+        store.rows(SQL["unrelate"], {"id": find_relation(store, space, number).id})
 
 
-def numbered(store: Reader, space: str, number: int) -> Relation:
-    """The relation of that number. Raises Absent."""
+def find_relation(store: Reader, space: str, number: int) -> Relation:
+    """Return the relation of that number. Raises Absent."""
     rows = store.rows(SQL["relation_by_number"], {"space": space, "number": number})
     if not rows:
         raise Absent(f"there is no relation {number} here")
@@ -231,7 +231,7 @@ def numbered(store: Reader, space: str, number: int) -> Relation:
 def contradictions(
     store: Reader, space: str, *, after: tuple[int, int] = (0, 0), most: int = 100
 ) -> Iterator[tuple[Relation, Relation]]:
-    """Pairs of relations of which only one can be true at a time, by their numbers, beyond the pair `after`."""
+    """Yield the pairs of contradicting relations, sorted by number, after the pair `after`."""
     if not 0 < most <= LIST_MAX:
         raise Invalid(f"a listing is of 1 to {LIST_MAX} pairs, not {most}")
     rows = store.rows(
@@ -244,12 +244,12 @@ def contradictions(
 
 
 def entity_of(store: Reader, row_id: int) -> Entity:
-    """An entity by its row. Raises Damaged where there is none."""
-    row = _named(store, "entity", row_id)
+    """Return an entity by its row's id. Raises Damaged if there is none."""
+    row = _row_named(store, "entity", row_id)
     id_, number, of_type, name, properties, labels, created, changed, aliases = row
     return msgspec.convert(
         {
-            "id": id_, "number": number, "type": of_type, "name": name, "properties": unpacked(properties),
+            "id": id_, "number": number, "type": of_type, "name": name, "properties": unpack(properties),
             "labels": msgspec.json.decode(str(labels)), "created": created, "changed": changed,
             "aliases": msgspec.json.decode(str(aliases)),
         },
@@ -258,8 +258,8 @@ def entity_of(store: Reader, row_id: int) -> Entity:
 
 
 def relation_of(store: Reader, row_id: int) -> Relation:
-    """A relation by its row, with its evidence and what contradicts it. Raises Damaged where there is none."""
-    row = _named(store, "relation", row_id)
+    """Return a relation by its row's id, with its evidence and contradictions. Raises Damaged if there is none."""
+    row = _row_named(store, "relation", row_id)
     id_, number, source, kind, target, since, until, properties, created, changed = row
     ends = entity_of(store, int(source or 0)), entity_of(store, int(target or 0))
     marks, doubt = {label for one in ends for label in one.labels}, 1.0
@@ -269,7 +269,7 @@ def relation_of(store: Reader, row_id: int) -> Relation:
     return msgspec.convert(
         {
             "id": id_, "number": number, "source": ends[0], "kind": kind, "target": ends[1], "since": since, "until": until,
-            "properties": unpacked(properties), "created": created, "changed": changed,
+            "properties": unpack(properties), "created": created, "changed": changed,
             "evidence": evidence(store, row_id, EVIDENCE_SHOWN), "confidence": round(1.0 - doubt, 6),
             "labels": tuple(sorted(marks)),
             "contradicts": [row[0] for row in store.rows(SQL["contradicting"], {"id": row_id})],
@@ -279,7 +279,7 @@ def relation_of(store: Reader, row_id: int) -> Relation:
 
 
 def evidence(store: Reader, relation: int, most: int = -1) -> tuple[Evidence, ...]:
-    """Who says that a relation holds, in the order in which they said so: all of them, or the first `most`."""
+    """Return the evidence of a relation, oldest first: all, or the first `most`."""
     return tuple(
         Evidence(
             said=str(said), confidence=float(confidence or 0), at=int(at or 0),
@@ -289,62 +289,62 @@ def evidence(store: Reader, relation: int, most: int = -1) -> tuple[Evidence, ..
     )  # fmt: skip
 
 
-def count(store: Store, space: str, what: str) -> int:
-    """The next number of its sort in a space, which nothing else there ever gets."""
+def next_number(store: Store, space: str, what: str) -> int:
+    """Return the next number of a sort (`entity`, `relation`) in a space. No number is given twice."""
     ((last,),) = store.rows(SQL["count"], {"space": space, "what": what})
-    return counted(last)
+    return usable_number(last)
 
 
-def call(store: Store, space: str, entity: int, of_type: str, name: str) -> None:
-    """Let an entity have a name besides. Raises Conflict when it is another one's of that type."""
-    _foldable(name)
-    found = store.rows(SQL["by_name"], {"space": space, "folded": folded(name), "type": of_type})
+def add_name(store: Store, space: str, entity: int, of_type: str, name: str) -> None:
+    """Add a name to an entity. Raises Conflict if another entity of that type has it."""
+    _check_foldable(name)
+    found = store.rows(SQL["by_name"], {"space": space, "folded": fold_name(name), "type": of_type})
     if not found:
         if len(store.rows(SQL["names_of"], {"entity": entity})) > ALIASES_MAX:
             raise Invalid(f"an entity has at most {ALIASES_MAX} aliases")
         store.rows(
-            SQL["call"], {"space": space, "folded": folded(name), "type": of_type, "name": name, "entity": entity}
+            SQL["call"], {"space": space, "folded": fold_name(name), "type": of_type, "name": name, "entity": entity}
         )  # fmt: skip
     elif found[0][0] != entity:
         other = entity_of(store, int(found[0][0] or 0)).number
         raise Conflict(f"{name!r} is entity {other}: merge them, if they are the same")
 
 
-def say(store: Store, relation: int, said: str, confidence: float, labels: Sequence[str]) -> None:
-    """Add to a relation's evidence; what the same source said before is replaced, its labels stay."""
+def add_evidence(store: Store, relation: int, said: str, confidence: float, labels: Sequence[str]) -> None:
+    """Add evidence to a relation. Earlier evidence of the same source is replaced, but its labels stay."""
     before = store.rows(SQL["said_labels"], {"relation": relation, "said": said})
     kept = msgspec.json.decode(str(before[0][0]), type=list[str]) if before else []
     store.rows(
         SQL["say"],
-        {"relation": relation, "said": said, "confidence": confidence, "labels": packed_labels((*kept, *labels)),
+        {"relation": relation, "said": said, "confidence": confidence, "labels": encode_labels((*kept, *labels)),
          "now": store.now()},
     )  # fmt: skip
 
 
-def alter(store: Store, relation: Relation, until: int | None, properties: Properties) -> None:
-    """Give a relation another end, and properties."""
+def update_relation(store: Store, relation: Relation, until: int | None, properties: Properties) -> None:
+    """Set a relation's end and properties."""
     store.rows(
         SQL["alter"],
-        {"id": relation.id, "since": relation.since, "until": until, "properties": packed(properties), "now": store.now()},
+        {"id": relation.id, "since": relation.since, "until": until, "properties": pack(properties), "now": store.now()},
     )  # fmt: skip
 
 
-def fold(store: Store, row: int) -> None:
-    """Make one of a relation and those that say the same for times that overlap: it stays, with the evidence of all."""
+def merge_same(store: Store, row: int) -> None:
+    """Merge into a relation all equal ones at overlapping times, with their evidence."""
     while same := store.rows(SQL["same_as"], {"id": row}):
         one = relation_of(store, row)
         other = relation_of(store, int(same[0][0] or 0))
         store.rows(SQL["widen"], {"id": row, "since": other.since, "until": other.until, "now": store.now()})
         wider = relation_of(store, row)
-        alter(store, wider, wider.until, {**other.properties, **one.properties})
+        update_relation(store, wider, wider.until, {**other.properties, **one.properties})
         sure = {said.said: said.confidence for said in evidence(store, one.id)}
         for said in evidence(store, other.id):
-            say(store, row, said.said, max(said.confidence, sure.get(said.said, 0.0)), said.labels)
+            add_evidence(store, row, said.said, max(said.confidence, sure.get(said.said, 0.0)), said.labels)
         store.rows(SQL["unrelate"], {"id": other.id})
 
 
-def packed(properties: Properties) -> bytes:
-    """Properties as they are stored. Raises Invalid."""
+def pack(properties: Properties) -> bytes:
+    """Encode properties as stored. Raises Invalid."""
     try:
         raw = msgspec.msgpack.encode(properties)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -354,8 +354,8 @@ def packed(properties: Properties) -> bytes:
     return raw
 
 
-def unpacked(raw: object) -> Properties:
-    """Properties as they were given."""
+def unpack(raw: object) -> Properties:
+    """Decode stored properties."""
     assert isinstance(raw, bytes)
     return msgspec.msgpack.decode(raw, type=dict[str, object])
 
@@ -365,21 +365,21 @@ def _add(
 ) -> int:  # fmt: skip
     (row,) = store.rows(
         SQL["add"],
-        {"space": space, "number": count(store, space, "entity"), "type": of_type, "name": name, "folded": folded(name),
-         "properties": packed(properties), "labels": packed_labels(labels), "now": store.now()},
+        {"space": space, "number": next_number(store, space, "entity"), "type": of_type, "name": name,
+         "folded": fold_name(name), "properties": pack(properties), "labels": encode_labels(labels), "now": store.now()},
     )  # fmt: skip
-    call(store, space, int(row[0] or 0), of_type, name)
+    add_name(store, space, int(row[0] or 0), of_type, name)
     return int(row[0] or 0)
 
 
-def _named(store: Reader, query: str, row_id: int) -> Row:
-    """The row that an index or another row names."""
+def _row_named(store: Reader, query: str, row_id: int) -> Row:
+    """Return the row that an index or another row refers to. Raises Damaged if there is none."""
     rows = store.rows(SQL[query], {"id": row_id})
     if not rows:
         raise Damaged(ASTRAY)
     return rows[0]
 
 
-def _foldable(name: str) -> None:
-    if not folded(name):
+def _check_foldable(name: str) -> None:
+    if not fold_name(name):
         raise Invalid("a name has a character that can be compared")

@@ -1,11 +1,11 @@
-"""Values by key: get, set, delete, list, and several of them as one change (acts on a Store).
+"""Values by key: get, set, delete, list, and several changes at once (acts on a Store).
 
-A key is 1 to 512 characters without NUL; a value is whatever msgpack carries, up to VALUE_MAX bytes. Each change counts the
-key's version up; who gives `version` changes only what is still at that version (0: only what is not there), so that two
-who read the same value cannot both overwrite it. A key that is made begins beyond every version of those that are gone from
-its space, so no key ever has a version twice, and one that was deleted and set again is seen to be another.
-An expired value is gone at its time, whether or not it is swept yet.
-A value's labels are those of who set it; a listing has the labels of everything that it names.
+A key is 1 to 512 characters without NUL; a value is msgpack of up to VALUE_MAX bytes. Each change increments the key's
+version. A change with `version` applies only if the key is still at that version (0: only if it does not exist), so that
+two callers who read the same value cannot both overwrite it. A new key begins above every version of keys deleted from its
+space, so no key ever has a version twice, and one that was deleted and set again is recognised as another.
+An expired value is gone at its time, whether or not it has been swept.
+A value's labels are those of its last writer; a listing has the labels of all keys in it.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ import msgspec
 from msgspec import Struct
 
 from memory.errors import Absent, Conflict, Invalid
-from memory.filters import packed_labels
+from memory.filters import encode_labels
 from memory.queries import queries
 from memory.store import Binding, Bindings, Reader, Row, Store
-from memory.times import check_times, counted
+from memory.times import check_times, usable_number
 
 KEY_MAX: Final = 512
 VALUE_MAX: Final = (1 << 20) - (8 << 10)
-"""Bytes of a value: so that it fits into a reply with all that is said of it."""
+"""The most bytes of a value: with its other fields it fits into a reply."""
 
 LIST_MAX: Final = 1_000
 CHANGES_MAX: Final = 256
@@ -31,7 +31,7 @@ _LAST: Final = chr(0x10FFFF)
 
 
 class Value(Struct, frozen=True, kw_only=True):
-    """What stands under a key. version: what counts up with each change; times in microseconds; expires: None for never."""
+    """The value of a key. version: incremented by each change; times in microseconds; expires: None for never."""
 
     value: bytes
     version: int
@@ -42,7 +42,7 @@ class Value(Struct, frozen=True, kw_only=True):
 
 
 class Listed(Struct, frozen=True, kw_only=True):
-    """One row of a listing. size: bytes of the value."""
+    """One row of a listing. size: of the value, in bytes."""
 
     key: str
     version: int
@@ -53,7 +53,7 @@ class Listed(Struct, frozen=True, kw_only=True):
 
 
 class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One key to be set, or with `value` None deleted. version: None changes it whatever it is."""
+    """One key to set, or to delete if `value` is None. version: the expected one; None for any."""
 
     key: str
     value: bytes | None
@@ -63,7 +63,7 @@ class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def get(store: Reader, space: str, key: str) -> Value:
-    """The value of a key. Raises Absent."""
+    """Return the value of a key. Raises Absent."""
     found = _found(store, space, key)
     if found is None:
         raise Absent(f"there is no key {key!r} here")
@@ -71,9 +71,9 @@ def get(store: Reader, space: str, key: str) -> Value:
 
 
 def change(store: Store, space: str, changes: Sequence[Change]) -> tuple[int, ...]:
-    """All changes or none; each one's new version, 0 for a deleted key. Raises Conflict, Absent, Invalid.
+    """Apply all changes or none. Returns the new versions, 0 for a deleted key. Raises Conflict, Absent, Invalid.
 
-    Deleting what is not there is Absent, unless it is given with version 0. A key stands in it once.
+    Deleting a missing key raises Absent, unless `version` is 0. Each key may occur once.
     """
     if not 0 < len(changes) <= CHANGES_MAX:
         raise Invalid(f"one change is of 1 to {CHANGES_MAX} keys, not {len(changes)}")
@@ -84,7 +84,7 @@ def change(store: Store, space: str, changes: Sequence[Change]) -> tuple[int, ..
 
 
 def listed(store: Reader, space: str, prefix: str = "", after: str = "", most: int = 100) -> list[Listed]:
-    """The keys that begin with `prefix`, in the order of their characters' numbers, from beyond `after` on."""
+    """Return the keys that begin with `prefix`, sorted by code points, from beyond `after` on."""
     if not 0 < most <= LIST_MAX:
         raise Invalid(f"a listing is of 1 to {LIST_MAX} keys, not {most}")
     bindings: Bindings = {
@@ -135,7 +135,7 @@ def _change(store: Store, space: str, one: Change) -> int:
         raise Invalid(f"{one.key!r} would expire before it is set")
     check_times(one.expires)
     _drop(store, "expire_one", {"space": space, "key": one.key, "now": now})
-    labels = packed_labels(one.labels)
+    labels = encode_labels(one.labels)
     bindings: Bindings = {
         "space": space,
         "key": one.key,
@@ -145,11 +145,11 @@ def _change(store: Store, space: str, one: Change) -> int:
         "expires": one.expires,
     }
     ((made,),) = store.rows(_SQL["put"], bindings)
-    return counted(made)
+    return usable_number(made)
 
 
 def _drop(store: Store, query: str, bindings: dict[str, Binding]) -> None:
-    """Delete a key's row, if there is one, and remember that its version was given."""
+    """Delete a key's row, if there is one, and remember that its version was used."""
     for (version,) in store.rows(_SQL[query], bindings):
         store.rows(_SQL["retire"], {"space": bindings["space"], "version": version})
 
@@ -187,7 +187,7 @@ def _read(labels: object) -> list[str]:
 
 
 def _beyond(prefix: str) -> str:
-    """The first text that sorts behind everything with this prefix; "" when there is none."""
+    """Return the first text that sorts after everything with this prefix; "" if there is none."""
     kept = prefix.rstrip(_LAST)
     return kept[:-1] + _after(kept[-1]) if kept else ""
 

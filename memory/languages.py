@@ -1,8 +1,8 @@
-"""The languages whose words are cut to their stems, and how a text's language is told (pure: one table).
+"""The languages with stemming, their function words, and detection of a text's language (pure: one table).
 
-A row is a language: its Snowball stemmer and the words that carry its grammar and say nothing of what a text is about.
-They serve twice: a text is in the language of which it has most of them, and a question does not ask for them. The lists
-are shortened from those of the Snowball project (BSD licence, snowballstem.org). To add a language: a row.
+A row is a language: the name of its Snowball stemmer, and its function words. These serve twice: a text is in the language
+of which it has most of them, and they are left out of questions. The lists are shortened from those of the Snowball project
+(BSD licence, snowballstem.org). To add a language: a row.
 """
 
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from typing import Final
 
 DEFAULT: Final = "english"
 LEAST: Final = 2
-"""A text with fewer function words than this of another language is taken as DEFAULT."""
+"""A text with fewer function words than this of another language counts as DEFAULT."""
 
 UNSPACED: Final = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af"
 )
-"""Scripts that put no spaces between words, or glue endings to them; as in a character class."""
+"""Scripts without spaces between words, or with endings attached to them; as the content of a character class."""
 
 _ENGLISH: Final = """
 a about above after again against all am an and any are aren't as at be because been before being below between both but by
@@ -123,7 +123,7 @@ LANGUAGES: Final = MappingProxyType(
 
 
 def language(words: Iterable[str]) -> str:
-    """The language that most of these lower-case words' grammar belongs to; DEFAULT where too few say so."""
+    """Return the language with the most function words among these lower-case words; DEFAULT if there are too few."""
     counts = dict.fromkeys(LANGUAGES, 0)
     for word in words:
         for name, function_words in LANGUAGES.items():

@@ -1,9 +1,8 @@
-"""Everything of one space as JSON Lines, and back again, exactly (acts on a Store).
+"""Export and import of a whole space as JSON Lines (acts on a Store).
 
-The first line names the format, each further one is a thing of one part: a key, an entity, a relation, a fragment
-(fragment_lines.py), a line of a conversation (session_lines.py). A value that JSON has no words for, such as bytes, stands as
-base64 of its msgpack. Numbers, versions, times and labels are kept, so what is written out of what was read in is the same,
-byte for byte.
+The first line names the format, each further one is an item of one part: a key, an entity, a relation, a fragment
+(fragment_lines.py), a line of a conversation (session_lines.py). A value that JSON cannot represent, such as bytes, is
+base64 of its msgpack. Numbers, versions, times and labels are included, so exporting an import gives the same bytes again.
 """
 
 import base64
@@ -16,9 +15,9 @@ from msgspec import Struct
 
 from memory import fragment_lines, graph, keys, session_lines, upkeep
 from memory.errors import Conflict, Invalid
-from memory.filters import packed_labels
+from memory.filters import encode_labels
 from memory.graph import Entity, Evidence
-from memory.names import checked, folded
+from memory.names import check_text, fold_name
 from memory.queries import queries
 from memory.sessions import SQL as SESSIONS
 from memory.sessions import Span
@@ -31,7 +30,7 @@ _BAD: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueEr
 
 
 class _Value(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A value, in JSON or as msgpack."""
+    """A value, as JSON or as base64 of msgpack."""
 
     json: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     msgpack: str = ""
@@ -81,7 +80,7 @@ class _Relation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class _Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One line: one of these."""
+    """One line, with exactly one of these fields."""
 
     format: str = ""
     key: _Key | None = None
@@ -93,8 +92,8 @@ class _Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     session: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-def write_out(store: Reader, space: str, take: Callable[[bytes], object]) -> set[str]:
-    """Give every line of a space to `take`, all as of one moment; the labels of all that is in them."""
+def export_space(store: Reader, space: str, take: Callable[[bytes], object]) -> set[str]:
+    """Pass every line of a space to `take`, all of one snapshot. Returns the labels of all their items."""
     labels: set[str] = set()
     with sqlite_errors(), store.moment():
         for line in _lines(store, space, labels):
@@ -102,17 +101,17 @@ def write_out(store: Reader, space: str, take: Callable[[bytes], object]) -> set
     return labels
 
 
-def take_in(store: Store, space: str, lines: Iterable[bytes], labels: Sequence[str] = ()) -> int:
-    """Everything of a space from its lines, all of it or nothing; how many lines.
+def import_space(store: Store, space: str, lines: Iterable[bytes], labels: Sequence[str] = ()) -> int:
+    """Import a space from its lines, all or nothing. Returns the number of lines.
 
-    labels: what the lines are marked with, besides their own. Raises Conflict where there is something already, and Invalid
-    with the number of the line for what is not an export.
+    labels: of the lines as a whole, in addition to their own. Raises Conflict if the space is not empty, and Invalid, with
+    the number of the line, for what is not an export.
     """
     with store.write():
         if any(upkeep.totals(store, space).values()):
             raise Conflict("there is something here already: import into an empty memory, or erase this one first")
         upkeep.erase(store, space)
-        taking = _Taking(store, space, frozenset(labels))
+        taking = _Import(store, space, frozenset(labels))
         number = 0
         for number, line in enumerate(lines, 1):
             try:
@@ -148,7 +147,7 @@ def _lines(store: Reader, space: str, labels: set[str]) -> Iterator[bytes]:
         labels.update(edge.labels)
         yield _line(_Line(relation=_Relation(
             number=edge.number, source=edge.source.number, kind=edge.kind, target=edge.target.number, since=edge.since,
-            until=edge.until, properties=_shown(graph.packed(edge.properties)), evidence=graph.evidence(store, edge.id),
+            until=edge.until, properties=_shown(graph.pack(edge.properties)), evidence=graph.evidence(store, edge.id),
             created=edge.created, changed=edge.changed,
         )))  # fmt: skip
     for what, last in store.rows(SQL["counters"], {"space": space, "now": store.now()}):
@@ -156,7 +155,7 @@ def _lines(store: Reader, space: str, labels: set[str]) -> Iterator[bytes]:
     for fragment in fragment_lines.lines(store, space):
         labels.update(fragment.labels)
         yield _line(_Line(fragment=fragment))
-    if last_fragment := fragment_lines.last(store, space):
+    if last_fragment := fragment_lines.last_number(store, space):
         yield _line(_Line(counter=(fragment_lines.COUNTED, last_fragment)))
     yield from _session(store, space, labels)
 
@@ -182,30 +181,30 @@ def _session(store: Reader, space: str, labels: set[str]) -> Iterator[bytes]:
 
 
 def _entity(store: Reader, one: Entity) -> _Entity:
-    others = store.rows(SQL["names"], {"entity": one.id, "type": one.type, "folded": folded(one.name)})
+    others = store.rows(SQL["names"], {"entity": one.id, "type": one.type, "folded": fold_name(one.name)})
     merged = [
         msgspec.convert(dict(zip(_Merged.__struct_fields__, row, strict=True)), _Merged)
         for row in store.rows(SQL["merged"], {"entity": one.id})
     ]
     return _Entity(
         number=one.number, type=one.type, name=one.name, names=tuple((str(of_type), str(name)) for of_type, name in others),
-        properties=_shown(graph.packed(one.properties)), labels=one.labels, created=one.created, changed=one.changed,
+        properties=_shown(graph.pack(one.properties)), labels=one.labels, created=one.created, changed=one.changed,
         merged=tuple(merged),
     )  # fmt: skip
 
 
-class _Taking:
-    """What was read so far. ids: the rows of the entities, by their numbers."""
+class _Import:
+    """The import of a space, line by line."""
 
     def __init__(self, store: Store, space: str, labels: frozenset[str]) -> None:
         self._store, self._space, self._labels = store, space, labels
         self._ids: dict[int, int] = {}
-        self._fragments = fragment_lines.Taking(store, space, self._marks)
-        self._session: session_lines.Taking | None = None
+        self._fragments = fragment_lines.Import(store, space, self._marks)
+        self._session: session_lines.Import | None = None
         self._session_lines = 0
 
     def take(self, line: _Line) -> None:
-        """One line more. Raises Invalid for one that cannot stand there."""
+        """Import the next line. Raises Invalid for one that is not allowed there."""
         if line.key is not None:
             self._take_key(line.key)
         elif line.entity is not None:
@@ -228,13 +227,13 @@ class _Taking:
             self._take_session(bytes(line.session))
 
     def settle(self) -> None:
-        """What can only be done at the end."""
+        """Finish the import, after the last line. Raises Invalid."""
         self._fragments.settle()
         if self._session is not None:
             self._session.settle()
 
     def _marks(self, labels: Iterable[str]) -> str:
-        return packed_labels(self._labels.union(labels))
+        return encode_labels(self._labels.union(labels))
 
     def _take_key(self, one: _Key) -> None:
         keys.check_change(keys.Change(key=one.key, value=_packed(one.value)))
@@ -246,14 +245,14 @@ class _Taking:
         })  # fmt: skip
 
     def _count(self, what: str, number: int) -> None:
-        """No number is given again that stands here."""
+        """Note that numbers up to this one are used, so that none is given again."""
         check_counts(number)
         self._store.rows(SQL["put_counter"], {"space": self._space, "what": what, "last": number})
 
     def _take_entity(self, one: _Entity) -> None:
         for of_type, name in ((one.type, one.name), *one.names, *((gone.type, gone.name) for gone in one.merged)):
-            checked("a type", of_type, 64)
-            if not folded(checked("a name", name)):
+            check_text("a type", of_type, 64)
+            if not fold_name(check_text("a name", name)):
                 raise Invalid("a name has a character that can be compared")
         self._count("entity", one.number)
         check_times(one.created, one.changed)
@@ -261,18 +260,18 @@ class _Taking:
             self._count("entity", gone.number)
             check_times(gone.created, gone.changed)
         row: Bindings = {
-            "space": self._space, "number": one.number, "type": one.type, "name": one.name, "folded": folded(one.name),
+            "space": self._space, "number": one.number, "type": one.type, "name": one.name, "folded": fold_name(one.name),
             "properties": _properties(one.properties), "labels": self._marks(one.labels), "created": one.created,
             "changed": one.changed, "merged": None,
         }  # fmt: skip
         ((made,),) = self._store.rows(SQL["put_entity"], row)
         self._ids[one.number] = int(made or 0)
         for of_type, name in ((one.type, one.name), *one.names):
-            graph.call(self._store, self._space, int(made or 0), of_type, name)
+            graph.add_name(self._store, self._space, int(made or 0), of_type, name)
         for gone in one.merged:
             sign: Bindings = {
                 "space": self._space, "number": gone.number, "type": gone.type, "name": gone.name,
-                "folded": folded(gone.name), "properties": b"\x80", "labels": "[]", "created": gone.created,
+                "folded": fold_name(gone.name), "properties": b"\x80", "labels": "[]", "created": gone.created,
                 "changed": gone.changed, "merged": made,
             }  # fmt: skip
             self._store.rows(SQL["put_entity"], sign)
@@ -282,7 +281,7 @@ class _Taking:
             raise Invalid(f"the relation {one.number} is between entities that are not there, or nobody says it")
         if one.since is not None and one.until is not None and one.since >= one.until:
             raise Invalid("a relation ends after it begins")
-        checked("a kind of relation", one.kind, 128)
+        check_text("a kind of relation", one.kind, 128)
         check_times(one.since, one.until, one.created, one.changed, *(voice.at for voice in one.evidence))
         self._count("relation", one.number)
         ((made,),) = self._store.rows(SQL["put_relation"], {
@@ -291,7 +290,7 @@ class _Taking:
             "properties": _properties(one.properties), "created": one.created, "changed": one.changed,
         })  # fmt: skip
         for voice in one.evidence:
-            checked("where it is from", voice.said, 1_024)
+            check_text("where it is from", voice.said, 1_024)
             if not 0.0 < voice.confidence <= 1.0:
                 raise Invalid("confidence is above 0 and at most 1")
             self._store.rows(SQL["put_evidence"], {
@@ -301,7 +300,7 @@ class _Taking:
 
     def _take_session(self, raw: bytes) -> None:
         if self._session is None:
-            self._session = session_lines.begun(self._store, self._space, self._labels)
+            self._session = session_lines.begin_import(self._store, self._space, self._labels)
         self._session_lines += 1
         self._session.take(session_lines.read_line(raw, self._session_lines))
 
@@ -346,7 +345,7 @@ def _packed(value: _Value) -> bytes:
 def _properties(value: _Value) -> bytes:
     raw = _packed(value)
     try:
-        return graph.packed(msgspec.msgpack.decode(raw, type=dict[str, object]))
+        return graph.pack(msgspec.msgpack.decode(raw, type=dict[str, object]))
     except msgspec.MsgspecError as error:
         raise Invalid(f"properties cannot be read: {error}") from None
 

@@ -1,4 +1,4 @@
-"""What of a recall goes by meaning: fragments of the chunks that are near, and how alike they are (acts: reads a Store)."""
+"""The search by meaning of a recall: fragments of the nearest chunks, and their likeness (acts: reads a Store)."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,20 +10,20 @@ from msgspec import Struct
 from memory.arrays import Floats, np
 from memory.bm25 import Hit
 from memory.errors import ASTRAY, Damaged
-from memory.filters import encoded
+from memory.filters import to_json
 from memory.queries import queries
 from memory.store import Reader
 from memory.vectors import Nearest
 
 REPEATS: Final = 0.8
 TOGETHER: Final = 100
-"""Chunks whose fragments are looked up at once: as many as mostly suffice for those that are fused."""
+"""The number of chunks whose fragments are read at once: mostly enough for the fusion."""
 
 _SQL: Final = queries("recall")
 
 
 class Meaning(Struct, frozen=True, kw_only=True):
-    """A question's vector, of the model of this name. reach: of how many words its vectors can tell (ranking.trust)."""
+    """A question's vector, of the model of this name. reach: the most words that they represent well (ranking.trust)."""
 
     model: str
     vector: Floats
@@ -31,10 +31,10 @@ class Meaning(Struct, frozen=True, kw_only=True):
 
 
 def hits(store: Reader, near: Nearest) -> Iterator[Hit]:
-    """The chunks with their fragments, best first; looked up as far as they are asked for. Raises Damaged."""
+    """Yield the nearest chunks with their fragments, best first, read lazily. Raises Damaged."""
     for at in range(0, len(near.chunks), TOGETHER):
         chunks = near.chunks[at : at + TOGETHER].tolist()
-        told = store.rows(_SQL["fragments_of"], {"ids": encoded(chunks)})
+        told = store.rows(_SQL["fragments_of"], {"ids": to_json(chunks)})
         fragments = dict(msgspec.convert(told, list[tuple[int, int]]))
         if len(fragments) != len(chunks):
             raise Damaged(ASTRAY)
@@ -43,9 +43,9 @@ def hits(store: Reader, near: Nearest) -> Iterator[Hit]:
 
 
 def likeness(near: Nearest, chunks: Sequence[int]) -> list[list[float]]:
-    """How far each of these chunks repeats each other: 0 up to the cosine REPEATS or where one is not near, 1 for the same.
+    """Return how far each of these chunks repeats each other: 0 up to cosine REPEATS or if one is not near, 1 for equal ones.
 
-    A cosine below that is a common subject, which is what was asked for.
+    A lower cosine shows a common subject, which the question asked for.
     """
     if not len(near.chunks) or not chunks:
         return []

@@ -1,7 +1,7 @@
-"""The parts of a memory, as whoever looks after the whole of it sees them: how much there is, erasing, checking (acts).
+"""The parts of a memory, with the operations that apply to all of them: totals, erasing, checking (acts).
 
-PARTS is the table of them. What a part's check finds it says in words; what it can mend, such as an index over rows that are
-whole, it mends, and says so as well.
+PARTS is the table of them. A part's check reports problems in words; what it can repair, such as an index over intact rows,
+it repairs and reports as well.
 """
 
 from collections.abc import Callable
@@ -17,27 +17,27 @@ from memory.queries import queries
 from memory.store import Reader, Store
 
 SQL: Final = queries("upkeep")
-ANEW: Final = 256
-"""So much longer it takes to look for a byte's words in an index of words than to write them into a new one."""
+REBUILD_FACTOR: Final = 256
+"""How much longer it takes, per byte of text, to remove words from an index than to write them into a new one."""
 
 _BAD: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Findings(Struct, frozen=True, kw_only=True):
-    """What a check came to. problems: what nobody but a backup can bring back; mended: what was wrong and is right again."""
+    """The result of a check. problems: damage that only a backup can undo; mended: faults that were repaired."""
 
     problems: tuple[str, ...] = ()
     mended: tuple[str, ...] = ()
 
     def and_then(self, other: "Findings") -> "Findings":
-        """Both."""
+        """Return both results together."""
         return Findings(problems=(*self.problems, *other.problems), mended=(*self.mended, *other.mended))
 
 
 class Part(Struct, frozen=True, kw_only=True):
-    """totals: how many of what there are in a space; erase: all of a space, none of another; check: the whole file.
+    """The operations of one part. totals: counts of a space's items; erase: a whole space; check: the whole file.
 
-    labels: a query for those of everything in the file. reindex: what SQLite's own REINDEX does not know of.
+    labels: a query for the labels of everything in the file. reindex: rebuilds indexes that SQLite's REINDEX does not.
     """
 
     totals: Callable[[Reader, str], dict[str, int]]
@@ -104,7 +104,7 @@ def _sessions_totals(store: Reader, space: str) -> dict[str, int]:
 
 
 def _sessions_erase(store: Store, space: str) -> None:
-    """With the terms of its words: each is looked for by itself, or, where these are many, the index is written anew."""
+    """Erase the conversation of a space and its words. The index removes each word by itself, or is rebuilt if it is much."""
     is_much = _is_much(store, space)
     if is_much:
         store.rows(SQL["words_later"])
@@ -115,11 +115,11 @@ def _sessions_erase(store: Store, space: str) -> None:
 
 
 def _is_much(store: Store, space: str) -> bool:
-    """Whether the index of words is written anew in less time than a session's words are looked for in it, and has room."""
+    """Whether rebuilding the index of words is faster than removing a session's words from it, and has enough space."""
     names = ("page_size", "page_count", "freelist_count", "max_page_count")
     page, count, free, most = (int(str(store.connection.pragma(name))) for name in names)
     ((said,),) = store.rows(SQL["said_bytes"], {"space": space})
-    if int(said or 0) * ANEW < count * page:
+    if int(said or 0) * REBUILD_FACTOR < count * page:
         return False
     ((index,),) = store.rows(SQL["index_bytes"])
     return int(index or 0) < int(said or 0) + (most - count + free) * page
@@ -152,7 +152,7 @@ def _sessions_reindex(store: Store) -> None:
 
 
 def _fragments_totals(store: Reader, space: str) -> dict[str, int]:
-    place = spaces.found(store, space)
+    place = spaces.find(store, space)
     ((count, size, history, waiting),) = store.rows(SQL["fragments_total"], {"first": place.first, "last": place.last})
     return {
         "fragments": int(count or 0), "characters": int(size or 0), "history": int(history or 0),
@@ -161,13 +161,13 @@ def _fragments_totals(store: Reader, space: str) -> dict[str, int]:
 
 
 def _fragments_erase(store: Store, space: str) -> None:
-    place = spaces.found(store, space)
+    place = spaces.find(store, space)
     for query in ("unembedded", "vectors", "blocks", "words", "chunks", "fragments", "space"):
         store.rows(SQL[f"{query}_erase"], {"first": place.first, "last": place.last})
 
 
 def _fragments_check(store: Store) -> Findings:
-    from memory import checking  # numpy with it, which who only counts does without
+    from memory import checking  # imports numpy, which totals do not need
 
     faults = checking.mend(store)
     mended = tuple(fault.what for fault in faults if fault.mendable)

@@ -1,7 +1,7 @@
-"""Reads the named queries of a `.sql` file (acts, once, at import of what uses them).
+"""Reads the named queries of a `.sql` file (acts, once, when a module that uses them is imported).
 
-SQL stands in `memory/sql/PART.sql` and nowhere else. A line `-- name: keys_get` begins a query, which goes to the next such
-line; other comments belong to the reader.
+All SQL is in `memory/sql/PART.sql`. A line `-- name: keys_get` begins a query, which extends to the next such line; other
+comments are for people.
 """
 
 import re
@@ -14,7 +14,7 @@ _NAME: Final = re.compile(r"^-- name: ([a-z_0-9]+)$", re.MULTILINE)
 
 
 def queries(part: str) -> MappingProxyType[str, str]:
-    """Every query of `memory/sql/PART.sql` by its name. ValueError for a name that stands there twice."""
+    """Return the queries of `memory/sql/PART.sql`, by name. Raises ValueError for a duplicate name."""
     _, *pieces = _NAME.split((FOLDER / f"{part}.sql").read_text(encoding="utf-8"))
     found = dict(zip(pieces[::2], (text.strip() for text in pieces[1::2]), strict=True))
     if len(found) * 2 != len(pieces):

@@ -1,7 +1,7 @@
-"""How what was found is put in order (pure): BM25's weights, fusion by rank, time, importance and diversity.
+"""Ranking of recalled fragments (pure): BM25's weights, rank fusion, time, importance and diversity.
 
-Every formula is in docs/memory.md with its source. Nothing here was fitted to a collection: the constants are those of the
-literature, or chosen so small that they order what is otherwise alike.
+docs/memory.md has every formula with its source. Nothing was fitted to a collection: the constants come from the
+literature, or are so small that they only order what is otherwise equal.
 """
 
 import math
@@ -18,20 +18,20 @@ RRF: Final = 60
 """Reciprocal rank fusion's constant (Cormack, Clarke and Buettcher, 2009)."""
 
 HALF_LIFE: Final = 30 * 24 * 3_600 * 1_000_000
-"""Microseconds after which a fragment's freshness is halved."""
+"""The time, in microseconds, in which a fragment's freshness halves."""
 
 RECENCY: Final = 0.05
 IMPORTANCE: Final = 0.2
-"""What the freshest gains over the oldest, and the most important over the least, as a share of the fused score."""
+"""The gain of the freshest over the oldest, and of the most important over the least, as a share of the fused score."""
 
 DIVERSITY: Final = 0.1
-"""What a result loses that repeats one before it, as a share of the greatest score (1 - lambda of MMR)."""
+"""The loss of a result that repeats one before it, as a share of the greatest score (1 - lambda of MMR)."""
 
 
-class Asked(Struct, frozen=True, kw_only=True):
-    """A term of a question. chunks, places: in how many it stands, counted to a bound; used: whether it was looked up.
+class Term(Struct, frozen=True, kw_only=True):
+    """A term of a question. chunks, places: the number of chunks and of occurrences, up to a bound; used: it was looked up.
 
-    A term that stands nowhere is not looked up, and neither is one that is too common.
+    Terms that do not occur, or are too common, are not looked up.
     """
 
     term: str
@@ -40,26 +40,25 @@ class Asked(Struct, frozen=True, kw_only=True):
     used: bool
 
 
-def chosen(standing: Mapping[str, tuple[int, int]], most: int) -> tuple[Asked, ...]:
-    """The terms to look up, rarest first, as many as stand in at most `most` places together, and the rarest always.
+def choose_terms(standing: Mapping[str, tuple[int, int]], most: int) -> tuple[Term, ...]:
+    """Choose the terms to look up, rarest first, with at most `most` occurrences together; the rarest one always.
 
-    standing: of each term in how many chunks, and in how many places.
-
-    What is left out is common, and says least: it is what BM25 would give the least weight.
+    standing: by term, its numbers of chunks and of occurrences. Terms that are left out are common, and BM25 would give them
+    the least weight.
     """
     left = most
-    found: list[Asked] = []
+    found: list[Term] = []
     for term, (chunks, places) in sorted(standing.items(), key=lambda one: (one[1], one[0])):
         used = 0 < places <= left or (places > 0 and not any(one.used for one in found))
         left -= places if used else 0
-        found.append(Asked(term=term, chunks=chunks, places=places, used=used))
+        found.append(Term(term=term, chunks=chunks, places=places, used=used))
     return tuple(found)
 
 
-def asked_weight(groups: Iterable[Iterable[Asked]], weights: Mapping[str, float], unknown: float) -> float:
-    """The weight of all words of a question: of each the greatest of its terms', `unknown` where none stands anywhere.
+def question_weight(groups: Iterable[Iterable[Term]], weights: Mapping[str, float], unknown: float) -> float:
+    """Return the weight of all words of a question: for each the greatest of its terms', `unknown` if none occurs.
 
-    A word that was left out as too common has none: no fragment can be told to have it.
+    A word that was left out as too common has no weight, since it is unknown which fragments have it.
     """
     total = 0.0
     for group in groups:
@@ -70,18 +69,17 @@ def asked_weight(groups: Iterable[Iterable[Asked]], weights: Mapping[str, float]
 
 
 def idf(chunks: int, having: int) -> float:
-    """A term's weight: chunks in the space, and those that have it. Never negative (Lucene's form of BM25's)."""
+    """Return a term's weight. chunks: in the space; having: those with the term. Never negative (Lucene's form of BM25's)."""
     return math.log1p((chunks - having + 0.5) / (having + 0.5))
 
 
-def fused(words: int | None, matched: float, known: float, meaning: int | None, trust: float) -> float:
-    """The fused score of what has these ranks, from 1 on: 1 for what is first in both parts and has all of the words.
+def fuse(words: int | None, matched: float, known: float, meaning: int | None, trust: float) -> float:
+    """Return the fused score of a fragment with these ranks, from 1 on: 1 if it is first in both and has all words.
 
-    matched: the share of the question's words that it has, each by its idf. known: the greatest such share of all that was
-    found, by which the words as a whole count: a question that stands nowhere in its own words is one for the vectors.
-    trust: in the vectors, from 0 to 1. The more they are trusted, the less does a fragment gain that is high among the words
-    and has fewer of them than others: in talk, where most of what is asked for is said in other words, that would be whoever
-    says the one name in the question.
+    matched: the share of the question's words that it has, weighted by idf. known: the greatest such share of any result,
+    which weights the search by words as a whole: if no fragment has the question's words, the vectors decide. trust: in the
+    vectors, from 0 to 1. The higher it is, the less a fragment gains by words if it has fewer of them than others: in
+    conversations, where answers use other words than questions, it would otherwise be any message with the name in question.
     """
     score = 0.0 if words is None or not known else known**2 * (matched / known) ** (2 * trust) / (RRF + words)
     score += 0.0 if meaning is None else trust / (RRF + meaning)
@@ -89,41 +87,42 @@ def fused(words: int | None, matched: float, known: float, meaning: int | None, 
 
 
 def trust(reach: float, length: float) -> float:
-    """How much nearness of vectors means, from 0 to 1, where chunks are `length` words long on average.
+    """Return the trust in vectors, from 0 to 1, for chunks of `length` words on average.
 
-    A vector that is put together from words, each by itself, is a mean: every word more dilutes it. reach: up to how many
-    words it can be trusted wholly; infinite for what reads a text as a whole.
+    A vector that is the mean of its words' vectors is diluted by each further word. reach: the most words at which it is
+    fully trusted; infinite for a model that reads a text as a whole.
     """
     return min(1.0, reach / length) if length else 1.0
 
 
 def freshness(age: int) -> float:
-    """1 for now and the future, half of it after each HALF_LIFE."""
+    """Return a fragment's freshness: 1 for now and the future, halved after each HALF_LIFE. age: microseconds."""
     return math.exp2(-max(0, age) / HALF_LIFE)
 
 
-def weighed(score: float, *, freshness: float, importance: float, recency: float) -> float:
-    """A fused score with time and importance in it; recency: what the freshest gains."""
+def weigh(score: float, *, freshness: float, importance: float, recency: float) -> float:
+    """Weight a fused score by time and importance. recency: the gain of the freshest."""
     return score * (1 + recency * freshness) * (1 + IMPORTANCE * (importance - 0.5))
 
 
 def within_reach(scores: Mapping[int, float], most: int, recency: float) -> list[int]:
-    """In order, those whose fused scores let them be among the best `most` once time and importance are weighed."""
+    """Return, in order of their ids, those that can be among the best `most` after weighting by time and importance."""
     if len(scores) <= most:
         return sorted(scores)
     last = sorted(scores.values(), reverse=True)[most - 1]
-    least = weighed(last, freshness=0, importance=0, recency=recency)
-    gain = weighed(1, freshness=1, importance=1, recency=recency)
+    least = weigh(last, freshness=0, importance=0, recency=recency)
+    gain = weigh(1, freshness=1, importance=1, recency=recency)
     return sorted(one for one, score in scores.items() if score * gain >= least)
 
 
-def diverse(
+def diversify(
     scores: Sequence[float], likeness: Sequence[Sequence[float]], most: int, diversity: float
 ) -> list[tuple[int, float]]:
-    """Maximal marginal relevance (Carbonell and Goldstein, 1998): the best `most` in order, each with what it was taken at.
+    """Return the indexes of the best `most`, in order, with their values: maximal marginal relevance (Carbonell and
+    Goldstein, 1998).
 
-    A candidate's value is its score less `diversity` * the greatest score * its greatest likeness to what was taken before.
-    likeness: of each to each; empty where nothing is known of it.
+    A candidate's value is its score less `diversity` * the greatest score * its greatest likeness to one taken before.
+    likeness: of each to each; empty if unknown.
     """
     loss = diversity * max(scores, default=0.0)
     values, repeats = list(scores), [0.0] * len(scores)

@@ -1,8 +1,8 @@
-"""Whether every row of a file can be read by who will ask for it (acts on a Store).
+"""Checks that every row of a file can be decoded (acts on a Store).
 
-SQLite keeps what bytes it is given: a text need be no Unicode, a list of labels no JSON, and a time lie in no calendar. A row
-of that sort, from a copy that was tampered with or a page with a wrong byte, would fail each recall and listing that comes
-upon it, so `verify` looks for it. What a row must be stands in sql/readable.sql, by the beginnings of its columns' names.
+SQLite stores any bytes: a text need not be Unicode, a list of labels not JSON, and a time may be outside the calendar. Such a
+row, from a manipulated copy or a page with a wrong byte, would make every recall and listing that reads it fail, so `verify`
+looks for it. sql/readable.sql names each column by the test that it must pass.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ _BAD: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def unreadable(store: Store, most: int) -> tuple[str, ...]:
-    """Which rows cannot be read, in words, `most` at most. Raises StoreError where not even their pages can be."""
+    """Return descriptions of rows that cannot be decoded, at most `most`. Raises StoreError if pages cannot be read."""
     found: list[str] = []
     with sqlite_errors():
         for thing, query in _SQL.items():
@@ -33,7 +33,7 @@ def unreadable(store: Store, most: int) -> tuple[str, ...]:
 
 
 def _faulty(store: Store, query: str) -> Iterator[tuple[str, str]]:
-    """Where each row lies that is not what it must be, and which it is."""
+    """Yield the space and the name of each row that fails a test."""
     tests: list[Callable[[Binding], bool]] = []
     cursor = store.connection.execute(query)
     for row in cursor:

@@ -1,8 +1,8 @@
-"""The migrations of a memory's file, in order (acts: reads them).
+"""The migrations of a memory file, in order (acts: reads them).
 
-A file says in `PRAGMA user_version` how many it has gone through. A migration that was ever released is never edited: what
-changes is a new one. `tests/memory/test_schema.py` opens a file of every earlier version, and compares what all of them
-make with `sql/schema.sql`, which is the one place to read what is there.
+A file's `PRAGMA user_version` is the number of migrations applied. A released migration is never edited: each change is a
+new one. `tests/memory/test_schema.py` opens a file of every earlier version, and compares the result of all migrations
+with `sql/schema.sql`, where the whole schema can be read.
 """
 
 import re
@@ -14,7 +14,7 @@ _FILE: Final = re.compile(r"(\d{4})_[a-z_]+\.sql")
 
 
 def migrations() -> tuple[str, ...]:
-    """The text of each migration; the first is number 1. ValueError when a number is missing or there twice."""
+    """Return the text of each migration; the first is number 1. Raises ValueError for a missing or duplicate number."""
     files = sorted(path for path in FOLDER.iterdir() if _FILE.fullmatch(path.name))
     numbers = [int(path.name[:4]) for path in files]
     if numbers != list(range(1, len(files) + 1)):

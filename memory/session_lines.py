@@ -1,7 +1,7 @@
-"""A conversation as JSON Lines, and back again, exactly (acts on a Store; the lines are pure values).
+"""Export and import of a conversation as JSON Lines (acts on a Store; the lines are pure values).
 
-The first line names the format; then the branches in the order in which they were made, each with its own messages after it;
-then the summaries. What is written out of what was read in is the same, byte for byte. Times are microseconds since 1970.
+The first line names the format; then the branches in order of creation, each followed by its own messages; then the
+summaries. Exporting an import gives the same bytes again. Times are microseconds since 1970.
 
     {"format":"maniple-session/1"}
     {"branch":"main","parent":null,"forked":0,"labels":["web"],"created":1764000000000000}
@@ -18,7 +18,7 @@ from msgspec import Struct
 from memory import compacting
 from memory.compacting import Summary
 from memory.errors import Conflict, Invalid
-from memory.names import checked
+from memory.names import check_text
 from memory.sessions import (
     MAIN,
     SQL,
@@ -31,9 +31,9 @@ from memory.sessions import (
     check_branch,
     check_branches,
     extra_text,
-    known,
     make_branch,
     message_of,
+    session_row,
 )
 from memory.store import Bindings, Reader, Store
 from memory.times import check_times
@@ -77,24 +77,24 @@ Line = _Head | _Branch | _Message | _Summary
 
 
 def outline(store: Reader, space: str) -> tuple[list[Branch], int]:
-    """What an export has: all branches, and summaries up to this row; what is added later is none of it. Raises Absent."""
-    ((last,),) = store.rows(SQL["last_summary"], {"session": known(store, space)})
+    """Return what an export includes: all branches, and the row of the last summary. Raises Absent."""
+    ((last,),) = store.rows(SQL["last_summary"], {"session": session_row(store, space)})
     return branches(store, space), int(last or 0)
 
 
 def head() -> bytes:
-    """The first line."""
+    """Return the first line."""
     return _line(_Head(format=FORMAT))
 
 
 def branch_line(one: Branch) -> bytes:
-    """The line of a branch."""
+    """Return the line of a branch."""
     return _line(_Branch(branch=one.name, parent=one.parent, forked=one.forked, labels=one.labels, created=one.created))
 
 
 def message_lines(store: Reader, space: str, span: Span) -> tuple[bytes, int, set[str]]:
-    """The lines of a branch's next own messages, PAGE_BYTES or a few more; the number of the last, and all their labels."""
-    lines, labels, after, session = bytearray(), set[str](), span.after, known(store, space)
+    """Return lines of a branch's next own messages, of about PAGE_BYTES; the number of the last; and all their labels."""
+    lines, labels, after, session = bytearray(), set[str](), span.after, session_row(store, space)
     while after < span.until and len(lines) < PAGE_BYTES:
         bindings: Bindings = {
             "session": session, "branch": span.branch, "after": after, "until": span.until, "most": PAGE
@@ -111,9 +111,9 @@ def message_lines(store: Reader, space: str, span: Span) -> tuple[bytes, int, se
 
 
 def summary_lines(store: Reader, space: str, after: int, until: int) -> tuple[bytes, int, set[str]]:
-    """The lines of the summaries beyond a row, PAGE_BYTES or a few more; the row of the last, and all their labels."""
+    """Return lines of the summaries after a row, of about PAGE_BYTES; the row of the last; and all their labels."""
     lines, labels = bytearray(), set[str]()
-    bindings: Bindings = {"session": known(store, space), "after": after, "until": until}
+    bindings: Bindings = {"session": session_row(store, space), "after": after, "until": until}
     for *row, last in store.each(SQL["summaries"], bindings):
         one = compacting.summary_of(tuple(row))
         lines += _summary_line(one)
@@ -131,16 +131,16 @@ def _summary_line(one: Summary) -> bytes:
     )  # fmt: skip
 
 
-def take_in(store: Store, space: str, lines: Iterable[bytes], labels: Sequence[str] = ()) -> int:
-    """A whole conversation from its lines, all of it or nothing; how many messages it has.
+def import_session(store: Store, space: str, lines: Iterable[bytes], labels: Sequence[str] = ()) -> int:
+    """Import a conversation from its lines, all or nothing. Returns the number of its messages.
 
-    labels: what the lines are marked with, besides their own. Raises Conflict where there is a conversation already, and
-    Invalid with the number of the line for what is not an export.
+    labels: of the lines as a whole, in addition to their own. Raises Conflict if the space has a conversation already, and
+    Invalid, with the number of the line, for what is not an export.
     """
     with store.write():
         if store.rows(SQL["session"], {"space": space}):
             raise Conflict("there is a conversation here already: import into another one")
-        taking = begun(store, space, labels)
+        taking = begin_import(store, space, labels)
         number = 0
         for number, line in enumerate(lines, 1):
             try:
@@ -151,14 +151,14 @@ def take_in(store: Store, space: str, lines: Iterable[bytes], labels: Sequence[s
         return taking.count
 
 
-def begun(store: Store, space: str, labels: Iterable[str]) -> "Taking":
-    """A conversation that is to be read in, in a space that has none."""
+def begin_import(store: Store, space: str, labels: Iterable[str]) -> "Import":
+    """Begin the import of a conversation into a space that has none."""
     ((row,),) = store.rows(SQL["begin"], {"space": space, "now": store.now()})
-    return Taking(store, int(row or 0), frozenset(labels))
+    return Import(store, int(row or 0), frozenset(labels))
 
 
-class Taking:
-    """What was read so far."""
+class Import:
+    """The import of a conversation, line by line. last: the last number of each branch; count: messages."""
 
     def __init__(self, store: Store, session: int, labels: frozenset[str]) -> None:
         self._store, self._session, self._labels = store, session, labels
@@ -169,7 +169,7 @@ class Taking:
         self.count = 0
 
     def take(self, line: Line) -> None:
-        """One line more. Raises Invalid for one that cannot stand there."""
+        """Import the next line. Raises Invalid for one that is not allowed there."""
         match line:
             case _Head():
                 pass
@@ -202,7 +202,7 @@ class Taking:
                 check_times(line.at)
                 self._at_end = True
                 text, told = (
-                    checked("a summary", line.text, TEXT_MAX // 4),
+                    check_text("a summary", line.text, TEXT_MAX // 4),
                     tuple(sorted(self._labels.union(line.labels))),
                 )
                 compacting.add(self._store, self._session, compacting.Summary(
@@ -212,7 +212,7 @@ class Taking:
                 raise Invalid("it cannot stand here")
 
     def settle(self) -> None:
-        """Let every branch count on from its last message. Raises Invalid when there is none."""
+        """Set the last number of every branch, at the end. Raises Invalid if the main branch is missing."""
         if MAIN not in self.last:
             raise Invalid(f"the branch {MAIN!r} is missing")
         for name, last in self.last.items():
@@ -220,7 +220,7 @@ class Taking:
 
 
 def read_line(line: bytes, number: int) -> Line:
-    """A line by itself; number: which one it is. Raises Invalid for what is none."""
+    """Parse one line. number: counted from 1. Raises Invalid."""
     kinds: tuple[type[Line], ...] = (_Head,) if number == 1 else (_Message, _Branch, _Summary)
     for kind in kinds:
         try:

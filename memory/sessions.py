@@ -1,9 +1,9 @@
-"""Conversations: messages that are only ever added, and the branches that they took (acts on a Store).
+"""Conversations: append-only messages, in branches (acts on a Store).
 
-A message has the next number on its branch, from 1, without a hole. A branch begins at some message of another one: up to
-there both have the same, with the same numbers. Whoever gives `expect`, the number of the last message that it knows, adds
-only if that is still the last. What is searched is one conversation, the newest first: no score is told, for one would
-depend on what stands in others.
+Messages of a branch are numbered from 1, without gaps. A branch begins at some message of another one: up to there both
+have the same messages, with the same numbers. With `expect`, the number of the last message that the caller knows, messages
+are added only if that is still the last. A search covers one conversation, newest first, and gives no scores, since these
+would depend on other conversations.
 """
 
 import math
@@ -16,35 +16,35 @@ import msgspec
 from msgspec import Struct
 
 from memory.errors import Absent, Conflict, Invalid
-from memory.filters import packed_labels
+from memory.filters import encode_labels
 from memory.languages import UNSPACED
-from memory.names import checked
+from memory.names import check_text
 from memory.queries import queries
 from memory.store import Binding, Bindings, Reader, Row, Store
 
 MAIN: Final = "main"
 TEXT_MAX: Final = (1 << 20) - (16 << 10)
-"""Bytes of a message's text and extra together: it is read back in one reply."""
+"""The most bytes of a message's text and extra together: it must fit into one reply."""
 
 APPEND_MAX: Final = 1_000
 READ_MAX: Final = 1_000
 BRANCHES_MAX: Final = 1_000
 NESTED_MAX: Final = 32
 WORDS_MAX: Final = 64
-"""Different words of one search."""
+"""The most different words of one search."""
 
 SQL: Final = queries("sessions")
 _BRANCH: Final = re.compile(r"(?a)[a-z0-9][a-z0-9._-]{0,63}")
 _WORD: Final = re.compile(r"[\w\u0300-\u0331]*[^\W_][\w\u0300-\u0331]*")
-"""With the accents that stand by themselves, as the index has words; in one of underscores alone it would find nothing."""
+"""A word with combining accents, as in the index. A word of underscores only is left out, since the index has none."""
 
 _MARKS: Final = re.compile(r"[\u0300-\u036f]")
 _IS_UNSPACED: Final = re.compile(f"[{UNSPACED}]")
-"""There a word is looked for as it stands."""
+"""Scripts whose words are searched for literally."""
 
 
 class Said(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A message that is to be added."""
+    """A message to add."""
 
     role: str
     text: str
@@ -52,7 +52,7 @@ class Said(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Message(Struct, frozen=True, kw_only=True):
-    """A message as it is kept. at: microseconds."""
+    """A stored message. at: microseconds since 1970."""
 
     seq: int
     branch: str
@@ -64,7 +64,7 @@ class Message(Struct, frozen=True, kw_only=True):
 
 
 class Branch(Struct, frozen=True, kw_only=True):
-    """A way that a conversation took. parent: None for the first one; forked: how many messages it has of its parent."""
+    """A branch of a conversation. parent: None for the first; forked: the number of messages shared with its parent."""
 
     name: str
     parent: str | None
@@ -75,7 +75,7 @@ class Branch(Struct, frozen=True, kw_only=True):
 
 
 class Conversation(Struct, frozen=True, kw_only=True):
-    """A row of a listing. last: when something was said there last. labels: of who began it, and of all that was said."""
+    """A row of a listing. last: the time of its last message. labels: of its beginning, and of all its messages."""
 
     space: str
     created: int
@@ -85,7 +85,7 @@ class Conversation(Struct, frozen=True, kw_only=True):
 
 
 class Span(NamedTuple):
-    """A part of a branch's messages: those of `branch` with numbers above `after` and up to `until`."""
+    """A range of messages of `branch`: the numbers above `after` and up to `until`."""
 
     branch: str
     after: int
@@ -96,15 +96,15 @@ def append(
     store: Store, space: str, said: Sequence[Said], *, branch: str = MAIN, expect: int | None = None,
     labels: Sequence[str] = (),
 ) -> int:  # fmt: skip
-    """Add messages to a branch; the number of the last one. The first one begins the conversation.
+    """Add messages to a branch, and return the number of the last. The first message begins the conversation.
 
-    Raises Conflict when `expect` is not the last number before, Absent for an unknown branch, Invalid.
+    Raises Conflict unless the branch's last number before is `expect`, Absent for an unknown branch, Invalid.
     """
     if not 0 < len(said) <= APPEND_MAX:
         raise Invalid(f"1 to {APPEND_MAX} messages are added at once, not {len(said)}")
     extras = [extra_text(one.extra) for one in said]
     with store.write():
-        session = begun(store, space, labels)
+        session = ensure_session(store, space, labels)
         here = _branch(store, session, branch)
         if expect is not None and expect != here.last:
             raise Conflict(f"the last message of {branch!r} is {here.last}, not {expect}: read what came, then answer")
@@ -118,10 +118,10 @@ def append(
 def fork(
     store: Store, space: str, name: str, *, parent: str = MAIN, at: int | None = None, labels: Sequence[str] = ()
 ) -> Branch:
-    """A new branch, from message `at` of another one, its last without. Raises Conflict, Absent, Invalid."""
+    """Make a branch from message `at` of another one, None for its last. Raises Conflict, Absent, Invalid."""
     check_branch(name)
     with store.write():
-        session = known(store, space)
+        session = session_row(store, space)
         before = _branch(store, session, parent)
         forked = before.last if at is None else at
         if not 0 <= forked <= before.last:
@@ -129,7 +129,7 @@ def fork(
         all_branches = store.rows(SQL["branches"], {"session": session})
         if any(row[0] == name for row in all_branches):
             raise Conflict(f"there is a branch {name!r} already")
-        check_branches(len(all_branches), len(spans(store, session, parent)))
+        check_branches(len(all_branches), len(branch_spans(store, session, parent)))
         make_branch(store, session, name, parent, forked, labels, store.now())
         return _branch(store, session, name)
 
@@ -138,15 +138,15 @@ def read(
     store: Reader, space: str, *, branch: str = MAIN, after: int | None = None, since: int = 0, until: int | None = None,
     most: int = 100, room: int = TEXT_MAX,
 ) -> list[Message]:  # fmt: skip
-    """Messages of a branch in their order: the first ones beyond number `after`, or without it the last ones.
+    """Return messages of a branch, in order: the first above number `after`, or if that is None the last.
 
-    since, until: only those beyond the one, and none beyond the other. room: bytes of texts and extras that are answered at
-    most, but for one message. Raises Absent, Invalid.
+    since, until: only numbers above the one and up to the other. room: the most bytes of texts and extras, though at least
+    one message is returned. Raises Absent, Invalid.
     """
     if not 0 < most <= READ_MAX:
         raise Invalid(f"1 to {READ_MAX} messages are read at once, not {most}")
-    session = known(store, space)
-    ways = spans(store, session, branch)
+    session = session_row(store, space)
+    ways = branch_spans(store, session, branch)
     if since or until is not None:
         ways = _within(ways, since, until)
     if not ways:
@@ -161,7 +161,7 @@ def read(
                 "most": most - len(found),
             }  # fmt: skip
             for one in _messages(store, SQL["read"], bindings):
-                room -= size(one)
+                room -= reply_size(one)
                 if room < 0 and found:
                     return found
                 found.append(one)
@@ -169,40 +169,39 @@ def read(
 
 
 def _within(ways: Sequence[Span], since: int, until: int | None) -> list[Span]:
-    """What lies beyond the one number, and not beyond the other."""
+    """Cut spans to the numbers above `since` and up to `until`."""
     last = ways[-1].until if until is None else until
     cut = (Span(way.branch, max(way.after, since), min(way.until, last)) for way in ways)
     return [way for way in cut if way.after < way.until]
 
 
 def search(store: Reader, space: str, text: str, *, most: int = 20) -> list[Message]:
-    """The messages of a conversation, on all its branches, in which all the words stand; the newest first.
+    """Return the messages of a conversation, on all branches, that contain all the words; newest first.
 
-    The text is words, whatever signs stand in it: it is no query language. After TEXT_MAX bytes no further one is read.
+    The text is words and not a query language, whatever characters it has. Reading stops after TEXT_MAX bytes.
     """
     if not 0 < most <= READ_MAX:
         raise Invalid(f"1 to {READ_MAX} messages are searched for, not {most}")
-    text = checked("what is searched for", text, 1_024)
-    session = known(store, space)
-    words = _each_once(_WORD.findall(unicodedata.normalize("NFC", text)), _as_indexed)
+    text = check_text("what is searched for", text, 1_024)
+    session = session_row(store, space)
+    words = _unique(_WORD.findall(unicodedata.normalize("NFC", text)), _as_indexed)
     if not words or _IS_UNSPACED.search(text):
-        terms = msgspec.json.encode(_each_once(text.split(), str)).decode()
+        terms = msgspec.json.encode(_unique(text.split(), str)).decode()
         return _up_to(TEXT_MAX, _messages(store, SQL["scan"], {"session": session, "terms": terms, "most": most}))
     query = " AND ".join(f'"{word}"' for word in words)
     return _up_to(TEXT_MAX, _messages(store, SQL["search"], {"query": query, "session": session, "most": most}))
 
 
 def _as_indexed(word: str) -> str:
-    """What the index surely takes for the same: English letters, marked or not, in either case; else the word itself.
-
-    Of other letters it keeps the marks, as of ǡ: и and й are two to it.
+    """Return a form that is equal for words that the index treats alike: English letters, with or without marks, in either
+    case. Other words are returned unchanged: of other letters, as of ǡ, the index keeps the marks (и and й differ).
     """
     plain = _MARKS.sub("", unicodedata.normalize("NFD", word))
     return plain.lower() if plain.isascii() else word
 
 
-def _each_once(words: Sequence[str], as_compared: Callable[[str], str]) -> list[str]:
-    """Different words, for each is looked for wherever it stands. Raises Invalid for too many."""
+def _unique(words: Sequence[str], as_compared: Callable[[str], str]) -> list[str]:
+    """Return the words without duplicates. Raises Invalid for too many."""
     different = {as_compared(word): word for word in words}
     if len(different) > WORDS_MAX:
         raise Invalid(f"at most {WORDS_MAX} different words are searched for at once, not {len(different)}")
@@ -210,44 +209,42 @@ def _each_once(words: Sequence[str], as_compared: Callable[[str], str]) -> list[
 
 
 def branches(store: Reader, space: str) -> list[Branch]:
-    """All branches, in the order in which they were made. Raises Absent."""
-    return [_as_branch(row) for row in store.rows(SQL["branches"], {"session": known(store, space)})]
+    """Return all branches, in order of creation. Raises Absent."""
+    return [_as_branch(row) for row in store.rows(SQL["branches"], {"session": session_row(store, space)})]
 
 
-def last_of(store: Reader, space: str, branch: str = MAIN) -> int:
-    """The number of a branch's last message. Raises Absent."""
-    return _branch(store, known(store, space), branch).last
+def last_number(store: Reader, space: str, branch: str = MAIN) -> int:
+    """Return the number of a branch's last message. Raises Absent."""
+    return _branch(store, session_row(store, space), branch).last
 
 
-def keys_of(store: Reader, after: str = "", most: int = 100) -> list[Conversation]:
-    """The conversations of a whole file by their spaces, beyond the space `after`. Raises Invalid."""
+def list_conversations(store: Reader, after: str = "", most: int = 100) -> list[Conversation]:
+    """Return the conversations of a file, sorted by space, after the space `after`. Raises Invalid."""
     if not 0 < most <= READ_MAX:
         raise Invalid(f"1 to {READ_MAX} conversations are listed at once, not {most}")
     rows = store.rows(SQL["keys"], {"after": after, "most": most})
     fields = ("space", "created", "last", "messages", "labels")
-    return [
-        msgspec.convert(dict(zip(fields, (*row[:-1], _together(row[-1])), strict=True)), Conversation) for row in rows
-    ]
+    return [msgspec.convert(dict(zip(fields, (*row[:-1], _union(row[-1])), strict=True)), Conversation) for row in rows]
 
 
-def _together(told: Binding) -> list[str]:
-    """Several rows' labels as one list."""
+def _union(told: Binding) -> list[str]:
+    """Return the union of several rows' labels. told: a JSON list of lists."""
     return sorted({label for labels in msgspec.json.decode(str(told), type=list[list[str]]) for label in labels})
 
 
 # what the parts of sessions share -------------------------------------------------------------------------------------
 
 
-def known(store: Reader, space: str) -> int:
-    """The row of the conversation in a space. Raises Absent."""
+def session_row(store: Reader, space: str) -> int:
+    """Return the row id of the conversation in a space. Raises Absent."""
     rows = store.rows(SQL["session"], {"space": space})
     if not rows:
         raise Absent("there is no conversation here")
     return int(rows[0][0] or 0)
 
 
-def begun(store: Store, space: str, labels: Sequence[str] = ()) -> int:
-    """The row of the conversation in a space, which begins now if there is none."""
+def ensure_session(store: Store, space: str, labels: Sequence[str] = ()) -> int:
+    """Return the row id of the conversation in a space, created if necessary."""
     rows = store.rows(SQL["session"], {"space": space})
     if rows:
         return int(rows[0][0] or 0)
@@ -257,13 +254,13 @@ def begun(store: Store, space: str, labels: Sequence[str] = ()) -> int:
 
 
 def check_branch(name: str) -> None:
-    """Raise Invalid for what no branch can be called."""
+    """Raise Invalid for a malformed name of a branch."""
     if not _BRANCH.fullmatch(name):
         raise Invalid("a branch's name is 1 to 64 small letters, digits and . _ -, beginning with a letter or digit")
 
 
 def check_branches(there: int, depth: int) -> None:
-    """Raise Invalid where there are so many branches already, or so many out of each other, that no other can be made."""
+    """Raise Invalid if there are too many branches for one more, or if it would be nested too deep."""
     if there >= BRANCHES_MAX or depth >= NESTED_MAX:
         raise Invalid(f"a conversation has at most {BRANCHES_MAX} branches, {NESTED_MAX} out of each other")
 
@@ -271,8 +268,8 @@ def check_branches(there: int, depth: int) -> None:
 def make_branch(
     store: Store, session: int, name: str, parent: str | None, forked: int, labels: Sequence[str], at: int
 ) -> None:
-    """Add a branch without a message of its own."""
-    told = packed_labels(labels)
+    """Add a branch without messages of its own."""
+    told = encode_labels(labels)
     store.rows(
         SQL["make_branch"],
         {"session": session, "name": name, "parent": parent, "forked": forked, "labels": told, "now": at},
@@ -283,7 +280,7 @@ def add(
     store: Store, session: int, branch: str, seq: int, said: Said, extra: str, labels: Sequence[str], at: int
 ) -> None:  # fmt: skip
     """Add one message under its number. Raises Invalid."""
-    checked("a role", said.role, 64)
+    check_text("a role", said.role, 64)
     besides = max(len(extra.encode()), len(msgspec.msgpack.encode(said.extra)))
     if len(said.text.encode(errors="surrogatepass")) + besides > TEXT_MAX:
         raise Invalid(f"a message takes at most {TEXT_MAX} bytes: divide it, or store it as fragments")
@@ -291,7 +288,7 @@ def add(
         said.text.encode()
     except UnicodeEncodeError:
         raise Invalid("a message is Unicode text, without lone surrogates") from None
-    told = packed_labels(labels)
+    told = encode_labels(labels)
     store.rows(
         SQL["say"],
         {"session": session, "branch": branch, "seq": seq, "role": said.role.strip(), "text": said.text, "extra": extra,
@@ -299,8 +296,8 @@ def add(
     )  # fmt: skip
 
 
-def spans(store: Reader, session: int, branch: str) -> list[Span]:
-    """Where the messages of a branch lie, the oldest first: its own, and those that it has of the branches before."""
+def branch_spans(store: Reader, session: int, branch: str) -> list[Span]:
+    """Return the spans of a branch's messages, oldest first: those shared with earlier branches, then its own."""
     found: list[Span] = []
     name, until = branch, math.inf
     while True:
@@ -313,7 +310,7 @@ def spans(store: Reader, session: int, branch: str) -> list[Span]:
 
 
 def message_of(row: Row) -> Message:
-    """A message of its row."""
+    """Make a Message of a row."""
     seq, branch, role, text, extra, labels, at = row
     return msgspec.convert(
         {
@@ -325,7 +322,7 @@ def message_of(row: Row) -> Message:
 
 
 def extra_text(extra: dict[str, object]) -> str:
-    """What a message has besides its text, as JSON. Raises Invalid for what JSON has no words for: it would not come back."""
+    """Encode a message's extra as JSON. Raises Invalid for values that JSON cannot represent exactly."""
     try:
         raw = msgspec.json.encode(extra)
         if msgspec.json.decode(raw) != extra:
@@ -352,7 +349,7 @@ def _as_branch(row: Row) -> Branch:
 
 
 def _first_of_the_last(store: Reader, session: int, ways: Sequence[Span], most: int, room: int) -> int:
-    """The number before the first of the last messages that fit."""
+    """Return the number before the first of the last messages that fit into `most` and `room`."""
     first, left = ways[-1].until, room
     for way in reversed(ways):
         bindings: Bindings = {
@@ -367,21 +364,21 @@ def _first_of_the_last(store: Reader, session: int, ways: Sequence[Span], most: 
 
 
 def _messages(store: Reader, query: str, bindings: Bindings) -> Iterator[Message]:
-    """One after the other: all that a query finds may be more than a process can hold."""
+    """Yield the messages of a query one by one, since all of them may not fit into memory."""
     return map(message_of, store.each(query, bindings))
 
 
 def _up_to(room: int, messages: Iterator[Message]) -> list[Message]:
-    """Those that have room, and the one that has none any more, so that it is seen that there are others."""
+    """Return messages up to `room` bytes, and the first beyond, which shows that there are more."""
     found: list[Message] = []
     for one in messages:
         found.append(one)
-        room -= size(one)
+        room -= reply_size(one)
         if room < 0:
             break
     return found
 
 
-def size(one: Message) -> int:
-    """Bytes that a message takes in a reply, all that is said of it included."""
+def reply_size(one: Message) -> int:
+    """Return the bytes that a message takes in a reply, with all its fields."""
     return len(one.text.encode()) + len(msgspec.json.encode(one.extra)) + 256

@@ -1,7 +1,7 @@
-"""The spaces of one file, and the numbers of what lies in them (acts on a Store).
+"""The spaces of one file, and the numbers of their rows (acts on a Store).
 
-Each space counts its own fragments and chunks, so that a number tells nothing of other spaces. A row's id is the space's
-number * 2^32 + its own number: rows of a space lie together, and an id of one space can never name a row of another.
+Each space counts its own fragments and chunks, so that a number reveals nothing of other spaces. A row's id is the space's
+id * 2^32 + its own number: rows of a space are adjacent, and an id of one space never names a row of another.
 """
 
 from typing import Final
@@ -16,13 +16,13 @@ from memory.store import Reader, Row, Store
 NAME_MAX: Final = 512
 NUMBERS: Final = 1 << 32
 NUMBER_LAST: Final = NUMBERS - 2
-"""What a row's id has room for, and the greatest number of what lies in a space."""
+"""How many numbers a space has, and the greatest that a row can have."""
 
 _SQL: Final = queries("fragments")
 
 
 class Space(Struct, frozen=True, kw_only=True):
-    """A space as it is now. indexed, terms: chunks in the index of words, and their lengths' sum."""
+    """A space. indexed, terms: the number of chunks in the index of words, and the sum of their lengths."""
 
     id: int
     fragments: int = 0
@@ -43,32 +43,32 @@ class Space(Struct, frozen=True, kw_only=True):
 
 
 NOWHERE: Final = Space(id=-1)
-"""A space that nothing was ever put into: it is asked like every other, and has nothing."""
+"""An empty space, returned for a name that was never used."""
 
 
-def found(store: Reader, name: str) -> Space:
-    """The space of this name, NOWHERE if nothing lies in it. Raises Invalid for what can be no name."""
+def find(store: Reader, name: str) -> Space:
+    """Return the space of this name, NOWHERE if there is none. Raises Invalid for a malformed name."""
     if len(name) > NAME_MAX or "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
         raise Invalid(f"a space's name is at most {NAME_MAX} characters, without NUL and lone surrogates")
     rows = store.rows(_SQL["space"], {"name": name})
     return _space(rows[0]) if rows else NOWHERE
 
 
-def holding(store: Reader, row: int) -> Space:
-    """The space in which a row lies. Raises Damaged where there is none."""
+def space_of_row(store: Reader, row: int) -> Space:
+    """Return the space of a row. Raises Damaged if there is none."""
     rows = store.rows(_SQL["space_of"], {"id": row // NUMBERS})
     if not rows:
         raise Damaged(ASTRAY)
     return _space(rows[0])
 
 
-def opened(store: Store, name: str) -> Space:
-    """The space of this name, made if it is not there."""
-    space = found(store, name)
+def ensure(store: Store, name: str) -> Space:
+    """Return the space of this name, created if necessary."""
+    space = find(store, name)
     if space is not NOWHERE:
         return space
     store.rows(_SQL["make_space"], {"name": name})
-    return found(store, name)
+    return find(store, name)
 
 
 def _space(row: Row) -> Space:
@@ -77,5 +77,5 @@ def _space(row: Row) -> Space:
 
 
 def number(row: int) -> int:
-    """A row's number within its space."""
+    """Return a row's number within its space."""
     return row % NUMBERS

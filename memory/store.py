@@ -1,10 +1,10 @@
-"""One memory file: opening, migrating, transactions, and what SQLite's errors mean (acts).
+"""One memory file: opening, migration, transactions, and the translation of SQLite's errors (acts).
 
-One connection writes; any number of further ones read (`reader`), each seeing what was committed when its statement began.
-A commit is on the disk when it returns (WAL, synchronous = FULL). Transactions nest: an inner one that fails undoes itself
+One connection writes; any number of others read (`reader`), each seeing what was committed when its statement began. A
+commit is on disk when it returns (WAL, synchronous = FULL). Transactions nest: an inner one that fails is rolled back
 alone, so many callers' writes can share one commit, and one of them can be refused without the others.
-What is deleted is overwritten in the file (secure_delete), and leaves the log as well when a write says `scrub`.
-Used by one thread at a time; each reader too.
+Deleted data is overwritten in the file (secure_delete), and removed from the write-ahead log if the write calls `scrub`.
+A store, and each reader, is used by one thread at a time.
 """
 
 import re
@@ -19,7 +19,7 @@ from memory.errors import Damaged, Full, Invalid
 from memory.schema import migrations
 
 APPLICATION: Final = 0x4D6E706C
-"""What SQLite's header says the file is: "Mnpl"."""
+"""The application id in SQLite's header: "Mnpl"."""
 
 BUSY_MS: Final = 5_000
 
@@ -40,7 +40,7 @@ ANOTHER_SCHEMA: Final = re.compile(
     "|(table|index|trigger|view) .* already exists|table .* has no column named|foreign key mismatch"
     "|unrecognized option|invalid fts5 file format|You have done transaction control .* which gives error"
 )
-"""How SQLite says that a table is not there as it was made; every query of ours is of what a migration makes."""
+"""SQLite's messages for a schema other than ours. Our queries only use what a migration makes."""
 
 Binding = None | int | float | str | bytes | apsw.zeroblob
 Bindings = dict[str, Binding] | tuple[Binding, ...]
@@ -48,40 +48,40 @@ Row = tuple[int | float | str | bytes | None, ...]
 
 
 class Reader:
-    """A connection, and what can be read by it. now: the clock, microseconds since 1970."""
+    """A connection for reading. now: the clock, microseconds since 1970."""
 
     def __init__(self, connection: apsw.Connection, now: Callable[[], int]) -> None:
         self.connection = connection
         self.now = now
 
     def rows(self, query: str, bindings: Bindings = ()) -> list[Row]:
-        """What a query answers, all of it. Raises StoreError."""
+        """Return all rows of a query. Raises StoreError."""
         with sqlite_errors():
             return self.connection.execute(query, bindings).fetchall()
 
     def each(self, query: str, bindings: Bindings = ()) -> Iterator[Row]:
-        """What a query answers, a row at a time. Raises StoreError."""
+        """Yield the rows of a query, one at a time. Raises StoreError."""
         with sqlite_errors():
             yield from self.connection.execute(query, bindings)
 
     @contextmanager
     def moment(self) -> Iterator[None]:
-        """Whatever is read within it was committed when the first of it was read, in however many statements."""
+        """Make all statements within it read the same snapshot: what was committed when the first of them began."""
         with sqlite_errors(), self.connection:
             yield
 
     def close(self) -> None:
-        """Give the connection up; with the last one, what lies in the write-ahead log goes into the file."""
+        """Close the connection. The last one moves the write-ahead log into the file."""
         self.connection.close()
 
 
 class Store(Reader):
-    """An open file, which is written through. Raises StoreError when it cannot be opened or migrated."""
+    """An open file, for writing. Raises StoreError if it cannot be opened or migrated."""
 
     def __init__(self, path: Path, *, now: Callable[[], int]) -> None:
         self.path = path
         log = path.with_name(f"{path.name}-wal")
-        self._is_scrubbed = not log.exists()  # who was killed left it, with what he had not scrubbed
+        self._is_scrubbed = not log.exists()  # a killed process leaves a log, perhaps with data to scrub
         with sqlite_errors():
             connection = _connected(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
             try:
@@ -92,21 +92,21 @@ class Store(Reader):
         super().__init__(connection, now)
 
     def scrub(self) -> None:
-        """What is deleted in this write is to be gone from the disk: the file has zeros there, and the log is emptied."""
+        """Remove what this write deletes from the disk: the file gets zeros in its place, and the log is emptied."""
         self._is_scrubbed = False
 
     def reader(self) -> "Reader":
-        """A further connection, which can only read; for a thread of its own."""
+        """Open another connection, for reading only, which another thread may use."""
         with sqlite_errors():
             return Reader(_connected(self.path, apsw.SQLITE_OPEN_READONLY), self.now)
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        """All of it or nothing; on the disk when the outermost one is left. Raises StoreError."""
+        """A transaction: all or nothing. On disk when the outermost one ends. Raises StoreError."""
         failed: BaseException | None = None
         with sqlite_errors():
             try:
-                with self.connection:  # one that is undone may have asked to scrub: that costs a little, and no more
+                with self.connection:  # a rolled-back write may have called scrub: that costs little
                     try:
                         yield
                     except BaseException as error:
@@ -115,12 +115,12 @@ class Store(Reader):
             except apsw.SQLError:
                 if failed is None or self.connection.in_transaction:
                     raise
-                raise failed from None  # SQLite has undone all of it by itself, as on a full disk: nothing is left to undo
+                raise failed from None  # SQLite has rolled back by itself, as on a full disk: nothing is left to undo
             if not self._is_scrubbed and not self.connection.in_transaction:
                 self._empty_log()
 
     def _empty_log(self) -> None:
-        """Leave nothing in the write-ahead log. Where somebody reads from it, or the disk is full, at the next write."""
+        """Empty the write-ahead log. If a reader uses it, or the disk is full, the next write tries again."""
         self.connection.set_busy_timeout(0)
         try:
             with suppress(apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.IOError):
@@ -131,7 +131,7 @@ class Store(Reader):
 
 
 def schema_at(version: int) -> list[Row]:
-    """What the first `version` migrations make, as schema_of() has it. Raises Damaged for more, or fewer, than there are."""
+    """Return the schema after the first `version` migrations, as schema_of() does. Raises Damaged for an unknown version."""
     steps = migrations()
     if not 0 <= version <= len(steps):
         raise Damaged(f"it has schema {version}, and this version knows {len(steps)}: install a newer one")
@@ -145,14 +145,15 @@ def schema_at(version: int) -> list[Row]:
 
 
 def schema_of(connection: apsw.Connection) -> list[Row]:
-    """Every table, index, view and trigger of a file, in order, with the words that made it."""
+    """Return every table, index, view and trigger of a file, sorted, with the SQL that created it."""
     return connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name").fetchall()
 
 
 def reader_without_room(path: Path, now: Callable[[], int]) -> Reader:
-    """What reads a file where the disk has no room for the index that connections share: the only one, as long as it is open.
+    """Open a file for reading on a full disk. It must be the only connection, and excludes others while it is open.
 
-    Such an index is kept in memory by who locks out all others (SQLite, wal.html, section 8). Raises StoreError.
+    The disk has no room for the index of the log that connections share; an exclusive connection keeps that in memory
+    (SQLite, wal.html, section 8). Raises StoreError.
     """
     with sqlite_errors():
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
@@ -163,9 +164,9 @@ def reader_without_room(path: Path, now: Callable[[], int]) -> Reader:
 
 @contextmanager
 def sqlite_errors() -> Iterator[None]:
-    """SQLite's errors as what they mean to a caller; one that means a fault of ours goes through as it is.
+    """Translate SQLite's errors into StoreErrors. Errors that show a bug of ours pass unchanged.
 
-    A name that the schema lacks, or has already, could be either: it is taken for damage.
+    A name that the schema lacks, or has already, could be either: it counts as damage.
     """
     try:
         yield
@@ -197,7 +198,7 @@ def _connected(path: Path, flags: int) -> apsw.Connection:
 
 
 def _migrate(connection: apsw.Connection, steps: tuple[str, ...]) -> None:
-    """Bring a file to today's schema: all steps that it lacks in one transaction, so whole or not at all."""
+    """Migrate a file to the present schema: all missing steps in one transaction. Raises Damaged for another program's."""
     version = connection.pragma("user_version")
     if version > len(steps):
         raise Damaged(f"the memory file has schema {version}, and this version knows {len(steps)}: install a newer one")

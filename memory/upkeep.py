@@ -1,8 +1,8 @@
-"""Looking after a whole memory file: how much is in it, whether it is whole, a copy of it, erasing a space (acts).
+"""Maintenance of a whole memory file: totals, checking, copying, and erasing of a space (acts).
 
 SQLite's own check finds pages that are torn, missing or of another file, and indexes that disagree with their rows; the parts
-check what their rows say of each other (memory/parts.py). What neither can find is a byte of a value that became another
-byte, of the same length, with all around it right: SQLite keeps no sums. Indexes are mended, rows never guessed.
+check references between their rows (memory/parts.py). Neither can find a changed byte within a value of unchanged length:
+SQLite stores no checksums. Indexes are repaired, rows never guessed.
 """
 
 from collections.abc import Callable
@@ -18,11 +18,11 @@ from memory.readable import unreadable
 from memory.store import APPLICATION, Reader, Store, schema_at, schema_of, sqlite_errors
 
 MOST: Final = 100
-"""Problems that are told of one file."""
+"""The most problems reported for one file."""
 
 
 def totals(store: Reader, space: str) -> dict[str, int]:
-    """How many of what there are in a space."""
+    """Return the counts of a space's items, by kind."""
     found: dict[str, int] = {}
     for part in PARTS.values():
         found |= part.totals(store, space)
@@ -30,7 +30,7 @@ def totals(store: Reader, space: str) -> dict[str, int]:
 
 
 def erase(store: Store, space: str) -> None:
-    """Delete everything of a space, and nothing of another one. Raises Damaged where another one's rows refer to it."""
+    """Delete everything in a space. Raises Damaged if rows of another space refer to it."""
     try:
         with store.write():
             store.scrub()
@@ -43,7 +43,7 @@ def erase(store: Store, space: str) -> None:
 
 
 def reindex(store: Store) -> None:
-    """Make every index anew from the rows. Raises StoreError when those cannot be read."""
+    """Rebuild every index from the rows. Raises StoreError if those cannot be read."""
     with store.write():
         store.scrub()
         store.rows("REINDEX")
@@ -52,24 +52,24 @@ def reindex(store: Store) -> None:
 
 
 def check(store: Store) -> Findings:
-    """Read the whole file, say what is wrong, and mend what can be mended without guessing."""
+    """Check the whole file, and repair what can be repaired without guessing."""
     try:
         found = _pages(store)
         found = found.and_then(Findings(problems=unreadable(store, MOST)))
         if found.problems:
-            return found  # what its parts would say of each other means nothing then
+            return found  # the parts' checks would mean nothing
         with store.write():
             for part in PARTS.values():
                 found = found.and_then(part.check(store))
     except Damaged as error:
         return Findings(problems=(str(error),))
-    except (apsw.Error, ValueError, OverflowError) as error:  # rows that can be read and say what none can
+    except (apsw.Error, ValueError, OverflowError) as error:  # rows that can be decoded but have impossible values
         return Findings(problems=(f"what its rows say cannot be put together: {error}",))
     return Findings(problems=found.problems[:MOST], mended=found.mended[:MOST])
 
 
 def labels(store: Reader) -> set[str]:
-    """Those of everything in the file."""
+    """Return the labels of everything in the file."""
     found: set[str] = set()
     for part in PARTS.values():
         for (row,) in store.rows(part.labels):
@@ -78,7 +78,7 @@ def labels(store: Reader) -> set[str]:
 
 
 def copy(reader: Reader, path: Path) -> None:
-    """A whole copy of the file as it is now, in an empty file that is there; others go on writing. Raises StoreError."""
+    """Copy the present state of the file into an existing empty file, while others go on writing. Raises StoreError."""
     with sqlite_errors():
         target = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
@@ -90,10 +90,10 @@ def copy(reader: Reader, path: Path) -> None:
 
 
 def check_head(path: Path) -> None:
-    """Raise Damaged unless a file begins as a memory does: SQLite takes an empty one for a database without tables.
+    """Raise Damaged unless a file begins like a memory: SQLite takes an empty file for a database without tables.
 
-    And unless it is as long as it says itself (SQLite's file format, 1.3): where its last page is cut, SQLite puts zeros for
-    what is missing, or takes it for a fault of the disk.
+    Also if it is shorter than its header says (SQLite's file format, 1.3): if its last page is cut off, SQLite fills in
+    zeros, or reports a fault of the disk.
     """
     with path.open("rb") as file:
         head = file.read(72)
@@ -106,7 +106,7 @@ def check_head(path: Path) -> None:
 
 
 def check_copy(path: Path, now: Callable[[], int]) -> None:
-    """Raise Damaged unless a copy is whole, holding what migrations make and nothing else. An earlier one is migrated."""
+    """Raise Damaged unless a copy is intact and has exactly the schema of the migrations. An earlier version is migrated."""
     check_head(path)
     _check_schema(path)
     store = Store(path, now=now)
@@ -119,10 +119,10 @@ def check_copy(path: Path, now: Callable[[], int]) -> None:
 
 
 def _check_schema(path: Path) -> None:
-    """Raise Damaged unless a copy holds what the migrations that it has gone through make, to the letter.
+    """Raise Damaged unless a copy's schema is exactly that of the migrations that it has had.
 
-    Whoever sends a copy could else send triggers, views and indexes with it, which would act on what is written later; and
-    already in a migration, where one could go on for ever. So this reads the schema and nothing that it is of.
+    A hostile copy could otherwise contain triggers, views and indexes, which would act on later writes, and even during a
+    migration, where one could run for ever. So this reads the schema only, and no table.
     """
     with sqlite_errors():
         connection = apsw.Connection(str(path))
@@ -152,6 +152,6 @@ def _complaints(store: Store) -> tuple[str, ...]:
     try:
         found = [str(row[0]) for row in store.rows(f"PRAGMA integrity_check({MOST})") if row[0] != "ok"]
         found += [f"a row of {row[0]!r} refers to nothing" for row in store.rows("PRAGMA foreign_key_check")]
-    except (Damaged, apsw.Error) as error:  # an index of words in which not even its beginning can be read
+    except (Damaged, apsw.Error) as error:  # an index of words that cannot be opened
         return (str(error),)
     return tuple(found[:MOST])

@@ -1,12 +1,12 @@
-"""Vectors of chunks: kept as they come from an embedder, and searched for the nearest (acts on a Store).
+"""Vectors of chunks: storage, and search for the nearest (acts on a Store).
 
-A model is registered by its name and version; from then on every chunk waits for its vector (`register`). Whoever embeds
-takes waiting texts (`waiting`), makes their vectors outside any transaction, and brings them (`keep`): in this process with
-an embedder of memory/embedders, or through a service that answers later. What was forgotten or changed meanwhile is passed
-over. Vectors of different models lie apart, and a question's vector meets those of its own model alone.
+A model is registered by its name and version; from then on every chunk waits for its vector (`register`). The caller takes
+waiting texts (`waiting`), embeds them outside any transaction, and stores their vectors (`keep`): with an embedder of
+memory/embedders in this process, or through a service that answers later. Chunks that were deleted or changed meanwhile are
+skipped. A question's vector is compared only with vectors of the same model.
 
-The nearest are found in two steps: all of a space's signs choose candidates by Hamming distance (memory/signs.py), and
-the candidates' exact vectors give the cosines. Up to CANDIDATES vectors that is exact.
+The nearest are found in two steps: the Hamming distances of all signs in a space choose candidates (memory/signs.py), and
+the candidates' exact vectors give the cosines. For up to CANDIDATES vectors the result is exact.
 """
 
 from collections.abc import Collection, Sequence
@@ -18,7 +18,7 @@ from msgspec import Struct
 from memory import blocks, signs
 from memory.arrays import Floats, NDArray, Numbers, np
 from memory.errors import ASTRAY, Absent, Conflict, Damaged, Invalid
-from memory.filters import encoded
+from memory.filters import to_json
 from memory.queries import queries
 from memory.signs import BLOCK, Block
 from memory.spaces import Space
@@ -27,13 +27,13 @@ from memory.store import Bindings, Reader, Row, Store, sqlite_errors
 CANDIDATES: Final = 256
 DIMENSION_MAX: Final = 4_096
 TOGETHER: Final = 16
-"""Blocks whose counts are added up at once: of larger pieces, memory is taken from the system anew each time."""
+"""Blocks whose counts are summed at once: for larger arrays, memory would be requested from the system each time."""
 
 SAMPLED: Final = 16
-"""Of how many distances one is looked at, to guess a bound to the closest."""
+"""One distance in this many is sampled, to estimate a bound of the closest."""
 
 TOLERANCE: Final = 1e-3
-"""By how much the length of a vector that was kept may differ from 1."""
+"""The most by which the length of a stored vector may differ from 1."""
 
 STRANGE: Final = "a vector is none that was kept: `maniple memory verify` says what else"
 _SQL: Final = queries("vectors")
@@ -49,7 +49,7 @@ class Model(Struct, frozen=True, kw_only=True):
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
-    """A chunk that has no vector yet. labels: of the text that it is of."""
+    """A chunk without a vector. labels: of its fragment."""
 
     chunk: int
     text: str
@@ -57,7 +57,7 @@ class Waiting(Struct, frozen=True, kw_only=True):
 
 
 class Nearest(Struct, frozen=True, kw_only=True):
-    """The chunks near a question, best first: each with its cosine, and which row of `vectors` is its own."""
+    """The chunks nearest to a question, best first, each with its cosine, and the index of its row in `vectors`."""
 
     chunks: Numbers
     scores: Floats
@@ -66,7 +66,7 @@ class Nearest(Struct, frozen=True, kw_only=True):
 
 
 def register(store: Store, name: str, dimension: int) -> Model:
-    """Make this the model that texts wait for; those that have its vectors already wait no more. Raises Invalid, Conflict."""
+    """Make this the current model, and queue all chunks that lack its vectors. Raises Invalid, Conflict."""
     if not name or len(name) > 200 or not 0 < dimension <= DIMENSION_MAX:
         raise Invalid(f"a model has a name, and 1 to {DIMENSION_MAX} dimensions")
     with store.write():
@@ -88,7 +88,7 @@ def register(store: Store, name: str, dimension: int) -> Model:
 
 
 def registered(store: Reader, name: str) -> Model | None:
-    """The model of this name."""
+    """Return the model of this name, or None."""
     rows = store.rows(_SQL["model"], {"name": name})
     if not rows:
         return None
@@ -97,23 +97,23 @@ def registered(store: Reader, name: str) -> Model | None:
 
 
 def waiting(store: Reader, model: Model, most: int, but: Collection[int] = ()) -> list[Waiting]:
-    """Some chunks that wait, newest first; but: those that are passed over."""
-    return _read(store, store.rows(_SQL["next"], {"model": model.id, "most": most, "but": encoded(sorted(but))}))
+    """Return at most `most` waiting chunks, newest first. but: chunks to skip."""
+    return _read(store, store.rows(_SQL["next"], {"model": model.id, "most": most, "but": to_json(sorted(but))}))
 
 
-def still(store: Reader, model: Model, texts: Sequence[Waiting]) -> list[bool]:
-    """Which of these wait still with the same text. After an erasure or a restore another one may have a chunk's number."""
-    rows = store.rows(_SQL["still"], {"model": model.id, "ids": encoded([one.chunk for one in texts])})
+def still_waiting(store: Reader, model: Model, texts: Sequence[Waiting]) -> list[bool]:
+    """Return, for each of these, whether it still waits with the same text. An erasure or restore may reuse numbers."""
+    rows = store.rows(_SQL["still"], {"model": model.id, "ids": to_json([one.chunk for one in texts])})
     found = {one.chunk: one.text for one in _read(store, rows)}
     return [found.get(one.chunk) == one.text for one in texts]
 
 
 def keep(store: Store, model: Model, chunks: Sequence[int], vectors: Floats) -> int:
-    """Keep the vectors of chunks that waited, one row each; how many still did. Raises Invalid: then none is kept."""
-    rows = checked(model, vectors)
+    """Store the vectors of waiting chunks, one row each. Returns how many still waited. Stores none if it raises Invalid."""
+    rows = normalised(model, vectors)
     if len(rows) != len(chunks):
         raise Invalid(f"{len(chunks)} texts have {len(rows)} vectors")
-    bits = packed(rows)
+    bits = pack_signs(rows)
     changed: dict[int, Block] = {}
     kept = 0
     with store.write():
@@ -123,7 +123,7 @@ def keep(store: Store, model: Model, chunks: Sequence[int], vectors: Floats) -> 
             store.rows(_SQL["insert"], {"model": model.id, "chunk": chunk, "vector": row.tobytes()})
             number = chunk // BLOCK
             block = changed.get(number) or blocks.read(store, model.id, number)
-            changed[number] = signs.added(block, chunk, sign.tobytes())
+            changed[number] = signs.add(block, chunk, sign.tobytes())
             kept += 1
         for number, block in changed.items():
             blocks.write(store, model.id, number, block)
@@ -131,7 +131,7 @@ def keep(store: Store, model: Model, chunks: Sequence[int], vectors: Floats) -> 
 
 
 def has_others(store: Reader) -> bool:
-    """Whether there are models no longer current."""
+    """Whether there are models other than the current one."""
     return bool(store.rows(_SQL["others"]))
 
 
@@ -150,22 +150,23 @@ def discard(store: Store, most: int) -> bool:
 
 
 def nearest(store: Reader, place: Space, name: str, vector: Floats, passing: Numbers | None) -> Nearest:
-    """The space's chunks by their cosines with a question's vector, best first, CANDIDATES at most.
+    """Return at most CANDIDATES chunks of the space, sorted by their cosines with a question's vector.
 
-    Raises Absent for a model that is not registered, Invalid for what is no vector of it, and Damaged.
+    passing: the chunks to consider, None for all. Raises Absent for an unregistered model, Invalid for a vector that does
+    not fit it, and Damaged.
     """
     model = registered(store, name)
     if model is None:
         raise Absent(f"no model is called {name!r} here: register it first")
-    (asked,) = checked(model, vector.reshape(1, -1))
-    distances, places = _distances(store, place, model, packed(asked.reshape(1, -1))[0])
+    (asked,) = normalised(model, vector.reshape(1, -1))
+    distances, places = _distances(store, place, model, pack_signs(asked.reshape(1, -1))[0])
     if passing is None:
         chunks = _chunks(places, closest(distances, CANDIDATES))
     else:
         chunks = _chunks(places, np.arange(len(distances)))
         allowed = np.isin(chunks, passing)
         chunks = chunks[allowed][closest(distances[allowed], CANDIDATES)]
-    rows = store.rows(_SQL["exact"], {"model": model.id, "ids": encoded(chunks.tolist())})
+    rows = store.rows(_SQL["exact"], {"model": model.id, "ids": to_json(chunks.tolist())})
     stored = [row[1] for row in rows if isinstance(row[1], bytes) and len(row[1]) == 4 * model.dimension]
     if len(stored) != len(rows):
         raise Damaged(STRANGE)
@@ -179,9 +180,9 @@ def nearest(store: Reader, place: Space, name: str, vector: Floats, passing: Num
 
 
 def closest(distances: NDArray[np.uint16], most: int) -> Numbers:
-    """The places of the smallest distances, `most` of them; of those that are equally far the last ones. In their order.
+    """Return the indexes of the `most` smallest distances, in ascending order; of equal distances, the last ones.
 
-    Some of the distances tell about how far those are, so that few others are looked at; where they tell it wrongly, all are.
+    A sample estimates their bound, so that few others are sorted; if the estimate is too low, all are.
     """
     if len(distances) <= most:
         return np.arange(len(distances))
@@ -196,8 +197,8 @@ def closest(distances: NDArray[np.uint16], most: int) -> Numbers:
     return chosen
 
 
-def checked(model: Model, vectors: Floats) -> Floats:
-    """Vectors of the model's dimension, finite and not zero, scaled to length 1. Raises Invalid."""
+def normalised(model: Model, vectors: Floats) -> Floats:
+    """Return vectors scaled to length 1. Raises Invalid unless they have the model's dimension, are finite and not zero."""
     if vectors.ndim != 2 or vectors.shape[1] != model.dimension:
         raise Invalid(f"a vector of {model.name} has {model.dimension} numbers, not {vectors.shape[-1]}")
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
@@ -208,14 +209,14 @@ def checked(model: Model, vectors: Floats) -> Floats:
 
 
 def are_unit(vectors: Floats) -> NDArray[np.bool_]:
-    """Of each row whether it is of length 1, as all are that were kept."""
-    with np.errstate(over="ignore", invalid="ignore"):  # of what a disk has made of them
+    """Return, for each row, whether its length is 1, as that of all stored vectors."""
+    with np.errstate(over="ignore", invalid="ignore"):  # damaged vectors may overflow
         found: NDArray[np.bool_] = abs(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)) - 1) <= TOLERANCE
     return found
 
 
-def packed(vectors: Floats) -> NDArray[np.uint8]:
-    """Each vector's signs, a bit each."""
+def pack_signs(vectors: Floats) -> NDArray[np.uint8]:
+    """Return each vector's signs, as packed bits."""
     width = signs.size(vectors.shape[1])
     packed = np.zeros((len(vectors), width), np.uint8)
     bits = np.packbits(vectors > 0, axis=1)
@@ -242,16 +243,16 @@ def _text(store: Reader, row: int) -> tuple[str, tuple[str, ...]]:
 def _distances(
     store: Reader, place: Space, model: Model, asked: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint16], list[tuple[int, bytes]]]:
-    """Of all chunks of the space that have a vector how many signs differ from the question's, and their blocks in order."""
+    """Return, for all chunks of the space with a vector, the number of signs unlike the question's; and all blocks."""
     words = asked.view(np.uint64)
-    same = words  # as often as a block has signs: to compare in one piece is some times quicker than row by row
+    same = words  # repeated to the length of a block: one comparison is several times faster than row by row
     places: list[tuple[int, bytes]] = []
     counts: list[NDArray[np.uint8]] = []
     distances: list[NDArray[np.uint16]] = []
     bounds: Bindings = {"model": model.id, "first": place.first // BLOCK, "last": place.last // BLOCK}
     with sqlite_errors():
         for number, chunks, packed_signs in store.connection.execute(_SQL["blocks"], bounds):
-            # one at a time: it is all, and what is kept of it is an eighth
+            # one block at a time, since all together would need eight times the memory of the counts
             if len(packed_signs) * 2 != len(chunks) * asked.nbytes:
                 raise Damaged(ASTRAY)
             kept = np.frombuffer(packed_signs, np.uint64)
@@ -266,20 +267,20 @@ def _distances(
 
 
 def _added(counts: Sequence[NDArray[np.uint8]], width: int) -> NDArray[np.uint16]:
-    """The sum of each `width` counts."""
+    """Return the sums of each `width` consecutive counts."""
     counted = np.concatenate([np.empty(0, np.uint8), *counts]).reshape(-1, width)
-    # turned first: adding rows is some times quicker than adding within them
+    # transposed first: summing rows is several times faster than summing within them
     total: NDArray[np.uint16] = np.ascontiguousarray(counted.T).sum(axis=0, dtype=np.uint16)
     return total
 
 
 def _at_rank(distances: NDArray[np.uint16], rank: int) -> int:
-    """The distance that `rank` of these do not exceed, and no more but for those that are equally far."""
+    """Return the distance of this rank, counted from 1 in ascending order."""
     return int(np.partition(distances, rank - 1)[rank - 1])
 
 
 def _chunks(places: Sequence[tuple[int, bytes]], at: Numbers) -> Numbers:
-    """The chunks that stand at some places of these blocks, one block behind the other."""
+    """Return the ids of the chunks at these indexes into the concatenated blocks. places: number and chunks of each block."""
     within = np.frombuffer(b"".join(chunks for _, chunks in places), np.uint16)
     ends = np.cumsum([len(chunks) // within.itemsize for _, chunks in places])
     numbers = np.array([number for number, _ in places], np.int64)

@@ -1,8 +1,8 @@
 """Walks through the graph: neighbours, paths, patterns (acts on a Store or Reader). Each is bounded, whatever the graph is.
 
-A walk looks at VISITED_MOST entities at most, and at FAN_MOST relations of one, those that were said first. What it leaves
-out for that it says (`cut`); it never answers with part of a truth as if it were all of it. What it came to is read as it is
-asked for, a hop or a row at a time: all of it may be more than a process can hold.
+A walk visits at most VISITED_MOST entities, and at most FAN_MOST relations of each, the oldest. `cut` says whether anything
+was left out for that, so a partial answer never looks complete. Results are read lazily, a hop or a row at a time, since
+all of them may not fit into memory.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from memory.errors import Invalid
 from memory.graph import LIST_MAX, SQL, Entity, Ref, Relation, entity_of, find, relation_of
-from memory.names import folded
+from memory.names import fold_name
 from memory.store import Bindings, Reader
 
 DEPTH_MAX: Final = 8
@@ -25,18 +25,18 @@ VISITED_MOST: Final = 10_000
 Direction = Literal["out", "in", "both"]
 
 _Came: TypeAlias = dict[int, list[tuple[int, int]]]
-"""Entities that a search came to, each with the relations that led there and the entities that these came from."""
+"""The entities that a search reached, each with the relations that led there and the entities at their other ends."""
 
 
 class Hop(Struct, frozen=True, kw_only=True):
-    """A relation that was followed, and the entity that it led to."""
+    """A followed relation, and the entity that it led to."""
 
     relation: Relation
     to: Entity
 
 
 class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One step of a pattern: along relations of a kind ("" any), `depth` of them at most, to an entity that fits."""
+    """One step of a pattern: along at most `depth` relations of a kind ("" for any) to a matching entity."""
 
     kind: str = ""
     direction: Direction = "out"
@@ -46,14 +46,14 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Chain(Struct, frozen=True, kw_only=True):
-    """Entities that fit a pattern. labels: theirs, and those of every relation and entity on the way between them."""
+    """Entities that match a pattern. labels: theirs, and those of all relations and entities on the way between them."""
 
     entities: tuple[Entity, ...]
     labels: tuple[str, ...]
 
 
 class Found(Struct, frozen=True, kw_only=True):
-    """What a walk came to. cut: there is more than it looked at."""
+    """The result of a walk. cut: whether it reached a bound, so that there may be more."""
 
     rows: Iterable[Chain] = ()
     paths: Iterable[tuple[Hop, ...]] = ()
@@ -61,7 +61,7 @@ class Found(Struct, frozen=True, kw_only=True):
 
 
 class _Place(NamedTuple):
-    """An entity that a pattern's step came to, and the relations that led there from the one before."""
+    """An entity that a step of a pattern reached, and the relations that led there from the one before."""
 
     entity: int
     way: tuple[int, ...] = ()
@@ -71,7 +71,7 @@ def neighbours(
     store: Reader, space: str, ref: Ref, *, kind: str = "", direction: Direction = "both", at: int | None = None,
     most: int = 100,
 ) -> Iterator[Hop]:  # fmt: skip
-    """What an entity is related to. at: only what holds then, None for what ever held. Raises Absent, Invalid."""
+    """Yield an entity's relations. at: only those that hold then, None for all that ever held. Raises Absent, Invalid."""
     if not 0 < most <= LIST_MAX:
         raise Invalid(f"a listing is of 1 to {LIST_MAX} relations, not {most}")
     start = find(store, space, ref)
@@ -82,7 +82,7 @@ def paths(
     store: Reader, space: str, source: Ref, target: Ref, *, kind: str = "", direction: Direction = "both",
     at: int | None = None, depth: int = 4, most: int = 10,
 ) -> Found:  # fmt: skip
-    """The shortest ways from one entity to another, as the relations of each; none when there is none that short."""
+    """Return the shortest paths between two entities, up to `depth` relations long, and at most `most` of them."""
     if not 0 < depth <= DEPTH_MAX or not 0 < most <= 100:
         raise Invalid(f"paths are of 1 to {DEPTH_MAX} relations, and 1 to 100 of them are asked for")
     start, goal = find(store, space, source).id, find(store, space, target).id
@@ -104,7 +104,7 @@ def paths(
 def match(
     store: Reader, space: str, start: Step, steps: Sequence[Step], *, at: int | None = None, most: int = 100
 ) -> Found:
-    """Every chain of entities that fits: the first one, then one for each step. Raises Invalid for what is no pattern."""
+    """Return the chains of entities that match: one for `start`, then one for each step. Raises Invalid."""
     if not 0 < most <= LIST_MAX or len(steps) > DEPTH_MAX:
         raise Invalid(f"a pattern has at most {DEPTH_MAX} steps, and 1 to {LIST_MAX} answers are asked for")
     if any(not 0 < step.depth <= DEPTH_MAX for step in steps):
@@ -132,7 +132,7 @@ def _hop(store: Reader, edge: int, to: int) -> Hop:
 
 
 def _chains(store: Reader, rows: Sequence[Sequence[_Place]]) -> Iterator[Chain]:
-    """The chains of entities, each marked with all that it came of."""
+    """Yield the chains of entities, each with the labels of all that it was found by."""
     known: dict[int, set[str]] = {}
     for row in rows:
         entities = tuple(entity_of(store, place.entity) for place in row)
@@ -147,7 +147,7 @@ def _chains(store: Reader, rows: Sequence[Sequence[_Place]]) -> Iterator[Chain]:
 
 def _starts(store: Reader, space: str, start: Step) -> Iterator[int]:
     if start.name:
-        bindings: Bindings = {"space": space, "folded": folded(start.name), "type": start.type}
+        bindings: Bindings = {"space": space, "folded": fold_name(start.name), "type": start.type}
         yield from (int(row[0] or 0) for row in store.rows(SQL["by_name"], bindings))
         return
     bindings = {"space": space, "type": start.type, "most": VISITED_MOST + 1}
@@ -172,7 +172,7 @@ def _reach(
                     return fitting, len(seen), True
                 seen.add(to)
                 level.append(_Place(to, (*here.way, edge)))
-                if store.rows(SQL["fits"], {"id": to, "type": step.type, "folded": folded(step.name)}):
+                if store.rows(SQL["fits"], {"id": to, "type": step.type, "folded": fold_name(step.name)}):
                     fitting.append(level[-1])
     return fitting, len(seen), cut
 

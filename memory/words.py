@@ -1,12 +1,12 @@
-"""What a text is indexed by, and what a question asks for: stems, or runs of letters where no space divides words (pure).
+"""The terms of texts and questions: stems, or character n-grams in scripts without spaces between words (pure).
 
-A text's words are its runs of letters, marks and digits in lower case, each cut to its stem by its language's Snowball
-stemmer and freed of accents. Chinese, Japanese, Korean, Thai, Lao, Burmese and Khmer put no spaces between words: their runs
-are indexed by every sequence of one to three characters, and asked for by those of two and three. Three alone, which SQLite's
-trigram tokenizer offers, would not find most Chinese words, which have two.
+A text's words are its runs of letters, marks and digits in lower case, each reduced to its stem by its language's Snowball
+stemmer, without accents. Chinese, Japanese, Korean, Thai, Lao, Burmese and Khmer have no spaces between words: their runs are
+indexed by all n-grams of one to three characters, and searched by those of two and three. Trigrams alone, as in SQLite's
+trigram tokenizer, would not find most Chinese words, which have two characters.
 
-A question leaves out its language's function words, unless it has no others. It may be in another language than what it asks
-for, so each word is asked for by its stem in every language that the space holds: alternatives, of which a text has one.
+A question's function words are left out, unless it has no others. Question and text may be in different languages, so each
+word is searched by its stems in all languages of the space, as alternatives.
 """
 
 import re
@@ -21,16 +21,16 @@ import Stemmer
 from memory.languages import LANGUAGES, UNSPACED, language
 
 WORD_MAX: Final = 40
-"""Characters of a word that count."""
+"""The most characters of a word that count."""
 
 SAMPLE: Final = 200
-"""Words that tell a text's language."""
+"""The number of words by which a text's language is detected."""
 
 ASKED_MAX: Final = 64
-"""Words of a question that count: the first ones."""
+"""The most words of a question that count: the first ones."""
 
 READ_MAX: Final = 8_192
-"""Characters of a question that are read at all, and of a text to tell its language."""
+"""The most characters read of a question, and of a text to detect its language."""
 
 _POINTS: Final = "\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
 _LETTER: Final = f"(?:(?![{UNSPACED}])[^\\W_]|[{_POINTS}\u0900-\u0963\u0966-\u0dff])"
@@ -41,29 +41,29 @@ _STEMMERS: Final = {name: Stemmer.Stemmer(name, 0) for name in LANGUAGES}
 
 
 def language_of(text: str) -> str:
-    """The language of a text, by its beginning."""
+    """Return the language of a text, by its beginning."""
     return language(islice(_runs(text[:READ_MAX]), SAMPLE))
 
 
-def analysed(text: str, tongue: str) -> tuple[str, ...]:
-    """What a text in this language is indexed by, in its order and as often as it stands there.
+def index_terms(text: str, tongue: str) -> tuple[str, ...]:
+    """Return the terms by which a text in this language is indexed, in order, with repetitions.
 
-    A language that nobody knows, as of a damaged row, is told anew.
+    For an unknown language, as in a damaged row, the language is detected.
     """
     known = tongue if tongue in LANGUAGES else language_of(text)
     return tuple(term for run in _runs(text) for term in _terms(run, known))
 
 
-def telling(text: str) -> tuple[str, ...]:
-    """A text's terms without its language's function words, unless it has no others."""
+def content_terms(text: str) -> tuple[str, ...]:
+    """Return a text's terms without function words, unless it has no others."""
     tongue = language_of(text)
     runs = tuple(_runs(text))
     wanted = [run for run in runs if run not in LANGUAGES[tongue]] or runs
     return tuple(term for run in wanted for term in _terms(run, tongue))
 
 
-def asked(question: str, languages: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """Each word that a question asks for, once: its stems in these languages."""
+def question_terms(question: str, languages: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Return a question's words, each once, as its alternative stems in these languages."""
     runs = tuple(dict.fromkeys(islice(_runs(question[:READ_MAX]), ASKED_MAX * 4)))
     tongue = language(runs)
     function_words = LANGUAGES[tongue]
@@ -100,14 +100,14 @@ def _grams(run: str, size: int) -> Iterator[str]:
 
 @lru_cache(maxsize=20_000)
 def _stems(run: str, tongue: str) -> tuple[str, ...]:
-    """Its stem; where an apostrophe joins two words, as it does but in English, those of what says something."""
+    """Return the stem of a word. Except in English an apostrophe joins two words: function words are dropped."""
     parts = [run] if tongue == "english" else run.split("'")
     kept = [part for part in parts if len(parts) == 1 or part not in LANGUAGES[tongue]] or parts
     return tuple(stem for part in kept if (stem := _bare(_STEMMERS[tongue].stemWord(part[:WORD_MAX]))))
 
 
 def _bare(word: str) -> str:
-    """Without accents and points, which people leave out as often as not."""
+    """Return a word without accents and vowel points, which people often leave out."""
     if word.isascii():
         return word
     return unicodedata.normalize("NFC", _IS_POINT.sub("", unicodedata.normalize("NFD", word)))

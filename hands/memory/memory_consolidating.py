@@ -158,7 +158,7 @@ def _discard_vectors(store: Store) -> bool:
     """Discards some vectors of earlier models, once the current one's are complete. Returns whether any are left."""
     from memory import vectors
 
-    return not indexing.waits(store) and vectors.discard(store, DISCARDED)
+    return not indexing.is_waiting(store) and vectors.discard(store, DISCARDED)
 
 
 def _read(path: Path) -> dict[str, Course]:

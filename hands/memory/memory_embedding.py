@@ -274,7 +274,7 @@ def _keep(store: Store, made: Made, texts: "Sequence[Waiting]", rows: "Floats") 
     model = vectors.registered(store, made.name)
     if model is None or model.dimension != made.dimension:
         return
-    same = vectors.still(store, model, texts)
+    same = vectors.still_waiting(store, model, texts)
     chunks = [one.chunk for one, is_same in zip(texts, same, strict=True) if is_same]
     vectors.keep(store, model, chunks, rows[same])
 

@@ -165,7 +165,7 @@ def _recall(
     fits = meaning is not None and model is not None and len(meaning.vector) == model.dimension
     with reader.moment():
         found = recall.recall(reader, space, ask(), meaning if fits else None)
-        marks = fragments.labels(reader, space) if explain else set[str]()
+        marks = fragments.all_labels(reader, space) if explain else set[str]()
     return found, meaning is None or (model is not None and model.current), marks
 
 

@@ -43,7 +43,9 @@ class Sessions(Desk):
         if compact:
             items, is_cut = await self.reading(
                 call,
-                lambda reader, space: compacting.compacted(reader, space, branch=branch, most=most, room=READ_ROOM),
+                lambda reader, space: compacting.read_compacted(
+                    reader, space, branch=branch, most=most, room=READ_ROOM
+                ),
             )
             shown, is_short = _last(call, items)
             return {"messages": shown, "more": is_cut or is_short}
@@ -51,7 +53,7 @@ class Sessions(Desk):
             call,
             lambda reader, space: (
                 sessions.read(reader, space, branch=branch, after=after, most=most, room=READ_ROOM),
-                sessions.last_of(reader, space, branch),
+                sessions.last_number(reader, space, branch),
             ),
         )
         if after is None:
@@ -129,14 +131,16 @@ class Sessions(Desk):
         async with self.uploaded_lines(call) as path:
             labels = tuple(call.labels)
             count = await self.writing(
-                call, lambda store, space: session_lines.take_in(store, space, lines_of(path), labels), is_long=True
+                call,
+                lambda store, space: session_lines.import_session(store, space, lines_of(path), labels),
+                is_long=True,
             )
         return {"messages": count}
 
     async def sessions(self, call: Call, after: str = "", most: int = 100) -> Answer:
         """memory.sessions: lists the sessions of a memory."""
         whole(call)
-        found = await self.reading(call, lambda reader, space: sessions.keys_of(reader, after, most))
+        found = await self.reading(call, lambda reader, space: sessions.list_conversations(reader, after, most))
         named = [one for one in found if one.space]
         call.add_labels(*(label for one in named for label in one.labels))
         rows = [

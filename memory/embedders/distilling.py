@@ -1,9 +1,9 @@
-"""Make the table of memory/embedders/meanings.py out of the model `minilm` (acts: writes it); for us, by `./just distil`.
+"""Makes the table of memory/embedders/meanings.py from the model `minilm` (acts: writes it); run by `./just distil`.
 
-Every piece of ASCII that is a word, or the end of one, goes through the model alone. What all have in common is taken away,
-the directions that tell most are kept (principal components), and each is weighed by A / (A + p), p being its share of all
-text, which Zipf's law gives for its place in the vocabulary: the vocabulary stands in the order of use. Another processor may
-round otherwise and give a few other bits, so the test of the table compares what pieces have to do with each other.
+Every ASCII piece that is a word, or the end of one, goes through the model alone. The mean of all is subtracted, the first
+principal components are kept, and each piece is weighted by A / (A + p), where p is its share of all text, by Zipf's law
+from its rank in the vocabulary, which is sorted by frequency. Another processor may round differently and give a few other
+bits, so the table's test compares relations between pieces.
 """
 
 import sys
@@ -19,27 +19,27 @@ from memory.embedders.transformer import Encoder
 from memory.embedders.wordpiece import FIRST, LAST, UNKNOWN
 
 A: Final = 1e-3
-"""The constant of Arora, Liang and Ma (2017), the middle of what they found to do."""
+"""The constant of Arora, Liang and Ma (2017), in the middle of the range that they found to work."""
 
 TOGETHER: Final = 340
 MARKS: Final = (UNKNOWN, FIRST, LAST)
 
 
 def kept(vocabulary: Sequence[str]) -> list[tuple[str, int]]:
-    """The pieces of the table in the order of use, each with its number in the model's vocabulary."""
-    start = vocabulary.index("the")  # before it stand marks, signs and single letters
+    """Return the pieces of the table, most frequent first, each with its number in the model's vocabulary."""
+    start = vocabulary.index("the")  # marks, signs and single letters come before it
     return [(piece, number) for number, piece in enumerate(vocabulary[start:], start) if piece.isascii()]
 
 
 def encoded(encoder: Encoder, vocabulary: Sequence[str], numbers: Sequence[int]) -> Floats:
-    """What the model makes of each of these pieces alone, a row each."""
+    """Return the model's vectors of these pieces, each alone, a row each."""
     first, last = vocabulary.index(FIRST), vocabulary.index(LAST)
     texts = [(first, number, last) for number in numbers]
     return np.concatenate([encoder.vectors(texts[at : at + TOGETHER]) for at in range(0, len(texts), TOGETHER)])
 
 
 def table(rows: Floats) -> tuple[Floats, NDArray[np.uint8]]:
-    """Scales and packed numbers of pieces in the order of use."""
+    """Return scales and packed numbers of pieces. rows: their vectors, most frequent first."""
     centred = rows - rows.mean(axis=0)
     _, _, directions = np.linalg.svd(centred, full_matrices=False)
     numbers = centred @ directions[:DIMENSION].T
@@ -51,7 +51,7 @@ def table(rows: Floats) -> tuple[Floats, NDArray[np.uint8]]:
 
 
 def distilled(model: Path) -> tuple[list[str], Floats, NDArray[np.uint8]]:
-    """The table's pieces, scales and packed numbers. The marks come first and weigh nothing."""
+    """Return the table's pieces, scales and packed numbers. The marks come first, with weight 0."""
     vocabulary = (model / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
     pieces = kept(vocabulary)
     rows = encoded(Encoder(mapped(model / "model.safetensors"), HEADS), vocabulary, [number for _, number in pieces])

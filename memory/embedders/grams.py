@@ -1,10 +1,10 @@
-"""The embedder `grams`: no package and no model to run, vectors of the letters of words and of a table of their meanings.
+"""The embedder `grams`: vectors of the letters of words and of a table of their meanings, without a package or a model.
 
-Letters find what plain words miss: other forms of a word, compounds, misspellings, names written in two ways. Each word that
-is no function word gives its stem and the runs of GRAM letters in it; each of those a fixed row of +1 and -1 from its hash;
-a text is their weighted sum. So the cosine of two texts estimates how many weighted runs of letters they share (random
-projection: Achlioptas, 2003; letter n-grams: Bojanowski and others, 2017). The other half of a vector, of the same length, is
-what a table knows of English words (memory/embedders/meanings.py); `minilm` knows more, since it reads whole sentences.
+Letters find what words miss: other forms of a word, compounds, misspellings, variants of names. Each word that is not a
+function word gives its stem and its n-grams of GRAM letters; each of those a fixed row of +1 and -1 from its hash; a text is
+their weighted sum. So the cosine of two texts estimates how many weighted n-grams they share (random projection: Achlioptas,
+2003; letter n-grams: Bojanowski and others, 2017). The other half of a vector, of the same length, comes from a table of
+English words (memory/embedders/meanings.py); `minilm` knows more, since it reads whole sentences.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ from typing import Final
 
 from memory.arrays import Floats, NDArray, np
 from memory.embedders import meanings
-from memory.words import telling
+from memory.words import content_terms
 
 GRAM: Final = 4
 LETTERS: Final = 512
-"""Numbers of a vector that come from letters, beside those of its meaning."""
+"""The numbers of a vector that come from letters; the others come from its meaning."""
 
 STEM: Final = 1.0
-"""A stem's weight, beside 1 for all its runs of letters together."""
+"""A stem's weight; all its n-grams together have 1."""
 
 
 class Grams:
@@ -37,7 +37,7 @@ class Grams:
         self._meanings = meanings.Meanings()
 
     def vectors(self, texts: Sequence[str]) -> Floats:
-        """One row for each text, of length 1."""
+        """Return one row of length 1 for each text."""
         rows: Floats = np.hstack([np.stack([_letters(text) for text in texts]), self._meanings.vectors(texts)])
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows
@@ -54,8 +54,8 @@ def _letters(text: str) -> Floats:
 
 
 def _features(text: str) -> dict[str, float]:
-    """What a text is made of, each with its weight: less than in proportion to how often it is there."""
-    counts = Counter(telling(text))
+    """Return a text's stems and n-grams with their weights, which grow with the logarithm of their frequency."""
+    counts = Counter(content_terms(text))
     found: dict[str, float] = {}
     for word, count in counts.items():
         weight = 1 + math.log(count)

@@ -1,9 +1,9 @@
-"""Meanings of word pieces, out of a table that lies here (acts: maps it): what `grams` knows beside letters.
+"""Meanings of word pieces, from a table in this folder (acts: maps it): the part of `grams` other than letters.
 
-Each piece of the model `minilm`'s vocabulary that is in common use has the numbers which the model gives to that piece alone,
-kept to the DIMENSION directions in which pieces differ most, four bits each: a static embedding (Tulkens and van Dongen,
-*Model2Vec*, 2024). A text's meaning is the sum of its pieces', each weighed by how rare it is (Arora, Liang and Ma, *A Simple
-but Tough-to-Beat Baseline for Sentence Embeddings*, 2017). No order and no neighbours: a bank of a river is a bank.
+Each common piece of the vocabulary of the model `minilm` has the vector that the model gives to that piece alone, reduced
+to the DIMENSION directions in which pieces differ most, four bits each: a static embedding (Tulkens and van Dongen,
+*Model2Vec*, 2024). A text's meaning is the sum of its pieces', weighted by rarity (Arora, Liang and Ma, *A Simple but
+Tough-to-Beat Baseline for Sentence Embeddings*, 2017). It ignores order and context: a river bank is a bank.
 memory/embedders/distilling.py makes the table; both files come from all-MiniLM-L6-v2 (Apache-2.0, sentence-transformers).
 """
 
@@ -19,14 +19,14 @@ DIMENSION: Final = 256
 TABLE: Final = Path(__file__).with_name("meanings.bin")
 PIECES: Final = Path(__file__).with_name("meanings.txt")
 MIDDLE: Final = 8
-"""What is added to a number of -7 to 7, so that two stand in a byte, the first in the upper half."""
+"""Added to a number from -7 to 7, so that two fit into a byte, the first in the upper half."""
 
 PIECES_MAX: Final = 1_024
-"""Word pieces of a text that are looked at: more than a chunk has."""
+"""The most word pieces read of a text: more than a chunk has."""
 
 
 class Meanings:
-    """rows: of the table, a piece's numbers in pairs; scales: what one step is worth of each piece, its weight in it."""
+    """The table. Of each piece it has the numbers, two per byte, and a scale: the value of one step, times its weight."""
 
     def __init__(self) -> None:
         self._words = WordPiece(PIECES.read_text(encoding="utf-8").split("\n")[:-1])
@@ -37,7 +37,7 @@ class Meanings:
         self._rows: NDArray[np.uint8] = np.frombuffer(content, np.uint8, offset=4 * count).reshape(count, -1)
 
     def vectors(self, texts: Sequence[str]) -> Floats:
-        """A row of length 1 for each text, of zeros for one that has no piece of the table."""
+        """Return a row of length 1 for each text, of zeros for one without a piece of the table."""
         return np.stack([self._vector(self._words.numbers(text, PIECES_MAX)) for text in texts])
 
     def _vector(self, pieces: Sequence[int]) -> Floats:

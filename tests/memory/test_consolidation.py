@@ -11,9 +11,9 @@ from memory.fading import DAY
 from memory.filters import Filters
 from memory.fragments import New, add, get, listed, use
 from memory.recall import Question, recall
-from memory.sameness import nearly
+from memory.sameness import near_duplicate_key
 from memory.store import Store
-from memory.words import analysed
+from memory.words import index_terms
 from tests.memory.clock import Clock
 
 
@@ -48,7 +48,9 @@ def test_what_differs_in_anything_that_matters_stays_two(store: Store, one: str,
     add(store, "", New(text=one))
     add(store, "", New(text=other))
     assert consolidate(store).merged == ()
-    assert nearly(one, analysed(one, "english")) != nearly(other, analysed(other, "english"))
+    assert near_duplicate_key(one, index_terms(one, "english")) != near_duplicate_key(
+        other, index_terms(other, "english")
+    )
 
 
 def test_spaces_and_kinds_are_never_merged(store: Store) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory.errors import Absent, Conflict, Invalid, StoreError
-from memory.filters import EVERYTHING, TOGETHER_MAX, Filters, Scalar, bindings, conditioned, labels_of
+from memory.filters import EVERYTHING, TOGETHER_MAX, Filters, Scalar, bindings, decode_labels, with_conditions
 from memory.fragments import TEXT_MAX, Changes, New, add, forget, get, listed, update, use
 from memory.queries import queries
 from memory.recall import Question, recall
@@ -269,7 +269,7 @@ def test_a_filter_reads_nothing_of_another_space(store: Store) -> None:
         Filters(labels=("a",)),
     )
     for asked in asked_for:
-        query = conditioned(queries("fragments")["passing"], queries("fragments"), asked)
+        query = with_conditions(queries("fragments")["passing"], queries("fragments"), asked)
         values = {"space": 1, "first": 1, "last": 2, **bindings(asked)}
         plan = [str(row[3]) for row in store.rows(f"EXPLAIN QUERY PLAN {query}", values)]
         read = [line for line in plan if "json_each" not in line and "asked" not in line and "VIRTUAL" not in line]
@@ -367,4 +367,4 @@ def test_a_time_is_one_that_can_be_kept() -> None:
 def test_more_labels_than_a_reply_holds_are_read_as_all_there_are() -> None:
     """As an earlier version may have kept them."""
     kept = [f'["{"x" * size}"]' for size in (TOGETHER_MAX - 4, TOGETHER_MAX - 3)]
-    assert [labels == (EVERYTHING,) for labels in map(labels_of, kept)] == [False, True]
+    assert [labels == (EVERYTHING,) for labels in map(decode_labels, kept)] == [False, True]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from memory import graph, merging, walks
 from memory.errors import Absent, Conflict, Invalid
 from memory.graph import LIST_MAX, Ref
-from memory.names import folded
+from memory.names import fold_name
 from memory.store import Store
 from memory.walks import DEPTH_MAX, Step
 
@@ -56,8 +56,8 @@ def test_a_name_in_any_spelling_is_the_same_entity(store: Store, spelling: str) 
 
 @given(st.text(max_size=20))
 def test_the_form_in_which_names_are_compared_is_its_own(text: str) -> None:
-    assert folded(folded(text)) == folded(text)
-    assert folded(unicodedata.normalize("NFD", text)) == folded(text)
+    assert fold_name(fold_name(text)) == fold_name(text)
+    assert fold_name(unicodedata.normalize("NFD", text)) == fold_name(text)
 
 
 def test_an_entity_is_found_by_its_aliases_and_nobody_else_gets_one(store: Store) -> None:
@@ -118,7 +118,7 @@ def test_what_two_say_is_surer_and_what_one_says_twice_is_not(store: Store) -> N
             store, "", named("Ada"), "knows", named("Bob"), said=said, confidence=0.5, labels=(said,)
         )  # fmt: skip
     graph.put(store, "", "person", "Bob", labels=("files",))
-    told = graph.numbered(store, "", 1)
+    told = graph.find_relation(store, "", 1)
     assert told.confidence == 0.75
     assert set(told.labels) == {"mail", "chat", "files"}
 
@@ -291,7 +291,7 @@ def test_a_merged_entity_has_the_names_the_relations_and_the_labels_of_both(stor
     assert [one.said for one in hop.relation.evidence] == ["other", "test"]
     assert (hop.relation.since, hop.relation.until, "chat" in hop.relation.labels) == (None, None, True)
     with pytest.raises(Absent):
-        graph.numbered(store, "", told.number)
+        graph.find_relation(store, "", told.number)
     with pytest.raises(Invalid, match="one entity already"):
         merging.merge(store, "", named("Ada"), Ref(number=gone.number))
 

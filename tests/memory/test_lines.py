@@ -83,7 +83,7 @@ def fill_fragments(store: Store) -> None:
 
 def written(store: Store, space: str = CHAT) -> tuple[list[bytes], set[str]]:
     out: list[bytes] = []
-    labels = lines.write_out(store, space, out.append)
+    labels = lines.export_space(store, space, out.append)
     return out, labels
 
 
@@ -91,7 +91,7 @@ def test_what_is_written_out_is_read_in_and_written_out_the_same(store: Store) -
     out, labels = written(store)
     assert labels == {"web", "mail", "chat"}
     other = Store(Path(":memory:"), now=lambda: 6)
-    assert lines.take_in(other, OTHER, out) == len(out)
+    assert lines.import_space(other, OTHER, out) == len(out)
     assert written(other, OTHER)[0] == out
     assert upkeep.check(other) == Findings()
     states = [(one.number, one.state) for one in fragments.listed(other, OTHER, history=True)]
@@ -106,7 +106,7 @@ def test_what_is_written_out_is_read_in_and_written_out_the_same(store: Store) -
     assert keys.get(other, OTHER, "0").version == 2
     assert keys.change(other, OTHER, [Change(key="gone", value=b"\xc0")]) == (4,)
     with pytest.raises(Conflict):
-        lines.take_in(other, OTHER, out)
+        lines.import_space(other, OTHER, out)
     assert upkeep.totals(other, CHAT) == dict.fromkeys(upkeep.totals(other, CHAT), 0)
     other.close()
 
@@ -131,7 +131,7 @@ def test_all_lines_are_as_of_one_moment(tmp_path: Path) -> None:
             graph.put(store, CHAT, "person", f"later {len(out)}")
         out.append(line)
 
-    lines.write_out(store.reader(), CHAT, take)
+    lines.export_space(store.reader(), CHAT, take)
     assert not [line for line in out if b"later" in line]
     store.close()
 
@@ -162,7 +162,7 @@ def test_all_lines_are_as_of_one_moment(tmp_path: Path) -> None:
 def test_a_line_that_no_export_has_is_refused_by_its_number(line: bytes) -> None:
     store = Store(Path(":memory:"), now=lambda: 5)
     with pytest.raises(Invalid, match="line 2: "):
-        lines.take_in(store, CHAT, [b'{"format":"maniple-memory/1"}', line])
+        lines.import_space(store, CHAT, [b'{"format":"maniple-memory/1"}', line])
     store.close()
 
 
@@ -170,7 +170,7 @@ def test_a_fragment_whose_successor_is_missing_is_refused(store: Store) -> None:
     out = [line for line in written(store)[0] if not line.startswith(b'{"fragment":{"number":2,')]
     other = Store(Path(":memory:"), now=lambda: 6)
     with pytest.raises(Invalid, match="a successor is missing: fragment 2"):
-        lines.take_in(other, OTHER, out)
+        lines.import_space(other, OTHER, out)
     assert not any(upkeep.totals(other, OTHER).values())
     other.close()
 
@@ -194,7 +194,7 @@ def test_lines_that_are_changed_are_refused_or_read_and_never_half(data: st.Data
     )
     other = Store(Path(":memory:"), now=lambda: 6)
     try:
-        lines.take_in(other, CHAT, changed)
+        lines.import_space(other, CHAT, changed)
     except Invalid:
         assert not any(upkeep.totals(other, CHAT).values())
     else:
@@ -209,7 +209,7 @@ def test_numbers_that_an_import_used_up_lead_into_no_other_space(store: Store, l
     for space in (CHAT, OTHER):
         upkeep.erase(store, space)
     head = b'{"format":"maniple-memory/1"}'
-    lines.take_in(store, CHAT, [head, b'{"counter":["fragment",%d]}' % last])
+    lines.import_space(store, CHAT, [head, b'{"counter":["fragment",%d]}' % last])
     fragments.add(store, OTHER, New(text="Bob's"))
     left = 4_294_967_294 - last
     for number in range(left):
@@ -225,7 +225,7 @@ def test_an_entity_or_version_beyond_what_can_be_told_is_not_made(store: Store) 
     upkeep.erase(store, CHAT)
     head, most = b'{"format":"maniple-memory/1"}', 9_007_199_254_740_991
     counters = [b'{"counter":["%s",%d]}' % (what, most) for what in (b"entity", b"key", b"relation")]
-    lines.take_in(store, CHAT, [head, *counters])
+    lines.import_space(store, CHAT, [head, *counters])
     with pytest.raises(Full, match="used up"):
         graph.put(store, CHAT, "person", "Ada")
     with pytest.raises(Full, match="used up"):

@@ -50,7 +50,7 @@ HEAD, MESSAGE = b'{"format":"maniple-session/1"}', b'{"seq":%d,"role":"user","te
 )
 def test_an_import_makes_nothing_that_no_call_could_make(store: Store, lines: list[bytes], why: str) -> None:
     with pytest.raises(Invalid, match=why):
-        session_lines.take_in(store, CHAT, [HEAD, *lines])
+        session_lines.import_session(store, CHAT, [HEAD, *lines])
     with pytest.raises(Absent):
         sessions.read(store, CHAT)
 
@@ -59,9 +59,9 @@ def test_an_import_makes_nothing_that_no_call_could_make(store: Store, lines: li
 def test_a_conversation_of_many_summaries_is_read_in_little_time(store: Store) -> None:
     many = 20_000
     lines = [HEAD, branch_line("main", None), *(MESSAGE % (n + 1) for n in range(many))]
-    session_lines.take_in(store, CHAT, [*lines, *(summary_line(n + 1, n + 1, f"s{n}") for n in range(many))])
+    session_lines.import_session(store, CHAT, [*lines, *(summary_line(n + 1, n + 1, f"s{n}") for n in range(many))])
     began = time.monotonic()
-    found, cut = compacting.compacted(store, CHAT, room=10_000)
+    found, cut = compacting.read_compacted(store, CHAT, room=10_000)
     assert time.monotonic() - began < 2
     assert cut
     assert [one.text for one in found][-2:] == [f"s{many - 2}", f"s{many - 1}"]
@@ -105,7 +105,7 @@ def test_a_search_is_of_so_many_words(store: Store, first: int) -> None:
 
 def test_messages_between_summaries_are_read_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [HEAD, branch_line("main", None), *(MESSAGE % (n + 1) for n in range(1_000))]
-    session_lines.take_in(store, CHAT, [*lines, *(summary_line(n + 1, n + 1, "s") for n in range(0, 1_000, 2))])
+    session_lines.import_session(store, CHAT, [*lines, *(summary_line(n + 1, n + 1, "s") for n in range(0, 1_000, 2))])
     read, made = list[object](), sessions.message_of
 
     def counted(row: Row) -> Message:
@@ -113,7 +113,7 @@ def test_messages_between_summaries_are_read_once(store: Store, monkeypatch: pyt
         return made(row)
 
     monkeypatch.setattr(sessions, "message_of", counted)
-    found, cut = compacting.compacted(store, CHAT, most=600)
+    found, cut = compacting.read_compacted(store, CHAT, most=600)
     assert ([len(found), len(read)], cut) == ([1_000, 500], False)
     assert [getattr(one, "seq", None) or one.first for one in found] == [*range(1, 1_001)]  # type: ignore[union-attr]  # a summary
 

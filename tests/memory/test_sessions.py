@@ -220,7 +220,7 @@ def test_a_search_looks_at_no_more_where_other_conversations_have_fifty_times_as
 
 
 def shown(store: Store, branch: str = "main", **more: int) -> list[str]:
-    found, _ = compacting.compacted(store, CHAT, branch=branch, **more)
+    found, _ = compacting.read_compacted(store, CHAT, branch=branch, **more)
     return [one.text for one in found]
 
 
@@ -244,10 +244,10 @@ def test_a_summary_stands_for_messages_that_are_still_there(store: Store) -> Non
 def test_what_is_left_out_before_the_last_messages_is_said(store: Store) -> None:
     say(store, *"abcdefgh")
     compacting.compact(store, CHAT, 4, 5, "d and e")
-    assert compacting.compacted(store, CHAT, most=4)[1]
+    assert compacting.read_compacted(store, CHAT, most=4)[1]
     assert shown(store, most=4) == ["c", "d and e", "f", "g", "h"]
     assert shown(store, most=2) == ["g", "h"]
-    assert not compacting.compacted(store, CHAT, most=6)[1]
+    assert not compacting.read_compacted(store, CHAT, most=6)[1]
 
 
 def test_a_branch_has_the_summaries_of_what_it_has(store: Store) -> None:
@@ -277,12 +277,12 @@ def test_what_is_exported_is_imported_and_exported_the_same(store: Store, tmp_pa
     _filled(store)
     lines = exported(store)
     other = Store(tmp_path / "two.db", now=lambda: NOW + 1)
-    assert session_lines.take_in(other, "session/a/b/c/d", lines.splitlines(keepends=True)) == len(HOSTILE) + 2
+    assert session_lines.import_session(other, "session/a/b/c/d", lines.splitlines(keepends=True)) == len(HOSTILE) + 2
     assert exported(other, "session/a/b/c/d") == lines
     assert say(other, "goes on", space="session/a/b/c/d") == len(HOSTILE) + 2
     assert say(other, "goes on", space="session/a/b/c/d", branch="bare") == 4
     with pytest.raises(Conflict):
-        session_lines.take_in(other, "session/a/b/c/d", lines.splitlines())
+        session_lines.import_session(other, "session/a/b/c/d", lines.splitlines())
     other.close()
 
 
@@ -304,7 +304,7 @@ def test_an_import_that_is_no_export_changes_nothing(store: Store, tmp_path: Pat
     ]
     for lines, why in bad:
         with pytest.raises(Invalid, match=why):
-            session_lines.take_in(other, CHAT, lines)
+            session_lines.import_session(other, CHAT, lines)
         with pytest.raises(Absent):
             sessions.read(other, CHAT)
     assert other.rows("SELECT count(*) FROM messages") == [(0,)]
@@ -314,7 +314,7 @@ def test_an_import_that_is_no_export_changes_nothing(store: Store, tmp_path: Pat
 def test_labels_of_an_import_are_added_to_its_own(store: Store, tmp_path: Path) -> None:
     say(store, "a", labels=("web",))
     other = Store(tmp_path / "two.db", now=lambda: NOW)
-    session_lines.take_in(other, CHAT, exported(store).splitlines(), labels=("files",))
+    session_lines.import_session(other, CHAT, exported(store).splitlines(), labels=("files",))
     assert sessions.read(other, CHAT)[0].labels == ("files", "web")
     other.close()
 
@@ -347,7 +347,7 @@ def test_conversations_and_plain_lists_agree(steps: list[tuple[str, int, int, st
                 pass
     for branch, said in model.items():
         assert texts(store, branch) == said
-        found, cut = compacting.compacted(store, CHAT, branch=branch)
+        found, cut = compacting.read_compacted(store, CHAT, branch=branch)
         covered = [
             range(one.first, one.last + 1) if isinstance(one, Summary) else range(one.seq, one.seq + 1) for one in found
         ]

@@ -187,16 +187,18 @@ def test_the_chosen_candidates_hold_nearly_all_of_the_nearest(store: Store) -> N
     with store.write():
         for number in range(len(rows)):
             add(store, "", New(text=f"n{number}"))
-        place = spaces.found(store, "")
+        place = spaces.find(store, "")
         vectors.keep(store, model, [place.first + 1 + number for number in range(len(rows))], rows)
     right = 0
-    exact = vectors.checked(model, rows)
+    exact = vectors.normalised(model, rows)
     for asked in rows[:20] + rng.standard_normal((20, 384), dtype=np.float32):
         wanted = np.argsort(-(exact @ asked))[:10] + 1
         near = vectors.nearest(store, place, "m/1", asked, None)
         assert len(near.chunks) == CANDIDATES
         assert near.scores.tolist() == sorted(near.scores.tolist(), reverse=True)
-        assert near.scores == pytest.approx(near.vectors[near.rows] @ vectors.checked(model, asked.reshape(1, -1))[0])
+        assert near.scores == pytest.approx(
+            near.vectors[near.rows] @ vectors.normalised(model, asked.reshape(1, -1))[0]
+        )
         right += len(set((near.chunks[:10] - place.first).tolist()) & set(wanted.tolist()))
     assert right >= 190
 
@@ -205,10 +207,10 @@ def test_signs_of_more_blocks_than_are_added_up_at_once_tell_of_each_chunk(store
     """Chunks that stand one to a block: some whole turns of TOGETHER, and some left."""
     model = vectors.register(store, "m/1", 3)
     add(store, "", New(text="tea"))
-    place = spaces.found(store, "")
-    signs_of = vectors.packed(np.array([[1, 1, 1], [1, 1, -1], [-1, -1, -1]], np.float32))
+    place = spaces.find(store, "")
+    signs_of = vectors.pack_signs(np.array([[1, 1, 1], [1, 1, -1], [-1, -1, -1]], np.float32))
     for block in range(2 * vectors.TOGETHER + 5):
-        told = signs.added(Block(), 7, signs_of[block % 3].tobytes())
+        told = signs.add(Block(), 7, signs_of[block % 3].tobytes())
         blocks.write(store, model.id, place.first // signs.BLOCK + block, told)
     distances, places = vectors._distances(store, place, model, signs_of[0])
     assert distances.tolist() == [(0, 1, 3)[block % 3] for block in range(2 * vectors.TOGETHER + 5)]
@@ -290,10 +292,10 @@ def test_a_block_and_a_dict_agree(steps: list[tuple[bool, int]], width: int) -> 
     model: dict[int, bytes] = {}
     for is_added, chunk in steps:
         if not is_added:
-            block = signs.removed(block, chunk, width)
+            block = signs.remove(block, chunk, width)
             model.pop(chunk % 1_024, None)
         elif chunk % 1_024 not in model:
             model[chunk % 1_024] = bytes([len(model)]) * width
-            block = signs.added(block, chunk, model[chunk % 1_024])
+            block = signs.add(block, chunk, model[chunk % 1_024])
     assert np.frombuffer(block.chunks, np.uint16).tolist() == list(model)
     assert block.signs == b"".join(model.values())

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.words import ASKED_MAX, WORD_MAX, analysed, asked, language_of
+from memory.words import ASKED_MAX, WORD_MAX, index_terms, language_of, question_terms
 
 
 def found_by(text: str, question: str) -> bool:
     """Whether the text has one of the question's terms."""
     tongue = language_of(text)
-    terms = set(analysed(text, tongue))
-    return any(terms.intersection(group) for group in asked(question, (tongue,)))
+    terms = set(index_terms(text, tongue))
+    return any(terms.intersection(group) for group in question_terms(question, (tongue,)))
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_a_question_does_not_find_what_has_none_of_its_words(text: str, question
 
 
 def test_function_words_are_asked_for_only_where_there_is_nothing_else() -> None:
-    assert asked("what is the capital of it?", ()) == (("capit",),)
-    assert asked("to be or not to be", ()) == (("to",), ("be",), ("or",), ("not",))
+    assert question_terms("what is the capital of it?", ()) == (("capit",),)
+    assert question_terms("to be or not to be", ()) == (("to",), ("be",), ("or",), ("not",))
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,15 @@ def test_a_text_is_in_the_language_of_its_grammar(text: str, tongue: str) -> Non
 
 @pytest.mark.parametrize("text", ["", "\0", "\ud800", "😀👍", '"" OR * NEAR( -', "\u202e\u200f", "_" * 50])
 def test_what_has_no_words_has_no_terms(text: str) -> None:
-    assert set(analysed(text, "english")) <= {"or", "near"}
+    assert set(index_terms(text, "english")) <= {"or", "near"}
 
 
 @given(text=st.text(max_size=200))
 def test_terms_are_short_and_never_divide(text: str) -> None:
-    for term in (*analysed(text, language_of(text)), *(word for group in asked(text, ("german",)) for word in group)):
+    for term in (
+        *index_terms(text, language_of(text)),
+        *(word for group in question_terms(text, ("german",)) for word in group),
+    ):
         assert term
         assert len(term) <= WORD_MAX * 4
         assert not set(term) & set(' \0"\t\n_*()-')
@@ -76,4 +79,4 @@ def test_terms_are_short_and_never_divide(text: str) -> None:
 
 def test_a_question_has_a_bounded_number_of_terms() -> None:
     question = " ".join(f"word{number}" for number in range(100_000))
-    assert len(asked(question, ())) == ASKED_MAX
+    assert len(question_terms(question, ())) == ASKED_MAX

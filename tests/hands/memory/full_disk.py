@@ -74,7 +74,7 @@ async def main(disk: Path) -> None:
     assert len((await shelf.read(OWN, lambda reader: keys.get(reader, "", "first"))).value) == 10_005
     new = await asyncio.gather(shelf.write(OWN, lambda store: put(store, "late", 100_000)), return_exceptions=True)
     assert isinstance(new[0], Full), new
-    assert await shelf.read(TEAM, lambda reader: sessions.last_of(reader, CHAT)) == said + 1
+    assert await shelf.read(TEAM, lambda reader: sessions.last_number(reader, CHAT)) == said + 1
     await shelf.close()
 
 

@@ -32,7 +32,7 @@ def count(store: Store, part: str) -> int:
         found = keys.listed(store, "", "n")
         return found[0].version if found else 0
     if part == "said":
-        return sessions.last_of(store, CHAT) if upkeep.totals(store, CHAT)["branches"] else 0
+        return sessions.last_number(store, CHAT) if upkeep.totals(store, CHAT)["branches"] else 0
     return upkeep.totals(store, "")["entities"]
 
 

@@ -105,7 +105,7 @@ def test_of_many_voices_many_origins_and_many_summaries_no_more_are_held_than_ar
             compacting.compact(store, "chat", 1, 1, "x" * 100_000)
 
     def told() -> None:
-        found = graphs.numbered(store, "", 1)
+        found = graphs.find_relation(store, "", 1)
         assert (len(found.evidence), len(found.labels), found.confidence) == (16, 9, round(1 - 0.999**3_001, 6))
         assert [one.source.split()[0] for one in fragments.get(store, "", 1).origins[-2:]] == ["2999", "3000"]
         assert len(fragments.get(store, "", 1).origins) == 16
@@ -166,7 +166,7 @@ def test_the_largest_text_is_told_with_all_that_it_may_have_gathered(
     assert told() == ["*"]
     with monkeypatch.context() as patch:  # as earlier versions kept them
         graph.call("forget", fragment=1)
-        patch.setattr(fragments, "packed_labels", filters.encoded)
+        patch.setattr(fragments, "encode_labels", filters.to_json)
         stored(64, 13)
     assert told() == ["*"]
 

@@ -263,7 +263,7 @@ def test_a_full_quota_refuses_writes_and_neither_reads_nor_deletes(tmp_path: Pat
         )
         assert isinstance(mixed.pop(3), Full)  # which undoes them all, and each is made again, once
         assert set(mixed) == {1, 2, 3, 4, 5, 6}
-        assert await shelf.read(OWN, lambda reader: sessions.last_of(reader, "")) == 6
+        assert await shelf.read(OWN, lambda reader: sessions.last_number(reader, "")) == 6
         assert len(await shelf.read(OWN, get("0"))) == 20_000
         for gone in range(5):
             await shelf.write(
@@ -347,7 +347,7 @@ def test_a_write_is_told_of_in_its_order_though_its_caller_has_gone(tmp_path: Pa
         await asyncio.gather(*tasks, return_exceptions=True)
         with pytest.raises(Conflict):
             await shelf.write(OWN, put("a", version=7), then=told.append)
-        assert await shelf.read(OWN, lambda reader: sessions.last_of(reader, "")) == 20
+        assert await shelf.read(OWN, lambda reader: sessions.last_number(reader, "")) == 20
         return told
 
     assert run(tmp_path, work) == [*range(1, 21)]

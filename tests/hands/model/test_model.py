@@ -356,7 +356,7 @@ def test_vectors_are_made_here_or_it_is_said_how(tmp_path: Path) -> None:
     from memory import embedders
 
     asked = _vectors(hand_of(tmp_path), Asking("default"))
-    if embedders.chosen() == "minilm":
+    if embedders.best_name() == "minilm":
         found = asyncio.run(asked)
         assert [len(row) for row in found.vectors] == [384, 384]
     else:
