@@ -1,9 +1,9 @@
-"""Ends of calls as results of tools, for a client of the Model Context Protocol (pure).
+"""Turns ends of calls into results of tools for an MCP client (pure).
 
-A table is told twice, as the protocol has it: as it is, and written out as JSON. Bytes travel as base64. What a tool of an
-MCP server answered is told as that server told it. A call that did not end in Done is a result too, with isError and why, so
-that whoever asked, most likely a model, reads the reason. Under META stands what only we know: where it came from, what
-it cost, how it ended.
+As the protocol requires, a table is sent twice: as structured content, and as JSON text. Bytes travel as base64. A result of
+an MCP server's tool is passed on as that server sent it. A call that did not end in Done is a result too, with isError and
+the reason, so that the caller, most likely a model, reads it. What only we know has names that begin with META: where the
+result came from, what it cost, how the call ended.
 """
 
 import base64
@@ -31,10 +31,10 @@ from runtime.mcp.returned import misfit
 from wire import codec
 
 META: Final = "maniple/"
-"""What the names of our own rows in `_meta` begin with: labels, cost, end, code, cut."""
+"""Prefix of our own names in `_meta`: labels, cost, end, code, cut."""
 
 _SERVERS: Final = frozenset({"text", "structured", "parts", "cut"})
-"""What an answer of an MCP server's Hand holds (results.py)."""
+"""The names in a reply of an MCP server's Hand (results.py)."""
 
 _OWN: Final = "mcp-"
 _ENDS: Final[Mapping[type[CallEnded], str]] = {CallRefused: "refused", CallFailed: "failed", CallCancelled: "cancelled"}
@@ -43,7 +43,7 @@ _ENDS: Final[Mapping[type[CallEnded], str]] = {CallRefused: "refused", CallFaile
 def of_reply(
     method: str, resource: str, reply: Reply, streamed: bytes, returns: Mapping[str, str] | None = None
 ) -> CallToolResult:
-    """A call that is done. streamed: the bytes that came as chunks. returns: what its tool's output schema says."""
+    """The result of a call that is done. streamed: the bytes of its chunks. returns: the method's, from HAND.toml."""
     value, cut = reply.value, False
     content: list[ContentBlock] = []
     structured: dict[str, object] | None = None
@@ -52,8 +52,8 @@ def of_reply(
     if isinstance(value, dict) and method.startswith(_OWN) and value.keys() <= _SERVERS:
         content += _of_server(value)
         cut = bool(value.get("cut"))
-        told = value.get("structured")
-        structured = _plain(told) if isinstance(told, dict) else None
+        given = value.get("structured")
+        structured = _plain(given) if isinstance(given, dict) else None
     elif isinstance(value, str):
         content.append(_text(value))
     elif isinstance(value, dict):
@@ -63,30 +63,30 @@ def of_reply(
         content.append(_text(_json(value)))
     meta = _meta(reply) | ({f"{META}cut": True} if cut else {})
     if returns and (why := misfit(returns, structured)):
-        said = _text(f"{method} is done, but its answer is not as it says that it is: {why}. The answer:")
+        note = _text(f"{method} is done, but its answer does not match its output schema: {why}. The answer:")
         meta |= {f"{META}end": "done", f"{META}code": "returns"}
-        return CallToolResult(content=[said, *content], is_error=True, _meta=meta)
+        return CallToolResult(content=[note, *content], is_error=True, _meta=meta)
     return CallToolResult(content=content, structured_content=structured, _meta=meta)
 
 
 def of_run(reply: Reply) -> CallToolResult:
-    """What came of a run that was started and waited for, as `kernel.wait` tells it."""
-    told = msgspec.convert(reply.value, Outcome)
-    if told.outcome == "done":
-        found = of_reply("", "", msgspec.structs.replace(reply, value=told.value), b"")
+    """The result of a run that was started and awaited, from the reply of `kernel.wait`."""
+    ended = msgspec.convert(reply.value, Outcome)
+    if ended.outcome == "done":
+        found = of_reply("", "", msgspec.structs.replace(reply, value=ended.value), b"")
     else:
-        found = of_error(f"{told.outcome}: {told.text} ({told.code})", end=told.outcome, code=told.code)
-    return found.model_copy(update={"meta": {**(found.meta or {}), **_meta(reply), f"{META}run": told.run}})
+        found = of_error(f"{ended.outcome}: {ended.text} ({ended.code})", end=ended.outcome, code=ended.code)
+    return found.model_copy(update={"meta": {**(found.meta or {}), **_meta(reply), f"{META}run": ended.run}})
 
 
 def of_cut(method: str, resource: str, streamed: bytes) -> CallToolResult:
-    """A call that was given up when it had streamed more than is told; these bytes are its beginning, and all there is."""
+    """The result of a call that was cancelled since it streamed too much. streamed: its first bytes, all that is kept."""
     content = [_stream(method, resource, streamed, is_cut=True), _text(f"(cut here, after {len(streamed)} bytes)")]
     return CallToolResult(content=content, is_error=True, _meta={f"{META}cut": True})
 
 
 def of_end(ended: CallEnded) -> CallToolResult:
-    """A call that was refused, failed, or was cancelled by somebody else."""
+    """The result of a call that was refused, failed, or was cancelled by somebody else."""
     end = _ENDS.get(type(ended), "failed")
     match ended:
         case CallRefused():
@@ -98,7 +98,7 @@ def of_end(ended: CallEnded) -> CallToolResult:
 
 
 def of_error(text: str, *, end: str, code: str) -> CallToolResult:
-    """Why a tool did not do what it was asked to."""
+    """The result of a tool that did not do what it was asked to."""
     text = text.encode("utf-8", "replace").decode()
     return CallToolResult(
         content=[_text(text)], is_error=True, _meta={f"{META}end": end, f"{META}code": code}
@@ -106,14 +106,14 @@ def of_error(text: str, *, end: str, code: str) -> CallToolResult:
 
 
 def _meta(reply: Reply) -> dict[str, object]:
-    """What is told with every answer: where it came from, and what it cost."""
+    """The `_meta` of every reply: where it came from, and what it cost."""
     cost = reply.cost
     spent = {} if cost is None else {f"{META}cost": {"tokens": cost.tokens, "micro_dollars": cost.micro_dollars}}
     return {f"{META}labels": list(reply.labels), **spent}
 
 
 def _of_server(value: Mapping[str, object]) -> list[ContentBlock]:
-    """What results.py made of a server's content, as content again."""
+    """The content that results.py turned into these values."""
     content: list[ContentBlock] = [_text(str(value["text"]))] if "text" in value else []
     parts = value.get("parts")
     content += [_part(part) for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
@@ -132,17 +132,17 @@ def _part(part: Mapping[str, object]) -> ContentBlock:
         case "resource" if isinstance(raw, bytes):
             return _resource(BlobResourceContents(uri=str(part.get("uri")), mime_type=mime, blob=_base64(raw)))
         case "resource" if "text" in part:
-            told = part.get("mime")
+            of_text = part.get("mime")
             return _resource(
                 TextResourceContents(
-                    uri=str(part.get("uri")), mime_type=str(told) if told else None, text=str(part["text"])
+                    uri=str(part.get("uri")), mime_type=str(of_text) if of_text else None, text=str(part["text"])
                 )
             )
     return _text(_json(part))
 
 
 def _stream(method: str, resource: str, streamed: bytes, *, is_cut: bool) -> ContentBlock:
-    """Bytes that came as chunks: text where they are, else an embedded resource. is_cut: they may end within a letter."""
+    """Streamed bytes as text if they are UTF-8, else as an embedded resource. is_cut: they may end within a character."""
     try:
         return _text(streamed.decode())
     except UnicodeDecodeError as error:
@@ -169,6 +169,6 @@ def _json(value: object) -> str:
 
 
 def _plain(value: Mapping[str, object]) -> dict[str, object]:
-    """A table with values that JSON has."""
+    """The table with values of JSON's types."""
     found: dict[str, object] = msgspec.json.decode(codec.as_json(value))
     return found

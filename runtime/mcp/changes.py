@@ -1,8 +1,8 @@
-"""Telling clients that the tools of a door have changed (acts).
+"""Tells clients that the tools of a door have changed (acts).
 
-A client of 2026-07-28 hears of it on a stream that it has asked for (`subscriptions/listen`). An older one hears of it in
-its session, once it has asked for the list: who never asked knows none that could have changed. What a client is told is
-that there is a change, and no more; what is there now it asks. One that does not take the word is told nothing further.
+A client of 2026-07-28 is notified on a stream that it has requested (`subscriptions/listen`), an older one in its session,
+once it has requested the list: other clients know no list that could have changed. The notification says only that there is a
+change; the client requests the new list. A client that does not take it in time gets no more.
 """
 
 import asyncio
@@ -18,29 +18,29 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.requests import Request
 
 CLIENTS_MOST: Final = 64
-"""Streams that may listen at once, and sessions that are told; those that asked longest ago are forgotten first."""
+"""Most streams that listen at once, and most sessions that are notified; the one that asked longest ago is dropped first."""
 
-TOLD_S: Final = 2.0
-"""Seconds in which a client must take the word."""
+NOTIFY_S: Final = 2.0
+"""Seconds in which a client must take a notification."""
 
-_UNTAKEN_MOST: Final = 16  # changes that wait for one stream, which then ends
+_UNTAKEN_MOST: Final = 16  # most changes that wait for one stream; with one more it ends
 _SESSION: Final = "mcp-session-id"
 
-TALK: Final[ContextVar[str]] = ContextVar("talk", default="")
-"""What tells a talk on standard streams from others, "" over HTTP; tasks inherit it."""
+SESSION: Final[ContextVar[str]] = ContextVar("session", default="")
+"""The key of a session on standard streams, "" over HTTP; tasks inherit it."""
 
 
 class Changes:
-    """Who is to be told. listening: answers those who ask for a stream."""
+    """The clients to notify. listening: answers requests for a stream."""
 
     def __init__(self) -> None:
         self._bus = InMemorySubscriptionBus()
         self._sessions: OrderedDict[str, ServerSession] = OrderedDict()
         self.listening = ListenHandler(self._bus, max_subscriptions=CLIENTS_MOST, max_buffered_events=_UNTAKEN_MOST)
 
-    def heard(self, asked: ServerRequestContext) -> None:
-        """A client has asked for the list."""
-        session, key = asked.session, TALK.get()
+    def subscribe(self, asked: ServerRequestContext) -> None:
+        """Notifies the client of this request for the list from now on."""
+        session, key = asked.session, SESSION.get()
         if isinstance(asked.request, Request):
             key = asked.request.headers.get(_SESSION, "")
         if not key or session.protocol_version in MODERN_PROTOCOL_VERSIONS:
@@ -50,20 +50,20 @@ class Changes:
         while len(self._sessions) > CLIENTS_MOST:
             self._sessions.popitem(last=False)
 
-    def gone(self, key: str) -> None:
-        """A talk is over."""
+    def drop(self, key: str) -> None:
+        """Ends the notifications of a session that is over."""
         self._sessions.pop(key, None)
 
-    async def tell(self) -> None:
-        """Tell all of them, at once."""
+    async def notify(self) -> None:
+        """Notifies all clients at once."""
         await self._bus.publish(ToolsListChanged())
         async with asyncio.TaskGroup() as group:
             for key, session in list(self._sessions.items()):
-                group.create_task(self._tell(key, session))
+                group.create_task(self._notify(key, session))
 
-    async def _tell(self, key: str, session: ServerSession) -> None:
+    async def _notify(self, key: str, session: ServerSession) -> None:
         try:
-            async with asyncio.timeout(TOLD_S):
+            async with asyncio.timeout(NOTIFY_S):
                 await session.send_tool_list_changed()
         except (TimeoutError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            self.gone(key)
+            self.drop(key)

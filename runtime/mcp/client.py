@@ -1,10 +1,10 @@
-"""The Hand of one server of the Model Context Protocol (acts): it starts the server, talks to it, and answers for it.
+"""`Server`, the Hand class of one MCP server (acts): starts or reaches the server, and answers calls through it.
 
-A server that is a program runs in this very run, within its walls; one elsewhere is reached over HTTP by connections that
-are calls of `web.connect`. Which of its tools may be called stands in the sealed mcp.json: a tool that is not now as it was
-when the operator agreed to it is refused until he agrees again. Each call has its caller's deadline, and one that is
-given up is told to the server as `notifications/cancelled`. Of what a server may ask of its client, models and folders are
-refused: it has what it was granted. People are asked where the Hand holds a grant for that (asking.py).
+A server that is a program runs in this very run, within its walls; a remote one is reached over HTTP by connections that are
+calls of `web.connect`. The sealed mcp.json says which tools may be called: a tool that differs from what the operator agreed
+to is refused until he agrees again. Each call has its caller's deadline, and a call that is given up is reported to the
+server as `notifications/cancelled`. Of a server's requests to its client, those for models and folders are refused: it has
+what it was granted. People are asked if the Hand holds a grant for that (asking.py).
 """
 
 import asyncio
@@ -30,33 +30,33 @@ from runtime.mcp.asking import Asking
 from runtime.mcp.stdio import Pipes
 from runtime.serving import Call
 
-if TYPE_CHECKING:  # a program's run has no use for it
+if TYPE_CHECKING:  # not needed for a program
     from runtime.mcp.elsewhere import Elsewhere
     from runtime.mcp.login import Login
 
 GREETING: Final = 45.0
-"""Seconds in which the server must be ready: the kernel gives a service a minute to start."""
+"""Seconds in which the server must be ready; the kernel gives a service a minute to start."""
 
 FRESH: Final = 10.0
-"""Seconds for which a server that tells of no change is taken to have changed nothing."""
+"""Seconds after which the tools of a server that reports no change are compared again."""
 
 _STOP_SECONDS: Final = 1.5
-_LAST_WORDS: Final = 0.5  # seconds in which what an ended program wrote is still read
+_LAST_WORDS: Final = 0.5  # seconds for which an ended program's last output is still read
 _PAGES: Final = 100
 _ROWS: Final = 5_000
 _PIECE: Final = 256 * 1024
-_ADDRESS: Final = 16 * 1024  # bytes of where a page sends a person
-_LOST: Final = ("Connection closed", "SSE stream ")  # how `mcp` begins CONNECTION_CLOSED, a code that servers use, too
+_ADDRESS: Final = 16 * 1024  # bytes of the address that a page redirects a person to
+_LOST: Final = ("Connection closed", "SSE stream ")  # how `mcp` begins its own texts of CONNECTION_CLOSED
 
 _T = TypeVar("_T")
 _Transport: TypeAlias = AbstractAsyncContextManager[TransportStreams]
 
 
 class Server(Hand):
-    """Stands on the bus for a server."""
+    """Connects an MCP server to the bus."""
 
     async def start(self) -> None:
-        """Start the server and hear what it offers. Raises HandBroken when that comes to nothing."""
+        """Starts or reaches the server and greets it. Raises HandBroken if that fails."""
         try:
             self._agreement = tools.read_agreement(self._agreed())
         except (OSError, OfferInvalid) as error:
@@ -70,15 +70,15 @@ class Server(Hand):
         self._talking: Client | None = None
         self._greeting: asyncio.Future[None] | None = None
         self._unreached = ""
-        if self._login is None:  # else it is greeted by the first call that needs it: who logs out needs no server
+        if self._login is None:  # else the first call that needs it greets it: a logout needs no server
             await self._greet()
         if self._pipes is not None:
             self.in_background(self._watch(self._pipes.program))
 
     async def _greet(self) -> None:
-        """Begin the talk, or wait for its beginning, which does not end with the call that it was made for.
+        """Starts the session with the server, or waits for its start, which does not end with the call that began it.
 
-        Where a login is wanted first, or a server that may have one is not reached, there is none, and _client says why.
+        If a login is needed first, or a server that may need one is not reached, there is no session, and _client says why.
         """
         if self._talking is not None:
             return
@@ -88,8 +88,8 @@ class Server(Hand):
         await asyncio.shield(self._greeting)
 
     @property
-    def _client(self) -> Client:
-        """The server, once it has greeted us. Raises Failure where it lets nobody in, or is not there."""
+    def _session(self) -> Client:
+        """The session with the server. Raises Failure if it wants a login, or is not there."""
         if self._talking is None:
             if self._login is not None and self._login.why:
                 raise Failure("login", self._login.why)
@@ -97,7 +97,7 @@ class Server(Hand):
         return self._talking
 
     async def stop(self) -> None:
-        """The server's streams are closed by now; what has not ended is asked to, then ends with this process."""
+        """Ends a program that is still running; its streams are closed by now. What is left ends with this process."""
         program = self._pipes.program if self._pipes is not None else None
         if program is None or program.ended.done():
             return
@@ -106,7 +106,7 @@ class Server(Hand):
             await program.wait(_STOP_SECONDS)
 
     async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
-        """Let the server answer a call."""
+        """Passes a call to the server and returns its answer."""
         params = self._check_arguments(call.method, arguments)
         if self._pipes is not None and self._pipes.program.ended.done():
             raise Failure("ended", f"the server ended: {programs.words_of(self._pipes.program.ended.result())}")
@@ -118,11 +118,13 @@ class Server(Hand):
                 return {"was": was, "untold": untold}
         await self._greet()
         try:
-            with self._asking.answered(call.number):
+            with self._asking.during(call.number):
                 return await self._answer(call, params)
         except asyncio.CancelledError:
-            if call._is_taken_back and self._pipes is not None:  # by the kernel, which charges it until this returns
-                await self._pipes.heard()
+            if (
+                call._is_taken_back and self._pipes is not None
+            ):  # by Cancel: the kernel charges the call until this returns
+                await self._pipes.wait_until_read()
             raise
 
     async def _answer(self, call: Call, params: dict[str, object]) -> object:
@@ -130,23 +132,23 @@ class Server(Hand):
             case "tools.list":
                 return await self._list_tools(call)
             case "resources.list":
-                return {"resources": results.listed(await self._resources())}
+                return {"resources": results.of_list(await self._resources())}
             case "resources.read":
-                return results.of_resource(await self._asked(self._client.read_resource(str(params["uri"]))))
+                return results.of_resource(await self._request(self._session.read_resource(str(params["uri"]))))
             case "prompts.list":
-                rows = await self._pages(self._client.list_prompts, "prompts")
-                return {"prompts": results.listed(_told(one) for one in rows)}
+                rows = await self._pages(self._session.list_prompts, "prompts")
+                return {"prompts": results.of_list(_row(one) for one in rows)}
             case "prompts.get":
                 given = params.get("arguments")
                 words = {str(key): str(value) for key, value in given.items()} if isinstance(given, dict) else {}
-                return results.of_prompt(await self._asked(self._client.get_prompt(str(params["name"]), words)))
+                return results.of_prompt(await self._request(self._session.get_prompt(str(params["name"]), words)))
         return await self._call_tool(call.method, params)
 
     async def _log_in(self, call: Call, redirect: str) -> object:
-        """Let a person log in, whose page goes to the caller, and whose way back comes from it."""
+        """Logs in with a person: sends the page's URL to the caller, and reads the address of the redirect from it."""
         if self._login is None or self._agreement.login is None or self._agreement.login.is_alone:
             raise Failure("arguments", f"no person logs in to the server of {self.name}")
-        if self._login.challenge is None:  # then it is to be heard what it wants
+        if self._login.challenge is None:  # not refused yet, so find out what it wants
             with suppress(Failure):
                 await self._greet()
                 await self._offer()
@@ -157,12 +159,12 @@ class Server(Hand):
             await call.send(url.encode())
 
         async def hear() -> str:
-            told = bytearray()
+            address = bytearray()
             async for piece in call.upload:
-                told += piece
-                if b"\n" in told or len(told) > _ADDRESS:
+                address += piece
+                if b"\n" in address or len(address) > _ADDRESS:
                     break
-            return told.partition(b"\n")[0][:_ADDRESS].decode("utf-8", "replace")
+            return address.partition(b"\n")[0][:_ADDRESS].decode("utf-8", "replace")
 
         scope = await self._login.by_person(redirect, show, hear)
         self._is_stale = True
@@ -174,20 +176,20 @@ class Server(Hand):
     async def _call_tool(self, method: str, params: dict[str, object]) -> object:
         agreed = self._agreement.tools.get(method)
         if agreed is None:
-            raise HandBroken(f"{method} is not among the tools of {tools.FILE}")
-        await self._look(method)
+            raise HandBroken(f"{tools.FILE} has no tool for {method}")
+        await self._check_agreed(method)
         whole = params.get("arguments") if agreed.params.get("arguments") == "" else None
         given = whole if isinstance(whole, dict) else {agreed.params[name]: value for name, value in params.items()}
         try:
-            return results.of_tool(await self._asked(self._client.call_tool(agreed.tool, given)))
+            return results.of_tool(await self._request(self._session.call_tool(agreed.tool, given)))
         except Failure as failure:
-            if failure.code in ("arguments", "malformed"):  # then it may not be the tool that was agreed to
+            if failure.code in ("arguments", "malformed"):  # it may not be the tool that was agreed to
                 self._is_stale = True
-                await self._look(method)
+                await self._check_agreed(method)
             raise
 
-    async def _look(self, method: str) -> None:
-        """Compare what is offered with what was agreed to, if that may have changed. Raises Failure for a changed tool."""
+    async def _check_agreed(self, method: str) -> None:
+        """Compares the tools with what was agreed to, if they may have changed. Raises Failure for a changed tool."""
         async with self._looking:
             now = asyncio.get_running_loop().time()
             if self._is_stale or now - self._looked > FRESH:
@@ -212,7 +214,7 @@ class Server(Hand):
         return {"tools": len(offer.tools)}
 
     async def _offer(self) -> Offer:
-        client = self._client
+        client = self._session
         about, can = client.server_info, client.server_capabilities
         rows = await self._pages(client.list_tools, "tools") if can.tools is not None else []
         found = [
@@ -224,7 +226,7 @@ class Server(Hand):
                 hints=_table(row.get("annotations")),
                 is_task_only=_table(row.get("execution")).get("taskSupport") == "required",
             )
-            for row in map(_told, rows)
+            for row in map(_row, rows)
         ]
         if len(found) > tools.MOST_TOOLS:
             raise Failure("too-many", f"the server offers {len(found)} tools; {tools.MOST_TOOLS} are the most")
@@ -238,19 +240,19 @@ class Server(Hand):
         )
 
     async def _resources(self) -> list[dict[str, object]]:
-        found = [_told(one) for one in await self._pages(self._client.list_resources, "resources")]
+        found = [_row(one) for one in await self._pages(self._session.list_resources, "resources")]
         try:
-            rows = await self._pages(self._client.list_resource_templates, "resource_templates")
-        except Failure:  # a server with no templates may not know the question
+            rows = await self._pages(self._session.list_resource_templates, "resource_templates")
+        except Failure:  # a server without templates may not know this request
             return found
-        return found + [_told(one) for one in rows]
+        return found + [_row(one) for one in rows]
 
     async def _pages(self, ask: Callable[..., Awaitable[BaseModel]], field: str) -> list[BaseModel]:
-        """All pages of a list. Raises Failure for one of more than _ROWS rows, or of more than _PAGES pages."""
+        """All rows of a paged list. Raises Failure for a list of more than _ROWS rows, or of more than _PAGES pages."""
         found: list[BaseModel] = []
         cursor: str | None = None
         for _ in range(_PAGES):
-            page = await self._asked(ask(cursor=cursor))
+            page = await self._request(ask(cursor=cursor))
             found += getattr(page, field)
             cursor = getattr(page, "next_cursor", None)
             if len(found) > _ROWS:
@@ -260,10 +262,10 @@ class Server(Hand):
         bound = f"{_ROWS:,} of them, on {_PAGES} pages, are the most that are read"
         raise Failure("too-many", f"the server's list of {field.replace('_', ' ')} is too long: {bound}")
 
-    async def _asked(self, asked: Awaitable[_T]) -> _T:
-        """What the server answers. Raises Failure for whatever else comes of it."""
+    async def _request(self, answer: Awaitable[_T]) -> _T:
+        """Awaits a server's answer. Raises Failure for every error."""
         try:
-            return await asked
+            return await answer
         except MCPError as error:
             if self._login is not None and self._login.why:
                 raise Failure("login", self._login.why) from None
@@ -272,24 +274,24 @@ class Server(Hand):
             code = {INVALID_PARAMS: "arguments", PARSE_ERROR: "malformed"}.get(error.code, "server")
             raise Failure(code, results.one_text(f"the server says: {error}")) from None
         except ValidationError as error:
-            why = f"the server's answer is not as the protocol has it: {error.error_count()} faults, the first in "
+            why = f"the server's answer does not follow the protocol: {error.error_count()} faults, the first in "
             place = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"]))
             raise Failure("malformed", results.one_text(why + (place or "its whole"))) from None
-        except RuntimeError as error:  # it is not what the tool's own output schema says
+        except RuntimeError as error:  # the result does not match the tool's own output schema
             raise Failure("malformed", results.one_text(str(error))) from None
 
     def _agreed(self) -> bytes:
-        """The content of the agreement's file, which lies with a program's other files, all of them hashed."""
+        """The content of mcp.json; for a program it lies with its other files, all of which were hashed."""
         if not self._place.place:
             return self.files.get(tools.FILE, b"")
         with open(os.path.join(self._place.place, tools.FILE), "rb") as file:
             return file.read(tools.LARGEST)
 
-    # the talk ---------------------------------------------------------------------------------------------------------
+    # session ---------------------------------------------------------------------------------------------------------
 
     @property
     def _login(self) -> "Login | None":
-        """What logs in to a server elsewhere, None where that is not to be."""
+        """The login of a remote server; None if there is none."""
         return self._elsewhere.login if self._elsewhere is not None else None
 
     def _transport(self) -> _Transport:
@@ -299,7 +301,7 @@ class Server(Hand):
         return self._pipes.streams()
 
     def _reached(self) -> "Elsewhere | None":
-        """The server at its URL; None for a program."""
+        """The remote server; None for a program."""
         if self._place.place:
             return None
         from runtime.mcp.elsewhere import UNREACHED, Elsewhere
@@ -310,7 +312,7 @@ class Server(Hand):
         return elsewhere
 
     def _started(self) -> Pipes | None:
-        """The server's program, in the folder of its files; None for a server elsewhere."""
+        """Starts the server's program in the folder of its files; None for a remote server."""
         if not self._place.place:
             return None
         os.chdir(self._place.place)
@@ -320,12 +322,12 @@ class Server(Hand):
         return Pipes(command, {**self.surroundings, "HOME": state, **plain, **self._given()})
 
     def _given(self) -> dict[str, str]:
-        """The variables of the program, or headers of requests, that are set."""
+        """The environment variables, or request headers, that settings hold."""
         found = ((one, self.settings.get(setting)) for one, setting in self._agreement.environment.items())
         return {name: str(value) for name, value in found if value is not None}
 
     async def _talk(self, transport: _Transport, greeting: asyncio.Future[None]) -> None:
-        """The connection, from the greeting until the run stops. One task holds it from its beginning to its end."""
+        """Holds the session, from the greeting until the run stops. One task must do all of it."""
         about = Implementation(name="maniple", version=self.version)
         declared = any(one.method == asking.METHOD for one in self._place.manifest.capabilities)
         asks = self._asking if declared else None
@@ -337,10 +339,10 @@ class Server(Hand):
                 self._talking = client
                 greeting.set_result(None)
                 await self._attend(client)
-        except Exception as error:  # noqa: BLE001  whatever the package raises ends this run, and says why
+        except Exception as error:  # noqa: BLE001  whatever the package raises ends this run with a reason
             is_of_peer = isinstance(first := first_of(error), self._raises)
             late = f"the server has not greeted us within {GREETING:.0f} seconds"
-            why = late if timeout.expired() else f"the talk with the server has ended: {first}"
+            why = late if timeout.expired() else f"the session with the server has ended: {first}"
             if self._login is not None and (self._login.why or is_of_peer) and not greeting.done():
                 self._unreached = why
                 greeting.set_result(None)
@@ -348,35 +350,35 @@ class Server(Hand):
             if isinstance(first, HandBroken):
                 raise first from None
             program = self._pipes.program if self._pipes is not None else None
-            # where what it said is none of the protocol's, it ends since we do not go on
+            # if it broke the protocol, it ended only because we closed the session
             is_ours = isinstance(first, RuntimeError)
             if not is_ours and program is not None and (status := await program.wait(_LAST_WORDS)) is not None:
                 raise HandBroken(f"the server ended: {programs.words_of(status)}") from None
             raise HandBroken(why) from (None if is_of_peer else error)
 
     async def _attend(self, client: Client) -> None:
-        """Hear of changes for as long as the talk goes on: newer servers tell of them only to who asked."""
+        """Listens for changes during the session: newer servers report them only to clients that asked."""
         try:
             async with client.listen(tools_list_changed=True) as changes:
                 async for _ in changes:
                     self._is_stale = True
         except (ListenNotSupportedError, SubscriptionLost, MCPError, TimeoutError):
-            pass  # then _look() finds out
+            pass  # _check_agreed() then finds out
         await asyncio.Event().wait()
 
     async def _hear(self, message: object) -> None:
-        """What the server tells unasked: that its tools have changed is all that we go by."""
+        """Takes an unsolicited message of the server; only a change of its tools matters."""
         if isinstance(message, ToolListChangedNotification):
             self._is_stale = True
 
     async def _watch(self, program: programs.Program) -> None:
-        """The program's end is the run's."""
+        """Ends the run when the program ends."""
         status = await asyncio.shield(program.ended)
         await asyncio.sleep(_LAST_WORDS)
         raise HandBroken(f"the server ended: {programs.words_of(status)}")
 
 
-def _told(one: BaseModel) -> dict[str, object]:
+def _row(one: BaseModel) -> dict[str, object]:
     return one.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 

@@ -1,8 +1,8 @@
-"""A door: the Hand through which clients of the Model Context Protocol call what it was granted (acts).
+"""`Door`, the Hand through which clients of the Model Context Protocol call the methods that it is granted (acts).
 
-Each client's talk is one call to this Hand, made by `maniple mcp serve` in the operator's name, and each call of a tool is
-one of this Hand's, in answer to that: so it is checked against this Hand's grants, held, paid, logged, and given up when the
-client goes. Which tools there are is asked of the kernel, which tells this Hand only what it is granted.
+Each client's session is one call to this Hand, made by `maniple mcp serve` in the operator's name, and each tool call is a
+call of this Hand in answer to it: so it is checked against this Hand's grants, held, paid, logged, and cancelled when the
+client goes. The kernel says which tools there are, and lists only what this Hand is granted.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from runtime.calls import Reply
 from runtime.errors import CallEnded, Failure, HandBroken, first_of
 from runtime.hand import Event, Hand
 from runtime.mcp import answers
-from runtime.mcp.changes import TALK, Changes
+from runtime.mcp.changes import SESSION, Changes
 from runtime.mcp.lines import Lines
-from runtime.mcp.offering import ASKED, Tell, server_of
+from runtime.mcp.offering import REQUEST_ID, Report, server_of
 from runtime.mcp.offers import Offer, Row, offers_of
 from runtime.mcp.room import Room
 from runtime.mcp.web import Gate, Web
@@ -32,61 +32,61 @@ from wire.errors import CodecError
 from wire.rates import Rate
 
 STREAM_MOST: Final = 4 * 1024 * 1024
-"""Bytes of a stream that are told; what comes after is given up."""
+"""Most bytes of a stream in a result; beyond that the call is cancelled."""
 
 STREAMS_MOST: Final = 24 * 1024 * 1024
-"""Bytes of the streams of all clients that are gathered at once; beyond it they wait for each other."""
+"""Most bytes of streams collected at once, for all clients; beyond that they wait for each other."""
 
 TAKES_MOST: Final = 24 * 3_600.0
-"""Seconds that a call may take; a client gives up when it likes. Waiting for the operator does not count."""
+"""Seconds that a call may take; a client can give up earlier. Waiting for the operator does not count."""
 
 QUIET: Final = 1.0
-"""Seconds without an end after which a client is told that its call waits for the operator, if it does."""
+"""Seconds after which a client is told that its call waits for the operator, if it does."""
 
 REMINDED: Final = 15.0
-"""Seconds until it is told again, so that a client that counts silence goes on waiting."""
+"""Seconds until it is told again, so that a client with a timeout for silence goes on waiting."""
 
 HEARS_WITHIN: Final = 2.0
-"""Seconds in which a client takes what it is told of a call, or is told no more of that one."""
+"""Seconds in which a client must take a progress report; if not, it gets no more for that call."""
 
 PER_MINUTE: Final = 6_000
-"""Calls and lists that one client may ask for; what its Hand may ask for, with all clients, is ten times that."""
+"""Calls and lists a minute of one client; its Hand may make ten times as many, for all clients."""
 
 _PACE: Final[ContextVar[Rate]] = ContextVar("pace")
-"""How fast the client goes in whose name a task works; tasks inherit it."""
+"""The rate of the client that a task works for; tasks inherit it."""
 
 _LINES: Final[ContextVar[Lines | None]] = ContextVar("lines", default=None)
-"""The client on standard streams in whose name a task works."""
+"""The client on standard streams that a task works for."""
 
-_SETTLED: Final = 0.2  # seconds in which changes come together
-_TOLD_MOST: Final = 8  # different lists that clients were told of since the last change
-_FRESH: Final = 5.0  # seconds for which a list of tools is believed when one of them is called
+_SETTLED: Final = 0.2  # seconds for which changes are collected
+_TOLD_MOST: Final = 8  # different lists that clients have got since the last change
+_FRESH: Final = 5.0  # seconds for which a list of tools is valid for calls
 
 
 class _Progress:
-    """What a client is told of a call while it waits; each time more, as the protocol has it."""
+    """Reports a call's progress to its client, with growing numbers, as the protocol requires."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, report: Report) -> None:
+        self._report = report
         self._done = 0
         self._is_heard = True
 
-    async def tell(self, done: int, text: str | None = None) -> None:
-        """done: bytes that have come. Who does not take it is told no more: what its call holds, others wait for."""
+    async def report(self, done: int, text: str | None = None) -> None:
+        """Reports progress. done: bytes received. A client that does not take it gets no more: others wait for its memory."""
         self._done = max(self._done + 1, done)
         if self._is_heard:
             try:
                 async with asyncio.timeout(HEARS_WITHIN):
-                    await self._tell(self._done, None, text)
+                    await self._report(self._done, None, text)
             except TimeoutError:
                 self._is_heard = False
 
 
 class Door(Hand):
-    """Stands on the bus for clients outside."""
+    """Connects clients outside to the bus."""
 
     async def start(self) -> None:
-        """Make the server that all clients talk to."""
+        """Makes the server for all clients."""
         self._offers: dict[str, Offer] = {}
         self._looked = float("-inf")
         self._told: list[list[Tool]] = []
@@ -97,23 +97,23 @@ class Door(Hand):
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.in_background(self._keep_open(opened))
         await opened
-        self._works = self._read()
-        with suppress(CallEnded):  # one that an older `maniple mcp offer` made may not: its clients ask by themselves
+        self._works = self._read_works()
+        with suppress(CallEnded):  # a door of an older `maniple mcp offer` may not: its clients poll
             await self.kernel.subscribe(door.CHANGED)
             self.in_background(self._watch())
 
     def server(self) -> Server:
-        """What all clients talk to."""
+        """The server for all clients."""
         return server_of(self.name, self.version, "", self, self._changes)
 
     async def talk(self, call: Call) -> dict[str, object]:
-        """Talk with one client until it says no more."""
+        """Serves one client on standard streams until it ends."""
         _PACE.set(Rate(PER_MINUTE, asyncio.get_running_loop().time()))
         key, lines = f"talk {call.number}", Lines(call)
-        TALK.set(key)
+        SESSION.set(key)
         _LINES.set(lines)
         try:
-            with self._web.attending(lines):
+            with self._web.counting(lines):
                 async with lines.streams() as (incoming, outgoing):
                     await self._server.run(incoming, outgoing, self._server.create_initialization_options())
         except BaseExceptionGroup as group:
@@ -121,16 +121,16 @@ class Door(Hand):
                 raise first from None
             raise
         finally:
-            self._changes.gone(key)
+            self._changes.drop(key)
         return {}
 
     async def connect(self, call: Call, digest: str, port: int) -> dict[str, object]:
-        """Answer one connection. digest: of the token that each request must show; port: that it came in at."""
+        """Serves one HTTP connection. digest: of the token that each request must have. port: that it came in at."""
         _PACE.set(Rate(PER_MINUTE, asyncio.get_running_loop().time()))
         await self._web.connection(call, Gate(digest, port))
         return {}
 
-    def _read(self) -> dict[str, door.Work]:
+    def _read_works(self) -> dict[str, door.Work]:
         try:
             return door.read(self.files.get(door.FILE, b"{}")).hands
         except door.WorksInvalid as error:
@@ -143,19 +143,19 @@ class Door(Hand):
 
     # tools ------------------------------------------------------------------------------------------------------------
 
-    async def listed(self) -> Sequence[Tool]:
-        """The methods that are granted now, as tools; for a client that asks too often, as they were just now."""
+    async def list_tools(self) -> Sequence[Tool]:
+        """The granted methods as tools; for a client that asks too often, a list of some seconds ago."""
         rows = [one.tool for one in (await self._offered(fresh=_FRESH if self._is_hasty() else 0.0)).values()]
         if rows not in self._told:
             self._told = [*self._told, rows][-_TOLD_MOST:]
         return rows
 
     async def on_event(self, event: Event) -> None:
-        """What can be called may have changed."""
+        """Notes that the callable methods may have changed."""
         self._may_have_changed.set()
 
     async def _watch(self) -> None:
-        """Tell clients when the tools are not those any more that one of them may have been told of since the last time."""
+        """Tells clients when the tools differ from a list that one of them may have got since the last time."""
         while True:
             await self._may_have_changed.wait()
             await asyncio.sleep(_SETTLED)
@@ -164,10 +164,10 @@ class Door(Hand):
                 rows = [one.tool for one in (await self._offered(fresh=0.0)).values()] if self._told else []
                 if any(one != rows for one in self._told):
                     self._told = [rows]
-                    await self._changes.tell()
+                    await self._changes.notify()
 
-    async def called(self, name: str, arguments: dict[str, object], tell: Tell) -> CallToolResult:
-        """Make the call that a tool is."""
+    async def call_tool(self, name: str, arguments: dict[str, object], report: Report) -> CallToolResult:
+        """Makes the call that a tool stands for."""
         if self._is_hasty():
             return answers.of_error(f"more than {PER_MINUTE} calls a minute: wait", end="refused", code="rate")
         offers = await self._offered(fresh=_FRESH)
@@ -175,13 +175,13 @@ class Door(Hand):
             offers = await self._offered(fresh=0.0)
         if name not in offers:
             return answers.of_error(tools.unknown_tool(name, offers), end="refused", code="unknown")
-        ready = offers[name].ready(arguments)
+        ready = offers[name].prepare(arguments)
         if isinstance(ready, str):
             return answers.of_error(f"the arguments do not fit: {ready}", end="failed", code="arguments")
-        progress = _Progress(tell)
+        progress = _Progress(report)
         waits = asyncio.create_task(self._tell_that_it_waits(ready, progress))
         try:
-            return await self._called(ready, offers[name].returns, progress, waits)
+            return await self._make_call(ready, offers[name].returns, progress, waits)
         except CallEnded as ended:
             return answers.of_end(ended)
         except CodecError as error:
@@ -190,7 +190,7 @@ class Door(Hand):
             waits.cancel()
             await asyncio.gather(waits, return_exceptions=True)
 
-    async def _called(
+    async def _make_call(
         self, ready: tools.PreparedCall, returns: Mapping[str, str], progress: "_Progress", waits: "asyncio.Task[None]"
     ) -> CallToolResult:
         pieces, whose = bytearray(), object()
@@ -203,25 +203,25 @@ class Door(Hand):
                     if len(pieces) > STREAM_MOST:
                         await self._make_room(STREAM_MOST)
                         return answers.of_cut(ready.method, ready.resource, bytes(pieces[:STREAM_MOST]))
-                    await progress.tell(len(pieces))
+                    await progress.report(len(pieces))
                 reply = stream.reply
             if ready.method == door.SPAWN:
-                return await self._worked(reply)
+                return await self._await_run(reply)
             if pieces:
                 await self._make_room(len(pieces))
             return answers.of_reply(ready.method, ready.resource, reply, bytes(pieces), returns)
         finally:
-            self._room.leave(whose)
+            self._room.release(whose)
 
     async def _make_room(self, size: int) -> None:
-        """Wait until so many bytes may be made an answer; it counts until its client has read it."""
+        """Waits until an answer of so many bytes may be made; it counts until its client has read it."""
         await self._web.room(size * 4 // 3)
-        lines, number = _LINES.get(), ASKED.get()
+        lines, number = _LINES.get(), REQUEST_ID.get()
         if lines is not None and number is not None:
             lines.owe(number, size * 4 // 3)
 
-    async def _worked(self, begun: Reply) -> CallToolResult:
-        """What comes of a run that was started; who gives it up stops it."""
+    async def _await_run(self, begun: Reply) -> CallToolResult:
+        """Waits for a started run; stops it if the call is cancelled."""
         assert isinstance(begun.value, dict)
         run, is_over = str(begun.value["run"]), False
         try:
@@ -233,11 +233,11 @@ class Door(Hand):
         return answers.of_run(reply)
 
     async def _stop(self, run: str) -> None:
-        with suppress(CallEnded):  # it has ended meanwhile
+        with suppress(CallEnded):  # the run may have ended meanwhile
             await self.kernel.stop(run)
 
     async def _tell_that_it_waits(self, ready: tools.PreparedCall, progress: "_Progress") -> None:
-        """Tell the client, once its call has not ended at once, that a person has to say yes to it, if that is so."""
+        """Tells the client, if its call does not end soon, that it waits for a person's yes, if it does."""
         await asyncio.sleep(QUIET)
         try:
             if not (await self.kernel.check(ready.method, ready.resource)).approval:
@@ -245,17 +245,17 @@ class Door(Hand):
         except CallEnded:
             return
         while True:
-            await progress.tell(
+            await progress.report(
                 0, f"{ready.method} needs the operator's yes, and waits until then: `maniple approvals`"
             )
             await asyncio.sleep(REMINDED)
 
     def _is_hasty(self) -> bool:
-        """Whether this client has asked for more than it may; counts what it asks for now."""
+        """Counts a request of this client. Returns whether it is beyond its rate."""
         return _PACE.get().take(asyncio.get_running_loop().time()) != "ok"
 
     async def _offered(self, *, fresh: float) -> dict[str, Offer]:
-        """The tools by name, asked anew when the last answer is older than `fresh` seconds."""
+        """The tools by name; asks the kernel again if the last answer is older than `fresh` seconds."""
         now = asyncio.get_running_loop().time()
         if now - self._looked > fresh or not self._offers:
             rows = [msgspec.convert(row, Row) for row in await self.kernel.describe()]

@@ -1,4 +1,4 @@
-"""What only the Hand of a server elsewhere needs (acts): HTTP, and logging in. Its run alone imports this."""
+"""The connection to a remote server (acts): HTTP and login. Only the run of such a server's Hand imports this."""
 
 import ssl
 from collections.abc import Mapping
@@ -19,20 +19,20 @@ if TYPE_CHECKING:  # it brings cryptography, and most servers want no login
     from runtime.mcp.login import Login
 
 UNREACHED: Final = httpx2.HTTPError
-"""What the talk with a server ends with that is not reached, beside what any talk may end with."""
+"""Raised by a session if the server is not reached, beside the errors of any session."""
 
 
 class Elsewhere:
-    """A server at a URL. login: what logs in to it, None where that is not to be."""
+    """A remote server. login: None if there is none."""
 
     def __init__(self, kernel: KernelHandle, agreement: Agreement, files: Mapping[str, bytes]) -> None:
-        """files: those of the Hand. Raises HandBroken when it cannot be known whom to believe at the URL."""
+        """files: the Hand's. Raises HandBroken if the certificates to trust cannot be read."""
         self._kernel, self._agreement = kernel, agreement
         self._trusted = _trusted(agreement, files)
         self.login: Login | None = None
 
     def log_in_as(self, hand: str, settings: Mapping[str, object], state: Path) -> None:
-        """Have a login, if one is agreed to. Raises HandBroken when the settings fit none."""
+        """Prepares the login, if one is agreed to. Raises HandBroken if the settings do not fit it."""
         wanted, url = self._agreement.login, self._agreement.url
         if wanted is None:
             return
@@ -46,15 +46,15 @@ class Elsewhere:
         self.login = Login(hand, url, wanted, proof, kept, lambda to: outside(self._kernel, self._trusted, to))
 
     def streams(self, headers: Mapping[str, str]) -> AbstractAsyncContextManager[TransportStreams]:
-        """The messages both ways, until the block is left. headers: of each request."""
+        """Yields the message streams. headers: of each request."""
         return remote(self._agreement.url, self._kernel, headers, self._trusted, self.login)
 
 
 def _trusted(agreement: Agreement, files: Mapping[str, bytes]) -> ssl.SSLContext:
-    """Whom to believe at the URL: what lies in the Hand's folder, or the system's."""
+    """The certificates to trust: those in the Hand's folder, or else the system's."""
     try:
         if (own := files.get(tools.CERTIFICATES)) is not None:
             return ssl.create_default_context(cadata=own.decode("ascii"))
         return ssl.create_default_context(cafile=agreement.certificates or None)
     except (OSError, ValueError) as error:
-        raise HandBroken(f"the certificates to believe cannot be read: {error}") from None
+        raise HandBroken(f"the certificates to trust cannot be read: {error}") from None

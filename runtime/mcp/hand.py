@@ -1,4 +1,4 @@
-"""Where the run of a server's Hand begins (acts on the interpreter): it takes of the package what a client needs."""
+"""The entry of an MCP server's Hand (acts on the interpreter): imports only the parts of `mcp` that a client needs."""
 
 from runtime.mcp.lean import leaving_out
 

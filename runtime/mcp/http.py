@@ -1,8 +1,8 @@
-"""Messages to and from a server that is elsewhere (acts): the protocol's streamable HTTP, over calls of `web.connect`.
+"""Carries messages to and from a remote server (acts): the protocol's streamable HTTP, over calls of `web.connect`.
 
-The package speaks HTTP; what is ours is below and above it. Below: this run has no network, so each connection is a call
-of `web.connect` in the Hand's own name, which the kernel checks and `web` makes; TLS is ended here. Above: an answer that is
-no stream of events has a largest size, and nothing is unpacked, so that no server fills this run's memory.
+The package speaks HTTP; the parts below and above are ours. Below: this run has no network, so each connection is a call of
+`web.connect` in the Hand's own name, which the kernel checks and `web` makes; TLS ends here. Above: an answer that is not a
+stream of events has a maximum size, and nothing is unpacked, so no server can fill this run's memory.
 """
 
 import logging
@@ -32,38 +32,38 @@ from runtime.mcp.posts import GivenUp, Post, Posts
 from wire import limits
 
 LARGEST: Final = 8 * 1024 * 1024
-"""Bytes of an answer, or of one event of a stream of them."""
+"""Most bytes of an answer, or of one event of a stream."""
 
 MOST: Final = "maniple.most"
-"""The extension of a request that says how many bytes its answer may have, of whatever kind it is."""
+"""The request extension with the most bytes of its answer, of whatever kind that is."""
 
 Refused: TypeAlias = Callable[[str], None]
-"""Given `host:port` that the Hand may not connect to."""
+"""Called with `host:port` if the Hand may not connect there."""
 
 _CONNECT_S: Final = 30.0
 _SILENT_S: Final = 3600.0
-"""Seconds in which a connection is made; in which a stream of events may say nothing. A call's own deadline comes before."""
+"""Seconds to connect; seconds that a stream of events may be silent. A call's own deadline comes earlier."""
 
 _ERROR: Final = 400
 _NO_ANSWER: Final = 503
-"""What is told here of a request whose answer nobody waits for any more."""
+"""The status of a request that was given up, made up here."""
 
 _PIECE: Final = 64 * 1024
 
 
 class Wire(ByteStream):
-    """A connection that `web.connect` made, as the packages want it."""
+    """A connection by `web.connect`, as an anyio ByteStream."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream, self._kept = stream, b""
 
     @property
     def is_readable(self) -> bool:
-        """Whether something has come that nobody has taken: of a connection that is idle, its end."""
+        """Whether unread bytes or the end have arrived; on an idle connection, that it has ended."""
         return self._stream.is_readable
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
-        """Some bytes. Raises EndOfStream, or BrokenResourceError when the call did not end well."""
+        """Reads some bytes. Raises EndOfStream, or BrokenResourceError if the call did not end in Done."""
         try:
             piece = self._kept or await self._stream.read()
         except CallEnded as error:
@@ -74,7 +74,7 @@ class Wire(ByteStream):
         return piece[:max_bytes]
 
     async def send(self, item: bytes) -> None:
-        """All of them."""
+        """Sends all bytes."""
         try:
             for at in range(0, len(item), _PIECE):
                 await self._stream.send(item[at : at + _PIECE])
@@ -82,17 +82,17 @@ class Wire(ByteStream):
             raise anyio.BrokenResourceError(str(error)) from None
 
     async def send_eof(self) -> None:
-        """No more of them."""
+        """Ends the upload."""
         await self._stream.finish()
 
     async def aclose(self) -> None:
-        """End the call."""
+        """Cancels the call."""
         await self._stream.__aexit__(ConnectionError, None, None)
 
 
 @asynccontextmanager
 async def _or_ended(stream: ByteStream) -> AsyncIterator[None]:
-    """Within it a connection is nobody's yet: it is ended where it comes to nothing, or is waited for no more."""
+    """Closes a connection if the block fails or is cancelled, since nobody owns it yet."""
     try:
         yield
     except BaseException:
@@ -101,13 +101,13 @@ async def _or_ended(stream: ByteStream) -> AsyncIterator[None]:
 
 
 class _Connection(AsyncNetworkStream):
-    """A connection as the pool has it. wire: what lies below all TLS."""
+    """A connection for the pool. wire: the connection below TLS."""
 
     def __init__(self, stream: ByteStream, wire: Wire) -> None:
         self._stream, self._wire = stream, wire
 
     def known(self, info: str) -> object:
-        """Whether there is something to be read, by which the pool knows an idle one that the server has ended."""
+        """Whether there is something to read, by which the pool notices that the server closed an idle connection."""
         return self._wire.is_readable if info == "is_readable" else None
 
     get_extra_info = known
@@ -156,7 +156,7 @@ class _Connection(AsyncNetworkStream):
 
 
 class _Calls(AsyncNetworkBackend):
-    """Makes connections by calls."""
+    """Makes connections by calls of `web.connect`."""
 
     def __init__(self, kernel: KernelHandle, refused: Refused | None) -> None:
         self._kernel, self._refused = kernel, refused
@@ -169,7 +169,7 @@ class _Calls(AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
-        """A connection is used for one call after the other, so it is made for none of them."""
+        """Connects, in the name of no call: a connection is used for several calls, one after the other."""
         answered = answering.set(0)
         try:
             address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -181,7 +181,7 @@ class _Calls(AsyncNetworkBackend):
         try:
             async with _or_ended(wire):
                 with anyio.fail_after(timeout):
-                    await stream.read()  # the first piece says that it is made
+                    await stream.read()  # the first piece means that it is connected
         except TimeoutError as error:
             raise httpcore2.ConnectTimeout(str(error)) from None
         except CallEnded as error:
@@ -195,8 +195,8 @@ class _Calls(AsyncNetworkBackend):
 
 
 class _Bounded(httpx2.AsyncByteStream):
-    """An answer's body. post: of which request, when that may be given up; is_events: a stream of events, which then ends
-    as a broken one, so that nobody asks for the rest of it.
+    """An answer's body, bounded. post: the request it answers, which may be given up. is_events: a stream of events, which
+    then ends as broken, so that nobody requests the rest of it.
     """
 
     def __init__(self, stream: httpx2.AsyncByteStream, most: float, post: Post, *, is_events: bool) -> None:
@@ -224,7 +224,7 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 class _Transport(httpx2.AsyncHTTPTransport):
-    """The package's, over our connections, with bounded answers, and an end to those of requests that are given up."""
+    """The package's transport over our connections, with bounded answers; ends those of requests that are given up."""
 
     def __init__(self, kernel: KernelHandle, context: ssl.SSLContext, refused: Refused | None) -> None:
         super().__init__(verify=context, trust_env=False)
@@ -234,8 +234,8 @@ class _Transport(httpx2.AsyncHTTPTransport):
         )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        message = posts.said(request.method, request.content if request.method == "POST" else b"")
-        if (number := message.given_up) is not None:
+        message = posts.parse(request.method, request.content if request.method == "POST" else b"")
+        if (number := message.cancels) is not None:
             self._posts.give_up(number)
         post = self._posts.of(message)
         try:
@@ -262,7 +262,7 @@ def _is_events(response: httpx2.Response) -> bool:
 
 
 def outside(kernel: KernelHandle, trusted: ssl.SSLContext, refused: Refused) -> httpx2.AsyncClient:
-    """A client whose requests carry nothing of ours. refused: told of a host that was not granted."""
+    """A client whose requests carry none of our headers. refused: called with a host that is not granted."""
     timeout = httpx2.Timeout(_CONNECT_S)
     return httpx2.AsyncClient(transport=_Transport(kernel, trusted, refused), timeout=timeout, trust_env=False)
 
@@ -275,8 +275,8 @@ async def remote(
     trusted: ssl.SSLContext,
     login: httpx2.Auth | None = None,
 ) -> AsyncIterator[TransportStreams]:
-    """The messages both ways, until the block is left. login: what signs each request."""
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would tell each URL, and so what stands in it
+    """Yields the message streams to a server. login: authenticates each request."""
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would log each URL, with any secrets in it
     client = httpx2.AsyncClient(
         transport=_Transport(kernel, trusted, None),
         headers={**headers, "accept-encoding": "identity"},

@@ -1,11 +1,11 @@
-"""What a login leaves behind, in a file of the Hand's own state (acts): tokens, the client they are for, and whose they are.
+"""Stores a login in a file of the Hand's state (acts): tokens, the client they are for, and where they come from.
 
-It is the package's storage of tokens, and more: the package keeps in memory alone which authorization server its tokens
-are from, and when they expire, and would after a start offer a refresh token to the MCP server's own host instead. Nobody
-but the Hand, and the operator, may read the file; it is replaced as a whole. What cannot be read counts as no login, and so
-does what is another server's, client's or issuer's: the operator may have changed them since.
+It is the package's token storage, and more: the package itself keeps only in memory which authorization server its tokens
+are from and when they expire, and after a restart would offer a refresh token to the MCP server's own host instead. Only the
+Hand and the operator may read the file; it is replaced as a whole. An unreadable file counts as no login, as does one for
+another server, client or issuer: the operator may have changed them since.
 
-When a write raises OSError, what is kept holds in this process all the same.
+If a write raises OSError, the new content still counts in this process.
 """
 
 import copy
@@ -25,25 +25,25 @@ from pydantic import BaseModel, ValidationError
 
 FILE: Final = "login.json"
 _LARGEST: Final = 1024 * 1024
-_HEADER: Final = 2048  # characters of what the server says that it wants
+_HEADER: Final = 2048  # characters of a WWW-Authenticate header that are stored
 _TOKEN: Final = re.compile(r"[\x20-\x7e]{1,16384}")
-"""What a header takes (RFC 6749, appendix A.12), and servers, who rarely take more than this."""
+"""The characters of a token (RFC 6749, appendix A.12), and more than most servers accept."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Challenge(Struct, frozen=True, kw_only=True):
-    """How the server refused us: its status, and its WWW-Authenticate, which says what it wants."""
+    """The server's refusal: its status and WWW-Authenticate header."""
 
     status: int
     header: str = ""
 
 
 class _Content(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The file's content; tables are as the package writes them. until: when the token expires, in seconds since 1970.
+    """The file's content; tables are as the package writes them. until: when the token expires, seconds since 1970.
 
-    whose: the server's URL, and the client and issuer that the operator named for it. server, resource: what is known of
-    the authorization server and of what it protects; authority: as that names it.
+    whose: the server's URL, and the client and issuer that the operator named. server, resource: metadata of the
+    authorization server and of the protected resource. authority: the authorization server's URL.
     """
 
     whose: tuple[str, ...] = ()
@@ -57,31 +57,31 @@ class _Content(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Kept:
-    """The package's storage. client: the one that the operator named, which then is not the file's."""
+    """The package's token storage. client: the one that the operator named; it is not stored then."""
 
     def __init__(self, folder: Path, whose: tuple[str, ...], client: OAuthClientInformationFull | None = None) -> None:
         self._path, self._part, self._own = folder / FILE, folder / f"{FILE}.part", client
         self._is_draft = False
         self._content = none = _Content(whose=whose)
-        with suppress(OSError):  # what a process that was killed while it wrote has left
+        with suppress(OSError):  # left by a process that was killed while writing
             os.unlink(self._part)
         with suppress(OSError, msgspec.DecodeError, RecursionError, UnicodeDecodeError), open(self._path, "rb") as file:
             found = msgspec.json.decode(file.read(_LARGEST), type=_Content)
             self._content = found if found.whose == whose else none
 
     def draft(self) -> "Kept":
-        """The same, for a login that is not done yet: nothing of it is kept until adopt() takes it."""
+        """A copy for a login in progress: nothing of it is stored until adopt() takes it."""
         draft = copy.copy(self)
         draft._is_draft = True
         return draft
 
     def adopt(self, draft: "Kept") -> None:
-        """Keep a login that is done."""
+        """Stores a finished login."""
         self._write(draft._content)
 
     @property
     def challenge(self) -> Challenge | None:
-        """The last refusal that only a person can mend."""
+        """The last refusal that only a person can solve."""
         return self._content.challenge
 
     @property
@@ -92,57 +92,57 @@ class Kept:
         return tuple(str(table[name]) for table in tables for name in names if table.get(name))
 
     async def get_tokens(self) -> OAuthToken | None:
-        """The tokens, whether or not they have expired."""
+        """The tokens, expired or not."""
         tokens = _read(OAuthToken, self._content.tokens)
         return tokens if tokens is not None and _TOKEN.fullmatch(tokens.access_token) else None
 
     async def set_tokens(self, tokens: OAuthToken) -> None:
-        """New ones. Raises ValueError for one that no request can carry."""
+        """Stores new tokens. Raises ValueError for one that does not fit into a header."""
         if not _TOKEN.fullmatch(tokens.access_token):
             raise ValueError("it is not a token")
         until = None if tokens.expires_in is None else time.time() + tokens.expires_in
         self._write(replace(self._content, tokens=_plain(tokens), until=until))
 
     async def registered(self) -> OAuthClientInformationFull | None:
-        """The client that tokens are for."""
+        """The client that the tokens are for."""
         return self._own or _read(OAuthClientInformationFull, self._content.client)
 
     async def register(self, client_info: OAuthClientInformationFull) -> None:
-        """One that has been registered."""
+        """Stores a newly registered client."""
         self._write(replace(self._content, client=_plain(client_info)))
 
     get_client_info, set_client_info = registered, register
     """As the package calls them."""
 
     def restore(self, context: OAuthContext) -> None:
-        """Let the package know again what it knew when the tokens were new."""
+        """Gives the package again what it knew when the tokens were new."""
         context.token_expiry_time = self._content.until
         context.oauth_metadata = _read(OAuthMetadata, self._content.server)
         context.protected_resource_metadata = _read(ProtectedResourceMetadata, self._content.resource)
         context.auth_server_url = self._content.authority
 
     def learn(self, context: OAuthContext) -> None:
-        """Keep what the package has found out about where tokens come from."""
+        """Stores what the package found out about where tokens come from."""
         server, resource = _plain(context.oauth_metadata), _plain(context.protected_resource_metadata)
         self._write(replace(self._content, server=server, resource=resource, authority=context.auth_server_url))
 
-    def refused(self, challenge: Challenge | None) -> None:
-        """Keep how we were refused, for the next login; None once that is past."""
+    def set_challenge(self, challenge: Challenge | None) -> None:
+        """Stores a refusal, for the next login; None clears it."""
         if challenge is not None:
             challenge = Challenge(status=challenge.status, header=challenge.header[:_HEADER])
         if challenge != self._content.challenge:
             self._write(replace(self._content, challenge=challenge))
 
     def drop_tokens(self) -> None:
-        """They are of no use any more."""
+        """Deletes tokens that are no longer valid."""
         self._write(replace(self._content, tokens=None, until=None))
 
     def drop_client(self) -> None:
-        """A registered client is of no use any more: its redirect leads elsewhere."""
+        """Deletes a registered client whose redirect has changed."""
         self._write(replace(self._content, client=None))
 
     def forget(self) -> bool:
-        """Forget everything; whether there were tokens."""
+        """Deletes everything. Returns whether there were tokens."""
         had = self._content.tokens is not None
         self._content = _Content(whose=self._content.whose)
         for path in (self._part, self._path):
@@ -170,7 +170,7 @@ class Kept:
 
 
 def _sync(folder: Path) -> None:
-    """Bring a folder's names to disk: a token that was used up, or forgotten, must not be back after a power cut."""
+    """Syncs a folder: a used or deleted token must not be back after a power cut."""
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(opened)

@@ -1,8 +1,8 @@
-"""Imports the package without those of its parts that the importing run never uses (acts on the interpreter).
+"""Imports the package `mcp` without parts that the importing run never uses (acts on the interpreter).
 
-Whoever imports anything of `mcp` gets all of it: its client can be tried out against a server in the same process, and so
-imports the servers, with a web framework of their own. While leaving_out() lasts, a part that it names is an empty module,
-each of whose names is a class that has no instances. Afterwards it can be imported by whoever wants it: docs/adr/0022.
+An import of any module of `mcp` imports all of it: its client can be tested against a server in the same process, and so
+imports the servers, with a web framework. Inside leaving_out(), a part that it names is an empty module whose every name is a
+class without instances. Afterwards the part can be imported as usual: docs/adr/0022.
 """
 
 import sys
@@ -14,7 +14,7 @@ from types import ModuleType
 
 
 class _Absent:
-    """Stands for whatever is imported from a part that is left out."""
+    """Replaces every name imported from a part that is left out."""
 
     def __init__(self, *_: object, **__: object) -> None:
         """Raises RuntimeError."""
@@ -22,7 +22,7 @@ class _Absent:
 
 
 class _Empty(MetaPathFinder, Loader):
-    """Finds an empty module for each part, and for all that is in it."""
+    """Finds an empty module for each part and each of its submodules."""
 
     def __init__(self, parts: tuple[str, ...]) -> None:
         self._parts = parts
@@ -35,14 +35,14 @@ class _Empty(MetaPathFinder, Loader):
         return ModuleSpec(fullname, self, is_package=True) if self.has(fullname) else None
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """As Python does it."""
+        """Leaves it to Python."""
 
     def exec_module(self, module: ModuleType) -> None:
         module.__dict__["__getattr__"] = _any
 
 
 def _any(name: str) -> type[_Absent]:
-    """What an empty module has by a name. Raises AttributeError for those that Python itself looks for."""
+    """The value of any name in an empty module. Raises AttributeError for names that Python itself looks up."""
     if name.startswith("__"):
         raise AttributeError(name)
     return _Absent
@@ -50,7 +50,7 @@ def _any(name: str) -> type[_Absent]:
 
 @contextmanager
 def leaving_out(*parts: str) -> Iterator[None]:
-    """Import what is imported in this block without these modules and theirs; what is there already stays."""
+    """Leaves these modules and their submodules out of the imports in the block; modules already imported stay."""
     empty = _Empty(tuple(part for part in parts if part not in sys.modules))
     sys.meta_path.insert(0, empty)
     try:

@@ -1,8 +1,8 @@
-"""A client's messages as lines of a call's stream both ways (acts): one line of JSON-RPC each, as on standard streams.
+"""Carries a client's messages as lines of a call's stream, both ways (acts): lines of JSON-RPC, as on standard streams.
 
-What a hostile client can do is bounded here: a line has a longest length, lines that are no message come only so often,
-and a request beyond the most that may be open at once is answered with an error before anybody sees it. A client that
-does not read what it is answered is not read from either.
+It limits a hostile client: a line has a maximum length, lines that are not messages are skipped only so often, and a request
+beyond the most open ones is answered with an error before anybody sees it. A client that does not read its answers is not
+read from either.
 """
 
 import asyncio
@@ -28,26 +28,26 @@ from mcp_types import (
 )
 
 from runtime.errors import CallEnded, Failure
-from runtime.mcp.letters import whole
+from runtime.mcp.letters import replace_halves
 from runtime.mcp.transport import Incoming, Outgoing, transport
 from runtime.serving import Call
 from wire import limits
 
 LONGEST: Final = 2 * 1024 * 1024
-"""Bytes of a line: arguments are at most 1 MiB."""
+"""Most bytes of a line: arguments are at most 1 MiB."""
 
 AT_ONCE: Final = 32
-"""Requests of one client that are open at once; a further one is answered with an error."""
+"""Most open requests of one client; a further one is answered with an error."""
 
 LAST_ANSWERS: Final = 1.0
-"""Seconds for which a client that says no more is answered what it asked; what takes longer is given up."""
+"""Seconds for which requests are still answered after a client has closed its stream; later ones are given up."""
 
 NONSENSE_MOST: Final = 100
-"""Lines that are no message, since the last that was one; with one more a client is talked with no more."""
+"""Most lines in a row that are not messages; one more ends the session."""
 
 
 class Lines:
-    """One client. Made by the task that talks with it; moved: when it last took some of what it is sent."""
+    """One client. Must be made by the task that serves it. moved: when the client last took some bytes."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -59,55 +59,55 @@ class Lines:
         self.moved = 0.0
 
     def streams(self) -> AbstractAsyncContextManager[TransportStreams]:
-        """The messages both ways, until the block is left. Raises Failure, in a group, when the client misbehaves."""
+        """Yields the message streams. Raises Failure, in a group, if the client misbehaves."""
         return transport(self._read, self._write)
 
     def owe(self, number: RequestId, size: int) -> None:
-        """A request's answer has so many bytes, and waits from now on until the client has read it."""
+        """Counts a large answer's bytes as unread until the client has read it."""
         if not self._owed:
             self.moved = time.monotonic()
         self._owed[number] = size
 
     @property
     def unsent(self) -> int:
-        """Bytes of large answers that wait to be read."""
+        """Bytes of large answers that are not read yet."""
         return sum(self._owed.values())
 
     def let_go(self) -> None:
-        """Talk with it no more."""
+        """Ends the session."""
         self._owed.clear()
         if self._task is not None:
             self._task.cancel("it read nothing of its answers, and others had no room")
 
-    async def _read(self, told: Incoming) -> None:
+    async def _read(self, incoming: Incoming) -> None:
         nonsense = 0
         try:
-            async with told:
+            async with incoming:
                 async for line in _lines(self._call.upload):
                     message = _message(line)
                     nonsense = nonsense + 1 if message is None else 0
                     if message is None:
                         if nonsense > NONSENSE_MOST:
-                            raise Failure("malformed", f"its last {nonsense} lines were no messages")
+                            raise Failure("malformed", f"its last {nonsense} lines were not messages")
                         await self._answer(_error(None, PARSE_ERROR, "this line is not a message of JSON-RPC"))
                     elif await self._admits(message):
-                        await told.send(SessionMessage(message))
-                await self._answered()
+                        await incoming.send(SessionMessage(message))
+                await self._await_answers()
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
-            pass  # nobody talks to it any more
+            pass  # the session has ended
 
-    async def _answered(self) -> None:
-        """Wait a moment for the answers to what was asked before the client closed its stream: it may come out of a pipe."""
+    async def _await_answers(self) -> None:
+        """Waits a moment for answers to requests from before the client closed its stream: its input may be a pipe."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_ANSWERS):
                 while self._open:
                     self._went.clear()
                     await self._went.wait()
-                async with self._turn:  # the last of them may be on its way
+                async with self._turn:  # the last one may be being sent
                     pass
 
     async def _admits(self, message: JSONRPCRequest | JSONRPCNotification | JSONRPCResponse | JSONRPCError) -> bool:
-        """Whether a message goes on; a request that may not is answered."""
+        """Whether a message is passed on; answers a request that is not."""
         match message:
             case JSONRPCRequest(id=number) if number in self._open or len(self._open) >= AT_ONCE:
                 why = "its id is in use" if number in self._open else f"{AT_ONCE} requests are open already: await some"
@@ -123,9 +123,9 @@ class Lines:
                 pass
         return True
 
-    async def _write(self, said: Outgoing) -> None:
-        async with said:
-            async for one in said:
+    async def _write(self, outgoing: Outgoing) -> None:
+        async with outgoing:
+            async for one in outgoing:
                 if isinstance(one.message, JSONRPCResponse | JSONRPCError) and one.message.id is not None:
                     self._open.discard(one.message.id)
                     self._went.set()
@@ -134,7 +134,7 @@ class Lines:
                     self._owed.pop(one.message.id, None)
 
     async def _answer(self, message: JSONRPCRequest | JSONRPCNotification | JSONRPCResponse | JSONRPCError) -> None:
-        """Send a message's line, in pieces that nothing else comes between."""
+        """Sends a message as one line; no other message comes between its pieces."""
         line = message.model_dump_json(by_alias=True, exclude_unset=True).encode("utf-8", "replace") + b"\n"
         async with self._turn:
             for at in range(0, len(line), limits.CHUNK_SIZE):
@@ -146,7 +146,7 @@ class Lines:
 
 
 async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The lines of a stream; the last may lack its end. Raises Failure for one that is too long."""
+    """Yields a stream's lines; the last may lack its end. Raises Failure for a line that is too long."""
     rest = bytearray()
     async for piece in pieces:
         *whole, last = piece.split(b"\n")
@@ -165,7 +165,7 @@ async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _message(line: bytes) -> JSONRPCRequest | JSONRPCNotification | JSONRPCResponse | JSONRPCError | None:
-    for read in (bytes, whole):
+    for read in (bytes, replace_halves):
         with suppress(ValueError, RecursionError, msgspec.DecodeError):
             text = read(line)
             message = jsonrpc_message_adapter.validate_json(text, by_name=False)
@@ -179,7 +179,7 @@ class _Head(msgspec.Struct):
 
 
 def has_bad_id(text: bytes) -> bool:
-    """Whether it asks under an id that is none: neither a text nor a whole number. `mcp` takes that for a notification."""
+    """Whether a request's id is neither a text nor a whole number. `mcp` would take it for a notification."""
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         head = msgspec.json.decode(text, type=_Head)
         number = bytes(head.id)

@@ -1,11 +1,11 @@
-"""How the Hand of a server elsewhere logs in to it (acts): OAuth 2.1 as the package has it, within what the Hand may reach.
+"""Logs the Hand of a remote server in to it (acts): OAuth 2.1 by the package, limited to what the Hand may reach.
 
-The steps are the package's (mcp.client.auth); what is ours is who takes them and when. A call never waits for a person: it
-goes with the token that is there, which is refreshed when it has expired, and else fails and says `maniple mcp login`. There,
-and only there, the package may register a client and send a person to a page. A client that logs in by its own secret or
-key needs no person, and takes all steps within a call.
+The package has the steps (mcp.client.auth); this decides who takes them and when. A call never waits for a person: it uses
+the stored token, which is refreshed when it has expired, or else fails and says `maniple mcp login`. Only there may the
+package register a client and send a person to a page. A client that logs in by its own secret or key needs no person, and
+takes all steps within a call.
 
-The steps themselves, and what is told of one that comes to nothing, are a pass of their own each time (steps.py).
+Each attempt is a Pass of its own, which also describes its failure (steps.py).
 """
 
 import asyncio
@@ -31,28 +31,28 @@ from manifests.mcp.private import LOOPBACK, is_private
 from runtime import records
 from runtime.errors import Failure, HandBroken
 from runtime.mcp.kept import Challenge, Kept
-from runtime.mcp.login_rules import UNAUTHORISED, algorithm_of, came_back, check_address, is_refusal
+from runtime.mcp.login_rules import UNAUTHORISED, algorithm_of, check_address, is_refusal, read_redirect
 from runtime.mcp.revoking import Sign, revoke
 from runtime.mcp.steps import WRONG, Outside, Pass, Route
 
 PAGE_MOST: Final = 8 * 1024
-"""Characters of a page's address."""
+"""Most characters of a page's URL."""
 
-_NOWHERE: Final = "http://127.0.0.1/callback"  # of a provider that sends nobody anywhere
+_NOWHERE: Final = "http://127.0.0.1/callback"  # for a provider that opens no page
 
 Show = Callable[[str], Awaitable[None]]
-"""Given the page that a person is to open."""
+"""Called with the URL of the page that a person must open."""
 
 Hear = Callable[[], Awaitable[str]]
-"""The address that the page sent the person to."""
+"""Returns the address that the page redirected the person to."""
 
 
 class Login(httpx2.Auth):
-    """The login of one Hand. why: what only a person can mend, "" while nothing is wrong."""
+    """The login of one Hand. why: the problem that only a person can solve, or ""."""
 
     def __init__(self, hand: str, url: str, wanted: tools.Login, proof: str, kept: Kept, outside: Outside) -> None:
-        """Raises HandBroken when the settings fit no login."""
-        logging.getLogger("mcp.client.auth").setLevel(logging.CRITICAL + 1)  # it would tell what stands in answers
+        """Raises HandBroken if the settings do not fit the login."""
+        logging.getLogger("mcp.client.auth").setLevel(logging.CRITICAL + 1)  # it would log answers, which hold secrets
         self._hand, self._url, self._wanted, self._kept = hand, url, wanted, kept
         self._route = Route(hand=hand, url=url, wanted=wanted, outside=outside)
         self._turn = asyncio.Lock()
@@ -64,24 +64,24 @@ class Login(httpx2.Auth):
             raise HandBroken(
                 f"its setting {wanted.proof} is not set: `maniple settings {hand} --secret {wanted.proof}`"
             )
-        self._provider = self._unasked()
+        self._provider = self._provider_without_person()
 
     # within a call ----------------------------------------------------------------------------------------------------
 
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        """Send a request with what lets us in. A refusal that nothing here can mend is kept, and goes on as it is."""
+        """Sends a request with the token. A refusal that no step here can solve is stored and returned."""
         async with self._turn:
-            await self._restored(self._provider)
+            await self._restore(self._provider)
             context = self._provider.context
             if not context.is_token_valid() and context.can_refresh_token():
-                await self._stepped(request, None)
+                await self._take_steps(request, None)
         self._sign(request)
         response = yield request
         if not is_refusal(response):
             self._let_in(response)
             return
         async with self._turn:
-            is_mended = await self._mended(request, response)
+            is_mended = await self._renew(request, response)
         if is_mended:
             self._sign(request)
             response = yield request
@@ -90,42 +90,42 @@ class Login(httpx2.Auth):
                 return
         self._refused(response)
 
-    async def _mended(self, request: httpx2.Request, response: httpx2.Response) -> bool:
-        """Whether there is another token now than the one that was refused."""
+    async def _renew(self, request: httpx2.Request, response: httpx2.Response) -> bool:
+        """Gets another token than the refused one, if possible. Returns whether there is one."""
         context, sent = self._provider.context, request.headers.get("Authorization")
         if context.is_token_valid() and sent != self._bearer():
             return True
         if self._wanted.is_alone:
-            return await self._stepped(request, response)
+            return await self._take_steps(request, response)
         if response.status_code == UNAUTHORISED and context.can_refresh_token():
-            context.token_expiry_time = 1.0  # long past, whatever was said: then the package refreshes it
-            return await self._stepped(request, None)
+            context.token_expiry_time = 1.0  # long past, so that the package refreshes it
+            return await self._take_steps(request, None)
         return False
 
-    async def _stepped(self, request: httpx2.Request, refusal: httpx2.Response | None) -> bool:
-        """Take the package's steps to a token; whether there is one. Why not is what a call is then told."""
+    async def _take_steps(self, request: httpx2.Request, refusal: httpx2.Response | None) -> bool:
+        """Takes the package's steps to a token. Returns whether there is a new one; if not, `why` says it to calls."""
         before, steps = self._bearer(), Pass(self._route)
-        with _told_if_not_kept():
+        with _log_if_not_stored():
             try:
                 await steps.take(self._provider, self._kept, request, refusal)
             except WRONG as error:
-                self.why = steps.told(error)
+                self.why = steps.explain(error)
                 records.logger().warning("logging in to the server failed", why=self.why)
-                self._provider = self._unasked()  # it may have taken half of something
+                self._provider = self._provider_without_person()  # the old one may be half-way through the steps
                 return False
             if self._provider.context.current_tokens is None and steps.is_over:
                 self._kept.drop_tokens()
         return self._provider.context.is_token_valid() and self._bearer() != before
 
     def _let_in(self, response: httpx2.Response) -> None:
-        """Nothing is wrong any more, if the server did what it was asked: an error says nothing of that."""
+        """Clears `why` after a successful response; an error says nothing about the login."""
         if response.is_success:
             self.why = ""
 
     def _refused(self, response: httpx2.Response) -> None:
         header = response.headers.get("WWW-Authenticate", "")
-        with _told_if_not_kept():
-            self._kept.refused(Challenge(status=response.status_code, header=header))
+        with _log_if_not_stored():
+            self._kept.set_challenge(Challenge(status=response.status_code, header=header))
         if self._wanted.is_alone:
             self.why = self.why or f"the server refuses {self._hand}'s client, though it has logged in"
         else:
@@ -136,18 +136,18 @@ class Login(httpx2.Auth):
 
     @property
     def challenge(self) -> Challenge | None:
-        """How the server refused us last, if it still does."""
+        """The server's last refusal; None once we are logged in."""
         return self._kept.challenge
 
     async def by_person(self, redirect: str, show: Show, hear: Hear) -> str:
-        """Log in; what it allows, as the authorization server calls it. Raises Failure when that comes to nothing."""
+        """Logs in with a person. Returns the granted scope. Raises Failure if that fails."""
         challenge = self._kept.challenge
         assert challenge is not None
         _check_redirect(redirect)
         request = httpx2.Request("POST", self._url, headers={"MCP-Protocol-Version": "2025-11-25"})
         headers = [(b"WWW-Authenticate", challenge.header.encode())] if challenge.header else []
         refusal = httpx2.Response(challenge.status, headers=headers, request=request)
-        draft = self._kept.draft()  # a login that comes to nothing leaves the one before as it was
+        draft = self._kept.draft()  # a failed login leaves the earlier one as it was
 
         async def showing(url: str) -> None:
             check_address(url)
@@ -157,9 +157,9 @@ class Login(httpx2.Auth):
             await show(url)
 
         async def hearing() -> AuthorizationCodeResult:
-            return came_back(await hear(), redirect)
+            return read_redirect(await hear(), redirect)
 
-        if self._is_at_page:  # calls do not wait for it, and so another login does not, either
+        if self._is_at_page:  # like calls, another login does not wait for it
             raise Failure("conflict", "somebody is logging in to this server already: end that first")
         self._is_at_page, steps = True, Pass(self._route)
         try:
@@ -167,34 +167,37 @@ class Login(httpx2.Auth):
             if registered is not None and AnyUrl(redirect) not in (registered.redirect_uris or ()):
                 draft.drop_client()
             provider = self._person(redirect, showing, hearing, draft)
-            await self._restored(provider)
+            await self._restore(provider)
             if challenge.status == UNAUTHORISED:
                 provider.context.clear_tokens()
-            before, provider.context.token_expiry_time = provider.context.current_tokens, None  # it refreshes nothing
+            before, provider.context.token_expiry_time = (
+                provider.context.current_tokens,
+                None,
+            )  # so that it refreshes nothing
             await steps.take(provider, draft, request, refusal)
             tokens = provider.context.current_tokens
             if tokens is None or tokens is before:
                 raise OAuthFlowError("the server's refusal does not say that it wants a login")
         except WRONG as error:
-            raise Failure("login", steps.told(error)) from None
+            raise Failure("login", steps.explain(error)) from None
         finally:
             self._is_at_page = False
         async with self._turn:
-            draft.refused(None)
-            self._provider, self.why = self._unasked(), ""
+            draft.set_challenge(None)
+            self._provider, self.why = self._provider_without_person(), ""
             try:
                 self._kept.adopt(draft)
             except OSError as error:
-                why = f"{self._hand} is logged in until it ends, but that could not be kept: {error.strerror}"
+                why = f"{self._hand} is logged in until it ends, but that could not be stored: {error.strerror}"
                 raise Failure("login", why) from None
         return tokens.scope or ""
 
     async def forget(self) -> tuple[bool, str]:
-        """Log out. Whether there was a login, and why the authorization server could not be told of its end, "" if it was."""
+        """Logs out. Returns (whether there was a login, why the authorization server could not be told, or "")."""
         async with self._turn:
             before = self._provider
-            await self._restored(before)
-            self._provider = self._unasked()
+            await self._restore(before)
+            self._provider = self._provider_without_person()
             try:
                 was = self._kept.forget()
             except OSError as error:
@@ -227,12 +230,12 @@ class Login(httpx2.Auth):
         except ValueError:
             raise HandBroken(f"its setting {self._wanted.proof}, or the issuer, cannot be read") from None
 
-    def _unasked(self) -> OAuthClientProvider:
-        """What takes the steps that need no person."""
+    def _provider_without_person(self) -> OAuthClientProvider:
+        """A provider for the steps that need no person."""
         return self._alone() if self._wanted.is_alone else self._person(_NOWHERE, None, None, self._kept)
 
-    async def _restored(self, provider: OAuthClientProvider) -> None:
-        """Let a new provider know what is kept; and one whose token could not be refreshed, which then begins anew."""
+    async def _restore(self, provider: OAuthClientProvider) -> None:
+        """Gives the stored login to a new provider, or to one that reset itself after a failed refresh."""
         if not provider._initialized:
             await provider._initialize()
             self._kept.restore(provider.context)
@@ -249,7 +252,7 @@ class Login(httpx2.Auth):
 
 
 def _check_redirect(redirect: str) -> None:
-    """Raises Failure for what is no address on this machine to be sent back to."""
+    """Raises Failure unless the redirect is an http URL on loopback."""
     try:
         where = urlsplit(redirect)
     except ValueError:
@@ -259,9 +262,9 @@ def _check_redirect(redirect: str) -> None:
 
 
 @contextmanager
-def _told_if_not_kept() -> Iterator[None]:
-    """On a disk that takes nothing a login goes on as long as this process does."""
+def _log_if_not_stored() -> Iterator[None]:
+    """Logs an OSError: on a full disk the login lasts as long as this process."""
     try:
         yield
     except OSError as error:
-        records.logger().warning("what is known of the login could not be kept", why=str(error))
+        records.logger().warning("the state of the login could not be stored", why=str(error))

@@ -1,6 +1,6 @@
-"""What is judged of a login's requests and answers (pure): which addresses are private, what a refusal is, what came back.
+"""Judges a login's requests and answers (pure): private addresses, refusals, redirects, error codes.
 
-What an authorization server says of an error is not passed on but for its code: it may repeat what it was told.
+Of an authorization server's error only the code is passed on: its text may repeat secrets that it was sent.
 """
 
 import re
@@ -21,7 +21,7 @@ _CODE: Final = re.compile(r"[a-z_]{1,64}")
 
 
 def client_of(wanted: tools.Login, proof: str) -> OAuthClientInformationFull | None:
-    """The client that the operator named, None for one that is to be registered or has a document."""
+    """The client that the operator named; None for one that must be registered, or has a metadata document."""
     if not wanted.client or is_valid_client_metadata_url(wanted.client):
         return None
     method = "client_secret_basic" if proof else "none"
@@ -32,7 +32,7 @@ def client_of(wanted: tools.Login, proof: str) -> OAuthClientInformationFull | N
 
 
 def is_refusal(response: httpx2.Response) -> bool:
-    """Whether the server wants a login, or one for more."""
+    """Whether the server wants a login, or one with a larger scope."""
     header = response.headers.get("WWW-Authenticate", "")
     return response.status_code == UNAUTHORISED or (
         response.status_code == _FORBIDDEN and "insufficient_scope" in header
@@ -40,26 +40,26 @@ def is_refusal(response: httpx2.Response) -> bool:
 
 
 def check_address(url: str) -> None:
-    """Raises OAuthFlowError for an address that others could listen to, or that is none."""
+    """Raises OAuthFlowError for an address where others could listen, or an invalid one."""
     if not is_private(url):
         raise OAuthFlowError(f"{url[:200]} is not https: nobody logs in there")
 
 
-def came_back(address: str, redirect: str) -> AuthorizationCodeResult:
-    """What a page told by where it sent the person."""
+def read_redirect(address: str, redirect: str) -> AuthorizationCodeResult:
+    """The authorization code in the address that a page redirected a person to. Raises OAuthFlowError."""
     before, _, query = address.strip().partition("?")
     if before != redirect:
-        raise OAuthFlowError(f"what came back is not an address that begins with {redirect}")
-    told = {name: values[0] for name, values in parse_qs(query.partition("#")[0], max_num_fields=32).items()}
-    if "error" in told:
-        raise OAuthFlowError(f"the page says: {told['error'][:64]}")
-    if not told.get("state", "").isascii():  # the package's comparison takes no other
-        raise OAuthFlowError("what came back has no state of ours")
-    return AuthorizationCodeResult(code=told.get("code", ""), state=told.get("state"), iss=told.get("iss"))
+        raise OAuthFlowError(f"the address that the page redirected to does not begin with {redirect}")
+    given = {name: values[0] for name, values in parse_qs(query.partition("#")[0], max_num_fields=32).items()}
+    if "error" in given:
+        raise OAuthFlowError(f"the page says: {given['error'][:64]}")
+    if not given.get("state", "").isascii():  # the package can compare no other
+        raise OAuthFlowError("the address that the page redirected to has a wrong state")
+    return AuthorizationCodeResult(code=given.get("code", ""), state=given.get("state"), iss=given.get("iss"))
 
 
 def error_code(response: httpx2.Response) -> str:
-    """What an error is called, by RFC 6749, section 5.2; "" for what is no such name."""
+    """The error's code, by RFC 6749, section 5.2; "" if there is no valid one."""
     try:
         code = response.json().get("error")
     except (ValueError, AttributeError, RecursionError):
@@ -68,7 +68,7 @@ def error_code(response: httpx2.Response) -> str:
 
 
 def algorithm_of(key: str) -> str:
-    """How a private key signs. Raises ValueError for one that cannot be read."""
+    """The JWT algorithm for a private key. Raises ValueError for one that cannot be read."""
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key

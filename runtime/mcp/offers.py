@@ -1,6 +1,6 @@
-"""What a door offers as tools: the methods that it is granted, and the task Hands that it may start (pure).
+"""The tools that a door offers: the methods that it is granted, and the task Hands that it may start (pure).
 
-A method's tool is called as the agent loop calls it; the one that starts a Hand is `run_` and its name.
+A method's tool is named and called as in the agent loop; the one that starts a Hand is `run_` and the Hand's name.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,22 +21,22 @@ _WHOLE: Final = {"inputs": "dict?"}
 
 
 class Row(tools.Row, frozen=True, kw_only=True):
-    """What the kernel tells of a method."""
+    """A method, as the kernel lists it."""
 
     idempotent: bool = False
     returns: Mapping[str, str] = {}
 
 
 class Offer(Struct, frozen=True, kw_only=True):
-    """A tool, and what it stands for. hand: that it starts, "" for a method. returns: what it is held to, {} for nothing."""
+    """A tool and the call behind it. hand: the Hand that it starts, or "". returns: checked in answers; or {}."""
 
     tool: Tool
     way: tools.Offered
     hand: str = ""
     returns: Mapping[str, str] = {}
 
-    def ready(self, arguments: Mapping[str, object]) -> PreparedCall | str:
-        """The call that arguments mean; a text that says what is wrong with them."""
+    def prepare(self, arguments: Mapping[str, object]) -> PreparedCall | str:
+        """The call for these arguments, or a text that says what is wrong with them."""
         found = tools.prepare(self.way, arguments)
         if isinstance(found, str) or not self.hand:
             return found
@@ -46,10 +46,10 @@ class Offer(Struct, frozen=True, kw_only=True):
 
 
 def offers_of(rows: Iterable[Row], capabilities: Sequence[Capability], works: Mapping[str, Work]) -> dict[str, Offer]:
-    """By the tools' names. capabilities: which resources are asked for. works: by the names of their Hands."""
+    """The offers by tool name. capabilities: with the resources asked for. works: by Hand name."""
     known = {row.method: row for row in rows}
     for hand, work in works.items():
-        summary = f"Start {hand}, and wait for what comes of it: {work.summary}"
+        summary = f"Start {hand} and wait for its result: {work.summary}"
         params = _WHOLE if work.params is None else work.params
         method = f"{_RUN}{hand}"
         known[method] = Row(method=method, summary=summary, resource="none", effect="external", params=params)
@@ -58,18 +58,18 @@ def offers_of(rows: Iterable[Row], capabilities: Sequence[Capability], works: Ma
 
 
 def _offer(way: tools.Offered, row: Row, works: Mapping[str, Work]) -> Offer:
-    """What a server of the protocol's own answers is told as that server told it, and so not as its Hand's `returns`."""
+    """Results of an MCP server are passed on as it sent them, and so are not checked against its Hand's `returns`."""
     returns = {} if row.method.startswith(SERVERS) else row.returns
-    return Offer(tool=_tool(way, row, returns), way=way, hand=_started(way.method, works), returns=returns)
+    return Offer(tool=_tool(way, row, returns), way=way, hand=_hand_of(way.method, works), returns=returns)
 
 
-def _started(method: str, works: Mapping[str, Work]) -> str:
+def _hand_of(method: str, works: Mapping[str, Work]) -> str:
     hand = method.removeprefix(_RUN)
     return hand if hand != method and hand in works else ""
 
 
 def _tool(way: tools.Offered, row: Row, returns: Mapping[str, str]) -> Tool:
-    """As the protocol tells of a tool. Its hints are what was pinned when its provider was installed."""
+    """The tool for the protocol. Its hints were pinned when its provider was installed."""
     hints = ToolAnnotations(
         read_only_hint=row.effect == "read",
         destructive_hint=row.effect != "read",

@@ -1,7 +1,7 @@
-"""What a server answers as values of ours (pure): texts, structures, and what else there is, within what a call can carry.
+"""Turns what a server answers into values of ours (pure): texts, structures and other parts, within the size of a reply.
 
-A text that is too long is cut, and anything else that is too large left out; `cut` says so, so nobody takes a part for
-the whole. What a server says of an error is its own word, and as long as an error may be.
+A text that is too long is cut, and anything else that is too large left out; `cut` says so, so that nobody takes a part for
+the whole. The text of a server's error is its own, cut to the length of an error.
 """
 
 import base64
@@ -27,22 +27,22 @@ from mcp_types import (
 from runtime.errors import Failure
 
 ROOM: Final = 900_000
-"""Bytes of one answer: what a body can carry, and what is around it."""
+"""Most bytes of one reply: what a body can carry, less some for its frame."""
 
 _ERROR: Final = 1_000  # characters of an error's text
 _DEEPEST: Final = 32
-_AROUND: Final = 64  # bytes of a part without what is in it
+_AROUND: Final = 64  # bytes of a part without its content
 
 
 class _Room:
-    """What is left of an answer's room."""
+    """The bytes left for a reply."""
 
     def __init__(self) -> None:
         self.left = ROOM
         self.is_cut = False
 
     def text(self, text: str) -> str:
-        """As much of a text as there is room for."""
+        """Takes room for a text. Returns as much of it as fits."""
         clean = text.encode("utf-8", "replace")
         kept = clean[: self.left]
         self.left -= len(kept)
@@ -52,7 +52,7 @@ class _Room:
         return kept.decode("utf-8", "ignore")
 
     def has(self, size: int) -> bool:
-        """Whether there is room for so many bytes, which are then taken."""
+        """Takes room for so many bytes. Returns whether there was enough."""
         if size > self.left:
             self.is_cut = True
             return False
@@ -61,7 +61,7 @@ class _Room:
 
 
 def of_tool(result: CallToolResult) -> dict[str, object]:
-    """A tool's result. Raises Failure when the tool says that it failed."""
+    """The value of a tool's result. Raises Failure if the tool failed."""
     room = _Room()
     texts, parts = _content(result.content, room)
     if result.is_error:
@@ -69,11 +69,11 @@ def of_tool(result: CallToolResult) -> dict[str, object]:
     value: dict[str, object] = {"text": "\n".join(texts)} if texts else {}
     if result.structured_content is not None and room.has(_size(result.structured_content)):
         value["structured"] = result.structured_content
-    return _told(value, parts, room)
+    return _with_parts(value, parts, room)
 
 
 def of_resource(result: ReadResourceResult) -> dict[str, object]:
-    """A resource that was read: its texts together, and each of its parts."""
+    """The value of a resource: its parts, and its text if it is a single text."""
     room = _Room()
     parts = [_resource(one, room) for one in result.contents if room.has(_AROUND)]
     texts = [str(part["text"]) for part in parts if "text" in part]
@@ -83,7 +83,7 @@ def of_resource(result: ReadResourceResult) -> dict[str, object]:
 
 
 def of_prompt(result: GetPromptResult) -> dict[str, object]:
-    """A prompt that was filled: each message's role, and its text or its part."""
+    """The value of a filled prompt: each message's role, and its text or part."""
     room, messages = _Room(), []
     for message in result.messages:
         texts, parts = _content((message.content,), room)
@@ -96,21 +96,21 @@ def of_prompt(result: GetPromptResult) -> dict[str, object]:
     return value | ({"cut": True} if room.is_cut else {})
 
 
-def listed(rows: Iterable[dict[str, object]]) -> list[dict[str, object]]:
-    """As many rows of a list as there is room for. Raises Failure when that is not all: nobody could ask for the rest."""
+def of_list(rows: Iterable[dict[str, object]]) -> list[dict[str, object]]:
+    """The value of a list. Raises Failure if it is too large for a reply: nobody could ask for the rest."""
     found = list(rows)
     if _size(found) > ROOM:
-        raise Failure("too-large", f"the server lists {len(found)} things, which is more than an answer can carry")
+        raise Failure("too-large", f"the server lists {len(found)} things, which do not fit into one reply")
     return found
 
 
 def one_text(text: str) -> str:
-    """A server's words as an error can carry them."""
+    """A server's text, cut to the length of an error."""
     text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= _ERROR else f"{text[: _ERROR - 1]}…"
 
 
-def _told(value: dict[str, object], parts: list[dict[str, object]], room: _Room) -> dict[str, object]:
+def _with_parts(value: dict[str, object], parts: list[dict[str, object]], room: _Room) -> dict[str, object]:
     return value | ({"parts": parts} if parts else {}) | ({"cut": True} if room.is_cut else {})
 
 
@@ -140,16 +140,16 @@ def _resource(one: TextResourceContents | BlobResourceContents, room: _Room) -> 
 
 
 def _bytes(encoded: str, room: _Room) -> dict[str, object]:
-    """Bytes that travelled as base64, or their size when there is no room."""
+    """Bytes from base64, or their size if there is no room."""
     try:
         raw = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
-        raise Failure("malformed", "the server sent bytes that are no base64") from None
+        raise Failure("malformed", "the server sent bytes that are not base64") from None
     return {"data": raw} if room.has(len(raw)) else {"size": len(raw)}
 
 
 def _size(value: object) -> int:
-    """Bytes of a value as it travels. Raises Failure for one that is nested too deeply."""
+    """Bytes of an encoded value. Raises Failure for one that is nested too deeply."""
     try:
         if _depth(value, 0) <= _DEEPEST:
             return len(msgspec.msgpack.encode(value))

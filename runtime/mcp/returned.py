@@ -1,9 +1,9 @@
-"""What a method says that it returns, as the schema of a tool's output, and whether an answer is that (pure).
+"""A method's `returns` as the output schema of a tool, and the check of an answer against it (pure).
 
-A client may refuse an answer that is not as the schema says, so a door looks first, and tells one that is not as an error
-with the whole answer in it: the call was made, and nobody is to think that it was not. A Hand's own process holds it to its
-`returns` before (manifests/returns.py); here it is looked at as JSON has it, whoever answered. What an answer holds besides
-is let be, and so is null in place of what may be left out.
+A client may refuse an answer that does not match the schema, so a door checks first, and passes such an answer on as an error
+that contains it: the call was made, and nobody must think that it was not. A Hand's own process checks its `returns` before
+(manifests/returns.py); this checks the JSON, whoever answered. Further fields are allowed, and so is null for an optional
+field.
 """
 
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ _JSON: Final[Mapping[str, tuple[type, ...]]] = {
     "string": (str,), "int": (int,), "float": (int, float), "bool": (bool,), "bytes": (str,), "list": (list,),
     "dict": (dict,),
 }  # fmt: skip
-"""As what each type comes in JSON; those that are not here come as anything."""
+"""The Python types of each type in JSON; the types missing here can be anything."""
 
 
 def schema_of(returns: Mapping[str, str]) -> dict[str, object] | None:
-    """The schema of a table with these; None where nothing is said."""
+    """The schema of a table with these fields; None if there are none."""
     if not returns:
         return None
     needed = [name for name, of in returns.items() if not split_type(of)[1]]
@@ -28,7 +28,7 @@ def schema_of(returns: Mapping[str, str]) -> dict[str, object] | None:
 
 
 def misfit(returns: Mapping[str, str], answer: Mapping[str, object] | None) -> str:
-    """Why an answer, as JSON has it, is not what was said; "" when it is."""
+    """Why an answer does not match `returns`; "" if it does. answer: in JSON's types."""
     if answer is None:
         return "it is not a table" if returns else ""
     for name, of in returns.items():

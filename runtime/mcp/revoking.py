@@ -1,8 +1,8 @@
-"""Telling an authorization server that a login is over (acts): its tokens are taken back there, by RFC 7009.
+"""Revokes a login's tokens at the authorization server (acts), by RFC 7009.
 
-The login itself is forgotten before, so nothing that is answered here, or not answered, keeps it. The request goes as the
-steps to a token go (steps.py): https or loopback, to a granted host, to the authorization server that was named and has
-described itself, and its answer is small. The refresh token is told first: it is what lasts.
+The login itself is deleted before, so no answer, or none at all, keeps it. The request goes as those of the steps to a token
+do (steps.py): https or loopback, to a granted host, to the named authorization server that has published metadata, and its
+answer is small. The refresh token is revoked first: it lasts longest.
 """
 
 import asyncio
@@ -16,37 +16,37 @@ from manifests.mcp.words import visible
 from runtime import records
 from runtime.mcp.steps import WRONG, Pass, Route
 
-TOLD_S: Final = 20.0
+REVOKE_S: Final = 20.0
 """Seconds in which the authorization server must have answered for all tokens: a person waits."""
 
 Sign = Callable[[str], Awaitable[str]]
-"""Given who is to believe it, an assertion that proves the client (RFC 7523)."""
+"""Called with the issuer as audience; returns an assertion that proves the client (RFC 7523)."""
 
 _JWT: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 async def revoke(provider: OAuthClientProvider, route: Route, sign: Sign | None) -> str:
-    """Tell of the provider's tokens; why that could not be, without a word that was secret, "" when it was or none are there.
+    """Revokes the provider's tokens. Returns why that failed, without secrets; "" if it did not, or if there are none.
 
-    sign: of a client that proves itself by a key.
+    sign: for a client that proves itself by a key.
     """
     tokens, server = provider.context.current_tokens, provider.context.oauth_metadata
     if tokens is None:
         return ""
     if server is None or server.revocation_endpoint is None:
-        return "it names no place to be told at" if server is not None else "it has not told where"
+        return "it has no revocation endpoint" if server is not None else "its metadata is not known"
     kinds = (("refresh_token", tokens.refresh_token), ("access_token", tokens.access_token))
     way = Pass(route)
     try:
-        async with asyncio.timeout(TOLD_S), route.outside(way.not_granted) as client:
+        async with asyncio.timeout(REVOKE_S), route.outside(way.note_unreachable) as client:
             for kind, token in kinds:
                 if token:
                     request = await _request(provider, str(server.revocation_endpoint), kind, token, sign)
-                    response = await way.sent(provider, request, client)
+                    response = await way.send(provider, request, client)
                     if not response.is_success:
-                        return f"{visible(request.url.host)} answered {way.answered}"
+                        return f"{visible(request.url.host)} answered {way.refusal}"
     except TimeoutError:
-        return f"it has not answered within {TOLD_S:.0f} seconds"
+        return f"it has not answered within {REVOKE_S:.0f} seconds"
     except WRONG as error:
         if way.unreachable:
             return f"{route.hand} may not connect to {visible(way.unreachable)}"
@@ -57,13 +57,13 @@ async def revoke(provider: OAuthClientProvider, route: Route, sign: Sign | None)
 async def _request(
     provider: OAuthClientProvider, address: str, kind: str, token: str, sign: Sign | None
 ) -> httpx2.Request:
-    """Raises OAuthFlowError for a client that cannot prove itself."""
+    """The request for one token. Raises OAuthFlowError for a client that cannot prove itself."""
     context = provider.context
     if context.client_info is None or context.oauth_metadata is None:
-        raise OAuthFlowError("it is not known any more which client the login was of")
-    told = {"token": token, "token_type_hint": kind, "client_id": context.client_info.client_id}
-    told, headers = context.prepare_token_auth(told, {"Content-Type": "application/x-www-form-urlencoded"})
+        raise OAuthFlowError("the client that the login belongs to is no longer known")
+    form = {"token": token, "token_type_hint": kind, "client_id": context.client_info.client_id}
+    form, headers = context.prepare_token_auth(form, {"Content-Type": "application/x-www-form-urlencoded"})
     if sign is not None:
         assertion = await sign(str(context.oauth_metadata.issuer))
-        told |= {"client_assertion": assertion, "client_assertion_type": _JWT}
-    return httpx2.Request("POST", address, data=told, headers=headers)
+        form |= {"client_assertion": assertion, "client_assertion_type": _JWT}
+    return httpx2.Request("POST", address, data=form, headers=headers)

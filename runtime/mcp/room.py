@@ -1,10 +1,10 @@
-"""What answers that are being made may take of a door's memory together (decides; a wait is for its neighbours)."""
+"""Bounds the memory for answers that a door is making (decides; a wait is for other answers)."""
 
 import asyncio
 
 
 class Room:
-    """So many bytes for all of them. Beyond that only the one that began first goes on, so that one always does."""
+    """A number of bytes for all answers. Beyond it only the answer that began first goes on, so that one always does."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -12,7 +12,7 @@ class Room:
         self._is_left = asyncio.Event()
 
     async def take(self, whose: object, size: int) -> None:
-        """Take so much more for one of them, when there is room."""
+        """Takes so many more bytes for an answer, once there is room."""
         self._taken.setdefault(whose, 0)
         while self.taken + size > self._most and next(iter(self._taken)) is not whose:
             self._is_left.clear()
@@ -21,10 +21,10 @@ class Room:
 
     @property
     def taken(self) -> int:
-        """Bytes of all of them."""
+        """Bytes taken by all answers."""
         return sum(self._taken.values())
 
-    def leave(self, whose: object) -> None:
-        """It is made, or given up."""
+    def release(self, whose: object) -> None:
+        """Frees the bytes of an answer that is made or given up."""
         self._taken.pop(whose, None)
         self._is_left.set()

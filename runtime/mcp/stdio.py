@@ -1,8 +1,8 @@
-"""Messages to and from a server that is a program of this run (acts): one line of JSON-RPC each, on its standard streams.
+"""Carries messages to and from a server that is a program of this run (acts): lines of JSON-RPC on its standard streams.
 
-The package has such a transport too. This one differs in what a hostile server can do to it: a line has a longest length,
-what is no message is passed over only so often, and a server may not ask more of us at once than it hears the answers of.
-The program is started as every program of a run is (runtime/programs.py), so nothing that it leaves outlives the run.
+Unlike the package's own transport, this one limits a hostile server: a line has a maximum length, lines that are not messages
+are skipped only so often, and a server may not have more requests open than it reads answers of. The program is started as
+every program of a run is (runtime/programs.py), so nothing that it leaves outlives the run.
 """
 
 import asyncio
@@ -25,36 +25,36 @@ from msgspec import Struct
 from runtime import records
 from runtime.errors import HandBroken
 from runtime.heard import Unheard
-from runtime.mcp.letters import whole
+from runtime.mcp.letters import replace_halves
 from runtime.mcp.transport import Incoming, Outgoing, transport
 from runtime.programs import Program, why_not
 
 LONGEST: Final = 8 * 1024 * 1024
-"""Bytes of a line."""
+"""Most bytes of a line."""
 
 _NONSENSE_MOST: Final = 1_000
-"""Lines that are no message, since the last that was one. Many a server greets people on its standard output."""
+"""Most lines in a row that are not messages. Many servers print greetings on standard output."""
 
 _UNASKED_MOST: Final = 20_000
-"""Messages since the last answer of the server's: progress, records of its log, changes."""
+"""Most messages of the server since its last answer: progress, log records, changes."""
 
 _ASKED_MOST: Final = 64
-"""Requests of the server's that are not answered yet."""
+"""Most unanswered requests of the server."""
 
-_LAST_WORDS: Final = 1.0  # seconds between the end of its output and its own
+_LAST_WORDS: Final = 1.0  # seconds between the end of its output and its end
 _SHOWN: Final = 200  # characters of a line in the log
 
 _ID: Final = rb'"id"\s*:\s*([0-9]{1,15})\s*'
 _ID_FIRST: Final = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?' + _ID + rb',\s*"(?:result|error)"')
 _ID_LAST: Final = re.compile(rb'[\]}"]\s*,\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?' + _ID + rb"\}\s*$")
-"""Where servers write what they answer, in a line that is cut off, or too deep to be read."""
+"""Finds the id of an answer in a line that is cut off or nested too deeply to parse."""
 
 
 class Pipes:
-    """The two pipes of a program, and what is known of their other end."""
+    """The pipes to and from a program."""
 
     def __init__(self, command: tuple[str, ...], surroundings: dict[str, str]) -> None:
-        """Start the program. Raises HandBroken when there is none."""
+        """Starts the program. Raises HandBroken if it cannot be started."""
         theirs_in, to = os.pipe()
         out, theirs_out = os.pipe()
         self._to, self._from = os.fdopen(to, "wb", buffering=0), os.fdopen(out, "rb", buffering=0)
@@ -68,51 +68,51 @@ class Pipes:
             os.close(theirs_out)
         self._patience = _Patience()
         self._unheard = Unheard()
-        self._told = 0
+        self._written = 0
         self._transport: asyncio.WriteTransport | None = None
 
     @asynccontextmanager
     async def streams(self) -> AsyncIterator[TransportStreams]:
-        """The messages both ways, until the block is left. Raises HandBroken, in a group, when the server misbehaves."""
+        """Yields the message streams. Raises HandBroken, in a group, if the server misbehaves."""
         try:
             async with transport(self._read, self._write) as streams:
                 yield streams
         finally:
             self._close()  # a task that was cancelled before it began has closed nothing
 
-    async def heard(self) -> None:
-        """Return when the server has taken all that it has been told by now, or has ended."""
-        await asyncio.sleep(0)  # what is on its way to _write() gets there
-        told = self._told
-        await self._unheard.wait_until(self.program, lambda: self._told - self._unread() >= told)
+    async def wait_until_read(self) -> None:
+        """Returns once the server has read all lines written by now, or has ended."""
+        await asyncio.sleep(0)  # lets _write() take queued messages
+        written = self._written
+        await self._unheard.wait_until(self.program, lambda: self._written - self._unread() >= written)
 
     def _unread(self) -> int:
-        """Bytes that it was told and has not taken; 0 of one that is told nothing any more."""
+        """Bytes written that it has not read; 0 once nothing more is written."""
         if self._transport is None or self._transport.is_closing():
             return 0
         in_pipe: int = struct.unpack("=i", fcntl.ioctl(self._to, termios.FIONREAD, bytes(4)))[0]
         return in_pipe + self._transport.get_write_buffer_size()
 
     def _close(self) -> None:
-        """Close both ends of ours, which may be closed already."""
+        """Closes our ends of the pipes; they may be closed already."""
         self._to.close()
         self._from.close()
 
-    async def _read(self, told: Incoming) -> None:
+    async def _read(self, incoming: Incoming) -> None:
         reader = asyncio.StreamReader(limit=LONGEST)
         protocol = asyncio.StreamReaderProtocol(reader)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, self._from)
         try:
-            async with told:
+            async with incoming:
                 while line := await self._line(reader):
                     message = _message(line)
                     self._patience.hear(message)
                     if message is not None:
-                        await told.send(message)
+                        await incoming.send(message)
             if await self.program.wait(_LAST_WORDS) is None:
-                raise HandBroken("it closed its standard output, by which alone it is heard, and goes on")
+                raise HandBroken("it closed its standard output, the only way to hear it, and goes on")
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
-            pass  # nobody talks to it any more
+            pass  # the session has ended
         finally:
             transport.close()
 
@@ -122,50 +122,50 @@ class Pipes:
         except ValueError:
             raise HandBroken(f"a line on its standard output is longer than {LONGEST >> 20} MiB") from None
 
-    async def _write(self, said: Outgoing) -> None:
+    async def _write(self, outgoing: Outgoing) -> None:
         loop = asyncio.get_running_loop()
         transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, self._to)
         self._transport = transport
         writer = asyncio.StreamWriter(transport, protocol, None, loop)
         try:
-            async with said:
-                async for one in said:
+            async with outgoing:
+                async for one in outgoing:
                     self._patience.say(one)
                     text = one.message.model_dump_json(by_alias=True, exclude_unset=True)
                     line = text.encode("utf-8", "replace") + b"\n"
-                    self._told += len(line)
+                    self._written += len(line)
                     writer.write(line)
                     await writer.drain()
         except ConnectionError:
-            pass  # it has ended, or hears no more; what reads from it tells
+            pass  # it has ended, or closed its input; the reading side reports that
         finally:
-            if not transport.is_closing():  # as it is, once the program has closed its end
+            if not transport.is_closing():  # it is, once the program has closed its end
                 transport.abort()
 
 
 class _Patience:
-    """How much a server has said that nobody asked for (pure). Raises HandBroken when that is too much."""
+    """Counts a server's unsolicited messages (pure). Raises HandBroken if they are too many."""
 
     def __init__(self) -> None:
         self._nonsense = self._unasked = self._open = 0
 
     def hear(self, message: SessionMessage | None) -> None:
-        """It said this; None for a line that is no message."""
+        """Counts a message of the server; None for a line that is not one."""
         if message is None:
             self._nonsense += 1
             if self._nonsense > _NONSENSE_MOST:
-                raise HandBroken(f"its last {self._nonsense} lines on standard output were no messages")
+                raise HandBroken(f"its last {self._nonsense} lines on standard output were not messages")
             return
         self._nonsense = 0
         self._unasked = 0 if _is_answer(message) else self._unasked + 1
         if self._unasked > _UNASKED_MOST:
-            raise HandBroken(f"it told {_UNASKED_MOST} things, and answered nothing meanwhile")
+            raise HandBroken(f"it sent {_UNASKED_MOST} messages in a row and answered nothing")
         self._open += isinstance(message.message, JSONRPCRequest)
         if self._open > _ASKED_MOST:
-            raise HandBroken(f"it asks more than {_ASKED_MOST} things at once")
+            raise HandBroken(f"it has more than {_ASKED_MOST} requests open")
 
     def say(self, message: SessionMessage) -> None:
-        """It is told this, which may answer something that it asked."""
+        """Counts a message to the server, which may answer one of its requests."""
         self._open -= _is_answer(message)
 
 
@@ -174,28 +174,28 @@ def _is_answer(message: SessionMessage) -> bool:
 
 
 class _Head(Struct):
-    """What tells an answer from anything else."""
+    """The fields that tell an answer from other messages."""
 
     id: int | str
     method: object = None
 
 
 def _message(line: bytes) -> SessionMessage | None:
-    """A line's message; None, with a record, for what is none. An answer that is none fails what it answers."""
+    """Parses a line. None, with a log record, if it is not a message. A malformed answer becomes an error for its request."""
     if not line.strip():
         return None
-    for read in (bytes, whole):
+    for read in (bytes, replace_halves):
         with suppress(ValueError, RecursionError):
             return SessionMessage(jsonrpc_message_adapter.validate_json(read(line), by_name=False))
     records.logger().warning("a line that is not a message", line=line[:_SHOWN].decode("utf-8", "replace").rstrip())
-    if (answered := _answered(line)) is None:
+    if (answered := _answered_id(line)) is None:
         return None
-    why = ErrorData(code=PARSE_ERROR, message="what it answered is not an answer of the protocol's")
+    why = ErrorData(code=PARSE_ERROR, message="its answer does not follow the protocol")
     return SessionMessage(JSONRPCError(jsonrpc="2.0", id=answered, error=why))
 
 
-def _answered(line: bytes) -> int | str | None:
-    """What a line that is no message answers, as far as that can be known; None for what is no answer."""
+def _answered_id(line: bytes) -> int | str | None:
+    """The id that a malformed line answers, as far as that can be known; None if it is not an answer."""
     try:
         head = msgspec.json.decode(line, type=_Head)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

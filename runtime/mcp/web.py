@@ -1,7 +1,7 @@
-"""A client's connection over HTTP as a stream of a call (acts): its bytes are read here, in the confined run of a door.
+"""Serves a client's HTTP connection that arrives as a stream of a call (acts), in the confined run of a door.
 
-The process that listens only carries bytes: it has the operator's key and so reads nothing of what comes. HTTP/1.1 is that of
-uvicorn and h11, the protocol on it the official package's. Each request is looked at anew: its token, Host, Origin and path.
+The process that listens only carries bytes: it has the operator's key and so parses nothing. HTTP/1.1 is parsed by uvicorn
+and h11, the protocol on it by the official package. Each request is checked anew: its token, Host, Origin and path.
 """
 
 import asyncio
@@ -30,49 +30,49 @@ from wire import limits
 
 PATH: Final = "/mcp"
 SESSIONS_MOST: Final = 64
-"""Sessions of all clients; for a further one, the one that was silent for longest is ended."""
+"""Most sessions of all clients; for a further one, the one that was idle for longest is ended."""
 
 SESSION_IDLE: Final = 600.0
-"""Seconds after which a session that nobody speaks in is forgotten."""
+"""Seconds after which an idle session is ended."""
 
 KEEP_ALIVE: Final = 60
-"""Seconds for which a connection may stay without a request."""
+"""Seconds that a connection may stay open without a request."""
 
 REQUEST_WITHIN: Final = 60.0
-"""Seconds in which a request that has begun must be whole, or its connection is closed: who dribbles holds a place."""
+"""Seconds in which a request must be complete, or its connection is closed: a slow sender holds a place."""
 
-_HIGH: Final = 1024 * 1024  # bytes that wait to be read by a client, beyond which no more is made for it
-_LOOK: Final = 0.05  # seconds between looks at whether there is room
-_SLICE: Final = 1024  # bytes that are taken apart together: they may be as many chunks as a sixth of that
-_MOMENT: Final = 0.001  # seconds for which a connection's bytes are taken apart before other clients have their turn
+_HIGH: Final = 1024 * 1024  # unread bytes of a client above which no more is written for it
+_LOOK: Final = 0.05  # seconds between two polls for room
+_SLICE: Final = 1024  # bytes parsed at once; they may hold a sixth as many chunks
+_MOMENT: Final = 0.001  # seconds of parsing one connection before other clients get a turn
 UNSENT_MOST: Final = 40 * 1024 * 1024
-"""Bytes of answers that wait to be read by all clients; beyond it no stream is made an answer. Each is there thrice."""
+"""Unread bytes of answers to all clients above which no stream is made an answer. Each byte is held three times."""
 
 STALE: Final = 2.0
-"""Seconds after which a client that has read nothing of what waits for it is let go, where others have no room."""
+"""Seconds after which a client that reads nothing is dropped, if others have no room."""
 
-_UNDER_WAY: Final = 0.5  # seconds until an answer that was made is sure to wait where it is counted
-_FORMS: Final = 4  # so much more of an answer there is until then, in its forms on the way
+_UNDER_WAY: Final = 0.5  # seconds until a new answer is surely among the counted unread bytes
+_FORMS: Final = 4  # until then it is in memory this many times, in several forms
 
 _HEADERS: Final = "maniple"
 _BAD_ID: Final = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"an id is a text or a whole number"}}'
 
 
 class Client(Protocol):
-    """Who is sent answers. moved: when it last took some of them, of time.monotonic()."""
+    """A client that gets answers. moved: when it last took some, by time.monotonic()."""
 
     moved: float
 
     @property
     def unsent(self) -> int:
-        """Bytes that wait to be read by it."""
+        """Bytes that it has not read yet."""
 
     def let_go(self) -> None:
-        """Send it no more."""
+        """Drops the client: nothing more is sent to it."""
 
 
 class Gate:
-    """What a request of one connection must show. digest: of the token; port: that it came in at."""
+    """What is checked of one connection's requests. digest: of the token. port: that it came in at."""
 
     def __init__(self, digest: str, port: int) -> None:
         self.digest = digest
@@ -80,7 +80,7 @@ class Gate:
 
 
 class Web:
-    """Everything over HTTP that is no single connection: sessions, and what they have in common."""
+    """The sessions over HTTP, and the memory for all clients' answers."""
 
     def __init__(self, server: Server) -> None:
         self._sessions = _Sessions(
@@ -100,12 +100,12 @@ class Web:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Sessions are there until the block is left."""
+        """Runs the sessions for the duration of the block."""
         async with self._sessions.run():
             yield
 
     async def connection(self, call: Call, gate: Gate) -> None:
-        """One connection, until either side closes it."""
+        """Serves one connection until either side closes it."""
         wire = _Wire(call)
         protocol = H11Protocol(self._config, self._state, {_HEADERS: gate}, asyncio.get_running_loop())
         wire.attend(protocol)
@@ -128,8 +128,8 @@ class Web:
             await asyncio.gather(receiving, sending, going, return_exceptions=True)
 
     @contextmanager
-    def attending(self, client: Client) -> Iterator[None]:
-        """What waits for this one counts as well, until the block is left."""
+    def counting(self, client: Client) -> Iterator[None]:
+        """Counts a client's unread bytes, too, for the duration of the block."""
         self._clients.add(client)
         try:
             yield
@@ -137,7 +137,7 @@ class Web:
             self._clients.discard(client)
 
     async def room(self, size: int) -> None:
-        """Wait until an answer of so many bytes may be made. Clients that do not read are let go for that."""
+        """Waits until an answer of so many bytes may be made. Drops clients that do not read to get room."""
         while waiting := self._under_way + sum(client.unsent for client in self._clients):
             if waiting + _FORMS * size <= UNSENT_MOST:
                 break
@@ -160,13 +160,13 @@ class Web:
 
 
 class _Sessions(StreamableHTTPSessionManager):
-    """The package's, in which a session that nobody speaks in makes room: else who holds the token could fill all places,
-    and every other client would wait until they are forgotten. One with a request or a stream open is never ended so.
-    And a request whose id is none is answered, as JSON-RPC has it (§5.1).
+    """The package's session manager, except that an idle session is ended to make room: otherwise whoever holds the token
+    could fill all places and block every other client until they expire. A session with an open request or stream is never
+    ended. A request with an invalid id is answered, as JSON-RPC requires (§5.1).
     """
 
     async def _handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        first = await receive()  # with the whole body: the package has put it together, up to its bound
+        first = await receive()  # with the whole body, which the package has assembled, up to its maximum
         untold = [first]
 
         async def again() -> Message:
@@ -183,18 +183,18 @@ class _Sessions(StreamableHTTPSessionManager):
             longest = min(ends, key=ends.__getitem__)
             scope = self._server_instances[longest].idle_scope
             if ends[longest] < math.inf and scope is not None:
-                scope.cancel()  # as if its time were over
+                scope.cancel()  # as if it had expired
                 del self._server_instances[longest]
         return super()._admit_session(requestor)
 
 
 def _ends(transport: StreamableHTTPServerTransport) -> float:
-    """When a session is forgotten, on the loop's clock; never, while it is in use."""
+    """When a session expires, on the loop's clock; never while it is in use."""
     return transport.idle_scope.deadline if transport.idle_scope is not None else math.inf
 
 
 class _Wire(asyncio.Transport):
-    """What uvicorn takes for a socket: it writes into a call's reply, and is given what comes of its upload."""
+    """The transport that uvicorn uses: writes go to a call's reply, reads come from its upload."""
 
     def __init__(self, call: Call) -> None:
         super().__init__()
@@ -211,11 +211,11 @@ class _Wire(asyncio.Transport):
         self._late = asyncio.get_running_loop().call_later(REQUEST_WITHIN, self.close)
 
     def attend(self, protocol: asyncio.Protocol) -> None:
-        """Who is told of what comes."""
+        """Sets the protocol that gets the received bytes."""
         self._protocol = protocol
 
     async def receive(self) -> None:
-        """Give on what comes, until no more does, or the connection is closed."""
+        """Passes received bytes to the protocol, until there are no more or the connection is closed."""
         assert self._protocol is not None
         until = time.monotonic() + _MOMENT
         async for piece in self._call.upload:
@@ -230,7 +230,7 @@ class _Wire(asyncio.Transport):
                     until = time.monotonic() + _MOMENT
 
     def _await_rest(self) -> None:
-        """Set the clock for the rest of a request, or stop it when there is no more to come."""
+        """Starts the timer for the rest of a request, or stops it if the request is complete."""
         assert isinstance(self._protocol, H11Protocol)
         if self._protocol.conn.their_state not in (h11.IDLE, h11.SEND_BODY):  # bytes of a head leave it at IDLE
             self._late.cancel()
@@ -238,7 +238,7 @@ class _Wire(asyncio.Transport):
             self._late = asyncio.get_running_loop().call_later(REQUEST_WITHIN, self.close)
 
     async def send(self) -> None:
-        """Send what is written, until the connection is closed and all of it is sent."""
+        """Sends what is written, until the connection is closed and everything is sent."""
         assert isinstance(self._protocol, H11Protocol)
         while True:
             while self._waiting:
@@ -257,10 +257,10 @@ class _Wire(asyncio.Transport):
             self._more.clear()
             await self._more.wait()
 
-    # what uvicorn uses ------------------------------------------------------------------------------------------------
+    # used by uvicorn -------------------------------------------------------------------------------------------------
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take what is to be sent."""
+        """Queues bytes to be sent."""
         if self._closing:
             return
         if not self._waiting:
@@ -274,46 +274,46 @@ class _Wire(asyncio.Transport):
 
     @property
     def unsent(self) -> int:
-        """Bytes that wait to be sent."""
+        """Bytes that are queued."""
         return len(self._waiting)
 
     def let_go(self) -> None:
-        """Close at once, and send no more."""
+        """Closes at once and drops what is queued."""
         self._waiting.clear()
         self.close()
         self.is_let_go.set()
 
     def close(self) -> None:
-        """Close when all is sent."""
+        """Closes once everything is sent."""
         self._closing = True
         self._late.cancel()
         self._more.set()
         self._reads.set()
 
     def is_closing(self) -> bool:
-        """Whether that was asked."""
+        """Whether close() was called."""
         return self._closing
 
     def pause_reading(self) -> None:
-        """Give nothing on, and so let the client's bytes wait where they are."""
+        """Stops passing bytes on; they wait at the client."""
         self._reads.clear()
 
     def resume_reading(self) -> None:
-        """Go on."""
+        """Passes bytes on again."""
         self._reads.set()
 
 
 def _refusal(scope: Scope) -> PlainTextResponse | None:
-    """Why a request is not let in, None when it is."""
+    """The response that refuses a request; None if it is allowed."""
     gate = scope["state"][_HEADERS]
     assert isinstance(gate, Gate)
     values: dict[bytes, list[bytes]] = {}
     for name, value in scope["headers"]:
         values.setdefault(name, []).append(value)
     if not bearer.is_for_this_port(values.get(b"host", ()), values.get(b"origin", ()), gate.port):
-        return PlainTextResponse("This is a door of this machine, and not of that Host or Origin.\n", 403)
+        return PlainTextResponse("This door serves this machine only, not that Host or Origin.\n", 403)
     if not bearer.has_token(values.get(b"authorization", ()), gate.digest):
         return PlainTextResponse("A token is needed.\n", 401, {"WWW-Authenticate": "Bearer"})
     if scope["path"] != PATH:
-        return PlainTextResponse(f"Here is nothing; the door is {PATH}.\n", 404)
+        return PlainTextResponse(f"There is nothing here; the door is {PATH}.\n", 404)
     return None

@@ -196,7 +196,7 @@ def test_what_cannot_be_added_says_why_and_leaves_nothing(shell: Shell, tmp_path
         (("--", "no-such-program"), "there is no program no-such-program"),
         (("--", "python3", "server.py"), "No such file"),
         (("--", "../server"), "not a program of the system's"),
-        (("http://127.0.0.1:1/mcp",), "the talk with the server has ended: 127.0.0.1:1"),
+        (("http://127.0.0.1:1/mcp",), "the session with the server has ended: 127.0.0.1:1"),
     ],
 )
 def test_a_server_that_does_not_start_or_is_not_there_is_not_added(

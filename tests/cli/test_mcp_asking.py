@@ -168,7 +168,7 @@ def test_links_secrets_and_endless_forms_are_declined_unasked(asking: Shell) -> 
     endless = {**a_form("Who?"), "fields": 10_000}
     assert Called(asking, link, secret, endless).end() == [{"action": "decline"}] * 3
     said = asking.good("logs", "mcp-inn")
-    assert all(why in said for why in ("a link to be opened", "a secret were wanted", "it has 10000 fields"))
+    assert all(why in said for why in ("it asks to open a link", "a secret were wanted", "it has 10000 fields"))
     assert waiting(asking) == []
 
 

@@ -93,7 +93,7 @@ def test_lines_that_are_no_message_are_answered_and_too_many_end_the_talk(raw: R
     raw.say(b"no\n" * 101)
     code, said = raw.end()
     assert code == 1
-    assert said == "maniple: its last 101 lines were no messages (malformed)\n"
+    assert said == "maniple: its last 101 lines were not messages (malformed)\n"
 
 
 def test_half_a_letter_that_a_client_sends_is_heard_as_one_that_is_none(raw: Raw) -> None:

@@ -204,7 +204,7 @@ def test_who_logs_out_needs_no_server(kernel: Kernel, shell: Shell) -> None:
         add(shell, shop, "gone")
         log_in(shell, shop, "gone")
     shell.good("restart", "mcp-gone")
-    assert all("the talk with the server has ended" in do(shell, "gone").err for _ in range(8))  # not worn out by that
+    assert all("session with the server has ended" in do(shell, "gone").err for _ in range(8))  # not worn out by that
     ran = shell.run("mcp", "logout", "gone")
     assert (ran.code, "is logged out" in ran.out) == (0, True)
     (line,) = ran.err.splitlines()

@@ -20,7 +20,7 @@ def test_a_client_that_calls_too_often_is_told_to_wait_and_nobody_else() -> None
         one = door.Door()
         one._offers, one._looked = {"there": None}, float("inf")  # type: ignore[dict-item]  # never called
         door._PACE.set(Rate(3, asyncio.get_running_loop().time()))
-        results = [await one.called("none", {}, _quiet) for _ in range(calls)]
+        results = [await one.call_tool("none", {}, _quiet) for _ in range(calls)]
         return [block.text for result in results for block in result.content if isinstance(block, TextContent)]
 
     async def both() -> tuple[list[str], list[str]]:
@@ -43,7 +43,7 @@ def test_a_client_that_does_not_take_its_progress_holds_up_its_call_but_once(mon
     async def gathering() -> None:
         progress = door._Progress(deaf)
         for done in range(1, 10_000):
-            await progress.tell(done)
+            await progress.report(done)
 
     asyncio.run(asyncio.wait_for(gathering(), 10))
     assert told == [1]
@@ -67,7 +67,7 @@ def test_a_client_that_asked_between_two_changes_that_undo_each_other_hears_that
         all_there_is = offers_of([Row(method="a.b", summary="Do it", resource="none", effect="read")], (), {})
         watching = asyncio.ensure_future(one._watch())
         for one.there in (all_there_is, {}, all_there_is):
-            await one.listed()
+            await one.list_tools()
         one._may_have_changed.set()
         await heard.wait()
         watching.cancel()

@@ -26,7 +26,7 @@ def test_tokens_are_there_again_after_a_start_with_when_they_expire(tmp_path: Pa
     kept, before = Kept(tmp_path, WHOSE), time.time()
     asyncio.run(kept.set_tokens(TOKENS))
     after = time.time()
-    kept.refused(Challenge(status=403, header='Bearer error="insufficient_scope"' + "x" * 10_000))
+    kept.set_challenge(Challenge(status=403, header='Bearer error="insufficient_scope"' + "x" * 10_000))
     again = Kept(tmp_path, WHOSE)
     assert asyncio.run(again.get_tokens()) == TOKENS
     assert again.challenge is not None

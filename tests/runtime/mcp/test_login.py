@@ -89,7 +89,7 @@ def test_where_an_authorization_server_does_not_tell_where_its_tokens_are_nobody
         return f"{BACK}?code=x&state={page.partition('state=')[2][:43]}"
 
     for wanted in (tools.Login(client="us", proof="client_secret", issuer=shop.bank), tools.Login()):
-        with pytest.raises(Failure, match="does not tell where"):
+        with pytest.raises(Failure, match="publishes no metadata"):
             run(Side(tmp_path, shop, wanted).log_in(back))
     assert shop.strayed == []
 
@@ -176,7 +176,7 @@ def test_a_client_that_logs_in_alone_proves_itself_when_it_logs_out(tmp_path: Pa
     ("ways", "why"),
     spread(
         [
-            ({"metadata": {"revocation_endpoint": None}}, "names no place"),
+            ({"metadata": {"revocation_endpoint": None}}, "no revocation endpoint"),
             ({"metadata": {"revocation_endpoint": "http://attacker.example/revoke"}}, "is not https"),
             ({"unmoved": (503, {"error": "temporarily_unavailable"})}, "answered 503, temporarily_unavailable"),
             ({"unmoved": (302, None)}, "answered 302"),
@@ -190,7 +190,7 @@ def test_a_client_that_logs_in_alone_proves_itself_when_it_logs_out(tmp_path: Pa
 def test_who_cannot_tell_it_is_logged_out_all_the_same_and_told_why(
     tmp_path: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch, ways: dict[str, Any], why: str
 ) -> None:
-    monkeypatch.setattr(runtime.mcp.revoking, "TOLD_S", 1.0)  # the real one is longer than a test should last
+    monkeypatch.setattr(runtime.mcp.revoking, "REVOKE_S", 1.0)  # the real one is longer than a test should last
     shop.ways = {name: one for name, one in ways.items() if name == "metadata"}
     side = Side(tmp_path, shop)
     run(side.log_in())
@@ -303,6 +303,6 @@ def test_a_login_that_no_disk_takes_is_said_and_goes_on_in_memory(tmp_path: Path
     shop.valid.clear()
     shop.ways["refuses"] = "refresh_token"
     assert run(side.call()) == 401
-    with pytest.raises(Failure, match="could not be kept"):
+    with pytest.raises(Failure, match="could not be stored"):
         run(side.log_in())
     assert [path.name for path in tmp_path.iterdir()] == [FILE]

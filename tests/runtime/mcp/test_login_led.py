@@ -62,7 +62,7 @@ def test_an_answer_that_is_to_another_question_gets_no_token(tmp_path: Path, sho
     ("page", "said"),
     [
         ("http://attacker.example/authorize", "is not https: nobody logs in there"),
-        ("javascript:alert(1)", "does not tell where one logs in to it"),
+        ("javascript:alert(1)", "publishes no metadata that says where to log in"),
     ],
 )
 def test_nobody_is_sent_to_a_page_that_others_could_listen_to(tmp_path: Path, shop: Shop, page: str, said: str) -> None:

@@ -13,30 +13,30 @@ BACK = "http://127.0.0.1:8765/back"
 
 
 def test_what_came_back_is_read_from_the_address_that_it_was_sent_to() -> None:
-    found = login_rules.came_back(f" {BACK}?code=c%2B1&state=s&state=other&iss=https%3A%2F%2Fa.example#x\n", BACK)
+    found = login_rules.read_redirect(f" {BACK}?code=c%2B1&state=s&state=other&iss=https%3A%2F%2Fa.example#x\n", BACK)
     assert (found.code, found.state, found.iss) == ("c+1", "s", "https://a.example")
 
 
 @pytest.mark.parametrize(
     ("address", "why"),
     [
-        ("https://evil.example/back?code=c&state=s", "not an address that begins with"),
-        (f"{BACK}/more?code=c&state=s", "not an address that begins with"),
-        (f"{BACK}@evil.example?code=c&state=s", "not an address that begins with"),
-        ("", "not an address that begins with"),
+        ("https://evil.example/back?code=c&state=s", "does not begin with"),
+        (f"{BACK}/more?code=c&state=s", "does not begin with"),
+        (f"{BACK}@evil.example?code=c&state=s", "does not begin with"),
+        ("", "does not begin with"),
         (f"{BACK}?error=access_denied&code=c&state=s", "^the page says: access_denied$"),
         (f"{BACK}?error={'e' * 500}", "^the page says: e{64}$"),
-        (f"{BACK}?code=c&state=%C3%A4", "no state of ours"),
+        (f"{BACK}?code=c&state=%C3%A4", "has a wrong state"),
     ],
 )
 def test_an_address_that_is_not_ours_or_tells_of_an_error_is_none(address: str, why: str) -> None:
     with pytest.raises(OAuthFlowError, match=why):
-        login_rules.came_back(address, BACK)
+        login_rules.read_redirect(address, BACK)
 
 
 def test_an_address_of_very_many_fields_is_not_read() -> None:
     with pytest.raises(ValueError, match="fields"):
-        login_rules.came_back(f"{BACK}?{'&'.join(['a=b'] * 33)}", BACK)
+        login_rules.read_redirect(f"{BACK}?{'&'.join(['a=b'] * 33)}", BACK)
 
 
 @pytest.mark.parametrize(

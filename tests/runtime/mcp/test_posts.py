@@ -5,12 +5,12 @@ import math
 import msgspec
 import pytest
 
-from runtime.mcp.posts import Post, Posts, Said, said
+from runtime.mcp.posts import Message, Post, Posts, parse
 
 
-def spoken(**message: object) -> Said:
+def spoken(**message: object) -> Message:
     """What is known of it."""
-    return said("POST", msgspec.json.encode({"jsonrpc": "2.0", **message}))
+    return parse("POST", msgspec.json.encode({"jsonrpc": "2.0", **message}))
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,11 @@ def spoken(**message: object) -> Said:
         (spoken(method="notifications/initialized"), 45),
         (spoken(id=0, result={}), 5),
         (spoken(id="1", error={}), 5),
-        (said("GET", b""), math.inf),
-        (said("POST", b"grant_type=refresh_token"), math.inf),
+        (parse("GET", b""), math.inf),
+        (parse("POST", b"grant_type=refresh_token"), math.inf),
     ],
 )
-def test_only_what_asks_nothing_must_be_taken_soon(message: Said, seconds: float) -> None:
+def test_only_what_asks_nothing_must_be_taken_soon(message: Message, seconds: float) -> None:
     assert message.patience == seconds
 
 
@@ -34,7 +34,7 @@ def test_an_answer_of_ours_stands_alone_though_it_has_the_number_of_a_request_an
     call = posts.of(spoken(id=1, method="tools/call"))
     answer = posts.of(spoken(id=1, result={}))
     assert answer is not call
-    assert posts.of(said("GET", b"")) is call
+    assert posts.of(parse("GET", b"")) is call
     posts.give_up(1)
     assert (is_over(call), is_over(answer)) == (True, False)
 

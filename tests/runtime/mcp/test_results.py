@@ -89,7 +89,7 @@ def test_a_structure_too_deep_or_too_large_is_never_passed_on() -> None:
 
 
 def test_bytes_that_are_no_base64_are_told_so() -> None:
-    with pytest.raises(Failure, match="no base64"):
+    with pytest.raises(Failure, match="not base64"):
         results.of_tool(a_result({"type": "audio", "mimeType": "audio/wav", "data": "!"}))
 
 
@@ -114,9 +114,9 @@ def test_a_prompt_is_its_messages() -> None:
 
 
 def test_a_list_that_no_answer_can_carry_is_refused() -> None:
-    assert results.listed([{"a": 1}]) == [{"a": 1}]
-    with pytest.raises(Failure, match="more than an answer can carry"):
-        results.listed([{"a": "x" * 1000}] * 1000)
+    assert results.of_list([{"a": 1}]) == [{"a": 1}]
+    with pytest.raises(Failure, match="do not fit into one reply"):
+        results.of_list([{"a": "x" * 1000}] * 1000)
 
 
 @pytest.mark.wide

@@ -82,7 +82,7 @@ def test_an_answer_that_is_not_as_was_said_is_an_error_with_the_whole_answer_in_
     assert (told.is_error, told.structured_content) == (True, None)
     texts = [block.text for block in told.content if block.type == "text"]
     assert texts == [
-        "lab.do is done, but its answer is not as it says that it is: its n is not of the type int. The answer:",
+        "lab.do is done, but its answer does not match its output schema: its n is not of the type int. The answer:",
         '{"n":"one"}',
     ]
     assert (told.meta or {})["maniple/end"] == "done"

@@ -21,7 +21,7 @@ def test_many_answers_take_no_more_than_one_beyond_the_bound_and_all_are_made() 
                     await asyncio.Event().wait()
                 made += 1
             finally:
-                room.leave(whose)
+                room.release(whose)
 
         given_up = [asyncio.ensure_future(one(hangs=True)) for _ in range(3)]
         others = [asyncio.ensure_future(one(hangs=False)) for _ in range(50)]

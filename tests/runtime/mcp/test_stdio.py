@@ -38,11 +38,11 @@ async def _ended(program: str) -> str:
     ("program", "why"),
     [
         ("tell(id=1, result={})", "nothing was wrong"),
-        ("while True: write('la')", "its last 1001 lines on standard output were no messages"),
+        ("while True: write('la')", "its last 1001 lines on standard output were not messages"),
         ("while True: sys.stdout.write('x' * 65536)", "a line on its standard output is longer than 8 MiB"),
-        ("os.close(1)\ntime.sleep(60)", "it closed its standard output, by which alone it is heard, and goes on"),
-        ("for n in range(65): tell(id=n, method='ping')\nhear()", "it asks more than 64 things at once"),
-        ("while True: tell(method='notifications/progress')", "it told 300 things, and answered nothing meanwhile"),
+        ("os.close(1)\ntime.sleep(60)", "it closed its standard output, the only way to hear it, and goes on"),
+        ("for n in range(65): tell(id=n, method='ping')\nhear()", "it has more than 64 requests open"),
+        ("while True: tell(method='notifications/progress')", "it sent 300 messages in a row and answered nothing"),
     ],
     ids=["well", "nonsense", "line", "closed", "asks", "tells"],
 )
