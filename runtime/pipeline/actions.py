@@ -1,4 +1,4 @@
-"""What a pipeline's machine is told and what it wants done (values only)."""
+"""The inputs and actions of a pipeline's machine (values)."""
 
 from msgspec import Struct
 
@@ -6,7 +6,7 @@ from manifests.pipeline.notes import PieceName
 
 
 class End(Struct, frozen=True, kw_only=True):
-    """How a piece's run ended. code: "" when it was done, and then value is what it returned."""
+    """How a piece's run ended. code: "" if it ended in done; then value is what it returned."""
 
     value: object = None
     code: str = ""
@@ -14,8 +14,8 @@ class End(Struct, frozen=True, kw_only=True):
 
 
 class Begin(Struct, frozen=True, kw_only=True):
-    """Make a run of a Hand, tell when it has begun, and how it ended. tries: which try this is, from 1; timeout_ms: 0 for
-    none. asks: why the operator is to be asked first, "" where he is not.
+    """Make a run of a Hand, and report when it has begun and how it ended. tries: the number of this try, from 1. timeout_ms:
+    0 for none. asks: why the operator must be asked first, "" if not.
     """
 
     piece: int
@@ -28,20 +28,20 @@ class Begin(Struct, frozen=True, kw_only=True):
 
 
 class Sleep(Struct, frozen=True, kw_only=True):
-    """Tell when so much time is over."""
+    """Report when this time is over."""
 
     piece: int
     milliseconds: int
 
 
 class TakeBack(Struct, frozen=True, kw_only=True):
-    """A run that has not begun is not wanted any more. What became of it is told all the same."""
+    """Withdraw a run that has not begun. Its end is reported all the same."""
 
     piece: int
 
 
 class Note(Struct, frozen=True, kw_only=True):
-    """Tell people."""
+    """Write a note for people."""
 
     text: str
 
@@ -50,9 +50,9 @@ Action = Begin | Sleep | TakeBack | Note
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """The one end. code: "" when all is done, and then value holds the outputs. step: what failed first.
+    """The end of the pipeline. code: "" if all is done; then value holds the outputs. step: the first that failed.
 
-    undone, left: pieces that were undone, and those whose undoing failed.
+    undone, left: pieces that were undone, and those whose undo failed.
     """
 
     value: object = None

@@ -1,8 +1,8 @@
-"""Works out the expressions of a pipeline (pure): simpleeval over trees that manifests/pipeline/expressions.py checked.
+"""Evaluates the expressions of a pipeline (pure): simpleeval over trees that manifests/pipeline/expressions.py checked.
 
-docs/adr/0008-expressions.md tells why simpleeval, and why it never sees more than it needs. A name is a whole path, which
-is walked here through tables and lists; nothing else of a value is ever looked up. The same values give the same result.
-Raises Unclear, with one clause for a person.
+docs/adr/0008-expressions.md says why simpleeval, and why it sees only what it needs. A name is a whole path, which is walked
+here through tables and lists; no attribute of a value is ever looked up. The same values give the same result. Raises
+Unclear, with one clause for a person.
 """
 
 import ast
@@ -18,10 +18,10 @@ from manifests.typed import type_words
 
 TEXT_MOST: Final = 100_000
 ITEMS_MOST: Final = 10_000
-"""Characters of a text, and items of a list, that an expression may make."""
+"""Most characters of a text, and items of a list, that an expression may make."""
 
 DIGITS_MOST: Final = 20
-"""Digits that round() takes, to either side of the point: of a million, 10 ** 1,000,000 would be worked out."""
+"""Most digits for round(), on either side of the point: with a million, it would compute 10 ** 1,000,000."""
 
 Made = TypeVar("Made", str, list[object])
 _INT_END: Final = 2**63
@@ -29,7 +29,7 @@ _FAILURES: Final = (ValueError, TypeError, ArithmeticError, LookupError, simplee
 
 
 class Unclear(ValueError):
-    """An expression cannot be worked out with these values."""
+    """An expression cannot be evaluated with these values."""
 
 
 def _add(left: object, right: object) -> object:
@@ -41,7 +41,7 @@ def _add(left: object, right: object) -> object:
 
 
 def _bounded(made: Made, most: int) -> Made:
-    """A text or list that an expression made, unless it is too long."""
+    """Returns a text or list that an expression made. Raises Unclear if it is too long."""
     if len(made) > most:
         raise Unclear("it would make more than an expression may")
     return made
@@ -56,11 +56,11 @@ def _numbers(*values: object) -> list[float | int]:
     return found
 
 
-def _reckon(sign: Callable[[float, float], float]) -> Callable[[object, object], object]:
+def _arithmetic(sign: Callable[[float, float], float]) -> Callable[[object, object], object]:
     return lambda left, right: sign(*_numbers(left, right))
 
 
-def _order(sign: Callable[[object, object], bool]) -> Callable[[object, object], bool]:
+def _comparison(sign: Callable[[object, object], bool]) -> Callable[[object, object], bool]:
     def compare(left: object, right: object) -> bool:
         if not (isinstance(left, str) and isinstance(right, str)):
             _numbers(left, right)
@@ -86,18 +86,18 @@ def _truth(value: object) -> bool:
 
 
 _OPERATORS: Final[dict[type[ast.AST], object]] = {
-    ast.Add: _add, ast.Sub: _reckon(operator.sub), ast.Mult: _reckon(operator.mul),
-    ast.Div: _reckon(operator.truediv), ast.FloorDiv: _reckon(operator.floordiv), ast.Mod: _reckon(operator.mod),
+    ast.Add: _add, ast.Sub: _arithmetic(operator.sub), ast.Mult: _arithmetic(operator.mul),
+    ast.Div: _arithmetic(operator.truediv), ast.FloorDiv: _arithmetic(operator.floordiv), ast.Mod: _arithmetic(operator.mod),
     ast.USub: lambda value: -_numbers(value)[0], ast.Not: lambda value: not _truth(value),
     ast.Eq: _same, ast.NotEq: lambda left, right: not _same(left, right),
-    ast.Lt: _order(operator.lt), ast.LtE: _order(operator.le),  # type: ignore[arg-type]
-    ast.Gt: _order(operator.gt), ast.GtE: _order(operator.ge),  # type: ignore[arg-type]
+    ast.Lt: _comparison(operator.lt), ast.LtE: _comparison(operator.le),  # type: ignore[arg-type]
+    ast.Gt: _comparison(operator.gt), ast.GtE: _comparison(operator.ge),  # type: ignore[arg-type]
     ast.In: _is_in, ast.NotIn: lambda value, among: not _is_in(value, among),
 }  # fmt: skip
 
 
 def text_of(value: object) -> str:
-    """A value within a text. Raises Unclear for what has no one spelling."""
+    """A value as part of a text. Raises Unclear for null, lists and tables."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -122,7 +122,7 @@ def _length(value: object) -> int:
     raise Unclear(f"{_word(value)} has no length")
 
 
-def _listed(value: object) -> list[object]:
+def _list(value: object) -> list[object]:
     if isinstance(value, list):
         return value
     raise Unclear(f"{_word(value)} is not a list")
@@ -134,14 +134,14 @@ def _string(value: object) -> str:
     raise Unclear(f"{_word(value)} is not text")
 
 
-def _joined(values: object, between: object) -> str:
-    texts, apart = [*map(text_of, _listed(values))], _string(between)
-    if sum(map(len, texts)) + len(apart) * (len(texts) - 1) > TEXT_MOST:  # before it is made: it may be gigabytes
+def _join(values: object, between: object) -> str:
+    texts, apart = [*map(text_of, _list(values))], _string(between)
+    if sum(map(len, texts)) + len(apart) * (len(texts) - 1) > TEXT_MOST:  # checked before joining: it may be gigabytes
         raise Unclear("it would make more than an expression may")
     return apart.join(texts)
 
 
-def _ranged(first: object, end: object = None) -> list[object]:
+def _range(first: object, end: object = None) -> list[object]:
     start, stop = (0, first) if end is None else (first, end)
     if isinstance(start, bool) or isinstance(stop, bool) or not isinstance(start, int) or not isinstance(stop, int):
         raise Unclear("range() takes whole numbers")
@@ -152,7 +152,7 @@ def _ranged(first: object, end: object = None) -> list[object]:
 
 def _extreme(choose: Callable[[list[float | int]], float | int]) -> Callable[..., object]:
     def chosen(*values: object) -> object:
-        given = _numbers(*(_listed(values[0]) if len(values) == 1 else values))
+        given = _numbers(*(_list(values[0]) if len(values) == 1 else values))
         if not given:
             raise Unclear("there is nothing to choose from")
         return choose(given)
@@ -166,7 +166,7 @@ def _number(value: object) -> float | int:
     return _numbers(value)[0]
 
 
-def _rounded(value: object, digits: object = 0) -> float | int:
+def _round(value: object, digits: object = 0) -> float | int:
     number, places = _numbers(value, digits or 0)
     if not isinstance(places, int) or abs(places) > DIGITS_MOST:
         raise Unclear(f"round() takes at most {DIGITS_MOST} digits, either way")
@@ -179,16 +179,16 @@ _FUNCTIONS: Final[dict[str, Callable[..., object]]] = {
     "default": lambda value, other: other if value is None else value,
     "float": lambda value: float(_number(value)),
     "int": lambda value: int(_number(value)),
-    "join": _joined,
-    "keys": lambda value: _bounded(list(value), ITEMS_MOST) if isinstance(value, dict) else _listed(value),
+    "join": _join,
+    "keys": lambda value: _bounded(list(value), ITEMS_MOST) if isinstance(value, dict) else _list(value),
     "len": _length,
     "lower": lambda value: _bounded(_string(value).lower(), TEXT_MOST),
     "max": _extreme(max),
     "min": _extreme(min),
-    "range": _ranged,
-    "round": _rounded,
+    "range": _range,
+    "round": _round,
     "split": lambda value, by: _bounded(list[object](_string(value).split(_string(by))), ITEMS_MOST),
-    "sum": lambda values: sum(_numbers(*_listed(values))),
+    "sum": lambda values: sum(_numbers(*_list(values))),
     "text": text_of,
     "trim": lambda value: _bounded(_string(value).strip(), TEXT_MOST),
     "upper": lambda value: _bounded(_string(value).upper(), TEXT_MOST),
@@ -196,7 +196,7 @@ _FUNCTIONS: Final[dict[str, Callable[..., object]]] = {
 
 
 class _Names:
-    """The names of one expression, each looked up when it is met. Not a table: simpleeval would look no further."""
+    """The names of one expression, each looked up on use. Not a dict, with which simpleeval would skip this lookup."""
 
     def __init__(self, paths: Mapping[str, Path], values: Mapping[str, object]) -> None:
         self._paths = paths
@@ -216,14 +216,14 @@ class _Names:
 
 
 class _Evaluator(simpleeval.SimpleEval):  # type: ignore[misc]
-    """simpleeval with lists, and with `and`, `or` and `if` that take nothing but true and false."""
+    """simpleeval with lists, and with `and`, `or` and `if` that accept only true and false."""
 
     def __init__(self, names: _Names) -> None:
         super().__init__(operators=_OPERATORS, functions=_FUNCTIONS, names=names)
         self.nodes[ast.List] = self._eval_list
 
     def _eval_list(self, node: ast.List) -> list[object]:
-        return [_fits(self._eval(item)) for item in node.elts]
+        return [_check(self._eval(item)) for item in node.elts]
 
     def _eval_boolop(self, node: ast.BoolOp) -> bool:
         wanted = isinstance(node.op, ast.Or)
@@ -234,17 +234,17 @@ class _Evaluator(simpleeval.SimpleEval):  # type: ignore[misc]
 
 
 def evaluate(expression: Expression, values: Mapping[str, object]) -> object:
-    """What an expression gives. values: by root: inputs, steps, item…"""
+    """The value of an expression. values: by root: inputs, steps, item…"""
     evaluator = _Evaluator(_Names(expression.paths, values))
     try:
-        return _fits(evaluator.eval(expression.text, previously_parsed=expression.tree))
+        return _check(evaluator.eval(expression.text, previously_parsed=expression.tree))
     except Unclear as error:
         raise Unclear(f"`{expression.text}`: {error}") from None
     except (*_FAILURES, RecursionError) as error:
         raise Unclear(f"`{expression.text}`: {error or type(error).__name__}") from None
 
 
-def _fits(value: object) -> object:
+def _check(value: object) -> object:
     if isinstance(value, int) and not -_INT_END < value < _INT_END:
         raise Unclear("its number is too large")
     if isinstance(value, float) and not math.isfinite(value):
@@ -254,19 +254,19 @@ def _fits(value: object) -> object:
     return value
 
 
-def filled(value: object, values: Mapping[str, object]) -> object:
-    """A value with every expression in its texts worked out."""
+def fill(value: object, values: Mapping[str, object]) -> object:
+    """A copy of a value with every expression in its texts evaluated."""
     match value:
         case str() if "${" in value:
-            return _filled_text(value, values)
+            return _fill_text(value, values)
         case list() | tuple():
-            return [filled(item, values) for item in value]
+            return [fill(item, values) for item in value]
         case dict():
-            return {name: filled(inner, values) for name, inner in value.items()}
+            return {name: fill(inner, values) for name, inner in value.items()}
     return value
 
 
-def _filled_text(text: str, values: Mapping[str, object]) -> object:
+def _fill_text(text: str, values: Mapping[str, object]) -> object:
     template = parse_text(text)
     if template.alone is not None:
         return evaluate(template.alone, values)

@@ -1,7 +1,7 @@
-"""The Hand that a pipeline is (acts on what machine.py decides): it makes runs, waits for them, and notes which is what.
+"""`PipelineHand`, the Hand class of a pipeline (acts on what machine.py decides): makes runs, awaits them, and writes notes.
 
-It calls kernel.spawn, kernel.wait, kernel.sleep and kernel.note, and nothing else. What it does depends on its inputs and
-on the order of the replies alone, so that a run that is resumed comes to where it was: no clock, no chance, no thread.
+It calls only kernel.spawn, kernel.wait, kernel.sleep and kernel.note. What it does depends only on its inputs and the order
+of the replies, so that a resumed run reaches the same point: no clock, no randomness, no thread.
 """
 
 import asyncio
@@ -28,14 +28,14 @@ from runtime.pipeline.machine import Machine
 from wire.errors import CodecError
 
 PAUSED: Final = "paused"
-PASSING: Final = frozenset({"approvals", "log", "room", PAUSED})
-"""Codes of refusals that pass without anybody's doing anything about the step."""
+TRANSIENT: Final = frozenset({"approvals", "log", "room", PAUSED})
+"""Codes of refusals that end without any change to the step."""
 
-PASSING_MOST_S: Final = 60
-"""Seconds until it is tried again after one of them, at most; at first 1, each time twice as long."""
+RETRY_MOST_S: Final = 60
+"""Most seconds until the next try after one of these; 1 at first, doubled each time."""
 
 _TEXT_MOST: Final = 500
-_UNWANTED: Final = "the pipeline has failed before it began"
+_UNWANTED: Final = "the pipeline failed before this began"
 
 
 class _Spawned(Struct, frozen=True):
@@ -46,7 +46,7 @@ class PipelineHand(Hand):
     """Follows the pipeline that its HAND.toml names."""
 
     async def start(self) -> None:
-        """Read the pipeline: a file that is in order when it is added, and sealed since."""
+        """Reads the pipeline's file, which was checked when it was added, and is sealed."""
         file = self._place.manifest.hand.pipeline
         try:
             text = self.files[file].decode()
@@ -57,25 +57,25 @@ class PipelineHand(Hand):
             raise HandBroken(f"{file} is not a pipeline that this version runs: {error}") from None
 
     async def run(self, **inputs: object) -> object:
-        """Go through the pipeline; its outputs, or the failure of the step that failed first."""
+        """Runs the pipeline. Returns its outputs; raises the failure of the step that failed first."""
         try:
             given = params.check(self._pipeline.inputs, inputs)
         except ParamsInvalid as invalid:
             raise Failure("arguments", "; ".join(invalid.problems)) from None
         try:
             most = self._place.manifest.limits.memory // SHARE
-            return _returned(await self._result(Machine(self._pipeline, given, most)))
-        except* CallEnded as ended:  # a note, or a wait, of its own: without these it cannot go on
+            return _value(await self._follow(Machine(self._pipeline, given, most)))
+        except* CallEnded as ended:  # from its own note or sleep, without which it cannot go on
             error = ended.exceptions[0]
             assert isinstance(error, CallEnded)
-            refused = _not_done(error)
+            refused = _end_of_error(error)
         raise Failure(refused.code[:64], refused.text[:_TEXT_MOST])
 
-    async def _result(self, machine: Machine) -> Result:
-        """Act on what the machine decides, to its result."""
+    async def _follow(self, machine: Machine) -> Result:
+        """Carries out the machine's actions until it has a result."""
         events: asyncio.Queue[tuple[int, End | None]] = asyncio.Queue()
-        self._asked, self._unwanted = dict[int, Stream](), set[int]()
-        self._asking = asyncio.Semaphore(PER_RUN)
+        self._waiting, self._withdrawn = dict[int, Stream](), set[int]()
+        self._approvals = asyncio.Semaphore(PER_RUN)
         async with asyncio.TaskGroup() as group:
             tasks: list[asyncio.Task[None]] = []
             actions = machine.begin()
@@ -85,14 +85,14 @@ class PipelineHand(Hand):
                     if isinstance(action, Note):
                         await self.progress(*machine.progress, action.text[:_TEXT_MOST])
                     elif isinstance(action, TakeBack):
-                        self._take_back(action.piece)
+                        self._withdraw(action.piece)
                     else:
                         tasks.append(group.create_task(self._act(action, machine, events)))
                 if machine.result is not None:
                     break
                 piece, end = await events.get()
-                actions = machine.woke(piece) if end is None else machine.ended(piece, end)
-            for task in tasks:  # those that waited for a next try which nobody wants any more
+                actions = machine.on_time(piece) if end is None else machine.on_end(piece, end)
+            for task in tasks:  # these wait for a next try, which is no longer wanted
                 task.cancel()
         return machine.result
 
@@ -103,61 +103,61 @@ class PipelineHand(Hand):
             await self.kernel.sleep(action.milliseconds / 1000)
             await events.put((action.piece, None))
         else:
-            await events.put((action.piece, await self._made(action, machine)))
+            await events.put((action.piece, await self._make_run(action, machine)))
 
-    async def _made(self, action: Begin, machine: Machine) -> End:
-        """A run, from its beginning to its end."""
+    async def _make_run(self, action: Begin, machine: Machine) -> End:
+        """Starts a run and awaits its end."""
         try:
-            run = await (self._begun_if_approved(action, machine) if action.asks else self._begun(action, machine))
-            machine.begun(action.piece)
+            run = await (self._start_if_approved(action, machine) if action.asks else self._start(action, machine))
+            machine.on_start(action.piece)
             await self.progress(*machine.progress, notes.begun_note(action.name, run, action.tries))
-            return _end(await self._waited(run))
+            return _end_of_run(await self._wait_for(run))
         except (CallEnded, CodecError) as error:
-            return _not_done(error)
+            return _end_of_error(error)
 
-    async def _begun(self, action: Begin, machine: Machine) -> str:
-        """The id of a run, which has begun; it waits while its Hand is paused, too many wait for the operator already, or
-        the disk is full.
+    async def _start(self, action: Begin, machine: Machine) -> str:
+        """Starts a run and returns its id. Retries while its Hand is paused, too many requests wait for the operator, or the
+        disk is full.
         """
         for number in count():
             try:
-                return await self._spawned(action)
+                return await self._spawn(action)
             except CallRefused as error:
-                if error.code not in PASSING:
+                if error.code not in TRANSIENT:
                     raise
                 refused = error
-            if refused.code == PAUSED and not number:  # the others may leave no room for a note
+            if refused.code == PAUSED and not number:  # the others may also prevent a note
                 await self.progress(*machine.progress, notes.note_text(action.name, "waits", refused.why)[:_TEXT_MOST])
             self.log.warning("waits", step=str(action.name), why=refused.why)
-            await self.kernel.sleep(min(PASSING_MOST_S, 2 ** min(number, 6)))
+            await self.kernel.sleep(min(RETRY_MOST_S, 2 ** min(number, 6)))
         raise AssertionError
 
-    async def _begun_if_approved(self, action: Begin, machine: Machine) -> str:
-        """As _begun, but nothing happens before the operator's yes. A run asks for PER_RUN at once, the others wait here."""
-        async with self._asking:
-            return await self._begun(action, machine)
+    async def _start_if_approved(self, action: Begin, machine: Machine) -> str:
+        """Starts a run that needs the operator's yes. At most PER_RUN requests wait for him, the others wait here."""
+        async with self._approvals:
+            return await self._start(action, machine)
 
-    async def _spawned(self, action: Begin) -> str:
+    async def _spawn(self, action: Begin) -> str:
         timeout = action.timeout_ms / 1000 if action.timeout_ms else None
-        if action.piece in self._unwanted:
+        if action.piece in self._withdrawn:
             raise CallCancelled(_UNWANTED)
         if not action.asks:
             return await self.kernel.spawn(action.hand, action.given, timeout=timeout)
         given = {"inputs": action.given} | ({} if timeout is None else {"timeout": timeout})
         wish = notes.question(action.name, action.asks)
         async with self.kernel.stream("kernel.spawn", action.hand, given, ask_first=wish) as call:
-            self._asked[action.piece] = call
-            await call.read()  # nothing comes but its end
+            self._waiting[action.piece] = call
+            await call.read()  # there are no bytes, only the end
             return msgspec.convert(call.reply.value, _Spawned).run
 
-    def _take_back(self, piece: int) -> None:
-        """A run that waits to begin is not wanted any more; if the operator has just said yes, it may have begun."""
-        self._unwanted.add(piece)
-        if piece in self._asked:
-            self._asked[piece].cancel(_UNWANTED)
+    def _withdraw(self, piece: int) -> None:
+        """Withdraws a run that waits to begin; if the operator has just said yes, it may have begun."""
+        self._withdrawn.add(piece)
+        if piece in self._waiting:
+            self._waiting[piece].cancel(_UNWANTED)
 
-    async def _waited(self, run: str) -> Outcome:
-        """How a run ended, however long that takes."""
+    async def _wait_for(self, run: str) -> Outcome:
+        """Waits for a run's end, however long that takes."""
         while True:
             try:
                 return await self.kernel.wait(run)
@@ -166,26 +166,26 @@ class PipelineHand(Hand):
                     raise
 
 
-def _not_done(error: CallEnded | CodecError) -> End:
+def _end_of_error(error: CallEnded | CodecError) -> End:
     match error:
         case CallFailed(code=code, text=text) | CallRefused(code=code, why=text):
             return End(code=code, text=text)
         case CallEnded():
             return End(code="cancelled", text=str(error))
-        case _:  # a run's inputs, which came from other steps
+        case _:  # the run's inputs do not fit into a message
             return End(code="too large", text=str(error))
 
 
-def _end(outcome: Outcome) -> End:
+def _end_of_run(outcome: Outcome) -> End:
     if outcome.outcome != "done":
         return End(code=outcome.code or outcome.outcome, text=outcome.text)
-    if outcome.text:  # it was done, and what it returned is not there
+    if outcome.text:  # it was done, but its return value is lost
         return End(code="lost", text=outcome.text)
     return End(value=outcome.value)
 
 
-def _returned(result: Result) -> object:
-    """The outputs. Raises Failure for a pipeline that failed."""
+def _value(result: Result) -> object:
+    """The outputs. Raises Failure if the pipeline failed."""
     if not result.code:
         return result.value
     more: dict[str, Iterable[str]] = {"undone": list(result.undone), "left": list(result.left)}

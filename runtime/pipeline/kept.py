@@ -1,7 +1,7 @@
-"""What a pipeline keeps of what its steps gave (pure): what an expression can still name, and not more than it has room for.
+"""Bounds the outputs that a pipeline keeps (pure): only those that an expression can still name, up to a maximum size.
 
-All outputs lie in the memory of the pipeline's own run. One that fills it ends as it stands: nothing is undone, and no
-[finally] comes. So what nobody will name is let go at once, and the rest is weighed.
+All outputs are in the memory of the pipeline's own run. A run that exceeds its memory ends at once: nothing is undone, and
+[finally] does not run. So outputs that nothing will name are dropped at once, and the others are weighed.
 """
 
 from collections.abc import Iterator
@@ -13,19 +13,19 @@ from manifests.pipeline.expressions import parse_text
 from manifests.pipeline.schema import Pipeline
 
 KEPT_MOST: Final = 64 << 20
-"""What the outputs of all steps may weigh, where nothing else is said."""
+"""The default bound on the weight of all steps' outputs, in bytes."""
 
 SHARE: Final = 4
-"""One part in so many of a run's memory is for outputs: what is made of them takes as much again, more than once."""
+"""Outputs get one part in so many of a run's memory: values made from them take as much again, more than once."""
 
 _PLAIN: Final = 64
 _ITEM: Final = 8
 _ROW: Final = 120
-"""Bytes of a number or of any value's head, of a place in a list and of one in a table, generously."""
+"""Bytes of a number or of any value's head, of an entry in a list, and of one in a table, rounded up."""
 
 
 class Kept:
-    """The outputs' weight. most: what all of them may weigh."""
+    """Weighs the outputs. most: bytes that all of them may weigh."""
 
     def __init__(self, pipeline: Pipeline, most: int) -> None:
         self.most = most
@@ -33,22 +33,22 @@ class Kept:
         self._named = {path[1] for path in _paths([*_everything(pipeline)]) if path[0] == "steps"}
 
     def is_named(self, step: str) -> bool:
-        """Whether any expression names what a step gave."""
+        """Whether any expression names a step's output."""
         return step in self._named
 
     def has_room(self, output: object) -> bool:
-        """Whether an output can be kept besides all that are; then it is."""
+        """Adds an output's weight. Returns whether it fits beside the others."""
         self._left -= weight(output)
         return self._left >= 0
 
 
 def names_output(undo: object) -> bool:
-    """Whether the inputs of an undo name what the piece gave that it takes back."""
+    """Whether the inputs of an undo name the output of the piece that it undoes."""
     return any(path[0] == "output" for path in _paths(undo))
 
 
 def weight(value: object) -> int:
-    """Bytes of a process's memory that a value takes, about and rather too many. It may lie deeper than functions can."""
+    """Bytes of memory that a value takes, roughly, rather too many. Without recursion: a value may be nested very deeply."""
     total, left = 0, [value]
     while left:
         total += _PLAIN
@@ -69,7 +69,7 @@ def weight(value: object) -> int:
 
 
 def _everything(pipeline: Pipeline) -> Iterator[object]:
-    """All that may hold expressions."""
+    """All values that may hold expressions."""
     yield pipeline.outputs
     for step in (*pipeline.steps.values(), *pipeline.last.values()):
         yield step.when

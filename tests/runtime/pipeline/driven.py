@@ -66,16 +66,16 @@ class Drive:
             assert self._open, "nothing is open, and there is no result"
             chosen = self._open.pop(choose(self._open))
             if isinstance(chosen, Sleep):
-                self._take(self.machine.woke(chosen.piece))
+                self._take(self.machine.on_time(chosen.piece))
                 continue
             end = answer(chosen)
             if chosen.asks and chosen.piece in self._taken_back and not says_yes():
                 end = End(code="cancelled", text="taken back")
             elif end.code != "denied":
-                self.machine.begun(chosen.piece)
+                self.machine.on_start(chosen.piece)
             self._under_way.discard(chosen.piece)
             self.events.append(Told("ended", str(chosen.name), chosen.name.role, end))
-            self._take(self.machine.ended(chosen.piece, end))
+            self._take(self.machine.on_end(chosen.piece, end))
         assert not [one for one in self._open if isinstance(one, Begin)], "a run was left behind"
 
     @property

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.pipeline.expressions import ExpressionInvalid, parse_text
-from runtime.pipeline.evaluate import Unclear, filled
+from runtime.pipeline.evaluate import Unclear, fill
 
 VALUES: dict[str, object] = {
     "inputs": {"day": "monday", "number": 7, "none": None, "half": 0.5, "go": True},
@@ -56,7 +56,7 @@ VALUES: dict[str, object] = {
     ],
 )
 def test_an_expression_gives(text: str, value: object) -> None:
-    found = filled(text, VALUES)
+    found = fill(text, VALUES)
     assert found == value
     assert type(found) is type(value)
 
@@ -91,7 +91,7 @@ def test_an_expression_gives(text: str, value: object) -> None:
 )
 def test_what_cannot_be_worked_out_says_why(text: str, why: str) -> None:
     with pytest.raises(Unclear) as unclear:
-        filled(text, VALUES)
+        fill(text, VALUES)
     assert str(unclear.value) == why
 
 
@@ -101,18 +101,18 @@ def test_what_cannot_be_worked_out_says_why(text: str, why: str) -> None:
 def test_no_function_makes_more_than_an_expression_may(made: str) -> None:
     values = {"inputs": {"long": "a," * 60_000, "many": dict.fromkeys(map(str, range(10_001)))}}
     with pytest.raises(Unclear, match="it would make more than an expression may"):
-        filled(f"${{{made}}}", values)
+        fill(f"${{{made}}}", values)
 
 
 def test_what_is_added_may_come_to_as_much_as_an_expression_may_make_and_no_more() -> None:
     values: dict[str, object] = {"inputs": {"items": [1] * 9_999, "long": "a" * 99_999}}
-    assert [filled(text, values) for text in ("${len(inputs.items + [1])}", "${len(inputs.long + 'a')}")] == [
+    assert [fill(text, values) for text in ("${len(inputs.items + [1])}", "${len(inputs.long + 'a')}")] == [
         10_000,
         100_000,
     ]
     for text in ("${inputs.items + [1, 2]}", "${inputs.long + 'ab'}"):
         with pytest.raises(Unclear, match="it would make more than an expression may"):
-            filled(text, values)
+            fill(text, values)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_what_is_added_may_come_to_as_much_as_an_expression_may_make_and_no_more
 )
 def test_nothing_of_a_value_is_reached_but_what_is_in_it(inner: str) -> None:
     try:
-        found = filled("${" + inner + "}", VALUES)
+        found = fill("${" + inner + "}", VALUES)
     except Unclear as unclear:
         found = str(unclear).partition(": ")[2]
     assert found is None or " has no '" in str(found)
@@ -164,7 +164,7 @@ def test_an_expression_has_so_many_parts_and_lies_so_deep_and_no_more(fits: str,
 
 def test_values_are_filled_at_any_depth_and_only_in_texts() -> None:
     given_ = {"a": ["${item}", {"b": "${index}"}], "c": 1, "d": None, "${item}": True}
-    assert filled(given_, VALUES) == {"a": ["x", {"b": 2}], "c": 1, "d": None, "${item}": True}
+    assert fill(given_, VALUES) == {"a": ["x", {"b": 2}], "c": 1, "d": None, "${item}": True}
 
 
 LEAVES = st.one_of(
@@ -193,7 +193,7 @@ TREES = st.recursive(
 def test_any_expression_gives_a_value_or_says_why_not_and_always_the_same(text: str) -> None:
     def outcome() -> object:
         try:
-            return filled("${" + text + "}", VALUES)
+            return fill("${" + text + "}", VALUES)
         except (Unclear, ExpressionInvalid) as error:
             return f"{type(error).__name__}: {error}"
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.msgpack import Ext
 
 from runtime.pipeline.actions import Begin, End
-from runtime.pipeline.evaluate import Unclear, filled
+from runtime.pipeline.evaluate import Unclear, fill
 from runtime.pipeline.kept import Kept, weight
 from tests.runtime.pipeline.driven import Drive, pipeline
 from wire.codec import decode_body, encode_body
@@ -45,8 +45,8 @@ def test_texts_that_are_joined_to_gigabytes_fail_before_they_are_made() -> None:
     values = {"inputs": {"x": "x" * MIB}}
     for text in ("${join(range(10000), inputs.x)}", "${inputs.x}" * 5_000):
         with pytest.raises(Unclear, match="would make more than an expression may"):
-            filled(text, values)
-    assert filled("${join(range(3), '-')}${join([], '-')}", values) == "0-1-2"
+            fill(text, values)
+    assert fill("${join(range(3), '-')}${join([], '-')}", values) == "0-1-2"
 
 
 STRANGE = [r"${'\ud800'}", r"a ${'\udfff'}", r"${[1, ['\ud9ab']]}", r"${'a' + '\ud800'}"]
