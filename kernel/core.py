@@ -76,7 +76,6 @@ class Kernel:
         self.ended_routes: deque[bytes] = deque(maxlen=ENDED_ROUTES_MOST)
         self.runs: dict[str, Run] = {}
         self.results = Results()
-        self.unwritten_secrets: dict[str, dict[str, object]] = {}
         self.started = self.time()
         self.is_finishing, self.no_template = False, ""
         self._has_template, self._template_deaths = True, 0
@@ -356,5 +355,5 @@ class Kernel:
 
     def settings_of(self, hand: Installed) -> dict[str, object]:
         """Return a Hand's settings, secrets included: those that its version declares."""
-        values = {**self.state.settings.get(hand.id, {}), **self.home.secrets(hand.id)}
+        values = {**self.state.settings.get(hand.id, {}), **self.home.secrets(self.state.secrets_of(hand.id))}
         return only_declared(hand.package.manifest.settings, values)

@@ -113,21 +113,21 @@ class Home:
         except (OSError, UnicodeDecodeError, ManifestInvalid) as error:
             raise HomeError(f"the Hand in {self.at('hands', folder)} cannot be read: {error}") from None
 
-    def secrets(self, hand: str) -> dict[str, object]:
-        """Read a Hand's secret settings, which are never in the log. Raises Refusal if they cannot be read."""
+    def secrets(self, file: str) -> dict[str, object]:
+        """Read a file of secret settings, which are never in the log. Raises Refusal if it cannot be read."""
         try:
-            with open(self.at("keys", f"{hand}.secrets"), "rb") as file:
-                return msgspec.json.decode(file.read(), type=dict[str, object])
+            with open(self.at("keys", file), "rb") as opened:
+                return msgspec.json.decode(opened.read(), type=dict[str, object])
         except FileNotFoundError:
             return {}
         except (OSError, msgspec.MsgspecError):
-            raise Refusal("secrets", f"{self.at('keys', hand)}.secrets is damaged: restore it from a backup") from None
+            raise Refusal("secrets", f"{self.at('keys', file)} is damaged: restore it from a backup") from None
 
-    def keep_secrets(self, hand: str, secrets: dict[str, object]) -> None:
-        """Write a Hand's secret settings atomically; they are on disk when this returns."""
+    def keep_secrets(self, file: str, secrets: dict[str, object]) -> None:
+        """Write a file of secret settings atomically; they are on disk when this returns."""
         from kernel.record.growing import replace, sync_folder
 
-        path = Path(self.at("keys", f"{hand}.secrets"))
+        path = Path(self.at("keys", file))
         replace(path, msgspec.json.encode(secrets))
         sync_folder(path.parent)
 

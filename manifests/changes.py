@@ -70,7 +70,7 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 class Decided(Struct, frozen=True, kw_only=True):
-    """The entries that make a change. secrets: to be kept once they are on disk, for `hand`.
+    """The entries that make a change. secrets: of `hand`, to be kept before in the file that the entry names, None for none.
 
     Power may be cut between any two, so the deciding one alone makes the change, and is also its answer: what stands before
     it counts for nothing without it, what stands behind it is true by then.
@@ -280,7 +280,7 @@ def _set(this: Asked) -> Decided:
     """Change settings of a Hand; None unsets one. If any value is invalid, nothing changes. A required setting that had no
     value may stay without one; the Hand then does not start.
 
-    The entry has all of the Hand's values, as JSON text since the log has no floats; of secret ones it has only the names.
+    The entry has all of the Hand's values, as JSON text since the log has no floats; secret ones are in the file that it names.
     """
     hand, given = this.hand(), this.arguments["values"]
     declared, secrets = hand.package.manifest.settings, this.secrets(hand.id)
@@ -298,8 +298,9 @@ def _set(this: Asked) -> Decided:
     hidden = {name: value for name, value in wanted.items() if declared[name].secret}
     plain = {name: value for name, value in wanted.items() if name not in hidden}
     text = msgspec.json.encode(plain, order="sorted").decode()
-    detail: Detail = {**_whose(hand), "settings": text, "secrets": sorted(hidden)}
-    return Decided(entries=(("settings", detail),), hand=hand.id, secrets=hidden if hidden != secrets else None)
+    anew: Detail = {} if hidden == secrets else {"file": f"{hand.id}.{this.new_id[2:]}.secrets"}
+    detail: Detail = {**_whose(hand), "settings": text, "secrets": sorted(hidden), **anew}
+    return Decided(entries=(("settings", detail),), hand=hand.id, secrets=hidden if anew else None)
 
 
 def _budget(this: Asked) -> Decided:

@@ -45,6 +45,7 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
     grants: dict[str, tuple[Capability, ...]] = {}
     rules: dict[str, tuple[Rule, ...]] = {}
     settings: dict[str, dict[str, object]] = {}
+    secrets: dict[str, str] = {}
     trust: TrustStore = TrustStore()
     roots: dict[str, str] = {}
     wanted: set[str] = set()
@@ -62,6 +63,10 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
     def by_id(self, hand: str) -> Installed | None:
         """Return the installed Hand with this id, or None."""
         return next((installed for installed in self.hands.values() if installed.id == hand), None)
+
+    def secrets_of(self, hand: str) -> str:
+        """The name of the file with a Hand's secret settings; before any was named it was called by the Hand's id."""
+        return self.secrets.get(hand, f"{hand}.secrets")
 
     def to_be_up(self) -> list[Installed]:
         """Return the services that the operator wants up and that are neither paused nor quarantined; none if frozen."""
@@ -164,7 +169,7 @@ def _keep_needed(state: State) -> None:
 def _remove(state: State, entry: Entry, _: Load) -> None:
     gone = state.hands.pop(str(entry.detail["name"]))
     state.kept = {seal: hand for seal, hand in state.kept.items() if hand.id != gone.id}
-    by_hand = (state.grants, state.rules, state.settings, state.quarantined, state.budgets, state.fired)
+    by_hand = (state.grants, state.rules, state.settings, state.secrets, state.quarantined, state.budgets, state.fired)
     for table in (*by_hand, state.ledger.spent):
         table.pop(gone.id, None)
     state.wanted, state.paused = state.wanted - {gone.id}, state.paused - {gone.id}
@@ -204,6 +209,8 @@ def _settings(state: State, entry: Entry, _: Load) -> None:
     state.settings[str(entry.detail["hand"])] = msgspec.json.decode(
         str(entry.detail["settings"]), type=dict[str, object]
     )
+    if "file" in entry.detail:
+        state.secrets[str(entry.detail["hand"])] = str(entry.detail["file"])
 
 
 def _hand_state(state: State, entry: Entry, _: Load) -> None:

@@ -49,7 +49,7 @@ KINDS: Final = {
     "root.add": "a folder got a name, so that file grants can refer to it",
     "root.remove": "a folder lost its name",
     "budget": "a budget was nearly or wholly used up, or set by the operator, or a charge corrected; verdict: which",
-    "settings": "settings were changed; detail: which, never a secret",
+    "settings": "settings were changed; detail: which, and the file with the secret ones, never a secret",
     "pause": "a Hand was paused: its calls wait",
     "resume": "a paused Hand continues",
     "freeze": "the emergency stop: every run ended, no call but the operator's passes",

@@ -32,7 +32,7 @@ class Installed(Struct, frozen=True):
 
 
 class Shown(Struct, frozen=True, kw_only=True):
-    """kernel.show."""
+    """kernel.show. secrets: the file in keys/ with its secret settings; "" where an older kernel does not tell."""
 
     hand: Installed
     state: str
@@ -42,6 +42,7 @@ class Shown(Struct, frozen=True, kw_only=True):
     spent: spending.Spent
     confinement: tuple[str, ...]
     lacking: tuple[str, ...]
+    secrets: str = ""
 
 
 def rows(client: Client) -> tuple[replies.Row, ...]:

@@ -61,8 +61,7 @@ def take_away(session: Session, hand: str, *, purge: bool) -> tuple[str | None, 
     """Remove a Hand; the folder that still holds what it kept, and its id if there still is a memory of it."""
     with session.client() as client:
         removed = replies.read(client.call("kernel.remove", hand, seconds=120).value, Removed)
-        _delete(session, "keys", f"{removed.hand}.secrets")
-        _delete(session, "keys", f"{removed.hand}.token")
+        orphans.remove(session.home, removed.hand)
         try:
             if purge:
                 _purge(session, client, hand, removed.hand)

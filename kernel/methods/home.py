@@ -1,20 +1,18 @@
 """The operator's home: what is installed, and changes of it (acts on what manifests/changes.py decides)."""
 
 import os
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from kernel.methods.request import Method, Request, method
 from manifests import paying
-from manifests.changes import CHANGES, Asked
+from manifests.changes import CHANGES, Asked, Decided
 from manifests.glance import hand_rows
 from manifests.holding import current_rules
 from manifests.settings import hide_secrets
 from wire.ids import ID_BYTES, hand_id
-
-if TYPE_CHECKING:
-    from kernel.core import Kernel
 
 CHANGED: Final = "kernel.methods"
 """The event published when methods or grants may have changed. It does not say which, or whose."""
@@ -37,6 +35,7 @@ def _show(request: Request) -> object:
         **paying.hand_report(kernel.budgets.reservations, kernel.state, hand.id, kernel.time()),
         "grants": kernel.state.grants.get(hand.id, ()),
         "settings": hide_secrets(hand.package.manifest.settings, kernel.settings_of(hand)),
+        "secrets": kernel.state.secrets_of(hand.id),
         "confinement": live.applied if live else (),
         "lacking": live.missing if live else (),
     }
@@ -54,56 +53,50 @@ def _home(request: Request) -> object:
     }
 
 
-def _secrets(kernel: "Kernel", hand: str) -> dict[str, object]:
-    """Return a Hand's secrets, changes included that are not written yet."""
-    return kernel.unwritten_secrets[hand] if hand in kernel.unwritten_secrets else kernel.home.secrets(hand)
-
-
 def _change(request: Request) -> object:
     """Decide on a change, stop the Hand that it replaces, record it, and apply it to running Hands.
 
-    Secrets are written when the entry is on disk, and the call is answered then.
+    Secrets are written before, into a file that the entry names. The call is answered when the entry is on disk.
     """
     kernel, call = request.kernel, request.call
     asked = Asked(
         state=kernel.state, resource=call.resource, arguments=request.arguments, now=kernel.time(),
         home=os.path.realpath(kernel.home.path), new_id=hand_id(os.urandom(ID_BYTES)), load=kernel.home.load,
-        methods=tuple(provided.method for provided in kernel.catalogue.all()), secrets=partial(_secrets, kernel),
+        methods=tuple(provided.method for provided in kernel.catalogue.all()),
+        secrets=lambda hand: kernel.home.secrets(kernel.state.secrets_of(hand)),
         real=lambda path: os.path.realpath(path) if os.path.isdir(path) else "",
         mounts=lambda: Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape"),
     )  # fmt: skip
     decided = CHANGES[call.method].decide(asked)
-    before = kernel.state.by_id(decided.hand)
+    before, old = kernel.state.by_id(decided.hand), kernel.state.secrets_of(decided.hand)
     if before is not None and call.method in ("kernel.install", "kernel.remove"):
         is_gone = call.method == "kernel.remove"
         why = "its Hand was removed" if is_gone else "its Hand is being replaced"
         kernel.supervisor.stop_hand(before, why, forget=is_gone, for_good=is_gone)
+    if decided.secrets is not None:
+        try:
+            kernel.home.keep_secrets(str(decided.told["file"]), decided.secrets)
+        except OSError as error:
+            kernel.exchange.fail(call, "disk", f"the secrets could not be kept: {error.strerror}")
+            return None
     for kind, detail in decided.entries:
         verdict = str(detail.get("state", ""))
         kernel.record(kind, principal=call.caller, call=call.number, verdict=verdict, detail=detail)
     if before is not None:
         kernel.supervisor.apply_grants(before)
     if decided.secrets is not None:
-        kernel.unwritten_secrets[decided.hand] = decided.secrets
-        write = partial(_write_secrets, request, decided.hand, decided.secrets, decided.told)
-        kernel.log.after(kernel.log.size - 1, write)
+        kernel.log.after(kernel.log.size - 1, partial(_finish_secrets, request, decided, old))
         return None
     waiting = _apply(request, decided.hand)
     return {**decided.told, "upgraded": before is not None, "waiting": waiting}
 
 
-def _write_secrets(request: Request, hand: str, secrets: dict[str, object], reply: object) -> None:
-    """Write a Hand's secrets, whose entry is on disk, send the settings to its runs, and answer."""
-    kernel = request.kernel
-    try:
-        kernel.home.keep_secrets(hand, secrets)
-    except OSError as error:
-        kernel.exchange.fail(request.call, "disk", f"the secrets could not be kept: {error.strerror}")
-    else:
-        _apply(request, hand)
-        kernel.answer(request.call, reply)
-    if kernel.unwritten_secrets.get(hand) is secrets:
-        del kernel.unwritten_secrets[hand]
+def _finish_secrets(request: Request, decided: Decided, old: str) -> None:
+    """Remove the file of the old secrets, send the settings to the Hand's runs, and answer: the entry is on disk."""
+    with suppress(OSError):  # the next `maniple up` removes it
+        os.unlink(request.kernel.home.at("keys", old))
+    _apply(request, decided.hand)
+    request.kernel.answer(request.call, decided.told)
 
 
 def _apply(request: Request, hand_id: str) -> int:

@@ -121,20 +121,24 @@ def test_secrets_that_a_killed_removal_left_go_when_the_kernel_starts(still: She
 
 def test_secrets_that_a_killed_kernel_was_about_to_keep_go_when_the_next_one_starts(still: Shell) -> None:
     still.good("up")
-    still.good("install", write_hand(still.home.parent / "echo", ECHO), "--yes")
-    hand = still.told("show", "echo")["hand"]
-    assert isinstance(hand, dict)
+    secret = '[settings.word]\ntype = "string"\nsecret = true\n'
+    hand = write_hand(still.home.parent / "echo", ECHO._replace(toml=ECHO.toml + secret))
+    still.good("install", hand, "--yes")
+    still.good("settings", "echo", "--secret", "word", stdin="hush\n")
+    keys = still.home / "keys"
+    (kept,) = keys.glob("h-*")
     still.good("down")
-    kept, draft, token = (still.home / "keys" / f"{hand['id']}.{kind}" for kind in ("secrets", "secrets.new", "token"))
-    for file in (kept, draft, token):
+    word, token = kept.name[:18], keys / f"{kept.name[:18]}.token"
+    drafts = [keys / f"{word}.{end}" for end in ("secrets", "secrets.new", "0123456789abcdef.secrets")]
+    for file in (*drafts, token):
         file.write_bytes(b"{}")
-    os.utime(draft, (0, 0))
+        os.utime(file, (0, 0))
     still.good("up")
-    assert [file.exists() for file in (kept, draft, token)] == [True, False, True]
-    draft.write_bytes(b"{}")  # as if the kernel were writing it now
+    assert sorted(keys.glob("h-*")) == sorted([kept, token])
+    drafts[2].write_bytes(b"{}")  # as if the kernel were writing it now
     with Client(str(still.home)) as client:
         orphans.sweep(client, 1.0)
-    assert draft.exists()
+    assert drafts[2].exists()
 
 
 def test_what_a_look_left_that_was_killed_while_it_removed_its_hand_goes_with_the_next(kernel: Kernel) -> None:

@@ -361,7 +361,8 @@ def _kept(shell: Shell) -> list[str]:
     """The values that are kept of the secret settings of `greeter`; other Hands in this home may have theirs."""
     hand = shell.told("show", "greeter")["hand"]
     assert isinstance(hand, dict)
-    return list(json.loads((shell.home / "keys" / f"{hand['id']}.secrets").read_bytes()).values())
+    (file,) = (shell.home / "keys").glob(f"{hand['id']}.*")
+    return list(json.loads(file.read_bytes()).values())
 
 
 def test_show_and_hands_tell_what_is_installed(shell: Shell) -> None:

@@ -26,7 +26,7 @@ def _whole(file: Path) -> None:
 def _secrets(file: Path) -> None:
     home = object.__new__(Home)  # of which nothing but its place matters here
     home.path = str(file.parents[1])
-    home.keep_secrets(file.stem, {"token": "x"})
+    home.keep_secrets(file.name, {"token": "x"})
 
 
 @pytest.mark.parametrize("made", [_key, _streamed, _whole, _secrets])

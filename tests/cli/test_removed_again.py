@@ -44,7 +44,8 @@ def test_a_server_whose_removal_was_killed_leaves_nothing_when_it_is_removed_aga
         told = installing.install(client, hand, seal, asked(hand.manifest), as_declared=True)
     assert isinstance(told, dict)
     shell.good("settings", "mcp-clock", "--secret", setting_of("TOKEN"), stdin=f"{SECRET}\n")
-    left = [kernel.home / "keys" / f"{told['hand']!s}.secrets", *kept(kernel, str(told["hand"]), "mcp-clock")]
+    (file,) = (kernel.home / "keys").glob(f"{told['hand']!s}.*")
+    left = [file, *kept(kernel, str(told["hand"]), "mcp-clock")]
     with kernel.client() as client:
         client.call("kernel.remove", "mcp-clock")  # and here the command was killed
     assert all(one.exists() for one in left)

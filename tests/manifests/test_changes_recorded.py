@@ -201,10 +201,14 @@ def test_settings_are_all_of_them_after_the_change_and_no_secret_is_in_the_log()
     install_now(state, package)
     decided = _set(state, package, {}, values={"every": "90s", "pin": "1234", "count": "7"}, typed=True)
     ((kind, detail),) = decided.entries
-    assert (kind, detail) == ("settings", {**WHOSE, "settings": '{"count":7,"every":90.0}', "secrets": ["pin"]})
+    told = {**WHOSE, "settings": '{"count":7,"every":90.0}', "secrets": ["pin"]}
+    file = f"{WHOSE['hand']}.0000000000000000.secrets"
+    assert (kind, detail) == ("settings", {**told, "file": file})
     assert (decided.hand, decided.secrets) == (WHOSE["hand"], {"pin": "1234"})
     state.settings[WHOSE["hand"]] = {"count": 7, "every": 90.0, "undeclared": 1}
+    assert state.secrets_of(WHOSE["hand"]) == f"{WHOSE['hand']}.secrets", "of a home that an earlier version made"
     decided = _set(state, package, {"pin": "1234"}, values={"count": None})
+    assert "file" not in decided.entries[0][1]
     assert (decided.entries[0][1]["settings"], decided.secrets) == ('{"every":90.0}', None)
     decided = _set(state, package, {"pin": "1234"}, values={"pin": None})
     assert (decided.entries[0][1]["secrets"], decided.secrets) == ([], {})

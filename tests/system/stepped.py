@@ -1,12 +1,12 @@
-"""A kernel whose power is cut at a step of a call (acts). Started by test_power_cut.py as a process.
+"""A kernel whose power is cut at a step of a call (acts). Started by test_power_cut.py and test_secrets_cut.py as a process.
 
 python -c STARTER SEARCH-PATH tests.system.stepped HOME READY
 
 A step is where the kernel is about to do what others see, or has just done it: to take a message, to send one, to write
-into a file, to bring it to disk. From a message on that names METHOD, those of the kind that the home tells in `cut` are
-counted, on all threads, and at the one whose number stands there before it, all is over: what was not brought to disk is
+into a file, to bring it to disk. From a message on that names one of METHODS, those of the kind that the home tells in `cut`
+are counted, on all threads, and at the one whose number stands there before it, all is over: what was not brought to disk is
 lost, and nothing runs any more. `cut` is gone then. Each kind is counted for itself, since threads do them side by side.
-Files that are replaced whole are no steps: a checkpoint is never ahead of the log.
+Of files that are replaced whole, only that they get their names is a step.
 """
 
 import os
@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, TypeVar
 
-METHOD: Final = b"ledger.write"
+METHODS: Final = (b"ledger.write", b"kernel.set")
 DELIVERY: Final = 0.25  # seconds in which a message leaves this process, so that a step behind it is not one at it
 T = TypeVar("T")
 
@@ -85,12 +85,12 @@ def main(arguments: list[str]) -> None:
     from kernel.bus import Bus
 
     power = Power(Path(arguments[0]))
-    receive, send, pwrite, fdatasync = Bus.receive, Bus.send, os.pwrite, os.fdatasync
+    receive, send, pwrite, fdatasync, rename = Bus.receive, Bus.send, os.pwrite, os.fdatasync, Path.rename
 
     def received(bus: Bus) -> tuple[bytes, str, list[bytes]]:
         power.step("before a message is taken")
         told = receive(bus)
-        if METHOD in told[2][0]:
+        if any(method in told[2][0] for method in METHODS):
             power.begin()
         power.step("after a message is taken")
         return told
@@ -109,6 +109,10 @@ def main(arguments: list[str]) -> None:
 
         power.around("a file is brought to disk", sync)
 
+    def named(path: Path, target: Path) -> Path:
+        return power.around("a file is named", lambda: rename(path, target))
+
+    Path.rename = named  # type: ignore[assignment,method-assign]
     Bus.receive, Bus.send = received, sent  # type: ignore[assignment,method-assign]
     os.pwrite, os.fdatasync = written, synced  # type: ignore[assignment]
     kernel_main.main(arguments)
