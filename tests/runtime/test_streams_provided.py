@@ -66,6 +66,10 @@ PROVIDER = """
             await call.send(b"after")
             call.cost(tokens=3)
             call.cost(tokens=4, micro_dollars=5)
+            call.cost(micro_dollars=6)
+
+        async def marked_with(self, call: Call) -> object:
+            return [list(call.labels), *[list(call.labels) async for _ in call.upload]]
 
         async def label_much(self, call: Call) -> None:
             for number in range(65):
@@ -109,7 +113,7 @@ PROVIDES = (
         provided(f"test.{name}")
         for name in (
             "how-far", "give-nothing", "break-off", "take-none", "open-gate", "answer-each", "label", "label-much",
-            "send-wrong", "send-much", "give-and-wait", "give-and-spin", "give-and-exit", "give-late",
+            "marked-with", "send-wrong", "send-much", "give-and-wait", "give-and-spin", "give-and-exit", "give-late",
         )
     ),
 )  # fmt: skip
@@ -274,6 +278,19 @@ def test_more_labels_than_a_header_carries_are_all_that_there_are(provider: Peer
     assert provider.expect(headers.Done)[0].labels == ("*",)
 
 
+def test_a_call_gathers_the_labels_of_its_upload_and_loses_none(provider: Peer) -> None:
+    call = headers.Call(
+        number=2, method="test.marked-with", resource="", deadline=60_000, upload=True, labels=("mail",)
+    )
+    provider.send(call, {})
+    parts: tuple[tuple[str, ...], ...] = (("web",), (), ("files",))
+    for labels in parts:
+        provider.send(headers.Chunk(number=call.number, labels=labels, last=labels == parts[-1]), b"x")
+    _, told = provider.expect(headers.Done)
+    assert isinstance(told, list)
+    assert told[-1] == ["files", "mail", "web"]
+
+
 def test_labels_and_cost_go_with_the_reply(provider: Peer) -> None:
     provider.call("test.label")
     assert provider.expect(headers.Chunk)[0].labels == ()
@@ -281,7 +298,7 @@ def test_labels_and_cost_go_with_the_reply(provider: Peer) -> None:
     done, _ = provider.expect(headers.Done)
     assert done.labels == ("files", "web")
     assert done.cost is not None
-    assert (done.cost.tokens, done.cost.micro_dollars) == (7, 5)
+    assert (done.cost.tokens, done.cost.micro_dollars) == (7, 11)
 
 
 @pytest.mark.parametrize(
