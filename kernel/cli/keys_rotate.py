@@ -1,12 +1,15 @@
 """`maniple keys rotate` (acts)."""
 
 import shlex
+from itertools import pairwise
 
 import click
+import msgspec
 
 from kernel.cli import founding, keyfile, logbook
 from kernel.cli.confirming import confirm
 from kernel.cli.frame import Session, command
+from manifests.trust import TrustedKey, TrustStore
 
 
 @command()
@@ -21,16 +24,30 @@ def keys_rotate(session: Session, old: str, key: str, yes: bool) -> None:
     """
     public = keyfile.public(key)
     trust = logbook.trust(session.home)
-    is_own = trust.is_own(old)
-    if any(one.id == old and one.revoked is None for one in trust.keys):  # else nothing stops by it
-        which = f"{old}, which is this home's own" if is_own else old
-        again = shlex.join(["maniple", "keys", "rotate", old, key])
-        confirm(f"Stop everything that is sealed by {which}, until it is sealed again?", again, yes=yes, done="rotated")
-    with session.client() as client:
-        reply = client.call("kernel.key-rotate", old, {"key": public.text()}).value
+    done = _replaces(trust, public.id, old)
+    is_own = trust.is_own(public.id if done else old)
+    if done is not None:
+        reply: object = {"key": msgspec.json.decode(msgspec.json.encode(done)), "instead": old}
+    else:
+        if any(one.id == old and one.revoked is None for one in trust.keys):  # else nothing stops by it
+            which = f"{old}, which is this home's own" if is_own else old
+            again = shlex.join(["maniple", "keys", "rotate", old, key])
+            confirm(
+                f"Stop everything that is sealed by {which}, until it is sealed again?", again, yes=yes, done="rotated"
+            )
+        with session.client() as client:
+            reply = client.call("kernel.key-rotate", old, {"key": public.text()}).value
     session.result(reply, lambda: f"{public.name}+{public.id} replaces {old}, which is no longer trusted.")
     if is_own:
         session.say(
             f"It was this home's own. Put the new secret key in the place of {founding.seal_key_path(session.home)}, "
             "so that this home seals with it; then install the bundled Hands again: `maniple install --bundled`."
         )
+
+
+def _replaces(trust: TrustStore, new: str, old: str) -> TrustedKey | None:
+    """The new key, if it has taken the old one's place before: whoever was killed then types the same again."""
+    for one, behind in pairwise(trust.keys):
+        if (one.id, behind.id, one.revoked) == (new, old, None) and behind.revoked is not None:
+            return one
+    return None

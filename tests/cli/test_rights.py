@@ -109,6 +109,25 @@ def test_keys_are_listed_rotated_and_bounded(shell: Shell, tmp_path: Path) -> No
     assert shell.run("keys", "new", tmp_path / "old", "--name", "x").code == 1
 
 
+def test_a_change_of_keys_that_was_killed_before_it_was_told_is_told_when_it_is_typed_again(
+    shell: Shell, tmp_path: Path
+) -> None:
+    one, two = (
+        shell.good("keys", "new", tmp_path / name, "--name", f"example.org/{name}").strip() for name in ("one", "two")
+    )
+    bounds = ("--hands", "some-*", "--hands", "other", "--most", "web.fetch=https://example.org/**")
+    rotated = ("keys", "rotate", one.split("+")[1], two, "--yes")
+    for words in (("keys", "add", one, *bounds), rotated, ("keys", "revoke", two.split("+")[1], "--yes")):
+        before = shell.told("keys")
+        first = shell.good(*words)
+        after = shell.told("keys")
+        assert before != after
+        assert shell.good(*words) == first
+        assert shell.told("keys") == after
+    again = shell.run(*rotated)
+    assert (again.code, "is revoked" in again.err) == (1, True), "the new one is revoked, too"
+
+
 def test_times_and_sizes_are_shown_as_one_types_them(shell: Shell) -> None:
     shown = shell.good("settings", "web")
     assert "30s " in shown
