@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from runtime.models.drivers import Endpoint, transport
-from runtime.models.drivers.refusals import WRONG_KEY, refusal
+from runtime.models.drivers.refusals import WRONG_KEY, parse_refusal
 from tests.runtime.models.plays import KEY
 from tests.runtime.models.stage import Play, head, stage, whole
 
@@ -16,12 +16,12 @@ def _said(text: str) -> object:
 
 @pytest.mark.parametrize("status", [300, 302, 399])
 def test_an_answer_that_leads_elsewhere_is_followed_nowhere(status: int) -> None:
-    assert refusal("openai", status, _said("see there")).code == "unconfigured"
+    assert parse_refusal("openai", status, _said("see there")).code == "unconfigured"
 
 
 def test_of_a_key_that_is_refused_nothing_is_told_that_the_provider_says() -> None:
     """It quotes what it was sent, shortened, or in another spelling."""
-    failure = refusal("openai", 401, _said("Incorrect API key provided: sk-1234****wxyz"), key=KEY)
+    failure = parse_refusal("openai", 401, _said("Incorrect API key provided: sk-1234****wxyz"), key=KEY)
     assert (failure.code, failure.text.endswith(f": {WRONG_KEY}")) == ("key", True)
 
 
@@ -35,7 +35,7 @@ def test_of_a_key_that_is_refused_nothing_is_told_that_the_provider_says() -> No
     ],
 )
 def test_words_say_more_than_a_status_only_where_that_says_little(status: int, text: str, code: str) -> None:
-    assert refusal("openai", status, _said(text)).code == code
+    assert parse_refusal("openai", status, _said(text)).code == code
 
 
 def _answered(play: Play) -> tuple[dict[str, str], bytes]:
