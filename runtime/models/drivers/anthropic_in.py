@@ -85,14 +85,14 @@ class Event(Struct, frozen=True):
     usage: object = None
 
 
-class _Open:
+class _OpenBlock:
     """A block as received so far. id: of a tool call."""
 
     def __init__(self, kind: Literal["text", "thinking", "redacted", "tool", "other"], call: str, block: Block) -> None:
         self.kind = kind
         self.id = call
         self.block = block
-        self.letters = SurrogateJoiner()
+        self.joiner = SurrogateJoiner()
         self.text = ""
         self.name = well_formed(block.name)
         self.seal = block.signature
@@ -106,8 +106,8 @@ class AnthropicReader:
         self._provider = provider
         self._model = model
         self._request = request
-        self._used = ids_in(request.messages)
-        self._blocks: dict[int, _Open] = {}
+        self._used_ids = ids_in(request.messages)
+        self._blocks: dict[int, _OpenBlock] = {}
         self._said: str | None = None
         self._stop: str | None = None
         self._counts: dict[str, int] = {}
@@ -140,14 +140,14 @@ class AnthropicReader:
         stop, notes = answers.parse_stop(self._stop, _STOPS)
         parts: list[Text | Thinking | ToolCall] = []
         for block in self._blocks.values():
-            if block.kind == "tool" and stop is Stop.LENGTH and (block.is_open or _call(block).malformed):
+            if block.kind == "tool" and stop is Stop.LENGTH and (block.is_open or _make_call(block).malformed):
                 notes.append(answers.cut_call_note(block.name))
             else:
-                parts += self._part(block)
+                parts += self._make_parts(block)
         return Answer(
             parts=tuple(parts),
             stop=answers.consistent_stop(stop, parts),
-            usage=self._usage(parts),
+            usage=self._make_usage(parts),
             model=f"{self._provider}/{self._model}",
             said=self._said or self._model,
             notes=tuple(notes),
@@ -165,52 +165,52 @@ class AnthropicReader:
             raise self._malformed("a part starts out of order")
         match block.type:
             case "text":
-                opened = self._blocks[index] = _Open("text", "", block)
-                return self._text(opened, block.text)
+                opened = self._blocks[index] = _OpenBlock("text", "", block)
+                return self._add_text(opened, block.text)
             case "thinking":
-                opened = self._blocks[index] = _Open("thinking", "", block)
-                return self._text(opened, block.thinking)
+                opened = self._blocks[index] = _OpenBlock("thinking", "", block)
+                return self._add_text(opened, block.thinking)
             case "redacted_thinking":
-                opened = self._blocks[index] = _Open("redacted", "", block)
+                opened = self._blocks[index] = _OpenBlock("redacted", "", block)
                 opened.seal = REDACTED + block.data
             case "tool_use":
                 if not block.name:
                     raise self._malformed("a tool without a name")
-                call = new_id(block.id, self._used)
-                self._blocks[index] = _Open("tool", call, block)
+                call = new_id(block.id, self._used_ids)
+                self._blocks[index] = _OpenBlock("tool", call, block)
                 return [ToolPiece(id=call, name=well_formed(block.name))]
             case _:
-                self._blocks[index] = _Open("other", "", block)
+                self._blocks[index] = _OpenBlock("other", "", block)
         return []
 
-    def _grow_block(self, block: _Open, delta: Delta) -> list[AnyPiece]:
+    def _grow_block(self, block: _OpenBlock, delta: Delta) -> list[AnyPiece]:
         if block.kind in ("text", "thinking") and block is not next(reversed(self._blocks.values())):
             raise self._malformed("a part grows after the next one has started")
         match delta.type, block.kind:
             case ("text_delta", "text"):
-                return self._text(block, delta.text)
+                return self._add_text(block, delta.text)
             case ("thinking_delta", "thinking"):
-                return self._text(block, delta.thinking)
+                return self._add_text(block, delta.thinking)
             case ("signature_delta", "thinking"):
                 block.seal += delta.signature
                 if len(block.seal) > bounding.ANSWER:
                     raise answers.endless(self._provider, bounding.TOO_MUCH)
             case ("input_json_delta", "tool"):
-                return self._text(block, delta.partial_json)
+                return self._add_text(block, delta.partial_json)
             case ("text_delta" | "thinking_delta" | "signature_delta" | "input_json_delta", kind) if kind != "other":
                 raise self._malformed(f"a {delta.type} within a part of another kind")
         return []
 
-    def _stop_block(self, block: _Open) -> list[AnyPiece]:
+    def _stop_block(self, block: _OpenBlock) -> list[AnyPiece]:
         block.is_open = False
         if block.kind == "tool" and not block.text and block.block.input:
-            return self._text(block, msgspec.json.encode(block.block.input).decode())
-        return self._shown(block, block.letters.rest())
+            return self._add_text(block, msgspec.json.encode(block.block.input).decode())
+        return self._append(block, block.joiner.rest())
 
-    def _text(self, block: _Open, text: str) -> list[AnyPiece]:
-        return self._shown(block, block.letters.take(text))
+    def _add_text(self, block: _OpenBlock, text: str) -> list[AnyPiece]:
+        return self._append(block, block.joiner.take(text))
 
-    def _shown(self, block: _Open, text: str) -> list[AnyPiece]:
+    def _append(self, block: _OpenBlock, text: str) -> list[AnyPiece]:
         block.text += text
         if not text:
             return []
@@ -218,13 +218,13 @@ class AnthropicReader:
             return [ToolPiece(id=block.id, arguments=text)]
         return [TextPiece(text=text) if block.kind == "text" else ThinkingPiece(text=text)]
 
-    def _find_block(self, event: Event) -> _Open:
+    def _find_block(self, event: Event) -> _OpenBlock:
         block = self._blocks.get(-1 if event.index is None else event.index)
         if block is None or not block.is_open:
             raise self._malformed("a part goes on that has not started")
         return block
 
-    def _part(self, block: _Open) -> list[Text | Thinking | ToolCall]:
+    def _make_parts(self, block: _OpenBlock) -> list[Text | Thinking | ToolCall]:
         match block.kind:
             case "text":
                 return [Text(text=block.text)] if block.text else []
@@ -234,7 +234,7 @@ class AnthropicReader:
                     [Thinking(text=block.text, seal=well_formed(block.seal), provider=self._provider)] if is_any else []
                 )
             case "tool":
-                return [_call(block)]
+                return [_make_call(block)]
         return []
 
     def _add_counts(self, usage: object) -> None:
@@ -242,7 +242,7 @@ class AnthropicReader:
         rows = usage if isinstance(usage, dict) else {}
         self._counts |= {name: number for name in COUNTS if (number := parse_count(rows.get(name))) is not None}
 
-    def _usage(self, parts: list[Text | Thinking | ToolCall]) -> Usage:
+    def _make_usage(self, parts: list[Text | Thinking | ToolCall]) -> Usage:
         counts = self._counts
         is_counted = counts.keys() >= {"output_tokens", "input_tokens"} and min(counts.values()) >= 0
         if not is_counted or sum(counts.values()) > TOKENS_MOST:
@@ -258,5 +258,5 @@ class AnthropicReader:
         return answers.malformed(self._provider, what)
 
 
-def _call(block: _Open) -> ToolCall:
+def _make_call(block: _OpenBlock) -> ToolCall:
     return parse_call(block.id, block.name, block.text)

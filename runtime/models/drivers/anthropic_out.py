@@ -34,7 +34,7 @@ def stream_body(provider: str, model: str, request: Request) -> Body:
     row = catalogue.find(f"{provider}/{model}")
     most = request.most or (row.output if row is not None and row.output else LONGEST)
     made: Body = {**counted_body(provider, model, request), "max_tokens": most, "stream": True}
-    made |= _thinking(provider, model, request, most)
+    made |= _thinking_config(provider, model, request, most)
     thinks = made.get("thinking", {"type": "disabled"}) != {"type": "disabled"}
     if request.temperature is not None and not thinks:
         made["temperature"] = min(request.temperature, 1.0)
@@ -43,7 +43,7 @@ def stream_body(provider: str, model: str, request: Request) -> Body:
     config: Body = {}
     if thinks and _is_adaptive(model):
         config["effort"] = request.thinking
-    if request.schema is not None and _binds(provider, model, request.schema):
+    if request.schema is not None and _enforces(provider, model, request.schema):
         config["format"] = {"type": "json_schema", "schema": request.schema}
     return {**made, "output_config": config} if config else made
 
@@ -51,7 +51,7 @@ def stream_body(provider: str, model: str, request: Request) -> Body:
 def counted_body(provider: str, model: str, request: Request) -> Body:
     """Return the body of a request to count tokens: without the fields that say how to answer."""
     system = request.system
-    if request.schema is not None and not _binds(provider, model, request.schema):
+    if request.schema is not None and not _enforces(provider, model, request.schema):
         system = f"{system}\n\n{schemas.in_words(request.schema)}".strip()
     made: Body = {"model": model, "messages": _messages(provider, request)}
     if system.strip():
@@ -69,16 +69,16 @@ def counted_body(provider: str, model: str, request: Request) -> Body:
         if request.cache and not system.strip():
             tools[-1]["cache_control"] = _CACHED
         made["tools"] = tools
-        made["tool_choice"] = _choice(request)
+        made["tool_choice"] = _tool_choice(request)
     return made
 
 
-def _binds(provider: str, model: str, schema: Body) -> bool:
+def _enforces(provider: str, model: str, schema: Body) -> bool:
     row = catalogue.find(f"{provider}/{model}")
     return (row is None or row.schema) and schemas.is_object(schema) and schemas.is_strict(schema)
 
 
-def _choice(request: Request) -> Body:
+def _tool_choice(request: Request) -> Body:
     if request.choice == "none":
         return {"type": "none"}
     made: Body = (
@@ -87,7 +87,7 @@ def _choice(request: Request) -> Body:
     return made if request.parallel else {**made, "disable_parallel_tool_use": True}
 
 
-def _thinking(provider: str, model: str, request: Request, most: int) -> Body:
+def _thinking_config(provider: str, model: str, request: Request, most: int) -> Body:
     if request.thinking == "off":
         return {"thinking": {"type": "disabled"}}
     is_forced = bool(request.tools) and request.choice not in ("auto", "none")
@@ -136,30 +136,30 @@ def _blocks(provider: str, message: Message) -> list[Body]:
     for part in (*results, *others):
         match part:
             case ToolResult():
-                made.append(_result(part))
+                made.append(_result_block(part))
             case Text() | Image():
-                made += _shown(part)
+                made += _content_blocks(part)
             case Thinking():
-                made += _thought(part, provider)
+                made += _thinking_blocks(part, provider)
             case ToolCall():
-                made.append({"type": "tool_use", "id": _id(part.id), "name": part.name, "input": part.arguments})
+                made.append({"type": "tool_use", "id": _valid_id(part.id), "name": part.name, "input": part.arguments})
     return made
 
 
-def _result(part: ToolResult) -> Body:
-    content = [block for one in part.content for block in _shown(one)]
-    made: Body = {"type": "tool_result", "tool_use_id": _id(part.id), "content": content}
+def _result_block(part: ToolResult) -> Body:
+    content = [block for one in part.content for block in _content_blocks(one)]
+    made: Body = {"type": "tool_result", "tool_use_id": _valid_id(part.id), "content": content}
     return {**made, "is_error": True} if part.failed else made
 
 
-def _shown(part: Text | Image) -> list[Body]:
+def _content_blocks(part: Text | Image) -> list[Body]:
     if isinstance(part, Text):
         return [{"type": "text", "text": part.text}] if part.text.strip() else []
     source = {"type": "base64", "media_type": part.media, "data": base64.b64encode(part.content).decode()}
     return [{"type": "image", "source": source}]
 
 
-def _thought(part: Thinking, provider: str) -> list[Body]:
+def _thinking_blocks(part: Thinking, provider: str) -> list[Body]:
     if part.provider != provider or not part.seal:
         return []
     if part.seal.startswith(REDACTED):
@@ -167,7 +167,7 @@ def _thought(part: Thinking, provider: str) -> list[Body]:
     return [{"type": "thinking", "thinking": part.text, "signature": part.seal}]
 
 
-def _id(given: str) -> str:
+def _valid_id(given: str) -> str:
     """Return an id that this API takes: another provider's may have other characters."""
     if re.fullmatch(r"[a-zA-Z0-9_-]+", given):
         return given

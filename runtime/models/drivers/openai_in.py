@@ -86,14 +86,14 @@ class _Chunk(Struct, frozen=True):
 
 
 class _Call:
-    """A tool call as received so far. given: its id as it came. number: its index, None if none came."""
+    """A tool call as received so far. given_id: its id as it came. index: None if none came."""
 
-    def __init__(self, call: str, given: str, name: str, number: int | None) -> None:
+    def __init__(self, call: str, given_id: str, name: str, index: int | None) -> None:
         self.id = call
-        self.given = given
+        self.given_id = given_id
         self.name = name
-        self.number = number
-        self.letters = SurrogateJoiner()
+        self.index = index
+        self.joiner = SurrogateJoiner()
         self.text = ""
         self.extra: object = None
         self._checks = 0
@@ -105,12 +105,12 @@ class _Call:
         return is_closed and not parse_call("", "", self.text).malformed
 
 
-class _Run:
+class _TextRun:
     """Uninterrupted text or thinking. kind: which of them."""
 
     def __init__(self, kind: type[TextPiece | ThinkingPiece]) -> None:
         self.kind = kind
-        self.letters = SurrogateJoiner()
+        self.joiner = SurrogateJoiner()
         self.text = ""
 
 
@@ -121,8 +121,8 @@ class OpenAIReader:
         self._provider = provider
         self._model = model
         self._request = request
-        self._used = ids_in(request.messages)
-        self._made: list[_Run | _Call] = []
+        self._used_ids = ids_in(request.messages)
+        self._made: list[_TextRun | _Call] = []
         self._said = ""
         self._stop: str | None = None
         self._has_refused = False
@@ -153,7 +153,7 @@ class OpenAIReader:
         reported, notes = answers.parse_stop(self._stop, _STOPS)
         parts: list[Text | Thinking | ToolCall] = []
         for made in self._made:
-            if isinstance(made, _Run):
+            if isinstance(made, _TextRun):
                 if made.text and made.kind is TextPiece:
                     parts.append(Text(text=made.text))
                 elif made.text:
@@ -210,13 +210,13 @@ class OpenAIReader:
             return []
         pieces: list[AnyPiece] = []
         run = self._made[-1] if self._made else None
-        if not isinstance(run, _Run) or run.kind is not kind:
-            pieces += self._rest(run)
+        if not isinstance(run, _TextRun) or run.kind is not kind:
+            pieces += self._flush(run)
             if len(self._made) >= PARTS_MOST:
                 raise self._endless(f"more than {PARTS_MOST:,} parts in one answer")
-            run = _Run(kind)
+            run = _TextRun(kind)
             self._made.append(run)
-        return [*pieces, *self._shown(run, run.letters.take(text))]
+        return [*pieces, *self._append(run, run.joiner.take(text))]
 
     def _take_call(self, delta: _CallDelta) -> list[AnyPiece]:
         function = delta.function or _Function()
@@ -227,26 +227,28 @@ class OpenAIReader:
                 raise self._malformed("a tool call starts without a name")
             if len(self._made) >= CALLS_MOST and sum(isinstance(made, _Call) for made in self._made) >= CALLS_MOST:
                 raise self._endless(f"more than {CALLS_MOST:,} tool calls in one answer")
-            pieces += self._rest(self._made[-1] if self._made else None)
-            call = _Call(new_id(delta.id or "", self._used), delta.id or "", well_formed(function.name), delta.index)
+            pieces += self._flush(self._made[-1] if self._made else None)
+            call = _Call(
+                new_id(delta.id or "", self._used_ids), delta.id or "", well_formed(function.name), delta.index
+            )
             self._made.append(call)
             pieces.append(ToolPiece(id=call.id, name=call.name))
-        call.given = call.given or delta.id or ""
+        call.given_id = call.given_id or delta.id or ""
         call.extra = delta.extra_content if delta.extra_content is not None else call.extra
         written = function.arguments or ""
         if isinstance(written, dict):
             written = msgspec.json.encode(written).decode()
-        return [*pieces, *self._shown(call, call.letters.take(written))]
+        return [*pieces, *self._append(call, call.joiner.take(written))]
 
     def _find_call(self, delta: _CallDelta, function: _Function) -> _Call | None:
         """Return the call that a delta belongs to; None for a new one: a new id or index, or a name after whole arguments."""
         calls = [made for made in self._made if isinstance(made, _Call)]
-        if delta.id and (same := [call for call in calls if call.given == delta.id and call.number == delta.index]):
+        if delta.id and (same := [call for call in calls if call.given_id == delta.id and call.index == delta.index]):
             return same[-1]
         if delta.index is None:
             return None if delta.id or function.name or not calls else calls[-1]
-        same = [call for call in calls if call.number == delta.index]
-        if not same or (delta.id and (same[-1].given or function.name)):
+        same = [call for call in calls if call.index == delta.index]
+        if not same or (delta.id and (same[-1].given_id or function.name)):
             return None
         return None if function.name and same[-1].has_whole_arguments() else same[-1]
 
@@ -255,16 +257,16 @@ class OpenAIReader:
             why = f"{self._provider} gave up its answer: {reason}"
             raise ModelFailed(_BROKEN[reason], why, provider=self._provider)
         self._stop = well_formed(reason)
-        return [piece for made in self._made for piece in self._rest(made)]
+        return [piece for made in self._made for piece in self._flush(made)]
 
-    def _rest(self, made: _Run | _Call | None) -> list[AnyPiece]:
+    def _flush(self, made: _TextRun | _Call | None) -> list[AnyPiece]:
         if made is None:
             return []
-        rest = made.letters.rest()
-        made.letters = SurrogateJoiner()
-        return self._shown(made, rest)
+        rest = made.joiner.rest()
+        made.joiner = SurrogateJoiner()
+        return self._append(made, rest)
 
-    def _shown(self, made: _Run | _Call, text: str) -> list[AnyPiece]:
+    def _append(self, made: _TextRun | _Call, text: str) -> list[AnyPiece]:
         made.text += text
         if not text:
             return []

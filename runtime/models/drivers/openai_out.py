@@ -101,7 +101,7 @@ def _add_schema(made: Body, provider: str, model: str, schema: Body, quirks: fro
 
 def _messages(provider: str, message: Message, quirks: frozenset[str]) -> list[Body]:
     if message.role == "assistant":
-        return [_answer(provider, message, quirks)]
+        return [_assistant_message(provider, message, quirks)]
     made: list[Body] = []
     shown: list[Text | Image] = []
     for part in message.parts:
@@ -114,11 +114,11 @@ def _messages(provider: str, message: Message, quirks: frozenset[str]) -> list[B
         elif isinstance(part, Text | Image):
             shown.append(part)
     if shown:
-        made.append({"role": "user", "content": _content(shown)})
+        made.append({"role": "user", "content": _message_content(shown)})
     return made
 
 
-def _answer(provider: str, message: Message, quirks: frozenset[str]) -> Body:
+def _assistant_message(provider: str, message: Message, quirks: frozenset[str]) -> Body:
     """Return an earlier answer of a model, with its thinking only if its own provider wants that back."""
     text = "".join(part.text for part in message.parts if isinstance(part, Text))
     own = [part for part in message.parts if isinstance(part, Thinking) and part.provider == provider]
@@ -149,7 +149,7 @@ def _open_seal(seal: str) -> dict[str, object]:
         return {}
 
 
-def _content(parts: list[Text | Image]) -> object:
+def _message_content(parts: list[Text | Image]) -> object:
     """Return the content of a message; one text is a plain string, which every service takes."""
     if len(parts) == 1 and isinstance(parts[0], Text):
         return parts[0].text
