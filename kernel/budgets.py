@@ -36,9 +36,9 @@ class Budgets:
         short = paying.shortage(self.reservations, kernel.state, by, parent, method, most, kernel.time, alone=alone)
         if short is None:
             return
-        if (room := paying.used_up_by(short)) is not None:
+        if (room := paying.newly_used_up(short)) is not None:
             self._report(room, USED_UP)
-        raise refusal(short)
+        raise shortage_refusal(short)
 
     def settle(self, call: OpenCall, cost: Cost | None, *, is_word: bool) -> None:
         """Settle a call whose end is recorded. is_word: its provider itself stated the cost."""
@@ -55,7 +55,7 @@ class Budgets:
 
     def correct(self, run: Run, header: headers.Done | headers.Failed | headers.Cancelled) -> None:
         """Correct the cost of a call that was settled before its provider stated it. Raises Late if no cost is owed."""
-        call, detail, back, more = paying.corrected(run.owing.pop(header.number, None), header)
+        call, detail, back, more = paying.correct(run.owing.pop(header.number, None), header)
         if back == more:
             return
         why = "its provider stated the cost later"
@@ -77,7 +77,7 @@ class Budgets:
 
     def _report(self, room: Room, percent: int) -> None:
         """Record and publish how much of a budget is used."""
-        detail, verdict = room.told_as(percent), "over_budget" if percent >= USED_UP else "warning"
+        detail, verdict = room.as_detail(percent), "over_budget" if percent >= USED_UP else "warning"
         self._kernel.record("budget", verdict=verdict, detail=detail)
         self._kernel.events.emit("kernel.budget", {"verdict": verdict, **detail})
 
@@ -88,6 +88,6 @@ class Budgets:
 
     def _quarantine(self, call: OpenCall, beyond: Sum, provider: Run) -> None:
         """Quarantine a provider that settled more than it was allowed, until the operator starts it."""
-        why = paying.too_much(call, beyond)
+        why = paying.overspent_text(call, beyond)
         self._kernel.record_state(provider.hand, "quarantined", why)
         self._kernel.supervisor.stop_hand(provider.hand, f"quarantined: {why}")

@@ -103,8 +103,8 @@ class Kernel:
         """Record the start, resume or end what an earlier kernel left open, and start the wanted services."""
         self.record("kernel.start", detail=code_digests())
         going_on = taking_up.rebuild_runs(self)
-        anew, lost = begun_anew(self.state), "run ended: the kernel ended before it"
-        for fields in unended(self.state, going_on):
+        anew, lost = restarted_runs(self.state), "run ended: the kernel ended before it"
+        for fields in ends_after_crash(self.state, going_on):
             self.record("end", **fields)
         taking_up.restore_reservations(self)
         self.state.open.clear()
@@ -184,11 +184,11 @@ class Kernel:
 
     def record_state(self, hand: Installed, verdict: str, why: str = "") -> None:
         """Record a Hand's change of state. verdict: wanted, unwanted, backing_off, quarantined or released."""
-        self.record("hand.state", verdict=verdict, why=shown(why), detail=hand.named)
+        self.record("hand.state", verdict=verdict, why=redact(why), detail=hand.id_detail)
 
     def log_refused_start(self, hand: Installed, refusal: Refusal) -> None:
         """Log that a Hand was refused a start, and why."""
-        detail = {"code": refusal.code, **hand.named}
+        detail = {"code": refusal.code, **hand.id_detail}
         self.log.append("refusal", principal=KERNEL, verdict="refused", why=redact(refusal.why), detail=detail)
 
     def log_allows(self, method: str, effect: str, *, operators: bool) -> None:
@@ -215,7 +215,7 @@ class Kernel:
     def log_refusal(self, principal: str, code: str, why: str) -> None:
         """Count a refusal of something other than a call, and log it unless it is part of a flood."""
         if self.count_refusal(principal, code):
-            self.log.append("refusal", principal=principal, verdict="refused", why=shown(why), detail={"code": code})
+            self.log.append("refusal", principal=principal, verdict="refused", why=redact(why), detail={"code": code})
 
     def _log_floods(self) -> None:
         """Log the refusals of the seconds that are over that were only counted."""
@@ -283,7 +283,7 @@ class Kernel:
             optional |= {"asked": run.asked, "asker": asker, "spawner": run.parent, "instead": run.instead}
             if not run.tape.count:
                 run.tape.put(run.began)
-        detail = run.hand.begun | {name: value for name, value in optional.items() if value}
+        detail = run.hand.start_detail | {name: value for name, value in optional.items() if value}
         self.record("run.start", run=run.id, call=run.work.number if run.work else 0, detail=detail)
 
     def expect_connection(self, run: Run, public: bytes) -> None:
@@ -310,7 +310,7 @@ class Kernel:
         detail |= {"memory_peak": run.memory, "calls": run.calls, "cost": run.cost}
         if run.hand.artefact is not None:
             detail["used"] = run.used.as_detail()
-        self.record("run.end", run=run.id, verdict="ended" if clean else "died", why=shown(run.why), detail=detail)
+        self.record("run.end", run=run.id, verdict="ended" if clean else "died", why=redact(run.why), detail=detail)
         self.results.on_reaped(run.id)
         now = self.state.hands.get(run.name)
         if now is None or now.folder != run.hand.folder:

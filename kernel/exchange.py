@@ -59,9 +59,9 @@ class Exchange:
         """Hold an open call until the operator answers, and suspend its deadline and those of all calls above it."""
         kernel = self._kernel
         call.hold()
-        kernel.keeping.set_expiry(call, partial(self.refuse, call, holding.expired(call)))
+        kernel.keeping.set_expiry(call, partial(self.refuse, call, holding.expired_refusal(call)))
         self.update_clocks()
-        kernel.log.after(call.seq, partial(kernel.events.emit, "kernel.held", holding.heard_of(call), call.depth))
+        kernel.log.after(call.seq, partial(kernel.events.emit, "kernel.held", holding.event_body(call), call.depth))
 
     def held_calls(self, *, is_durable: bool = False) -> list[OpenCall]:
         """Return the held calls. is_durable: only those whose entry is on disk, so that a crash cannot undo them."""
@@ -116,7 +116,7 @@ class Exchange:
     def _log(self, kind: str, call: OpenCall, part: Part, body: bytes, fields: Callable[[], Said]) -> int:
         """Append an entry about a call, which is computed later, with the digest of a body. Returns its number."""
         key, run = self._kernel.digest_key(call.caller), self._kernel.run_of(call.caller)
-        return self._kernel.log.defer(kind, part, (key, body), partial(call.about, fields, key, run, call.labels))
+        return self._kernel.log.defer(kind, part, (key, body), partial(call.fields, fields, key, run, call.labels))
 
     def _deliver_if_open(self, call: OpenCall) -> None:
         if self.calls.get(call.number) is call:
@@ -149,7 +149,7 @@ class Exchange:
             raise Late(header.number)
         call.spend_down()
         call.mark(call.provided.labels, header.labels)
-        caller, passed = self._label_caller(call), call.passed(header, call.caller_number, self._kernel.time())
+        caller, passed = self._label_caller(call), call.chunk_header(header, call.caller_number, self._kernel.time())
         if (tape := self._kernel.tape_of(call)) is not None:
             tape.send(passed, body)
         elif caller is not None:
@@ -166,7 +166,7 @@ class Exchange:
         call.mark(header.labels, labels_of_sender(peer.run, call.parent))
         call.early.append((header, body))  # its credit bounds these to one window
         self.forward_upload(call)
-        if call.early and holding.is_too_much(self.calls.values(), call.by.hand, len(body)):
+        if call.early and holding.exceeds_kept(self.calls.values(), call.by.hand, len(body)):
             self.fail(call, "room", "the open calls of its Hand take more memory than they may")
 
     def credit(self, peer: Peer, header: headers.Credit) -> None:
@@ -219,7 +219,7 @@ class Exchange:
         provider = kernel.runs.get(call.provider)
         if call.route == b"" and provider is not None:
             kernel.resuming.record_end(provider, call, header, body)
-        seq = self._log("end", call, "reply", body, partial(call.over, header))
+        seq = self._log("end", call, "reply", body, partial(call.end_entry, header))
         if provider is not None:
             provider.serving.over(call, is_word=is_word)
             if call.route == b"":
@@ -288,12 +288,12 @@ class Exchange:
         ones. Resume all other deadlines.
         """
         kernel, now = self._kernel, self._kernel.loop.now()
-        waiting = holding.waited_for([*self.held_calls(), *kernel.upgrading.undecided_work()], kernel.time())
+        waiting = holding.all_waiting([*self.held_calls(), *kernel.upgrading.undecided_work()], kernel.time())
         self._waiting = waiting
         for call in self.calls.values():
             run = kernel.runs.get(call.provider)
             owner = run.hand if run else kernel.state.hands.get(kernel.catalogue.owner(call.method))
-            is_suspended = holding.stands_still(call, owner.id if owner else "", waiting, kernel.state)
+            is_suspended = holding.is_clock_stopped(call, owner.id if owner else "", waiting, kernel.state)
             # a call whose deadline has passed ends, even if it should be suspended now
             if is_suspended and call.timer is not None and call.deadline > now:
                 call.timer.cancel()
@@ -326,7 +326,7 @@ class Exchange:
 
     def _report_firing(self, call: OpenCall, run: Run, header: headers.End, seq: int) -> None:
         """Tell the Hand `scheduling` how a scheduled run ended. The words are the kernel's, so they carry no labels."""
-        body = schedules.ended(self._kernel.state, run.hand, run.id, header)
+        body = schedules.end_event(self._kernel.state, run.hand, run.id, header)
         if body is not None:
             self._kernel.log.after(seq, partial(self._kernel.events.emit, "kernel.fired", body, call.depth))
 

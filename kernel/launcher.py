@@ -20,8 +20,8 @@ from kernel.loop import Loop
 from kernel.process_tree import tree_of
 from kernel.runs import Run
 from manifests import schema
-from manifests.calls import lodging
-from manifests.lives import too_much, too_much_memory
+from manifests.calls import lend_scratch
+from manifests.lives import memory_exceeded, too_much
 from manifests.rlimits import rlimits_of
 from manifests.values import uid_of
 from wire import launch as packets
@@ -118,7 +118,7 @@ class Launcher:
                 run = self._runs[number]
                 run.cpu, run.memory = cpu, memory
                 if was_full:
-                    run.unfit = run.unfit or too_much_memory(run.hand.package.manifest)
+                    run.unfit = run.unfit or memory_exceeded(run.hand.package.manifest)
                 self._forget_process(number, status)
 
     def _adopt_template(self, pid: int, pidfd: int) -> None:

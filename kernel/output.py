@@ -29,7 +29,7 @@ def trim(home: Home, hand: str, file_size: int) -> None:
         if (size := os.fstat(file.fileno()).st_size) > most:
             with suppress(OSError), open(open_output(home, hand, os.O_RDWR, end="log.1"), "r+b", 0) as aside:
                 # on a full disk the copy fails, and the file is emptied nevertheless
-                heading = gone(aside.readline(LONGEST), os.fstat(aside.fileno()).st_size, size - most)
+                heading = first_line(aside.readline(LONGEST), os.fstat(aside.fileno()).st_size, size - most)
                 aside.truncate(0)
                 start = os.pwrite(aside.fileno(), heading, 0)
                 os.copy_file_range(file.fileno(), aside.fileno(), most, size - most, start)

@@ -171,7 +171,7 @@ class Router:
         """Count a request of this peer. Raises Refusal beyond its limits, and NotNow, which ends the peer, in a flood."""
         pace, made, most = peer.rate.take(self._kernel.loop.now()), len(peer.open_calls), peer.in_flight
         if made >= most and peer.run is not None and peer.run.clock:
-            made, most = beside_alarms(peer.open_calls.values(), most, method)
+            made, most = count_without_alarms(peer.open_calls.values(), most, method)
         admit(pace, peer.rate.per_minute, made, most, method)
 
     def _parent(self, peer: Peer, number: int) -> OpenCall | None:
@@ -196,7 +196,7 @@ class Router:
         links = [by, *(call.by for call in chain(parent))]
         reasons = self._decide_now(links, peer.run.hand if peer.run else None, provided, resource, owner, wish)
         if reasons:
-            check_room(*counts(self._kernel.exchange.held_calls(), peer.principal, by.hand))
+            check_room(*count_held(self._kernel.exchange.held_calls(), peer.principal, by.hand))
         return reasons
 
     def _decide_now(
@@ -215,7 +215,7 @@ class Router:
         """Return what the kernel would decide on a call now: a refusal, or why to ask the operator (empty: allowed)."""
         try:
             provided, owner = self._kernel.catalogue.find(method)
-            resource = normal(provided, resource)
+            resource = normalise(provided, resource)
             reasons = self._decide(peer, link_of(peer), parent, provided, resource, owner)
             self._kernel.budgets.admit(link_of(peer), parent, method, provided.most)
             return reasons
@@ -225,7 +225,7 @@ class Router:
     def decide_again(self, call: OpenCall, caller: Installed) -> tuple[Reason, ...]:
         """Decide again on an open call, by the grants and the state of now; as `_decide`. Raises Refusal."""
         provided, owner = self._kernel.catalogue.find(call.method)
-        resource = normal(provided, call.resource)
+        resource = normalise(provided, call.resource)
         return self._decide_now([link.by for link in chain(call)], caller, provided, resource, owner, call.wish)
 
     def _refuse(self, peer: Peer, number: int, method: str, resource: str, refusal: Refusal) -> None:
@@ -248,7 +248,7 @@ class Router:
         try:
             self._admit(peer, provided.method)
             parent = self._parent(peer, header.parent)
-            self._decide(peer, link_of(peer), parent, provided, normal(provided, event), None)
+            self._decide(peer, link_of(peer), parent, provided, normalise(provided, event), None)
             if isinstance(header, headers.Publish):
                 kernel.events.publish(peer, parent, event, header.labels, body)
             else:

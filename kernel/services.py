@@ -113,7 +113,7 @@ class Services:
     def _next_call(self, life: Life, run: Run) -> int | None:
         """Remove and return the call whose turn it is, skipping Hands that have their share of places; it may have ended."""
         calls = self._kernel.exchange.calls
-        crowd = crowding(run.serving.values(), run.hand.package.manifest.limits.in_flight)
+        crowd = crowding_hands(run.serving.values(), run.hand.package.manifest.limits.in_flight)
         return life.waiting.take_next(lambda number: number not in calls or calls[number].by.hand not in crowd)
 
     def _stop_if_idle(self, life: Life) -> None:

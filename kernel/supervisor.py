@@ -115,7 +115,7 @@ class Supervisor:
             raise Refusal("template", f"{kernel.no_template}; `maniple start {hand.name}` tries again")
         if descriptors.are_short(8):
             raise Refusal("room", "the kernel has almost no file descriptors left: `ulimit -Hn` limits them")
-        within_state(kernel.state, hand, None, "start")
+        check_state(kernel.state, hand, None, "start")
         seal = judge_installed(kernel.state, hand, kernel.time())
         check_requires(hand.name, requires, partial(os.access, mode=os.X_OK), os.environ)
         return seal
@@ -146,7 +146,7 @@ class Supervisor:
         kernel, hand = self._kernel, run.hand
         seal = self.check_startable(hand)
         if run.work is not None or not hand.is_task:  # a replay has no work, and its calls reach no provider
-            within_state(kernel.state, None, hand, "start")
+            check_state(kernel.state, None, hand, "start")
             self.services.start_needs(hand)
         try:
             values = settings.check(hand.package.manifest.settings, given)
@@ -341,9 +341,9 @@ class Supervisor:
         was_told, is_lost = run.is_ending and not run.unfit, status < 0 and not run.unfit
         clean = was_told or (status == 0 and not run.unfit)
         is_killed = status >= 0 and os.WIFSIGNALED(status)
-        killed = used_up(run.hand.package.manifest, run.earlier_cpu + run.cpu) if is_killed else ""
+        killed = cpu_exceeded(run.hand.package.manifest, run.earlier_cpu + run.cpu) if is_killed else ""
         run.is_ending, run.why = True, run.why or run.unfit or killed or exit_text(status)
-        if (refusal := unfit(run.name, run.unfit)) is not None:
+        if (refusal := start_refusal(run.name, run.unfit)) is not None:
             kernel.log_refused_start(run.hand, refusal)
         if run.work is not None and refusal is not None:
             kernel.exchange.refuse(run.work, refusal)

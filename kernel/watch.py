@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel.process_tree import cpu_of_descendants, is_running, memory_of, resident, tree_of
 from kernel.runs import Run
-from manifests.lives import NOT_STILL, too_long, too_much_memory
+from manifests.lives import NOT_STILL, cpu_exceeded_by_all, memory_exceeded
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -75,9 +75,9 @@ class Watch:
         if used != before:
             manifest, processes = run.hand.package.manifest, list(tree_of(run.pid))
             most, run.other_cpu = manifest.limits.memory, max(run.other_cpu, cpu_of_descendants(processes))
-            why = too_long(manifest, run.earlier_cpu + int(run.cpu_seconds() * 1_000_000))
+            why = cpu_exceeded_by_all(manifest, run.earlier_cpu + int(run.cpu_seconds() * 1_000_000))
             if "cgroup" not in run.applied and memory_of(processes, shared, most) > most:
-                why = too_much_memory(manifest)
+                why = memory_exceeded(manifest)
             if why:
                 self._kernel.supervisor.end_as_unfit(run, why)
                 return

@@ -280,7 +280,7 @@ def _set(this: Asked) -> Decided:
     """Change settings of a Hand; None unsets one. If any value is invalid, nothing changes. A required setting that had no
     value may stay without one; the Hand then does not start.
 
-    The entry has all of the Hand's values, as JSON text since the log has no floats; secret ones are in the file that it names.
+    The entry has all of the Hand's values, as JSON text since the log has no floats; secret ones are in the file it names.
     """
     hand, given = this.hand(), this.arguments["values"]
     declared, secrets = hand.package.manifest.settings, this.secrets(hand.id)

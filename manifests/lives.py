@@ -233,7 +233,7 @@ def trouble(error: OSError) -> str:
     return f"{error.strerror or error}; {mend}"
 
 
-def missing(error: OSError, home: str) -> str:
+def explain_start_error(error: OSError, home: str) -> str:
     """What a start did not find or get, and what to do about it. home: its folder.
 
     EINVAL: the run's folder cannot be given to a user id that this user namespace does not map.

@@ -34,7 +34,7 @@ def take_out(store: Store, model: int, dimension: int, chunks: Iterable[int]) ->
     for chunk in chunks:
         number = chunk // BLOCK
         block = changed[number] if number in changed else read(store, model, number)
-        changed[number] = signs.removed(block, chunk, signs.size(dimension))
+        changed[number] = signs.remove(block, chunk, signs.size(dimension))
     for number, block in changed.items():
         write(store, model, number, block)
 

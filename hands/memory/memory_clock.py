@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from manifests.keeping import Believed, seen_last
+from manifests.keeping import SafeClock, last_seen
 
 NOTED: Final = "clock"
 """In the state folder: what counted as the time when it was noted last, and what the clock showed then, in seconds."""
@@ -27,14 +27,14 @@ class SweepClock:
     def __init__(self, path: Path, now: Callable[[], int], steady: Callable[[], float] = time.monotonic) -> None:
         self._path, self._now, self._steady = path, now, steady
         self._lock = threading.Lock()
-        self._clock: Believed | None = None
+        self._clock: SafeClock | None = None
 
     def __call__(self) -> int:
         """What counts as the time, in microseconds; noted for the next process, unless the disk refuses."""
         with self._lock:
             shown, at = self._now() / _SECOND, self._steady()
             if self._clock is None:
-                self._clock = Believed(seen_last(*self._noted(), shown), at)
+                self._clock = SafeClock(last_seen(*self._noted(), shown), at)
             counts = self._clock.now(shown, at)
             with suppress(OSError):
                 fresh = self._path.with_suffix(".new")

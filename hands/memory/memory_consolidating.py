@@ -118,7 +118,7 @@ class Consolidating(Desk):
 
     async def _step(self, owner: str, after: int) -> Step:
         """Consolidates the next fragments; after the last, discards the vectors of earlier models."""
-        if not await self.shelf.read(owner, indexing.holds):
+        if not await self.shelf.read(owner, indexing.has_chunks):
             return Step()
         done = await self.shelf.write_if_there(
             owner, lambda store: _consolidate(store, after), frees=True, is_long=True

@@ -165,7 +165,7 @@ class Embedding:
 
     async def _embed_some(self, owner: str) -> bool:
         """Makes some vectors of a memory. Returns whether there may be more to do."""
-        if not await self._shelf.read(owner, indexing.waits):
+        if not await self._shelf.read(owner, indexing.is_waiting):
             return await self._check_model(owner)
         if (held := self._held.pop(owner, None)) is not None:
             await self._keep(owner, *held)
@@ -229,7 +229,7 @@ class Embedding:
     async def _check_model(self, owner: str) -> bool:
         """With no text waiting: if the vectors are another model's than the loaded maker's, registers the new one."""
         made = self._maker.known
-        if not await self._shelf.read(owner, indexing.holds):
+        if not await self._shelf.read(owner, indexing.has_chunks):
             self._known.discard(owner)  # it may not exist, and callers may name many that do not
         elif made is not None and await self._shelf.read(owner, lambda reader: _is_of_another(reader, made)):
             return await self._register(owner, made)

@@ -85,7 +85,7 @@ class Fragments(Desk):
         wanted = _filters(filters)
         ask = partial(_question, text, most, wanted, recency, diversity)
         self.embedding.check_once(at(call).owner)
-        has_texts = await self.reading(call, lambda reader, space: spaces.found(reader, space).indexed > 0)
+        has_texts = await self.reading(call, lambda reader, space: spaces.find(reader, space).indexed > 0)
         meaning = await self.embedding.meaning(text) if has_texts else None
         found, is_current, marks = await self.reading(
             call, lambda reader, space: _recall(reader, space, ask, meaning, explain=explain)

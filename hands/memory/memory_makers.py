@@ -80,7 +80,7 @@ class LocalMaker:
     @property
     def called(self) -> str:
         """The embedder's name in the table of embedders."""
-        return "grams" if self._is_broken else embedders.chosen()
+        return "grams" if self._is_broken else embedders.best_name()
 
     @property
     def known(self) -> Made | None:

@@ -71,7 +71,7 @@ class Monitoring(Hand):
         self.under_way: dict[asyncio.Task[Observation | None], tuple[Target, int]] = {}
         self.unsent: deque[tuple[str, Answer]] = deque(maxlen=UNSENT_MOST)
         self.tidied = 0
-        self.clock = Believed(self.store.load("believed", int, 0) / 1000, monotonic())
+        self.clock = SafeClock(self.store.load("believed", int, 0) / 1000, monotonic())
         self.trouble = _no_room(self.store.no_room) if self.store.no_room else ""
         self._note_opening()
         self.rounds = self.in_background(self._watch())

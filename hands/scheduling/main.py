@@ -324,7 +324,7 @@ class Scheduling(Hand):
                 self.book.overlapped(firing, str(refused), now_ms())
                 await self._follow(entry.name)
                 return entry.schedule.overlap == "skip"
-            if refused.code in LATER or passes(refused.code):
+            if refused.code in LATER or is_temporary(refused.code):
                 return await self._retry_later()
             self.book.refused(firing, str(refused), now_ms())
             return True

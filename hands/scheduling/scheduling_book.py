@@ -210,7 +210,7 @@ class Book:
     def _too_often(self, entry: Entry, event: str, depth: int, now: int) -> str:
         """Why an event may not start a Hand: too deep a chain, or too many runs lately. "" if it may."""
         if depth >= DEPTH_MOST:
-            return loop_told(event)
+            return loop_text(event)
         if len(self._recent_events(entry, now)) >= EVENTS_MOST:
             return f"{event} began {EVENTS_MOST} runs of it within {EVENTS_WITHIN_MS // 1000} s"
         return ""

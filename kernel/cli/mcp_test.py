@@ -7,7 +7,7 @@ import click
 from kernel.cli import mcp_servers, screen
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
-from manifests.mcp.tools import TASK_ONLY, OfferInvalid, changed
+from manifests.mcp.tools import TASK_ONLY, OfferInvalid, changed_tools
 from manifests.mcp.words import visible
 
 

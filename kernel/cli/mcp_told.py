@@ -42,7 +42,7 @@ def say(session: Session, offer: Offer, hand: Folder, old: Agreement | None) -> 
     if old is not None:
         now = {tool.name: tool for tool in offer.tools}
         known = {one.tool for one in old.tools.values()}
-        rows = [f"{_named(old.tools[method].tool)}: {why}" for method, why in changed(old, now).items()]
+        rows = [f"{_named(old.tools[method].tool)}: {why}" for method, why in changed_tools(old, now).items()]
         rows += [f"{_named(name)}: new" for name, tool in now.items() if name not in known and not tool.is_task_only]
         if rows:
             _rows(session, "Since it was added:", rows)

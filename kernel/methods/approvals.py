@@ -37,7 +37,7 @@ def _approvals(request: Request) -> object:
     held = kernel.exchange.held_calls(is_durable=True)
     if number is None:
         listed = listed_after(held, request.arguments.get("after"))
-        rows = [row(call, held, kernel.runs[call.caller].hand) for call in listed]
+        rows = [held_row(call, held, kernel.runs[call.caller].hand) for call in listed]
         away = sorted(absent_callers(kernel).items())[:LISTED]
         shown = [{"call": one, "hand": run.name, "run": run.id, "state": state_of(request, run)} for one, run in away]
         return {"approvals": rows, "absent": shown}
@@ -78,18 +78,18 @@ def _answer(request: Request) -> object:
             kernel.router.decide_again(call, hand)
             judge_installed(kernel.state, hand, now)
         except Refusal as refusal:
-            if refusal.code != "log" and not passes(refusal.code):  # else the call waits for a later answer
+            if refusal.code != "log" and not is_temporary(refusal.code):  # else the call waits for a later answer
                 kernel.exchange.refuse(call, refusal)
             raise
     is_edited = signed.verdict == "edited"
-    own = instead_of(call, kernel.next_call(), body, kernel.loop.now()) if is_edited else None
-    entry = detail(answer, call.asks, own.number if own else 0)
+    own = replacement(call, kernel.next_call(), body, kernel.loop.now()) if is_edited else None
+    entry = answer_detail(answer, call.asks, own.number if own else 0)
     seq = kernel.record(
         "approval", principal=request.call.caller, run=call.caller, call=call.number, verdict=signed.verdict, why=signed.why,
         detail=entry,
     )  # fmt: skip
     if signed.verdict == "denied":
-        kernel.exchange.refuse(call, denied(signed.why))
+        kernel.exchange.refuse(call, denied_refusal(signed.why))
     else:
         kernel.exchange.release(call, seq, own)
     return {"call": call.number, "verdict": signed.verdict, "entry": seq, "instead": own.number if own else 0}

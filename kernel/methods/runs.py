@@ -56,7 +56,7 @@ def _begin(request: Request, hand: Installed, *, is_spawned: bool = False) -> ob
     detached, most = bool(request.arguments.get("detached")), request.arguments.get("timeout")
     seconds = most if isinstance(most, float) else None
     kernel, call = request.kernel, request.call
-    if before := spawned(kernel.state, call.number):  # under an earlier kernel, which died before it could answer
+    if before := run_begun_by(kernel.state, call.number):  # under an earlier kernel, which died before it could answer
         return _answer_when_ended(request, before) if request.arguments.get("wait") else {"run": before}
     if is_spawned:
         check_spawned(kernel.exchange.calls.values(), call.caller, call.by.hand, request.peer.in_flight)
@@ -133,7 +133,9 @@ def _answer_when_ended(request: Request, run: str) -> object:
     if kernel.results.may_wait(run, call.caller):
         kernel.results.wait(run, on_end, lambda: call.number in kernel.exchange.calls)
         return None
-    may_know = call.caller == OPERATOR or newest(kernel.state, run) in kernel.state.unfinished  # else nothing is read
+    may_know = (
+        call.caller == OPERATOR or successor(kernel.state, run) in kernel.state.unfinished
+    )  # else nothing is read
     before = read_outcome(kernel, run, call.caller) if may_know else None
     if before is None:
         raise Failure("unknown run", f"there is no run {run!r} to wait for: see `maniple runs`")
@@ -199,7 +201,7 @@ def _resume(request: Request) -> object:
 def _set_paused(request: Request, kind: str, *, wanted: bool) -> object:
     kernel, hand = request.kernel, request.hand()
     if (hand.id in kernel.state.paused) is not wanted:
-        kernel.record(kind, principal=request.call.caller, detail=hand.named)
+        kernel.record(kind, principal=request.call.caller, detail=hand.id_detail)
         kernel.supervisor.set_paused(hand, paused=wanted)
     return {"name": hand.name, "state": kernel.supervisor.shown_state(hand)}
 

@@ -53,7 +53,7 @@ class Keeping:
         believed.
         """
         shows = self._kernel.time() / 1_000_000
-        seconds = left(call.until / 1_000_000, shows, self._clock.now(shows, self._kernel.loop.now()))
+        seconds = seconds_until(call.until / 1_000_000, shows, self._clock.now(shows, self._kernel.loop.now()))
         call.alarm = self._kernel.loop.after(seconds, partial(self.set_expiry, call, then) if seconds else then)
 
     def erase_old(self) -> None:
@@ -77,7 +77,7 @@ class Keeping:
                     read += OPENING + status.st_size
                     is_done = self._outcomes[run] = ended_in_done(path.path)
                 found.append(Kept(run=run, age=age, size=status.st_size, is_done=is_done is not False))
-        for run, why in (old_runs := over(found, keep))[:AT_ONCE]:
+        for run, why in (old_runs := expired_tapes(found, keep))[:AT_ONCE]:
             self.erase(run, KERNEL, why)
         wait = SOON if read > READ_MOST or len(old_runs) > AT_ONCE else EVERY
         kernel.log.after(kernel.log.size - 1, partial(kernel.loop.after, wait, self.erase_old))

@@ -67,7 +67,7 @@ class Resuming:
         """Give a new run its tape. The tape's first record, Began, is written when the run's process is made."""
         kernel, hand = self._kernel, run.hand
         run.tape = self.make_tape(run, kernel.log.journal.tape(run.id, run.digest_key))
-        run.asked, run.clock = cause.number, kernel.time() if in_order(hand.package.manifest) else 0
+        run.asked, run.clock = cause.number, kernel.time() if has_fixed_order(hand.package.manifest) else 0
         run.began = Began(
             run=run.id, hand=hand.id, name=hand.name, version=hand.version, seal=hand.seal, clock=run.clock,
             inputs=work.body, work=work.number, caller=work.caller, asked=cause.number,
@@ -89,7 +89,7 @@ class Resuming:
         tape, kernel = run.tape, self._kernel
         if tape is None or run.work is None or run.work.number not in kernel.exchange.calls or run.state == "left":
             return False
-        is_unfit = bool(run.unfit or used_up(run.hand.package.manifest, run.earlier_cpu + run.cpu))
+        is_unfit = bool(run.unfit or cpu_exceeded(run.hand.package.manifest, run.earlier_cpu + run.cpu))
         if not run.is_leaving and not resumes_after(status, was_told=run.is_ending, is_unfit=is_unfit):
             return False
         if not run.is_leaving:
@@ -112,7 +112,7 @@ class Resuming:
         if run.is_leaving and (kernel.is_finishing or kernel.state.frozen):
             self.put_back(tape)
         used = waited(tape.pending.values()) | {"exit": exit_text(status), "cpu_us": run.cpu, "memory_peak": run.memory}
-        seq = kernel.log.append("run.left", principal=KERNEL, run=run.id, why=shown(run.why), detail=used)
+        seq = kernel.log.append("run.left", principal=KERNEL, run=run.id, why=redact(run.why), detail=used)
         for call in [call for call in tape.open_calls.values() if call.upload and not tape.in_order]:
             code = INTERRUPTED if may_be_made_again(call.provided) else OUTCOME_UNKNOWN
             kernel.exchange.fail(call, code, f"its caller's process died while it had {call.method} open")
@@ -131,7 +131,7 @@ class Resuming:
         """
         for call in [call for call in tape.open_calls.values() if call.state != "held"]:
             key = self._kernel.digest_key(call.caller)
-            tape.pending[call.caller_number] = call.number, call.put_back(key, call.caller)
+            tape.pending[call.caller_number] = call.number, call.as_open_again(key, call.caller)
             if call.reservation is not None:
                 tape.reservations[call.number] = call.reservation
             self._kernel.exchange.forget(call)
@@ -156,7 +156,7 @@ class Resuming:
                 if messages >= 0:
                     run.tape.begin_fast_forward(scan(up_to(run.tape.file.records(), messages)))
             except Refusal as refusal:
-                if not passes(refusal.code, run.count):
+                if not is_temporary(refusal.code, run.count):
                     self._kernel.log_refused_start(run.hand, refusal)
                     self.give_up(run, refusal.why)
             except (TapeDamaged, CodecError, OSError) as error:
@@ -173,7 +173,7 @@ class Resuming:
             self.note_spent(run)
             if run.peer is None or run.state != "ready" or run.paused or run.is_ending or not (run.tape and run.clock):
                 continue
-            if run.tape.is_quiet and all(lasts(call, now) for call in run.tape.open_calls.values()):
+            if run.tape.is_quiet and all(is_long_wait(call, now) for call in run.tape.open_calls.values()):
                 if self._idle_since.get(run.id) == run.tape.count:  # it has waited since the last check
                     kernel.links.transmit(run.peer, codec.encode(headers.Still(time=now)), NIL)
                 self._idle_since[run.id] = run.tape.count
@@ -220,7 +220,7 @@ class Resuming:
     def end_diverged(self, run: Run, why: str) -> None:
         """End a run that did not repeat a recorded request. why: the first difference."""
         self._kernel.log_refusal(run.id, "diverged", f"diverged from its tape: {why}")
-        since = "".join(f"; since then, {change}" for change in upgrades.changed(self._kernel.state, run.id))
+        since = "".join(f"; since then, {change}" for change in upgrades.replaced_code(self._kernel.state, run.id))
         why = f"diverged: begun as {run.name} {run.hand.version}, {why}{since}"
         self._kernel.supervisor.end_as_unfit(run, why)
 
@@ -249,11 +249,11 @@ class Resuming:
         for call in list(tape.open_calls.values()):
             kernel.exchange.cancel(call, why)
         for number, (known, open_) in tape.pending.items():
-            (fields,) = unmade(as_spent([(known, open_)], tape.reservations), "its caller never returned to it")
+            (fields,) = end_entries(with_spent([(known, open_)], tape.reservations), "its caller never returned to it")
             if run.tape is tape:
-                tape.send(unheard(number, open_, why, kernel.time()), NIL, bound=True)
+                tape.send(end_if_unmade(number, open_, why, kernel.time()), NIL, bound=True)
             kernel.record("end", **fields)
-        lose(kernel.budgets.reservations, tape.reservations, tape.pending.values())
+        settle_lost(kernel.budgets.reservations, tape.reservations, tape.pending.values())
         tape.pending.clear()
         tape.reservations.clear()
 
@@ -270,7 +270,7 @@ class Resuming:
         for tape, is_begun in [
             (run.tape, run.id not in self.waiting) for run in self._kernel.runs.values() if run.tape
         ]:
-            yield from as_spent(tape.pending.values(), tape.reservations, is_begun=is_begun).items()
+            yield from with_spent(tape.pending.values(), tape.reservations, is_begun=is_begun).items()
 
     def make_again(
         self, peer: Peer, header: FromRun, body: bytes, known: tuple[int, Open] | None, *, is_begun: bool

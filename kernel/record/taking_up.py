@@ -36,7 +36,7 @@ KEPT: Final = 8 * 1024 * 1024
 
 def rebuild_runs(kernel: "Kernel") -> set[str]:
     """Rebuild every unfinished run that can resume, parents before children. Returns the ids of these runs."""
-    state, taken, room, anew = kernel.state, set[str](), KEPT, upgrades.begun_anew(kernel.state)
+    state, taken, room, anew = kernel.state, set[str](), KEPT, upgrades.restarted_runs(kernel.state)
     for run, unfinished in sorted(state.unfinished.items(), key=lambda item: item[1].work):
         if unfinished.instead and unfinished.has_work:  # without work: a crash undid it, and the run to replace resumes
             kernel.results.replace(unfinished.instead, run)
@@ -49,7 +49,7 @@ def rebuild_runs(kernel: "Kernel") -> set[str]:
             room -= _rebuild_run(kernel, run, unfinished, room)
             taken.add(run)
         except (ManipleError, OSError) as error:
-            kernel.log.append("note", principal=KERNEL, run=run, why=shown(f"it cannot resume: {error}"))
+            kernel.log.append("note", principal=KERNEL, run=run, why=redact(f"it cannot resume: {error}"))
     return taken
 
 
@@ -104,7 +104,7 @@ def restore_reservations(kernel: "Kernel") -> None:
     book, opens = kernel.budgets.reservations, kernel.state.open
     for run in kernel.runs.values():  # outermost first
         if (work := run.work) and (tape := run.tape):
-            book.spent_before(work.reservation, opens[work.number].inner)
+            book.restore_spent(work.reservation, opens[work.number].inner)
             for number, (known, _) in tape.pending.items():
                 tape.pending[number] = known, (call := opens[known])
                 if call.most is not None:

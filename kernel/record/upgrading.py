@@ -38,7 +38,7 @@ class Upgrading:
         """Remove the folders of Hands that nothing needs any more, once the entries that say so are on disk."""
         kernel, state = self._kernel, self._kernel.state
         self._folders.update(hand.folder for hand in (*state.hands.values(), *state.kept.values()))
-        unneeded = upgrades.unneeded(self._folders, state, (run.hand.folder for run in kernel.runs.values()))
+        unneeded = upgrades.unneeded_folders(self._folders, state, (run.hand.folder for run in kernel.runs.values()))
         self._folders.difference_update(unneeded)
         for folder in unneeded:
             kernel.log.after(kernel.log.size - 1, partial(kernel.launcher.discard, folder))
@@ -57,9 +57,9 @@ class Upgrading:
                 continue
             kernel.resuming.wake(run.id)  # it may be falling asleep
             if run.state != "waiting":
-                kernel.supervisor.kill_to_resume(run, f"upgraded: {'; '.join(upgrades.changed(state, run.id))}")
+                kernel.supervisor.kill_to_resume(run, f"upgraded: {'; '.join(upgrades.replaced_code(state, run.id))}")
         kernel.log.after(kernel.log.size - 1, kernel.resuming.start_waiting)
-        return sum(upgrades.fate(state, run.id) == ASK for run in found)
+        return sum(upgrades.on_upgrade_of(state, run.id) == ASK for run in found)
 
     def undecided_work(self) -> list[OpenCall]:
         """Return the work of the runs that wait for the operator's decision: its clock stands still."""

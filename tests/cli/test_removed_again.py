@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kernel.cli import installing, mcp_servers, package
-from manifests.grants import asked
+from manifests.grants import requested
 from manifests.mcp.folder import Wanted, setting_of
 from manifests.mcp.tools import Offer
 from tests.cli.shell import Shell, is_one_clear_line
@@ -41,7 +41,7 @@ def test_a_server_whose_removal_was_killed_leaves_nothing_when_it_is_removed_aga
     hand, shell = mcp_servers.made(CLOCK, Offer(), {}), Shell(kernel.home)
     with kernel.client() as client:
         seal = package.sealed(hand, installing.sealing_key(client))
-        told = installing.install(client, hand, seal, asked(hand.manifest), as_declared=True)
+        told = installing.install(client, hand, seal, requested(hand.manifest), as_declared=True)
     assert isinstance(told, dict)
     shell.good("settings", "mcp-clock", "--secret", setting_of("TOKEN"), stdin=f"{SECRET}\n")
     (file,) = (kernel.home / "keys").glob(f"{told['hand']!s}.*")

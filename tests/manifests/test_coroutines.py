@@ -161,7 +161,7 @@ def test_a_method_that_no_coroutine_can_be_named_after_is_told_where_it_stands(w
 
 
 def test_what_every_hand_has_is_known() -> None:
-    assert {name for name in hand._RESERVED if not name.startswith("_")} == TAKEN
+    assert {name for name in hand._RESERVED if not name.startswith("_")} == RESERVED
 
 
 @pytest.mark.parametrize("manifest", sorted([*ROOT.glob("hands/*/HAND.toml"), *ROOT.glob("docs/**/HAND.toml")]))

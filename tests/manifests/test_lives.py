@@ -21,7 +21,6 @@ from manifests.lives import (
     check_requires,
     cpu_exceeded,
     cpu_exceeded_by_all,
-    disk_exceeded,
     explain_start_error,
     first_to_stop,
     has_fixed_order,
@@ -31,11 +30,7 @@ from manifests.lives import (
     shown_state,
     start_refusal,
     step,
-    too_long,
     too_much,
-    too_much_memory,
-    unfit,
-    used_up,
 )
 from manifests.schema import Confinement, HandSection, Limits, Manifest, Requires, Restart, RunKind
 from manifests.state import State
@@ -292,6 +287,6 @@ def test_what_passes_by_itself_is_no_reason_to_give_a_start_up() -> None:
 
 def test_a_run_is_told_which_of_its_limits_ended_it() -> None:
     manifest = Manifest(hand=_installed("task").package.manifest.hand, limits=Limits(memory=64 << 20, disk=4 << 20))
-    assert too_much_memory(manifest) == "it used more than its 64MiB of memory"
+    assert memory_exceeded(manifest) == "it used more than its 64MiB of memory"
     assert too_much("disk", manifest) == "its files took more than its 4MiB of disk"
     assert too_much("locks", manifest) == "it held more than 1,000 locks on parts of files"

@@ -183,9 +183,9 @@ def reindex(store: Store) -> None:
 def take_in(store: Store) -> None:
     """Into a space of its own, where nothing is, or all of it is since it was cut."""
     told: list[bytes] = []
-    lines.write_out(store, "", told.append)
+    lines.export_space(store, "", told.append)
     if not any(upkeep.totals(store, "session/x").values()):
-        lines.take_in(store, "session/x", told)
+        lines.import_space(store, "session/x", told)
 
 
 def forget(store: Store) -> None:
@@ -239,7 +239,7 @@ def look(path: Path, work: Callable[[Store], None], done: object) -> None:
         assert one.state != "live" or one.number in [hit.fragment.number for hit in found_by], one
     work(store)
     assert state(store) == done
-    assert work is not re_embed or not indexing.waits(store)
+    assert work is not re_embed or not indexing.is_waiting(store)
     store.close()
     if work is forget:
         held = b"".join(one.read_bytes() for one in path.parent.glob(f"{path.name}*"))

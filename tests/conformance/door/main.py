@@ -34,7 +34,7 @@ from mcp_types import (
 from pictures import PNG, WAV
 
 from runtime.mcp.door import Door
-from runtime.mcp.offering import Tell
+from runtime.mcp.offering import Report
 
 _ASKED = {"type": "object", "properties": {"message": {"type": "string"}, "prompt": {"type": "string"}}}
 
@@ -120,12 +120,12 @@ class Conformance(Door):
         server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=server.name))
         return server
 
-    async def listed(self) -> Sequence[Tool]:
+    async def list_tools(self) -> Sequence[Tool]:
         """The suite's tools."""
         names = [*PLAIN, "test_error_handling", "test_tool_with_progress", *TALKING, *rounds.TOOLS]
         return [Tool(name=name, description=f"The suite's {name}.", input_schema=dict(_ASKED)) for name in names]
 
-    async def called(self, name: str, arguments: dict[str, object], tell: Tell) -> CallToolResult:
+    async def call_tool(self, name: str, arguments: dict[str, object], report: Report) -> CallToolResult:
         """Those that only answer; any other is one that no door offers."""
         if name in PLAIN:
             return CallToolResult(content=list(PLAIN[name]))
@@ -134,10 +134,10 @@ class Conformance(Door):
             return CallToolResult(content=[text(words)], is_error=True)
         if name == "test_tool_with_progress":
             for done in (0, 50, 100):
-                await tell(done, 100, None)
+                await report(done, 100, None)
                 await asyncio.sleep(0.05)
             return CallToolResult(content=[text("It is done.")])
-        return await super().called(name, arguments, tell)
+        return await super().call_tool(name, arguments, report)
 
 
 async def _talked(asked: ServerRequestContext, params: CallToolRequestParams) -> CallToolResult:

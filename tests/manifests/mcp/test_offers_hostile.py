@@ -9,7 +9,7 @@ import pytest
 import tomli_w
 
 from manifests.check import LONGEST, check
-from manifests.mcp.folder import Wanted, agreement, manifest_of, spelled
+from manifests.mcp.folder import Wanted, make_agreement, manifest_of, to_toml
 from manifests.mcp.tools import (
     LARGEST,
     MOST_TOOLS,
@@ -18,11 +18,11 @@ from manifests.mcp.tools import (
     Offer,
     OfferInvalid,
     Tool,
-    changed,
+    changed_tools,
+    encode,
     read_offer,
-    written,
 )
-from manifests.mcp.words import NAME_MOST, PARAMS_MOST, left_out, methods_of, taken_by, why_whole
+from manifests.mcp.words import NAME_MOST, PARAMS_MOST, methods_of, params_of, unusable_tools, why_one_argument
 from manifests.schema import Manifest
 
 WANTED: Final = Wanted(name="clock", command=("python3", "server.py"))
@@ -186,14 +186,14 @@ def test_tools_that_become_no_method_are_told_with_why() -> None:
 def test_a_tool_that_the_server_runs_only_as_a_task_becomes_no_method() -> None:
     tools = (Tool(name="dig", is_task_only=True), Tool(name="read"))
     assert list(methods_of(tools)) == ["read"]
-    assert left_out(tools) == {"dig": "the server runs it only as a task, which Maniple does not support"}
+    assert unusable_tools(tools) == {"dig": "the server runs it only as a task, which Maniple does not support"}
 
 
 def test_an_agreed_tool_that_now_runs_only_as_a_task_is_not_called() -> None:
     before = Tool(name="dig")
     agreed = Agreement(tools={"mcp-x.dig": Agreed(tool="dig", digest=before.digest)})
-    assert changed(agreed, {"dig": before}) == {}
-    assert "only as a task" in changed(agreed, {"dig": Tool(name="dig", is_task_only=True)})["mcp-x.dig"]
+    assert changed_tools(agreed, {"dig": before}) == {}
+    assert "only as a task" in changed_tools(agreed, {"dig": Tool(name="dig", is_task_only=True)})["mcp-x.dig"]
 
 
 def test_an_offer_of_more_tools_than_are_read_is_none() -> None:

@@ -14,7 +14,7 @@ from manifests.check import LONGEST, check
 from manifests.mcp.folder import Wanted, manifest_of, to_toml, with_earlier_methods
 from manifests.mcp.shapes import ALL_MOST, MOST, shapes_of
 from manifests.mcp.tools import Offer, Tool
-from manifests.mcp.words import taken_by
+from manifests.mcp.words import params_of
 from runtime.models.schemas import find_fault
 
 WANTED = Wanted(name="clock", command=("python3", "server.py"))
