@@ -134,8 +134,8 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(
         "prlimit64",
         "resource; glibc: the stack of a new thread",
-        arguments.ONESELF,
-        "the calling process, whose limits can only go down",
+        arguments.OWN_LIMITS,
+        "the calling process, whose limits can only go down; that of core files stays",
     ),
     Row(
         "sendto",

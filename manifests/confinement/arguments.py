@@ -96,6 +96,14 @@ ALLOCATION: Final[Condition] = ((Bits(1, INT, (_BYTES_OF_THE_FILE, _HOLE)),),)
 ONESELF: Final[Condition] = ((Bits(0, INT, (0,)),),)
 """The first argument is 0: the calling process, or PRIO_PROCESS."""
 
+_CORE, _KINDS = 4, 16  # RLIMIT_CORE, RLIM_NLIMITS
+
+OWN_LIMITS: Final[Condition] = (
+    (Bits(0, INT, (0,)), Bits(1, INT, tuple(kind for kind in range(_KINDS) if kind != _CORE))),
+    (Bits(0, INT, (0,)), Bits(2, LONG, (0,))),
+)
+"""prlimit64(2) of the calling process: to set any limit but that of core files, and to ask for any."""
+
 ORDINARY_SCHEDULING: Final[Condition] = ((Bits(1, INT, (0,)),),)
 """SCHED_OTHER."""
 

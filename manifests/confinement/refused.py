@@ -51,6 +51,14 @@ FAMILIES: Final[tuple[Family, ...]] = (
         "clone3", "clone3", "Its flags lie in memory, where no filter can look. glibc then uses clone.", Answer.ENOSYS
     ),
     Family(
+        "limits",
+        "prlimit64",
+        "Another process's are not the run's. A limit of 0 for core files would start the program, of root's, to which "
+        "a machine may pipe them; gpg, which wants that limit, goes on without where there is no such call.",
+        Answer.ENOSYS,
+        "of the process itself, all but that of core files",
+    ),
+    Family(
         "namespaces and mounts",
         "unshare setns chroot pivot_root mount umount2 open_tree move_mount fsopen fsconfig fsmount fspick "
         "mount_setattr",

@@ -13,11 +13,8 @@ def _is_piped() -> str:
 ATTACK = Attack(
     code="""
 import os
-import resource
 
 def attack(hand, given):
-    most = resource.getrlimit(resource.RLIMIT_CORE)[1]
-    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
     child = os.fork()
     if child == 0:
         os.abort()

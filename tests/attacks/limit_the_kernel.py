@@ -12,7 +12,7 @@ def attack(hand, given):
     return "set"
 """,
     stopped_by=("seccomp", "pid-namespace", "user-id"),
-    refused="PermissionError 1",
+    refused="OSError 38",
     got=lambda found, given: found == "set",
     source="LTP, prlimit64 and setrlimit",
 )

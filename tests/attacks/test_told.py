@@ -146,7 +146,7 @@ def _has_limits(live: _Live, pid: int) -> bool:
         found[name] == f"{most} {most}"
         for name, most in (
             ("Max data size", wanted.memory), ("Max processes", wanted.processes), ("Max open files", wanted.open_files),
-            ("Max file size", wanted.file_size), ("Max core file size", 0), ("Max stack size", 8 << 20),
+            ("Max file size", wanted.file_size), ("Max core file size", 1), ("Max stack size", 8 << 20),
         )
     )  # fmt: skip
 

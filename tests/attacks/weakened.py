@@ -7,6 +7,7 @@ kernel names them to the template in front of what it preloads.
 """
 
 import os
+import resource
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -44,6 +45,8 @@ def main(arguments: list[str]) -> None:
         _weaken_template(frozenset(taken), kernel)
         template.main([arguments[0], preload, *arguments[2:]])
         return
+    most = resource.getrlimit(resource.RLIMIT_CORE)[1]  # most systems begin with 0, and leave it to each to want more
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
     layers = frozenset(Path(arguments[0], "weakened").read_text().split())
     for name in layers - OF_THE_TEMPLATE:
         OF_THE_KERNEL[name]()

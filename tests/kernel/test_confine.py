@@ -2,6 +2,8 @@
 
 import resource
 
+import pytest
+
 from kernel.process import confine
 from tests.kernel.filtered import outcome
 from wire.launch import Rlimits
@@ -30,4 +32,16 @@ def test_a_run_may_have_fewer_descriptors_than_the_kernel_which_passes_some_on()
         confine.limit(Rlimits(memory=1 << 30, cpu=-1, processes=9, open_files=65_536, file_size=1 << 20))
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (512, 512)
 
+    assert outcome(limited, None) == "done"
+
+
+def test_a_core_file_is_given_to_no_program_either() -> None:
+    """Of a limit of 0 the system asks nothing where core files are piped to a program, which runs as root; of 1 it does."""
+
+    def limited() -> None:
+        confine.limit(Rlimits(memory=1 << 30, cpu=-1, processes=9, open_files=LEFT, file_size=1 << 20))
+        assert resource.getrlimit(resource.RLIMIT_CORE) == (1, 1)
+
+    if resource.getrlimit(resource.RLIMIT_CORE)[1] == 0:
+        pytest.skip("this process may have no limit but 0")
     assert outcome(limited, None) == "done"

@@ -155,6 +155,8 @@ JUNK: Final = 0xDEAD_BEEF << 32
         ("socketpair", (1, 2, 0, 0, 0, 0), frozenset(Profile), False),  # a datagram socket could address anybody
         ("prlimit64", (JUNK, 7, 1, 0, 0, 0), NONE, True),
         ("prlimit64", (1, 7, 1, 0, 0, 0), NONE, False),
+        ("prlimit64", (0, JUNK | 4, 1, 0, 0, 0), frozenset(Profile), False),  # RLIMIT_CORE: 0 would start who collects
+        ("prlimit64", (0, 4, 0, 1, 0, 0), NONE, True),  # it is only asked for
     ],
 )
 def test_halves_signs_and_flags(call: str, args: tuple[int, ...], profiles: frozenset[Profile], allowed: bool) -> None:
