@@ -60,6 +60,22 @@ def test_spaces_and_kinds_are_never_merged(store: Store) -> None:
     assert consolidate(store).merged == ()
 
 
+def test_what_has_other_metadata_is_no_duplicate(store: Store) -> None:
+    add(store, "", New(text="Ben likes tea", metadata={"of": "2024"}))
+    add(store, "", New(text="Ben liked tea", metadata={"of": "2025"}))
+    assert consolidate(store).merged == ()
+
+
+def test_what_is_used_fades_more_slowly(store: Store, clock: Clock) -> None:
+    idle, used = (add(store, "", New(text=text, importance=0.0)).number for text in ("idle", "used"))
+    for _ in range(3):
+        use(store, "", (used,))
+    clock.time += 200 * DAY  # 1 / (1 + 200 / 30) is below what is archived, 1 / (1 + 200 / 120) is not
+    consolidate(store)
+    assert [one.number for one in listed(store, "")] == [used]
+    assert get(store, "", idle).state == "archived"
+
+
 def test_what_was_said_again_is_as_fresh_as_the_last_time(store: Store) -> None:
     kept = add(store, "", New(text="Ben likes the green tea", time=1_000)).number
     add(store, "", New(text="Ben liked a green tea", time=9_000))

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory.errors import Absent, Conflict, Invalid, StoreError
-from memory.filters import EVERYTHING, TOGETHER_MAX, Filters, Scalar, bindings, decode_labels, with_conditions
+from memory.filters import (
+    EVERYTHING,
+    TOGETHER_MAX,
+    Filters,
+    Scalar,
+    bindings,
+    decode_labels,
+    encode_labels,
+    with_conditions,
+)
 from memory.fragments import TEXT_MAX, Changes, New, add, forget, get, listed, update, use
 from memory.queries import queries
 from memory.recall import Question, recall
@@ -368,3 +377,9 @@ def test_more_labels_than_a_reply_holds_are_read_as_all_there_are() -> None:
     """As an earlier version may have kept them."""
     kept = [f'["{"x" * size}"]' for size in (TOGETHER_MAX - 4, TOGETHER_MAX - 3)]
     assert [labels == (EVERYTHING,) for labels in map(decode_labels, kept)] == [False, True]
+
+
+def test_more_labels_than_a_reply_holds_are_kept_as_all_there_are() -> None:
+    many = [f"{number:064}" for number in range(TOGETHER_MAX // 67)]
+    assert encode_labels([EVERYTHING, "a"]) == encode_labels([*many, "a" * 64, "b" * 64]) == '["*"]'
+    assert decode_labels(encode_labels(many)) == tuple(many)

@@ -111,6 +111,25 @@ def test_what_is_written_out_is_read_in_and_written_out_the_same(store: Store) -
     other.close()
 
 
+def test_what_an_import_is_marked_with_marks_all_of_it(store: Store) -> None:
+    out: list[bytes] = []
+    lines.export_space(store, CHAT, out.append)
+    other = Store(Path(":memory:"), now=lambda: 5)
+    lines.import_space(other, OTHER, out, ("import",))
+    told: list[bytes] = []
+    assert "import" in lines.export_space(other, OTHER, told.append)
+    marked = [
+        row
+        for row in map(msgspec.json.decode, told)
+        if isinstance(row.get("key") or row.get("fragment") or row.get("entity"), dict)
+    ]
+    assert len(marked) > 5
+    for row in marked:
+        (one,) = row.values()
+        assert "import" in one["labels"], row
+    other.close()
+
+
 def test_another_space_is_not_in_it(store: Store) -> None:
     keys.change(store, OTHER, [Change(key="secret", value=b"\xc0", labels=("secret",))])
     graph.put(store, OTHER, "person", "Secret")
