@@ -13,6 +13,7 @@ import pytest
 
 from runtime import CallFailed, CallRefused, Reply
 from tests.hands.doubles import hand_module
+from wire.codec import Value
 
 T = TypeVar("T")
 CHUNK = 256 * 1024
@@ -32,7 +33,7 @@ class FakeKernel:
     """files.stat, files.read and files.write under one folder that stands for all roots.
 
     before_write: called with the path before a file is replaced; on_chunk: when a piece of it has come.
-    cut: chunks after which every read fails, None never.
+    cut: chunks after which every read fails, None never. reply: changes what is answered after a method's chunks.
     refusal: what the kernel answers to every call instead, None for none.
     """
 
@@ -41,6 +42,7 @@ class FakeKernel:
         self.before_write: Callable[[str], None] = lambda _: None
         self.on_chunk: Callable[[str], object] = lambda _: None
         self.cut: int | None = None
+        self.reply: Callable[[str, str, dict[str, object]], dict[str, object]] = lambda _, __, value: value
         self.refusal: CallRefused | None = None
         self.calls: list[tuple[str, str]] = []
         self.chunk = CHUNK
@@ -99,7 +101,7 @@ class FakeStream:
         chunk = self._file.read(self._kernel.chunk) if self._read else b""
         if not chunk:
             if self._read:
-                self.reply = Reply(value={"sha256": self._digest.hexdigest(), "changed": False}, labels=(), cost=None)
+                self._end({"sha256": self._digest.hexdigest(), "changed": False})
             raise StopAsyncIteration
         self._chunks += 1
         self._digest.update(chunk)
@@ -117,9 +119,12 @@ class FakeStream:
                 "exists" if self._expect == "absent" else "conflict", f"{self._resource} is not what it was."
             )
         self._path.write_bytes(self._sent)
-        self.reply = Reply(
-            value={"size": len(self._sent), "sha256": hashlib.sha256(self._sent).hexdigest()}, labels=(), cost=None
-        )
+        self._end({"size": len(self._sent), "sha256": hashlib.sha256(self._sent).hexdigest()})
+
+    def _end(self, value: dict[str, object]) -> None:
+        method = "files.read" if self._read else "files.write"
+        told: Value = self._kernel.reply(method, self._resource, value)  # type: ignore[assignment]
+        self.reply = Reply(value=told, labels=(), cost=None)
 
 
 class Place:

@@ -1,5 +1,6 @@
 """A SQLite file is a source like any other, and its contents are never trusted."""
 
+import apsw
 import pytest
 
 from tests.hands.data_pipeline.conftest import Place, database
@@ -76,3 +77,11 @@ def test_a_text_that_is_no_utf_8_ends_the_job_with_why(place: Place) -> None:
     database(place, "CREATE TABLE t (a)", "INSERT INTO t VALUES (CAST(x'66ff' AS TEXT))", name="in.db")
     with pytest.raises(JobFailed, match="has a text after row 0 that is not UTF-8"):
         place.load("", source={"path": "data/in.db", "format": "sqlite"}, name="unused.csv")
+
+
+def test_nothing_that_a_database_from_elsewhere_declares_is_trusted(place: Place) -> None:
+    database(place, "CREATE TABLE t (a)")
+    source = hand_module("data-pipeline", "pipeline_database").DatabaseSource(place.path("shop.db"), "t", "shop.db")
+    settings = (apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, apsw.SQLITE_DBCONFIG_DEFENSIVE)
+    assert [source._connection.config(setting, -1) for setting in settings] == [0, 1]
+    source.close()
