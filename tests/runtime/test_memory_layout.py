@@ -103,7 +103,7 @@ def test_moved_functions_do_what_they_did(module: ModuleType) -> None:
 
 
 def test_code_and_its_texts_come_to_lie_in_few_pages(module: ModuleType) -> None:
-    many = "\n".join(f"def f{number}(): return [x for x in 'text {number}']" for number in range(200))
+    many = "\n".join(f"def f{number}(): return [*(x for x in 'text {number}')]" for number in range(200))
     exec(compile(many, NAME, "exec"), vars(module))
     spread = [bytes(23) for _ in range(10_000)]  # of the size of these texts, and a gap for each second one
     del spread[::2]
