@@ -22,7 +22,7 @@ def main() -> None:
     if module := schema.decode(start.launch.manifest).hand.wasm:
         from runtime.wasm.engine import Engine, Module, binary_of
 
-        start = replace(start, artefact=Module.compiled(Engine(), binary_of(start.code[module])).artefact())
+        start = replace(start, artefact=Module.from_binary(Engine(), binary_of(start.code[module])).artefact())
     random.seed(start.launch.seed)
     os._exit(join(start)())
 

@@ -369,11 +369,11 @@ async def _deliver(hand: Hand, header: headers.Event, body: bytes, changed: froz
 def _load_program(artefact: bytes) -> "Program | HandBroken":
     """Loads a WASM Hand's program, before the last filter forbids executable memory; or the error, for later."""
     from runtime.wasm.ends import Unfit
-    from runtime.wasm.program import keep_code, load_program
+    from runtime.wasm.program import load_program, protect_callbacks
 
     try:
         program = load_program(artefact)
-        keep_code()
+        protect_callbacks()
         return program
     except Unfit as unfit:
         return HandBroken(f"its module cannot be loaded, install the Hand again: {unfit}")

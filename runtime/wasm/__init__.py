@@ -1,17 +1,17 @@
-"""WebAssembly Hands: the engine and its limits, what a guest may import, and the Hand that answers through a guest.
+"""WebAssembly Hands: the engine and its limits, the imports of a guest, and the Hand class that runs guests.
 
-    library.py     the few functions of wasmtime's C interface that are used here
-    engine.py      one engine with the settings that make guests deterministic; modules compiled and loaded
-    ends.py        how a guest's call can end, and the words for it (pure)
-    program.py     a module that is ready to be called: its imports resolved, its threads
+    library.py     the functions of wasmtime's C interface that are used here
+    engine.py      the engine, with settings that make guests deterministic; compiles and loads modules
+    ends.py        the ends of a guest's call, with their codes and texts (pure)
+    program.py     a module that is ready for calls: resolved imports, threads
     guest.py       one call: a fresh store and instance, its limits, its memory, its metering
-    seeded.py      random bytes that a seed decides (pure)
+    seeded.py      random bytes from a seed (pure)
     bus.py         the imports of the module `maniple`
     wasi.py        the imports of the module `wasi_snapshot_preview1`
-    offered.py     both as one table, by which a module's imports are resolved
-    exports.py     what a module must export for its HAND.toml (pure)
-    hand.py        the Hand whose calls are answered by a module's exports
+    offered.py     both as one table, to resolve a module's imports
+    exports.py     the exports that a module needs for its HAND.toml (pure)
+    hand.py        the Hand class that answers calls by a module's exports
     compiling.py   the program that `maniple install` runs to compile a module
 
-Nothing of the engine exists before `engine.Engine` is made, and that happens only in a run, after the fork.
+The engine is created only by `engine.Engine`, which is made only in a run, after the fork.
 """

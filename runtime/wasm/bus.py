@@ -1,7 +1,7 @@
-"""The imports of the module `maniple` (acts): what a guest has of the bus. docs/wasm.md is written from here.
+"""The imports of the module `maniple` (acts): a guest's access to the bus. docs/wasm.md describes them from here.
 
-Texts and bodies go as address and length in the guest's memory; bodies are msgpack. What the host has to say back is put
-where the guest's own `maniple_alloc(size) → address` finds room.
+Texts and bodies go as address and length in the guest's memory; bodies are msgpack. The host's answers are written where the
+guest's own `maniple_alloc(size) → address` finds room.
 """
 
 from typing import Final
@@ -15,16 +15,16 @@ from wire import codec, limits
 from wire.errors import CodecError
 
 DONE, FAILED, REFUSED, CANCELLED = range(4)
-"""What `call` gives."""
+"""The results of `call`."""
 
 LEVELS: Final = ("info", "warning", "error")
 LONGEST_LINE: Final = 8 * 1024
 LINE: Final = 10_000
-"""Bytes of a record of a guest's; and the fuel that one costs beside its bytes: about the time that it takes to keep it."""
+"""Most bytes of a guest's log record; fuel for one beside its bytes: about the time that storing it takes."""
 
 
 LONGEST: Final = limits.DEADLINE_MAX / 1000
-"""Seconds that a guest's call may take by itself; that of the call which it answers ends it before."""
+"""Seconds that a guest's call may take by itself; the deadline of the call that it answers ends it earlier."""
 
 
 class Bus:
@@ -44,12 +44,12 @@ class Bus:
         size: int,
         out: int,
     ) -> int:
-        """Make a call of the run and wait for its end; DONE… as it ended, and at `out` where its body lies, and its size.
+        """Makes a call of the run and waits for its end. Returns DONE…; writes its body's address and size to `out`.
 
-        The body of a Done is its value. Of the others it is a table: `code` and `text`, for a Failed also `detail`, for a
+        The body of a Done is its value, of the others a table: `code` and `text`, for a Failed also `detail`, for a
         Refused also `grant`.
         """
-        guest.check_begun()
+        guest.check_instance()
         what = (
             _text(guest, method, method_size, limits.METHOD_MAX),
             _text(guest, resource, resource_size, limits.RESOURCE_MAX),
@@ -76,14 +76,14 @@ class Bus:
         return DONE, reply.value
 
     def sleep(self, guest: Guest, nanoseconds: int) -> bool:
-        """Wait at least so long, by the kernel's clock; whether the run may. Longer than any call lasts is for ever."""
+        """Waits at least so long, by the kernel's clock. Returns whether the run may. Waits at most the longest deadline."""
         milliseconds = min(-(-nanoseconds // 1_000_000), limits.DEADLINE_MAX)
         kind, _ = self._end_of(guest, ("kernel.sleep", ""), {"milliseconds": milliseconds})
         return kind == DONE
 
 
 def log(guest: Guest, level: int, text: int, size: int) -> int:
-    """Write a line into the Hand's log; level: 0 information, 1 warning, 2 error. What is too long is cut."""
+    """Writes a line to the Hand's log. level: 0 information, 1 warning, 2 error. A line that is too long is cut."""
     kept = min(size, LONGEST_LINE)
     guest.charge(LINE + kept)
     line = guest.read(text, kept).decode("utf-8", "replace")
@@ -93,12 +93,12 @@ def log(guest: Guest, level: int, text: int, size: int) -> int:
 
 
 def now(guest: Guest) -> int:
-    """The kernel's time in microseconds since 1970, as of the last thing that the guest heard from it."""
+    """The kernel's time in microseconds since 1970, as of its last reply to the guest."""
     return guest.now
 
 
 def random(guest: Guest, at: int, size: int) -> int:
-    """Fill memory with random bytes, which the run's seed decides."""
+    """Fills memory with random bytes from the run's seed."""
     for begin in range(0, size, PIECE):
         guest.check()
         piece = min(PIECE, size - begin)
@@ -108,21 +108,21 @@ def random(guest: Guest, at: int, size: int) -> int:
 
 
 def fail(guest: Guest, code: int, code_size: int, text: int, text_size: int) -> int:
-    """End the call that the guest answers in Failed, with a code and a sentence of its own."""
+    """Ends the call that the guest answers in Failed, with its code and text."""
     kind = _text(guest, code, code_size, limits.LABEL_MAX)
     raise Ended(kind or "failed", _text(guest, text, text_size, limits.WHY_MAX))
 
 
 def _text(guest: Guest, at: int, size: int, most: int) -> str:
     if size > most:
-        raise Ended("trap", f"it gave a text of {size} bytes where {most} are the most")
+        raise Ended("trap", f"it gave a text of {size} bytes; {most} are the most")
     guest.charge(size)
     return guest.read(at, size).decode("utf-8", "replace")
 
 
 def _arguments(guest: Guest, at: int, size: int) -> dict[str, object]:
     if size > limits.BODY_MAX:
-        raise Ended("trap", f"it gave arguments of {size} bytes where {limits.BODY_MAX} are the most")
+        raise Ended("trap", f"it gave arguments of {size} bytes; {limits.BODY_MAX} are the most")
     if size == 0:
         return {}
     guest.charge(size)

@@ -1,9 +1,9 @@
 """The program that compiles a module (acts): standard input to standard output, in a process of its own.
 
-`maniple install` starts it, since a module is hostile bytes until it is compiled, and takes nothing from it but its output:
-the key under which the artefact is kept, in hex, a newline, and the artefact. What is wrong is said on standard error in one
-line, with exit code 1. That process is confined between `prepare` and the first byte that is read, by
-kernel/process/compiler.py, whose arguments end in what this one takes: NAME KIND METHOD…
+`maniple install` starts it, since a module is hostile bytes until it is compiled, and takes only its output: the artefact's
+key in hex, a newline, and the artefact. An error is one line on standard error, with exit code 1. The process is confined
+between `prepare` and the first byte that is read, by kernel/process/compiler.py, whose arguments end in this program's: NAME
+KIND METHOD…
 """
 
 import hashlib
@@ -19,11 +19,11 @@ from runtime.wasm.engine import SETTINGS, Engine, Module, binary_of
 from runtime.wasm.library import load
 
 LARGEST: Final = 16 * 1024 * 1024
-"""Bytes of a module: what takes longer to compile than anybody waits need not be read."""
+"""Most bytes of a module: a larger one would take longer to compile than anybody waits."""
 
 
 def prepare(arguments: Sequence[str]) -> Callable[[], None]:
-    """Load everything, since no file can be opened later; what then compiles, and never returns."""
+    """Loads everything, since no file can be opened later. Returns the function that compiles, and never returns."""
     name, kind, *methods = arguments
     load()
     return partial(_compile, name, kind, methods)
@@ -35,7 +35,7 @@ def _compile(name: str, kind: str, methods: Sequence[str]) -> None:
         if len(raw) > LARGEST:
             raise Unfit(f"it is larger than {LARGEST >> 20} MiB")
         binary = binary_of(raw) if name.endswith(".wat") else raw
-        module = Module.compiled(Engine(), binary)
+        module = Module.from_binary(Engine(), binary)
         offered.check(module.imports)
         exports.check(module, kind, methods)
         sys.stdout.buffer.write(key_of(raw).encode() + b"\n" + module.artefact())
@@ -48,5 +48,5 @@ def _compile(name: str, kind: str, methods: Sequence[str]) -> None:
 
 
 def key_of(raw: bytes) -> str:
-    """SHA-256 over what an artefact is made from: the module's file, wasmtime's version, the settings."""
+    """The SHA-256 of the inputs of an artefact: the module's file, wasmtime's version, the settings."""
     return hashlib.sha256(f"{SETTINGS}\n{hashlib.sha256(raw).hexdigest()}\n".encode()).hexdigest()

@@ -1,11 +1,11 @@
-"""How a guest's call ends, and the words for it (pure).
+"""The ends of a guest's call, with their codes and texts (pure).
 
-    Ended       raised on the guest's thread: it ends here, with this code and text; it becomes runtime.Failure
-    Exited      raised by proc_exit: a program has ended by itself, with this number
-    Unfit       a module that cannot be compiled, loaded or called at all; its text says why
+    Ended       raised on the guest's thread: ends the call with this code and text; becomes runtime.Failure
+    Exited      raised by proc_exit: a program ended by itself, with this number
+    Unfit       raised for a module that cannot be compiled, loaded or called; its text says why
 
-Codes: `fuel`, `deadline`, `memory`, `table`, `stack`, `trap`, `exit`, `cancelled`, `malformed`, and whatever a guest gives to
-`maniple.fail` itself.
+Codes: `fuel`, `deadline`, `memory`, `table`, `stack`, `trap`, `exit`, `cancelled`, `malformed`, and those of a guest's own
+`maniple.fail`.
 """
 
 import re
@@ -17,9 +17,9 @@ from wire.errors import ManipleError
 
 LONGEST_WHERE: Final = 200
 MOST_NAMES: Final = 3
-"""Characters that tell where it trapped, and the functions that are named."""
+"""Most characters that say where it trapped, and most functions named there."""
 
-_LONGEST_PART: Final = 3  # digits of the length of a part of a name
+_LONGEST_PART: Final = 3  # digits of the length of a mangled name's part
 
 
 class Ended(ManipleError):
@@ -40,7 +40,7 @@ class Exited(ManipleError):
 
 
 class Unfit(ManipleError):
-    """The module, or this machine, is not fit to run it; the text says why."""
+    """The module cannot run, or not on this machine; the text says why."""
 
 
 TRAPS: Final = {
@@ -73,13 +73,13 @@ _RESOURCES: Final = (
     ("failed to create memory", "memory"),
     ("out of memory", "memory"),
 )
-"""What wasmtime says when an instance would be too large, and which limit that is."""
+"""Parts of wasmtime's messages for an instance that is too large, and the limit each is about."""
 
 
 def of_trap(code: int, names: Sequence[str], *, memory: int, most: int) -> Ended:
-    """The end that a trap is. names: of the innermost functions; memory: bytes the guest had; most: that it could have.
+    """The end for a trap. names: of the innermost functions. memory: bytes the guest had. most: bytes it could have.
 
-    A program that finds no more memory gives up by a trap: then the limit is the reason that helps.
+    A program that gets no more memory traps: then the memory limit is the reason to report.
     """
     where = _where(names)
     if code in _GAVE_UP and memory > most - _NEARLY:
@@ -89,23 +89,23 @@ def of_trap(code: int, names: Sequence[str], *, memory: int, most: int) -> Ended
 
 
 def of_error(message: str) -> Ended:
-    """The end that an error is which is no trap, such as an instance that would be too large."""
+    """The end for an error other than a trap, such as an instance that is too large."""
     last = message.strip().rpartition("\n")[2].strip()
     last = re.sub(r"^\d+: ", "", last)
-    for said, code in _RESOURCES:
-        if said in message:
+    for part, code in _RESOURCES:
+        if part in message:
             return Ended(code, f"it cannot be instantiated: {last}")
     return Ended("malformed", f"it cannot be instantiated: {last}")
 
 
 def _where(names: Sequence[str]) -> str:
     """` (in f, called by g)`; "" when there are no names."""
-    text = ", called by ".join(map(_shown, names))
+    text = ", called by ".join(map(_readable, names))
     return f" (in {text[:LONGEST_WHERE]})" if names else ""
 
 
-def _shown(name: str) -> str:
-    """A function's name in one line; `_ZN3foo3barE` of C++ and Rust as foo::bar, and no other mangled name is undone."""
+def _readable(name: str) -> str:
+    """A function's name in one line; demangles only names of C++ and Rust like `_ZN3foo3barE`, to foo::bar."""
     parts, rest = [], name.removeprefix("_ZN") if name.startswith("_ZN") else ""
     while (size := re.match(rf"[1-9][0-9]{{,{_LONGEST_PART - 1}}}", rest)) is not None:
         begin, end = size.end(), size.end() + int(size[0])

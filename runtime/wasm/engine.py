@@ -1,17 +1,27 @@
-"""One engine, and modules in it (acts through library.py): settings under which a guest does the same thing each time.
+"""The engine and its modules (acts through library.py), with settings under which a guest does the same thing each time.
 
-The same settings compile and load: wasmtime refuses an artefact that was made under others. SETTINGS names them for the
-digest under which an artefact is kept; whoever changes one changes its text.
+Compiling and loading use the same settings: wasmtime refuses an artefact that was made under others. SETTINGS names them for
+the digest under which an artefact is stored; whoever changes a setting changes that text.
 """
 
 import ctypes
 from typing import Final, NamedTuple
 
 from runtime.wasm.ends import Unfit
-from runtime.wasm.library import EXTERN_FUNC, EXTERN_MEMORY, VERSION, Bytes, borrowed, items, load, message_of, taken
+from runtime.wasm.library import (
+    EXTERN_FUNC,
+    EXTERN_MEMORY,
+    VERSION,
+    Bytes,
+    items,
+    load,
+    message_of,
+    take_bytes,
+    text_of,
+)
 
 STACK: Final = 512 * 1024
-"""Bytes of stack that a guest may use; the thread that runs it has THREAD_STACK, since host functions need some as well."""
+"""Bytes of stack for a guest; its thread has THREAD_STACK, since host functions need some as well."""
 
 THREAD_STACK: Final = 2 * 1024 * 1024
 
@@ -22,7 +32,7 @@ _SWITCHES: Final = (
     ("epoch_interruption", True),
     ("cranelift_nan_canonicalization", True),
     ("parallel_compilation", False),
-    ("memory_init_cow", False),  # would want memfd_create, which no run has
+    ("memory_init_cow", False),  # needs memfd_create, which no run may call
     ("shared_memory", False),
     ("gc_support", False),
     ("wasm_threads", False),
@@ -37,7 +47,7 @@ _SWITCHES: Final = (
     ("wasm_wide_arithmetic", False),
     ("wasm_component_model", False),
 )
-"""What could make two machines differ, or escape the limits, is off: threads, relaxed SIMD, garbage-collected heaps."""
+"""Off is what could differ between machines or escape the limits: threads, relaxed SIMD, garbage-collected heaps."""
 
 SETTINGS: Final = f"wasmtime {VERSION}; stack {STACK}; speed; " + ", ".join(
     f"{name} {'on' if on else 'off'}" for name, on in _SWITCHES
@@ -45,14 +55,14 @@ SETTINGS: Final = f"wasmtime {VERSION}; stack {STACK}; speed; " + ", ".join(
 
 
 class Signature(NamedTuple):
-    """A function's parameters and results as letters: i and I for integers of 32 and 64 bits, f and F for floats, ? else."""
+    """A function's parameters and results as letters: i, I for 32- and 64-bit integers, f, F for floats, ? for others."""
 
     parameters: str
     results: str
 
 
 class Import(NamedTuple):
-    """What a module wants from outside. signature: None for what is no function."""
+    """An import of a module. signature: None if it is not a function."""
 
     module: str
     name: str
@@ -60,7 +70,7 @@ class Import(NamedTuple):
 
 
 class Engine:
-    """wasmtime's engine. One for each process; it lives as long as the process."""
+    """wasmtime's engine, one per process, for as long as the process lives."""
 
     def __init__(self) -> None:
         library = load()
@@ -74,12 +84,12 @@ class Engine:
             raise Unfit("wasmtime cannot run on this machine with the settings that Maniple needs")
 
     def tick(self) -> None:
-        """Let every guest that computes look whether it has been interrupted."""
+        """Makes every computing guest check for an interrupt."""
         load().wasmtime_engine_increment_epoch(self.pointer)
 
 
 class Module:
-    """A compiled module. imports, and what it exports: functions by name, and the names of memories."""
+    """A compiled module: its imports, and its exported functions, by name, and memories."""
 
     def __init__(self, engine: Engine, pointer: int) -> None:
         self.engine, self.pointer = engine, pointer
@@ -87,38 +97,38 @@ class Module:
         self.functions, self.memories = _exports(pointer)
 
     @classmethod
-    def compiled(cls, engine: Engine, binary: bytes) -> "Module":
-        """Compile a binary module. Raises Unfit with what is wrong with it."""
+    def from_binary(cls, engine: Engine, binary: bytes) -> "Module":
+        """Compiles a binary module. Raises Unfit with the reason if it is invalid."""
         found = ctypes.c_void_p()
         error = load().wasmtime_module_new(engine.pointer, binary, len(binary), ctypes.byref(found))
-        return cls(engine, _made(error, found))
+        return cls(engine, _pointer(error, found))
 
     @classmethod
-    def loaded(cls, engine: Engine, artefact: bytes) -> "Module":
-        """Load an artefact, which is native code: the caller has checked its digest. Raises Unfit for another version's."""
+    def from_artefact(cls, engine: Engine, artefact: bytes) -> "Module":
+        """Loads an artefact, which is native code: the caller has checked its digest. Raises Unfit for another version's."""
         found = ctypes.c_void_p()
         error = load().wasmtime_module_deserialize(engine.pointer, artefact, len(artefact), ctypes.byref(found))
-        return cls(engine, _made(error, found))
+        return cls(engine, _pointer(error, found))
 
     def artefact(self) -> bytes:
-        """The module compiled, as bytes that `loaded` takes."""
+        """The compiled module as bytes, for `from_artefact`."""
         made = Bytes()
         error = load().wasmtime_module_serialize(self.pointer, ctypes.byref(made))
         if error:
             raise Unfit(message_of(error))
-        return taken(made)
+        return take_bytes(made)
 
 
 def binary_of(text: bytes) -> bytes:
-    """The binary module that a text in WAT stands for. Raises Unfit with line and column of what is wrong."""
+    """Translates WAT text to a binary module. Raises Unfit with the line and column of an error."""
     made = Bytes()
     error = load().wasmtime_wat2wasm(text, len(text), ctypes.byref(made))
     if error:
         raise Unfit(message_of(error).strip())
-    return taken(made)
+    return take_bytes(made)
 
 
-def _made(error: int, found: ctypes.c_void_p) -> int:
+def _pointer(error: int, found: ctypes.c_void_p) -> int:
     if error:
         lines = message_of(error).strip().splitlines()
         raise Unfit(": ".join(line.strip() for line in lines if line.strip() and line.strip() != "Caused by:"))
@@ -131,8 +141,8 @@ def _imports(module: int) -> tuple[Import, ...]:
     library.wasmtime_module_imports(module, ctypes.byref(vector))
     found = tuple(
         Import(
-            borrowed(library.wasm_importtype_module(one)),
-            borrowed(library.wasm_importtype_name(one)),
+            text_of(library.wasm_importtype_module(one)),
+            text_of(library.wasm_importtype_name(one)),
             _signature(library.wasm_importtype_type(one)),
         )
         for one in items(vector)
@@ -147,7 +157,7 @@ def _exports(module: int) -> tuple[dict[str, Signature], frozenset[str]]:
     functions: dict[str, Signature] = {}
     memories = set()
     for one in items(vector):
-        name = borrowed(library.wasm_exporttype_name(one))
+        name = text_of(library.wasm_exporttype_name(one))
         kind = library.wasm_exporttype_type(one)
         signature = _signature(kind)
         if signature is not None:

@@ -1,9 +1,9 @@
-"""What a module exports, held against what HAND.toml says of it (pure).
+"""Checks a module's exports against HAND.toml (pure).
 
-The memory is called `memory`, as every compiler calls it. `maniple_alloc(size) → address` finds room in it for what the host
-gives. A task exports `run(address, size)`, whose input is the arguments, or is a program with `_start()`. A provided method
-`greeter.say-hello` is `say_hello(address, size, address, size)`, of its resource and its arguments. What `run` and a method
-give is address × 2³² + size of the answer, or 0 for none.
+The memory is called `memory`, as every compiler calls it. `maniple_alloc(size) → address` finds room in it for data from the
+host. A task exports `run(address, size)`, whose input is the arguments, or is a program with `_start()`. A provided method
+`greeter.say-hello` is `say_hello(address, size, address, size)`, with its resource and arguments. `run` and methods return
+address × 2³² + size of the answer, or 0 for none.
 """
 
 from collections.abc import Iterable

@@ -1,14 +1,14 @@
-"""One call of a guest (acts through library.py): a store and an instance of its own, limits, memory, metering.
+"""One call of a guest (acts through library.py): its own store and instance, limits, memory, metering.
 
-A guest has a thread of its own, because its host functions must wait for the bus while the run's loop goes on. That loop
-hears cancellations, keeps deadlines, and makes every call itself: the thread hands it a coroutine, and waits. A guest on the
-loop's own thread would stop the loop it waits for, and one on a stack of its own (a greenlet) would move the frames that
-wasmtime keeps pointers to. Nothing of one call is seen by the next: memory, tables and globals are new each time.
+A guest has its own thread, because its host functions must wait for the bus while the run's loop goes on. That loop receives
+cancellations, watches deadlines, and makes every call itself: the thread passes it a coroutine, and waits. A guest on the
+loop's thread would stop the loop it waits for, and one on its own stack (a greenlet) would move the frames that wasmtime
+keeps pointers to. Nothing of one call is visible to the next: memory, tables and globals are new each time.
 
     guest = Guest(program, terms)
-    guest.call("run", arguments)          on its thread: the bytes that it answers with; raises Ended or Exited
+    guest.call("run", arguments)          on its thread; returns the answer's bytes, raises Ended or Exited
     guest.interrupt("deadline", why)      from the loop's thread
-    guest.used()                          afterwards: what it cost
+    guest.used()                          afterwards: its use of fuel, time and memory
 """
 
 import asyncio
@@ -34,10 +34,10 @@ from runtime.wasm.library import (
     Library,
     Memory,
     Value,
-    borrowed,
     items,
     load,
     message_of,
+    text_of,
 )
 from runtime.wasm.library import Bytes as Vector
 from runtime.wasm.seeded import Seeded
@@ -48,24 +48,24 @@ T = TypeVar("T")
 
 TABLE_ELEMENTS: Final = 20_000
 TABLES: Final = 4
-"""The most entries of a table, and the most tables; they lie outside of a guest's own memory."""
+"""The most entries of a table, and the most tables; they are not part of a guest's own memory."""
 
 HOST_CALL: Final = 500
-"""Fuel that a call of a host function costs, beside one for each byte that it moves: a guest that does nothing but call
-them ends as well."""
+"""Fuel for a call of a host function, beside one unit per byte that it moves, so that a guest that does nothing else ends as
+well."""
 
 PIECE: Final = 64 * 1024
-"""Bytes that a host function deals with before it looks again whether the guest was interrupted."""
+"""Bytes that a host function processes before it checks again for an interrupt."""
 
 _NAME: Final = b"memory"
 _ALLOCATE: Final = "maniple_alloc"
 
 
 class Terms(Struct, frozen=True, kw_only=True):
-    """What one call may use and see. fuel: units; memory: bytes; time: the kernel's clock in microseconds when it began.
+    """The limits and inputs of one call. fuel: units. memory: bytes. time: the kernel's clock at its start, in microseconds.
 
-    arguments, environment: of a WASI program, in WASI's order. say: takes one line of output and the name of its stream;
-    keep: takes standard output as it comes.
+    arguments, environment: of a WASI program, in WASI's order. say: takes one line of output and the name of its stream.
+    keep: takes standard output unchanged.
     """
 
     fuel: int
@@ -79,7 +79,7 @@ class Terms(Struct, frozen=True, kw_only=True):
 
 
 class Runnable(Protocol):
-    """What a guest is an instance of. linked: a wasmtime_instance_pre_t; loop: of the run; functions: of its imports."""
+    """The program of a guest. linked: a wasmtime_instance_pre_t. loop: the run's. functions: for its imports."""
 
     module: Module
     linked: int
@@ -88,9 +88,9 @@ class Runnable(Protocol):
 
 
 class Guest:
-    """One call. now: the kernel's time as of the last word that this guest had from it, in microseconds.
+    """One call. now: the kernel's time in microseconds, as of its last reply to this guest.
 
-    output: what it wrote to 1 and 2 of a line that has no end yet.
+    output: the unfinished lines on descriptors 1 and 2.
     """
 
     def __init__(self, program: Runnable, terms: Terms) -> None:
@@ -112,7 +112,7 @@ class Guest:
     # from the loop's thread -------------------------------------------------------------------------------------------
 
     def interrupt(self, code: str, text: str) -> None:
-        """End it at the next thing it does, if it has not ended by then."""
+        """Ends the guest at its next branch or host function, unless it has ended."""
         if self._interrupted is None:
             self._interrupted = Ended(code, text)
         self._module.engine.tick()
@@ -120,18 +120,18 @@ class Guest:
             waits.cancel()
 
     def waited(self) -> float:
-        """Seconds that it has waited for the loop so far. Some of them may count against no deadline, as the kernel knows."""
+        """Seconds that it has waited for the loop. Only the kernel knows which of them count against the deadline."""
         since = self._since
         return self._waited + (time.monotonic() - since if since else 0.0)
 
     def used(self) -> Used:
-        """What it has cost; right once `call` has returned."""
+        """Its use of fuel, time and memory; valid once `call` has returned."""
         return Used(fuel=self.terms.fuel - self._fuel, wall=self._wall, memory=self._peak)
 
     # on its own thread ------------------------------------------------------------------------------------------------
 
     def call(self, export: str, *inputs: bytes) -> bytes:
-        """Instantiate, and call an export with these inputs; what it answers with. Raises Ended or Exited."""
+        """Makes an instance and calls an export with these inputs. Returns the answer. Raises Ended or Exited."""
         begun = time.monotonic_ns()
         library = self._library
         store = library.wasmtime_store_new(self._module.engine.pointer, None, None)
@@ -143,9 +143,9 @@ class Guest:
             library.wasmtime_context_set_fuel(self._context, self.terms.fuel)
             library.wasmtime_context_set_epoch_deadline(self._context, 1)
             self.check()
-            return self._calls(export, inputs)
+            return self._call(export, inputs)
         finally:
-            self._fuel = self._left()
+            self._fuel = self._fuel_left()
             self._measure()
             _running.guest = None
             self._context = 0
@@ -153,19 +153,19 @@ class Guest:
             self._wall = (time.monotonic_ns() - begun) // 1000
 
     def check(self) -> None:
-        """Raises Ended when it was interrupted: each host function begins with this."""
+        """Raises Ended if it was interrupted: each host function begins with this."""
         if self._interrupted is not None:
             raise self._interrupted
 
-    def check_begun(self) -> None:
-        """Raises Ended in a start function, before there is an instance that could be given something."""
+    def check_instance(self) -> None:
+        """Raises Ended in a start function, which runs before there is an instance that could take data."""
         if not self._instance.store:
             raise Ended("malformed", "maniple.call cannot be used in a start function: use `_initialize`")
 
     def wait(self, work: Coroutine[object, object, T]) -> T:
-        """Let the loop do this, and wait for what it comes to. Raises what it raises, Ended when interrupted meanwhile."""
+        """Runs a coroutine on the loop and returns its result. Raises what it raises, or Ended if interrupted meanwhile."""
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        self._waits = future  # type: ignore[assignment]  # only to be cancelled
+        self._waits = future  # type: ignore[assignment]  # used only to cancel it
         self._since = time.monotonic()
         try:
             if self._interrupted is not None:
@@ -179,7 +179,7 @@ class Guest:
             self._waited, self._since = self.waited(), 0.0
 
     def host(self, function: Callable[..., int], caller: int, values: list[int]) -> int:
-        """Be called by the guest; what the function gives. Keeps what it raises, for the end that the trap then is."""
+        """Runs a host function for the guest. Stores what it raises, which replaces the trap that follows."""
         before, self._caller = self._caller, caller
         try:
             self.check()
@@ -192,22 +192,22 @@ class Guest:
             self._caller = before
 
     def charge(self, units: int) -> None:
-        """Take fuel for what a host function does. Raises Ended when there is not enough."""
-        left = self._left() - units
+        """Takes fuel for the work of a host function. Raises Ended if there is not enough."""
+        left = self._fuel_left() - units
         self._library.wasmtime_context_set_fuel(self._context, max(0, left))
         if left < 0:
             raise Ended("fuel", "its fuel is used up")
 
     def read(self, at: int, size: int) -> bytes:
-        """Bytes of its memory. Raises Ended for an address outside of it."""
-        return ctypes.string_at(self._within(at, size), size)
+        """Reads bytes of its memory. Raises Ended for an address outside."""
+        return ctypes.string_at(self._address(at, size), size)
 
     def write(self, at: int, raw: bytes) -> None:
-        """Put bytes into its memory. Raises Ended for an address outside of it."""
-        ctypes.memmove(self._within(at, len(raw)), raw, len(raw))
+        """Writes bytes to its memory. Raises Ended for an address outside."""
+        ctypes.memmove(self._address(at, len(raw)), raw, len(raw))
 
     def place(self, raw: bytes) -> int:
-        """Put bytes where its own allocator finds room for them; their address."""
+        """Writes bytes where its own allocator finds room. Returns their address."""
         if not raw:
             return 0
         values = (Value * 1)()
@@ -220,7 +220,7 @@ class Guest:
         self.write(at, raw)
         return at
 
-    def _calls(self, export: str, inputs: tuple[bytes, ...]) -> bytes:
+    def _call(self, export: str, inputs: tuple[bytes, ...]) -> bytes:
         trap = ctypes.c_void_p()
         error = self._library.wasmtime_instance_pre_instantiate(
             self.program.linked, self._context, ctypes.byref(self._instance), ctypes.byref(trap)
@@ -236,9 +236,9 @@ class Guest:
             return b""
         answer = values[0].i64 & 0xFFFF_FFFF_FFFF_FFFF
         at, size = answer >> 32, answer & 0xFFFF_FFFF
-        self._within(at, size)
+        self._address(at, size)
         if size > BODY_MAX:
-            raise Ended("malformed", f"it answered with {size} bytes where {BODY_MAX} are the most")
+            raise Ended("malformed", f"it answered with {size} bytes; {BODY_MAX} are the most")
         return self.read(at, size)
 
     def _enter(self, export: str, values: "ctypes.Array[Value]") -> None:
@@ -254,7 +254,7 @@ class Guest:
         self._raise(error, trap)
 
     def _raise(self, error: int, trap: ctypes.c_void_p) -> None:
-        """Raise what ended it, if something did."""
+        """Raises the reason if the guest was ended."""
         if not error and trap.value is None:
             return
         ended, self._end = self._end or self._interrupted, None
@@ -263,34 +263,34 @@ class Guest:
         if error:
             self._library.wasmtime_error_delete(error)
         else:
-            said = self._trapped(trap)
-            ended = ended or said
+            trapped = self._end_of_trap(trap)
+            ended = ended or trapped
         assert ended is not None
         raise ended
 
-    def _trapped(self, trap: ctypes.c_void_p) -> Ended:
-        """A trap by its code and its frames.
+    def _end_of_trap(self, trap: ctypes.c_void_p) -> Ended:
+        """The end for a trap, from its code and its frames.
 
-        Its message, and that of an error in such frames, would hold each name written out as its language does, for which
-        there is no bound of room or time: a few bytes can stand for gigabytes.
+        Its message is not used, nor that of an error in such frames: it would hold each function name demangled, which has no
+        bound of size or time: a few bytes can stand for gigabytes.
         """
         library, code, frames = self._library, ctypes.c_uint8(), Vector()
         library.wasmtime_trap_code(trap, ctypes.byref(code))
         library.wasm_trap_trace(trap, ctypes.byref(frames))
         names = (library.wasmtime_frame_func_name(frame) for frame in items(frames))
-        known = [borrowed(name, LONGEST_WHERE) for name in islice(filter(None, names), MOST_NAMES)]
+        known = [text_of(name, LONGEST_WHERE) for name in islice(filter(None, names), MOST_NAMES)]
         library.wasm_frame_vec_delete(ctypes.byref(frames))
         library.wasm_trap_delete(trap)
         self._measure()
         return of_trap(code.value, known, memory=self._peak, most=self.terms.memory)
 
-    def _left(self) -> int:
+    def _fuel_left(self) -> int:
         left = ctypes.c_uint64()
         self._library.wasmtime_context_get_fuel(self._context, ctypes.byref(left))
         return left.value
 
     def _memory(self) -> Memory | None:
-        """Its memory; in a start function, which runs before there is an instance, only the caller knows it."""
+        """Its memory; in a start function, which runs before there is an instance, it comes from the caller."""
         found, there = Extern(), False
         if self._caller:
             there = bool(self._library.wasmtime_caller_export_get(self._caller, _NAME, len(_NAME), ctypes.byref(found)))
@@ -303,15 +303,15 @@ class Guest:
         return found.of.memory if there and found.kind == EXTERN_MEMORY else None
 
     def _measure(self) -> None:
-        """A memory never shrinks, so its size at the end is its peak."""
+        """Sets the peak: a memory never shrinks, so its size at the end is its peak."""
         memory = self._memory()
         if memory is not None:
             self._peak = self._library.wasmtime_memory_data_size(self._context, ctypes.byref(memory))
 
-    def _within(self, at: int, size: int) -> int:
+    def _address(self, at: int, size: int) -> int:
         memory = self._memory()
         if memory is None:
-            raise Ended("malformed", "the module exports no memory called `memory`, through which it is spoken to")
+            raise Ended("malformed", "the module exports no memory called `memory`, which the host needs")
         most = self._library.wasmtime_memory_data_size(self._context, ctypes.byref(memory))
         if at + size > most:
             raise Ended("trap", f"it named {size} bytes at {at}, outside of its memory of {most} bytes")
@@ -329,13 +329,13 @@ def running() -> Guest:
     return guest
 
 
-def _look(_: int, __: int, more: "ctypes._Pointer[ctypes.c_uint64]", ___: "ctypes._Pointer[ctypes.c_uint8]") -> int:
-    """A tick came: go on to the next, unless it was meant for this guest."""
+def _on_epoch(_: int, __: int, more: "ctypes._Pointer[ctypes.c_uint64]", ___: "ctypes._Pointer[ctypes.c_uint8]") -> int:
+    """Takes a tick: goes on to the next one, unless this guest was interrupted."""
     more[0] = 1
     return 0 if running()._interrupted is None else load().wasmtime_error_new(b"interrupted")
 
 
 @lru_cache(maxsize=1)
 def at_epoch() -> "ctypes._FuncPointer":
-    """What wasmtime calls at each tick of the epoch. Made when it is first asked for, see program.keep_code."""
-    return AtEpoch(_look)
+    """The callback for each tick of the epoch. Made on first use, see program.protect_callbacks."""
+    return AtEpoch(_on_epoch)

@@ -1,7 +1,7 @@
-"""The Hand whose calls are answered by the exports of a WebAssembly module.
+"""`WasmHand`, the Hand class that answers calls by the exports of a WebAssembly module (acts).
 
 A task's work is the export `run`, or the program `_start`; a provided method `greeter.say-hello` is the export `say_hello`.
-Each call is an instance of its own, on a thread of its own, with the fuel, the memory and the time of one call.
+Each call has its own instance, on its own thread, with the fuel, memory and time of one call.
 """
 
 import asyncio
@@ -26,25 +26,25 @@ from wire import codec
 from wire.errors import CodecError
 
 AT_ONCE: Final = 4
-"""Calls that a service answers at once, if `in_flight` and `processes` allow as many; further ones wait."""
+"""Most calls that a service answers at once, if `in_flight` and `processes` allow as many; further ones wait."""
 
 OWN_THREADS: Final = 3
-"""Threads that a run has beside those of its guests: the loop's, and two of the bus."""
+"""Threads of a run beside those of its guests: the loop's, and two of the bus."""
 
 EARLY: Final = 0.025
-"""Seconds by which a guest is interrupted before the kernel would end its call: so what it has used is still told."""
+"""Seconds before the kernel's deadline at which a guest is interrupted, so that its use is still reported."""
 
 LATE: Final = 0.01
 SETTLE: Final = 0.1
-"""Seconds: a timer that comes later than the first may come at the end of a pause, which wakes the loop, and the signal that
-tells of it, in either order; then it is seen after the second whether it was one.
+"""Seconds. A timer that is later than LATE may fire at the end of a pause, which wakes the loop and sends a signal, in either
+order. After SETTLE it is known whether there was a pause.
 """
 
 PATIENCE: Final = 1.0
-"""Seconds that a cancelled call waits for its guest to be gone; it ends at its next branch or host function."""
+"""Seconds that a cancelled call waits for its guest to end, which it does at its next branch or host function."""
 
 STDOUT_MOST: Final = 64 * 1024
-"""Characters of a program's standard output that are its answer."""
+"""Most characters of a program's standard output that are its answer."""
 
 
 class WasmHand(Hand):
@@ -64,16 +64,16 @@ class WasmHand(Hand):
         return program
 
     async def start(self) -> None:
-        """Ready to be called."""
+        """Prepares the program for calls."""
         signal.signal(signal.SIGCONT, self._resumed)
         self._program.begin(asyncio.get_running_loop(), self.kernel, self._at_once)
 
     def _resumed(self, _: int, __: object) -> None:
-        """It was paused, which counts against no deadline: from now on the kernel alone knows when the open ones are."""
+        """Counts a pause, which counts against no deadline: only the kernel knows the new deadlines of open calls."""
         self._pauses += 1
 
     def _check(self) -> None:
-        """Raises HandBroken for a module whose exports do not fit HAND.toml; `maniple install` has looked as well."""
+        """Raises HandBroken if the module's exports do not fit HAND.toml; `maniple install` checks it as well."""
         manifest = self._place.manifest
         try:
             exports.check(self._program.module, manifest.hand.kind, manifest.provides)
@@ -81,25 +81,25 @@ class WasmHand(Hand):
             raise HandBroken(f"{manifest.hand.wasm}: {unfit}") from None
 
     async def on_call(self, call: Call, arguments: dict[str, object]) -> object:
-        """Answer by an instance of its own. Raises Failure with what ended it."""
-        export, inputs, program = self._asked(call, arguments)
-        said = Output()
-        guest = Guest(self._program, self._terms(call, program, said))
+        """Answers a call by its own instance. Raises Failure with the reason if the guest fails."""
+        export, inputs, program = self._entry(call, arguments)
+        output = Output()
+        guest = Guest(self._program, self._terms(call, program, output))
         try:
-            raw = await self._answered(call, guest, export, inputs)
+            raw = await self._run_guest(call, guest, export, inputs)
             answer = codec.decode_body(raw) if raw else None
         except Ended as end:
             raise Failure(end.code, f"{self.name}: {end.text}") from None
         except Exited as end:
             if export != START or end.number:
-                raise Failure("exit", f"{self.name}: {end}", stdout=said.text()) from None
+                raise Failure("exit", f"{self.name}: {end}", stdout=output.text()) from None
             answer = None
         except CodecError as error:
-            raise Failure("malformed", f"{self.name}: what it answered is not msgpack: {error}") from None
-        return {"exit": 0, "stdout": said.text()} if export == START else answer
+            raise Failure("malformed", f"{self.name}: its answer is not msgpack: {error}") from None
+        return {"exit": 0, "stdout": output.text()} if export == START else answer
 
-    def _asked(self, call: Call, arguments: dict[str, object]) -> tuple[str, tuple[bytes, ...], tuple[bytes, ...]]:
-        """The export that answers, what it is given, and the arguments of a program."""
+    def _entry(self, call: Call, arguments: dict[str, object]) -> tuple[str, tuple[bytes, ...], tuple[bytes, ...]]:
+        """(the export that answers, its inputs, a program's arguments)."""
         if call.method != RUN:
             params = self._check_arguments(call.method, arguments)
             return exports.name_of(call.method), (call.resource.encode(), codec.encode_body(params)), ()
@@ -114,7 +114,7 @@ class WasmHand(Hand):
             )
         raise Failure("arguments", f"{self.name} has no work of its own: call one of its methods")
 
-    def _terms(self, call: Call, program: tuple[bytes, ...], said: "Output") -> Terms:
+    def _terms(self, call: Call, program: tuple[bytes, ...], output: "Output") -> Terms:
         limits, is_task = self._place.manifest.limits, self._place.manifest.hand.kind == "task"
         return Terms(
             fuel=limits.fuel,
@@ -123,11 +123,11 @@ class WasmHand(Hand):
             seed=f"{self._place.seed}:{0 if is_task else call.number}".encode(),
             arguments=program or (self.name.encode(),),
             environment=tuple(f"{name.upper()}={_text(value)}".encode() for name, value in self.settings.items()),
-            say=said.take,
-            keep=said.keep,
+            say=output.take,
+            keep=output.keep,
         )
 
-    async def _answered(self, call: Call, guest: Guest, export: str, inputs: tuple[bytes, ...]) -> bytes:
+    async def _run_guest(self, call: Call, guest: Guest, export: str, inputs: tuple[bytes, ...]) -> bytes:
         loop = asyncio.get_running_loop()
         given = call.deadline / 1000
         late = f"it did not end within its {given:g} s"
@@ -138,7 +138,9 @@ class WasmHand(Hand):
         def expire(*, is_settled: bool) -> None:
             if self._pauses != pauses or work.done():
                 return
-            waited = guest.waited()  # of a call that is held nothing counts, and how long it was the kernel alone knows
+            waited = (
+                guest.waited()
+            )  # time that a call is held does not count, and only the kernel knows how long that was
             if not is_settled and loop.time() < due + waited:
                 loop.call_at(max(due + waited, loop.time() + SETTLE), partial(expire, is_settled=False))
             elif is_settled or loop.time() < due + waited + LATE:
@@ -152,43 +154,43 @@ class WasmHand(Hand):
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            if not work.cancel():  # it has begun
+            if not work.cancel():  # it has started
                 guest.interrupt("cancelled", "its call was cancelled")
                 await asyncio.wait((future,), timeout=PATIENCE)
             raise
         finally:
             timer.cancel()
             if future.done() and not future.cancelled():
-                future.exception()  # looked at, also where nobody waits for it any more
+                future.exception()  # retrieved, even if nobody awaits it any more
             used = guest.used()
             call.measured(used)
             self.log.info("metered", method=call.method, fuel=used.fuel, wall_us=used.wall, memory=used.memory)
 
 
 class Output:
-    """What a guest prints: records of the Hand's log.
+    """Takes a guest's output: lines become records of the Hand's log.
 
-    The beginning of its standard output is kept as well, as it came, since it is a program's answer.
+    The beginning of standard output is also stored unchanged, since it is a program's answer.
     """
 
     def __init__(self) -> None:
         self._kept = bytearray()
 
     def take(self, line: str, stream: str) -> None:
-        """One line, as it comes."""
+        """Logs one line."""
         records.logger().info(line, stream=stream)
 
     def keep(self, raw: bytes) -> None:
-        """Bytes of standard output. A character has four at most."""
+        """Stores bytes of standard output. A character has at most four."""
         self._kept += raw[: max(0, 4 * STDOUT_MOST - len(self._kept))]
 
     def text(self) -> str:
-        """What was kept, without the end of its last line."""
+        """The stored output, without the end of its last line."""
         return self._kept.decode("utf-8", "replace")[:STDOUT_MOST].removesuffix("\n")
 
 
 def _run(guest: Guest, export: str, inputs: tuple[bytes, ...]) -> bytes:
-    """On the guest's thread."""
+    """Runs the call on the guest's thread."""
     try:
         return guest.call(export, *inputs)
     finally:
@@ -197,6 +199,6 @@ def _run(guest: Guest, export: str, inputs: tuple[bytes, ...]) -> bytes:
 
 
 def _text(value: object) -> str:
-    """A value as a program takes it: text as it is, everything else as JSON. No zero byte ends it early."""
+    """A value as a program's argument: text as it is, others as JSON. Zero bytes, which would end it, are replaced."""
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return text.replace("\0", "\ufffd")

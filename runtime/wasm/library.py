@@ -1,9 +1,9 @@
-"""wasmtime's C interface, as far as it is used here (acts: loads a shared library).
+"""The used part of wasmtime's C interface (acts: loads a shared library).
 
-The package `wasmtime` brings the library and Python classes over it. Only the library is used: those classes take 35 ms
-and 4 MB to import, which each run would pay again, and they keep the exception of a host function in one variable of the
-module, so that two guests in two threads may get each other's. What is declared here is wasm.h and wasmtime/*.h of the
-version below; requirements/base.txt pins that version by its hashes, and a test compares the two.
+The package `wasmtime` has the library and Python classes over it. Only the library is used: those classes take 35 ms and 4 MB
+to import, in every run, and they store the exception of a host function in one variable of the module, so that two guests in
+two threads may get each other's. The declarations follow wasm.h and wasmtime/*.h of the version below; requirements/base.txt
+pins that version by its hashes, and a test compares the two.
 """
 
 import ctypes
@@ -17,10 +17,10 @@ from typing import Final
 from runtime.wasm.ends import Unfit
 
 VERSION: Final = "50.0.1"
-"""The wasmtime whose declarations these are, and whose serialised modules are loaded."""
+"""The version of wasmtime that the declarations and the serialised modules are of."""
 
 I32, I64, F32, F64 = range(4)
-"""wasm_valkind_t. What is none of these comes from a module as a larger number."""
+"""wasm_valkind_t. Other types come from a module as larger numbers."""
 
 EXTERN_FUNC: Final = 0
 EXTERN_MEMORY: Final = 3
@@ -28,7 +28,7 @@ EXTERN_MEMORY: Final = 3
 
 
 class Bytes(ctypes.Structure):
-    """wasm_byte_vec_t, and every other vector of wasm.h: size and where its items lie."""
+    """wasm_byte_vec_t, and every other vector of wasm.h: size and address of its items."""
 
     _fields_ = (("size", ctypes.c_size_t), ("at", ctypes.c_void_p))
     size: int
@@ -83,13 +83,13 @@ HostFunction: Final = ctypes.CFUNCTYPE(
 AtEpoch: Final = ctypes.CFUNCTYPE(
     ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint64), ctypes.POINTER(ctypes.c_uint8)
 )
-"""(context, env, how many epochs more, kind of going on) → an error, or 0."""
+"""wasmtime's callback at an epoch's end: (context, env, further epochs, kind of update) → an error, or 0."""
 
 _LETTERS: Final = {
     "v": None, "p": ctypes.c_void_p, "b": ctypes.c_bool, "B": ctypes.c_uint8, "q": ctypes.c_int64, "Q": ctypes.c_uint64,
     "n": ctypes.c_size_t, "s": ctypes.c_char_p, "H": HostFunction, "E": AtEpoch,
 }  # fmt: skip
-"""What a letter of a declaration stands for: nothing, a pointer to anything, numbers, a text, our two callbacks."""
+"""The types for the letters of a declaration: none, any pointer, numbers, a text, our two callbacks."""
 
 _DECLARED: Final = {
     "wasm_config_new": "p",
@@ -166,11 +166,11 @@ _DECLARED: Final = {
     "wasmtime_trap_new": "psn",
     "wasmtime_wat2wasm": "psnp",
 }
-"""Each function: its result, then its parameters."""
+"""The functions: for each the letter of its result, then those of its parameters."""
 
 
 class Library:
-    """The functions that are declared above, as attributes."""
+    """The functions declared above, as attributes."""
 
     def __init__(self, path: str) -> None:
         loaded = ctypes.CDLL(path)
@@ -186,7 +186,7 @@ class Library:
 
 @lru_cache(maxsize=1)
 def load() -> Library:
-    """The library. Raises Unfit where this machine has none."""
+    """The library. Raises Unfit if there is none for this machine."""
     found = find_spec("wasmtime")
     machine = {"arm64": "aarch64", "amd64": "x86_64"}.get(os.uname().machine, os.uname().machine)
     name = "_libwasmtime.dylib" if sys.platform == "darwin" else "_libwasmtime.so"
@@ -197,15 +197,15 @@ def load() -> Library:
     raise Unfit(f"the package wasmtime has no library for {sys.platform} on {machine}, so no WebAssembly runs here")
 
 
-def taken(vector: Bytes) -> bytes:
-    """A vector's bytes, and it is freed."""
+def take_bytes(vector: Bytes) -> bytes:
+    """The bytes of a vector; frees it."""
     text = ctypes.string_at(vector.at, vector.size) if vector.at else b""
     load().wasm_byte_vec_delete(ctypes.byref(vector))
     return text
 
 
-def borrowed(vector: int, most: int | None = None) -> str:
-    """The text of a vector that belongs to something else; most: bytes of it, None for all."""
+def text_of(vector: int, most: int | None = None) -> str:
+    """The text of a vector, which is not freed. most: bytes of it, None for all."""
     name = Bytes.from_address(vector)
     return (
         ctypes.string_at(name.at, name.size if most is None else min(name.size, most)).decode("utf-8", "replace")
@@ -215,11 +215,11 @@ def borrowed(vector: int, most: int | None = None) -> str:
 
 
 def message_of(error: int) -> str:
-    """What an error says, and it is freed."""
-    said = Bytes()
-    load().wasmtime_error_message(error, ctypes.byref(said))
+    """The message of an error; frees it."""
+    message = Bytes()
+    load().wasmtime_error_message(error, ctypes.byref(message))
     load().wasmtime_error_delete(error)
-    return taken(said).decode("utf-8", "replace")
+    return take_bytes(message).decode("utf-8", "replace")
 
 
 def items(vector: Bytes) -> list[int]:

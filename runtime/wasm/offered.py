@@ -1,7 +1,7 @@
-"""All that a guest may import, as one table (pure): by module and name, its type and what answers.
+"""The functions that a guest may import, as one table (pure): by module and name, the type and the host function.
 
 A type is letters, parameters then results: i and I for integers of 32 and 64 bits. A module that imports something else, or
-with another type, is not fit; `maniple install` says so.
+with another type, is unfit; `maniple install` says so.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -82,18 +82,18 @@ _UNANSWERED: Final = (
     ("sock_", wasi.no_socket),
     ("proc_raise", wasi.no_signal),
 )
-"""What answers for those that have no function of their own, by how they begin."""
+"""The host functions of imports without an own one, by prefix."""
 
 TYPES: Final[Mapping[tuple[str, str], Signature]] = {
     (module, name): Signature(*letters.split(":"))
     for module, rows in ((MANIPLE, _MANIPLE), (WASI, _WASI))
     for name, letters in rows.items()
 }
-"""By module and name."""
+"""The types by module and name."""
 
 
 def check(imports: Iterable[Import]) -> None:
-    """Raises Unfit for an import that is not offered, naming it, or not with that type."""
+    """Raises Unfit, naming it, for an import that is not offered, or not with its type."""
     for one in imports:
         offered = TYPES.get((one.module, one.name))
         if offered is None:
@@ -105,11 +105,11 @@ def check(imports: Iterable[Import]) -> None:
 
 
 def function(one: Import, of_bus: bus.Bus) -> HostFunction:
-    """What answers an import that `check` passed."""
+    """The host function for an import that `check` passed."""
     if one.module == MANIPLE:
         return of_bus.call if one.name == "call" else getattr_of(bus, one.name)
     if one.name == "poll_oneoff":
-        return partial(_polled, of_bus)
+        return partial(_poll, of_bus)
     own: HostFunction | None = getattr(wasi, one.name, None)
     return own or next(answer for begin, answer in _UNANSWERED if one.name.startswith(begin))
 
@@ -120,7 +120,7 @@ def getattr_of(module: object, name: str) -> HostFunction:
     return found
 
 
-def _polled(of_bus: bus.Bus, guest: Guest, *values: int) -> int:
+def _poll(of_bus: bus.Bus, guest: Guest, *values: int) -> int:
     return wasi.poll_oneoff(guest, of_bus, *values)
 
 

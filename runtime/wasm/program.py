@@ -1,7 +1,7 @@
-"""A module that is ready to be called (acts): its imports are resolved once, then each call makes an instance of it.
+"""A module that is ready for calls (acts): its imports are resolved once; each call then makes its own instance.
 
-Made before the Hand's code may run, since loading native code needs executable memory and nothing after it does: all host
-functions are one callback of ctypes, whose number tells which is meant.
+Made before the Hand's code may run, since loading native code needs executable memory, which nothing needs afterwards: all
+host functions are one ctypes callback, which gets the number of the import.
 """
 
 import asyncio
@@ -25,16 +25,16 @@ _KINDS: Final = {"i": I32, "I": I64}
 
 
 class Program:
-    """A module, linked. guests: the threads that run it, at most so many at once."""
+    """A linked module. threads: run its guests."""
 
     def __init__(self, module: Module) -> None:
-        """Raises Unfit for a module that imports what is not offered."""
+        """Raises Unfit for a module with an import that is not offered."""
         offered.check(module.imports)
         self.module = module
         self.linked = _linked(module)
 
     def begin(self, loop: asyncio.AbstractEventLoop, kernel: KernelHandle, at_once: int) -> None:
-        """From now on it can be called: by the run's loop, at most so many calls at once."""
+        """Prepares it for calls from the run's loop, at most `at_once` at a time."""
         self.loop = loop
         bus = Bus(kernel)
         self.functions = tuple(offered.function(one, bus) for one in self.module.imports)
@@ -43,15 +43,15 @@ class Program:
 
 
 def load_program(artefact: bytes) -> Program:
-    """The program that an artefact is; its digest has been checked. Raises Unfit for one of another version."""
-    return Program(Module.loaded(Engine(), artefact))
+    """The program from an artefact whose digest was checked. Raises Unfit for one of another version."""
+    return Program(Module.from_artefact(Engine(), artefact))
 
 
-def keep_code() -> None:
-    """From now on nobody writes what is executed: ctypes makes its callbacks in pages of which both can be done.
+def protect_callbacks() -> None:
+    """Makes the pages of callbacks read-only and executable, which ctypes allocates writable and executable.
 
-    That is why none is made before it is needed: the template would hand such a page to every run. Called once, in a run;
-    to make or free a callback later is a fault (SIGSEGV), and a run ends without freeing anything. Raises OSError.
+    No callback is made before it is needed, as the template would pass such a page to every run. Called once, in a run;
+    making or freeing a callback later is a fault (SIGSEGV), and a run ends without freeing anything. Raises OSError.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     for callback in (_host_function(), at_epoch()):
@@ -64,7 +64,7 @@ def keep_code() -> None:
 def _linked(module: Module) -> int:
     library, found = load(), ctypes.c_void_p()
     linker = library.wasmtime_linker_new(module.engine.pointer)
-    for one in set(module.imports):  # one may be there twice
+    for one in set(module.imports):  # an import may be there twice
         number = module.imports.index(one)
         assert one.signature is not None, "checked before"
         kind = _function_type(one.signature)
@@ -94,7 +94,7 @@ def _function_type(signature: Signature) -> int:
 
 
 def _host(number: int | None, caller: int, values: "ctypes._Pointer[Value]", _: int) -> int:
-    """Every host function: the number of the import tells which. A trap for what it raises, which the guest keeps."""
+    """Runs the host function of an import, by its number. Returns a trap if it raises; the guest stores the exception."""
     try:
         guest = running()
         one, function = guest.program.module.imports[number or 0], guest.program.functions[number or 0]
@@ -106,7 +106,7 @@ def _host(number: int | None, caller: int, values: "ctypes._Pointer[Value]", _: 
         answer = guest.host(function, caller, given)
         if one.signature.results:
             values[0].i64 = answer
-    except BaseException:  # noqa: BLE001 - the guest has kept it, and raises it when it has left the module
+    except BaseException:  # noqa: BLE001 - the guest stores it, and raises it when it has left the module
         return load().wasmtime_trap_new(b"ended", 5)
     return 0
 

@@ -1,8 +1,8 @@
 """The imports of the module `wasi_snapshot_preview1` (acts): a program finds no files, no network, no clock of its own.
 
-Follows https://github.com/WebAssembly/WASI, legacy/preview1/docs.md. Descriptors 0, 1 and 2 are open, and no other ever
-is: 0 is at its end, 1 and 2 go to the Hand's log, line by line. Time is the kernel's and random bytes are the run's. What
-is about files or sockets is there, so that a module which imports it can be instantiated, and answers with an errno.
+Follows https://github.com/WebAssembly/WASI, legacy/preview1/docs.md. Only descriptors 0, 1 and 2 are ever open: 0 is at its
+end, 1 and 2 go to the Hand's log, line by line. Time is the kernel's and random bytes are the run's. Functions for files and
+sockets exist so that a module that imports them can be instantiated; they return an errno.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ from runtime.wasm.ends import Exited
 from runtime.wasm.guest import PIECE, Guest
 
 SUCCESS, BADF, INVAL, NOSYS, NOTSOCK, SPIPE, NOTCAPABLE = 0, 8, 28, 52, 57, 70, 76
-"""errno, of those that are given."""
+"""The errno values in use."""
 
 STREAMS: Final = {1: "stdout", 2: "stderr"}
 MOST_VECTORS: Final = 1_024
@@ -29,44 +29,44 @@ _RESOLUTION: Final = 1_000  # nanoseconds: the kernel's clock counts microsecond
 
 
 def args_sizes_get(guest: Guest, count: int, size: int) -> int:
-    """How many arguments there are, and how many bytes they take."""
+    """Writes the number of arguments, and of their bytes."""
     return _sizes(guest, guest.terms.arguments, count, size)
 
 
 def args_get(guest: Guest, pointers: int, texts: int) -> int:
-    """The arguments: the Hand's name, then `name=value` for each."""
+    """Writes the arguments: the Hand's name, then `name=value` for each."""
     return _texts(guest, guest.terms.arguments, pointers, texts)
 
 
 def environ_sizes_get(guest: Guest, count: int, size: int) -> int:
-    """How many variables there are, and how many bytes they take."""
+    """Writes the number of environment variables, and of their bytes."""
     return _sizes(guest, guest.terms.environment, count, size)
 
 
 def environ_get(guest: Guest, pointers: int, texts: int) -> int:
-    """The variables: the Hand's settings, names in capitals."""
+    """Writes the environment variables: the Hand's settings, names in capitals."""
     return _texts(guest, guest.terms.environment, pointers, texts)
 
 
 def clock_res_get(guest: Guest, clock: int, out: int) -> int:
-    """The resolution of a clock."""
+    """Writes the resolution of a clock."""
     return _number(guest, out, _RESOLUTION) if clock in (_REALTIME, _MONOTONIC) else INVAL
 
 
 def clock_time_get(guest: Guest, clock: int, _: int, out: int) -> int:
-    """The kernel's time; the monotonic clock begins with the call. Neither moves while the guest computes."""
+    """Writes the kernel's time; the monotonic clock starts with the call. Neither moves while the guest computes."""
     if clock not in (_REALTIME, _MONOTONIC):
         return INVAL
     return _number(guest, out, _clock(guest, clock))
 
 
 def random_get(guest: Guest, at: int, size: int) -> int:
-    """Random bytes, which the run's seed decides."""
+    """Fills memory with random bytes from the run's seed."""
     return random(guest, at, size)
 
 
 def fd_write(guest: Guest, fd: int, vectors: int, count: int, out: int) -> int:
-    """Write to the Hand's log; what one call takes is bounded, and how much that was is told."""
+    """Writes to the Hand's log, at most PIECE bytes per call; writes how many to `out`."""
     if fd not in guest.output:
         return BADF
     if count > MOST_VECTORS:
@@ -85,7 +85,7 @@ def fd_write(guest: Guest, fd: int, vectors: int, count: int, out: int) -> int:
 
 
 def fd_read(guest: Guest, fd: int, _: int, __: int, out: int) -> int:
-    """Standard input is at its end."""
+    """Reads nothing: standard input is at its end."""
     if fd != 0:
         return BADF
     guest.write(out, bytes(4))
@@ -93,7 +93,7 @@ def fd_read(guest: Guest, fd: int, _: int, __: int, out: int) -> int:
 
 
 def fd_close(guest: Guest, fd: int) -> int:
-    """Nothing more goes to this stream."""
+    """Closes a stream."""
     if fd == 0:
         return SUCCESS
     if fd not in guest.output:
@@ -104,7 +104,7 @@ def fd_close(guest: Guest, fd: int) -> int:
 
 
 def fd_fdstat_get(guest: Guest, fd: int, out: int) -> int:
-    """What a descriptor is: one that is written to line by line."""
+    """Describes a descriptor: a character device."""
     if not _is_open(guest, fd):
         return BADF
     rights = _RIGHT_POLL | (_RIGHT_READ if fd == 0 else _RIGHT_WRITE)
@@ -114,7 +114,7 @@ def fd_fdstat_get(guest: Guest, fd: int, out: int) -> int:
 
 
 def fd_filestat_get(guest: Guest, fd: int, out: int) -> int:
-    """The same, and no size or time."""
+    """Describes a descriptor, without size and times."""
     if not _is_open(guest, fd):
         return BADF
     guest.write(out, bytes(16) + bytes((_CHARACTER_DEVICE,)) + bytes(47))
@@ -122,52 +122,52 @@ def fd_filestat_get(guest: Guest, fd: int, out: int) -> int:
 
 
 def fd_fdstat_set_flags(guest: Guest, fd: int, _: int) -> int:
-    """Taken, and without effect: these streams never make anybody wait."""
+    """Has no effect: these streams never block."""
     return SUCCESS if _is_open(guest, fd) else BADF
 
 
 def fd_seek(guest: Guest, fd: int, _: int, __: int, ___: int) -> int:
-    """A stream has no places."""
+    """Fails: a stream has no positions."""
     return SPIPE if _is_open(guest, fd) else BADF
 
 
 def fd_tell(guest: Guest, fd: int, _: int) -> int:
-    """A stream has no places."""
+    """Fails: a stream has no positions."""
     return SPIPE if _is_open(guest, fd) else BADF
 
 
 def no_file(guest: Guest, fd: int, *_: int) -> int:
-    """No such descriptor is open: nothing was opened before, and nothing can be."""
+    """Fails: no file is open, and none can be opened."""
     return NOSYS if _is_open(guest, fd) else BADF
 
 
 def no_folder(_: Guest, *__: int) -> int:
-    """No folder is open, so there is none to look in."""
+    """Fails: no folder is open."""
     return BADF
 
 
 def no_socket(guest: Guest, fd: int, *_: int) -> int:
-    """There are no sockets."""
+    """Fails: there are no sockets."""
     return NOTSOCK if _is_open(guest, fd) else BADF
 
 
 def no_signal(_: Guest, __: int) -> int:
-    """There are no signals."""
+    """Fails: there are no signals."""
     return NOSYS
 
 
 def sched_yield(_: Guest) -> int:
-    """Nobody else is there to go on."""
+    """Does nothing: there is no other thread."""
     return SUCCESS
 
 
 def proc_exit(_: Guest, number: int) -> int:
-    """The program ends."""
+    """Ends the program."""
     raise Exited(number)
 
 
 def poll_oneoff(guest: Guest, bus: Bus, subscriptions: int, events: int, count: int, out: int) -> int:
-    """Wait for the first of several things: a stream, which always is ready, or a time, for which the kernel is asked."""
+    """Waits for the first of several events: a stream, which is always ready, or a time, by a call of kernel.sleep."""
     if not 0 < count <= MOST_SUBSCRIPTIONS:
         return INVAL
     asked = [guest.read(subscriptions + 48 * number, 48) for number in range(count)]
@@ -184,7 +184,7 @@ def poll_oneoff(guest: Guest, bus: Bus, subscriptions: int, events: int, count: 
 
 
 def finish(guest: Guest, fd: int) -> None:
-    """Say what is left of a line."""
+    """Outputs the rest of an unfinished line."""
     left = guest.output[fd]
     if left:
         guest.terms.say(left.decode("utf-8", "replace"), STREAMS[fd])
@@ -213,7 +213,7 @@ def _clock(guest: Guest, clock: int) -> int:
 
 
 def _wait(guest: Guest, subscription: bytes) -> int:
-    """Nanoseconds until a clock is where a subscription wants it."""
+    """Nanoseconds until the time that a subscription waits for."""
     clock, at = _u32(subscription, 16), int.from_bytes(subscription[24:32], "little")
     is_absolute = subscription[40] & _ABSOLUTE
     return max(0, at - _clock(guest, clock)) if is_absolute else at

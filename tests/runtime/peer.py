@@ -120,7 +120,7 @@ class Peer:
             descriptors=("bus",),
         )
         code = {"main.py": textwrap.dedent(source).encode(), **more.get("files", {})}
-        artefact = Module.compiled(Engine(), binary_of(wasm)).artefact() if wasm else b""
+        artefact = Module.from_binary(Engine(), binary_of(wasm)).artefact() if wasm else b""
         start = Start(
             launch=launch, code=code, descriptors={"bus": bus}, public=public, secret=secret, artefact=artefact
         )

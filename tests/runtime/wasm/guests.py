@@ -55,7 +55,7 @@ def running(body: str, *, imports: str = "", pages: str = "1") -> bytes:
 
 def artefact(text: bytes) -> bytes:
     """What `maniple install` would make of a module."""
-    return Module.compiled(ENGINE, binary_of(text)).artefact()
+    return Module.from_binary(ENGINE, binary_of(text)).artefact()
 
 
 def program(text: bytes) -> Program:

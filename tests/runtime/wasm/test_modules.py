@@ -53,7 +53,7 @@ def test_every_prefix_and_every_flipped_bit_of_a_module_is_compiled_or_told() ->
     for at in range(len(BINARY)):
         for raw in (BINARY[:at], BINARY[:at] + bytes((BINARY[at] ^ 1 << at % 8,)) + BINARY[at + 1 :]):
             try:
-                Module.compiled(ENGINE, raw)
+                Module.from_binary(ENGINE, raw)
             except Unfit:
                 told += 1
     assert told > len(BINARY)
@@ -129,7 +129,7 @@ def test_what_is_compiled_is_the_same_each_time_and_under_a_key_of_all_it_comes_
 def test_an_artefact_that_was_made_without_fuel_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     lax = tuple((name, on and name != "consume_fuel") for name, on in engine._SWITCHES)
     monkeypatch.setattr(engine, "_SWITCHES", lax)
-    whole = Module.compiled(Engine(), BINARY).artefact()
+    whole = Module.from_binary(Engine(), BINARY).artefact()
     monkeypatch.undo()
     with pytest.raises(Unfit, match="fuel"):
         load_program(whole)
@@ -154,7 +154,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_could_differ_or_escape_a_limit_is_not_compiled(name: str) -> None:
     with pytest.raises(Unfit):
-        Module.compiled(Engine(), binary_of(REFUSED[name]))
+        Module.from_binary(Engine(), binary_of(REFUSED[name]))
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_what_could_differ_or_escape_a_limit_is_not_compiled(name: str) -> None:
 )
 def test_an_import_that_is_not_offered_is_named(imports: str, words: str) -> None:
     with pytest.raises(Unfit, match=re.escape(words)):
-        offered.check(Module.compiled(ENGINE, binary_of(f"(module {imports})".encode())).imports)
+        offered.check(Module.from_binary(ENGINE, binary_of(f"(module {imports})".encode())).imports)
 
 
 def test_everything_that_is_offered_can_be_imported_and_imported_twice() -> None:
@@ -198,7 +198,7 @@ def test_everything_that_is_offered_can_be_imported_and_imported_twice() -> None
 def test_an_export_that_is_missing_or_of_another_type_is_named(
     body: str, kind: str, methods: tuple[str, ...], words: str
 ) -> None:
-    module = Module.compiled(ENGINE, binary_of(f'(module (memory (export "memory") 1) {body})'.encode()))
+    module = Module.from_binary(ENGINE, binary_of(f'(module (memory (export "memory") 1) {body})'.encode()))
     with pytest.raises(Unfit, match=re.escape(words)):
         exports.check(module, kind, methods)
 
@@ -207,7 +207,7 @@ def test_an_export_that_is_missing_or_of_another_type_is_named(
     "what", ["(memory 1)", '(func (export "memory"))', '(memory 1) (table (export "memory") 1 funcref)']
 )
 def test_a_module_without_a_memory_to_speak_through_is_told(what: str) -> None:
-    module = Module.compiled(ENGINE, binary_of(f"(module {what} {ALLOCATE} {ECHO})".encode()))
+    module = Module.from_binary(ENGINE, binary_of(f"(module {what} {ALLOCATE} {ECHO})".encode()))
     with pytest.raises(Unfit, match="no memory called"):
         exports.check(module, "task", ())
 

@@ -285,4 +285,4 @@ def test_every_body_that_a_guest_hands_back_is_measured(peer: Peer) -> None:
     peer.call("run")
     failed, _ = peer.expect(headers.Failed)
     assert failed.code == "malformed"
-    assert f"bytes where {limits.BODY_MAX} are the most" in failed.text
+    assert f"bytes; {limits.BODY_MAX} are the most" in failed.text
