@@ -1,8 +1,8 @@
-"""The time by which expired values are deleted for good (acts on one small file in the state folder).
+"""The clock for deleting expired values (acts on one small file in the state folder).
 
-A clock may leap ahead by days and be set right in a minute. Whoever reads a value goes by what it shows; what is deleted by
-it would stay gone. So a leap counts here only once it has stood for an hour (manifests/keeping.py), also over the ends of
-this process, which seldom lives for so long.
+A clock may leap ahead by days and be corrected within a minute. Reads follow it at once, but a deletion could not be undone.
+So for deletions a leap counts only once it has lasted for an hour (manifests/keeping.py), also across the ends of this
+process, which seldom lives for so long.
 """
 
 import os
@@ -16,13 +16,13 @@ from typing import Final
 from manifests.keeping import SafeClock, last_seen
 
 NOTED: Final = "clock"
-"""In the state folder: what counted as the time when it was noted last, and what the clock showed then, in seconds."""
+"""A file in the state folder: the believed time at its last use, and what the clock showed then, in seconds."""
 
 _SECOND: Final = 1_000_000
 
 
 class SweepClock:
-    """For several threads. now: what the clock shows, in microseconds; steady: seconds of one that never leaps."""
+    """The believed time; for several threads. now: the clock, in microseconds. steady: a clock without leaps, in seconds."""
 
     def __init__(self, path: Path, now: Callable[[], int], steady: Callable[[], float] = time.monotonic) -> None:
         self._path, self._now, self._steady = path, now, steady
@@ -30,7 +30,7 @@ class SweepClock:
         self._clock: SafeClock | None = None
 
     def __call__(self) -> int:
-        """What counts as the time, in microseconds; noted for the next process, unless the disk refuses."""
+        """The believed time in microseconds. Notes it for the next process, unless the disk refuses."""
         with self._lock:
             shown, at = self._now() / _SECOND, self._steady()
             if self._clock is None:
@@ -43,7 +43,7 @@ class SweepClock:
             return round(counts * _SECOND)
 
     def _noted(self) -> tuple[float, float]:
-        """What counted, and what the clock showed; 1970 where nothing was noted that can be read."""
+        """(the believed time, what the clock showed), as noted; zeros if nothing readable was noted."""
         try:
             counted, shown = map(float, self._path.read_text("ascii").split())
         except (OSError, ValueError):
