@@ -41,7 +41,7 @@ kernels: Forks | None = None
 @cache
 def no_hand_runs() -> str:
     """Why no Hand can run on this machine, "" when they can; what needs some is skipped there, not failed."""
-    lacking = machine.lacking(machine.look("/"))
+    lacking = machine.lacking(machine.inspect("/"))
     return f"no Hand can run here: this machine lacks {lacking}" if lacking else ""
 
 
@@ -85,13 +85,13 @@ def make_home(path: Path | str) -> Path:
     """A new home, with keys and nothing installed. Its parent must be there."""
     home = Path(path)
     home.mkdir(mode=0o700)
-    founding.lay_out(str(home))
+    founding.create_home_files(str(home))
     return home
 
 
 def seal_key(home: Path | str) -> SigningKey:
     """The home's own sealing key."""
-    return founding.sealing_key_of(str(home))
+    return founding.read_sealing_key(str(home))
 
 
 class Kernel:
@@ -211,7 +211,7 @@ def install(
             return install(kernel, written, grants, key=key, as_declared=as_declared)
     with tempfile.TemporaryDirectory() as parent:
         folder = package.read(str(_without_caches(Path(hand), Path(parent))))
-        seal = package.sealed(folder, key or seal_key(kernel.home))
+        seal = package.make_seal(folder, key or seal_key(kernel.home))
         with kernel.client() as client:
             wanted = requested(folder.manifest) if grants is None else grants
             told = installing.install(client, folder, seal, wanted, as_declared=as_declared)

@@ -1,1 +1,1 @@
-"""The command line `maniple`: one file per command, joined by the table in commands.py; reaches the bus as operator."""
+"""The command line `maniple`: one file per command, listed in commands.py. It calls the kernel as the operator."""

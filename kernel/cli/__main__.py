@@ -1,15 +1,15 @@
-"""What the launcher runs: the command line, from the tree that this file stands in.
+"""The script that the launcher starts: runs the command line of the source tree that holds this file.
 
-Ctrl-C ends it with 130 and without a word, from the first line on: until main.py hears it, a handler that needs nothing
-but what the interpreter has in it does that. `_signal` is there already; the module `signal` would have to be read first.
+Ctrl-C ends the process silently with 130 from the first line on. Until main.py installs its own handling, a handler on
+the built-in module `_signal` does it: the module `signal` would have to be read from disk first.
 """
 
-import _signal  # type: ignore[import-not-found]  # the interpreter's own, which no stub describes
+import _signal  # type: ignore[import-not-found]  # built into the interpreter, without a type stub
 import os
 import sys
 
 if __name__ == "__main__":
-    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # not where Ctrl-C is to be ignored
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # leave SIG_IGN as the parent set it
         _signal.signal(_signal.SIGINT, lambda *_: os._exit(130))
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     from kernel.cli.main import main

@@ -1,4 +1,4 @@
-"""What a Hand asks for, in words for the person who decides (pure)."""
+"""Texts that describe a Hand, its requests and its methods to the person who decides on an install (pure)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -28,14 +28,14 @@ EFFECTS: Final = {
 }
 
 
-def new_in(manifest: Manifest, before: Manifest | None) -> tuple[Capability, ...]:
-    """What it asks for that it did not ask for before."""
+def new_requests(manifest: Manifest, before: Manifest | None) -> tuple[Capability, ...]:
+    """The capabilities that a manifest asks for and its previous version did not; all of them for a new Hand."""
     wanted = requested(manifest)
     return wanted if before is None else exceeding(wanted, GrantSet.of(requested(before)))
 
 
-def about(manifest: Manifest, before: Manifest | None, now: int) -> list[str]:
-    """Who it is, and how it runs. now: milliseconds since the epoch."""
+def describe_hand(manifest: Manifest, before: Manifest | None, now: int) -> list[str]:
+    """Lines on what the Hand is and how it runs; for an upgrade, only what changed. now: milliseconds since the epoch."""
     hand = manifest.hand
     lines = [f"{hand.name} {hand.version}: {hand.description}"]
     if before is not None:
@@ -48,7 +48,7 @@ def about(manifest: Manifest, before: Manifest | None, now: int) -> list[str]:
     if hand.autostart and not (before and before.hand.autostart):
         lines.append("It starts with the kernel, and stays up.")
     if manifest.schedule is not None and manifest.schedule != (before and before.schedule):
-        lines.append(f"It starts by itself: {describe(manifest.schedule)}{_starts(manifest.schedule, now)}.")
+        lines.append(f"It starts by itself: {describe(manifest.schedule)}{_first_starts(manifest.schedule, now)}.")
     if manifest.confinement.roots and not (before and before.confinement.roots):
         lines.append("Every named folder (`maniple roots`) is opened for it.")
     if hand.pipeline and not (before and before.hand.pipeline):
@@ -62,12 +62,12 @@ def about(manifest: Manifest, before: Manifest | None, now: int) -> list[str]:
     if manifest.budget != (before.budget if before else Budget()):
         allowed = [format_amount(UNITS[place], one.amount, one.window) for place, one in allowances(manifest.budget)]
         lines.append(f"It spends at most {', '.join(allowed)}." if allowed else "It no longer has a budget.")
-    lines += _outside(manifest.confinement, before.confinement if before else Confinement())
+    lines += _beyond_others(manifest.confinement, before.confinement if before else Confinement())
     return lines
 
 
-def _starts(schedule: Schedule, now: int) -> str:
-    """The first moments at which it will start if it is installed now, but for jitter, which no Hand has before that."""
+def _first_starts(schedule: Schedule, now: int) -> str:
+    """A clause with the first STARTS_SHOWN starts if installed now, without jitter, which a Hand gets at its install."""
     from manifests.firings import Plan
 
     plan, after = Plan(schedule, since=now, seed=""), now
@@ -80,8 +80,8 @@ def _starts(schedule: Schedule, now: int) -> str:
     return f"; first at {', '.join(moments)} UTC"
 
 
-def _outside(asked: Confinement, before: Confinement) -> list[str]:
-    """What of this machine it is left, that other Hands are not."""
+def _beyond_others(asked: Confinement, before: Confinement) -> list[str]:
+    """Lines on what this Hand may use of the machine beyond what every Hand may."""
     read = [path for path in asked.outside_read if path not in before.outside_read]
     lines = [f"It reads {', '.join(read)} of this machine."] if read else []
     if asked.programs and not before.programs:
@@ -93,8 +93,8 @@ def _outside(asked: Confinement, before: Confinement) -> list[str]:
     return lines
 
 
-def requests(wanted: Iterable[Capability], effects: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """Rows of what it asks for: the method, on what, and what that does. effects: of the methods that exist."""
+def request_rows(wanted: Iterable[Capability], effects: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """A row for each capability: method, resources, and what it does. effects: of all methods that exist."""
     rows = []
     for one in wanted:
         what = _effect(one.method, effects)
@@ -126,8 +126,8 @@ def _price(one: Provided) -> str:
     return f"; a call costs at most {' and '.join(map(format_amount, UNITS, sum_of(one.most)))}"
 
 
-def offers(offered: Mapping[str, Provided], known: Mapping[str, Provided]) -> list[tuple[str, str, str]]:
-    """Rows of what it offers that is new or other than was known: the method, on what, what it does."""
+def offer_rows(offered: Mapping[str, Provided], known: Mapping[str, Provided]) -> list[tuple[str, str, str]]:
+    """A row for each method offered that is new or differs from `known`: method, resource, and what it does."""
     return [
         (
             name,

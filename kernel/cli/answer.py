@@ -20,11 +20,11 @@ def answer(session: Session, held: str, text: str, why: str, key: str | None) ->
     The answer is signed with your sealing key, and the log keeps it: as a denial of the Hand's call, and a call of your
     own in its place, whose reply goes to the Hand.
     """
-    number = answering.number(held, "question", "questions")
+    number = answering.parse_number(held, "question", "questions")
     with session.client() as client:
         signer = answering.sealing_key(session, key)
-        first = _whole(client, number)
-        given, (_, choices) = answering.arguments(first), answering.asked(first)
+        first = _fetch_question(client, number)
+        given, (_, choices) = answering.arguments(first), answering.question_of(first)
         if first.method != answering.QUESTION or not isinstance(given, dict):
             raise Ended(
                 f"call {number} is not a question: answer it with `maniple approve {number}` or `maniple deny {number}`"
@@ -33,16 +33,16 @@ def answer(session: Session, held: str, text: str, why: str, key: str | None) ->
             shown = ", ".join(map(screen.visible, choices))
             raise Ended(f"{text!r} is none of the choices of question {number}: {shown}", Exit.USAGE)
         body = codec.encode_body({**given, "answer": text})
-        answers = answering.answer(client, signer, answering.like(client, number), "edited", why=why, body=body)
+        answers = answering.answer(client, signer, answering.calls_like(client, number), "edited", why=why, body=body)
     session.result(
         {"answers": answers},
         lambda: "\n".join(f"Question {one.call} is answered: entry {one.entry}." for one in answers),
     )
 
 
-def _whole(client: Client, number: int) -> answering.Whole:
+def _fetch_question(client: Client, number: int) -> answering.FullCall:
     try:
-        return answering.whole(client, number)
+        return answering.fetch_full(client, number)
     except NotDone as error:
         if error.reason != "gone":
             raise

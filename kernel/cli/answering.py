@@ -1,4 +1,4 @@
-"""The operator's answers to held calls (acts): what waits, with its arguments, and statements signed with a sealing key."""
+"""Reads held calls and sends the operator's answers, signed with a sealing key, to the kernel (acts)."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -22,28 +22,27 @@ from wire.errors import CodecError
 from wire.signing import SigningKey
 
 QUESTION: Final = "ask.person"
-"""The method whose calls are questions: `maniple answer` answers them with a text, where others are approved."""
+"""The method whose calls are questions: `maniple answer` answers them with a text; other held calls are approved."""
 
+STARTING_STATES: Final = ("working", "over_budget")
+"""The states of a run whose process is being started."""
 
-COMING: Final = ("working", "over_budget")
-"""The states of a run whose process is being made."""
+RETURN_S: Final = 10.0
+"""Seconds to wait for runs that a new kernel is resuming."""
 
-PATIENCE_S: Final = 10.0
-"""Seconds in which a run must be back that a kernel has just taken up."""
-
-_LOOK_S: Final = 0.05
+_POLL_S: Final = 0.05
 
 
 class Caller(Struct, frozen=True, kw_only=True):
-    """One call up the chain: who made it."""
+    """One call up the chain, and its caller."""
 
     principal: str
     hand: str
     method: str
 
 
-class Held(Struct, frozen=True, kw_only=True):
-    """A row of kernel.approvals. like: the first one that asks for the same; entry: of the call, in the log."""
+class HeldCall(Struct, frozen=True, kw_only=True):
+    """A row of kernel.approvals. like: the first call that asks for the same; entry: number of the call's log entry."""
 
     call: int
     like: int
@@ -64,16 +63,16 @@ class Held(Struct, frozen=True, kw_only=True):
     entry: int
 
 
-class Whole(Held, frozen=True, kw_only=True):
-    """One of them in full. instead: the digest of the other arguments that were named."""
+class FullCall(HeldCall, frozen=True, kw_only=True):
+    """A held call in full. body: its arguments; instead: size and digest of the replacement arguments sent, if any."""
 
     body: bytes
     statement: Statement
     instead: Body | None = None
 
 
-class Absent(Struct, frozen=True, kw_only=True):
-    """A call that waits, of a run that is not back since the kernel started: it can be shown and answered when that is."""
+class AbsentCall(Struct, frozen=True, kw_only=True):
+    """A held call whose run has not resumed since the kernel started; until then it can be neither shown nor answered."""
 
     call: int
     hand: str
@@ -81,15 +80,18 @@ class Absent(Struct, frozen=True, kw_only=True):
     state: str
 
 
-class Rows(Struct, frozen=True, kw_only=True):
-    """kernel.approvals."""
+class Approvals(Struct, frozen=True, kw_only=True):
+    """The reply of kernel.approvals."""
 
-    approvals: tuple[Held, ...]
-    absent: tuple[Absent, ...] = ()
+    approvals: tuple[HeldCall, ...]
+    absent: tuple[AbsentCall, ...] = ()
 
 
-class Given(Struct, frozen=True, kw_only=True):
-    """kernel.answer. entry: of the answer; instead: the operator's own call, 0 for none; resource: what the call is on."""
+class AnswerReply(Struct, frozen=True, kw_only=True):
+    """The reply of kernel.answer, with the call's resource added. entry: number of the answer's log entry.
+
+    instead: number of the call that the operator made in its place; 0 for none.
+    """
 
     call: int
     verdict: str
@@ -98,24 +100,24 @@ class Given(Struct, frozen=True, kw_only=True):
     resource: str = ""
 
 
-def held(client: Client, seconds: float = 0.0) -> tuple[Held, ...]:
-    """Everything that waits, in the order in which it was asked. seconds: that runs have to come back in."""
+def fetch_held(client: Client, seconds: float = 0.0) -> tuple[HeldCall, ...]:
+    """Fetch all held calls, oldest first. seconds: how long to wait for runs that are resuming."""
     until = time.monotonic() + seconds
-    while any(one.state in COMING for one in absent(client)) and time.monotonic() < until:
-        time.sleep(_LOOK_S)
-    found: list[Held] = []
-    while rows := replies.read(client.call("kernel.approvals", "", _after(found)).value, Rows).approvals:
+    while any(one.state in STARTING_STATES for one in fetch_absent(client)) and time.monotonic() < until:
+        time.sleep(_POLL_S)
+    found: list[HeldCall] = []
+    while rows := replies.read(client.call("kernel.approvals", "", _after(found)).value, Approvals).approvals:
         found += rows
     return tuple(found)
 
 
-def absent(client: Client) -> tuple[Absent, ...]:
-    """What waits besides, of runs that are not back since the kernel started."""
-    return replies.read(client.call("kernel.approvals").value, Rows).absent
+def fetch_absent(client: Client) -> tuple[AbsentCall, ...]:
+    """Fetch the held calls of runs that have not resumed since the kernel started."""
+    return replies.read(client.call("kernel.approvals").value, Approvals).absent
 
 
-def say_absent(session: Session, found: Iterable[Absent]) -> None:
-    """Say what waits and cannot be shown yet."""
+def say_absent(session: Session, found: Iterable[AbsentCall]) -> None:
+    """Print a line on stderr for each held call that cannot be shown yet, with the command that resumes its run."""
     for one in found:
         hand = screen.visible(one.hand)
         ways = {"frozen": "thaw", "paused": f"resume {hand}", WAITS: f"decide {hand} finish"}
@@ -125,48 +127,48 @@ def say_absent(session: Session, found: Iterable[Absent]) -> None:
         session.say(f"call {one.call} of {hand} waits too, but its run {one.run} is {state} now; {what}.")
 
 
-def _after(found: list[Held]) -> dict[str, object]:
+def _after(found: list[HeldCall]) -> dict[str, object]:
     return {"after": found[-1].call} if found else {}
 
 
-def shown(client: Client) -> list[tuple[Whole, int]]:
-    """What waits in full, of those that ask for the same the first one, with how many they are."""
-    rows, found = held(client, PATIENCE_S), []
+def fetch_distinct(client: Client) -> list[tuple[FullCall, int]]:
+    """Fetch held calls in full: the first of each group that asks for the same, with the size of the group."""
+    rows, found = fetch_held(client, RETURN_S), []
     for one in rows:
         try:
             if one.call == one.like:
-                found.append((whole(client, one.call), sum(row.like == one.call for row in rows)))
+                found.append((fetch_full(client, one.call), sum(row.like == one.call for row in rows)))
         except NotDone as error:
-            if error.reason != "gone":  # answered or taken back since
+            if error.reason != "gone":  # answered or cancelled meanwhile
                 raise
     return found
 
 
-def whole(client: Client, call: int, body: bytes | None = None) -> Whole:
-    """One held call with its arguments. Raises NotDone for one that does not wait any more."""
-    more, until = {} if body is None else {"body": body}, time.monotonic() + PATIENCE_S
+def fetch_full(client: Client, call: int, body: bytes | None = None) -> FullCall:
+    """Fetch a held call with its arguments. body: replacement arguments, whose digest the statement gets. Raises NotDone."""
+    more, until = {} if body is None else {"body": body}, time.monotonic() + RETURN_S
     while True:
         try:
-            return replies.read(client.call("kernel.approvals", "", {"call": call, **more}).value, Whole)
+            return replies.read(client.call("kernel.approvals", "", {"call": call, **more}).value, FullCall)
         except NotDone as error:
-            is_coming = error.reason == "not yet" and any(f"({state})" in str(error) for state in COMING)
-            if not is_coming or time.monotonic() > until:
+            is_starting = error.reason == "not yet" and any(f"({state})" in str(error) for state in STARTING_STATES)
+            if not is_starting or time.monotonic() > until:
                 raise
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
 
 
-def arguments(one: Whole) -> object:
-    """A call's arguments as a value; their bytes in hex when they are none, or none that can be shown exactly."""
+def arguments(one: FullCall) -> object:
+    """A call's arguments as a value; as bytes in hex if they are malformed, or JSON cannot show them exactly."""
     try:
         value = codec.decode_body(one.body)
         msgspec.json.encode(value)
-    except (CodecError, TypeError, RecursionError):  # TypeError: as of names that are no texts
+    except (CodecError, TypeError, RecursionError):  # TypeError: for instance keys that are not texts
         return one.body.hex()
     return value
 
 
-def asked(one: Whole) -> tuple[str, list[str]]:
-    """The question and its choices, as far as the arguments are what they should be."""
+def question_of(one: FullCall) -> tuple[str, list[str]]:
+    """A question's text and its choices; empty where the arguments are malformed."""
     given = arguments(one)
     if not isinstance(given, dict):
         return "", []
@@ -174,42 +176,43 @@ def asked(one: Whole) -> tuple[str, list[str]]:
     return str(given.get("question", "")), [str(choice) for choice in choices] if isinstance(choices, list) else []
 
 
-def filled_in(one: Whole) -> str:
-    """The answer that whoever asks has written into its question already, which a plain yes would give; "" for none."""
+def prefilled_answer(one: FullCall) -> str:
+    """The answer that the asking Hand has put into its question, which a plain approval would give; "" for none."""
     given = arguments(one)
     return str(given.get("answer") or "") if isinstance(given, dict) else ""
 
 
-def what_to_type(one: Held) -> str:
-    """What to type for yes, for an answer, or for no."""
+def answer_hint(one: HeldCall) -> str:
+    """The commands that answer, approve or deny this call."""
     yes = f"`maniple answer {one.call} TEXT`" if one.method == QUESTION else f"`maniple approve {one.call}`"
     return f"{yes} or `maniple deny {one.call}`"
 
 
-def is_plain(one: Whole) -> bool:
-    """Whether its bytes are the usual ones for what is shown, so that no provider can read something else in them."""
+def is_canonical(one: FullCall) -> bool:
+    """Whether the arguments' bytes are the canonical encoding of the value shown: no provider can read them differently."""
     try:
         return codec.encode_body(codec.decode_body(one.body)) == one.body
     except CodecError:
         return False
 
 
-def like(client: Client, call: int) -> list[int]:
-    """A held call and those that ask for the same: they are answered together."""
-    rows = held(client, PATIENCE_S)
+def calls_like(client: Client, call: int) -> list[int]:
+    """The numbers of all held calls that ask for the same as this one, itself included: they are answered together."""
+    rows = fetch_held(client, RETURN_S)
     first = next((one.like for one in rows if one.call == call), call)
     return [one.call for one in rows if one.like == first] or [call]
 
 
-def covered(client: Client, first: Whole, rule: RuleSaid) -> list[int]:
-    """What else waits and would not wait now, since a rule was given with the answer to `first`.
+def calls_covered_by(client: Client, first: FullCall, rule: RuleSaid) -> list[int]:
+    """The other held calls that a rule given with the answer to `first` approves.
 
-    That is what is asked about in no other Hand's name, and not since its caller itself wants that.
+    They have the same method and a resource that the rule covers. Each reason to ask concerns a Hand that asked for
+    `first`, and none is the caller's own wish to be asked.
     """
     hands = {reason.hand for reason in first.asks}
     return [
         one.call
-        for one in held(client)
+        for one in fetch_held(client)
         if one.method == first.method
         and capabilities.covers(rule.pattern, one.resource)
         and all(reason.hand in hands and not reason.itself for reason in one.asks)
@@ -217,35 +220,35 @@ def covered(client: Client, first: Whole, rule: RuleSaid) -> list[int]:
 
 
 def sealing_key(session: Session, file: str | None) -> SigningKey:
-    """The key that answers are signed with."""
-    return keyfile.read(file) if file else founding.sealing_key_of(session.home)
+    """The key that signs answers: of this file, else the home's own."""
+    return keyfile.read(file) if file else founding.read_sealing_key(session.home)
 
 
 def answer(
     client: Client, key: SigningKey, calls: Sequence[int], verdict: str, *, why: str = "", rule: RuleSaid | None = None,
     body: bytes | None = None,
-) -> list[Given]:  # fmt: skip
-    """Answer each of these calls. body: the arguments of the call that is made instead."""
+) -> list[AnswerReply]:  # fmt: skip
+    """Sign and send an answer to each of these calls. body: arguments of the call to make instead."""
     given = []
     for number in calls:
-        one = whole(client, number, body)
+        one = fetch_full(client, number, body)
         statement = replace(
             one.statement, verdict=verdict, time=time.time_ns() // 1000, why=why, rule=rule, instead=one.instead
         )  # fmt: skip
         signed = Answer.signed(statement, key).to_detail()
         more = {} if body is None else {"body": body}
-        told_of = replies.read(client.call("kernel.answer", "", {"answer": signed, **more}).value, Given)
-        given.append(replace(told_of, resource=one.resource))
+        reply = replies.read(client.call("kernel.answer", "", {"answer": signed, **more}).value, AnswerReply)
+        given.append(replace(reply, resource=one.resource))
     return given
 
 
-def number(text: str, what: str = "held call", listed: str = "approvals") -> int:
-    """A held call as people name it. what: it is called; listed: the command that shows such."""
+def parse_number(text: str, what: str = "held call", listed: str = "approvals") -> int:
+    """Parse the number of a held call. what, listed: what the error calls it, and the command that lists them."""
     if not text.isascii() or not text.isdigit():
         raise Ended(f"`{text}` is not the number of a {what}: see `maniple {listed}`", Exit.USAGE)
     return int(text)
 
 
-def text_of(value: object) -> str:
-    """Arguments for a person, every character of them to be seen."""
+def arguments_text(value: object) -> str:
+    """Arguments as indented JSON, for people."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

@@ -1,4 +1,4 @@
-"""Whether the operator's answers in a log hold (acts): each signed by a key that the log trusted then, about its own call."""
+"""Verifies the operator's answers in a log (acts): each must be signed by a key trusted then, and name its own call."""
 
 from pathlib import Path
 from typing import Final
@@ -14,15 +14,15 @@ from wire.errors import CodecError, SignatureInvalid
 _NEEDLES: Final = (b'"kind":"key.', b'"kind":"approval"', b'"verdict":"held"')
 
 
-def verified(folder: Path, origin: str) -> dict[int, str]:
-    """The answers in a log by their entries' numbers, each with the key that signed it. Raises Ended (verification failed).
+def verify_answers(folder: Path, origin: str) -> dict[int, str]:
+    """Verify all answers: entry number to the name and id of the key that signed it. Ended (verification failed) if not.
 
-    The log itself is verified elsewhere; what is checked here is who said yes or no, and to what.
+    The log itself is verified elsewhere (evidence.py); this checks who answered, and which call.
     """
     state, held, found = State(), dict[int, Entry](), dict[int, str]()
     for entry in logbook.entries(folder, needles=_NEEDLES):
-        if entry.kind in logbook.TRUSTING:
-            logbook.learn(state, entry)
+        if entry.kind in logbook.KEY_KINDS:
+            logbook.apply_key_entry(state, entry)
         elif entry.kind == "call":
             held[entry.call] = entry
         elif entry.kind == "approval":
@@ -34,7 +34,7 @@ def verified(folder: Path, origin: str) -> dict[int, str]:
 
 
 def _signer(state: State, entry: Entry, call: Entry | None, origin: str) -> str:
-    """Who signed an answer, in the words of the trust store."""
+    """Verify one answer and return its key as `name+id`. Raises CodecError, SignatureInvalid or TrustRefused."""
     answer = Answer.read(entry.detail)
     said, key = answer.statement, state.trust.find(answer.key)
     answer.verify(key.verify_key)

@@ -3,7 +3,7 @@
 import time
 
 from kernel.cli import agreement, answering, logbook, screen
-from kernel.cli.answering import Caller, Whole
+from kernel.cli.answering import Caller, FullCall
 from kernel.cli.frame import Session, command
 from wire.entries import time_micros
 from wire.ids import OPERATOR
@@ -17,10 +17,10 @@ def approvals(session: Session) -> None:
     ID` for no. A call that nobody answers in time is refused.
     """
     with session.client() as client:
-        waiting = answering.shown(client)
-        absent = answering.absent(client)
-    done = _done(session, {one.method for one, _ in waiting})
-    shown = [(one, count, (one.method, _place(one.statement.resource)) in done) for one, count in waiting]
+        waiting = answering.fetch_distinct(client)
+        absent = answering.fetch_absent(client)
+    done = _done_before(session, {one.method for one, _ in waiting})
+    shown = [(one, count, (one.method, _without_query(one.statement.resource)) in done) for one, count in waiting]
     session.result(
         {"approvals": [_row(*each) for each in shown], "absent": absent},
         lambda: "\n\n".join(_drawn(session, *each) for each in shown),
@@ -29,35 +29,35 @@ def approvals(session: Session) -> None:
     answering.say_absent(session, absent)
 
 
-def _row(one: Whole, count: int, seen: bool) -> dict[str, object]:
+def _row(one: FullCall, count: int, seen: bool) -> dict[str, object]:
     row = {name: getattr(one, name) for name in one.__struct_fields__ if name not in ("body", "instead", "like")}
     more = {
         "arguments": answering.arguments(one),
-        "plain": answering.is_plain(one),
+        "plain": answering.is_canonical(one),
         "calls": count,
         "seen_before": seen,
     }
     return row | more
 
 
-def _done(session: Session, methods: set[str]) -> set[tuple[str, str]]:
-    """On what each of these methods was done before, whoever called it, and whether you were asked or not."""
+def _done_before(session: Session, methods: set[str]) -> set[tuple[str, str]]:
+    """Methods and resources of earlier calls of these methods that ended in done, by any caller, approved or not."""
     needles = [f'"method":"{method}"'.encode() for method in methods]
     return {
-        (entry.method, _place(entry.resource))
+        (entry.method, _without_query(entry.resource))
         for entry in (logbook.entries(logbook.folder_of(session.home), needles=needles) if needles else ())
         if entry.kind == "end" and entry.verdict == "done"
     }
 
 
-def _place(resource: str) -> str:
-    """A resource of the log without its query, of which the log has a digest that says nothing to other runs."""
-    place, mark, _ = resource.partition("?")
-    return place if mark and "://" in place else resource
+def _without_query(resource: str) -> str:
+    """A URL without its query: the log has only a keyed digest of it, which differs between runs."""
+    url, mark, _ = resource.partition("?")
+    return url if mark and "://" in url else resource
 
 
 def _caller(one: Caller) -> str:
-    """One call up the chain, in words."""
+    """Describe one call up the chain."""
     where = f", in run {one.principal}" if one.principal != one.hand else ""
     return (
         "you, who began it"
@@ -66,22 +66,22 @@ def _caller(one: Caller) -> str:
     )
 
 
-def _drawn(session: Session, one: Whole, count: int, seen: bool) -> str:
+def _drawn(session: Session, one: FullCall, count: int, seen: bool) -> str:
     now = time.time_ns() // 1000
-    risk = [agreement.EFFECTS[one.effect]]
+    notes = [agreement.EFFECTS[one.effect]]
     if one.resource:
-        other = "" if _place(one.resource) == one.resource else ", with this query or another"
-        risk.append(f"done before on this resource{other}" if seen else "never done before on this resource")
+        other = "" if _without_query(one.resource) == one.resource else ", with this query or another"
+        notes.append(f"done before on this resource{other}" if seen else "never done before on this resource")
     else:
-        risk.append("done before" if seen else "never done before")
-    risk.append(f"carries {', '.join(one.labels)}" if one.labels else "carries no labels")
-    body = screen.safe_json(answering.text_of(answering.arguments(one)))
-    if not answering.is_plain(one):
-        risk.append(
+        notes.append("done before" if seen else "never done before")
+    notes.append(f"carries {', '.join(one.labels)}" if one.labels else "carries no labels")
+    body = screen.safe_json(answering.arguments_text(answering.arguments(one)))
+    if not answering.is_canonical(one):
+        notes.append(
             "its arguments are encoded in an unusual way, and its provider may read them otherwise than they are shown"
         )
     if one.upload:
-        risk.append("what it uploads cannot be shown beforehand")
+        notes.append("what it uploads cannot be shown beforehand")
     return screen.fields(
         (
             ("id", f"{one.call}" + (f" and {count - 1} more that ask for the same" if count > 1 else "")),
@@ -91,9 +91,9 @@ def _drawn(session: Session, one: Whole, count: int, seen: bool) -> str:
             ("", screen.visible(one.summary)),
             ("arguments", body),
             ("why", "\n".join(screen.visible(reason.why) for reason in one.asks)),
-            ("risk", "; ".join(risk)),
+            ("risk", "; ".join(notes)),
             ("since", f"{one.since} ({screen.ago(time_micros(one.since), now)})"),
             ("until", one.until),
-            ("answer", session.hinted(answering.what_to_type(one))),
+            ("answer", session.hinted(answering.answer_hint(one))),
         )
     )

@@ -5,11 +5,11 @@ import time
 import click
 
 from kernel.cli import answering, call, named_files, screen, typed
-from kernel.cli.answering import Given, Whole
+from kernel.cli.answering import AnswerReply, FullCall
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, command
-from kernel.cli.usage_errors import Whole as WholeNumber
+from kernel.cli.usage_errors import WholeNumber
 from manifests.approvals import RULE_DAYS, RULE_DAYS_MOST
 from wire import codec
 from wire.approval import RuleSaid
@@ -48,54 +48,56 @@ def approve(
         raise Ended("--on and --days are for --rule", Exit.USAGE)
     if rule and words:
         raise Ended("--rule approves calls as they are, --with makes another call: give only one of them", Exit.USAGE)
-    number = answering.number(held)
+    number = answering.parse_number(held)
     with session.client() as client:
         signer = answering.sealing_key(session, key)
-        calls = answering.like(client, number)
-        first = answering.whole(client, calls[0])
+        calls = answering.calls_like(client, number)
+        first = answering.fetch_full(client, calls[0])
         _check_choice(first, words)
-        said = None
+        rule_given = None
         if words:
-            body = _changed(client, first, words)
+            body = _changed_arguments(client, first, words)
             given = answering.answer(client, signer, calls, "edited", why=why, body=body)
         else:
-            said = RuleSaid(pattern=on or _exact(first), until=_until(days or RULE_DAYS)) if rule else None
-            given = answering.answer(client, signer, calls[:1], "approved", why=why, rule=said)
+            rule_given = (
+                RuleSaid(pattern=on or _exact_pattern(first), until=_expiry(days or RULE_DAYS)) if rule else None
+            )
+            given = answering.answer(client, signer, calls[:1], "approved", why=why, rule=rule_given)
             given += answering.answer(client, signer, calls[1:], "approved", why=why)
-            given += _by_rule(client, signer, first, said) if said else []
+            given += _approve_covered(client, signer, first, rule_given) if rule_given else []
     session.result(
-        {"answers": given}, lambda: "\n".join([*(_line(one, first) for one in given), *_spared(first, said)])
+        {"answers": given}, lambda: "\n".join([*(_line(one, first) for one in given), *_rule_lines(first, rule_given)])
     )
 
 
-def _check_choice(one: Whole, words: tuple[str, ...]) -> None:
-    """Raises Ended for an answer that is none of a question's choices: it would fail, and the question be used up."""
-    _, choices = answering.asked(one) if one.method == answering.QUESTION else ("", [])
+def _check_choice(one: FullCall, words: tuple[str, ...]) -> None:
+    """Raise Ended if the answer is not one of a question's choices: the call would fail, and the question be used up."""
+    _, choices = answering.question_of(one) if one.method == answering.QUESTION else ("", [])
     given = typed.words(words)
-    said = given.texts.get("answer") or given.values.get("answer") or answering.filled_in(one) or "yes"
-    if choices and said not in choices:
-        why = f"call {one.call} is a question, and {said!r} is none of its choices"
+    answer = given.texts.get("answer") or given.values.get("answer") or answering.prefilled_answer(one) or "yes"
+    if choices and answer not in choices:
+        why = f"call {one.call} is a question, and {answer!r} is none of its choices"
         raise Ended(f"{why}: `maniple answer {one.call} TEXT`", Exit.USAGE)
 
 
-def _by_rule(client: Client, signer: SigningKey, first: Whole, rule: RuleSaid) -> list[Given]:
-    """Say yes to what else waits and the rule covers; each answer is one of its own, signed and logged."""
-    given, why = list[Given](), f"by the rule of call {first.call}"
-    for number in answering.covered(client, first, rule):
+def _approve_covered(client: Client, signer: SigningKey, first: FullCall, rule: RuleSaid) -> list[AnswerReply]:
+    """Approve the other held calls that the rule covers, each with an answer of its own, signed and logged."""
+    given, why = list[AnswerReply](), f"by the rule of call {first.call}"
+    for number in answering.calls_covered_by(client, first, rule):
         try:
             given += answering.answer(client, signer, [number], "approved", why=why)
         except NotDone as error:
-            if error.reason != "gone":  # answered or taken back since
+            if error.reason != "gone":  # answered or cancelled meanwhile
                 raise
     return given
 
 
-def _until(days: int) -> int:
+def _expiry(days: int) -> int:
     return time.time_ns() // 1000 + days * 86_400_000_000
 
 
-def _exact(one: Whole) -> str:
-    """The pattern that covers this very resource. Raises Ended where there is none that the log may hold."""
+def _exact_pattern(one: FullCall) -> str:
+    """The pattern that covers only this call's resource. Raises Ended if the log may hold no such pattern."""
     if not one.resource:
         return "*"
     if "*" in one.resource or one.statement.resource != one.resource:
@@ -103,8 +105,8 @@ def _exact(one: Whole) -> str:
     return one.resource
 
 
-def _changed(client: Client, one: Whole, words: tuple[str, ...]) -> bytes:
-    """The arguments with what was given in the place of what was asked for."""
+def _changed_arguments(client: Client, one: FullCall, words: tuple[str, ...]) -> bytes:
+    """Encode the call's arguments with the typed words replacing those of the same name."""
     described = call.described(client, one.method)
     before = answering.arguments(one)
     if not isinstance(before, dict):
@@ -118,7 +120,7 @@ def _changed(client: Client, one: Whole, words: tuple[str, ...]) -> bytes:
     )
 
 
-def _spared(one: Whole, rule: RuleSaid | None) -> list[str]:
+def _rule_lines(one: FullCall, rule: RuleSaid | None) -> list[str]:
     if rule is None:
         return []
     until = screen.moment(time_text(rule.until))
@@ -126,7 +128,7 @@ def _spared(one: Whole, rule: RuleSaid | None) -> list[str]:
     return [f"You are not asked again when {one.hand} calls {on}, whatever the arguments, until {until}."]
 
 
-def _line(given: Given, one: Whole) -> str:
+def _line(given: AnswerReply, one: FullCall) -> str:
     what = " ".join(filter(None, (one.method, given.resource)))
     if given.instead:
         return f"Call {given.call} is denied, and you call {what} instead as call {given.instead}: entry {given.entry}."

@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from kernel.cli import memories, named_files, replies, screen, streams
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, write
-from kernel.cli.usage_errors import Whole as WholeNumber
+from kernel.cli.usage_errors import WholeNumber
 
 
 class _Artefact(Struct, frozen=True, kw_only=True):
@@ -65,7 +65,7 @@ def artifacts(session: Session, which: str | None, to: str | None, last: int) ->
             text = b"".join(pieces).decode("utf-8", "replace")
             write("\n".join(map(screen.visible, text.split("\n"))) + "\n")
             return
-        with streams.target(to) as take:
+        with streams.create(to) as take:
             client.call("report.read", one.namespace, {"id": one.id}, seconds=600, chunk=take)
         session.result(one, lambda: "")
 

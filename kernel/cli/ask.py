@@ -5,7 +5,7 @@ import click
 from kernel.cli import asking, spending, standard_input
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_names
-from kernel.cli.run_waiting import end
+from kernel.cli.run_waiting import raise_unless_done
 
 
 @command()
@@ -25,12 +25,12 @@ def ask(session: Session, words: tuple[str, ...], hand: str, files: tuple[str, .
 
     Ends with 1 if the run failed, with 4 if it was refused.
     """
-    asked = standard_input.text("the question") if words == ("-",) else " ".join(words)
-    question = asking.with_files(asked, files)
+    text = standard_input.text("the question") if words == ("-",) else " ".join(words)
+    question = asking.with_files(text, files)
     if not question.text.strip():
         raise Ended("the question is empty", Exit.USAGE)
     with session.client() as client:
-        _, ended = asking.asked(session, client, hand, question, most=spending.most(most))
+        _, ended = asking.ask(session, client, hand, question, most=spending.most(most))
     if ended.outcome == "done" or session.json:
-        session.result(ended, lambda: asking.text_of(asking.answered(ended).answer))
-    end(ended, asking.look(hand, ended))
+        session.result(ended, lambda: asking.text_of(asking.read_answer(ended).answer))
+    raise_unless_done(ended, asking.next_command(hand, ended))

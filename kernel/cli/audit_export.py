@@ -36,20 +36,20 @@ def audit_export(session: Session, to: str) -> None:
     what the newest checkpoint covers. To check it: `maniple audit verify --from DIR`.
     """
     if os.path.lexists(to):
-        raise named_files.taken(to)
-    proof = evidence.find(session.home, key=None, folder=None)
-    older = read_notes(proof.folder, proof.key.name)  # before the newest, or one of a longer log could be among them
-    note, size, root = evidence.newest(proof)
+        raise named_files.already_exists(to)
+    proof = evidence.locate(session.home, key=None, folder=None)
+    older = read_notes(proof.folder, proof.key.name)  # read before the newest, so that none is of a longer log
+    note, size, root = evidence.newest_checkpoint(proof)
     is_tar = to.endswith((".tar", ".tar.gz", ".tgz"))
-    above = os.path.dirname(os.path.abspath(to))
-    if not named_files.is_folder(above):
-        raise Ended(f"there is no folder {above}: make it first, then `maniple audit export {shlex.quote(to)}`")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), above)
-    with tempfile.TemporaryDirectory(dir=above, prefix=".export-") as scratch:
-        place = os.path.join(scratch, "log")
-        os.makedirs(os.path.join(place, "entries"))
-        if _write_entries(proof, size, os.path.join(place, "entries", "000000.jsonl")) != root:
+    parent = os.path.dirname(os.path.abspath(to))
+    if not named_files.is_folder(parent):
+        raise Ended(f"there is no folder {parent}: make it first, then `maniple audit export {shlex.quote(to)}`")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), parent)
+    with tempfile.TemporaryDirectory(dir=parent, prefix=".export-") as scratch:
+        folder = os.path.join(scratch, "log")
+        os.makedirs(os.path.join(folder, "entries"))
+        if _write_entries(proof, size, os.path.join(folder, "entries", "000000.jsonl")) != root:
             raise Ended(
                 f"{to} was not written: the log does not match its newest checkpoint; `maniple audit verify` says where",
                 Exit.UNVERIFIED,
@@ -60,20 +60,20 @@ def audit_export(session: Session, to: str) -> None:
             ("log.pub", proof.key.text() + "\n"),
             ("README.txt", README.format(size=size)),
         ):
-            with open(os.path.join(place, name), "w", encoding="utf-8") as file:
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
                 file.write(text)
         if is_tar:
-            whole = os.path.join(scratch, "whole")
-            with tarfile.open(whole, "w:gz" if to.endswith("gz") else "w") as archive:
-                archive.add(place, arcname="maniple-log")
-            os.rename(whole, to)
+            archive_path = os.path.join(scratch, "whole")
+            with tarfile.open(archive_path, "w:gz" if to.endswith("gz") else "w") as archive:
+                archive.add(folder, arcname="maniple-log")
+            os.rename(archive_path, to)
         else:
-            os.rename(place, to)
+            os.rename(folder, to)
     session.result({"to": to, "entries": size, "key": proof.key.text()}, lambda: f"{to} holds {size} entries.")
 
 
 def _write_entries(proof: evidence.Evidence, size: int, path: str) -> bytes:
-    """The lines that the checkpoint covers, and the root of the tree over them. Older checkpoints only grow up to it."""
+    """Write the lines that the checkpoint covers; returns the root of the Merkle tree over them."""
     tree = Frontier()
     with open(path, "wb") as file:
         for line in islice(Lines(proof.folder), size):

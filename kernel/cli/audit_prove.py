@@ -5,13 +5,13 @@ import click
 from kernel.cli import evidence, logbook, proofs
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
-from kernel.cli.usage_errors import Whole
+from kernel.cli.usage_errors import WholeNumber
 from kernel.record.recovery import Lines
 from wire.merkle import inclusion_proof, leaf_hash, root_of
 
 
 @command()
-@click.argument("seq", metavar="SEQ", type=Whole(0))
+@click.argument("seq", metavar="SEQ", type=WholeNumber(0))
 def audit_prove(session: Session, seq: int) -> None:
     """Prove that one entry is in the log. The kernel need not run.
 
@@ -20,10 +20,10 @@ def audit_prove(session: Session, seq: int) -> None:
     Anyone with the log's verifier key can check it with `maniple audit verify-proof` or with other tools, and needs
     nothing else of the log.
     """
-    proof = evidence.find(session.home, key=None, folder=None)
-    note, size, root = evidence.newest(proof)
+    proof = evidence.locate(session.home, key=None, folder=None)
+    note, size, root = evidence.newest_checkpoint(proof)
     if seq >= size:
-        logbook.line_at(session.log(), seq)  # what is not there at all says so
+        logbook.line_at(session.log(), seq)  # raises if the log has no such entry
         raise Ended(
             f"no checkpoint covers entry {seq} yet: the newest covers {size}; "
             f"try again in a second: `maniple audit prove {seq}`"

@@ -9,7 +9,7 @@ from msgspec import Struct
 from kernel.cli import drawing, logbook
 from kernel.cli.exits import Ended, Exit, NoHand
 from kernel.cli.frame import Session, command, run_names, write, write_json
-from kernel.cli.usage_errors import Whole
+from kernel.cli.usage_errors import WholeNumber
 from kernel.record.recovery import Lines
 from manifests import moments
 from manifests.errors import ValueInvalid
@@ -18,8 +18,8 @@ from wire.entries import KINDS, Entry, time_text
 from wire.errors import Unencodable
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
-    """What an entry must be. "" asks for nothing; times are texts of the log; methods and kinds may end in `*`."""
+class Filter(Struct, frozen=True, kw_only=True):
+    """What to search for. "" matches everything; times are texts as in the log; methods and kinds may end in `*`."""
 
     kind: str = ""
     run: str = ""
@@ -45,7 +45,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     help="From this time on: 2026-11-21, 2026-11-21T08:30, or 15m (15 minutes ago).",
 )
 @click.option("--until", metavar="TIME", default="", help="Before this time, written likewise.")
-@click.option("-n", "--most", metavar="N", type=Whole(1), default=1000, help="At most N; default 1000.")
+@click.option("-n", "--most", metavar="N", type=WholeNumber(1), default=1000, help="At most N; default 1000.")
 def audit_search(
     session: Session, text: tuple[str, ...], kind: str, hand: str, run: str, method: str, verdict: str, since: str,
     until: str, most: int,
@@ -54,7 +54,7 @@ def audit_search(
 
     The kernel need not run. With --json each line is the entry exactly as it stands in the log.
     """
-    wanted = Wanted(
+    filter_ = Filter(
         kind=kind,
         run=run,
         hand=hand,
@@ -74,7 +74,7 @@ def audit_search(
         entry = logbook.read(line)
         if entry.kind == "run.start" and entry.detail.get("name") == hand:
             runs.add(entry.run)
-        if not _is(entry, wanted, runs, line):
+        if not _matches(entry, filter_, runs, line):
             continue
         if session.json:
             write_json(line.decode(), exact=True)
@@ -87,41 +87,41 @@ def audit_search(
             )
             return
     if not count:
-        _not_there(wanted, runs, folder)
+        _check_names(filter_, runs, folder)
         session.say("No entry matches.")
 
 
-def _not_there(wanted: Wanted, runs: set[str], folder: Path) -> None:
-    """Raises Ended when nothing was found, and nothing could be: no entry has that kind, or no Hand that name."""
-    if not any(_matches(wanted.kind, kind) for kind in KINDS):
-        close = nearest(wanted.kind, KINDS)
-        mend = f"did you mean `maniple audit search --kind {close}`?" if close else f"there are {', '.join(KINDS)}"
-        raise Ended(f"there is no kind {wanted.kind} of entries: {mend}", Exit.USAGE)
-    if wanted.hand and not runs and wanted.hand not in logbook.installed(folder):
-        raise NoHand(wanted.hand, ", and none of that name ever ran")
+def _check_names(filter_: Filter, runs: set[str], folder: Path) -> None:
+    """Raise Ended after a search without result if no such kind of entry, or no Hand of that name, exists."""
+    if not any(_fits(filter_.kind, kind) for kind in KINDS):
+        near = nearest(filter_.kind, KINDS)
+        mend = f"did you mean `maniple audit search --kind {near}`?" if near else f"there are {', '.join(KINDS)}"
+        raise Ended(f"there is no kind {filter_.kind} of entries: {mend}", Exit.USAGE)
+    if filter_.hand and not runs and filter_.hand not in logbook.installed_names(folder):
+        raise NoHand(filter_.hand, ", and none of that name ever ran")
 
 
-def _is(entry: Entry, wanted: Wanted, runs: set[str], line: bytes) -> bool:
-    if not (_matches(wanted.kind, entry.kind) and _matches(wanted.method, entry.method)):
+def _matches(entry: Entry, filter_: Filter, runs: set[str], line: bytes) -> bool:
+    if not (_fits(filter_.kind, entry.kind) and _fits(filter_.method, entry.method)):
         return False
-    if wanted.verdict not in ("", entry.verdict) or wanted.run not in ("", entry.run, entry.principal):
+    if filter_.verdict not in ("", entry.verdict) or filter_.run not in ("", entry.run, entry.principal):
         return False
-    if wanted.since > entry.time or (wanted.until and wanted.until <= entry.time):
+    if filter_.since > entry.time or (filter_.until and filter_.until <= entry.time):
         return False
-    if wanted.hand and not ({entry.run, entry.principal} & runs or entry.detail.get("name") == wanted.hand):
+    if filter_.hand and not ({entry.run, entry.principal} & runs or entry.detail.get("name") == filter_.hand):
         return False
     decoded = line.decode()
-    return all(one in decoded for one in wanted.text)
+    return all(one in decoded for one in filter_.text)
 
 
-def _matches(pattern: str, text: str) -> bool:
+def _fits(pattern: str, text: str) -> bool:
     if pattern.endswith("*"):
         return text.startswith(pattern[:-1])
     return pattern in ("", text)
 
 
 def _moment(text: str) -> str:
-    """A time as the log writes it, so that texts compare as times."""
+    """Convert a typed time to the log's format, whose texts sort by time."""
     if not text:
         return ""
     try:
@@ -131,6 +131,6 @@ def _moment(text: str) -> str:
     if micros is None:
         raise Ended(f"{text} is not a time: write 2026-11-21, 2026-11-21T08:30, or 15m for that long ago", Exit.USAGE)
     try:
-        return time_text(max(0, micros))  # no log is older than 1970
+        return time_text(max(0, micros))  # the epoch is before every log
     except Unencodable as error:
         raise Ended(f"{text} is not a time that stands in a log: {error}", Exit.USAGE) from None

@@ -8,12 +8,12 @@ import msgspec
 from kernel.cli import answers, bodies, drawing, logbook, named_files
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
-from kernel.cli.usage_errors import Whole
+from kernel.cli.usage_errors import WholeNumber
 from wire.entries import Entry
 
 
 @command()
-@click.argument("seq", metavar="SEQ", type=Whole(0))
+@click.argument("seq", metavar="SEQ", type=WholeNumber(0))
 @click.option(
     "--body", metavar="FILE", type=named_files.PATH, help="Check that this file was its arguments, or its reply."
 )
@@ -30,14 +30,16 @@ def audit_show(session: Session, seq: int, body: str | None) -> None:
     entry = logbook.read(logbook.line_at(folder, seq))
     partner = _partner(folder, entry)
     if body is not None:
-        which = bodies.check(session.home, body, entry if entry.kind != "end" or partner is None else partner, entry)
+        which = bodies.match_body(
+            session.home, body, entry if entry.kind != "end" or partner is None else partner, entry
+        )
         if not which:
             more = f"`maniple audit show {seq}` shows more"
             raise Ended(f"{body} is not a body of entry {seq}: its digest is another; {more}", Exit.UNVERIFIED)
         session.result({"seq": seq, "body": which}, lambda: f"{body} is the {which} of entry {seq}.")
         return
     origin = logbook.public_key(session.home).name
-    signer = answers.verified(folder, origin)[seq] if entry.kind == "approval" else ""
+    signer = answers.verify_answers(folder, origin)[seq] if entry.kind == "approval" else ""
     session.result(
         {
             "entry": msgspec.to_builtins(entry),
@@ -55,7 +57,7 @@ def audit_show(session: Session, seq: int, body: str | None) -> None:
 
 
 def _partner(folder: Path, entry: Entry) -> Entry | None:
-    """The end of a call, or the call of an end or an answer."""
+    """The `end` entry of a call; the `call` entry of an end or an approval."""
     if not entry.call or entry.kind not in ("call", "end", "approval"):
         return None
     other = "end" if entry.kind == "call" else "call"

@@ -7,12 +7,12 @@ import click
 from kernel.cli import drawing, logbook
 from kernel.cli.frame import Session, command, write, write_json
 from kernel.cli.logs import LOOK_EVERY
-from kernel.cli.usage_errors import Whole
+from kernel.cli.usage_errors import WholeNumber
 
 
 @command()
 @click.option("-f", "--follow", is_flag=True, help="Keep printing new entries, until Ctrl-C.")
-@click.option("-n", "--lines", metavar="N", type=Whole(0), default=20, help="How many; default 20.")
+@click.option("-n", "--lines", metavar="N", type=WholeNumber(0), default=20, help="How many; default 20.")
 def audit_tail(session: Session, follow: bool, lines: int) -> None:
     """Show the last entries of the log. The kernel need not run.
 
@@ -24,11 +24,11 @@ def audit_tail(session: Session, follow: bool, lines: int) -> None:
     for line in last:
         _show(line, json=session.json)
     while follow:
-        fresh = False
+        found_new = False
         for line in logbook.more_lines(folder, place):
-            fresh = True
+            found_new = True
             _show(line, json=session.json)
-        if not fresh:
+        if not found_new:
             time.sleep(LOOK_EVERY)
 
 

@@ -11,8 +11,8 @@ from wire.checkpoint import Checkpoint
 from wire.verify import Verified
 
 
-class Held(Struct, frozen=True, kw_only=True):
-    """What `audit verify --json` prints of a log that holds."""
+class Result(Struct, frozen=True, kw_only=True):
+    """What `audit verify --json` prints for a valid log."""
 
     ok: bool
     entries: int
@@ -53,23 +53,23 @@ def audit_verify(session: Session, checkpoint: tuple[str, ...], key: str | None,
 
     Ends with 5 if anything is wrong, and names the first bad entry.
     """
-    proof = evidence.find(session.home, key=key, folder=folder)
-    held = [evidence.held(path, proof.key) for path in checkpoint]
-    found = _verified(proof, held)
-    signed = answers.verified(proof.folder, proof.key.name)
-    result = Held(
+    proof = evidence.locate(session.home, key=key, folder=folder)
+    held = [evidence.read_checkpoint(path, proof.key) for path in checkpoint]
+    found = _verify_with_progress(proof, held)
+    signed = answers.verify_answers(proof.folder, proof.key.name)
+    result = Result(
         ok=True, entries=found.size, signed=found.signed, checkpoints=found.checkpoints, key=proof.key.text(),
         answers=len(signed),
     )  # fmt: skip
-    session.result(result, lambda: drawn(result))
+    session.result(result, lambda: summary(result))
 
 
-def _verified(proof: evidence.Evidence, held: list[Checkpoint]) -> Verified:
-    """The whole log; meanwhile, on a terminal, how far it is, in a line that is gone before anything else is said."""
+def _verify_with_progress(proof: evidence.Evidence, held: list[Checkpoint]) -> Verified:
+    """Verify the whole log; on a terminal, show the count of entries in a line that is erased at the end."""
     if not screen.is_terminal(sys.stderr):
-        return evidence.verified(proof, held)
+        return evidence.verify(proof, held)
     try:
-        return evidence.verified(proof, held, _progress)
+        return evidence.verify(proof, held, _progress)
     finally:
         sys.stderr.write("\r\033[K")
         sys.stderr.flush()
@@ -80,8 +80,8 @@ def _progress(count: int) -> None:
     sys.stderr.flush()
 
 
-def drawn(held: Held) -> str:
-    """What a log that holds comes to, in a sentence or two."""
+def summary(held: Result) -> str:
+    """One or two sentences on a valid log."""
     newer = held.entries - held.signed
     those = "the last one is" if newer == 1 else f"the last {newer} are"
     rest = f"; {those} newer than the newest checkpoint" if newer else ""

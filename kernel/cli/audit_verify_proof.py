@@ -19,17 +19,17 @@ def audit_verify_proof(session: Session, file: str, key: str | None) -> None:
     """
     with streams.source(file) as opened:
         text = opened.read(1 << 20).decode("utf-8", "replace").replace("\r\n", "\n")
-    public = keyfile.public(key) if key else logbook.public_key(session.home)
+    public = keyfile.parse_public(key) if key else logbook.public_key(session.home)
     try:
         proof = proofs.parse(text)
         size = proofs.check(proof, public)
         entry = decode(proof.entry)
     except (NoteMalformed, SignatureInvalid, ProofInvalid, CodecError) as error:
-        stranger = evidence.signed_elsewhere(text, public) if isinstance(error, SignatureInvalid) else ""
+        other = evidence.other_signers(text, public) if isinstance(error, SignatureInvalid) else ""
         mend = "have another from who made it: `maniple audit prove SEQ`"
-        if stranger:
+        if other:
             mend = "give that log's verifier key with `--key KEY`"
-        raise Ended(f"the proof does not verify: {stranger or error}; {mend}", Exit.UNVERIFIED) from None
+        raise Ended(f"the proof does not verify: {other or error}; {mend}", Exit.UNVERIFIED) from None
     session.result(
         {"ok": True, "seq": proof.index, "size": size, "entry": proof.entry.decode()},
         lambda: (

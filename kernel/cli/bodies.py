@@ -1,4 +1,4 @@
-"""Whether a file is the body that an entry has a digest of (acts), by the key in the journal, until that is erased."""
+"""Checks a file against the digest of a body in an entry (acts). The key is in the journal, until it is erased there."""
 
 import hmac
 import os
@@ -18,33 +18,33 @@ class _Key(msgspec.Struct, frozen=True):
     key: str
 
 
-def check(home: str, file: str, call: Entry, entry: Entry) -> str:
-    """`arguments` or `reply` when the file is that body of the entry, "" when it is neither.
+def match_body(home: str, file: str, call: Entry, entry: Entry) -> str:
+    """Which body of the entry the file is: `arguments` or `reply`, "" if neither.
 
-    call: the entry that has the caller, whose key the digests of both are made with. Raises Ended when there is no key.
+    call: the entry of the call, whose caller's key makes both digests. Raises Ended if that key is gone.
     """
-    key = key_of(home, call, entry.time)
-    with named_files.opened(file) as opened:
+    key = digest_key(home, call, entry.time)
+    with named_files.open_to_read(file) as opened:
         raw = opened.read(limits.BODY_MAX * 4)
     for name, digest in (("arguments", entry.arguments), ("reply", entry.reply)):
         if digest is None:
             continue
-        for body in _readings(raw):
+        for body in _candidates(raw):
             if hmac.compare_digest(body_digest(key, body).digest, digest.digest):
                 return name
     return ""
 
 
-def _readings(raw: bytes) -> list[bytes]:
-    """The bytes themselves, and what they are as a body when they are JSON."""
+def _candidates(raw: bytes) -> list[bytes]:
+    """The bytes as they are, and, if they are JSON, encoded as a body."""
     try:
         return [raw, codec.encode_body(msgspec.json.decode(raw))]
     except (msgspec.DecodeError, CodecError, UnicodeError, RecursionError):
         return [raw]
 
 
-def key_of(home: str, call: Entry, time: str) -> bytes:
-    """The digest key of a call's caller at a time: a run's own, or the operator's since the kernel's last start before."""
+def digest_key(home: str, call: Entry, time: str) -> bytes:
+    """The digest key of a call's caller: a run's own; for the operator, the one in force at `time`, new at each start."""
     path = os.path.join(home, "journal", "keys", "000000.jsonl")
     found = ""
     with open(path, "rb") as file:
@@ -64,6 +64,6 @@ def key_of(home: str, call: Entry, time: str) -> bytes:
     except ValueError:
         key = b""
     if not key.strip(b"\0"):
-        gone = f"the key of entry {call.seq}'s digests is not in {path}: it was erased with the bodies"
-        raise Ended(f"{gone}; `maniple audit show {call.seq}` shows what the log has of it")
+        why = f"the key of entry {call.seq}'s digests is not in {path}: it was erased with the bodies"
+        raise Ended(f"{why}; `maniple audit show {call.seq}` shows what the log has of it")
     return key

@@ -49,7 +49,7 @@ def budget(session: Session, words: tuple[str, ...], unset: tuple[str, ...]) -> 
         if wanted:
             client.call("kernel.budget-set", "", {"hand": hand, **wanted})
         if hand:
-            shown = installed.shown(client, hand)  # which says so when there is none
+            shown = installed.fetch_details(client, hand)  # which says so when there is none
             rooms, spent = shown.budget, shown.spent
         else:
             status = replies.read(client.call("kernel.status").value, Status)

@@ -6,7 +6,7 @@ import click
 from msgspec import Struct
 
 from kernel.cli import named_files, replies, spending, streams, typed
-from kernel.cli.client import Client, Reply, check_words
+from kernel.cli.client import Client, Reply, check_header_texts
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, as_json, command, say
 from manifests.errors import ValueInvalid
@@ -72,7 +72,7 @@ def call(
         maniple call files.write data/new.txt --upload - make_folders=true
     """
     seconds, at_most = _seconds(timeout), spending.most(most)
-    check_words(method, "")
+    check_header_texts(method, "")
     with ExitStack() as stack:
         client = stack.enter_context(session.client())
         resource, arguments = _read(client, method, words)
@@ -136,7 +136,7 @@ class _Sink:
     """Where streamed bytes go: into a file, or to stdout. count: how many; to_stdout: whether some went there."""
 
     def __init__(self, stack: ExitStack, output: str | None) -> None:
-        self._file = None if output is None else stack.enter_context(streams.output(output))
+        self._file = None if output is None else stack.enter_context(streams.replace(output))
         self._write = streams.to_stdout()
         self.to_stdout = False
         self.count = 0

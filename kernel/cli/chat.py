@@ -14,16 +14,17 @@ from kernel.cli import asking, installed, replies, screen, standard_input
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
 from kernel.cli.frame import Session, command, hand_names, write
-from kernel.cli.run_waiting import how_it_ended
+from kernel.cli.run_waiting import describe_end
 from kernel.cli.words import Words
 from manifests.capabilities import namespace
 from manifests.errors import ResourceInvalid
 
-BEFORE: Final = 60
-"""Messages of the conversation that go with a question; older ones stay in memory."""
-MARK: Final = "> "
-SAID: Final = "said"
-"""The event of a Hand with [agent] that has its words as they come."""
+HISTORY_MOST: Final = 60
+"""Messages of the conversation sent with a question; older ones stay in memory."""
+
+PROMPT: Final = "> "
+EVENT: Final = "said"
+"""The event by which a Hand with [agent] publishes its words as it writes them."""
 
 HELP: Final = """/attach PATH   send a text or a picture with the next question; later questions do not see a picture
 /attach        remove the files that were to be sent
@@ -34,8 +35,8 @@ HELP: Final = """/attach PATH   send a text or a picture with the next question;
 Anything else is a question. Ctrl-C while it is answered takes it back; Ctrl-D leaves."""
 
 
-class Said(Struct, frozen=True, kw_only=True):
-    """A message of memory.session.read."""
+class Message(Struct, frozen=True, kw_only=True):
+    """One message in the reply of memory.session.read."""
 
     role: str
     text: str
@@ -43,9 +44,9 @@ class Said(Struct, frozen=True, kw_only=True):
 
 
 class Messages(Struct, frozen=True, kw_only=True):
-    """memory.session.read and .search."""
+    """The reply of memory.session.read and memory.session.search."""
 
-    messages: tuple[Said, ...]
+    messages: tuple[Message, ...]
 
 
 @command(json=False)
@@ -61,17 +62,17 @@ def chat(session: Session, hand: str, name: str) -> None:
     if screen.is_terminal(sys.stdin):
         with suppress(ImportError):
             import readline  # noqa: F401  from here on input() edits lines
-    with closing(_Talk(session, hand, name)) as talk:
+    with closing(_Conversation(session, hand, name)) as talk:
         typed = None if screen.is_terminal(sys.stdin) else standard_input.lines("a question")
-        while (line := _line() if typed is None else next(typed, None)) is not None:
-            if line.strip() and not talk.take(line.strip()):
+        while (line := _read_line() if typed is None else next(typed, None)) is not None:
+            if line.strip() and not talk.handle_line(line.strip()):
                 return
 
 
-def _line() -> str | None:
-    """The next line that somebody types; None at the end."""
+def _read_line() -> str | None:
+    """Read the next line from the terminal; None at its end."""
     try:
-        return input(MARK)
+        return input(PROMPT)
     except EOFError:
         return None
     except KeyboardInterrupt:
@@ -79,13 +80,13 @@ def _line() -> str | None:
         return ""
 
 
-class _Talk:
-    """One conversation. attached: files that go with the next question."""
+class _Conversation:
+    """One conversation, and the files that go with its next question."""
 
     def __init__(self, session: Session, hand: str, name: str) -> None:
         self._session, self._hand = session, hand
         self._words = Words()
-        self._client = self._linked()
+        self._client = self._connect()
         self._attached: list[str] = []
         self._commands: dict[str, Callable[[str], None]] = {
             "/help": lambda _: session.say(HELP),
@@ -95,24 +96,24 @@ class _Talk:
             "/new": self._begin,
         }
         try:
-            if installed.shown(self._client, hand).hand.package.manifest.hand.kind == "service":
+            if installed.fetch_details(self._client, hand).hand.package.manifest.hand.kind == "service":
                 raise Ended(f"{hand} is a service and takes no questions: see `maniple methods {hand}`")
             self._open(name)
         except BaseException:
             self._client.close()
             raise
 
-    def _linked(self) -> Client:
+    def _connect(self) -> Client:
         client = self._session.client()
-        client.subscribe(f"{self._hand}.{SAID}", self._words.hear)
+        client.subscribe(f"{self._hand}.{EVENT}", self._words.hear)
         return client
 
     def close(self) -> None:
-        """Let go of the kernel."""
+        """Disconnect from the kernel."""
         self._client.close()
 
-    def take(self, line: str) -> bool:
-        """A line that was typed; whether it goes on."""
+    def handle_line(self, line: str) -> bool:
+        """Run the command or ask the question in a typed line; returns False for /quit."""
         word, _, rest = line.partition(" ")
         if word in ("/quit", "/exit"):
             return False
@@ -130,13 +131,13 @@ class _Talk:
         return True
 
     def _open(self, name: str) -> int:
-        """How many messages it has, of those that go with a question."""
+        """Switch to a conversation; returns its number of messages, at most HISTORY_MOST."""
         key = f"session/{self._hand}/cli/{name}/operator"
         try:
             self._key = namespace.normalise(key)
         except ResourceInvalid as error:
             raise Ended(f"{name!r} is not a name for a conversation: {error}", Exit.USAGE) from None
-        known = len(self._read(BEFORE))
+        known = len(self._read(HISTORY_MOST))
         if known:
             self._session.say(f"{name} continues after {known} messages; /history shows them")
         return known
@@ -152,7 +153,7 @@ class _Talk:
             self._attached.clear()
             self._session.say("no file goes with the next question")
             return
-        path = typed_path(path)
+        path = resolve_path(path)
         asking.with_files("", [*self._attached, path])
         self._attached.append(path)
         self._session.say(f"{path} goes with the next question")
@@ -160,37 +161,37 @@ class _Talk:
     def _search(self, words: str) -> None:
         self._show(self._messages("memory.session.search", {"text": words}), "nothing was found")
 
-    def _show(self, messages: tuple[Said, ...], none: str) -> None:
+    def _show(self, messages: tuple[Message, ...], none: str) -> None:
         if not messages:
             self._session.say(none)
         for one in messages:
-            write(f"{MARK if one.role == 'user' else ''}{asking.text_of(one.text)}\n")
+            write(f"{PROMPT if one.role == 'user' else ''}{asking.text_of(one.text)}\n")
 
-    def _read(self, most: int) -> tuple[Said, ...]:
+    def _read(self, most: int) -> tuple[Message, ...]:
         return self._messages("memory.session.read", {"most": most, "compact": True})
 
-    def _messages(self, method: str, arguments: dict[str, object]) -> tuple[Said, ...]:
+    def _messages(self, method: str, arguments: dict[str, object]) -> tuple[Message, ...]:
         try:
             return replies.read(self._client.call(method, self._key, arguments).value, Messages).messages
         except NotDone as error:
             if error.reason != "absent":
                 raise
-            return ()  # it begins with its first answer
+            return ()  # a session exists from its first answer on
 
     def _ask(self, text: str) -> None:
-        """One question, and its answer; both are remembered when it is there."""
+        """Ask one question and print the answer; then append both to the conversation."""
         try:
             question = asking.with_files(text, self._attached)
         except Ended as error:
             raise Ended(f"{error}; /attach alone removes all files") from None
-        before = [_message(one.role, one.text) for one in self._read(BEFORE)]
+        before = [_message(one.role, one.text) for one in self._read(HISTORY_MOST)]
         self._words.begin()
         try:
-            run, ended = asking.asked(self._session, self._client, self._hand, question, before, words=self._words)
-        except asking.TakenBack as taken:
+            run, ended = asking.ask(self._session, self._client, self._hand, question, before, words=self._words)
+        except asking.QuestionCancelled as taken:
             self._words.break_off()
             self._client.close()
-            self._client = self._linked()
+            self._client = self._connect()
             self._session.say(f"taken back: {taken.run}".rstrip(": "))
             return
         except NoKernel as error:
@@ -198,28 +199,28 @@ class _Talk:
                 f"{error}; this conversation has neither the question nor its answer: ask again in it"
             ) from None
         self._attached.clear()
-        answer = asking.answered(ended).answer
+        answer = asking.read_answer(ended).answer
         if ended.outcome != "done":
             self._words.break_off()
-            look = asking.look(self._hand, ended)
-            self._session.say(f"{how_it_ended(ended)}: {screen.visible(ended.text)}; see {look}")
+            look = asking.next_command(self._hand, ended)
+            self._session.say(f"{describe_end(ended)}: {screen.visible(ended.text)}; see {look}")
             return
-        whole = asking.whole_of(answer)
+        whole = asking.raw_text(answer)
         self._words.end(whole)
         said = [{"role": "user", "text": question.text}, {"role": "assistant", "text": whole, "extra": {"run": run}}]
         self._client.call("memory.session.append", self._key, {"messages": said})
 
 
-def typed_path(typed: str) -> str:
-    """The path that somebody typed: as it is, or as a shell takes it, for here none does away with quotes, or knows ~."""
+def resolve_path(typed: str) -> str:
+    """The file that a typed path names: the path itself if it exists, else with quotes and ~ resolved as by a shell."""
     if os.path.lexists(typed):
         return typed
     try:
         words = shlex.split(typed)
-    except ValueError:  # a quote that is a letter
+    except ValueError:  # an unmatched quote, as in a name
         words = []
-    whole = os.path.expanduser(words[0] if len(words) == 1 else typed)
-    return whole if os.path.lexists(whole) else typed
+    path = os.path.expanduser(words[0] if len(words) == 1 else typed)
+    return path if os.path.lexists(path) else typed
 
 
 def _message(role: str, text: str) -> dict[str, object]:

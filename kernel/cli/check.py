@@ -51,10 +51,10 @@ def _problems(folder: str) -> list[Problem]:
     odd: list[Ended] = []
     found: list[Problem] = []
     try:
-        found += _of_hand(folder, package.manifest_of(folder), odd)
+        found += _of_hand(folder, package.read_manifest(folder), odd)
     except ManifestInvalid as error:
         found += error.problems
-        package.files(folder, skip_caches=False, meet=odd.append)
+        package.read_files(folder, skip_caches=False, on_problem=odd.append)
     named = tuple(str(one).partition(": ")[0] for one in odd)
     rest = [one for one in found if not any(what.startswith(f"{one.file} ") for what in named)]
     return [*rest, *(Problem(folder, 1, 1, *_halves(str(one))) for one in odd)]
@@ -69,7 +69,7 @@ def _halves(text: str) -> tuple[str, str]:
 def _of_hand(folder: str, manifest: Manifest, odd: list[Ended]) -> list[Problem]:
     """What is wrong with what a manifest names. odd: takes what the folder holds that cannot be sealed."""
     try:
-        read = package.read(folder, meet=odd.append)
+        read = package.read(folder, on_problem=odd.append)
     except Ended as error:
         if error.code is Exit.USAGE:
             raise
@@ -99,7 +99,7 @@ def _advice(folder: str) -> list[Problem]:
     """What a task Hand's Python asks the machine for, and no later process of its run can be told again."""
     from manifests.nondeterminism import find_unbound
 
-    manifest = package.manifest_of(folder)
+    manifest = package.read_manifest(folder)
     if manifest.hand.kind != "task" or manifest.agent:  # the programs of an agent's skills are not run in its process
         return []
     found: list[Problem] = []
@@ -133,7 +133,7 @@ def _module_problems(folder: package.Folder) -> list[Problem]:
     if missing := package.entry_problem(folder):
         return [Problem(f"{folder.path.rstrip('/')}/HAND.toml", 1, 1, missing, "build the module, or change wasm")]
     try:
-        compiling.compiled(folder, compiling.SECONDS)
+        compiling.compile_module(folder, compiling.CPU_SECONDS)
     except Ended as error:
         what, _, why = str(error).partition(": ")
         return [Problem(what.removesuffix(" cannot be run"), 1, 1, why, "mend the module, or its [provides]")]

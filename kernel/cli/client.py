@@ -1,8 +1,8 @@
-"""The operator's link to a kernel (acts): synchronous calls over the bus, streams both ways, and Bye at the end.
+"""The operator's link to a kernel (acts): synchronous calls over the bus, with streams in both directions.
 
-Whoever may read keys/operator.key of a home is its operator. Whether a kernel serves the home is asked of its socket
-first, which costs no time-out when nobody listens, and tells the process that does: its death ends a wait at once.
-A link is one DEALER socket; a call is over before the next begins.
+Anybody who can read keys/operator.key of a home is its operator. The client first connects to the kernel's Unix socket:
+this shows without a time-out whether a kernel runs, and its process id, so that a wait ends when that process dies.
+A link is one DEALER socket; one call ends before the next begins.
 """
 
 import os
@@ -17,29 +17,29 @@ from msgspec import Struct
 
 from kernel.cli import ends, homes, room, screen
 from kernel.cli.exits import Ended, Exit, NoKernel
-from kernel.cli.serving import listening, open_run_folder, pidfd_of
+from kernel.cli.serving import find_kernel, open_pidfd, open_run_folder
 from wire import codec, headers, limits
 from wire.entries import Cost
 from wire.errors import CodecError
 
 LAST_WORDS_MS: Final = 500
-"""Milliseconds that a message of a kernel that has ended may still be on its way through this process; and between the
-break of its link and its end."""
+"""Milliseconds to wait, after the kernel's process has ended, for a message still inside libzmq; and, after its link
+broke, for that process to end."""
 
 NEVER_MS: Final = 24 * 3_600_000
-"""Milliseconds to a new connection, long after the end of the kernel has ended the link. Not -1: libzmq then throws away
-what it has received, and nobody has read, as soon as the old one is cut: a kernel's last words.
+"""Reconnect interval in milliseconds: a day, so that no link reconnects. Not -1: libzmq then discards received messages
+that nobody has read as soon as the connection breaks, among them the last ones of a kernel.
 """
 
 HELLO_WITHIN: Final = 5.0
-"""Seconds in which a kernel that listens must answer Hello."""
+"""Seconds within which a listening kernel must answer Hello."""
 
-QUIET: Final = 65.0
-QUIET_MOST: Final = 3600.0
-"""Seconds without a message in a call after which the link itself is tried: at first, and at most."""
+SILENCE_FIRST: Final = 65.0
+SILENCE_MOST: Final = 3600.0
+"""Seconds without a message during a call after which the link is probed: at first, and after doubling at most."""
 
 SLICE: Final = 0.25
-"""Seconds of one poll."""
+"""Length of one poll in seconds."""
 
 _BROKEN: Final = (
     zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -48,18 +48,18 @@ _BROKEN: Final = (
     | zmq.EVENT_DISCONNECTED
 )
 
-Hear: TypeAlias = Callable[[codec.Value], None]
-"""What is given an event's body."""
+Listener: TypeAlias = Callable[[codec.Value], None]
+"""A function that takes an event's body."""
 
 
 class Source(Protocol):
-    """Where an upload comes from: a binary file or pipe."""
+    """The source of an upload: a binary file or pipe."""
 
     def fileno(self) -> int: ...
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """What Done brought. labels: where it came from."""
+    """The result of a call that ended in Done. labels: marks of where the value came from."""
 
     value: codec.Value
     labels: tuple[str, ...] = ()
@@ -67,9 +67,9 @@ class Reply(Struct, frozen=True, kw_only=True):
 
 
 class Client:
-    """One link, to be used in a `with`. Raises NoKernel when nothing serves the home, Ended when it may not be used.
+    """One link; use it in a `with`. Raises NoKernel when no kernel serves the home, Ended when the home is unusable.
 
-    is_written: it stands once all that the kernel has done before is on disk.
+    is_written: connect only when everything that the kernel has done so far is on disk.
     """
 
     def __init__(self, home: str, *, is_written: bool = False) -> None:
@@ -77,13 +77,13 @@ class Client:
         self._run_folder = open_run_folder(home)
         self._number = -1
         self._pidfd = -1
-        self._hear: dict[str, Hear] = {}
+        self._listeners: dict[str, Listener] = {}
         try:
-            self.kernel_pid = listening(self._run_folder, home)
+            self.kernel_pid = find_kernel(self._run_folder, home)
             if self.kernel_pid < 0:
-                homes.need(home)
+                homes.require_home(home)
                 raise NoKernel(f"no kernel runs on {home}: start it with `maniple up`")
-            self._pidfd = pidfd_of(self.kernel_pid)
+            self._pidfd = open_pidfd(self.kernel_pid)
             room.for_threads()
             self._context = zmq.Context()
             self._link = self._connect()
@@ -109,12 +109,12 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Say Bye and be gone; calls that are still open are cancelled by that."""
+        """Send Bye and close; the kernel cancels calls that are still open."""
         if not self._link.closed:
             try:
                 self._link.send_multipart((codec.encode(headers.Bye()), codec.NIL), zmq.NOBLOCK)
             except zmq.ZMQError:
-                pass  # the kernel is gone before
+                pass  # the kernel has ended
             self._link.disable_monitor()
             self._monitor.close(linger=0)
             is_gone = self._pidfd >= 0 and self.wait_for_exit(0)
@@ -137,11 +137,11 @@ class Client:
     ) -> Reply:
         """Make a call and wait for its end. Raises NotDone for any end but Done.
 
-        seconds: deadline, 0 for the kernel's default. chunk: given each piece of the reply as it comes; credit for the
-        next is given when it returns. upload: sent as pieces while the reply comes. tick: called about
-        once a second meanwhile. most: what it may cost. labels: what all that is sent is marked with.
+        seconds: deadline; 0 for the kernel's default. chunk: called with each piece of a streamed reply; when it
+        returns, the provider gets credit for the next. upload: sent in pieces meanwhile. tick: called about
+        once a second meanwhile. most: the most the call may cost. labels: marks on everything sent.
         """
-        check_words(method, resource)
+        check_header_texts(method, resource)
         self._number += 2
         number = self._number
         header = headers.Call(
@@ -155,29 +155,29 @@ class Client:
         )
         self._send(header, {} if arguments is None else arguments)
         sender = _Upload(number, upload, self._send) if upload is not None else None
-        return self._end_of(number, method, resource, chunk=chunk, sender=sender, tick=tick)
+        return self._await_end(number, method, resource, chunk=chunk, sender=sender, tick=tick)
 
-    def subscribe(self, event: str, hear: Hear) -> None:
-        """Each event of this name is given to hear, while the end of a call is waited for. Raises NotDone as call() does."""
+    def subscribe(self, event: str, hear: Listener) -> None:
+        """Call `hear` with the body of each event of this name, during later calls. Raises NotDone as call() does."""
         self._number += 2
-        self._hear[event] = hear
+        self._listeners[event] = hear
         self._send(headers.Subscribe(number=self._number, event=event))
-        self._end_of(self._number)
+        self._await_end(self._number)
 
     def publish(self, name: str, body: object) -> None:
-        """Publish it as `operator.NAME`. Raises NotDone as call() does."""
+        """Publish an event `operator.NAME`. Raises NotDone as call() does."""
         self._number += 2
         self._send(headers.Publish(number=self._number, event=name), body)
-        self._end_of(self._number)
+        self._await_end(self._number)
 
-    def _end_of(
+    def _await_end(
         self, number: int, method: str = "", resource: str = "", *, chunk: Callable[[bytes], None] | None = None,
         sender: "_Upload | None" = None, tick: Callable[[], None] | None = None,
     ) -> Reply:  # fmt: skip
         silence = _Silence(self)
         while True:
             message = self._receive(1.0, sender)
-            silence.consider(message is not None)
+            silence.check(message is not None)
             if message is None:
                 if tick is not None:
                     tick()
@@ -194,30 +194,30 @@ class Client:
                 case headers.Done(number=of, labels=labels, cost=cost) if of == number:
                     return Reply(value=codec.decode_body(body), labels=labels, cost=cost)
                 case headers.Failed() | headers.Refused() | headers.Cancelled() if said.number == number:
-                    raise ends.not_done(said, method, resource)
+                    raise ends.to_error(said, method, resource)
                 case headers.Event(event=event):
                     self._send(headers.Credit(number=0, chunks=1))
-                    self._hear[event](codec.decode_body(body))
+                    self._listeners[event](codec.decode_body(body))
                 case _:
-                    pass  # of an earlier call that had its end
+                    pass  # a late message about an earlier call
 
-    def ask_for_little(self) -> None:
-        """Make a call whose end nobody waits for: any end says that the link is good."""
+    def probe(self) -> None:
+        """Send a small call without waiting for its end: any answer shows that the link works."""
         self._number += 2
         self._send(headers.Call(number=self._number, method="kernel.budget"), {})
 
     def wait_for_exit(self, seconds: float) -> bool:
-        """Whether the kernel's process is gone within so many seconds."""
+        """Wait at most `seconds` for the kernel's process to end, and return whether it has."""
         if self._pidfd < 0:
             return True
-        gone = select.poll()
-        gone.register(self._pidfd, select.POLLIN)
-        return bool(gone.poll(seconds * 1000))
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
 
     # the link -------------------------------------------------------------------------------------------------------
 
     def _greet(self, hello: headers.Hello) -> None:
-        """Hello, and the kernel's answer. A key that the kernel does not know ends it at once, as the monitor tells."""
+        """Send Hello and wait for its answer. If the kernel does not know the key, the monitor socket says so at once."""
         self._send(hello)
         self._poller.register(self._monitor, zmq.POLLIN)
         try:
@@ -230,7 +230,7 @@ class Client:
             self._poller.unregister(self._monitor)
 
     def _connect(self) -> "zmq.Socket[bytes]":
-        secret, server = _key(self.home, "operator.key"), _key(self.home, "kernel.pub")
+        secret, server = _read_key(self.home, "operator.key"), _read_key(self.home, "kernel.pub")
         link = self._context.socket(zmq.DEALER)
         link.setsockopt(zmq.LINGER, 0)
         link.setsockopt(zmq.SNDTIMEO, int(HELLO_WITHIN * 1000))
@@ -261,13 +261,13 @@ class Client:
             raise NoKernel(f"the kernel of {self.home} accepts no more messages: see `maniple status`") from None
 
     def _receive(self, seconds: float, sender: "_Upload | None" = None) -> tuple[headers.FromKernel, bytes] | None:
-        """The next message; None when none came in time. Raises NoKernel when the kernel has died.
+        """Return the next message, or None after `seconds`; send pieces of an upload meanwhile. NoKernel if it has died.
 
-        A signal that arrives just before the poll would not end it, so the poll ends by itself often enough for Ctrl-C.
+        A signal that arrives just before a poll does not interrupt it, so polls are short, for the sake of Ctrl-C.
         """
         slices = max(1, round(seconds / SLICE))
         while slices > 0:
-            source = sender.ready_from() if sender is not None else -1
+            source = sender.descriptor_to_poll() if sender is not None else -1
             if source >= 0:
                 self._poller.register(source, zmq.POLLIN)
             try:
@@ -280,7 +280,7 @@ class Client:
                 return codec.decode_from_kernel(header), body
             is_broken = self._monitor in ready
             if self._pidfd in ready or (is_broken and self._pidfd >= 0 and self.wait_for_exit(LAST_WORDS_MS / 1000)):
-                if self._link.poll(LAST_WORDS_MS):  # what it said last may come after its end
+                if self._link.poll(LAST_WORDS_MS):  # its last message may arrive after its process has ended
                     continue
                 raise NoKernel(f"the kernel of {self.home} ended before it answered: `maniple up` starts it again")
             if is_broken:
@@ -302,32 +302,32 @@ class Client:
 
 
 class _Silence:
-    """Tells a call that takes long from a link that the kernel has dropped, which it does without a word."""
+    """Distinguishes a long call from a link that the kernel has dropped, which it does without a message."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._patience = QUIET
-        self._until = monotonic() + QUIET
-        self._has_asked = False
+        self._allowed = SILENCE_FIRST
+        self._deadline = monotonic() + SILENCE_FIRST
+        self._has_probed = False
 
-    def consider(self, heard: bool) -> None:
-        """Called about once a second. A long silence makes it ask for something small; Ended when that stays away."""
+    def check(self, heard: bool) -> None:
+        """Call this about once a second. After a long silence it probes the link, and raises Ended if no answer comes."""
         now = monotonic()
         if heard:
-            self._until, self._has_asked = now + self._patience, False
-        elif now < self._until:
+            self._deadline, self._has_probed = now + self._allowed, False
+        elif now < self._deadline:
             return
-        elif self._has_asked:
+        elif self._has_probed:
             home = self._client.home
             raise Ended(f"the kernel of {home} has dropped this link: see `maniple status` and {home}/run/kernel.log")
         else:
-            self._patience = min(2 * self._patience, QUIET_MOST)
-            self._until, self._has_asked = now + HELLO_WITHIN, True
-            self._client.ask_for_little()
+            self._allowed = min(2 * self._allowed, SILENCE_MOST)
+            self._deadline, self._has_probed = now + HELLO_WITHIN, True
+            self._client.probe()
 
 
 class _Upload:
-    """The pieces of an upload, sent as far as the provider gives credit."""
+    """Sends an upload in pieces, as far as the provider has given credit."""
 
     def __init__(self, number: int, source: Source, send: Callable[[headers.Header, object], None]) -> None:
         self._number = number
@@ -336,20 +336,20 @@ class _Upload:
         self._open = True
         self.credit = limits.WINDOW
 
-    def ready_from(self) -> int:
-        """The descriptor to wait for; -1 when nothing may or can be sent now."""
+    def descriptor_to_poll(self) -> int:
+        """The descriptor to poll; -1 at the end of the file or without credit."""
         return self._descriptor if self._open and self.credit > 0 else -1
 
     def send_piece(self) -> None:
-        """Read what there is, and send it; the end of the file is the last piece."""
+        """Read one piece and send it; at the end of the file, an empty last one."""
         piece = os.read(self._descriptor, limits.CHUNK_SIZE)
         self._open = bool(piece)
         self.credit -= 1
         self._send(headers.Chunk(number=self._number, last=not piece), piece)
 
 
-def check_words(method: str, resource: str) -> None:
-    """Raises Ended for what no header can hold: the kernel drops the link of whoever sends it, without a word."""
+def check_header_texts(method: str, resource: str) -> None:
+    """Raise Ended (usage) for texts that a header cannot hold: the kernel would drop the link without a message."""
     for what, text, most in (("method's name", method, limits.METHOD_MAX), ("resource", resource, limits.RESOURCE_MAX)):
         if not screen.is_text(text):
             raise Ended(f"a {what} is UTF-8 text, and this is not: see `maniple methods`", Exit.USAGE)
@@ -361,7 +361,7 @@ def check_words(method: str, resource: str) -> None:
             )
 
 
-def _key(home: str, name: str) -> bytes:
+def _read_key(home: str, name: str) -> bytes:
     path = os.path.join(home, "keys", name)
     try:
         with open(path, "rb") as file:

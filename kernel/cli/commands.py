@@ -1,7 +1,7 @@
-"""The table of the command line (values): every command, in the order in which people read it.
+"""The table of all commands (values), in the order in which the help lists them.
 
-A command `audit tail` is the function `audit_tail` in the file audit_tail.py, which is imported when it is run and not
-before. To add one: a file, a row here, then `./just docs`.
+The command `audit tail` is the function `audit_tail` in audit_tail.py, a file that is imported only when the command
+runs. To add a command: a file, a row here, then `./just docs`.
 """
 
 from collections.abc import Mapping
@@ -163,19 +163,20 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "export": "Export the log for somebody who is to check it",
     },
 }
-"""Commands that hold others. `roots`, `keys`, `schedules` and `models` alone mean their `list`."""
+"""Groups of commands, with the rows of each."""
 
 DEFAULTS: Final[Mapping[str, str]] = {"roots": "list", "keys": "list", "schedules": "list", "models": "list"}
+"""The command that a group runs when none is named."""
 
 TOP: Final[Mapping[str, str]] = {name: help for rows in SECTIONS.values() for name, help in rows.items()}
 
 
 def module_of(name: str) -> str:
-    """The module, and in it the function, of a command: `audit tail` is `audit_tail`."""
+    """The name of a command's module, and of its function in it: `audit_tail` for `audit tail`."""
     return name.replace(" ", "_").replace("-", "_")
 
 
 def every() -> dict[str, str]:
-    """Every command that can be run, by its full name, with its short help."""
+    """All commands, groups excluded: full name to short help."""
     plain = {name: help for name, help in TOP.items() if name not in GROUPS}
     return plain | {f"{group} {name}": help for group, rows in GROUPS.items() for name, help in rows.items()}

@@ -1,9 +1,9 @@
-"""A WASM Hand's module made into native code (acts), once, before it is installed: by a process that is given nothing else.
+"""Compiles a WASM Hand's module into native code in a confined process, once, before the install (acts).
 
-That process begins in kernel/process/compiler.py, which confines it; what compiles is the runtime's, named here and not
-imported. What it answers may be a lie of the module's, so nothing of it decides what file is written: its output is kept
-below `compiled/` of the home under a name that is made here, and its digest goes into the log, where each start finds it.
-Two Hands with the same module share one file.
+The process begins in kernel/process/compiler.py, which confines it; the compiler itself is a module of the runtime, named
+here and not imported. A module may take over its compiler, so nothing in the output decides which file is written: it goes
+into the home's folder `compiled/` under a name made here, and its digest into the log, where each start looks it up. Two
+Hands with the same module share one file.
 """
 
 import contextlib
@@ -31,26 +31,25 @@ from manifests.installed import Artefact
 
 COMPILER: Final = "runtime.wasm.compiling"
 
-SECONDS: Final = 60
-"""Processor time that compiling may take; it is ended after twice that in any case."""
+CPU_SECONDS: Final = 60
+"""Limit of the compiler's processor time; it is killed after twice that in wall time."""
 
+ANSWER_MAX: Final = 256 * 1024 * 1024
+"""Most bytes of the compiler's output. The largest module, if it is all code, makes a third of that."""
 
-LARGEST: Final = 256 * 1024 * 1024
-"""Bytes of its answer. The largest module, all of it code, makes a third of that."""
-
-_WORDS: Final = 64 * 1024  # bytes of what it complains of
+_STDERR_MAX: Final = 64 * 1024
 _KEY: Final = re.compile(rb"[0-9a-f]{64}")
-_PIECE: Final = 64 * 1024
+_PIECE_SIZE: Final = 64 * 1024
 
-FRESH: Final = 600
-"""Seconds that what was compiled is left alone."""
+KEEP_S: Final = 600
+"""Seconds for which a new file stays, even if no Hand uses it yet."""
 
 
-class _Answer(NamedTuple):
-    """What the process said on its two outputs, and its exit code as subprocess has it."""
+class _Output(NamedTuple):
+    """A process's stdout and stderr, and its exit code, negative for a signal as in subprocess."""
 
     out: bytes
-    words: bytes
+    stderr: bytes
     exit_code: int
 
 
@@ -63,51 +62,52 @@ class _Shown(Struct, frozen=True):
     kept: tuple[_Installed, ...] = ()
 
 
-def into(home: str, folder: Folder) -> Artefact:
-    """Compile the folder's module into the home. Raises Ended with what is wrong with it."""
-    key, artefact = compiled(folder, SECONDS, Home(home).identity.require)
+def compile_into(home: str, folder: Folder) -> Artefact:
+    """Compile the folder's module and write it into the home. Raises Ended with the reason if that fails."""
+    key, artefact = compile_module(folder, CPU_SECONDS, Home(home).identity.require)
     os.makedirs(os.path.join(home, "compiled"), mode=0o700, exist_ok=True)
     package.write(os.path.join(home, "compiled", key), artefact, mode=0o600)
     return Artefact(key=key, digest=hashlib.sha256(artefact).hexdigest())
 
 
-def compiled(folder: Folder, seconds: int, required: Iterable[str] = ()) -> tuple[str, bytes]:
-    """The key and the artefact of a folder's module. Raises Ended with what is wrong with it.
+def compile_module(folder: Folder, seconds: int, required: Iterable[str] = ()) -> tuple[str, bytes]:
+    """Compile a folder's module; returns the artefact's key, which is its file name, and content. Ended if that fails.
 
-    required: layers of confinement without which it is not compiled, besides those that the Hand requires.
+    required: layers of confinement without which nothing is compiled, in addition to those that the Hand requires.
     """
     hand = folder.manifest.hand
     if problem := package.entry_problem(folder):
         raise Ended(f"{folder.path}: {problem}: `maniple check {shlex.quote(folder.path)}` tells all that is wrong")
     layers = ",".join((*folder.manifest.confinement.require, *required))
-    command = [*start(layers, seconds), COMPILER, hand.wasm, hand.kind, *folder.manifest.provides]
+    command = [*confined_command(layers, seconds), COMPILER, hand.wasm, hand.kind, *folder.manifest.provides]
     module = folder.files[hand.wasm]
     try:
-        said = _answer(command, module, 2 * seconds)
+        output = _run_process(command, module, 2 * seconds)
     except TimeoutError:
-        raise _wrong(folder, f"compiling it took more than {2 * seconds} s") from None
+        raise _cannot_run(folder, f"compiling it took more than {2 * seconds} s") from None
     except OverflowError:
-        raise _wrong(folder, f"the compiler's answer is larger than {LARGEST >> 20} MiB") from None
-    made_from, _, artefact = said.out.partition(b"\n")
-    if said.exit_code == 0 and artefact and _KEY.fullmatch(made_from):
-        return hashlib.sha256(made_from + hashlib.sha256(module).digest()).hexdigest(), artefact
-    if said.exit_code in (-signal.SIGXCPU, -signal.SIGKILL):
-        raise _wrong(folder, f"compiling it took more than {seconds} s of processor time")
-    if said.exit_code < 0:
+        raise _cannot_run(folder, f"the compiler's answer is larger than {ANSWER_MAX >> 20} MiB") from None
+    source_key, _, artefact = output.out.partition(b"\n")
+    if output.exit_code == 0 and artefact and _KEY.fullmatch(source_key):
+        return hashlib.sha256(source_key + hashlib.sha256(module).digest()).hexdigest(), artefact
+    if output.exit_code in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise _cannot_run(folder, f"compiling it took more than {seconds} s of processor time")
+    if output.exit_code < 0:
         from kernel.runs import exit_text
 
-        raise _wrong(folder, f"compiling it was {exit_text(-said.exit_code)}, most likely because it is too large")
-    words = said.words.decode("utf-8", "replace").strip().rpartition("\n")[2]
-    raise _wrong(folder, words or "the compiler said nothing")
+        died = exit_text(-output.exit_code)
+        raise _cannot_run(folder, f"compiling it was {died}, most likely because it is too large")
+    stderr = output.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+    raise _cannot_run(folder, stderr or "the compiler said nothing")
 
 
-def _answer(command: Sequence[str], given: bytes, seconds: float) -> _Answer:
-    """Start a process, give it these bytes, and take what it says, both at once: it may do either without the other.
+def _run_process(command: Sequence[str], given: bytes, seconds: float) -> _Output:
+    """Run a process: write its stdin and read its outputs concurrently, so that neither side blocks the other.
 
-    Raises TimeoutError, and OverflowError for an answer without end; the process is ended then.
+    Raises TimeoutError after `seconds`, and OverflowError if an output exceeds its limit; the process is killed.
     """
-    until, pipe = time.monotonic() + seconds, subprocess.PIPE
-    out, words, rest = bytearray(), bytearray(), memoryview(given)
+    deadline, pipe = time.monotonic() + seconds, subprocess.PIPE
+    out, stderr, rest = bytearray(), bytearray(), memoryview(given)
     with (
         subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=pipe, env={}, cwd="/", start_new_session=True, bufsize=0
@@ -119,70 +119,70 @@ def _answer(command: Sequence[str], given: bytes, seconds: float) -> _Answer:
         assert process.stderr is not None
         os.set_blocking(process.stdin.fileno(), False)
         ready.register(process.stdin, selectors.EVENT_WRITE)
-        ready.register(process.stdout, selectors.EVENT_READ, (out, LARGEST))
-        ready.register(process.stderr, selectors.EVENT_READ, (words, _WORDS))
+        ready.register(process.stdout, selectors.EVENT_READ, (out, ANSWER_MAX))
+        ready.register(process.stderr, selectors.EVENT_READ, (stderr, _STDERR_MAX))
         try:
             while ready.get_map():
-                if (left := until - time.monotonic()) <= 0:
+                if (left := deadline - time.monotonic()) <= 0:
                     raise TimeoutError
                 for key, _ in ready.select(left):
                     if key.data is None:
-                        rest = _fed(key.fd, rest)
+                        rest = _feed(key.fd, rest)
                         if not rest:
                             ready.unregister(process.stdin)
                             process.stdin.close()
-                    elif _took(key.fd, *key.data):
+                    elif _drain(key.fd, *key.data):
                         ready.unregister(key.fileobj)
-            process.wait(max(0.1, until - time.monotonic()))
+            process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             raise TimeoutError from None
         finally:
             process.kill()
-        return _Answer(bytes(out), bytes(words), process.wait())
+        return _Output(bytes(out), bytes(stderr), process.wait())
 
 
-def _took(pipe: int, kept: bytearray, most: int) -> bool:
-    """Whether a pipe was at its end; what it had is kept. Raises OverflowError for more than most."""
-    piece = os.read(pipe, _PIECE)
+def _drain(pipe: int, kept: bytearray, most: int) -> bool:
+    """Append what a pipe holds to `kept`, and return whether it has ended. OverflowError for more than `most` bytes."""
+    piece = os.read(pipe, _PIECE_SIZE)
     kept += piece
     if len(kept) > most:
         raise OverflowError
     return not piece
 
 
-def _fed(pipe: int, rest: memoryview) -> memoryview:
-    """What is left to be given after as much as there is room for; nothing when nobody takes it any more."""
+def _feed(pipe: int, rest: memoryview) -> memoryview:
+    """Write as much as a pipe takes, and return the rest: empty if nobody reads it any more."""
     try:
-        return rest[os.write(pipe, rest[:_PIECE]) :]
+        return rest[os.write(pipe, rest[:_PIECE_SIZE]) :]
     except BrokenPipeError:
         return rest[:0]
 
 
-def start(required: str, seconds: int) -> list[str]:
-    """How a confined program begins, before its name and what it is told."""
+def confined_command(required: str, seconds: int) -> list[str]:
+    """The beginning of the command line that runs a module confined; its name and arguments follow."""
     search = ":".join(filter(None, sys.path))
     return [sys.executable, "-s", "-S", "-P", "-c", STARTER, search, "kernel.process.compiler", required, str(seconds)]
 
 
-def sweep(client: Client) -> None:
-    """Remove what no installed Hand runs any more, but for what another `install` may be about to name.
+def remove_unused(client: Client) -> None:
+    """Remove compiled files that no installed Hand uses, except new ones, which another `install` may be about to use.
 
-    Another command may remove a Hand, or sweep, at the same time.
+    Safe while other commands remove Hands or do the same.
     """
     folder = os.path.join(client.home, "compiled")
     names = os.listdir(folder) if os.path.isdir(folder) else []
     if not names:
         return
-    in_use = {key for hand in installed.rows(client) for key in _used_by(client, hand.name)}
+    in_use = {key for hand in installed.list_hands(client) for key in _artefact_keys(client, hand.name)}
     for name in names:
         path = os.path.join(folder, name)
         with contextlib.suppress(FileNotFoundError):
-            if name not in in_use and os.stat(path).st_mtime < time.time() - FRESH:
+            if name not in in_use and os.stat(path).st_mtime < time.time() - KEEP_S:
                 os.unlink(path)
 
 
-def _used_by(client: Client, hand: str) -> set[str]:
-    """The keys of a Hand's artefacts; none of one that is no longer installed."""
+def _artefact_keys(client: Client, hand: str) -> set[str]:
+    """The keys of a Hand's artefacts; none if it is not installed any more."""
     try:
         shown = replies.read(client.call("kernel.show", hand).value, _Shown)
     except NotDone as error:
@@ -192,5 +192,5 @@ def _used_by(client: Client, hand: str) -> set[str]:
     return {one.artefact.key for one in (shown.hand, *shown.kept) if one.artefact is not None}
 
 
-def _wrong(folder: Folder, why: str) -> Ended:
+def _cannot_run(folder: Folder, why: str) -> Ended:
     return Ended(f"{os.path.join(folder.path, folder.manifest.hand.wasm)} cannot be run: {why}")

@@ -14,7 +14,7 @@ class _Decided(Struct, frozen=True):
 
 
 class _Answer(Struct, frozen=True):
-    """kernel.decide."""
+    """The reply of kernel.decide."""
 
     runs: tuple[_Decided, ...]
 

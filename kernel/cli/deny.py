@@ -15,10 +15,10 @@ def deny(session: Session, held: str, why: str, key: str | None) -> None:
 
     The answer is signed with your sealing key, and the log keeps it.
     """
-    number = answering.number(held)
+    number = answering.parse_number(held)
     with session.client() as client:
         signer = answering.sealing_key(session, key)
-        given = answering.answer(client, signer, answering.like(client, number), "denied", why=why)
+        given = answering.answer(client, signer, answering.calls_like(client, number), "denied", why=why)
     session.result(
         {"answers": given}, lambda: "\n".join(f"Call {one.call} is denied: entry {one.entry}." for one in given)
     )

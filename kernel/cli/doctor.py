@@ -24,7 +24,7 @@ def doctor(session: Session) -> None:
     layer is required: by `require` in [confinement] of its HAND.toml, or in home.toml. What confines a run now:
     `maniple ps --json`, `maniple show HAND`.
     """
-    findings = machine.look(session.home)
+    findings = machine.inspect(session.home)
     lacking = machine.lacking(findings)
     session.result({"ok": not lacking, "findings": findings}, lambda: session.hinted("\n".join(map(_drawn, findings))))
     if lacking:

@@ -6,8 +6,8 @@ from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
 from kernel.cli.progress import waiting
 
-WITHIN: Final = 60.0
-"""Seconds from the kernel's answer, when everything is stopped, to the end of its process."""
+EXIT_S: Final = 60.0
+"""Seconds within which the kernel's process must end after its answer, when everything is stopped."""
 
 
 @command()
@@ -21,6 +21,6 @@ def down(session: Session) -> None:
         with waiting(session, "everything to stop, in order") as tick:
             client.call("kernel.down", seconds=600, tick=tick)
         pid = client.kernel_pid
-        if not client.wait_for_exit(WITHIN):
+        if not client.wait_for_exit(EXIT_S):
             raise Ended(f"everything is stopped, but the kernel (process {pid}) is still there: `kill {pid}`")
     session.result({"down": True, "pid": pid}, lambda: f"Everything is stopped, the kernel (process {pid}) too.")

@@ -1,4 +1,4 @@
-"""How entries of the log look to people (pure but for the terminal's size)."""
+"""Formats entries of the log for people (pure but for the terminal's size)."""
 
 import sys
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ import msgspec
 from kernel.cli import screen
 from wire.entries import KINDS, Entry, time_text
 
-TIMES: Final = frozenset({"until", "expires", "added", "revoked"})
-"""Names of microseconds in the details of entries."""
+TIME_FIELDS: Final = frozenset({"until", "expires", "added", "revoked"})
+"""Names of fields in entries' details that hold microseconds."""
 
 VERDICTS: Final = {
     "refused": "red",
@@ -27,7 +27,7 @@ VERDICTS: Final = {
 
 
 def line(entry: Entry) -> str:
-    """One entry in one line; on a terminal, cut to its width."""
+    """Format an entry as one line; on a terminal, cut to its width."""
     what = " ".join(filter(None, (entry.method, entry.resource)))
     detail = "" if what else _detail(entry)
     rest = " ".join(filter(None, (what or detail, entry.why)))
@@ -41,7 +41,7 @@ def line(entry: Entry) -> str:
 
 
 def _detail(entry: Entry) -> str:
-    """What a detail says first: names before everything else."""
+    """A summary of an entry's detail: its statement or names if it has any, else its plain values."""
     detail = entry.detail
     statement = detail.get("statement")
     if isinstance(statement, dict):
@@ -55,7 +55,7 @@ def _detail(entry: Entry) -> str:
 
 
 def full(entry: Entry) -> str:
-    """One entry, every field that it has."""
+    """Format an entry with all its fields, one per line."""
     rows: list[tuple[str, object]] = [
         ("entry", entry.seq),
         ("time", entry.time),
@@ -86,14 +86,14 @@ def _value(value: object) -> str:
 
 
 def _with_times(detail: Mapping[str, object]) -> dict[str, object]:
-    """A detail whose times are written as people read them: the log has microseconds."""
+    """A detail with its times as text: the log has microseconds."""
     return {
-        name: time_text(one) if name in TIMES and isinstance(one, int) and one else _within(one)
+        name: time_text(one) if name in TIME_FIELDS and isinstance(one, int) and one else _with_times_inside(one)
         for name, one in detail.items()
     }
 
 
-def _within(value: object) -> object:
+def _with_times_inside(value: object) -> object:
     if isinstance(value, list):
-        return [_within(one) for one in value]
+        return [_with_times_inside(one) for one in value]
     return _with_times(value) if isinstance(value, dict) else value

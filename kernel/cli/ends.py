@@ -1,24 +1,26 @@
-"""How an end of a call that is not Done is told: the sentence that a person reads, and the exit code (pure)."""
+"""Turns an end of a call other than Done into an error with a sentence and an exit code (pure)."""
 
 from typing import Final
 
 from kernel.cli.exits import Exit, NoHand, NotDone
 from wire import headers
 
-_NOT_THERE: Final = ("no provider", "unknown run")
-"""Refusals of what is named and is not there: nobody forbids it."""
+_ABSENT: Final = ("no provider", "unknown run")
+"""Codes of refusals that mean that something named does not exist, not that it is forbidden."""
 
 
-def not_done(
-    said: headers.Failed | headers.Refused | headers.Cancelled, method: str = "", resource: str = ""
+def to_error(
+    end: headers.Failed | headers.Refused | headers.Cancelled, method: str = "", resource: str = ""
 ) -> NotDone:
-    """What to raise for it. method, resource: of the call that it ends."""
-    match said:
-        case headers.Refused(code=reason, why=why) if reason in _NOT_THERE:
+    """The error to raise for an end. method, resource: those of the call."""
+    match end:
+        case headers.Refused(code=reason, why=why) if reason in _ABSENT:
             return NotDone(why, reason)
-        case headers.Refused(code="resource" as reason) if method.startswith("kernel.") and (rule := _rule(resource)):
+        case headers.Refused(code="resource" as reason) if method.startswith("kernel.") and (
+            problem := _name_problem(resource)
+        ):
             listed = "roots" if method.startswith("kernel.root-") else "hands"
-            return NotDone(f"{resource!r} is not a name: {rule}; see `maniple {listed}`", reason, Exit.USAGE)
+            return NotDone(f"{resource!r} is not a name: {problem}; see `maniple {listed}`", reason, Exit.USAGE)
         case headers.Refused(code="resource" as reason, why=why) if method.startswith("files."):
             return NotDone(f"refused: {why}; see `maniple roots`", reason, Exit.REFUSED)
         case headers.Refused(code=reason, why=why, grant=grant):
@@ -34,13 +36,13 @@ def not_done(
 
 
 def _is_a_hand(resource: str) -> bool:
-    """Whether it is a Hand that a method of the kernel's is about; `kernel.replay` is about a run."""
+    """Whether the resource of a kernel method can name a Hand; that of `kernel.replay` is a run."""
     return bool(resource) and not resource.startswith("r-")
 
 
-def _rule(resource: str) -> str:
-    """Why this cannot be a Hand's or a root's name, whatever there is; "" when it can."""
-    from manifests.capabilities import name  # only here: most calls end in Done, and `ps` is to be quick
+def _name_problem(resource: str) -> str:
+    """Why this text cannot be the name of a Hand or a root; "" if it can."""
+    from manifests.capabilities import name  # imported late: most calls end in Done, and `ps` must be quick
     from manifests.errors import ResourceInvalid
 
     try:

@@ -1,6 +1,6 @@
-"""What is wrong with the module that a manifest's `entry` names, found by reading it only (pure).
+"""Finds problems in the module that a manifest's `entry` names, by parsing it without running it (pure).
 
-`check` tells it and `install` refuses it: what cannot start is better found before it is sealed than at its first run.
+`check` lists them and `install` refuses the Hand: a Hand that cannot start is found before it is sealed.
 """
 
 import ast
@@ -11,20 +11,24 @@ from manifests.coroutines import misfits
 from manifests.errors import Problem
 from manifests.schema import Manifest
 
-_HOUSE: Final = ("hands", "kernel", "manifests", "memory", "runtime", "wire")
+_OUR_PACKAGES: Final = ("hands", "kernel", "manifests", "memory", "runtime", "wire")
 _RUN: Final = "run"
 _COROUTINES: Final = (_RUN, "start", "stop", "on_event", "on_settings", "on_call")
-"""What is awaited of every Hand that has it (runtime/hand.py)."""
+"""Methods of a Hand's class that the runtime awaits if they exist (runtime/hand.py)."""
 
 
 def problems(folder: str, manifest: Manifest, files: dict[str, bytes]) -> list[Problem]:
-    """All that can be told without running anything of it. folder: as the problems name it."""
-    found = [*_hiding(folder, files), *_of_module(folder, manifest, files), *misfits(folder, manifest, files)]
+    """All problems that can be found without running code. folder: its path as the problems name it."""
+    found = [
+        *_shadowing_files(folder, files),
+        *_module_problems(folder, manifest, files),
+        *misfits(folder, manifest, files),
+    ]
     return [*dict.fromkeys(found)]
 
 
-def _hiding(folder: str, files: dict[str, bytes]) -> list[Problem]:
-    """Files with the name of a module of Python's or Maniple's, which no Hand may have (runtime/code.py); each name once."""
+def _shadowing_files(folder: str, files: dict[str, bytes]) -> list[Problem]:
+    """Files that would hide a module of Python or Maniple, which runtime/code.py refuses; one problem per name."""
     first: dict[str, str] = {}
     for path in sorted(files):
         if path.endswith(".py"):
@@ -32,11 +36,11 @@ def _hiding(folder: str, files: dict[str, bytes]) -> list[Problem]:
     return [
         Problem(f"{folder.rstrip('/')}/{path}", 1, 1, f"it would hide the module `{name}`", "give it another name")
         for name, path in first.items()
-        if name in sys.stdlib_module_names or name in _HOUSE
+        if name in sys.stdlib_module_names or name in _OUR_PACKAGES
     ]
 
 
-def _of_module(folder: str, manifest: Manifest, files: dict[str, bytes]) -> list[Problem]:
+def _module_problems(folder: str, manifest: Manifest, files: dict[str, bytes]) -> list[Problem]:
     module, _, name = manifest.hand.entry.partition(":")
     path = module.replace(".", "/") + ".py"
     shown = f"{folder.rstrip('/')}/{path}"
@@ -48,7 +52,7 @@ def _of_module(folder: str, manifest: Manifest, files: dict[str, bytes]) -> list
         line, column = getattr(error, "lineno", 1) or 1, getattr(error, "offset", 1) or 1
         what = getattr(error, "msg", str(error))
         return [Problem(shown, line, column, f"this is not Python: {what}", "mend the line")]
-    except (RecursionError, MemoryError):  # the second is what the parser says of many signs in a row
+    except (RecursionError, MemoryError):  # MemoryError: the parser raises it for long rows of operators
         return [Problem(shown, 1, 1, "an expression in it is nested too deeply to be read", "write a flatter one")]
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     imported = {
@@ -58,14 +62,14 @@ def _of_module(folder: str, manifest: Manifest, files: dict[str, bytes]) -> list
         for alias in node.names
     }
     if name in classes:
-        return _of_class(shown, classes[name], manifest)
+        return _class_problems(shown, classes[name], manifest)
     if name in imported:
         return []
     return [Problem(shown, 1, 1, f"it has no class {name}", f"write class {name}(Hand), or change entry")]
 
 
-def _of_class(shown: str, node: ast.ClassDef, manifest: Manifest) -> list[Problem]:
-    """What is awaited and is no coroutine; and a task that has nothing to do, if the class has no base of its author's."""
+def _class_problems(shown: str, node: ast.ClassDef, manifest: Manifest) -> list[Problem]:
+    """Awaited methods that are not coroutines; and a task whose class, derived from Hand alone, does nothing."""
     answers = {
         method.method.partition(".")[2].replace(".", "_").replace("-", "_") for method in manifest.provides.values()
     }
@@ -76,7 +80,7 @@ def _of_class(shown: str, node: ast.ClassDef, manifest: Manifest) -> list[Proble
         for one in node.body
         if isinstance(one, ast.FunctionDef) and one.name in {*_COROUTINES, *answers} and not one.decorator_list
     ]
-    named = {name for one in node.body for name in _names(one)}
+    named = {name for one in node.body for name in _bound_names(one)}
     is_plain = all(isinstance(base, ast.Name) and base.id == "Hand" for base in node.bases)
     if manifest.hand.kind == "task" and not manifest.provides and is_plain and named.isdisjoint({_RUN, "on_call"}):
         what = f"class {node.name} has no run, so there is no work it could do"
@@ -84,8 +88,8 @@ def _of_class(shown: str, node: ast.ClassDef, manifest: Manifest) -> list[Proble
     return found
 
 
-def _names(statement: ast.stmt) -> list[str]:
-    """What a statement of a class's body gives a value to."""
+def _bound_names(statement: ast.stmt) -> list[str]:
+    """Names that a statement in a class's body binds."""
     match statement:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
             return [name]

@@ -1,6 +1,6 @@
-"""How a command ends (values): the exit codes, and the one error that carries a sentence and its code to the edge.
+"""Exit codes, and the errors that end a command with a sentence and a code (values).
 
-main.py prints the sentence on stderr and ends with the code; nothing else in the command line ends the process.
+main.py prints the sentence on stderr and exits with the code; nothing else in the command line ends the process.
 """
 
 import os
@@ -11,7 +11,7 @@ from wire.errors import ManipleError
 
 
 class Exit(IntEnum):
-    """What a script can tell apart."""
+    """The exit codes, for scripts."""
 
     DONE = 0
     FAILED = 1
@@ -20,11 +20,11 @@ class Exit(IntEnum):
     REFUSED = 4
     UNVERIFIED = 5
     INTERRUPTED = 130
-    """By Ctrl-C: 128 + SIGINT, as shells count."""
+    """By Ctrl-C: 128 + SIGINT, as in shells."""
 
 
 class Ended(ManipleError):
-    """The command ends here. text: what happened, to what, and the next command to type; "" when all was said."""
+    """Ends the command. text: what happened, to what, and the next command to type; "" if all is printed already."""
 
     def __init__(self, text: str, code: Exit = Exit.FAILED) -> None:
         super().__init__(text)
@@ -46,9 +46,9 @@ class NoKernel(Ended):
 
 
 class NotDone(Ended):
-    """A call was made and did not end in Done. reason: the end's code for programs, such as `conflict`.
+    """A call did not end in Done. reason: the end's code for programs, such as `conflict`.
 
-    grant: what would allow a call that was refused, "" where nothing would.
+    grant: the grant that would allow a refused call; "" if none would.
     """
 
     def __init__(self, text: str, reason: str, code: Exit = Exit.FAILED, *, grant: str = "") -> None:
@@ -58,18 +58,18 @@ class NotDone(Ended):
 
 
 class NoHand(NotDone):
-    """No Hand of that name is installed. also: what is not there of it either.
+    """No Hand of that name is installed. also: what else of it is missing, appended to the sentence.
 
-    What is said is made late: main.py knows which name is meant, if one is close.
+    main.py builds the sentence anew with sentence(), once it has looked for an installed Hand of similar name.
     """
 
     def __init__(self, name: str, also: str = "") -> None:
         self.name = name
         self._also = also
-        super().__init__(self.told(""), "unknown hand")
+        super().__init__(self.sentence(""), "unknown hand")
 
-    def told(self, meant: str) -> str:
-        """The sentence. meant: as of manifests.suggestions.did_you_mean."""
+    def sentence(self, meant: str) -> str:
+        """The error's text. meant: the suggestion that manifests.suggestions.did_you_mean returns, or ""."""
         return f"no Hand {self.name!r} is installed{meant}{self._also}: see `maniple hands`"
 
 

@@ -1,7 +1,7 @@
-"""What a program is told of a command that failed (pure): the one object that --json prints then, whatever the command.
+"""The JSON object that any command prints with --json when it fails (pure).
 
-main.py prints it, unless a result has gone to stdout before: that tells itself what is wrong, as those of `check` and
-`start --wait` do, or is lines or bytes that nothing may follow. After Ctrl-C there is none: whoever typed it knows.
+main.py prints it, unless something has gone to stdout before: a result that itself says what is wrong, as those of
+`check` and `start --wait` do, or lines or bytes that nothing may follow. After Ctrl-C none is printed.
 """
 
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ _CODES: Final = {
     Exit.REFUSED: "refused",
     Exit.UNVERIFIED: "not verified",
 }
-"""The code of what was no end of a call, by its exit code."""
+"""The object's `code` for failures that are not ends of calls, by exit code."""
 
 
-def is_for_a_program(words: Sequence[str]) -> bool:
-    """Whether the words of a command, right or wrong, ask for JSON; what follows `--` is another program's."""
+def wants_json(words: Sequence[str]) -> bool:
+    """Whether a command line, valid or not, asks for JSON; words after `--` belong to another program."""
     return "--json" in (words[: words.index("--")] if "--" in words else words)
 
 
-def told(error: BaseException, text: str, code: Exit) -> dict[str, object]:
-    """The object. text: the sentence that a person reads; code: the exit code. docs/cli.md has what its keys mean."""
+def as_json(error: BaseException, text: str, code: Exit) -> dict[str, object]:
+    """The object, whose keys docs/cli.md explains. text: the sentence on stderr; code: the exit code."""
     reason = error.reason if isinstance(error, NotDone) else ""
     is_refused = code is Exit.REFUSED
     return {

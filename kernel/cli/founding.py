@@ -1,4 +1,4 @@
-"""What `maniple init` makes of an empty folder (acts): the files of a home, each with its own fresh key."""
+"""Creates the files and keys of a new home for `maniple init`, and reads its sealing key (acts)."""
 
 import os
 
@@ -11,8 +11,8 @@ from wire.ids import ID_BYTES, key_id
 from wire.signing import SEED_SIZE, SigningKey
 
 
-def lay_out(home: str) -> SigningKey:
-    """Fill an existing, empty folder; the home's sealing key. home.toml, which makes it a home, is written last."""
+def create_home_files(home: str) -> SigningKey:
+    """Make an empty folder a home, and return its sealing key. home.toml, which marks it as a home, is written last."""
     import tomli_w
     import zmq
 
@@ -38,21 +38,21 @@ def lay_out(home: str) -> SigningKey:
 
 
 def sealing_key(origin: str, seed: bytes) -> SigningKey:
-    """The home's own sealing key; its name tells the home."""
+    """The home's own sealing key, named after the home's origin."""
     return SigningKey(f"{origin}/seal", seed)
 
 
 def seal_key_path(home: str) -> str:
-    """Where the home's own sealing key lies."""
+    """Path of the home's own sealing key."""
     return os.path.join(home, "keys", "seal.key")
 
 
-def sealing_key_of(home: str) -> SigningKey:
-    """The home's own sealing key, read: as it was made, or the file of `maniple keys new` that took its place.
+def read_sealing_key(home: str) -> SigningKey:
+    """Read the home's own sealing key: the original file, or one of `maniple keys new` that has replaced it.
 
-    Raises HomeError for a home that is not whole, Ended for a key not there.
+    Raises HomeError for an incomplete home, Ended for a missing or damaged key.
     """
-    homes.need(home)
+    homes.require_home(home)
     origin = Home(home).identity.origin
     path = seal_key_path(home)
     try:

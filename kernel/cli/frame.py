@@ -1,11 +1,11 @@
-"""What every command has (acts): --home, --json, its result on stdout, its words on stderr.
+"""The parts that all commands share (acts): --home, --json, results on stdout, messages on stderr.
 
-Text goes out by say() and write(): what they are given may come from a Hand, and nothing in it reaches a terminal that is
-more than a character to see. What draws a line anew, or prints words as they come, writes by itself, and only what screen.py
-made safe: audit_verify.py, pipeline_run.py, progress.py, words.py. Bytes go into a pipe as they are: streams.py.
+say() and write() print text that may come from a Hand: they escape everything that is not a visible character. Modules
+that redraw a line, or print words as they arrive, write by themselves, and only text that screen.py escaped: audit_verify.py,
+pipeline_run.py, progress.py, words.py. streams.py writes bytes into pipes unchanged.
 
-A command is a function of a Session and its own arguments; its docstring is its manual page. `command()` makes the
-click command of it; table and help text of the whole stand in commands.py.
+A command is a function of a Session and its own arguments; its docstring is its manual page. `command()` turns it into a
+click command; commands.py lists all commands with their short help.
 """
 
 import os
@@ -27,22 +27,23 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., None])
 
 HELP: Final = ("-h", "--help")
-"""By which a command tells its own manual page, whoever calls it."""
+"""The options that print a command's manual page."""
 
 HOME_VARIABLE: Final = "MANIPLE_HOME"
-RECENT: Final = 5_000
+RECENT_ENTRIES: Final = 5_000
+"""Entries of the log that the completion of run ids reads."""
 
 
-class Printed:
-    """Whether a command has put something on stdout; main.py gives one to each, as the object of click's context."""
+class Output:
+    """Records whether a command has written to stdout; main.py passes one to each, as the object of click's context."""
 
-    is_any = False
+    has_begun = False
 
 
 class Session:
-    """One run of a command. home: the home's path, absolute. json: whether the result is for a program.
+    """One run of a command. home: the home's absolute path. json: whether --json was given.
 
-    named: the home as it was typed after --home, "" when it was not; hints repeat it.
+    named: the home as typed after --home, which hints repeat; "" without --home.
     """
 
     def __init__(self, home: str, *, json: bool, named: str = "") -> None:
@@ -51,13 +52,13 @@ class Session:
         self.named = named
 
     def client(self) -> "Client":
-        """A link to the kernel, for a `with`."""
+        """Connect to the kernel; use the client in a `with`."""
         from kernel.cli.client import Client
 
         return Client(self.home)
 
     def log(self) -> "Path":
-        """The log's folder, once all that a running kernel has done so far is on disk. Raises Ended where there is none."""
+        """Wait until everything that a running kernel has done is on disk, and return the log's folder. Ended if none."""
         from kernel.cli import logbook
         from kernel.cli.client import Client
 
@@ -72,18 +73,18 @@ class Session:
             return folder
 
     def hinted(self, text: str) -> str:
-        """Words of ours, whose hints name the home that was named."""
+        """A message of Maniple whose hints, commands between backquotes, repeat --home as typed."""
         return with_home(text, self.named)
 
     def say(self, text: str = "") -> None:
-        """Words for a person, on stderr."""
+        """Print a message for a person on stderr, with its hints completed."""
         say(self.hinted(text))
 
     def result(self, value: object, draw: Callable[[], str], *, nothing: str = "") -> None:
-        """The result, on stdout: the value as JSON, or drawn for people. draw is called only then.
+        """Print the result on stdout: the value as JSON, or what draw() returns for people.
 
-        What looks like a hint in it stays as it is, for most of it is others' text: draw passes its own through hinted().
-        nothing: the words for a person, on stderr, where there is nothing to draw.
+        Hints in the drawn text are left alone, as most of it is written by others; draw calls hinted() for its own.
+        nothing: the message on stderr if draw() returns "".
         """
         if self.json:
             write_json(as_json(value) + "\n")
@@ -94,7 +95,7 @@ class Session:
 
 
 def say(text: str) -> None:
-    """Lines on stderr; where nobody can hear them, nothing."""
+    """Print lines on stderr, escaped; errors of stderr are ignored."""
     if sys.stderr is not None:
         try:
             sys.stderr.write(screen.safe(text) + "\n")
@@ -104,20 +105,20 @@ def say(text: str) -> None:
 
 
 def write(text: str) -> None:
-    """Text on stdout, there before this returns. Raises OSError when it cannot be taken."""
+    """Print text on stdout, escaped, and flush it. Raises OSError if that fails."""
     _write(screen.safe(text))
 
 
 def write_json(text: str, *, exact: bool = False) -> None:
-    """JSON on stdout, as write() does. exact: byte for byte, unless a terminal shows it."""
+    """Print JSON on stdout, as write() does. exact: do not escape it, except on a terminal."""
     _write(text if exact and not screen.is_terminal(sys.stdout) else screen.safe_json(text))
 
 
 def note_printed() -> None:
-    """Something goes to stdout: what has begun there is not followed by an object that tells of a failure."""
+    """Record that output on stdout has begun: main.py then prints no failure object behind it."""
     ctx = click.get_current_context(silent=True)
-    if ctx is not None and isinstance(ctx.obj, Printed):
-        ctx.obj.is_any = True
+    if ctx is not None and isinstance(ctx.obj, Output):
+        ctx.obj.has_begun = True
 
 
 def _write(text: str) -> None:
@@ -129,7 +130,7 @@ def _write(text: str) -> None:
 
 
 def as_json(value: object) -> str:
-    """A result for programs; nothing in it acts on a terminal."""
+    """Encode a result as indented JSON in which nothing acts on a terminal."""
     import msgspec
 
     from wire import codec
@@ -138,7 +139,7 @@ def as_json(value: object) -> str:
 
 
 def chosen_home(option: str | None) -> str:
-    """The home: --home, else MANIPLE_HOME, else ~/.maniple. Its path goes over the bus to every run, so it is text."""
+    """The home's absolute path: --home, else MANIPLE_HOME, else ~/.maniple. Ended if it is not text, which the bus needs."""
     named = option or os.environ.get(HOME_VARIABLE) or "~/.maniple"
     home = os.path.expanduser(named)
     if home.startswith("~"):
@@ -153,12 +154,12 @@ def chosen_home(option: str | None) -> str:
 
 
 def command(*, json: bool = True) -> Callable[[Function], click.Command]:
-    """Make a command of a function of a Session and its parameters.
+    """Decorator: turn a function of a Session and its parameters into a click command.
 
-    json: it has a result that a program may want.
+    json: the command has a result, and so the option --json.
     """
 
-    def made(function: Function) -> click.Command:
+    def decorate(function: Function) -> click.Command:
         parameters: list[click.Parameter] = list(reversed(getattr(function, "__click_params__", [])))
         options = [_home_option(), *([_json_option()] if json else [])]
 
@@ -175,11 +176,11 @@ def command(*, json: bool = True) -> Callable[[Function], click.Command]:
             context_settings={"help_option_names": [*HELP]},
         )
 
-    return made
+    return decorate
 
 
 def _outer_home(ctx: click.Context) -> str | None:
-    """--home as given before the command's name."""
+    """The value of --home before the command's name."""
     return ctx.find_root().params.get("home")
 
 
@@ -188,7 +189,7 @@ def _home_option() -> click.Option:
         ["--home"],
         metavar="DIR",
         help="The home, instead of $MANIPLE_HOME or ~/.maniple.",
-        type=click.Path(readable=False),  # whoever may not read it is told so as by the variable
+        type=click.Path(readable=False),  # a home that cannot be read gives the same error as with the variable
     )
 
 
@@ -197,7 +198,7 @@ def _json_option() -> click.Option:
 
 
 def _manual(docstring: str) -> str:
-    """A docstring as click's help: its first line, then its paragraphs; indented blocks are kept as they are."""
+    """Convert a docstring into click's help text; indented blocks keep their lines."""
     from inspect import cleandoc
 
     paragraphs = cleandoc(docstring).split("\n\n")
@@ -205,38 +206,38 @@ def _manual(docstring: str) -> str:
 
 
 def hand_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """Names of installed Hands, for the shell's completion; none when the kernel does not run."""
+    """Complete the name of an installed Hand; nothing without a running kernel."""
     from kernel.cli import replies
     from wire.errors import ManipleError
 
     try:
         with Session(chosen_home(_outer_home(ctx)), json=False).client() as client:
-            hands = replies.read(client.call("kernel.hands").value, replies.Rows).hands
+            hands = replies.read(client.call("kernel.hands").value, replies.Hands).hands
     except (ManipleError, OSError):
         return []
     return [hand.name for hand in hands if hand.name.startswith(incomplete)]
 
 
 def run_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """Ids of runs that the log's last RECENT entries tell the start of, for the shell's completion, the newest first."""
+    """Complete the id of a run that started within the log's last RECENT_ENTRIES entries, newest first."""
     from kernel.cli import logbook
     from wire.errors import ManipleError
 
     try:
-        lines, _place = logbook.last_lines(logbook.folder_of(chosen_home(_outer_home(ctx))), RECENT)
-        begun = [logbook.read(line).run for line in reversed(lines) if b'"kind":"run.start"' in line]
+        lines, _place = logbook.last_lines(logbook.folder_of(chosen_home(_outer_home(ctx))), RECENT_ENTRIES)
+        started = [logbook.read(line).run for line in reversed(lines) if b'"kind":"run.start"' in line]
     except (ManipleError, OSError):
         return []
-    return [run for run in dict.fromkeys(begun) if run.startswith(incomplete)]
+    return [run for run in dict.fromkeys(started) if run.startswith(incomplete)]
 
 
 def hand_or_run_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Both, where both may stand."""
+    """Complete the name of a Hand or the id of a run."""
     return [*hand_names(ctx, param, incomplete), *run_names(ctx, param, incomplete)]
 
 
 class _RunId(click.ParamType[str]):
-    """The id of a run, whether there is one or not."""
+    """The parameter type of a run's id; the run need not exist."""
 
     name = "run"
 

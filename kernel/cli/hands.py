@@ -15,12 +15,12 @@ def hands(session: Session) -> None:
         reply = client.call("kernel.hands").value
     session.result(
         reply,
-        lambda: session.hinted(drawn(replies.read(reply, replies.Rows))),
+        lambda: session.hinted(drawn(replies.read(reply, replies.Hands))),
         nothing="No Hand is installed: `maniple install DIR`",
     )
 
 
-def drawn(rows: replies.Rows) -> str:
+def drawn(rows: replies.Hands) -> str:
     """The table, and below it what keeps Hands from starting: a sentence of some length, mostly of many at once."""
     if not rows.hands:
         return ""
@@ -39,7 +39,7 @@ def drawn(rows: replies.Rows) -> str:
     return "\n\n".join(filter(None, (table, "\n".join(_held_back(held)))))
 
 
-def _held_back(held: list[replies.Row]) -> list[str]:
+def _held_back(held: list[replies.HandRow]) -> list[str]:
     """What keeps these from starting, and what mends it."""
     if not held:
         return []

@@ -1,4 +1,4 @@
-"""Runs as the log tells them (pure but for reading it): when they began, how they ended, what they called."""
+"""Reconstructs runs from entries of the log (pure): when they started, how they ended, how many calls they made."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -9,13 +9,13 @@ from manifests.waiting import WAITS
 from wire.entries import Entry
 
 NEEDLES: Final = (b'"kind":"kernel.start"', b'"kind":"run.', b'"kind":"decision"', b'"method":"run"')
-"""What a line of the log holds that says something of a run as a whole."""
+"""Texts, one of which each line of the log that gather() needs contains."""
 
 
 class PastRun(Struct, kw_only=True):
-    """One run. outcome: working, waits: upgraded, done, failed, refused, cancelled, ended (a service's) or died.
+    """One run. outcome: working, waits: upgraded, done, failed, refused, cancelled, ended (of a service) or died.
 
-    Times are the log's. Of one that lives, processor time and memory are those of its processes that have ended.
+    Times are texts as in the log. While the run lives, cpu_seconds and memory_peak cover only processes that have ended.
     """
 
     run: str
@@ -36,12 +36,12 @@ class PastRun(Struct, kw_only=True):
 
 
 def gather(entries: Iterable[Entry]) -> dict[str, PastRun]:
-    """Every run that these entries tell of, in the order of their starts."""
+    """All runs in these entries, by id, in the order of their starts."""
     runs: dict[str, PastRun] = {}
     work: dict[int, str] = {}
     for entry in entries:
         match entry.kind:
-            case "run.start" if entry.run not in runs:  # and not another process of a run that goes on
+            case "run.start" if entry.run not in runs:  # a later one is a new process of the same run
                 runs[entry.run] = PastRun(
                     run=entry.run,
                     hand=str(entry.detail.get("name", "")),
@@ -59,7 +59,7 @@ def gather(entries: Iterable[Entry]) -> dict[str, PastRun]:
                 run = runs[entry.run]
                 run.outcome, run.why = (WAITS, entry.why) if entry.verdict == "asked" else ("working", "")
             case "kernel.start":
-                _lose(runs.values(), entry.time)
+                _end_lost_services(runs.values(), entry.time)
             case "run.left" if entry.run in runs:
                 run = runs[entry.run]
                 run.cpu_seconds += _number(entry.detail.get("cpu_us")) / 1_000_000
@@ -74,13 +74,13 @@ def gather(entries: Iterable[Entry]) -> dict[str, PastRun]:
     return runs
 
 
-def how_to_decide(run: str) -> str:
-    """The next command for a run whose code was upgraded."""
+def decide_hint(run: str) -> str:
+    """The commands that decide about a run whose code was upgraded."""
     return f"`maniple decide {run} finish`, or `… restart`, or `maniple cancel {run}`"
 
 
-def _lose(runs: Iterable[PastRun], time: str) -> None:
-    """A kernel has started: what a killed one before it ran, and nobody takes up, has no end of its own."""
+def _end_lost_services(runs: Iterable[PastRun], time: str) -> None:
+    """At a kernel's start, end services that have no end: the kernel before was killed, and they are not resumed."""
     for run in runs:
         if run.kind == "service" and not run.ended:
             run.ended, run.outcome, run.why = time, "died", "the kernel ended before it"

@@ -1,4 +1,4 @@
-"""What is where a home should be (acts: it looks), and the sentence for when that is none."""
+"""Checks whether a path is a home (acts), and makes the error for one that is not."""
 
 import os
 import shlex
@@ -7,34 +7,34 @@ from typing import Final
 from kernel.cli.exits import Ended
 
 _PARTS: Final = ("keys", "log")
-"""What only a home has, besides its home.toml."""
+"""Folders that only a home has."""
 
 
 def is_home(path: str) -> bool:
-    """Whether home.toml is there, which is written last: the rest was there once."""
+    """Whether home.toml exists, the file that init writes last."""
     return os.path.isfile(os.path.join(path, "home.toml"))
 
 
 def is_broken(path: str) -> bool:
-    """Whether it was a home, and has lost its home.toml."""
+    """Whether this was a home and has lost its home.toml."""
     return not is_home(path) and all(os.path.isdir(os.path.join(path, part)) for part in _PARTS)
 
 
-def look(folder: str) -> str:
-    """What to type where somebody may not use a folder."""
+def access_hint(folder: str) -> str:
+    """What to type if a folder is not accessible."""
     return f"`ls -ld {shlex.quote(folder)}` shows who may use it"
 
 
 def unusable(path: str, error: OSError) -> Ended:
-    """What to raise where the system does not let a command into a home."""
-    return Ended(f"the home {path} cannot be used: {error.strerror}; {look(path)}")
+    """The error for a home that the system does not let this user into."""
+    return Ended(f"the home {path} cannot be used: {error.strerror}; {access_hint(path)}")
 
 
-def none_at(path: str) -> Ended:
-    """What to raise where a command needs a home and finds none."""
+def missing_home(path: str) -> Ended:
+    """The error for a path where a home is needed and there is none."""
     try:
         os.stat(os.path.join(path, "home.toml"))
-    except PermissionError as error:  # there may be one
+    except PermissionError as error:  # there may be a home
         return unusable(path, error)
     except OSError:
         pass
@@ -45,7 +45,7 @@ def none_at(path: str) -> Ended:
     return Ended(f"there is no home at {path}: make one with `maniple init`, or name another with --home")
 
 
-def need(path: str) -> None:
-    """Raises Ended where there is no home."""
+def require_home(path: str) -> None:
+    """Raise Ended if there is no home at this path."""
     if not is_home(path):
-        raise none_at(path)
+        raise missing_home(path)

@@ -13,7 +13,7 @@ from kernel.cli import bundled, founding, homes, starting
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NoKernel, need_linux
 from kernel.cli.frame import Session, command
-from kernel.cli.serving import listening, open_run_folder
+from kernel.cli.serving import find_kernel, open_run_folder
 from kernel.record.growing import sync_folder
 
 
@@ -31,16 +31,16 @@ def init(session: Session, no_hands: bool) -> None:
     home = os.path.realpath(session.home)
     _refuse_existing(home)
     os.makedirs(os.path.dirname(home), exist_ok=True)
-    with _workplace(home) as place:
-        key = founding.lay_out(place)
+    with _draft_home(home) as draft:
+        key = founding.create_home_files(draft)
         folders, left_out = ([], {}) if no_hands else bundled.find()
-        starting.start(place)
-        with Client(place) as client:
+        starting.start(draft)
+        with Client(draft) as client:
             client.call("kernel.key-add", "", {"key": key.verify_key.text(), "hands": ["*"]})
             installed, refused = bundled.install_all(client, folders, key)
             client.call("kernel.down")
             client.wait_for_exit(60)
-        os.rename(place, home)
+        os.rename(draft, home)
         sync_folder(os.path.dirname(home))
     left_out |= refused
     with open(os.path.join(home, "keys", "log.pub"), encoding="ascii") as file:
@@ -68,7 +68,7 @@ def init(session: Session, no_hands: bool) -> None:
 
 def _refuse_existing(home: str) -> None:
     if homes.is_broken(home):
-        raise homes.none_at(home)
+        raise homes.missing_home(home)
     if homes.is_home(home):
         raise Ended(f"there is a home at {home} already: `maniple up` starts it, --home names another")
     if os.path.ismount(home):
@@ -79,77 +79,77 @@ def _refuse_existing(home: str) -> None:
 
 
 @contextmanager
-def _workplace(home: str) -> Iterator[str]:
-    """An empty folder beside the home's place, for one init of it at a time; gone afterwards, unless it was moved there.
+def _draft_home(home: str) -> Iterator[str]:
+    """Yield an empty, locked folder beside the future home; it is removed afterwards, unless it was renamed to the home.
 
-    The lock is on that folder itself, so homes that are made side by side do not wait for one another.
+    Each home has its own such folder and lock, so commands that make different homes do not wait for one another.
     """
-    above, name = os.path.split(home)
-    place = os.path.join(above, f".{name}.unfinished")
-    lock = _locked(place)
+    parent, name = os.path.split(home)
+    draft = os.path.join(parent, f".{name}.unfinished")
+    lock = _lock_folder(draft)
     if lock < 0:
         raise Ended(f"another `maniple init` of {home} is at work: wait for its end, then `maniple up`")
     try:
-        _refuse_existing(home)  # the one that held the lock before may have made it
-        _empty(place)
-        yield place
+        _refuse_existing(home)  # the previous holder of the lock may have made it
+        _clear(draft)
+        yield draft
     finally:
-        if _is_at(lock, place):
-            _empty(place)
-            os.rmdir(place)
+        if _is_at(lock, draft):
+            _clear(draft)
+            os.rmdir(draft)
         os.close(lock)
 
 
-def _locked(place: str) -> int:
-    """A descriptor of the folder of that path, made if need be, whose lock this process holds; -1 if another does."""
+def _lock_folder(draft: str) -> int:
+    """Make a folder if needed, and lock it. Returns a descriptor that holds the lock; -1 if another process has it."""
     while True:
-        os.makedirs(place, mode=0o700, exist_ok=True)
+        os.makedirs(draft, mode=0o700, exist_ok=True)
         try:
-            lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            lock = os.open(draft, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
-            continue  # whoever held it was done with it just now
+            continue  # its holder has just removed or renamed it
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
             return -1
-        if _is_at(lock, place):
+        if _is_at(lock, draft):
             return lock
         os.close(lock)
 
 
 def _is_at(descriptor: int, path: str) -> bool:
-    """Whether a path still leads to the folder of a descriptor."""
+    """Whether a path still leads to the folder that a descriptor is open on."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False))
     except FileNotFoundError:
         return False
 
 
-def _empty(place: str) -> None:
-    """Remove all that an interrupted init left in its folder, and end its kernel first."""
-    if not os.listdir(place):
+def _clear(draft: str) -> None:
+    """End the kernel that an interrupted init left, then remove everything in its folder."""
+    if not os.listdir(draft):
         return
     try:
-        with Client(place) as client:
+        with Client(draft) as client:
             client.call("kernel.down")
             client.wait_for_exit(60)
     except (NoKernel, Ended):
-        _kill(place)
-    for each in list(os.scandir(place)):
+        _kill_kernel(draft)
+    for each in list(os.scandir(draft)):
         if each.is_dir(follow_symlinks=False):
             shutil.rmtree(each)
         else:
             os.unlink(each)
 
 
-def _kill(place: str) -> None:
-    """End a kernel that cannot be asked."""
+def _kill_kernel(draft: str) -> None:
+    """Kill a kernel that does not answer."""
     try:
-        folder = open_run_folder(place)
+        folder = open_run_folder(draft)
     except Ended:
         return
-    pid = listening(folder, place)
+    pid = find_kernel(folder, draft)
     os.close(folder)
     if pid > 0:
         os.kill(pid, 9)

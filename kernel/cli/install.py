@@ -29,7 +29,7 @@ from manifests.trust import TrustStore
 
 
 class _Done(Struct, frozen=True):
-    """kernel.install. waiting: unfinished runs that wait for a decision now."""
+    """The reply of kernel.install. waiting: number of unfinished runs that now wait for a decision."""
 
     folder: str
     waiting: int
@@ -79,15 +79,15 @@ def install(
     with session.client() as client:
         more = ["--effects-as-declared"] if effects_as_declared else []
         again = shlex.join(["maniple", "install", folder, *more, "--yes"])
-        carry_out(session, client, found, yes=yes, as_declared=effects_as_declared, next_=again, full=full)
-        next_ = _next(client, found)
+        confirm_and_install(session, client, found, yes=yes, as_declared=effects_as_declared, next_=again, full=full)
+        next_ = _next_hint(client, found)
     session.say(f"Next: {next_}")
 
 
-class Shown(Struct, frozen=True, kw_only=True):
-    """What was shown of a Hand, and is installed after a yes. before: what is installed of that name now.
+class Proposal(Struct, frozen=True, kw_only=True):
+    """A Hand that has been shown to the operator, and is installed after a yes. before: the version installed now.
 
-    unread: what models read of it, where that is more than was shown.
+    wanted: the capabilities it newly asks for. unread: what models read of it, if that is too much to have been shown.
     """
 
     found: package.Folder
@@ -99,7 +99,7 @@ class Shown(Struct, frozen=True, kw_only=True):
     unread: str = ""
 
 
-def carry_out(
+def confirm_and_install(
     session: Session,
     client: Client,
     found: package.Folder,
@@ -109,17 +109,19 @@ def carry_out(
     as_declared: bool = False,
     full: bool = False,
 ) -> None:
-    """Show what is asked for, ask unless that was answered before, and install. next_: what to type after a question
-    that nobody could be asked. full: show all that models read, also where there is much of it, or nobody is asked."""
-    shown = show(session, client, found, every(client), yes=yes, as_declared=as_declared, full=full)
+    """Show what a Hand asks for, ask for consent unless `yes`, and install it.
+
+    next_: the command to type where there is no terminal to ask at. full: show all that models read of its methods,
+    however much, and even if nobody is asked."""
+    shown = propose(session, client, found, every(client), yes=yes, as_declared=as_declared, full=full)
     if not yes:
-        ask(session, found.name, "Install it, and grant that?", next_, shown.unread)
-    row = put(session, client, shown)
-    compiling.sweep(client)
-    session.result(row, lambda: in_words(shown))
+        ask_consent(session, found.name, "Install it, and grant that?", next_, shown.unread)
+    row = install_proposal(session, client, shown)
+    compiling.remove_unused(client)
+    session.result(row, lambda: summary(shown))
 
 
-def show(
+def propose(
     session: Session,
     client: Client,
     found: package.Folder,
@@ -128,20 +130,20 @@ def show(
     yes: bool,
     as_declared: bool = False,
     full: bool = False,
-) -> Shown:
-    """Say on stderr what is to be decided. methods: all that can be called. Raises Ended for a seal that does not count."""
+) -> Proposal:
+    """Check the seal and print on stderr what is to be decided. methods: all that exist. Ended for an invalid seal."""
     before = installed.find(client, found.name)
-    seal, sealed_by = _seal(client, found)
-    wanted = agreement.new_in(found.manifest, before.package.manifest if before else None)
+    seal, sealed_by = _judge_seal(client, found)
+    wanted = agreement.new_requests(found.manifest, before.package.manifest if before else None)
     is_asked = not yes and screen.is_terminal(sys.stdin)
     most = None if full or not (yes or is_asked) else 0 if yes else reading.IN_PLACE
-    unread = _show(session, methods, found, before, sealed_by, as_declared=as_declared, most=most)
+    unread = _print_proposal(session, methods, found, before, sealed_by, as_declared=as_declared, most=most)
     if unread and (is_asked or any(one.schemas for one in found.manifest.provides.values())):
         how = "`l` below shows them" if is_asked else "`maniple methods METHOD` shows those of one"
         session.say(
             f"Of that, models read {screen.count(unread.count(chr(10)) + 1, 'line')} more than are shown: {how}."
         )
-    return Shown(
+    return Proposal(
         found=found,
         before=before,
         seal=seal,
@@ -152,8 +154,8 @@ def show(
     )
 
 
-def put(session: Session, client: Client, shown: Shown) -> dict[str, object]:
-    """Install it, with what it asks for that is new; the row of it for programs."""
+def install_proposal(session: Session, client: Client, shown: Proposal) -> dict[str, object]:
+    """Install a proposal and grant it what is new; returns the JSON row for it."""
     found, before = shown.found, shown.before
     grants = requested(found.manifest) if before is None else shown.wanted
     instead = before.id if before else ""
@@ -174,20 +176,20 @@ def put(session: Session, client: Client, shown: Shown) -> dict[str, object]:
     }
 
 
-def in_words(shown: Shown) -> str:
-    """What has become of it."""
+def summary(shown: Proposal) -> str:
+    """A sentence on what was installed or upgraded."""
     found = shown.found
     return f"{found.name} {found.version} is {'upgraded' if shown.before else 'installed'}."
 
 
-def _seal(client: Client, found: package.Folder) -> tuple[str, str]:
-    """The seal's text, and who sealed it. Raises Ended (refused) for a seal that does not count or does not fit."""
+def _judge_seal(client: Client, found: package.Folder) -> tuple[str, str]:
+    """The seal's text and the keys that signed it; seals an unsealed Hand. Ended (refused) if untrusted or not matching."""
     if not found.seal:
         key = installing.sealing_key(client)
-        return package.sealed(found, key), f"{key.name}+{key.verify_key.id}, this home's own key"
+        return package.make_seal(found, key), f"{key.name}+{key.verify_key.id}, this home's own key"
     trust = TrustStore(keys=replies.read(client.call("kernel.home").value, rights.Home).keys)
     try:
-        judged = trust.judge(
+        verdict = trust.judge(
             found.seal,
             name=found.name,
             version=found.version,
@@ -197,14 +199,14 @@ def _seal(client: Client, found: package.Folder) -> tuple[str, str]:
         )
     except (SealRefused, SealMalformed) as refused:
         raise Ended(f"refused: {refused}", Exit.REFUSED) from None
-    differences = compare(judged, found.digests())
+    differences = compare(verdict, found.digests())
     if differences:
         what = "; ".join(map(str, differences[:5]))
         raise Ended(f"refused: {what}; look at it, then `maniple seal {shlex.quote(found.path)}`", Exit.REFUSED)
-    return found.seal, ", ".join(f"{trust.find(key).name}+{key}" for key in judged.by)
+    return found.seal, ", ".join(f"{trust.find(key).name}+{key}" for key in verdict.by)
 
 
-def _show(
+def _print_proposal(
     session: Session,
     rows: tuple[Described, ...],
     found: package.Folder,
@@ -214,35 +216,35 @@ def _show(
     as_declared: bool,
     most: int | None,
 ) -> str:
-    """On stderr, what is to be decided. Returns all that models read, if that is more than `most` lines, and not shown."""
+    """Print on stderr what is to be decided. If models read more than `most` lines, they are returned instead of printed."""
     manifest, old = found.manifest, before.package.manifest if before else None
     offers = effective_provides(manifest, as_declared=as_declared)
     effects = {row.method: row.effect for row in rows} | {name: one.effect for name, one in offers.items()}
-    for line in agreement.about(manifest, old, time.time_ns() // 1_000_000):
+    for line in agreement.describe_hand(manifest, old, time.time_ns() // 1_000_000):
         session.say(screen.visible(line))
-    for line in _skills(found):
+    for line in _skill_lines(found):
         session.say(screen.visible(line))
     session.say(f"Sealed by {screen.visible(sealed_by)}.")
-    wanted = agreement.requests(agreement.new_in(manifest, old), effects)
+    wanted = agreement.request_rows(agreement.new_requests(manifest, old), effects)
     also, nothing = ("also ", "nothing more") if before else ("", "nothing")
     session.say(f"It {also}asks for:" if wanted else f"It asks for {nothing}.")
-    _rows(session, wanted)
+    _print_rows(session, wanted)
     known = before.offered if before else {}
-    offered = agreement.offers(offers, known)
+    offered = agreement.offer_rows(offers, known)
     read = {name: reading.of(offers[name], known.get(name)) for name, *_ in offered}
     is_unread = most is not None and sum(map(len, read.values())) > most
     if offered:
         session.say("It offers:" if before is None else "It offers, new or changed:")
-        _rows(session, offered, {} if is_unread else read)
-    if gone := [name for name in before.offered if name not in offers] if before else []:
-        session.say(f"It no longer offers: {screen.visible(', '.join(gone))}.")
+        _print_rows(session, offered, {} if is_unread else read)
+    if withdrawn := [name for name in before.offered if name not in offers] if before else []:
+        session.say(f"It no longer offers: {screen.visible(', '.join(withdrawn))}.")
     if manifest.hand.needs and before is None:
         session.say(f"It needs {', '.join(manifest.hand.needs)}.")
     return "\n".join("\n".join((name, *_wrapped(lines))) for name, lines in read.items() if lines) if is_unread else ""
 
 
-def _skills(found: package.Folder) -> list[str]:
-    """What a look through the skills of a Hand that thinks finds."""
+def _skill_lines(found: package.Folder) -> list[str]:
+    """Lines on the skills in an agent's folder, and what checking them found."""
     if found.manifest.agent is None:
         return []
     from kernel.cli import skill_folders
@@ -253,10 +255,10 @@ def _skills(found: package.Folder) -> list[str]:
     return ["It has these skills of its own, which it trusts like its playbook:", *lines] if lines else []
 
 
-def _rows(
+def _print_rows(
     session: Session, rows: list[tuple[str, str, str]], read: Mapping[str, list[str]] = MappingProxyType({})
 ) -> None:
-    """read: by the first cell of a row, what models read of it."""
+    """Print rows in columns. read: lines to print below a row, by its first cell: what models read of that method."""
     widths = [max((screen.width_of(row[at]) for row in rows), default=0) for at in (0, 1)]
     for row in rows:
         cells = [screen.visible(cell) for cell in row]
@@ -268,16 +270,16 @@ def _rows(
 
 
 def _wrapped(lines: Iterable[str]) -> Iterator[str]:
-    """Lines below what they are of, folded where they go to a terminal that is narrower."""
+    """Indent lines, and wrap them to the width of the terminal, if there is one."""
     width = screen.terminal_width() if screen.is_terminal(sys.stderr) else 0
     for line in map(screen.visible, lines):
         folded = textwrap.wrap(line, width, initial_indent=" " * 6, subsequent_indent=" " * 10) if width else []
         yield from folded or [f"      {line}"]
 
 
-def ask(session: Session, name: str, question: str, next_: str, unread: str) -> None:
-    """Raises Ended when nobody says yes. name: what is to be installed; next_: as of carry_out(); unread: what is shown to
-    who wants to read it first."""
+def ask_consent(session: Session, name: str, question: str, next_: str, unread: str) -> None:
+    """Ask a question, and raise Ended unless the answer is yes. name: what is to be installed; next_: see
+    confirm_and_install(); unread: the text that the answer `l` shows."""
     if not screen.is_terminal(sys.stdin):
         raise Ended(
             f"{name} was not installed: there is no terminal to ask at; look at what it asks for, then `{next_}`",
@@ -293,17 +295,17 @@ def ask(session: Session, name: str, question: str, next_: str, unread: str) -> 
 
 
 def _show_unread(session: Session, text: str) -> None:
-    """Page by page where there is a terminal for that."""
+    """Show a text in a pager on a terminal, else print it on stderr."""
     if screen.is_terminal(sys.stdout):
         click.echo_via_pager(screen.safe(text))
     else:
         session.say(text)
 
 
-def _next(client: Client, found: package.Folder) -> str:
-    """What to type now: what it cannot start without, else what uses it."""
+def _next_hint(client: Client, found: package.Folder) -> str:
+    """The next command to type: one that sets what the Hand cannot start without, else one that uses it."""
     name, manifest = found.name, found.manifest
-    if needed := _missing(client, found):
+    if needed := _missing_settings(client, found):
         return f"`maniple settings {name} {needed}`, without which it does not start"
     if manifest.agent is not None:
         return f'`maniple ask --hand {name} "…"`'
@@ -314,8 +316,8 @@ def _next(client: Client, found: package.Folder) -> str:
     return f"`{' '.join(['maniple start', name, *inputs, '--wait'])}`"
 
 
-def _missing(client: Client, found: package.Folder) -> str:
-    """Settings that it needs and has not, as one gives them."""
+def _missing_settings(client: Client, found: package.Folder) -> str:
+    """Required settings that have no value, as arguments of `maniple settings`; "" if none."""
     if not missing_required(found.manifest.settings, {}):
         return ""
-    return missing_required(found.manifest.settings, installed.shown(client, found.name).settings)
+    return missing_required(found.manifest.settings, installed.fetch_details(client, found.name).settings)

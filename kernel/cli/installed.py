@@ -1,4 +1,4 @@
-"""What is installed, as the kernel tells it (acts): every Hand in a row, and one in full."""
+"""Asks the kernel for installed Hands (acts): all of them as rows, or one in full."""
 
 from msgspec import Struct
 
@@ -15,7 +15,7 @@ class _Package(Struct, frozen=True):
 
 
 class Installed(Struct, frozen=True):
-    """A Hand as kernel.show tells it."""
+    """An installed Hand, as in the reply of kernel.show."""
 
     id: str
     name: str
@@ -27,12 +27,12 @@ class Installed(Struct, frozen=True):
 
     @property
     def offered(self) -> dict[str, Provided]:
-        """The methods that it offers, as they were agreed to."""
+        """Its methods, with the effects that were agreed to at the install."""
         return effective_provides(self.package.manifest, as_declared=self.as_declared)
 
 
-class Shown(Struct, frozen=True, kw_only=True):
-    """kernel.show. secrets: the file in keys/ with its secret settings; "" where an older kernel does not tell."""
+class HandDetails(Struct, frozen=True, kw_only=True):
+    """The reply of kernel.show. secrets: the file in keys/ with its secret settings; "" from an older kernel."""
 
     hand: Installed
     state: str
@@ -45,31 +45,31 @@ class Shown(Struct, frozen=True, kw_only=True):
     secrets: str = ""
 
 
-def rows(client: Client) -> tuple[replies.Row, ...]:
-    """Every installed Hand."""
-    return replies.read(client.call("kernel.hands").value, replies.Rows).hands
+def list_hands(client: Client) -> tuple[replies.HandRow, ...]:
+    """Fetch a row for each installed Hand."""
+    return replies.read(client.call("kernel.hands").value, replies.Hands).hands
 
 
-def ids(client: Client) -> dict[str, str]:
-    """The names of all that are installed, by their ids."""
-    return {_id_of(client, row): row.name for row in rows(client)}
+def names_by_id(client: Client) -> dict[str, str]:
+    """Fetch the ids of all installed Hands, each with its name."""
+    return {_id_of(client, row): row.name for row in list_hands(client)}
 
 
-def _id_of(client: Client, row: replies.Row) -> str:
-    """A Hand's id; "" for one that was removed since its row was told."""
+def _id_of(client: Client, row: replies.HandRow) -> str:
+    """A Hand's id; "" if it was removed after its row was fetched."""
     try:
-        return row.id or shown(client, row.name).hand.id
+        return row.id or fetch_details(client, row.name).hand.id
     except NotDone as error:
         if error.reason != "unknown hand":
             raise
         return ""
 
 
-def shown(client: Client, name: str) -> Shown:
-    """One in full. Raises NotDone when it is not installed."""
-    return replies.read(client.call("kernel.show", name).value, Shown)
+def fetch_details(client: Client, name: str) -> HandDetails:
+    """Fetch one Hand in full. Raises NotDone if it is not installed."""
+    return replies.read(client.call("kernel.show", name).value, HandDetails)
 
 
 def find(client: Client, name: str) -> Installed | None:
-    """One as it is installed, None when it is not."""
-    return shown(client, name).hand if name in {row.name for row in rows(client)} else None
+    """Fetch one Hand; None if it is not installed."""
+    return fetch_details(client, name).hand if name in {row.name for row in list_hands(client)} else None

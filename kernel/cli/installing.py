@@ -1,4 +1,4 @@
-"""Putting a sealed Hand into a home (acts): its folder is copied, then the kernel told; undone if it says no."""
+"""Installs a sealed Hand (acts): copies its folder into the home, calls kernel.install, and undoes the copy if it fails."""
 
 import os
 import secrets
@@ -28,42 +28,42 @@ def install(
     as_declared: bool = False,
     instead: str = "",
 ) -> Value:
-    """Install, or upgrade; what the kernel says of it. Raises NotDone, and has left nothing behind then.
+    """Install or upgrade a Hand; returns the reply of kernel.install. Raises NotDone, after removing the copy.
 
-    When the kernel ends without an answer, it may be installed or not: the next one takes away what is not.
+    If the kernel ends without an answer, the Hand may be installed or not; the next kernel removes a copy that is not.
 
-    as_declared: a program is believed what its methods do. instead: the id of the Hand that it is an upgrade of, if the
-    grants are only what is new; it is refused where that is not there any more.
+    as_declared: trust what a program declares of its methods' effects. instead: the id of the Hand that this upgrades, if
+    `grants` holds only new ones; the kernel refuses if that Hand has been removed.
     """
     name = f"{folder.name}-{folder.version}-{secrets.token_hex(4)}"
     hands = os.path.join(client.home, "hands")
     if not os.path.isdir(hands):
         raise Ended(f"the home's folder {hands} is missing: `maniple down`, then `maniple up`, which makes it anew")
-    place = os.path.join(hands, name)
+    target = os.path.join(hands, name)
     try:
-        what: dict[str, object] = {"folder": name, "grants": [msgspec.to_builtins(one) for one in grants]}
+        arguments: dict[str, object] = {"folder": name, "grants": [msgspec.to_builtins(one) for one in grants]}
         if as_declared:
-            what["as_declared"] = True
+            arguments["as_declared"] = True
         if instead:
-            what["instead"] = instead
+            arguments["instead"] = instead
         if folder.manifest.hand.wasm:
-            what["artefact"] = msgspec.to_builtins(compiling.into(client.home, folder))
-        package.copy(folder, seal, place)
+            arguments["artefact"] = msgspec.to_builtins(compiling.compile_into(client.home, folder))
+        package.copy(folder, seal, target)
     except BaseException as error:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(target, ignore_errors=True)
         if isinstance(error, OSError) and error.filename is None:
-            error.filename = place  # what is written to a full disk does not tell where
+            error.filename = target  # an error of write(2), as on a full disk, has no path
         raise
     try:
-        return client.call("kernel.install", "", what).value
+        return client.call("kernel.install", "", arguments).value
     except NotDone:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(target, ignore_errors=True)
         raise
 
 
 def sealing_key(client: Client) -> SigningKey:
-    """The home's own sealing key. Raises Ended (refused) when it counts here no more, with what puts another in its place."""
-    key, path = founding.sealing_key_of(client.home), founding.seal_key_path(client.home)
+    """Read the home's own sealing key. Raises Ended (refused), saying how to replace it, if it is no longer trusted."""
+    key, path = founding.read_sealing_key(client.home), founding.seal_key_path(client.home)
     trust, now = (
         TrustStore(keys=replies.read(client.call("kernel.home").value, rights.Home).keys),
         time.time_ns() // 1000,
@@ -72,16 +72,16 @@ def sealing_key(client: Client) -> SigningKey:
     if one is not None and one.is_usable(now):
         return key
     why = "is not trusted here" if one is None else "has expired" if one.revoked is None else "was revoked"
-    place, own = shlex.quote(path), trust.keys[0] if trust.keys else None
+    quoted, own = shlex.quote(path), trust.keys[0] if trust.keys else None
     if own is not None and own.is_usable(now):
         mend = (
             f"put the secret half of {own.name}+{own.id}, which is this home's own key now, in its place: "
-            f"`mv FILE {place}`"
+            f"`mv FILE {quoted}`"
         )
     else:
         mend = (
             "make another, `maniple keys new FILE --name NAME`, trust it, "
-            f"`maniple keys rotate {own.id if own else 'ID'} FILE.pub`, and put it there, `mv FILE {place}`"
+            f"`maniple keys rotate {own.id if own else 'ID'} FILE.pub`, and put it there, `mv FILE {quoted}`"
         )
     text = f"refused: {path}, which this home seals with, holds {key.verify_key.name}+{key.verify_key.id}, which {why}"
     raise Ended(f"{text}; {mend}; then type this again", Exit.REFUSED)

@@ -1,7 +1,7 @@
-"""What interrupts a command that has begun something which must be ended first (acts on this process's signals).
+"""Signals for a command that must clean up before it ends (acts: sets this process's signal handlers).
 
-Within the block Ctrl-C, a terminal that closes and SIGTERM all raise KeyboardInterrupt, unless they are to be ignored;
-`end` then ends the process as the last two do without. In the main thread only.
+Within the block SIGINT, SIGHUP and SIGTERM all raise KeyboardInterrupt, unless the process ignores them. After the
+clean-up, `end` lets SIGHUP or SIGTERM end the process as it would have. In the main thread only.
 """
 
 import os
@@ -15,17 +15,17 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 
 
 class Interrupts:
-    """Those of one block."""
+    """A block in which these signals raise KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self._before = {number: signal.getsignal(number) for number in _SIGNALS}
         self._ending = 0
-        self._waits = self._came = False
+        self._is_deferring = self._has_pending = False
 
     def __enter__(self) -> Self:
         for number, before in self._before.items():
             if before is not signal.SIG_IGN:
-                signal.signal(number, self._hear)
+                signal.signal(number, self._receive)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -33,28 +33,28 @@ class Interrupts:
             signal.signal(number, before)
 
     @contextmanager
-    def later(self) -> Iterator[None]:
-        """What comes within is heard at its end, so that nothing is left half begun; a second Ctrl-C is heard at once."""
-        self._waits = True
+    def deferred(self) -> Iterator[None]:
+        """Defer the first signal to the end of a step that must not be left half done; a second one raises at once."""
+        self._is_deferring = True
         try:
             yield
         finally:
-            self._waits = False
-            if self._came:
+            self._is_deferring = False
+            if self._has_pending:
                 raise KeyboardInterrupt
 
     def end(self) -> None:
-        """End this process, if something else than Ctrl-C came."""
+        """End this process by the signal that came, unless that was SIGINT or none."""
         if self._ending:
             signal.signal(self._ending, signal.SIG_DFL)
             os.kill(os.getpid(), self._ending)
 
-    def _hear(self, number: int, _: object) -> None:
+    def _receive(self, number: int, _: object) -> None:
         if number != signal.SIGINT:
-            if self._ending:  # shells, timeout(1) and service managers send them twice
+            if self._ending:  # shells, timeout(1) and service managers send these twice
                 return
             self._ending = number
-        if self._waits and not self._came:
-            self._came = True
+        if self._is_deferring and not self._has_pending:
+            self._has_pending = True
             return
         raise KeyboardInterrupt

@@ -1,7 +1,7 @@
-"""Files that hold a sealing key (acts): `maniple keys new` writes them, `maniple seal --key` reads them.
+"""Reads and writes files that hold a sealing key (acts), as `maniple keys new` makes and `maniple seal --key` reads them.
 
-One line, as other tools for signed notes write it: PRIVATE+KEY+name+id+base64 of the algorithm's byte and the seed. The
-public half lies beside it, in FILE.pub, as a verifier key.
+One line in the format of Go's package sumdb/note: PRIVATE+KEY+name+id+base64 of the algorithm's byte and the seed. The
+public half is in FILE.pub beside it, as a verifier key.
 """
 
 import binascii
@@ -21,34 +21,34 @@ _ED25519: Final = b"\x01"
 _KEYS: Final = "`maniple keys new FILE` writes one into FILE.pub, and `maniple init` a log's into keys/log.pub"
 
 
-def write(path: str, name: str) -> VerifyKey:
-    """A new key pair in two new files. Raises Ended when one is there; nothing is overwritten, nothing left half-made."""
+def write_pair(path: str, name: str) -> VerifyKey:
+    """Write a new key pair into two new files. Raises Ended if one exists; on any failure, both are removed again."""
     seed = os.urandom(SEED_SIZE)
     key = SigningKey(name, seed).verify_key
     content = binascii.b2a_base64(_ED25519 + seed, newline=False).decode("ascii")
-    made: list[str] = []
+    created: list[str] = []
     try:
         for file, text, mode in (
             (path, f"{PREFIX}{key.name}+{key.id}+{content}\n", 0o600),
             (path + ".pub", key.text() + "\n", 0o644),
         ):
-            _write_new(file, text, mode, made)
+            _write_new(file, text, mode, created)
         sync_folder(os.path.dirname(os.path.abspath(path)))
     except BaseException:
-        for file in made:
+        for file in created:
             with suppress(OSError):
                 os.unlink(file)
         raise
     return key
 
 
-def _write_new(file: str, text: str, mode: int, made: list[str]) -> None:
-    """A file that was not there, on disk. made: takes its path as soon as it is there."""
+def _write_new(file: str, text: str, mode: int, created: list[str]) -> None:
+    """Write and sync a new file. created: gets its path as soon as it exists."""
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     except FileExistsError:
-        raise named_files.taken(file) from None
-    made.append(file)
+        raise named_files.already_exists(file) from None
+    created.append(file)
     with open(descriptor, "w", encoding="ascii") as opened:
         opened.write(text)
         opened.flush()
@@ -56,8 +56,8 @@ def _write_new(file: str, text: str, mode: int, made: list[str]) -> None:
 
 
 def read(path: str) -> SigningKey:
-    """The key in a file. Raises Ended for one that others may read, and for what is none."""
-    with named_files.opened(path) as file:
+    """Read the key in a file. Raises Ended if other users may read the file, or if it holds no key."""
+    with named_files.open_to_read(path) as file:
         mode = os.fstat(file.fileno()).st_mode
         text = file.read(4096).decode("ascii", "replace").strip()
     if stat.S_IMODE(mode) & 0o077:
@@ -73,15 +73,15 @@ def read(path: str) -> SigningKey:
     raise Ended(f"{path} does not hold a sealing key: make one with `maniple keys new FILE --name NAME`")
 
 
-def public(text: str) -> VerifyKey:
-    """A verifier key as somebody typed it, or as the file that he named holds it."""
+def parse_public(text: str) -> VerifyKey:
+    """Parse a verifier key: the typed text itself, or the content of the file that it names. Raises Ended."""
     typed = text
     if "+" not in text or os.path.isfile(text):
         try:
-            with named_files.opened(text) as file:
+            with named_files.open_to_read(text) as file:
                 typed = file.read(4096).decode("ascii", "replace").strip()
         except OSError as error:
-            why = named_files.mend(text, error.errno or 0)
+            why = named_files.hint(text, error.errno or 0)
             raise Ended(
                 f"{text} is neither a verifier key nor a file that holds one: {error.strerror}; {why or _KEYS}"
             ) from None

@@ -30,15 +30,15 @@ def keys_add(session: Session, key: str, hands: tuple[str, ...], most: tuple[str
 
         maniple keys add ada.pub --hands 'ada-*' --most 'web.fetch=https://*.example.org/**' --expires 365d
     """
-    public = keyfile.public(key)
+    public = keyfile.parse_public(key)
     arguments: dict[str, object] = {"key": public.text(), "hands": list(hands)}
     if most:
         arguments["most"] = _most(most)
     if expires is not None:
         arguments["expires"] = _moment(expires)
     with session.client() as client:
-        done = next((one for one in logbook.trust(session.home).keys if _is_as_asked(one, public.id, arguments)), None)
-        if done is not None:  # whoever was killed before he was told types the same again
+        done = next((one for one in logbook.trusted_keys(session.home).keys if _is_as_asked(one, public.id, arguments)), None)
+        if done is not None:  # by an earlier command that was killed before it could say so
             reply: object = {"key": msgspec.json.decode(msgspec.json.encode(done))}
         else:
             reply = client.call("kernel.key-add", "", arguments).value
@@ -46,7 +46,7 @@ def keys_add(session: Session, key: str, hands: tuple[str, ...], most: tuple[str
 
 
 def _is_as_asked(key: TrustedKey, key_id: str, asked: dict[str, object]) -> bool:
-    """Whether it is this key, and trusted for just that. One that expires is asked for anew: no two moments are the same."""
+    """Whether a key is this one, trusted for exactly this. Never true with an expiry: it is a new moment in each command."""
     most = msgspec.convert(asked["most"], tuple[Capability, ...]) if "most" in asked else EVERYTHING
     wanted = (key_id, None, asked["hands"], most, asked.get("expires"))
     return (key.id, key.revoked, [*key.hands], key.most, key.expires) == wanted

@@ -15,7 +15,7 @@ def keys_list(session: Session) -> None:
 
     They are read from the log, so the kernel need not run. With --json each is a verifier key that others can use.
     """
-    trusted = logbook.trust(session.home).keys
+    trusted = logbook.trusted_keys(session.home).keys
     log = logbook.public_key(session.home)
     now = time.time_ns() // 1000
     session.result(

@@ -18,6 +18,6 @@ def keys_new(session: Session, file: str, name: str) -> None:
 
     No home trusts it yet: whoever installs what it seals types `maniple keys add FILE.pub --hands PATTERN`.
     """
-    public = keyfile.write(file, name)
+    public = keyfile.write_pair(file, name)
     session.result({"file": file, "key": public.text(), "id": public.id}, public.text)
     session.say(f"Keep {file} secret. Seal with it: `maniple seal DIR --key {shlex.quote(file)}`")

@@ -15,7 +15,7 @@ def keys_revoke(session: Session, key_id: str, yes: bool) -> None:
 
     ID is the key's, as `maniple keys` shows it. A revoked key cannot be trusted again.
     """
-    is_own = logbook.trust(session.home).is_own(key_id)
+    is_own = logbook.trusted_keys(session.home).is_own(key_id)
     which = f"{key_id}, which is this home's own," if is_own else key_id
     confirm(f"Revoke key {which} for ever?", f"maniple keys revoke {key_id}", yes=yes, done="revoked")
     with session.client() as client:

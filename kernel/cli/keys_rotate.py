@@ -22,9 +22,9 @@ def keys_rotate(session: Session, old: str, key: str, yes: bool) -> None:
     What the old key sealed no longer starts: seal it and install it again. If the old key was this home's own, the new
     one becomes that, and only it may seal the bundled Hands.
     """
-    public = keyfile.public(key)
-    trust = logbook.trust(session.home)
-    done = _replaces(trust, public.id, old)
+    public = keyfile.parse_public(key)
+    trust = logbook.trusted_keys(session.home)
+    done = _find_replacement(trust, public.id, old)
     is_own = trust.is_own(public.id if done else old)
     if done is not None:
         reply: object = {"key": msgspec.json.decode(msgspec.json.encode(done)), "instead": old}
@@ -45,8 +45,8 @@ def keys_rotate(session: Session, old: str, key: str, yes: bool) -> None:
         )
 
 
-def _replaces(trust: TrustStore, new: str, old: str) -> TrustedKey | None:
-    """The new key, if it has taken the old one's place before: whoever was killed then types the same again."""
+def _find_replacement(trust: TrustStore, new: str, old: str) -> TrustedKey | None:
+    """The new key if it has already replaced the old one, as after an earlier command that was killed; else None."""
     for one, behind in pairwise(trust.keys):
         if (one.id, behind.id, one.revoked) == (new, old, None) and behind.revoked is not None:
             return one

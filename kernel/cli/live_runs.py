@@ -1,12 +1,12 @@
-"""The runs that live, as the kernel tells of them (acts)."""
+"""Asks the kernel for live runs (acts)."""
 
 from kernel.cli import replies
 from kernel.cli.client import Client
 from kernel.cli.replies import LiveRun, LiveRuns
 
 
-def runs(client: Client) -> tuple[LiveRun, ...]:
-    """All of them, the oldest first."""
+def fetch_all(client: Client) -> tuple[LiveRun, ...]:
+    """Fetch all live runs, oldest first."""
     page = _page(client)
     found = list(page.runs)
     while page.more:
@@ -16,7 +16,7 @@ def runs(client: Client) -> tuple[LiveRun, ...]:
 
 
 def find(client: Client, run: str) -> LiveRun | None:
-    """This one, if it lives."""
+    """Fetch one run; None if it is not live."""
     return next(iter(_page(client, only=run).runs), None)
 
 

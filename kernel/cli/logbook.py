@@ -1,7 +1,7 @@
-"""The log as the command line reads it (acts): from the home's files, whether a kernel runs or not.
+"""Reads the log from the home's files, whether a kernel runs or not (acts).
 
-Nothing here needs a secret: the log's public key lies in keys/log.pub. A log that is being written ends, for a reader,
-at its last whole line.
+No secret is needed: the log's public key is in keys/log.pub. A reader takes the last complete line as the end of a log
+that is being written.
 """
 
 import os
@@ -20,44 +20,45 @@ from wire.entries import Entry, decode
 from wire.errors import CodecError, NoteMalformed
 from wire.signing import VerifyKey
 
-TRUSTING: Final = ("key.add", "key.revoke")
-"""Kinds of entries that say which keys are trusted."""
+KEY_KINDS: Final = ("key.add", "key.revoke")
+"""Kinds of entries that change which keys are trusted."""
 
-_KEY: Final = "restore it from a backup, or give the log's verifier key, `maniple audit verify --key KEY`"
+_MEND_KEY: Final = "restore it from a backup, or give the log's verifier key, `maniple audit verify --key KEY`"
 
-_NEAR_END: Final = 1024 * 1024
+_TAIL_SIZE: Final = 1024 * 1024
+"""Bytes at the end of a segment that last_lines() reads first."""
 
 
 def folder_of(home: str) -> Path:
-    """The folder of a home's log. Raises Ended when there is none."""
+    """The folder of a home's log. Raises Ended if it does not exist or is damaged."""
     folder = Path(home) / "log"
-    homes.need(home)
-    home_parts.need(home, "maniple audit verify", within="log")
+    homes.require_home(home)
+    home_parts.check_parts(home, "maniple audit verify", within="log")
     if not (folder / "entries").is_dir():
         raise Ended(f"{home} has no log yet: start its kernel with `maniple up`")
     return folder
 
 
 def public_key(home: str) -> VerifyKey:
-    """The key that signs the log's checkpoints; its name is the log's origin."""
+    """Read the public key that the log's checkpoints are signed with; its name is the log's origin. Raises Ended."""
     path = os.path.join(home, "keys", "log.pub")
     try:
-        with open(path, encoding="ascii", opener=_never_waiting) as file:
+        with open(path, encoding="ascii", opener=_open_nonblocking) as file:
             return VerifyKey.parse(file.read(4096).strip())
     except FileNotFoundError:
-        raise Ended(f"{path} is not there: {_KEY}") from None
+        raise Ended(f"{path} is not there: {_MEND_KEY}") from None
     except IsADirectoryError:
-        raise Ended(f"{path} is a folder: move it away, and {_KEY}") from None
+        raise Ended(f"{path} is a folder: move it away, and {_MEND_KEY}") from None
     except (NoteMalformed, UnicodeDecodeError) as error:
-        raise Ended(f"{path} holds no verifier key ({error}): {_KEY}") from None
+        raise Ended(f"{path} holds no verifier key ({error}): {_MEND_KEY}") from None
 
 
-def _never_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # for whoever would write into a pipe
+def _open_nonblocking(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe without writer would block
 
 
 def entries(folder: Path, *, needles: Iterable[bytes] = ()) -> Iterator[Entry]:
-    """Every entry, or those whose line holds one of the needles: reading is dear, looking at bytes is not."""
+    """Yield all entries, or only those whose line contains one of the needles, which is cheaper than decoding all."""
     wanted = tuple(needles)
     for line in Lines(folder):
         if not wanted or any(needle in line for needle in wanted):
@@ -65,7 +66,7 @@ def entries(folder: Path, *, needles: Iterable[bytes] = ()) -> Iterator[Entry]:
 
 
 def read(line: bytes) -> Entry:
-    """The entry of a line. Raises Ended for what is none."""
+    """Decode a line, with its newline, into an entry. Raises Ended if it is not one."""
     try:
         return decode(line[:-1])
     except CodecError as error:
@@ -83,11 +84,11 @@ def newest(folder: Path, kind: str) -> Entry | None:
 
 
 def last_lines(folder: Path, count: int) -> tuple[list[bytes], Lines]:
-    """The last lines, and the place after them, from which a follower goes on."""
+    """The last lines, and the position after them, from which more_lines() continues."""
     files = segments(folder)
     number = max(0, len(files) - 1)
     while True:
-        lines = Lines(folder, number, _near_end(files[number]) if files else 0)
+        lines = Lines(folder, number, _tail_offset(files[number]) if files else 0)
         kept: deque[bytes] = deque(lines, maxlen=count)
         if len(kept) == count or number == 0:
             break
@@ -98,26 +99,26 @@ def last_lines(folder: Path, count: int) -> tuple[list[bytes], Lines]:
     return list(kept), lines
 
 
-def _near_end(path: Path) -> int:
-    """Where a line begins, not far before the end of a file."""
+def _tail_offset(path: Path) -> int:
+    """The offset at which a line begins, about _TAIL_SIZE before the end of a file."""
     size = path.stat().st_size
-    if size <= _NEAR_END:
+    if size <= _TAIL_SIZE:
         return 0
     with path.open("rb") as file:
-        file.seek(size - _NEAR_END)
+        file.seek(size - _TAIL_SIZE)
         file.readline()
         return file.tell()
 
 
 def more_lines(folder: Path, after: Lines) -> Iterator[bytes]:
-    """Lines that came after a place since it was read; `after` moves on."""
+    """Yield the lines written after a position, then move the position behind them."""
     fresh = Lines(folder, after.segment, after.offset)
     yield from fresh
     after.segment, after.offset = fresh.segment, fresh.offset
 
 
 def line_at(folder: Path, seq: int) -> bytes:
-    """The line of one entry. Raises Ended when the log does not hold it."""
+    """The line of the entry with this number. Raises Ended if the log has none."""
     needle = b'"seq":%d,' % seq
     for line in Lines(folder):
         if needle in line and read(line).seq == seq:
@@ -125,22 +126,22 @@ def line_at(folder: Path, seq: int) -> bytes:
     raise Ended(f"the log has no entry {seq}: see `maniple audit tail`")
 
 
-def trust(home: str) -> TrustStore:
-    """The keys that a home trusts, as its log says."""
+def trusted_keys(home: str) -> TrustStore:
+    """The keys that a home trusts, from its log."""
     state = State()
     for entry in entries(folder_of(home), needles=(b'"kind":"key.',)):
-        if entry.kind in TRUSTING:
-            learn(state, entry)
+        if entry.kind in KEY_KINDS:
+            apply_key_entry(state, entry)
     return state.trust
 
 
-def learn(state: State, entry: Entry) -> None:
-    """Let an entry of one of the kinds TRUSTING change a state, for which nothing else need be read."""
-    fold(state, entry, _no_package)
+def apply_key_entry(state: State, entry: Entry) -> None:
+    """Apply an entry of one of KEY_KINDS to a state, which needs no other entries for its trusted keys."""
+    fold(state, entry, _refuse_package)
 
 
-def installed(folder: Path) -> set[str]:
-    """The names of the Hands that are installed, as the log says."""
+def installed_names(folder: Path) -> set[str]:
+    """The names of the installed Hands, from the log."""
     names: set[str] = set()
     for entry in entries(folder, needles=(b'"kind":"hand.install"', b'"kind":"hand.remove"')):
         match entry.kind:
@@ -154,21 +155,21 @@ def installed(folder: Path) -> set[str]:
 
 
 def ids_of(folder: Path, name: str) -> tuple[str, ...]:
-    """The ids of all Hands that were ever installed under a name."""
+    """The ids of all Hands ever installed under a name."""
     return tuple(dict.fromkeys(str(one["hand"]) for one in _installs(folder, name)))
 
 
-def version_after(folder: Path, name: str) -> str:
-    """The version after the newest that was ever installed of a Hand, removed or not; an older one would be refused."""
-    told = [str(one.get("version")) for one in _installs(folder, name)]
-    return next_patch(max(told, key=rank)) if told else "1.0.0"
+def next_version(folder: Path, name: str) -> str:
+    """The version to install next under a name: above the newest ever installed, as an older one would be refused."""
+    versions = [str(one.get("version")) for one in _installs(folder, name)]
+    return next_patch(max(versions, key=rank)) if versions else "1.0.0"
 
 
 def _installs(folder: Path, name: str) -> list[Mapping[str, object]]:
-    """What was told of each Hand that was ever installed, or upgraded, under a name."""
+    """The details of all entries that installed or upgraded a Hand of this name."""
     found = entries(folder, needles=(b'"kind":"hand.install"',))
     return [one.detail for one in found if one.kind == "hand.install" and one.detail.get("name") == name]
 
 
-def _no_package(folder: str) -> NoReturn:
-    raise Ended(f"{folder} is not to be read here")
+def _refuse_package(folder: str) -> NoReturn:
+    raise Ended(f"{folder}: entries about keys name no package")

@@ -14,7 +14,7 @@ import msgspec
 from kernel.cli import logbook, screen
 from kernel.cli.exits import Ended, NoHand
 from kernel.cli.frame import Session, command, hand_argument, write, write_json
-from kernel.cli.usage_errors import Whole
+from kernel.cli.usage_errors import WholeNumber
 from manifests import printed
 from manifests.names import is_hand_name
 
@@ -25,7 +25,7 @@ LOOK_EVERY: Final = 0.2
 @command()
 @hand_argument
 @click.option("-f", "--follow", is_flag=True, help="Keep printing new lines, until Ctrl-C.")
-@click.option("-n", "--lines", metavar="N", type=Whole(0), default=100, help="How many lines; default 100.")
+@click.option("-n", "--lines", metavar="N", type=WholeNumber(0), default=100, help="How many lines; default 100.")
 def logs(session: Session, hand: str, follow: bool, lines: int) -> None:
     """Show what a Hand printed to stdout and stderr, and its log records, the newest last.
 
@@ -35,7 +35,7 @@ def logs(session: Session, hand: str, follow: bool, lines: int) -> None:
     folder = logbook.folder_of(session.home)
     path = os.path.join(session.home, "output", f"{hand}.log")
     if not is_hand_name(hand) or not (_is_there(path) or _is_there(f"{path}.1")):
-        if hand not in logbook.installed(folder):
+        if hand not in logbook.installed_names(folder):
             raise NoHand(hand)
         session.say(f"{hand} has printed nothing yet: see `maniple runs {hand}`")
     kept: deque[bytes] = deque(maxlen=lines)

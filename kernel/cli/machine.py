@@ -1,4 +1,4 @@
-"""What this machine can enforce (acts): each question asked of the running kernel itself, not of its version alone."""
+"""Finds out what this machine can enforce (acts): it tries each feature, and does not trust the kernel's version alone."""
 
 import ctypes
 import errno
@@ -19,7 +19,7 @@ State = Literal["ok", "missing", "weak"]
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """One thing that was looked at. needed: this version does not run without it. why: what it is for."""
+    """The result of one check. needed: Maniple does not run without it. why: its purpose. mend: how to get it."""
 
     what: str
     state: State
@@ -33,46 +33,46 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 _SYS_OPENAT2: Final = 437
 _SYS_MOUNT_SETATTR: Final = 442
 _LAST_UID: Final = UID_BASE + HOMES * UID_COUNT - 1
-_KEEP_SIZE: Final = 1
-_MADE_S: Final = 1_767_225_600  # the beginning of 2026: a clock that tells an earlier time is wrong
+_FALLOC_FL_KEEP_SIZE: Final = 1
+_EARLIEST_S: Final = 1_767_225_600  # 2026-01-01: a clock before that is wrong
 _LAYERS: Final = {layer.name: layer for layer in LAYERS}
-_LANDLOCK_WHOLE: Final = 6
+_LANDLOCK_COMPLETE: Final = 6
 _LANDLOCK_SINCE: Final = ((3, "truncating"), (4, "TCP"), (5, "devices"), (6, "signals and abstract sockets"))
-"""The version from which on Landlock has all that Maniple uses, and what came with which."""
+"""The Landlock ABI version that has everything Maniple uses; what each version since added."""
 
 _SETTINGS: Final = (
     ("kernel.unprivileged_userns_clone", "0", "1"),
     ("user.max_user_namespaces", "0", "15000"),
     ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
 )
-"""Settings by which systems forbid ordinary users user namespaces, where there are such: being what; what allows them."""
+"""Sysctl settings that forbid user namespaces to ordinary users: name, the value that forbids, one that allows."""
 
 _CONTAINER_OF_USER: Final = (
     "start the container with --security-opt seccomp=unconfined --security-opt apparmor=unconfined"
 )
 _CONTAINER_OF_ROOT: Final = f"{_CONTAINER_OF_USER} --cap-add SYS_ADMIN --cap-add NET_ADMIN"
-"""By the names of Docker's and Podman's options."""
+"""Options of Docker and Podman."""
 
-_OPERATOR: Final = "; without it a run of this user can read the operator's key, and act as the operator"
+_RISK_WITHOUT: Final = "; without it a run of this user can read the operator's key, and act as the operator"
 
 
-def look(home: str) -> list[Finding]:
-    """Everything, in the order in which people read it. home: a folder on the home's file system, or its path to be.
+def inspect(home: str) -> list[Finding]:
+    """Check everything, in the order of the report. home: the home's path; it need not exist yet.
 
-    Another system than Linux is asked nothing: that would be asked by Linux's numbers of system calls. All layers of a run
-    are Linux's, so there it has none of them.
+    On a system other than Linux nothing is tried, as the attempts use Linux's system call numbers. All layers of a run
+    are features of Linux, so every layer is reported missing.
     """
-    parts = (_system, _user, _processes, _confinement, _disk) if is_linux() else (_system, _elsewhere)
+    parts = (_system, _user, _processes, _confinement, _disk) if is_linux() else (_system, _not_linux)
     return [finding for part in parts for finding in part(home)]
 
 
 def lacking(findings: Sequence[Finding]) -> str:
-    """What is missing of that which this version does not run without, as words; "" for nothing."""
+    """The needed features that are missing, as a list in words; "" if none is."""
     return ", ".join(one.what for one in findings if one.needed and one.state == "missing")
 
 
 def is_linux() -> bool:
-    """Whether this is the one system that Maniple runs on."""
+    """Whether this is Linux, the only system that Maniple runs on."""
     return sys.platform == "linux"
 
 
@@ -97,15 +97,15 @@ def _system(_: str) -> Iterator[Finding]:
     )
 
 
-def _elsewhere(_: str) -> Iterator[Finding]:
-    """What another system than Linux has of the layers of a run."""
+def _not_linux(_: str) -> Iterator[Finding]:
+    """The layers of a run on a system other than Linux: none."""
     for layer in LAYERS:
         yield Finding(
             what=layer.name,
             state="missing",
             found=f"Maniple has no such layer on {os.uname().sysname}",
             needed=False,
-            why=_stops(layer),
+            why=_what_it_stops(layer),
             mend="",
         )
 
@@ -119,26 +119,26 @@ def _user(_: str) -> Iterator[Finding]:
         if root
         else f"user {os.geteuid()}: all runs have this user's id",
         needed=False,
-        why=_stops(layer),
+        why=_what_it_stops(layer),
         mend=layer.mend if _has_ids() else f"{layer.mend} outside this container: its root has no ids for runs",
     )
 
 
 def _has_ids() -> bool:
-    """Whether this user namespace has the ids that runs of root's get."""
+    """Whether this user namespace maps the user ids that runs get under root."""
     with open("/proc/self/uid_map", encoding="ascii") as file:
         ranges = [tuple(map(int, line.split())) for line in file]
     return any(first <= COMPILER_UID and first + count > _LAST_UID for first, _, count in ranges)
 
 
-def _ids() -> Iterator[Finding]:
-    """As root: whether this user namespace, which may be a container's, has the ids that runs get."""
+def _ids_of_runs() -> Iterator[Finding]:
+    """As root: whether runs can take their user ids, which a container's user namespace may lack."""
     if os.geteuid() != 0:
         return
-    why_not = _in_child(_take_ids)
-    yield _tried(
+    failure = _in_child(_become_each_id)
+    yield _attempted(
         "ids of runs",
-        why_not and f"{why_not}: this root's user namespace does not have them",
+        failure and f"{failure}: this root's user namespace does not have them",
         "can be taken",
         needed=True,
         why="as root each run becomes a user of its own, and no Hand starts where it cannot",
@@ -147,44 +147,44 @@ def _ids() -> Iterator[Finding]:
     )
 
 
-def _take_ids() -> None:
-    """Have these ids for a moment, as a child's real one: the effective one may take the next. Raises OSError."""
+def _become_each_id() -> None:
+    """Set the real user id to the first and last id of runs; the effective id stays root's. Raises OSError."""
     for uid in (COMPILER_UID, _LAST_UID):
         confine.check(_libc.setresuid(uid, -1, -1), "setresuid")
 
 
 def _processes(_: str) -> Iterator[Finding]:
-    yield from _ids()
+    yield from _ids_of_runs()
     root = os.geteuid() == 0
     user = _in_child(lambda: confine.unshare(confine.NEWUSER) if root else confine.own_user_namespace())
-    yield _tried(
+    yield _attempted(
         "user namespaces",
         user,
         "can be made, and ids mapped in them" if not root else "can be made",
         needed=not root,
         why="without root, a run gets its other namespaces only within a user namespace of its own",
-        mend=_mend_of_user_namespaces(),
+        mend=_mend_user_namespaces(),
     )
-    pid = _in_child(lambda: _within(lambda: confine.unshare(confine.NEWPID)))
-    yield _tried(
+    pid = _in_child(lambda: _as_a_run(lambda: confine.unshare(confine.NEWPID)))
+    yield _attempted(
         "PID namespaces",
         pid,
         "can be made",
         needed=True,
         why="the death of a run's first process ends everything it started; nothing survives the kernel",
-        mend=_mend_of_namespaces(user),
+        mend=_mend_namespaces(user),
     )
-    mapped = _in_child(lambda: _supported(_libc.syscall(_SYS_MOUNT_SETATTR, -1, b"", 0, None, 0)))
-    yield _tried(
+    mapped = _in_child(lambda: _check_exists(_libc.syscall(_SYS_MOUNT_SETATTR, -1, b"", 0, None, 0)))
+    yield _attempted(
         "id-mapped mounts",
         mapped,
         "known to this kernel",
         needed=root,
         why="as root, a named folder is shown to the run that may write it as its own",
-        mend=_mend_of_namespaces(user) if pid else "run Linux 5.12 or newer, or Maniple as an ordinary user",
+        mend=_mend_namespaces(user) if pid else "run Linux 5.12 or newer, or Maniple as an ordinary user",
     )
-    opened = _in_child(lambda: _supported(_libc.syscall(_SYS_OPENAT2, -1, b"", None, 0)))
-    yield _tried(
+    opened = _in_child(lambda: _check_exists(_libc.syscall(_SYS_OPENAT2, -1, b"", None, 0)))
+    yield _attempted(
         "openat2",
         opened,
         "known to this kernel",
@@ -194,21 +194,21 @@ def _processes(_: str) -> Iterator[Finding]:
     )
 
 
-def _within(attempt: Callable[[], object]) -> None:
-    """Try something as a run's process would, which as an ordinary user has a user namespace of its own. Raises OSError."""
+def _as_a_run(attempt: Callable[[], object]) -> None:
+    """Try something as a run would: for an ordinary user, inside a user namespace of its own. Raises OSError."""
     if os.geteuid() != 0:
         confine.own_user_namespace()
     attempt()
 
 
-def _loop() -> None:
-    """What a run does that its programs may reach hosts from. Raises OSError."""
+def _bring_up_loopback() -> None:
+    """Do what a run does so that its programs reach hosts through its proxy. Raises OSError."""
     machine.leave("network")
     confine.listen_on_own_loopback(PROXY_PORT)
 
 
-def _mend_of_user_namespaces() -> str:
-    """What allows them to an ordinary user: those of the system's settings that forbid them here, or what is around him."""
+def _mend_user_namespaces() -> str:
+    """How an ordinary user gets user namespaces: the sysctl settings that forbid them here, or else container options."""
     wrong = [f"{name}={allowing}" for name, forbidding, allowing in _SETTINGS if _setting(name) == forbidding]
     if wrong:
         return (
@@ -218,7 +218,7 @@ def _mend_of_user_namespaces() -> str:
 
 
 def _setting(name: str) -> str:
-    """The value of one of the system's settings; "" where there is none."""
+    """The value of a sysctl setting; "" if this system has no such setting."""
     try:
         with open(f"/proc/sys/{name.replace('.', '/')}", encoding="ascii") as file:
             return file.read().strip()
@@ -226,8 +226,8 @@ def _setting(name: str) -> str:
         return ""
 
 
-def _mend_of_namespaces(user: str) -> str:
-    """What gives those namespaces that are forbidden here. user: why no user namespace can be made, "" when one can."""
+def _mend_namespaces(user: str) -> str:
+    """How to get namespaces other than user namespaces. user: why no user namespace can be made; "" if one can."""
     if os.geteuid() != 0:
         return (
             "fix user namespaces first, as their row says" if user else "run Maniple outside the container or sandbox"
@@ -240,10 +240,10 @@ def _confinement(_: str) -> Iterator[Finding]:
     abi = landlock.version()
     yield Finding(
         what="Landlock",
-        state="ok" if abi >= _LANDLOCK_WHOLE else "weak" if abi else "missing",
-        found=f"version {abi}{_lacks_of(abi)}" if abi else "not there",
+        state="ok" if abi >= _LANDLOCK_COMPLETE else "weak" if abi else "missing",
+        found=f"version {abi}{_missing_in_landlock(abi)}" if abi else "not there",
         needed=False,
-        why=_stops(_LAYERS["landlock"]) + ("" if abi or os.geteuid() == 0 else _OPERATOR),
+        why=_what_it_stops(_LAYERS["landlock"]) + ("" if abi or os.geteuid() == 0 else _RISK_WITHOUT),
         mend=_LAYERS["landlock-scopes" if abi else "landlock"].mend,
     )
     has_filters = seccomp.available()
@@ -252,73 +252,73 @@ def _confinement(_: str) -> Iterator[Finding]:
         state="ok" if has_filters else "missing",
         found="filters can be installed" if has_filters else "not there",
         needed=False,
-        why=_stops(_LAYERS["seccomp"]),
+        why=_what_it_stops(_LAYERS["seccomp"]),
         mend=_LAYERS["seccomp"].mend,
     )
-    user = _in_child(lambda: _within(lambda: None))
+    user = _in_child(lambda: _as_a_run(lambda: None))
     for name in NAMESPACES:
-        why_not = _in_child(lambda name=name: _within(lambda: machine.leave(name)))  # type: ignore[misc]
+        failure = _in_child(lambda name=name: _as_a_run(lambda: machine.leave(name)))  # type: ignore[misc]
         layer = _LAYERS[f"{name}-namespace"]
-        yield _tried(
+        yield _attempted(
             f"{name} namespaces",
-            why_not,
+            failure,
             "can be made",
             needed=name == "mount" and os.geteuid() == 0,
-            why=_stops(layer),
-            mend=_mend_of_namespaces(user),
+            why=_what_it_stops(layer),
+            mend=_mend_namespaces(user),
         )
-    yield _tried(
+    yield _attempted(
         "loopback of runs",
-        _in_child(lambda: _within(_loop)),
+        _in_child(lambda: _as_a_run(_bring_up_loopback)),
         "can be brought up",
         needed=False,
         why="programs reach the hosts they are granted through a proxy there; without it no run starts whose programs may be "
         "granted hosts, such as those of `shell`",
-        mend=_mend_of_namespaces(user) if os.geteuid() != 0 else _CONTAINER_OF_ROOT,
+        mend=_mend_namespaces(user) if os.geteuid() != 0 else _CONTAINER_OF_ROOT,
     )
-    yield _groups()
+    yield _control_groups()
 
 
-def _tried(what: str, why_not: str, works: str, *, needed: bool, why: str, mend: str) -> Finding:
-    """Of something that was tried. why_not: what went wrong, "" when it works."""
-    state: State = "missing" if why_not else "ok"
-    return Finding(what=what, state=state, found=why_not or works, needed=needed, why=why, mend=mend)
+def _attempted(what: str, failure: str, works: str, *, needed: bool, why: str, mend: str) -> Finding:
+    """The finding for an attempt. failure: its error text, "" if it succeeded; works: what to report then."""
+    state: State = "missing" if failure else "ok"
+    return Finding(what=what, state=state, found=failure or works, needed=needed, why=why, mend=mend)
 
 
-def _stops(layer: Layer) -> str:
-    """Why a layer matters, in words that cannot be read as what a run may do."""
+def _what_it_stops(layer: Layer) -> str:
+    """Why a layer matters, worded so that nobody reads it as what a run may do."""
     return f"what it stops: {layer.stops}"
 
 
-def _lacks_of(abi: int) -> str:
-    """What an older Landlock leaves to the other layers."""
+def _missing_in_landlock(abi: int) -> str:
+    """A clause that names what this older Landlock version does not cover; "" if nothing."""
     left = [what for since, what in _LANDLOCK_SINCE if abi < since]
     return f", which leaves {', '.join(left)} to the other layers" if left else ""
 
 
-def _groups() -> Finding:
-    """Control groups, tried by making one."""
-    where = _cgroup()
-    can = confine.is_root() and bool(where) and _makes_groups()
+def _control_groups() -> Finding:
+    """Check control groups by making one."""
+    where = _own_cgroup()
+    can = confine.is_root() and bool(where) and _can_make_group()
     return Finding(
         what="cgroups",
         state="ok" if can else "missing",
         found=where if can else f"{where}: this user cannot make a group there" if where else "none that limits memory",
         needed=False,
-        why=_stops(_LAYERS["cgroup"]),
+        why=_what_it_stops(_LAYERS["cgroup"]),
         mend=_LAYERS["cgroup"].mend,
     )
 
 
-def _makes_groups() -> bool:
+def _can_make_group() -> bool:
     folder = cgroup.prepare(f"maniple-doctor-{os.getpid()}")
     if folder:
         os.rmdir(folder)
     return folder != ""
 
 
-def _cgroup() -> str:
-    """Where this process's control group lies, and of which version that is; "" where there is none that bounds memory."""
+def _own_cgroup() -> str:
+    """Version and folder of this process's control group; "" if it has none that limits memory."""
     try:
         folder = cgroup.own()
     except OSError:
@@ -327,22 +327,22 @@ def _cgroup() -> str:
 
 
 def _disk(home: str) -> Iterator[Finding]:
-    place = _existing(home)
-    free = os.statvfs(place)
+    folder = _nearest_folder(home)
+    free = os.statvfs(folder)
     room = free.f_bavail * free.f_frsize
     yield Finding(
         what="disk space",
         state="ok" if room > 256 << 20 else "weak" if room > 32 << 20 else "missing",
-        found=f"{room >> 20} MiB free at {place}",
+        found=f"{room >> 20} MiB free at {folder}",
         needed=True,
         why="the log keeps 16 MiB in reserve, and stops effects when it cannot grow",
         mend="make room, or put the home on another disk with --home",
     )
-    reserve = _can_reserve(place)
+    reserve = _reserve_failure(folder)
     yield Finding(
         what="fallocate",
         state="ok" if not reserve else "weak",
-        found=reserve or f"works at {place}",
+        found=reserve or f"works at {folder}",
         needed=False,
         why="reserves space for the log, so that refusals and reads are recorded even on a full disk",
         mend="put the home on ext4, xfs, btrfs or tmpfs",
@@ -350,7 +350,7 @@ def _disk(home: str) -> Iterator[Finding]:
     now = time.time()
     yield Finding(
         what="clock",
-        state="ok" if now > _MADE_S else "weak",
+        state="ok" if now > _EARLIEST_S else "weak",
         found=time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now)),
         needed=False,
         why="the log's times and the expiry of keys depend on it",
@@ -358,33 +358,33 @@ def _disk(home: str) -> Iterator[Finding]:
     )
 
 
-def _existing(path: str) -> str:
+def _nearest_folder(path: str) -> str:
     while not os.path.isdir(path):
         path = os.path.dirname(path) or "/"
     return path
 
 
-def _can_reserve(folder: str) -> str:
-    """Why room cannot be allocated behind a file's end, "" when it can."""
+def _reserve_failure(folder: str) -> str:
+    """Why fallocate cannot reserve space beyond a file's end in this folder; "" if it can."""
     import tempfile
 
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             call = _libc.fallocate
             call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
-            return "" if call(file.fileno(), _KEEP_SIZE, 0, 4096) == 0 else os.strerror(ctypes.get_errno())
+            return "" if call(file.fileno(), _FALLOC_FL_KEEP_SIZE, 0, 4096) == 0 else os.strerror(ctypes.get_errno())
     except OSError as error:
         return f"cannot be tried: {error.strerror}"
 
 
-def _supported(result: int) -> None:
-    """Of a call whose arguments cannot be right: any error but ENOSYS and EPERM tells that it is there; those are raised."""
+def _check_exists(result: int) -> None:
+    """Raise OSError if a system call made with invalid arguments failed with ENOSYS or EPERM; else the call exists."""
     if result < 0 and ctypes.get_errno() in (errno.ENOSYS, errno.EPERM):
-        confine.check(result, "what was tried")
+        confine.check(result, "the system call")
 
 
 def _in_child(attempt: Callable[[], object]) -> str:
-    """Try something in a process of its own; why it failed, "" when it raised no OSError."""
+    """Try something in a forked process. Returns the text of the OSError that it raised, "" if none."""
     child = os.fork()
     if child == 0:
         code = 255

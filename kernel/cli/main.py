@@ -1,7 +1,7 @@
-"""The edge of the command line (acts): finds a command, runs it, and turns whatever happens into a sentence and a code.
+"""Entry point of the command line (acts): runs a command, and turns any error into one sentence and an exit code.
 
-No error leaves here as a traceback. Python's own exceptions that are about this machine (no permission, full disk, a
-pipe that closed) become one line each; a fault of our own says so and where it is.
+No traceback leaves this module. Python's exceptions about this machine (no permission, full disk, closed pipe) become
+one line each; a bug in Maniple is reported as one, with its file and line.
 """
 
 import importlib
@@ -15,7 +15,7 @@ import click
 
 from kernel.cli import commands, failures, named_files, room, usage_errors
 from kernel.cli.exits import Ended, Exit, NoHand, NotDone, NotLinux
-from kernel.cli.frame import HELP, Printed, as_json, chosen_home, say, write, write_json
+from kernel.cli.frame import HELP, Output, as_json, chosen_home, say, write, write_json
 from kernel.cli.hints import with_home
 from kernel.cli.screen import visible
 from manifests.errors import ManifestInvalid, Problem
@@ -26,11 +26,11 @@ PROJECT: Final = os.path.join(
     os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "pyproject.toml"
 )
 _WITHOUT_RUN: Final = ("template", "ended")
-"""Codes of a call that failed because no run could be made; `ended` has other reasons, too."""
+"""Codes of a call that failed because no run could be made; `ended` has other causes as well."""
 
 
-class Listing(click.Group):
-    """A command that holds others, from a table; a command's file is imported when it is asked for."""
+class CommandGroup(click.Group):
+    """A group of commands from a table (name: short help). It imports a command's module only when that command is used."""
 
     def __init__(self, name: str, rows: Mapping[str, str], *, prefix: str = "", default: str = "", about: str) -> None:
         super().__init__(
@@ -53,7 +53,8 @@ class Listing(click.Group):
         inner = commands.GROUPS.get(cmd_name) if not self._prefix else None
         if inner is not None:
             default = commands.DEFAULTS.get(cmd_name, "")
-            return Listing(cmd_name, inner, prefix=cmd_name + " ", default=default, about=commands.TOP[cmd_name] + ".")
+            about = commands.TOP[cmd_name] + "."
+            return CommandGroup(cmd_name, inner, prefix=cmd_name + " ", default=default, about=about)
         name = commands.module_of(self._prefix + cmd_name)
         module = importlib.import_module(f"kernel.cli.{name}")
         found: click.Command = getattr(module, name)
@@ -73,9 +74,9 @@ class Listing(click.Group):
         return super().resolve_command(ctx, args)
 
     def _unknown(self, name: str) -> str:
-        close = nearest(name, self._rows)
+        meant = nearest(name, self._rows)
         there = f"these are the commands it knows: {', '.join(self._rows)}"
-        mend = f"did you mean `maniple {self._prefix}{close}`?" if close else there
+        mend = f"did you mean `maniple {self._prefix}{meant}`?" if meant else there
         return f"there is no command `{self._prefix}{name}`: {mend}"
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -87,7 +88,7 @@ class Listing(click.Group):
 
 
 def _options() -> list[click.Parameter]:
-    """What may stand before a command."""
+    """The options of `maniple` itself, which stand before a command's name."""
     return [
         click.Option(["--home"], metavar="DIR", type=click.Path(readable=False), help="The home."),
         click.Option(["--version"], is_flag=True, expose_value=False, callback=_version, help="Print the version."),
@@ -95,7 +96,7 @@ def _options() -> list[click.Parameter]:
 
 
 def _version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
-    """Say which Maniple it is, as its own pyproject.toml does, and end."""
+    """Print the version that pyproject.toml states, and exit."""
     if is_asked and not ctx.resilient_parsing:
         import tomllib
 
@@ -105,8 +106,8 @@ def _version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
 
 
 def cli() -> click.Group:
-    """The whole command line."""
-    return Listing(
+    """Build the root command."""
+    return CommandGroup(
         "maniple",
         commands.TOP,
         about="Maniple: Hands as confined processes, under a small kernel that checks and logs every call.\n\n"
@@ -116,7 +117,7 @@ def cli() -> click.Group:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run a command and end the process."""
+    """Run a command and exit with its code."""
     _open_standard_descriptors()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
@@ -133,91 +134,91 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _open_standard_descriptors() -> None:
-    """Whoever closed 0, 1 or 2 means nothing by it: what is opened next, and what a kernel is given, must not be these."""
+    """Open /dev/null as each of 0, 1 and 2 that the caller closed, so that no other file, also in a kernel, becomes it."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
 
 
 def _run_until_interrupted(words: list[str]) -> int:
-    """Run a command, which hears Ctrl-C as KeyboardInterrupt; before and after it, Ctrl-C just ends the process."""
-    quiet = signal.getsignal(signal.SIGINT)
+    """Run a command in which Ctrl-C raises KeyboardInterrupt. Before and after it, Ctrl-C just ends the process."""
+    previous = signal.getsignal(signal.SIGINT)
     try:
-        if quiet is not signal.SIG_IGN:
+        if previous is not signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         code = run(words)
-        if quiet is not signal.SIG_IGN:
-            signal.signal(signal.SIGINT, quiet)
-    except KeyboardInterrupt:  # between two lines of the edge itself
+        if previous is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, previous)
+    except KeyboardInterrupt:  # between two lines of this function
         return Exit.INTERRUPTED
     return code
 
 
 def run(words: list[str]) -> int:
-    """Run a command; its exit code, when everything is said."""
-    printed = Printed()
+    """Run a command, print its error if it fails, and return its exit code."""
+    output = Output()
     try:
         room.for_files()
-        code = cli().main(args=words, prog_name="maniple", standalone_mode=False, obj=printed)
+        code = cli().main(args=words, prog_name="maniple", standalone_mode=False, obj=output)
         return code if isinstance(code, int) else Exit.DONE
     except click.exceptions.NoArgsIsHelpError as error:
         say(error.format_message())
         return Exit.USAGE
-    except (click.Abort, KeyboardInterrupt):  # click has ended the line that ^C stands in
+    except (click.Abort, KeyboardInterrupt):  # click has already ended the line that shows ^C
         return Exit.INTERRUPTED
     except BrokenPipeError:
         _close_stdout()
         return Exit.FAILED
-    except Exception as error:  # noqa: BLE001 - the edge: a person gets a sentence, whatever it is
-        code, text = _told(error, words)
+    except Exception as error:  # noqa: BLE001 - nothing above this would turn it into a sentence
+        code, text = _explain(error, words)
         if text:
             say(f"maniple: {text}")
-        if failures.is_for_a_program(words) and not printed.is_any:
-            _print(failures.told(error, text, code))
+        if failures.wants_json(words) and not output.has_begun:
+            _print_failure(failures.as_json(error, text, code))
         return code
 
 
-def _print(told: dict[str, object]) -> None:
-    """What a program is told, on stdout; where that takes nothing, nothing more can be said."""
+def _print_failure(failure: dict[str, object]) -> None:
+    """Print the object that describes a failure on stdout; if stdout cannot be written, do nothing."""
     try:
-        write_json(as_json(told) + "\n")
+        write_json(as_json(failure) + "\n")
     except OSError:
         _close_stdout()
     except MemoryError:
         pass
 
 
-def _told(error: Exception, words: list[str]) -> tuple[Exit, str]:
-    """What a command that ended in an error ends with, and the sentence of it, which may be "": all was said."""
+def _explain(error: Exception, words: list[str]) -> tuple[Exit, str]:
+    """Return an error's exit code and its sentence, which is "" if the command has printed everything already."""
     match error:
         case click.UsageError():
-            see = f"{usage_errors.page(error, words)} --help"
-            return Exit.USAGE, _line(usage_errors.explained(error), words, mend=see)
+            see = f"{usage_errors.command_of(error, words)} --help"
+            return Exit.USAGE, _one_line(usage_errors.explain(error), words, mend=see)
         case Ended():
-            see = _page(words) if error.code == Exit.USAGE else ""
-            return error.code, _line(_meant(error, words), words, mend=see)
+            see = _help_command(words) if error.code == Exit.USAGE else ""
+            return error.code, _one_line(_ended_text(error, words), words, mend=see)
         case ManifestInvalid():
-            return Exit.FAILED, "\n".join(_problem(each) for each in error.problems)
+            return Exit.FAILED, "\n".join(_problem_lines(each) for each in error.problems)
         case ManipleError():
-            return Exit.FAILED, _line(str(error), words)
+            return Exit.FAILED, _one_line(str(error), words)
         case OSError():
             text = room.lacks(error) or _os_error(error)
-            return Exit.FAILED, _line(text, words, mend="" if "`" in text else _page(words))
+            return Exit.FAILED, _one_line(text, words, mend="" if "`" in text else _help_command(words))
         case MemoryError():
-            return Exit.FAILED, _line("there is not enough memory for that", words)
+            return Exit.FAILED, _one_line("there is not enough memory for that", words)
         case _:
-            return Exit.FAILED, _line(room.lacks(error) or _fault(error), words)
+            return Exit.FAILED, _one_line(room.lacks(error) or _bug_text(error), words)
 
 
-def _line(text: str, words: list[str], *, mend: str = "") -> str:
-    """A sentence in one line, whatever it quotes; the commands in it name the home that was named."""
+def _one_line(text: str, words: list[str], *, mend: str = "") -> str:
+    """Make a text one visible line. `mend` is appended if it names no command; its commands repeat --home as typed."""
     if mend and text and "`maniple" not in text:
         text = f"{text}: see `{mend}`"
     return with_home(visible(text), _named_home(words))
 
 
-def _meant(error: Ended, words: list[str]) -> str:
-    """Its text; for an unknown Hand with the name that was meant; what this machine lacks, if no Hand can run for that."""
+def _ended_text(error: Ended, words: list[str]) -> str:
+    """The error's text; for NoHand with a Hand of similar name; if no run could be made, what this machine lacks."""
     text = str(error)
     if isinstance(error, NotDone) and error.reason in _WITHOUT_RUN:
         return _why_no_hand_runs(words) or text
@@ -226,29 +227,29 @@ def _meant(error: Ended, words: list[str]) -> str:
     from kernel.cli import logbook
 
     try:
-        names = logbook.installed(logbook.folder_of(chosen_home(_named_home(words))))
+        names = logbook.installed_names(logbook.folder_of(chosen_home(_named_home(words))))
     except (ManipleError, OSError):
         return text
-    return error.told(did_you_mean(nearest(error.name, names)))
+    return error.sentence(did_you_mean(nearest(error.name, names)))
 
 
 def _why_no_hand_runs(words: list[str]) -> str:
-    """What this machine lacks that every run needs, as a sentence; "" if it lacks nothing."""
+    """A sentence on what this machine lacks that every run needs; "" if it lacks nothing."""
     from kernel.cli import machine
 
-    lacking = machine.lacking(machine.look(chosen_home(_named_home(words))))
+    lacking = machine.lacking(machine.inspect(chosen_home(_named_home(words))))
     return lacking and f"no Hand can run here: this machine lacks {lacking}; `maniple doctor` says how to mend that"
 
 
-def _problem(problem: Problem) -> str:
-    """Two lines, whatever the file holds."""
+def _problem_lines(problem: Problem) -> str:
+    """Two lines: place and problem, then what to write instead. Control characters of the file are made visible."""
     return (
         f"{visible(f'{problem.file}:{problem.line}:{problem.column}: {problem.what}')}\n    {visible(problem.instead)}"
     )
 
 
 def _named_home(words: list[str]) -> str:
-    """The value of --home among a command's words, "" when it is not there."""
+    """The value of --home among the words of a command line; "" if it is absent."""
     for at, word in enumerate(words):
         if word == "--home" and at + 1 < len(words):
             return words[at + 1]
@@ -260,7 +261,7 @@ def _named_home(words: list[str]) -> str:
 def _os_error(error: OSError) -> str:
     import errno
 
-    if error.errno == errno.ENOENT and not _stands_somewhere():
+    if error.errno == errno.ENOENT and not _has_working_folder():
         return "the folder that you are in is gone: `cd` to one that is there"
     what = f"{error.filename}: " if error.filename else ""
     why = (error.strerror or str(error)).lower()
@@ -270,13 +271,13 @@ def _os_error(error: OSError) -> str:
         errno.EFBIG: "raise `ulimit -f`, which bounds a file here, then type the same again",
         errno.EROFS: "it is mounted read-only: use another place, or a home elsewhere with --home",
     }.get(error.errno or 0) or (
-        named_files.mend(os.fsdecode(error.filename), error.errno or 0) if error.filename else ""
+        named_files.hint(os.fsdecode(error.filename), error.errno or 0) if error.filename else ""
     )
     return "; ".join(filter(None, (f"{what}{why}", mend)))
 
 
-def _stands_somewhere() -> bool:
-    """Whether the working folder is still there: "." itself can be looked at as long as somebody is in it."""
+def _has_working_folder() -> bool:
+    """Whether the working folder still has a path: stat(".") succeeds even after the folder was removed."""
     try:
         os.getcwd()
     except FileNotFoundError:
@@ -284,12 +285,12 @@ def _stands_somewhere() -> bool:
     return True
 
 
-def _page(words: list[str]) -> str:
-    return f"{usage_errors.page_of(words)} --help"
+def _help_command(words: list[str]) -> str:
+    return f"{usage_errors.command_in(words)} --help"
 
 
-def _fault(error: Exception) -> str:
-    if sys.platform != "linux":  # its Python lacks what Linux's has: nothing of ours is at fault
+def _bug_text(error: Exception) -> str:
+    if sys.platform != "linux":  # Python there lacks parts that Maniple uses: not a bug
         return str(NotLinux())
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
@@ -300,7 +301,7 @@ def _fault(error: Exception) -> str:
 
 
 def _close_stdout() -> None:
-    """Nobody reads any more: let Python's own flush at exit go nowhere."""
+    """Point stdout, which nobody reads any more, at /dev/null, so that Python's flush at exit does not fail."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except OSError:

@@ -138,7 +138,7 @@ def mcp_add(
         own[tools.CERTIFICATES] = _read(options.certificates)
     with session.client() as client:
         old = mcp_servers.before(client, wanted.hand)
-        wanted = replace(wanted, version=logbook.version_after(session.log(), wanted.hand))
+        wanted = replace(wanted, version=logbook.next_version(session.log(), wanted.hand))
         try:
             offer = mcp_servers.look(session, client, wanted, own, values, old)
         except mcp_servers.LoginWanted as error:
@@ -153,7 +153,7 @@ def mcp_add(
             hand = mcp_servers.made(wanted, offer, own)
             mcp_told.say(session, offer, hand, old[1] if old is not None else None)
             then = f"`maniple methods {wanted.hand}`, and grant them to a Hand that asks for them"
-        install.carry_out(session, client, hand, yes=yes, as_declared=True, next_=again, full=full)
+        install.confirm_and_install(session, client, hand, yes=yes, as_declared=True, next_=again, full=full)
         if values:
             client.call("kernel.set", wanted.hand, {"values": values})
     session.say(f"Next: {then}")
@@ -306,7 +306,7 @@ def _certificates(options: Options, address: str) -> str:
 
 def _read(path: str) -> bytes:
     try:
-        with named_files.opened(path) as file:
+        with named_files.open_to_read(path) as file:
             return file.read(tools.LARGEST)
     except OSError as error:
         raise named_files.unreadable(path, error) from None

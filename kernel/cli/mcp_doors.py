@@ -36,7 +36,7 @@ def works(client: Client, names: Iterable[str]) -> tuple[Mapping[str, door.Work]
     found: dict[str, door.Work] = {}
     together: dict[str, dict[str, None]] = {}
     for name in dict.fromkeys(names):
-        shown = installed.shown(client, name)
+        shown = installed.fetch_details(client, name)
         manifest = shown.hand.package.manifest
         if manifest.hand.kind != "task":
             raise Ended(f"{name} is a service: offer its methods instead, see `maniple methods {name}`", Exit.USAGE)

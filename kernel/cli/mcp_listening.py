@@ -71,7 +71,7 @@ def token_of(home: str, hand: str, *, anew: bool) -> tuple[str, str]:
 
 def _make(path: str) -> None:
     """Write a new token, whole or not at all; of several who make one at once, the first one's counts."""
-    new = f"{path}{package.DRAFT}"
+    new = f"{path}{package.DRAFT_SUFFIX}"
     package.write(new, f"{secrets.token_urlsafe(32)}\n".encode(), mode=0o600)
     with contextlib.suppress(FileExistsError, FileNotFoundError):  # another one was first
         os.link(new, path)

@@ -9,7 +9,7 @@ from msgspec import Struct
 from kernel.cli import mcp_listening, mcp_redirect, mcp_servers, replies, screen, standard_input
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
-from kernel.cli.usage_errors import Whole
+from kernel.cli.usage_errors import WholeNumber
 
 LOGIN_S: Final = 600.0
 """Seconds in which a person must have logged in; a service's call has no more by itself, either."""
@@ -29,7 +29,7 @@ class _Done(Struct, frozen=True, kw_only=True):
 @click.option(
     "--port",
     metavar="PORT",
-    type=Whole(1, 65535),
+    type=WholeNumber(1, 65535),
     help="The port of this machine that the page sends you back to; default: a free one.",
 )
 @click.option("--paste", is_flag=True, help="Type or paste here the address that the page sends you to.")

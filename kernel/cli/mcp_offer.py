@@ -42,7 +42,7 @@ def mcp_offer(
     own = mcp_doors.hand_of(name)
     with session.client() as client:
         works, lends = mcp_doors.works(client, hand)
-        version = logbook.version_after(session.log(), own)
+        version = logbook.next_version(session.log(), own)
         what = Wanted(
             name=own.removeprefix(PREFIX), version=version, methods=mcp_doors.wanted(client, methods),
             hands=works, lends=lends, autonomy=autonomy,
@@ -50,6 +50,6 @@ def mcp_offer(
         more = [word for one in hand for word in ("--hand", one)]
         again = shlex.join(["maniple", "mcp", "offer", name, *methods, *more, "--autonomy", autonomy, "--yes"])
         made = mcp_doors.made(what)
-        install.carry_out(session, client, made, yes=yes, next_=again)
+        install.confirm_and_install(session, client, made, yes=yes, next_=again)
         mcp_doors.take_back(client, own, made.manifest)
     session.say(f"Next: have a client start `maniple mcp serve {name}`")

@@ -51,7 +51,7 @@ def _locked(session: Session) -> tuple[str, str, int]:
 
 def sweep(session: Session, client: Client) -> None:
     """Remove those whose command was killed, and what is left of those that were being removed when it was."""
-    there = {row.name for row in installed.rows(client)}
+    there = {row.name for row in installed.list_hands(client)}
     locked = {
         name.removesuffix(_LOCK) for name in os.listdir(os.path.join(session.home, "run")) if name.endswith(_LOCK)
     }

@@ -10,7 +10,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from kernel.cli.installed import Installed
-from kernel.cli.usage_errors import Whole
+from kernel.cli.usage_errors import WholeNumber
 from manifests.mcp import door
 from wire import limits
 
@@ -20,7 +20,7 @@ from wire import limits
 @click.option(
     "--port",
     metavar="PORT",
-    type=Whole(0, 65535),
+    type=WholeNumber(0, 65535),
     help="Listen on this port of 127.0.0.1, by streamable HTTP; 0 takes a free one.",
 )
 @click.option("--new-token", is_flag=True, help="Make another token; the old one is no longer accepted.")

@@ -74,7 +74,7 @@ def files_of(path: str) -> dict[str, bytes]:
     """Every file of a server's own folder, which is sealed with its Hand. Raises Ended when it cannot be."""
     if not named_files.is_folder(path):
         raise Ended(f"{path} is not a folder: name the one that holds the server's files", Exit.USAGE)
-    return package.files(path)
+    return package.read_files(path)
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def looking(session: Session, wanted: Wanted, files: Mapping[str, bytes], values
         hand = made(passing, Offer(), files)
         with session.client() as client:
             mcp_passing.sweep(session, client)
-            seal = package.sealed(hand, installing.sealing_key(client))
+            seal = package.make_seal(hand, installing.sealing_key(client))
             installing.install(client, hand, seal, requested(hand.manifest), as_declared=True)
             if values:
                 client.call("kernel.set", passing.hand, {"values": dict(values)})
@@ -176,7 +176,7 @@ def before(client: Client, hand: str) -> tuple[Installed, Agreement] | None:
 
 def every(client: Client) -> list[tuple[Installed, Agreement]]:
     """Every server that was added, by name."""
-    found = [before(client, row.name) for row in installed.rows(client) if row.name.startswith(folder.PREFIX)]
+    found = [before(client, row.name) for row in installed.list_hands(client) if row.name.startswith(folder.PREFIX)]
     return [one for one in found if one is not None]
 
 

@@ -115,7 +115,7 @@ def id_of(client: Client, hand: str) -> str:
     try:
         namespace.normalise(f"own/{hand}")
     except ResourceInvalid:
-        return installed.shown(client, hand).hand.id
+        return installed.fetch_details(client, hand).hand.id
     return hand
 
 
@@ -147,7 +147,7 @@ def each(session: Session, client: Client, whose: Whose, method: str, doing: str
 
 def names(client: Client) -> dict[str, str]:
     """The names of the installed Hands by the namespaces of their memories."""
-    found = {f"own/{hand}": name for hand, name in installed.ids(client).items()}
+    found = {f"own/{hand}": name for hand, name in installed.names_by_id(client).items()}
     return {**found, "own/operator": "you, the operator"}
 
 

@@ -15,7 +15,7 @@ def memory_backup(session: Session, file: str, whose: Whose) -> None:
 
     The copy shows the memory at one moment. It is not encrypted.
     """
-    with session.client() as client, streams.target(file) as take:
+    with session.client() as client, streams.create(file) as take:
         space = memories.namespace_of(client, whose)
         reply = client.call("memory.backup", space, seconds=memories.LONG_S, chunk=take)
     session.result({"file": file, "reply": reply.value}, lambda: f"{file} holds the whole memory.")

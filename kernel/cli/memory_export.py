@@ -16,7 +16,7 @@ def memory_export(session: Session, file: str | None, whose: Whose) -> None:
     A memory's export holds none of its sessions: export each by itself, or all in one file with `maniple memory
     backup`.
     """
-    with session.client() as client, streams.target(file) as take:
+    with session.client() as client, streams.create(file) as take:
         space = memories.namespace_of(client, whose)
         client.call("memory.all.export", space, seconds=memories.LONG_S, chunk=take)
     if file is not None:

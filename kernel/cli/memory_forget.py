@@ -5,11 +5,11 @@ import click
 from kernel.cli import memories
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
-from kernel.cli.usage_errors import Whole
+from kernel.cli.usage_errors import WholeNumber
 
 
 @command()
-@click.argument("fragment", metavar="NUMBER", type=Whole(1))
+@click.argument("fragment", metavar="NUMBER", type=WholeNumber(1))
 @memories.whose_memory()
 def memory_forget(session: Session, fragment: int, whose: Whose) -> None:
     """Remove the text with this number, from the history too. `maniple memory search` shows numbers.

@@ -6,7 +6,7 @@ from msgspec import Struct
 from kernel.cli import memories, replies, screen
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import Whose
-from kernel.cli.usage_errors import Whole
+from kernel.cli.usage_errors import WholeNumber
 
 
 class Part(Struct, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ class Recalled(Struct, frozen=True, kw_only=True):
 
 @command()
 @click.argument("text", metavar="TEXT")
-@click.option("--most", metavar="N", type=Whole(1, 100), default=10, help="At most N; default 10.")
+@click.option("--most", metavar="N", type=WholeNumber(1, 100), default=10, help="At most N; default 10.")
 @click.option("--explain", is_flag=True, help="Show why each was found, and what was looked for.")
 @memories.whose_memory()
 def memory_search(session: Session, text: str, most: int, explain: bool, whose: Whose) -> None:

@@ -1,7 +1,7 @@
-"""Files that somebody named on a command line (acts): opened without waiting for others.
+"""Opens files named on a command line, without blocking on named pipes (acts).
 
-A named pipe is opened at once, also when nobody writes into it; then it is empty. One that somebody writes into, such as
-a shell's `<(COMMAND)`, is read to its end like a file.
+A named pipe is opened at once even if it has no writer, and then counts as empty. One with a writer, such as a shell's
+`<(COMMAND)`, is read to its end like a file.
 """
 
 import errno
@@ -16,20 +16,20 @@ import click
 from kernel.cli.exits import Ended, Exit
 
 PATH: Final = click.Path(readable=False)
-"""A path as it was typed. What is wrong with it, whoever opens it says: click would say that it is "not readable"."""
+"""A path as typed, without click's checks, which would say only "not readable": the code that opens it says what is wrong."""
 
 
-def mend(path: str, code: int) -> str:
-    """What to type where a file or folder that was named cannot be used; "" where there is nothing more to say."""
+def hint(path: str, code: int) -> str:
+    """What to type when a file or folder cannot be used. code: the errno. "" if there is no advice."""
     match code:
         case errno.ENOENT:
-            return f"`ls {shlex.quote(_there(os.path.dirname(path)))}` shows what is there"
+            return f"`ls {shlex.quote(_nearest_existing(os.path.dirname(path)))}` shows what is there"
         case errno.EACCES | errno.EPERM:
-            return f"`ls -ld {shlex.quote(_there(path))}` shows who may use it"
+            return f"`ls -ld {shlex.quote(_nearest_existing(path))}` shows who may use it"
         case errno.EISDIR:
             return f"name a file in it: `ls {shlex.quote(path)}` shows what is there"
         case errno.ENOTDIR:
-            return f"`ls -ld {shlex.quote(_there(path))}` shows what is there instead"
+            return f"`ls -ld {shlex.quote(_nearest_existing(path))}` shows what is there instead"
         case errno.ENXIO:
             return "it is a socket, or a device that is not there: name a file"
         case _:
@@ -45,25 +45,25 @@ def is_folder(path: str) -> bool:
 
 
 def unreadable(path: str, error: OSError, code: Exit = Exit.USAGE, *, want: str = "") -> Ended:
-    """What to raise for it. want: what may be named instead."""
-    why = "; ".join(filter(None, (error.strerror or str(error), want, mend(path, error.errno or 0))))
+    """The error for a file that cannot be read. want: what may be named instead."""
+    why = "; ".join(filter(None, (error.strerror or str(error), want, hint(path, error.errno or 0))))
     return Ended(f"{path} cannot be read: {why}", code)
 
 
-def taken(path: str) -> Ended:
-    """What to raise where something new was to be made and there is something already."""
+def already_exists(path: str) -> Ended:
+    """The error for a path that must not exist yet, and does."""
     return Ended(f"{path} is there already: name another place; `ls -ld {shlex.quote(path)}` shows what it is")
 
 
-def _there(path: str) -> str:
-    """The path, or the nearest folder above it that there is, as far as that can be seen."""
+def _nearest_existing(path: str) -> str:
+    """The path if it exists, else its nearest existing parent."""
     while path and not os.path.lexists(path):
         path = os.path.dirname(path)
     return path or "."
 
 
-def opened(path: str) -> BufferedReader:
-    """A file to be read. Raises OSError, and Ended for a device and for a pipe that nobody writes into."""
+def open_to_read(path: str) -> BufferedReader:
+    """Open a file for reading. Raises OSError, and Ended for a device or a pipe that nobody writes into."""
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115 - the caller's
     try:
         kind = os.fstat(file.fileno()).st_mode
@@ -78,8 +78,8 @@ def opened(path: str) -> BufferedReader:
     return file
 
 
-def taking(path: str) -> BufferedWriter:
-    """What is no file, such as a pipe or a terminal, to be written. Raises OSError, and Ended for a pipe nobody reads."""
+def open_special(path: str) -> BufferedWriter:
+    """Open a pipe, terminal or device for writing. Raises OSError, and Ended for a pipe that nobody reads."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:

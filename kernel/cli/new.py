@@ -117,18 +117,18 @@ def new(session: Session, name: str, service: bool, wasm: bool, agent: bool, int
         ) from None
     except (FileNotFoundError, NotADirectoryError):
         if into is None:
-            raise  # the folder that we are in is gone
+            raise  # the working folder is gone
         raise Ended(
             f"there is no folder {into}: make it first, then `maniple new {name} --into {shlex.quote(into)}`"
         ) from None
-    use = f"maniple call {name}.greet who=you" if service else f"maniple start {name} who=you --wait"
+    next_command = f"maniple call {name}.greet who=you" if service else f"maniple start {name} who=you --wait"
     if agent:
-        use = f"maniple start {name} task='Greet Ada' --wait"
+        next_command = f"maniple start {name} task='Greet Ada' --wait"
     code = {"PLAYBOOK.md": PLAYBOOK.format(title=_title(name))} if agent else _code(name, service=service, wasm=wasm)
     texts = {
         "HAND.toml": _toml(name, service=service, wasm=wasm, agent=agent),
         **code,
-        "README.md": README.format(name=name, use=use, file=next(iter(code))),
+        "README.md": README.format(name=name, use=next_command, file=next(iter(code))),
     }
     try:
         for file, text in texts.items():
@@ -137,7 +137,7 @@ def new(session: Session, name: str, service: bool, wasm: bool, agent: bool, int
         shutil.rmtree(folder, ignore_errors=True)  # it was not there before
         raise
     session.result({"folder": folder, "files": sorted(texts)}, lambda: folder)
-    session.say(f"It works as it is. Next: `maniple install {shlex.quote(folder)}`, then `{use}`")
+    session.say(f"It works as it is. Next: `maniple install {shlex.quote(folder)}`, then `{next_command}`")
     sys.stderr.flush()
 
 

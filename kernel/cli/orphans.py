@@ -24,7 +24,7 @@ def sweep(client: Client, started: float = 0.0) -> set[str]:
     found = _found(client.home)
     if not found:
         return set()
-    here = installed.ids(client)
+    here = installed.names_by_id(client)
     for match in found:
         path = os.path.join(client.home, "keys", match[0])
         with suppress(FileNotFoundError):  # another command was quicker

@@ -1,7 +1,7 @@
-"""A Hand's folder on disk (acts): read, hashed, sealed and copied, exactly as the kernel's child will read it.
+"""Reads, hashes, seals and copies a Hand's folder (acts), by the same rules as the process that starts it.
 
-The walk is that of kernel/process/child.py: links and odd files are refused, every plain file counts, HAND.seal alone is not
-sealed. So what is sealed here is what is found there.
+As in kernel/process/child.py, links and special files are refused, and a seal covers every plain file except HAND.seal:
+so the files sealed here are those that a start finds.
 """
 
 import fcntl
@@ -23,16 +23,16 @@ from manifests.errors import SealMalformed
 from manifests.schema import Agent, Manifest
 from wire.signing import SigningKey
 
-LARGEST: Final = 64 * 1024 * 1024
-"""Most bytes of a Hand's folder: every start reads all of them."""
+SIZE_MAX: Final = 64 * 1024 * 1024
+"""Most bytes in a Hand's folder: every start reads all of them."""
 
 CACHE: Final = "__pycache__"
-DRAFT: Final = ".new"
-"""What is put behind a file's name while it is written."""
+DRAFT_SUFFIX: Final = ".new"
+"""Suffix of a file's name while it is being written."""
 
 
 class Folder(Struct, frozen=True, kw_only=True):
-    """What a Hand's folder holds. files: path → content of every plain file but HAND.seal. seal: its text, or ""."""
+    """The content of a Hand's folder. files: path → content of every plain file except HAND.seal. seal: its text, or ""."""
 
     path: str
     manifest: Manifest
@@ -52,30 +52,30 @@ class Folder(Struct, frozen=True, kw_only=True):
         return {path: hashlib.sha256(content).hexdigest() for path, content in self.files.items()}
 
 
-def _raised(odd: Ended) -> None:
+def _raise(odd: Ended) -> None:
     raise odd from None
 
 
-def read(path: str, *, skip_caches: bool = False, meet: Callable[[Ended], None] = _raised) -> Folder:
-    """Check a folder's HAND.toml and read every file. Raises ManifestInvalid, or Ended for what is no Hand's folder.
+def read(path: str, *, skip_caches: bool = False, on_problem: Callable[[Ended], None] = _raise) -> Folder:
+    """Check a folder's HAND.toml and read every file. Raises ManifestInvalid, or Ended if it is not a Hand's folder.
 
-    skip_caches: pass over what Python left behind, for a folder that is copied and not sealed where it is. meet: as of
-    files().
+    skip_caches: ignore __pycache__ folders, for a folder that is copied and not sealed in place. on_problem: see
+    read_files().
     """
     from manifests.check import check
 
     raw = _raw_manifest(path)
     manifest = check(raw, file=os.path.join(path, seals.MANIFEST_FILE))
-    found = files(path, skip_caches=skip_caches, meet=meet)
-    if found.get(seals.MANIFEST_FILE) != raw.encode():  # what is shown and agreed to would not be what is sealed
+    found = read_files(path, skip_caches=skip_caches, on_problem=on_problem)
+    if found.get(seals.MANIFEST_FILE) != raw.encode():  # else other bytes could be sealed than were shown and agreed to
         raise Ended(f"{path} has changed while it was read: try again when nobody writes there")
     seal = found.pop(seals.SEAL_FILE, b"").decode("utf-8", "replace")
-    found.pop(f"{seals.SEAL_FILE}{DRAFT}", None)  # of one who was killed: the next seal takes its place
+    found.pop(f"{seals.SEAL_FILE}{DRAFT_SUFFIX}", None)  # left by a killed `seal`; the next one overwrites it
     return Folder(path=path, manifest=manifest, files=found, seal=seal)
 
 
-def manifest_of(path: str) -> Manifest:
-    """The checked manifest of a folder. Raises ManifestInvalid with every problem, Ended when there is none to read."""
+def read_manifest(path: str) -> Manifest:
+    """Read and check a folder's HAND.toml. Raises ManifestInvalid with every problem, Ended if it cannot be read."""
     from manifests.check import check
 
     return check(_raw_manifest(path), file=os.path.join(path, seals.MANIFEST_FILE))
@@ -107,7 +107,7 @@ def _raw_manifest(path: str) -> str:
 
 
 def entry_problem(folder: Folder) -> str:
-    """Why what `entry`, `command`, `wasm`, `pipeline` or [agent] names cannot be there, or ""."""
+    """Which file that `entry`, `command`, `wasm`, `pipeline` or [agent] names is missing or invalid; "" if none."""
     program = next(iter(folder.manifest.hand.command), "")
     if program:
         file = program.removeprefix("./")
@@ -133,15 +133,15 @@ def _agent_problem(folder: Folder, agent: Agent) -> str:
 
 
 def remove_caches(path: str) -> None:
-    """Remove the folders that Python left behind, which a seal would have to list."""
+    """Remove __pycache__ folders, which a seal would have to list."""
     import shutil
 
     for folder in [os.path.join(at, CACHE) for at, folders, _ in os.walk(path) if CACHE in folders]:
         shutil.rmtree(folder)
 
 
-def sealed(folder: Folder, key: SigningKey) -> str:
-    """The text of a seal over everything in the folder. Raises Ended for a path that no seal can list."""
+def make_seal(folder: Folder, key: SigningKey) -> str:
+    """Sign all files of the folder; returns the text of HAND.seal. Raises Ended for a path that a seal cannot list."""
     try:
         return seals.seal(folder.name, folder.version, folder.digests(), key)
     except SealMalformed as error:
@@ -150,25 +150,25 @@ def sealed(folder: Folder, key: SigningKey) -> str:
 
 
 def copy(folder: Folder, seal: str, to: str) -> None:
-    """Write the very bytes that were read, and the seal, into a new folder, on disk before this returns."""
+    """Write the files as they were read, and the seal, into a new folder, and sync it."""
     os.mkdir(to, 0o700)
-    made = {to}
+    created = {to}
     for path, content in [*folder.files.items(), (seals.SEAL_FILE, seal.encode())]:
         file = os.path.join(to, path)
-        above = os.path.dirname(file)
-        os.makedirs(above, mode=0o700, exist_ok=True)
-        while above not in made:
-            made.add(above)
-            above = os.path.dirname(above)
+        parent = os.path.dirname(file)
+        os.makedirs(parent, mode=0o700, exist_ok=True)
+        while parent not in created:
+            created.add(parent)
+            parent = os.path.dirname(parent)
         write(file, content, mode=0o600, sync_folder=False)
-    for each in [*made, os.path.dirname(to)]:
+    for each in [*created, os.path.dirname(to)]:
         growing.sync_folder(each)
 
 
 def write(path: str, content: bytes, *, mode: int = 0o644, sync_folder: bool = True) -> None:
-    """Write a file whole or not at all, and on disk. Others that write it at the same time do so one after the other."""
-    new = f"{path}{DRAFT}"
-    with open(new, "wb", opener=lambda name, _: _draft(name, mode)) as file:
+    """Write a file atomically and sync it. Concurrent writers of the same file wait for each other."""
+    new = f"{path}{DRAFT_SUFFIX}"
+    with open(new, "wb", opener=lambda name, _: _open_draft(name, mode)) as file:
         try:
             file.write(content)
             file.flush()
@@ -182,46 +182,50 @@ def write(path: str, content: bytes, *, mode: int = 0o644, sync_folder: bool = T
         growing.sync_folder(os.path.dirname(os.path.abspath(path)))
 
 
-def _draft(path: str, mode: int) -> int:
-    """An empty file of this name, which is ours until it is closed; it may be there, as one who was killed left it."""
+def _open_draft(path: str, mode: int) -> int:
+    """Open an empty file that this process has locked until it closes it; one left by a killed process is reused."""
     while True:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, mode)
-        with suppress(OSError):  # of a file system that has none
+        with suppress(OSError):  # a file system without locks
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), os.stat(path)):
                 os.ftruncate(descriptor, 0)
                 return descriptor
-        os.close(descriptor)  # whoever held it has given it its name
+        os.close(descriptor)  # the previous holder has renamed it: open a new one
 
 
-def files(path: str, *, skip_caches: bool = True, meet: Callable[[Ended], None] = _raised) -> dict[str, bytes]:
-    """Every plain file of a folder, by its path there. Raises Ended for more than a Hand may hold.
+def read_files(
+    path: str, *, skip_caches: bool = True, on_problem: Callable[[Ended], None] = _raise
+) -> dict[str, bytes]:
+    """Read every plain file of a folder: relative path to content. Raises Ended above SIZE_MAX.
 
-    meet: what becomes of each thing that cannot be sealed: a link, what is no file, what cannot be read, and unless
-    skip_caches what Python left behind. Without it, the first is raised.
+    on_problem: called with an error for each thing that cannot be sealed: a link, a special or unreadable file, and,
+    unless skip_caches, a __pycache__ folder. By default the first such error is raised.
     """
-    walk = _Walk(path, skip_caches, meet)
+    walk = _Walk(path, skip_caches, on_problem)
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        walk.through(descriptor, "")
+        walk.visit_folder(descriptor, "")
     finally:
         os.close(descriptor)
     return walk.found
 
 
 class _Walk:
-    def __init__(self, top: str, skip_caches: bool, meet: Callable[[Ended], None]) -> None:
-        self._top, self._skips_caches, self._meet, self._size = top, skip_caches, meet, 0
+    """Reads a folder's tree, through descriptors, so that no link is followed."""
+
+    def __init__(self, top: str, skip_caches: bool, on_problem: Callable[[Ended], None]) -> None:
+        self._top, self._skips_caches, self._on_problem, self._size = top, skip_caches, on_problem, 0
         self.found: dict[str, bytes] = {}
 
-    def through(self, folder: int, prefix: str) -> None:
-        """All that is in a folder, in order."""
+    def visit_folder(self, folder: int, prefix: str) -> None:
+        """Visit everything in a folder, in the order of names."""
         for name in sorted(os.listdir(folder)):
             if not (name == CACHE and self._skips_caches):
-                self._one(folder, name, prefix + name)
+                self._visit(folder, name, prefix + name)
 
-    def _one(self, folder: int, name: str, path: str) -> None:
+    def _visit(self, folder: int, name: str, path: str) -> None:
         shown = os.path.join(self._top, path)
         try:
             descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
@@ -229,23 +233,23 @@ class _Walk:
             why = f"cannot be read: {error.strerror}"
             if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
                 why = "is a link: a Hand's folder holds plain files only; copy the file here"
-            return self._meet(Ended(f"{shown} {why}"))
+            return self._on_problem(Ended(f"{shown} {why}"))
         try:
             kind = os.fstat(descriptor).st_mode
             if stat.S_ISREG(kind):
-                return self._file(descriptor, path)
+                return self._read_file(descriptor, path)
             if not stat.S_ISDIR(kind):
-                return self._meet(Ended(f"{shown} is neither a file nor a folder: remove it"))
+                return self._on_problem(Ended(f"{shown} is neither a file nor a folder: remove it"))
             if name != CACHE:
-                return self.through(descriptor, path + "/")
+                return self.visit_folder(descriptor, path + "/")
             why = "was left behind by Python and would have to be sealed: remove it, or add --clean"
-            return self._meet(Ended(f"{shown} {why} to `maniple install` or `maniple seal`"))
+            return self._on_problem(Ended(f"{shown} {why} to `maniple install` or `maniple seal`"))
         finally:
             os.close(descriptor)
 
-    def _file(self, descriptor: int, path: str) -> None:
+    def _read_file(self, descriptor: int, path: str) -> None:
         with open(descriptor, "rb", closefd=False) as file:
-            self.found[path] = file.read(LARGEST + 1)
+            self.found[path] = file.read(SIZE_MAX + 1)
         self._size += len(self.found[path])
-        if self._size > LARGEST:
-            raise Ended(f"{self._top} holds more than {LARGEST >> 20} MiB: keep large files elsewhere")
+        if self._size > SIZE_MAX:
+            raise Ended(f"{self._top} holds more than {SIZE_MAX >> 20} MiB: keep large files elsewhere")

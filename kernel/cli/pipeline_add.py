@@ -27,6 +27,6 @@ def pipeline_add(session: Session, file: str, yes: bool) -> None:
         pipeline = check(text, file=file, hands=hands)
         made = pipelines.folder(pipeline, text, lends_of(pipeline, hands))
         again = f"maniple pipeline add {shlex.quote(file)} --yes"
-        install.carry_out(session, client, made, yes=yes, next_=again)
+        install.confirm_and_install(session, client, made, yes=yes, next_=again)
     inputs = [f"{name}=…" for name, of in pipeline.inputs.items() if not of.endswith("?")]
     session.say(f"Next: `{' '.join(['maniple pipeline run', pipeline.name, *inputs, '--watch'])}`")

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from kernel.cli.history import how_to_decide
+from kernel.cli.history import decide_hint
 from manifests.approvals import logged_wish
 from manifests.pipeline import notes
 from manifests.pipeline.notes import PieceName
@@ -92,7 +92,7 @@ class Course:
             case "decision" if entry.run in self.tries and not self.tries[entry.run].ended:
                 one = self.tries[entry.run]
                 is_asked = entry.verdict == "asked"
-                one.outcome, one.why = (WAITS, how_to_decide(entry.run)) if is_asked else ("working", "")
+                one.outcome, one.why = (WAITS, decide_hint(entry.run)) if is_asked else ("working", "")
             case "run.end" if entry.run in self.tries and not self.tries[entry.run].ended:
                 self._end(self.tries[entry.run], entry)
             case "note":

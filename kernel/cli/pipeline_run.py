@@ -11,8 +11,8 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json, command
 from kernel.cli.pipeline_progress import NEEDLES, Course
-from kernel.cli.progress import Looks
-from kernel.cli.run_waiting import end, left_alone, outcome_of, under_way, waited
+from kernel.cli.progress import PollSchedule
+from kernel.cli.run_waiting import await_outcome, keep_run_on_interrupt, raise_unless_done, wait_for_run, wait_hint
 from kernel.cli.start import Started
 from kernel.record.recovery import Lines
 from manifests.errors import ParamsInvalid
@@ -50,11 +50,14 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
         run = replies.read(reply.value, Started).run
         if not watch and not wait:
             session.result(reply.value, lambda: run)
-            session.say(under_way(run))
+            session.say(wait_hint(run))
             return
-        with left_alone(session, run), closing(_View(session, pipeline, run, course, place, is_shown=watch)) as view:
+        with (
+            keep_run_on_interrupt(session, run),
+            closing(_View(session, pipeline, run, course, place, is_shown=watch)) as view,
+        ):
             session.say(f"{run} of {name} is under way.")
-            reply = outcome_of(client, run, view.tick) if watch else waited(session, client, run)
+            reply = await_outcome(client, run, view.tick) if watch else wait_for_run(session, client, run)
             outcome = replies.read(reply.value, replies.Outcome)
             view.tick(is_over=True)
     value = outcome.value
@@ -63,7 +66,7 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
         steps=pipelines.pieces(course, run), micro_dollars=course.cost(run),
     )  # fmt: skip
     session.result(ran, lambda: "" if value is None else as_json(value))
-    end(outcome, f"`maniple pipeline show {name} --run {run}`")
+    raise_unless_done(outcome, f"`maniple pipeline show {name} --run {run}`")
 
 
 def _inputs(pipeline: Pipeline, words: tuple[str, ...]) -> dict[str, object]:
@@ -87,7 +90,7 @@ class _View:
         self._lines = 0
         self._told: dict[str, str] = {}
         self._client: Client | None = None
-        self._looks, self._said = Looks(time.monotonic()), dict[str, str]()
+        self._looks, self._said = PollSchedule(time.monotonic()), dict[str, str]()
 
     def tick(self, *, is_over: bool = False) -> None:
         """Look at what came since. is_over: for the last time."""
@@ -109,12 +112,12 @@ class _View:
         if self._looks.due(time.monotonic()):
             if self._client is None:
                 self._client = self._session.client()
-            runs = live_runs.runs(self._client)
+            runs = live_runs.fetch_all(self._client)
             self._said = {one.run: one.progress.shown() for one in runs if one.progress and one.run != self._run}
         return self._said
 
     def _draw(self, said: dict[str, str], *, is_over: bool) -> None:
-        room = screen.room(sys.stderr)
+        room = screen.stream_size(sys.stderr)
         width, height = room.columns - 1, max(room.lines - 2, 1)
         now = time.time_ns() // 1000
         tree = pipeline_drawing.tree(self._course, self._run, self._pipeline, now, said)

@@ -46,7 +46,7 @@ class Added(Struct, frozen=True):
 def read_file(path: str) -> str:
     """The text of a pipeline's file. Raises Ended when it cannot be read."""
     try:
-        with named_files.opened(path) as file:
+        with named_files.open_to_read(path) as file:
             raw = file.read(LARGEST + 1)
     except IsADirectoryError:
         raise Ended(f"{path} is a folder: name the file in it, NAME.pipeline.toml", Exit.USAGE) from None
@@ -67,7 +67,7 @@ class AllInstalled(Mapping[str, Known]):
 
     def __init__(self, client: Client) -> None:
         self._client, self._found = client, dict[str, Known]()
-        self._names = {row.name: None for row in hands.rows(client)}
+        self._names = {row.name: None for row in hands.list_hands(client)}
         self._methods: list[str] | None = None
 
     def __getitem__(self, name: str) -> Known:
@@ -90,7 +90,7 @@ class AllInstalled(Mapping[str, Known]):
 
 
 def _known(client: Client, name: str, methods: list[str]) -> Known:
-    shown = hands.shown(client, name)
+    shown = hands.fetch_details(client, name)
     section = shown.hand.package.manifest.hand
     is_pipeline = bool(section.pipeline)
     takes = signature(client, shown.hand)
@@ -128,7 +128,7 @@ def signature(client: Client, hand: Installed) -> Signature:
 
 def every(client: Client) -> list[Added]:
     """Every pipeline that is installed, by name."""
-    shown = (hands.shown(client, row.name).hand for row in hands.rows(client) if row.kind == "task")
+    shown = (hands.fetch_details(client, row.name).hand for row in hands.list_hands(client) if row.kind == "task")
     return [_opened(client, hand) for hand in shown if hand.package.manifest.hand.pipeline]
 
 

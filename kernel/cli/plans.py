@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from kernel.cli import memories, replies, screen
 from kernel.cli.frame import Session, command
-from kernel.cli.usage_errors import Whole as WholeNumber
+from kernel.cli.usage_errors import WholeNumber
 
 MARKS: Final = {"todo": "[ ]", "doing": "[>]", "done": "[x]", "skipped": "[-]", "failed": "[!]"}
 

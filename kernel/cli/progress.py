@@ -1,4 +1,4 @@
-"""What is said while something takes long (acts): on a terminal a line, drawn anew; elsewhere, once, a line that stays."""
+"""Shows that a command is waiting (acts): on a terminal a status line that is redrawn; elsewhere one message."""
 
 import sys
 import time
@@ -9,52 +9,52 @@ from typing import Final
 from kernel.cli import screen
 from kernel.cli.frame import Session
 
-SOON: Final = 3.0
-"""Seconds after which it is said where no line can be drawn."""
+SAY_AFTER: Final = 3.0
+"""Seconds after which the message is printed where no line can be redrawn."""
 
-_WIDEST: Final = 78
-_SELDOM: Final = 30.0
-"""Seconds between two looks of who waits for long."""
+_WIDTH: Final = 78
+_LONGEST: Final = 30.0
+"""Longest pause in seconds between two polls."""
 
 
-class Looks:
-    """When to look once more at what only the kernel knows: each call of a look is two entries of the log, for ever.
+class PollSchedule:
+    """Decides when to poll the kernel, as each call of a poll adds two entries to the log for ever.
 
-    At first each second, then after a twentieth of the time that was waited already, and half a minute at most.
+    The pause is a twentieth of the time waited so far: at first about a second, at most half a minute.
     """
 
     def __init__(self, now: float) -> None:
         self._began, self._next = now, now
 
     def due(self, now: float) -> bool:
-        """Whether it is time; it is taken as done then."""
+        """Whether to poll now; if so, plans the next poll."""
         if now < self._next:
             return False
-        self._next = now + min(_SELDOM, max(0.9, (now - self._began) / 20))
+        self._next = now + min(_LONGEST, max(0.9, (now - self._began) / 20))
         return True
 
 
-class Line:
-    """One line on stderr, in the place of the one before; nothing where that is no terminal."""
+class StatusLine:
+    """A line on stderr that is redrawn in place; nothing where stderr is not a terminal."""
 
     def __init__(self) -> None:
         self.draws = screen.is_terminal(sys.stderr)
         self._is_drawn = False
 
     def draw(self, seconds: float, text: str) -> None:
-        """How long it has taken already, and for what."""
+        """Redraw the line: time passed, and what is being done."""
         if self.draws:
             line = f"{screen.duration(seconds)}  {screen.visible(text)}"
-            self._is_drawn = self._wrote(screen.cut(line, min(_WIDEST, screen.room(sys.stderr).columns - 1)))
+            self._is_drawn = self._write(screen.cut(line, min(_WIDTH, screen.stream_size(sys.stderr).columns - 1)))
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Erase the line."""
         if self._is_drawn:
-            self._wrote("")
+            self._write("")
         self._is_drawn = False
 
-    def _wrote(self, line: str) -> bool:
-        """Whether it could be: not on a terminal that has closed."""
+    def _write(self, line: str) -> bool:
+        """Write in place of the line; returns False, and stops drawing, if the terminal has closed."""
         try:
             sys.stderr.write(f"\r\033[K{line}")
             sys.stderr.flush()
@@ -65,16 +65,16 @@ class Line:
 
 @contextmanager
 def waiting(session: Session, what: str) -> Iterator[Callable[[], None]]:
-    """For a `with` around calls that may take long: what their `tick` is to be. what: what is waited for."""
-    line, began, is_said = Line(), time.monotonic(), False
+    """Yield the `tick` to pass to calls that may take long. what: what is being waited for."""
+    line, began, has_said = StatusLine(), time.monotonic(), False
 
     def tick() -> None:
-        nonlocal is_said
+        nonlocal has_said
         seconds = time.monotonic() - began
         if line.draws:
             line.draw(seconds, f"waiting for {what}")
-        elif seconds >= SOON and not is_said:
-            is_said = True
+        elif seconds >= SAY_AFTER and not has_said:
+            has_said = True
             session.say(screen.visible(f"Waiting for {what}; Ctrl-C gives it up."))
 
     try:

@@ -1,4 +1,4 @@
-"""Proofs that one entry is in a log, as text that travels: c2sp.org/tlog-proof, with the entry as its extra (pure)."""
+"""Formats, parses and checks proofs that one entry is in a log: c2sp.org/tlog-proof with the entry as its extra (pure)."""
 
 import binascii
 from typing import Final
@@ -23,13 +23,13 @@ class Proof(Struct, frozen=True, kw_only=True):
 
 
 def format(proof: Proof) -> str:
-    """The text of a proof."""
+    """Format a proof as text."""
     lines = [FIRST_LINE, f"extra {_base64(proof.entry)}", f"index {proof.index}", *map(_base64, proof.hashes)]
     return "\n".join(lines) + "\n\n" + proof.checkpoint
 
 
 def parse(text: str) -> Proof:
-    """A proof from its text, which must be spelled as format() spells it; NoteMalformed otherwise."""
+    """Parse a proof's text, which must be exactly what format() makes of it. Raises NoteMalformed."""
     head, _, checkpoint = text.partition("\n\n")
     first, *lines = head.split("\n")
     if first != FIRST_LINE or len(lines) < 2:
@@ -50,7 +50,7 @@ def parse(text: str) -> Proof:
 
 
 def check(proof: Proof, key: VerifyKey) -> int:
-    """The size of the tree that the entry is in. Raises NoteMalformed, SignatureInvalid or ProofInvalid."""
+    """Verify a proof; returns the size of its tree. Raises NoteMalformed, SignatureInvalid or ProofInvalid."""
     checkpoint = open_checkpoint(proof.checkpoint, [key], key.name)
     verify_inclusion(leaf_hash(proof.entry), proof.index, checkpoint.size, proof.hashes, checkpoint.root)
     return checkpoint.size

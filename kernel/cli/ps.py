@@ -4,7 +4,7 @@ from typing import Final
 
 from kernel.cli import live_runs, screen
 from kernel.cli.frame import Session, command
-from kernel.cli.history import how_to_decide
+from kernel.cli.history import decide_hint
 from kernel.cli.replies import LiveRun
 from manifests.waiting import WAITS
 
@@ -26,11 +26,11 @@ def ps(session: Session) -> None:
     `maniple restart HAND` ends it. Runs that have ended: `maniple runs`.
     """
     with session.client() as client:
-        runs = live_runs.runs(client)
+        runs = live_runs.fetch_all(client)
     session.result({"runs": runs}, lambda: _drawn(runs), nothing="Nothing runs.")
     for run in runs:
         if run.state == WAITS:
-            session.say(f"{run.run} waits: {how_to_decide(run.run)}")
+            session.say(f"{run.run} waits: {decide_hint(run.run)}")
         if run.overdue:
             calls = screen.count(run.overdue, "call")
             mend = f"if it hangs, `maniple restart {run.hand}`"

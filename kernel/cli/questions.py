@@ -3,7 +3,7 @@
 import time
 
 from kernel.cli import answering, screen
-from kernel.cli.answering import QUESTION, Whole
+from kernel.cli.answering import QUESTION, FullCall
 from kernel.cli.frame import Session, command
 from wire.entries import time_micros
 
@@ -12,8 +12,8 @@ from wire.entries import time_micros
 def questions(session: Session) -> None:
     """List the questions that Hands ask you. Answer one with `maniple answer ID TEXT`."""
     with session.client() as client:
-        rows = [_row(one) for one, _ in answering.shown(client) if one.method == QUESTION]
-        absent = answering.absent(client)
+        rows = [_row(one) for one, _ in answering.fetch_distinct(client) if one.method == QUESTION]
+        absent = answering.fetch_absent(client)
     session.result(
         {"questions": rows, "absent": absent},
         lambda: "\n\n".join(_drawn(session, row) for row in rows),
@@ -22,11 +22,11 @@ def questions(session: Session) -> None:
     answering.say_absent(session, absent)
 
 
-def _row(one: Whole) -> dict[str, object]:
-    question, choices = answering.asked(one)
+def _row(one: FullCall) -> dict[str, object]:
+    question, choices = answering.question_of(one)
     return {
         "call": one.call, "hand": one.hand, "run": one.run, "question": question, "choices": choices,
-        "filled_in": answering.filled_in(one), "labels": list(one.labels), "since": one.since, "until": one.until,
+        "filled_in": answering.prefilled_answer(one), "labels": list(one.labels), "since": one.since, "until": one.until,
     }  # fmt: skip
 
 

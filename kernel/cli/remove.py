@@ -31,12 +31,12 @@ def remove(session: Session, hand: str, purge: bool, yes: bool) -> None:
     id, which is never used again. --purge also works for a Hand that was removed before.
     """
     with session.client() as client:
-        is_there = hand in {row.name for row in installed.rows(client)}
+        is_there = hand in {row.name for row in installed.list_hands(client)}
         before = () if is_there else leftovers(session, hand)
         swept = set() if is_there else orphans.sweep(client)
         has_secrets = bool(swept) and not swept.isdisjoint(logbook.ids_of(session.log(), hand))
         if not is_there and not before and not has_secrets:
-            installed.shown(client, hand)  # which says that it is not there, or that this is no name
+            installed.fetch_details(client, hand)  # which says that it is not there, or that this is no name
     if before and not purge:
         raise Ended(f"no Hand {hand!r} is installed; `maniple remove {hand} --purge` removes what an earlier one left")
     if purge and (is_there or before):
@@ -65,7 +65,7 @@ def take_away(session: Session, hand: str, *, purge: bool) -> tuple[str | None, 
         try:
             if purge:
                 _purge(session, client, hand, removed.hand)
-            compiling.sweep(client)
+            compiling.remove_unused(client)
             orphans.sweep(client)
         except BaseException:
             if memories.kept_of(session.home, removed.hand):

@@ -21,25 +21,25 @@ def renew(session: Session, *, yes: bool, full: bool) -> None:
     with session.client() as client:
         others = _others(session, client)
         methods = every(client) if others else ()
-        shown = [install.show(session, client, found, methods, yes=yes, full=full) for found in others]
+        shown = [install.propose(session, client, found, methods, yes=yes, full=full) for found in others]
         if shown and not yes:
             names = screen.listed([found.name for found in others])
             unread = "\n".join(one.unread for one in shown if one.unread)
-            install.ask(session, names, "Install them, and grant that?", f"{AGAIN} --yes", unread)
-        rows, done, failed = list[dict[str, object]](), list[install.Shown](), dict[str, Ended]()
+            install.ask_consent(session, names, "Install them, and grant that?", f"{AGAIN} --yes", unread)
+        rows, done, failed = list[dict[str, object]](), list[install.Proposal](), dict[str, Ended]()
         for one in shown:
             try:
-                rows.append(install.put(session, client, one))
+                rows.append(install.install_proposal(session, client, one))
                 done.append(one)
             except NoKernel:
                 raise
             except Ended as error:
                 failed[one.found.name] = error
                 session.say(f"{one.found.name} was not installed: {error}")
-        compiling.sweep(client)
+        compiling.remove_unused(client)
     nothing = "" if shown else "Every bundled Hand that is installed is of this version."
     told = {"installed": rows, "failed": {name: str(error) for name, error in failed.items()}}
-    session.result(told, lambda: "\n".join(map(install.in_words, done)), nothing=nothing)
+    session.result(told, lambda: "\n".join(map(install.summary, done)), nothing=nothing)
     if failed:
         code = Exit.REFUSED if all(one.code is Exit.REFUSED for one in failed.values()) else Exit.FAILED
         raise Ended(f"{', '.join(failed)}: not installed; mend what is named above, then `{AGAIN}`", code)
@@ -47,7 +47,7 @@ def renew(session: Session, *, yes: bool, full: bool) -> None:
 
 def _others(session: Session, client: Client) -> list[Folder]:
     """Those of which something else is installed than lies here, or that another key than the home's own has sealed."""
-    there, key = {row.name for row in installed.rows(client)}, installing.sealing_key(client).verify_key.id
+    there, key = {row.name for row in installed.list_hands(client)}, installing.sealing_key(client).verify_key.id
     found, left_out = bundled.find()
     for name in sorted(there & left_out.keys()):
         session.say(f"{name} is left as it is: {left_out[name]}")
@@ -55,5 +55,5 @@ def _others(session: Session, client: Client) -> list[Folder]:
 
 
 def _is_ours(client: Client, folder: Folder, key: str) -> bool:
-    seal = installed.shown(client, folder.name).hand.package.seal
+    seal = installed.fetch_details(client, folder.name).hand.package.seal
     return lists(seal, folder.digests()) and key in {one for _, one in signers(seal)}

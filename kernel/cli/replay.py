@@ -51,13 +51,13 @@ def replay(session: Session, run: str, against: str | None, step: bool, save: st
 
     With --json each line is an object; the last one is the verdict.
     """
-    found = recorded.load(session, run)
+    tape = recorded.load(session, run)
     if save is not None:
-        session.result({"file": (path := _saved(session, found, save))}, lambda: path)
+        session.result({"file": (path := _save(session, tape, save))}, lambda: path)
         return
     waits = step and screen.is_terminal(sys.stdin)
-    with session.client() as client, _folder(session, found, against) as folder:
-        clock = [found.began.clock]
+    with session.client() as client, _changed_code(session, tape, against) as folder:
+        clock = [tape.began.clock]
 
         def show(piece: bytes) -> None:
             one = msgspec.json.decode(piece, type=Step)
@@ -76,23 +76,25 @@ def replay(session: Session, run: str, against: str | None, step: bool, save: st
         except NotDone as error:
             if error.reason not in ("ended", "tape"):
                 raise
-            raise Ended(f"{run} of {_code(found)} does not come to its end again: {error}", Exit.UNVERIFIED) from None
-    _conclude(session, found, verdict, against)
+            raise Ended(f"{run} of {_code(tape)} does not come to its end again: {error}", Exit.UNVERIFIED) from None
+    _report(session, tape, verdict, against)
 
 
-def _conclude(session: Session, found: recorded.Recorded, verdict: Verdict, against: str | None) -> None:
-    """Tell what came of it. Raises Ended for a difference."""
+def _report(session: Session, tape: recorded.Recorded, verdict: Verdict, against: str | None) -> None:
+    """Print the verdict. Raises Ended (verification failed) for a difference."""
     if session.json:
         write_json(msgspec.json.encode({"verdict": verdict}).decode() + "\n")
     if verdict.difference is None:
-        came = f"to the same end, {verdict.end.rstrip('.')}" if verdict.end else "as far as it is recorded, it goes on"
-        session.say(f"The same {_requests(verdict)}, and {came}.")
+        ending = (
+            f"to the same end, {verdict.end.rstrip('.')}" if verdict.end else "as far as it is recorded, it goes on"
+        )
+        session.say(f"The same {_requests(verdict)}, and {ending}.")
         return
     if not session.json:
-        write(_drawn(verdict.difference) + "\n")
+        write(_differences(verdict.difference) + "\n")
     code = f"the code in {against}" if against else "its code as it is installed now"
     raise Ended(
-        f"{found.began.run} of {_code(found)} and {code} differ after {_requests(verdict)}: {verdict.difference.why}",
+        f"{tape.began.run} of {_code(tape)} and {code} differ after {_requests(verdict)}: {verdict.difference.why}",
         Exit.UNVERIFIED,
     )
 
@@ -101,46 +103,46 @@ def _requests(verdict: Verdict) -> str:
     return screen.count(verdict.requests, "request")
 
 
-def _code(found: recorded.Recorded) -> str:
-    return f"{found.began.name} {found.began.version}"
+def _code(tape: recorded.Recorded) -> str:
+    return f"{tape.began.name} {tape.began.version}"
 
 
-def _saved(session: Session, found: recorded.Recorded, folder: str) -> str:
-    """Write the recording; the path of its file."""
+def _save(session: Session, tape: recorded.Recorded, folder: str) -> str:
+    """Write the recording into a folder; returns the path of its file."""
     try:
         os.makedirs(folder, exist_ok=True)
     except FileExistsError:
         raise Ended(f"--save {folder}: that is not a folder: name one, or a new one", Exit.USAGE) from None
-    path = os.path.join(folder, f"{found.began.run}.jsonl")
+    path = os.path.join(folder, f"{tape.began.run}.jsonl")
     hash_seed = Home(session.home).identity.hash_seed
-    lines = to_lines((one.record for one in found.records), seed=seed_of(found.secret), hash_seed=hash_seed)
+    lines = to_lines((one.record for one in tape.records), seed=seed_of(tape.secret), hash_seed=hash_seed)
     package.write(path, "".join(f"{line}\n" for line in lines).encode(), mode=0o600)
     return path
 
 
 @contextmanager
-def _folder(session: Session, found: recorded.Recorded, against: str | None) -> Iterator[dict[str, object]]:
-    """What to tell the kernel of a folder with other code, sealed in the home for as long as that is replayed."""
+def _changed_code(session: Session, tape: recorded.Recorded, against: str | None) -> Iterator[dict[str, object]]:
+    """Yield arguments of kernel.replay for changed code: a sealed copy of it is in the home for as long as the block."""
     if against is None:
         yield {}
         return
     is_file = os.path.isfile(against)
     folder = pipelines.folder_of_file(against) if is_file else package.read(against, skip_caches=True)
-    if folder.name != found.began.name:
-        raise Ended(f"{against} is the Hand {folder.name}, and {found.began.run} is of {found.began.name}", Exit.USAGE)
+    if folder.name != tape.began.name:
+        raise Ended(f"{against} is the Hand {folder.name}, and {tape.began.run} is of {tape.began.name}", Exit.USAGE)
     asked: dict[str, object] = {"folder": f"replay-{folder.name}-{secrets.token_hex(4)}"}
     if folder.manifest.hand.wasm:
-        asked["artefact"] = msgspec.to_builtins(compiling.into(session.home, folder))
-    place = os.path.join(session.home, "hands", str(asked["folder"]))
+        asked["artefact"] = msgspec.to_builtins(compiling.compile_into(session.home, folder))
+    target = os.path.join(session.home, "hands", str(asked["folder"]))
     try:
-        package.copy(folder, package.sealed(folder, founding.sealing_key_of(session.home)), place)
+        package.copy(folder, package.make_seal(folder, founding.read_sealing_key(session.home)), target)
         yield asked
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(target, ignore_errors=True)
 
 
 def _line(step: Step, began: int) -> str:
-    """One message in one line; on a terminal, cut to its width."""
+    """Format one message as a line; on a terminal, cut to its width."""
     after = f"+{(step.clock - began) / 1_000_000:.3f}s"
     what = " ".join(filter(None, (step.on, step.resource)))
     number = str(step.number or "")
@@ -155,8 +157,8 @@ def _line(step: Step, began: int) -> str:
     return f"{head}{screen.coloured(f'{step.said:<9}', drawing.VERDICTS.get(step.said, ''))}  {text}".rstrip()
 
 
-def _drawn(difference: Difference) -> str:
-    """Then and now, below each other."""
+def _differences(difference: Difference) -> str:
+    """The recorded value and the new one, one below the other."""
     words = [
         (name, screen.visible(msgspec.json.encode(value).decode()) if value is not None else "nothing")
         for name, value in (("recorded", difference.recorded), ("now", difference.now))

@@ -1,6 +1,6 @@
-"""What the kernel answers, as types (pure): a reply is read here once, and is then what it says it is.
+"""Types of the kernel's replies, and their validation (pure).
 
-Only what a table shows is named; with --json the reply goes out as it came.
+They list only the fields that commands show; with --json a reply is printed as it came.
 """
 
 from typing import TypeVar
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def read(value: object, kind: type[T]) -> T:
-    """A reply as its type. Raises Ended for a kernel of another version."""
+    """Convert a reply to its type. Raises Ended if it does not fit, as from a kernel of another version."""
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
@@ -26,14 +26,14 @@ def read(value: object, kind: type[T]) -> T:
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """How far a run says it is."""
+    """The progress that a run reports."""
 
     done: float | None = None
     total: float | None = None
     text: str = ""
 
     def shown(self) -> str:
-        """In a few words."""
+        """Format it in a few words."""
         if self.done is None:
             return self.text
         if not self.total:
@@ -45,8 +45,8 @@ class LiveRun(Struct, frozen=True, kw_only=True):
     """A row of kernel.ps.
 
     overdue: calls that were ended before it answered, whose end it has not acknowledged. began: nanoseconds on the
-    kernel's own clock; seconds: since then; memory: bytes resident; used: by the guests of a WASM Hand. hears: events,
-    told where one run alone was asked for.
+    kernel's own clock; seconds: since then; memory: resident bytes; used: fuel and memory of a WASM Hand's guests.
+    hears: events it subscribes to, filled only when one run was asked for.
     """
 
     run: str
@@ -72,14 +72,14 @@ class LiveRun(Struct, frozen=True, kw_only=True):
 
 
 class LiveRuns(Struct, frozen=True, kw_only=True):
-    """kernel.ps: a page of runs, the oldest first, and whether there are more."""
+    """The reply of kernel.ps: a page of runs, oldest first, and whether there are more."""
 
     runs: tuple[LiveRun, ...]
     more: bool
 
 
-class Row(Struct, frozen=True, kw_only=True):
-    """A row of kernel.hands. id: "" where a kernel of before an update of Maniple tells none."""
+class HandRow(Struct, frozen=True, kw_only=True):
+    """A row of kernel.hands. id: "" from a kernel older than this field, before an update of Maniple."""
 
     id: str = ""
     name: str
@@ -91,14 +91,14 @@ class Row(Struct, frozen=True, kw_only=True):
     description: str
 
 
-class Rows(Struct, frozen=True, kw_only=True):
-    """kernel.hands."""
+class Hands(Struct, frozen=True, kw_only=True):
+    """The reply of kernel.hands."""
 
-    hands: tuple[Row, ...]
+    hands: tuple[HandRow, ...]
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """How a run ended: kernel.wait."""
+    """The reply of kernel.wait: how a run ended."""
 
     run: str
     outcome: str

@@ -6,15 +6,15 @@ import msgspec
 from kernel.cli import drawing, history, logbook, screen
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, run_argument
-from kernel.cli.runs import took
-from kernel.cli.usage_errors import Whole
+from kernel.cli.runs import elapsed
+from kernel.cli.usage_errors import WholeNumber
 from manifests.waiting import WAITS
 from wire.entries import Entry
 
 
 @command()
 @run_argument
-@click.option("-n", "--most", metavar="N", type=Whole(0), default=200, help="The last N entries; default 200.")
+@click.option("-n", "--most", metavar="N", type=WholeNumber(0), default=200, help="The last N entries; default 200.")
 def run_show(session: Session, run: str, most: int) -> None:
     """Show one run in full, from the log: its start, its confinement, every call that it made or answered, and its end.
 
@@ -43,26 +43,26 @@ def run_show(session: Session, run: str, most: int) -> None:
 
 
 def _drawn(session: Session, run: history.PastRun, entries: list[Entry]) -> str:
-    about = screen.fields(
+    head = screen.fields(
         (
             ("run", run.run),
             ("hand", f"{run.hand} {run.version} ({run.kind})"),
             ("started", run.started),
-            ("ended", f"{run.ended} after {took(run)}" if run.ended else "it lives, or its end was not recorded"),
+            ("ended", f"{run.ended} after {elapsed(run)}" if run.ended else "it lives, or its end was not recorded"),
             ("outcome", screen.coloured(run.outcome, drawing.VERDICTS.get(run.outcome, ""))),
             ("why", run.why),
-            ("next", history.how_to_decide(run.run) if run.outcome == WAITS else ""),
+            ("next", history.decide_hint(run.run) if run.outcome == WAITS else ""),
             ("process", run.exit),
             ("used", _used(run)),
             ("confined by", ", ".join(run.confinement)),
             ("but not by", screen.lacking(run.lacking)),
         )
     )
-    return "\n".join([session.hinted(about), "", *map(drawing.line, entries)]).rstrip()
+    return "\n".join([session.hinted(head), "", *map(drawing.line, entries)]).rstrip()
 
 
 def _used(run: history.PastRun) -> str:
     if not run.ended and not run.memory_peak:
-        return ""  # the log does not know it yet; `maniple ps` does
+        return ""  # not in the log yet; `maniple ps` has it
     used = f"{run.cpu_seconds:.2f}s of processor, {screen.size(run.memory_peak)} at most"
     return f"{used}, {screen.count(run.calls, 'call')}" if run.ended else f"{used}, by its processes that have ended"

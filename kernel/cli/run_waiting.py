@@ -1,4 +1,4 @@
-"""Waiting for a run's end (acts): how far it is meanwhile, and what of it waits for the operator, on stderr."""
+"""Waits for a run's end (acts); meanwhile shows on stderr its progress, and what waits for the operator."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,23 +8,25 @@ from kernel.cli import answering, live_runs, replies, screen
 from kernel.cli.client import Client, Reply
 from kernel.cli.exits import Exit, NoKernel, NotDone
 from kernel.cli.frame import Session, as_json
-from kernel.cli.history import how_to_decide
-from kernel.cli.progress import Line, Looks
+from kernel.cli.history import decide_hint
+from kernel.cli.progress import PollSchedule, StatusLine
 from kernel.cli.words import Words
 from manifests.waiting import WAITS
 from wire.limits import DEADLINE_MAX
 
 
-def waited(session: Session, client: Client, run: str, words: Words | None = None, *, bound: bool = False) -> Reply:
-    """The run's outcome; meanwhile, on a terminal, how far it is, and everywhere what waits for the operator.
+def wait_for_run(
+    session: Session, client: Client, run: str, words: Words | None = None, *, bound: bool = False
+) -> Reply:
+    """Wait for a run, and return the reply of kernel.wait. Shows what waits for the operator, and on a terminal progress.
 
-    bound: the run ends with this process, if that is killed.
-    words: what is printed meanwhile of what it says; where those are in the middle of a line, that one is theirs.
+    bound: the kernel stops the run if this process is killed.
+    words: the printer of the run's words; while it is within a line, no progress is drawn there.
     """
     with session.client() as second:
-        view = View(session, second, run, words)
+        view = RunView(session, second, run, words)
         try:
-            return outcome_of(client, run, view.tick, bound=bound)
+            return await_outcome(client, run, view.tick, bound=bound)
         except NoKernel as error:
             if words is not None:
                 words.break_off()
@@ -33,39 +35,39 @@ def waited(session: Session, client: Client, run: str, words: Words | None = Non
             view.clear()
 
 
-def under_way(run: str) -> str:
-    """What is said of a run that nobody waits for."""
+def wait_hint(run: str) -> str:
+    """The message about a run that was started without waiting for it."""
     return f"It is under way: `maniple wait {run}` prints its result."
 
 
-def logs_of(hand: str, run: str) -> str:
-    """Where to look when a run did not succeed."""
+def logs_hint(hand: str, run: str) -> str:
+    """The commands that show why a run did not succeed."""
     return f"`maniple logs {hand}` and `maniple run-show {run}`"
 
 
-def result(session: Session, outcome: replies.Outcome, *, look: str) -> None:
-    """Print what a run came to. Raises Ended for one that did not succeed. look: where to look then."""
+def print_outcome(session: Session, outcome: replies.Outcome, *, next_command: str) -> None:
+    """Print a run's result. Raises Ended if it did not succeed; next_command: what to type then."""
     session.result(outcome, lambda: "" if outcome.value is None else as_json(outcome.value))
-    end(outcome, look)
+    raise_unless_done(outcome, next_command)
 
 
-def end(outcome: replies.Outcome, look: str) -> None:
-    """Raises NotDone for a run that did not succeed. look: where to look then."""
+def raise_unless_done(outcome: replies.Outcome, next_command: str) -> None:
+    """Raise NotDone for a run that did not succeed. next_command: what to type then."""
     if outcome.outcome == "done":
         return
     code = Exit.REFUSED if outcome.outcome == "refused" else Exit.FAILED
     why = f"{outcome.text} ({outcome.code})" if outcome.code and outcome.code not in outcome.text else outcome.text
-    raise NotDone(f"{how_it_ended(outcome)}: {why}; see {look}", outcome.code or outcome.outcome, code)
+    raise NotDone(f"{describe_end(outcome)}: {why}; see {next_command}", outcome.code or outcome.outcome, code)
 
 
-def how_it_ended(outcome: replies.Outcome) -> str:
-    """In words, how a run that did not succeed ended."""
+def describe_end(outcome: replies.Outcome) -> str:
+    """A clause on how an unsuccessful run ended."""
     return f"the run {'' if outcome.outcome == 'failed' else 'was '}{outcome.outcome}"
 
 
 @contextmanager
-def left_alone(session: Session, run: str) -> Iterator[None]:
-    """Ctrl-C within ends the waiting and not the run: that is said, with what does end it."""
+def keep_run_on_interrupt(session: Session, run: str) -> Iterator[None]:
+    """Within the block Ctrl-C ends only the waiting; a message says that the run goes on, and how to end it."""
     try:
         yield
     except KeyboardInterrupt:
@@ -73,59 +75,59 @@ def left_alone(session: Session, run: str) -> Iterator[None]:
         raise
 
 
-class View:
-    """What is said of a run while somebody waits for it."""
+class RunView:
+    """Shows a run's progress and held calls while the command waits for it."""
 
     def __init__(self, session: Session, client: Client, run: str, words: Words | None) -> None:
         self._session, self._client, self._run, self._words = session, client, run, words
-        self._line = Line()
+        self._line = StatusLine()
         self.clear = self._line.clear
         if words is not None:
             words.clear = self.clear
         self._began = time.monotonic()
-        self._looks, self._said = Looks(self._began), "working"
-        self._told: set[int | str] = set()
+        self._schedule, self._status = PollSchedule(self._began), "working"
+        self._shown: set[int | str] = set()
 
     def tick(self) -> None:
-        """Draw the line anew; and now and then look what is new."""
-        if self._looks.due(time.monotonic()):
-            self._look()
+        """Redraw the status line; poll the kernel when that is due."""
+        if self._schedule.due(time.monotonic()):
+            self._poll()
         if not (self._words is not None and self._words.is_midway):
-            self._line.draw(time.monotonic() - self._began, self._said)
+            self._line.draw(time.monotonic() - self._began, self._status)
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         mine = live_runs.find(self._client, self._run)
-        self._said = mine.progress.shown() if mine and mine.progress else "working"
+        self._status = mine.progress.shown() if mine and mine.progress else "working"
         if mine is not None and mine.state == WAITS:
-            self._say(WAITS, f"{self._run} waits for your decision: {how_to_decide(self._run)}")
-        for one in answering.held(self._client):
-            if self._run in (one.run, *(link.principal for link in one.chain)) and one.call not in self._told:
-                self._say(one.call, f"{screen.visible(self._wish(one))}: {answering.what_to_type(one)}")
+            self._say_once(WAITS, f"{self._run} waits for your decision: {decide_hint(self._run)}")
+        for one in answering.fetch_held(self._client):
+            if self._run in (one.run, *(link.principal for link in one.chain)) and one.call not in self._shown:
+                self._say_once(one.call, f"{screen.visible(self._describe(one))}: {answering.answer_hint(one)}")
 
-    def _say(self, what: int | str, line: str) -> None:
-        """One line, and each but once."""
-        if what in self._told:
+    def _say_once(self, key: int | str, line: str) -> None:
+        """Print a line unless one with the same key was printed before."""
+        if key in self._shown:
             return
-        self._told.add(what)
+        self._shown.add(key)
         self.clear()
         if self._words is not None:
             self._words.break_off()
         self._session.say(line)
 
-    def _wish(self, one: answering.Held) -> str:
-        """What a call that waits wants: of a question, the question itself."""
+    def _describe(self, one: answering.HeldCall) -> str:
+        """Describe a held call; for a question, the question itself."""
         if one.method == answering.QUESTION:
             try:
-                question, choices = answering.asked(answering.whole(self._client, one.call))
+                question, choices = answering.question_of(answering.fetch_full(self._client, one.call))
                 return f"{one.hand} asks you: {question}" + (f" ({', '.join(choices)})" if choices else "")
             except NotDone as error:
-                if error.reason != "gone":  # answered or taken back since
+                if error.reason != "gone":  # answered or cancelled meanwhile
                     raise
         return f"{one.hand} asks for {one.method} {one.resource}".rstrip()
 
 
-def outcome_of(client: Client, run: str, tick: Callable[[], None], *, bound: bool = False) -> Reply:
-    """How a run ended, however long that takes: kernel.wait. bound: as of waited()."""
+def await_outcome(client: Client, run: str, tick: Callable[[], None], *, bound: bool = False) -> Reply:
+    """Call kernel.wait until the run ends, however long that takes. bound: see wait_for_run()."""
     asked = {"run": run, **({"bound": True} if bound else {})}
     while True:
         try:

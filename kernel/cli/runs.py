@@ -5,14 +5,14 @@ import click
 from kernel.cli import history, logbook, screen
 from kernel.cli.exits import Ended, NoHand
 from kernel.cli.frame import Session, command, hand_names
-from kernel.cli.usage_errors import Whole
+from kernel.cli.usage_errors import WholeNumber
 from manifests.waiting import WAITS
 from wire.entries import time_micros
 
 
 @command()
 @click.argument("hand", metavar="[HAND]", required=False, shell_complete=hand_names)
-@click.option("-n", "--most", metavar="N", type=Whole(1), default=30, help="The last N; default 30.")
+@click.option("-n", "--most", metavar="N", type=WholeNumber(1), default=30, help="The last N; default 30.")
 def runs(session: Session, hand: str | None, most: int) -> None:
     """List past and live runs, from the log, the newest last. The kernel need not run.
 
@@ -24,13 +24,13 @@ def runs(session: Session, hand: str | None, most: int) -> None:
     if hand is not None and not kept:
         if hand in {run.run for run in found}:
             raise Ended(f"{hand} is a run, not a Hand: see `maniple run-show {hand}`")
-        if hand not in logbook.installed(folder):
+        if hand not in logbook.installed_names(folder):
             raise NoHand(hand, ", and none of that name ever ran")
         session.say(f"{hand} has not run yet.")
     session.result({"runs": kept}, lambda: _drawn(kept), nothing="" if hand else "Nothing has run yet.")
     for run in kept:
         if run.outcome == WAITS:
-            session.say(f"{run.run} waits for your decision: {history.how_to_decide(run.run)}")
+            session.say(f"{run.run} waits for your decision: {history.decide_hint(run.run)}")
 
 
 def _drawn(found: list[history.PastRun]) -> str:
@@ -43,7 +43,7 @@ def _drawn(found: list[history.PastRun]) -> str:
                 run.run,
                 f"{run.hand} {run.version}",
                 screen.moment(run.started),
-                took(run),
+                elapsed(run),
                 run.outcome,
                 run.why if run.outcome != "done" else "",
             )
@@ -54,8 +54,8 @@ def _drawn(found: list[history.PastRun]) -> str:
     )
 
 
-def took(run: history.PastRun) -> str:
-    """From a run's start to its end, "" while it lives."""
+def elapsed(run: history.PastRun) -> str:
+    """The time from a run's start to its end; "" while it lives."""
     if not run.ended:
         return ""
     return screen.duration(max(0, time_micros(run.ended) - time_micros(run.started)) / 1_000_000)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from kernel.cli import history, installed, logbook, replies, screen
 from kernel.cli.exits import NoHand
 from kernel.cli.frame import Session, command, hand_names
-from kernel.cli.usage_errors import Whole
+from kernel.cli.usage_errors import WholeNumber
 
 
 class _Past(Struct, frozen=True, kw_only=True):
@@ -31,7 +31,7 @@ class _History(Struct, frozen=True, kw_only=True):
 
 @command()
 @click.argument("hand", metavar="[HAND]", required=False, shell_complete=hand_names)
-@click.option("-n", "--most", metavar="N", type=Whole(1), default=30, help="The last N; default 30.")
+@click.option("-n", "--most", metavar="N", type=WholeNumber(1), default=30, help="The last N; default 30.")
 def schedules_history(session: Session, hand: str | None, most: int) -> None:
     """List what schedules started, missed and skipped, and why, the newest last. Times are UTC.
 
@@ -41,7 +41,7 @@ def schedules_history(session: Session, hand: str | None, most: int) -> None:
     with session.client() as client:
         reply = client.call("scheduling.history", "", {"hand": hand or "", "most": most}, seconds=60).value
         told_of = replies.read(reply, _History).history
-        if hand is not None and not told_of and hand not in {one.name for one in installed.rows(client)}:
+        if hand is not None and not told_of and hand not in {one.name for one in installed.list_hands(client)}:
             raise NoHand(hand)
     rows = _completed(session, told_of)
     session.result({"history": rows}, lambda: _drawn(rows), nothing="No schedule has started anything yet.")

@@ -4,7 +4,7 @@ import time
 
 from kernel.cli import replies
 from kernel.cli.frame import Session, command, hand_argument
-from kernel.cli.run_waiting import under_way
+from kernel.cli.run_waiting import wait_hint
 from kernel.cli.start import Started
 from wire.entries import time_text
 
@@ -23,4 +23,4 @@ def schedules_run(session: Session, hand: str) -> None:
         reply = client.call("kernel.fire", hand, {"key": f"now {now}", "due": time_text(now)}, seconds=120).value
     run = replies.read(reply, Started).run
     session.result(reply, lambda: run)
-    session.say(under_way(run))
+    session.say(wait_hint(run))

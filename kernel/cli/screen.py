@@ -1,8 +1,8 @@
-"""How results look to people (pure but for asking the terminal its size): tables, units, colours.
+"""Formats results for people (pure but for asking the terminal its size): tables, units, colours.
 
-Nothing a Hand wrote reaches a terminal as it is: what is no character to see is made visible, in each cell by
-visible(), and once more by safe() or safe_json() in whatever frame.py writes. On a terminal a table fits its width, as far
-as prose can be cut for it; elsewhere nothing is cut, so that grep finds it. Colours: on a terminal, and not with NO_COLOR.
+No text of a Hand reaches a terminal unescaped: visible() escapes control and other invisible characters in each cell, and
+safe() or safe_json() does so again in everything that frame.py writes. On a terminal, prose is cut so that a table fits;
+elsewhere nothing is cut, so that grep finds it. Colours: only on a terminal, and not with NO_COLOR.
 """
 
 import os
@@ -25,51 +25,51 @@ STATE_COLOURS: Final = {
     "starting": "yellow",
     "stopping": "yellow",
 }
-_WHOLE: Final = frozenset({
+_NEVER_CUT: Final = frozenset({
     "RUN", "HAND", "ID", "ROOT", "FOLDER", "METHOD", "SETTING", "KEY", "SKILL", "PIPELINE", "ROUTE", "MODEL", "PROVIDER",
     "MEMORY", "TOOL", "STATE", "OUTCOME", "STARTED", "PLANNED", "NEXT", "MADE", "OF", "CHANGED", "DAY", "VERSION", "KIND",
     "ON", "ASKS", "UNTIL", "SEALS", "MOST", "READ BY", "EFFECT", "EXPIRES", "BUDGET", "SPENT", "RESERVED", "LEFT",
     "ENDS (UTC)",
 })  # fmt: skip
-"""Heads of what people type or compare, and of what somebody may. Cut, it would be worth nothing, and so would a number:
-neither ever is."""
+"""Heads of columns that are never cut, as numbers never are: what people type or compare, and rights. Cut, they would be
+useless."""
 
 _NARROWEST: Final = 8
 _GAP: Final = "  "
-_BRUSH: Final = f"\033{os.urandom(8).hex()}"
-"""Begins our own colours until safe() writes them: a text that a Hand wrote cannot hold it, and so paints nothing."""
+_COLOUR_START: Final = f"\033{os.urandom(8).hex()}"
+"""Begins a colour of ours until safe() replaces it. It is random, so no text of a Hand can contain it and set colours."""
 
-_OURS: Final = re.compile(rf"{_BRUSH}(\[\d+m)")
+_OUR_COLOUR: Final = re.compile(rf"{_COLOUR_START}(\[\d+m)")
 
 
 def is_terminal(stream: IO[str] | None) -> bool:
-    """Whether somebody looks at it."""
+    """Whether the stream goes to a terminal."""
     return stream is not None and not stream.closed and stream.isatty()
 
 
 class Painted(str):
-    """A text that was made visible and then coloured: it is shown as it is."""
+    """A text that visible() has escaped and that is then coloured; it is shown unchanged."""
 
     __slots__ = ()
 
 
 def coloured(text: str, colour: str) -> str:
-    """One line, made visible, in a colour where colours are wanted. colour: a name of COLOURS, or "" for none."""
+    """Escape a line as visible() does, and colour it if colours are on. colour: a name of COLOURS, or "" for none."""
     shown = visible(text)
     if not shown or not colour or not _wants_colour():
         return shown
-    return Painted(f"{_BRUSH}[{COLOURS[colour]}m{shown}{_BRUSH}[0m")
+    return Painted(f"{_COLOUR_START}[{COLOURS[colour]}m{shown}{_COLOUR_START}[0m")
 
 
 def _wants_colour() -> bool:
     return is_terminal(sys.stdout) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-_AS_PICTURE: Final = "\ufe0f"
+_PICTURE_SELECTOR: Final = "\ufe0f"
 
 
 def visible(text: object) -> str:
-    """One line that cannot move the cursor, hide or reorder anything."""
+    """Escape a text into one line that cannot move the cursor, or hide or reorder anything."""
     plain = str(text)
     if is_visible(plain):
         return plain
@@ -77,16 +77,16 @@ def visible(text: object) -> str:
 
 
 def prose(text: str) -> str:
-    """Lines of what is said to a person, each as visible() shows it; but a symbol may be drawn as a picture (U+FE0F)."""
-    if _AS_PICTURE not in text:
+    """Escape each line as visible() does, but keep U+FE0F after a symbol, which draws it as a picture."""
+    if _PICTURE_SELECTOR not in text:
         return "\n".join(map(visible, text.split("\n")))
     from unicodedata import category
 
-    first, *others = text.split(_AS_PICTURE)
+    first, *others = text.split(_PICTURE_SELECTOR)
     shown, before = prose(first), first
     for part in others:
         is_symbol = category(before[-1:] or " ") == "So"
-        shown, before = shown + (_AS_PICTURE if is_symbol else visible(_AS_PICTURE)) + prose(part), part
+        shown, before = shown + (_PICTURE_SELECTOR if is_symbol else visible(_PICTURE_SELECTOR)) + prose(part), part
     return shown
 
 
@@ -95,23 +95,23 @@ def _escaped(char: str) -> str:
 
 
 def safe(text: str) -> str:
-    """Lines with nothing in them that acts on a terminal, but for the colours that coloured() gave."""
+    """Escape lines so that nothing in them acts on a terminal, except colours that coloured() set."""
     return "\n".join(line if is_visible(line) else _safe_line(line) for line in text.split("\n"))
 
 
 def _safe_line(line: str) -> str:
-    return "".join(f"\033{part}" if at % 2 else prose(part) for at, part in enumerate(_OURS.split(line)))
+    return "".join(f"\033{part}" if at % 2 else prose(part) for at, part in enumerate(_OUR_COLOUR.split(line)))
 
 
 def unpainted(line: str) -> str:
-    """A line without our own colours."""
-    return _OURS.sub("", line)
+    """Remove the colours that coloured() set from a line."""
+    return _OUR_COLOUR.sub("", line)
 
 
 def safe_json(text: str) -> str:
-    """JSON that means the same, and whose strings hold no character that acts on a terminal."""
+    """Escape characters that act on a terminal in the strings of a JSON text; its meaning stays the same."""
     if text.isascii() and "\x7f" not in text:
-        return text  # JSON escapes the controls below space itself
+        return text  # JSON itself escapes the control characters below space
     return "".join(char if is_visible(char) or char == "\n" else _json_escaped(char) for char in text)
 
 
@@ -121,7 +121,7 @@ def _json_escaped(char: str) -> str:
 
 
 def is_text(word: str) -> bool:
-    """Whether a word that was typed is text, and not bytes that Python could not read as such."""
+    """Whether a typed word is valid text: Python turns bytes that are not UTF-8 into lone surrogates."""
     try:
         word.encode()
     except UnicodeEncodeError:
@@ -130,7 +130,7 @@ def is_text(word: str) -> bool:
 
 
 def width_of(text: str) -> int:
-    """Columns that a text takes on a terminal."""
+    """The columns that a text takes on a terminal."""
     if text.isascii():
         return len(text)
     from unicodedata import combining, east_asian_width
@@ -139,7 +139,7 @@ def width_of(text: str) -> int:
 
 
 def cut(text: str, width: int) -> str:
-    """The text in at most so many columns."""
+    """Shorten a text to at most `width` columns; a cut text ends in an ellipsis."""
     if width_of(text) <= width:
         return text
     kept, room = 0, width - 1
@@ -156,19 +156,20 @@ def table(
     colour_of: str = "",
     spare: Sequence[str] = (),
 ) -> str:
-    """Rows under their heads. right: columns of numbers; colour_of: the column whose word is a state.
+    """Draw a table. right: right-aligned columns, of numbers; colour_of: the column of states, which sets colours.
 
-    spare: columns that a terminal too narrow for all of them does without: those in which nothing stands, then the others,
-    the first one first.
+    spare: columns that may be left out on a narrow terminal: empty ones first, then the others in this order.
     """
     lines = [[visible(cell) for cell in row] for row in rows]
     widths = [max(width_of(line[at]) for line in [[*head], *lines]) for at in range(len(head))]
     if is_terminal(sys.stdout):
         empty = [name for name in spare if not any(line[head.index(name)] for line in lines)]
-        kept = _kept(head, widths, (*empty, *(name for name in spare if name not in empty)), terminal_width())
+        kept = _columns_that_fit(
+            head, widths, (*empty, *(name for name in spare if name not in empty)), terminal_width()
+        )
         head, lines = [head[at] for at in kept], [[line[at] for at in kept] for line in lines]
         widths = [widths[at] for at in kept]
-        _fit(head, widths, frozenset(right), terminal_width())
+        _shrink_prose(head, widths, frozenset(right), terminal_width())
     aligned_right = {at for at, name in enumerate(head) if name in right}
     state = head.index(colour_of) if colour_of else -1
     drawn = [coloured(_line(head, widths, aligned_right), "dim")]
@@ -180,14 +181,14 @@ def table(
 
 
 def terminal_width() -> int:
-    """Columns of the terminal; COLUMNS if it is set."""
+    """Columns of the terminal, or $COLUMNS; at least 40."""
     from shutil import get_terminal_size
 
     return max(get_terminal_size().columns, 40)
 
 
-def room(stream: IO[str]) -> os.terminal_size:
-    """Columns and lines of the very terminal that a stream goes to, for what is drawn over; 80 and 24 where none tells."""
+def stream_size(stream: IO[str]) -> os.terminal_size:
+    """Columns and lines of the terminal that a stream goes to, for output that is redrawn; 80 and 24 if unknown."""
     try:
         columns, lines = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):
@@ -195,25 +196,25 @@ def room(stream: IO[str]) -> os.terminal_size:
     return os.terminal_size((columns or 80, lines or 24))
 
 
-def _wide(widths: Sequence[int]) -> int:
+def _table_width(widths: Sequence[int]) -> int:
     return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
-def _kept(head: Sequence[str], widths: Sequence[int], spare: Sequence[str], most: int) -> list[int]:
-    """Which columns are shown: all, or as many of the spare ones less as it takes to fit."""
+def _columns_that_fit(head: Sequence[str], widths: Sequence[int], spare: Sequence[str], most: int) -> list[int]:
+    """Indexes of the columns to show: spare ones are left out, in order, until the table is at most `most` wide."""
     kept = list(range(len(head)))
     for name in spare:
-        if _wide([widths[at] for at in kept]) <= most:
+        if _table_width([widths[at] for at in kept]) <= most:
             break
         kept.remove(head.index(name))
     return kept
 
 
-def _fit(head: Sequence[str], widths: list[int], numbers: frozenset[str], most: int) -> None:
-    """Take from the widest column of prose, until the whole fits or nothing can be taken."""
-    prose = [at for at, name in enumerate(head) if name not in _WHOLE | numbers]
-    while _wide(widths) > most and prose:
-        widest = max(prose, key=lambda at: widths[at])
+def _shrink_prose(head: Sequence[str], widths: list[int], numbers: frozenset[str], most: int) -> None:
+    """Narrow the widest column of prose until the table is at most `most` wide, or none can be narrowed. Sets widths."""
+    may_shrink = [at for at, name in enumerate(head) if name not in _NEVER_CUT | numbers]
+    while _table_width(widths) > most and may_shrink:
+        widest = max(may_shrink, key=lambda at: widths[at])
         if widths[widest] <= _NARROWEST:
             return
         widths[widest] -= 1
@@ -223,14 +224,14 @@ def _line(cells: Sequence[str], widths: list[int], right: set[int], colour: str 
     padded = []
     for at, cell in enumerate(cells):
         kept = cut(cell, widths[at])
-        room = " " * (widths[at] - width_of(kept))
+        padding = " " * (widths[at] - width_of(kept))
         shown = coloured(kept, colour) if at == of else kept
-        padded.append(room + shown if at in right else shown + room)
+        padded.append(padding + shown if at in right else shown + padding)
     return _GAP.join(padded).rstrip()
 
 
 def fields(rows: Iterable[tuple[str, object]]) -> str:
-    """Names and values below each other; values of several lines are indented."""
+    """Draw name and value pairs, one below the other; empty values are left out, further lines of a value indented."""
     kept = [
         (name, value if isinstance(value, Painted) else str(value))
         for name, value in rows
@@ -249,17 +250,17 @@ def _indented(value: str, by: int) -> str:
 
 
 def count(number: int, what: str) -> str:
-    """So many of something whose name takes an s."""
+    """A number and a noun whose plural takes an s."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names in a sentence."""
+    """Join names for a sentence: `a, b and c`."""
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def size(number: float) -> str:
-    """Bytes in a unit that one can read."""
+    """A number of bytes in B, KiB, MiB or GiB."""
     for unit in ("B", "KiB", "MiB"):
         if number < 1024:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
@@ -268,7 +269,7 @@ def size(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in units that one can read."""
+    """Seconds as `4.2s`, `3m 20s`, `2h 5m` or `1d 3h`."""
     if seconds < 60:
         return f"{seconds:.1f}s"
     whole = int(seconds)
@@ -279,21 +280,21 @@ def duration(seconds: float) -> str:
 
 
 def dollars(micro: int) -> str:
-    """Micro-dollars as dollars; a dash for nothing."""
+    """Micro-dollars as dollars; a dash for 0."""
     return f"${micro / 1_000_000:.4f}" if micro else "-"
 
 
 def moment(text: str) -> str:
-    """A time of the log, to the second, in UTC."""
+    """A time of the log (RFC 3339, UTC) to the second."""
     return text[:19].replace("T", " ")
 
 
 def ago(micros: int, now: int) -> str:
-    """How long before now, both in microseconds."""
+    """The time between two moments, both in microseconds."""
     return duration(max(0, now - micros) / 1_000_000)
 
 
 def lacking(layers: Iterable[str]) -> str:
-    """Layers that runs do not have here; "" when there is none."""
+    """A warning that names the layers which runs lack on this machine; "" if they lack none."""
     names = ", ".join(layers)
     return coloured(f"{names}: this machine lacks them, see `maniple doctor`", "yellow") if names else ""

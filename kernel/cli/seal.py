@@ -26,8 +26,8 @@ def seal(session: Session, folder: str, key: str | None, clean: bool) -> None:
     if clean:
         package.remove_caches(folder)
     found = package.read(folder)
-    signer = keyfile.read(key) if key else founding.sealing_key_of(session.home)
-    package.write(os.path.join(folder, SEAL_FILE), package.sealed(found, signer).encode())
+    signer = keyfile.read(key) if key else founding.read_sealing_key(session.home)
+    package.write(os.path.join(folder, SEAL_FILE), package.make_seal(found, signer).encode())
     public = signer.verify_key
     result = {"name": found.name, "version": found.version, "files": found.digests(), "key": public.text()}
     session.result(
@@ -44,7 +44,7 @@ def seal(session: Session, folder: str, key: str | None, clean: bool) -> None:
 def _why_untrusted(home: str, key_id: str) -> str:
     """Why a home trusts a key no more, that it trusted once; "" otherwise, and where there is no home to ask."""
     with suppress(ManipleError, OSError):
-        key = logbook.trust(home).find(key_id)
+        key = logbook.trusted_keys(home).find(key_id)
         if key.revoked is not None:
             return "was revoked"
         return "" if key.is_usable(time.time_ns() // 1000) else "has expired or was replaced"

@@ -45,7 +45,7 @@ def of_environment(variable: str) -> str:
 def of_file(path: str) -> str:
     """What a file holds. Raises Ended for one that cannot be read, or is no secret."""
     try:
-        with named_files.opened(path) as file:
+        with named_files.open_to_read(path) as file:
             content = file.read(LONGEST + 1)
         text = content.decode()
     except OSError as error:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from kernel.cli import agreement, replies, screen, spending
 from kernel.cli.frame import Session, command, hand_argument
-from kernel.cli.installed import Shown
+from kernel.cli.installed import HandDetails
 from manifests.capabilities import includes
 from manifests.grants import GrantSet, as_text, exceeding, reaches, requested
 from manifests.installed import Artefact
@@ -22,7 +22,7 @@ def show(session: Session, hand: str) -> None:
     """Show one Hand in full: its seal, what it may do, what it offers, its limits, and how it is confined now."""
     with session.client() as client:
         reply = client.call("kernel.show", hand).value
-    session.result(reply, lambda: session.hinted(_drawn(replies.read(reply, Shown))))
+    session.result(reply, lambda: session.hinted(_drawn(replies.read(reply, HandDetails))))
 
 
 def _what_runs(manifest: Manifest, artefact: Artefact | None) -> str:
@@ -76,7 +76,7 @@ def _left_over(hand: str, one: Capability) -> str:
     return f"{as_text(one)}: its HAND.toml does not ask for that any more; `maniple {typed}`"
 
 
-def _drawn(shown: Shown) -> str:
+def _drawn(shown: HandDetails) -> str:
     manifest, hand = shown.hand.package.manifest, shown.hand
     section, limits, restart = manifest.hand, manifest.limits, manifest.restart
     given = {

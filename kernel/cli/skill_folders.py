@@ -59,7 +59,7 @@ def read(path: str) -> Skill:
         )
     name = os.path.basename(os.path.abspath(path))
     shown = path if path.startswith((".", os.sep)) else f"./{path}"
-    skill, problems = reading.read(name, package.files(path), path.rstrip("/") or "/")
+    skill, problems = reading.read(name, package.read_files(path), path.rstrip("/") or "/")
     if skill is None or problems:
         words = "; ".join(f"{one.file}:{one.line}: {one.what}: {one.instead}" for one in problems[:5])
         raise Ended(
@@ -106,11 +106,11 @@ def put(client: Client, skills: Iterable[Skill], before: str) -> None:
         raise Ended(f"there may be {reading.SHELF_MOST} skills at most: `maniple skills remove NAME` makes room")
     toml = tomli_w.dumps(folders.manifest_of(folders.version_after(before, time.time_ns() // 1000), held))
     files = {MANIFEST_FILE: toml.encode(), **folders.files_of(held)}
-    if sum(map(len, files.values())) > package.LARGEST or len(files) >= MOST_FILES:
-        most = f"{package.LARGEST >> 20} MiB, or more than {MOST_FILES - 2} files"
+    if sum(map(len, files.values())) > package.SIZE_MAX or len(files) >= MOST_FILES:
+        most = f"{package.SIZE_MAX >> 20} MiB, or more than {MOST_FILES - 2} files"
         raise Ended(f"all skills together would be more than {most}: `maniple skills remove NAME` makes room")
     hand = package.Folder(path=folders.HAND, manifest=check(toml), files=files, seal="")
-    installing.install(client, hand, package.sealed(hand, installing.sealing_key(client)), ())
+    installing.install(client, hand, package.make_seal(hand, installing.sealing_key(client)), ())
 
 
 def readers(client: Client) -> dict[str, list[str]]:
@@ -132,8 +132,8 @@ def take_back(client: Client, name: str, hands: Iterable[str]) -> None:
 def may_ask(client: Client, name: str) -> list[str]:
     """Hands that ask for a skill of that name in their manifest, or for all, and so may be granted it."""
     found = []
-    for row in standing.rows(client):
-        manifest = standing.shown(client, row.name).hand.package.manifest
+    for row in standing.list_hands(client):
+        manifest = standing.fetch_details(client, row.name).hand.package.manifest
         if any(reaches(one.method, folders.method_of(name)) for one in manifest.capabilities):
             found.append(row.name)
     return found
@@ -142,11 +142,13 @@ def may_ask(client: Client, name: str) -> list[str]:
 def sealed(client: Client) -> dict[str, list[Skill]]:
     """The skills that are sealed with Hands that think, by the Hand's name."""
     found: dict[str, list[Skill]] = {}
-    for row in standing.rows(client):
+    for row in standing.list_hands(client):
         if row.kind == "task":
-            hand = standing.shown(client, row.name).hand
+            hand = standing.fetch_details(client, row.name).hand
             if hand.package.manifest.agent:
-                skills, _ = reading.read_all(package.files(os.path.join(client.home, "hands", hand.folder)), row.name)
+                skills, _ = reading.read_all(
+                    package.read_files(os.path.join(client.home, "hands", hand.folder)), row.name
+                )
                 found |= {row.name: skills} if skills else {}
     return found
 

@@ -32,7 +32,7 @@ def skills_install(session: Session, folder: str, hands: tuple[str, ...], yes: b
         before = held.skills.get(skill.name)
         may = skill_folders.may_ask(client, skill.name)
         if wrong := [hand for hand in hands if hand not in may]:
-            installed.shown(client, wrong[0])  # which says so of one that is not there
+            installed.fetch_details(client, wrong[0])  # which says so of one that is not there
             raise Ended(
                 f'{wrong[0]} does not ask for skills: write "skills.*" = ["*"] into [capabilities] of its HAND.toml, then '
                 f"`maniple install`",

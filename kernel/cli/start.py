@@ -8,11 +8,11 @@ from msgspec import Struct
 from kernel.cli import installed, replies, spending, typed
 from kernel.cli.client import Client
 from kernel.cli.frame import Session, command, hand_argument
-from kernel.cli.run_waiting import left_alone, logs_of, result, under_way, waited
+from kernel.cli.run_waiting import keep_run_on_interrupt, logs_hint, print_outcome, wait_for_run, wait_hint
 
 
 class Started(Struct, frozen=True, kw_only=True):
-    """kernel.start: the run; state only for a service."""
+    """The reply of kernel.start. state: only for a service."""
 
     run: str
     state: str = ""
@@ -36,24 +36,24 @@ def start(session: Session, hand: str, words: tuple[str, ...], wait: bool, most:
     """
     given, at_most = typed.words(words), spending.most(most)
     with session.client() as client:
-        given_inputs = typed.inputs(_takes(client, hand) if given.texts else {}, given)
+        given_inputs = typed.inputs(_input_types(client, hand) if given.texts else {}, given)
         reply = client.call("kernel.start", hand, {"inputs": given_inputs}, seconds=120, most=at_most).value
-        begun = replies.read(reply, Started)
-        if begun.state:
-            session.result(reply, lambda: f"{begun.run}  {hand} is {begun.state}")
+        started = replies.read(reply, Started)
+        if started.state:
+            session.result(reply, lambda: f"{started.run}  {hand} is {started.state}")
             return
         if not wait:
-            session.result(reply, lambda: begun.run)
-            session.say(under_way(begun.run))
+            session.result(reply, lambda: started.run)
+            session.say(wait_hint(started.run))
             return
-        with left_alone(session, begun.run):
-            session.say(f"{begun.run} of {hand} is under way.")
-            outcome = replies.read(waited(session, client, begun.run).value, replies.Outcome)
-    result(session, outcome, look=logs_of(hand, begun.run))
+        with keep_run_on_interrupt(session, started.run):
+            session.say(f"{started.run} of {hand} is under way.")
+            outcome = replies.read(wait_for_run(session, client, started.run).value, replies.Outcome)
+    print_outcome(session, outcome, next_command=logs_hint(hand, started.run))
 
 
-def _takes(client: Client, hand: str) -> Mapping[str, str]:
-    """The types of what a task's work takes; those that its files do not tell are missing."""
-    from kernel.cli import pipelines  # only who gives a text waits for it
+def _input_types(client: Client, hand: str) -> Mapping[str, str]:
+    """The types of a task's inputs, as far as its files declare them."""
+    from kernel.cli import pipelines  # imported late: needed only for inputs given as text
 
-    return pipelines.signature(client, installed.shown(client, hand).hand).params or {}
+    return pipelines.signature(client, installed.fetch_details(client, hand).hand).params or {}

@@ -1,4 +1,4 @@
-"""A kernel's process, from outside (acts): start it, and see whether one is there."""
+"""Starts the kernel's process, and waits until it is ready (acts)."""
 
 import os
 import shlex
@@ -9,30 +9,30 @@ from typing import IO, Final
 from kernel import STARTER
 from kernel.cli.exits import Ended, need_linux
 
-READY_WITHIN: Final = 60.0
-"""Seconds in which a kernel must say that it is ready, or what is wrong; a long log takes some to recover."""
+READY_S: Final = 60.0
+"""Seconds within which a kernel must report that it is ready, or why not; recovering a long log takes time."""
 
-LOG_MOST: Final = 1024 * 1024
-"""Bytes of run/kernel.log at which a start begins a new one."""
+LOG_MAX: Final = 1024 * 1024
+"""Size of run/kernel.log in bytes above which a start begins a new one."""
 
 
-def arguments(home: str, ready: int) -> list[str]:
-    """What to execute for a kernel of this home that reports on descriptor `ready`."""
+def kernel_command(home: str, ready: int) -> list[str]:
+    """The command line of a kernel for this home, which reports on the descriptor `ready`."""
     path = ":".join(filter(None, sys.path))
     return [sys.executable, "-I", "-c", STARTER, path, "kernel.main", home, str(ready)]
 
 
 def start(home: str) -> int:
-    """Start a kernel that outlives this process, and give its process id once it answers. Raises Ended with its reason.
+    """Start a kernel that outlives this process; returns its process id when it is ready. Ended, with its reason, if not.
 
-    It has a session of its own; what it and its template write to stderr is added to run/kernel.log.
+    It runs in a session of its own; its output, and its template's, is appended to run/kernel.log.
     """
     need_linux()
-    hear, ready = os.pipe()
+    report, ready = os.pipe()
     try:
         with _kernel_log(home) as log:
             process = subprocess.Popen(
-                arguments(home, ready),
+                kernel_command(home, ready),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -42,43 +42,42 @@ def start(home: str) -> int:
             )
         os.close(ready)
         ready = -1
-        said = _first_line(hear)
+        line = _first_line(report)
     finally:
-        os.close(hear)
+        os.close(report)
         if ready >= 0:
             os.close(ready)
-    if said == "ready":
+    if line == "ready":
         return process.pid
-    if not said:
+    if not line:
         raise Ended(f"the kernel ended before it was ready: `tail {shlex.quote(home)}/run/kernel.log` shows why")
-    raise Ended(said if "`" in said else f"{said}; mend that, then `maniple up`")
+    raise Ended(line if "`" in line else f"{line}; mend that, then `maniple up`")
 
 
 def _first_line(descriptor: int) -> str:
-    """The line the kernel says: `ready`, or what is wrong; "" when it died without a word."""
+    """Read the line that the kernel reports: `ready`, or what is wrong; "" if it died silently."""
     import select
 
-    hears = select.poll()
-    hears.register(descriptor, select.POLLIN)
-    said = b""
-    while not said.endswith(b"\n"):
-        if not hears.poll(READY_WITHIN * 1000):
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    line = b""
+    while not line.endswith(b"\n"):
+        if not poll.poll(READY_S * 1000):
             raise Ended("the kernel is still reading its log: try `maniple status` in a while")
         piece = os.read(descriptor, 4096)
         if not piece:
             break
-        said += piece
-    return said.decode(errors="replace").strip()
+        line += piece
+    return line.decode(errors="replace").strip()
 
 
 def _kernel_log(home: str) -> IO[bytes]:
-    """run/kernel.log, at its end; one that has grown beyond LOG_MOST is moved to kernel.log.1 first.
+    """Open run/kernel.log for appending; above LOG_MAX bytes it is first renamed to kernel.log.1.
 
-    Not opened anew for each: of several `up` at once all but one find in the end that a kernel is there, and would have
-    moved its log away from it.
+    It is not renamed at every start: of several `up` at once, those that find a kernel running would move its log away.
     """
     os.makedirs(os.path.join(home, "run"), mode=0o700, exist_ok=True)
     path = os.path.join(home, "run", "kernel.log")
-    if os.path.exists(path) and os.path.getsize(path) > LOG_MOST:
+    if os.path.exists(path) and os.path.getsize(path) > LOG_MAX:
         os.replace(path, path + ".1")
     return open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600))

@@ -11,7 +11,7 @@ from wire.entries import time_micros
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """kernel.status."""
+    """The reply of kernel.status."""
 
     pid: int
     home: str
@@ -42,7 +42,7 @@ def status(session: Session) -> None:
     """Show the kernel's process, its Hands, spending, confinement, and the head of the log."""
     with session.client() as client:
         reply = client.call("kernel.status").value
-        runs, hands = live_runs.runs(client), installed.rows(client)
+        runs, hands = live_runs.fetch_all(client), installed.list_hands(client)
     now = replies.read(reply, Status)
     held_back = tuple(hand.name for hand in hands if hand.why and hand.name not in now.quarantined)
     layers = tuple(dict.fromkeys(layer for run in runs for layer in run.confinement))
@@ -71,14 +71,14 @@ def _upgraded(runs: tuple[str, ...]) -> str:
 
 
 def _held_back(hands: tuple[str, ...]) -> str:
-    """Of Hands that no key lets start, or whose folder is not what was installed."""
+    """A warning about Hands that cannot start: no trusted key sealed them, or their folder was changed."""
     words = f"{screen.count(len(hands), 'Hand')} cannot start: `maniple hands` tells which, and why"
     return screen.coloured(words, "red") if hands else ""
 
 
 def _drawn(
     now: Status,
-    lives: tuple[replies.LiveRun, ...],
+    live: tuple[replies.LiveRun, ...],
     held_back: tuple[str, ...],
     layers: tuple[str, ...],
     lacking: tuple[str, ...],
@@ -105,7 +105,7 @@ def _drawn(
             ("wanted", ", ".join(now.wanted)),
             ("paused", ", ".join(now.paused)),
             ("quarantined", troubled),
-            ("spending", _spending(now, lives)),
+            ("spending", _spending(now, live)),
             (
                 "budgets",
                 "\n".join(f"{room.name or 'the home'}: {room.in_words()}" for room in now.budgets if _matters(room)),
@@ -119,13 +119,13 @@ def _drawn(
     )
 
 
-def _spending(now: Status, lives: tuple[replies.LiveRun, ...]) -> str:
-    """What the home has spent, and of that the runs that live."""
-    micro_dollars = sum(run.micro_dollars for run in lives)
+def _spending(now: Status, live: tuple[replies.LiveRun, ...]) -> str:
+    """What the home has spent, and how much of it the live runs."""
+    micro_dollars = sum(run.micro_dollars for run in live)
     by_live = f"{screen.dollars(micro_dollars)} by the live runs" if micro_dollars else ""
     return "; ".join(filter(None, (spending.spent(now.spent), by_live)))
 
 
 def _matters(room: spending.Room) -> bool:
-    """The home's budgets always; a Hand's when they are nearly used up. All of them: `maniple budget`."""
+    """Whether `status` shows a budget: always the home's, a Hand's once it is nearly used up."""
     return not room.name or room.percent > 0

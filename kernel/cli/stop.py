@@ -9,7 +9,7 @@ from kernel.cli.frame import Session, command, hand_or_run_names
 
 
 class Stopped(Struct, frozen=True, kw_only=True):
-    """kernel.stop: how many processes ended."""
+    """The reply of kernel.stop. stopped: number of processes that ended."""
 
     stopped: int
 

@@ -1,4 +1,4 @@
-"""Files that a command streams into and out of (acts): a file that is whole or as it was before, stdin, stdout."""
+"""Streams into and out of files, stdin and stdout (acts): a file is written completely, or stays as it was."""
 
 import codecs
 import os
@@ -14,14 +14,14 @@ from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import note_printed, write
 from kernel.record.growing import sync_folder
 
-Take = Callable[[bytes], None]
+Write = Callable[[bytes], None]
 
 
 @contextmanager
-def target(file: str | None) -> Iterator[Take]:
-    """What takes each piece: stdout, or a new file, which has its name only when all of it is on the disk.
+def create(file: str | None) -> Iterator[Write]:
+    """Yield a function that writes pieces to stdout, or to a new file, which gets its name when it is complete on disk.
 
-    Whoever gives - means a pipe, and would find a file of that name instead.
+    Raises Ended for `-`: it means a pipe elsewhere, and must not become a file of that name.
     """
     if file is None:
         yield to_stdout()
@@ -29,28 +29,28 @@ def target(file: str | None) -> Iterator[Take]:
     if file == "-":
         raise Ended("no new file is called -, which is a pipe elsewhere: name another place, or ./-", Exit.USAGE)
     if os.path.lexists(file):
-        raise named_files.taken(file)
-    with _draft(file, 0o600, os.link) as take:
-        yield take
+        raise named_files.already_exists(file)
+    with _written_beside(file, 0o600, os.link) as write_piece:
+        yield write_piece
 
 
 @contextmanager
-def output(file: str) -> Iterator[Take]:
-    """What takes each piece into a file, new or not, which is as it was until all of it has come.
+def replace(file: str) -> Iterator[Write]:
+    """Yield a function that writes pieces to a file, new or not, which stays as it was until all pieces are written.
 
-    What is no file, such as a pipe, takes them as they come.
+    A path that is not a plain file, such as a pipe, gets each piece at once.
     """
     if os.path.exists(file) and not os.path.isfile(file):
-        with named_files.taking(file) as opened:
+        with named_files.open_special(file) as opened:
             yield lambda piece: _write(opened, piece)
         return
-    with _draft(os.path.realpath(file), 0o666, os.replace) as take:
-        yield take
+    with _written_beside(os.path.realpath(file), 0o666, os.replace) as write_piece:
+        yield write_piece
 
 
 @contextmanager
-def _draft(file: str, mode: int, finish: Callable[[str, str], None]) -> Iterator[Take]:
-    """What takes each piece into a file beside that one, which `finish` gives its name. mode: of a new file."""
+def _written_beside(file: str, mode: int, finish: Callable[[str, str], None]) -> Iterator[Write]:
+    """Yield a function that writes pieces to FILE.part; at the end finish(part, file) names it. mode: of a new file."""
     draft = f"{file}.part"
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -59,7 +59,7 @@ def _draft(file: str, mode: int, finish: Callable[[str, str], None]) -> Iterator
             f"{draft} is there already: another command may be writing {file}; if none is, `rm {shlex.quote(draft)}`"
         ) from None
     except OSError as error:
-        raise OSError(error.errno, error.strerror, file) from None  # of what was named: nobody knows the draft
+        raise OSError(error.errno, error.strerror, file) from None  # name the file that the user typed
     try:
         with open(descriptor, "wb") as opened:
             if os.path.exists(file):
@@ -76,11 +76,11 @@ def _draft(file: str, mode: int, finish: Callable[[str, str], None]) -> Iterator
 
 @contextmanager
 def source(file: str) -> Iterator[BinaryIO]:
-    """A file to be sent, or stdin for `-`."""
+    """Open a file to be sent; `-` is stdin."""
     if file == "-":
         yield standard_input.stream()
         return
-    with named_files.opened(file) as opened:
+    with named_files.open_to_read(file) as opened:
         yield opened
 
 
@@ -88,8 +88,8 @@ def _write(opened: BinaryIO, piece: bytes) -> None:
     opened.write(piece)
 
 
-def to_stdout() -> Take:
-    """What takes each piece as it is; on a terminal as text that cannot act on it, whose characters may be cut by pieces."""
+def to_stdout() -> Write:
+    """A function that writes pieces to stdout: unchanged, or on a terminal as escaped text. A piece may split a character."""
     if screen.is_terminal(sys.stdout):
         text = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         return lambda piece: write(text.decode(piece))
@@ -97,7 +97,7 @@ def to_stdout() -> Take:
 
 
 def _to_pipe(piece: bytes) -> None:
-    if sys.stdout is None:  # closed, by `>&-`: nobody wants it, as of any result
+    if sys.stdout is None:  # closed by `>&-`
         return
     note_printed()
     sys.stdout.buffer.write(piece)

@@ -12,14 +12,14 @@ from kernel.cli.frame import Session, command, run_argument
 from manifests.grants import covers
 
 SAID: Final = "said"
-"""The operator's event that Hands with [agent] hear: runtime/agent/hand.py."""
+"""The name of the operator's event that Hands with [agent] receive (runtime/agent/hand.py); EVENT is its full name."""
 
-HEARD: Final = f"operator.{SAID}"
-PATIENCE_S: Final = 10.0
-"""Seconds in which a run that has begun must come to hear."""
+EVENT: Final = f"operator.{SAID}"
+LISTEN_S: Final = 10.0
+"""Seconds within which a run that has just begun must subscribe to it."""
 
-_LOOK_S: Final = 0.05
-"""Seconds until the second look; until each later one twice as many, and one at most."""
+_FIRST_POLL_S: Final = 0.05
+"""Seconds until the second poll; the pause then doubles, up to one second."""
 
 
 @command()
@@ -39,20 +39,20 @@ def tell(session: Session, run: str, words: tuple[str, ...], stop: bool) -> None
     with session.client() as client:
         found = _live(client, run)
         held = replies.read(client.call("kernel.home").value, rights.Home).grants.get(found.hand, ())
-        if not any(covers(one, "kernel.subscribe", HEARD) for one in held):
+        if not any(covers(one, "kernel.subscribe", EVENT) for one in held):
             raise Ended(
-                f'{found.hand} does not hear you while it works: its HAND.toml needs `[events] subscribes = ["{HEARD}"]`, '
-                f"and it the grant, `maniple grant {found.hand} kernel.subscribe {HEARD}`"
+                f'{found.hand} does not hear you while it works: its HAND.toml needs `[events] subscribes = ["{EVENT}"]`, '
+                f"and it the grant, `maniple grant {found.hand} kernel.subscribe {EVENT}`"
             )
-        wait_until_it_hears(client, run)
+        wait_until_listening(client, run)
         client.publish(SAID, {"run": run, "text": text, "stop": stop})
     session.result({"run": run, "text": text, "stop": stop}, lambda: f"Sent to {run}.")
 
 
-def wait_until_it_hears(client: Client, run: str, seconds: float = PATIENCE_S) -> None:
-    """Return when a run hears what its operator says: what is said before that is lost. Ended when it does not come to it."""
-    until, pause = time.monotonic() + seconds, _LOOK_S
-    while HEARD not in _live(client, run).hears:
+def wait_until_listening(client: Client, run: str, seconds: float = LISTEN_S) -> None:
+    """Wait until a run has subscribed to the operator's messages: earlier ones would be lost. Ended after `seconds`."""
+    until, pause = time.monotonic() + seconds, _FIRST_POLL_S
+    while EVENT not in _live(client, run).hears:
         if time.monotonic() > until:
             raise Ended(
                 f"{run} does not hear you yet, and was told nothing: `maniple run-show {run}` shows what it does; say it "

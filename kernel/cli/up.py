@@ -29,15 +29,15 @@ def up(session: Session, foreground: bool) -> None:
     Ends with 1 if the kernel that already runs has the code of another version of Maniple, or with --foreground.
     """
     from kernel.cli import bundled, home_parts, homes, installed, machine, orphans, screen, starting
-    from kernel.cli.serving import listening, open_run_folder
+    from kernel.cli.serving import find_kernel, open_run_folder
     from kernel.home import Home
 
-    homes.need(session.home)
+    homes.require_home(session.home)
     home = Home(session.home)
-    home_parts.need(session.home, "maniple up")
+    home_parts.check_parts(session.home, "maniple up")
     os.makedirs(home.at("run"), mode=0o700, exist_ok=True)
     folder = open_run_folder(session.home)
-    pid = listening(folder, session.home)
+    pid = find_kernel(folder, session.home)
     os.close(folder)
     is_running = pid >= 0
     if is_running and foreground:
@@ -46,9 +46,9 @@ def up(session: Session, foreground: bool) -> None:
         old = f"the kernel that runs on {session.home} (process {pid}) has other code than this version of Maniple"
         raise Ended(f"{old}: `maniple down`, then `maniple up`")
     if foreground:
-        ready = os.dup(2)  # which the kernel closes when it is ready; what it says later goes to stderr itself
+        ready = os.dup(2)  # the kernel closes this copy when it is ready, and keeps stderr
         os.set_inheritable(ready, True)
-        command = starting.arguments(session.home, ready)
+        command = starting.kernel_command(session.home, ready)
         os.execv(command[0], command)
     began = 0.0 if is_running else time.time()
     if not is_running:
@@ -60,14 +60,14 @@ def up(session: Session, foreground: bool) -> None:
     with suppress(ManipleError, OSError), session.client() as client:
         with suppress(OSError):  # the next start tries it again
             orphans.sweep(client, began)
-        there = {row.name for row in installed.rows(client)}
-        if others := [name for name in bundled.differing(session.home) if name in there]:
-            names = screen.listed(others)
+        installed_names = {row.name for row in installed.list_hands(client)}
+        if outdated := [name for name in bundled.outdated(session.home) if name in installed_names]:
+            names = screen.listed(outdated)
             session.say(
                 f"Of another version of Maniple, and may fail with this one: {names}. "
                 "To upgrade: `maniple install --bundled`"
             )
-    if lacking := machine.lacking(machine.look(session.home)):
+    if lacking := machine.lacking(machine.inspect(session.home)):
         session.say(f"No Hand can run here: this machine lacks {lacking}. `maniple doctor` says how to mend that.")
 
 

@@ -1,4 +1,4 @@
-"""Wrong usage in our own words (pure): what click found is told as what is wrong and what is expected."""
+"""Texts of usage errors (pure): what is wrong and what is expected, in place of click's own messages."""
 
 from typing import Final
 
@@ -8,11 +8,11 @@ from kernel.cli import commands
 from manifests.suggestions import did_you_mean
 
 LARGEST: Final = 999_999_999_999_999
-"""The largest number that is read: more than any log has entries, and what every part of Python can count to."""
+"""The largest number that an argument may be: above the entries of any log, and within 64 bits."""
 
 
-class Whole(click.ParamType[int]):
-    """A whole number, at least `least` and at most `most`."""
+class WholeNumber(click.ParamType[int]):
+    """The parameter type of a whole number from `least` to `most`."""
 
     name = "number"
 
@@ -28,8 +28,8 @@ class Whole(click.ParamType[int]):
         return int(text)
 
 
-def explained(error: click.UsageError) -> str:
-    """What is wrong, in a sentence without its end."""
+def explain(error: click.UsageError) -> str:
+    """Say in a sentence, without a full stop, what is wrong."""
     match error:
         case click.MissingParameter():
             return f"{_name_of(error.param)} is missing"
@@ -48,22 +48,22 @@ def explained(error: click.UsageError) -> str:
     return message
 
 
-def page(error: click.UsageError, words: list[str]) -> str:
-    """The command whose manual page tells more. words: as they were typed."""
-    return error.ctx.command_path if error.ctx is not None else page_of(words)
+def command_of(error: click.UsageError, words: list[str]) -> str:
+    """The command whose manual page explains the error, as in `maniple audit tail`. words: as they were typed."""
+    return error.ctx.command_path if error.ctx is not None else command_in(words)
 
 
-def page_of(words: list[str]) -> str:
-    """The same, of words that name a command."""
-    behind = [word for at, word in enumerate(words) if at == 0 or words[at - 1] != "--home"]
-    named = [word for word in behind if word in commands.TOP][:1]
+def command_in(words: list[str]) -> str:
+    """The command that these words name, as in `maniple audit tail`; `maniple` if they name none."""
+    candidates = [word for at, word in enumerate(words) if at == 0 or words[at - 1] != "--home"]
+    named = [word for word in candidates if word in commands.TOP][:1]
     if named and named[0] in commands.GROUPS:
-        named += [word for word in behind if word in commands.GROUPS[named[0]]][:1]
+        named += [word for word in candidates if word in commands.GROUPS[named[0]]][:1]
     return " ".join(["maniple", *named])
 
 
 def _name_of(param: click.Parameter | None) -> str:
-    """As the usage line names it: an option by its longest name, an argument by its metavar."""
+    """A parameter's name in the usage line: an option's longest name, an argument's metavar."""
     if param is None:
         return "a value"
     if isinstance(param, click.Option):

@@ -64,11 +64,11 @@ def _opened(session: Session, found: package.Folder, key: str | None) -> tuple[S
     """The seal, or why it does not count, and the mend where it says one."""
     try:
         if key is not None:
-            opened = open_seal(found.seal, [keyfile.public(key)])
+            opened = open_seal(found.seal, [keyfile.parse_public(key)])
             if (opened.name, opened.version) != (found.name, found.version):
                 return None, f"the seal is for {opened.name} {opened.version}", ""
             return opened, "", ""
-        trust = logbook.trust(session.home)
+        trust = logbook.trusted_keys(session.home)
         now = time.time_ns() // 1000
         judged = trust.judge(
             found.seal, name=found.name, version=found.version, last_version=None, now=now, manifest=found.manifest

@@ -2,7 +2,7 @@
 
 from kernel.cli import replies
 from kernel.cli.frame import Session, command, run_argument
-from kernel.cli.run_waiting import left_alone, result, waited
+from kernel.cli.run_waiting import keep_run_on_interrupt, print_outcome, wait_for_run
 
 
 @command()
@@ -12,6 +12,6 @@ def wait(session: Session, run: str) -> None:
 
     Ends with 1 if the run failed, with 4 if it was refused. Ctrl-C ends the waiting, not the run.
     """
-    with session.client() as client, left_alone(session, run):
-        outcome = replies.read(waited(session, client, run).value, replies.Outcome)
-    result(session, outcome, look=f"`maniple run-show {run}`")
+    with session.client() as client, keep_run_on_interrupt(session, run):
+        outcome = replies.read(wait_for_run(session, client, run).value, replies.Outcome)
+    print_outcome(session, outcome, next_command=f"`maniple run-show {run}`")

@@ -1,6 +1,6 @@
-"""The words of a Hand that thinks, printed as it says them (acts): pieces of its event `said`, each once.
+"""Prints an agent's words as they arrive (acts): the pieces in its `said` events, each once.
 
-A piece that is missing ends the printing of that thought; the whole answer is printed when it is there.
+After a lost piece nothing more of that thought is printed; the whole answer is, when it has arrived.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from wire.codec import Value
 
 
 class Said(Struct, frozen=True):
-    """The body of `said`. thought: which of the run's, from 1; at: characters of it that were said before."""
+    """Body of the event `said`. thought: its number in the run, from 1. at: the offset of text in it, in characters."""
 
     run: str
     thought: int
@@ -22,26 +22,26 @@ class Said(Struct, frozen=True):
 
 
 class Words:
-    """What is shown of one run. clear: called before anything is written, to take another line away."""
+    """Printer of one run's words at a time. clear: called before each write, to erase a progress line."""
 
     def __init__(self) -> None:
         self.clear: Callable[[], None] = lambda: None
         self.begin()
 
     def begin(self) -> None:
-        """A question is asked: whatever comes now is of a run that is not known yet."""
-        self._run, self._early = "", list[Said]()
-        self._thought, self._text, self._is_whole, self.is_midway = 0, "", True, False
+        """Reset for a new question, whose run is not known yet: pieces are kept until follow()."""
+        self._run, self._unmatched = "", list[Said]()
+        self._thought, self._text, self._is_complete, self.is_midway = 0, "", True, False
 
     def follow(self, run: str) -> None:
-        """Show what this run says, and what it has said already."""
+        """Print this run's pieces: those kept so far, and from now on each as it arrives."""
         self._run = run
-        for said in self._early:
+        for said in self._unmatched:
             self._show(said)
-        self._early.clear()
+        self._unmatched.clear()
 
     def hear(self, body: Value) -> None:
-        """An event of the Hand's; one that is not as it should be is passed over."""
+        """Take the body of an event; a malformed one is ignored."""
         try:
             said = msgspec.convert(body, Said)
         except msgspec.ValidationError:
@@ -49,12 +49,12 @@ class Words:
         if self._run:
             self._show(said)
         else:
-            self._early.append(said)
+            self._unmatched.append(said)
 
     def end(self, answer: str) -> None:
-        """The answer is there: what of it was not shown is, on lines of its own where it is not what was said last."""
+        """Print what is missing of the final answer: its rest after the last thought, else all of it on new lines."""
         rest = answer
-        if self._is_whole and self._text and answer.startswith(self._text):
+        if self._is_complete and self._text and answer.startswith(self._text):
             rest = answer[len(self._text) :]
         elif self.is_midway:
             self._write("\n")
@@ -62,7 +62,7 @@ class Words:
         self._write("" if is_shown else rest if rest.endswith("\n") and not self.is_midway else rest + "\n")
 
     def break_off(self) -> None:
-        """Nothing more comes."""
+        """End a line that was begun: nothing more will arrive."""
         if self.is_midway:
             self._write("\n")
 
@@ -71,14 +71,14 @@ class Words:
             return
         if said.thought > self._thought:
             self.break_off()
-            self._thought, self._text, self._is_whole = said.thought, "", True
-        self._is_whole = self._is_whole and said.at == len(self._text)
-        if self._is_whole:
+            self._thought, self._text, self._is_complete = said.thought, "", True
+        self._is_complete = self._is_complete and said.at == len(self._text)
+        if self._is_complete:
             self._text += said.text
             self._write(said.text)
 
     def _write(self, text: str) -> None:
-        """Nothing in it acts on a terminal, not even colours."""
+        """Print text; frame.write makes control characters visible, so nothing in it acts on a terminal."""
         self.clear()
         write(text)
         if text:

@@ -54,7 +54,7 @@ class Arena:
         install(kernel, NEIGHBOUR)
         install(kernel, BYSTANDER)
         operator.call("neighbour.say", "", {"text": "up"})
-        (self.neighbour,) = live_runs.runs(operator)
+        (self.neighbour,) = live_runs.fetch_all(operator)
         self.template = kernel.template_pid
         first = uid_of(Home(str(kernel.home)).identity.hash_seed, 0, None)
         self._ids = range(first, first + UID_COUNT)
@@ -116,7 +116,7 @@ class Arena:
         with self.kernel.client() as client:
             assert client.call("neighbour.say", "", {"text": "still here"}).value == {"text": "still here"}
         assert time.monotonic() - begun < ON_TIME
-        assert self.neighbour.pid in [run.pid for run in live_runs.runs(self._operator)]
+        assert self.neighbour.pid in [run.pid for run in live_runs.fetch_all(self._operator)]
 
     def check_clean(self) -> None:
         """No process, file, mount or descriptor of the attacker's is left, as soon as his run's last trace is removed."""

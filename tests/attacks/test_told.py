@@ -114,7 +114,7 @@ def _at_work(kernel: Kernel, name: str) -> _Live:
 
     pids = fates.until(all_there, f"{name} is at work")
     (told,) = fates.runs(kernel, name)
-    manifests = map(package.manifest_of, map(str, (kernel.home / "hands").iterdir()))
+    manifests = map(package.read_manifest, map(str, (kernel.home / "hands").iterdir()))
     return _Live(told, next(one for one in manifests if one.hand.name == name), pids)
 
 

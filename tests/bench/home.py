@@ -201,7 +201,7 @@ def install(home: Path, operator: Operator, key: SigningKey, name: str, files: d
     digests = {file: hashlib.sha256(text.encode()).hexdigest() for file, text in files.items()}
     more: dict[str, Value] = {}
     if "main.wat" in files:
-        more["artefact"] = msgspec.to_builtins(compiling.into(str(home), package.read(str(place))))
+        more["artefact"] = msgspec.to_builtins(compiling.compile_into(str(home), package.read(str(place))))
     (place / "HAND.seal").write_text(seal.seal(name, "1.0.0", digests, key))
     grants = requested(check(files["HAND.toml"], file=name))
     operator.call("kernel.install", folder=folder, grants=msgspec.to_builtins(grants), **more)

@@ -166,7 +166,7 @@ def measured(folder: Path, rounds: int) -> tuple[list[float], list[float]]:
         install(kernel, FETCHER)
         with kernel.client() as client:
             web = package.read(str(Path(HANDS) / "web"), skip_caches=True)
-            installing.install(client, web, package.sealed(web, seal_key(home)), requested(web.manifest))
+            installing.install(client, web, package.make_seal(web, seal_key(home)), requested(web.manifest))
             client.call("kernel.set", "web", {"values": {"private": ["127.0.0.0/8"]}})
         for _ in range(rounds):
             bare.append(alone(base))

@@ -32,7 +32,7 @@ def install(kernel: Kernel, shop: Shop, name: str) -> None:
     hosts = tuple(urlsplit(one).netloc for one in (shop.url, shop.bank))
     hand = mcp_servers.made(Wanted(name=name, url=shop.url, hosts=hosts, login=Login()), Offer(tools=(DO,)), {})
     with kernel.client() as client:
-        sealed = package.sealed(hand, seal_key(kernel.home))
+        sealed = package.make_seal(hand, seal_key(kernel.home))
         installing.install(client, hand, sealed, requested(hand.manifest), as_declared=True)
 
 

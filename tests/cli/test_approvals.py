@@ -142,11 +142,11 @@ def test_an_answer_in_the_log_that_was_not_signed_so_is_found(asking: Shell, tmp
     lines = log.rstrip(b"\0").splitlines(keepends=True)
     origin = (asking.home / "keys" / "log.pub").read_text().split("+")[0]
     (tmp_path / "entries" / "000000.jsonl").write_bytes(b"".join(lines))
-    assert len(answers.verified(tmp_path, origin)) == answers_before + 1
+    assert len(answers.verify_answers(tmp_path, origin)) == answers_before + 1
     forged = [line.replace(b'"why":"truly"', b'"why":"t"') if b'"kind":"approval"' in line else line for line in lines]
     (tmp_path / "entries" / "000000.jsonl").write_bytes(b"".join(forged))
     with pytest.raises(Ended, match="does not hold"):
-        answers.verified(tmp_path, origin)
+        answers.verify_answers(tmp_path, origin)
 
 
 def test_what_does_not_wait_cannot_be_answered(asking: Shell) -> None:

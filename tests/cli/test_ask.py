@@ -170,8 +170,8 @@ def test_a_file_may_be_named_as_in_a_shell(tmp_path: Path, monkeypatch: pytest.M
     for file in (spaced, quote):
         file.touch()
     for typed in (str(spaced), f'"{spaced}"', str(spaced).replace(" ", "\\ "), "~/my notes.txt", "'/x'\\''"):
-        assert chat.typed_path(typed) == (typed if "/x" in typed else str(spaced))
-    assert chat.typed_path(str(quote)) == chat.typed_path("~/it's.txt") == str(quote)
+        assert chat.resolve_path(typed) == (typed if "/x" in typed else str(spaced))
+    assert chat.resolve_path(str(quote)) == chat.resolve_path("~/it's.txt") == str(quote)
 
 
 @pytest.mark.wide
@@ -204,9 +204,9 @@ def test_what_failed_is_not_remembered_and_the_conversation_goes_on(shell: Shell
 def test_who_sees_a_run_end_before_its_answer_is_told_what_prints_its_work_so_far(shell: Shell) -> None:
     before = {"outcome": "failed", "code": "steps", "text": "10 steps", "run": "r-1"}
     ended = replies.Outcome(**before, value={"answer": "", "made": ["files_read({}) -> r1"]})
-    assert asking.look("tidy", ended).startswith("`maniple wait r-1` for its work so far, `maniple logs tidy`")
+    assert asking.next_command("tidy", ended).startswith("`maniple wait r-1` for its work so far, `maniple logs tidy`")
     nothing = replies.Outcome(**before, value={"answer": "", "made": []})
-    assert asking.look("tidy", nothing) == "`maniple logs tidy` and `maniple run-show r-1`"
+    assert asking.next_command("tidy", nothing) == "`maniple logs tidy` and `maniple run-show r-1`"
     assert "for its work so far" not in shell.run("ask", "no turn fits this").err
 
 
@@ -308,8 +308,8 @@ class _Pressed(Client):
 
 def test_a_question_that_is_interrupted_while_its_run_begins_leaves_none(shell: Shell) -> None:
     before = signal.getsignal(signal.SIGINT)
-    with _Pressed(str(shell.home)) as client, pytest.raises(asking.TakenBack) as taken:
-        asking.asked(Session(str(shell.home), json=False), client, "assistant", asking.Question(text="take long"))
+    with _Pressed(str(shell.home)) as client, pytest.raises(asking.QuestionCancelled) as taken:
+        asking.ask(Session(str(shell.home), json=False), client, "assistant", asking.Question(text="take long"))
     assert taken.value.run
     until(lambda: taken.value.run not in _runs(shell), "it has ended")
     assert signal.getsignal(signal.SIGINT) is before

@@ -12,7 +12,7 @@ import pytest
 from kernel.cli import compiling, installed, orphans, package
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
-from kernel.cli.install import carry_out
+from kernel.cli.install import confirm_and_install
 from kernel.cli.remove import take_away
 from tests.cli.shell import Shell
 from tests.living import ECHO, Kernel, install, make_home, write_hand
@@ -56,7 +56,7 @@ def test_a_hand_that_is_removed_while_what_was_compiled_is_swept_is_passed_over(
     path = stale(kernel, "a")
     with kernel.client() as client, kernel.client() as second:
         beside: Any = Beside(client, "kernel.hands", lambda: second.call("kernel.remove", "other"))
-        compiling.sweep(beside)
+        compiling.remove_unused(beside)
     assert not path.exists()
 
 
@@ -64,7 +64,7 @@ def test_a_file_that_another_sweep_removes_is_passed_over(kernel: Kernel) -> Non
     path = stale(kernel, "a")
     with kernel.client() as client:
         beside: Any = Beside(client, "kernel.hands", path.unlink)
-        compiling.sweep(beside)
+        compiling.remove_unused(beside)
     assert not path.exists(), "nobody removed it meanwhile"
 
 
@@ -171,7 +171,7 @@ def test_an_upgrade_of_a_hand_that_is_removed_meanwhile_is_refused_and_leaves_no
     with kernel.client() as client, kernel.client() as second:
         beside: Any = Beside(client, "kernel.home", lambda: second.call("kernel.remove", "echo"))
         with pytest.raises(NotDone, match="echo was removed, or another one installed, since you were asked"):
-            carry_out(session, beside, later, yes=True, next_="")
+            confirm_and_install(session, beside, later, yes=True, next_="")
         assert installed.find(client, "echo") is None
     assert any("an upgrade of 1.0.0" in line for line in said)
     until(lambda: not [*(kernel.home / "hands").glob("echo-*")], "both folders are gone")

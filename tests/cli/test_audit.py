@@ -222,13 +222,13 @@ def test_a_byte_that_was_changed_anywhere_among_the_checkpoints_is_told_with_its
 ) -> None:
     path = restarted.home / "log" / name
     raw = path.read_bytes()
-    proof = evidence.find(str(restarted.home), key=None, folder=None)
-    assert evidence.verified(proof, []).signed == len(_lines(restarted))
+    proof = evidence.locate(str(restarted.home), key=None, folder=None)
+    assert evidence.verify(proof, []).signed == len(_lines(restarted))
     for at in range(len(raw)):
         for mask in masks:
             path.write_bytes(raw[:at] + bytes([raw[at] ^ mask]) + raw[at + 1 :])
             with pytest.raises(Ended, match=rf"{path}\b.*; .*restore that file") as told:
-                evidence.verified(proof, [])
+                evidence.verify(proof, [])
             assert told.value.code == Exit.UNVERIFIED
     path.write_bytes(raw)
 
@@ -239,15 +239,15 @@ def test_an_older_checkpoint_that_a_crash_cut_short_is_no_damage(first: int, cop
     path = copied.home / "log" / "checkpoints"
     raw = path.read_bytes()
     size = len(raw) // raw.count(b"\xe2\x80\x94")
-    proof = evidence.find(str(copied.home), key=None, folder=None)
-    signed = evidence.verified(proof, []).signed
+    proof = evidence.locate(str(copied.home), key=None, folder=None)
+    signed = evidence.verify(proof, []).signed
     for length in range(first, size, 4):
         path.write_bytes(raw + raw[:length])
-        assert evidence.verified(proof, []).signed == signed
+        assert evidence.verify(proof, []).signed == signed
         path.write_bytes(raw + raw[:length] + raw)
-        assert evidence.verified(proof, []).signed == signed
+        assert evidence.verify(proof, []).signed == signed
     path.write_bytes(raw + raw[:100] + bytes(100) + raw)
-    assert evidence.verified(proof, []).signed == signed
+    assert evidence.verify(proof, []).signed == signed
 
 
 @pytest.mark.wide
@@ -335,7 +335,7 @@ def test_an_export_is_all_that_a_stranger_needs(shell: Shell, tmp_path: Path) ->
 def test_an_export_beside_a_kernel_that_goes_on_signing_verifies(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    newest = evidence.newest
+    newest = evidence.newest_checkpoint
 
     def meanwhile(proof: evidence.Evidence) -> tuple[str, int, bytes]:
         found = newest(proof)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from kernel.cli.budget import Status
-from kernel.cli.installed import Shown
+from kernel.cli.installed import HandDetails
 from tests.cli.shell import Shell
 from tests.living import write_hand
 from tests.system.costly import COSTLY
@@ -44,12 +44,12 @@ def test_a_hands_budget_is_shown_with_it(costly: Shell) -> None:
     assert "greeter has no budget" in costly.good("budget", "greeter")
     assert "2.00 dollars a day" in costly.good("budget", "greeter", "dollars=2/day")
     assert "0.00 dollars of 2.00 dollars a day, until" in costly.good("show", "greeter")
-    (row,) = msgspec.convert(costly.told("show", "greeter"), Shown).budget
+    (row,) = msgspec.convert(costly.told("show", "greeter"), HandDetails).budget
     assert (row.left, row.unit) == (2_000_000, "micro_dollars")
     told = msgspec.convert(costly.told("budget", "greeter"), Status)
     assert ([row.name for row in told.budgets], told.spent) == (
         ["greeter"],
-        msgspec.convert(costly.told("show", "greeter"), Shown).spent,
+        msgspec.convert(costly.told("show", "greeter"), HandDetails).spent,
     )
     assert told.spent != msgspec.convert(costly.told("budget"), Status).spent
     costly.good("budget", "greeter", "--unset", "dollars")

@@ -19,7 +19,9 @@ from wire import headers
 
 @pytest.mark.wide
 def test_a_link_that_the_kernel_dropped_is_noticed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "QUIET", 0.5)  # the same wait, only shorter: the link, the kernel and the drop are real
+    monkeypatch.setattr(
+        link, "SILENCE_FIRST", 0.5
+    )  # the same wait, only shorter: the link, the kernel and the drop are real
     monkeypatch.setattr(link, "HELLO_WITHIN", 0.5)
     with Client(str(shell.home)) as client:
         client._link.send_multipart((b"no header", b"no body"))
@@ -28,7 +30,7 @@ def test_a_link_that_the_kernel_dropped_is_noticed(shell: Shell, monkeypatch: py
 
 
 def test_a_call_that_takes_long_is_waited_for(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "QUIET", 0.5)  # shorter than the call, which would else have to take long indeed
+    monkeypatch.setattr(link, "SILENCE_FIRST", 0.5)  # shorter than the call, which would else have to take long indeed
     with Client(str(shell.home)) as client:
         assert client.call("kernel.sleep", "", {"milliseconds": 3000}).value == {}
 

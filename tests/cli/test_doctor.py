@@ -118,7 +118,7 @@ def test_the_setting_that_forbids_user_namespaces_is_named_and_no_other(
 ) -> None:
     """sysctl fails at a name that a system has not."""
     monkeypatch.setattr(machine, "_setting", lambda name: settings.get(name, ""))
-    (told,) = [one.mend for one in machine.look("/") if one.what == "user namespaces"]
+    (told,) = [one.mend for one in machine.inspect("/") if one.what == "user namespaces"]
     assert mend in told
     assert told.count("=") - told.count("unconfined") == (0 if "no setting" in mend else 1), told
 
@@ -128,7 +128,7 @@ def test_of_a_system_that_is_no_linux_nothing_is_asked_and_no_layer_is_claimed(m
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(machine, "_libc", None)
     monkeypatch.setattr(landlock, "version", None)
-    found = machine.look("/")
+    found = machine.inspect("/")
     assert [(one.what, one.state, one.needed) for one in found][:1] == [("Linux", "missing", True)]
     assert [one.what for one in found if one.state == "missing"] == ["Linux", *(layer.name for layer in LAYERS)]
     assert [one.what for one in found if one.state != "missing"] == ["Python"]
@@ -161,4 +161,4 @@ def test_on_a_mac_each_command_does_its_work_or_says_that_it_cannot(
 
 def _of_landlock(version: int, monkeypatch: pytest.MonkeyPatch) -> machine.Finding:
     monkeypatch.setattr(landlock, "version", lambda: version)
-    return next(one for one in machine.look("/") if one.what == "Landlock")
+    return next(one for one in machine.inspect("/") if one.what == "Landlock")

@@ -14,7 +14,7 @@ import pytest
 
 from kernel.cli import commands
 from kernel.cli.exits import Exit
-from kernel.cli.main import Listing, run
+from kernel.cli.main import CommandGroup, run
 from tests.cli.shell import MANIPLE, Ran, Shell, copied_home, is_one_clear_line
 from tests.spread import spread
 
@@ -44,9 +44,9 @@ OF_THE_HOME: Final = frozenset(
 
 def found(name: str) -> click.Command:
     """A command by its full name."""
-    at: click.Command = Listing("maniple", commands.TOP, about="")
+    at: click.Command = CommandGroup("maniple", commands.TOP, about="")
     for word in name.split():
-        assert isinstance(at, Listing)
+        assert isinstance(at, CommandGroup)
         below = at.get_command(click.Context(at), word)
         assert below is not None
         at = below

@@ -137,8 +137,8 @@ def test_a_call_that_failed_is_told_with_its_code(shell: Shell) -> None:
 def test_the_code_is_told_even_where_the_text_has_it(
     end: headers.Failed | headers.Refused | headers.Cancelled, outcome: str, code: str, grant: str
 ) -> None:
-    error = ends.not_done(end)
-    told = failures.told(error, str(error), error.code)
+    error = ends.to_error(end)
+    told = failures.as_json(error, str(error), error.code)
     assert (told["outcome"], told["code"], grant in str(told["grant"])) == (outcome, code, True)
 
 
@@ -176,8 +176,8 @@ def test_that_no_run_can_be_made_is_known_by_the_code_of_the_failure_and_not_by_
     def refuse(_: object) -> None:
         raise NotDone("in any words", reason, Exit.REFUSED)
 
-    monkeypatch.setattr("kernel.cli.live_runs.runs", refuse)
-    monkeypatch.setattr("kernel.cli.machine.look", lambda _: ())
+    monkeypatch.setattr("kernel.cli.live_runs.fetch_all", refuse)
+    monkeypatch.setattr("kernel.cli.machine.inspect", lambda _: ())
     monkeypatch.setattr("kernel.cli.machine.lacking", lambda _: lacking)
     ran = _ran(capsys, ["--home", str(shell.home), "ps"])
     assert ran.code == Exit.REFUSED

@@ -169,7 +169,7 @@ def test_a_manifest_that_changes_while_its_folder_is_read_is_not_sealed_as_it_wa
     Shell(tmp_path / "none").good("new", "swift", cwd=tmp_path)
     folder = tmp_path / "swift"
     assert package.read(str(folder)).manifest.hand.autonomy == "readonly"
-    walk = package.files
+    walk = package.read_files
 
     def changed(*words: Any, **more: Any) -> dict[str, bytes]:  # another program would miss the instant
         text = (folder / "HAND.toml").read_text()
@@ -213,7 +213,7 @@ def test_the_files_of_all_folders_together_have_a_largest_size(tmp_path: Path, m
     for name, size in (("a/b/one", 60), ("a/two", 0), ("c/three", 40)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x" * size)
-    assert sorted(package.files(str(tmp_path))) == ["a/b/one", "a/two", "c/three"]
+    assert sorted(package.read_files(str(tmp_path))) == ["a/b/one", "a/two", "c/three"]
     (tmp_path / "c" / "four").write_bytes(b"x")
     with pytest.raises(Ended, match="holds more than"):
-        package.files(str(tmp_path))
+        package.read_files(str(tmp_path))

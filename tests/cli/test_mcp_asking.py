@@ -60,8 +60,8 @@ def a_form(message: str = "Book", *required: str, **fields: dict[str, Any]) -> d
 def waiting(shell: Shell) -> list[dict[str, Any]]:
     """The questions that wait."""
     with Client(str(shell.home)) as client:
-        held = [one for one, _ in answering.shown(client) if one.method == answering.QUESTION]
-    asked = ((one.call, *answering.asked(one)) for one in held)
+        held = [one for one, _ in answering.fetch_distinct(client) if one.method == answering.QUESTION]
+    asked = ((one.call, *answering.question_of(one)) for one in held)
     return [{"call": call, "question": question, "choices": choices} for call, question, choices in asked]
 
 

@@ -333,13 +333,13 @@ class Asker(Hand):
 def test_no_hand_logs_in_or_out_without_the_operators_yes(kernel: Kernel, shop: Shop) -> None:
     wanted = Wanted(name="unasked", url=shop.url, login=Login())
     hand = mcp_servers.made(wanted, Offer(), {})
-    key = founding.sealing_key_of(str(kernel.home))
+    key = founding.read_sealing_key(str(kernel.home))
     with kernel.client() as client:
-        installing.install(client, hand, package.sealed(hand, key), requested(hand.manifest), as_declared=True)
+        installing.install(client, hand, package.make_seal(hand, key), requested(hand.manifest), as_declared=True)
         install(kernel, Source(ASKER.toml.replace("NAME", wanted.name), ASKER.main))
         told = client.call("kernel.start", "asker", {"inputs": {"name": wanted.name}}).value
         assert isinstance(told, dict)
-        (row,) = until(lambda: answering.held(client), "it waits")
+        (row,) = until(lambda: answering.fetch_held(client), "it waits")
         assert row.method == "mcp-unasked.auth.logout"
         answering.answer(client, key, [row.call], "denied")
         ended = client.call("kernel.wait", "", {"run": told["run"]}).value

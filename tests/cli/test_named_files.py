@@ -12,7 +12,7 @@ import click
 import pytest
 
 from kernel.cli import commands, named_files
-from kernel.cli.main import Listing
+from kernel.cli.main import CommandGroup
 from tests.cli.shell import Ran, Shell, is_one_clear_line
 from tests.cli.test_forbidden import EACH_IN_TURN, WITHOUT_PRIVILEGE
 from tests.living import ROOT
@@ -145,9 +145,9 @@ def test_each_path_that_a_command_takes_is_tried() -> None:
 
 
 def _params(name: str) -> Iterator[click.Parameter]:
-    found: click.Command = Listing("maniple", commands.TOP, about="")
+    found: click.Command = CommandGroup("maniple", commands.TOP, about="")
     for word in name.split():
-        assert isinstance(found, Listing)
+        assert isinstance(found, CommandGroup)
         below = found.get_command(click.Context(found), word)
         assert below is not None
         found = below

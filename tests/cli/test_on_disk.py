@@ -11,11 +11,11 @@ from kernel.home import Home
 
 
 def _key(file: Path) -> None:
-    keyfile.write(str(file), "ann")
+    keyfile.write_pair(str(file), "ann")
 
 
 def _streamed(file: Path) -> None:
-    with streams.target(str(file)) as take:
+    with streams.create(str(file)) as take:
         take(b"a memory")
 
 

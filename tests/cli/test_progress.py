@@ -8,13 +8,13 @@ import pytest
 from kernel.cli import answering, run_waiting
 from kernel.cli.client import Client
 from kernel.cli.frame import Session
-from kernel.cli.progress import Looks
-from kernel.cli.run_waiting import View
+from kernel.cli.progress import PollSchedule
+from kernel.cli.run_waiting import RunView
 from tests.cli.shell import Shell
 
 
 def test_at_first_each_second_is_looked_at_and_in_a_day_of_waiting_the_looks_were_few() -> None:
-    looks, seen = Looks(1_000.0), list[int]()
+    looks, seen = PollSchedule(1_000.0), list[int]()
     for second in range(86_400):
         if looks.due(1_000.0 + second):
             seen.append(second)
@@ -31,7 +31,7 @@ def test_a_line_that_is_drawn_anew_asks_the_kernel_nothing(shell: Shell, monkeyp
 
     before = looks()
     with Client(str(shell.home)) as client:
-        view = View(Session(str(shell.home), json=False), client, "r-0000000000000000", None)
+        view = RunView(Session(str(shell.home), json=False), client, "r-0000000000000000", None)
         for _ in range(5):
             view.tick()
     assert looks() == before + 1
@@ -44,7 +44,7 @@ def test_what_waits_for_its_run_is_told_with_what_brings_that_back(capsys: pytes
         "starting": "is shown when the run is back",
     }
     for number, state in enumerate(states):
-        absent = answering.Absent(call=number, hand="mailer", run="r-0000000000000000", state=state)
+        absent = answering.AbsentCall(call=number, hand="mailer", run="r-0000000000000000", state=state)
         answering.say_absent(Session("home", json=False), [absent])
     said = capsys.readouterr().err.splitlines()
     assert [state in line for state, line in zip(states.values(), said, strict=True)] == [True] * 3, said

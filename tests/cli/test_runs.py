@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kernel.cli.history import PastRun
-from kernel.cli.runs import took
+from kernel.cli.runs import elapsed
 from tests.cli.conftest import GREETER
 from tests.cli.shell import Shell
 from tests.living import ECHO, Kernel, Source, install, make_home, write_hand
@@ -41,7 +41,7 @@ def test_a_run_during_which_the_clock_was_set_back_took_no_less_than_no_time() -
         started="2027-11-28T16:20:18.000000Z",
         ended="2026-11-28T16:20:18.000000Z",
     )
-    assert took(run) == "0.0s"
+    assert elapsed(run) == "0.0s"
 
 
 def test_start_prints_the_runs_id_and_wait_its_result(shell: Shell) -> None:

@@ -58,8 +58,8 @@ def test_a_symbol_of_what_is_said_may_be_a_picture_and_nothing_else_hides_behind
 
 
 def test_one_entry_that_no_checkpoint_covers_yet_is_told_as_one() -> None:
-    held = audit_verify.Held(ok=True, entries=9, signed=8, checkpoints=1, key="home+1+x")
-    assert audit_verify.drawn(held) == (
+    held = audit_verify.Result(ok=True, entries=9, signed=8, checkpoints=1, key="home+1+x")
+    assert audit_verify.summary(held) == (
         "The log is valid: 9 entries, 8 of them covered by 1 checkpoint signed by home+1; "
         "the last one is newer than the newest checkpoint."
     )

@@ -81,8 +81,8 @@ def test_one_that_hears_is_told_at_once(sluggish: Shell) -> None:
     until(lambda: _told_of(sluggish, run) == ["operator.said"], "it hears")
     began = time.monotonic()
     with Client(str(sluggish.home)) as client:
-        tell.wait_until_it_hears(client, run)
-    assert time.monotonic() - began < tell.PATIENCE_S / 2
+        tell.wait_until_listening(client, run)
+    assert time.monotonic() - began < tell.LISTEN_S / 2
     assert sluggish.run("tell", run, "Good day").code == 0
     assert sluggish.good("wait", run) == '"Good day"\n'
 
@@ -90,7 +90,7 @@ def test_one_that_hears_is_told_at_once(sluggish: Shell) -> None:
 def test_one_that_never_comes_to_hear_is_told_nothing_and_that_is_said(sluggish: Shell) -> None:
     run = _begun(sluggish, first=60.0)
     with Client(str(sluggish.home)) as client, pytest.raises(Ended) as ended:
-        tell.wait_until_it_hears(client, run, 0.3)
+        tell.wait_until_listening(client, run, 0.3)
     assert f"{run} does not hear you yet, and was told nothing" in str(ended.value)
     assert f"`maniple run-show {run}`" in str(ended.value)
     sluggish.good("cancel", run)

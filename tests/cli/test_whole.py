@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kernel.cli import main
-from kernel.cli.starting import LOG_MOST
+from kernel.cli.starting import LOG_MAX
 from tests.cli.shell import MANIPLE, Shell, copied_home, is_gone, is_one_clear_line
 from tests.cli.test_runs import until
 from tests.living import ECHO, write_hand
@@ -60,7 +60,7 @@ def test_an_interrupted_init_is_typed_again(tmp_path: Path) -> None:
 
 def test_up_status_and_down_and_a_kernel_log_that_has_grown_is_begun_anew_and_kept(still: Shell) -> None:
     log = still.home / "run" / "kernel.log"
-    log.write_bytes(b"x" * (LOG_MOST + 1))
+    log.write_bytes(b"x" * (LOG_MAX + 1))
     pid = still.told("up")["pid"]
     told = still.told("status")
     assert (told["pid"], told["home"], told["frozen"]) == (pid, str(still.home), False)
@@ -69,7 +69,7 @@ def test_up_status_and_down_and_a_kernel_log_that_has_grown_is_begun_anew_and_ke
     assert still.told("down")["pid"] == pid
     assert is_gone(int(str(pid)))
     assert still.run("down").code == 3
-    assert (log.with_name("kernel.log.1").stat().st_size, log.stat().st_size) == (LOG_MOST + 1, 0)
+    assert (log.with_name("kernel.log.1").stat().st_size, log.stat().st_size) == (LOG_MAX + 1, 0)
 
 
 @pytest.mark.parametrize("end", spread([signal.SIGINT, signal.SIGTERM], 1))

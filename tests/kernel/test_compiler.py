@@ -28,7 +28,7 @@ LACKING = "user-namespace" if IS_ROOT else "user-id"
 @contextmanager
 def _started(program: str, *arguments: str, required: str = "") -> Iterator[subprocess.Popen[bytes]]:
     """One that waits for its module."""
-    command = [*compiling.start(required, 60), program, *arguments]
+    command = [*compiling.confined_command(required, 60), program, *arguments]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env={"SECRET": "s"}, cwd="/") as process:
         try:
@@ -102,20 +102,20 @@ def test_without_a_layer_that_is_required_nothing_is_compiled(tmp_path: Path) ->
     required = package.read(str(guest(tmp_path / "picky", ECHO, name="picky", more=more)))
     words = f"it requires {LACKING}, which it would not have here"
     with pytest.raises(Ended, match=words):
-        compiling.compiled(required, 60)
+        compiling.compile_module(required, 60)
     easy = package.read(str(guest(tmp_path / "easy", ECHO, name="easy")))
-    compiling.into(str(home), easy)
+    compiling.compile_into(str(home), easy)
     with open(home / "home.toml", "a") as file:
         file.write(f'require = ["{LACKING}"]\n')
     with pytest.raises(Ended, match=words):
-        compiling.into(str(home), easy)
+        compiling.compile_into(str(home), easy)
 
 
 def test_a_home_that_requires_a_control_group_still_compiles_what_is_one_process(tmp_path: Path) -> None:
-    compiling.compiled(package.read(str(guest(tmp_path / "guest", ECHO))), 60, ["cgroup", "seccomp", "landlock"])
+    compiling.compile_module(package.read(str(guest(tmp_path / "guest", ECHO))), 60, ["cgroup", "seccomp", "landlock"])
 
 
-def _lied_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: str, seconds: int = compiling.SECONDS) -> Path:
+def _lied_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: str, seconds: int = compiling.CPU_SECONDS) -> Path:
     """A home into which a module was compiled by what lies; raises what that comes to. seconds: it is waited for."""
     monkeypatch.setattr(compiling, "COMPILER", "tests.kernel.lying_compiler")
     monkeypatch.setattr(compiling, "SECONDS", seconds)
@@ -126,7 +126,7 @@ def _lied_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: str, seconds:
     (folder / "HAND.toml").write_text(text.replace("main.wat", f"{lie}.wat"))
     before = _files(home)
     try:
-        compiling.into(str(home), package.read(str(folder)))
+        compiling.compile_into(str(home), package.read(str(folder)))
     finally:
         changed = {path for path, content in _files(home).items() if before.get(path) != content}
         assert {path.parent.name for path in changed} <= {"compiled"}, changed
@@ -164,8 +164,8 @@ def test_one_that_answers_without_end_or_never_is_ended(
     Path("/proc/self/clear_refs").write_text("5")  # the highest that was resident is what is resident now
     before = _resident("VmRSS")
     with pytest.raises(Ended, match=words):
-        _lied_to(tmp_path, monkeypatch, lie, 2 if lie == "silent" else compiling.SECONDS)
-    assert _resident("VmHWM") - before < compiling.LARGEST + (256 << 20)
+        _lied_to(tmp_path, monkeypatch, lie, 2 if lie == "silent" else compiling.CPU_SECONDS)
+    assert _resident("VmHWM") - before < compiling.ANSWER_MAX + (256 << 20)
 
 
 def test_the_number_of_a_signal_that_ended_it_is_told_where_it_has_no_name(

@@ -32,14 +32,14 @@ def _start(kernel: Kernel, hand: str) -> dict[str, object]:
 
 
 def test_the_doctor_tells_which_version_of_landlock_this_is_and_what_it_leaves() -> None:
-    found = {one.what: one for one in machine.look("/")}
+    found = {one.what: one for one in machine.inspect("/")}
     assert found["Landlock"].state == "weak"
     assert found["Landlock"].found.startswith("version 2, which leaves truncating, TCP, devices, signals and abstract")
     assert "6.12" in found["Landlock"].mend
 
 
 def test_the_doctor_misses_nothing_without_which_maniple_does_not_run() -> None:
-    assert machine.lacking(machine.look("/")) == ""
+    assert machine.lacking(machine.inspect("/")) == ""
 
 
 def test_a_run_works_and_what_it_lacks_stands_in_the_log(kernel: Kernel) -> None:
@@ -54,7 +54,7 @@ def test_show_and_ps_tell_the_same_of_a_run_that_lives(kernel: Kernel) -> None:
     install(kernel, ECHO)
     call(kernel, "echo.say", "", {"text": "still here"})
     with kernel.client() as client:
-        (run,) = live_runs.runs(client)
+        (run,) = live_runs.fetch_all(client)
     told = Shell(kernel.home).good("show", "echo").partition("but not by")[2]
     assert set(run.lacking) == set(LACKS)
     assert all(name in told for name in LACKS)

@@ -31,7 +31,7 @@ def inside() -> Iterator[Path]:
 
 
 def test_the_doctor_says_where_they_are() -> None:
-    found = {one.what: one for one in machine.look("/")}["cgroups"]
+    found = {one.what: one for one in machine.inspect("/")}["cgroups"]
     assert (found.state, found.found.split(" at ")[0]) == ("ok", "version 2")
 
 
@@ -51,7 +51,7 @@ def test_a_run_has_its_own_and_it_is_gone_with_the_run(inside: Path, tmp_path: P
         install(kernel, ECHO)
         call(kernel, "echo.say", "", {"text": "here"})
         with kernel.client() as client:
-            (run,) = live_runs.runs(client)
+            (run,) = live_runs.fetch_all(client)
         (line,) = Path(f"/proc/{run.pid}/cgroup").read_text().splitlines()
         group = Path(f"{ROOT}{line.removeprefix('0::')}")
         assert group.parent.parent == inside.parent

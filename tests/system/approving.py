@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kernel.cli import answering
-from kernel.cli.answering import Given, Held
+from kernel.cli.answering import AnswerReply, HeldCall
 from tests.living import Kernel, Source, install, seal_key
 from tests.system import fates
 from tests.system.fates import until
@@ -162,12 +162,12 @@ def sent(home: Path) -> list[str]:
     return [line for file in (home / "state").glob("*/sent") for line in file.read_text().splitlines()]
 
 
-def waiting(kernel: Kernel, count: int = 1) -> list[Held]:
+def waiting(kernel: Kernel, count: int = 1) -> list[HeldCall]:
     """What waits, as soon as it is so many calls; in the order in which they were made."""
 
-    def found() -> list[Held]:
+    def found() -> list[HeldCall]:
         with kernel.client() as client:
-            rows = answering.held(client)
+            rows = answering.fetch_held(client)
         return list(rows) if len(rows) == count else []
 
     return sorted(until(found, f"{count} held calls"), key=lambda one: one.call)
@@ -176,13 +176,13 @@ def waiting(kernel: Kernel, count: int = 1) -> list[Held]:
 def none_waits(kernel: Kernel) -> bool:
     """Whether nothing waits."""
     with kernel.client() as client:
-        return not answering.held(client)
+        return not answering.fetch_held(client)
 
 
 def answer(
-    kernel: Kernel, calls: Sequence[Held], verdict: str = "approved", *, why: str = "", key: SigningKey | None = None,
+    kernel: Kernel, calls: Sequence[HeldCall], verdict: str = "approved", *, why: str = "", key: SigningKey | None = None,
     rule: RuleSaid | None = None, instead: object = None,
-) -> list[Given]:  # fmt: skip
+) -> list[AnswerReply]:  # fmt: skip
     """Answer calls with the home's own key, or another."""
     body = None if instead is None else codec.encode_body(instead)
     with kernel.client() as client:

@@ -88,7 +88,7 @@ def add(
     toml = hand.files[MANIFEST_FILE].decode().replace("[limits]\n", f'[limits]\ncpu = "{cpu}"\n')
     hand = replace(hand, manifest=check(toml), files={**hand.files, MANIFEST_FILE: toml.encode()})
     with kernel.client() as client:
-        seal = package.sealed(hand, founding.sealing_key_of(str(kernel.home)))
+        seal = package.make_seal(hand, founding.read_sealing_key(str(kernel.home)))
         installing.install(client, hand, seal, requested(hand.manifest), as_declared=True)
     return wanted.hand
 

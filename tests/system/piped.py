@@ -127,7 +127,7 @@ def add(kernel: Kernel, name: str, text: str, *, checked: bool = True) -> dict[s
         hands = pipelines.AllInstalled(client)
         made = check(whole, file=file_of(name), hands=hands if checked else None)
         folder = pipelines.folder(made, whole, lends_of(made, hands))
-        seal = package.sealed(folder, seal_key(kernel.home))
+        seal = package.make_seal(folder, seal_key(kernel.home))
         told = installing.install(client, folder, seal, requested(folder.manifest))
     assert isinstance(told, dict)
     return told

@@ -166,7 +166,7 @@ def test_an_answer_that_was_altered_or_is_used_again_counts_for_nothing(kernel: 
     first, second = waiting(kernel, 2)
     key = seal_key(kernel.home)
     with kernel.client() as client:
-        one = answering.whole(client, first.call)
+        one = answering.fetch_full(client, first.call)
         good = Answer.signed(replace(one.statement, verdict="denied", time=1), key)
         statement = good.statement
         changes: list[dict[str, object]] = [
@@ -250,7 +250,7 @@ def test_calls_that_ask_for_the_same_are_shown_as_one(kernel: Kernel) -> None:
     held = waiting(kernel, 4)
     assert len({one.like for one in held}) == 2
     with kernel.client() as client:
-        same = answering.like(client, next(one.call for one in held if one.run == runs[2]))
+        same = answering.calls_like(client, next(one.call for one in held if one.run == runs[2]))
     answer(kernel, [one for one in held if one.call in same])
     assert [outcome(kernel, run) for run in runs] == [[{"sent": "hello", "to": "ann"}]] * 3
     assert sent(kernel.home) == ["ann hello"] * 3

@@ -49,7 +49,7 @@ def add(
     wanted = Wanted(name=name, url=url, hosts=(host,), environment=environment)
     hand = mcp_servers.made(wanted, Offer(server="far", version="1", tools=tools), files)
     with kernel.client() as client:
-        seal = package.sealed(hand, founding.sealing_key_of(str(kernel.home)))
+        seal = package.make_seal(hand, founding.read_sealing_key(str(kernel.home)))
         installing.install(client, hand, seal, requested(hand.manifest), as_declared=True)
     return wanted.hand
 

@@ -64,7 +64,7 @@ def test_a_step_that_asks_is_shown_in_full_and_begins_once_when_it_is_approved(k
     assert (held.run, held.hand, held.method, held.resource) == (run, "one", "kernel.spawn", "worker")
     assert [reason.why for reason in held.asks] == ["one asks you itself: out begins after your yes: news goes out"]
     with kernel.client() as client:
-        shown: Any = answering.arguments(answering.whole(client, held.call))
+        shown: Any = answering.arguments(answering.fetch_full(client, held.call))
     assert shown["inputs"] == {"text": "news of first", "fail": 1}
     assert lines(kernel) == ["first"]
     course = Course()
@@ -180,7 +180,7 @@ def test_a_step_that_finds_no_room_among_the_approvals_asks_later(kernel: Kernel
     runs = [began(kernel, "many") for _ in range(6)]
     with kernel.client() as client:
         for _ in range(6 * 8):
-            held = until(lambda: answering.held(client), "something waits", 90)
+            held = until(lambda: answering.fetch_held(client), "something waits", 90)
             answer(kernel, held[:1])
     assert [len(lines_of) for lines_of in (chaos.value(kernel, run)["texts"] for run in runs)] == [8] * 6  # type: ignore[index]
     assert sorted(lines(kernel)) == sorted(str(item) for item in range(8) for _ in runs)

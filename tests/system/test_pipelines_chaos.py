@@ -96,7 +96,7 @@ class Operator:
         while not self._is_over.wait(self._chance.uniform(0.0, 0.15)):
             try:
                 with self._kernel.client() as client:
-                    for one in answering.held(client)[:1]:
+                    for one in answering.fetch_held(client)[:1]:
                         is_last = "the last one" in one.asks[0].why
                         verdict = "denied" if self._denies and is_last else "approved"
                         answering.answer(client, key, [one.call], verdict)

@@ -224,4 +224,4 @@ def test_no_link_becomes_a_skills_file(tmp_path: Path) -> None:
     shutil.rmtree(folder / "references")
     (folder / "references").symlink_to("/etc")
     with pytest.raises(Ended, match="is a link"):
-        package.files(str(folder))
+        package.read_files(str(folder))

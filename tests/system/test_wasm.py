@@ -367,11 +367,11 @@ def test_what_was_compiled_of_a_replaced_version_stays_as_long_as_an_unfinished_
     install(kernel, new)
     for one in (kernel.home / "compiled").iterdir():
         os.utime(one, (0, 0))
-    compiling.sweep(client)
+    compiling.remove_unused(client)
     until(lambda: only_run(client)["confinement"], "it is walled in")
     os.kill(int(str(only_run(client)["pid"])), signal.SIGKILL)
     until(lambda: len([one for one in entries(kernel.home, "run.confined") if one.run == run]) == 2, "another process")
     client.call("kernel.stop", run)
-    compiling.sweep(client)
+    compiling.remove_unused(client)
     assert artefact["key"] not in [one.name for one in (kernel.home / "compiled").iterdir()]
     assert len([*(kernel.home / "compiled").iterdir()]) == 1

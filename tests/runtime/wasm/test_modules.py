@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def _compile(raw: bytes, name: str = "main.wasm", seconds: int = 60, kind: str = "task") -> tuple[int, bytes, str]:
     """What the program that `maniple install` starts makes of a module."""
-    start = [*compiling.start("", seconds), compiling.COMPILER, name, kind]
+    start = [*compiling.confined_command("", seconds), compiling.COMPILER, name, kind]
     done = subprocess.run(start, input=raw, capture_output=True, env={}, cwd="/", timeout=120, check=False)
     return done.returncode, done.stdout, done.stderr.decode()
 
