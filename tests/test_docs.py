@@ -146,7 +146,7 @@ def test_every_file_that_is_named_is_there(page: Path) -> None:
 def test_every_setting_that_a_page_gives_can_be_given_so(page: Path) -> None:
     for hand, word in SETTING.findall(page.read_text(encoding="utf-8")):
         declared = check((ROOT / "hands" / hand / "HAND.toml").read_text(encoding="utf-8")).settings
-        given = typed.words([word])
+        given = typed.parse_words([word])
         assert set(given.names) <= declared.keys()
         assert typed.settings({name: one.type for name, one in declared.items()}, given)
 

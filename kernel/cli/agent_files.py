@@ -1,4 +1,4 @@
-"""The files of an agent: what [agent] names in its folder, and its skills (pure). Read by `check`, and before an install."""
+"""Checks an agent's files: those that [agent] names, and its skills (pure). Used by `check` and before an install."""
 
 import json
 
@@ -8,7 +8,7 @@ from manifests.skills.reading import read_all
 
 
 def problems(folder: str, agent: Agent, files: dict[str, bytes]) -> list[Problem]:
-    """What is wrong with the files that [agent] names, and with its skills."""
+    """All problems in the files that [agent] names, and in its skills."""
     folder = folder.rstrip("/")
     found: list[Problem] = []
     for key, file in (("playbook", agent.playbook), ("schema", agent.schema), ("task", agent.task)):
@@ -16,13 +16,13 @@ def problems(folder: str, agent: Agent, files: dict[str, bytes]) -> list[Problem
         if file and file not in files:
             what, mend = f"the file that {key} names is not there", f"write {file}, or change {key}"
             found.append(Problem(shown, 1, 1, what, mend))
-        elif file and (problem := _problem(key, shown, files[file])):
+        elif file and (problem := _file_problem(key, shown, files[file])):
             found.append(problem)
     return found + read_all(files, folder)[1]
 
 
-def _problem(key: str, shown: str, raw: bytes) -> Problem | None:
-    """What is wrong with a file that [agent] names by this key; None for nothing."""
+def _file_problem(key: str, shown: str, raw: bytes) -> Problem | None:
+    """The problem in a file that [agent] names by this key; None if it is valid."""
     try:
         text = raw.decode()
         if key == "playbook" or isinstance(json.loads(text), dict):

@@ -73,7 +73,7 @@ def approve(
 def _check_choice(one: FullCall, words: tuple[str, ...]) -> None:
     """Raise Ended if the answer is not one of a question's choices: the call would fail, and the question be used up."""
     _, choices = answering.question_of(one) if one.method == answering.QUESTION else ("", [])
-    given = typed.words(words)
+    given = typed.parse_words(words)
     answer = given.texts.get("answer") or given.values.get("answer") or answering.prefilled_answer(one) or "yes"
     if choices and answer not in choices:
         why = f"call {one.call} is a question, and {answer!r} is none of its choices"
@@ -107,16 +107,16 @@ def _exact_pattern(one: FullCall) -> str:
 
 def _changed_arguments(client: Client, one: FullCall, words: tuple[str, ...]) -> bytes:
     """Encode the call's arguments with the typed words replacing those of the same name."""
-    described = call.described(client, one.method)
+    described = call.fetch_method(client, one.method)
     before = answering.arguments(one)
     if not isinstance(before, dict):
         raise Ended(
             "its arguments are not a table, so --with cannot change one of them: deny the call instead", Exit.USAGE
         )
-    given = typed.words(words)
+    given = typed.parse_words(words)
     kept = {name: value for name, value in before.items() if name not in given.names}
     return codec.encode_body(
-        typed.arguments(described.params, typed.Words(texts=given.texts, values=kept | given.values))
+        typed.arguments(described.params, typed.Arguments(texts=given.texts, values=kept | given.values))
     )
 
 

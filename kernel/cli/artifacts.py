@@ -25,7 +25,7 @@ class _Artefact(Struct, frozen=True, kw_only=True):
 
 
 class _All(Struct, frozen=True, kw_only=True):
-    """report.all."""
+    """The reply of report.all."""
 
     artifacts: tuple[_Artefact, ...]
     more: bool
@@ -48,30 +48,30 @@ def artifacts(session: Session, which: str | None, to: str | None, last: int) ->
         reply = client.call("report.all", "", asked).value
         found = replies.read(reply, _All)
         if which is None:
-            names = {} if session.json else memories.names(client)
+            names = {} if session.json else memories.names_by_namespace(client)
             session.result(reply, lambda: _table(found, names), nothing="No Hand has finished anything yet.")
             return
         if len(found.artifacts) != 1:
-            few = "the ids of several artefacts begin so" if found.artifacts else "no artefact's id begins so"
-            raise Ended(f"{which}: {few}: see `maniple artifacts`")
+            problem = "the ids of several artefacts begin so" if found.artifacts else "no artefact's id begins so"
+            raise Ended(f"{which}: {problem}: see `maniple artifacts`")
         one = found.artifacts[0]
         if to is None and (session.json or screen.is_terminal(sys.stdout)):
             pieces: list[bytes] = []
             client.call("report.read", one.namespace, {"id": one.id}, seconds=600, chunk=pieces.append)
             if session.json:
-                session.result(_whole(one, b"".join(pieces)), lambda: "")
+                session.result(_json_row(one, b"".join(pieces)), lambda: "")
                 return
             session.say(f"{screen.visible(one.title)} ({one.type})")
             text = b"".join(pieces).decode("utf-8", "replace")
             write("\n".join(map(screen.visible, text.split("\n"))) + "\n")
             return
-        with streams.create(to) as take:
-            client.call("report.read", one.namespace, {"id": one.id}, seconds=600, chunk=take)
+        with streams.create(to) as write_piece:
+            client.call("report.read", one.namespace, {"id": one.id}, seconds=600, chunk=write_piece)
         session.result(one, lambda: "")
 
 
-def _whole(one: _Artefact, content: bytes) -> dict[str, object]:
-    """An artefact for a program: its row, and its content as `text`, or as `base64` where it is no UTF-8."""
+def _json_row(one: _Artefact, content: bytes) -> dict[str, object]:
+    """An artefact for --json: its row, and its content as `text`, or as `base64` if it is not UTF-8."""
     row = structs.asdict(one)
     try:
         return row | {"text": content.decode()}
@@ -80,7 +80,7 @@ def _whole(one: _Artefact, content: bytes) -> dict[str, object]:
 
 
 def _table(found: _All, names: dict[str, str]) -> str:
-    """names: of Hands, by their namespaces."""
+    """names: of Hands, by the namespaces of their memories."""
     if not found.artifacts:
         return ""
     return screen.table(
@@ -89,7 +89,7 @@ def _table(found: _All, names: dict[str, str]) -> str:
             (
                 one.id[:12],
                 screen.moment(one.made),
-                memories.in_words(one.namespace, names),
+                memories.describe(one.namespace, names),
                 one.type,
                 str(one.size),
                 one.title,

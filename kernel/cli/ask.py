@@ -25,12 +25,12 @@ def ask(session: Session, words: tuple[str, ...], hand: str, files: tuple[str, .
 
     Ends with 1 if the run failed, with 4 if it was refused.
     """
-    text = standard_input.text("the question") if words == ("-",) else " ".join(words)
+    text = standard_input.read_text("the question") if words == ("-",) else " ".join(words)
     question = asking.with_files(text, files)
     if not question.text.strip():
         raise Ended("the question is empty", Exit.USAGE)
     with session.client() as client:
-        _, ended = asking.ask(session, client, hand, question, most=spending.most(most))
+        _, ended = asking.ask(session, client, hand, question, most=spending.parse_most(most))
     if ended.outcome == "done" or session.json:
         session.result(ended, lambda: asking.text_of(asking.read_answer(ended).answer))
     raise_unless_done(ended, asking.next_command(hand, ended))

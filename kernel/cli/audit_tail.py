@@ -6,7 +6,7 @@ import click
 
 from kernel.cli import drawing, logbook
 from kernel.cli.frame import Session, command, write, write_json
-from kernel.cli.logs import LOOK_EVERY
+from kernel.cli.logs import POLL_S
 from kernel.cli.usage_errors import WholeNumber
 
 
@@ -29,7 +29,7 @@ def audit_tail(session: Session, follow: bool, lines: int) -> None:
             found_new = True
             _show(line, json=session.json)
         if not found_new:
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_S)
 
 
 def _show(line: bytes, *, json: bool) -> None:

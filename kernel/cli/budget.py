@@ -14,9 +14,9 @@ KEYS: Final = ("tokens", "dollars")
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """What kernel.status has of budgets, and what is printed. spent: by the home; of one Hand, by it."""
+    """The part of kernel.status's reply about budgets, as printed too. spent: by the home, or by one Hand."""
 
-    budgets: tuple[spending.Room, ...]
+    budgets: tuple[spending.Allowance, ...]
     spent: spending.Spent
 
 
@@ -40,7 +40,7 @@ def budget(session: Session, words: tuple[str, ...], unset: tuple[str, ...]) -> 
     if len(names) > 1 or (names and words[0] != names[0]):
         raise Ended("name one Hand, before its amounts: `maniple budget HAND tokens=200k/day`", Exit.USAGE)
     hand = names[0] if names else ""
-    given = typed.words(word for word in words if "=" in word)
+    given = typed.parse_words(word for word in words if "=" in word)
     for key in (*given.names, *unset):
         if key not in KEYS or key in given.values:
             raise Ended(f"`{key}` is not a key of a budget: write tokens=200k/day or dollars=2.00/day", Exit.USAGE)
@@ -49,31 +49,31 @@ def budget(session: Session, words: tuple[str, ...], unset: tuple[str, ...]) -> 
         if wanted:
             client.call("kernel.budget-set", "", {"hand": hand, **wanted})
         if hand:
-            shown = installed.fetch_details(client, hand)  # which says so when there is none
-            rooms, spent = shown.budget, shown.spent
+            shown = installed.fetch_details(client, hand)  # raises if it is not installed
+            allowances, spent = shown.budget, shown.spent
         else:
             status = replies.read(client.call("kernel.status").value, Status)
-            rooms, spent = status.budgets, status.spent
-    session.result({"budgets": rooms, "spent": spent}, lambda: session.hinted(_drawn(rooms, spent, hand)))
+            allowances, spent = status.budgets, status.spent
+    session.result({"budgets": allowances, "spent": spent}, lambda: session.hinted(_drawn(allowances, spent, hand)))
 
 
-def _drawn(rooms: tuple[spending.Room, ...], spent: spending.Spent, hand: str) -> str:
+def _drawn(allowances: tuple[spending.Allowance, ...], spent: spending.Spent, hand: str) -> str:
     lines = []
-    if rooms:
+    if allowances:
         lines.append(
             screen.table(
                 ("WHOSE", "BUDGET", "SPENT", "RESERVED", "LEFT", "STATE", "ENDS (UTC)"),
                 (
                     (
-                        room.name or "the home",
-                        format_amount(room.unit, room.amount, room.window),
-                        format_amount(room.unit, room.spent),
-                        format_amount(room.unit, room.reserved) if room.reserved else "",
-                        format_amount(room.unit, room.left),
-                        "over_budget" if room.is_used_up else f"{room.percent} %" if room.percent else "ok",
-                        screen.moment(room.ends),
+                        one.name or "the home",
+                        format_amount(one.unit, one.amount, one.window),
+                        format_amount(one.unit, one.spent),
+                        format_amount(one.unit, one.reserved) if one.reserved else "",
+                        format_amount(one.unit, one.left),
+                        "over_budget" if one.is_used_up else f"{one.percent} %" if one.percent else "ok",
+                        screen.moment(one.ends),
                     )
-                    for room in rooms
+                    for one in allowances
                 ),
                 right=("SPENT", "RESERVED", "LEFT"),
                 colour_of="STATE",
@@ -82,5 +82,5 @@ def _drawn(rooms: tuple[spending.Room, ...], spent: spending.Spent, hand: str) -
     elif hand:
         lines.append(f"{hand} has no budget: `maniple budget {hand} tokens=200k/day` sets one.")
     if not hand:
-        lines.append(f"Spent by the home: {spending.spent(spent) or 'nothing'}.")
+        lines.append(f"Spent by the home: {spending.spent_text(spent) or 'nothing'}.")
     return "\n\n".join(lines)

@@ -15,7 +15,7 @@ from manifests.values import parse_duration
 from wire.entries import Cost
 
 
-class Described(Struct, frozen=True, kw_only=True):
+class MethodRow(Struct, frozen=True, kw_only=True):
     """A row of kernel.describe."""
 
     method: str
@@ -32,14 +32,14 @@ class Described(Struct, frozen=True, kw_only=True):
 
 
 class Methods(Struct, frozen=True, kw_only=True):
-    """kernel.describe. more: there are others after these."""
+    """A page of kernel.describe. more: whether others follow."""
 
-    methods: tuple[Described, ...]
+    methods: tuple[MethodRow, ...]
     more: bool = False
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What `call --json` prints. streamed: bytes that came as chunks."""
+    """What `call --json` prints. streamed: number of bytes that came as chunks."""
 
     value: object
     labels: tuple[str, ...]
@@ -71,31 +71,31 @@ def call(
 
         maniple call files.write data/new.txt --upload - make_folders=true
     """
-    seconds, at_most = _seconds(timeout), spending.most(most)
+    seconds, at_most = _seconds(timeout), spending.parse_most(most)
     check_header_texts(method, "")
     with ExitStack() as stack:
         client = stack.enter_context(session.client())
-        resource, arguments = _read(client, method, words)
+        resource, arguments = _parse(client, method, words)
         source = stack.enter_context(streams.source(upload)) if upload is not None else None
         sink = _Sink(stack, output)
         try:
             reply = client.call(
-                method, resource, arguments, seconds=seconds, chunk=sink.take, upload=source, most=at_most
+                method, resource, arguments, seconds=seconds, chunk=sink.write, upload=source, most=at_most
             )
         except NotDone as error:
             if error.reason != "no provider":
                 raise
-            rows = every(client)
+            rows = fetch_methods(client)
             if any(row.method == method for row in rows):
-                raise  # its provider's own reason: that has nobody to ask
-            raise unknown(method, rows) from None
+                raise  # the method exists: its provider failed for lack of another
+            raise unknown_method(method, rows) from None
     _show(session, reply, sink)
 
 
-def _read(client: Client, method: str, words: tuple[str, ...]) -> tuple[str, dict[str, object]]:
-    """Resource and arguments, by what the method declares; for one that nothing provides, the call will say so."""
+def _parse(client: Client, method: str, words: tuple[str, ...]) -> tuple[str, dict[str, object]]:
+    """Parse the resource and the arguments as the method declares them. An unknown method gets none: its call will fail."""
     try:
-        found = described(client, method)
+        found = fetch_method(client, method)
     except NotDone as error:
         if error.reason != "unknown":
             raise
@@ -105,11 +105,11 @@ def _read(client: Client, method: str, words: tuple[str, ...]) -> tuple[str, dic
         if not words:
             raise Ended(f"{method} acts on a {found.resource}: name it after the method", Exit.USAGE)
         resource, words = words[0], words[1:]
-    return resource, typed.arguments(found.params, typed.words(words))
+    return resource, typed.arguments(found.params, typed.parse_words(words))
 
 
-def every(client: Client) -> tuple[Described, ...]:
-    """All that can be called."""
+def fetch_methods(client: Client) -> tuple[MethodRow, ...]:
+    """Fetch all methods that can be called."""
     page = replies.read(client.call("kernel.describe").value, Methods)
     rows = page.methods
     while page.more:
@@ -118,22 +118,22 @@ def every(client: Client) -> tuple[Described, ...]:
     return rows
 
 
-def described(client: Client, method: str) -> Described:
-    """What is declared of a method. Raises NotDone (unknown) when nothing provides it."""
+def fetch_method(client: Client, method: str) -> MethodRow:
+    """Fetch a method's declaration. Raises NotDone (unknown) if nothing provides it."""
     return replies.read(client.call("kernel.describe", "", {"method": method}).value, Methods).methods[0]
 
 
-def unknown(name: str, rows: tuple[Described, ...]) -> Ended:
-    """What to raise for a method or a Hand of methods that there is not: with the one that was meant, if one is close."""
+def unknown_method(name: str, rows: tuple[MethodRow, ...]) -> Ended:
+    """The error for a method, or a Hand's methods, that nothing provides; it suggests a similar name if there is one."""
     names = dict.fromkeys(word for row in rows for word in (row.method, row.method.partition(".")[0]))
-    ends_so = [one for one in names if one.endswith(f".{name}")]
-    close = ends_so[0] if ends_so else nearest(name, names)
-    meant = "" if close.startswith("kernel") else did_you_mean(close)
+    with_suffix = [one for one in names if one.endswith(f".{name}")]
+    near = with_suffix[0] if with_suffix else nearest(name, names)
+    meant = "" if near.startswith("kernel") else did_you_mean(near)
     return Ended(f"nothing provides {name!r}{meant}: see `maniple methods`")
 
 
 class _Sink:
-    """Where streamed bytes go: into a file, or to stdout. count: how many; to_stdout: whether some went there."""
+    """Writes streamed bytes into a file or to stdout. count: their number; to_stdout: whether any went to stdout."""
 
     def __init__(self, stack: ExitStack, output: str | None) -> None:
         self._file = None if output is None else stack.enter_context(streams.replace(output))
@@ -141,8 +141,8 @@ class _Sink:
         self.to_stdout = False
         self.count = 0
 
-    def take(self, piece: bytes) -> None:
-        """Write a piece before more is asked for."""
+    def write(self, piece: bytes) -> None:
+        """Write a piece; the provider gets credit for the next when this returns."""
         self.count += len(piece)
         if self._file is not None:
             self._file(piece)
@@ -159,7 +159,7 @@ def _show(session: Session, reply: Reply, sink: _Sink) -> None:
         session.result(result, lambda: as_json(reply.value))
     if reply.labels and not session.json:
         session.say(f"labels: {', '.join(reply.labels)}")
-    if not session.json and (cost := spending.cost(reply.cost)):
+    if not session.json and (cost := spending.cost_text(reply.cost)):
         session.say(f"cost: {cost}")
 
 

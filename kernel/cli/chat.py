@@ -63,7 +63,7 @@ def chat(session: Session, hand: str, name: str) -> None:
         with suppress(ImportError):
             import readline  # noqa: F401  from here on input() edits lines
     with closing(_Conversation(session, hand, name)) as talk:
-        typed = None if screen.is_terminal(sys.stdin) else standard_input.lines("a question")
+        typed = None if screen.is_terminal(sys.stdin) else standard_input.read_lines("a question")
         while (line := _read_line() if typed is None else next(typed, None)) is not None:
             if line.strip() and not talk.handle_line(line.strip()):
                 return

@@ -12,8 +12,8 @@ from manifests.errors import ManifestInvalid, Problem
 from manifests.schema import Manifest
 
 
-class Checked(Struct, frozen=True, kw_only=True):
-    """What `check --json` prints. advice: what is allowed, and may end a run that goes on after a crash."""
+class CheckResult(Struct, frozen=True, kw_only=True):
+    """What `check --json` prints. advice: code that is allowed, but may make a run fail when it is resumed."""
 
     ok: bool
     problems: tuple[dict[str, object], ...]
@@ -31,14 +31,14 @@ def check(session: Session, folder: str) -> None:
     uses of time and randomness that differ when a run is resumed or replayed are reported as advice.
     """
     problems = _problems(folder)
-    advice = [] if problems else _advice(folder)
+    advice = [] if problems else _nondeterminism(folder)
     session.result(
-        Checked(
+        CheckResult(
             ok=not problems,
             problems=tuple(problem._asdict() for problem in problems),
             advice=tuple(one._asdict() for one in advice),
         ),
-        lambda: "\n".join(map(drawn, [*problems, *advice])),
+        lambda: "\n".join(map(problem_lines, [*problems, *advice])),
     )
     if problems:
         number = f"{len(problems)} problems" if len(problems) > 1 else "one problem"
@@ -47,35 +47,35 @@ def check(session: Session, folder: str) -> None:
 
 
 def _problems(folder: str) -> list[Problem]:
-    """All of them: in HAND.toml, in what it names, and of things that no seal can list."""
-    odd: list[Ended] = []
+    """All problems: in HAND.toml, in the files it names, and things that cannot be sealed."""
+    unsealable: list[Ended] = []
     found: list[Problem] = []
     try:
-        found += _of_hand(folder, package.read_manifest(folder), odd)
+        found += _named_problems(folder, package.read_manifest(folder), unsealable)
     except ManifestInvalid as error:
         found += error.problems
-        package.read_files(folder, skip_caches=False, on_problem=odd.append)
-    named = tuple(str(one).partition(": ")[0] for one in odd)
+        package.read_files(folder, skip_caches=False, on_problem=unsealable.append)
+    named = tuple(str(one).partition(": ")[0] for one in unsealable)
     rest = [one for one in found if not any(what.startswith(f"{one.file} ") for what in named)]
-    return [*rest, *(Problem(folder, 1, 1, *_halves(str(one))) for one in odd)]
+    return [*rest, *(Problem(folder, 1, 1, *_split_error(str(one))) for one in unsealable)]
 
 
-def _halves(text: str) -> tuple[str, str]:
-    """What is wrong, and what to do."""
+def _split_error(text: str) -> tuple[str, str]:
+    """Split an error's text into what is wrong and what to do."""
     what, _, instead = text.partition(": ")
     return what, instead
 
 
-def _of_hand(folder: str, manifest: Manifest, odd: list[Ended]) -> list[Problem]:
-    """What is wrong with what a manifest names. odd: takes what the folder holds that cannot be sealed."""
+def _named_problems(folder: str, manifest: Manifest, unsealable: list[Ended]) -> list[Problem]:
+    """Problems in the files that a manifest names. unsealable: gets an error for each thing that cannot be sealed."""
     try:
-        read = package.read(folder, on_problem=odd.append)
+        found_folder = package.read(folder, on_problem=unsealable.append)
     except Ended as error:
         if error.code is Exit.USAGE:
             raise
-        odd.append(error)
+        unsealable.append(error)
         return []
-    files = read.files
+    files = found_folder.files
     if manifest.hand.command:
         program = manifest.hand.command[0]
         file = program.removeprefix("./")
@@ -91,16 +91,16 @@ def _of_hand(folder: str, manifest: Manifest, odd: list[Ended]) -> list[Problem]
     if manifest.hand.pipeline:
         return _pipeline_problems(folder, manifest.hand.pipeline, files)
     if manifest.hand.wasm:
-        return _module_problems(read)
+        return _module_problems(found_folder)
     return entry.problems(folder, manifest, files)
 
 
-def _advice(folder: str) -> list[Problem]:
-    """What a task Hand's Python asks the machine for, and no later process of its run can be told again."""
+def _nondeterminism(folder: str) -> list[Problem]:
+    """Uses of time and randomness in a task Hand's Python, which differ when a run is resumed or replayed."""
     from manifests.nondeterminism import find_unbound
 
     manifest = package.read_manifest(folder)
-    if manifest.hand.kind != "task" or manifest.agent:  # the programs of an agent's skills are not run in its process
+    if manifest.hand.kind != "task" or manifest.agent:  # an agent's skills run their programs in other processes
         return []
     found: list[Problem] = []
     for path, content in sorted(package.read(folder).files.items()):
@@ -108,12 +108,12 @@ def _advice(folder: str) -> list[Problem]:
             try:
                 found += find_unbound(content.decode(), f"{folder.rstrip('/')}/{path}")
             except (SyntaxError, ValueError, RecursionError, MemoryError):
-                continue  # nobody can import it: its entry has been read
+                continue  # it cannot be imported; the entry module has been checked
     return found
 
 
 def _pipeline_problems(folder: str, file: str, files: dict[str, bytes]) -> list[Problem]:
-    """What is wrong with the pipeline of an unpacked Hand, wherever it may be added."""
+    """Problems in the pipeline of a Hand's folder that do not depend on the installed Hands."""
     from manifests.pipeline import check as pipelines
 
     shown = f"{folder.rstrip('/')}/{file}"
@@ -127,8 +127,8 @@ def _pipeline_problems(folder: str, file: str, files: dict[str, bytes]) -> list[
 
 
 def _module_problems(folder: package.Folder) -> list[Problem]:
-    """What is wrong with the module that `wasm` names, found by compiling it as `install` does."""
-    from kernel.cli import compiling  # and with it the link to a kernel, which nothing else here needs
+    """Problems in the module that `wasm` names, found by compiling it as `install` does."""
+    from kernel.cli import compiling  # imported late: it needs the client, which nothing else here does
 
     if missing := package.entry_problem(folder):
         return [Problem(f"{folder.path.rstrip('/')}/HAND.toml", 1, 1, missing, "build the module, or change wasm")]
@@ -140,7 +140,7 @@ def _module_problems(folder: package.Folder) -> list[Problem]:
     return []
 
 
-def drawn(problem: Problem) -> str:
-    """A problem, in two lines."""
+def problem_lines(problem: Problem) -> str:
+    """A problem in two lines."""
     where = screen.coloured(f"{problem.file}:{problem.line}:{problem.column}:", "bold")
     return f"{where} {screen.visible(problem.what)}\n    {screen.visible(problem.instead)}"

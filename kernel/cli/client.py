@@ -84,7 +84,7 @@ class Client:
                 homes.require_home(home)
                 raise NoKernel(f"no kernel runs on {home}: start it with `maniple up`")
             self._pidfd = open_pidfd(self.kernel_pid)
-            room.for_threads()
+            room.check_threads()
             self._context = zmq.Context()
             self._link = self._connect()
         except BaseException:

@@ -6,9 +6,9 @@ import click
 
 from kernel.cli.frame import Session, command, write
 
-# What click prints, and what stands in its place: zsh knows compdef only where somebody has had it loaded, and fish was
-# told what a command does up to the first comma.
-MENDED: Final = {
+# Fixes in click's scripts: zsh has compdef only after compinit was loaded, and fish would show a command's help only up to
+# its first comma.
+FIXES: Final = {
     "    compdef ": "    (( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }\n    compdef ",
     'string split ","': 'string split --max 1 ","',
 }
@@ -31,6 +31,6 @@ def completion(session: Session, shell: str) -> None:
     found = get_completion_class(shell)
     assert found is not None, "click knows these three"
     source = found(root, {}, "maniple", "_MANIPLE_COMPLETE").source()
-    for printed, mended in MENDED.items():
-        source = source.replace(printed, mended)
+    for original, fixed in FIXES.items():
+        source = source.replace(original, fixed)
     write(source + "\n")

@@ -1,4 +1,4 @@
-"""Before something is gone for ever, whoever typed it is asked once more (acts)."""
+"""Asks for confirmation before something is erased for ever (acts)."""
 
 import sys
 
@@ -9,9 +9,9 @@ from kernel.cli.exits import Ended, Exit
 
 
 def confirm(question: str, command: str, *, yes: bool, done: str = "erased") -> None:
-    """Ask, unless `yes` was given. Raises Ended, with nothing done, for a no, and where there is no terminal to ask at.
+    """Ask, unless `yes`. Raises Ended if the answer is no, or if there is no terminal to ask at.
 
-    command: what was typed, without its --yes. done: what was not done then.
+    command: the command line without --yes, for the hint. done: the participle in "nothing was …".
     """
     if yes:
         return

@@ -7,7 +7,7 @@ from kernel.cli.frame import Session, command
 
 
 class Frozen(Struct, frozen=True, kw_only=True):
-    """kernel.freeze. ended: runs whose process was ended."""
+    """The reply of kernel.freeze. ended: number of runs whose process was ended."""
 
     ended: int
 

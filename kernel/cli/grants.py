@@ -35,12 +35,12 @@ def grants(session: Session, hand: str | None) -> None:
             raise NoHand(hand)
         held, rules = {hand: held[hand]}, {hand: rules.get(hand, ())}
     nothing = f"{hand or 'No Hand'} has no grants."
-    timed = {name: [_timed(one) for one in given] for name, given in rules.items()}
-    session.result({"grants": held, "rules": timed}, lambda: _drawn(held, rules), nothing=nothing)
+    rule_rows = {name: [_rule_row(one) for one in rules_of_hand] for name, rules_of_hand in rules.items()}
+    session.result({"grants": held, "rules": rule_rows}, lambda: _drawn(held, rules), nothing=nothing)
 
 
-def _timed(rule: Rule) -> dict[str, object]:
-    """A rule for programs: its end as times elsewhere, RFC 3339."""
+def _rule_row(rule: Rule) -> dict[str, object]:
+    """The JSON row of a rule; its end is a time in RFC 3339."""
     return {**msgspec.to_builtins(rule), "until": time_text(rule.until)}
 
 
@@ -59,7 +59,7 @@ def _drawn(held: dict[str, tuple[Capability, ...]], rules: dict[str, tuple[Rule,
     ]
     rows += [
         (name, one.method, one.pattern, "", "never, by a rule", screen.moment(time_text(one.until)))
-        for name, given in sorted(rules.items())
-        for one in given
+        for name, rules_of_hand in sorted(rules.items())
+        for one in rules_of_hand
     ]
     return screen.table(("HAND", "METHOD", "ON", "OWN", "ASKS", "UNTIL"), rows) if rows else ""

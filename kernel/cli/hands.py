@@ -15,47 +15,47 @@ def hands(session: Session) -> None:
         reply = client.call("kernel.hands").value
     session.result(
         reply,
-        lambda: session.hinted(drawn(replies.read(reply, replies.Hands))),
+        lambda: session.hinted(draw_table(replies.read(reply, replies.Hands))),
         nothing="No Hand is installed: `maniple install DIR`",
     )
 
 
-def drawn(rows: replies.Hands) -> str:
-    """The table, and below it what keeps Hands from starting: a sentence of some length, mostly of many at once."""
+def draw_table(rows: replies.Hands) -> str:
+    """Draw the table of Hands, and below it why some cannot start: that sentence is long, and usually concerns many."""
     if not rows.hands:
         return ""
-    held = [hand for hand in rows.hands if hand.why and hand.state != "quarantined"]
+    blocked = [hand for hand in rows.hands if hand.why and hand.state != "quarantined"]
     table = screen.table(
         ("HAND", "VERSION", "KIND", "STATE", "WANTED", "WHAT IT DOES"),
         (
             (
                 hand.name, hand.version, hand.kind, hand.state, "yes" if hand.wanted else "",
-                hand.why if hand.why and hand not in held else hand.description,
+                hand.why if hand.why and hand not in blocked else hand.description,
             )
             for hand in rows.hands
         ),
         colour_of="STATE",
     )  # fmt: skip
-    return "\n\n".join(filter(None, (table, "\n".join(_held_back(held)))))
+    return "\n\n".join(filter(None, (table, "\n".join(_blocked_lines(blocked)))))
 
 
-def _held_back(held: list[replies.HandRow]) -> list[str]:
-    """What keeps these from starting, and what mends it."""
-    if not held:
+def _blocked_lines(blocked: list[replies.HandRow]) -> list[str]:
+    """Lines on why these Hands cannot start, and how to mend it."""
+    if not blocked:
         return []
-    from manifests.judging import BUNDLED  # heavy, and seldom needed
+    from manifests.judging import BUNDLED  # imported late: large, and seldom needed
 
-    ours = [hand.name for hand in held if hand.name in BUNDLED]
-    lines = [f"{_do_not_start(ours)}: `maniple install --bundled` installs {_them(ours)} again."] if ours else []
-    if others := [hand for hand in held if hand.name not in BUNDLED]:
+    ours = [hand.name for hand in blocked if hand.name in BUNDLED]
+    lines = [f"{_not_starting(ours)}: `maniple install --bundled` installs {_them(ours)} again."] if ours else []
+    if others := [hand for hand in blocked if hand.name not in BUNDLED]:
         first, *more = others
         rest = [hand.name for hand in more]
-        also = f"; `maniple hands --json` says why {_do_not_start(rest)} either" if more else ""
+        also = f"; `maniple hands --json` says why {_not_starting(rest)} either" if more else ""
         lines.append(f"{first.name}: {screen.visible(first.why)}{also}.")
     return lines
 
 
-def _do_not_start(names: list[str]) -> str:
+def _not_starting(names: list[str]) -> str:
     return f"{screen.listed(names)} {'does' if len(names) == 1 else 'do'} not start"
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from kernel.cli import agreement, compiling, entry, installed, installing, named_files, package, replies, rights, screen
 from kernel.cli import read_by_models as reading
-from kernel.cli.call import Described, every
+from kernel.cli.call import MethodRow, fetch_methods
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
@@ -65,7 +65,7 @@ def install(
             raise Ended("--bundled goes with no DIR, and with no other options than --yes and --full", Exit.USAGE)
         from kernel.cli import renewing
 
-        renewing.renew(session, yes=yes, full=full)
+        renewing.upgrade_bundled(session, yes=yes, full=full)
         return
     if folder is None:
         raise Ended("DIR is missing", Exit.USAGE)
@@ -113,7 +113,7 @@ def confirm_and_install(
 
     next_: the command to type where there is no terminal to ask at. full: show all that models read of its methods,
     however much, and even if nobody is asked."""
-    shown = propose(session, client, found, every(client), yes=yes, as_declared=as_declared, full=full)
+    shown = propose(session, client, found, fetch_methods(client), yes=yes, as_declared=as_declared, full=full)
     if not yes:
         ask_consent(session, found.name, "Install it, and grant that?", next_, shown.unread)
     row = install_proposal(session, client, shown)
@@ -125,7 +125,7 @@ def propose(
     session: Session,
     client: Client,
     found: package.Folder,
-    methods: tuple[Described, ...],
+    methods: tuple[MethodRow, ...],
     *,
     yes: bool,
     as_declared: bool = False,
@@ -136,7 +136,7 @@ def propose(
     seal, sealed_by = _judge_seal(client, found)
     wanted = agreement.new_requests(found.manifest, before.package.manifest if before else None)
     is_asked = not yes and screen.is_terminal(sys.stdin)
-    most = None if full or not (yes or is_asked) else 0 if yes else reading.IN_PLACE
+    most = None if full or not (yes or is_asked) else 0 if yes else reading.LINES_SHOWN
     unread = _print_proposal(session, methods, found, before, sealed_by, as_declared=as_declared, most=most)
     if unread and (is_asked or any(one.schemas for one in found.manifest.provides.values())):
         how = "`l` below shows them" if is_asked else "`maniple methods METHOD` shows those of one"
@@ -208,7 +208,7 @@ def _judge_seal(client: Client, found: package.Folder) -> tuple[str, str]:
 
 def _print_proposal(
     session: Session,
-    rows: tuple[Described, ...],
+    rows: tuple[MethodRow, ...],
     found: package.Folder,
     before: Installed | None,
     sealed_by: str,
@@ -231,7 +231,7 @@ def _print_proposal(
     _print_rows(session, wanted)
     known = before.offered if before else {}
     offered = agreement.offer_rows(offers, known)
-    read = {name: reading.of(offers[name], known.get(name)) for name, *_ in offered}
+    read = {name: reading.lines_for(offers[name], known.get(name)) for name, *_ in offered}
     is_unread = most is not None and sum(map(len, read.values())) > most
     if offered:
         session.say("It offers:" if before is None else "It offers, new or changed:")
@@ -251,7 +251,7 @@ def _skill_lines(found: package.Folder) -> list[str]:
     from manifests.skills.reading import read_all
 
     skills, _ = read_all(found.files, found.path)
-    lines = [line for one in skills for line in skill_folders.described(one)]
+    lines = [line for one in skills for line in skill_folders.describe(one)]
     return ["It has these skills of its own, which it trusts like its playbook:", *lines] if lines else []
 
 

@@ -38,7 +38,7 @@ class HandDetails(Struct, frozen=True, kw_only=True):
     state: str
     grants: tuple[Capability, ...]
     settings: dict[str, object]
-    budget: tuple[spending.Room, ...]
+    budget: tuple[spending.Allowance, ...]
     spent: spending.Spent
     confinement: tuple[str, ...]
     lacking: tuple[str, ...]

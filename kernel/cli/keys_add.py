@@ -33,9 +33,9 @@ def keys_add(session: Session, key: str, hands: tuple[str, ...], most: tuple[str
     public = keyfile.parse_public(key)
     arguments: dict[str, object] = {"key": public.text(), "hands": list(hands)}
     if most:
-        arguments["most"] = _most(most)
+        arguments["most"] = _parse_most(most)
     if expires is not None:
-        arguments["expires"] = _moment(expires)
+        arguments["expires"] = _parse_expiry(expires)
     with session.client() as client:
         done = next((one for one in logbook.trusted_keys(session.home).keys if _is_as_asked(one, public.id, arguments)), None)
         if done is not None:  # by an earlier command that was killed before it could say so
@@ -52,7 +52,7 @@ def _is_as_asked(key: TrustedKey, key_id: str, asked: dict[str, object]) -> bool
     return (key.id, key.revoked, [*key.hands], key.most, key.expires) == wanted
 
 
-def _most(given: tuple[str, ...]) -> list[dict[str, object]]:
+def _parse_most(given: tuple[str, ...]) -> list[dict[str, object]]:
     patterns: dict[str, list[str]] = {}
     for one in given:
         method, equals, pattern = one.partition("=")
@@ -62,8 +62,8 @@ def _most(given: tuple[str, ...]) -> list[dict[str, object]]:
     return [{"method": method, "allow": allow} for method, allow in patterns.items()]
 
 
-def _moment(text: str) -> int:
-    """Microseconds since 1970 of a date, or of a time from now."""
+def _parse_expiry(text: str) -> int:
+    """Parse a date or a time from now, as microseconds since 1970. Raises Ended (usage)."""
     try:
         micros = moments.parse_moment(text, time.time_ns() // 1000, ahead=True)
     except ValueInvalid as error:

@@ -74,7 +74,7 @@ def read(line: bytes) -> Entry:
 
 
 def newest(folder: Path, kind: str) -> Entry | None:
-    """The newest entry of a kind, None if the log has none."""
+    """Find the newest entry of a kind; None if the log has none."""
     needle = b'"kind":"%s"' % kind.encode()
     for path in reversed(segments(folder)):
         before, found, after = path.read_bytes().rpartition(needle)

@@ -18,8 +18,8 @@ from kernel.cli.usage_errors import WholeNumber
 from manifests import printed
 from manifests.names import is_hand_name
 
-LOOK_EVERY: Final = 0.2
-"""Seconds between looks at a file that is followed."""
+POLL_S: Final = 0.2
+"""Seconds between polls of a followed file."""
 
 
 @command()
@@ -34,27 +34,27 @@ def logs(session: Session, hand: str, follow: bool, lines: int) -> None:
     """
     folder = logbook.folder_of(session.home)
     path = os.path.join(session.home, "output", f"{hand}.log")
-    if not is_hand_name(hand) or not (_is_there(path) or _is_there(f"{path}.1")):
+    if not is_hand_name(hand) or not (_exists(path) or _exists(f"{path}.1")):
         if hand not in logbook.installed_names(folder):
             raise NoHand(hand)
         session.say(f"{hand} has printed nothing yet: see `maniple runs {hand}`")
     kept: deque[bytes] = deque(maxlen=lines)
-    place = 0
+    offset = 0
     for each in (f"{path}.1", path):
-        place = 0
-        for line in _lines(each):
+        offset = 0
+        for line in _read_lines(each):
             if line.endswith(b"\n") or not follow:
                 kept.append(line)
-                place += len(line)
+                offset += len(line)
     for line in kept:
         _show(line, json=session.json)
     if follow:
-        for line in _followed(path, place):
+        for line in _follow(path, offset):
             _show(line, json=session.json)
 
 
-def _is_there(path: str) -> bool:
-    """Whether a file is there. Raises OSError when that may not be known, Ended for what is none and may never end."""
+def _exists(path: str) -> bool:
+    """Whether a file exists. Raises OSError if that cannot be seen, Ended if it is not a plain file."""
     try:
         kind = os.stat(path).st_mode
     except FileNotFoundError:
@@ -64,51 +64,52 @@ def _is_there(path: str) -> bool:
     return True
 
 
-def _lines(path: str) -> Iterator[bytes]:
-    """All lines of a file; none of one that is not there."""
-    if _is_there(path):
+def _read_lines(path: str) -> Iterator[bytes]:
+    """Yield the lines of a file; none if it does not exist."""
+    if _exists(path):
         with open(path, "rb") as file:
             yield from file
 
 
-def _followed(path: str, place: int) -> Iterator[bytes]:
-    """Whole lines as they come after a place; what is in the file may be moved aside meanwhile."""
-    before = seen = _before(path)
+def _follow(path: str, offset: int) -> Iterator[bytes]:
+    """Yield complete lines as they are appended after an offset, also across rotations of the file to `.1`."""
+    base = current = _bytes_before(path)
     while True:
         size = os.path.getsize(path) if os.path.exists(path) else 0
-        last, seen = seen, _before(path)
-        if size < place or last == seen != before:
-            yield from _moved_aside(path, before + place)
-            before, place = seen, 0
-        whole: list[bytes] = []
-        if size > place and seen == before:  # else it may be being moved aside just now
+        previous, current = current, _bytes_before(path)
+        if size < offset or previous == current != base:
+            yield from _rotated_lines(path, base + offset)
+            base, offset = current, 0
+        complete: list[bytes] = []
+        if size > offset and current == base:  # else it may be rotated just now
             with open(path, "rb") as file:
-                file.seek(place)
-                whole = [line for line in file if line.endswith(b"\n")]
-            place += sum(map(len, whole))
-        yield from whole
-        if not whole:
-            time.sleep(LOOK_EVERY)
+                file.seek(offset)
+                complete = [line for line in file if line.endswith(b"\n")]
+            offset += sum(map(len, complete))
+        yield from complete
+        if not complete:
+            time.sleep(POLL_S)
 
 
-def _before(path: str) -> int:
-    """How many bytes the Hand had printed before those that are in its file."""
+def _bytes_before(path: str) -> int:
+    """The number of bytes that the Hand had printed before the content of the current file."""
     with suppress(OSError), open(f"{path}.1", "rb") as file:
         first = file.readline(printed.LONGEST)
         return os.fstat(file.fileno()).st_size + printed.bytes_gone(first)
     return 0
 
 
-def _moved_aside(path: str, place: int) -> Iterator[bytes]:
-    """The lines that were moved aside and come after a place, counted from the first that the Hand ever printed; the first
-    of them says how much is gone, if some of it is.
+def _rotated_lines(path: str, offset: int) -> Iterator[bytes]:
+    """Yield the lines in the rotated file after an offset, counted from the first byte that the Hand ever printed.
+
+    If some of these are gone, the first line yielded is the record that says how much.
     """
     with suppress(OSError), open(f"{path}.1", "rb") as file:
         first = file.readline(printed.LONGEST)
-        kept = printed.bytes_gone(first) + len(first)  # where what is kept begins
-        if place > kept:
-            file.seek(len(first) + place - kept)
-        elif place < kept:
+        kept = printed.bytes_gone(first) + len(first)  # offset at which the kept lines begin
+        if offset > kept:
+            file.seek(len(first) + offset - kept)
+        elif offset < kept:
             yield first
         yield from file
 
@@ -137,7 +138,7 @@ def _drawn(text: str, record: dict[str, object] | None) -> str:
 
 
 def _record(text: str) -> dict[str, object] | None:
-    """A line that is a log record: a JSON object with `event`."""
+    """Decode a line as a log record, a JSON object with `event`; None if it is not one."""
     if not text.startswith("{"):
         return None
     try:

@@ -158,7 +158,7 @@ def run(words: list[str]) -> int:
     """Run a command, print its error if it fails, and return its exit code."""
     output = Output()
     try:
-        room.for_files()
+        room.raise_file_limit()
         code = cli().main(args=words, prog_name="maniple", standalone_mode=False, obj=output)
         return code if isinstance(code, int) else Exit.DONE
     except click.exceptions.NoArgsIsHelpError as error:
@@ -202,12 +202,12 @@ def _explain(error: Exception, words: list[str]) -> tuple[Exit, str]:
         case ManipleError():
             return Exit.FAILED, _one_line(str(error), words)
         case OSError():
-            text = room.lacks(error) or _os_error(error)
+            text = room.exhausted(error) or _os_error(error)
             return Exit.FAILED, _one_line(text, words, mend="" if "`" in text else _help_command(words))
         case MemoryError():
             return Exit.FAILED, _one_line("there is not enough memory for that", words)
         case _:
-            return Exit.FAILED, _one_line(room.lacks(error) or _bug_text(error), words)
+            return Exit.FAILED, _one_line(room.exhausted(error) or _bug_text(error), words)
 
 
 def _one_line(text: str, words: list[str], *, mend: str = "") -> str:

@@ -36,11 +36,11 @@ from manifests.schema import CERTIFICATES, PROGRAM_FOLDERS
 from manifests.suggestions import did_you_mean, nearest
 
 MEMORY: Final = "1GiB"
-"""The most memory of a server's processes, each and together, if nobody says otherwise."""
+"""Default limit of memory for a server's processes, each and all together."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """What was typed, but for the server itself."""
+    """The options as typed."""
 
     connect: tuple[str, ...]
     code: tuple[str, ...]
@@ -125,33 +125,33 @@ def mcp_add(
     The value of a --secret comes from the environment variable of that name (for a header in capitals, with _ for -),
     or from a prompt.
     """
-    options, again = msgspec.convert(typed, Options), _again(name, server, {"files": files, **typed})
+    options, again = msgspec.convert(typed, Options), _retry_command(name, server, {"files": files, **typed})
     if not server:
-        server, options = _known(name, options)
+        server, options = _from_table(name, options)
     for option, folders in (("--code", options.code), ("--read", options.read)):
         if absent := [one for one in folders if not named_files.is_folder(one)]:
             raise Ended(f"{option} {absent[0]}: there is no such folder; name another, or leave it out", Exit.USAGE)
-    wanted = _wanted(name, server, options, has_files=files is not None)
-    values = _secrets(wanted, options)
-    own = mcp_servers.files_of(files) if files is not None else {}
+    wanted = _make_wanted(name, server, options, has_files=files is not None)
+    values = _read_secrets(wanted, options)
+    own = mcp_servers.read_own_files(files) if files is not None else {}
     if options.certificates:
-        own[tools.CERTIFICATES] = _read(options.certificates)
+        own[tools.CERTIFICATES] = _read_file(options.certificates)
     with session.client() as client:
-        old = mcp_servers.before(client, wanted.hand)
+        old = mcp_servers.find(client, wanted.hand)
         wanted = replace(wanted, version=logbook.next_version(session.log(), wanted.hand))
         try:
-            offer = mcp_servers.look(session, client, wanted, own, values, old)
+            offer = mcp_servers.fetch_offer(session, client, wanted, own, values, old)
         except mcp_servers.LoginWanted as error:
             how = "with the tools that it had" if old else "without its tools"
             session.say(f"The server wants a login before it tells what it offers. It is added {how}.")
-            hand = mcp_servers.made(replace(wanted, only=(), effects={}), Offer(), own, old)
+            hand = mcp_servers.make_folder(replace(wanted, only=(), effects={}), Offer(), own, old)
             then = f"`maniple mcp login {name}`, then this command again shows its tools"
             if error.unasked:
                 session.say(f"{wanted.hand}, which may be logged in, could not be asked: {visible(error.unasked)}.")
                 then = "when that is fixed, this command again, which asks it"
         else:
-            hand = mcp_servers.made(wanted, offer, own)
-            mcp_told.say(session, offer, hand, old[1] if old is not None else None)
+            hand = mcp_servers.make_folder(wanted, offer, own)
+            mcp_told.say_offer(session, offer, hand, old[1] if old is not None else None)
             then = f"`maniple methods {wanted.hand}`, and grant them to a Hand that asks for them"
         install.confirm_and_install(session, client, hand, yes=yes, as_declared=True, next_=again, full=full)
         if values:
@@ -159,17 +159,17 @@ def mcp_add(
     session.say(f"Next: {then}")
 
 
-def _secrets(wanted: Wanted, options: Options) -> dict[str, str]:
-    """Settings of its Hand that nobody is shown: what stands in variables or headers, and what proves the client."""
-    values = {setting_of(one): _secret(one, is_header=bool(wanted.url)) for one in wanted.environment}
+def _read_secrets(wanted: Wanted, options: Options) -> dict[str, str]:
+    """Read the secret settings of the server's Hand: variables or headers, and the OAuth client's secret or key."""
+    values = {setting_of(one): _read_secret(one, is_header=bool(wanted.url)) for one in wanted.environment}
     if wanted.login is not None and wanted.login.proof:
         key = options.client_key
-        values[wanted.login.proof] = secret_values.of_file(key) if key else _secret("CLIENT_SECRET")
+        values[wanted.login.proof] = secret_values.from_file(key) if key else _read_secret("CLIENT_SECRET")
     return values
 
 
-def _again(name: str, server: tuple[str, ...], typed: dict[str, object]) -> str:
-    """What was typed, with --yes: for whoever could not be asked, and looks at it first."""
+def _retry_command(name: str, server: tuple[str, ...], typed: dict[str, object]) -> str:
+    """The command line as typed, with --yes: the hint where there is no terminal to ask at."""
     words = ["maniple", "mcp", "add", name, "--yes"]
     for option, value in typed.items():
         flag = f"--{option.replace('_', '-')}"
@@ -183,13 +183,13 @@ def _again(name: str, server: tuple[str, ...], typed: dict[str, object]) -> str:
     return shlex.join([*words, *(["--"] if is_program else []), *server])
 
 
-def _known(name: str, options: Options) -> tuple[tuple[str, ...], Options]:
-    """The words and options of a server that is in the table. Raises Ended for one that is not."""
+def _from_table(name: str, options: Options) -> tuple[tuple[str, ...], Options]:
+    """The words and options of a server in the table of known ones. Raises Ended if it is not there."""
     row = mcp_table.SERVERS.get(name)
     if row is None:
-        close = did_you_mean(nearest(name, mcp_table.SERVERS))
+        meant = did_you_mean(nearest(name, mcp_table.SERVERS))
         raise Ended(
-            f"{name} is not among `maniple mcp known`{close}: name its URL, or its program after --", Exit.USAGE
+            f"{name} is not among `maniple mcp known`{meant}: name its URL, or its program after --", Exit.USAGE
         )
     if row.install and not any(os.path.isfile(os.path.join(place, row.server[0])) for place in PROGRAM_FOLDERS):
         raise Ended(f"{row.server[0]} is not installed: `{row.install}` first, then this command again")
@@ -198,22 +198,22 @@ def _known(name: str, options: Options) -> tuple[tuple[str, ...], Options]:
     return row.server, replace(options, **more)
 
 
-def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: bool) -> Wanted:
+def _make_wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: bool) -> Wanted:
     if not is_hand_name(f"{PREFIX}{name}"):
         raise Ended(
             f"{name} cannot be a server's name: write lower-case letters and digits, with - between words", Exit.USAGE
         )
     if mcp_passing.NAME.fullmatch(name):
         raise Ended(f"{name} cannot be a server's name: such names are for temporary Hands", Exit.USAGE)
-    effects = dict(_pair("--effect", one) for one in options.effect)
-    plain = dict(_pair("--set", one) for one in options.set)
-    _check_words(server, effects, options.connect)
+    effects = dict(_parse_pair("--effect", one) for one in options.effect)
+    plain = dict(_parse_pair("--set", one) for one in options.set)
+    _check_any_server(server, effects, options.connect)
     rest = Wanted(
         name=name, only=options.only, effects=effects, plain=plain, environment=options.secret, memory=options.memory,
         may_ask=options.may_ask,
     )  # fmt: skip
     if _is_url(server[0]):
-        return _elsewhere(rest, server, options, has_files=has_files)
+        return _at_url(rest, server, options, has_files=has_files)
     if _login(options) != Login():
         raise Ended("a program needs no login: --client, --issuer and --alone are for a URL", Exit.USAGE)
     if options.certificates:
@@ -222,30 +222,32 @@ def _wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: 
     return replace(rest, command=server, hosts=options.connect, code=code, readable=readable)
 
 
-def _elsewhere(rest: Wanted, server: tuple[str, ...], options: Options, *, has_files: bool) -> Wanted:
-    """A server at a URL. rest: what is known of every server. Raises Ended."""
+def _at_url(rest: Wanted, server: tuple[str, ...], options: Options, *, has_files: bool) -> Wanted:
+    """Complete a server at a URL. rest: the part common to all servers. Raises Ended for options that do not fit."""
     login = _login(options)
     if len(server) > 1 or has_files or options.code or options.read:
         raise Ended(
             "a server at a URL takes no further arguments, and no --files, --code or --read: leave them out", Exit.USAGE
         )
-    hosts, certificates = (_host(server[0]), *options.connect), _certificates(options, server[0])
-    why_not = "" if is_private(server[0]) else f"{server[0]} is not https"
+    hosts, certificates = (_address_of(server[0]), *options.connect), _certificate_file(options, server[0])
+    no_login = "" if is_private(server[0]) else f"{server[0]} is not https"
     if any(one.lower() == "authorization" for one in options.secret):
-        why_not = "--secret Authorization is given"
-    if why_not and login != Login():
-        why = f"nobody logs in to this server, since {why_not}: leave out --client, --issuer and --alone"
+        no_login = "--secret Authorization is given"
+    if no_login and login != Login():
+        why = f"nobody logs in to this server, since {no_login}: leave out --client, --issuer and --alone"
         raise Ended(why, Exit.USAGE)
-    able = None if why_not else login
-    return replace(rest, url=server[0], hosts=tuple(dict.fromkeys(hosts)), certificates=certificates, login=able)
+    allowed_login = None if no_login else login
+    return replace(
+        rest, url=server[0], hosts=tuple(dict.fromkeys(hosts)), certificates=certificates, login=allowed_login
+    )
 
 
 def _is_url(word: str) -> bool:
     return word.startswith(("http://", "https://"))
 
 
-def _check_words(server: tuple[str, ...], effects: dict[str, str], hosts: tuple[str, ...]) -> None:
-    """What is wrong with them whatever the server is, told before it is started. Raises Ended."""
+def _check_any_server(server: tuple[str, ...], effects: dict[str, str], hosts: tuple[str, ...]) -> None:
+    """Check words and options of any kind of server before it is started. Raises Ended (usage)."""
     if "://" in server[0] and not _is_url(server[0]):
         raise Ended(f"{server[0]}: a URL begins with https:// or http://; a program stands after --", Exit.USAGE)
     for effect in effects.values():
@@ -259,7 +261,7 @@ def _check_words(server: tuple[str, ...], effects: dict[str, str], hosts: tuple[
 
 
 def _login(options: Options) -> Login:
-    """How its Hand may log in. Raises Ended for options that do not go together."""
+    """How the server's Hand may log in. Raises Ended for options that contradict each other."""
     proof: Literal["", "client_secret", "client_key"] = "client_secret" if options.client_secret else ""
     if options.client_key:
         if proof:
@@ -275,7 +277,7 @@ def _login(options: Options) -> Login:
     return Login(client=options.client, proof=proof, issuer=options.issuer, is_alone=is_alone)
 
 
-def _pair(option: str, text: str) -> tuple[str, str]:
+def _parse_pair(option: str, text: str) -> tuple[str, str]:
     name, sign, value = text.partition("=") if option == "--set" else text.rpartition("=")
     if not sign or not name:
         form = "NAME=VALUE" if option == "--set" else "TOOL=read, TOOL=write or TOOL=external"
@@ -283,8 +285,8 @@ def _pair(option: str, text: str) -> tuple[str, str]:
     return name, value
 
 
-def _host(address: str) -> str:
-    """What of a URL is connected to, as `web.connect` takes it."""
+def _address_of(address: str) -> str:
+    """The HOST:PORT of a URL, as `web.connect` takes it."""
     try:
         origin = url.origin(url.normalise(address))
     except ResourceInvalid as error:
@@ -294,7 +296,7 @@ def _host(address: str) -> str:
     return f"{host}:{port or url.DEFAULT_PORTS[scheme]}"
 
 
-def _certificates(options: Options, address: str) -> str:
+def _certificate_file(options: Options, address: str) -> str:
     if options.certificates or not address.startswith("https:"):
         return ""
     if found := next((path for path in CERTIFICATES if os.path.isfile(path)), ""):
@@ -304,7 +306,7 @@ def _certificates(options: Options, address: str) -> str:
     )
 
 
-def _read(path: str) -> bytes:
+def _read_file(path: str) -> bytes:
     try:
         with named_files.open_to_read(path) as file:
             return file.read(tools.LARGEST)
@@ -312,13 +314,13 @@ def _read(path: str) -> bytes:
         raise named_files.unreadable(path, error) from None
 
 
-def _secret(name: str, *, is_header: bool = False) -> str:
-    """A secret's value, from the environment, or as it is typed and not shown. is_header: its case says nothing."""
+def _read_secret(name: str, *, is_header: bool = False) -> str:
+    """Read a secret from the environment, or prompt for it without echo. is_header: its case does not matter."""
     plain = name.replace("-", "_")
     for variable in (plain.upper(), plain, name) if is_header else (plain, name):
         if variable in os.environ:
-            return secret_values.of_environment(variable)
+            return secret_values.from_environment(variable)
     if not screen.is_terminal(sys.stdin):
         wanted = plain.upper() if is_header else name
         raise Ended(f"no environment variable {wanted} is set, and there is no terminal to ask for it at", Exit.USAGE)
-    return secret_values.typed(name, name)
+    return secret_values.prompt(name, name)

@@ -1,9 +1,9 @@
-"""Doors as the command line has them (acts): what the operator offers to clients outside, as a Hand, and found again."""
+"""Makes and finds doors (acts): Hands that hold what the operator offers to MCP clients."""
 
 from collections.abc import Iterable, Mapping
 
 from kernel.cli import installed, package, pipelines, replies, rights
-from kernel.cli.call import Described, every, unknown
+from kernel.cli.call import MethodRow, fetch_methods, unknown_method
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.installed import Installed
@@ -17,57 +17,61 @@ from manifests.schema import Manifest
 from manifests.seal import MANIFEST_FILE
 
 
-def wanted(client: Client, words: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
-    """Methods with patterns of their resources, of words METHOD or METHOD=RESOURCE. Raises Ended for what names nothing."""
-    rows = every(client)
+def match_methods(client: Client, words: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+    """Methods and their resource patterns, from words METHOD or METHOD=RESOURCE. Raises Ended for unknown methods."""
+    rows = fetch_methods(client)
     found: dict[str, dict[str, None]] = {}
     for word in words:
         pattern, _, resource = word.partition("=")
-        chosen = [row for row in rows if _is_meant(row.method, pattern)]
+        chosen = [row for row in rows if _is_match(row.method, pattern)]
         if not chosen:
-            raise unknown(pattern, rows)
+            raise unknown_method(pattern, rows)
         for row in chosen:
-            found.setdefault(row.method, {})[_resource(row, word, resource)] = None
+            found.setdefault(row.method, {})[_resource_pattern(row, word, resource)] = None
     return {method: tuple(patterns) for method, patterns in sorted(found.items())}
 
 
-def works(client: Client, names: Iterable[str]) -> tuple[Mapping[str, door.Work], Mapping[str, tuple[str, ...]]]:
-    """Hands that clients may start, and what their runs may do: all that these are granted. Raises Ended."""
+def fetch_startable(
+    client: Client, names: Iterable[str]
+) -> tuple[Mapping[str, door.Work], Mapping[str, tuple[str, ...]]]:
+    """Fetch the Hands that clients may start, and what these are granted, by method. Raises Ended for a service."""
     found: dict[str, door.Work] = {}
-    together: dict[str, dict[str, None]] = {}
+    lent: dict[str, dict[str, None]] = {}
     for name in dict.fromkeys(names):
         shown = installed.fetch_details(client, name)
         manifest = shown.hand.package.manifest
         if manifest.hand.kind != "task":
             raise Ended(f"{name} is a service: offer its methods instead, see `maniple methods {name}`", Exit.USAGE)
-        params = {"task": "string"} if manifest.agent else pipelines.signature(client, shown.hand).params
+        params = {"task": "string"} if manifest.agent else pipelines.input_signature(client, shown.hand).params
         found[name] = door.Work(summary=manifest.hand.description, params=None if params is None else dict(params))
         for one in shown.grants:
-            together.setdefault(one.method, {}).update(dict.fromkeys(one.allow))
-    return found, {method: tuple(allow) for method, allow in sorted(together.items()) if allow}
+            lent.setdefault(one.method, {}).update(dict.fromkeys(one.allow))
+    return found, {method: tuple(allow) for method, allow in sorted(lent.items()) if allow}
 
 
-def made(what: door.Wanted) -> package.Folder:
-    """The Hand of a door, not yet sealed. Raises ManifestInvalid when it cannot be one."""
+def make_folder(door_wanted: door.Wanted) -> package.Folder:
+    """Make the folder of a door's Hand, not yet sealed. Raises ManifestInvalid."""
     import tomli_w
 
-    toml = tomli_w.dumps(door.manifest_of(what))
-    works = door.encode(door.Works(hands=dict(what.hands)))
+    toml = tomli_w.dumps(door.manifest_of(door_wanted))
+    works = door.encode(door.Works(hands=dict(door_wanted.hands)))
     files = {MANIFEST_FILE: toml.encode(), "main.py": door.MAIN.encode(), door.FILE: works}
-    return package.Folder(path=what.hand, manifest=check(toml), files=files, seal="")
+    return package.Folder(path=door_wanted.hand, manifest=check(toml), files=files, seal="")
 
 
-def take_back(client: Client, hand: str, manifest: Manifest) -> None:
-    """Of what a door is granted, all that its manifest does not ask for any more."""
+def revoke_obsolete(client: Client, hand: str, manifest: Manifest) -> None:
+    """Revoke what a door is granted and its manifest does not ask for any more."""
     wanted = {(one.method, one.lent): set(one.allow) for one in requested(manifest)}
     for one in replies.read(client.call("kernel.home").value, rights.Home).grants.get(hand, ()):
         kept = wanted.get((one.method, one.lent), set())
-        if gone := [pattern for pattern in one.allow if pattern not in kept]:
-            client.call("kernel.revoke", hand, {"method": one.method, "allow": gone if kept else None, "rule": False})
+        if obsolete := [pattern for pattern in one.allow if pattern not in kept]:
+            client.call(
+                "kernel.revoke", hand, {"method": one.method, "allow": obsolete if kept else None, "rule": False}
+            )
 
 
-def hand_of(name: str) -> str:
-    """The name of a door's Hand, by its own name or the Hand's. Raises Ended for what can be none."""
+def hand_name(name: str) -> str:
+    """The name of a door's Hand, from the door's name or the Hand's. Raises Ended (usage) for an invalid name."""
     hand = name if name.startswith(door.PREFIX) else f"{door.PREFIX}{name}"
     if not is_hand_name(hand):
         raise Ended(
@@ -76,22 +80,22 @@ def hand_of(name: str) -> str:
     return hand
 
 
-def needed(client: Client, name: str) -> Installed:
-    """A door's Hand as it is installed. Raises Ended when it is not there."""
-    if (hand := installed.find(client, hand_of(name))) is None:
+def require_installed(client: Client, name: str) -> Installed:
+    """Fetch a door's installed Hand. Raises Ended if there is none."""
+    if (hand := installed.find(client, hand_name(name))) is None:
         raise Ended(f"there is no door {name}: `maniple mcp offer {name} METHOD...` makes one")
     return hand
 
 
-def _is_meant(method: str, pattern: str) -> bool:
-    """Whether a method is one that a word names; the kernel's own never are."""
+def _is_match(method: str, pattern: str) -> bool:
+    """Whether a method matches METHOD or PREFIX.*; methods of the kernel and of doors never match."""
     if method.startswith(("kernel.", door.PREFIX)):
         return False
     return method == pattern or (pattern.endswith(".*") and method.startswith(pattern[:-1]))
 
 
-def _resource(row: Described, word: str, resource: str) -> str:
-    """The pattern of a method's resource, as it was typed. Raises Ended for one that is missing, or none."""
+def _resource_pattern(row: MethodRow, word: str, resource: str) -> str:
+    """The resource pattern typed for a method. Raises Ended (usage) if it is missing, invalid or superfluous."""
     if row.resource == "none":
         if resource:
             raise Ended(f"{row.method} acts on no resource: write just {row.method}", Exit.USAGE)

@@ -8,13 +8,13 @@ from kernel.cli.frame import Session, command
 def mcp_list(session: Session) -> None:
     """List every MCP server that is a Hand: its version, its program or URL, and how many of its tools you agreed to."""
     with session.client() as client:
-        mcp_passing.sweep(session, client)
-        found = mcp_servers.every(client)
+        mcp_passing.remove_abandoned(session, client)
+        found = mcp_servers.fetch_all(client)
     rows = [
         {
             "name": hand.name,
             "version": hand.version,
-            "server": mcp_servers.where(hand, agreed),
+            "server": mcp_servers.command_or_url(hand, agreed),
             "tools": len(agreed.tools),
         }
         for hand, agreed in found

@@ -1,7 +1,7 @@
-"""A door's loopback port (acts): each connection that shows the token becomes a call to the door, and is carried, unread.
+"""A door's loopback port (acts): each connection that presents the token is relayed, unparsed, as a call to the door.
 
-Nothing that comes is understood here but where its first head ends and what its Authorization says, because this process has
-the operator's key; all else is read by the door, which is confined. A connection without the token costs the kernel nothing.
+As this process has the operator's key, it parses only where the first HTTP head ends and its Authorization; the door, which
+is confined, reads all else. A connection without the token costs the kernel nothing.
 """
 
 import contextlib
@@ -25,20 +25,20 @@ from wire.errors import ManipleError
 
 HOST: Final = "127.0.0.1"
 
-HEAD_WITHIN: Final = 5.0
-"""Seconds in which a connection must show the token."""
+HEAD_S: Final = 5.0
+"""Seconds within which a connection must present the token."""
 
-LINGER: Final = 1.0
-"""Seconds for which what a client still sends is taken after its answer."""
+LINGER_S: Final = 1.0
+"""Seconds for which a client's data is still read after its answer was sent."""
 
-STUCK: Final = 60.0
-"""Seconds for which a client may read nothing of what it is sent."""
+STUCK_S: Final = 60.0
+"""Seconds for which a client may leave what it is sent unread."""
 
-WAITING_MOST: Final = 32
-"""Connections that have shown no token; beyond that the oldest of them is closed."""
+WAITING_MAX: Final = 32
+"""Most connections that have not presented the token; above it, the oldest of them is closed."""
 
-_PEEK: Final = 0.005
-_PEEK_MOST: Final = 0.2  # seconds between looks at a head that does not grow
+_PEEK_S: Final = 0.005
+_PEEK_MAX_S: Final = 0.2  # seconds between peeks at a head that does not grow
 _NO_TOKEN: Final = (
     b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nContent-Type: text/plain\r\n"
     b"Content-Length: 19\r\nConnection: close\r\n\r\nA token is needed.\n"
@@ -49,17 +49,17 @@ _FULL: Final = (
 )
 
 
-def token_of(home: str, hand: str, *, anew: bool) -> tuple[str, str]:
-    """The file of a door's token, and the token; made when there is none, or it is wanted anew. hand: its Hand's id."""
+def load_token(home: str, hand: str, *, renew: bool) -> tuple[str, str]:
+    """The path of a door's token and the token itself; made if there is none, or if `renew`. hand: the Hand's id."""
     path = os.path.join(home, "keys", f"{hand}.token")
-    if anew:
+    if renew:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
     if not os.path.lexists(path):
-        _make(path)
+        _make_token(path)
     with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), encoding="ascii") as file:
-        about = os.fstat(file.fileno())
-        if about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077:
+        status = os.fstat(file.fileno())
+        if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
             raise Ended(f"others may read {path}: `maniple mcp serve NAME --port PORT --new-token` makes another")
         token = file.read(256).strip()
     if len(token) < 32 or not bearer.head_has_token(
@@ -69,19 +69,19 @@ def token_of(home: str, hand: str, *, anew: bool) -> tuple[str, str]:
     return path, token
 
 
-def _make(path: str) -> None:
-    """Write a new token, whole or not at all; of several who make one at once, the first one's counts."""
+def _make_token(path: str) -> None:
+    """Write a new token to a file, in full or not at all. If several processes do so at once, the first one's stays."""
     new = f"{path}{package.DRAFT_SUFFIX}"
     package.write(new, f"{secrets.token_urlsafe(32)}\n".encode(), mode=0o600)
-    with contextlib.suppress(FileExistsError, FileNotFoundError):  # another one was first
+    with contextlib.suppress(FileExistsError, FileNotFoundError):  # another process was first
         os.link(new, path)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(new)
     sync_folder(os.path.dirname(path))
 
 
-def bound(port: int) -> socket.socket:
-    """A loopback socket that listens. Raises Ended when the port cannot be had."""
+def bind(port: int) -> socket.socket:
+    """Listen on a loopback port. Raises Ended if the port cannot be used."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -95,8 +95,8 @@ def bound(port: int) -> socket.socket:
     return listener
 
 
-class Listening:
-    """One port of one door."""
+class DoorPort:
+    """Serves one door on one port."""
 
     def __init__(self, session: Session, hand: str, listener: socket.socket, token: str) -> None:
         self._home = session.home
@@ -104,11 +104,11 @@ class Listening:
         self._listener = listener
         self._port: int = listener.getsockname()[1]
         self._digest = bearer.digest_of(token)
-        self._lobby = Lobby(WAITING_MOST, self._deal_with)
+        self._lobby = Lobby(WAITING_MAX, self._answer)
         self._places = threading.BoundedSemaphore(door.CLIENTS_MOST)
 
     def serve(self, kernel: Client) -> None:
-        """Take connections until the kernel ends, which raises NoKernel, or the person does."""
+        """Accept connections until Ctrl-C, or until the kernel ends, which raises NoKernel."""
         self._listener.settimeout(1.0)
         while True:
             if kernel.wait_for_exit(0):
@@ -117,16 +117,16 @@ class Listening:
                 connection, _ = self._listener.accept()
             except TimeoutError:
                 continue
-            except OSError as error:  # no descriptor is free: one will be
+            except OSError as error:  # out of descriptors, for now
                 say(f"maniple: a connection could not be taken: {error.strerror}")
                 time.sleep(1.0)
                 continue
             self._lobby.admit(connection)
 
-    def _deal_with(self, connection: socket.socket) -> None:
-        """It may stay when it has shown the token, and there is a place; else it makes room also while it is answered."""
+    def _answer(self, connection: socket.socket) -> None:
+        """Relay a connection with the token if a place is free; else answer 401 or 503, and stay in the lobby meanwhile."""
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if not bearer.head_has_token(self._head(connection), self._digest):
+        if not bearer.head_has_token(self._peek_head(connection), self._digest):
             connection.sendall(_NO_TOKEN)
         elif not self._places.acquire(blocking=False):
             connection.sendall(_FULL)
@@ -138,9 +138,9 @@ class Listening:
                 self._places.release()
         _drain(connection)
 
-    def _head(self, connection: socket.socket) -> bytes:
-        """A connection's first head, left where it is to be read again; b"" when that does not come in time."""
-        until, head, pause = time.monotonic() + HEAD_WITHIN, b"", _PEEK
+    def _peek_head(self, connection: socket.socket) -> bytes:
+        """Peek at a connection's first head, leaving it to be read again; b"" if it does not arrive in time."""
+        until, head, pause = time.monotonic() + HEAD_S, b"", _PEEK_S
         while (left := until - time.monotonic()) > 0:
             connection.settimeout(left)
             before, head = head, connection.recv(bearer.HEAD_MOST, socket.MSG_PEEK)
@@ -148,14 +148,14 @@ class Listening:
                 return head
             if not head or len(head) >= bearer.HEAD_MOST:
                 break
-            pause = min(_PEEK_MOST, 2 * pause) if head == before else _PEEK
-            if not self._lobby.waits(connection, pause):
+            pause = min(_PEEK_MAX_S, 2 * pause) if head == before else _PEEK_S
+            if not self._lobby.wait(connection, pause):
                 break
         return b""
 
     def _carry(self, connection: socket.socket) -> None:
-        """Both ways, until one side closes."""
-        connection.settimeout(STUCK)
+        """Relay both directions until one side closes."""
+        connection.settimeout(STUCK_S)
         try:
             with Client(self._home) as client:
                 client.call(
@@ -171,9 +171,9 @@ class Listening:
 
 
 def _drain(connection: socket.socket) -> None:
-    """Take what is still sent, for a moment: closing before that sends a reset, which would overtake the answer."""
+    """Read what the client still sends, for a moment: closing before that sends a reset, which can destroy the answer."""
     connection.shutdown(socket.SHUT_WR)
-    connection.settimeout(LINGER)
-    until = time.monotonic() + LINGER
+    connection.settimeout(LINGER_S)
+    until = time.monotonic() + LINGER_S
     while time.monotonic() < until and connection.recv(limits.CHUNK_SIZE):
         pass

@@ -1,4 +1,4 @@
-"""Connections of strangers, which may hold nobody up (acts): each has a thread, and the oldest makes room for the next."""
+"""Holds connections that are not authenticated yet (acts): each has a thread; if there are too many, the oldest is closed."""
 
 import contextlib
 import socket
@@ -10,43 +10,43 @@ from kernel.cli.frame import say
 
 
 class Lobby:
-    """The connections of which it is not known yet whether they may stay."""
+    """The connections that have not been accepted or answered yet."""
 
-    def __init__(self, most: int, deal: Callable[[socket.socket], None]) -> None:
-        """deal: with one of them, in a thread of its own; it is closed after that. OSError of it is nobody's matter."""
-        self._most, self._deal = most, deal
-        self._here: OrderedDict[socket.socket, threading.Event] = OrderedDict()
-        self._turn = threading.Lock()
+    def __init__(self, most: int, answer: Callable[[socket.socket], None]) -> None:
+        """answer: called with each connection, in a thread of its own; OSError is ignored, and the connection closed."""
+        self._most, self._answer = most, answer
+        self._waiting: OrderedDict[socket.socket, threading.Event] = OrderedDict()
+        self._lock = threading.Lock()
 
     def admit(self, connection: socket.socket) -> None:
-        """Deal with a connection; the oldest that is here makes room."""
-        with self._turn:
-            self._here[connection] = threading.Event()
-            if len(self._here) > self._most:
-                oldest, goes = self._here.popitem(last=False)
-                goes.set()
+        """Start answering a connection; above the limit, close the oldest one."""
+        with self._lock:
+            self._waiting[connection] = threading.Event()
+            if len(self._waiting) > self._most:
+                oldest, evicted = self._waiting.popitem(last=False)
+                evicted.set()
                 with contextlib.suppress(OSError):
                     oldest.shutdown(socket.SHUT_RDWR)
         try:
-            threading.Thread(target=self._dealt, args=(connection,), daemon=True).start()
-        except RuntimeError as error:  # no thread is free: one will be
+            threading.Thread(target=self._run, args=(connection,), daemon=True).start()
+        except RuntimeError as error:  # out of threads, for now
             self.leave(connection)
             connection.close()
             say(f"maniple: a connection could not be taken: {error}")
 
-    def waits(self, connection: socket.socket, seconds: float) -> bool:
-        """Let so much time pass; False, and at once, for one that has made room."""
-        goes = self._here.get(connection)
-        return goes is not None and not goes.wait(seconds)
+    def wait(self, connection: socket.socket, seconds: float) -> bool:
+        """Sleep for `seconds` and return True; return False as soon as the connection is evicted."""
+        evicted = self._waiting.get(connection)
+        return evicted is not None and not evicted.wait(seconds)
 
     def leave(self, connection: socket.socket) -> bool:
-        """It may stay, and is not closed to make room any more; False for one that was."""
-        with self._turn:
-            return self._here.pop(connection, None) is not None
+        """Take a connection out of the lobby, so that it is not evicted any more; False if it was evicted already."""
+        with self._lock:
+            return self._waiting.pop(connection, None) is not None
 
-    def _dealt(self, connection: socket.socket) -> None:
+    def _run(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
             try:
-                self._deal(connection)
+                self._answer(connection)
             finally:
                 self.leave(connection)

@@ -12,14 +12,14 @@ from kernel.cli.frame import Session, command
 from kernel.cli.usage_errors import WholeNumber
 
 LOGIN_S: Final = 600.0
-"""Seconds in which a person must have logged in; a service's call has no more by itself, either."""
+"""Seconds within which a person must log in; also the longest deadline of a call to a service by default."""
 
-LONGEST: Final = 16 * 1024
-"""Bytes of a page's address."""
+ADDRESS_SHOWN: Final = 16 * 1024
+"""Most bytes of a page's address that are shown."""
 
 
 class _Done(Struct, frozen=True, kw_only=True):
-    """What a login allows, as the server calls it."""
+    """The reply of auth.login. scope: the OAuth scope granted, in the server's words."""
 
     scope: str = ""
 
@@ -43,19 +43,19 @@ def mcp_login(session: Session, name: str, port: int | None, paste: bool) -> Non
     here.
     """
     typed = standard_input.stream() if paste else None
-    with session.client() as client, mcp_listening.bound(port or 0) as listener, ExitStack() as waiting:
-        hand, agreed = mcp_servers.added(client, name)
+    with session.client() as client, mcp_listening.bind(port or 0) as listener, ExitStack() as stack:
+        hand, agreed = mcp_servers.require_installed(client, name)
         if agreed.login is None or agreed.login.is_alone:
             how = "logs in by itself" if agreed.login else "needs no login"
             raise Ended(f"{hand.name} {how}: see `maniple mcp add --help`", Exit.USAGE)
-        redirect = mcp_redirect.address(listener.getsockname()[1])
-        back = None if paste else waiting.enter_context(mcp_redirect.Redirected(listener))
+        redirect = mcp_redirect.redirect_url(listener.getsockname()[1])
+        redirect_port = None if paste else stack.enter_context(mcp_redirect.RedirectPort(listener))
 
         def show(page: bytes) -> None:
-            if back is not None:
-                back.expect(page.decode("utf-8", "replace"))
+            if redirect_port is not None:
+                redirect_port.expect(page.decode("utf-8", "replace"))
             session.say("Open this page in a browser, and log in there:")
-            session.say(f"  {screen.visible(page[:LONGEST].decode('utf-8', 'replace'))}")
+            session.say(f"  {screen.visible(page[:ADDRESS_SHOWN].decode('utf-8', 'replace'))}")
             session.say(
                 f"Then paste here the address that it sends you to, {redirect}…" if paste else "Ctrl-C gives it up."
             )
@@ -67,10 +67,10 @@ def mcp_login(session: Session, name: str, port: int | None, paste: bool) -> Non
             arguments={"redirect": redirect},
             seconds=LOGIN_S,
             chunk=show,
-            upload=typed or back,
+            upload=typed or redirect_port,
         ).value
     scope = replies.read(value, _Done).scope
-    may = f" It may now: {screen.visible(scope)}." if scope else ""
-    session.result({"name": hand.name, "scope": scope}, lambda: f"{hand.name} is logged in.{may}")
+    scope_text = f" It may now: {screen.visible(scope)}." if scope else ""
+    session.result({"name": hand.name, "scope": scope}, lambda: f"{hand.name} is logged in.{scope_text}")
     if not agreed.tools:
         session.say(f"Next: `maniple mcp add {name}` with the same options, which now shows its tools")

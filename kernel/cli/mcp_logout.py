@@ -9,7 +9,7 @@ from kernel.cli.frame import Session, command
 
 
 class _Done(Struct, frozen=True, kw_only=True):
-    """Whether there was a login. untold: why the authorization server could not be told that it is over."""
+    """The reply of auth.logout. was: whether there was a login. untold: why the tokens could not be revoked there."""
 
     was: bool
     untold: str = ""
@@ -24,7 +24,7 @@ def mcp_logout(session: Session, name: str) -> None:
     here all the same; a copied token then works until it expires, or until you revoke it there.
     """
     with session.client() as client:
-        hand, agreed = mcp_servers.added(client, name)
+        hand, agreed = mcp_servers.require_installed(client, name)
         if agreed.login is None:
             raise Ended(f"{hand.name} needs no login: see `maniple mcp list`", Exit.USAGE)
         done = replies.read(client.call(f"{hand.name}.auth.logout").value, _Done)

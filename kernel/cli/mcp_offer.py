@@ -39,17 +39,17 @@ def mcp_offer(
         raise Ended("name a method, as in time.now, or a --hand: see `maniple methods`", Exit.USAGE)
     if hand and autonomy == "readonly":
         raise Ended("a door that may only read starts no Hand: leave out --hand, or --autonomy readonly", Exit.USAGE)
-    own = mcp_doors.hand_of(name)
+    hand_name = mcp_doors.hand_name(name)
     with session.client() as client:
-        works, lends = mcp_doors.works(client, hand)
-        version = logbook.next_version(session.log(), own)
-        what = Wanted(
-            name=own.removeprefix(PREFIX), version=version, methods=mcp_doors.wanted(client, methods),
+        works, lends = mcp_doors.fetch_startable(client, hand)
+        version = logbook.next_version(session.log(), hand_name)
+        door_wanted = Wanted(
+            name=hand_name.removeprefix(PREFIX), version=version, methods=mcp_doors.match_methods(client, methods),
             hands=works, lends=lends, autonomy=autonomy,
         )  # fmt: skip
         more = [word for one in hand for word in ("--hand", one)]
         again = shlex.join(["maniple", "mcp", "offer", name, *methods, *more, "--autonomy", autonomy, "--yes"])
-        made = mcp_doors.made(what)
-        install.confirm_and_install(session, client, made, yes=yes, next_=again)
-        mcp_doors.take_back(client, own, made.manifest)
+        folder = mcp_doors.make_folder(door_wanted)
+        install.confirm_and_install(session, client, folder, yes=yes, next_=again)
+        mcp_doors.revoke_obsolete(client, hand_name, folder.manifest)
     session.say(f"Next: have a client start `maniple mcp serve {name}`")

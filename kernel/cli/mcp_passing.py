@@ -1,7 +1,7 @@
-"""Hands of a passing name, by which servers are looked at (acts): each is one command's, and goes when that has gone.
+"""Temporary Hands that probe MCP servers (acts): each belongs to one command, and is removed at its end.
 
-A command that is killed cannot remove what it made: a Hand that may hold a secret. So each holds a lock in the home's `run`
-for as long as it looks, and the next one that comes removes every such Hand whose lock nobody holds.
+A killed command cannot remove its temporary Hand, which may hold a secret. So each command holds a lock in the home's `run`
+while it probes, and the next command removes every temporary Hand whose lock nobody holds.
 """
 
 import contextlib
@@ -19,57 +19,59 @@ from manifests.mcp.folder import PREFIX
 from wire.errors import ManipleError
 
 NAME: Final = re.compile(r"look-[0-9a-f]{8}")
-_LOCK: Final = ".lock"
+_LOCK_SUFFIX: Final = ".lock"
 
 
 @contextlib.contextmanager
-def name(session: Session) -> Iterator[str]:
-    """A new name, without PREFIX, that is ours until the block is left; its Hand is removed then, if there is one."""
-    made, path, lock = _locked(session)
+def temporary_name(session: Session) -> Iterator[str]:
+    """Yield a new name, without PREFIX, locked for the block; at its end the Hand of that name, if any, is removed."""
+    new_name, path, lock = _new_lock(session)
     try:
-        yield made
+        yield new_name
     finally:
         try:
             with contextlib.suppress(ManipleError, OSError):
-                remove.take_away(session, f"{PREFIX}{made}", purge=True)
+                remove.remove_hand(session, f"{PREFIX}{new_name}", purge=True)
         finally:
             os.unlink(path)
             os.close(lock)
 
 
-def _locked(session: Session) -> tuple[str, str, int]:
-    """A new name, the path of its lock, and a descriptor that holds it."""
+def _new_lock(session: Session) -> tuple[str, str, int]:
+    """Make a new name and its lock; returns name, path of the lock, and a descriptor that holds it."""
     while True:
-        made = f"look-{secrets.token_hex(4)}"
-        path = _lock(session, f"{PREFIX}{made}")
+        new_name = f"look-{secrets.token_hex(4)}"
+        path = _lock_path(session, f"{PREFIX}{new_name}")
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
         if os.fstat(lock).st_nlink:
-            return made, path, lock
-        os.close(lock)  # another command took it, before it was held, for one that was left
+            return new_name, path, lock
+        os.close(lock)  # another command took the new lock for an abandoned one
 
 
-def sweep(session: Session, client: Client) -> None:
-    """Remove those whose command was killed, and what is left of those that were being removed when it was."""
-    there = {row.name for row in installed.list_hands(client)}
+def remove_abandoned(session: Session, client: Client) -> None:
+    """Remove temporary Hands whose command was killed, and the remains of those that were being removed."""
+    installed_names = {row.name for row in installed.list_hands(client)}
     locked = {
-        name.removesuffix(_LOCK) for name in os.listdir(os.path.join(session.home, "run")) if name.endswith(_LOCK)
+        name.removesuffix(_LOCK_SUFFIX)
+        for name in os.listdir(os.path.join(session.home, "run"))
+        if name.endswith(_LOCK_SUFFIX)
     }
-    for hand in sorted(there | locked):
+    for hand in sorted(installed_names | locked):
         if hand.startswith(PREFIX) and NAME.fullmatch(hand.removeprefix(PREFIX)):
-            with _abandoned(session, hand) as is_abandoned:
+            with _try_lock(session, hand) as is_abandoned:
                 if not is_abandoned:
                     continue
                 if installed.find(client, hand) is not None:
-                    remove.take_away(session, hand, purge=True)
+                    remove.remove_hand(session, hand, purge=True)
                     session.say(f"{hand} was left by a `maniple mcp add` that was killed: it is removed")
-                remove.purge_left(session, hand)
+                remove.purge_removed(session, hand)
 
 
 @contextlib.contextmanager
-def _abandoned(session: Session, hand: str) -> Iterator[bool]:
-    """Whether nobody holds its lock, which is ours in the block then, and gone after it."""
-    path = _lock(session, hand)
+def _try_lock(session: Session, hand: str) -> Iterator[bool]:
+    """Yield whether nobody holds a Hand's lock; if so, this process holds it in the block, and deletes it afterwards."""
+    path = _lock_path(session, hand)
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -82,5 +84,5 @@ def _abandoned(session: Session, hand: str) -> Iterator[bool]:
         os.close(lock)
 
 
-def _lock(session: Session, hand: str) -> str:
-    return os.path.join(session.home, "run", f"{hand}{_LOCK}")
+def _lock_path(session: Session, hand: str) -> str:
+    return os.path.join(session.home, "run", f"{hand}{_LOCK_SUFFIX}")

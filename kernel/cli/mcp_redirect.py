@@ -1,7 +1,7 @@
-"""Where a page sends a person back to after a login (acts): one loopback address, of which one request is taken.
+"""The loopback redirect URI of a login (acts): takes the one request by which the login page sends the person back.
 
-Only its first line and its Host are looked at: the address that it asked for goes on to the Hand that waits for it, which
-checks what stands in it. Whatever else comes, such as a browser's wish for an icon, is answered with 404, or 400.
+Only a request's first line and Host are parsed: its URL goes to the Hand that waits for it, which checks the parameters.
+Other requests, such as a browser's for an icon, are answered with 404 or 400.
 """
 
 import contextlib
@@ -15,32 +15,32 @@ from kernel.cli.mcp_listening import HOST
 from kernel.cli.mcp_lobby import Lobby
 from manifests.mcp.sent_back import has_state, state_of
 
-HEAD_WITHIN: Final = 5.0
-"""Seconds in which a connection must say what it wants."""
+HEAD_S: Final = 5.0
+"""Seconds within which a connection must send its request."""
 
-WAITING_MOST: Final = 32
-"""Connections that are looked at at once; beyond that the oldest of them is closed."""
+WAITING_MAX: Final = 32
+"""Most connections handled at once; above it, the oldest is closed."""
 
 PATH: Final = "/callback"
-_HEAD_MOST: Final = 16 * 1024
+_HEAD_MAX: Final = 16 * 1024
 _END: Final = b"\r\n\r\n"
 _DONE: Final = (200, "OK", "Maniple has what it waited for: you can close this page.\n")
 _WRONG: Final = (400, "Bad Request", "This answers another page than the one that Maniple shows: it waits on.\n")
 _OTHER: Final = (404, "Not Found", "There is nothing here.\n")
 
 
-def address(port: int, target: str = PATH) -> str:
-    """Where the page sends the person; with a target, what was asked for there."""
+def redirect_url(port: int, target: str = PATH) -> str:
+    """The redirect URI on a port; with a target, the URL of a request for it."""
     return f"http://{HOST}:{port}{target}"
 
 
-class Redirected:
-    """Takes connections until one brings the answer to the page that was shown; to be read by its descriptor, as a line.
+class RedirectPort:
+    """Accepts connections until one brings the answer to the page shown; its URL can be read as a line from fileno().
 
-    Used as a context manager, whose end ends the listener too.
+    A context manager, whose end also ends the listener.
 
-    Whatever is no answer to that page ends nothing: any page that a browser shows can have it ask for something here. So
-    its `state` is looked at, which nobody knows but who was sent by the page. The Hand compares it once more.
+    Any page in the browser can send requests here, so one counts only with the `state` of the page shown, which
+    other pages do not know. Others change nothing. The Hand compares `state` again.
     """
 
     def __init__(self, listener: socket.socket) -> None:
@@ -48,9 +48,9 @@ class Redirected:
         self._port: int = listener.getsockname()[1]
         self._state = ""
         self._read, written = os.pipe()
-        self._told: BinaryIO | None = open(written, "wb")  # noqa: SIM115  (closed when the line is written, or at the end)
-        self._turn = threading.Lock()
-        self._lobby = Lobby(WAITING_MOST, self._deal_with)
+        self._pipe: BinaryIO | None = open(written, "wb")  # noqa: SIM115  (closed when the line is written, or at the end)
+        self._lock = threading.Lock()
+        self._lobby = Lobby(WAITING_MAX, self._answer)
         threading.Thread(target=self._serve, daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -58,44 +58,44 @@ class Redirected:
 
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # which wakes who accepts; to close it does not
-        with self._turn:
-            told, self._told = self._told, None
-        if told is not None:
-            told.close()
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread in accept(), which close() does not
+        with self._lock:
+            pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            pipe.close()
         os.close(self._read)
 
     def fileno(self) -> int:
-        """What is read from."""
+        """The descriptor to read the line from."""
         return self._read
 
     def expect(self, page: str) -> None:
-        """This is the page that is shown: whose `state` an answer must have."""
+        """Set the page that is shown, whose `state` an answer must have."""
         self._state = state_of(page)
 
     def _serve(self) -> None:
-        with contextlib.suppress(OSError):  # the command has ended before
+        with contextlib.suppress(OSError):  # the listener was shut down
             while True:
                 self._lobby.admit(self._listener.accept()[0])
 
-    def _deal_with(self, connection: socket.socket) -> None:
-        target = self._target(_head(connection))
+    def _answer(self, connection: socket.socket) -> None:
+        target = self._parse_target(_head(connection))
         is_ours = has_state(target, self._state)
-        connection.settimeout(HEAD_WITHIN)
+        connection.settimeout(HEAD_S)
         connection.sendall(_page(*(_OTHER if not target else _DONE if is_ours else _WRONG)))
         if is_ours:
-            self._tell(target)
+            self._write_line(target)
 
-    def _tell(self, target: str) -> None:
-        """Hand on the first answer; a browser may ask twice."""
-        with self._turn:
-            told, self._told = self._told, None
-        if told is not None:
-            with told:
-                told.write(f"{address(self._port, target)}\n".encode())
+    def _write_line(self, target: str) -> None:
+        """Write the URL of the first answer; a browser may send it twice."""
+        with self._lock:
+            pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            with pipe:
+                pipe.write(f"{redirect_url(self._port, target)}\n".encode())
 
-    def _target(self, head: bytes) -> str:
-        """What a request asks for, "" when it is not sent back from a page."""
+    def _parse_target(self, head: bytes) -> str:
+        """The target of a request to the redirect URI; "" for any other request."""
         first, *lines = head.decode("ascii", "replace").split("\r\n")
         method, _, rest = first.partition(" ")
         target = rest.partition(" ")[0]
@@ -105,11 +105,11 @@ class Redirected:
 
 
 def _head(connection: socket.socket) -> bytes:
-    """What comes before the first empty line, b"" when that does not come. Raises TimeoutError when it comes too late."""
-    until, head = time.monotonic() + HEAD_WITHIN, b""
-    while _END not in head and len(head) < _HEAD_MOST:
+    """Read a request's head, up to the first empty line; b"" if it has none. Raises TimeoutError after HEAD_S."""
+    until, head = time.monotonic() + HEAD_S, b""
+    while _END not in head and len(head) < _HEAD_MAX:
         connection.settimeout(max(0.001, until - time.monotonic()))
-        if not (piece := connection.recv(_HEAD_MOST)):
+        if not (piece := connection.recv(_HEAD_MAX)):
             break
         head += piece
     return head.partition(_END)[0] if _END in head else b""

@@ -38,9 +38,9 @@ def mcp_serve(session: Session, name: str, port: int | None, new_token: bool) ->
     if new_token and port is None:
         raise Ended("--new-token is for --port: on standard streams there is no token", Exit.USAGE)
     with session.client() as client:
-        hand = mcp_doors.needed(client, name)
+        hand = mcp_doors.require_installed(client, name)
         if port is not None:
-            _listen(session, client, hand, port, anew=new_token)
+            _listen(session, client, hand, port, renew=new_token)
             return
         if session.json:
             raise Ended("--json is for --port: on standard streams the client talks", Exit.USAGE)
@@ -55,19 +55,19 @@ def mcp_serve(session: Session, name: str, port: int | None, new_token: bool) ->
         )
 
 
-def _listen(session: Session, client: Client, hand: Installed, port: int, *, anew: bool) -> None:
+def _listen(session: Session, client: Client, hand: Installed, port: int, *, renew: bool) -> None:
     from kernel.cli import mcp_listening
 
-    file, token = mcp_listening.token_of(session.home, hand.id, anew=anew)
-    with mcp_listening.bound(port) as listener:
+    file, token = mcp_listening.load_token(session.home, hand.id, renew=renew)
+    with mcp_listening.bind(port) as listener:
         url = f"http://{mcp_listening.HOST}:{listener.getsockname()[1]}/mcp"
         session.result({"url": url, "token_file": file}, lambda: url)
         session.say(f"Clients send `Authorization: Bearer TOKEN`, with the token in {file}. End it with Ctrl-C.")
-        mcp_listening.Listening(session, hand.name, listener, token).serve(client)
+        mcp_listening.DoorPort(session, hand.name, listener, token).serve(client)
 
 
 def _write(piece: bytes) -> None:
-    """To the client. Raises BrokenPipeError when it has gone."""
+    """Write to the client on stdout. Raises BrokenPipeError if it has gone."""
     rest = memoryview(piece)
     while rest:
         rest = rest[os.write(1, rest) :]

@@ -1,7 +1,7 @@
-"""Servers of the Model Context Protocol as the command line has them (acts): looked at, made a Hand of, and found again.
+"""Probes MCP servers, makes Hands of them, and finds those that are installed (acts).
 
-A server is looked at by a Hand of a passing name, which has its program and no grant, so its first run is as confined as
-every other, and in the log; of a server elsewhere it has the one host that the operator just named.
+A server is probed by a temporary Hand that has its program and no grant, so its first run is as confined as any other, and
+logged; for a server at a URL, that Hand may connect to the one host that the operator has just named.
 """
 
 import os
@@ -25,34 +25,34 @@ from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import Agreement, Offer, OfferInvalid
 from manifests.seal import MANIFEST_FILE
 
-LOOK_S: Final = 120.0
-"""Seconds in which a server must start and tell what it offers."""
+OFFER_S: Final = 120.0
+"""Seconds within which a server must start and list its tools."""
 
-LOGIN: Final = "login"
-"""The code of a call that failed since the server wants a login."""
+LOGIN_NEEDED: Final = "login"
+"""The code of a call that failed because the server needs a login."""
 
-_SHOWN: Final = 10  # lines of what a server printed
+_LINES_SHOWN: Final = 10  # of what a server printed
 _TAIL: Final = 4096
 _RECORD: Final = '{"time":'
 
 
 class LoginWanted(Ended):
-    """The server tells nothing to whoever has not logged in. unasked: why its own Hand, which may have, was not asked."""
+    """The server lists its tools only after a login. unasked: why its own Hand, which may be logged in, did not answer."""
 
     unasked = ""
 
 
-def made(
+def make_folder(
     wanted: Wanted, offer: Offer, files: Mapping[str, bytes], before: tuple[Installed, Agreement] | None = None
 ) -> package.Folder:
-    """The Hand that a server becomes, not yet sealed. Raises Ended when it cannot be one.
+    """Make the folder of a server's Hand, not yet sealed. Raises Ended if that is impossible.
 
-    before: the one whose tools it has, if the server could not be asked now.
+    before: the installed Hand, whose tools are kept because the server could not be asked now.
     """
     import tomli_w
 
     try:
-        tables = dict(folder.manifest_of(wanted, offer))  # first: it is refused before more of it is looked at
+        tables = dict(folder.manifest_of(wanted, offer))  # first, as it checks the offer
         agreed = folder.make_agreement(wanted, offer)
         if before is not None:
             tables = folder.with_earlier_methods(tables, before[0].package.manifest.provides)
@@ -62,48 +62,54 @@ def made(
             raise folder.too_large(len(agreed.tools))
         own = {MANIFEST_FILE: toml.encode(), tools.FILE: tools.encode(agreed)}
         own |= {} if wanted.command else {"main.py": folder.MAIN.encode()}
-        if taken := sorted(own.keys() & files.keys()):
-            own_files = f"the server's folder holds {', '.join(taken)}, which is the name of a file that its Hand needs"
+        if clashing := sorted(own.keys() & files.keys()):
+            own_files = (
+                f"the server's folder holds {', '.join(clashing)}, which is the name of a file that its Hand needs"
+            )
             raise Ended(f"{own_files}: rename it there, or name another folder with `--files DIR`")
         return package.Folder(path=wanted.hand, manifest=check(toml), files={**files, **own}, seal="")
     except OfferInvalid as error:
         raise Ended(f"no Hand can be made of {wanted.name}: {error}") from None
 
 
-def files_of(path: str) -> dict[str, bytes]:
-    """Every file of a server's own folder, which is sealed with its Hand. Raises Ended when it cannot be."""
+def read_own_files(path: str) -> dict[str, bytes]:
+    """Read a server's own folder, which is sealed with its Hand. Raises Ended if it cannot be."""
     if not named_files.is_folder(path):
         raise Ended(f"{path} is not a folder: name the one that holds the server's files", Exit.USAGE)
     return package.read_files(path)
 
 
 @contextmanager
-def looking(session: Session, wanted: Wanted, files: Mapping[str, bytes], values: Mapping[str, str]) -> Iterator[Offer]:
-    """What a server offers that is no Hand yet. values: of its secrets, by their settings."""
-    passing = replace(wanted, version="1.0.0", readable=(), only=(), effects={}, may_ask=False, is_passing=True)
-    passing = passing if wanted.url else replace(passing, hosts=())
-    with mcp_passing.name(session) as name:
-        passing = replace(passing, name=name)
-        hand = made(passing, Offer(), files)
+def probe(session: Session, wanted: Wanted, files: Mapping[str, bytes], values: Mapping[str, str]) -> Iterator[Offer]:
+    """Install a temporary Hand for a server and yield what the server offers. values: its secrets, by setting."""
+    temporary = replace(wanted, version="1.0.0", readable=(), only=(), effects={}, may_ask=False, is_passing=True)
+    temporary = temporary if wanted.url else replace(temporary, hosts=())
+    with mcp_passing.temporary_name(session) as name:
+        temporary = replace(temporary, name=name)
+        hand = make_folder(temporary, Offer(), files)
         with session.client() as client:
-            mcp_passing.sweep(session, client)
+            mcp_passing.remove_abandoned(session, client)
             seal = package.make_seal(hand, installing.sealing_key(client))
             installing.install(client, hand, seal, requested(hand.manifest), as_declared=True)
             if values:
-                client.call("kernel.set", passing.hand, {"values": dict(values)})
+                client.call("kernel.set", temporary.hand, {"values": dict(values)})
             try:
-                offer = offered(session, client, passing.hand, wanted.hand)
+                offer = ask_offer(session, client, temporary.hand, wanted.hand)
             except (NotDone, OfferInvalid) as error:
-                why = str(error).removeprefix(f"refused: {passing.hand} ended: ").replace(passing.name, wanted.name)
-                if isinstance(error, NotDone) and error.reason == LOGIN and not _is_alone(wanted):
+                why = str(error).removeprefix(f"refused: {temporary.hand} ended: ").replace(temporary.name, wanted.name)
+                if isinstance(error, NotDone) and error.reason == LOGIN_NEEDED and not _logs_in_alone(wanted):
                     raise LoginWanted(why) from None
-                _say_what_it_said(session, passing)
-                how = "`maniple mcp add --help`" if wanted.url else f"whether it starts by itself: `{_named(wanted)}`"
-                raise Ended(f"the server {_named(wanted)} could not be asked: {why}; see {how}") from None
+                _print_last_lines(session, temporary)
+                how = (
+                    "`maniple mcp add --help`"
+                    if wanted.url
+                    else f"whether it starts by itself: `{_command_or_url(wanted)}`"
+                )
+                raise Ended(f"the server {_command_or_url(wanted)} could not be asked: {why}; see {how}") from None
         yield offer
 
 
-def look(
+def fetch_offer(
     session: Session,
     client: Client,
     wanted: Wanted,
@@ -111,59 +117,59 @@ def look(
     values: Mapping[str, str],
     old: tuple[Installed, Agreement] | None,
 ) -> Offer:
-    """What a server offers, asked by its own Hand if that may have a login which a passing one has not.
+    """Fetch what a server offers: through its own Hand if that may be logged in, else through a temporary one.
 
-    old: what is installed under its name. Raises LoginWanted, Ended.
+    old: the Hand installed under its name, and what was agreed. Raises LoginWanted, Ended.
     """
     unasked = ""
-    if old is not None and old[1].login is not None and old[1].url == wanted.url and not _is_alone(wanted):
+    if old is not None and old[1].login is not None and old[1].url == wanted.url and not _logs_in_alone(wanted):
         try:
-            return offered(session, client, wanted.hand)
+            return ask_offer(session, client, wanted.hand)
         except (NotDone, OfferInvalid) as error:
-            if isinstance(error, NotDone) and error.reason == LOGIN:
+            if isinstance(error, NotDone) and error.reason == LOGIN_NEEDED:
                 raise LoginWanted(str(error)) from None
-            unasked = str(error)  # it may be what this adding is to mend: the passing one finds out
+            unasked = str(error)  # this update may be the remedy, so the temporary Hand tries
     try:
-        with looking(session, wanted, files, values) as offer:
+        with probe(session, wanted, files, values) as offer:
             return offer
     except LoginWanted as error:
         error.unasked = unasked
         raise
 
 
-def _is_alone(wanted: Wanted) -> bool:
+def _logs_in_alone(wanted: Wanted) -> bool:
     return wanted.login is not None and wanted.login.is_alone
 
 
-def offered(session: Session, client: Client, hand: str, name: str = "") -> Offer:
-    """What the server of a Hand offers now. name: as people are told of it. Raises NotDone, OfferInvalid."""
+def ask_offer(session: Session, client: Client, hand: str, name: str = "") -> Offer:
+    """Ask the server of an installed Hand what it offers. name: its name in messages. Raises NotDone, OfferInvalid."""
     pieces = bytearray()
 
-    def take(piece: bytes) -> None:
+    def append(piece: bytes) -> None:
         pieces.extend(piece)
         if len(pieces) > tools.LARGEST:
             raise OfferInvalid(f"it offers more than {tools.LARGEST >> 20} MiB")
 
-    what = f"{name or hand} to start and to tell what it offers, which may take {LOOK_S:.0f} s"
+    what = f"{name or hand} to start and to tell what it offers, which may take {OFFER_S:.0f} s"
     with waiting(session, what) as tick:
-        client.call(f"{hand}.tools.list", seconds=LOOK_S, chunk=take, tick=tick)
+        client.call(f"{hand}.tools.list", seconds=OFFER_S, chunk=append, tick=tick)
     return tools.read_offer(bytes(pieces))
 
 
-def added(client: Client, name: str) -> tuple[Installed, Agreement]:
-    """The Hand of a server by the server's name or its own, and what was agreed. Raises Ended for what is none."""
-    if (found := before(client, hand_of(name))) is None:
+def require_installed(client: Client, name: str) -> tuple[Installed, Agreement]:
+    """Fetch a server's Hand, by the server's name or the Hand's, and what was agreed. Raises Ended if there is none."""
+    if (found := find(client, hand_of(name))) is None:
         raise Ended(f"there is no MCP server {name}: see `maniple mcp list`")
     return found
 
 
 def hand_of(name: str) -> str:
-    """The name of a server's Hand, by the server's name or its own."""
+    """The name of a server's Hand. name: the server's or the Hand's."""
     return name if name.startswith(folder.PREFIX) else f"{folder.PREFIX}{name}"
 
 
-def before(client: Client, hand: str) -> tuple[Installed, Agreement] | None:
-    """The same, None for what is not installed."""
+def find(client: Client, hand: str) -> tuple[Installed, Agreement] | None:
+    """Fetch a server's Hand by its own name, and what was agreed; None if it is not installed."""
     if (found := installed.find(client, hand)) is None:
         return None
     path = os.path.join(client.home, "hands", found.folder, tools.FILE)
@@ -174,31 +180,31 @@ def before(client: Client, hand: str) -> tuple[Installed, Agreement] | None:
         raise Ended(f"{hand} is not an MCP server that `maniple mcp add` made: {error}") from None
 
 
-def every(client: Client) -> list[tuple[Installed, Agreement]]:
-    """Every server that was added, by name."""
-    found = [before(client, row.name) for row in installed.list_hands(client) if row.name.startswith(folder.PREFIX)]
+def fetch_all(client: Client) -> list[tuple[Installed, Agreement]]:
+    """Fetch the Hands of all servers."""
+    found = [find(client, row.name) for row in installed.list_hands(client) if row.name.startswith(folder.PREFIX)]
     return [one for one in found if one is not None]
 
 
-def where(hand: Installed, agreed: Agreement) -> str:
-    """Its program, or its URL."""
+def command_or_url(hand: Installed, agreed: Agreement) -> str:
+    """The server's command line or URL."""
     return agreed.url or shlex.join(hand.package.manifest.hand.command)
 
 
-def _named(wanted: Wanted) -> str:
+def _command_or_url(wanted: Wanted) -> str:
     return wanted.url or shlex.join(wanted.command)
 
 
-def _say_what_it_said(session: Session, passing: Wanted) -> None:
-    """The last lines that it printed, for the person who must find out why; the run's own records say no more."""
+def _print_last_lines(session: Session, temporary: Wanted) -> None:
+    """Print the last lines of a server's output, which may show why it failed; the run's own log records are left out."""
     try:
-        with open(os.path.join(session.home, "output", f"{passing.hand}.log"), "rb") as file:
+        with open(os.path.join(session.home, "output", f"{temporary.hand}.log"), "rb") as file:
             start = max(0, os.fstat(file.fileno()).st_size - _TAIL)
             file.seek(start)
-            lines = file.read().decode("utf-8", "replace").splitlines()[bool(start) :]  # the first is half a line
+            lines = file.read().decode("utf-8", "replace").splitlines()[bool(start) :]  # the first is incomplete
     except OSError:
         return
-    if said := [line for line in lines if not line.startswith(_RECORD)][-_SHOWN:]:
+    if lines_printed := [line for line in lines if not line.startswith(_RECORD)][-_LINES_SHOWN:]:
         session.say("The last lines that it printed:")
-        for line in said:
+        for line in lines_printed:
             session.say(f"  {screen.visible(line)}")

@@ -1,10 +1,10 @@
-"""The table of common servers (values): how each is added by its name alone, and where that is from.
+"""The table of common MCP servers (values): how each is added by its name alone, and the source for that.
 
-Programs are installed before, once, by the operator: what runs then is what he installed, and no server needs a network to
-start. Servers at a URL that want a key are given one in the header Authorization, as its service says ("Bearer KEY" mostly).
-Those that want a login (OAuth) are added without their tools, until `maniple mcp login`; some take only clients that were
-registered with them before. Sources: the server's own repository, or the page that names its URL, as it was read. None of
-the URLs was called when this was written.
+The operator installs a server's program beforehand: so what runs is what was installed, and no server needs a network to
+start. A server at a URL that needs a key gets it in the header Authorization, as its service says (mostly "Bearer KEY").
+One that needs a login (OAuth) is added without its tools, until `maniple mcp login`; some accept only clients registered
+with them beforehand. Sources: the server's own repository, or the page that names its URL, as it was read. None of the
+URLs was called when this was written.
 """
 
 from collections.abc import Mapping
@@ -30,15 +30,15 @@ SENTRY: Final = "https://github.com/getsentry/sentry-docs/blob/10fe13a4aa6ac7dfe
 LEARN: Final = "https://learn.microsoft.com/training/support/mcp-developer-reference"
 FIRST: Final = "2026-11-26"
 READ_ON: Final = {PLUGINS: "2026-11-28", CLOUDFLARE: "2026-11-28", GITHUB: "2026-11-28", SENTRY: "2026-11-28"}
-"""The day on which a source was read; FIRST for all others."""
+"""The day on which each source was read; FIRST for all others."""
 
 _KEY: Final = ("Authorization",)
 
 
 class Known(Struct, frozen=True, kw_only=True):
-    """One server. server: what stands after NAME. set, secret, connect: as the options. install: what to type before.
+    """One server. server: the words after NAME. set, secret, connect: values of these options.
 
-    login: it wants `maniple mcp login`.
+    install: the command that installs its program. login: whether it needs `maniple mcp login`.
     """
 
     what: str
@@ -64,8 +64,8 @@ def _at(what: str, url: str, *, source: str = LIST, secret: tuple[str, ...] = ()
     return Known(what=what, server=(url,), source=source, secret=secret)
 
 
-def _within(what: str, url: str, *, source: str = LIST) -> Known:
-    """A server that one logs in to."""
+def _with_login(what: str, url: str, *, source: str = LIST) -> Known:
+    """A server that needs a login."""
     return Known(what=what, server=(url,), source=source, login=True)
 
 
@@ -90,22 +90,22 @@ SERVERS: Final[Mapping[str, Known]] = {
         "The time in every zone, and from one to another", "mcp-server-time", "pip install mcp-server-time"
     ),
     "apify": _at("Actors that take data out of web sites", "https://mcp.apify.com", secret=_KEY),
-    "asana": _within("Tasks and projects in Asana", "https://mcp.asana.com/v2/mcp", source=PLUGINS),
+    "asana": _with_login("Tasks and projects in Asana", "https://mcp.asana.com/v2/mcp", source=PLUGINS),
     "astro-docs": _at("Astro's documentation", "https://mcp.docs.astro.build/mcp"),
-    "atlassian": _within("Jira and Confluence", "https://mcp.atlassian.com/v1/mcp", source=PLUGINS),
-    "attio": _within("Customers and deals in Attio", "https://mcp.attio.com/mcp"),
+    "atlassian": _with_login("Jira and Confluence", "https://mcp.atlassian.com/v1/mcp", source=PLUGINS),
+    "attio": _with_login("Customers and deals in Attio", "https://mcp.attio.com/mcp"),
     "aws-knowledge": _at("AWS's documentation and announcements", "https://knowledge-mcp.global.api.aws"),
-    "buildkite": _within("Builds and their logs in Buildkite", "https://mcp.buildkite.com/mcp"),
-    "canva": _within("Designs in Canva", "https://mcp.canva.com/mcp"),
-    "clickup": _within("Tasks and documents in ClickUp", "https://mcp.clickup.com/mcp", source=PLUGINS),
+    "buildkite": _with_login("Builds and their logs in Buildkite", "https://mcp.buildkite.com/mcp"),
+    "canva": _with_login("Designs in Canva", "https://mcp.canva.com/mcp"),
+    "clickup": _with_login("Tasks and documents in ClickUp", "https://mcp.clickup.com/mcp", source=PLUGINS),
     "close": _at("Leads and calls in Close", "https://mcp.close.com/mcp", secret=_KEY),
-    "cloudflare": _within("An account at Cloudflare", "https://mcp.cloudflare.com/mcp", source=CLOUDFLARE),
+    "cloudflare": _with_login("An account at Cloudflare", "https://mcp.cloudflare.com/mcp", source=CLOUDFLARE),
     "cloudflare-docs": _at("Cloudflare's documentation", "https://docs.mcp.cloudflare.com/mcp", source=CLOUDFLARE),
     "context-awesome": _at("The awesome lists, searched", "https://www.context-awesome.com/api/mcp"),
     "cortex": _at("Services and scorecards in Cortex", "https://mcp.cortex.io/mcp", secret=_KEY),
     "dappier": _at("Licensed content, searched by Dappier", "https://mcp.dappier.com/mcp", secret=_KEY),
     "exa": _at("Web search by Exa", "https://mcp.exa.ai/mcp"),
-    "figma": _within("Designs in Figma", "https://mcp.figma.com/mcp", source=PLUGINS),
+    "figma": _with_login("Designs in Figma", "https://mcp.figma.com/mcp", source=PLUGINS),
     "find-a-domain": _at("Which domain names are free", "https://api.findadomain.dev/mcp"),
     "github": _at(
         "Repositories, issues and pull requests on GitHub",
@@ -115,32 +115,32 @@ SERVERS: Final[Mapping[str, Known]] = {
     ),
     "gitmcp": _at("The documentation of repositories on GitHub", "https://gitmcp.io/docs"),
     "hugging-face": _at("Models, data sets and papers on Hugging Face", "https://hf.co/mcp"),
-    "intercom": _within("Conversations with customers in Intercom", "https://mcp.intercom.com/mcp", source=PLUGINS),
-    "linear": _within("Issues and projects in Linear", "https://mcp.linear.app/mcp", source=PLUGINS),
+    "intercom": _with_login("Conversations with customers in Intercom", "https://mcp.intercom.com/mcp", source=PLUGINS),
+    "linear": _with_login("Issues and projects in Linear", "https://mcp.linear.app/mcp", source=PLUGINS),
     "malware-patrol": _at("Threat intelligence by Malware Patrol", "https://mcp.malwarepatrol.net/v1", secret=_KEY),
     "mercado-libre": _at(
         "Mercado Libre's documentation for developers", "https://mcp.mercadolibre.com/mcp", secret=_KEY
     ),
     "mercado-pago": _at("Mercado Pago's documentation and payments", "https://mcp.mercadopago.com/mcp", secret=_KEY),
     "microsoft-learn": _at("Microsoft's documentation", "https://learn.microsoft.com/api/mcp", source=LEARN),
-    "monday": _within("Boards and items in monday.com", "https://mcp.monday.com/mcp", source=PLUGINS),
+    "monday": _with_login("Boards and items in monday.com", "https://mcp.monday.com/mcp", source=PLUGINS),
     "needle": _at("Search in one's own documents at Needle", "https://mcp.needle-ai.com/mcp", secret=_KEY),
-    "neon": _within("Databases at Neon", "https://mcp.neon.tech/mcp"),
-    "netlify": _within("Sites at Netlify", "https://netlify-mcp.netlify.app/mcp"),
-    "notion": _within("Pages and databases in Notion", "https://mcp.notion.com/mcp", source=PLUGINS),
+    "neon": _with_login("Databases at Neon", "https://mcp.neon.tech/mcp"),
+    "netlify": _with_login("Sites at Netlify", "https://netlify-mcp.netlify.app/mcp"),
+    "notion": _with_login("Pages and databases in Notion", "https://mcp.notion.com/mcp", source=PLUGINS),
     "openmesh": _at("Services for agents, found by OpenMesh", "https://api.openmesh.dev/mcp"),
     "openzeppelin-cairo": _at("OpenZeppelin's contracts in Cairo", "https://mcp.openzeppelin.com/contracts/cairo/mcp"),
     "openzeppelin-solidity": _at(
         "OpenZeppelin's contracts in Solidity", "https://mcp.openzeppelin.com/contracts/solidity/mcp"
     ),
     "searchapi": _at("Results of search engines by SearchAPI", "https://www.searchapi.io/mcp", secret=_KEY),
-    "sentry": _within("Errors and issues in Sentry", "https://mcp.sentry.dev/mcp", source=SENTRY),
+    "sentry": _with_login("Errors and issues in Sentry", "https://mcp.sentry.dev/mcp", source=SENTRY),
     "short-io": _at("Short links at Short.io", "https://ai-assistant.short.io/mcp", secret=_KEY),
-    "slack": _within("Channels and messages in Slack", "https://mcp.slack.com/mcp", source=PLUGINS),
-    "stack-overflow": _within("Questions and answers on Stack Overflow", "https://mcp.stackoverflow.com"),
+    "slack": _with_login("Channels and messages in Slack", "https://mcp.slack.com/mcp", source=PLUGINS),
+    "stack-overflow": _with_login("Questions and answers on Stack Overflow", "https://mcp.stackoverflow.com"),
     "stripe": _at("Payments at Stripe", "https://mcp.stripe.com/", secret=_KEY),
-    "supabase": _within("Databases and projects at Supabase", "https://mcp.supabase.com/mcp"),
+    "supabase": _with_login("Databases and projects at Supabase", "https://mcp.supabase.com/mcp"),
     "telnyx": _at("Calls and messages by Telnyx", "https://api.telnyx.com/v2/mcp", secret=_KEY),
-    "vercel": _within("Deployments at Vercel", "https://mcp.vercel.com/"),
+    "vercel": _with_login("Deployments at Vercel", "https://mcp.vercel.com/"),
     "zip1": _at("Short links at zip1.io", "https://zip1.io/mcp"),
 }

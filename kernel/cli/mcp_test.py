@@ -20,13 +20,13 @@ def mcp_test(session: Session, name: str) -> None:
     again.
     """
     with session.client() as client:
-        hand, agreed = mcp_servers.added(client, name)
-        begun = time.monotonic()
+        hand, agreed = mcp_servers.require_installed(client, name)
+        started = time.monotonic()
         try:
-            offer = mcp_servers.offered(session, client, hand.name)
+            offer = mcp_servers.ask_offer(session, client, hand.name)
         except OfferInvalid as error:
             raise Ended(f"{hand.name}: {error}; `maniple logs {hand.name}` has what it printed") from None
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - started
     now = {tool.name: tool for tool in offer.tools}
     wrong = changed_tools(agreed, now)
     known = {one.tool for one in agreed.tools.values()}

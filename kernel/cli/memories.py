@@ -1,7 +1,6 @@
-"""Whose memory a command is about (acts): its options, and the namespace that they mean.
+"""The options that select a memory, and the namespace that they stand for (acts).
 
-The operator may ask for a Hand's memory by the Hand's immutable id; a name is looked up, the id of a Hand that was removed is
-given as it is.
+A memory belongs to a Hand's immutable id. A Hand's name is looked up; an id, also of a removed Hand, is used as it is.
 """
 
 import shlex
@@ -23,26 +22,26 @@ from manifests.errors import ResourceInvalid
 
 T = TypeVar("T")
 
-LINE_MOST: Final = 160
-EVERY: Final = "default: every memory"
-NOTHING: Final = "Nothing is remembered yet."
-LONG_S: Final = 24 * 3600.0
-"""Seconds that going through a whole memory may take."""
+LINE_WIDTH: Final = 160
+EVERY_MEMORY: Final = "default: every memory"
+NOTHING_YET: Final = "Nothing is remembered yet."
+CALL_S: Final = 24 * 3600.0
+"""Deadline in seconds of calls that go through a whole memory."""
 
 
-class Whose(Struct, frozen=True, kw_only=True):
-    """The options as they were given."""
+class MemoryOptions(Struct, frozen=True, kw_only=True):
+    """The values of --hand, --shared and --session; None if not given."""
 
     hand: str | None
     shared: str | None
     session: str | None
 
     def is_given(self) -> bool:
-        """Whether any of them was."""
+        """Whether any of them was given."""
         return any(one is not None for one in (self.hand, self.shared, self.session))
 
     def words(self) -> str:
-        """As one types them."""
+        """The options as typed."""
         given = (("--hand", self.hand), ("--shared", self.shared), ("--session", self.session))
         return " ".join(f"{option} {shlex.quote(value)}" for option, value in given if value is not None)
 
@@ -55,63 +54,63 @@ class Owner(Struct, frozen=True, kw_only=True):
 
 
 class Owners(Struct, frozen=True, kw_only=True):
-    """memory.owners."""
+    """The reply of memory.owners."""
 
     owners: tuple[Owner, ...]
     more: bool
 
 
-class Checked(Struct, frozen=True, kw_only=True):
-    """memory.verify."""
+class VerifyReply(Struct, frozen=True, kw_only=True):
+    """The reply of memory.verify."""
 
     ok: bool
     problems: tuple[str, ...]
     mended: tuple[str, ...]
 
 
-def whose_memory(
+def whose_options(
     *, sessions: bool = True, without: str = "default: your own"
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The options --hand, --shared and, where a session may be meant, --session: a command gets them as one, `whose`.
+    """Decorator: add --hand, --shared and, if `sessions`, --session; the command gets them as one argument, `whose`.
 
-    without: whose memory is meant where none is named.
+    without: the help text on which memory is used if none is named.
     """
 
-    def added(function: Callable[..., None]) -> Callable[..., None]:
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
         @wraps(function)
-        def given(
+        def with_options(
             session: Session, *, hand: str | None, shared: str | None, conversation: str | None = None, **rest: object
         ) -> None:
-            function(session, whose=Whose(hand=hand, shared=shared, session=conversation), **rest)
+            function(session, whose=MemoryOptions(hand=hand, shared=shared, session=conversation), **rest)
 
         if sessions:
-            about = "A conversation in it: AGENT/CHANNEL/CHAT/USER, with - for a part it lacks."
-            given = click.option("--session", "conversation", metavar="KEY", help=about)(given)
-        given = click.option("--shared", metavar="NAME", help="The shared space of this name.")(given)
-        about = f"A Hand's memory, by name or id, or `operator` for yours; {without}."
-        return click.option("--hand", metavar="HAND", help=about, shell_complete=hand_names)(given)
+            help_text = "A conversation in it: AGENT/CHANNEL/CHAT/USER, with - for a part it lacks."
+            with_options = click.option("--session", "conversation", metavar="KEY", help=help_text)(with_options)
+        with_options = click.option("--shared", metavar="NAME", help="The shared space of this name.")(with_options)
+        help_text = f"A Hand's memory, by name or id, or `operator` for yours; {without}."
+        return click.option("--hand", metavar="HAND", help=help_text, shell_complete=hand_names)(with_options)
 
-    return added
+    return decorate
 
 
-def namespace_of(client: Client, whose: Whose) -> str:
-    """The namespace that is meant, in its normal form. Raises Ended for none."""
+def resolve_namespace(client: Client, whose: MemoryOptions) -> str:
+    """The normalised namespace that the options select. Raises Ended (usage) for an impossible combination."""
     if whose.shared is not None:
         if whose.hand is not None or whose.session is not None:
             raise Ended(
                 "a shared space belongs to no Hand, and has no sessions: leave out --shared, or --hand and --session",
                 Exit.USAGE,
             )
-        return _normal(f"shared/{whose.shared}")
-    owner = f"own/{id_of(client, whose.hand)}" if whose.hand is not None else "own"
+        return _normalise(f"shared/{whose.shared}")
+    owner = f"own/{resolve_id(client, whose.hand)}" if whose.hand is not None else "own"
     if whose.session is None:
-        return _normal(owner)
+        return _normalise(owner)
     session = whose.session.removeprefix("session/")
-    return _normal(f"{owner}/session/{session}" if whose.hand is not None else f"session/{session}")
+    return _normalise(f"{owner}/session/{session}" if whose.hand is not None else f"session/{session}")
 
 
-def id_of(client: Client, hand: str) -> str:
-    """The id of a Hand by its name; an id itself, also of one that was removed."""
+def resolve_id(client: Client, hand: str) -> str:
+    """Look up a Hand's id by name; an id, also of a removed Hand, is returned as it is."""
     try:
         namespace.normalise(f"own/{hand}")
     except ResourceInvalid:
@@ -119,54 +118,56 @@ def id_of(client: Client, hand: str) -> str:
     return hand
 
 
-def owners(client: Client) -> list[Owner]:
-    """Every memory that there is."""
+def fetch_owners(client: Client) -> list[Owner]:
+    """Fetch all memories that exist."""
     found: list[Owner] = []
     more = True
     while more:
         after = found[-1].namespace if found else ""
-        page = replies.read(client.call("memory.owners", "own", {"after": after}, seconds=LONG_S).value, Owners)
+        page = replies.read(client.call("memory.owners", "own", {"after": after}, seconds=CALL_S).value, Owners)
         found += page.owners
         more = page.more
     return found
 
 
-def chosen(client: Client, whose: Whose) -> list[str]:
-    """The namespace of the memory that was named, or those of all."""
-    return [namespace_of(client, whose)] if whose.is_given() else [one.namespace for one in owners(client)]
+def chosen_namespaces(client: Client, whose: MemoryOptions) -> list[str]:
+    """The namespace that the options select; without options, those of all memories."""
+    return [resolve_namespace(client, whose)] if whose.is_given() else [one.namespace for one in fetch_owners(client)]
 
 
-def each(session: Session, client: Client, whose: Whose, method: str, doing: str, of: type[T]) -> dict[str, T]:
-    """What a method that takes long answers on the memory that was named, or on each of all. doing: what is waited for."""
+def call_each(
+    session: Session, client: Client, whose: MemoryOptions, method: str, doing: str, of: type[T]
+) -> dict[str, T]:
+    """Call a slow method on each selected memory; returns replies by namespace. doing: what the status line says."""
     found: dict[str, T] = {}
-    for space in chosen(client, whose):
+    for space in chosen_namespaces(client, whose):
         with waiting(session, f"{space} {doing}") as tick:
-            found[space] = replies.read(client.call(method, space, seconds=LONG_S, tick=tick).value, of)
+            found[space] = replies.read(client.call(method, space, seconds=CALL_S, tick=tick).value, of)
     return found
 
 
-def names(client: Client) -> dict[str, str]:
-    """The names of the installed Hands by the namespaces of their memories."""
+def names_by_namespace(client: Client) -> dict[str, str]:
+    """Fetch the names of installed Hands by the namespaces of their memories."""
     found = {f"own/{hand}": name for hand, name in installed.names_by_id(client).items()}
     return {**found, "own/operator": "you, the operator"}
 
 
-def kept_of(home: str, hand: str) -> str:
-    """The file in which a Hand's memory lies, by the Hand's id; "" when there is none."""
+def database_of(home: str, hand: str) -> str:
+    """The database file of a Hand's memory, by the Hand's id; "" if it has none."""
     return next((str(path) for path in Path(home, "state").glob(f"h-*/own/{hand}.db")), "")
 
 
-def in_words(namespaced: str, known: dict[str, str]) -> str:
-    """A memory as people are shown it."""
-    return known.get(namespaced, f"{namespaced} (removed)" if namespaced.startswith("own/") else namespaced)
+def describe(space: str, known: dict[str, str]) -> str:
+    """A memory's name for people."""
+    return known.get(space, f"{space} (removed)" if space.startswith("own/") else space)
 
 
-def in_one_line(text: str) -> str:
-    """The beginning of a text, as a row of a table has it."""
-    return screen.cut(" ".join(text[: LINE_MOST * 4].split()), LINE_MOST)
+def first_line(text: str) -> str:
+    """Shorten a text to one line of a table."""
+    return screen.cut(" ".join(text[: LINE_WIDTH * 4].split()), LINE_WIDTH)
 
 
-def _normal(text: str) -> str:
+def _normalise(text: str) -> str:
     try:
         return namespace.normalise(text)
     except ResourceInvalid as error:

@@ -4,18 +4,18 @@ import click
 
 from kernel.cli import memories, named_files, streams
 from kernel.cli.frame import Session, command
-from kernel.cli.memories import Whose
+from kernel.cli.memories import MemoryOptions
 
 
 @command()
 @click.argument("file", metavar="FILE", type=named_files.PATH)
-@memories.whose_memory(sessions=False)
-def memory_backup(session: Session, file: str, whose: Whose) -> None:
+@memories.whose_options(sessions=False)
+def memory_backup(session: Session, file: str, whose: MemoryOptions) -> None:
     """Copy a whole memory with its sessions into a new FILE, while everybody goes on reading and writing.
 
     The copy shows the memory at one moment. It is not encrypted.
     """
     with session.client() as client, streams.create(file) as take:
-        space = memories.namespace_of(client, whose)
-        reply = client.call("memory.backup", space, seconds=memories.LONG_S, chunk=take)
+        space = memories.resolve_namespace(client, whose)
+        reply = client.call("memory.backup", space, seconds=memories.CALL_S, chunk=take)
     session.result({"file": file, "reply": reply.value}, lambda: f"{file} holds the whole memory.")

@@ -4,11 +4,11 @@ from msgspec import Struct
 
 from kernel.cli import memories, screen
 from kernel.cli.frame import Session, command
-from kernel.cli.memories import Whose
+from kernel.cli.memories import MemoryOptions
 
 
 class Consolidated(Struct, frozen=True, kw_only=True):
-    """memory.consolidate."""
+    """The reply of memory.consolidate."""
 
     looked: int
     merged: int
@@ -17,26 +17,26 @@ class Consolidated(Struct, frozen=True, kw_only=True):
 
 
 @command()
-@memories.whose_memory(sessions=False, without=memories.EVERY)
-def memory_consolidate(session: Session, whose: Whose) -> None:
+@memories.whose_options(sessions=False, without=memories.EVERY_MEMORY)
+def memory_consolidate(session: Session, whose: MemoryOptions) -> None:
     """Go through all memories, or one: merge near-duplicates, promote what recurs, archive what has faded.
 
     Nothing is deleted. The Hand `memory` also does this by itself, for memories in use, while nobody calls it.
     """
     with session.client() as client:
-        found = memories.each(session, client, whose, "memory.consolidate", "to be gone through", Consolidated)
-        known = {} if session.json else memories.names(client)
+        found = memories.call_each(session, client, whose, "memory.consolidate", "to be gone through", Consolidated)
+        known = {} if session.json else memories.names_by_namespace(client)
     session.result({"memories": found}, lambda: _drawn(found, known))
 
 
 def _drawn(found: dict[str, Consolidated], known: dict[str, str]) -> str:
     if not found:
-        return memories.NOTHING
+        return memories.NOTHING_YET
     columns = ("LOOKED AT", "MERGED", "PROMOTED", "ARCHIVED")
     return screen.table(
         ("MEMORY", *columns),
         (
-            (memories.in_words(space, known), *map(str, (one.looked, one.merged, one.promoted, one.archived)))
+            (memories.describe(space, known), *map(str, (one.looked, one.merged, one.promoted, one.archived)))
             for space, one in found.items()
         ),
         right=columns,

@@ -9,7 +9,7 @@ from kernel.cli import memories, replies, screen
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
-from kernel.cli.memories import Whose
+from kernel.cli.memories import MemoryOptions
 from kernel.cli.usage_errors import WholeNumber
 
 
@@ -24,7 +24,7 @@ class _Key(Struct, frozen=True, kw_only=True):
 
 
 class _Keys(Struct, frozen=True, kw_only=True):
-    """memory.list."""
+    """The reply of memory.list."""
 
     keys: tuple[_Key, ...]
     more: bool
@@ -44,7 +44,7 @@ class _Fragment(Struct, frozen=True, kw_only=True):
 
 
 class _Fragments(Struct, frozen=True, kw_only=True):
-    """memory.fragments."""
+    """The reply of memory.fragments."""
 
     fragments: tuple[_Fragment, ...]
     more: bool
@@ -55,40 +55,40 @@ class _Fragments(Struct, frozen=True, kw_only=True):
 @click.option("--texts", is_flag=True, help="List texts by number instead; with PREFIX, those of that kind.")
 @click.option("--history", is_flag=True, help="With --texts: also those that were superseded or archived.")
 @click.option("--most", metavar="N", type=WholeNumber(1, 1_000_000), default=1_000, help="At most N; default 1000.")
-@memories.whose_memory()
-def memory_list(session: Session, prefix: str, texts: bool, history: bool, most: int, whose: Whose) -> None:
+@memories.whose_options()
+def memory_list(session: Session, prefix: str, texts: bool, history: bool, most: int, whose: MemoryOptions) -> None:
     """List the keys of a memory that begin with PREFIX, in order; or its texts."""
     if history and not texts:
         raise Ended("keys have no history: give --texts too", Exit.USAGE)
     with session.client() as client:
-        space = memories.namespace_of(client, whose)
+        space = memories.resolve_namespace(client, whose)
         if texts:
-            kept, more = _texts(client, space, prefix, history=history, most=most)
+            kept, more = _fetch_texts(client, space, prefix, history=history, most=most)
             session.result(
                 {"fragments": kept, "more": more}, lambda: _drawn_texts(kept), nothing="There is no such text."
             )
         else:
-            found, more = _listed(client, space, prefix, most)
-            none = "No key begins so." if prefix else f"No key is set here; {_elsewhere(whose)}."
+            found, more = _fetch_keys(client, space, prefix, most)
+            none = "No key begins so." if prefix else f"No key is set here; {_other_place(whose)}."
             session.result({"keys": found, "more": more}, lambda: _drawn(found), nothing=none)
     if more and not session.json:
         which = ("--texts" if texts else "", "--history" if history else "")
-        again = _typed(prefix, *which, f"--most {most * 10}", whose.words())
+        again = _command(prefix, *which, f"--most {most * 10}", whose.words())
         session.say(f"There are more: `{again}`")
 
 
-def _elsewhere(whose: Whose) -> str:
-    """Where else something may be, as one types it."""
+def _other_place(whose: MemoryOptions) -> str:
+    """A clause on where else to look, with the command."""
     if whose.session is not None:
         return f"messages are in `maniple memory export {whose.words()}`"
-    return f"texts are in `{_typed('', '--texts', whose.words())}`"
+    return f"texts are in `{_command('', '--texts', whose.words())}`"
 
 
-def _typed(prefix: str, *options: str) -> str:
+def _command(prefix: str, *options: str) -> str:
     return " ".join(filter(None, ("maniple memory list", prefix and shlex.quote(prefix), *options)))
 
 
-def _listed(client: Client, space: str, prefix: str, most: int) -> tuple[list[_Key], bool]:
+def _fetch_keys(client: Client, space: str, prefix: str, most: int) -> tuple[list[_Key], bool]:
     found: list[_Key] = []
     more = True
     while more and len(found) < most:
@@ -99,7 +99,7 @@ def _listed(client: Client, space: str, prefix: str, most: int) -> tuple[list[_K
     return found, more
 
 
-def _texts(
+def _fetch_texts(
     client: Client, space: str, kind: str, *, history: bool, most: int
 ) -> tuple[list[_Fragment], bool]:  # fmt: skip
     found: list[_Fragment] = []
@@ -122,7 +122,7 @@ def _drawn_texts(found: list[_Fragment]) -> str:
     return screen.table(
         ("NUMBER", "OF", "KIND", "STATE", "TEXT"),
         (
-            (str(one.fragment), screen.moment(one.time), one.kind, one.state, memories.in_one_line(one.text))
+            (str(one.fragment), screen.moment(one.time), one.kind, one.state, memories.first_line(one.text))
             for one in found
         ),
         right=("NUMBER",),

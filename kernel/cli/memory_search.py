@@ -5,12 +5,12 @@ from msgspec import Struct
 
 from kernel.cli import memories, replies, screen
 from kernel.cli.frame import Session, command
-from kernel.cli.memories import Whose
+from kernel.cli.memories import MemoryOptions
 from kernel.cli.usage_errors import WholeNumber
 
 
 class Part(Struct, frozen=True, kw_only=True):
-    """Where a fragment stands by words, or by meaning."""
+    """The rank and score of a fragment by words, or by meaning."""
 
     rank: int
     score: float
@@ -33,7 +33,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 class Term(Struct, frozen=True, kw_only=True):
-    """A term that was looked for. chunks: in how many pieces of texts it stands."""
+    """A search term. chunks: number of pieces of texts that contain it."""
 
     term: str
     chunks: int
@@ -41,7 +41,7 @@ class Term(Struct, frozen=True, kw_only=True):
 
 
 class Explained(Struct, frozen=True, kw_only=True):
-    """What is told of the whole search. words, meaning: fragments that each part brought."""
+    """Explanation of the whole search. words, meaning: number of fragments that each part found."""
 
     terms: tuple[Term, ...]
     words: int
@@ -50,7 +50,7 @@ class Explained(Struct, frozen=True, kw_only=True):
 
 
 class Recalled(Struct, frozen=True, kw_only=True):
-    """memory.recall."""
+    """The reply of memory.recall."""
 
     results: tuple[Result, ...]
     explained: Explained | None = None
@@ -60,14 +60,14 @@ class Recalled(Struct, frozen=True, kw_only=True):
 @click.argument("text", metavar="TEXT")
 @click.option("--most", metavar="N", type=WholeNumber(1, 100), default=10, help="At most N; default 10.")
 @click.option("--explain", is_flag=True, help="Show why each was found, and what was looked for.")
-@memories.whose_memory()
-def memory_search(session: Session, text: str, most: int, explain: bool, whose: Whose) -> None:
+@memories.whose_options()
+def memory_search(session: Session, text: str, most: int, explain: bool, whose: MemoryOptions) -> None:
     """Search a memory for TEXT, by words and by meaning, the best match first.
 
     TEXT is plain words: no character in it has a special meaning.
     """
     with session.client() as client:
-        space = memories.namespace_of(client, whose)
+        space = memories.resolve_namespace(client, whose)
         reply = client.call("memory.recall", space, {"text": text, "most": most, "explain": explain})
     found = replies.read(reply.value, Recalled)
     session.result(reply.value, lambda: _drawn(found), nothing="Nothing was found.")
@@ -82,28 +82,28 @@ def _drawn(found: Recalled) -> str:
     if found.explained is None:
         return ""
     lines = [line for one in found.results for line in (f"{one.fragment}: {_text(one)}", f"    {_score_line(one)}")]
-    told_of = found.explained
+    explained = found.explained
     lines.append(
-        f"{told_of.words} by words and {told_of.meaning} by meaning, of {told_of.chunks} pieces of texts; terms:"
+        f"{explained.words} by words and {explained.meaning} by meaning, of {explained.chunks} pieces of texts; terms:"
     )
-    lines += [f"    {one.term}: in {one.chunks}{'' if one.used else ', not looked for'}" for one in told_of.terms]
+    lines += [f"    {one.term}: in {one.chunks}{'' if one.used else ', not looked for'}" for one in explained.terms]
     return "\n".join(lines)
 
 
 def _text(one: Result) -> str:
-    """The piece that was found, in one line."""
+    """The piece that was found, as one line."""
     first, last = one.piece
-    return memories.in_one_line(one.text[first:last] if one.whole else one.text)
+    return memories.first_line(one.text[first:last] if one.whole else one.text)
 
 
 def _score_line(one: Result) -> str:
     parts = []
     if one.words is not None:
-        parts.append(f"words: {_nth(one.words)}, {one.words.matched:.0%} of them")
+        parts.append(f"words: {_rank_text(one.words)}, {one.words.matched:.0%} of them")
     if one.meaning is not None:
-        parts.append(f"meaning: {_nth(one.meaning)}")
+        parts.append(f"meaning: {_rank_text(one.meaning)}")
     return f"{one.score:.3f} by {'; '.join(parts)}; freshness {one.freshness:.2f}, importance {one.importance:.2f}"
 
 
-def _nth(part: Part) -> str:
+def _rank_text(part: Part) -> str:
     return f"no. {part.rank} with {part.score:.2f}"

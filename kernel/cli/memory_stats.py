@@ -4,11 +4,11 @@ from msgspec import Struct
 
 from kernel.cli import memories, replies, screen
 from kernel.cli.frame import Session, command
-from kernel.cli.memories import Whose
+from kernel.cli.memories import MemoryOptions
 
 
 class Totals(Struct, frozen=True, kw_only=True):
-    """memory.stats."""
+    """The reply of memory.stats."""
 
     fragments: int
     waiting: int
@@ -20,17 +20,17 @@ class Totals(Struct, frozen=True, kw_only=True):
 
 
 @command()
-@memories.whose_memory(without=memories.EVERY)
-def memory_stats(session: Session, whose: Whose) -> None:
+@memories.whose_options(without=memories.EVERY_MEMORY)
+def memory_stats(session: Session, whose: MemoryOptions) -> None:
     """Show how much is remembered: in every memory, or in one.
 
     Sessions are counted only if one is named. TEXTS are what `maniple memory search` finds. Those in WAITING have no
     vectors yet, and are found only by their words.
     """
     with session.client() as client:
-        spaces = memories.chosen(client, whose)
+        spaces = memories.chosen_namespaces(client, whose)
         found = {space: client.call("memory.stats", space).value for space in spaces}
-        known = {} if session.json else memories.names(client)
+        known = {} if session.json else memories.names_by_namespace(client)
     session.result(
         {"memories": found}, lambda: _drawn({of: replies.read(row, Totals) for of, row in found.items()}, known)
     )
@@ -38,12 +38,12 @@ def memory_stats(session: Session, whose: Whose) -> None:
 
 def _drawn(found: dict[str, Totals], known: dict[str, str]) -> str:
     if not found:
-        return memories.NOTHING
+        return memories.NOTHING_YET
     return screen.table(
         ("MEMORY", "TEXTS", "WAITING", "KEYS", "ENTITIES", "RELATIONS", "MESSAGES", "ON DISK"),
         (
             (
-                memories.in_words(space, known),
+                memories.describe(space, known),
                 str(one.fragments),
                 str(one.waiting or ""),
                 str(one.keys),

@@ -5,7 +5,7 @@ import json
 import click
 
 from kernel.cli import screen, spending
-from kernel.cli.call import Described, every, unknown
+from kernel.cli.call import MethodRow, fetch_methods, unknown_method
 from kernel.cli.frame import Session, command
 
 
@@ -18,18 +18,18 @@ def methods(session: Session, prefix: str, with_kernel: bool) -> None:
     METHOD shows one in full, HAND those of one Hand. To call one: `maniple call METHOD`.
     """
     with session.client() as client:
-        known = rows = every(client)
+        known = rows = fetch_methods(client)
     if prefix:
         rows = tuple(row for row in known if row.method == prefix or row.method.startswith(f"{prefix}."))
         if not rows:
-            raise unknown(prefix, known)
+            raise unknown_method(prefix, known)
     elif not with_kernel:
         rows = tuple(row for row in rows if not row.method.startswith("kernel."))
     one = len(rows) == 1 and rows[0].method == prefix
-    session.result({"methods": rows}, lambda: _in_full(rows[0]) if one else _drawn(rows))
+    session.result({"methods": rows}, lambda: _full_text(rows[0]) if one else _drawn(rows))
 
 
-def _drawn(rows: tuple[Described, ...]) -> str:
+def _drawn(rows: tuple[MethodRow, ...]) -> str:
     if not rows:
         return ""
     return screen.table(
@@ -51,7 +51,7 @@ def _json(schema: dict[str, object]) -> str:
     return json.dumps(schema, ensure_ascii=False)
 
 
-def _in_full(row: Described) -> str:
+def _full_text(row: MethodRow) -> str:
     return screen.fields(
         (
             ("method", row.method),
@@ -62,7 +62,7 @@ def _in_full(row: Described) -> str:
             ("arguments", "\n".join(f"{name}  {of}" for name, of in row.params.items()) or "none"),
             ("models read", "\n".join(f"{name}  {_json(schema)}" for name, schema in row.schemas.items())),
             ("returns", "\n".join(f"{name}  {of}" for name, of in row.returns.items())),
-            ("costs at most", spending.cost(row.most)),
+            ("costs at most", spending.cost_text(row.most)),
             ("labels", ", ".join(row.labels)),
             ("provider", row.provider),
         )

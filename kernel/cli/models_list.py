@@ -11,7 +11,7 @@ from kernel.cli.frame import Session, command
 from kernel.cli.progress import waiting
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._:/@+-]+")
-"""A name that a shell takes as it is: a server chooses those of its models."""
+"""A model's name that needs no quoting in a shell; servers choose these names."""
 
 
 class _Provider(Struct, frozen=True, kw_only=True):
@@ -28,7 +28,7 @@ class _Provider(Struct, frozen=True, kw_only=True):
 
 
 class _Model(Struct, frozen=True, kw_only=True):
-    """A row of model.list. Prices: micro-dollars for a million tokens."""
+    """A row of model.list. Prices are micro-dollars per million tokens."""
 
     name: str
     window: int
@@ -40,7 +40,7 @@ class _Model(Struct, frozen=True, kw_only=True):
 
 
 class _Listed(Struct, frozen=True, kw_only=True):
-    """model.list."""
+    """The reply of model.list."""
 
     routes: dict[str, tuple[str, ...]]
     providers: tuple[_Provider, ...]
@@ -91,17 +91,17 @@ def _drawn(found: _Listed, *, every: bool) -> str:
                 right=("WINDOW", "IN", "OUT"),
             )
         )  # fmt: skip
-    parts.append(_next(found))
+    parts.append(_next_hint(found))
     return "\n\n".join(filter(None, parts))
 
 
-def _next(found: _Listed) -> str:
-    """What to type where no language model answers yet; "" where one does."""
+def _next_hint(found: _Listed) -> str:
+    """What to type if no route leads to a language model yet; "" if one does."""
     named = {name for row in found.routes.values() for name in row}
     if any(not name.startswith("offline/") for name in named):
         return ""
-    there = [f"{one.name}/{model}" for one in found.providers if one.local for model in one.models or ()]
-    local = next(filter(_PLAIN.fullmatch, there), "")
+    local_models = [f"{one.name}/{model}" for one in found.providers if one.local for model in one.models or ()]
+    local = next(filter(_PLAIN.fullmatch, local_models), "")
     if local:
         return f'To use it: `maniple settings model \'routes={{"default": ["{local}"]}}\'`'
     if any(one.ready and not one.local for one in found.providers):

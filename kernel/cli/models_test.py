@@ -15,13 +15,13 @@ QUESTION: Final = "Answer with the one word: ready"
 
 
 class _Part(Struct, frozen=True, kw_only=True):
-    """A part of an answer, as far as its text goes."""
+    """The text of one part of an answer."""
 
     text: str = ""
 
 
 class _Answer(Struct, frozen=True, kw_only=True):
-    """model.complete."""
+    """The reply of model.complete."""
 
     parts: tuple[_Part, ...]
     model: str
@@ -51,7 +51,7 @@ def models_test(session: Session, model: str) -> None:
 def _drawn(found: _Answer, seconds: float) -> str:
     tokens = sum(int(found.usage.get(name, 0)) for name in ("input", "cached", "cache_written", "output"))
     is_free = found.model.startswith("offline/")
-    cost = "" if is_free else spending.cost(Cost(tokens=tokens, micro_dollars=found.micro_dollars))
+    cost = "" if is_free else spending.cost_text(Cost(tokens=tokens, micro_dollars=found.micro_dollars))
     lines = [f"{found.model} answered in {screen.duration(seconds)}, for {cost or 'nothing'}:", ""]
     lines += [asking.text_of(part.text) for part in found.parts if part.text]
     lines += [f"\n{screen.visible(note)}" for note in found.notes]

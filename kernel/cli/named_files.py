@@ -37,7 +37,7 @@ def hint(path: str, code: int) -> str:
 
 
 def is_folder(path: str) -> bool:
-    """Whether there is a folder at a path, or a link to one. Raises OSError where this user may not see that."""
+    """Whether a path is a folder or a link to one. Raises OSError if this user may not find out."""
     try:
         return stat.S_ISDIR(os.stat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):

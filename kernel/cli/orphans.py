@@ -1,8 +1,10 @@
-"""Secrets that nobody uses (acts): a removal that was killed, or whose kernel died, leaves them in keys/, and a kernel that
-died while it kept some leaves what was to take their place.
+"""Deletes secrets that nothing uses any more (acts).
 
-They go with the next `maniple remove`, and when the kernel starts. What is there is read before it is asked which Hands are:
-of a Hand that comes meanwhile nothing is taken away.
+An interrupted removal leaves the secrets and the token of its Hand in keys/, and a kernel that died while it wrote secrets
+leaves an unfinished file there.
+
+The next `maniple remove` or `maniple up` deletes them. The files are listed before the installed Hands are, so those of a
+Hand that is installed meanwhile are kept.
 """
 
 import os
@@ -16,38 +18,39 @@ from kernel.cli.client import Client
 _NAME: Final = re.compile(r"(h-[0-9a-z]{16})(?:\.[0-9a-z]{16})?\.(?:(secrets)(?:\.new)?|token(?:\.new){0,2})")
 
 
-def sweep(client: Client, started: float = 0.0) -> set[str]:
-    """Take them away; the ids of the Hands that are gone. started: when the kernel was, in seconds since 1970.
+def remove_orphans(client: Client, started: float = 0.0) -> set[str]:
+    """Delete them; returns the ids of their Hands that are not installed.
 
-    Of a Hand that is there a file of secrets may be about to count, unless it is older than the kernel, who alone writes it.
+    started: when the kernel was started, in seconds since 1970. A newer file with secrets of an installed Hand is kept: only
+    the kernel writes such files, and it may be about to use it.
     """
-    found = _found(client.home)
+    found = _list_files(client.home)
     if not found:
         return set()
-    here = installed.names_by_id(client)
+    installed_ids = installed.names_by_id(client)
     for match in found:
         path = os.path.join(client.home, "keys", match[0])
-        with suppress(FileNotFoundError):  # another command was quicker
-            if match[1] not in here or (match[2] and os.stat(path).st_mtime < started):
-                _sweep(client, path, here.get(match[1], ""))
-    return {match[1] for match in found if match[1] not in here}
+        with suppress(FileNotFoundError):  # another command has deleted it
+            if match[1] not in installed_ids or (match[2] and os.stat(path).st_mtime < started):
+                _delete_unused(client, path, installed_ids.get(match[1], ""))
+    return {match[1] for match in found if match[1] not in installed_ids}
 
 
-def _sweep(client: Client, path: str, hand: str) -> None:
-    """Take one away, unless it is what the Hand of that name has now."""
-    counts = installed.shown(client, hand).secrets if hand else ""
-    if not hand or (counts and counts != os.path.basename(path)):
+def _delete_unused(client: Client, path: str, hand: str) -> None:
+    """Delete a file, unless it holds the current secrets of the installed Hand of that name. hand: "" if there is none."""
+    current = installed.fetch_details(client, hand).secrets if hand else ""
+    if not hand or (current and current != os.path.basename(path)):
         os.unlink(path)
 
 
-def remove(home: str, hand: str) -> None:
-    """Take away those of a Hand that was just removed. hand: its id."""
-    for match in _found(home):
+def delete_of(home: str, hand: str) -> None:
+    """Delete the files of a Hand that was just removed. hand: its id."""
+    for match in _list_files(home):
         if match[1] == hand:
             with suppress(FileNotFoundError):
                 os.unlink(os.path.join(home, "keys", match[0]))
 
 
-def _found(home: str) -> list[re.Match[str]]:
-    """The files in keys/ that are some Hand's, by its id; secrets stand in the second group."""
+def _list_files(home: str) -> list[re.Match[str]]:
+    """The files in keys/ that belong to a Hand. Group 1: the Hand's id; group 2: set for secrets."""
     return [match for match in map(_NAME.fullmatch, os.listdir(os.path.join(home, "keys"))) if match]

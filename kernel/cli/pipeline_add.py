@@ -23,10 +23,10 @@ def pipeline_add(session: Session, file: str, yes: bool) -> None:
     """
     text = pipelines.read_file(file)
     with session.client() as client:
-        hands = pipelines.AllInstalled(client)
+        hands = pipelines.KnownHands(client)
         pipeline = check(text, file=file, hands=hands)
-        made = pipelines.folder(pipeline, text, lends_of(pipeline, hands))
+        hand = pipelines.make_folder(pipeline, text, lends_of(pipeline, hands))
         again = f"maniple pipeline add {shlex.quote(file)} --yes"
-        install.confirm_and_install(session, client, made, yes=yes, next_=again)
+        install.confirm_and_install(session, client, hand, yes=yes, next_=again)
     inputs = [f"{name}=…" for name, of in pipeline.inputs.items() if not of.endswith("?")]
     session.say(f"Next: `{' '.join(['maniple pipeline run', pipeline.name, *inputs, '--watch'])}`")

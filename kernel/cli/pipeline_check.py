@@ -5,7 +5,7 @@ import shlex
 import click
 
 from kernel.cli import named_files, pipelines
-from kernel.cli.check import Checked, drawn
+from kernel.cli.check import CheckResult, problem_lines
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
 from manifests.errors import ManifestInvalid, Problem
@@ -24,12 +24,12 @@ def pipeline_check(session: Session, file: str) -> None:
     problems: tuple[Problem, ...] = ()
     with session.client() as client:
         try:
-            check(text, file=file, hands=pipelines.AllInstalled(client))
+            check(text, file=file, hands=pipelines.KnownHands(client))
         except ManifestInvalid as error:
             problems = error.problems
     session.result(
-        Checked(ok=not problems, problems=tuple(problem._asdict() for problem in problems)),
-        lambda: "\n".join(map(drawn, problems)),
+        CheckResult(ok=not problems, problems=tuple(problem._asdict() for problem in problems)),
+        lambda: "\n".join(map(problem_lines, problems)),
     )
     if problems:
         number = f"{len(problems)} problems" if len(problems) > 1 else "one problem"

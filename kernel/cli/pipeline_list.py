@@ -4,11 +4,11 @@ from msgspec import Struct
 
 from kernel.cli import pipelines, screen
 from kernel.cli.frame import Session, command
-from kernel.cli.pipelines import Added
+from kernel.cli.pipelines import InstalledPipeline
 
 
 class Listed(Struct, frozen=True, kw_only=True):
-    """One row. steps: how many, [finally] among them; hands: whose runs it makes."""
+    """One row. steps: their number, with those of [finally]; hands: those whose runs it starts."""
 
     name: str
     version: str
@@ -22,13 +22,13 @@ class Listed(Struct, frozen=True, kw_only=True):
 def pipeline_list(session: Session) -> None:
     """List every pipeline: what it takes, and the Hands whose runs it starts."""
     with session.client() as client:
-        found = [_row(one) for one in pipelines.every(client)]
+        found = [_row(one) for one in pipelines.fetch_all(client)]
     session.result({"pipelines": found}, lambda: _drawn(found))
     if not found:
         session.say("There is no pipeline yet: `maniple pipeline add FILE`")
 
 
-def _row(one: Added) -> Listed:
+def _row(one: InstalledPipeline) -> Listed:
     pipeline = one.pipeline
     return Listed(
         name=pipeline.name,

@@ -1,8 +1,8 @@
-"""How far a pipeline run is, from the log's entries (pure): its pieces, their runs, and the pieces of those.
+"""Reconstructs the progress of pipeline runs from the log's entries (pure): pieces, their runs, and the pieces of those.
 
-A run's notes tell which run belongs to which piece (manifests/pipeline/notes.py); that it made that run itself, the entries
-of its work tell, so that no note of another's counts; a run is of one piece, the first. What a step notes is of pieces of
-its own, and of none of its pipeline's. Entries may come while the run goes on.
+A run's notes say which run belongs to which piece (manifests/pipeline/notes.py). A note counts only if the run that wrote
+it also spawned that run, as the `call` entry shows; a run belongs to the first piece that names it. Notes of a step's run
+concern pieces of its own, never those of its pipeline. Entries can be added while the run goes on.
 """
 
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ NEEDLES: Final = (
     b'"kind":"note"', b'"kind":"run.', b'"kind":"decision"', b'"method":"run"', b'"method":"kernel.spawn"',
     b'"cost":{',
 )  # fmt: skip
-"""What a line of the log holds that says something of a pipeline run, or of what a run has cost."""
-
+"""Texts, one of which each line of the log about a pipeline run, or a run's cost, contains."""
 
 ASKS: Final = "asks you"
+"""State of a piece that waits for the operator's approval."""
 
 
 class Try(Struct, kw_only=True):
-    """One run of a piece. Times in microseconds, 0 while unknown. outcome: working, WAITS, done, failed…"""
+    """One run of a piece. Times are in microseconds, 0 while unknown. outcome: working, WAITS, done, failed…"""
 
     run: str
     hand: str = ""
@@ -43,8 +43,8 @@ class Try(Struct, kw_only=True):
 class Piece(Struct, kw_only=True):
     """A piece of a pipeline run.
 
-    state: ASKS (it waits for the operator's yes), working, waiting (for its next try), skipped, or as its last try ended.
-    items: how many it goes over, -1 for none; done: how many of them are.
+    state: ASKS, working, waiting (for its next try), skipped, or the outcome of its last try.
+    items: number of items it runs over, -1 if it is not such a step; done: how many of them are done.
     """
 
     name: PieceName
@@ -55,35 +55,37 @@ class Piece(Struct, kw_only=True):
     tries: list[Try] = []
 
 
-class Course:
-    """Everything that entries told so far of runs and their pieces."""
+class RunTree:
+    """All runs and their pieces in the entries applied so far."""
 
     def __init__(self) -> None:
         self.tries: dict[str, Try] = {}
         self.pieces: dict[str, dict[PieceName, Piece]] = {}
         self._work: dict[int, str] = {}
         self._held: dict[int, Piece] = {}
-        self._begun: set[str] = set()
+        self._assigned: set[str] = set()
         self._spawned_by: dict[str, str] = {}
         self._spawned: dict[str, list[str]] = {}
-        self._instead: dict[str, str] = {}
+        self._replaced_by: dict[str, str] = {}
 
-    def take(self, entry: Entry) -> None:
-        """Let one entry tell."""
+    def apply(self, entry: Entry) -> None:
+        """Apply one entry of the log."""
         if entry.cost is not None and entry.run in self.tries:
             self.tries[entry.run].micro_dollars += entry.cost.micro_dollars
         match entry.kind:
-            case "run.start" if entry.run not in self.tries and entry.call:  # no other process of a run, nor a replay
+            case "run.start" if (
+                entry.run not in self.tries and entry.call
+            ):  # neither a new process of the same run, nor a replay
                 name, version = str(entry.detail.get("name", "")), str(entry.detail.get("version", ""))
                 one = Try(run=entry.run, hand=name, version=version, started=time_micros(entry.time))
                 self.tries[entry.run] = one
                 self._work[entry.call] = entry.run
                 if "instead" in entry.detail:
-                    self._instead[str(entry.detail["instead"])] = entry.run
+                    self._replaced_by[str(entry.detail["instead"])] = entry.run
             case "call" if entry.verdict == "held":
-                self._ask(entry)
+                self._apply_held(entry)
             case "end" if entry.call in self._held:
-                self._answered(self._held.pop(entry.call), entry)
+                self._apply_answer(self._held.pop(entry.call), entry)
             case "call" if entry.call in self._work:
                 self._spawned_by[self._work[entry.call]] = entry.principal
                 self._spawned.setdefault(entry.principal, []).append(self._work[entry.call])
@@ -96,22 +98,22 @@ class Course:
             case "run.end" if entry.run in self.tries and not self.tries[entry.run].ended:
                 self._end(self.tries[entry.run], entry)
             case "note":
-                self._note(entry)
+                self._apply_note(entry)
             case _:
                 pass
 
-    def _ask(self, entry: Entry) -> None:
-        """A run of a pipeline's asks before it begins a piece; no other run's wishes are read so by those who draw it."""
+    def _apply_held(self, entry: Entry) -> None:
+        """Apply a held call by which a pipeline asks before it starts a piece. Pieces of other runs are never shown."""
         name = notes.read_question(logged_wish(entry.detail.get("asks")))
         if name is not None:
             piece = self._piece(entry.run, name)
             piece.state, piece.why = ASKS, f"`maniple approve {entry.call}` or `maniple deny {entry.call}`"
             self._held[entry.call] = piece
 
-    def _answered(self, piece: Piece, entry: Entry) -> None:
+    def _apply_answer(self, piece: Piece, entry: Entry) -> None:
         if piece.state == ASKS:
-            is_begun = entry.verdict == "done"
-            piece.state, piece.why = ("working", "") if is_begun else (entry.verdict, entry.why)
+            is_started = entry.verdict == "done"
+            piece.state, piece.why = ("working", "") if is_started else (entry.verdict, entry.why)
 
     def _piece(self, run: str, name: PieceName) -> Piece:
         return self.pieces.setdefault(run, {}).setdefault(name, Piece(name=name, tries=[]))
@@ -119,16 +121,16 @@ class Course:
     def _end(self, one: Try, entry: Entry) -> None:
         one.ended, one.outcome, one.why = time_micros(entry.time), entry.verdict, entry.why
 
-    def _note(self, entry: Entry) -> None:
+    def _apply_note(self, entry: Entry) -> None:
         noted = notes.read(entry.why)
-        if noted is None or noted.run in self._begun:
+        if noted is None or noted.run in self._assigned:
             return
         if noted.run and self._spawned_by.get(noted.run) != entry.run:
             return
         piece = self._piece(entry.run, noted.name)
         match noted.how:
             case "begun":
-                self._begun.add(noted.run)
+                self._assigned.add(noted.run)
                 piece.tries.append(self.tries[noted.run])
                 piece.state, piece.why = "working", ""
             case "items":
@@ -138,14 +140,14 @@ class Course:
             case how:
                 piece.state, piece.why = how, noted.why
 
-    def of(self, run: str) -> list[Piece]:
-        """The pieces of a run as they are now, in the order in which they began."""
+    def pieces_of(self, run: str) -> list[Piece]:
+        """The current pieces of a run, in the order in which they began."""
         is_over = run in self.tries and bool(self.tries[run].ended)
-        pieces = [self._now(piece, is_over=is_over) for piece in self.pieces.get(run, {}).values()]
-        return [self._over_all(piece, pieces) if piece.items >= 0 else piece for piece in pieces]
+        pieces = [self._current(piece, is_over=is_over) for piece in self.pieces.get(run, {}).values()]
+        return [self._summarise_items(piece, pieces) if piece.items >= 0 else piece for piece in pieces]
 
-    def _over_all(self, piece: Piece, pieces: list[Piece]) -> Piece:
-        """A step that goes over items: working while one of them is, else done or failed; done counts the items that are."""
+    def _summarise_items(self, piece: Piece, pieces: list[Piece]) -> Piece:
+        """The piece of a step over items, with the state of its items: working while one is, else done or failed."""
         states = [
             one.state for one in pieces if one.name.step == piece.name.step and one.name.role in ("step", "stand-in")
         ]
@@ -155,9 +157,9 @@ class Course:
         state = "done" if done >= piece.items else "failed" if "failed" in states and not is_open else "working"
         return Piece(name=piece.name, state=state, items=piece.items, done=done, tries=[])
 
-    def _now(self, piece: Piece, *, is_over: bool) -> Piece:
-        """A piece as its last try is, or its own wait. is_over: its pipeline has ended, so it waits for nothing any more."""
-        tries = [one for first in piece.tries for one in self._in_turn(first)]
+    def _current(self, piece: Piece, *, is_over: bool) -> Piece:
+        """A piece in the state of its last try, or waiting. is_over: its pipeline has ended, so nothing waits any more."""
+        tries = [one for first in piece.tries for one in self._successors(first)]
         is_waiting = piece.state == "waiting"
         if is_waiting and is_over and not tries:
             return Piece(name=piece.name, state="cancelled")
@@ -166,28 +168,28 @@ class Course:
         last = tries[-1]
         return Piece(name=piece.name, state=last.outcome, why=last.why, items=piece.items, tries=tries)
 
-    def _in_turn(self, one: Try) -> Iterator[Try]:
-        """A run, and those that were begun instead of it when its Hand was upgraded, the newest last."""
+    def _successors(self, one: Try) -> Iterator[Try]:
+        """Yield a run, and the runs that replaced it when its Hand was upgraded, newest last."""
         yield one
-        while one.run in self._instead:
-            one = self.tries[self._instead[one.run]]
+        while one.run in self._replaced_by:
+            one = self.tries[self._replaced_by[one.run]]
             yield one
 
-    def asking(self, run: str) -> Iterator[tuple[str, str]]:
-        """The pieces of a run, and of those below it, that begin after the operator's yes, with what to type."""
-        for piece in self.of(run):
+    def pending_approvals(self, run: str) -> Iterator[tuple[str, str]]:
+        """Yield name and hint of each piece of a run, and of runs below it, that waits for the operator's approval."""
+        for piece in self.pieces_of(run):
             if piece.state == ASKS:
                 yield str(piece.name), piece.why
             for one in piece.tries[-1:]:
-                yield from self.asking(one.run)
+                yield from self.pending_approvals(one.run)
 
-    def under(self, run: str) -> Iterator[Try]:
-        """A run, and every run that was made under it."""
+    def subtree(self, run: str) -> Iterator[Try]:
+        """Yield a run and every run spawned under it."""
         if run in self.tries:
             yield self.tries[run]
         for other in self._spawned.get(run, ()):
-            yield from self.under(other)
+            yield from self.subtree(other)
 
     def cost(self, run: str) -> int:
-        """Micro-dollars that a run and all under it have cost."""
-        return sum(one.micro_dollars for one in self.under(run))
+        """Cost of a run and all runs under it, in micro-dollars."""
+        return sum(one.micro_dollars for one in self.subtree(run))

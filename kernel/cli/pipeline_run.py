@@ -10,7 +10,7 @@ from kernel.cli import live_runs, logbook, pipeline_drawing, pipelines, replies,
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json, command
-from kernel.cli.pipeline_progress import NEEDLES, Course
+from kernel.cli.pipeline_progress import NEEDLES, RunTree
 from kernel.cli.progress import PollSchedule
 from kernel.cli.run_waiting import await_outcome, keep_run_on_interrupt, raise_unless_done, wait_for_run, wait_hint
 from kernel.cli.start import Started
@@ -21,14 +21,14 @@ from manifests.pipeline.schema import Pipeline
 
 
 class Ran(replies.Outcome, frozen=True, kw_only=True):
-    """What `pipeline run --json` prints of a run that it waited for. steps: its pieces, as `pipeline show` has them."""
+    """What `pipeline run --json` prints after waiting. steps: the run's pieces, as in `pipeline show`."""
 
     steps: list[dict[str, object]]
     micro_dollars: int
 
 
 @command()
-@click.argument("name", metavar="PIPELINE", shell_complete=pipelines.names)
+@click.argument("name", metavar="PIPELINE", shell_complete=pipelines.complete_name)
 @click.argument("words", metavar="[KEY=VALUE]...", nargs=-1)
 @click.option("--watch", is_flag=True, help="Show its progress until it has ended.")
 @click.option("--wait", is_flag=True, help="Wait for it to end, and print its outputs.")
@@ -42,10 +42,10 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
     run failed, with 4 if it was refused.
     """
     with session.client() as client:
-        pipeline = pipelines.added(client, name).pipeline
+        pipeline = pipelines.fetch(client, name).pipeline
         given = _inputs(pipeline, words)
-        course = Course()
-        place = logbook.last_lines(logbook.folder_of(session.home), 0)[1]
+        runs = RunTree()
+        position = logbook.last_lines(logbook.folder_of(session.home), 0)[1]
         reply = client.call("kernel.start", name, {"inputs": given}, seconds=120)
         run = replies.read(reply.value, Started).run
         if not watch and not wait:
@@ -54,7 +54,7 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
             return
         with (
             keep_run_on_interrupt(session, run),
-            closing(_View(session, pipeline, run, course, place, is_shown=watch)) as view,
+            closing(_ProgressView(session, pipeline, run, runs, position, is_shown=watch)) as view,
         ):
             session.say(f"{run} of {name} is under way.")
             reply = await_outcome(client, run, view.tick) if watch else wait_for_run(session, client, run)
@@ -63,14 +63,14 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
     value = outcome.value
     ran = Ran(
         run=run, outcome=outcome.outcome, value=value, code=outcome.code, text=outcome.text,
-        steps=pipelines.pieces(course, run), micro_dollars=course.cost(run),
+        steps=pipelines.piece_rows(runs, run), micro_dollars=runs.cost(run),
     )  # fmt: skip
     session.result(ran, lambda: "" if value is None else as_json(value))
     raise_unless_done(outcome, f"`maniple pipeline show {name} --run {run}`")
 
 
 def _inputs(pipeline: Pipeline, words: tuple[str, ...]) -> dict[str, object]:
-    given = typed.arguments(pipeline.inputs, typed.words(words))
+    given = typed.arguments(pipeline.inputs, typed.parse_words(words))
     try:
         check(pipeline.inputs, given)
     except ParamsInvalid as error:
@@ -78,51 +78,51 @@ def _inputs(pipeline: Pipeline, words: tuple[str, ...]) -> dict[str, object]:
     return given
 
 
-class _View:
-    """What is seen of a run while it goes on: drawn over on a terminal, else a line for each change."""
+class _ProgressView:
+    """Shows a run's progress: a tree redrawn on a terminal, else a line for each change."""
 
     def __init__(
-        self, session: Session, pipeline: Pipeline, run: str, course: Course, place: Lines, *, is_shown: bool
+        self, session: Session, pipeline: Pipeline, run: str, runs: RunTree, position: Lines, *, is_shown: bool
     ) -> None:
-        self._session, self._pipeline, self._run, self._course, self._place = session, pipeline, run, course, place
+        self._session, self._pipeline, self._run, self._runs, self._position = session, pipeline, run, runs, position
         self._folder = logbook.folder_of(session.home)
         self._is_shown, self._draws = is_shown, is_shown and screen.is_terminal(sys.stderr)
         self._lines = 0
-        self._told: dict[str, str] = {}
+        self._printed: dict[str, str] = {}
         self._client: Client | None = None
-        self._looks, self._said = PollSchedule(time.monotonic()), dict[str, str]()
+        self._schedule, self._progress = PollSchedule(time.monotonic()), dict[str, str]()
 
     def tick(self, *, is_over: bool = False) -> None:
-        """Look at what came since. is_over: for the last time."""
-        for line in logbook.more_lines(self._folder, self._place):
+        """Apply new entries of the log, and show what changed. is_over: the run has ended."""
+        for line in logbook.more_lines(self._folder, self._position):
             if any(needle in line for needle in NEEDLES):
-                self._course.take(logbook.read(line))
+                self._runs.apply(logbook.read(line))
         if self._draws:
             self._draw(self._live(), is_over=is_over)
         elif self._is_shown:
-            self._tell()
+            self._print_changes()
 
     def close(self) -> None:
-        """Let go of its own link to the kernel."""
+        """Close this view's own link to the kernel."""
         if self._client is not None:
             self._client.close()
 
     def _live(self) -> dict[str, str]:
-        """What live runs say of how far they are, as of the last look."""
-        if self._looks.due(time.monotonic()):
+        """The progress that live runs reported at the last poll, by run."""
+        if self._schedule.due(time.monotonic()):
             if self._client is None:
                 self._client = self._session.client()
             runs = live_runs.fetch_all(self._client)
-            self._said = {one.run: one.progress.shown() for one in runs if one.progress and one.run != self._run}
-        return self._said
+            self._progress = {one.run: one.progress.shown() for one in runs if one.progress and one.run != self._run}
+        return self._progress
 
-    def _draw(self, said: dict[str, str], *, is_over: bool) -> None:
+    def _draw(self, progress: dict[str, str], *, is_over: bool) -> None:
         room = screen.stream_size(sys.stderr)
         width, height = room.columns - 1, max(room.lines - 2, 1)
         now = time.time_ns() // 1000
-        tree = pipeline_drawing.tree(self._course, self._run, self._pipeline, now, said)
-        lines = pipeline_drawing.fitted(map(self._session.hinted, tree), width)
-        if len(lines) > height and not is_over:  # what has left a terminal at its top cannot be drawn over
+        tree = pipeline_drawing.draw_tree(self._runs, self._run, self._pipeline, now, progress)
+        lines = pipeline_drawing.fit_lines(map(self._session.hinted, tree), width)
+        if len(lines) > height and not is_over:  # lines scrolled off the top of a terminal cannot be redrawn
             lines[height:] = [f"… {len(lines) - height} lines more"]
         up = f"\033[{self._lines}A" if self._lines else ""
         drawn = "".join(f"\033[K{screen.safe(line)}\n" for line in lines)
@@ -130,14 +130,14 @@ class _View:
         sys.stderr.flush()
         self._lines = len(lines)
 
-    def _tell(self) -> None:
-        for piece in self._course.of(self._run):
-            name, said = str(piece.name), piece.state
+    def _print_changes(self) -> None:
+        for piece in self._runs.pieces_of(self._run):
+            name, state = str(piece.name), piece.state
             if piece.items >= 0:
-                said = f"over {piece.items}"
+                state = f"over {piece.items}"
             elif piece.state == "working" and len(piece.tries) > 1:
-                said = f"working, try {len(piece.tries)}"
-            if self._told.get(name) != said:
-                self._told[name] = said
+                state = f"working, try {len(piece.tries)}"
+            if self._printed.get(name) != state:
+                self._printed[name] = state
                 why = f": {piece.why}" if piece.why and piece.state not in ("done", "working") else ""
-                self._session.say(f"{name}: {said}{screen.visible(why)}")
+                self._session.say(f"{name}: {state}{screen.visible(why)}")

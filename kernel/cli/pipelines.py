@@ -1,6 +1,6 @@
-"""Pipelines as the command line has them (acts): a file read and checked against what is installed, and found again.
+"""Reads pipelines from files, makes Hands of them, and finds installed ones (acts).
 
-What is installed is asked of the kernel; what a Hand's `run` takes is read from its folder in the home.
+The kernel says which Hands are installed; the inputs of a Hand's `run` are read from its folder in the home.
 """
 
 import os
@@ -18,7 +18,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, chosen_home
 from kernel.cli.installed import Installed
-from kernel.cli.pipeline_progress import Course
+from kernel.cli.pipeline_progress import RunTree
 from manifests.errors import ManifestInvalid
 from manifests.grants import expand_wildcards, requested
 from manifests.pipeline.check import check
@@ -30,11 +30,11 @@ from manifests.schema import Capability, Schedule
 from manifests.suggestions import did_you_mean, nearest
 from wire.errors import ManipleError
 
-LARGEST: Final = 512 * 1024
+FILE_MAX: Final = 512 * 1024
 
 
-class Added(Struct, frozen=True):
-    """A pipeline that is installed. folder: of its files, below the home; text: of its pipeline; schedule: when it starts."""
+class InstalledPipeline(Struct, frozen=True):
+    """An installed pipeline. folder: path of its files; text: its file; schedule: when it starts by itself."""
 
     pipeline: Pipeline
     version: str
@@ -44,10 +44,10 @@ class Added(Struct, frozen=True):
 
 
 def read_file(path: str) -> str:
-    """The text of a pipeline's file. Raises Ended when it cannot be read."""
+    """Read the text of a pipeline's file. Raises Ended if it cannot be read."""
     try:
         with named_files.open_to_read(path) as file:
-            raw = file.read(LARGEST + 1)
+            raw = file.read(FILE_MAX + 1)
     except IsADirectoryError:
         raise Ended(f"{path} is a folder: name the file in it, NAME.pipeline.toml", Exit.USAGE) from None
     except OSError as error:
@@ -59,10 +59,10 @@ def read_file(path: str) -> str:
         raise Ended(f"{path} is not UTF-8 text: {again}") from None
 
 
-class AllInstalled(Mapping[str, Known]):
-    """Every installed Hand, as the checker knows it; while client is open, the kernel is asked of those that it looks at.
+class KnownHands(Mapping[str, Known]):
+    """All installed Hands as the checker needs them; each is fetched from the kernel when it is looked up.
 
-    Each question is a call, which the log tells: a pipeline of three Hands is not checked by one for every Hand there is.
+    Each fetch is a call, and so an entry of the log: a pipeline of three Hands must not cause one for every Hand.
     """
 
     def __init__(self, client: Client) -> None:
@@ -74,9 +74,9 @@ class AllInstalled(Mapping[str, Known]):
         if name not in self._names:
             raise KeyError(name)
         if self._methods is None:
-            self._methods = [row.method for row in call.every(self._client)]
+            self._methods = [row.method for row in call.fetch_methods(self._client)]
         if name not in self._found:
-            self._found[name] = _known(self._client, name, self._methods)
+            self._found[name] = _describe_hand(self._client, name, self._methods)
         return self._found[name]
 
     def __contains__(self, name: object) -> bool:
@@ -89,31 +89,31 @@ class AllInstalled(Mapping[str, Known]):
         return len(self._names)
 
 
-def _known(client: Client, name: str, methods: list[str]) -> Known:
+def _describe_hand(client: Client, name: str, methods: list[str]) -> Known:
     shown = hands.fetch_details(client, name)
     section = shown.hand.package.manifest.hand
     is_pipeline = bool(section.pipeline)
-    takes = signature(client, shown.hand)
+    inputs = input_signature(client, shown.hand)
     provides_run = f"{name}.run" in shown.hand.package.manifest.provides
     return Known(
         name=name,
         is_task=section.kind == "task",
         is_pipeline=is_pipeline,
-        has_work=takes.found and not provides_run,
-        params=takes.params,
-        takes_more=takes.more,
+        has_work=inputs.found and not provides_run,
+        params=inputs.params,
+        takes_more=inputs.more,
         asks=expand_wildcards(requested(shown.hand.package.manifest), methods),
         granted=shown.grants,
     )
 
 
-def signature(client: Client, hand: Installed) -> Signature:
-    """What the work of a task Hand takes, as far as its files tell."""
+def input_signature(client: Client, hand: Installed) -> Signature:
+    """The inputs of a task Hand's work, as far as its files declare them."""
     section = hand.package.manifest.hand
-    place = os.path.join(client.home, "hands", hand.folder)
+    folder = os.path.join(client.home, "hands", hand.folder)
     if section.pipeline:
         try:
-            text = read_file(os.path.join(place, section.pipeline))
+            text = read_file(os.path.join(folder, section.pipeline))
             return Signature(params=check(text, file=section.pipeline).inputs)
         except (Ended, ManifestInvalid):
             return Signature()
@@ -121,49 +121,51 @@ def signature(client: Client, hand: Installed) -> Signature:
         return Signature()
     file = section.entry.partition(":")[0].replace(".", "/") + ".py"
     try:
-        return of_entry(section.entry, {file: read_file(os.path.join(place, file)).encode()})
+        return of_entry(section.entry, {file: read_file(os.path.join(folder, file)).encode()})
     except Ended:
         return Signature()
 
 
-def every(client: Client) -> list[Added]:
-    """Every pipeline that is installed, by name."""
+def fetch_all(client: Client) -> list[InstalledPipeline]:
+    """Fetch all installed pipelines."""
     shown = (hands.fetch_details(client, row.name).hand for row in hands.list_hands(client) if row.kind == "task")
-    return [_opened(client, hand) for hand in shown if hand.package.manifest.hand.pipeline]
+    return [_read_installed(client, hand) for hand in shown if hand.package.manifest.hand.pipeline]
 
 
-def names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """Names of installed pipelines, for the shell's completion; none when the kernel does not run."""
+def complete_name(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the name of an installed pipeline; nothing without a running kernel."""
     try:
         with Session(chosen_home(ctx.find_root().params.get("home")), json=False).client() as client:
-            return [one.pipeline.name for one in every(client) if one.pipeline.name.startswith(incomplete)]
+            return [one.pipeline.name for one in fetch_all(client) if one.pipeline.name.startswith(incomplete)]
     except (ManipleError, OSError):
         return []
 
 
-def _opened(client: Client, hand: Installed) -> Added:
+def _read_installed(client: Client, hand: Installed) -> InstalledPipeline:
     section = hand.package.manifest.hand
     folder = os.path.join(client.home, "hands", hand.folder)
     text = read_file(os.path.join(folder, section.pipeline))
-    return Added(check(text, file=section.pipeline), hand.version, folder, text, hand.package.manifest.schedule)
+    return InstalledPipeline(
+        check(text, file=section.pipeline), hand.version, folder, text, hand.package.manifest.schedule
+    )
 
 
-def added(client: Client, name: str) -> Added:
-    """An installed pipeline by its name. Raises Ended for what is none."""
+def fetch(client: Client, name: str) -> InstalledPipeline:
+    """Fetch an installed pipeline by name. Raises Ended if there is none."""
     if (hand := hands.find(client, name)) is None:
-        meant = did_you_mean(nearest(name, (one.pipeline.name for one in every(client))))
+        meant = did_you_mean(nearest(name, (one.pipeline.name for one in fetch_all(client))))
         raise Ended(f"there is no pipeline '{name}'{meant}: see `maniple pipeline list`")
     if not hand.package.manifest.hand.pipeline:
         raise Ended(f"{name} is a Hand, not a pipeline: see `maniple show {name}`")
-    return _opened(client, hand)
+    return _read_installed(client, hand)
 
 
-def pieces(course: Course, run: str) -> list[dict[str, object]]:
-    """The pieces of a run for programs, each with its runs; the pieces of those below them."""
+def piece_rows(runs: RunTree, run: str) -> list[dict[str, object]]:
+    """JSON rows of a run's pieces, each with its tries, and these with the pieces of their runs."""
     found: list[dict[str, object]] = []
-    for piece in course.of(run):
+    for piece in runs.pieces_of(run):
         tries = [
-            {**msgspec.to_builtins(one), "micro_dollars": course.cost(one.run), "steps": pieces(course, one.run)}
+            {**msgspec.to_builtins(one), "micro_dollars": runs.cost(one.run), "steps": piece_rows(runs, one.run)}
             for one in piece.tries
         ]
         row: dict[str, object] = {"name": str(piece.name), "state": piece.state, "why": piece.why, "tries": tries}
@@ -171,8 +173,8 @@ def pieces(course: Course, run: str) -> list[dict[str, object]]:
     return found
 
 
-def folder(pipeline: Pipeline, text: str, lends: Iterable[Capability]) -> package.Folder:
-    """The Hand that a pipeline becomes: its folder's files, not yet sealed."""
+def make_folder(pipeline: Pipeline, text: str, lends: Iterable[Capability]) -> package.Folder:
+    """Make the folder of the Hand that a pipeline becomes, not yet sealed."""
     import tomli_w
 
     from manifests.check import check as check_manifest
@@ -184,7 +186,7 @@ def folder(pipeline: Pipeline, text: str, lends: Iterable[Capability]) -> packag
     return package.Folder(path=pipeline.name, manifest=check_manifest(toml), files=files, seal="")
 
 
-def folder_of_file(path: str) -> package.Folder:
-    """The Hand that a pipeline's file becomes for a replay: it lends nothing. Raises ManifestInvalid, Ended."""
+def folder_from_file(path: str) -> package.Folder:
+    """Make the Hand of a pipeline's file for a replay: it lends nothing. Raises ManifestInvalid, Ended."""
     text = read_file(path)
-    return folder(check(text, file=path), text, ())
+    return make_folder(check(text, file=path), text, ())

@@ -12,7 +12,7 @@ from kernel.cli.usage_errors import WholeNumber
 MARKS: Final = {"todo": "[ ]", "doing": "[>]", "done": "[x]", "skipped": "[-]", "failed": "[!]"}
 
 _MOST: Final = 500
-"""Lists that plan.all gives at a time."""
+"""Most lists in one reply of plan.all."""
 
 
 class _Step(Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class _Plan(Struct, frozen=True, kw_only=True):
 
 
 class _All(Struct, frozen=True, kw_only=True):
-    """plan.all."""
+    """The reply of plan.all."""
 
     plans: tuple[_Plan, ...]
     more: bool
@@ -48,15 +48,15 @@ def plans(session: Session, last: int) -> None:
     """List the to-do lists that Hands keep, the last changed first."""
     with session.client() as client:
         reply = client.call("plan.all", "", {"most": last}).value
-        names = {} if session.json else memories.names(client)
+        names = {} if session.json else memories.names_by_namespace(client)
     found = replies.read(reply, _All)
-    whose = [memories.in_words(one.namespace, names) for one in found.plans]
-    session.result(reply, lambda: "\n\n".join(map(_drawn, found.plans, whose)), nothing="No Hand keeps a list yet.")
+    owners = [memories.describe(one.namespace, names) for one in found.plans]
+    session.result(reply, lambda: "\n\n".join(map(_drawn, found.plans, owners)), nothing="No Hand keeps a list yet.")
 
 
-def _drawn(plan: _Plan, whose: str) -> str:
+def _drawn(plan: _Plan, owners: str) -> str:
     shown = screen.visible(plan.title or plan.name)
-    lines = [f"{shown}  {plan.done} of {plan.total}, {screen.moment(plan.changed)}, {whose}, {plan.name!r}"]
+    lines = [f"{shown}  {plan.done} of {plan.total}, {screen.moment(plan.changed)}, {owners}, {plan.name!r}"]
     for number, step in enumerate(plan.steps, 1):
         note = f"  ({screen.visible(step.note)})" if step.note else ""
         lines.append(f"  {MARKS.get(step.state, '[?]')} {number}. {screen.visible(step.text)}{note}")

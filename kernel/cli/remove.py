@@ -15,7 +15,7 @@ from kernel.cli.frame import Session, command, hand_argument
 
 
 class Removed(Struct, frozen=True, kw_only=True):
-    """kernel.remove. hand: its id."""
+    """The reply of kernel.remove. hand: its id."""
 
     hand: str
 
@@ -31,100 +31,100 @@ def remove(session: Session, hand: str, purge: bool, yes: bool) -> None:
     id, which is never used again. --purge also works for a Hand that was removed before.
     """
     with session.client() as client:
-        is_there = hand in {row.name for row in installed.list_hands(client)}
-        before = () if is_there else leftovers(session, hand)
-        swept = set() if is_there else orphans.sweep(client)
+        is_installed = hand in {row.name for row in installed.list_hands(client)}
+        earlier_ids = () if is_installed else leftovers(session, hand)
+        swept = set() if is_installed else orphans.remove_orphans(client)
         has_secrets = bool(swept) and not swept.isdisjoint(logbook.ids_of(session.log(), hand))
-        if not is_there and not before and not has_secrets:
-            installed.fetch_details(client, hand)  # which says that it is not there, or that this is no name
-    if before and not purge:
+        if not is_installed and not earlier_ids and not has_secrets:
+            installed.fetch_details(client, hand)  # raises: not installed, or not a name
+    if earlier_ids and not purge:
         raise Ended(f"no Hand {hand!r} is installed; `maniple remove {hand} --purge` removes what an earlier one left")
-    if purge and (is_there or before):
-        what = f"Remove {hand} and all that it kept" if is_there else f"{hand} was removed. Remove what it kept"
+    if purge and (is_installed or earlier_ids):
+        what = f"Remove {hand} and all that it kept" if is_installed else f"{hand} was removed. Remove what it kept"
         confirm(f"{what} and remembers, for ever?", f"maniple remove {hand} --purge", yes=yes, done="removed")
-    left = remembered = None
-    if is_there:
-        left, remembered = take_away(session, hand, purge=purge)
-    elif before:
-        purge_left(session, hand)
-    done = "is removed" if is_there else "was removed before; what it left is gone now"
-    session.result({"name": hand, "kept": left, "remembered": remembered}, lambda: f"{hand} {done}.")
-    if left:
-        session.say(f"Its state is still in {left}")
+    state_folder = remembered = None
+    if is_installed:
+        state_folder, remembered = remove_hand(session, hand, purge=purge)
+    elif earlier_ids:
+        purge_removed(session, hand)
+    done = "is removed" if is_installed else "was removed before; what it left is gone now"
+    session.result({"name": hand, "kept": state_folder, "remembered": remembered}, lambda: f"{hand} {done}.")
+    if state_folder:
+        session.say(f"Its state is still in {state_folder}")
     if remembered:
-        session.say(_remembered(remembered))
-    if purge and is_there and leftovers(session, hand):
+        session.say(_memory_note(remembered))
+    if purge and is_installed and leftovers(session, hand):
         session.say(f"Hands of that name that were removed before left more: `maniple remove {hand} --purge` again")
 
 
-def take_away(session: Session, hand: str, *, purge: bool) -> tuple[str | None, str | None]:
-    """Remove a Hand; the folder that still holds what it kept, and its id if there still is a memory of it."""
+def remove_hand(session: Session, hand: str, *, purge: bool) -> tuple[str | None, str | None]:
+    """Remove a Hand; returns its state folder if that still exists, and its id if its memory does; else None."""
     with session.client() as client:
         removed = replies.read(client.call("kernel.remove", hand, seconds=120).value, Removed)
-        orphans.remove(session.home, removed.hand)
+        orphans.delete_of(session.home, removed.hand)
         try:
             if purge:
                 _purge(session, client, hand, removed.hand)
             compiling.remove_unused(client)
-            orphans.sweep(client)
+            orphans.remove_orphans(client)
         except BaseException:
-            if memories.kept_of(session.home, removed.hand):
-                session.say(f"{hand} is removed. {_remembered(removed.hand)}")
+            if memories.database_of(session.home, removed.hand):
+                session.say(f"{hand} is removed. {_memory_note(removed.hand)}")
             raise
     kept = os.path.join(session.home, "state", removed.hand)
-    remembered = removed.hand if memories.kept_of(session.home, removed.hand) else None
+    remembered = removed.hand if memories.database_of(session.home, removed.hand) else None
     return kept if os.path.isdir(kept) else None, remembered
 
 
-def purge_left(session: Session, hand: str) -> None:
-    """Take away what Hands of a name left that were removed before."""
+def purge_removed(session: Session, hand: str) -> None:
+    """Erase what earlier, removed Hands of this name have left."""
     with session.client() as client:
         for one in leftovers(session, hand):
             _purge(session, client, hand, one)
 
 
-def was_purged(session: Session, client: Client, hand: str) -> bool:
-    """Whether a Hand that is not installed had left something, with its secrets: all of that is taken away.
+def finish_removal(session: Session, client: Client, hand: str) -> bool:
+    """Erase what a Hand that is not installed has left, secrets included; returns whether there was anything.
 
-    For a command that always purges, typed again after it was killed, or its kernel was, when the Hand was gone already.
+    For a command that always purges, typed again after it or the kernel was killed when the Hand was removed already.
     """
     if installed.find(client, hand) is not None:
         return False
-    swept, left = orphans.sweep(client), leftovers(session, hand)
+    swept, left = orphans.remove_orphans(client), leftovers(session, hand)
     for one in left:
         _purge(session, client, hand, one)
     return bool(left) or not swept.isdisjoint(logbook.ids_of(session.log(), hand))
 
 
 def _purge(session: Session, client: Client, hand: str, hand_id: str) -> None:
-    """What a removed Hand left; its memory first, for whose end another Hand is asked, which may refuse."""
+    """Erase what a removed Hand left; its memory first, by a call to another Hand, which may refuse."""
     try:
-        if memories.kept_of(session.home, hand_id):
-            client.call("memory.erase", f"own/{hand_id}", seconds=memories.LONG_S)
+        if memories.database_of(session.home, hand_id):
+            client.call("memory.erase", f"own/{hand_id}", seconds=memories.CALL_S)
     finally:
         _delete(session, "state", hand_id)
-        for name in _printed(hand):
+        for name in _output_files(hand):
             _delete(session, "output", name)
 
 
 def leftovers(session: Session, hand: str) -> tuple[str, ...]:
-    """The ids of the Hands of a name, of which none is installed, that left something; all of them, if it is in a log."""
+    """Ids of removed Hands of a name that left something; all of them if output is left, which does not say whose it is."""
     ids = logbook.ids_of(session.log(), hand)
-    if any(os.path.exists(os.path.join(session.home, "output", name)) for name in _printed(hand)):
+    if any(os.path.exists(os.path.join(session.home, "output", name)) for name in _output_files(hand)):
         return ids
     return tuple(
         one
         for one in ids
-        if memories.kept_of(session.home, one) or os.path.isdir(os.path.join(session.home, "state", one))
+        if memories.database_of(session.home, one) or os.path.isdir(os.path.join(session.home, "state", one))
     )
 
 
-def _printed(hand: str) -> tuple[str, str]:
+def _output_files(hand: str) -> tuple[str, str]:
     return f"{hand}.log", f"{hand}.log.1"
 
 
-def _remembered(hand: str) -> str:
-    """What is said of the memory of a removed Hand. hand: its id."""
+def _memory_note(hand: str) -> str:
+    """The message that a removed Hand's memory still exists. hand: its id."""
     return f"Its memory is still there: `maniple memory erase --hand {hand}` erases it"
 
 

@@ -127,7 +127,7 @@ def _changed_code(session: Session, tape: recorded.Recorded, against: str | None
         yield {}
         return
     is_file = os.path.isfile(against)
-    folder = pipelines.folder_of_file(against) if is_file else package.read(against, skip_caches=True)
+    folder = pipelines.folder_from_file(against) if is_file else package.read(against, skip_caches=True)
     if folder.name != tape.began.name:
         raise Ended(f"{against} is the Hand {folder.name}, and {tape.began.run} is of {tape.began.name}", Exit.USAGE)
     asked: dict[str, object] = {"folder": f"replay-{folder.name}-{secrets.token_hex(4)}"}

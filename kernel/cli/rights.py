@@ -1,4 +1,4 @@
-"""What a home allows, as kernel.home tells it (pure): grants and rules by Hand, roots, trusted keys."""
+"""The type of kernel.home's reply (pure): grants and rules by Hand, roots, trusted keys."""
 
 from msgspec import Struct
 
@@ -8,7 +8,7 @@ from manifests.trust import TrustedKey
 
 
 class Home(Struct, frozen=True, kw_only=True):
-    """kernel.home."""
+    """The reply of kernel.home."""
 
     grants: dict[str, tuple[Capability, ...]]
     roots: dict[str, str]

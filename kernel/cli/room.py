@@ -1,7 +1,6 @@
-"""What every command needs of this machine before it begins: descriptors, threads, memory (acts).
+"""Checks before a command that descriptors, threads and memory suffice (acts), and recognises errors of lacking them.
 
-Separate from main.py, which tells whatever happens. libzmq ends the whole process when it gets none of these, so what a link
-takes is looked for before there is one.
+libzmq aborts the whole process when it lacks one of these, so what a link needs is checked before it is made.
 """
 
 import errno
@@ -12,13 +11,13 @@ from typing import Final
 
 from kernel.cli.exits import Ended
 
-DESCRIPTORS: Final = 24
-"""Files that a command may have open beside those it began with: what it needs at most."""
+FILES_NEEDED: Final = 24
+"""Most files that a command opens, beside those it began with."""
 
-_PLENTY: Final = 1_024
+_FILES_ENOUGH: Final = 1_024
 
-THREADS: Final = 2
-"""What libzmq begins for a link."""
+THREADS_NEEDED: Final = 2
+"""Threads that libzmq starts for a link."""
 
 _MENDS: Final = {
     errno.EMFILE: "raise `ulimit -n`, then type the same again",
@@ -29,26 +28,26 @@ _MENDS: Final = {
 _NO_MEMORY: Final = ("failed to map segment", "cannot allocate memory", "cannot apply additional memory protection")
 
 
-def for_files() -> None:
-    """Let this process open as many files as a command needs. Raises Ended where it may not."""
+def raise_file_limit() -> None:
+    """Raise this process's soft limit of open files to what a command needs. Raises Ended if the hard limit is lower."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= _PLENTY or sys.platform != "linux":
+    if soft == resource.RLIM_INFINITY or soft >= _FILES_ENOUGH or sys.platform != "linux":
         return
-    wanted = len(os.listdir("/proc/self/fd")) + DESCRIPTORS
+    wanted = len(os.listdir("/proc/self/fd")) + FILES_NEEDED
     if soft < wanted and hard != resource.RLIM_INFINITY and hard < wanted:
         raise Ended(f"{hard} files may be open at a time here, and a command needs {wanted}: {_MENDS[errno.EMFILE]}")
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def for_threads() -> None:
-    """Raises Ended where no more threads can be begun, which count as processes and take memory."""
-    over = threading.Event()
-    begun = [threading.Thread(target=over.wait, daemon=True) for _ in range(THREADS)]
+def check_threads() -> None:
+    """Raise Ended if the threads of a link cannot be started: they count as processes and take memory."""
+    done = threading.Event()
+    threads = [threading.Thread(target=done.wait, daemon=True) for _ in range(THREADS_NEEDED)]
     try:
-        for one in begun:
+        for one in threads:
             one.start()
     except RuntimeError:
         raise Ended(
@@ -56,19 +55,19 @@ def for_threads() -> None:
             "then type the same again"
         ) from None
     finally:
-        over.set()
-        for one in begun:
+        done.set()
+        for one in threads:
             if one.ident is not None:
                 one.join()
 
 
-def lacks(error: Exception) -> str:
-    """What an error says that something of these is used up, in a sentence; "" for any other."""
+def exhausted(error: Exception) -> str:
+    """A sentence for an error that means that descriptors, threads or memory are exhausted; "" for any other error."""
     if isinstance(error, ImportError) and any(words in str(error).lower() for words in _NO_MEMORY):
         return "there is not enough memory for that"
     if isinstance(error, RuntimeError) and "new thread" in str(error):
         return f"there is no room for one more thread: {_MENDS[errno.EAGAIN]}"
     number = getattr(error, "errno", None)
     if number == errno.EAGAIN and (not isinstance(error, OSError) or error.strerror != os.strerror(number)):
-        return ""  # of a pipe or a link, which takes nothing just now
+        return ""  # a pipe or a link that is full for the moment
     return f"{os.strerror(number).lower()}: {_MENDS[number]}" if number in _MENDS else ""

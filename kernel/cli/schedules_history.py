@@ -24,7 +24,7 @@ class _Past(Struct, frozen=True, kw_only=True):
 
 
 class _History(Struct, frozen=True, kw_only=True):
-    """scheduling.history."""
+    """The reply of scheduling.history."""
 
     history: tuple[_Past, ...]
 
@@ -40,15 +40,15 @@ def schedules_history(session: Session, hand: str | None, most: int) -> None:
     """
     with session.client() as client:
         reply = client.call("scheduling.history", "", {"hand": hand or "", "most": most}, seconds=60).value
-        told_of = replies.read(reply, _History).history
-        if hand is not None and not told_of and hand not in {one.name for one in installed.list_hands(client)}:
+        history_rows = replies.read(reply, _History).history
+        if hand is not None and not history_rows and hand not in {one.name for one in installed.list_hands(client)}:
             raise NoHand(hand)
-    rows = _completed(session, told_of)
+    rows = _with_outcomes(session, history_rows)
     session.result({"history": rows}, lambda: _drawn(rows), nothing="No schedule has started anything yet.")
 
 
-def _completed(session: Session, rows: tuple[_Past, ...]) -> tuple[_Past, ...]:
-    """From the log: how runs ended while nobody followed them, and why those ended that came to nothing."""
+def _with_outcomes(session: Session, rows: tuple[_Past, ...]) -> tuple[_Past, ...]:
+    """Complete rows from the log: outcomes of runs that ended unobserved, and reasons of those that failed."""
     if all(row.outcome == "done" or not row.run for row in rows):
         return rows
     runs = history.gather(logbook.entries(session.log(), needles=history.NEEDLES))

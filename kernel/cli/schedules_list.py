@@ -21,7 +21,7 @@ class _Scheduled(Struct, frozen=True, kw_only=True):
 
 
 class _Next(Struct, frozen=True, kw_only=True):
-    """scheduling.next."""
+    """The reply of scheduling.next."""
 
     hands: tuple[_Scheduled, ...]
     problems: tuple[str, ...]

@@ -33,16 +33,16 @@ def seal(session: Session, folder: str, key: str | None, clean: bool) -> None:
     session.result(
         result, lambda: f"{found.name} {found.version}: {len(found.files)} files sealed by {public.name}+{public.id}."
     )
-    if was := _why_untrusted(session.home, public.id):
+    if state := _why_untrusted(session.home, public.id):
         again = f"maniple seal {shlex.quote(folder)} --key FILE"
         session.say(
-            f"The key {public.id} {was} in this home, so what it seals does not start here: `{again}` with one that is "
+            f"The key {public.id} {state} in this home, so what it seals does not start here: `{again}` with one that is "
             "trusted (`maniple keys`); to have another: `maniple keys new FILE`, then `maniple keys add FILE.pub --hands '*'`"
         )
 
 
 def _why_untrusted(home: str, key_id: str) -> str:
-    """Why a home trusts a key no more, that it trusted once; "" otherwise, and where there is no home to ask."""
+    """Why a home no longer trusts a key that it trusted once; "" otherwise, and if there is no home."""
     with suppress(ManipleError, OSError):
         key = logbook.trusted_keys(home).find(key_id)
         if key.revoked is not None:

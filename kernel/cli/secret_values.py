@@ -1,6 +1,6 @@
-"""Secrets as people give them (acts): typed and not shown, a line on stdin, a variable of the environment, or a file.
+"""Reads secrets from the terminal without echo, from a line of stdin, an environment variable or a file (acts).
 
-None of these puts a secret among a command's words, where the shell's history and the list of processes have it.
+None of these puts a secret on the command line, where the shell's history and the process list would show it.
 """
 
 import os
@@ -10,22 +10,22 @@ from typing import Final
 from kernel.cli import named_files, screen, standard_input
 from kernel.cli.exits import Ended, Exit
 
-LONGEST: Final = 64 * 1024
-"""Bytes of a file that is a secret."""
+FILE_MAX: Final = 64 * 1024
+"""Most bytes of a file with a secret."""
 
 
-def asked(hand: str, name: str) -> str:
-    """As it is typed, or the next line of stdin."""
+def ask(hand: str, name: str) -> str:
+    """Prompt for a Hand's secret setting, or read the next line of stdin if that is not a terminal."""
     if screen.is_terminal(sys.stdin):
-        return typed(name, f"{name} of {hand}")
-    line = standard_input.line(f"the line for `{name}`")
+        return prompt(name, f"{name} of {hand}")
+    line = standard_input.read_line(f"the line for `{name}`")
     if not line:
         raise Ended(f"no value for `{name}` came on stdin: give a line for each --secret", Exit.USAGE)
     return _not_empty(line, f"the line for `{name}` on stdin")
 
 
-def typed(name: str, what: str) -> str:
-    """As it is typed on the terminal, and not shown. what: it is called there."""
+def prompt(name: str, what: str) -> str:
+    """Prompt for a secret on the terminal, without echo. what: its name in the prompt."""
     from getpass import getpass
 
     try:
@@ -35,32 +35,32 @@ def typed(name: str, what: str) -> str:
     return _not_empty(text, f"what was typed for `{name}`")
 
 
-def of_environment(variable: str) -> str:
-    """The value of a variable. Raises Ended for one that is not set."""
+def from_environment(variable: str) -> str:
+    """Read an environment variable. Raises Ended if it is not set."""
     if (value := os.environ.get(variable)) is None:
         raise Ended(f"no environment variable {variable} is set: `export {variable}` it, or give --secret", Exit.USAGE)
     return _not_empty(value, f"the environment variable {variable}")
 
 
-def of_file(path: str) -> str:
-    """What a file holds. Raises Ended for one that cannot be read, or is no secret."""
+def from_file(path: str) -> str:
+    """Read a file. Raises Ended if it cannot be read, is too long or is not UTF-8."""
     try:
         with named_files.open_to_read(path) as file:
-            content = file.read(LONGEST + 1)
+            content = file.read(FILE_MAX + 1)
         text = content.decode()
     except OSError as error:
         raise named_files.unreadable(path, error) from None
     except UnicodeDecodeError:
         raise Ended(f"{path} is not UTF-8 text, so it is not a secret that can be set", Exit.USAGE) from None
-    if len(content) > LONGEST:
+    if len(content) > FILE_MAX:
         raise Ended(
-            f"{path} has more than {LONGEST // 1024} KiB: name the file that holds the secret alone", Exit.USAGE
+            f"{path} has more than {FILE_MAX // 1024} KiB: name the file that holds the secret alone", Exit.USAGE
         )
     return _not_empty(text, path)
 
 
-def pair(option: str, word: str) -> tuple[str, str]:
-    """KEY and where its value is. Raises Ended for a word that is not KEY=WHERE, and does not repeat it."""
+def parse_pair(option: str, word: str) -> tuple[str, str]:
+    """Split KEY=WHERE. Raises Ended for other words, without repeating them, as they may hold a secret."""
     name, sign, where = word.partition("=")
     if not sign or not name or not where:
         raise Ended(f"{option} wants KEY=WHERE, such as {option} anthropic_key=…: see --help", Exit.USAGE)
@@ -68,7 +68,7 @@ def pair(option: str, word: str) -> tuple[str, str]:
 
 
 def _not_empty(text: str, where: str) -> str:
-    """A secret without the end of its line, whichever system wrote it. Raises Ended for an empty one."""
+    """Strip the line ending, LF or CRLF, from a secret. Raises Ended if nothing is left."""
     if not (value := text.rstrip("\r\n")):
         raise Ended(f"{where} is empty", Exit.USAGE)
     return value

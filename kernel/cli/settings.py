@@ -25,8 +25,8 @@ class _Installed(Struct, frozen=True):
     package: _Package
 
 
-class Shown(Struct, frozen=True, kw_only=True):
-    """What kernel.show has of settings. settings: the values that were set."""
+class HandSettings(Struct, frozen=True, kw_only=True):
+    """The part of kernel.show's reply about settings. settings: the values that have been set."""
 
     hand: _Installed
     settings: dict[str, object]
@@ -59,22 +59,22 @@ def settings(
     Give a secret with --secret, --secret-env or --secret-file, so that it is in no shell history and no process list.
     It is never shown again. The variable or file is read once: later changes to it have no effect.
     """
-    given = typed.words(words)
-    variables = [secret_values.pair("--secret-env", word) for word in secret_env]
-    files = [secret_values.pair("--secret-file", word) for word in secret_file]
+    given = typed.parse_words(words)
+    variables = [secret_values.parse_pair("--secret-env", word) for word in secret_env]
+    files = [secret_values.parse_pair("--secret-file", word) for word in secret_file]
     named = (*given.names, *secret, *unset, *(name for name, _ in (*variables, *files)))
     with session.client() as client:
-        shown = replies.read(client.call("kernel.show", hand).value, Shown)
+        shown = replies.read(client.call("kernel.show", hand).value, HandSettings)
         declared = shown.hand.package.manifest.settings
-        _check(hand, declared, named, unset, given.names)
+        _check_names(hand, declared, named, unset, given.names)
         changed: dict[str, object] = typed.settings({name: one.type for name, one in declared.items()}, given)
-        changed |= {name: secret_values.of_environment(where) for name, where in variables}
-        changed |= {name: secret_values.of_file(where) for name, where in files}
-        changed |= {name: secret_values.asked(hand, name) for name in secret} | dict.fromkeys(unset)
+        changed |= {name: secret_values.from_environment(where) for name, where in variables}
+        changed |= {name: secret_values.from_file(where) for name, where in files}
+        changed |= {name: secret_values.ask(hand, name) for name in secret} | dict.fromkeys(unset)
         values = shown.settings
         if changed:
-            _set(client, hand, changed)
-            values = replies.read(client.call("kernel.show", hand).value, Shown).settings
+            _set_values(client, hand, changed)
+            values = replies.read(client.call("kernel.show", hand).value, HandSettings).settings
     for name in given.names:
         if declared[name].secret:
             session.say(
@@ -91,8 +91,8 @@ def settings(
             session.say(f"It does not start yet: `maniple settings {hand} {needed}`")
 
 
-def _set(client: Client, hand: str, changed: dict[str, object]) -> None:
-    """Raises Ended, with where those that can be set stand, for what the kernel finds wrong."""
+def _set_values(client: Client, hand: str, changed: dict[str, object]) -> None:
+    """Set values. Raises Ended (usage), with the command that lists the settings, for values that the kernel rejects."""
     try:
         client.call("kernel.set", hand, {"values": changed})
     except NotDone as error:
@@ -101,19 +101,23 @@ def _set(client: Client, hand: str, changed: dict[str, object]) -> None:
         raise Ended(f"{error}: see `maniple settings {hand}`", Exit.USAGE) from None
 
 
-def _check(
-    hand: str, declared: dict[str, Setting], named: tuple[str, ...], unset: tuple[str, ...], plain: tuple[str, ...]
+def _check_names(
+    hand: str,
+    declared: dict[str, Setting],
+    named: tuple[str, ...],
+    unset: tuple[str, ...],
+    typed_names: tuple[str, ...],
 ) -> None:
-    """Nothing is asked or read for what cannot be set. Raises Ended."""
+    """Check names before any secret is asked for or read. Raises Ended (usage)."""
     for name in named:
         if name not in declared:
-            if name in plain:
-                continue  # the kernel tells all of these at once
+            if name in typed_names:
+                continue  # the kernel reports all of these at once
             meant = did_you_mean(nearest(name, declared))
             raise Ended(f"`{name}` is not a setting of {hand}{meant}: see `maniple settings {hand}`", Exit.USAGE)
         if named.count(name) > 1:
             raise Ended(f"`{name}` is given twice", Exit.USAGE)
-        if not declared[name].secret and name not in unset and name not in plain:
+        if not declared[name].secret and name not in unset and name not in typed_names:
             raise Ended(f"`{name}` of {hand} is not a secret: write {name}=value", Exit.USAGE)
 
 
@@ -130,8 +134,8 @@ def _drawn(declared: dict[str, Setting], values: dict[str, object]) -> str:
             (
                 name + ("*" if one.required else ""),
                 one.type,
-                _text(values.get(name), one.type),
-                _text(one.default, one.type),
+                _value_text(values.get(name), one.type),
+                _value_text(one.default, one.type),
                 _purpose(one),
             )
             for name, one in declared.items()
@@ -140,15 +144,15 @@ def _drawn(declared: dict[str, Setting], values: dict[str, object]) -> str:
 
 
 def _purpose(one: Setting) -> str:
-    """What it is for, and what it may be, in sentences."""
+    """A setting's help text and its choices, as sentences."""
     if not one.choices:
         return one.help
     choices = f"One of {', '.join(map(str, one.choices))}."
     return f"{one.help}{'' if one.help.endswith(('.', '!', '?')) else '.'} {choices}" if one.help else choices
 
 
-def _text(value: object, of_type: str) -> str:
-    """A value as one would type it."""
+def _value_text(value: object, of_type: str) -> str:
+    """A value as a user would type it."""
     if value is None:
         return ""
     if of_type == "duration" and isinstance(value, int | float):

@@ -34,8 +34,8 @@ def _what_runs(manifest: Manifest, artefact: Artefact | None) -> str:
     return section.entry or section.pipeline or " ".join(section.command)
 
 
-def scheduled(schedule: Schedule | None) -> str:
-    """When a Hand starts by itself, and with what, in words; "" if it does not."""
+def schedule_lines(schedule: Schedule | None) -> str:
+    """Lines on when a Hand starts by itself, and with which inputs; "" if it has no schedule."""
     if schedule is None:
         return ""
     lines = [describe(schedule), f"while it works: {schedule.overlap}"]
@@ -44,26 +44,30 @@ def scheduled(schedule: Schedule | None) -> str:
     return "\n".join(lines + [f"{name} = {value!r}" for name, value in schedule.inputs.items()])
 
 
-def _parted(held: tuple[Capability, ...], manifest: Manifest) -> tuple[list[str], list[str]]:
-    """What a Hand may do of what it holds, and what of that its HAND.toml asks for no more, or less: a call needs both.
+def _split_grants(held: tuple[Capability, ...], manifest: Manifest) -> tuple[list[str], list[str]]:
+    """Split grants into those in force, and those that HAND.toml no longer asks for, or not so widely: a call needs both.
 
-    Whether somebody is asked each time is aside.
+    Approval settings are ignored here.
     """
     asks = requested(manifest)
-    may, over = list[Capability](), list[str]()
+    may, left_over = list[Capability](), list[str]()
     for one in held:
-        beyond = {each for row in exceeding((replace(one, approval=True),), GrantSet.of(asks)) for each in row.allow}
-        may.append(replace(one, allow=tuple(each for each in one.allow if each not in beyond)))
-        wide = {each: found for each in one.allow if each in beyond and (found := _asked_within(one, each, asks))}
-        may += [narrow for found in wide.values() for narrow in found]
-        gone = tuple(each for each in one.allow if each in beyond and each not in wide)
-        over += [_left_over(manifest.hand.name, replace(one, allow=gone))] if gone else []
-        over += [f"{as_text(replace(one, allow=tuple(wide)))}: its HAND.toml asks for less of that now"] if wide else []
-    return list(dict.fromkeys(as_text(one) for one in may if one.allow)), over
+        not_asked = {each for row in exceeding((replace(one, approval=True),), GrantSet.of(asks)) for each in row.allow}
+        may.append(replace(one, allow=tuple(each for each in one.allow if each not in not_asked)))
+        too_wide = {each: found for each in one.allow if each in not_asked and (found := _asked_part(one, each, asks))}
+        may += [narrow for found in too_wide.values() for narrow in found]
+        obsolete = tuple(each for each in one.allow if each in not_asked and each not in too_wide)
+        left_over += [_left_over_line(manifest.hand.name, replace(one, allow=obsolete))] if obsolete else []
+        left_over += (
+            [f"{as_text(replace(one, allow=tuple(too_wide)))}: its HAND.toml asks for less of that now"]
+            if too_wide
+            else []
+        )
+    return list(dict.fromkeys(as_text(one) for one in may if one.allow)), left_over
 
 
-def _asked_within(one: Capability, pattern: str, asks: tuple[Capability, ...]) -> list[Capability]:
-    """What is asked for of that which one pattern of a grant covers, and no more of it than is granted."""
+def _asked_part(one: Capability, pattern: str, asks: tuple[Capability, ...]) -> list[Capability]:
+    """The capabilities asked for that lie within one pattern of a grant."""
     return [
         replace(one, allow=allow, own=one.own and ask.own, lent=one.lent or ask.lent)
         for ask in asks
@@ -71,7 +75,7 @@ def _asked_within(one: Capability, pattern: str, asks: tuple[Capability, ...]) -
     ]
 
 
-def _left_over(hand: str, one: Capability) -> str:
+def _left_over_line(hand: str, one: Capability) -> str:
     typed = shlex.join(["revoke", hand, one.method, *one.allow])
     return f"{as_text(one)}: its HAND.toml does not ask for that any more; `maniple {typed}`"
 
@@ -90,7 +94,7 @@ def _drawn(shown: HandDetails) -> str:
         "calls_per_minute": limits.calls_per_minute,
         "in_flight": limits.in_flight,
     } | ({"fuel": limits.fuel} if section.wasm else {})
-    may, over = _parted(shown.grants, manifest)
+    may, left_over = _split_grants(shown.grants, manifest)
     return screen.fields(
         (
             ("hand", f"{hand.name} {hand.version}"),
@@ -104,18 +108,18 @@ def _drawn(shown: HandDetails) -> str:
             ("runs", _what_runs(hand.package.manifest, hand.artefact)),
             ("needs", ", ".join(section.needs)),
             ("may", "\n".join(may) or "nothing"),
-            ("left over", "\n".join(over)),
+            ("left over", "\n".join(left_over)),
             ("offers", "\n".join(f"{one.method}  {one.effect}: {one.summary}" for one in hand.offered.values())),
             ("publishes", ", ".join(manifest.events.publishes)),
             ("hears", ", ".join(manifest.events.subscribes)),
-            ("scheduled", scheduled(manifest.schedule)),
+            ("scheduled", schedule_lines(manifest.schedule)),
             ("settings", "\n".join(f"{name} = {value}" for name, value in shown.settings.items())),
             (
                 "limits",
                 "\n".join(f"{name} {format_limit(name, value).strip(chr(34))}" for name, value in given.items()),
             ),
-            ("budget", "\n".join(room.in_words() for room in shown.budget)),
-            ("has spent", spending.spent(shown.spent)),
+            ("budget", "\n".join(room.describe() for room in shown.budget)),
+            ("has spent", spending.spent_text(shown.spent)),
             ("restart", f"{restart.when}, at most {restart.times} times within {restart.within_ms / 1000:g}s"),
             ("confined by", ", ".join(shown.confinement) or "nothing runs now"),
             ("but not by", screen.lacking(shown.lacking)),

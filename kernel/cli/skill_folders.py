@@ -1,8 +1,8 @@
-"""Folders of skills (acts): read, scanned, and installed in the Hand `skills`.
+"""Reads and scans folders of skills, and keeps those installed alone in the Hand `skills` (acts).
 
-Installed skills are read from the home, and compared with the seal that the log knows before that Hand is sealed again: a
-file that was changed since is never sealed. If the key of that seal no longer counts, unchanged skills are sealed again
-together with the next one that is installed or removed.
+Before that Hand is sealed again, its skills are read from the home and compared with the seal in the log: a file that was
+changed since is never sealed. If the key of that seal is no longer trusted, unchanged skills are sealed again with the next
+install or removal.
 """
 
 import hashlib
@@ -28,30 +28,30 @@ from manifests.skills import reading, scanning
 from manifests.skills.reading import Skill
 from manifests.trust import TrustStore
 
-_SHOWN: Final = 40
-"""Findings of each kind that are told to people; all of them with --json."""
+_FINDINGS_SHOWN: Final = 40
+"""Most findings of each kind that are shown; --json has all."""
 
-_KEYLESS: Final = frozenset({"revoked", "expired"})
-"""Refusals of a seal that is genuine, whose key counts no more."""
+_KEY_LOST: Final = frozenset({"revoked", "expired"})
+"""Codes of refusals of a genuine seal whose key is no longer trusted."""
 
 
 class Shelf(Struct, frozen=True, kw_only=True):
-    """What is installed alone. version: of the Hand that holds it, "" when nothing is. keyless: why the key that sealed it
-    counts no more; "" where it does.
+    """The skills installed alone. version: of the Hand that holds them, "" if there are none. keyless: why the key that
+    sealed them is no longer trusted; "" if it is.
     """
 
     version: str = ""
     skills: dict[str, Skill] = {}
     keyless: str = ""
 
-    def news(self) -> str:
-        """What else comes of making it anew, for whoever does; "" for nothing."""
+    def resealing_note(self) -> str:
+        """A note that all skills will be sealed again with the next change; "" if they need not be."""
         names = ", ".join(sorted(self.skills))
         return f"{self.keyless}: all that are installed alone are sealed anew: {names}" if self.keyless else ""
 
 
 def read(path: str) -> Skill:
-    """The skill in a folder. Raises Ended with every problem of it."""
+    """Read the skill in a folder. Raises Ended with its problems."""
     if not named_files.is_folder(path):
         raise Ended(
             f"{path} is not a folder: name the one that holds {reading.FILE}, as in `maniple skills show ./NAME`",
@@ -68,17 +68,17 @@ def read(path: str) -> Skill:
     return skill
 
 
-def installed(client: Client) -> Shelf:
-    """What is installed alone. Raises Ended (refused) where a file is not as it was sealed."""
+def read_installed(client: Client) -> Shelf:
+    """Read the skills installed alone. Raises Ended (refused) if a file differs from the seal."""
     if (hand := standing.find(client, folders.HAND)) is None:
         return Shelf()
-    place = os.path.join(client.home, "hands", hand.folder)
+    folder = os.path.join(client.home, "hands", hand.folder)
     if hand.package.manifest.hand.entry != folders.ENTRY:
         raise Ended(
             f"a Hand {folders.HAND} is installed that holds no skills: `maniple remove {folders.HAND}` makes room"
         )
     mend = f"`maniple remove {folders.HAND}` takes all of them away; then install them anew"
-    found = package.read(place)
+    found = package.read(folder)
     trust, keyless = TrustStore(keys=replies.read(client.call("kernel.home").value, rights.Home).keys), ""
     try:
         sealed = trust.judge(
@@ -86,26 +86,26 @@ def installed(client: Client) -> Shelf:
             now=time.time_ns() // 1000, manifest=found.manifest,
         )  # fmt: skip
     except SealRefused as refused:
-        if refused.code not in _KEYLESS:
+        if refused.code not in _KEY_LOST:
             raise Ended(f"refused: {refused}; {mend}", Exit.REFUSED) from None
         sealed, keyless = open_seal(hand.package.seal, [key.verify_key for key in trust.keys]), refused.why
     if differences := compare(sealed, found.digests()):
         raise Ended(f"refused: {'; '.join(map(str, differences[:5]))}; {mend}", Exit.REFUSED)
-    skills, problems = reading.read_all(found.files, place)
+    skills, problems = reading.read_all(found.files, folder)
     if problems:
         raise Ended(f"what is installed cannot be read ({problems[0].file}: {problems[0].what}): {mend}")
     return Shelf(version=hand.version, skills={one.name: one for one in skills}, keyless=keyless)
 
 
-def put(client: Client, skills: Iterable[Skill], before: str) -> None:
-    """Make the Hand `skills` of these, in the place of the one of that version. Raises Ended when it cannot be one."""
+def replace_all(client: Client, skills: Iterable[Skill], before: str) -> None:
+    """Install the Hand `skills` with these skills. before: its version so far. Raises Ended for too many or too much."""
     import tomli_w
 
-    held = list(skills)
-    if len(held) > reading.SHELF_MOST:
+    shelf = list(skills)
+    if len(shelf) > reading.SHELF_MOST:
         raise Ended(f"there may be {reading.SHELF_MOST} skills at most: `maniple skills remove NAME` makes room")
-    toml = tomli_w.dumps(folders.manifest_of(folders.version_after(before, time.time_ns() // 1000), held))
-    files = {MANIFEST_FILE: toml.encode(), **folders.files_of(held)}
+    toml = tomli_w.dumps(folders.manifest_of(folders.version_after(before, time.time_ns() // 1000), shelf))
+    files = {MANIFEST_FILE: toml.encode(), **folders.files_of(shelf)}
     if sum(map(len, files.values())) > package.SIZE_MAX or len(files) >= MOST_FILES:
         most = f"{package.SIZE_MAX >> 20} MiB, or more than {MOST_FILES - 2} files"
         raise Ended(f"all skills together would be more than {most}: `maniple skills remove NAME` makes room")
@@ -113,24 +113,24 @@ def put(client: Client, skills: Iterable[Skill], before: str) -> None:
     installing.install(client, hand, package.make_seal(hand, installing.sealing_key(client)), ())
 
 
-def readers(client: Client) -> dict[str, list[str]]:
-    """Which Hands may read each skill that is installed alone, by the skill's name."""
+def fetch_readers(client: Client) -> dict[str, list[str]]:
+    """Fetch which Hands may read each skill installed alone, by the skill's name."""
     found: dict[str, list[str]] = {}
-    for hand, held in replies.read(client.call("kernel.home").value, rights.Home).grants.items():
-        for one in held:
+    for hand, shelf in replies.read(client.call("kernel.home").value, rights.Home).grants.items():
+        for one in shelf:
             if one.method.startswith(folders.PREFIX) and one.allow:
                 found.setdefault(one.method.removeprefix(folders.PREFIX), []).append(hand)
     return {name: sorted(set(hands)) for name, hands in found.items()}
 
 
-def take_back(client: Client, name: str, hands: Iterable[str]) -> None:
-    """Take the grant of a skill from those Hands: it was of one that is gone, and not of the next of that name."""
+def revoke_from(client: Client, name: str, hands: Iterable[str]) -> None:
+    """Revoke the grant of a removed skill from these Hands, so that it does not apply to a later skill of that name."""
     for hand in hands:
         client.call("kernel.revoke", hand, {"method": folders.method_of(name)})
 
 
-def may_ask(client: Client, name: str) -> list[str]:
-    """Hands that ask for a skill of that name in their manifest, or for all, and so may be granted it."""
+def fetch_askers(client: Client, name: str) -> list[str]:
+    """Fetch the Hands whose manifest asks for this skill, or for all, and so may be granted it."""
     found = []
     for row in standing.list_hands(client):
         manifest = standing.fetch_details(client, row.name).hand.package.manifest
@@ -139,8 +139,8 @@ def may_ask(client: Client, name: str) -> list[str]:
     return found
 
 
-def sealed(client: Client) -> dict[str, list[Skill]]:
-    """The skills that are sealed with Hands that think, by the Hand's name."""
+def read_sealed(client: Client) -> dict[str, list[Skill]]:
+    """Read the skills that are part of installed agents, by the Hand's name."""
     found: dict[str, list[Skill]] = {}
     for row in standing.list_hands(client):
         if row.kind == "task":
@@ -160,7 +160,7 @@ def digest(skill: Skill) -> str:
 
 
 def row_of(skill: Skill, of: str = "", by: Iterable[str] = ()) -> dict[str, object]:
-    """A skill for programs. of: the Hand that it is sealed with, "" for none; by: who may read it."""
+    """The JSON row of a skill. of: the Hand that it is sealed with, "" for none; by: who may read it."""
     return {
         "name": skill.name,
         "of": of,
@@ -176,14 +176,14 @@ def row_of(skill: Skill, of: str = "", by: Iterable[str] = ()) -> dict[str, obje
 
 
 def findings(skill: Skill) -> list[dict[str, object]]:
-    """What a look through a skill finds, for programs."""
+    """JSON rows of what scanning a skill finds."""
     found, more = scanning.scan(skill)
     rows: list[dict[str, object]] = [msgspec.to_builtins(one) for one in found]
     return [*rows, *([{"kind": "more", "file": "", "line": 0, "text": str(more)}] if more else [])]
 
 
-def described(skill: Skill) -> Iterator[str]:
-    """What a person is told of a skill before it is installed, in lines."""
+def describe(skill: Skill) -> Iterator[str]:
+    """Yield the lines that describe a skill to the operator before it is installed."""
     yield f"{skill.name}: {skill.description}"
     rows: Mapping[str, str] = {
         "license": skill.license,
@@ -204,9 +204,9 @@ def described(skill: Skill) -> Iterator[str]:
         of_kind = [one for one in found if one.kind == kind]
         if of_kind:
             yield f"  {kind}: {meaning}"
-        for one in of_kind[:_SHOWN]:
+        for one in of_kind[:_FINDINGS_SHOWN]:
             yield f"    {one.file}{f':{one.line}' if one.line else ''}: {one.text}"
-        if len(of_kind) > _SHOWN:
-            yield f"    and {len(of_kind) - _SHOWN} more"
+        if len(of_kind) > _FINDINGS_SHOWN:
+            yield f"    and {len(of_kind) - _FINDINGS_SHOWN} more"
     if more:
         yield f"  and {more} findings more"

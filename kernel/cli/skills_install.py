@@ -28,32 +28,32 @@ def skills_install(session: Session, folder: str, hands: tuple[str, ...], yes: b
     """
     skill = skill_folders.read(folder)
     with session.client() as client:
-        held = skill_folders.installed(client)
-        before = held.skills.get(skill.name)
-        may = skill_folders.may_ask(client, skill.name)
+        shelf = skill_folders.read_installed(client)
+        before = shelf.skills.get(skill.name)
+        may = skill_folders.fetch_askers(client, skill.name)
         if wrong := [hand for hand in hands if hand not in may]:
-            installed.fetch_details(client, wrong[0])  # which says so of one that is not there
+            installed.fetch_details(client, wrong[0])  # raises if it is not installed
             raise Ended(
                 f'{wrong[0]} does not ask for skills: write "skills.*" = ["*"] into [capabilities] of its HAND.toml, then '
                 f"`maniple install`",
                 Exit.USAGE,
             )
         _show(session, skill, before)
-        already = skill_folders.readers(client).get(skill.name, [])
+        already = skill_folders.fetch_readers(client).get(skill.name, [])
         if already and before:
             session.say(f"It may be read by {', '.join(already)} already.")
-        if news := held.news():
+        if news := shelf.resealing_note():
             session.say(news)
         if not yes:
             _ask(folder, skill.name, hands)
-            if skill_folders.installed(client).version != held.version:
+            if skill_folders.read_installed(client).version != shelf.version:
                 raise Ended(
                     f"{skill.name} was not installed: skills have changed since you were asked; type the same again"
                 )
         if before is None:
-            skill_folders.take_back(client, skill.name, already)
+            skill_folders.revoke_from(client, skill.name, already)
             already = []
-        skill_folders.put(client, {**held.skills, skill.name: skill}.values(), held.version)
+        skill_folders.replace_all(client, {**shelf.skills, skill.name: skill}.values(), shelf.version)
         for hand in hands:
             client.call("kernel.grant", hand, {"capabilities": [{"method": method_of(skill.name), "allow": ["*"]}]})
     by = sorted({*already, *hands})
@@ -69,8 +69,8 @@ def skills_install(session: Session, folder: str, hands: tuple[str, ...], yes: b
 
 
 def _show(session: Session, skill: Skill, before: Skill | None) -> None:
-    """On stderr, what is to be decided."""
-    for line in skill_folders.described(skill):
+    """Print on stderr what is to be decided."""
+    for line in skill_folders.describe(skill):
         session.say(screen.visible(line))
     if before is None:
         return
@@ -85,7 +85,7 @@ def _show(session: Session, skill: Skill, before: Skill | None) -> None:
 
 
 def _ask(folder: str, name: str, hands: tuple[str, ...]) -> None:
-    """Raises Ended when nobody says yes."""
+    """Ask whether to install; raises Ended unless the answer is yes."""
     if not screen.is_terminal(sys.stdin):
         named = [word for hand in hands for word in ("--for", hand)]
         again = shlex.join(["maniple", "skills", "install", folder, *named, "--yes"])

@@ -8,10 +8,10 @@ from kernel.cli.frame import Session, command
 def skills_list(session: Session) -> None:
     """List every skill: those installed alone, with the Hands that may read them, and those sealed with a Hand."""
     with session.client() as client:
-        by = skill_folders.readers(client)
-        alone = skill_folders.installed(client)
+        by = skill_folders.fetch_readers(client)
+        alone = skill_folders.read_installed(client)
         found = [(one, "", by.get(one.name, [])) for one in alone.skills.values()]
-        found += [(one, hand, [hand]) for hand, own in skill_folders.sealed(client).items() for one in own]
+        found += [(one, hand, [hand]) for hand, own in skill_folders.read_sealed(client).items() for one in own]
     heads = ("SKILL", "SEALED WITH", "READ BY", "DESCRIPTION")
     cells = [(one.name, hand or "-", ", ".join(readers) or "nobody", one.description) for one, hand, readers in found]
     session.result(

@@ -5,7 +5,7 @@ import click
 from kernel.cli import skill_folders
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
-from kernel.cli.remove import take_away, was_purged
+from kernel.cli.remove import finish_removal, remove_hand
 from manifests.skills.folder import HAND
 
 
@@ -17,20 +17,20 @@ def skills_remove(session: Session, name: str) -> None:
     A later skill of the same name starts without grants. A skill that is sealed with a Hand goes with that Hand.
     """
     with session.client() as client:
-        held = skill_folders.installed(client)
-        if not held.version and was_purged(session, client, HAND):
+        shelf = skill_folders.read_installed(client)
+        if not shelf.version and finish_removal(session, client, HAND):
             done = "no skill is installed alone any more; what they left is gone now."
             session.result({"name": name, "taken_from": []}, lambda: done)
             return
-        if name not in held.skills:
+        if name not in shelf.skills:
             raise Ended(f"no skill {name} is installed alone: see `maniple skills list`")
-        had = skill_folders.readers(client).get(name, [])
-        skill_folders.take_back(client, name, had)
-        left = [one for one in held.skills.values() if one.name != name]
-        if left:
-            if news := held.news():
+        readers = skill_folders.fetch_readers(client).get(name, [])
+        skill_folders.revoke_from(client, name, readers)
+        rest = [one for one in shelf.skills.values() if one.name != name]
+        if rest:
+            if news := shelf.resealing_note():
                 session.say(news)
-            skill_folders.put(client, left, held.version)
-    if not left:
-        take_away(session, HAND, purge=True)
-    session.result({"name": name, "taken_from": had}, lambda: f"{name} is removed.")
+            skill_folders.replace_all(client, rest, shelf.version)
+    if not rest:
+        remove_hand(session, HAND, purge=True)
+    session.result({"name": name, "taken_from": readers}, lambda: f"{name} is removed.")

@@ -1,4 +1,4 @@
-"""Budgets and costs as people write and read them (pure)."""
+"""Parses and formats budgets and costs (pure)."""
 
 from collections.abc import Iterable
 
@@ -13,8 +13,11 @@ from manifests.ledger import Sum, sum_of
 from wire.entries import Cost
 
 
-class Room(Struct, frozen=True, kw_only=True):
-    """One allowance as it stands. name: its Hand's, "" for the home; amounts are in its unit; ends: RFC 3339."""
+class Allowance(Struct, frozen=True, kw_only=True):
+    """One allowance of a budget, as in replies. name: its Hand's, "" for the home. Amounts are in its unit.
+
+    percent: 0, 80 or 100, the step reached. ends: end of the window, in RFC 3339.
+    """
 
     name: str
     unit: str
@@ -28,11 +31,11 @@ class Room(Struct, frozen=True, kw_only=True):
 
     @property
     def is_used_up(self) -> bool:
-        """Whether nothing more fits into its window."""
+        """Whether nothing more can be spent in this window."""
         return self.percent >= 100
 
-    def in_words(self) -> str:
-        """In one line: how much is spent of how much, and until when."""
+    def describe(self) -> str:
+        """Describe it in one line: amount spent, the allowance, and the end of the window."""
         held = f", {format_amount(self.unit, self.reserved)} reserved" if self.reserved else ""
         words = f"{format_amount(self.unit, self.spent)} of {format_amount(self.unit, self.amount, self.window)}{held}"
         if self.is_used_up:
@@ -41,32 +44,30 @@ class Room(Struct, frozen=True, kw_only=True):
 
 
 Spent = dict[str, dict[str, int]]
-"""By window: tokens and micro_dollars."""
+"""Spending by window, in tokens and micro_dollars."""
 
 
-def spent(now: Spent) -> str:
-    """What was spent in each window, in one line; "" when nothing was."""
-    told = {window: (row.get("tokens", 0), row.get("micro_dollars", 0)) for window, row in now.items()}
-    if not any(map(any, told.values())):
+def spent_text(now: Spent) -> str:
+    """Format what was spent in each window as one line; "" if nothing was."""
+    sums = {window: (row.get("tokens", 0), row.get("micro_dollars", 0)) for window, row in now.items()}
+    if not any(map(any, sums.values())):
         return ""
-    return ", ".join(f"{_both(one)} this {window}" for window, one in told.items())
+    return ", ".join(f"{_sum_text(one)} this {window}" for window, one in sums.items())
 
 
-def _both(one: Sum) -> str:
-    """Tokens and dollars, what there is of them."""
-    said = [
-        format_amount(unit, amount) for unit, amount in zip(("tokens", "micro_dollars"), one, strict=True) if amount
-    ]
-    return " and ".join(said) or "nothing"
+def _sum_text(one: Sum) -> str:
+    """Format tokens and dollars, leaving out what is 0."""
+    parts = [format_amount(unit, amount) for unit, amount in zip(("tokens", "micro_dollars"), one, strict=True) if amount]
+    return " and ".join(parts) or "nothing"
 
 
-def cost(one: Cost | None) -> str:
-    """What a call has cost, "" for nothing."""
-    return "" if sum_of(one) == (0, 0) else _both(sum_of(one))
+def cost_text(one: Cost | None) -> str:
+    """Format the cost of a call; "" if it was free."""
+    return "" if sum_of(one) == (0, 0) else _sum_text(sum_of(one))
 
 
-def most(given: Iterable[str]) -> Cost | None:
-    """What `--most tokens=2000 --most dollars=0.05` says; None when it was not given. Raises Ended (usage)."""
+def parse_most(given: Iterable[str]) -> Cost | None:
+    """Parse `--most tokens=2000 --most dollars=0.05`; None if it was not given. Raises Ended (usage)."""
     found: dict[str, int] = {}
     for word in given:
         key, equals, text = word.partition("=")

@@ -1,4 +1,4 @@
-"""Standard input as commands read it (acts): it may be closed, and what comes on it need not be text."""
+"""Reads standard input (acts), which may be closed, and may hold bytes that are not text."""
 
 import sys
 from collections.abc import Iterator
@@ -6,37 +6,37 @@ from typing import BinaryIO, Final
 
 from kernel.cli.exits import Ended, Exit
 
-TEXT_MOST: Final = 16 * 1024 * 1024
-"""Bytes of a text that are read; nothing that is sent to a Hand in one piece is so long."""
+TEXT_MAX: Final = 16 * 1024 * 1024
+"""Most bytes of a text that are read; nothing sent to a Hand in one piece is longer."""
 
 
 def stream() -> BinaryIO:
-    """Its bytes. Raises Ended when it is closed."""
+    """The byte stream of stdin. Raises Ended if it is closed."""
     if sys.stdin is None or sys.stdin.closed:
         raise Ended("standard input is closed: give it something to read, such as `<FILE`", Exit.USAGE)
     return sys.stdin.buffer
 
 
-def text(what: str) -> str:
-    """All of it. what: begins the error's sentence. Raises Ended for what is no text in UTF-8, or too long."""
-    return _text(what, stream().read(TEXT_MOST + 1))
+def read_text(what: str) -> str:
+    """Read all of stdin as text. what: its name in errors. Raises Ended if it is not UTF-8, or too long."""
+    return _text(what, stream().read(TEXT_MAX + 1))
 
 
-def lines(what: str) -> Iterator[str]:
-    """A line at a time, to its end, without how it ends. Raises Ended for one that is no text in UTF-8, or too long."""
-    while one := line(what):
-        yield one.rstrip("\n")
+def read_lines(what: str) -> Iterator[str]:
+    """Yield the lines of stdin without their endings. Raises Ended if one is not UTF-8, or too long."""
+    while next_line := read_line(what):
+        yield next_line.rstrip("\n")
 
 
-def line(what: str) -> str:
-    """The next line as it is, "" at the end. Raises Ended for what is no text in UTF-8, or too long."""
-    return _text(what, stream().readline(TEXT_MOST + 1))
+def read_line(what: str) -> str:
+    """Read the next line with its ending; "" at the end. Raises Ended if it is not UTF-8, or too long."""
+    return _text(what, stream().readline(TEXT_MAX + 1))
 
 
 def _text(what: str, content: bytes) -> str:
-    """Bytes from there as text, whichever system ended its lines."""
-    if len(content) > TEXT_MOST:
-        raise Ended(f"{what} on standard input is longer than {TEXT_MOST // 1024 // 1024} MiB", Exit.USAGE)
+    """Decode UTF-8, with CRLF as LF."""
+    if len(content) > TEXT_MAX:
+        raise Ended(f"{what} on standard input is longer than {TEXT_MAX // 1024 // 1024} MiB", Exit.USAGE)
     try:
         return content.decode().replace("\r\n", "\n")
     except UnicodeDecodeError:

@@ -34,7 +34,7 @@ def start(session: Session, hand: str, words: tuple[str, ...], wait: bool, most:
 
     With --wait, ends with 1 if the run failed, with 4 if it was refused. Ctrl-C ends the waiting, not the run.
     """
-    given, at_most = typed.words(words), spending.most(most)
+    given, at_most = typed.parse_words(words), spending.parse_most(most)
     with session.client() as client:
         given_inputs = typed.inputs(_input_types(client, hand) if given.texts else {}, given)
         reply = client.call("kernel.start", hand, {"inputs": given_inputs}, seconds=120, most=at_most).value
@@ -56,4 +56,4 @@ def _input_types(client: Client, hand: str) -> Mapping[str, str]:
     """The types of a task's inputs, as far as its files declare them."""
     from kernel.cli import pipelines  # imported late: needed only for inputs given as text
 
-    return pipelines.signature(client, installed.fetch_details(client, hand).hand).params or {}
+    return pipelines.input_signature(client, installed.fetch_details(client, hand).hand).params or {}

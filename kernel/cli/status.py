@@ -33,7 +33,7 @@ class Status(Struct, frozen=True, kw_only=True):
     log_state: str
     log_why: str
     origin: str
-    budgets: tuple[spending.Room, ...]
+    budgets: tuple[spending.Allowance, ...]
     spent: spending.Spent
 
 
@@ -108,7 +108,7 @@ def _drawn(
             ("spending", _spending(now, live)),
             (
                 "budgets",
-                "\n".join(f"{room.name or 'the home'}: {room.in_words()}" for room in now.budgets if _matters(room)),
+                "\n".join(f"{room.name or 'the home'}: {room.describe()}" for room in now.budgets if _matters(room)),
             ),
             ("confinement", ", ".join(layers) or "nothing runs now; what this machine can do: `maniple doctor`"),
             ("but not by", screen.lacking(lacking)),
@@ -123,9 +123,9 @@ def _spending(now: Status, live: tuple[replies.LiveRun, ...]) -> str:
     """What the home has spent, and how much of it the live runs."""
     micro_dollars = sum(run.micro_dollars for run in live)
     by_live = f"{screen.dollars(micro_dollars)} by the live runs" if micro_dollars else ""
-    return "; ".join(filter(None, (spending.spent(now.spent), by_live)))
+    return "; ".join(filter(None, (spending.spent_text(now.spent), by_live)))
 
 
-def _matters(room: spending.Room) -> bool:
+def _matters(room: spending.Allowance) -> bool:
     """Whether `status` shows a budget: always the home's, a Hand's once it is nearly used up."""
     return not room.name or room.percent > 0

@@ -1,4 +1,4 @@
-"""What people type after a command's name, `key=value` and `key:=JSON`, as values (pure)."""
+"""Parses `key=value` and `key:=JSON` from the command line, and converts them to declared types (pure)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -11,11 +11,11 @@ from manifests.errors import ParamsInvalid, ValueInvalid
 from manifests.params import check, parse
 from manifests.typed import convert, from_text
 
-_NO_TEXTS: Final = frozenset(("int", "float", "bool", "list", "dict"))
+_NOT_TEXT: Final = frozenset(("int", "float", "bool", "list", "dict"))
 
 
-class Words(Struct, frozen=True, kw_only=True):
-    """texts: as typed after `=`. values: read as JSON after `:=`."""
+class Arguments(Struct, frozen=True, kw_only=True):
+    """Parsed words. texts: as typed after `=`. values: decoded from JSON after `:=`."""
 
     texts: dict[str, str] = {}
     values: dict[str, object] = {}
@@ -25,8 +25,8 @@ class Words(Struct, frozen=True, kw_only=True):
         return (*self.texts, *self.values)
 
 
-def words(given: Iterable[str]) -> Words:
-    """Take `key=value` and `key:=JSON` apart. Raises Ended (usage) for anything else, and for a key given twice."""
+def parse_words(given: Iterable[str]) -> Arguments:
+    """Parse `key=value` and `key:=JSON`. Raises Ended (usage) for anything else, and for a key given twice."""
     texts: dict[str, str] = {}
     values: dict[str, object] = {}
     for word in given:
@@ -43,11 +43,11 @@ def words(given: Iterable[str]) -> Words:
             values[name] = _json(name, text)
         else:
             texts[name] = text
-    return Words(texts=texts, values=values)
+    return Arguments(texts=texts, values=values)
 
 
-def arguments(declared: Mapping[str, str], given: Words) -> dict[str, object]:
-    """A call's arguments, typed through the method's params. Raises Ended (usage) with every problem."""
+def arguments(declared: Mapping[str, str], given: Arguments) -> dict[str, object]:
+    """Convert a call's arguments to the types of the method's params. Raises Ended (usage) with every problem."""
     unset = {name: of for name, of in declared.items() if name not in given.values}
     try:
         converted = parse(unset, given.texts)
@@ -57,8 +57,8 @@ def arguments(declared: Mapping[str, str], given: Words) -> dict[str, object]:
     return {**converted, **given.values}
 
 
-def settings(types: Mapping[str, str], given: Words) -> dict[str, object]:
-    """Values for settings of these types; the kernel checks them. Raises Ended (usage) for what is of another type."""
+def settings(types: Mapping[str, str], given: Arguments) -> dict[str, object]:
+    """Convert values to the types of settings; the kernel checks them further. Ended (usage) for a wrong type."""
     values = dict(given.values)
     for name, text in given.texts.items():
         if name not in types:
@@ -71,12 +71,12 @@ def settings(types: Mapping[str, str], given: Words) -> dict[str, object]:
     return values
 
 
-def inputs(takes: Mapping[str, str], given: Words) -> dict[str, object]:
-    """A task's inputs: texts through the types of its params, as far as they are known; others as they are.
+def inputs(takes: Mapping[str, str], given: Arguments) -> dict[str, object]:
+    """Convert a task's inputs: texts to the types of its params, as far as known; other values stay as they are.
 
-    Raises Ended (usage) for what is of another type.
+    Raises Ended (usage) for a wrong type.
     """
-    texts = {name: text for name, text in given.texts.items() if takes.get(name, "").removesuffix("?") in _NO_TEXTS}
+    texts = {name: text for name, text in given.texts.items() if takes.get(name, "").removesuffix("?") in _NOT_TEXT}
     try:
         read_as = parse({name: takes[name] for name in texts}, texts)
         converted = {name: convert(takes[name].removesuffix("?"), value) for name, value in read_as.items()}

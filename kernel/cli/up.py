@@ -59,7 +59,7 @@ def up(session: Session, foreground: bool) -> None:
     )
     with suppress(ManipleError, OSError), session.client() as client:
         with suppress(OSError):  # the next start tries it again
-            orphans.sweep(client, began)
+            orphans.remove_orphans(client, began)
         installed_names = {row.name for row in installed.list_hands(client)}
         if outdated := [name for name in bundled.outdated(session.home) if name in installed_names]:
             names = screen.listed(outdated)
@@ -72,7 +72,7 @@ def up(session: Session, foreground: bool) -> None:
 
 
 def _has_this_code(session: Session) -> bool:
-    """Whether the kernel that runs has recorded this command's own code at its start."""
+    """Whether the running kernel logged, at its start, the same code digests as this command's; True if nothing is logged."""
     from kernel.cli import logbook
     from kernel.digests import code_digests
 

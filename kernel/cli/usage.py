@@ -13,13 +13,13 @@ from kernel.cli.frame import Session, command
 from wire.entries import Cost, Entry
 
 NEEDLES: Final = (b'"method":"model.', b'"kind":"run.start"')
-ASKING: Final = frozenset({"model.complete", "model.stream", "model.embed"})
+MODEL_METHODS: Final = frozenset({"model.complete", "model.stream", "model.embed"})
 OPERATOR: Final = "operator"
 BY: Final = ("hand", "model", "day")
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """What was asked and spent together. hand: whose runs asked, `operator` for the operator's own calls. day: UTC."""
+    """Calls and cost of one group. hand: the caller's Hand, `operator` for the operator's own calls. day: in UTC."""
 
     hand: str = ""
     model: str = ""
@@ -42,14 +42,14 @@ def usage(session: Session, by: tuple[str, ...], hand: str | None, since: str) -
     """
     _check_day(since)
     folder = session.log()
-    found = gathered(logbook.entries(folder, needles=NEEDLES), by or BY, hand=hand, since=since)
+    found = gather(logbook.entries(folder, needles=NEEDLES), by or BY, hand=hand, since=since)
     if hand and not found and hand != OPERATOR and not logbook.ids_of(folder, hand):
         raise Ended(f"no Hand {hand!r} was ever installed: see `maniple hands`")
     session.result({"usage": found}, lambda: _drawn(found, by or BY), nothing="No model was asked.")
 
 
 def _check_day(text: str) -> None:
-    """Raises Ended for what is no day: it would be compared as a text, and leave out everything or nothing."""
+    """Raise Ended (usage) if this is not a day: days are compared as texts, so it would match everything or nothing."""
     try:
         is_day = not text or date.fromisoformat(text).isoformat() == text
     except ValueError:
@@ -58,8 +58,8 @@ def _check_day(text: str) -> None:
         raise Ended(f"--since {screen.visible(text)}: write a day such as 2026-11-30", Exit.USAGE)
 
 
-def gathered(entries: Iterable[Entry], by: Iterable[str], *, hand: str | None, since: str) -> list[Row]:
-    """The ends of calls of models, of a Hand's or for None of all, from a day on; put together by some of BY, and sorted."""
+def gather(entries: Iterable[Entry], by: Iterable[str], *, hand: str | None, since: str) -> list[Row]:
+    """Group the ends of model calls by some of BY, sorted. hand: only this caller's; None: all. since: from this day on."""
     hands: dict[str, str] = {}
     callers: dict[int, str] = {}
     rows: dict[tuple[str, str, str], Row] = {}
@@ -67,7 +67,7 @@ def gathered(entries: Iterable[Entry], by: Iterable[str], *, hand: str | None, s
     for entry in entries:
         if entry.kind == "run.start":
             hands[entry.run] = str(entry.detail.get("name", ""))
-        elif entry.kind == "call" and entry.method in ASKING:
+        elif entry.kind == "call" and entry.method in MODEL_METHODS:
             callers[entry.call] = hands.get(entry.principal, entry.principal)
         elif entry.kind == "end" and entry.call in callers:
             caller = callers.pop(entry.call)
@@ -75,19 +75,19 @@ def gathered(entries: Iterable[Entry], by: Iterable[str], *, hand: str | None, s
                 continue
             key = (
                 caller if "hand" in wanted else "",
-                _model(entry) if "model" in wanted else "",
+                _model_of(entry) if "model" in wanted else "",
                 entry.time[:10] if "day" in wanted else "",
             )
-            rows[key] = _more(rows.get(key, Row(hand=key[0], model=key[1], day=key[2])), entry)
+            rows[key] = _add(rows.get(key, Row(hand=key[0], model=key[1], day=key[2])), entry)
     return [rows[key] for key in sorted(rows, key=lambda key: (key[2], key[0], key[1]))]
 
 
-def _model(end: Entry) -> str:
+def _model_of(end: Entry) -> str:
     used = end.detail.get("used")
     return str(used.get("model") or end.resource) if isinstance(used, dict) else end.resource
 
 
-def _more(row: Row, end: Entry) -> Row:
+def _add(row: Row, end: Entry) -> Row:
     cost = end.cost or Cost(tokens=0, micro_dollars=0)
     return Row(
         hand=row.hand,
@@ -111,7 +111,7 @@ def _drawn(rows: list[Row], by: Iterable[str]) -> str:
                 *(getattr(row, name) for name in names),
                 str(row.calls),
                 str(row.failed or ""),
-                spending.cost(Cost(tokens=row.tokens, micro_dollars=row.micro_dollars)) or "nothing",
+                spending.cost_text(Cost(tokens=row.tokens, micro_dollars=row.micro_dollars)) or "nothing",
             )
             for row in rows
         ),

@@ -15,7 +15,7 @@ from wire.errors import SignatureInvalid
 
 
 class Verified(Struct, frozen=True, kw_only=True):
-    """What `verify --json` prints. ok: the seal counts here and every file is as sealed."""
+    """What `verify --json` prints. ok: the seal is trusted here, and every file is as sealed."""
 
     ok: bool
     name: str
@@ -38,15 +38,15 @@ def verify(session: Session, folder: str, key: str | None) -> None:
     run. Ends with 5 if the seal does not count or anything is not as it was sealed.
     """
     found = package.read(folder)
-    opened, why, mend = _opened(session, found, key)
-    differences = compare(opened, found.digests()) if opened is not None else ()
-    ok = opened is not None and not differences
+    seal, why, mend = _open_seal(session, found, key)
+    differences = compare(seal, found.digests()) if seal is not None else ()
+    ok = seal is not None and not differences
     verified = Verified(
         ok=ok,
         name=found.name,
         version=found.version,
-        by=opened.by if opened else (),
-        files=opened.files if opened else {},
+        by=seal.by if seal else (),
+        files=seal.files if seal else {},
         why=why,
         differences=differences,
     )
@@ -60,20 +60,20 @@ def verify(session: Session, folder: str, key: str | None) -> None:
         )
 
 
-def _opened(session: Session, found: package.Folder, key: str | None) -> tuple[Seal | None, str, str]:
-    """The seal, or why it does not count, and the mend where it says one."""
+def _open_seal(session: Session, found: package.Folder, key: str | None) -> tuple[Seal | None, str, str]:
+    """Open and judge the seal; returns it or None, why it does not count, and how to mend that if known."""
     try:
         if key is not None:
-            opened = open_seal(found.seal, [keyfile.parse_public(key)])
-            if (opened.name, opened.version) != (found.name, found.version):
-                return None, f"the seal is for {opened.name} {opened.version}", ""
-            return opened, "", ""
+            seal = open_seal(found.seal, [keyfile.parse_public(key)])
+            if (seal.name, seal.version) != (found.name, found.version):
+                return None, f"the seal is for {seal.name} {seal.version}", ""
+            return seal, "", ""
         trust = logbook.trusted_keys(session.home)
         now = time.time_ns() // 1000
-        judged = trust.judge(
+        seal = trust.judge(
             found.seal, name=found.name, version=found.version, last_version=None, now=now, manifest=found.manifest
         )
-        return judged, "", ""
+        return seal, "", ""
     except SealRefused as refused:
         return None, refused.why, refused.mend
     except (SealMalformed, SignatureInvalid) as error:

@@ -30,7 +30,7 @@ def add(shell: Shell, shop: Shop, name: str, *more: str) -> Ran:
 def install(kernel: Kernel, shop: Shop, name: str) -> None:
     """Have the server installed as it is when it was added by somebody who had logged in; nobody looks at it for that."""
     hosts = tuple(urlsplit(one).netloc for one in (shop.url, shop.bank))
-    hand = mcp_servers.made(Wanted(name=name, url=shop.url, hosts=hosts, login=Login()), Offer(tools=(DO,)), {})
+    hand = mcp_servers.make_folder(Wanted(name=name, url=shop.url, hosts=hosts, login=Login()), Offer(tools=(DO,)), {})
     with kernel.client() as client:
         sealed = package.make_seal(hand, seal_key(kernel.home))
         installing.install(client, hand, sealed, requested(hand.manifest), as_declared=True)

@@ -1,22 +1,22 @@
-"""A door's token is asked for by a process that is killed before one step (acts). Started by test_removed_again.py.
+"""A program that loads a door's token and kills itself before one step (acts). tests/cli/test_removed_again.py runs it.
 
-python -m tests.cli.mortal STEP HOME HAND: steps are files of the home that are opened for writing, named anew, linked, or
-removed, counted from 0. Says the token when it was not killed.
+python -m tests.cli.mortal STEP HOME HAND: a step opens a file of the home for writing, or renames, links or removes one;
+STEP counts from 0. Prints the token if it ends before that step.
 """
 
 import os
 import signal
 import sys
 
-from kernel.cli.mcp_listening import token_of
+from kernel.cli.mcp_listening import load_token
 
 STEPS = frozenset({"os.rename", "os.link", "os.remove"})
 
 
 def main(left: int, home: str, hand: str) -> None:
-    """Ask for it."""
+    """Load the token; kill this process before step `left`."""
 
-    def heard(event: str, given: tuple[object, ...]) -> None:
+    def count_step(event: str, given: tuple[object, ...]) -> None:
         nonlocal left
         is_opened = event == "open" and isinstance(given[0], str) and given[0].startswith(home)
         if event in STEPS or (is_opened and int(str(given[2])) & (os.O_WRONLY | os.O_RDWR)):
@@ -24,8 +24,8 @@ def main(left: int, home: str, hand: str) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
             left -= 1
 
-    sys.addaudithook(heard)
-    print(token_of(home, hand, anew=False)[1])
+    sys.addaudithook(count_step)
+    print(load_token(home, hand, renew=False)[1])
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from kernel.cli import compiling, installed, orphans, package
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
 from kernel.cli.install import confirm_and_install
-from kernel.cli.remove import take_away
+from kernel.cli.remove import remove_hand
 from tests.cli.shell import Shell
 from tests.living import ECHO, Kernel, install, make_home, write_hand
 from tests.system.fates import until
@@ -86,7 +86,7 @@ def test_a_removed_hands_secrets_are_gone_whatever_fails_after(kernel: Kernel) -
 
         session: Any = SimpleNamespace(home=str(kernel.home), client=linked)
         with pytest.raises(NotDone):
-            take_away(session, "echo", purge=False)
+            remove_hand(session, "echo", purge=False)
     assert not any(file.exists() for file in files)
 
 
@@ -137,7 +137,7 @@ def test_secrets_that_a_killed_kernel_was_about_to_keep_go_when_the_next_one_sta
     assert sorted(keys.glob("h-*")) == sorted([kept, token])
     drafts[2].write_bytes(b"{}")  # as if the kernel were writing it now
     with Client(str(still.home)) as client:
-        orphans.sweep(client, 1.0)
+        orphans.remove_orphans(client, 1.0)
     assert drafts[2].exists()
 
 

@@ -343,7 +343,7 @@ def test_an_export_beside_a_kernel_that_goes_on_signing_verifies(
         until(lambda: newest(proof) != found, "a newer checkpoint")
         return found
 
-    monkeypatch.setattr(evidence, "newest", meanwhile)
+    monkeypatch.setattr(evidence, "newest_checkpoint", meanwhile)
     assert run(["--home", str(shell.home), "audit", "export", str(tmp_path / "log")]) == Exit.DONE
     assert shell.run("audit", "verify", "--from", tmp_path / "log").code == 0
 

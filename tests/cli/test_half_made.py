@@ -176,7 +176,7 @@ def test_a_manifest_that_changes_while_its_folder_is_read_is_not_sealed_as_it_wa
         (folder / "HAND.toml").write_text(text.replace('"readonly"', '"full"'))
         return walk(*words, **more)
 
-    monkeypatch.setattr(package, "files", changed)
+    monkeypatch.setattr(package, "read_files", changed)
     with pytest.raises(Ended, match="has changed while it was read"):
         package.read(str(folder))
 
@@ -209,7 +209,7 @@ def test_the_longest_names_are_sent(shell: Shell) -> None:
 
 
 def test_the_files_of_all_folders_together_have_a_largest_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(package, "LARGEST", 100)
+    monkeypatch.setattr(package, "SIZE_MAX", 100)
     for name, size in (("a/b/one", 60), ("a/two", 0), ("c/three", 40)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x" * size)

@@ -20,7 +20,7 @@ class Printing:
     def __init__(self, home: Path) -> None:
         self.home, self.log = Home(str(home)), home / "output" / "echo.log"
         self.log.touch()
-        self.follower = logs._followed(str(self.log), 0)
+        self.follower = logs._follow(str(self.log), 0)
 
     def prints(self, lines: list[bytes]) -> None:
         with self.log.open("ab") as file:
@@ -37,7 +37,7 @@ class Printing:
 
 @pytest.fixture
 def printing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Printing:
-    monkeypatch.setattr(logs, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(logs, "POLL_S", 0.01)
     return Printing(make_home(tmp_path / "home"))
 
 

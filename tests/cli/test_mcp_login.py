@@ -332,7 +332,7 @@ class Asker(Hand):
 
 def test_no_hand_logs_in_or_out_without_the_operators_yes(kernel: Kernel, shop: Shop) -> None:
     wanted = Wanted(name="unasked", url=shop.url, login=Login())
-    hand = mcp_servers.made(wanted, Offer(), {})
+    hand = mcp_servers.make_folder(wanted, Offer(), {})
     key = founding.read_sealing_key(str(kernel.home))
     with kernel.client() as client:
         installing.install(client, hand, package.make_seal(hand, key), requested(hand.manifest), as_declared=True)

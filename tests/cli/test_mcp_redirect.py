@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from kernel.cli import mcp_listening, mcp_redirect
-from kernel.cli.mcp_redirect import Redirected
+from kernel.cli.mcp_redirect import RedirectPort
 from tests.system.fates import until
 
 PAGE = "https://auth.example.org/authorize?response_type=code&state=our-state&code_challenge=x"
@@ -20,13 +20,13 @@ OURS = "/callback?code=a&state=our-state"
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    with mcp_listening.bound(0) as listener:
+    with mcp_listening.bind(0) as listener:
         yield listener
 
 
 @pytest.fixture
-def waiting(listener: socket.socket) -> Iterator[Redirected]:
-    with Redirected(listener) as waiting:
+def waiting(listener: socket.socket) -> Iterator[RedirectPort]:
+    with RedirectPort(listener) as waiting:
         waiting.expect(PAGE)
         yield waiting
 
@@ -44,7 +44,7 @@ def asked(port: int, target: str, *hosts: str) -> bytes:
         return link.recv(4096).partition(b"\r\n")[0]
 
 
-def told(waiting: Redirected) -> bytes:
+def told(waiting: RedirectPort) -> bytes:
     """All that the Hand is told."""
     said = b""
     while piece := os.read(waiting.fileno(), 4096):
@@ -52,7 +52,7 @@ def told(waiting: Redirected) -> bytes:
     return said
 
 
-def test_who_sends_byte_by_byte_holds_nobody(port: int, waiting: Redirected) -> None:
+def test_who_sends_byte_by_byte_holds_nobody(port: int, waiting: RedirectPort) -> None:
     done = threading.Event()
 
     def trickle(link: socket.socket) -> None:
@@ -64,23 +64,23 @@ def test_who_sends_byte_by_byte_holds_nobody(port: int, waiting: Redirected) -> 
         threading.Thread(target=trickle, args=(link,), daemon=True).start()
         began = time.monotonic()
         assert asked(port, OURS) == b"HTTP/1.1 200 OK"
-        assert time.monotonic() - began < mcp_redirect.HEAD_WITHIN / 2
+        assert time.monotonic() - began < mcp_redirect.HEAD_S / 2
         done.set()
     assert told(waiting) == f"http://127.0.0.1:{port}{OURS}\n".encode()
 
 
-def test_hundreds_that_say_nothing_hold_nobody(port: int, waiting: Redirected) -> None:
+def test_hundreds_that_say_nothing_hold_nobody(port: int, waiting: RedirectPort) -> None:
     with contextlib.ExitStack() as held:
         for _ in range(300):
             held.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
         began = time.monotonic()
         assert asked(port, OURS) == b"HTTP/1.1 200 OK"
-        assert time.monotonic() - began < mcp_redirect.HEAD_WITHIN / 2
+        assert time.monotonic() - began < mcp_redirect.HEAD_S / 2
         assert threading.active_count() < 100
     assert told(waiting) == f"http://127.0.0.1:{port}{OURS}\n".encode()
 
 
-def test_it_takes_nothing_under_another_name_or_two(port: int, waiting: Redirected) -> None:
+def test_it_takes_nothing_under_another_name_or_two(port: int, waiting: RedirectPort) -> None:
     own = f"127.0.0.1:{port}"
     for hosts in (
         ("",),
@@ -111,7 +111,9 @@ def test_it_takes_nothing_under_another_name_or_two(port: int, waiting: Redirect
         "&".join(f"x{number}=" for number in range(40)) + "&state=our-state",
     ],
 )
-def test_what_is_no_answer_to_the_page_is_told_so_and_ends_nothing(port: int, waiting: Redirected, query: str) -> None:
+def test_what_is_no_answer_to_the_page_is_told_so_and_ends_nothing(
+    port: int, waiting: RedirectPort, query: str
+) -> None:
     """Any page that a browser shows can make it ask a loopback port for something, by its right name."""
     for _ in range(3):
         assert asked(port, f"/callback?{query}") == b"HTTP/1.1 400 Bad Request"
@@ -121,7 +123,7 @@ def test_what_is_no_answer_to_the_page_is_told_so_and_ends_nothing(port: int, wa
 
 
 def test_nothing_is_an_answer_before_a_page_is_shown(listener: socket.socket, port: int) -> None:
-    with Redirected(listener) as waiting:
+    with RedirectPort(listener) as waiting:
         for page in ("", "https://auth.example.org/authorize?without=one"):
             if page:
                 waiting.expect(page)
@@ -134,8 +136,8 @@ def test_nothing_is_an_answer_before_a_page_is_shown(listener: socket.socket, po
 def test_one_that_is_over_leaves_no_descriptor_and_no_thread(answered: bool) -> None:
     """One that nobody had answered kept both for as long as its process lived."""
     before = _held()
-    with mcp_listening.bound(0) as listener:
-        with Redirected(listener) as waiting:
+    with mcp_listening.bind(0) as listener:
+        with RedirectPort(listener) as waiting:
             waiting.expect(PAGE)
             if answered:
                 assert asked(listener.getsockname()[1], OURS) == b"HTTP/1.1 200 OK"
@@ -148,7 +150,9 @@ def _held() -> set[object]:
     return {*os.listdir("/proc/self/fd"), *threading.enumerate()}
 
 
-def test_a_browser_that_asks_twice_is_answered_twice_and_the_hand_is_told_once(port: int, waiting: Redirected) -> None:
+def test_a_browser_that_asks_twice_is_answered_twice_and_the_hand_is_told_once(
+    port: int, waiting: RedirectPort
+) -> None:
     for _ in range(3):
         assert asked(port, OURS) == b"HTTP/1.1 200 OK"
     assert told(waiting) == f"http://127.0.0.1:{port}{OURS}\n".encode()

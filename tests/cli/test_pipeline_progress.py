@@ -2,8 +2,8 @@
 
 from kernel.cli import pipeline_drawing, screen
 from kernel.cli.frame import as_json
-from kernel.cli.pipeline_progress import Course
-from kernel.cli.pipelines import pieces
+from kernel.cli.pipeline_progress import RunTree
+from kernel.cli.pipelines import piece_rows
 from manifests.pipeline import notes
 from manifests.pipeline.notes import PieceName
 from tests.runtime.pipeline.driven import pipeline
@@ -16,7 +16,7 @@ class Told:
     """Entries as a kernel writes them, a second apart."""
 
     def __init__(self) -> None:
-        self.course = Course()
+        self.course = RunTree()
         self._chain = Chain()
         self._now = 0
         self._calls = 0
@@ -25,7 +25,7 @@ class Told:
         self._now += SECOND
         line = self._chain.append(kind=kind, time=time_text(self._now), **{"principal": "kernel", **said})  # type: ignore[arg-type]
         entry: Entry = decode(line)
-        self.course.take(entry)
+        self.course.apply(entry)
 
     def begin(self, run: str, hand: str, by: str = "operator", **detail: str) -> int:
         """A run begins, at somebody's wish; the number of its work."""
@@ -57,7 +57,7 @@ MADE = pipeline('[steps.a]\nhand = "worker"\n[steps.b]\nhand = "worker"\nneeds =
 
 def tree(told: Told, live: dict[str, str] | None = None) -> list[str]:
     """The tree of the run r-top, a minute after the beginning."""
-    return pipeline_drawing.tree(told.course, "r-top", MADE, 60 * SECOND, live or {})
+    return pipeline_drawing.draw_tree(told.course, "r-top", MADE, 60 * SECOND, live or {})
 
 
 def test_a_run_under_way_shows_what_is_done_what_goes_on_and_what_is_to_come() -> None:
@@ -105,7 +105,7 @@ def test_the_pieces_of_a_pipeline_under_a_pipeline_are_shown_below_it() -> None:
     lines = tree(told)
     assert lines[2].startswith("│  └─ deep ")
     assert all("$0.5000" in line for line in lines[:3])
-    assert "    deep  " in pipeline_drawing.time_line(told.course, "r-top", 60 * SECOND)
+    assert "    deep  " in pipeline_drawing.draw_time_line(told.course, "r-top", 60 * SECOND)
 
 
 def test_of_many_items_only_those_that_are_not_done_have_a_line() -> None:
@@ -137,12 +137,12 @@ def test_what_a_step_notes_in_the_words_of_a_pipeline_stays_below_it_and_can_be_
     told.begin("r-top", "made")
     told.begin("r-one", "worker", by="r-top")
     told.note("r-top", notes.begun_note(PieceName("a"), "r-one", 1))
-    before = told.course.of("r-top")
+    before = told.course.pieces_of("r-top")
     for text in ("finally a: over 5 items", "undo of a: over 5 items", f"c: over {'9' * 400} items", "b: skipped"):
         told.note("r-one", text)
-    assert told.course.of("r-top") == before
+    assert told.course.pieces_of("r-top") == before
     assert [line.split()[1] for line in tree(told)[1:]] == ["a", "└─", "b"]
-    assert as_json(pieces(told.course, "r-top"))
+    assert as_json(piece_rows(told.course, "r-top"))
 
 
 def test_a_run_is_of_one_piece_however_often_it_is_noted() -> None:
@@ -151,7 +151,7 @@ def test_a_run_is_of_one_piece_however_often_it_is_noted() -> None:
     told.begin("r-one", "worker", by="r-top")
     for name in ("a", "a", "b"):
         told.note("r-top", notes.begun_note(PieceName(name), "r-one", 1))
-    assert [(str(piece.name), len(piece.tries)) for piece in told.course.of("r-top")] == [("a", 1)]
+    assert [(str(piece.name), len(piece.tries)) for piece in told.course.pieces_of("r-top")] == [("a", 1)]
 
 
 def test_what_a_hand_wrote_cannot_act_on_the_terminal() -> None:
@@ -172,7 +172,7 @@ def test_a_time_line_shows_each_run_as_a_bar_from_its_start_to_its_end() -> None
     told.note("r-top", notes.begun_note(PieceName("b"), "r-two", 1))
     told.end(second)
     told.end(top)  # at 11 s
-    whole, one, two = pipeline_drawing.time_line(told.course, "r-top", 0).split("\n")
+    whole, one, two = pipeline_drawing.draw_time_line(told.course, "r-top", 0).split("\n")
     bars = [line.split("│")[1] for line in (whole, one, two)]
     assert [(bar.count("█"), bar.index("█")) for bar in bars] == [(40, 0), (13, 8), (13, 24)]
     assert one.split()[-2:] == ["3.0s", "done"]
@@ -187,7 +187,7 @@ def test_a_run_that_got_another_process_is_one_bar_from_its_first_start_to_its_e
     told.goes_on("r-one", "worker", first)
     told.end(first)
     told.end(top)
-    line = pipeline_drawing.time_line(told.course, "r-top", 60 * SECOND).splitlines()
+    line = pipeline_drawing.draw_time_line(told.course, "r-top", 60 * SECOND).splitlines()
     assert [row.split()[-2:] for row in line] == [["8.0s", "done"], ["5.0s", "done"]]
 
 
@@ -200,10 +200,10 @@ def test_a_step_that_asks_says_what_to_type_until_it_is_answered() -> None:
             "call", run="r-top", call=call, method="kernel.spawn", verdict="held", detail={"asks": [{"why": "x"}, wish]}
         )
         assert tree(told)[1].endswith(f"`maniple approve {call}` or `maniple deny {call}`")
-        assert [name for name, _ in told.course.asking("r-top")] == ["a"]
+        assert [name for name, _ in told.course.pending_approvals("r-top")] == ["a"]
         told._take("end", run="r-top", call=call, method="kernel.spawn", verdict=verdict, why="the operator said no")
-        assert [piece.state for piece in told.course.of("r-top")] == [state]
-        assert list(told.course.asking("r-top")) == []
+        assert [piece.state for piece in told.course.pieces_of("r-top")] == [state]
+        assert list(told.course.pending_approvals("r-top")) == []
 
 
 def test_on_a_narrow_terminal_what_is_to_be_typed_stands_whole_below_its_step() -> None:
@@ -212,8 +212,8 @@ def test_on_a_narrow_terminal_what_is_to_be_typed_stands_whole_below_its_step() 
     wish = {"itself": True, "why": f"made asks you itself: {notes.question(PieceName('a'), 'it is late')}"}
     told._take("call", run="r-top", call=160, method="kernel.spawn", verdict="held", detail={"asks": [wish]})
     lines = tree(told)
-    assert pipeline_drawing.fitted(lines, 200) == lines
-    first, step, *typed = pipeline_drawing.fitted(lines[:2], 40)
+    assert pipeline_drawing.fit_lines(lines, 200) == lines
+    first, step, *typed = pipeline_drawing.fit_lines(lines[:2], 40)
     assert max(map(screen.width_of, (first, step))) <= 40
     assert step.startswith(("└─ a ", "├─ a "))
     assert [line.strip() for line in typed] == ["`maniple approve 160`", "`maniple deny 160`"]
@@ -228,9 +228,9 @@ def test_a_step_whose_code_was_upgraded_says_what_to_type_until_that_is_decided(
     assert "waits: upgraded" in tree(told)[1]
     assert "`maniple decide r-one finish`" in tree(told)[1]
     told._take("decision", run="r-one", verdict="finish")
-    assert [piece.state for piece in told.course.of("r-top")] == ["working"]
+    assert [piece.state for piece in told.course.pieces_of("r-top")] == ["working"]
     told.end(work)
-    assert [piece.state for piece in told.course.of("r-top")] == ["done"]
+    assert [piece.state for piece in told.course.pieces_of("r-top")] == ["done"]
 
 
 def test_what_waits_when_its_pipeline_ends_waits_no_more() -> None:
@@ -241,12 +241,15 @@ def test_what_waits_when_its_pipeline_ends_waits_no_more() -> None:
     told.end(work, "failed", "flaky")
     told.note("r-top", notes.note_text(PieceName("a"), "waits", "1s to try 2: flaky"))
     told.note("r-top", notes.note_text(PieceName("b"), "waits", "worker is paused: `maniple resume worker`"))
-    assert [(piece.state, piece.why[:6]) for piece in told.course.of("r-top")] == [
+    assert [(piece.state, piece.why[:6]) for piece in told.course.pieces_of("r-top")] == [
         ("waiting", "1s to "),
         ("waiting", "worker"),
     ]
     told.end(top, "failed", "boom")
-    assert [(piece.state, piece.why) for piece in told.course.of("r-top")] == [("failed", "flaky"), ("cancelled", "")]
+    assert [(piece.state, piece.why) for piece in told.course.pieces_of("r-top")] == [
+        ("failed", "flaky"),
+        ("cancelled", ""),
+    ]
 
 
 def test_a_replay_is_no_run_of_a_pipeline() -> None:
@@ -264,8 +267,8 @@ def test_a_run_that_was_begun_anew_with_other_code_is_as_the_one_that_goes_on_in
     told.end(first, "failed", "run ended: upgraded: it was begun anew as r-two")
     third = told.begin("r-three", "worker", by="r-top", instead="r-two")
     told.end(second, "failed", "run ended: upgraded: it was begun anew as r-three")
-    (piece,) = told.course.of("r-top")
+    (piece,) = told.course.pieces_of("r-top")
     assert (piece.state, piece.why, [one.run for one in piece.tries]) == ("working", "", ["r-one", "r-two", "r-three"])
     told.end(third)
-    (piece,) = told.course.of("r-top")
+    (piece,) = told.course.pieces_of("r-top")
     assert piece.state == "done"

@@ -36,7 +36,7 @@ def test_every_schema_has_a_line_with_its_place_its_facts_and_its_words() -> Non
         },
         guests="list", kind="string?", code="any", more="dict", plain="bool", other="int?",
     )  # fmt: skip
-    assert reading.of(one, None) == [
+    assert reading.lines_for(one, None) == [
         "guests  list; at least 1 of them",
         "guests[]  object; no further fields",
         "guests[].name  must be given; string; at most 40 characters  «As in the <passport>»",
@@ -56,7 +56,7 @@ def test_every_schema_has_a_line_with_its_place_its_facts_and_its_words() -> Non
 def test_what_is_other_than_it_was_is_marked() -> None:
     before = _method({"a": {"description": "Old"}, "b": {"description": "Same"}}, a="int", b="int")
     now = _method({"a": {"description": "New"}, "b": {"description": "Same"}}, summary="Book two", a="int", b="int")
-    assert reading.of(now, before) == [
+    assert reading.lines_for(now, before) == [
         "- summary  «Book a room»",
         "- a  int  «Old»",
         "+ summary  «Book two»",
@@ -89,7 +89,7 @@ def test_no_text_that_a_model_reads_of_a_servers_tool_is_not_shown(schema: dict[
     tool = Tool(name="do", input_schema={"type": "object", "properties": {"x": schema}})
     tables: Any = manifest_of(Wanted(name="s", command=("python3",)), Offer(tools=(tool,)))["provides"]
     row = tables["mcp-s.do"]
-    shown = "\n".join(reading.of(_method(row["schemas"], **row["params"]), None))
+    shown = "\n".join(reading.lines_for(_method(row["schemas"], **row["params"]), None))
     for text in _texts(row["schemas"]):
         assert text.replace("«", "<").replace("»", ">") in shown
 

@@ -38,7 +38,7 @@ def kept(kernel: Kernel, hand: str, name: str) -> list[Path]:
 
 
 def test_a_server_whose_removal_was_killed_leaves_nothing_when_it_is_removed_again(kernel: Kernel) -> None:
-    hand, shell = mcp_servers.made(CLOCK, Offer(), {}), Shell(kernel.home)
+    hand, shell = mcp_servers.make_folder(CLOCK, Offer(), {}), Shell(kernel.home)
     with kernel.client() as client:
         seal = package.make_seal(hand, installing.sealing_key(client))
         told = installing.install(client, hand, seal, requested(hand.manifest), as_declared=True)

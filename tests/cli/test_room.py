@@ -19,7 +19,7 @@ from kernel.cli import room
 resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
 if os.geteuid() == 0:
     os.setuid(int(sys.argv[2]))
-room.for_threads()
+room.check_threads()
 """
 
 
@@ -75,5 +75,5 @@ def test_where_no_thread_can_be_begun_that_is_told_before_there_is_a_link() -> N
     ],
 )
 def test_what_is_used_up_is_told_with_what_to_do(error: Exception, told: str) -> None:
-    assert room.lacks(error).startswith(told)
-    assert bool(room.lacks(error)) == bool(told)
+    assert room.exhausted(error).startswith(told)
+    assert bool(room.exhausted(error)) == bool(told)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernel.cli.usage import BY, gathered
+from kernel.cli.usage import BY, gather
 from wire.entries import NO_PREV, Cost, Entry
 
 
@@ -39,11 +39,11 @@ def log() -> list[Entry]:
 def test_a_hand_and_a_day_narrow_down_whatever_it_is_put_together_by(
     by: tuple[str, ...], hand: str | None, since: str, tokens: int
 ) -> None:
-    rows = gathered(log(), by, hand=hand, since=since)
+    rows = gather(log(), by, hand=hand, since=since)
     assert sum(row.tokens for row in rows) == tokens
     assert {row.hand for row in rows} <= ({""} if "hand" not in by else {"researcher", "assistant", "operator"})
 
 
 def test_a_model_is_the_one_that_was_asked_in_the_end_and_else_the_route() -> None:
-    rows = gathered(log(), ["model"], hand=None, since="")
+    rows = gather(log(), ["model"], hand=None, since="")
     assert {row.model: row.tokens for row in rows} == {"fast": 10_100, "openai/1": 10, "openai/3": 1_000}

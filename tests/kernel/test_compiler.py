@@ -118,7 +118,7 @@ def test_a_home_that_requires_a_control_group_still_compiles_what_is_one_process
 def _lied_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: str, seconds: int = compiling.CPU_SECONDS) -> Path:
     """A home into which a module was compiled by what lies; raises what that comes to. seconds: it is waited for."""
     monkeypatch.setattr(compiling, "COMPILER", "tests.kernel.lying_compiler")
-    monkeypatch.setattr(compiling, "SECONDS", seconds)
+    monkeypatch.setattr(compiling, "CPU_SECONDS", seconds)
     home = make_home(tmp_path / "home")
     folder = guest(tmp_path / "guest", ECHO)
     (folder / "main.wat").rename(folder / f"{lie}.wat")

@@ -84,7 +84,7 @@ def add(
     """Install a server whose program is this, between RAW and LOOP; its Hand's name."""
     wanted = Wanted(name=name, command=("python3", "server.py"), hosts=hosts, memory=memory)
     offer = Offer(server="raw", version="1", tools=tools, resources=True, prompts=True)
-    hand = mcp_servers.made(wanted, offer, {"server.py": f"{RAW}{program}{LOOP}".encode()})
+    hand = mcp_servers.make_folder(wanted, offer, {"server.py": f"{RAW}{program}{LOOP}".encode()})
     toml = hand.files[MANIFEST_FILE].decode().replace("[limits]\n", f'[limits]\ncpu = "{cpu}"\n')
     hand = replace(hand, manifest=check(toml), files={**hand.files, MANIFEST_FILE: toml.encode()})
     with kernel.client() as client:

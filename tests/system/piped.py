@@ -124,9 +124,9 @@ def add(kernel: Kernel, name: str, text: str, *, checked: bool = True) -> dict[s
     """Add a pipeline as `maniple pipeline add` does; text: its file after [pipeline]; checked: against what is installed."""
     whole = HEAD.replace("NAME", name) + text
     with kernel.client() as client:
-        hands = pipelines.AllInstalled(client)
+        hands = pipelines.KnownHands(client)
         made = check(whole, file=file_of(name), hands=hands if checked else None)
-        folder = pipelines.folder(made, whole, lends_of(made, hands))
+        folder = pipelines.make_folder(made, whole, lends_of(made, hands))
         seal = package.make_seal(folder, seal_key(kernel.home))
         told = installing.install(client, folder, seal, requested(folder.manifest))
     assert isinstance(told, dict)

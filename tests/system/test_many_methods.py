@@ -59,5 +59,5 @@ def test_more_methods_than_one_message_holds_are_told_of_in_several(tmp_path: Pa
         install(kernel, Source(LOOKER.toml + wishes, LOOKER.main))
         with kernel.client() as client:
             assert fates.ran(client, "looker")["value"] == [HANDS * METHODS, METHODS]
-            told = [row.method for row in call.every(client) if row.method.startswith("much-")]
+            told = [row.method for row in call.fetch_methods(client) if row.method.startswith("much-")]
             assert told == sorted(f"{name}.m{number}" for name in names for number in range(METHODS))

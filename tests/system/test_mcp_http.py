@@ -47,7 +47,7 @@ def add(
     """Install the Hand of a server elsewhere; its name."""
     host = url.split("/")[2]
     wanted = Wanted(name=name, url=url, hosts=(host,), environment=environment)
-    hand = mcp_servers.made(wanted, Offer(server="far", version="1", tools=tools), files)
+    hand = mcp_servers.make_folder(wanted, Offer(server="far", version="1", tools=tools), files)
     with kernel.client() as client:
         seal = package.make_seal(hand, founding.read_sealing_key(str(kernel.home)))
         installing.install(client, hand, seal, requested(hand.manifest), as_declared=True)
@@ -127,7 +127,7 @@ def told(value: object) -> dict[str, object]:
 
 def mcp_tools(client: Client, hand: str) -> tuple[Tool, ...]:
     """What a server offers."""
-    return mcp_servers.offered(Session(str(client.home), json=False), client, hand).tools
+    return mcp_servers.ask_offer(Session(str(client.home), json=False), client, hand).tools
 
 
 # servers that do what none should -------------------------------------------------------------------------------------

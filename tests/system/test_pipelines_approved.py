@@ -8,7 +8,7 @@ import pytest
 
 from kernel.cli import answering, logbook
 from kernel.cli.exits import NotDone
-from kernel.cli.pipeline_progress import ASKS, NEEDLES, Course
+from kernel.cli.pipeline_progress import ASKS, NEEDLES, RunTree
 from manifests.approvals import PER_RUN
 from tests.living import Kernel, make_home
 from tests.system import chaos, fates
@@ -67,11 +67,13 @@ def test_a_step_that_asks_is_shown_in_full_and_begins_once_when_it_is_approved(k
         shown: Any = answering.arguments(answering.fetch_full(client, held.call))
     assert shown["inputs"] == {"text": "news of first", "fail": 1}
     assert lines(kernel) == ["first"]
-    course = Course()
+    course = RunTree()
     for one in logbook.entries(logbook.folder_of(str(kernel.home)), needles=NEEDLES):
-        course.take(one)
-    assert [(str(piece.name), piece.state) for piece in course.of(run)] == [("first", "done"), ("out", ASKS)]
-    assert list(course.asking(run)) == [("out", f"`maniple approve {held.call}` or `maniple deny {held.call}`")]
+        course.apply(one)
+    assert [(str(piece.name), piece.state) for piece in course.pieces_of(run)] == [("first", "done"), ("out", ASKS)]
+    assert list(course.pending_approvals(run)) == [
+        ("out", f"`maniple approve {held.call}` or `maniple deny {held.call}`")
+    ]
     answer(kernel, [held])
     assert chaos.value(kernel, run) == {"count": 2}
     assert lines(kernel) == ["first", "news of first", "news of first", "it is done"]

@@ -43,7 +43,7 @@ def found(kernel: Kernel, hand: str) -> int:
     began = time.time()
     kernel.up()
     with kernel.client() as client:
-        orphans.sweep(client, began)
+        orphans.remove_orphans(client, began)
     told = table(call(kernel, "tuned.do"))
     number = int(str(told["pitch"]))
     assert told["word"] == f"secret {number}"

@@ -68,7 +68,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 
 def put(kernel: Kernel, client: Client, *skills: reading.Skill) -> None:
     """Install these skills alone, in the place of all others."""
-    skill_folders.put(client, skills, skill_folders.installed(client).version)
+    skill_folders.replace_all(client, skills, skill_folders.read_installed(client).version)
 
 
 @pytest.fixture
@@ -195,12 +195,12 @@ def test_a_skill_that_is_changed_after_it_was_installed_is_not_read(kernel: Kern
         with pytest.raises(NotDone):
             client.call("skills.mail")
         with pytest.raises(Ended) as refused:
-            skill_folders.installed(client)
+            skill_folders.read_installed(client)
         assert refused.value.code is Exit.REFUSED
         assert "skills/mail/SKILL.md was changed after sealing" in str(refused.value)
         (folder / "HAND.seal").unlink()
         with pytest.raises(Ended, match="was changed after sealing"):
-            skill_folders.installed(client)
+            skill_folders.read_installed(client)
     finally:
         file.write_bytes(kept)
         put_back = skill_folders.read(str(write(kernel.home.parent / "again" / "mail", MAIL)))
