@@ -1,4 +1,4 @@
-"""docs/attacks.md: every attack of the suite, what it meets, what stops it, and which public case it follows (pure)."""
+"""Draws docs/attacks.md: every attack of the suite, its result, the layers that stop it, and its public source (pure)."""
 
 import inspect
 import sys
@@ -58,7 +58,7 @@ SOURCES: Final = (
     ),
     ("WebAssembly's own tests", "traps and limits, as cases of `tests/runtime/wasm/`", "results of instructions"),
 )  # fmt: skip
-"""Public lists, what of them is covered, and what is not."""
+"""Public lists: name, what is covered here, and what is not."""
 
 LISTS: Final = """\
 ## Public lists, and what of them is covered
@@ -111,7 +111,7 @@ def _row(name: str, attack: Attack) -> list[str]:
 
 
 def page() -> str:
-    """The whole page."""
+    """Draw the whole page."""
     rows = [_row(name, attack) for name, attack in ATTACKS.items()]
     head = ["file", "tries to", "meets", "each of these stops it", "follows"]
     lists = f"{LISTS}\n{table(['list', 'covered', 'not covered'], map(list, SOURCES))}"

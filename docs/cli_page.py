@@ -1,4 +1,4 @@
-"""Draws docs/cli.md from the live command line: each command's own help, in the order of its table."""
+"""Draws docs/cli.md from the command line itself: each command's help, in the order of kernel/cli/commands.py."""
 
 from collections.abc import Mapping
 
@@ -45,7 +45,7 @@ others say what is wrong, and nothing follows lines or streamed bytes. After Ctr
 
 
 def page() -> str:
-    """The whole page."""
+    """Draw the whole page."""
     root = cli()
     parts = [HEAD]
     for title, rows in commands.SECTIONS.items():
@@ -57,14 +57,14 @@ def page() -> str:
 
 
 def _rows(rows: Mapping[str, str]) -> list[str]:
-    """A line for each command of a section; those that hold others in lines of their own."""
+    """A table row for each command of a section; a group has one for each of its commands."""
     lines = []
-    for name, about in rows.items():
+    for name, help_text in rows.items():
         inner = commands.GROUPS.get(name)
         if inner is None:
-            lines.append(f"| [`{name}`](#maniple-{name}) | {about} |")
+            lines.append(f"| [`{name}`](#maniple-{name}) | {help_text} |")
         else:
-            lines += [f"| [`{name} {each}`](#maniple-{name}-{each}) | {of} |" for each, of in inner.items()]
+            lines += [f"| [`{name} {each}`](#maniple-{name}-{each}) | {text} |" for each, text in inner.items()]
     return lines
 
 

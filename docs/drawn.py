@@ -1,7 +1,7 @@
-"""Tables of the pages, drawn from the code they tell of (pure but for reading wire/limits.py and wire/headers.py).
+"""Draws tables of handwritten pages from the code that they describe (pure but for reading wire/limits.py).
 
-A block is one row of BLOCKS; it stands in a page between `<!-- drawn: NAME -->` and `<!-- /drawn -->`, and everything
-between the two is the code's. To add one: a function, its row, the two marks in a page, then `./just docs`.
+A block is one row of BLOCKS. In a page it stands between `<!-- drawn: NAME -->` and `<!-- /drawn -->`, and everything
+between these marks is generated. To add one: a function, its row, the two marks in a page, then `./just docs`.
 """
 
 import ast
@@ -21,9 +21,9 @@ from runtime.models import failures
 from wire import calls, headers, limits
 from wire.entries import KINDS
 
-Machine = Mapping[tuple[str, str], str]
+Transitions = Mapping[tuple[str, str], str]
 
-UNSAID: Final[Mapping[str, str]] = {
+LIMIT_TEXTS: Final[Mapping[str, str]] = {
     "METHOD_MAX": "Longest method, in bytes.",
     "RESOURCE_MAX": "Longest resource, in bytes, as given and in normal form.",
     "LABEL_MAX": "Longest label, and longest code of a failure or refusal. No label holds a control character.",
@@ -32,48 +32,47 @@ UNSAID: Final[Mapping[str, str]] = {
     "DEADLINE_DEFAULT": "Milliseconds that a call has when its caller names none.",
     "DEADLINE_MAX": "Milliseconds that a caller can ask for at most: a week.",
 }
-"""What the names in wire/limits.py say that have no sentence of their own there."""
+"""Texts for the names in wire/limits.py that have no docstring there."""
 
-
-OVERRIDDEN: Final = ("start", "stop", "on_event", "on_settings", "on_call")
-"""What a Hand's author writes and never calls."""
+HOOKS: Final = ("start", "stop", "on_event", "on_settings", "on_call")
+"""Methods that a Hand's author overrides and never calls."""
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table."""
+    """Draw a Markdown table."""
     names = list(head)
     lines = [names, ["---"] * len(names), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def machine(life: Machine) -> str:
-    """A life as a matrix: a row for each state, a column for each event, in the order in which the table names them."""
-    states = list(dict.fromkeys([state for state, _ in life] + list(life.values())))
-    events = list(dict.fromkeys(event for _, event in life))
+def state_table(transitions: Transitions) -> str:
+    """Draw a state machine: a row for each state, a column for each event, in the order of the transitions."""
+    states = list(dict.fromkeys([state for state, _ in transitions] + list(transitions.values())))
+    events = list(dict.fromkeys(event for _, event in transitions))
     return table(
         ["state", *events],
-        ([f"**{state}**", *(life.get((state, event), "") for event in events)] for state in states),
+        ([f"**{state}**", *(transitions.get((state, event), "") for event in events)] for state in states),
     )
 
 
 def life_of_a_call() -> str:
-    """wire.calls.LIFE."""
-    return machine(calls.LIFE)
+    """Draw wire.calls.LIFE."""
+    return state_table(calls.LIFE)
 
 
 def life_of_a_hand() -> str:
-    """manifests.lives.LIFE."""
-    return machine(lives.LIFE)
+    """Draw manifests.lives.LIFE."""
+    return state_table(lives.LIFE)
 
 
 def messages() -> str:
-    """Every message of the bus, from the docstrings of wire/headers.py."""
+    """Draw every message of the bus, from the docstrings of wire/headers.py."""
     rows = []
     for message in _messages():
-        said = _sentences(message)
+        sentences = _labelled_sentences(message)
         fields = ", ".join(f"`{field}`" for field in message.__struct_fields__)
-        told = [said.get(start, "") for start in ("Sent by", "Answered with", "Needs")]
-        rows.append([f"`{message.__name__}`", *told, fields])
+        cells = [sentences.get(start, "") for start in ("Sent by", "Answered with", "Needs")]
+        rows.append([f"`{message.__name__}`", *cells, fields])
     return table(["message", "sent by", "answered with", "needs", "fields"], rows)
 
 
@@ -82,8 +81,8 @@ def _messages() -> list[type[headers.Header]]:
     return [one for one in found if one is not headers.Header]
 
 
-def _sentences(message: type) -> dict[str, str]:
-    """The sentences of a docstring's first paragraph that begin with one of the three words, without them."""
+def _labelled_sentences(message: type) -> dict[str, str]:
+    """The rest of each sentence of a docstring's first paragraph that begins with Sent by, Answered with or Needs."""
     paragraph = " ".join((inspect.getdoc(message) or "").split("\n\n")[0].split())
     found = {}
     for sentence in paragraph.removesuffix(".").split(". "):
@@ -94,48 +93,49 @@ def _sentences(message: type) -> dict[str, str]:
 
 
 def bus_limits() -> str:
-    """Every limit of wire/limits.py that is not just a unit, with the sentence that stands below it there."""
-    said = _said_below(Path(limits.__file__))
+    """Draw every limit of wire/limits.py, units excluded, with the docstring below it there."""
+    docstrings = _docstrings_below(Path(limits.__file__))
     rows = []
     for name, value in vars(limits).items():
         if name.isupper() and name not in ("KIB", "MIB"):
-            rows.append([f"`{name}`", f"{value:,}", said.get(name) or UNSAID[name]])
+            rows.append([f"`{name}`", f"{value:,}", docstrings.get(name) or LIMIT_TEXTS[name]])
     return table(["limit", "value", "meaning"], rows)
 
 
-def _said_below(file: Path) -> dict[str, str]:
+def _docstrings_below(file: Path) -> dict[str, str]:
+    """The docstring below each annotated module-level name."""
     body = ast.parse(file.read_text(encoding="utf-8")).body
-    said = {}
+    docstrings = {}
     for above, below in pairwise(body):
         if isinstance(above, ast.AnnAssign) and isinstance(above.target, ast.Name) and isinstance(below, ast.Expr):
-            said[above.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
-    return said
+            docstrings[above.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
+    return docstrings
 
 
 def entry_kinds() -> str:
-    """wire.entries.KINDS."""
+    """Draw wire.entries.KINDS."""
     return table(["kind", "written when"], ([f"`{kind}`", text] for kind, text in KINDS.items()))
 
 
 def kernel_methods() -> str:
-    """Every method of the kernel's own, and who may call it."""
+    """Draw every method of the kernel, and who may call it."""
     rows = []
     for name, one in TABLE.items():
         provided = one.provided
         arguments = ", ".join(f"`{param}` {of}" for param, of in provided.params.items())
         acts_on = "" if provided.resource == "none" else provided.resource
-        rows.append([f"`{name}`", provided.summary, acts_on, provided.effect, arguments, _whose(name)])
+        rows.append([f"`{name}`", provided.summary, acts_on, provided.effect, arguments, _who_may(name)])
     return table(["method", "what it does", "acts on", "effect", "arguments", "who may"], rows)
 
 
-def _whose(method: str) -> str:
+def _who_may(method: str) -> str:
     if method in ABOUT_ONESELF:
         return "every run"
     return "a Hand with a grant" if method in HAND_KERNEL_METHODS else "the operator"
 
 
 def hand_limits() -> str:
-    """manifests.values.LIMITS."""
+    """Draw manifests.values.LIMITS."""
     return table(
         ["limit", "default", "least", "most"],
         (
@@ -149,13 +149,13 @@ def hand_limits() -> str:
 
 
 def skill_findings() -> str:
-    """manifests.skills.scanning.KINDS."""
+    """Draw manifests.skills.scanning.KINDS."""
     rows = ([f"`{kind}`", says] for kind, says in scanning.KINDS.items())
     return table(["finding", "what is there, and what that means"], rows)
 
 
 def model_failures() -> str:
-    """runtime.models.failures.KINDS."""
+    """Draw runtime.models.failures.KINDS."""
     return table(
         ["code", "when", "tried again", "another model is asked", "counts against the provider"],
         (
@@ -166,30 +166,30 @@ def model_failures() -> str:
 
 
 def members_of_a_hand() -> str:
-    """What the author of a Hand overrides, and what it uses."""
+    """Draw the members of runtime.Hand: those that an author overrides, and those that it uses."""
     return _members(Hand, "self.")
 
 
 def members_of_the_handle() -> str:
-    """runtime.KernelHandle."""
+    """Draw the members of runtime.KernelHandle."""
     return _members(KernelHandle, "self.kernel.")
 
 
 def _members(of: type, prefix: str) -> str:
-    """Each public method and property, with its parameters and the first sentence of its docstring."""
+    """Draw each public method and property, with its parameters and the first paragraph of its docstring."""
     rows = []
     for name, member in vars(of).items():
         if name.startswith("_") or not (callable(member) or isinstance(member, property)):
             continue
-        given = "" if isinstance(member, property) else f"({', '.join(_parameters(member))})"
-        said = " ".join((inspect.getdoc(member) or "").split("\n\n")[0].split())
-        waits = "await " if inspect.iscoroutinefunction(member) and (of is not Hand or name not in OVERRIDDEN) else ""
-        rows.append([f"`{waits}{prefix}{name}{given}`", said])
+        signature = "" if isinstance(member, property) else f"({', '.join(_parameters(member))})"
+        text = " ".join((inspect.getdoc(member) or "").split("\n\n")[0].split())
+        waits = "await " if inspect.iscoroutinefunction(member) and (of is not Hand or name not in HOOKS) else ""
+        rows.append([f"`{waits}{prefix}{name}{signature}`", text])
     return table(["", "what it is"], rows)
 
 
 def _parameters(function: Callable[..., object]) -> list[str]:
-    """Names as a caller writes them: one that may be left out with its default, others by keyword as name=."""
+    """Parameters as a caller writes them: an optional one with its default, arbitrary keywords as `name=value, …`."""
     found = []
     for one in list(inspect.signature(function).parameters.values())[1:]:
         if one.kind is one.VAR_KEYWORD:

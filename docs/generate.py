@@ -1,8 +1,8 @@
-"""Writes what pages hold that is made from the code, or with `--check` says which of them have drifted (acts).
+"""Writes the pages and tables that are generated from the code; with `--check`, lists those that are stale (acts).
 
-A generated page is one row of PAGES: where it lies, and the function that draws it. To add one, write the function and
-its row; the function takes nothing and returns the whole page, the same for the same code on every machine.
-Tables within pages that people write are blocks: docs/drawn.py.
+A generated page is one row of PAGES: its path, and the function that draws it. To add one, write the function and its row;
+the function takes nothing and returns the whole page, which depends on the code alone, not on the machine.
+Generated tables within handwritten pages are blocks: docs/drawn.py.
 """
 
 import re
@@ -21,7 +21,7 @@ MARK: Final = "<!-- Made by `./just docs`; change what it is made from. -->\n"
 
 
 def adr_index() -> str:
-    """The list of decisions, by number, from the first line of each record."""
+    """Draw the index of decision records, by number, from the first line of each."""
     rows = []
     for record in sorted((ROOT / "docs" / "adr").glob("[0-9]*.md")):
         title = record.read_text(encoding="utf-8").split("\n", 1)[0].removeprefix("# ")
@@ -46,43 +46,43 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
 }
 
 BLOCK: Final = re.compile(r"(<!-- drawn: ([\w ]+) -->\n).*?(<!-- /drawn -->)", re.DOTALL)
-"""A block within a page: its mark with its name, what is drawn, the mark of its end."""
+"""A block within a page: the begin mark with the block's name, the drawn text, and the end mark."""
 
 
-def redrawn(text: str, blocks: Mapping[str, Callable[[], str]] = BLOCKS) -> str:
-    """A page with each of its blocks as its function draws it now. KeyError for a block that nothing draws."""
+def redraw_blocks(text: str, blocks: Mapping[str, Callable[[], str]] = BLOCKS) -> str:
+    """Return a page's text with each of its blocks drawn anew. Raises KeyError for a block without a function."""
     return BLOCK.sub(lambda block: f"{block[1]}\n{blocks[block[2]]()}\n{block[3]}", text)
 
 
-def drifted_blocks(root: Path) -> dict[str, str]:
-    """The pages in docs/ in which a block is not what its function draws now, each with the text it should have."""
+def find_stale_blocks(root: Path) -> dict[str, str]:
+    """Pages in docs/ with a stale block: path to the text that the page should have."""
     stale = {}
     for page in sorted((root / "docs").rglob("*.md")):
         text = page.read_text(encoding="utf-8")
-        if redrawn(text) != text:
-            stale[page.relative_to(root).as_posix()] = redrawn(text)
+        if redraw_blocks(text) != text:
+            stale[page.relative_to(root).as_posix()] = redraw_blocks(text)
     return stale
 
 
-def drifted(pages: Mapping[str, Callable[[], str]], root: Path) -> dict[str, str]:
-    """The pages whose file is not what their function draws now, each with the text it should have."""
+def find_stale_pages(pages: Mapping[str, Callable[[], str]], root: Path) -> dict[str, str]:
+    """Generated pages whose file is missing or stale: path to the text that it should have."""
     wanted = {path: MARK + "\n" + draw() for path, draw in pages.items()}
-    return {path: text for path, text in wanted.items() if not _is(root / path, text)}
+    return {path: text for path, text in wanted.items() if not _has_text(root / path, text)}
 
 
-def _is(file: Path, text: str) -> bool:
+def _has_text(file: Path, text: str) -> bool:
     return file.is_file() and file.read_text(encoding="utf-8") == text
 
 
 def main(arguments: list[str]) -> int:
-    """Write every page that drifted; with `--check`, name them and end with 1."""
+    """Write all stale pages; with `--check`, list them and return 1 if there are any."""
     if arguments not in ([], ["--check"]):
         print("usage: ./just docs", file=sys.stderr)
         return 2
-    stale = drifted_blocks(ROOT) | drifted(PAGES, ROOT)
+    stale = find_stale_blocks(ROOT) | find_stale_pages(PAGES, ROOT)
     if arguments:
         for path in stale:
-            print(f"{path} is not what the code says now. Write it anew: ./just docs", file=sys.stderr)
+            print(f"{path} is stale: `./just docs` writes it anew", file=sys.stderr)
         return 1 if stale else 0
     for path, text in stale.items():
         (ROOT / path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Draws docs/methods.md: every method that a bundled Hand provides, from the tables in which it declares them."""
+"""Draws docs/methods.md: every method of the bundled Hands, from their HAND.toml."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ in [capabilities](capabilities.md#the-kernels-own-methods).
 
 
 def page() -> str:
-    """The whole page."""
+    """Draw the whole page."""
     parts = [HEAD]
     for file in sorted(HANDS.glob("*/HAND.toml")):
         manifest = check(file.read_text(encoding="utf-8"))
@@ -35,7 +35,7 @@ def page() -> str:
 
 
 def section(one: Provided) -> str:
-    """What is to be known of one method."""
+    """Draw the section of one method."""
     return f"### `{one.method}`\n\n{one.summary}.\n\n" + "\n".join(_lines(one)) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""docs/providers.md: who answers for models, and which models are known with their windows and prices (reads the tables)."""
+"""Draws docs/providers.md: the providers of models, and all known models with windows and prices (reads the tables)."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -39,7 +39,7 @@ asking them.
 
 
 def page() -> str:
-    """The whole page."""
+    """Draw the whole page."""
     known = catalogue()
     example = next(iter(known.models))
     head = ["name", "who", "driver", "address", "key", "differs in", "source", "date"]
@@ -65,14 +65,14 @@ def _models(known: Catalogue) -> Iterator[str]:
 def _provider(provider: Provider) -> list[str]:
     addresses = " ".join(f"`{url}`" for url in (provider.base_url, *provider.also))
     quirks = " ".join(f"`{quirk}`" for quirk in provider.quirks)
-    told = " ".join(_link(url, str(number)) for number, url in enumerate(provider.quirk_sources, 1))
+    links = " ".join(_link(url, str(number)) for number, url in enumerate(provider.quirk_sources, 1))
     return [
         f"`{provider.name}`",
         provider.title,
         provider.driver,
         f"{addresses}, local" if provider.local else addresses,
         f"`{provider.key}`" if provider.key else "",
-        f"{quirks} {told}".strip(),
+        f"{quirks} {links}".strip(),
         _link(provider.source),
         provider.date,
     ]
@@ -89,9 +89,9 @@ def _model(model: Model) -> list[str]:
         f"{model.window:,}",
         f"{model.output:,}" if model.output else "",
         _dollars(model.input_price) + above,
-        _both(model.output_price, long.output_price if long else None),
-        _both(model.cached_price, long.cached_price if long else None),
-        _both(model.cache_written_price, long.cache_written_price if long else None),
+        _two_prices(model.output_price, long.output_price if long else None),
+        _two_prices(model.cached_price, long.cached_price if long else None),
+        _two_prices(model.cache_written_price, long.cache_written_price if long else None),
         ", ".join(model.takes),
         ", ".join(can),
         _link(model.source),
@@ -100,7 +100,7 @@ def _model(model: Model) -> list[str]:
     ]
 
 
-def _both(usual: Price | None, long: Price | None) -> str:
+def _two_prices(usual: Price | None, long: Price | None) -> str:
     return _dollars(usual) if long is None else f"{_dollars(usual)}; {_dollars(long)}"
 
 

@@ -1,4 +1,4 @@
-"""docs/seccomp.md: the allow-list of system calls with who needs each, and what is refused with which answer (pure)."""
+"""Draws docs/seccomp.md: the allowed system calls and who needs each, and the refused ones with their answers (pure)."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -81,14 +81,14 @@ resumed wait; death by another architecture's call.
 
 
 def page() -> str:
-    """The whole page."""
+    """Draw the whole page."""
     parts = [HEAD, ANSWERS, "## Every run\n", _allowed(None)]
     for profile in Profile:
-        parts += [f"## With `{profile}`\n", f"{_told(profile)}\n", _allowed(profile)]
+        parts += [f"## With `{profile}`\n", f"{_intro(profile)}\n", _allowed(profile)]
     return "\n".join([*parts, "## Refused\n", _refused(), DECISIONS, _sizes()])
 
 
-def _told(profile: Profile) -> str:
+def _intro(profile: Profile) -> str:
     match profile:
         case Profile.EXEC:
             return "In addition, for Hands that may run programs: `command` Hands, and the shell."

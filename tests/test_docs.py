@@ -10,8 +10,8 @@ from typing import Final
 
 import pytest
 
-from docs.drawn import BLOCKS, machine
-from docs.generate import BLOCK, MARK, PAGES, drifted, drifted_blocks, redrawn
+from docs.drawn import BLOCKS, state_table
+from docs.generate import BLOCK, MARK, PAGES, find_stale_blocks, find_stale_pages, redraw_blocks
 from kernel.cli import commands, typed
 from manifests.check import check
 from wire.checkpoint import Checkpoint, sign_checkpoint
@@ -68,32 +68,32 @@ def _page() -> str:
 def test_a_missing_and_a_changed_page_have_drifted_and_a_fresh_one_has_not(tmp_path: Path) -> None:
     (tmp_path / "changed.md").write_text(MARK + "\n# Pages\n", encoding="utf-8")
     (tmp_path / "fresh.md").write_text(MARK + "\n# Page\n", encoding="utf-8")
-    stale = drifted({"missing.md": _page, "changed.md": _page, "fresh.md": _page}, tmp_path)
+    stale = find_stale_pages({"missing.md": _page, "changed.md": _page, "fresh.md": _page}, tmp_path)
     assert stale == {"missing.md": MARK + "\n# Page\n", "changed.md": MARK + "\n# Page\n"}
 
 
 def test_a_block_is_drawn_anew_and_what_people_wrote_around_it_stays() -> None:
     text = "Before.\n\n<!-- drawn: a table -->\n\nold\n\n<!-- /drawn -->\n\nAfter.\n"
-    drawn = redrawn(text, {"a table": lambda: "new\n"})
+    drawn = redraw_blocks(text, {"a table": lambda: "new\n"})
     assert drawn == text.replace("old", "new")
-    assert redrawn(drawn, {"a table": lambda: "new\n"}) == drawn
+    assert redraw_blocks(drawn, {"a table": lambda: "new\n"}) == drawn
     with pytest.raises(KeyError):
-        redrawn(text, {})
+        redraw_blocks(text, {})
 
 
 def test_a_page_whose_block_has_drifted_is_found(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     page = tmp_path / "docs" / "a.md"
     page.write_text("<!-- drawn: entry kinds -->\nold\n<!-- /drawn -->\n", encoding="utf-8")
-    stale = drifted_blocks(tmp_path)
+    stale = find_stale_blocks(tmp_path)
     assert list(stale) == ["docs/a.md"]
     page.write_text(stale["docs/a.md"], encoding="utf-8")
-    assert drifted_blocks(tmp_path) == {}
+    assert find_stale_blocks(tmp_path) == {}
 
 
 def test_every_generated_page_and_block_is_what_the_code_says_now() -> None:
-    assert drifted(PAGES, ROOT) == {}
-    assert drifted_blocks(ROOT) == {}
+    assert find_stale_pages(PAGES, ROOT) == {}
+    assert find_stale_blocks(ROOT) == {}
 
 
 def test_every_block_stands_in_a_page() -> None:
@@ -102,7 +102,7 @@ def test_every_block_stands_in_a_page() -> None:
 
 
 def test_a_life_is_drawn_with_every_state_as_a_row_and_every_event_as_a_column() -> None:
-    drawn = machine({("a", "go"): "b", ("b", "end"): "c"})
+    drawn = state_table({("a", "go"): "b", ("b", "end"): "c"})
     assert drawn.splitlines() == [
         "| state | go | end |",
         "| --- | --- | --- |",
