@@ -7,7 +7,7 @@ from typing import Final
 from docs.drawn import table
 from tests.attacks.all import ATTACKS
 from tests.attacks.attack import Attack
-from tests.attacks.weakened import OF_THE_KERNEL
+from tests.attacks.weakened import KERNEL_LAYERS
 
 HEAD: Final = """\
 # Attacks
@@ -106,7 +106,7 @@ def _row(name: str, attack: Attack) -> list[str]:
         met += f"; ordinary user: `{attack.as_user}`"
     if attack.on_aarch64 is not None:
         met += f"; on aarch64: `{attack.on_aarch64}`"
-    stops = ", ".join(f"{layer} (the kernel's)" if layer in OF_THE_KERNEL else layer for layer in attack.stopped_by)
+    stops = ", ".join(f"{layer} (the kernel's)" if layer in KERNEL_LAYERS else layer for layer in attack.stopped_by)
     return [f"`{name}`", first, met, stops, attack.source]
 
 

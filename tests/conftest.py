@@ -1,7 +1,7 @@
-"""What holds for every test: property tests make the same cases each time, and new ones only in `./just soak`.
+"""Fixtures and hooks for all tests: property tests generate the same cases each time, and new ones only in `./just soak`.
 
-And as root each process of pytest's mounts for itself: what a test mounts is seen by what it starts, and changes nothing
-for tests that run beside it and count mounts. Nothing runs beside a test that is marked `alone`.
+As root, each pytest process has its own mount namespace: what a test mounts is visible to what it starts, and not to tests
+beside it that count mounts. Nothing runs beside a test that is marked `alone`.
 """
 
 import gc
@@ -21,15 +21,15 @@ from tests.cli import forked
 from tests.forks import Forks
 from tests.turns import Turns
 
-HERE = Path(__file__)
-TURNS = Turns(HERE, HERE.parent)
+THIS_FILE = Path(__file__)
+TURNS = Turns(THIS_FILE, THIS_FILE.parent)
 
-_OF_HANDS = frozenset(
-    HERE.parent / name
+_NEED_HANDS = frozenset(
+    THIS_FILE.parent / name
     for name in ("attacks", "cli", "conformance", "system", "kernel/test_compiler.py", "runtime/wasm/test_modules.py")
 )
-_OF_MACHINES = frozenset({"test_doctor.py"})
-"""Folders and files whose tests start Hands, or what is confined as they are; files in them that say what a machine lacks."""
+_NEED_NO_HANDS = frozenset({"test_doctor.py"})
+"""Folders and files whose tests start Hands, or processes confined like Hands; and files there that need none of this."""
 
 settings.register_profile("test", derandomize=True, database=None, deadline=None, max_examples=40)
 settings.register_profile("soak", deadline=None, max_examples=5000)
@@ -38,7 +38,7 @@ settings.load_profile("test")
 
 @pytest.fixture(scope="session", autouse=True)
 def own_mounts() -> None:
-    """A mount namespace of this process's own, where root can make one; where not, no test can mount either."""
+    """Give this process its own mount namespace, if it is root and can; if it cannot, no test can mount either."""
     if os.geteuid() == 0:
         try:
             confine.unshare(confine.NEWNS)
@@ -48,74 +48,74 @@ def own_mounts() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def interrupts() -> None:
-    """What tests start hears SIGINT, also when a shell began them in the background, which has it ignored."""
+def default_sigint() -> None:
+    """Undo an ignored SIGINT, which a shell sets for background jobs: processes that tests start must receive it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def no_caches() -> None:
-    """What tests import of a Hand when they run leaves no __pycache__ in its folder; those of tests are written before."""
+    """Write no __pycache__ into Hands' folders; pytest has written those of the tests before this."""
     sys.dont_write_bytecode = True
 
 
 @pytest.fixture(scope="session", autouse=True)
 def own_group() -> Iterator[None]:
-    """A control group of this process's own, where root can make one: what killed kernels leave in it goes with it."""
-    above = cgroup.own() if os.geteuid() == 0 else ""
-    group = Path(above) / f"tests-{os.getpid()}"
+    """Give this process its own control group, if it is root and can; groups that killed kernels leave go with it."""
+    parent = cgroup.own() if os.geteuid() == 0 else ""
+    group = Path(parent) / f"tests-{os.getpid()}"
     try:
-        if above:
-            cgroup.enter(above, group.name)
-    except OSError:  # as in a container that may only read them
-        above = ""
+        if parent:
+            cgroup.enter(parent, group.name)
+    except OSError:  # for instance in a container with read-only cgroups
+        parent = ""
     yield
-    if not above:
+    if not parent:
         return
-    (Path(above) / "cgroup.procs").write_text("0")
+    (Path(parent) / "cgroup.procs").write_text("0")
     for folder, _, _ in os.walk(group, topdown=False):
-        with suppress(OSError):  # somebody lives in it
+        with suppress(OSError):  # a process is still in it
             os.rmdir(folder)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def kernels(own_mounts: None, own_group: None) -> Iterator[None]:
-    """What kernels are forked from lives in these, and ends before them."""
-    living.kernels = Forks("kernel.main", living.WARM, "manifests.check", "tomllib")
+    """Start the process that forks kernels inside this process's namespace and group, and end it before them."""
+    living.kernel_forks = Forks("kernel.main", living.WARM_MODULE, "manifests.check", "tomllib")
     yield
-    living.kernels.end()
-    living.kernels = None
+    living.kernel_forks.end()
+    living.kernel_forks = None
 
 
 @pytest.fixture(scope="session", autouse=True)
 def commands(own_mounts: None, own_group: None) -> Iterator[None]:
-    """What runs commands lives in these, and ends before them."""
+    """End the servers that fork commands before this process's namespace and group."""
     yield
     forked.end()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """This folder's own files come first: one takes half a minute, and as one of the last it would keep others waiting.
+    """Run this folder's own tests first: one takes half a minute, which would be waited for if it were among the last.
 
-    Where no Hand can run, those of whole folders are skipped.
+    If no Hand can run here, skip the tests that need one.
     """
-    items.sort(key=lambda item: item.path.parent != HERE.parent)
-    if why := living.no_hand_runs():
+    items.sort(key=lambda item: item.path.parent != THIS_FILE.parent)
+    if why := living.why_no_hand_runs():
         skip = pytest.mark.skip(reason=why)
         for item in items:
-            if {item.path, item.path.parent} & _OF_HANDS and item.path.name not in _OF_MACHINES:
+            if {item.path, item.path.parent} & _NEED_HANDS and item.path.name not in _NEED_NO_HANDS:
                 item.add_marker(skip)
 
 
 def pytest_collection_finish() -> None:
-    """Ten thousand tests and what they import stay until the end: no search for garbage goes through them again."""
+    """Exempt the ten thousand tests and their imports, which stay until the end, from garbage collection."""
     gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
-    """Under xdist each test has its turn, with its fixtures; the time that it waits for it is not its own."""
+    """Under xdist, let each test with its fixtures wait for its turn; its timeout does not count that wait."""
     if not hasattr(item.config, "workerinput"):
         return (yield)
     with TURNS.next(alone=_wants_to_be_alone(item), then_alone=_wants_to_be_alone(nextitem)):

@@ -1,9 +1,9 @@
-"""Has what processes of tests import, and forks each of them (acts). Started by forks.py, which says what for.
+"""The process that imports modules once and forks processes for tests (acts). Started by forks.py, which says why.
 
     python -c STARTER SEARCH-PATH tests.forking LINK MODULE…
 
-It is asked on a socket, whose number is LINK: a message for each process, with its descriptors. A child goes on with the
-main() of its module, as if it had just been started.
+LINK is the descriptor of a socket that brings one message per process, with its descriptors. A child runs the main() of
+its module, as if it had just been started.
 """
 
 import gc
@@ -15,30 +15,30 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, Final
 
-ABOVE: Final = 512
-"""Descriptors from here on are nobody's."""
+FIRST_FREE: Final = 512
+"""Descriptors from this number on are unused."""
 
 
 def main(arguments: list[str]) -> None:
-    """Serve until the socket ends. This is no child of whoever started it, which may wait for all of those."""
+    """Serve until the socket closes. Forks first, so as not to be a child of the starter, which may wait for all its own."""
     if os.fork():
         os._exit(0)
-    at_interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sigint_action = signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in arguments[1:]:
         import_module(name)
     gc.collect()
     gc.freeze()
-    asked = _becomes_child(int(arguments[0]))
-    signal.signal(signal.SIGINT, at_interrupt)
-    import_module(asked["module"]).main(asked["arguments"])
+    request = _serve_until_child(int(arguments[0]))
+    signal.signal(signal.SIGINT, sigint_action)
+    import_module(request["module"]).main(request["arguments"])
 
 
-def _becomes_child(link: int) -> Any:
-    """Returns in a child, whose descriptors are in place; what it was asked. Each has a parent, which tells how it ended."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those parents
-    with socket.socket(fileno=link) as asking:
+def _serve_until_child(link: int) -> Any:
+    """Serve requests; returns only in a forked child, with its request. A parent of each child reports its exit code."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the parents are not waited for
+    with socket.socket(fileno=link) as link_socket:
         while True:
-            message, found, _, _ = socket.recv_fds(asking, 65536, 16)
+            message, found, _, _ = socket.recv_fds(link_socket, 65536, 16)
             if not message:
                 os._exit(0)
             if not os.fork():
@@ -46,23 +46,23 @@ def _becomes_child(link: int) -> Any:
             for descriptor in found:
                 os.close(descriptor)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    asked, tells = json.loads(message), found.pop()
+    request, reporter = json.loads(message), found.pop()
     if pid := os.fork():
         for descriptor in found:
             os.close(descriptor)
-        with suppress(BrokenPipeError):  # nobody listens any more
-            os.write(tells, b"%d\n" % pid)
-            os.write(tells, b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        with suppress(BrokenPipeError):  # the test has closed the report
+            os.write(reporter, b"%d\n" % pid)
+            os.write(reporter, b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
         os._exit(0)
-    if asked["own_session"]:
+    if request["own_session"]:
         os.setsid()
-    for place, descriptor in enumerate(found):
-        os.dup2(descriptor, ABOVE + place)
-    os.closerange(0, ABOVE)
-    for place, number in enumerate(asked["numbers"]):
-        os.dup2(ABOVE + place, number)
-    os.closerange(ABOVE, ABOVE + len(found))
-    os.chdir(asked["folder"])
+    for index, descriptor in enumerate(found):
+        os.dup2(descriptor, FIRST_FREE + index)
+    os.closerange(0, FIRST_FREE)
+    for index, number in enumerate(request["numbers"]):
+        os.dup2(FIRST_FREE + index, number)
+    os.closerange(FIRST_FREE, FIRST_FREE + len(found))
+    os.chdir(request["folder"])
     os.environ.clear()
-    os.environ.update(asked["environment"])
-    return asked
+    os.environ.update(request["environment"])
+    return request

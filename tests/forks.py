@@ -1,7 +1,7 @@
-"""Processes of tests that are forked from one that has their imports (acts): most of what a short one costs is those.
+"""Forks processes for tests from one that has their imports loaded (acts): imports are most of a short process's cost.
 
-Each is a process of its own all the same, with its descriptors, folder, environment and, if it likes, session, as a run's
-is that the template forks. What a test says of a start itself takes exec.
+Each is still a process of its own, with its descriptors, folder, environment and, if asked, session, like a run that the
+template forks. Tests about process starts themselves use exec.
 """
 
 import json
@@ -22,38 +22,38 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 
 
 class Forked:
-    """Such a process: what tests use of subprocess.Popen. told: tells its process id, and how it ended."""
+    """A forked process, with the part of Popen that tests use. report: a descriptor that yields pid, then exit code."""
 
-    def __init__(self, told: int) -> None:
-        self._told = os.fdopen(told, "rb", buffering=0)
-        self.pid = int(self._line())
+    def __init__(self, report: int) -> None:
+        self._report = os.fdopen(report, "rb", buffering=0)
+        self.pid = int(self._read_line())
         self.returncode: int | None = None
 
-    def _line(self) -> bytes:
+    def _read_line(self) -> bytes:
         line = b""
         while not line.endswith(b"\n"):
-            part = self._told.read(1)
-            assert part, "the process that forks is gone"
+            part = self._report.read(1)
+            assert part, "the forking process has ended"
             line += part
         return line
 
     def wait(self, timeout: float | None = None) -> int:
-        """Its exit code. Raises TimeoutError."""
+        """Wait for the exit code. Raises TimeoutError."""
         if self.returncode is None:
-            if not select.select([self._told], [], [], timeout)[0]:
-                raise TimeoutError(f"process {self.pid} goes on after {timeout} s")
-            self.returncode = int(self._line())
-            self._told.close()
+            if not select.select([self._report], [], [], timeout)[0]:
+                raise TimeoutError(f"process {self.pid} still runs after {timeout} s")
+            self.returncode = int(self._read_line())
+            self._report.close()
         return self.returncode
 
     def poll(self) -> int | None:
-        """Its exit code, None while it goes on."""
+        """The exit code; None while the process runs."""
         with suppress(TimeoutError):
             self.wait(0)
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        """Not when it has ended: its process id may be another's by now."""
+        """Send a signal, unless the process has ended: its id may have been reused."""
         if self.poll() is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
@@ -63,10 +63,10 @@ class Forked:
 
 
 class Forks:
-    """A process that forks others, started when the first is wanted."""
+    """A process that forks others; it is started at the first fork()."""
 
     def __init__(self, *modules: str) -> None:
-        """modules: what it imports."""
+        """modules: what the forking process imports beforehand."""
         self._modules = modules
         self._link: socket.socket | None = None
 
@@ -80,11 +80,11 @@ class Forks:
         environment: Mapping[str, str] = os.environ,
         own_session: bool = False,
     ) -> Forked:
-        """A process that calls the main() of a module with these arguments.
+        """Fork a process that calls the main() of a module with these arguments.
 
-        descriptors: by the number that each gets there, and it has no other. folder: where it begins.
+        descriptors: number in the new process to descriptor here; it gets no others. folder: its working folder.
         """
-        asked = {
+        request = {
             "module": module,
             "arguments": list(arguments),
             "numbers": list(descriptors),
@@ -93,23 +93,23 @@ class Forks:
             "own_session": own_session,
         }
         if self._link is None:
-            self._link = self._server()
-        told, tells = os.pipe()
+            self._link = self._start_server()
+        report, reporter = os.pipe()
         try:
-            socket.send_fds(self._link, [json.dumps(asked).encode()], [*descriptors.values(), tells])
+            socket.send_fds(self._link, [json.dumps(request).encode()], [*descriptors.values(), reporter])
         finally:
-            os.close(tells)
-        return Forked(told)
+            os.close(reporter)
+        return Forked(report)
 
     def end(self) -> None:
-        """End the process that forks; what it forked goes on."""
+        """End the forking process; the processes that it forked go on."""
         if self._link is not None:
             with self._link:
                 self._link.shutdown(socket.SHUT_WR)
-                self._link.recv(1)  # it is gone
+                self._link.recv(1)  # returns when it has ended
             self._link = None
 
-    def _server(self) -> socket.socket:
+    def _start_server(self) -> socket.socket:
         link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             path = ":".join(filter(None, dict.fromkeys([str(ROOT), *sys.path])))

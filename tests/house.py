@@ -1,8 +1,8 @@
-"""The house rules, each a pure function from a file's path and text to what is wrong with it.
+"""The house rules: pure functions from a file's path and text to a list of problems.
 
-A path is relative to the root, with `/`. A rule returns one line per problem and nothing when the file keeps it. Rules
-about what a file may import are in `tests/house_imports.py`; `tests/test_house.py` holds both against the tree, and
-against samples that break them.
+A path is relative to the root, with `/`. A rule returns one line per problem, and an empty list for a file that keeps it.
+Rules about imports are in `tests/house_imports.py`; `tests/test_house.py` applies both to the tree, and to samples that
+break them.
 """
 
 import ast
@@ -12,14 +12,14 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Final
 
-FILE_MOST: Final = 400
-FUNCTION_MOST: Final = 60
-KERNEL_MOST: Final = 2_600
-KERNEL_MOST_IN_ALL: Final = 4_100
+FILE_MAX: Final = 400
+FUNCTION_MAX: Final = 60
+KERNEL_MAX: Final = 2_600
+KERNEL_MAX_IN_ALL: Final = 4_100
 ROOMS: Final = {"kernel/methods/": 800, "kernel/process/": 970, "kernel/record/": 1_400}
-"""Rooms of the kernel's with a wall of their own, in lines of code."""
+"""Parts of the kernel that are not its own process, each with a limit of lines of code."""
 
-RECIPES_MOST: Final = 10
+RECIPES_MAX: Final = 10
 
 LAYOUT: Final = frozenset(
     {".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "README.md", "docs", "hands", "just", "justfile", "kernel"}
@@ -28,7 +28,7 @@ LAYOUT: Final = frozenset(
 
 NOT_NAMES: Final = frozenset({"manager", "handler", "helper", "util", "common", "context", "data", "info"})
 
-# Joined here from parts, so that this file keeps its own rule.
+# Joined from parts, so that this file keeps its own rule.
 HOSTS: Final = tuple(
     ".".join(parts)
     for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("crates", "io"), ("anaconda", "org"))
@@ -41,22 +41,22 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @cache
 def _parsed(text: str) -> ast.Module:
-    """The tree of a module, made once: every rule looks at every module, and none changes it.
+    """Parse a module once: every rule reads every module, and none changes the tree.
 
-    All are kept, so looking for garbage while one is made would go through millions of nodes again and again for nothing.
+    Garbage collection is off meanwhile: all trees are kept, so it would go through millions of nodes in vain.
     """
-    was_on = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         return ast.parse(text)
     finally:
-        if was_on:
+        if was_enabled:
             gc.enable()
 
 
 @cache
 def nodes(text: str) -> tuple[ast.AST, ...]:
-    """All that is in a module, in the order of `ast.walk`, which takes twice as long."""
+    """All nodes of a module, in the order of `ast.walk`, which takes twice as long."""
     found: list[ast.AST] = [_parsed(text)]
     for node in found:
         for name in node._fields:
@@ -69,7 +69,7 @@ def nodes(text: str) -> tuple[ast.AST, ...]:
 
 
 def layout(paths: Iterable[str]) -> list[str]:
-    """The top level is exactly LAYOUT."""
+    """The top-level files and folders are exactly LAYOUT."""
     found = {path.split("/", 1)[0] for path in paths}
     return [f"{name} does not belong at the top" for name in sorted(found - LAYOUT)] + [
         f"{name} is missing at the top" for name in sorted(LAYOUT - found)
@@ -77,27 +77,27 @@ def layout(paths: Iterable[str]) -> list[str]:
 
 
 def file_length(path: str, text: str) -> list[str]:
-    """Code that one sitting can hold."""
+    """A code file has at most FILE_MAX lines."""
     count = text.count("\n")
-    return [f"{path}: {count} lines, {FILE_MOST} at most"] if count > FILE_MOST else []
+    return [f"{path}: {count} lines, {FILE_MAX} at most"] if count > FILE_MAX else []
 
 
 def function_length(path: str, text: str) -> list[str]:
-    """Functions that one screen can hold, from `def` to their last line."""
+    """A function has at most FUNCTION_MAX lines, from `def` to its last one."""
     return [
-        f"{path}:{node.lineno}: {node.name} has {length} lines, {FUNCTION_MOST} at most"
+        f"{path}:{node.lineno}: {node.name} has {length} lines, {FUNCTION_MAX} at most"
         for node in nodes(text)
-        if isinstance(node, Function) and (length := (node.end_lineno or node.lineno) - node.lineno + 1) > FUNCTION_MOST
+        if isinstance(node, Function) and (length := (node.end_lineno or node.lineno) - node.lineno + 1) > FUNCTION_MAX
     ]
 
 
 def kernel_length(files: Iterable[tuple[str, str]]) -> list[str]:
-    """The kernel can be read in an afternoon: what must be read is code, see docs/adr/0010, 0024 and 0028."""
+    """The kernel can be read in an afternoon: limits of lines of code; see docs/adr/0010, 0024 and 0028."""
     inside = [(path, text) for path, text in files if path.startswith("kernel/") and "/cli/" not in path]
     texts = [text for path, text in inside if not path.startswith(tuple(ROOMS))]
     walls = [
-        (sum(map(code_lines, texts)), KERNEL_MOST, "kernel: {} lines of code, {} at most"),
-        (sum(text.count("\n") for text in texts), KERNEL_MOST_IN_ALL, "kernel: {} lines in all, {} at most"),
+        (sum(map(code_lines, texts)), KERNEL_MAX, "kernel: {} lines of code, {} at most"),
+        (sum(text.count("\n") for text in texts), KERNEL_MAX_IN_ALL, "kernel: {} lines in all, {} at most"),
     ]
     for room, most in ROOMS.items():
         code = sum(code_lines(text) for path, text in inside if path.startswith(room))
@@ -106,23 +106,23 @@ def kernel_length(files: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def code_lines(text: str) -> int:
-    """Lines that are neither blank, nor a comment, nor text that explains (a docstring, or a string below a constant)."""
-    told: set[int] = set()
+    """Count the lines that are not blank, a comment, a docstring, or a string below a constant."""
+    explaining: set[int] = set()
     for node in nodes(text):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            told.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+            explaining.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     lines = enumerate(text.split("\n"), 1)
-    return sum(1 for number, line in lines if line.strip() and line.strip()[0] != "#" and number not in told)
+    return sum(1 for number, line in lines if line.strip() and line.strip()[0] != "#" and number not in explaining)
 
 
 def module_docstring(path: str, text: str) -> list[str]:
-    """Every module says first, in one sentence, what it is."""
+    """Every module begins with a docstring that says what it is."""
     first = (ast.get_docstring(_parsed(text)) or "").split("\n", 1)[0]
     return [] if len(first) > 10 else [f"{path}: its first line does not say what it is"]
 
 
 def message_docstrings(path: str, text: str) -> list[str]:
-    """Every message (a class with a tag) says who sends it."""
+    """The docstring of every message (a class with a tag) says who sends it."""
     return [
         f"{path}:{node.lineno}: {node.name} does not say who sends it: Sent by …"
         for node in nodes(text)
@@ -133,7 +133,7 @@ def message_docstrings(path: str, text: str) -> list[str]:
 
 
 def names(path: str, text: str) -> list[str]:
-    """No module, folder, class or function is called by a word that says nothing, alone or at its end."""
+    """No name of a module, folder, class or function is, or ends in, a word of NOT_NAMES."""
     modules = [part.removesuffix(".py") for part in path.split("/")]
     defined = [node.name for node in nodes(text) if isinstance(node, ast.ClassDef | Function)]
     return [f"{path}: {name} says nothing; name what it does" for name in modules + defined if _says_nothing(name)]
@@ -151,7 +151,7 @@ def _says_nothing(name: str) -> bool:
 
 
 def bare_except(path: str, text: str) -> list[str]:
-    """A handler names what it can do something about."""
+    """An `except` names the exceptions that it handles."""
     return [
         f"{path}:{node.lineno}: bare except"
         for node in nodes(text)
@@ -160,28 +160,28 @@ def bare_except(path: str, text: str) -> list[str]:
 
 
 def unfinished(path: str, text: str) -> list[str]:
-    """Nothing is left for later in the text."""
+    """No text has a marker of unfinished work."""
     return [f"{path}:{line}: {match}" for line, match in _matches(UNFINISHED, text)]
 
 
 def machine_paths(path: str, text: str) -> list[str]:
-    """No file knows where somebody keeps his own."""
+    """No file contains a path of somebody's machine."""
     return [f"{path}:{line}: {match} is a path of one machine" for line, match in _matches(MACHINE_PATH, text)]
 
 
 def registry_hosts(path: str, text: str) -> list[str]:
-    """Where packages come from is the business of whoever installs them."""
+    """No file names a package registry: whoever installs chooses one."""
     return [f"{path}: names the registry {host}" for host in HOSTS if host in text.lower()]
 
 
 def recipes(path: str, text: str) -> list[str]:
-    """A justfile that one screen can show."""
+    """The justfile has at most RECIPES_MAX public recipes."""
     found = re.findall(r"^([a-z][a-z0-9-]*)[^:=\n]*:(?!=)", text, re.MULTILINE)
-    return [f"{path}: {len(found)} recipes, {RECIPES_MOST} at most"] if len(found) > RECIPES_MOST else []
+    return [f"{path}: {len(found)} recipes, {RECIPES_MAX} at most"] if len(found) > RECIPES_MAX else []
 
 
 def decisions(paths: Iterable[str]) -> list[str]:
-    """Records of decisions are numbered 1, 2, 3… without a gap and without a twin."""
+    """Records of decisions are numbered 1, 2, 3… without gaps or duplicates."""
     numbers = [
         int(match[1]) for path in sorted(paths) if (match := re.fullmatch(r"docs/adr/(\d{4})-[a-z0-9-]+\.md", path))
     ]
@@ -189,12 +189,12 @@ def decisions(paths: Iterable[str]) -> list[str]:
 
 
 def decision_costs(path: str, text: str) -> list[str]:
-    """A decision without a cost was not one."""
+    """Every record of a decision has a section “What it costs” with at least one item."""
     return [] if re.search(r"^## What it costs\n\n- ", text, re.MULTILINE) else [f"{path}: no “What it costs”"]
 
 
 def packages_decided(requirements: str, records: Iterable[str]) -> list[str]:
-    """Every package that is asked for by name is named in a record of a decision."""
+    """Every required package is named in a record of a decision."""
     known = set(re.findall(r"`([a-z0-9-]+)`", "\n".join(records)))
     asked = [line.split("#")[0].strip() for line in requirements.splitlines() if not line.startswith("-")]
     return [f"{name}: no record in docs/adr says why it is here" for name in asked if name and name not in known]

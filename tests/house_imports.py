@@ -1,4 +1,4 @@
-"""The import law as pure functions over a file's path and text: what kernel, pure packages and Hands may import."""
+"""The rules about imports, as pure functions of a file's path and text: what kernel, pure packages and Hands may import."""
 
 import ast
 import sys
@@ -15,10 +15,10 @@ BELOW: Final = {
     "manifests": frozenset({"wire"}),
     "wire": frozenset[str](),
 }
-OURS: Final = frozenset(BELOW)
+PACKAGES: Final = frozenset(BELOW)
 
-KERNEL_NOT: Final = frozenset({"asyncio", "http", "pickle", "sqlite3", "urllib"})
-KERNEL_MAY: Final = frozenset(sys.stdlib_module_names) - KERNEL_NOT | {
+KERNEL_FORBIDDEN: Final = frozenset({"asyncio", "http", "pickle", "sqlite3", "urllib"})
+KERNEL_ALLOWED: Final = frozenset(sys.stdlib_module_names) - KERNEL_FORBIDDEN | {
     "kernel",
     "manifests",
     "msgspec",
@@ -28,11 +28,11 @@ KERNEL_MAY: Final = frozenset(sys.stdlib_module_names) - KERNEL_NOT | {
     "wire",
     "zmq",
 }
-CLI_MAY: Final = KERNEL_MAY | {"click", "tomli_w"}
+CLI_ALLOWED: Final = KERNEL_ALLOWED | {"click", "tomli_w"}
 
-# What decides may import only what cannot reach outside: no clock, no randomness, no descriptor. The rules of time zones are
-# a table, as idna's are, which Python keeps in files: manifests/zones.py reads those of the pinned package (docs/adr/0030).
-PURE_MAY: Final = frozenset(
+# Pure packages may import only what has no clock, no randomness and no descriptor. Time zone rules are a table, like those of
+# idna, but Python keeps them in files: manifests/zones.py reads those of the pinned package (docs/adr/0030).
+PURE_ALLOWED: Final = frozenset(
     {"abc", "base64", "binascii", "bisect", "collections", "contextlib", "dataclasses", "datetime", "difflib", "enum"}
     | {"cronsim", "importlib.resources", "zoneinfo"}
     | {
@@ -51,23 +51,23 @@ PURE_MAY: Final = frozenset(
     }
     | {"nacl.bindings", "nacl.exceptions", "operator", "re", "string", "struct", "tomllib", "types", "typing"}
     | {"ast", "unicodedata", "urllib.parse", "warnings"}
-    | {"yaml"}  # the events of its parser, which comes from a text (docs/adr/0046)
+    | {"yaml"}  # only the events of its parser, from a text (docs/adr/0046)
 )
-PURE_CALLS_NOT: Final = frozenset(
+PURE_CALLS_FORBIDDEN: Final = frozenset(
     {"__import__", "breakpoint", "compile", "eval", "exec", "input", "open", "print"}  # names
     | {"now", "today", "utcnow", "file_digest", "randombytes", "crypto_sign_keypair", "crypto_box_keypair"}
 )
 
 
 class Import(NamedTuple):
-    """One imported module, dotted, with the line it is imported on."""
+    """One import: the module's dotted name and the line."""
 
     line: int
     module: str
 
 
 def imports(text: str) -> Iterator[Import]:
-    """Every module that a file imports anywhere, also inside functions; its own package's relative ones left out."""
+    """Every module that a file imports, also inside functions; relative imports are left out."""
     for node in nodes(text):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -77,31 +77,31 @@ def imports(text: str) -> Iterator[Import]:
 
 
 def kernel(path: str, text: str) -> list[str]:
-    """The kernel stands on a short list; its command line on two packages more."""
-    may = CLI_MAY if path.startswith("kernel/cli/") else KERNEL_MAY
+    """The kernel imports only KERNEL_ALLOWED; its command line two packages more."""
+    allowed = CLI_ALLOWED if path.startswith("kernel/cli/") else KERNEL_ALLOWED
     return [
         f"{path}:{line}: the kernel does not import {module}"
         for line, module in imports(text)
-        if module.split(".")[0] not in may
+        if module.split(".")[0] not in allowed
     ]
 
 
 def pure_imports(path: str, text: str) -> list[str]:
-    """`wire` and `manifests` import what cannot act, themselves, and (from `manifests`) `wire`."""
-    may = PURE_MAY | {"wire"} | ({"manifests"} if path.startswith("manifests/") else set())
+    """`wire` and `manifests` import only PURE_ALLOWED and themselves, and `manifests` also `wire`."""
+    allowed = PURE_ALLOWED | {"wire"} | ({"manifests"} if path.startswith("manifests/") else set())
     return [
         f"{path}:{line}: a pure package does not import {module}"
         for line, module in imports(text)
-        if module not in may and module.split(".")[0] not in may
+        if module not in allowed and module.split(".")[0] not in allowed
     ]
 
 
 def pure_calls(path: str, text: str) -> list[str]:
-    """`wire` and `manifests` open, print, ask for nothing, and are handed clock and randomness."""
+    """`wire` and `manifests` open, print and prompt for nothing; clock and randomness are passed to them."""
     return [
         f"{path}:{node.lineno}: a pure package does not call {name}"
         for node in nodes(text)
-        if isinstance(node, ast.Call) and (name := _called(node.func)) in PURE_CALLS_NOT
+        if isinstance(node, ast.Call) and (name := _called(node.func)) in PURE_CALLS_FORBIDDEN
     ]
 
 
@@ -114,9 +114,9 @@ def _called(function: ast.expr) -> str:
 
 
 def hand(path: str, text: str, own: Collection[str], others: Collection[str]) -> list[str]:
-    """A Hand imports what it links and its own modules: never kernel, `hands`, or a module of another Hand.
+    """A Hand imports what it links and its own modules: never `kernel`, `hands`, or a module of another Hand.
 
-    `own` and `others` are the bare names of the modules in its folder and in the other Hands' folders.
+    own, others: names of the modules in its folder, and in the other Hands' folders.
     """
     refused = ({"hands", "kernel"} | set(others)) - set(own) - set(sys.stdlib_module_names)
     return [
@@ -127,10 +127,10 @@ def hand(path: str, text: str, own: Collection[str], others: Collection[str]) ->
 
 
 def layers(path: str, text: str) -> list[str]:
-    """Imports point down, and nobody imports the kernel: it is reached over the bus."""
+    """Imports point down, and no other package imports the kernel: it is reached over the bus."""
     package = path.split("/")[0]
     return [
         f"{path}:{line}: {package} does not import {module}"
         for line, module in imports(text)
-        if module.split(".")[0] in OURS - {package} - BELOW[package]
+        if module.split(".")[0] in PACKAGES - {package} - BELOW[package]
     ]

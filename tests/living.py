@@ -1,11 +1,11 @@
-"""A living kernel for tests: a home in a temporary folder, its kernel as a real process, and the operator's link to it.
+"""A real kernel for tests: a home in a temporary folder, its kernel as a process, and the operator's link to it.
 
     home = make_home(tmp_path / "home")
     with Kernel(home) as kernel, kernel.client() as client:
         install(kernel, SOURCE)                       # a folder, or the text of main.py with its HAND.toml
         client.call("echo.say", "", {"text": "hi"})
 
-Everything here is the command line's own code, so what tests stand on is what people use.
+All of it is the command line's own code, so tests use what people use.
 """
 
 import os
@@ -30,23 +30,23 @@ from wire.codec import Value
 from wire.signing import SigningKey
 
 ROOT = Path(__file__).resolve().parent.parent
-DOWN_WITHIN = 30.0
-WARM = "tests.warm"
-"""Whose main() begins a kernel that is forked, and its template."""
+DOWN_S = 30.0
+WARM_MODULE = "tests.warm"
+"""The module whose main() starts a forked kernel and its template."""
 
-kernels: Forks | None = None
-"""What kernels are forked from; None: each is executed anew, as by `maniple up`."""
+kernel_forks: Forks | None = None
+"""The process that forks kernels; None: each kernel is started by exec, as by `maniple up`."""
 
 
 @cache
-def no_hand_runs() -> str:
-    """Why no Hand can run on this machine, "" when they can; what needs some is skipped there, not failed."""
+def why_no_hand_runs() -> str:
+    """Why no Hand can run on this machine; "" if Hands can. Tests that need Hands are skipped there."""
     lacking = machine.lacking(machine.inspect("/"))
     return f"no Hand can run here: this machine lacks {lacking}" if lacking else ""
 
 
 class Source(NamedTuple):
-    """A Hand as two texts."""
+    """A Hand's HAND.toml and main.py."""
 
     toml: str
     main: str
@@ -82,7 +82,7 @@ class Echo(Hand):
 
 
 def make_home(path: Path | str) -> Path:
-    """A new home, with keys and nothing installed. Its parent must be there."""
+    """Make a home with keys and nothing installed. Its parent folder must exist."""
     home = Path(path)
     home.mkdir(mode=0o700)
     founding.create_home_files(str(home))
@@ -90,15 +90,15 @@ def make_home(path: Path | str) -> Path:
 
 
 def seal_key(home: Path | str) -> SigningKey:
-    """The home's own sealing key."""
+    """Read the home's own sealing key."""
     return founding.read_sealing_key(str(home))
 
 
 class Kernel:
-    """The kernel of a home, as a process. `up` trusts the home's own sealing key when nothing is trusted yet."""
+    """The kernel of a home, as a process. `up` makes the home trust its own sealing key if it trusts none yet."""
 
     def __init__(self, home: Path | str, module: str = "kernel.main", *, by_exec: bool = False) -> None:
-        """module: whose main() is the process's. by_exec: it has a command line, environment and order of sets of its own."""
+        """module: its main() runs the kernel. by_exec: exec it, with a command line, environment and hash seed of its own."""
         self.home, self._module, self._by_exec = Path(home), module, by_exec
         self.process: subprocess.Popen[bytes] | Forked | None = None
 
@@ -121,25 +121,29 @@ class Kernel:
 
     @property
     def template_pid(self) -> int:
-        """The process id of its template, which is its only child."""
+        """The process id of the kernel's template, its only child."""
         (child,) = map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())
         return child
 
     def up(self) -> Self:
-        """Start it, and return when it serves. Fails with what it says when it does not."""
+        """Start the kernel and wait until it is ready. Fails with what it reports if it is not."""
         assert self.process is None or self.process.poll() is not None, "the kernel runs already"
-        hear, ready = os.pipe()
+        report, ready = os.pipe()
         with open(self.home / "run" / "kernel.log", "ab") as log:
-            begin = self._executed if kernels is None or self._by_exec else partial(self._forked, kernels)
+            begin = (
+                self._start_by_exec
+                if kernel_forks is None or self._by_exec
+                else partial(self._start_by_fork, kernel_forks)
+            )
             self.process = begin(log.fileno(), ready)
         os.close(ready)
-        with open(hear, "rb") as said:
-            line = said.readline().decode().strip()
-        assert line == "ready", f"{line or 'no word'}; its log: {self.log()}"
+        with open(report, "rb") as file:
+            line = file.readline().decode().strip()
+        assert line == "ready", f"{line or 'no report'}; its log: {self.log()}"
         self._trust_own_key()
         return self
 
-    def _executed(self, log: int, ready: int) -> "subprocess.Popen[bytes]":
+    def _start_by_exec(self, log: int, ready: int) -> "subprocess.Popen[bytes]":
         path = ":".join(filter(None, dict.fromkeys([str(ROOT), *sys.path])))
         return subprocess.Popen(
             [sys.executable, "-I", "-c", STARTER, path, self._module, str(self.home), str(ready)],
@@ -150,47 +154,49 @@ class Kernel:
             start_new_session=True,
         )
 
-    def _forked(self, kernels: Forks, log: int, ready: int) -> Forked:
+    def _start_by_fork(self, kernel_forks: Forks, log: int, ready: int) -> Forked:
         with open(os.devnull, "rb") as nothing:
             descriptors = {0: nothing.fileno(), 1: log, 2: log, ready: ready}
-            return kernels.fork(WARM, [self._module, str(self.home), str(ready)], descriptors, own_session=True)
+            return kernel_forks.fork(
+                WARM_MODULE, [self._module, str(self.home), str(ready)], descriptors, own_session=True
+            )
 
     def down(self) -> None:
-        """Stop everything in order, and wait until the process is gone."""
+        """Stop everything in order, and wait until the process has ended."""
         with self.client() as client:
             client.call("kernel.down")
         assert self.process is not None
-        assert self.process.wait(DOWN_WITHIN) == 0, self.log()
+        assert self.process.wait(DOWN_S) == 0, self.log()
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """End the process from outside, and reap it."""
+        """Send the process a signal, SIGKILL by default, and reap it."""
         assert self.process is not None
         self.process.send_signal(number)
-        self.process.wait(DOWN_WITHIN)
+        self.process.wait(DOWN_S)
 
     def client(self) -> Client:
-        """A new link of the operator's; close it, or use it in a `with`."""
+        """Connect as the operator; use the client in a `with`, or close it."""
         return Client(str(self.home))
 
     def log(self) -> str:
-        """What kernel and template wrote to stderr."""
+        """The kernel's and the template's stderr."""
         return (self.home / "run" / "kernel.log").read_text(errors="replace")
 
     def _trust_own_key(self) -> None:
         with self.client() as client:
-            told = client.call("kernel.home").value
-            assert isinstance(told, dict)
-            if not told["keys"]:
+            reply = client.call("kernel.home").value
+            assert isinstance(reply, dict)
+            if not reply["keys"]:
                 client.call("kernel.key-add", "", {"key": seal_key(self.home).verify_key.text(), "hands": ["*"]})
 
 
 def write_hand(folder: Path | str, source: Source, /, **more: str) -> Path:
-    """A Hand's folder from texts. more: further files by name, `_` for a dot: notes_txt="…" is notes.txt."""
-    place = Path(folder)
-    place.mkdir(parents=True)
+    """Write a Hand's folder. more: further files by name, with `_` for a dot: notes_txt="…" is notes.txt."""
+    target = Path(folder)
+    target.mkdir(parents=True)
     for name, text in {"HAND_toml": source.toml, "main_py": source.main, **more}.items():
-        (place / name.replace("_", ".")).write_text(text.lstrip("\n"))
-    return place
+        (target / name.replace("_", ".")).write_text(text.lstrip("\n"))
+    return target
 
 
 def install(
@@ -201,9 +207,9 @@ def install(
     key: SigningKey | None = None,
     as_declared: bool = False,
 ) -> dict[str, Value]:
-    """Seal and install a Hand, with all it asks for unless grants say otherwise; what the kernel says of it.
+    """Seal and install a Hand; returns the reply of kernel.install. grants: by default, all that it asks for.
 
-    hand: a folder, or a Source. key: the home's own by default. as_declared: a program is believed what its methods do.
+    hand: a folder, or a Source. key: by default the home's own. as_declared: trust the effects that a program declares.
     """
     if isinstance(hand, Source):
         with tempfile.TemporaryDirectory() as parent:
@@ -214,13 +220,13 @@ def install(
         seal = package.make_seal(folder, key or seal_key(kernel.home))
         with kernel.client() as client:
             wanted = requested(folder.manifest) if grants is None else grants
-            told = installing.install(client, folder, seal, wanted, as_declared=as_declared)
-    assert isinstance(told, dict)
-    return told
+            reply = installing.install(client, folder, seal, wanted, as_declared=as_declared)
+    assert isinstance(reply, dict)
+    return reply
 
 
-def holding(home: Path | str, *words: str) -> list[Path]:
-    """The files of a living home that have one of the words; what goes while it is looked for counts as gone."""
+def files_containing(home: Path | str, *words: str) -> list[Path]:
+    """The files of a home that contain one of the words; files that disappear meanwhile are ignored."""
     found = []
     for path in sorted(Path(home).rglob("*")):
         with suppress(FileNotFoundError):
@@ -230,7 +236,7 @@ def holding(home: Path | str, *words: str) -> list[Path]:
 
 
 def _without_caches(hand: Path, parent: Path) -> Path:
-    """A copy of a Hand's folder without what Python left in it while its modules were tested."""
+    """Copy a Hand's folder without the __pycache__ that tests of its modules leave."""
     import shutil
 
     return shutil.copytree(hand, parent / hand.name, ignore=shutil.ignore_patterns("__pycache__"), symlinks=True)

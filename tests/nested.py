@@ -1,6 +1,6 @@
-"""A value that lies deeper than any line of a program's tells, and not deeper than the bus carries (pure).
+"""A value nested more deeply than Python can recurse, and not more deeply than the bus carries (pure).
 
-How deep that is depends on the Python: until 3.12 each level of a comprehension takes two of the interpreter's thousand.
+The depth depends on the Python version: before 3.12 each level of a comprehension takes two of the interpreter's 1,000.
 """
 
 import sys
@@ -10,7 +10,7 @@ LEVELS: Final = 700 if sys.version_info < (3, 12) else 1_200
 
 
 def nested(levels: int = LEVELS) -> object:
-    """None, in so many lists."""
+    """None inside `levels` lists."""
     value: object = None
     for _ in range(levels):
         value = [value]

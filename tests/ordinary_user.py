@@ -1,8 +1,8 @@
-"""What becomes an ordinary user: a folder of that user's, and a module that is run as that user.
+"""Runs modules as an ordinary user, and makes folders for that user (acts).
 
-Tests that run as root become user 1000 for it, or 1001 in the second worker: the limit on processes counts a user's. What
-that user must read, the interpreter and this tree, may lie where only root can go; then it is shown at its own path in a
-mount namespace, which nobody else sees and which ends with it.
+Tests that run as root become user 1000, or 1001 in the second worker, as the limit on processes counts per user. If the
+interpreter or this tree lies where only root can go, it is mounted at its own path in a mount namespace that only this
+process sees, and that ends with it.
 """
 
 import os
@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 
 from tests.living import ROOT
-from tests.small_disk import NOT_MOUNTED, mounted
+from tests.small_disk import NOT_MOUNTED, run_with_mounts
 
 USER = 1000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 @contextmanager
-def place_of_users() -> Iterator[Path]:
-    """A folder of the ordinary user's; pytest's own lie in one that only root can enter."""
+def user_folder() -> Iterator[Path]:
+    """Yield a folder of the ordinary user's; pytest's folders lie in one that only root can enter."""
     folder = Path(tempfile.mkdtemp(prefix="maniple-user-", dir="/tmp"))
     try:
         if os.geteuid() == 0:
@@ -34,30 +34,30 @@ def place_of_users() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def said(words: list[str], place: Path, stage: Path, *, within: float) -> str:
-    """What a module says on stdout that is run as the user, in so many seconds; it has to end well.
+def run_as_user(words: list[str], folder: Path, stage: Path, *, within: float) -> str:
+    """Run a module as the ordinary user, and return its stdout. Fails unless it exits with 0 within `within` seconds.
 
-    stage: a folder for what is shown to that user. Skips where nobody can become one.
+    place: its HOME. stage: a folder for mount points. Skips if this machine cannot become that user.
     """
-    return mounted(
+    return run_with_mounts(
         _as_user([sys.executable, "-m", *words], stage),
         f"shows user {USER} no interpreter",
         within=within,
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "HOME": str(place), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
     )
 
 
-def _closed(path: Path) -> Path | None:
-    """The uppermost folder above a path that not everybody can go through."""
-    return next((above for above in reversed(path.parents) if not above.stat().st_mode & 0o001), None)
+def _closed_parent(path: Path) -> Path | None:
+    """The uppermost parent of a path that others may not enter; None if there is none."""
+    return next((parent for parent in reversed(path.parents) if not parent.stat().st_mode & 0o001), None)
 
 
-def _opened(stage: Path) -> str:
-    """Commands that show interpreter and tree in spite of closed folders above them; none where there are none."""
+def _mount_commands(stage: Path) -> str:
+    """Shell commands that mount interpreter and tree past parents that others may not enter; "" if not needed."""
     needed = [Path(one).resolve() for one in (sys.base_prefix, sys.prefix, ROOT)]
     needed = [one for one in dict.fromkeys(needed) if not set(one.parents) & set(needed)]
-    hidden = [(one, closed, stage / str(at)) for at, one in enumerate(needed) if (closed := _closed(one))]
+    hidden = [(one, closed, stage / str(at)) for at, one in enumerate(needed) if (closed := _closed_parent(one))]
     commands = [f"mkdir {aside} && mount --bind {shlex.quote(str(one))} {aside}" for one, _, aside in hidden]
     commands += [
         f"mount -t tmpfs -o mode=755 none {shlex.quote(str(closed))}"
@@ -70,13 +70,13 @@ def _opened(stage: Path) -> str:
 
 
 def _as_user(command: list[str], stage: Path) -> list[str]:
-    """The command as the ordinary user's, if this process is not one already."""
+    """Prefix a command so that it runs as the ordinary user; unchanged if this process is not root."""
     if os.geteuid() != 0:
         return command
     if shutil.which("setpriv") is None or shutil.which("unshare") is None:
         pytest.skip("becoming an ordinary user needs setpriv and unshare, which are parts of util-linux")
     user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
-    if not (opened := _opened(stage)):
+    if not (mount_commands := _mount_commands(stage)):
         return [*user, *command]
-    script = f'umask 022\n{opened}cd {shlex.quote(str(ROOT))} && exec "$@"'
+    script = f'umask 022\n{mount_commands}cd {shlex.quote(str(ROOT))} && exec "$@"'
     return ["unshare", "-m", "sh", "-c", script, "sh", *user, *command]

@@ -1,4 +1,4 @@
-"""A small disk of its own for a process (acts): mounted where only that process sees it, so that it can run full.
+"""Runs a process with a small disk of its own (acts), mounted where only that process sees it, so that it can be filled.
 
     on_small_disk(tmp_path, "ext4", "tests.kernel.full_disk", "whole_way")
 
@@ -13,23 +13,23 @@ from pathlib import Path
 
 import pytest
 
-WITHIN = 240
-"""Seconds that such a process may take."""
+DISK_S = 240
+"""Time limit of such a process in seconds."""
 
 NOT_MOUNTED = 77
-"""How a process ends on a machine that does not mount what it needs."""
+"""Exit code of a process on a machine that cannot mount what it needs."""
 
 SYSTEMS = {
     "tmpfs": 'mount -t tmpfs -o size=64m,mode=700 none "$1"',
     "ext4": 'truncate -s 64M "$1.img" && mkfs.ext4 -q -F "$1.img" && mount -o loop "$1.img" "$1"',
 }
-"""File systems, and the command that mounts an empty one of 64 MiB on $1."""
+"""The shell command for each file system that mounts an empty one of 64 MiB on $1."""
 
 
 def on_small_disk(folder: Path, system: str, module: str, *arguments: str) -> None:
-    """Run a module with arguments and a small disk below the folder; fails with its words unless it ends with 0.
+    """Run a module with the path of a small disk as its last argument. Fails with its output unless it exits with 0.
 
-    Skips where nothing can be mounted.
+    Skips if this machine cannot mount it.
     """
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         pytest.skip("mounting a small disk needs root and unshare")
@@ -37,15 +37,17 @@ def on_small_disk(folder: Path, system: str, module: str, *arguments: str) -> No
     disk.mkdir(mode=0o700)
     script = f'{{ {SYSTEMS[system]}; }} || exit {NOT_MOUNTED}; chmod 700 "$1"; shift; exec "$@"'
     words = [sys.executable, "-m", module, *arguments, str(disk)]
-    mounted(["unshare", "-m", "sh", "-c", script, "sh", str(disk), *words], f"mounts no {system}", within=WITHIN)
+    run_with_mounts(
+        ["unshare", "-m", "sh", "-c", script, "sh", str(disk), *words], f"mounts no {system}", within=DISK_S
+    )
 
 
-def mounted(
+def run_with_mounts(
     command: list[str], lacks: str, *, within: float, cwd: Path | None = None, env: dict[str, str] | None = None
 ) -> str:
-    """What a command says on stdout that mounts something for itself, in so many seconds; it has to end well.
+    """Run a command that mounts something itself; returns its stdout. Fails unless it exits with 0 within `within` seconds.
 
-    lacks: what a machine does on which it ends with NOT_MOUNTED; it skips there.
+    lacks: the reason to skip if it exits with NOT_MOUNTED, as in "mounts no ext4".
     """
     done = subprocess.run(
         command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=within, check=False
@@ -57,7 +59,7 @@ def mounted(
 
 
 def fill(disk: Path) -> Path:
-    """Take every byte that is left, in ever smaller pieces; the file that holds them, to remove for space again."""
+    """Fill the disk to the last byte, in ever smaller pieces; returns the file to remove to get space again."""
     filler = disk / "filler"
     with filler.open("ab", buffering=0) as file:
         size = 1 << 20

@@ -1,4 +1,4 @@
-"""Which cases of a test `./just test` runs: some, evenly spread; `./just soak` runs the others, which are `wide` (pure)."""
+"""Selects the cases of a test that `./just test` runs, evenly spread; the rest are `wide`, for `./just soak` (pure)."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from _pytest.mark.structures import ParameterSet
 
 
 def spread(cases: Iterable[object], most: int) -> list[ParameterSet]:
-    """All cases, as parametrize takes them, and all but `most` of them marked. A tuple is one case of several arguments."""
+    """Cases for parametrize, all but `most` of them marked `wide`. A tuple is one case with several arguments."""
     found = [_as_param(case) for case in cases]
     count = min(most, len(found))
     kept = {number * len(found) // count for number in range(count)}

@@ -1,9 +1,9 @@
-"""A command on a machine that forbids more than this one (acts): such as Ubuntu, containers, sandboxes.
+"""Runs a command as on a machine that forbids more than this one (acts): such as Ubuntu, containers, sandboxes.
 
     python -m tests.stricter PLACE COMMAND…
 
-PLACE is a name of PLACES. What is forbidden is so for the command and all that it starts, by a filter of system calls and by
-Landlock; both are laid on without any right, so an ordinary user can do it too. Ends with NOT_MOUNTED where it cannot be.
+PLACE is a name of PLACES. A seccomp filter and Landlock restrict the command and all that it starts; both need no privilege,
+so an ordinary user can run this, too. Exits with NOT_MOUNTED if they are not available.
 """
 
 import errno
@@ -30,7 +30,7 @@ _MOUNTS: Final = ("mount", "umount2", "pivot_root", "move_mount", "mount_setattr
 
 
 def _forbid(calls: Mapping[str, int], namespaces: Callable[[], list[Instruction]] = list) -> None:
-    """Let these system calls, and any use of namespaces that is checked before, end in an error for good."""
+    """Install a filter under which these system calls fail with an errno; `namespaces` adds checks before them."""
     program = [Instruction(LOAD, NUMBER), *namespaces()]
     for name, number in calls.items():
         program += [Instruction(EQUAL, HERE.numbers[name], 0, 1), Instruction(RETURN, _REFUSE | number)]
@@ -44,7 +44,7 @@ def _forbid(calls: Mapping[str, int], namespaces: Callable[[], list[Instruction]
 
 
 def _no_namespaces() -> list[Instruction]:
-    """None is made, by whichever call; what the C library asks for first (clone3) is not there, as containers have it."""
+    """Forbid new namespaces by any call; clone3, which the C library tries first, answers ENOSYS, as in containers."""
     code = [Instruction(EQUAL, HERE.numbers["clone3"], 0, 1), Instruction(RETURN, _REFUSE | errno.ENOSYS)]
     for name in ("unshare", "clone"):
         code += [
@@ -55,8 +55,8 @@ def _no_namespaces() -> list[Instruction]:
     return code
 
 
-def _none_but_with_a_user_namespace() -> list[Instruction]:
-    """One is made together with a user namespace: whether that is allowed is asked while it is not entered yet."""
+def _only_with_user_namespace() -> list[Instruction]:
+    """Allow new namespaces only together with a user namespace: the system checks that before it is entered."""
     return [
         Instruction(EQUAL, HERE.numbers["unshare"], 0, 6), Instruction(LOAD, ARGUMENTS),
         Instruction(_ANY_BIT, confine.NEWUSER, 0, 1), Instruction(RETURN, _ALLOW),
@@ -65,7 +65,7 @@ def _none_but_with_a_user_namespace() -> list[Instruction]:
 
 
 def _no_interfaces() -> list[Instruction]:
-    """No network interface is brought up: ioctl(2) with SIOCSIFFLAGS."""
+    """Forbid bringing up network interfaces: ioctl(2) with SIOCSIFFLAGS."""
     return [
         Instruction(EQUAL, HERE.numbers["ioctl"], 0, 4), Instruction(LOAD, ARGUMENTS + 8),
         Instruction(EQUAL, _SET_FLAGS, 0, 1), Instruction(RETURN, _REFUSE | errno.EPERM), Instruction(RETURN, _ALLOW),
@@ -73,25 +73,25 @@ def _no_interfaces() -> list[Instruction]:
 
 
 def _apparmor() -> None:
-    """A user namespace can be made and gives no capability, so that no id can be mapped in it: Ubuntu since 24.04."""
+    """As Ubuntu since 24.04: a user namespace can be made, but gives no capability, so no id can be mapped in it."""
     writable = [(str(path), WRITE_FILE) for path in Path("/").iterdir() if path.is_dir() and path.name != "proc"]
     confine.control(confine.NO_NEW_PRIVILEGES)
     landlock.lay_on(Ruleset(files=WRITE_FILE, network=0, scoped=0), writable, (), lambda *_: None)
-    _forbid(dict.fromkeys((*_MOUNTS, "setns", "sethostname"), errno.EPERM), _none_but_with_a_user_namespace)
+    _forbid(dict.fromkeys((*_MOUNTS, "setns", "sethostname"), errno.EPERM), _only_with_user_namespace)
 
 
 def _container() -> None:
-    """No namespace and no mount, as a container engine's own filter has it."""
+    """As a container engine's default filter: no namespaces and no mounts."""
     _forbid(dict.fromkeys((*_MOUNTS, "setns", "keyctl", "bpf", "open_by_handle_at"), errno.EPERM), _no_namespaces)
 
 
 def _no_mounts() -> None:
-    """Namespaces are made, and nothing can be mounted in them: a container whose AppArmor profile says so, a sandbox."""
+    """Namespaces but no mounts in them: as by some AppArmor profiles of containers, and sandboxes."""
     _forbid(dict.fromkeys(_MOUNTS, errno.EACCES))
 
 
 def _no_loopback() -> None:
-    """Namespaces and mounts, and no interface comes up: a container's root with CAP_SYS_ADMIN, but not CAP_NET_ADMIN."""
+    """Namespaces and mounts but no interface: as a container's root with CAP_SYS_ADMIN, but not CAP_NET_ADMIN."""
     _forbid({}, _no_interfaces)
 
 
@@ -104,7 +104,7 @@ PLACES: Final[Mapping[str, Callable[[], None]]] = {
 
 
 def main(place: str, command: list[str]) -> None:
-    """Become the command, there."""
+    """Restrict this process, then execute the command."""
     if not seccomp.available() or (place == "apparmor" and not landlock.version()):
         sys.exit(NOT_MOUNTED)
     PLACES[place]()

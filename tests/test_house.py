@@ -100,7 +100,7 @@ def test_wire_and_manifests_only_decide(tree: Mapping[str, str]) -> None:
 
 
 def test_imports_point_down(tree: Mapping[str, str]) -> None:
-    assert _problems(house_imports.layers, _python(tree, *(f"{package}/" for package in house_imports.OURS))) == ""
+    assert _problems(house_imports.layers, _python(tree, *(f"{package}/" for package in house_imports.PACKAGES))) == ""
 
 
 def test_no_hand_imports_another(tree: Mapping[str, str]) -> None:

@@ -1,8 +1,8 @@
-"""A kernel whose first template is forked beside it (acts): to be executed would cost that a quarter of a second of imports.
+"""Starts a kernel whose first template is forked, not executed (acts): this saves a quarter of a second of imports.
 
-The fork is made before the kernel has a key in its memory, and waits to be told what it is to be, as an interpreter is by
-its command line. A template that comes later, or one of another module, is executed. What else differs: such a template has
-the kernel's modules, and one order of sets for all homes, that of whatever forks.
+The fork happens before the kernel has a key in its memory; the child then waits for the arguments and environment that an
+executed template would get. Later templates, and those of another module, are executed. Other differences: the forked
+template has the kernel's modules loaded, and its hash seed, and so the order of sets, is the same for all homes.
 """
 
 import json
@@ -25,36 +25,36 @@ _LINK: Final = 3
 
 
 def main(arguments: list[str]) -> None:
-    """As the main() of the kernel's module, which is the first argument, with those after it."""
-    end, theirs = pair()
+    """Fork the template, then run the main() of the module named by the first argument, with the other arguments."""
+    ours, theirs = pair()
     pid = os.fork()
     if not pid:
-        end.close()
-        _be_template(theirs)
+        ours.close()
+        _become_template(theirs)
     theirs.close()
 
-    def begin(
+    def spawn_template(
         program: str, words: list[str], environment: dict[str, str], *, file_actions: list[tuple[int, ...]]
     ) -> int:
         os.posix_spawn = _spawn
-        is_usual = TEMPLATE in words
-        if is_usual:
-            told = json.dumps([words[words.index(TEMPLATE) + 1 :], environment])
-            send(end, told.encode(), [action[1] for action in file_actions if action[-1] == _LINK])
-        end.close()
-        if is_usual:
+        is_first_template = TEMPLATE in words
+        if is_first_template:
+            message = json.dumps([words[words.index(TEMPLATE) + 1 :], environment])
+            send(ours, message.encode(), [action[1] for action in file_actions if action[-1] == _LINK])
+        ours.close()
+        if is_first_template:
             return pid
         os.waitpid(pid, 0)
         return _spawn(program, words, environment, file_actions=file_actions)
 
-    os.posix_spawn = begin  # type: ignore[assignment]
+    os.posix_spawn = spawn_template  # type: ignore[assignment]
     import_module(arguments[0]).main(arguments[1:])
 
 
-def _be_template(end: socket) -> NoReturn:
-    """Wait to be told, and become it. The kernel's end may be closed instead."""
+def _become_template(ours: socket) -> NoReturn:
+    """Wait for arguments and environment, and run as a template with them; exit if the kernel closes its end."""
     try:
-        packet, found = receive(end)
+        packet, found = receive(ours)
         if packet:
             arguments, environment = json.loads(packet)
             resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
@@ -65,7 +65,7 @@ def _be_template(end: socket) -> NoReturn:
             child.__dict__["_HASH_SEED"] = environment["PYTHONHASHSEED"]
             preload.__dict__["preload"] = lambda names: _preloaded
             template.main(arguments)
-    except BaseException:  # noqa: BLE001 - whatever it was, the process ends here, as one that was executed would
+    except BaseException:  # noqa: BLE001 - like an executed process, this one prints any error and ends
         traceback.print_exc()
     finally:
         sys.stderr.flush()

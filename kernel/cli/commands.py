@@ -176,7 +176,7 @@ def module_of(name: str) -> str:
     return name.replace(" ", "_").replace("-", "_")
 
 
-def every() -> dict[str, str]:
+def all_commands() -> dict[str, str]:
     """All commands, groups excluded: full name to short help."""
     plain = {name: help for name, help in TOP.items() if name not in GROUPS}
     return plain | {f"{group} {name}": help for group, rows in GROUPS.items() for name, help in rows.items()}

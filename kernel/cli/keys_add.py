@@ -37,7 +37,9 @@ def keys_add(session: Session, key: str, hands: tuple[str, ...], most: tuple[str
     if expires is not None:
         arguments["expires"] = _parse_expiry(expires)
     with session.client() as client:
-        done = next((one for one in logbook.trusted_keys(session.home).keys if _is_as_asked(one, public.id, arguments)), None)
+        done = next(
+            (one for one in logbook.trusted_keys(session.home).keys if _is_as_asked(one, public.id, arguments)), None
+        )
         if done is not None:  # by an earlier command that was killed before it could say so
             reply: object = {"key": msgspec.json.decode(msgspec.json.encode(done))}
         else:

@@ -24,7 +24,9 @@ _ROWS_MAX: Final = 12
 
 def say_offer(session: Session, offer: Offer, hand: Folder, old: Agreement | None) -> None:
     """Print it on stderr. hand: the Hand that the server becomes. old: what was agreed before; None for a new server."""
-    who = f"{shorten(offer.server, _NAME_MAX) or 'a server without a name'} {shorten(offer.version, _NAME_MAX)}".rstrip()
+    who = (
+        f"{shorten(offer.server, _NAME_MAX) or 'a server without a name'} {shorten(offer.version, _NAME_MAX)}".rstrip()
+    )
     protocol = shorten(offer.protocol, _NAME_MAX)
     session.say(f"The server says that it is {who}, and speaks MCP {protocol}. It offers {_count(offer)}.")
     _say_rows(session, "What its tools say of themselves, which nobody believes:", _hints(offer.tools))
@@ -71,9 +73,7 @@ def _shown_name(name: str) -> str:
 
 def _hints(tools: Iterable[Tool]) -> Iterable[str]:
     for tool in tools:
-        hints = ", ".join(
-            f"{_shown_name(name)} {shorten(str(value), _NAME_MAX)}" for name, value in tool.hints.items()
-        )
+        hints = ", ".join(f"{_shown_name(name)} {shorten(str(value), _NAME_MAX)}" for name, value in tool.hints.items())
         if hints:
             yield f"{_shown_name(tool.name)}: {shorten(hints, 2 * _NAME_MAX)}"
 

@@ -57,7 +57,9 @@ def spent_text(now: Spent) -> str:
 
 def _sum_text(one: Sum) -> str:
     """Format tokens and dollars, leaving out what is 0."""
-    parts = [format_amount(unit, amount) for unit, amount in zip(("tokens", "micro_dollars"), one, strict=True) if amount]
+    parts = [
+        format_amount(unit, amount) for unit, amount in zip(("tokens", "micro_dollars"), one, strict=True) if amount
+    ]
     return " and ".join(parts) or "nothing"
 
 

@@ -1,4 +1,4 @@
-"""Every attack of this folder by its name, which is its file's (pure but for the imports)."""
+"""All attacks of this folder, by file name (pure but for the imports)."""
 
 from importlib import import_module
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where attacks take place: a kernel, a neighbour that must not notice, and what an attack must leave as it was (acts)."""
+"""The arena in which attacks run: a kernel, a neighbour that must not notice, and checks that nothing is left (acts)."""
 
 import os
 import threading
@@ -20,23 +20,23 @@ from tests.living import Kernel, install, make_home
 from tests.system import fates
 from wire.codec import Value
 
-ON_TIME: Final = 1.0
-"""Seconds in which the neighbour answers, whatever goes on beside it: a hundred times what it takes."""
+ANSWER_S: Final = 1.0
+"""Seconds within which the neighbour must answer after an attack: a hundred times its usual time."""
 
-MEANWHILE: Final = 5.0
-"""Seconds in which it answers while an attack takes what it can of two cores that other tests use too."""
+ANSWER_UNDER_ATTACK_S: Final = 5.0
+"""Seconds within which it must answer during an attack that uses two cores, which other tests share."""
 
-PROMPT: Final = 0.5
-"""Seconds in which it answers then nine times of ten: ten times what it takes on two busy cores."""
+ANSWER_USUALLY_S: Final = 0.5
+"""Seconds within which nine of ten such answers must come: ten times the usual time on two busy cores."""
 
-_PAUSE: Final = 0.05
-"""Seconds between two questions: enough of them for the shortest attack, and no load of their own."""
+_PAUSE_S: Final = 0.05
+"""Seconds between two questions: short enough for the shortest attack, long enough to cause no load."""
 
-_EVERYBODYS: Final = ("/tmp", "/var/tmp", "/dev/shm")
+_SHARED_FOLDERS: Final = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 class Traces(NamedTuple):
-    """What an attack could leave behind, and must not: all as it was before it."""
+    """What an attack could leave behind; after it, this must be as before."""
 
     processes: frozenset[int]
     scratch: frozenset[str]
@@ -46,23 +46,23 @@ class Traces(NamedTuple):
 
 
 class Arena:
-    """A kernel with a neighbour in it. operator: a link to it; prey: what else of this machine may be attacked."""
+    """A kernel with a neighbour. client: the operator's link; prey: other things of this machine to attack, by name."""
 
-    def __init__(self, kernel: Kernel, operator: Client, prey: Given) -> None:
-        self.kernel, self._operator, self._prey = kernel, operator, prey
+    def __init__(self, kernel: Kernel, client: Client, prey: Given) -> None:
+        self.kernel, self._client, self._prey = kernel, client, prey
         self._puppets: dict[tuple[frozenset[str], tuple[tuple[str, str | int], ...]], str] = {}
         install(kernel, NEIGHBOUR)
         install(kernel, BYSTANDER)
-        operator.call("neighbour.say", "", {"text": "up"})
-        (self.neighbour,) = live_runs.fetch_all(operator)
+        client.call("neighbour.say", "", {"text": "up"})
+        (self.neighbour,) = live_runs.fetch_all(client)
         self.template = kernel.template_pid
         first = uid_of(Home(str(kernel.home)).identity.hash_seed, 0, None)
         self._ids = range(first, first + UID_COUNT)
         (self._state,) = (kernel.home / "state").iterdir()
-        self.before = self._quiet()
+        self.before = self._settled_traces()
 
     def given(self) -> dict[str, str]:
-        """What the attacker may know of this machine."""
+        """What the attacker may know about this machine: the `given` of its code."""
         return {
             **self._prey, "home": str(self.kernel.home), "kernel": str(self.kernel.pid),
             "template": str(self.template), "neighbour": str(self.neighbour.pid),
@@ -70,31 +70,31 @@ class Arena:
             "neighbour_scratch": str(self.kernel.home / "scratch" / self.neighbour.run),
         }  # fmt: skip
 
-    def suffer(self, attack: Attack, layers: frozenset[str] = frozenset()) -> dict[str, Value]:
-        """Let the attack run to its end, without layers where the kernel is a weakened one.
+    def run_attack(self, attack: Attack, layers: frozenset[str] = frozenset()) -> dict[str, Value]:
+        """Run an attack to its end, without these layers if the kernel is a weakened one.
 
-        What came of it: got; or refused, with text; or how the run ended, as refused.
+        Returns {"got": value} if its code returned, else {"refused": error or outcome of the run, "text": …}.
         """
-        given, hand = {**self.given(), **attack.told(self.given())}, self._puppet(layers, attack.limits)
+        given, hand = {**self.given(), **attack.extra(self.given())}, self._puppet(layers, attack.limits)
         inputs = {"code": attack.code, "given": given}
-        outcome = self._operator.call("kernel.start", hand, {"inputs": inputs, "wait": True}, seconds=60).value
+        outcome = self._client.call("kernel.start", hand, {"inputs": inputs, "wait": True}, seconds=60).value
         assert isinstance(outcome, dict)
         if isinstance(outcome["value"], dict):
             return outcome["value"]
         return {"refused": outcome["code"] or outcome["outcome"], "text": outcome["text"]}
 
     @contextmanager
-    def asking_meanwhile(self) -> Iterator[None]:
-        """Ask the neighbour again and again while the block runs; each answer must come soon."""
-        over, waits, first = threading.Event(), list[float](), threading.Event()
+    def check_neighbour_meanwhile(self) -> Iterator[None]:
+        """Call the neighbour repeatedly during the block, and check that it answers in time."""
+        done, waits, first = threading.Event(), list[float](), threading.Event()
 
         def ask() -> None:
             try:
                 with self.kernel.client() as client:
-                    while not over.wait(_PAUSE):
-                        begun = time.monotonic()
-                        client.call("neighbour.say", "", {"text": "still here"}, seconds=2 * MEANWHILE)
-                        waits.append(time.monotonic() - begun)
+                    while not done.wait(_PAUSE_S):
+                        started = time.monotonic()
+                        client.call("neighbour.say", "", {"text": "still here"}, seconds=2 * ANSWER_UNDER_ATTACK_S)
+                        waits.append(time.monotonic() - started)
                         first.set()
             finally:
                 first.set()
@@ -105,33 +105,33 @@ class Arena:
             try:
                 yield
             finally:
-                over.set()
+                done.set()
             asking.result()
-        assert max(waits) < MEANWHILE
-        assert sorted(waits)[len(waits) * 9 // 10] < PROMPT
+        assert max(waits) < ANSWER_UNDER_ATTACK_S
+        assert sorted(waits)[len(waits) * 9 // 10] < ANSWER_USUALLY_S
 
     def check_unharmed(self) -> None:
-        """Kernel and neighbour live, are the same processes, let in who comes now, and answer on time."""
-        begun = time.monotonic()
+        """Check that kernel and neighbour are the same live processes, accept a new link, and answer in time."""
+        started = time.monotonic()
         with self.kernel.client() as client:
             assert client.call("neighbour.say", "", {"text": "still here"}).value == {"text": "still here"}
-        assert time.monotonic() - begun < ON_TIME
-        assert self.neighbour.pid in [run.pid for run in live_runs.fetch_all(self._operator)]
+        assert time.monotonic() - started < ANSWER_S
+        assert self.neighbour.pid in [run.pid for run in live_runs.fetch_all(self._client)]
 
     def check_clean(self) -> None:
-        """No process, file, mount or descriptor of the attacker's is left, as soon as his run's last trace is removed."""
+        """Wait until no process, file, mount or descriptor of the attacker is left, at most 10 seconds."""
         fates.until(lambda: self._traces() == self.before, f"{self._traces()} is {self.before}", seconds=10)
 
     def _puppet(self, layers: frozenset[str], limits: Mapping[str, str | int]) -> str:
-        """A Hand whose runs lack these layers, installed when it is first asked for."""
+        """The name of a Hand whose runs lack these layers; installs it at its first use."""
         kind = layers, tuple(limits.items())
         if kind not in self._puppets:
             name = self._puppets[kind] = f"puppet-{len(self._puppets)}"
             install(self.kernel, puppet(name, layers, limits))
         return self._puppets[kind]
 
-    def _quiet(self) -> Traces:
-        """The traces, when they have not changed for a while: links that were closed are gone."""
+    def _settled_traces(self) -> Traces:
+        """The traces, once they have not changed for a while, so that closed links have gone."""
         seen = [self._traces()]
         while len(seen) < 5 or len(set(seen[-5:])) > 1:
             time.sleep(0.02)
@@ -146,7 +146,7 @@ class Arena:
             scratch=frozenset(os.listdir(self.kernel.home / "scratch")),
             descriptors=(fates.descriptors(kernel), fates.descriptors(template) - 2 * len(spare)),
             mounts=(_mounts(kernel), _mounts(template)),
-            files=frozenset(path for folder in _EVERYBODYS for path in _of_runs(folder, self._ids)),
+            files=frozenset(path for folder in _SHARED_FOLDERS for path in _files_of_runs(folder, self._ids)),
         )
 
 
@@ -154,25 +154,25 @@ def _mounts(pid: int) -> int:
     return len(Path(f"/proc/{pid}/mountinfo").read_text().splitlines())
 
 
-def _of_runs(folder: str, ids: range) -> Iterator[str]:
-    """What lies in a folder of everybody's and belongs to an id that only runs of this home have."""
+def _files_of_runs(folder: str, ids: range) -> Iterator[str]:
+    """Yield files in a shared folder that belong to a user id of this home's runs."""
     for entry in list(os.scandir(folder)):
         try:
             if entry.stat(follow_symlinks=False).st_uid in ids:
                 yield entry.path
         except FileNotFoundError:
-            continue  # somebody else's, and gone
+            continue  # another process has removed it
 
 
 @contextmanager
-def opened(place: Path, prey: Given, taken: frozenset[str] | None = None) -> Iterator[Arena]:
-    """An arena in a new home below place. taken: what a weakened kernel lacks for all runs; None for the real kernel."""
-    place.mkdir()
-    home = make_home(place / "home")
+def open_arena(folder: Path, prey: Given, taken: frozenset[str] | None = None) -> Iterator[Arena]:
+    """Yield an arena in a new home. taken: layers missing for all runs of a weakened kernel; None: the real kernel."""
+    folder.mkdir()
+    home = make_home(folder / "home")
     if taken is not None:
         (home / "weakened").write_text("\n".join(sorted(taken)))
     with (
         Kernel(home, "kernel.main" if taken is None else "tests.attacks.weakened", by_exec=True) as kernel,
-        kernel.client() as operator,
+        kernel.client() as client,
     ):
-        yield Arena(kernel, operator, prey)
+        yield Arena(kernel, client, prey)

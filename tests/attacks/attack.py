@@ -1,9 +1,9 @@
-"""What an attack is, for the suite: code of a hostile Hand, what it must meet, and the layers that stop it.
+"""The type of an attack: code of a hostile Hand, the refusal that it must meet, and the layers that stop it.
 
-Each file of this folder that has an ATTACK is one, named by it; its docstring's first line says in docs/attacks.md what it
-tries. Its code defines `attack(hand, given)`, async where it awaits, which runs inside a sealed task Hand of the
-attacker's own (puppet.py says what it finds there) and returns what it got; `given` is what he may know of the machine.
-Raised errors come back as `PermissionError 13`: the class and its errno, or its code.
+Each file of this folder with an ATTACK is one attack, named after the file; the first line of its docstring appears in
+docs/attacks.md. Its code defines `attack(hand, given)`, async if it awaits, which runs inside a sealed task Hand of the
+attacker's own (puppet.py says what is available there) and returns what it got; `given` is what the attacker may know about
+the machine. A raised error is reported as `PermissionError 13`: its class and its errno or code.
 """
 
 import platform
@@ -15,25 +15,25 @@ from wire.codec import Value
 Given = Mapping[str, str]
 
 
-def _nothing(_: Given) -> dict[str, str]:
-    """An attack that need not be told anything more."""
+def _no_extra(_: Given) -> dict[str, str]:
+    """The default: the code needs no more than every attack is given."""
     return {}
 
 
-def _always() -> str:
-    """An attack that can succeed on any machine that lacks the layers."""
+def _possible() -> str:
+    """The default: the attack can succeed on any machine, once its layers are removed."""
     return ""
 
 
 class Attack(NamedTuple):
-    """code: as above. stopped_by: the layers each of which alone stops it, and without which it succeeds.
+    """One attack. code: see above. stopped_by: the layers that each stop it alone; without all of them it succeeds.
 
-    refused: what it meets, exactly; how the run ends, when its end is the refusal; "" when the code is refused nothing
-    and yet comes to nothing. as_user: the same for runs of an ordinary user, and on_aarch64: on such a machine, where that
-    is another; stopped_for_user: layers without which it succeeds for him. got: whether what it returned shows that it
-    succeeded. told: more that the code is given. limits: of its Hand, where they are not the usual ones. needs: why it
-    cannot succeed on this machine whatever layers are missing, "" when it can. source: the public test, report or known
-    escape that it follows.
+    refused: the exact refusal; the outcome of the run, if that is the refusal; "" if nothing is refused, yet nothing is
+    achieved. as_user, on_aarch64: the refusal for an ordinary user's runs, and on aarch64, where it differs.
+    stopped_for_user: the layers without which it succeeds for an ordinary user. got: whether the returned value shows
+    success. extra: more values for the code's `given`. limits: of its Hand, where they differ from the usual ones. needs:
+    why it cannot succeed on this machine even without layers, "" if it can. source: the public test, report or known escape
+    that it follows.
     """
 
     code: str
@@ -43,13 +43,13 @@ class Attack(NamedTuple):
     as_user: str | None = None
     on_aarch64: str | None = None
     stopped_for_user: tuple[str, ...] = ()
-    told: Callable[[Given], dict[str, str]] = _nothing
+    extra: Callable[[Given], dict[str, str]] = _no_extra
     limits: Mapping[str, str | int] = {}
-    needs: Callable[[], str] = _always
+    needs: Callable[[], str] = _possible
     source: str = ""
 
     def meets(self, *, as_user: bool = False) -> str:
-        """What it meets on this machine, exactly."""
+        """The exact refusal on this machine."""
         if self.on_aarch64 is not None and platform.machine() == "aarch64":
             return self.on_aarch64
         return self.as_user if as_user and self.as_user is not None else self.refused

@@ -1,7 +1,7 @@
-"""A system that refuses to lay a layer on (acts): where a weakened kernel lacks layers, here the very call for one fails.
+"""Makes the system call that applies a layer fail (acts): weakened.py skips layers, this lets applying them fail.
 
-A run's process meets it when it knows whose run it is: its Hand's description names the layer after BROKEN. A spare, and
-so a control group, is nobody's yet: those are refused to all runs of a template.
+It takes effect in a run's process once the Hand is known, whose description names the layer after BROKEN. A spare process,
+and so its control group, belongs to no Hand yet: groups are refused to all runs of a template.
 """
 
 import ctypes
@@ -19,11 +19,11 @@ BROKEN: Final = ", and is refused "
 
 
 class Refused(NamedTuple):
-    """A function of the C library that fails when its first arguments are these. says: what the end of a run tells then."""
+    """A C library function that fails for these first arguments. error_text: part of the reason with which the run ends."""
 
     function: str
-    says: str
-    first: tuple[object, ...] = ()
+    error_text: str
+    first_arguments: tuple[object, ...] = ()
 
 
 REFUSED: Final[Mapping[str, Refused]] = {
@@ -38,17 +38,17 @@ REFUSED: Final[Mapping[str, Refused]] = {
     "capabilities": Refused("capset", "capset"),
     "seccomp": Refused("syscall", "seccomp", (_NUMBER, _SET_MODE_FILTER)),
 }
-"""By the name of the layer."""
+"""The failing function of each layer, by the layer's name."""
 
 
 def refuse(layer: str) -> None:
-    """From here on the system answers EPERM when this process would lay that layer on."""
-    name, _, first = REFUSED[layer]
-    works = getattr(confine.libc, name)
+    """From now on, fail with EPERM when this process applies that layer."""
+    name, _, first_arguments = REFUSED[layer]
+    original = getattr(confine.libc, name)
 
     def fails(*arguments: object) -> object:
-        if arguments[: len(first)] != first:
-            return works(*arguments)
+        if arguments[: len(first_arguments)] != first_arguments:
+            return original(*arguments)
         ctypes.set_errno(errno.EPERM)
         return -1
 
@@ -56,11 +56,11 @@ def refuse(layer: str) -> None:
 
 
 def refuse_groups() -> None:
-    """From here on the system answers EPERM when this template would move a run into its control group."""
+    """From now on, fail with EPERM when this template moves a run into its control group."""
 
     def fails(group: str, name: str, text: str) -> None:
         if name == "cgroup.procs":
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
-        writes(group, name, text)
+        original(group, name, text)
 
-    writes, cgroup._write = cgroup._write, fails
+    original, cgroup._write = cgroup._write, fails

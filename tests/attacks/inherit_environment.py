@@ -7,7 +7,7 @@ ATTACK = Attack(
 import os
 
 def attack(hand, given):
-    return os.environ["MANIPLE_SECRET_OF_THE_KERNEL"]
+    return os.environ["MANIPLE_SECRET_KERNEL_LAYERS"]
 """,
     stopped_by=("environment",),
     refused="KeyError",

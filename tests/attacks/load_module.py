@@ -17,6 +17,6 @@ def attack(hand, given):
     stopped_by=("seccomp", "capabilities", "user-id"),
     refused="PermissionError 1",
     got=lambda found, given: found == "past" or (found == 0 and "crc7 " in Path("/proc/modules").read_text()),
-    told=lambda given: {"module": real("crc7.ko")},
+    extra=lambda given: {"module": real("crc7.ko")},
     needs=lambda: absent("init_module"),
 )

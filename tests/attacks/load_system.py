@@ -21,6 +21,6 @@ def attack(hand, given):
     stopped_by=("seccomp", "capabilities", "user-id"),
     refused="PermissionError 1",
     got=lambda found, given: found == "past" or (found == 0 and "1" in Path("/sys/kernel/kexec_loaded").read_text()),
-    told=lambda given: {"linux": real("linux")},
+    extra=lambda given: {"linux": real("linux")},
     needs=lambda: absent("kexec_load"),
 )

@@ -18,6 +18,6 @@ def attack(hand, given):
     refused="PermissionError 1",
     got=lambda found, given: found == "past" or (found == 0 and "1" in Path("/sys/kernel/kexec_loaded").read_text()),
     limits={"cpu": "15s"},  # the system counts its bytes as the run's work
-    told=lambda given: {"linux": real("linux")},
+    extra=lambda given: {"linux": real("linux")},
     needs=lambda: absent("kexec_file_load"),
 )

@@ -1,6 +1,6 @@
-"""The Hands that attacks must not reach: a service with secrets of its own, and a task that anybody may spawn.
+"""The Hands that attacks must not affect: a service with secrets, and a task that any Hand may spawn.
 
-What the neighbour's methods tell is what an attack may learn; the test looks at its process besides.
+An attack may learn only what the neighbour's methods return; tests also inspect its process.
 """
 
 from typing import Final

@@ -18,7 +18,7 @@ def _disk() -> str:
     return ""
 
 
-def _told(_: Given) -> dict[str, str]:
+def _extra(_: Given) -> dict[str, str]:
     return {"disk": _disk() or next(filter(os.path.exists, DISKS), "/dev/null/none")}
 
 
@@ -32,6 +32,6 @@ def attack(hand, given):
     stopped_by=("landlock", "user-id"),
     refused="PermissionError 13",
     got=lambda found, given: isinstance(found, int),
-    told=_told,
+    extra=_extra,
     needs=lambda: "" if _disk() else "this machine lets nobody read a disk, not even root",
 )

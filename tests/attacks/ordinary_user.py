@@ -1,9 +1,9 @@
-"""The attacks on a kernel of somebody who is not root (acts); run by test_ordinary_user.py as a process of that user.
+"""Runs the attacks on an ordinary user's kernel (acts); test_ordinary_user.py starts it as a process of that user.
 
     python -m tests.attacks.ordinary_user FOLDER
 
-FOLDER is empty and the user's own. Prints, as JSON, what each attack met: with every layer that this user can have, and
-without those that stop it for him.
+FOLDER is empty and belongs to the user. Prints as JSON the result of each attack: with every layer that this user can have,
+and without those that stop it for an ordinary user.
 """
 
 import json
@@ -13,35 +13,35 @@ from pathlib import Path
 
 from tests.attacks import prey as machine
 from tests.attacks.all import ATTACKS
-from tests.attacks.arena import Arena, opened
+from tests.attacks.arena import Arena, open_arena
 from tests.attacks.attack import Attack
-from tests.attacks.weakened import OF_THE_TEMPLATE
+from tests.attacks.weakened import TEMPLATE_LAYERS
 
 
-def _met(attack: Attack, arena: Arena, layers: frozenset[str] = frozenset()) -> dict[str, object]:
-    met = arena.suffer(attack, layers)
+def _outcome(attack: Attack, arena: Arena, layers: frozenset[str] = frozenset()) -> dict[str, object]:
+    met = arena.run_attack(attack, layers)
     succeeded = "got" in met and attack.got(met["got"], arena.given())
     return {"succeeded": succeeded, "refused": met.get("refused", ""), "text": str(met.get("text", ""))}
 
 
 def main(folder: Path) -> None:
-    """Let the user suffer them all."""
+    """Run all attacks and print the results."""
     assert os.getuid() == os.geteuid() != 0
-    os.environ["MANIPLE_SECRET_OF_THE_KERNEL"] = "what only the kernel knows"
-    told: dict[str, dict[str, dict[str, object]]] = {"walled": {}, "weakened": {}}
-    with machine.laid_out() as prey:
-        with opened(folder / "walled", prey) as arena:
+    os.environ["MANIPLE_SECRET_KERNEL_LAYERS"] = "what only the kernel knows"
+    outcomes: dict[str, dict[str, dict[str, object]]] = {"walled": {}, "weakened": {}}
+    with machine.set_up_prey() as prey:
+        with open_arena(folder / "walled", prey) as arena:
             for name, attack in ATTACKS.items():
-                told["walled"][name] = _met(attack, arena)
+                outcomes["walled"][name] = _outcome(attack, arena)
                 arena.check_unharmed()
                 arena.check_clean()
         for place, taken in (("weakened", frozenset[str]()), ("crowded", frozenset({"pid-namespace"}))):
-            with opened(folder / place, prey, taken | {"watch"}) as arena:  # it looks when somebody has time for it
+            with open_arena(folder / place, prey, taken | {"watch"}) as arena:  # its timing is not predictable
                 for name, attack in ATTACKS.items():
                     layers = frozenset(attack.stopped_for_user)
-                    if layers and layers & OF_THE_TEMPLATE == taken:
-                        told["weakened"][name] = _met(attack, arena, layers - taken - {"watch"})
-    print(json.dumps(told))
+                    if layers and layers & TEMPLATE_LAYERS == taken:
+                        outcomes["weakened"][name] = _outcome(attack, arena, layers - taken - {"watch"})
+    print(json.dumps(outcomes))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""Things of this machine that are worth attacking, made for the purpose: servers, sockets, programs, a terminal (acts).
+"""Sets up things on this machine for attacks to reach for: servers, sockets, programs, a terminal (acts).
 
-Everything lies in one folder below /tmp that anybody may enter, so that nothing but a layer keeps a run from it, and is
-gone when the block ends. Where the real thing would be dangerous or may be missing (a container engine's socket, a
-set-uid program), a stand-in behaves as it does.
+They lie in one folder below /tmp that anybody may enter, so only a layer keeps a run from them; the folder is removed at
+the end. Stand-ins replace what would be dangerous or may be missing (a container engine's socket, a set-uid program).
 """
 
 import ctypes
@@ -21,21 +20,21 @@ from typing import Final
 WELCOME: Final = b"welcome"
 SHARED: Final = b"what others share"
 _CREATE, _REMOVE = 0o1000, 0
-_CAPABLE: Final = bytes.fromhex("0100000206000000000000000000000000000000")
+_CAPABILITIES: Final = bytes.fromhex("0100000206000000000000000000000000000000")
 """security.capability, version 2: effective and permitted CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH."""
 
 
-class Welcoming:
-    """Servers that say welcome to whoever comes, in a thread of their own."""
+class WelcomeServers:
+    """Servers that answer every client with WELCOME, in one thread."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
-        self._end, self._told = socket.socketpair()
-        self._selector.register(self._told, selectors.EVENT_READ)
+        self._end, self._wake = socket.socketpair()
+        self._selector.register(self._wake, selectors.EVENT_READ)
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def open(self, family: int, kind: int, address: str | tuple[str, int]) -> socket.socket:
-        """One more server. All are opened before start()."""
+        """Open a server. All must be opened before start()."""
         server = socket.socket(family, kind)
         server.bind(address)
         if kind == socket.SOCK_STREAM:
@@ -44,7 +43,7 @@ class Welcoming:
         return server
 
     def start(self) -> None:
-        """Serve from now on."""
+        """Start serving."""
         self._thread.start()
 
     def close(self) -> None:
@@ -58,11 +57,11 @@ class Welcoming:
     def _serve(self) -> None:
         while True:
             for key, _ in self._selector.select():
-                if key.fileobj is self._told:
+                if key.fileobj is self._wake:
                     return
                 server = key.fileobj
                 assert isinstance(server, socket.socket)
-                with suppress(OSError):  # whoever came may be gone
+                with suppress(OSError):  # the client may have gone
                     self._answer(server)
 
     def _answer(self, server: socket.socket) -> None:
@@ -76,7 +75,7 @@ class Welcoming:
 
 
 def _programs(folder: Path) -> Mapping[str, str]:
-    """Copies of a program that says who it is, and of one that shows files: set-uid, and with capabilities."""
+    """Copy `id` as a set-uid program, and `cat` as one with file capabilities; returns their paths by name."""
     paths = {"set_uid": folder / "set-uid", "capable": folder / "capable"}
     for path, program in zip(paths.values(), ("id", "cat"), strict=True):
         found = shutil.which(program)
@@ -85,13 +84,13 @@ def _programs(folder: Path) -> Mapping[str, str]:
         path.chmod(0o755)
     if os.geteuid() == 0:
         paths["set_uid"].chmod(0o4755)
-        os.setxattr(paths["capable"], "security.capability", _CAPABLE)
+        os.setxattr(paths["capable"], "security.capability", _CAPABILITIES)
     return {name: str(path) for name, path in paths.items()}
 
 
 @contextmanager
 def _shared_memory() -> Iterator[int]:
-    """A System V segment that anybody may attach; its key."""
+    """Make a System V segment that anybody may attach, and yield its key."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.shmat.restype = ctypes.c_void_p
     key = 0x6D61_0000 | os.getpid() & 0xFFFF
@@ -107,7 +106,7 @@ def _shared_memory() -> Iterator[int]:
 
 @contextmanager
 def _terminal() -> Iterator[str]:
-    """The path of a terminal that nobody has as his own."""
+    """Open a pseudo-terminal that no process controls, and yield its path."""
     master, slave = pty.openpty()
     try:
         yield os.ttyname(slave)
@@ -117,8 +116,8 @@ def _terminal() -> Iterator[str]:
 
 
 @contextmanager
-def laid_out() -> Iterator[dict[str, str]]:
-    """All of it, by name."""
+def set_up_prey() -> Iterator[dict[str, str]]:
+    """Set everything up, and yield what attacks are given of it, by name."""
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="maniple-prey-", dir="/tmp"))
         stack.callback(shutil.rmtree, folder)
@@ -126,9 +125,9 @@ def laid_out() -> Iterator[dict[str, str]]:
         drop = folder / "drop"
         drop.mkdir()
         drop.chmod(0o1777)
-        mine = folder / "mine"
-        mine.write_text("whoever made this folder owns this")
-        servers = Welcoming()
+        owned = folder / "mine"
+        owned.write_text("whoever made this folder owns this")
+        servers = WelcomeServers()
         stack.callback(servers.close)
         tcp = servers.open(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0))
         udp = servers.open(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0))
@@ -141,7 +140,7 @@ def laid_out() -> Iterator[dict[str, str]]:
         yield {
             "port": str(tcp.getsockname()[1]), "udp_port": str(udp.getsockname()[1]), "abstract": name,
             "engine": str(folder / "engine.sock"), "open_socket": str(folder / "open.sock"),
-            "drop": str(drop), "mine": str(mine), **_programs(folder),
+            "drop": str(drop), "mine": str(owned), **_programs(folder),
             "shared_memory": str(stack.enter_context(_shared_memory())),
             "terminal": stack.enter_context(_terminal()),
         }  # fmt: skip

@@ -1,8 +1,8 @@
-"""The Hand that does what an attacker wrote, in full control of its process: HAND.toml and code, as texts.
+"""The Hand that executes an attacker's code, which has full control of its process: its HAND.toml and main.py.
 
-Attack code finds `syscall(name, *arguments)` beside what it imports: any system call, past every library, OSError as it
-ends; and `past(number, …)`: the same for a call that would harm this machine if it were carried out. It is given
-arguments that the system itself refuses with another error number, which shows as well that nobody refused before.
+Besides its own imports, attack code has `syscall(name, *arguments)`, which makes a system call directly and raises OSError;
+and `past(number, …)`, for a call that would harm this machine if it succeeded. Its arguments are invalid, so the system
+itself refuses it with the errno `number`: meeting that one shows that no layer refused the call before.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from typing import Final
 from tests.living import Source
 
 LACKS: Final = ", without "
-"""In the description of a puppet: what follows are the layers that its runs lack in a weakened kernel."""
+"""In a puppet's description: after it stand the layers that its runs lack under a weakened kernel."""
 
 LIMITS: Final[Mapping[str, str | int]] = {
     "memory": "128MiB", "cpu": "1s", "wall": "20s", "processes": 16, "open_files": 64, "file_size": "4MiB", "disk": "64MiB",
@@ -86,7 +86,7 @@ subscribes = ["neighbour.*"]
 
 
 def puppet(name: str, layers: Iterable[str], limits: Mapping[str, str | int]) -> Source:
-    """A puppet of this name, whose runs lack these layers where that is possible."""
+    """Make a puppet of this name, whose runs lack these layers under a weakened kernel."""
     lacks = LACKS + " ".join(sorted(layers)) if layers else ""
     rows = [f"{key} = {value!r}".replace("'", '"') for key, value in {**LIMITS, **limits}.items()]
     return Source(_TOML.format(name=name, lacks=lacks) + "\n".join(rows) + "\n", MAIN)

@@ -10,5 +10,5 @@ def attack(hand, given):
 """,
     stopped_by=("landlock", "user-id", "capabilities"),
     refused="PermissionError 13",
-    got=lambda found, given: isinstance(found, bytes) and b"MANIPLE_SECRET_OF_THE_KERNEL=" in found,
+    got=lambda found, given: isinstance(found, bytes) and b"MANIPLE_SECRET_KERNEL_LAYERS=" in found,
 )

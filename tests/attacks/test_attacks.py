@@ -10,9 +10,9 @@ import pytest
 
 from tests.attacks import prey as machine
 from tests.attacks.all import ATTACKS
-from tests.attacks.arena import Arena, opened
+from tests.attacks.arena import Arena, open_arena
 from tests.attacks.attack import Attack, Given
-from tests.attacks.weakened import OF_THE_KERNEL, OF_THE_TEMPLATE
+from tests.attacks.weakened import KERNEL_LAYERS, TEMPLATE_LAYERS
 from tests.rights import IS_WHOLE_ROOT
 from tests.spread import spread
 from wire.codec import Value
@@ -27,22 +27,22 @@ Arenas = Callable[[frozenset[str]], Arena]
 
 @pytest.fixture(scope="module")
 def prey() -> Iterator[Given]:
-    with machine.laid_out() as found, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MANIPLE_SECRET_OF_THE_KERNEL", "what only the kernel knows")
+    with machine.set_up_prey() as found, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MANIPLE_SECRET_KERNEL_LAYERS", "what only the kernel knows")
         yield found
 
 
 @pytest.fixture(scope="module")
 def walled(prey: Given) -> Iterator[Arena]:
-    with tempfile.TemporaryDirectory() as place, opened(Path(place, "arena"), prey) as arena:
+    with tempfile.TemporaryDirectory() as place, open_arena(Path(place, "arena"), prey) as arena:
         yield arena
 
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_refused_and_nobody_notices(name: str, walled: Arena) -> None:
     attack = ATTACKS[name]
-    with walled.asking_meanwhile():
-        met = walled.suffer(attack)
+    with walled.check_neighbour_meanwhile():
+        met = walled.run_attack(attack)
     walled.check_unharmed()
     walled.check_clean()
     assert met.get("refused", "") == attack.meets(), met
@@ -55,7 +55,7 @@ def weakened(prey: Given) -> Iterator[Arenas]:
     with ExitStack() as stack, tempfile.TemporaryDirectory() as place:
 
         def lacking(taken: frozenset[str]) -> Arena:
-            return stack.enter_context(opened(Path(place, "-".join(["arena", *sorted(taken)])), prey, taken))
+            return stack.enter_context(open_arena(Path(place, "-".join(["arena", *sorted(taken)])), prey, taken))
 
         yield lru_cache(lacking)
 
@@ -94,10 +94,10 @@ def _possible(name: str) -> Attack:
 
 
 def _without(layers: tuple[str, ...], attack: Attack, weakened: Arenas) -> tuple[Arena, dict[str, Value]]:
-    of_all = frozenset(layers) & (OF_THE_TEMPLATE | OF_THE_KERNEL.keys())
+    of_all = frozenset(layers) & (TEMPLATE_LAYERS | KERNEL_LAYERS.keys())
     of_all |= {"watch"} if "cgroup" in layers else set()  # which stands in for it, a second later
     arena = weakened(of_all)
-    return arena, arena.suffer(attack, frozenset(layers) - of_all)
+    return arena, arena.run_attack(attack, frozenset(layers) - of_all)
 
 
 def _succeeded(attack: Attack, met: dict[str, Value], arena: Arena) -> bool:

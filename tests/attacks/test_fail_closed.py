@@ -160,7 +160,7 @@ def test_a_layer_that_the_system_refuses_ends_the_run_before_its_code_begins(lay
     install(weakened, _telling(f"broken-{layer}", f"{BROKEN}{layer}"))
     met = _start(weakened, f"broken-{layer}")
     _has_not_run(weakened, met, f"broken-{layer}")
-    assert met["text"] == f"run ended: layer: [Errno 1] {REFUSED[layer].says}: Operation not permitted"
+    assert met["text"] == f"run ended: layer: [Errno 1] {REFUSED[layer].error_text}: Operation not permitted"
     assert str(met["text"]).endswith(entry(weakened.home, "run.end", run=met["run"]).why)
 
 

@@ -10,7 +10,7 @@ import pytest
 from kernel import folders
 from kernel.errors import TooSlow
 from kernel.process import measuring
-from tests.attacks.arena import opened
+from tests.attacks.arena import open_arena
 from tests.attacks.attack import Attack
 from tests.attacks.disk_of_many import ATTACK as DISK_OF_MANY
 from tests.attacks.puppet import puppet
@@ -56,7 +56,7 @@ def _check_many(folder: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="as root every layer is there")
 @pytest.mark.timeout(180)
 def test_a_run_of_very_many_files_delays_no_other_runs_limit(tmp_path: Path) -> None:
-    with opened(tmp_path / "arena", {}) as arena:
+    with open_arena(tmp_path / "arena", {}) as arena:
         install(arena.kernel, puppet("hoarder", (), _LIMITS))
         with arena.kernel.client() as client:
             begun = client.call("kernel.start", "hoarder", {"inputs": {"code": _HOARD.code, "given": {}}}).value
@@ -65,7 +65,7 @@ def test_a_run_of_very_many_files_delays_no_other_runs_limit(tmp_path: Path) -> 
             fates.until(done.exists, "the files are there", seconds=90)
             _check_many(done.parent)
             for _ in range(3):
-                met = arena.suffer(DISK_OF_MANY)
+                met = arena.run_attack(DISK_OF_MANY)
                 assert met.get("refused") == DISK_OF_MANY.refused, met
             arena.check_unharmed()
             assert str(begun["run"]) in str(client.call("kernel.ps").value)

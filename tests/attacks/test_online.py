@@ -9,7 +9,7 @@ import pytest
 
 from tests.attacks import prey as machine
 from tests.attacks.all import ATTACKS
-from tests.attacks.arena import Arena, opened
+from tests.attacks.arena import Arena, open_arena
 from tests.attacks.puppet import MAIN, puppet
 from tests.living import Source, install
 from tests.system.fates import call
@@ -45,8 +45,8 @@ def _online() -> Source:
 def arena() -> Iterator[Arena]:
     with (
         tempfile.TemporaryDirectory() as place,
-        machine.laid_out() as prey,
-        opened(Path(place, "arena"), prey) as arena,
+        machine.set_up_prey() as prey,
+        open_arena(Path(place, "arena"), prey) as arena,
     ):
         install(arena.kernel, _online())
         yield arena

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import pytest
 
 from tests.attacks.all import ATTACKS
-from tests.ordinary_user import place_of_users, said
+from tests.ordinary_user import run_as_user, user_folder
 
 pytestmark = pytest.mark.wide
 Outcomes: TypeAlias = dict[str, dict[str, dict[str, object]]]
@@ -19,14 +19,14 @@ WITHIN: Final = 240
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
-    with place_of_users() as place:
+    with user_folder() as place:
         yield place
 
 
 @pytest.fixture(scope="module")
 def outcomes(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     stage = tmp_path_factory.mktemp("stage")
-    met: Outcomes = json.loads(said(["tests.attacks.ordinary_user", str(place)], place, stage, within=WITHIN))
+    met: Outcomes = json.loads(run_as_user(["tests.attacks.ordinary_user", str(place)], place, stage, within=WITHIN))
     return met
 
 
@@ -48,4 +48,4 @@ def test_it_succeeds_without_the_layers_that_stop_it_for_him(name: str, outcomes
 def test_other_tests_of_this_folder_hold_for_him(place: Path, tmp_path: Path) -> None:
     words = ["pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={place / 'pytest'}"]
     tests = ["tests/attacks/test_state.py", "tests/attacks/test_outside_read.py"]
-    said([*words, *tests], place, tmp_path, within=WITHIN)
+    run_as_user([*words, *tests], place, tmp_path, within=WITHIN)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.arena import opened
+from tests.attacks.arena import open_arena
 from tests.attacks.attack import Attack
 from tests.rights import IS_WHOLE_ROOT
 
@@ -37,8 +37,8 @@ def attack(hand, given):
     not IS_WHOLE_ROOT, reason="only the machine's root may look at what the processes of a run have open"
 )
 def test_files_without_names_count(tmp_path: Path) -> None:
-    with opened(tmp_path / "arena", {}) as arena:
-        met = arena.suffer(_FILL)
+    with open_arena(tmp_path / "arena", {}) as arena:
+        met = arena.run_attack(_FILL)
         arena.check_unharmed()
         arena.check_clean()
     assert met.get("refused") == _FILL.refused, met

@@ -1,4 +1,4 @@
-"""Clients of the Model Context Protocol for tests: the protocol's own package, which starts `maniple mcp serve` (acts)."""
+"""MCP clients for tests: the protocol's own Python package, which starts `maniple mcp serve` (acts)."""
 
 import asyncio
 import time
@@ -15,24 +15,24 @@ from tests.cli.shell import MANIPLE, Shell
 from tests.living import Source
 
 T = TypeVar("T")
-WITHIN = 60.0
+TALK_S = 60.0
 
 
 class ToolChanges:
-    """What a client hears of its tools: unasked in the older era of the protocol, by listening in the newer one."""
+    """Collects notifications that a client's tools changed: unsolicited in the older protocol, by listening in the newer."""
 
     def __init__(self, mode: Literal["auto", "legacy"]) -> None:
         self.mode = mode
-        self.heard: list[object] = []
+        self.received: list[object] = []
 
-    async def hear(self, message: object) -> None:
-        """What is told unasked."""
+    async def on_message(self, message: object) -> None:
+        """Take an unsolicited notification."""
         if self.mode == "legacy" and isinstance(message, ToolListChangedNotification):
-            self.heard.append(message)
+            self.received.append(message)
 
     @asynccontextmanager
     async def listening(self, client: Client) -> AsyncIterator[None]:
-        """Meanwhile all is heard."""
+        """Collect notifications during the block."""
         listening = asyncio.ensure_future(self._listen(client)) if self.mode == "auto" else None
         yield
         if listening is not None:
@@ -42,44 +42,47 @@ class ToolChanges:
     async def _listen(self, client: Client) -> None:
         async with client.listen(tools_list_changed=True) as changes:
             async for change in changes:
-                self.heard.append(change)
+                self.received.append(change)
 
 
-def talking(
+def talk_through(
     shell: Shell,
     door: str,
     talk: Callable[[Client], Awaitable[T]],
     mode: Literal["auto", "legacy"] = "auto",
-    hear: MessageHandlerFnT | None = None,
+    on_message: MessageHandlerFnT | None = None,
 ) -> T:
-    """What comes of a talk through a door. mode: the protocol's era. hear: given what is told unasked."""
+    """Run talk(client) through a door. mode: "legacy" for the older protocol. on_message: gets notifications."""
 
-    async def whole() -> T:
+    async def connect() -> T:
         command = StdioServerParameters(
             command=MANIPLE[0], args=[*MANIPLE[1:], "mcp", "serve", door], env=shell.environment()
         )
-        async with asyncio.timeout(WITHIN), Client(stdio_client(command), mode=mode, message_handler=hear) as client:
+        async with (
+            asyncio.timeout(TALK_S),
+            Client(stdio_client(command), mode=mode, message_handler=on_message) as client,
+        ):
             return await talk(client)
 
-    return asyncio.run(whole())
+    return asyncio.run(connect())
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + WITHIN
+    """Wait until a condition holds; fails after TALK_S seconds."""
+    deadline = time.monotonic() + TALK_S
     while not holds():
-        assert time.monotonic() < end
+        assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
 def printed(shell: Shell) -> str:
-    """What LAB has printed so far; nothing before it was first asked."""
+    """What LAB has printed so far; "" before its first call."""
     path = shell.home / "output" / "lab.log"
     return path.read_text() if path.exists() else ""
 
 
 def text(result: object) -> str:
-    """The one text of a result."""
+    """The text of a result that has exactly one content block."""
     assert isinstance(result, CallToolResult)
     (block,) = result.content
     assert isinstance(block, TextContent)
@@ -152,4 +155,4 @@ class Lab(Hand):
         return text.upper()
 """,
 )
-"""A Hand whose methods come to all that there is."""
+"""A Hand whose methods cover streams, bytes, failures, costs and endless waits."""

@@ -1,4 +1,4 @@
-"""One home and one kernel for all tests of the command line, made and started by the command line itself."""
+"""Homes for tests of the command line, made by the command line itself: one with a running kernel, shared, and copies."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,13 +59,13 @@ class Greeter(Hand):
 
 @pytest.fixture(scope="session")
 def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for Hands' folders, and whatever else a command is given."""
+    """A folder for Hands' folders and other files that commands are given."""
     return tmp_path_factory.mktemp("places")
 
 
 @pytest.fixture(scope="session")
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """A home with the bundled Hands as `init` leaves it, to be copied."""
+    """A home with the bundled Hands, as `init` makes it, for copying."""
     shell = Shell(tmp_path_factory.mktemp("furnished") / "home")
     shell.good("init")
     return shell
@@ -73,7 +73,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 @pytest.fixture(scope="session")
 def shell(furnished: Shell, tmp_path_factory: pytest.TempPathFactory, places: Path) -> Iterator[Shell]:
-    """A home whose kernel runs, with the bundled Hands, `echo` (a service) and `greeter` (a task)."""
+    """A home with a running kernel, the bundled Hands, `echo` (a service) and `greeter` (a task)."""
     shell = copied_home(furnished, tmp_path_factory.mktemp("cli") / "home")
     shell.good("up")
     try:
@@ -86,7 +86,7 @@ def shell(furnished: Shell, tmp_path_factory: pytest.TempPathFactory, places: Pa
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """A home with nothing in it as `init` leaves it, to be copied."""
+    """An empty home, as `init --no-hands` makes it, for copying."""
     shell = Shell(tmp_path_factory.mktemp("made") / "home")
     shell.good("init", "--no-hands")
     return shell
@@ -94,7 +94,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 @pytest.fixture
 def still(made: Shell, tmp_path: Path) -> Iterator[Shell]:
-    """A home with nothing in it, whose kernel does not run; one that is started ends with the test."""
+    """An empty home whose kernel does not run; a kernel that the test starts is ended with it."""
     shell = copied_home(made, tmp_path / "home")
     yield shell
     if (shell.home / "run" / "bus").exists():

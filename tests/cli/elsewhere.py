@@ -1,7 +1,7 @@
-"""The command line as on a Mac, as far as that can be had on Linux: by its name, and without what Linux's Python has alone.
+"""Runs the command line as on a Mac, as far as Linux allows: with its name, and without the Linux parts of Python.
 
-python -m tests.cli.elsewhere WORDS. What is taken away is what Python's own documentation says is there on Linux only, or not
-on macOS. What a Mac's own system answers is not shown by it.
+python -m tests.cli.elsewhere WORDS. Removed is what Python's documentation says exists on Linux only, or not on macOS. This
+does not show what macOS itself would answer.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ import time
 from types import ModuleType
 from typing import Final
 
-LINUXS: Final[dict[ModuleType, tuple[str, ...]]] = {
+LINUX_ONLY: Final[dict[ModuleType, tuple[str, ...]]] = {
     fcntl: ("F_ADD_SEALS", "F_GETPIPE_SZ", "F_GET_SEALS", "F_OFD_", "F_SEAL_", "F_SETPIPE_SZ"),
     os: (
         "EFD_", "GRND_", "MFD_", "O_DIRECT", "O_LARGEFILE", "O_NOATIME", "O_PATH", "O_RSYNC", "O_TMPFILE", "P_PIDFD",
@@ -32,13 +32,13 @@ LINUXS: Final[dict[ModuleType, tuple[str, ...]]] = {
     ),
     time: ("CLOCK_BOOTTIME", "CLOCK_TAI"),
 }  # fmt: skip
-"""How the names begin that there are not. O_DIRECTORY, which a Mac has, begins as O_DIRECT does."""
+"""Prefixes of the names to remove. O_DIRECTORY, which macOS has, shares the prefix O_DIRECT and stays."""
 
 
 def pretend() -> None:
-    """Be a Mac from now on."""
-    for module, beginnings in LINUXS.items():
-        for name in [name for name in vars(module) if name.startswith(beginnings) and name != "O_DIRECTORY"]:
+    """Make this process look like one on a Mac."""
+    for module, prefixes in LINUX_ONLY.items():
+        for name in [name for name in vars(module) if name.startswith(prefixes) and name != "O_DIRECTORY"]:
             delattr(module, name)
     mac = os.uname_result(("Darwin", "mac", "24.5.0", "Darwin Kernel Version 24.5.0", "arm64"))
     os.uname = lambda: mac

@@ -1,8 +1,8 @@
-"""Commands of `maniple` out of processes that have the imports already (acts): most of what a short one costs is those.
+"""Runs commands of `maniple` in processes forked with the imports loaded (acts): imports are most of a short one's cost.
 
-Each is a process of its own here too, with its words, folder, environment and standard descriptors, and runs __main__.py
-from its first line; but a server (forking.py) forks it. A server has one command at a time, so commands side by side have
-one each. What is about a start itself takes exec.
+Each is still a process of its own, with its words, folder, environment and standard descriptors, and runs __main__.py from
+its first line; but a server (forking.py) forks it. A server runs one command at a time, so parallel commands have one
+server each. Tests about process starts themselves use exec.
 """
 
 import json
@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-LONGEST: Final = select.PIPE_BUF
-"""Bytes of standard input that a command may be given: as many as a pipe takes that nobody reads yet."""
+STDIN_MAX: Final = select.PIPE_BUF
+"""Most bytes of stdin that a command may get: what a pipe takes before anybody reads."""
 
 _idle: "list[Server]" = []
 
@@ -22,11 +22,11 @@ _idle: "list[Server]" = []
 def run(
     words: list[str], stdin: bytes, folder: str, environment: dict[str, str], within: float
 ) -> tuple[int, bytes, bytes]:
-    """Its exit code, output and words, as of subprocess.run. Raises TimeoutError when it takes longer, and kills it."""
-    asked = {"words": words, "stdin": stdin.decode("latin-1"), "folder": folder, "environment": environment}
+    """Run a command; returns exit code, stdout and stderr. After `within` seconds, kills it and raises TimeoutError."""
+    request = {"words": words, "stdin": stdin.decode("latin-1"), "folder": folder, "environment": environment}
     server = _idle.pop() if _idle else Server(environment)
     try:
-        ran = server.run(json.dumps(asked).encode(), within)
+        ran = server.run(json.dumps(request).encode(), within)
     except BaseException:
         server.end()
         raise
@@ -41,7 +41,7 @@ def end() -> None:
 
 
 class Server:
-    """One of them. environment: of its own start, nothing of which a command sees."""
+    """One server. environment: for its own start; commands do not see it."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._link, theirs = socket.socketpair()
@@ -55,21 +55,21 @@ class Server:
         self._process.wait()
         self.pid = int(self._answers.readline())
 
-    def run(self, asked: bytes, within: float) -> tuple[int, bytes, bytes]:
-        """As the function does. Raises RuntimeError with the server's last words when it is gone."""
+    def run(self, request: bytes, within: float) -> tuple[int, bytes, bytes]:
+        """Run one command, as the function above. Raises RuntimeError with the server's stderr if it has ended."""
         self._link.settimeout(within)
         try:
-            self._link.sendall(asked + b"\n")
+            self._link.sendall(request + b"\n")
             answer = self._answers.readline()
         except ConnectionError:
             answer = b""
         if not answer:
-            raise RuntimeError(f"the server of commands is gone: {self._process.communicate()[1].decode()}")
+            raise RuntimeError(f"the server of commands has ended: {self._process.communicate()[1].decode()}")
         ran = json.loads(answer)
         return ran["code"], ran["out"].encode("latin-1"), ran["err"].encode("latin-1")
 
     def end(self) -> None:
-        """End it, and the command that it may have."""
+        """End the server, and its running command, if any."""
         self._answers.close()
         self._link.close()
         self._process.communicate()

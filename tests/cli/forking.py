@@ -1,7 +1,7 @@
-"""Is what commands of `maniple` import, and forks for each of them (acts). Started by forked.py, which says what for.
+"""The server that imports what commands of `maniple` need, and forks each command (acts). Started by forked.py.
 
-It is asked on a socket, whose descriptor it is given, one command after another: a line of JSON each way. It has no thread
-and makes nothing but children. What only one command imports, that command's file, is left to the child.
+Its argument is the descriptor of a socket that brings one command after another: a line of JSON each way. It has no thread
+and only forks. A command's own file is not imported beforehand, but by the child.
 """
 
 import gc
@@ -19,17 +19,17 @@ MAIN = ROOT / "kernel" / "cli" / "__main__.py"
 
 
 def main() -> None:
-    """Serve until the socket ends; a child goes on from here as if it had just been started.
+    """Serve until the socket closes; a child continues below as if it had just been started.
 
-    It is no child of whoever started it, which may wait for all of those; it tells its process id first.
+    Forks first, so as not to be a child of the starter, which may wait for all its own; then reports its process id.
     """
     if os.fork():
         os._exit(0)
-    at_interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # its children hear it
+    sigint_action = signal.signal(signal.SIGINT, signal.SIG_IGN)  # only its children get it
     sys.path.insert(0, str(ROOT))
     from kernel.cli import commands
 
-    own = {commands.module_of(name) for name in commands.every()}
+    own = {commands.module_of(name) for name in commands.all_commands()}
     for file in sorted(MAIN.parent.glob("*.py")):
         if file.stem not in own and file != MAIN:
             importlib.import_module(f"kernel.cli.{file.stem}")
@@ -40,23 +40,23 @@ def main() -> None:
     with socket.socket(fileno=int(sys.argv[1])) as link, link.makefile("rb") as lines:
         link.sendall(b"%d\n" % os.getpid())
         for line in lines:
-            asked = json.loads(line)
-            if _becomes_child(link, asked["stdin"].encode("latin-1")):
+            request = json.loads(line)
+            if _fork_child(link, request["stdin"].encode("latin-1")):
                 break
         else:
             return
-    sys.argv = [str(MAIN), *asked["words"]]
-    os.chdir(asked["folder"])
+    sys.argv = [str(MAIN), *request["words"]]
+    os.chdir(request["folder"])
     os.environ.clear()
-    os.environ.update(asked["environment"])
-    signal.signal(signal.SIGINT, at_interrupt)
+    os.environ.update(request["environment"])
+    signal.signal(signal.SIGINT, sigint_action)
     exec(code, {"__name__": "__main__", "__file__": str(MAIN), "__builtins__": __builtins__})
 
 
-def _becomes_child(link: socket.socket, given: bytes) -> bool:
-    """In the child, whose standard descriptors are in place: True. In the server, when that has ended and is told: False."""
+def _fork_child(link: socket.socket, stdin_bytes: bytes) -> bool:
+    """Fork a child. Returns True in the child, with its standard descriptors set; False in the server, after its end."""
     (stdin, to), (out, stdout), (err, stderr) = (os.pipe() for _ in range(3))
-    os.write(to, given)
+    os.write(to, stdin_bytes)
     if is_child := not (pid := os.fork()):
         for number, descriptor in enumerate((stdin, stdout, stderr)):
             os.dup2(descriptor, number)
@@ -64,24 +64,24 @@ def _becomes_child(link: socket.socket, given: bytes) -> bool:
         os.close(descriptor)
     if is_child:
         return True
-    told = _read(link, out, err)
-    if told is None:
+    outputs = _read(link, out, err)
+    if outputs is None:
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
-    if told is None:
+    if outputs is None:
         sys.exit()
     ran = {
         "code": os.waitstatus_to_exitcode(status),
-        "out": told[0].decode("latin-1"),
-        "err": told[1].decode("latin-1"),
+        "out": outputs[0].decode("latin-1"),
+        "err": outputs[1].decode("latin-1"),
     }
     link.sendall(json.dumps(ran).encode() + b"\n")
     return False
 
 
 def _read(link: socket.socket, *pipes: int) -> list[bytes] | None:
-    """All that comes on pipes, which it closes. None when whoever asked is gone, or will wait no longer."""
-    told = dict.fromkeys(pipes, b"")
+    """Read pipes to their ends and close them; None if the requester has closed the link."""
+    outputs = dict.fromkeys(pipes, b"")
     with selectors.DefaultSelector() as waiting:
         for descriptor in (link.fileno(), *pipes):
             waiting.register(descriptor, selectors.EVENT_READ)
@@ -90,11 +90,11 @@ def _read(link: socket.socket, *pipes: int) -> list[bytes] | None:
                 if key.fd == link.fileno():
                     return None
                 part = os.read(key.fd, 65536)
-                told[key.fd] += part
+                outputs[key.fd] += part
                 if not part:
                     waiting.unregister(key.fd)
                     os.close(key.fd)
-    return list(told.values())
+    return list(outputs.values())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Logging in to an MCP server elsewhere, as people do it: what tests of that share."""
+"""Logs in to an MCP server at a URL as people do, for tests (acts)."""
 
 import subprocess
 import urllib.error
@@ -20,7 +20,7 @@ DO: Final = Tool(name="do", description="Do it.", input_schema={"type": "object"
 
 
 def add(shell: Shell, shop: Shop, name: str, *more: str) -> Ran:
-    """Add a server, which may connect to where its logins are."""
+    """Add a server that may connect to its authorization server."""
     host = shop.bank.removeprefix("http://")
     ran = shell.run("mcp", "add", name, shop.url, "--connect", host, *more, "--yes", CLIENT_SECRET="look-for-this-key")
     assert ran.code == 0, ran.err
@@ -28,7 +28,7 @@ def add(shell: Shell, shop: Shop, name: str, *more: str) -> Ran:
 
 
 def install(kernel: Kernel, shop: Shop, name: str) -> None:
-    """Have the server installed as it is when it was added by somebody who had logged in; nobody looks at it for that."""
+    """Install the server's Hand as if it had been added after a login, without probing the server."""
     hosts = tuple(urlsplit(one).netloc for one in (shop.url, shop.bank))
     hand = mcp_servers.make_folder(Wanted(name=name, url=shop.url, hosts=hosts, login=Login()), Offer(tools=(DO,)), {})
     with kernel.client() as client:
@@ -37,46 +37,46 @@ def install(kernel: Kernel, shop: Shop, name: str) -> None:
 
 
 class Page:
-    """A `maniple mcp login` that has shown its page, or has ended before."""
+    """A `maniple mcp login` that has printed its page's URL, or has ended before that."""
 
     def __init__(self, shell: Shell, name: str, *words: str) -> None:
         self._command = shell.begin("mcp", "login", name, *words, stdin=subprocess.PIPE)
         assert self._command.stderr is not None
-        self.url, self._said = "", b""
+        self.url, self._stderr = "", b""
         for line in self._command.stderr:
-            self._said += line
+            self._stderr += line
             if line.startswith(b"  http"):
                 self.url = line.decode().strip()
                 break
 
     def sends_to(self) -> str:
-        """Where the page sends the person, who then does not go there."""
+        """The URL to which the page redirects, without following it."""
         with pytest.raises(urllib.error.HTTPError) as caught:
             _OPENER.open(self.url, timeout=10)
         with caught.value as answer:
             return str(answer.headers["Location"])
 
     def open(self) -> int:
-        """Open it in a browser, which goes where it is sent."""
+        """Open the page and follow its redirect; returns the final status."""
         with urllib.request.urlopen(self.url, timeout=10) as page:
             return int(page.status)
 
     def end(self, typed: str = "") -> Ran:
-        """How the command ends."""
+        """Wait for the command's end, with `typed` on its stdin."""
         out, err = self._command.communicate(typed.encode(), timeout=60)
-        return Ran(self._command.returncode, out.decode(), (self._said + err).decode())
+        return Ran(self._command.returncode, out.decode(), (self._stderr + err).decode())
 
 
 class _Staying(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: object) -> None:
-        """Go nowhere."""
+        """Follow no redirect."""
 
 
 _OPENER = urllib.request.build_opener(_Staying)
 
 
 def log_in(shell: Shell, shop: Shop, name: str) -> None:
-    """Log in, and look at the tools."""
+    """Log in, then add the server again, which shows its tools."""
     page = Page(shell, name)
     page.open()
     assert page.end().code == 0
@@ -84,5 +84,5 @@ def log_in(shell: Shell, shop: Shop, name: str) -> None:
 
 
 def do(shell: Shell, name: str) -> Ran:
-    """Call its tool."""
+    """Call the server's tool."""
     return shell.run("call", f"mcp-{name}.do")

@@ -1,4 +1,4 @@
-"""Programs for version 1 of the protocol's package, which lies in a folder of its own: their first argument."""
+"""Programs for version 1 of the MCP Python package; their first argument is the folder that holds it."""
 
 from typing import Final
 
@@ -51,7 +51,7 @@ async def main() -> None:
 
 asyncio.run(main())
 """
-"""`stdio COMMAND…` or `http URL TOKEN`: it lists, calls, hears progress, is refused, and prints what it saw as JSON."""
+"""`stdio COMMAND…` or `http URL TOKEN`: lists tools, calls some, one with progress, one refused; prints results as JSON."""
 
 SERVER: Final = """
 import sys

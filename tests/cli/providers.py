@@ -1,4 +1,4 @@
-"""A provider of models on this machine, which speaks both protocols, and a home whose agent asks it: what tests share."""
+"""A local provider of models that speaks both protocols, and a home whose agent uses it, for tests."""
 
 import http.server
 import json
@@ -13,11 +13,11 @@ from tests.cli.shell import Shell, copied_home
 from tests.living import Source, write_hand
 
 Answer: TypeAlias = Callable[[str, list[Any]], bytes]
-"""(path, messages of the request) → the body of the answer, a stream of events."""
+"""A function of a request's path and messages that returns the body of the answer, a stream of events."""
 
 
 class Provider(http.server.ThreadingHTTPServer):
-    """asked: the messages of each request. offered: its tools."""
+    """A provider. asked: the messages of each request so far; offered: its tools."""
 
     daemon_threads = True
 
@@ -27,10 +27,12 @@ class Provider(http.server.ThreadingHTTPServer):
         self.asked: list[list[Any]] = []
         self.offered: list[list[Any]] = []
 
-    def tell(self, shell: Shell, *names: str) -> None:
-        """Have the Hand `model` of a home ask this one wherever it would ask one of these."""
-        places = {name: f"http://127.0.0.1:{self.server_port}{'' if name == 'anthropic' else '/v1'}" for name in names}
-        shell.good("settings", "model", f"addresses:={json.dumps(places)}")
+    def use_for(self, shell: Shell, *names: str) -> None:
+        """Configure the Hand `model` of a home to use this provider in place of the named ones."""
+        addresses = {
+            name: f"http://127.0.0.1:{self.server_port}{'' if name == 'anthropic' else '/v1'}" for name in names
+        }
+        shell.good("settings", "model", f"addresses:={json.dumps(addresses)}")
         for name in names:
             shell.good("settings", "model", "--secret", f"{name}_key", stdin="sk-none-at-all-0123456789\n")
 
@@ -53,8 +55,8 @@ class _Answering(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def answering(answer: Answer) -> Iterator[Provider]:
-    """One that answers so, until the block is left."""
+def serving(answer: Answer) -> Iterator[Provider]:
+    """Serve a provider with these answers during the block."""
     with Provider(answer) as provider:
         threading.Thread(target=provider.serve_forever, daemon=True).start()
         yield provider
@@ -65,7 +67,7 @@ def answering(answer: Answer) -> Iterator[Provider]:
 def furnished_with(
     furnished: Shell, folder: Path, server: tuple[str, str], agent: tuple[str, Source]
 ) -> Iterator[Shell]:
-    """A running home with an MCP server and an agent besides, each its name and its code. folder: an empty one."""
+    """Yield a running home with an MCP server and an agent, each given as name and code. folder: an empty one."""
     (folder / server[0]).mkdir()
     (folder / server[0] / "server.py").write_text(server[1])
     hand = write_hand(folder / agent[0], agent[1])

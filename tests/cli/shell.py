@@ -1,4 +1,4 @@
-"""Runs `maniple` as people do: a process of its own, with its output, its words and its exit code (acts)."""
+"""Runs `maniple` as people do: as a process, with its stdout, its stderr and its exit code (acts)."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from tests.cli import forked
 from tests.living import ROOT
 
 MANIPLE = [sys.executable, "-I", str(ROOT / "kernel" / "cli" / "__main__.py")]
-WITHIN = 60.0
+COMMAND_S = 60.0
 
 
 class Ran(NamedTuple):
@@ -23,18 +23,18 @@ class Ran(NamedTuple):
     err: str
 
     def json(self) -> object:
-        """Its result."""
+        """Its stdout, decoded as JSON."""
         return json.loads(self.out)
 
     def table(self) -> dict[str, object]:
-        """Its result, which is an object."""
-        told = self.json()
-        assert isinstance(told, dict)
-        return told
+        """Its stdout, decoded as a JSON object."""
+        value = self.json()
+        assert isinstance(value, dict)
+        return value
 
 
 class Shell:
-    """A shell with one home. Nothing of the caller's environment that could change a result reaches a command."""
+    """Runs commands on one home. Commands see nothing of the caller's environment that could change a result."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -47,17 +47,17 @@ class Shell:
         by_exec: bool = False,
         **variables: str,
     ) -> Ran:
-        """Run a command to its end, forked where its imports are; by exec if told so, or given more than a pipe takes."""
-        given = stdin.encode() if isinstance(stdin, str) else stdin
+        """Run a command to its end: forked from a warm process, or by exec if `by_exec`, or if stdin exceeds a pipe."""
+        stdin_bytes = stdin.encode() if isinstance(stdin, str) else stdin
         environment = self.environment(**variables)
-        if not by_exec and len(given) <= forked.LONGEST:
-            code, out, err = forked.run([*map(str, words)], given, str(cwd or Path.cwd()), environment, WITHIN)
+        if not by_exec and len(stdin_bytes) <= forked.STDIN_MAX:
+            code, out, err = forked.run([*map(str, words)], stdin_bytes, str(cwd or Path.cwd()), environment, COMMAND_S)
             return Ran(code, out.decode(), err.decode())
         done = subprocess.run(
             [*MANIPLE, *map(str, words)],
-            input=given,
+            input=stdin_bytes,
             capture_output=True,
-            timeout=WITHIN,
+            timeout=COMMAND_S,
             cwd=cwd,
             env=environment,
             check=False,
@@ -65,13 +65,13 @@ class Shell:
         return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def good(self, *words: str | Path, stdin: str | bytes = "", cwd: Path | None = None) -> str:
-        """The output of a command that succeeds."""
+        """Run a command that must succeed, and return its stdout."""
         ran = self.run(*words, stdin=stdin, cwd=cwd)
         assert ran.code == 0, f"{words}: {ran}"
         return ran.out
 
-    def told(self, *words: str | Path) -> dict[str, object]:
-        """The JSON object that a command that succeeds prints."""
+    def result(self, *words: str | Path) -> dict[str, object]:
+        """Run a command that must succeed with --json, and return the object that it prints."""
         value = json.loads(self.good(*words, "--json"))
         assert isinstance(value, dict)
         return value
@@ -79,7 +79,7 @@ class Shell:
     def begin(
         self, *words: str | Path, stdin: int = subprocess.DEVNULL, stderr: int = subprocess.PIPE, **variables: str
     ) -> "subprocess.Popen[bytes]":
-        """Start a command that goes on. stdin, stderr: as of Popen; variables: of its environment."""
+        """Start a command without waiting for it. stdin, stderr: as for Popen; variables: of its environment."""
         return subprocess.Popen(
             [*MANIPLE, *map(str, words)],
             stdin=stdin,
@@ -89,7 +89,7 @@ class Shell:
         )
 
     def environment(self, **variables: str) -> dict[str, str]:
-        """What a command sees."""
+        """The environment of a command."""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "MANIPLE_HOME": str(self.home),
@@ -98,7 +98,7 @@ class Shell:
 
 
 def copied_home(shell: Shell, to: Path) -> Shell:
-    """A shell with a copy of a home, whose kernel must not run; its socket is left out. Runs own what they owned."""
+    """Copy a home, whose kernel must not run, without its socket; owners are kept. Returns a shell on the copy."""
     shutil.copytree(shell.home, to, ignore=shutil.ignore_patterns("bus"))
     for path in (to, *to.rglob("*")):
         owner = (shell.home / path.relative_to(to)).lstat()
@@ -115,14 +115,14 @@ def is_gone(pid: int) -> bool:
 
 
 def is_one_clear_line(ran: Ran) -> bool:
-    """Whether an error is told as it should be: one line, no traceback, and a command to type next."""
+    """Whether a command's error has the right form: one line, no traceback, and a command to type next."""
     return (
         ran.err.count("\n") == 1 and ran.err.startswith("maniple: ") and "Traceback" not in ran.err and "`" in ran.err
     )
 
 
-def versions(shell: Shell) -> set[tuple[str, str]]:
-    """Names and versions of the Hands that are installed."""
-    rows = shell.told("hands")["hands"]
+def installed_versions(shell: Shell) -> set[tuple[str, str]]:
+    """Names and versions of the installed Hands."""
+    rows = shell.result("hands")["hands"]
     assert isinstance(rows, list)
     return {(row["name"], row["version"]) for row in rows}

@@ -1,4 +1,4 @@
-"""A command at a terminal of its own (acts), for tests of what only people are told and asked."""
+"""Runs a command at a pseudo-terminal (acts), for tests of what only people are shown and asked."""
 
 import os
 import pty
@@ -8,39 +8,39 @@ import termios
 from contextlib import suppress
 from pathlib import Path
 
-from tests.cli.shell import MANIPLE, WITHIN, Shell
+from tests.cli.shell import COMMAND_S, MANIPLE, Shell
 
 
 class Terminal:
-    """A command at a terminal of its own, of so many columns and lines. said: all that it has written.
+    """A command at a terminal of a given size. output: everything it has written so far.
 
-    into: what stdout goes to, if not to the terminal.
+    stdout: a descriptor for its stdout, if that is not to be the terminal.
     """
 
-    def __init__(self, shell: Shell, *words: str | Path, columns: int = 80, lines: int = 24, into: int = -1) -> None:
+    def __init__(self, shell: Shell, *words: str | Path, columns: int = 80, lines: int = 24, stdout: int = -1) -> None:
         self._ours, theirs = pty.openpty()
         termios.tcsetwinsize(theirs, (lines, columns))
         self._process = subprocess.Popen(
-            [*MANIPLE, *map(str, words)], stdin=theirs, stdout=theirs if into == -1 else into, stderr=theirs,
+            [*MANIPLE, *map(str, words)], stdin=theirs, stdout=theirs if stdout == -1 else stdout, stderr=theirs,
             start_new_session=True, env=shell.environment(TERM="xterm"),
         )  # fmt: skip
         os.close(theirs)
-        self.said = ""
+        self.output = ""
 
-    def answer(self, asked: str, typed: str) -> None:
-        """Type something as soon as it is asked for."""
-        while asked not in self.said:
-            self.said += os.read(self._ours, 65536).decode()
+    def answer(self, prompt: str, typed: str) -> None:
+        """Wait for a prompt in the output, then type the answer."""
+        while prompt not in self.output:
+            self.output += os.read(self._ours, 65536).decode()
         os.write(self._ours, typed.encode())
 
     def end(self) -> int:
-        """Read all that it still writes; its exit code."""
-        with suppress(OSError):  # the other side is closed: its process has ended
+        """Read the rest of the output; returns the exit code."""
+        with suppress(OSError):  # EIO: the process has ended
             while piece := os.read(self._ours, 65536):
-                self.said += piece.decode()
+                self.output += piece.decode()
         os.close(self._ours)
-        return self._process.wait(WITHIN)
+        return self._process.wait(COMMAND_S)
 
     def widest(self) -> int:
-        """Columns of the widest line that it has drawn over another one so far."""
-        return max(map(len, re.findall(r"\x1b\[K([^\x1b\r\n]*)", self.said)))
+        """Columns of the widest redrawn line so far."""
+        return max(map(len, re.findall(r"\x1b\[K([^\x1b\r\n]*)", self.output)))

@@ -31,7 +31,7 @@ def held(shell: Shell, text: str = "hello", to: str = "ann", others: int = 0) ->
     shell.good("start", "writer", f'letters:=[["{to}", "{text}"]]')
 
     def found() -> list[dict[str, object]]:
-        rows = shell.told("approvals")["approvals"]
+        rows = shell.result("approvals")["approvals"]
         assert isinstance(rows, list)
         return rows[others:]
 
@@ -65,7 +65,7 @@ def test_arguments_that_no_json_can_tell_hide_nothing_of_what_waits(asking: Shel
     source = Source(plain.toml, plain.main.replace('{"text": text}', '{"text": {None: text}}'))
     asking.good("install", write_hand(tmp_path / "odd", source), "--yes")
     asking.good("start", "odd", 'letters:=[["bob", "hello"]]')
-    rows = until(lambda: asking.told("approvals")["approvals"], "a call that waits")
+    rows = until(lambda: asking.result("approvals")["approvals"], "a call that waits")
     assert isinstance(rows, list)
     ordinary = held(asking, others=1)
     assert [row["arguments"] for row in rows] == ["81a47465787481c0a568656c6c6f"]
@@ -86,7 +86,7 @@ def test_what_was_done_with_another_query_is_not_told_as_the_same(asking: Shell,
         run = asking.good(
             "start", "payer", f'letters:=[["https://pay.example.org/?n={amount}", ""]]', "method=courier.send"
         ).strip()
-        rows = until(lambda: asking.told("approvals")["approvals"], "a call that waits")
+        rows = until(lambda: asking.result("approvals")["approvals"], "a call that waits")
         assert isinstance(rows, list)
         assert risk in asking.good("approvals")
         asking.good("approve", str(rows[0]["call"]))
@@ -115,7 +115,7 @@ def test_approved_edited_and_ruled_calls_are_told_and_proved(asking: Shell, tmp_
     ran = asking.run("start", "writer", 'letters:=[["zoe", "x"]]', "--wait")
     assert (ran.code, '"to": "zoe"' in ran.out) == (0, True)
     assert "never, by a rule" in asking.good("grants", "writer")
-    (rule,) = asking.told("grants", "writer")["rules"]["writer"]  # type: ignore[index]
+    (rule,) = asking.result("grants", "writer")["rules"]["writer"]  # type: ignore[index]
     assert time_micros(rule["until"]) > time.time() * 1e6, "as times elsewhere"
     seq = json.loads(asking.good("audit", "search", '"until"', "--kind", "approval", "--json").splitlines()[-1])["seq"]
     shown = asking.good("audit", "show", str(seq))
@@ -132,11 +132,11 @@ def test_an_answer_in_the_log_that_was_not_signed_so_is_found(asking: Shell, tmp
     from kernel.cli import answers
     from kernel.cli.exits import Ended
 
-    answers_before = asking.told("audit", "verify")["answers"]
+    answers_before = asking.result("audit", "verify")["answers"]
     assert isinstance(answers_before, int)
     row = held(asking, "only once")
     asking.good("deny", str(row["call"]), "--why", "truly")
-    until(lambda: asking.told("audit", "verify")["answers"] == answers_before + 1, "the answer is on disk")
+    until(lambda: asking.result("audit", "verify")["answers"] == answers_before + 1, "the answer is on disk")
     (tmp_path / "entries").mkdir()
     log = b"".join(file.read_bytes() for file in sorted((asking.home / "log" / "entries").glob("*.jsonl")))
     lines = log.rstrip(b"\0").splitlines(keepends=True)
@@ -179,7 +179,7 @@ def test_a_rule_answers_what_waits_already_and_it_covers_and_nothing_else(asking
     asking.good("start", "writer", 'letters:=[["zed", "1"], ["zoe", "2"], ["zoe", "3"], ["ann", "4"]]', "at_once=true")
 
     def found() -> dict[object, object]:
-        rows = asking.told("approvals")["approvals"]
+        rows = asking.result("approvals")["approvals"]
         assert isinstance(rows, list)
         return {row["arguments"]["text"]: row["call"] for row in rows}
 

@@ -47,7 +47,7 @@ def made(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 def rows(shell: Shell, command: str) -> list[dict[str, object]]:
     """What a command lists."""
-    found = shell.told(command)[command]
+    found = shell.result(command)[command]
     assert isinstance(found, list)
     return found
 
@@ -72,12 +72,12 @@ def test_artefacts_are_listed_and_taken_out_by_the_beginning_of_their_id(made: S
     made.good("artifacts", str(row["id"])[:6], "--to", tmp_path / "out.md")
     assert (tmp_path / "out.md").read_text() == "# Ä\x1b[2J\n"
     assert made.good("artifacts", str(row["id"])) == "# Ä\x1b[2J\n"  # stdout is no terminal, so the very bytes
-    told = made.told("artifacts", str(row["id"]))
+    told = made.result("artifacts", str(row["id"]))
     assert (told["id"], told["type"], told["text"]) == (row["id"], "text/markdown", "# Ä\x1b[2J\n")
-    assert made.told("artifacts", str(row["id"]), "--to", tmp_path / "again.md") == row  # its bytes are in the file
+    assert made.result("artifacts", str(row["id"]), "--to", tmp_path / "again.md") == row  # its bytes are in the file
     made.good("call", "report.put", "own", "title=Raw", "type=application/x-raw", "--upload", "-", stdin=b"\xff\x00")
     raw = next(one for one in rows(made, "artifacts") if one["title"] == "Raw")
-    assert made.told("artifacts", str(raw["id"]))["base64"] == "/wA="
+    assert made.result("artifacts", str(raw["id"]))["base64"] == "/wA="
     made.good("call", "report.remove", "own", f"id={raw['id']}")
     missing = made.run("artifacts", "zzz")
     assert (missing.code, "no artefact's id begins so" in missing.err) == (1, True)

@@ -73,7 +73,7 @@ def test_each_question_stands_alone(shell: Shell) -> None:
 
 
 def test_the_whole_outcome_is_there_for_programs(shell: Shell) -> None:
-    told = shell.told("ask", "I am Ada")
+    told = shell.result("ask", "I am Ada")
     assert (told["outcome"], told["value"]["steps"]) == ("done", 1)  # type: ignore[index]
 
 
@@ -233,7 +233,7 @@ def test_a_question_whose_process_is_killed_ends_with_its_run(shell: Shell) -> N
     begun.kill()
     begun.communicate(timeout=30)
     until(lambda: run not in _runs(shell), "it has ended")
-    said = shell.told("run-show", run)
+    said = shell.result("run-show", run)
     assert "the process that waited for its answer is gone" in json.dumps(said)
 
 
@@ -316,7 +316,7 @@ def test_a_question_that_is_interrupted_while_its_run_begins_leaves_none(shell: 
 
 
 def _waiting(shell: Shell) -> list[str]:
-    rows = shell.told("approvals")["approvals"]
+    rows = shell.result("approvals")["approvals"]
     assert isinstance(rows, list)
     return [str(row["call"]) for row in rows]
 
@@ -328,7 +328,7 @@ def test_who_sees_it_go_wrong_can_tell_it_while_it_works(shell: Shell) -> None:
     assert shell.run("tell", run, "Only", "the left one.").code == 0
     out, err = begun.communicate(timeout=30)
     assert (begun.returncode, out) == (0, b"The left one is empty.\n"), err
-    assert "steered: Only the left one." in json.dumps(shell.told("run-show", run))
+    assert "steered: Only the left one." in json.dumps(shell.result("run-show", run))
 
 
 @pytest.mark.wide
@@ -377,7 +377,7 @@ def _thinks(shell: Shell) -> str:
     """The run that asks its model now."""
 
     def thinking() -> list[str]:
-        return [run for run in _runs(shell) if '"model.stream"' in json.dumps(shell.told("run-show", run))]
+        return [run for run in _runs(shell) if '"model.stream"' in json.dumps(shell.result("run-show", run))]
 
     return until(thinking, "it asks its model")[0]
 
@@ -388,7 +388,7 @@ def _waits(shell: Shell) -> int:
 
 
 def _runs(shell: Shell) -> list[str]:
-    rows = shell.told("ps")["runs"]
+    rows = shell.result("ps")["runs"]
     assert isinstance(rows, list)
     return [str(row["run"]) for row in rows if row["hand"] == "assistant"]
 

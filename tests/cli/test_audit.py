@@ -81,7 +81,7 @@ def test_who_greets_so_as_to_read_finds_on_disk_all_that_was_done_before(shell: 
 
 
 def test_what_a_kernel_that_does_not_answer_has_on_disk_is_read_all_the_same(still: Shell) -> None:
-    pid = int(str(still.told("up")["pid"]))
+    pid = int(str(still.result("up")["pid"]))
     os.kill(pid, signal.SIGSTOP)
     try:
         ran = still.run("audit", "search", "--kind", "kernel.start")
@@ -96,7 +96,7 @@ def test_show_tells_an_entry_and_its_partner(shell: Shell) -> None:
     (line,) = shell.good(
         "audit", "search", "--kind", "call", "--method", "echo.*", "--json", "--since", "1m"
     ).splitlines()[-1:]
-    told = shell.told("audit", "show", str(json.loads(line)["seq"]))
+    told = shell.result("audit", "show", str(json.loads(line)["seq"]))
     entry, partner = told["entry"], told["partner"]
     assert isinstance(entry, dict)
     assert isinstance(partner, dict)
@@ -109,7 +109,7 @@ def test_show_knows_a_body_by_its_digest(shell: Shell, tmp_path: Path) -> None:
     line = shell.good("audit", "search", "--kind", "end", "--method", "echo.say", "--json").splitlines()[-1]
     end = str(json.loads(line)["seq"])
     (tmp_path / "reply.json").write_text('{"text": "weighed"}')
-    assert shell.told("audit", "show", end, "--body", tmp_path / "reply.json") == {"seq": int(end), "body": "reply"}
+    assert shell.result("audit", "show", end, "--body", tmp_path / "reply.json") == {"seq": int(end), "body": "reply"}
     (tmp_path / "raw").write_bytes(msgspec.msgpack.encode({"text": "weighed"}))
     assert shell.run("audit", "show", end, "--body", tmp_path / "raw").code == 0
     (tmp_path / "other").write_text('{"text": "changed"}')
@@ -130,8 +130,8 @@ def test_search_finds_what_is_all_that_is_asked_for(shell: Shell) -> None:
 
 
 def test_verify_holds_with_the_kernel_running_and_stopped(shell: Shell, stopped: Shell) -> None:
-    assert shell.told("audit", "verify")["ok"] is True
-    told = stopped.told("audit", "verify")
+    assert shell.result("audit", "verify")["ok"] is True
+    told = stopped.result("audit", "verify")
     assert told["entries"] == told["signed"] == len(_lines(stopped))
 
 
@@ -139,7 +139,7 @@ def test_verify_needs_nothing_secret(copied: Shell) -> None:
     public = (copied.home / "keys" / "log.pub").read_text().strip()
     shutil.rmtree(copied.home / "keys")
     assert copied.run("audit", "verify").code == 1
-    assert copied.told("audit", "verify", "--key", public)["ok"] is True
+    assert copied.result("audit", "verify", "--key", public)["ok"] is True
 
 
 def _edited(lines: list[bytes]) -> list[bytes]:
@@ -176,14 +176,14 @@ def test_a_cut_tail_is_missed_even_with_all_else_in_order(copied: Shell) -> None
 def test_a_forked_log_is_found_against_an_older_checkpoint(stopped: Shell, copied: Shell, tmp_path: Path) -> None:
     held = tmp_path / "held"
     shutil.copy(stopped.home / "log" / "checkpoint", held)
-    assert stopped.told("audit", "verify", "--checkpoint", held)["ok"] is True
+    assert stopped.result("audit", "verify", "--checkpoint", held)["ok"] is True
     shutil.rmtree(copied.home / "log")
     copied.good("up")
     with Client(str(copied.home)) as client:
         for _ in range(60):
             client.call("kernel.ps")
     copied.good("down")
-    assert copied.told("audit", "verify")["ok"] is True
+    assert copied.result("audit", "verify")["ok"] is True
     ran = copied.run("audit", "verify", "--checkpoint", held)
     assert ran.code == 5
     assert "held elsewhere" in ran.err
@@ -273,10 +273,10 @@ def test_a_proof_convinces_with_the_public_key_alone(stopped: Shell, tmp_path: P
     proof.write_text(stopped.good("audit", "prove", "7"))
     assert base64.b64encode(line).decode() in proof.read_text()
     nobody = Shell(tmp_path / "none")
-    told = nobody.told("audit", "verify-proof", proof, "--key", public)
+    told = nobody.result("audit", "verify-proof", proof, "--key", public)
     assert (told["seq"], told["entry"]) == (7, line.decode())
     assert stopped.run("audit", "verify-proof", "-", stdin=proof.read_text()).code == 0
-    as_json = stopped.told("audit", "prove", "7")
+    as_json = stopped.result("audit", "prove", "7")
     assert as_json["entry"] == line.decode()
     assert leaf_hash(line) == hashlib.sha256(b"\0" + line).digest()
 
@@ -316,9 +316,9 @@ def test_an_entry_that_is_not_there_cannot_be_proved(stopped: Shell) -> None:
 
 def test_an_export_is_all_that_a_stranger_needs(shell: Shell, tmp_path: Path) -> None:
     public = (shell.home / "keys" / "log.pub").read_text().strip()
-    told = shell.told("audit", "export", tmp_path / "log")
+    told = shell.result("audit", "export", tmp_path / "log")
     stranger = Shell(tmp_path / "none")
-    verified = stranger.told("audit", "verify", "--from", tmp_path / "log", "--key", public)
+    verified = stranger.result("audit", "verify", "--from", tmp_path / "log", "--key", public)
     assert verified["entries"] == verified["signed"] == told["entries"]
     shell.good("audit", "export", tmp_path / "log.tar.gz")
     packed = stranger.run("audit", "verify", "--from", tmp_path / "log.tar.gz")
@@ -363,7 +363,7 @@ def test_a_log_that_does_not_fit_its_checkpoint_is_not_handed_out_as_if_it_did(
 def test_a_torn_tail_after_a_crash_is_no_damage(copied: Shell) -> None:
     with _entries(copied).open("ab") as file:
         file.write(b'{"kind":"ca')
-    assert copied.told("audit", "verify")["entries"] == len(_lines(copied)) - 1
+    assert copied.result("audit", "verify")["entries"] == len(_lines(copied)) - 1
 
 
 def _kept(shell: Shell, to: Path, text: str | None = None) -> Path:

@@ -28,12 +28,12 @@ def home(still: Shell, tmp_path: Path) -> Shell:
 
 
 def rows(shell: Shell, command: str, of: str = "") -> list[dict[str, Any]]:
-    found: Any = shell.told(command)[of or command]
+    found: Any = shell.result(command)[of or command]
     return list(found)
 
 
 def kill(shell: Shell) -> None:
-    told: Any = shell.told("status")
+    told: Any = shell.result("status")
     os.kill(told["pid"], signal.SIGKILL)
     until(lambda: shell.run("status").code == 3, "it is dead")
 
@@ -44,7 +44,7 @@ def test_a_question_is_there_at_the_first_look_after_the_kernel_was_killed(home:
     kill(home)
     home.good("up")
     if first == "status":
-        assert home.told("status")["approvals"] == 1
+        assert home.result("status")["approvals"] == 1
     elif first == "answer":
         home.good("answer", str(row["call"]), "Because.")
         return
@@ -72,7 +72,7 @@ def test_what_waits_while_all_is_frozen_is_told(home: Shell) -> None:
     home.good("up")
     states = {str(one["hand"]): one["state"] for one in rows(home, "ps", "runs")}
     assert states == {"asker": "frozen", "sluggish": "frozen"}
-    assert home.told("status")["approvals"] == 1
+    assert home.result("status")["approvals"] == 1
     for command in ("questions", "approvals"):
         ran = home.run(command)
         assert f"call {row['call']} of asker" in ran.err

@@ -28,15 +28,15 @@ def test_the_homes_budget_is_set_shown_held_and_taken_back(costly: Shell) -> Non
     assert "the home may spend 10 tokens an hour, has spent 8 tokens: 2 tokens are left" in ran.err
     assert "budget tokens=…` allows more" in ran.err
     assert "the home: 8 tokens of 10 tokens an hour: over budget until" in costly.good("status")
-    told = msgspec.convert(costly.told("budget"), Status)
+    told = msgspec.convert(costly.result("budget"), Status)
     assert [(row.window, row.amount, row.spent, row.left) for row in told.budgets] == [
         ("hour", 10, 8, 2),
         ("day", 1000, 8, 992),
     ]
     assert told.spent["day"] == {"tokens": 8, "micro_dollars": 8}
-    assert [row.percent for row in msgspec.convert(costly.told("status"), Status).budgets] == [100, 0]
+    assert [row.percent for row in msgspec.convert(costly.result("status"), Status).budgets] == [100, 0]
     costly.good("budget", "--unset", "tokens")
-    assert costly.told("budget")["budgets"] == []
+    assert costly.result("budget")["budgets"] == []
     assert costly.run("call", "costly.spend", "tokens=8", "--most", "tokens=9", "--most", "dollars=1").code == 0
 
 
@@ -44,14 +44,14 @@ def test_a_hands_budget_is_shown_with_it(costly: Shell) -> None:
     assert "greeter has no budget" in costly.good("budget", "greeter")
     assert "2.00 dollars a day" in costly.good("budget", "greeter", "dollars=2/day")
     assert "0.00 dollars of 2.00 dollars a day, until" in costly.good("show", "greeter")
-    (row,) = msgspec.convert(costly.told("show", "greeter"), HandDetails).budget
+    (row,) = msgspec.convert(costly.result("show", "greeter"), HandDetails).budget
     assert (row.left, row.unit) == (2_000_000, "micro_dollars")
-    told = msgspec.convert(costly.told("budget", "greeter"), Status)
+    told = msgspec.convert(costly.result("budget", "greeter"), Status)
     assert ([row.name for row in told.budgets], told.spent) == (
         ["greeter"],
-        msgspec.convert(costly.told("show", "greeter"), HandDetails).spent,
+        msgspec.convert(costly.result("show", "greeter"), HandDetails).spent,
     )
-    assert told.spent != msgspec.convert(costly.told("budget"), Status).spent
+    assert told.spent != msgspec.convert(costly.result("budget"), Status).spent
     costly.good("budget", "greeter", "--unset", "dollars")
 
 
@@ -89,4 +89,4 @@ def test_an_amount_that_is_none_changes_nothing(costly: Shell) -> None:
     assert ran.code == 1
     assert "write /hour, /day or /month after the amount" in ran.err
     assert costly.run("budget", "nobody", "tokens=10/day").code == 1
-    assert costly.told("budget")["budgets"] == []
+    assert costly.result("budget")["budgets"] == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kernel.cli import founding, hands, replies, screen
-from tests.cli.shell import Shell, copied_home, is_one_clear_line, versions
+from tests.cli.shell import Shell, copied_home, installed_versions, is_one_clear_line
 from tests.living import ROOT
 
 OLDER = ("plan", "time")
@@ -43,11 +43,11 @@ def test_up_names_the_one_command(updated: Shell) -> None:
 
 @pytest.mark.wide
 def test_nothing_is_installed_where_nobody_can_be_asked(updated: Shell) -> None:
-    before = versions(updated)
+    before = installed_versions(updated)
     ran = updated.run("install", "--bundled")
     assert (ran.code, ran.out, "`maniple install --bundled --yes`" in ran.err) == (2, "", True), ran
     assert [f"\n{name} " in f"\n{ran.err}" for name in (*OLDER, "files")] == [True, True, False], ran
-    assert versions(updated) == before
+    assert installed_versions(updated) == before
     assert "`maniple install --bundled`" in (updated.good("down"), updated.run("up").err)[1]
 
 
@@ -65,11 +65,11 @@ def test_a_folder_is_asked_for_where_none_is_named(updated: Shell) -> None:
 
 
 def test_those_of_another_version_are_installed_and_no_others(updated: Shell) -> None:
-    told = updated.told("install", "--bundled", "--yes")
+    told = updated.result("install", "--bundled", "--yes")
     rows = told["installed"]
     assert isinstance(rows, list)
     assert sorted(row["name"] for row in rows) == [*OLDER]
-    assert "monitoring" not in {name for name, _ in versions(updated)}
+    assert "monitoring" not in {name for name, _ in installed_versions(updated)}
     ran = updated.run("install", "--bundled", "--json")
     assert (ran.code, ran.table()) == (0, {"installed": [], "failed": {}}), ran
     updated.good("down")
@@ -79,14 +79,14 @@ def test_those_of_another_version_are_installed_and_no_others(updated: Shell) ->
 @pytest.mark.wide
 def test_those_that_a_key_of_the_past_sealed_are_sealed_by_the_new_one(updated: Shell, tmp_path: Path) -> None:
     updated.good("keys", "new", tmp_path / "next", "--name", "next")
-    old = updated.told("keys", "list")["keys"]
+    old = updated.result("keys", "list")["keys"]
     assert isinstance(old, list)
     ran = updated.run("keys", "rotate", old[0]["id"], f"{tmp_path}/next.pub", "--yes")
     assert (ran.code, "`maniple install --bundled`" in ran.err) == (0, True), ran
     shutil.move(tmp_path / "next", founding.seal_key_path(str(updated.home)))
-    names = [name for name, _ in sorted(versions(updated))]
+    names = [name for name, _ in sorted(installed_versions(updated))]
     assert f"{screen.listed(names)} do not start: `maniple install --bundled` installs them" in updated.good("hands")
-    rows = updated.told("install", "--bundled", "--yes")["installed"]
+    rows = updated.result("install", "--bundled", "--yes")["installed"]
     assert isinstance(rows, list)
     assert sorted(row["name"] for row in rows) == names
     assert "do not start" not in updated.good("hands")

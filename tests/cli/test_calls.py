@@ -20,9 +20,9 @@ def drawer(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 
 
 def test_a_call_prints_what_it_brings(shell: Shell) -> None:
-    told = shell.told("call", "echo.say", "text=42")
+    told = shell.result("call", "echo.say", "text=42")
     assert told == {"value": {"text": "42"}, "labels": [], "cost": None, "streamed": 0}
-    assert shell.told("call", "echo.say", 'text:="x y"')["value"] == {"text": "x y"}
+    assert shell.result("call", "echo.say", 'text:="x y"')["value"] == {"text": "x y"}
 
 
 def test_arguments_are_typed_before_anything_is_sent(shell: Shell) -> None:
@@ -42,11 +42,11 @@ def test_bytes_stream_out_and_in_whole(shell: Shell, drawer: Path, tmp_path: Pat
     content = bytes(range(256)) * 4096 * 3 + b"end"
     (tmp_path / "up").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
-    told = shell.told("call", "files.write", "drawer/big", "--upload", tmp_path / "up")
+    told = shell.result("call", "files.write", "drawer/big", "--upload", tmp_path / "up")
     assert told["value"] == {"size": len(content), "sha256": digest}
     assert (drawer / "big").read_bytes() == content
     down = tmp_path / "down"
-    told = shell.told("call", "files.read", "drawer/big", "--output", down)
+    told = shell.result("call", "files.read", "drawer/big", "--output", down)
     assert told["streamed"] == len(content)
     assert "files" in told["labels"]  # type: ignore[operator]
     assert down.read_bytes() == content
@@ -89,7 +89,7 @@ def test_methods_are_listed_and_shown_in_full(shell: Shell) -> None:
     assert "kernel.ps" not in out
     assert "kernel.ps" in shell.good("methods", "--kernel")
     assert "Say it back" in shell.good("methods", "echo.say")
-    rows = shell.told("methods", "echo")["methods"]
+    rows = shell.result("methods", "echo")["methods"]
     assert isinstance(rows, list)
     assert [row["params"] for row in rows] == [{"text": "string"}]
     assert shell.run("methods", "nobody").code == 1

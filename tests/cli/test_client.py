@@ -53,7 +53,7 @@ def test_the_last_word_of_a_kernel_is_heard_after_its_end(still: Shell) -> None:
 def test_a_kernel_that_dies_while_it_is_greeted_is_told_as_that(still: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """The link breaks as it does for a key that the kernel does not know, and that may be seen before the death is."""
     still.good("up")
-    pid = int(str(still.told("status")["pid"]))
+    pid = int(str(still.result("status")["pid"]))
     greet = Client._greet
 
     def killed_before(client: Client, hello: headers.Hello) -> None:

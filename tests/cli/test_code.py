@@ -85,7 +85,7 @@ def test_code_beside_the_entry_that_nobody_can_read_is_passed_over(shell: Shell,
     folder = Path(shell.good("new", "beside", "--into", tmp_path).strip())
     for name, code in (("a", "1" + "+1" * 20_000), ("b", "-" * 100_000 + "1"), ("c", "a" + ".b" * 1_000), ("d", "(")):
         (folder / f"{name}.py").write_text(code)
-    assert shell.told("check", folder)["ok"] is True
+    assert shell.result("check", folder)["ok"] is True
 
 
 @pytest.mark.parametrize("is_invalid", [False, True])

@@ -69,8 +69,8 @@ def papers(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("name", "part"), spread([("a.pdf", "Hello"), ("a.docx", "Wörter"), ("a.xlsx", "Sales"), ("a.html", "two")], 2)
 )
 def test_each_kind_is_read_over_the_bus(shell: Shell, papers: Path, name: str, part: str) -> None:
-    assert part in str(shell.told("call", "documents.text", f"papers/{name}"))
-    assert shell.told("call", "documents.tables", f"papers/{name}")
+    assert part in str(shell.result("call", "documents.text", f"papers/{name}"))
+    assert shell.result("call", "documents.tables", f"papers/{name}")
 
 
 def test_a_bomb_is_told_by_name(shell: Shell, papers: Path) -> None:

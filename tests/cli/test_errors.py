@@ -66,7 +66,7 @@ def _told(home: Path, name: str, capsys: pytest.CaptureFixture[str]) -> Ran:
 
 
 def test_without_a_kernel_every_command_says_so_at_once(made: Shell, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in sorted(commands.every().keys() - ALONE - OF_THE_HOME):
+    for name in sorted(commands.all_commands().keys() - ALONE - OF_THE_HOME):
         ran = _told(made.home, name, capsys)
         assert (ran.code, ran.out) == (3, ""), (name, ran)
         assert is_one_clear_line(ran), (name, ran)
@@ -74,7 +74,7 @@ def test_without_a_kernel_every_command_says_so_at_once(made: Shell, capsys: pyt
 
 
 def test_without_a_home_every_command_says_how_to_make_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in sorted(commands.every().keys() - ALONE):
+    for name in sorted(commands.all_commands().keys() - ALONE):
         ran = _told(tmp_path / "none", name, capsys)
         assert (ran.code, ran.out) == (1, ""), (name, ran)
         assert is_one_clear_line(ran), (name, ran)
@@ -89,7 +89,7 @@ def test_a_command_in_a_process_of_its_own_says_so_too(
     assert (ran.code, ran.out, is_one_clear_line(ran), f"`maniple {mend}`" in ran.err) == (code, "", True, True), ran
 
 
-@pytest.mark.parametrize("name", commands.every())
+@pytest.mark.parametrize("name", commands.all_commands())
 def test_wrong_usage_is_told_with_where_to_look(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     code = run([*name.split(), "--no-such-option"])
     told = capsys.readouterr()

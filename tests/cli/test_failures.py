@@ -40,7 +40,7 @@ class Halfway(Hand):
 """,
 )
 
-WITH_JSON = sorted(name for name in commands.every() if any(one.name == "json" for one in found(name).params))
+WITH_JSON = sorted(name for name in commands.all_commands() if any(one.name == "json" for one in found(name).params))
 
 
 def _ran(capsys: pytest.CaptureFixture[str], words: Sequence[str]) -> Ran:

@@ -23,7 +23,7 @@ def _entries_of(shell: Shell, *words: str | Path) -> int:
     for each in ((), (), words):
         if each:
             shell.good(*each)
-        size = shell.told("status")["entries"]
+        size = shell.result("status")["entries"]
         assert isinstance(size, int)
         sizes.append(size)
     first, second, third = sizes
@@ -38,7 +38,7 @@ def test_a_check_of_a_pipeline_asks_only_of_the_hands_that_it_is_about(shell: Sh
 
 
 def test_a_list_of_pipelines_asks_of_no_service(shell: Shell) -> None:
-    rows = shell.told("hands")["hands"]
+    rows = shell.result("hands")["hands"]
     assert isinstance(rows, list)
     tasks = sum(row["kind"] == "task" for row in rows)
     assert _entries_of(shell, "pipeline", "list") <= 2 * (1 + tasks)

@@ -51,7 +51,7 @@ def test_whoever_may_not_enter_a_home_is_not_told_that_there_is_none(
 ) -> None:
     """By every command that needs one: what would make a home there is not what he wants."""
     home = copied_home(made, tmp_path / "home").home
-    names = sorted(commands.every().keys() - ALONE)
+    names = sorted(commands.all_commands().keys() - ALONE)
     words = {name: [*(["--home", str(home)] if is_named else []), *words_of(name)] for name in names}
     home.chmod(0)
     done = subprocess.run(

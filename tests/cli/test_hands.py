@@ -16,12 +16,12 @@ from tests.spread import spread
 def test_a_new_hand_works_at_once(option: tuple[str, ...], shell: Shell, tmp_path: Path) -> None:
     name = "fresh-service" if option else "fresh-task"
     folder = shell.good("new", name, *option, "--into", tmp_path).strip()
-    assert shell.told("check", folder) == {"ok": True, "problems": [], "advice": []}
-    assert shell.told("install", folder, "--yes")["upgraded_from"] is None
+    assert shell.result("check", folder) == {"ok": True, "problems": [], "advice": []}
+    assert shell.result("install", folder, "--yes")["upgraded_from"] is None
     if option:
-        assert shell.told("call", f"{name}.greet", "who=Ada")["value"] == {"text": "Hello, Ada!"}
+        assert shell.result("call", f"{name}.greet", "who=Ada")["value"] == {"text": "Hello, Ada!"}
     else:
-        assert shell.told("start", name, "who=Ada", "--wait")["value"] == {"text": "Hello, Ada!"}
+        assert shell.result("start", name, "who=Ada", "--wait")["value"] == {"text": "Hello, Ada!"}
     shell.good("remove", name, "--purge", "--yes")
 
 
@@ -31,17 +31,17 @@ def test_a_new_wasm_hand_works_at_once_and_its_artefact_goes_with_it(
 ) -> None:
     name = "fresh-module" if "--service" in option else "fresh-guest"
     folder = shell.good("new", name, *option, "--into", tmp_path).strip()
-    assert shell.told("check", folder) == {"ok": True, "problems": [], "advice": []}
+    assert shell.result("check", folder) == {"ok": True, "problems": [], "advice": []}
     installed = shell.run("install", folder, "--yes")
     assert "a WebAssembly module" in installed.err
     (artefact,) = (shell.home / "compiled").iterdir()
     if "--service" in option:
-        assert shell.told("call", f"{name}.greet", "who=Ada")["value"] == {"heard": {"who": "Ada"}}
+        assert shell.result("call", f"{name}.greet", "who=Ada")["value"] == {"heard": {"who": "Ada"}}
         header, *rows = shell.good("ps").splitlines()
         assert "FUEL" in header
         assert any(name in row for row in rows)
     else:
-        assert shell.told("start", name, "who=Ada", "--wait")["value"] == {"heard": {"who": "Ada"}}
+        assert shell.result("start", name, "who=Ada", "--wait")["value"] == {"heard": {"who": "Ada"}}
     shown = shell.good("show", name)
     assert f"main.wat, compiled as {artefact.name[:16]}" in shown
     assert "fuel 10000000000" in shown
@@ -53,7 +53,7 @@ def test_a_new_wasm_hand_works_at_once_and_its_artefact_goes_with_it(
 def test_a_new_hand_that_thinks_works_at_once_and_says_when_no_model_did(shell: Shell, tmp_path: Path) -> None:
     folder = Path(shell.good("new", "fresh-mind", "--agent", "--into", tmp_path).strip())
     assert sorted(file.name for file in folder.iterdir()) == ["HAND.toml", "PLAYBOOK.md", "README.md"]
-    assert shell.told("check", folder) == {"ok": True, "problems": [], "advice": []}
+    assert shell.result("check", folder) == {"ok": True, "problems": [], "advice": []}
     before, next_, _ = shell.run("install", folder, "--yes").err.partition('Next: `maniple ask --hand fresh-mind "…"`')
     assert ("It thinks with the model default" in before, bool(next_)) == (True, True)
     assert "the model default" in shell.good("show", "fresh-mind")
@@ -161,7 +161,7 @@ def test_check_points_at_time_and_chance_that_a_run_which_goes_on_cannot_be_told
 def test_a_seal_verifies_until_anything_changes(shell: Shell, tmp_path: Path) -> None:
     folder = write_hand(tmp_path / "hand", ECHO)
     shell.good("seal", folder)
-    told = shell.told("verify", folder)
+    told = shell.result("verify", folder)
     assert told["ok"] is True
     assert sorted(told["files"]) == ["HAND.toml", "main.py"]  # type: ignore[call-overload]
     (folder / "main.py").write_text("pass\n")
@@ -268,7 +268,7 @@ def test_an_upgrade_shows_and_grants_only_what_is_new(shell: Shell, places: Path
         {"method": "kernel.sleep", "allow": ["*"], "own": False, "lent": False, "approval": None}
     ]
     assert "echo.say" not in ran.err
-    held = shell.told("grants", "greeter")["grants"]
+    held = shell.result("grants", "greeter")["grants"]
     assert held == {
         "greeter": [{"method": "kernel.sleep", "allow": ["*"], "own": False, "lent": False, "approval": None}]
     }
@@ -283,7 +283,7 @@ def test_an_upgrade_shows_and_grants_only_what_is_new(shell: Shell, places: Path
 
 def test_an_altered_folder_does_not_start(shell: Shell, tmp_path: Path) -> None:
     folder = shell.good("new", "altered", "--into", tmp_path).strip()
-    installed = shell.home / "hands" / str(shell.told("install", folder, "--yes")["folder"])
+    installed = shell.home / "hands" / str(shell.result("install", folder, "--yes")["folder"])
     with (installed / "main.py").open("a") as file:
         file.write("# more\n")
     ran = shell.run("start", "altered", "--wait")
@@ -296,17 +296,17 @@ def test_settings_are_read_changed_and_refused_whole(shell: Shell) -> None:
     ran = shell.run("settings", "greeter", "greeting=Hi", "times=2")
     assert [row.split()[0] for row in ran.out.splitlines()] == ["SETTING", "greeting", "times"]
     assert "`maniple settings greeter`" in ran.err
-    told = shell.told("settings", "greeter")["settings"]
+    told = shell.result("settings", "greeter")["settings"]
     assert isinstance(told, dict)
     assert (told["greeting"]["value"], told["times"]["value"]) == ("Hi", 2)
-    assert shell.told("start", "greeter", "who=Bo", "--wait")["value"] == {"text": "Hi, Bo!" * 2}
+    assert shell.result("start", "greeter", "who=Bo", "--wait")["value"] == {"text": "Hi, Bo!" * 2}
     ran = shell.run("settings", "greeter", "greeting=Ho", "times=99")
     assert ran.code == 2
     assert "too large" in ran.err
     assert shell.run("settings", "greeter", "nonsense=1").code == 2
     assert "Hi" in shell.good("settings", "greeter")
     shell.good("settings", "greeter", "--unset", "greeting", "--unset", "times")
-    assert shell.told("start", "greeter", "who=Bo", "--wait")["value"] == {"text": "Hello, Bo!"}
+    assert shell.result("start", "greeter", "who=Bo", "--wait")["value"] == {"text": "Hello, Bo!"}
 
 
 def test_a_setting_that_cannot_be_is_told_with_where_those_that_can_stand(shell: Shell) -> None:
@@ -359,14 +359,14 @@ def test_a_secret_comes_from_the_environment_or_a_file_without_the_end_of_its_li
 
 def _kept(shell: Shell) -> list[str]:
     """The values that are kept of the secret settings of `greeter`; other Hands in this home may have theirs."""
-    hand = shell.told("show", "greeter")["hand"]
+    hand = shell.result("show", "greeter")["hand"]
     assert isinstance(hand, dict)
     (file,) = (shell.home / "keys").glob(f"{hand['id']}.*")
     return list(json.loads(file.read_bytes()).values())
 
 
 def test_show_and_hands_tell_what_is_installed(shell: Shell) -> None:
-    hands = shell.told("hands")["hands"]
+    hands = shell.result("hands")["hands"]
     assert isinstance(hands, list)
     names = {hand["name"] for hand in hands}
     assert {"echo", "greeter", "files", "web", "machine", "data-pipeline", "monitoring"} <= names
@@ -388,9 +388,9 @@ def test_logs_have_what_a_hand_printed_and_recorded(shell: Shell) -> None:
 
 def test_remove_takes_everything_but_what_it_kept(shell: Shell, tmp_path: Path) -> None:
     folder = shell.good("new", "goner", "--service", "--into", tmp_path).strip()
-    installed = shell.home / "hands" / str(shell.told("install", folder, "--yes")["folder"])
+    installed = shell.home / "hands" / str(shell.result("install", folder, "--yes")["folder"])
     shell.good("call", "goner.greet")
-    kept = Path(str(shell.told("remove", "goner")["kept"]))
+    kept = Path(str(shell.result("remove", "goner")["kept"]))
     assert kept.is_dir()
     assert not installed.exists()
     assert shell.run("show", "goner").code == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kernel.cli import screen
-from tests.cli.shell import MANIPLE, WITHIN, Shell, is_one_clear_line
+from tests.cli.shell import COMMAND_S, MANIPLE, Shell, is_one_clear_line
 from tests.living import Source, write_hand
 from tests.spread import spread
 
@@ -118,7 +118,7 @@ def on_a_terminal(shell: Shell, *words: str) -> str:
         pass  # the other side is closed: its process ended
     finally:
         os.close(ours)
-    process.wait(WITHIN)
+    process.wait(COMMAND_S)
     return said.decode().replace("\r\n", "\n")
 
 

@@ -13,9 +13,9 @@ from typing import Final
 
 import pytest
 
-from tests.cli.shell import Shell, versions
+from tests.cli.shell import Shell, installed_versions
 from tests.cli.terminals import Terminal
-from tests.living import ROOT, Source, holding, write_hand
+from tests.living import ROOT, Source, files_containing, write_hand
 from tests.system.fates import until
 from tests.system.mcp_servers import LOOP, RAW
 
@@ -75,7 +75,7 @@ def test_where_there_is_no_terminal_all_that_was_typed_is_told_again(shell: Shel
 
 
 def test_its_tools_are_methods(shell: Shell, clock: Path) -> None:
-    assert shell.told("call", "mcp-clock.add", "a=3")["value"] == {"text": "5", "structured": {"result": 5}}
+    assert shell.result("call", "mcp-clock.add", "a=3")["value"] == {"text": "5", "structured": {"result": 5}}
     ran = shell.run("call", "mcp-clock.add", "a=three")
     assert "`a`: it is a text, not an int" in ran.err
     ran = shell.run("call", "mcp-clock.fail")
@@ -257,7 +257,7 @@ def test_what_a_killed_look_left_goes_with_the_next_command_and_a_look_that_goes
 
 def _keeping(shell: Shell) -> list[Path]:
     """The files of secrets that have the word of the look."""
-    return holding(shell.home / "keys", "a-word-of-the-look")
+    return files_containing(shell.home / "keys", "a-word-of-the-look")
 
 
 def test_common_servers_are_known_by_their_names(shell: Shell) -> None:
@@ -296,7 +296,7 @@ def test_a_server_keeps_what_it_is_told_and_its_secret_stands_nowhere(shell: She
         assert json.loads(shell.good("call", "mcp-keeper.do"))["text"] == "xx True 19"
         shown = shell.good("show", "mcp-keeper") + shell.good("settings", "mcp-keeper") + ran.err
         assert "quite-a-secret-word" not in shown
-        assert [path.parent.name for path in holding(shell.home, "quite-a-secret-word")] == ["keys"]
+        assert [path.parent.name for path in files_containing(shell.home, "quite-a-secret-word")] == ["keys"]
     finally:
         shell.good("mcp", "remove", "keeper")
 
@@ -318,7 +318,7 @@ def test_a_server_that_was_removed_can_be_added_again(shell: Shell, tmp_path: Pa
     shell.good(*add)
     shell.good("mcp", "remove", "attic")
     shell.good(*add)
-    assert ("mcp-attic", "1.0.2") in versions(shell)
+    assert ("mcp-attic", "1.0.2") in installed_versions(shell)
     assert "did it" in shell.good("call", "mcp-attic.do", "text=it")
     shell.good("mcp", "remove", "attic")
 
@@ -355,8 +355,8 @@ def test_a_server_that_takes_long_is_told_to_be_waited_for(shell: Shell, tmp_pat
     shell.good("mcp", "remove", "slow")
     terminal = Terminal(shell, "mcp", "add", "slow", "--yes", *slow)
     assert terminal.end() == 0
-    assert "s  waiting for mcp-slow to start" in terminal.said
-    assert "\r\x1b[KThe server says" in terminal.said, "the line is gone before what is said next"
+    assert "s  waiting for mcp-slow to start" in terminal.output
+    assert "\r\x1b[KThe server says" in terminal.output, "the line is gone before what is said next"
     shell.good("mcp", "remove", "slow")
 
 

@@ -19,7 +19,7 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.cli.clients import WITHIN, ToolChanges, text, until
+from tests.cli.clients import TALK_S, ToolChanges, text, until
 from tests.cli.shell import Shell
 from tests.spread import spread
 
@@ -67,8 +67,8 @@ def post(shell: Shell) -> Iterator[Port]:
 def test_a_client_with_the_token_is_served_in_either_era_of_the_protocol(post: Port, mode: str, version: str) -> None:
     async def talk() -> None:
         async with (
-            asyncio.timeout(WITHIN),
-            httpx2.AsyncClient(headers={"Authorization": f"Bearer {post.token}"}, timeout=WITHIN) as http,
+            asyncio.timeout(TALK_S),
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {post.token}"}, timeout=TALK_S) as http,
             Client(streamable_http_client(post.url, http_client=http), mode=mode) as client,
         ):
             assert client.protocol_version == version
@@ -85,10 +85,10 @@ def test_a_client_over_http_hears_when_its_tools_change(post: Port, mode: Litera
 
     async def talk() -> None:
         async with (
-            asyncio.timeout(WITHIN),
-            httpx2.AsyncClient(headers={"Authorization": f"Bearer {post.token}"}, timeout=WITHIN) as http,
+            asyncio.timeout(TALK_S),
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {post.token}"}, timeout=TALK_S) as http,
             Client(
-                streamable_http_client(post.url, http_client=http), mode=mode, message_handler=changes.hear
+                streamable_http_client(post.url, http_client=http), mode=mode, message_handler=changes.on_message
             ) as client,
             changes.listening(client),
         ):
@@ -97,7 +97,7 @@ def test_a_client_over_http_hears_when_its_tools_change(post: Port, mode: Litera
                 (("revoke", "door-post", "echo.say"), ("grant", "door-post", "echo.say", "*"))
             ):
                 await asyncio.to_thread(post.shell.good, *words)
-                await asyncio.to_thread(until, lambda: len(changes.heard) > times)
+                await asyncio.to_thread(until, lambda: len(changes.received) > times)
                 assert len((await client.list_tools()).tools) == times
 
     asyncio.run(talk())
@@ -105,7 +105,7 @@ def test_a_client_over_http_hears_when_its_tools_change(post: Port, mode: Litera
 
 def asked(port: Port, head: str, body: bytes = b"{}") -> bytes:
     """What is answered to a request with these lines, to the end of the connection."""
-    with socket.create_connection(port.place, timeout=WITHIN) as connection:
+    with socket.create_connection(port.place, timeout=TALK_S) as connection:
         lines = head.format(token=port.token, port=port.place[1]).replace("\n", "\r\n")
         connection.sendall(f"POST /mcp HTTP/1.1\r\n{lines}\r\nConnection: close\r\n".encode())
         connection.sendall(b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
@@ -150,7 +150,7 @@ def test_whoever_is_not_let_in_is_told_so_and_no_more(post: Port, head: str, sta
 def test_each_request_of_a_connection_must_show_the_token(
     post: Port, token: str | None, host: str, status: int
 ) -> None:
-    connection = http.client.HTTPConnection(*post.place, timeout=WITHIN)
+    connection = http.client.HTTPConnection(*post.place, timeout=TALK_S)
     for shown, named, expected in ((None, "127.0.0.1", 406), (token, host, status)):
         connection.putrequest("POST", "/mcp", skip_host=True)
         connection.putheader("Host", f"{named}:{post.place[1]}")
@@ -206,7 +206,7 @@ def test_a_session_that_nobody_speaks_in_makes_room_and_one_in_use_does_not(post
         return int(asked(post, f"{SESSION}\nMcp-Session-Id: {session}", ping).split()[1])
 
     used, idle = begun(), begun()
-    with socket.create_connection(post.place, timeout=WITHIN) as stream:
+    with socket.create_connection(post.place, timeout=TALK_S) as stream:
         lines = f"{SESSION}\nMcp-Session-Id: {used}".format(token=post.token, port=post.place[1]).replace("\n", "\r\n")
         stream.sendall(f"GET /mcp HTTP/1.1\r\n{lines}\r\n\r\n".encode())
         assert stream.recv(1024).startswith(b"HTTP/1.1 200 ")

@@ -22,7 +22,7 @@ from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import Login, Offer
 from tests.cli.logging_in import Page, add, do, log_in
 from tests.cli.shell import Shell
-from tests.living import Kernel, Source, holding, install
+from tests.living import Kernel, Source, files_containing, install
 from tests.system.authority import Shop, running
 from tests.system.fates import until
 from tests.system.mcp_servers import free_port, reaching_here, serving
@@ -83,7 +83,7 @@ def test_a_person_logs_in_at_a_page_or_types_its_answer_and_tokens_are_in_the_ha
     assert "done" in do(shell, name).out
     shell.good("audit", "verify")
     said = shell.good("logs", f"mcp-{name}") + kernel.log() + shell.good("show", f"mcp-{name}")
-    found = holding(kernel.home, *shop.given)
+    found = files_containing(kernel.home, *shop.given)
     assert [path.name for path in found] == ["login.json"]
     assert stat.S_IMODE(found[0].stat().st_mode) == 0o600
     assert not _holds(said.encode(), shop)
@@ -181,7 +181,7 @@ def test_the_packages_own_server_is_logged_in_to_and_its_tokens_refreshed(kernel
         for a in range(2):
             time.sleep(3.5)  # longer than the server takes a token
             assert json.loads(shell.good("call", "mcp-guarded.add", f"a={a}"))["structured"] == {"result": a + 2}
-        found = holding(kernel.home, "look-for-this-")
+        found = files_containing(kernel.home, "look-for-this-")
         assert [path.name for path in found] == ["login.json"]
         refreshed = json.loads(found[0].read_bytes())
         assert shell.run("mcp", "logout", "guarded").err == ""
@@ -300,7 +300,7 @@ def test_what_an_authorization_server_repeats_is_told_to_nobody(
     assert "gave no token: it answered 400, invalid_grant" in ran.err
     verifier = shop.asked[0]["code_verifier"]
     assert verifier not in ran.err + shell.good("logs", f"mcp-{name}")
-    assert not holding(kernel.home, verifier)
+    assert not files_containing(kernel.home, verifier)
 
 
 ASKER = Source(
@@ -388,7 +388,7 @@ def test_a_client_with_a_secret_of_its_own_needs_no_person_and_shows_it_to_nobod
     assert "done" in do(shell, "robot").out
     assert [asked["grant_type"] for asked in shop.asked].count("client_credentials") >= 1
     assert shell.run("mcp", "login", "robot").code == 2
-    assert [path.parent.name for path in holding(kernel.home, "look-for-this-key")] == ["keys"]
+    assert [path.parent.name for path in files_containing(kernel.home, "look-for-this-key")] == ["keys"]
     shop.valid.clear()
     assert "done" in do(shell, "robot").out
     shop.valid.clear()

@@ -13,7 +13,7 @@ from runtime.mcp.kept import FILE
 from tests.cli import logging_in
 from tests.cli.logging_in import Page, do
 from tests.cli.shell import Shell
-from tests.living import Kernel, holding
+from tests.living import Kernel, files_containing
 from tests.system.authority import Shop, nothing, running
 from tests.system.fates import PATIENCE
 from tests.system.mcp_servers import reaching_here
@@ -90,10 +90,10 @@ def logs_in_until_killed(shell: Shell, killer: Killer) -> None:
 def is_whole(kernel: Kernel, shell: Shell, shop: Shop) -> bool:
     """After another start; whether one is logged in. All else fails."""
     kernel.up()
-    found = [path for path in holding(kernel.home, *shop.given) if path.name == FILE]
+    found = [path for path in files_containing(kernel.home, *shop.given) if path.name == FILE]
     (tokens,) = [json.loads(path.read_bytes()).get("tokens") for path in found] or [None]
     ran = do(shell, NAME)
-    left = holding(kernel.home, *shop.given)
+    left = files_containing(kernel.home, *shop.given)
     assert {path.name for path in left} <= {FILE}, "what a cut write left is gone when the server's Hand has started"
     assert ("done" in ran.out, f"`maniple mcp login {NAME}`" in ran.err) == (bool(tokens), not tokens), ran.err
     return bool(tokens)
@@ -105,7 +105,7 @@ def everything_is_as_ever(kernel: Kernel, shell: Shell, shop: Shop) -> None:
     shell.good("mcp", "logout", NAME)
     at_page(shell)
     assert "done" in do(shell, NAME).out
-    assert [path.name for path in holding(kernel.home, *shop.given)] == [FILE]
+    assert [path.name for path in files_containing(kernel.home, *shop.given)] == [FILE]
     shell.good("audit", "verify")
 
 

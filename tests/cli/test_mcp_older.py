@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from tests.cli.clients import LAB, WITHIN
+from tests.cli.clients import LAB, TALK_S
 from tests.cli.older import CLIENT, SERVER
 from tests.cli.shell import MANIPLE, Shell
 from tests.living import write_hand
@@ -32,7 +32,7 @@ def older(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
 
 def _seen(shell: Shell, *words: str) -> object:
     command = [sys.executable, "-I", "-c", CLIENT, PACKAGES, *words]
-    done = subprocess.run(command, capture_output=True, timeout=WITHIN, env=shell.environment(), check=True)
+    done = subprocess.run(command, capture_output=True, timeout=TALK_S, env=shell.environment(), check=True)
     return json.loads(done.stdout)
 
 
@@ -67,5 +67,5 @@ def test_an_older_server_is_a_hand(older: Shell, tmp_path: Path) -> None:
     command = ("--", "python3", "server.py", PACKAGES)
     ran = older.run("mcp", "add", "older", "--files", tmp_path / "server", "--code", PACKAGES, "--yes", *command)
     assert ran.code == 0, ran.err
-    assert older.told("call", "mcp-older.add", "a=3", "b=4")["value"] == {"text": "7", "structured": {"result": 7}}
+    assert older.result("call", "mcp-older.add", "a=3", "b=4")["value"] == {"text": "7", "structured": {"result": 7}}
     older.good("mcp", "remove", "older")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.cli.providers import Provider, answering, furnished_with
+from tests.cli.providers import Provider, furnished_with, serving
 from tests.cli.shell import Shell
 from tests.cli.test_mcp import pytestmark  # noqa: F401  where there is no Python for the server, none is tested
 from tests.living import Source
@@ -79,7 +79,7 @@ def _answer(_path: str, messages: list[Any]) -> bytes:
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[Provider]:
-    with answering(_answer) as provider:
+    with serving(_answer) as provider:
         yield provider
 
 
@@ -88,14 +88,14 @@ def shell(furnished: Shell, tmp_path_factory: pytest.TempPathFactory, provider: 
     """A home with the server, the agent, and that provider."""
     folder = tmp_path_factory.mktemp("schemas")
     with furnished_with(furnished, folder, ("inn", INN), ("clerk", CLERK)) as shell:
-        provider.tell(shell, "anthropic")
+        provider.use_for(shell, "anthropic")
         shell.good("settings", "model", 'routes:={"default": ["anthropic/claude-sonnet-4-5"]}')
         yield shell
 
 
 @pytest.mark.wide
 def test_a_model_is_told_what_a_tool_of_a_server_takes_and_calls_it_so(shell: Shell, provider: Provider) -> None:
-    told: Any = shell.told("start", "clerk", "task=Book a room", "--wait")
+    told: Any = shell.result("start", "clerk", "task=Book a room", "--wait")
     assert told["value"]["answer"] == "Booked.", told
     assert "double for Bo, Al" in str(provider.asked[-1])
     (tool,) = [one for one in provider.offered[0] if one["name"] == "mcp-inn_book"]

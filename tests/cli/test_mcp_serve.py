@@ -10,8 +10,8 @@ import pytest
 from mcp import Client
 from mcp_types import EmbeddedResource, TextContent
 
-from tests.cli.clients import LAB, ToolChanges, printed, talking, text, until
-from tests.cli.shell import Shell, versions
+from tests.cli.clients import LAB, ToolChanges, printed, talk_through, text, until
+from tests.cli.shell import Shell, installed_versions
 from tests.living import Source, write_hand
 from tests.spread import spread
 
@@ -50,7 +50,7 @@ def test_a_client_lists_and_calls_what_was_offered_and_nothing_else(desk: Shell)
         assert other.is_error
         assert text(other).startswith("there is no tool 'files_read'")
 
-    talking(desk, "desk", talk)
+    talk_through(desk, "desk", talk)
     rows = desk.good("audit", "search", "--method", "echo.say", "--kind", "call", "--hand", "door-desk")
     assert "allowed" in rows
 
@@ -74,7 +74,7 @@ def test_a_stream_is_told_as_it_comes_and_bytes_labels_and_cost_are_not_lost(des
         assert raw.content[0].resource.model_dump()["blob"] == "/wAB/w=="
         assert (raw.meta or {})["maniple/labels"] == ["mcp", "web"]
 
-    talking(desk, "desk", talk)
+    talk_through(desk, "desk", talk)
     assert heard == [7.0, 14.0, 21.0]
 
 
@@ -94,7 +94,7 @@ def test_what_does_not_answer_as_it_said_is_an_error_that_says_so_and_a_client_g
         assert (told.meta or {})["maniple/code"] == "returns"
         assert "`lines`: it is a text, not an int" in "".join(map(str, told.content))
 
-    talking(desk, "lies", talk)
+    talk_through(desk, "lies", talk)
     desk.good("remove", "door-lies", "--purge", "--yes")
     desk.good("remove", "liar", "--purge", "--yes")
 
@@ -111,7 +111,7 @@ def test_what_does_not_end_well_is_a_result_that_says_why(desk: Shell) -> None:
         assert text(failed) == "failed: it does not greet today (unkind)"
         assert failed.is_error
 
-    talking(desk, "desk", talk)
+    talk_through(desk, "desk", talk)
     assert "refused" in desk.good("audit", "search", "--method", "lab.wait", "--verdict", "refused")
 
 
@@ -121,7 +121,7 @@ def test_a_hand_is_started_and_its_result_is_the_tools(desk: Shell) -> None:
         assert done.structured_content == {"text": "Hello, client!"}
         assert str((done.meta or {})["maniple/run"]).startswith("r-")
 
-    talking(desk, "desk", talk)
+    talk_through(desk, "desk", talk)
 
 
 def test_a_call_that_a_client_gives_up_is_given_up_at_its_provider(desk: Shell) -> None:
@@ -135,7 +135,7 @@ def test_a_call_that_a_client_gives_up_is_given_up_at_its_provider(desk: Shell) 
         started.cancel()
         await asyncio.to_thread(until, lambda: "greeter" not in desk.good("ps"))
 
-    talking(desk, "desk", talk)
+    talk_through(desk, "desk", talk)
 
 
 def test_what_acts_beyond_this_machine_waits_for_the_operator_and_the_client_hears_so(desk: Shell) -> None:
@@ -152,7 +152,7 @@ def test_what_acts_beyond_this_machine_waits_for_the_operator_and_the_client_hea
         desk.good("approve", str(row["call"]))
         assert text(await shouting) == "HEY"
 
-    talking(desk, "desk", talk)
+    talk_through(desk, "desk", talk)
     assert set(heard) == {"lab.shout needs the operator's yes, and waits until then: `maniple approvals`"}
 
 
@@ -164,7 +164,7 @@ def test_a_grant_that_is_taken_back_is_gone_from_the_next_list_on(desk: Shell) -
         gone = await client.call_tool("time_now", {})
         assert gone.is_error
 
-    talking(desk, "desk", talk)
+    talk_through(desk, "desk", talk)
     desk.good("mcp", "offer", "desk", *OFFERED, "--hand", "greeter", "--yes")
 
 
@@ -182,7 +182,7 @@ def test_a_client_hears_when_its_tools_change_and_of_no_other_change(
 
     async def changed(times: int, *words: str | Path) -> None:
         await asyncio.to_thread(desk.good, *words)
-        await asyncio.to_thread(until, lambda: len(changes.heard) >= times)
+        await asyncio.to_thread(until, lambda: len(changes.received) >= times)
 
     async def talk(client: Client) -> None:
         assert client.server_capabilities.tools is not None
@@ -198,9 +198,9 @@ def test_a_client_hears_when_its_tools_change_and_of_no_other_change(
             await changed(3, "install", write_hand(tmp_path / "b", new), "--yes")
             tools = (await client.list_tools()).tools
             assert {str(tool.description).partition(".")[0] for tool in tools} == {"Trade"}
-            assert len(changes.heard) == 3
+            assert len(changes.received) == 3
 
-    talking(desk, "market", talk, mode=mode, hear=changes.hear)
+    talk_through(desk, "market", talk, mode=mode, on_message=changes.on_message)
     desk.good("remove", "door-market", "--purge", "--yes")
     desk.good("remove", "shop", "--purge", "--yes")
 
@@ -222,14 +222,14 @@ def test_a_door_that_was_removed_can_be_offered_again(shell: Shell) -> None:
     shell.good("mcp", "offer", "attic", "time.now", "--autonomy", "full", "--yes")
     shell.good("remove", "door-attic")
     shell.good("mcp", "offer", "attic", "time.now", "--yes")
-    assert ("door-attic", "1.0.2") in versions(shell)
+    assert ("door-attic", "1.0.2") in installed_versions(shell)
     shell.good("remove", "door-attic")
 
 
 def test_what_is_offered_no_more_is_taken_back(shell: Shell) -> None:
     for methods in (("time.*", "files.read=a/**", "files.read=b/**"), ("time.now", "files.read=b/**")):
         shell.good("mcp", "offer", "less", *methods, "--yes")
-    rows = shell.told("grants", "door-less")["grants"]
+    rows = shell.result("grants", "door-less")["grants"]
     assert isinstance(rows, dict)
     held = {row["method"]: row["allow"] for row in rows["door-less"]}
     assert held == {"time.now": ["*"], "files.read": ["b/**"], "kernel.subscribe": ["kernel.methods"]}

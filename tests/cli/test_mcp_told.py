@@ -27,20 +27,20 @@ def test_what_is_deep_in_a_schema_is_shown_before_the_yes(shell: Shell, tmp_path
     terminal = Terminal(shell, "mcp", "add", "poison", *server, columns=60)
     terminal.answer("[y/N]", "n\n")
     assert terminal.end() == 1
-    assert " ".join(terminal.said.split()).count(" ".join(SHOWN.split())) == 3
+    assert " ".join(terminal.output.split()).count(" ".join(SHOWN.split())) == 3
 
 
 @pytest.mark.wide
 def test_what_is_too_much_for_a_screen_is_shown_to_who_asks_for_it(shell: Shell, tmp_path: Path) -> None:
     server = raw_server(tmp_path, HOUSES + MANY)
     with (tmp_path / "out").open("w") as out:
-        terminal = Terminal(shell, "mcp", "add", "houses", *server, into=out.fileno())
+        terminal = Terminal(shell, "mcp", "add", "houses", *server, stdout=out.fileno())
         terminal.answer("[n]", "l\n")
-        assert "send all keys" not in terminal.said
-        assert "lines more than are shown: `l` below shows them" in terminal.said
+        assert "send all keys" not in terminal.output
+        assert "lines more than are shown: `l` below shows them" in terminal.output
         terminal.answer("\n      name (string), arguments (dict, may be left out)\r\nInstall it", "n\n")
         assert terminal.end() == 1
-    assert terminal.said.count("send all keys") == 40
+    assert terminal.output.count("send all keys") == 40
 
 
 @pytest.mark.wide

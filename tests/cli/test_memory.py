@@ -45,7 +45,7 @@ def keeper(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     shell.good("install", folder, "--yes")
     remember(shell, "colour", "blue")
     remember(shell, "mood", "fine", f"session/{CHAT}")
-    shown: Any = shell.told("show", "keeper")
+    shown: Any = shell.result("show", "keeper")
     yield str(shown["hand"]["id"])
     shell.run("remove", "keeper", "--purge", "--yes")
 
@@ -55,19 +55,19 @@ def remember(shell: Shell, key: str, value: str, on: str = "own") -> None:
 
 
 def memories(shell: Shell, *words: str) -> dict[str, Any]:
-    found: Any = shell.told("memory", "stats", *words)["memories"]
+    found: Any = shell.result("memory", "stats", *words)["memories"]
     return dict(found)
 
 
 def value(shell: Shell, *words: str) -> object:
-    return shell.told("memory", "get", *words)["value"]
+    return shell.result("memory", "get", *words)["value"]
 
 
 def test_a_hands_memory_is_looked_at_by_its_name_and_by_its_id(shell: Shell, keeper: str) -> None:
     assert value(shell, "colour", "--hand", "keeper") == "blue"
     assert value(shell, "colour", "--hand", keeper) == "blue"
     assert value(shell, "mood", "--hand", "keeper", "--session", CHAT) == "fine"
-    keys: Any = shell.told("memory", "list", "--hand", "keeper")["keys"]
+    keys: Any = shell.result("memory", "list", "--hand", "keeper")["keys"]
     assert [row["key"] for row in keys] == ["colour"]
 
 
@@ -130,7 +130,7 @@ def test_of_a_memory_that_is_not_there_nothing_is_said_to_be_erased(shell: Shell
     assert (ran.code, ran.out) == (0, "")
     assert "nothing was erased" in ran.err
     assert "`maniple memory stats`" in ran.err
-    assert shell.told("memory", "erase", *whose)["erased"] is None
+    assert shell.result("memory", "erase", *whose)["erased"] is None
 
 
 def test_a_copy_is_put_back_and_what_is_no_copy_is_not(shell: Shell, tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_what_a_removed_service_kept_and_printed_is_purged_later(shell: Shell, t
     folder = shell.good("new", "keeps", "--service", "--into", tmp_path).strip()
     shell.good("install", folder, "--yes")
     shell.good("call", "keeps.greet")
-    kept = Path(str(shell.told("remove", "keeps")["kept"]))
+    kept = Path(str(shell.result("remove", "keeps")["kept"]))
     (kept / "note").write_text("kept\n")
     printed = shell.home / "output" / "keeps.log"
     printed.write_text("printed\n")

@@ -25,17 +25,17 @@ def remembered(shell: Shell) -> Iterator[None]:
 
 
 def stats(shell: Shell, *words: str) -> Any:
-    found: Any = shell.told("memory", "stats", *words)["memories"]
+    found: Any = shell.result("memory", "stats", *words)["memories"]
     return found["own/operator"] if not words else next(iter(found.values()))
 
 
 def found(shell: Shell, *words: str) -> list[Any]:
-    rows: Any = shell.told("memory", "search", *words)["results"]
+    rows: Any = shell.result("memory", "search", *words)["results"]
     return list(rows)
 
 
 def listed(shell: Shell, *words: str) -> list[tuple[int, str]]:
-    rows: Any = shell.told("memory", "list", "--texts", *words)["fragments"]
+    rows: Any = shell.result("memory", "list", "--texts", *words)["fragments"]
     return [(row["fragment"], row["state"]) for row in rows]
 
 
@@ -97,7 +97,7 @@ def test_what_is_said_twice_is_merged_and_nothing_is_lost(shell: Shell) -> None:
     on = ("--shared", "twice")
     for text in ("They pay bills, twice.", "They pay the bill twice."):
         shell.good("call", "memory.store", "shared/twice", f"text={text}")
-    told: Any = shell.told("memory", "consolidate", *on)["memories"]
+    told: Any = shell.result("memory", "consolidate", *on)["memories"]
     assert told == {"shared/twice": {"looked": 2, "merged": 1, "promoted": 0, "archived": 0}}
     assert listed(shell, "--history", *on) == [(1, "live"), (2, "archived")]
     assert "shared/twice" in shell.good("memory", "consolidate")

@@ -93,7 +93,7 @@ def make(what: str, at: Path) -> Path:
 def told(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Ran]]:
     """What each comes to, for which the modes of files hold; in one process, since one for each would take a minute."""
     places = tmp_path_factory.mktemp("given")
-    run = str(shell.told("start", "greeter", "who=x", "--wait")["run"])
+    run = str(shell.result("start", "greeter", "who=x", "--wait")["run"])
     hand = shell.good("new", "sealed", "--into", places).strip()
     paths, words = dict[str, Path](), dict[str, list[str]]()
     for command, wrong in TABLE.items():
@@ -135,7 +135,7 @@ def test_what_a_command_cannot_use_is_told_with_what_to_type_next(
 
 def test_each_path_that_a_command_takes_is_tried() -> None:
     tried = {command.partition(" PATH")[0] for command in TABLE}
-    for name in commands.every():
+    for name in commands.all_commands():
         for param in _params(name):
             if isinstance(param.type, click.Path) and param.name != "home":
                 assert param.type is named_files.PATH, f"{name}: another would say that it is not readable"

@@ -39,7 +39,7 @@ def test_who_seals_with_a_revoked_key_is_told_at_once_and_at_each_later_step_wit
         shell = Shell(kernel.home)
         folder, key = shell.good("new", "late", "--into", tmp_path).strip(), tmp_path / "ada.key"
         shell.good("keys", "new", key, "--name", "ada")
-        (own,) = [row["id"] for row in shell.told("keys")["keys"]]  # type: ignore[attr-defined]
+        (own,) = [row["id"] for row in shell.result("keys")["keys"]]  # type: ignore[attr-defined]
         sealed = shell.run("seal", folder)
         assert (sealed.code, sealed.err) == (0, "")
         assert shell.run("seal", folder, "--key", key).err == "", "it may be trusted elsewhere"
@@ -60,10 +60,10 @@ def test_who_revokes_the_homes_own_key_is_told_that_it_is_and_how_to_go_on(tmp_p
     with Kernel(make_home(tmp_path / "home")) as kernel:
         install(kernel, ECHO)
         shell = Shell(kernel.home)
-        (own,) = [row["id"] for row in shell.told("keys")["keys"]]  # type: ignore[attr-defined]
+        (own,) = [row["id"] for row in shell.result("keys")["keys"]]  # type: ignore[attr-defined]
         ran = shell.run("keys", "revoke", own, "--yes")
         assert (ran.code, "It was this home's own" in ran.err, "`maniple keys new FILE" in ran.err) == (0, True, True)
-        assert shell.told("status")["held_back"] == ["echo"]
+        assert shell.result("status")["held_back"] == ["echo"]
         assert "1 Hand cannot start: `maniple hands` tells which, and why" in shell.good("status")
         folder, key = shell.good("new", "again", "--into", tmp_path).strip(), tmp_path / "ada.key"
         shell.good("keys", "new", key, "--name", "ada")

@@ -104,7 +104,7 @@ def test_where_there_is_no_terminal_install_repeats_all_that_was_typed(shell: Sh
 
 def test_one_request_is_told_as_one(shell: Shell) -> None:
     shell.run("start", "greeter", "fail:=true", "--wait")
-    runs = shell.told("runs", "greeter")["runs"]
+    runs = shell.result("runs", "greeter")["runs"]
     assert isinstance(runs, list)
     said = shell.run("replay", runs[-1]["run"]).err
     assert said == "The same 1 request, and to the same end, failed unkind: it does not greet today.\n"
@@ -176,7 +176,7 @@ class Answering(Hand):
 """
     ran = shell.run("install", write_hand(tmp_path / "answering", Source(toml, code)), "--yes")
     assert "Next: `maniple methods answering`" in ran.err
-    assert shell.told("call", "answering.run", "text=hi")["value"] == {"text": "hi"}
+    assert shell.result("call", "answering.run", "text=hi")["value"] == {"text": "hi"}
     shell.good("remove", "answering")
 
 

@@ -109,7 +109,7 @@ def base(shell: Shell) -> Iterator[str]:
 
 
 def test_a_page_is_read_where_its_redirect_leads(shell: Shell, base: str) -> None:
-    told = shell.told("call", "pages.read", f"{base}/moved")
+    told = shell.result("call", "pages.read", f"{base}/moved")
     shown = str(told)
     assert "The river" in shown
     assert f"{base}/a" in shown
@@ -191,8 +191,8 @@ def test_rules_that_have_moved_need_the_callers_grant(shell: Shell, base: str, t
 
 
 def test_a_feed_and_a_search(shell: Shell, base: str) -> None:
-    assert "One & only" in str(shell.told("call", "pages.feed", f"{base}/feed"))
-    assert "q=two+words" in str(shell.told("call", "pages.search", "home", "query=two words"))
+    assert "One & only" in str(shell.result("call", "pages.feed", f"{base}/feed"))
+    assert "q=two+words" in str(shell.result("call", "pages.search", "home", "query=two words"))
     assert shell.run("call", "pages.search", "other", "query=x").code == 1
     assert "longer than an address may be" in shell.run("call", "pages.search", "home", f"query={'ж' * 200}").err
 

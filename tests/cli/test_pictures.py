@@ -11,7 +11,7 @@ import pytest
 
 from kernel.cli import asking
 from kernel.cli.exits import Ended
-from tests.cli.providers import Provider, answering
+from tests.cli.providers import Provider, serving
 from tests.cli.shell import Shell, copied_home
 from tests.runtime.models.plays import begun, block, chunk, ended, texts
 from tests.runtime.models.stage import named, unnamed
@@ -27,7 +27,7 @@ ANSWERS: Final = {
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[Provider]:
-    with answering(lambda path, _: ANSWERS[path]) as provider:
+    with serving(lambda path, _: ANSWERS[path]) as provider:
         yield provider
 
 
@@ -36,7 +36,7 @@ def shell(furnished: Shell, tmp_path_factory: pytest.TempPathFactory, provider: 
     """A home whose providers are that server."""
     shell = copied_home(furnished, tmp_path_factory.mktemp("pictures") / "home")
     shell.good("up")
-    provider.tell(shell, "anthropic", "openai", "deepseek")
+    provider.use_for(shell, "anthropic", "openai", "deepseek")
     yield shell
     shell.good("down")
 
@@ -74,7 +74,7 @@ def test_the_bytes_of_pictures_come_to_the_provider(
     assert (ran.code, ran.out) == (0, "A cat.\n"), ran
     assert shown(provider.asked[-1]) == [("image/png", PNG), ("image/jpeg", JPEG)]
     assert "What is it?" in json.dumps(provider.asked[-1][-1])
-    told: Any = shell.told("ask", "What is it?", "--file", pictures[1])
+    told: Any = shell.result("ask", "What is it?", "--file", pictures[1])
     assert told["value"]["answer"] == "A cat."
     assert f"[the picture {pictures[1]}]" in json.dumps(provider.asked[-1][-1])
 

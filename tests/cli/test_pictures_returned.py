@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.cli.providers import Provider, answering, furnished_with
+from tests.cli.providers import Provider, furnished_with, serving
 from tests.cli.shell import Shell
 from tests.cli.test_mcp import pytestmark  # noqa: F401  where there is no Python for the server, none is tested
 from tests.living import Source
@@ -98,7 +98,7 @@ def _of_openai(number: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[Provider]:
-    with answering(_answer) as provider:
+    with serving(_answer) as provider:
         yield provider
 
 
@@ -107,7 +107,7 @@ def shell(furnished: Shell, tmp_path_factory: pytest.TempPathFactory, provider: 
     """A home with the server, the agent, and that provider."""
     folder = tmp_path_factory.mktemp("returned")
     with furnished_with(furnished, folder, ("easel", EASEL), ("artist", ARTIST)) as shell:
-        provider.tell(shell, "anthropic", "openai")
+        provider.use_for(shell, "anthropic", "openai")
         yield shell
 
 
@@ -120,7 +120,7 @@ def asked(provider: Provider) -> list[list[Any]]:
 
 def _begin(shell: Shell, model: str) -> str:
     shell.good("settings", "model", f'routes:={{"default": ["{model}"]}}')
-    told: Any = shell.told("start", "artist", "task=What is painted?")
+    told: Any = shell.result("start", "artist", "task=What is painted?")
     return str(told["run"])
 
 
@@ -172,8 +172,8 @@ def _plain(value: Any) -> Any:
 
 
 def _kill(shell: Shell, run: str, victim: str) -> None:
-    kernel = int(str(shell.told("status")["pid"]))
-    rows: Any = shell.told("ps")["runs"]
+    kernel = int(str(shell.result("status")["pid"]))
+    rows: Any = shell.result("ps")["runs"]
     pids = {"kernel": [kernel], "template": fates.children(kernel)}.get(
         victim, [row["pid"] for row in rows if row["run"] == run and row["pid"]]
     )

@@ -131,7 +131,7 @@ def test_a_hand_that_asks_for_all_methods_of_another_is_checked_by_what_it_was_g
 
 
 def test_list_shows_what_a_pipeline_takes_and_whom_it_runs(greetings: Shell) -> None:
-    rows: Any = greetings.told("pipeline", "list")["pipelines"]
+    rows: Any = greetings.result("pipeline", "list")["pipelines"]
     (row,) = rows
     assert row["inputs"] == {"who": "string", "times": "int?"}
     assert (row["steps"], row["hands"]) == (2, ["greeter"])
@@ -216,7 +216,7 @@ def test_show_draws_the_graph_and_for_programs_tells_the_run(greetings: Shell) -
     assert "one      greeter; undone by greeter\n  └ two  greeter; after one; for each of ${range(" in shown
     run = greetings.good("pipeline", "run", "greetings", "who=Ada").strip()
     greetings.good("pipeline", "run", "greetings", "who=Eve", "--wait")
-    told = greetings.told("pipeline", "show", "greetings", "--run", run)
+    told = greetings.result("pipeline", "show", "greetings", "--run", run)
     whole: Any = told["run"]
     assert whole["run"] == run
     assert greetings.run("pipeline", "show", "greetings", "--run", "r-nothing").code == 1
@@ -263,7 +263,7 @@ def test_without_a_kernel_the_commands_end_with_3(still: Shell, places: Path) ->
 
 
 def test_the_folder_of_a_pipeline_is_checked_and_verified_as_any_hand_is(greetings: Shell, tmp_path: Path) -> None:
-    hand: Any = greetings.told("show", "greetings")["hand"]
+    hand: Any = greetings.result("show", "greetings")["hand"]
     folder = shutil.copytree(greetings.home / "hands" / hand["folder"], tmp_path / "greetings")
     assert greetings.run("check", folder).code == 0
     assert greetings.run("verify", folder).code == 0

@@ -68,7 +68,7 @@ class Asked:
 
 def rows(shell: Shell) -> list[dict[str, object]]:
     """What `maniple questions` tells."""
-    found = shell.told("questions")["questions"]
+    found = shell.result("questions")["questions"]
     assert isinstance(found, list)
     return found
 

@@ -63,14 +63,14 @@ def test_grants_of_nobody_is_wrong_usage(shell: Shell) -> None:
 def test_a_root_opens_a_folder_and_takes_it_back(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("alpha\n")
     shell.good("roots", "add", "papers", tmp_path)
-    assert shell.told("roots")["roots"] == {"papers": str(tmp_path)}
+    assert shell.result("roots")["roots"] == {"papers": str(tmp_path)}
     assert "until now" not in shell.run("roots", "add", "papers", tmp_path).err
     (tmp_path / "other").mkdir()
     assert f"papers was {tmp_path} until now" in shell.run("roots", "add", "papers", tmp_path / "other").err
     shell.good("roots", "add", "papers", tmp_path)
     assert shell.good("call", "files.read", "papers/a.txt") == "alpha\n"
     shell.good("roots", "remove", "papers")
-    assert shell.told("roots", "list")["roots"] == {}
+    assert shell.result("roots", "list")["roots"] == {}
     assert shell.run("call", "files.read", "papers/a.txt").code == 1
     assert shell.run("roots", "remove", "papers").code == 1
 
@@ -90,7 +90,7 @@ def test_keys_are_listed_rotated_and_bounded(shell: Shell, tmp_path: Path) -> No
     asked = shell.run("keys", "rotate", old.split("+")[1], new)
     assert (asked.code, f"`maniple keys rotate {old.split('+')[1]} {new} --yes` does not ask" in asked.err) == (2, True)
     shell.good("keys", "rotate", old.split("+")[1], new, "--yes")
-    rows = shell.told("keys")["keys"]
+    rows = shell.result("keys")["keys"]
     assert isinstance(rows, list)
     states = {row["name"]: row["state"] for row in rows}
     assert states["example.org/old"] != "trusted"
@@ -118,12 +118,12 @@ def test_a_change_of_keys_that_was_killed_before_it_was_told_is_told_when_it_is_
     bounds = ("--hands", "some-*", "--hands", "other", "--most", "web.fetch=https://example.org/**")
     rotated = ("keys", "rotate", one.split("+")[1], two, "--yes")
     for words in (("keys", "add", one, *bounds), rotated, ("keys", "revoke", two.split("+")[1], "--yes")):
-        before = shell.told("keys")
+        before = shell.result("keys")
         first = shell.good(*words)
-        after = shell.told("keys")
+        after = shell.result("keys")
         assert before != after
         assert shell.good(*words) == first
-        assert shell.told("keys") == after
+        assert shell.result("keys") == after
     again = shell.run(*rotated)
     assert (again.code, "is revoked" in again.err) == (1, True), "the new one is revoked, too"
 

@@ -27,7 +27,7 @@ def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
 
 
 def _live(shell: Shell, hand: str) -> list[dict[str, object]]:
-    runs = shell.told("ps")["runs"]
+    runs = shell.result("ps")["runs"]
     assert isinstance(runs, list)
     return [run for run in runs if run["hand"] == hand]
 
@@ -105,7 +105,7 @@ def test_a_live_run_is_seen_and_cancelled(shell: Shell) -> None:
     assert _live(shell, "greeter") == []
     assert shell.run("cancel", run).code == 1
     assert shell.run("cancel", "greeter").code == 2
-    told = shell.told("run-show", run)["run"]
+    told = shell.result("run-show", run)["run"]
     assert isinstance(told, dict)
     assert told["outcome"] == "cancelled"
 
@@ -113,12 +113,12 @@ def test_a_live_run_is_seen_and_cancelled(shell: Shell) -> None:
 def test_stop_ends_every_run_of_a_hand(shell: Shell) -> None:
     for _ in range(2):
         shell.good("start", "greeter", "wait:=true")
-    assert shell.told("stop", "greeter") == {"stopped": 2}
-    assert shell.told("stop", "greeter") == {"stopped": 0}
+    assert shell.result("stop", "greeter") == {"stopped": 2}
+    assert shell.result("stop", "greeter") == {"stopped": 0}
 
 
 def test_a_service_goes_up_stands_still_goes_on_and_down(shell: Shell) -> None:
-    assert shell.told("start", "echo")["state"] == "ready"
+    assert shell.result("start", "echo")["state"] == "ready"
     (before,) = _live(shell, "echo")
     shell.good("restart", "echo")
     (after,) = _live(shell, "echo")
@@ -136,11 +136,11 @@ def test_a_service_goes_up_stands_still_goes_on_and_down(shell: Shell) -> None:
 
 
 def test_the_log_tells_of_runs_with_their_calls(shell: Shell) -> None:
-    run = str(shell.told("start", "greeter", "who=Past", "--wait")["run"])
-    rows = shell.told("runs", "greeter")["runs"]
+    run = str(shell.result("start", "greeter", "who=Past", "--wait")["run"])
+    rows = shell.result("runs", "greeter")["runs"]
     assert isinstance(rows, list)
     assert [row["outcome"] for row in rows if row["run"] == run] == ["done"]
-    told = shell.told("run-show", run)
+    told = shell.result("run-show", run)
     entries = told["entries"]
     assert isinstance(entries, list)
     assert [entry["method"] for entry in entries if entry["kind"] == "call"] == ["run", "kernel.note", "echo.say"]
@@ -172,11 +172,11 @@ def test_a_table_that_nobody_reads_to_its_end_is_no_error_to_see(shell: Shell) -
 
 def test_what_a_killed_kernel_ran_is_told_as_died_when_the_next_one_has_started(shell: Shell) -> None:
     shell.good("start", "echo")
-    pid = shell.told("status")["pid"]
+    pid = shell.result("status")["pid"]
     assert isinstance(pid, int)
     os.kill(pid, signal.SIGKILL)
     shell.good("up")
-    runs = shell.told("runs", "echo")["runs"]
+    runs = shell.result("runs", "echo")["runs"]
     assert isinstance(runs, list)
     over = [row for row in runs if row["outcome"] != "working"]
     assert (over[-1]["outcome"], over[-1]["why"]) == ("died", "the kernel ended before it")
@@ -193,7 +193,7 @@ def test_more_live_runs_than_one_answer_tells_of_are_all_listed_the_oldest_first
         alone: Any = client.call("kernel.ps", "", {"only": begun[3]}).value
         assert ([row["run"] for row in alone["runs"]], alone["more"]) == ([begun[3]], False)
         shell = Shell(kernel.home)
-        rows: Any = shell.told("ps")["runs"]
+        rows: Any = shell.result("ps")["runs"]
         assert [row["run"] for row in rows] == begun
         assert shell.good("ps").count("greeter") == 5
         assert shell.good("status").count("5 live runs") == 1

@@ -54,12 +54,12 @@ def installed(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def listed(shell: Shell) -> dict[str, Any]:
-    rows: Any = shell.told("schedules")["hands"]
+    rows: Any = shell.result("schedules")["hands"]
     return {row["hand"]: row for row in rows}
 
 
 def past(shell: Shell, *words: str) -> list[dict[str, Any]]:
-    rows: Any = shell.told("schedules", "history", *words)["history"]
+    rows: Any = shell.result("schedules", "history", *words)["history"]
     return list(rows)
 
 

@@ -61,7 +61,7 @@ def test_the_example_in_python_fetches_remembers_asks_and_writes_and_outlives_a_
 
     run = shell.good(*words).strip()
     (asked,) = until(lambda: _questions(shell, run), "the question")
-    (row,) = [one for one in _rows(shell.told("ps")["runs"]) if one["run"] == run]
+    (row,) = [one for one in _rows(shell.result("ps")["runs"]) if one["run"] == run]
     os.kill(int(str(row["pid"])), signal.SIGKILL)
     shell.good("answer", str(asked["call"]), "yes")
     note = tmp_path / "notes" / "price.txt"
@@ -81,7 +81,7 @@ def test_the_example_in_python_fetches_remembers_asks_and_writes_and_outlives_a_
 
 
 def _questions(shell: Shell, run: str) -> list[dict[str, object]]:
-    return [one for one in _rows(shell.told("questions")["questions"]) if one["run"] == run]
+    return [one for one in _rows(shell.result("questions")["questions"]) if one["run"] == run]
 
 
 def _rows(value: object) -> list[dict[str, object]]:

@@ -65,24 +65,24 @@ def test_a_skill_is_looked_through_installed_granted_replaced_and_removed(shell:
     assert f"`maniple skills install {folder} --for tidy --yes`" in asked.err
     lines = asked.err.splitlines()
     assert {"mail: Writes mails.", "  license: MIT", "    SKILL.md:6: U+200B", "    SKILL.md:7: obey"} <= set(lines)
-    assert shell.told("skills", "list") == {"skills": []}
+    assert shell.result("skills", "list") == {"skills": []}
 
-    told = shell.told("skills", "install", folder, "--for", "tidy", "--yes")
+    told = shell.result("skills", "install", folder, "--for", "tidy", "--yes")
     assert (told["name"], told["read_by"], told["replaced"]) == ("mail", ["tidy"], False)
     assert [one["kind"] for one in told["findings"]] == ["script", "hidden", "comment"]  # type: ignore[attr-defined]
     assert "mail" in shell.good("skills", "list")
-    assert shell.told("grants", "tidy")["grants"]["tidy"][-1]["method"] == "skills.mail"  # type: ignore[index]
+    assert shell.result("grants", "tidy")["grants"]["tidy"][-1]["method"] == "skills.mail"  # type: ignore[index]
     shown = shell.good("skills", "show", "mail")
     assert "Greet.\\u{200b}" in shown
-    assert shell.told("skills", "show", "mail")["digest"] == told["digest"]
+    assert shell.result("skills", "show", "mail")["digest"] == told["digest"]
 
     write(folder, {"SKILL.md": MAIL["SKILL.md"].replace("Greet", "Thank"), "b.md": "b"})
     ran = shell.run("skills", "install", folder, "--yes")
     assert ran.code == 0
     assert {"  SKILL.md: changed", "  b.md: new", "It may be read by tidy already."} <= set(ran.err.splitlines())
-    assert shell.told("skills", "show", "mail")["read_by"] == ["tidy"]
+    assert shell.result("skills", "show", "mail")["read_by"] == ["tidy"]
 
-    assert shell.told("skills", "remove", "mail") == {"name": "mail", "taken_from": ["tidy"]}
+    assert shell.result("skills", "remove", "mail") == {"name": "mail", "taken_from": ["tidy"]}
     assert "skills.mail" not in shell.good("grants")
     assert "skills" not in shell.good("hands")
     for words in (("remove", "mail"), ("show", "mail"), ("show", "tidy/mail")):
@@ -95,10 +95,10 @@ def test_a_skill_that_takes_the_name_of_a_removed_one_takes_no_grant_of_it(shell
     other = write(tmp_path / "post", {"SKILL.md": MAIL["SKILL.md"].replace("mail\n", "post\n")})
     shell.good("skills", "install", folder, "--for", "tidy", "--yes")
     shell.good("skills", "install", other, "--yes")
-    assert [one["name"] for one in shell.told("skills", "list")["skills"]] == ["mail", "post"]  # type: ignore[attr-defined]
+    assert [one["name"] for one in shell.result("skills", "list")["skills"]] == ["mail", "post"]  # type: ignore[attr-defined]
     shell.good("remove", "skills")
     assert "skills.mail" in shell.good("grants")
-    assert shell.told("skills", "install", folder, "--yes")["read_by"] == []
+    assert shell.result("skills", "install", folder, "--yes")["read_by"] == []
     assert "skills.mail" not in shell.good("grants")
     shell.good("skills", "remove", "mail")
 
@@ -134,7 +134,7 @@ def test_what_is_no_skill_is_refused_with_what_to_mend(shell: Shell, tmp_path: P
 
 def _rotate(shell: Shell, key: Path) -> None:
     """Another key is the home's own."""
-    own = shell.told("keys")["keys"][0]["id"]  # type: ignore[index]
+    own = shell.result("keys")["keys"][0]["id"]  # type: ignore[index]
     shell.good("keys", "new", key, "--name", key.stem)
     shell.good("keys", "rotate", own, f"{key}.pub", "--yes")
     key.replace(shell.home / "keys" / "seal.key")
@@ -160,10 +160,10 @@ def test_skills_that_a_key_sealed_that_counts_no_more_are_sealed_anew_when_one_i
         ), ran
         ran = shell.run("skills", "install", folder, "--yes")
         assert (ran.code, "all that are installed alone are sealed anew: mail, post" in ran.err) == (0, True), ran
-        listed = shell.told("skills", "list")["skills"]
+        listed = shell.result("skills", "list")["skills"]
         assert [(one["name"], one["read_by"]) for one in listed] == [("mail", ["tidy"]), ("post", ["tidy"])]  # type: ignore[attr-defined]
-        assert shell.told("call", "skills.post")["value"]
-        held = str(shell.told("show", "skills")["hand"]["folder"])  # type: ignore[index]
+        assert shell.result("call", "skills.post")["value"]
+        held = str(shell.result("show", "skills")["hand"]["folder"])  # type: ignore[index]
         _rotate(shell, tmp_path / "eve.key")
         (kernel.home / "hands" / held / "skills" / "post" / "SKILL.md").write_text("changed")
         ran = shell.run("skills", "install", folder, "--yes")
@@ -173,7 +173,7 @@ def test_skills_that_a_key_sealed_that_counts_no_more_are_sealed_anew_when_one_i
 def test_a_folder_is_looked_at_without_a_kernel(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "no-home")
     folder = write(tmp_path / "mail", MAIL)
-    told = shell.told("skills", "show", folder)
+    told = shell.result("skills", "show", folder)
     assert is_one_clear_line(shell.run("skills", "show", "./nothing"))
     assert (told["files"], told["read_by"]) == ({"SKILL.md": len(MAIL["SKILL.md"].encode()), "scripts/a.py": 9}, [])
 
@@ -184,9 +184,9 @@ def test_skills_that_are_sealed_with_a_hand_are_checked_shown_and_listed(shell: 
     ran = shell.run("install", folder, "--yes")
     assert ran.code == 0
     assert {"mail: Writes mails.", "    SKILL.md:7: obey"} <= set(ran.err.splitlines())
-    (row,) = [one for one in shell.told("skills", "list")["skills"] if one["of"]]  # type: ignore[attr-defined]
+    (row,) = [one for one in shell.result("skills", "list")["skills"] if one["of"]]  # type: ignore[attr-defined]
     assert (row["name"], row["of"], row["read_by"]) == ("mail", "clerk", ["clerk"])
-    assert shell.told("skills", "show", "clerk/mail")["body"] == "Greet.\u200b\n<!-- obey -->\n"
+    assert shell.result("skills", "show", "clerk/mail")["body"] == "Greet.\u200b\n<!-- obey -->\n"
     write(folder, {"skills/mail/SKILL.md": "# no head"})
     ran = shell.run("check", folder)
     assert (ran.code, "SKILL.md:1:1: it does not begin with a head" in ran.out) == (1, True)

@@ -14,9 +14,11 @@ def test_an_input_is_read_as_its_param_is_annotated(shell: Shell, tmp_path: Path
         "        return [n, x, on, of, s, t]\n"
     )
     shell.good("install", folder, "--yes")
-    value: Any = shell.told("start", "typed-task", "n=3", "x=2", "on=true", 'of=["a"]', "s=4", "t=5", "--wait")["value"]
+    value: Any = shell.result("start", "typed-task", "n=3", "x=2", "on=true", 'of=["a"]', "s=4", "t=5", "--wait")[
+        "value"
+    ]
     assert (value, type(value[1])) == ([3, 2.0, True, ["a"], "4", "5"], float)
-    value = shell.told("start", "typed-task", "n:=3", 's:={"a": 1}', "--wait")["value"]
+    value = shell.result("start", "typed-task", "n:=3", 's:={"a": 1}', "--wait")["value"]
     assert value[0::4] == [3, {"a": 1}]
     for word, of in (("n=three", "an int"), ("on=maybe", "a bool"), ("of=a,b", "a list")):
         ran = shell.run("start", "typed-task", word)

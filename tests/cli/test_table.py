@@ -35,7 +35,7 @@ def _files_of_commands() -> set[str]:
 
 
 def test_every_row_has_its_file_and_every_file_its_row() -> None:
-    assert {commands.module_of(name) for name in commands.every()} == _files_of_commands()
+    assert {commands.module_of(name) for name in commands.all_commands()} == _files_of_commands()
 
 
 def test_each_group_of_the_table_is_in_a_section() -> None:
@@ -43,7 +43,7 @@ def test_each_group_of_the_table_is_in_a_section() -> None:
     assert set(commands.DEFAULTS) <= set(commands.GROUPS)
 
 
-@pytest.mark.parametrize("name", commands.every())
+@pytest.mark.parametrize("name", commands.all_commands())
 def test_every_command_has_a_manual_page_that_names_its_arguments(name: str) -> None:
     root = cli()
     ctx = click.Context(root, info_name="maniple")
@@ -129,7 +129,7 @@ def test_completion_knows_commands_options_and_installed_hands(shell: Shell) -> 
     "words", spread(["run-show", "replay", "cancel", "erase", "stop", "decide", "audit search --run"], 2)
 )
 def test_completion_knows_the_runs_that_began_last(words: str, shell: Shell) -> None:
-    run = str(shell.told("start", "greeter", "--wait")["run"])
+    run = str(shell.result("start", "greeter", "--wait")["run"])
     assert run in _completed(shell, f"maniple {words} r-")
     assert _completed(shell, f"maniple {words} {run[:-2]}") == {run}
 

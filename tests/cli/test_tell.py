@@ -58,7 +58,7 @@ def sluggish(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 
 def _begun(shell: Shell, **inputs: float) -> str:
-    told: Any = shell.told("start", "sluggish", *(f"{name}:={value}" for name, value in inputs.items()))
+    told: Any = shell.result("start", "sluggish", *(f"{name}:={value}" for name, value in inputs.items()))
     return str(told["run"])
 
 

@@ -16,7 +16,7 @@ def test_nothing_typed_is_no_secret_and_the_one_before_is_kept(shell: Shell) -> 
     for typed, told in (("\n", "is empty"), ("\x04", "no value for `token` was typed")):
         terminal = Terminal(shell, "settings", "greeter", "--secret", "token")
         terminal.answer("(not shown): ", typed)
-        assert (terminal.end(), told in terminal.said) == (2, True), terminal.said
+        assert (terminal.end(), told in terminal.output) == (2, True), terminal.output
     assert [path.read_bytes() for path in (shell.home / "keys").glob("*.secrets")] == secrets
 
 
@@ -28,8 +28,8 @@ def test_a_skill_is_not_installed_over_what_changed_while_somebody_was_asked(she
     terminal.answer("Install it?", "")
     shell.good("skills", "install", tmp_path / "second", "--yes")
     terminal.answer("Install it?", "y\n")
-    assert (terminal.end(), "type the same again" in terminal.said) == (1, True), terminal.said
-    rows = shell.told("skills", "list")["skills"]
+    assert (terminal.end(), "type the same again" in terminal.output) == (1, True), terminal.output
+    rows = shell.result("skills", "list")["skills"]
     assert isinstance(rows, list)
     assert [row["name"] for row in rows if not row["of"]] == ["second"]
     shell.good("skills", "remove", "second")
@@ -41,7 +41,7 @@ def test_how_far_a_check_is_does_not_stand_before_what_it_found(made: Shell, tmp
     path.write_bytes(path.read_bytes().replace(b'"seq":0', b'"seq":7', 1))
     terminal = Terminal(shell, "audit", "verify")
     assert terminal.end() == 5
-    assert "0 entries\r\x1b[Kmaniple: the log" in terminal.said
+    assert "0 entries\r\x1b[Kmaniple: the log" in terminal.output
 
 
 def test_the_line_of_who_waits_fits_a_narrow_terminal(shell: Shell) -> None:
@@ -51,7 +51,7 @@ def test_the_line_of_who_waits_fits_a_narrow_terminal(shell: Shell) -> None:
     terminal.answer("%", "")
     shell.good("cancel", run)
     widest = terminal.widest()
-    assert (terminal.end(), 4 < widest < 12) == (1, True), terminal.said
+    assert (terminal.end(), 4 < widest < 12) == (1, True), terminal.output
 
 
 @pytest.mark.wide
@@ -61,16 +61,16 @@ def test_a_tree_that_is_drawn_over_fits_its_terminal_wherever_the_result_goes(sh
     steps = "".join(f'[steps.step_{at}]\nhand = "greeter"\nwith = {{ wait = true }}\n' for at in range(12))
     file.write_text(head + steps)
     shell.good("pipeline", "add", file, "--yes")
-    terminal = Terminal(shell, "pipeline", "run", "steps", "--watch", columns=30, lines=8, into=subprocess.DEVNULL)
+    terminal = Terminal(shell, "pipeline", "run", "steps", "--watch", columns=30, lines=8, stdout=subprocess.DEVNULL)
     terminal.answer("A\x1b[K", "")
-    assert ("7 lines more" in terminal.said, terminal.widest() < 30) == (True, True)
+    assert ("7 lines more" in terminal.output, terminal.widest() < 30) == (True, True)
     shell.good("stop", "steps")
     assert terminal.end() == 1
-    assert max(int(up) for up in re.findall(r"\x1b\[(\d+)A", terminal.said)) < 8
-    assert "step_11" in terminal.said, "at the end the whole tree stands there"
+    assert max(int(up) for up in re.findall(r"\x1b\[(\d+)A", terminal.output)) < 8
+    assert "step_11" in terminal.output, "at the end the whole tree stands there"
     shown = Terminal(shell, "pipeline", "show", "steps")
     assert shown.end() == 0
-    bars = [re.sub(r"\x1b\[\d*m", "", line).rstrip() for line in shown.said.splitlines() if "│" in line]
+    bars = [re.sub(r"\x1b\[\d*m", "", line).rstrip() for line in shown.output.splitlines() if "│" in line]
     assert (len(bars) > 8, max(map(len, bars)) <= 80) == (True, True)
     shell.good("pipeline", "remove", "steps")
 
@@ -78,6 +78,6 @@ def test_a_tree_that_is_drawn_over_fits_its_terminal_wherever_the_result_goes(sh
 def test_what_is_granted_is_never_cut(shell: Shell) -> None:
     """What stands behind the dots could be anything, and somebody looks at it to see whether it is too much."""
     terminal = Terminal(shell, "grants", "assistant", columns=40)
-    assert (terminal.end(), "assistant.step, assistant.said" in terminal.said) == (0, True), terminal.said
-    assert terminal.said.count("each time") == 3
-    assert "…" not in terminal.said
+    assert (terminal.end(), "assistant.step, assistant.said" in terminal.output) == (0, True), terminal.output
+    assert terminal.output.count("each time") == 3
+    assert "…" not in terminal.output

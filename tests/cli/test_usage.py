@@ -97,7 +97,7 @@ def test_a_hand_that_never_ran_is_no_error(command: str, calm: Shell) -> None:
 def test_a_hand_that_was_removed_still_has_its_runs_and_one_that_never_ran_is_gone(calm: Shell, tmp_path: Path) -> None:
     for name in ("first", "second"):
         install_plain(calm, name, tmp_path)
-    run = str(calm.told("start", "first", "--wait")["run"])
+    run = str(calm.result("start", "first", "--wait")["run"])
     calm.good("remove", "first")
     assert run in calm.good("runs", "first")
     assert "maniple run-show" in calm.run("runs", run).err

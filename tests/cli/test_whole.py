@@ -26,7 +26,7 @@ def test_init_makes_a_home_that_only_its_owner_can_enter_with_keys_of_its_own(ma
     assert {"log.key", "log.pub", "kernel.key", "kernel.pub", "operator.key", "seal.key"} <= {key.name for key in keys}
     assert all(stat.S_IMODE(key.stat().st_mode) == 0o600 for key in keys)
     assert not [name for name in os.listdir(shell.home.parent) if name.startswith(".")]
-    assert shell.told("audit", "verify")["ok"] is True
+    assert shell.result("audit", "verify")["ok"] is True
     for name in ("log.key", "kernel.key", "operator.key", "seal.key"):
         assert (shell.home / "keys" / name).read_bytes() != (made.home / "keys" / name).read_bytes()
 
@@ -61,12 +61,12 @@ def test_an_interrupted_init_is_typed_again(tmp_path: Path) -> None:
 def test_up_status_and_down_and_a_kernel_log_that_has_grown_is_begun_anew_and_kept(still: Shell) -> None:
     log = still.home / "run" / "kernel.log"
     log.write_bytes(b"x" * (LOG_MAX + 1))
-    pid = still.told("up")["pid"]
-    told = still.told("status")
+    pid = still.result("up")["pid"]
+    told = still.result("status")
     assert (told["pid"], told["home"], told["frozen"]) == (pid, str(still.home), False)
     assert str(pid) in still.good("status")
     assert os.getsid(int(str(pid))) == pid
-    assert still.told("down")["pid"] == pid
+    assert still.result("down")["pid"] == pid
     assert is_gone(int(str(pid)))
     assert still.run("down").code == 3
     assert (log.with_name("kernel.log.1").stat().st_size, log.stat().st_size) == (LOG_MAX + 1, 0)
@@ -80,7 +80,7 @@ def test_a_kernel_in_the_foreground_is_the_process_that_was_started_and_keeps_it
     try:
         assert kernel.stderr is not None
         assert kernel.stderr.readline() == b"ready\n"
-        assert still.told("status")["pid"] == kernel.pid
+        assert still.result("status")["pid"] == kernel.pid
         assert os.readlink(f"/proc/{kernel.pid}/fd/2") == os.readlink(f"/proc/self/fd/{kernel.stderr.fileno()}")
         kernel.send_signal(end)
         assert kernel.wait(20) == 0
@@ -95,7 +95,7 @@ def test_a_kernel_in_the_foreground_is_the_process_that_was_started_and_keeps_it
 def test_up_starts_a_kernel_whatever_standard_descriptors_are_closed(closing: str, still: Shell) -> None:
     line = f'exec "$@" {closing}'
     done = subprocess.run(["sh", "-c", line, "sh", *MANIPLE, "up"], env=still.environment(), check=False, timeout=60)
-    pid = int(str(still.told("status")["pid"]))
+    pid = int(str(still.result("status")["pid"]))
     shown = [os.readlink(f"/proc/{pid}/fd/{standard}") for standard in (0, 1, 2)]
     still.good("down")
     log = str(still.home / "run" / "kernel.log")
@@ -103,15 +103,15 @@ def test_up_starts_a_kernel_whatever_standard_descriptors_are_closed(closing: st
 
 
 def test_up_beside_a_kernel_that_already_runs_says_so_and_leaves_it(shell: Shell) -> None:
-    pid = shell.told("status")["pid"]
+    pid = shell.result("status")["pid"]
     ran = shell.run("up")
     assert (ran.code, ran.out) == (0, f"The kernel already runs, process {pid}.\n"), ran
-    assert shell.told("up") == {"pid": pid, "home": str(shell.home), "started": False}
-    assert shell.told("status")["pid"] == pid
+    assert shell.result("up") == {"pid": pid, "home": str(shell.home), "started": False}
+    assert shell.result("status")["pid"] == pid
 
 
 def test_a_second_kernel_in_the_foreground_is_refused(shell: Shell) -> None:
-    pid = shell.told("status")["pid"]
+    pid = shell.result("status")["pid"]
     ran = shell.run("up", "--foreground")
     assert (ran.code, ran.out) == (1, "")
     assert is_one_clear_line(ran), ran
@@ -132,7 +132,7 @@ def test_up_beside_a_kernel_of_another_version_of_maniple_fails(
 def test_of_many_kernels_started_at_once_one_runs_and_keeps_its_log(still: Shell) -> None:
     starts = [still.begin("up") for _ in range(3)]
     told = [start.communicate(timeout=60)[1].decode() for start in starts]
-    pid = int(str(still.told("status")["pid"]))
+    pid = int(str(still.result("status")["pid"]))
     log = os.readlink(f"/proc/{pid}/fd/2")
     still.good("down")
     codes = sorted(start.returncode for start in starts)  # one that came late found a kernel that already ran
@@ -146,7 +146,7 @@ def test_a_kernel_takes_all_the_descriptors_that_it_may_have(still: Shell) -> No
     folder = still.good("new", "icy", "--service", "--into", still.home.parent).strip()
     few = ["sh", "-c", 'ulimit -Sn 26; exec "$@"', "sh", *MANIPLE, "up"]
     subprocess.run(few, env=still.environment(), check=True, timeout=60, capture_output=True)
-    pid = int(str(still.told("status")["pid"]))
+    pid = int(str(still.result("status")["pid"]))
     assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2
     still.good("install", folder, "--yes")
     still.good("start", "icy")
@@ -158,7 +158,7 @@ def test_freeze_holds_through_restarts_until_thaw(still: Shell) -> None:
     still.good("up")
     still.good("install", folder, "--yes")
     still.good("start", "icy")
-    assert still.told("freeze") == {"frozen": True, "ended": 1}
+    assert still.result("freeze") == {"frozen": True, "ended": 1}
     assert still.run("call", "icy.greet").code == 4
     still.good("down")
     still.good("up")
@@ -171,9 +171,9 @@ def test_freeze_holds_through_restarts_until_thaw(still: Shell) -> None:
 
 
 def test_a_killed_kernel_is_no_kernel_at_once_a_wait_for_it_ends_and_up_recovers(still: Shell) -> None:
-    pid = int(str(still.told("up")["pid"]))
+    pid = int(str(still.result("up")["pid"]))
     waiting = still.begin("call", "kernel.sleep", "milliseconds=60000", "--timeout", "60s")
-    until(lambda: still.told("status")["open_calls"] == 2)
+    until(lambda: still.result("status")["open_calls"] == 2)
     os.kill(pid, signal.SIGKILL)
     _, err = waiting.communicate(timeout=10)
     assert (waiting.returncode, b"maniple up" in err) == (3, True)
@@ -182,7 +182,7 @@ def test_a_killed_kernel_is_no_kernel_at_once_a_wait_for_it_ends_and_up_recovers
     assert still.run("ps").code == 3
     still.good("up")
     still.good("down")
-    assert still.told("audit", "verify")["ok"] is True
+    assert still.result("audit", "verify")["ok"] is True
 
 
 def test_doctor_finds_what_this_machine_has(tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_a_table_fits_the_terminal(untouched: Shell) -> None:
 
 @pytest.mark.parametrize("columns", ["40", "80", "200"])
 def test_a_table_never_cuts_what_one_types_or_counts(columns: str, shell: Shell) -> None:
-    live = shell.told("ps")["runs"]
+    live = shell.result("ps")["runs"]
     assert isinstance(live, list)
     assert live
     shown = _on_a_terminal(shell, "ps", NO_COLOR="1", COLUMNS=columns).decode()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kernel.descriptors import pair, receive, send
-from tests.living import ROOT, make_home, no_hand_runs
+from tests.living import ROOT, make_home, why_no_hand_runs
 
 BEGINS = """
 import os, select, sys
@@ -29,7 +29,7 @@ def test_an_end_that_had_not_read_all_is_gone_like_any_other() -> None:
         assert receive(ours) == (b"", [])
 
 
-@pytest.mark.skipif(no_hand_runs() != "", reason="no template lives here")
+@pytest.mark.skipif(why_no_hand_runs() != "", reason="no template lives here")
 def test_a_template_whose_kernel_ends_before_it_hears_of_it_says_nothing_of_that(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -95,7 +95,7 @@ def _reads_within_its_grant_only(shell: Shell, folder: Path) -> None:
         (folder / root).mkdir()
         (folder / root / "note.txt").write_text(f"of {root}")
         shell.good("roots", "add", root, folder / root)
-    told = shell.told("start", "reader", "path=data/note.txt", "--wait")["value"]
+    told = shell.result("start", "reader", "path=data/note.txt", "--wait")["value"]
     assert told == {"text": "of data", "memory": psutil.virtual_memory().total, "user": os.getuid()}
     ran = shell.run("start", "reader", "path=private/note.txt", "--wait")
     assert ran.code != 0, ran
@@ -105,32 +105,32 @@ def _reads_within_its_grant_only(shell: Shell, folder: Path) -> None:
 
 def _runs_programs(shell: Shell, folder: Path) -> None:
     secret = folder / "home" / "keys" / "operator.key"
-    told = shell.told("call", "shell.run", f"command=echo ran | tr r R > f; cat f; cat {secret}; id -u")["value"]
+    told = shell.result("call", "shell.run", f"command=echo ran | tr r R > f; cat f; cat {secret}; id -u")["value"]
     assert isinstance(told, dict)
     assert (told["stdout"], told["exit_status"]) == (f"Ran\n{os.getuid()}\n", 0), told
     shell.good("install", write_hand(folder / "program", PROGRAM), "--yes")
-    assert str(shell.told("call", "program.say")["value"]).endswith(" scratch 12")
+    assert str(shell.result("call", "program.say")["value"]).endswith(" scratch 12")
 
 
 def _runs_a_module(shell: Shell, folder: Path) -> None:
     shell.good("new", "guest", "--wasm", "--into", folder)
     shell.good("install", folder / "guest", "--yes")
-    assert shell.told("start", "guest", "word=hi", "--wait")["value"] == {"heard": {"word": "hi"}}
+    assert shell.result("start", "guest", "word=hi", "--wait")["value"] == {"heard": {"word": "hi"}}
 
 
 def _remembers(shell: Shell) -> None:
     for text in ("I bought an automobile.", "Whales are mammals."):
         shell.good("call", "memory.store", "own", f"text={text}")
-    until(lambda: shell.told("call", "memory.stats", "own")["value"]["waiting"] == 0, "vectors")  # type: ignore[index]
-    found: Any = shell.told("memory", "search", "a car")["results"]
+    until(lambda: shell.result("call", "memory.stats", "own")["value"]["waiting"] == 0, "vectors")  # type: ignore[index]
+    found: Any = shell.result("memory", "search", "a car")["results"]
     assert [row["fragment"] for row in found] == [1, 2]
 
 
 def _is_told_what_runs_lack(shell: Shell) -> None:
     """Where a layer is told as lacking, `maniple doctor` is named, and so that says what it would stop and what gives it."""
-    findings: Any = shell.told("doctor")["findings"]
+    findings: Any = shell.result("doctor")["findings"]
     (user,) = [one for one in findings if one["what"] == "user"]
-    assert "user-id" in shell.told("status")["lacking"]  # type: ignore[operator]
+    assert "user-id" in shell.result("status")["lacking"]  # type: ignore[operator]
     assert (user["state"], user["mend"]) == ("weak", "run Maniple as root")
     assert user["why"].startswith("what it stops: ")
 
@@ -148,9 +148,9 @@ def _lives(shell: Shell, folder: Path) -> None:
     _remembers(shell)
     assert shell.good("call", "files.read", "data/note.txt") == "of data"
     shell.good("call", "memory.set", "own", "key=colour", "value=blue")
-    assert shell.told("memory", "get", "colour")["value"] == "blue"
+    assert shell.result("memory", "get", "colour")["value"] == "blue"
     assert shell.good("memory", "verify") == "you, the operator: whole\n"
-    processes = shell.told("call", "machine.processes", "match=python")["value"]
+    processes = shell.result("call", "machine.processes", "match=python")["value"]
     assert isinstance(processes, dict)
     assert processes["processes"]
     forked.end()
@@ -159,7 +159,7 @@ def _lives(shell: Shell, folder: Path) -> None:
     shell.good("down")
     forked.end()
     until(lambda: not _everybody(), "no process is left")
-    assert shell.told("audit", "verify")["ok"] is True
+    assert shell.result("audit", "verify")["ok"] is True
 
 
 def main(folder: Path) -> None:

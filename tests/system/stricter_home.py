@@ -56,16 +56,16 @@ def _no_hand_runs(shell: Shell, lacking: str) -> None:
         assert is_one_clear_line(ran._replace(err=ran.err.splitlines(keepends=True)[-1])), (words, ran)
         assert lacking in ran.err, (words, ran)
         assert "`maniple doctor`" in ran.err, (words, ran)
-    assert shell.told("ps")["runs"] == []
+    assert shell.result("ps")["runs"] == []
 
 
 def _hands_run_without(shell: Shell, layer: str) -> None:
     code, found = _found(shell)
     assert (code, found["mount namespaces"]["state"]) == (0, "missing"), found
     assert shell.run("up").err == ""
-    assert shell.told("start", "greeter", "--wait")["value"] == "hello"
-    assert shell.told("call", "echo.say", "text=hi")["value"] == {"text": "hi"}
-    runs: Any = shell.told("ps")["runs"]
+    assert shell.result("start", "greeter", "--wait")["value"] == "hello"
+    assert shell.result("call", "echo.say", "text=hi")["value"] == {"text": "hi"}
+    runs: Any = shell.result("ps")["runs"]
     assert runs
     assert all(layer in run["lacking"] for run in runs), runs
 
@@ -83,7 +83,7 @@ def main(where: str, folder: Path) -> None:
     else:
         _no_hand_runs(shell, where)
     shell.good("down")
-    assert shell.told("audit", "verify")["ok"] is True
+    assert shell.result("audit", "verify")["ok"] is True
 
 
 if __name__ == "__main__":

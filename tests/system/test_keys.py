@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from kernel.cli.client import Client
 from tests.cli.shell import Shell
-from tests.living import ECHO, Kernel, holding, install, make_home
+from tests.living import ECHO, Kernel, files_containing, install, make_home
 from tests.system import fates, thinking
 from tests.system.fates import until
 
@@ -106,7 +106,7 @@ def test_a_key_is_nowhere_but_in_its_file_and_the_hand_that_uses_it(tmp_path: Pa
 
 def _search(kernel: Kernel, client: Client) -> None:
     """Fails where the key is that it should not be. That it is found where it should be shows that the search finds."""
-    assert [path.parent.name for path in holding(kernel.home, KEY)] == ["keys"]
+    assert [path.parent.name for path in files_containing(kernel.home, KEY)] == ["keys"]
     model, processes = _pid(client, "model"), list(_tree(kernel.pid))
     assert len(processes) >= 4, "kernel, template, model and echo"
     found = {}

@@ -10,7 +10,7 @@ import pytest
 from kernel.cli.exits import NotDone
 from runtime.models.messages import parse_answer
 from tests.cli.shell import Shell
-from tests.living import Kernel, Source, holding, install, make_home
+from tests.living import Kernel, Source, files_containing, install, make_home
 from tests.system.fates import entries
 from wire.entries import Cost
 
@@ -110,7 +110,7 @@ def test_a_key_is_in_no_log_entry_reply_or_output(kernel: Kernel) -> None:
         _maniple(kernel, *words) for words in (("models", "--json"), ("settings", "model"), ("show", "model"))
     )
     assert KEY not in told
-    assert [path.suffix for path in holding(kernel.home, KEY)] == [".secrets"]
+    assert [path.suffix for path in files_containing(kernel.home, KEY)] == [".secrets"]
 
 
 def _maniple(kernel: Kernel, *words: str) -> str:

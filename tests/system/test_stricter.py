@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.living import ROOT
-from tests.ordinary_user import place_of_users, said
-from tests.small_disk import mounted
+from tests.ordinary_user import run_as_user, user_folder
+from tests.small_disk import run_with_mounts
 
 WITHIN = 120
 """Seconds that it may take."""
@@ -25,9 +25,9 @@ WITHOUT_HANDS = "tests/manifests/test_lives.py::test_a_death_with_the_template_d
     ],
 )
 def test_an_ordinary_user_has_what_there_is_or_is_told_what_is_missing(place: str, where: str, tmp_path: Path) -> None:
-    with place_of_users() as folder:
+    with user_folder() as folder:
         there = ["tests.stricter", place, sys.executable, "-m", "tests.system.stricter_home", where, str(folder)]
-        said(there, folder, tmp_path, within=WITHIN)
+        run_as_user(there, folder, tmp_path, within=WITHIN)
 
 
 @pytest.mark.wide
@@ -36,6 +36,6 @@ def test_a_test_that_needs_a_hand_says_why_there_is_none_and_is_skipped(tmp_path
     words = [sys.executable, "-m", "pytest", "-n0", "-rs", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'inner'}"]
     tests = ["tests/cli/test_calls.py", WITHOUT_HANDS]
     there = [sys.executable, "-m", "tests.stricter", "container", *words, *tests]
-    told = mounted(there, "lays on no filter", within=WITHIN, cwd=ROOT)
+    told = run_with_mounts(there, "lays on no filter", within=WITHIN, cwd=ROOT)
     assert "no Hand can run here: this machine lacks " in told
     assert re.search(r"\b1 passed, \d+ skipped", told), told
