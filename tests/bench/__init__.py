@@ -1,1 +1,1 @@
-"""The numbers of Maniple beside bare baselines, measured in one run: `./just bench`."""
+"""`./just bench`: measures Maniple and bare baselines in the same run, so that the two can be compared."""

@@ -1,8 +1,8 @@
 """./just bench [names…] [--rounds N] [--out DIR] [--fresh] [--large] [--set DIR]: measure, print the table, keep the samples.
 
-Names are those of BENCHES; none means all but the large ones. --set adds a collection to `memory`: documents.jsonl,
-queries.jsonl and judgements.tsv, as in tests/bench/cranfield. Each run is kept as run-N.json, and the pages tell of all
-that are kept; --fresh begins anew.
+The names are keys of BENCHES; without a name all but the LARGE ones run. --set adds a collection to `memory`, a folder
+with documents.jsonl, queries.jsonl and judgements.tsv, as tests/bench/cranfield has them. Each run is written as
+run-N.json, and the pages show every run in the folder; --fresh deletes the earlier ones first.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from tests.bench import calls, footprint, logs, machine, memories, resuming, starts, web_pages
-from tests.bench.report import one, pages
+from tests.bench.report import pages, run_section
 from tests.bench.samples import Result, Row, Table
 
 BENCHES: Final[Mapping[str, Callable[[Path, int], Sequence[Row | Table]]]] = {
@@ -42,7 +42,7 @@ LARGE: Final = ("many", "million")
 
 
 def main() -> int:
-    """Exit code 0 when every row that was measured is reached, 1 when one is not."""
+    """Measure what the command line names. Exit code 0 when every measured row meets its limit, 1 when one does not."""
     parser = argparse.ArgumentParser(prog="./just bench", description="Measure Maniple beside bare baselines.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(BENCHES)}")
     parser.add_argument("--rounds", type=int, default=10, help="turns of ours and bare")
@@ -55,17 +55,17 @@ def main() -> int:
         parser.error(f"nothing is called {unknown[0]}: choose from {', '.join(BENCHES)}")
     names = options.names or [name for name in BENCHES if options.large or name not in LARGE]
     memories.FURTHER[:] = options.set
-    result = measured(names, options.rounds)
+    result = measure(names, options.rounds)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.fresh:
         for old in options.out.glob("run-*.json"):
             old.unlink()
-    keep(options.out, result)
+    write_run(options.out, result)
     return 0 if all(row.holds for row in result.rows) else 1
 
 
-def measured(names: list[str], rounds: int) -> Result:
-    """Do the named benches, each with a folder of its own on the disk where homes lie."""
+def measure(names: list[str], rounds: int) -> Result:
+    """Run the named benches, each in a folder of its own in the directory for temporary files."""
     rows: list[Row] = []
     tables: list[Table] = []
     load = os.getloadavg()[0]
@@ -81,18 +81,18 @@ def measured(names: list[str], rounds: int) -> Result:
                     continue
                 print(f"  {row.value:.3g} of {row.limit:g}: {row.what}", file=sys.stderr)
                 rows.append(row)
-        return Result(machine=machine.described(Path(place), load), rows=tuple(rows), tables=tuple(tables))
+        return Result(machine=machine.describe(Path(place), load), rows=tuple(rows), tables=tuple(tables))
 
 
-def keep(out: Path, result: Result) -> None:
-    """Add this run to those that are kept, and write the pages of all of them."""
+def write_run(out: Path, result: Result) -> None:
+    """Write this run as the next run-N.json, write the pages of all runs anew, and print this one."""
     numbers = [int(path.stem.removeprefix("run-")) for path in out.glob("run-*.json")]
     (out / f"run-{max(numbers, default=0) + 1}.json").write_bytes(msgspec.json.encode(result))
     paths = sorted(out.glob("run-*.json"), key=lambda path: int(path.stem.removeprefix("run-")))
     runs = [(path.stem, msgspec.json.decode(path.read_bytes(), type=Result)) for path in paths]
     for name, text in pages(runs):
         (out / name).write_text(text)
-    print(one(*runs[-1]))
+    print(run_section(*runs[-1]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The baselines: the fastest programs we can write for the same work, with nothing checked and nothing logged (acts).
 
-Sockets are used frame by frame with plain integers for flags: several times as fast as pyzmq's multipart calls.
+They send and receive single frames and pass flags as plain integers, which is several times as fast as pyzmq's multipart
+calls.
 """
 
 import ctypes
@@ -20,8 +21,8 @@ _NEWUSER: Final = 0x10000000
 _DIE_WITH_PARENT: Final = 1  # prctl(2)
 
 
-def started(act: Callable[[], None]) -> int:
-    """Fork a process that does `act`; its pid."""
+def fork_process(act: Callable[[], None]) -> int:
+    """Fork a process that runs `act` and dies with this one; returns its pid."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -34,7 +35,7 @@ def started(act: Callable[[], None]) -> int:
 
 
 def dealer(path: Path, server: bytes, name: bytes = b"") -> "zmq.Socket[bytes]":
-    """A DEALER with a key of its own, connected to a bare ROUTER."""
+    """A DEALER with a new key pair, connected to a bare ROUTER. server: the ROUTER's public key."""
     peer = zmq.Context().socket(zmq.DEALER)
     public, secret = zmq.curve_keypair()
     peer.setsockopt(zmq.CURVE_PUBLICKEY, public)
@@ -47,7 +48,7 @@ def dealer(path: Path, server: bytes, name: bytes = b"") -> "zmq.Socket[bytes]":
 
 
 def router(path: Path, public: bytes, secret: bytes) -> "zmq.Socket[bytes]":
-    """A ROUTER that admits every key."""
+    """A ROUTER with CURVE that accepts every client's key."""
     server = zmq.Context().socket(zmq.ROUTER)
     server.setsockopt(zmq.CURVE_SERVER, 1)
     server.setsockopt(zmq.CURVE_PUBLICKEY, public)
@@ -57,7 +58,7 @@ def router(path: Path, public: bytes, secret: bytes) -> "zmq.Socket[bytes]":
 
 
 def broker(path: Path, public: bytes, secret: bytes) -> None:
-    """Carries [to, body] from one peer to another as [from, body], for ever."""
+    """Forwards each [to, body] from a peer as [from, body] to the peer `to`, until it is killed."""
     server = router(path, public, secret)
     receive, send = server.recv, server.send
     while True:
@@ -68,7 +69,7 @@ def broker(path: Path, public: bytes, secret: bytes) -> None:
 
 
 def worker(path: Path, server: bytes) -> None:
-    """Sends everything back to where it came from, for ever."""
+    """Sends each body back to its sender, until it is killed."""
     peer = dealer(path, server, WORKER)
     receive, send = peer.recv, peer.send
     while True:
@@ -78,7 +79,7 @@ def worker(path: Path, server: bytes) -> None:
 
 
 def plain_broker(path: Path, public: bytes, secret: bytes) -> None:
-    """The same as most would write it, with pyzmq's multipart calls."""
+    """Does what `broker` does with pyzmq's multipart calls, as most would write it."""
     server = router(path, public, secret)
     while True:
         sender, to, body = server.recv_multipart()
@@ -86,29 +87,29 @@ def plain_broker(path: Path, public: bytes, secret: bytes) -> None:
 
 
 def plain_worker(path: Path, server: bytes) -> None:
-    """Its worker."""
+    """Does what `worker` does with pyzmq's multipart calls."""
     peer = dealer(path, server, WORKER)
     while True:
         peer.send_multipart(peer.recv_multipart())
 
 
-Part = Callable[[Path, bytes, bytes], None]
-Answer = Callable[[Path, bytes], None]
+RunBroker = Callable[[Path, bytes, bytes], None]
+RunWorker = Callable[[Path, bytes], None]
 
 
 class Broker:
-    """A broker and a worker behind it, each a process of its own."""
+    """Runs a broker and its worker, each as a process; kills both at the end of the `with` block."""
 
-    def __init__(self, path: Path, carry: Part = broker, answer: Answer = worker) -> None:
+    def __init__(self, path: Path, run_broker: RunBroker = broker, run_worker: RunWorker = worker) -> None:
         self.path = path
         self.public, secret = zmq.curve_keypair()
         self._pids = [
-            started(lambda: carry(path, self.public, secret)),
-            started(lambda: answer(path, self.public)),
+            fork_process(lambda: run_broker(path, self.public, secret)),
+            fork_process(lambda: run_worker(path, self.public)),
         ]
 
     def client(self) -> "zmq.Socket[bytes]":
-        """A client that has had its first answer."""
+        """A connected client to which the worker has already answered once."""
         while True:
             peer = dealer(self.path, self.public)
             peer.send(WORKER, MORE)
@@ -128,17 +129,17 @@ class Broker:
 
 
 class Forker:
-    """A warm process that forks, for each byte, a child in a new PID namespace that says hello to a bare ROUTER."""
+    """A warm process that forks a child for each byte it gets; the child, in a new PID namespace, greets a bare ROUTER."""
 
     def __init__(self, path: Path) -> None:
         public, secret = zmq.curve_keypair()
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._pid = started(lambda: self._serve(theirs, path, public))
+        self._pid = fork_process(lambda: self._serve(theirs, path, public))
         theirs.close()
         self._router = router(path, public, secret)
 
-    def ready(self) -> None:
-        """Fork one child; returns when its hello has come."""
+    def fork_and_wait(self) -> None:
+        """Fork one child and return when its hello has arrived and it has ended."""
         self._ours.send(b"f")
         child, _ = self._router.recv(), self._router.recv()
         self._router.send(child, MORE)
@@ -161,7 +162,7 @@ class Forker:
         while end.recv(1):
             if libc.unshare(flags) != 0:
                 raise OSError(ctypes.get_errno(), "unshare")
-            pid = started(lambda: _greet(path, server))
+            pid = fork_process(lambda: _greet(path, server))
             libc.setns(own, _NEWPID)
             flags = _NEWPID
             os.waitpid(pid, 0)
@@ -169,6 +170,7 @@ class Forker:
 
 
 def _greet(path: Path, server: bytes) -> None:
+    """Say hello to the ROUTER and wait for its answer."""
     peer = dealer(path, server)
     peer.send(b"hello")
     peer.recv()

@@ -1,4 +1,4 @@
-"""Rows about what it costs to be there: memory, idle processor time, and a thousand Hands (acts)."""
+"""Measures what Maniple costs while it does nothing: memory, idle processor time, and a thousand Hands (acts)."""
 
 import time
 from pathlib import Path
@@ -16,6 +16,7 @@ MANY: Final = 1_000
 
 
 def _pids(operator: Operator) -> list[int]:
+    """The process of every run."""
     shown = operator.call("kernel.ps")
     assert isinstance(shown, dict)
     runs = shown["runs"]
@@ -23,8 +24,8 @@ def _pids(operator: Operator) -> list[int]:
     return [int(str(run["pid"])) for run in runs if isinstance(run, dict)]
 
 
-def _settle(kernel: Kernel, operator: Operator) -> None:
-    """Wait until none but the runs is there: what stands ready to be the next shares memory too, and comes a moment late."""
+def _wait_for_runs_only(kernel: Kernel, operator: Operator) -> None:
+    """Wait until the template has no child but the runs: the spare process shares memory too, and is forked a moment late."""
     time.sleep(10 * PAUSE)
     while len(machine.children(kernel.template())) > len(_pids(operator)):
         time.sleep(0.1)
@@ -36,18 +37,18 @@ def memory(folder: Path, rounds: int) -> list[Row]:
     further: list[float] = []
     for number in range(min(3, rounds)):
         home = new_home(folder / f"home-{number}")
-        with Kernel(home).ready() as kernel:
-            operator = Operator(home).greeted()
+        with Kernel(home).wait_until_ready() as kernel:
+            operator = Operator(home).wait_for_hello()
             key = trust(home, operator)
             for hand in range(FURTHER + 1):
                 install_echo(home, operator, key, f"echo-{hand}")
             operator.call("echo-0.say", text="up")
             core = [kernel.pid, kernel.template()]
-            _settle(kernel, operator)
+            _wait_for_runs_only(kernel, operator)
             one = sum(map(machine.pss, [*core, *_pids(operator)]))
             for hand in range(1, FURTHER + 1):
                 operator.call(f"echo-{hand}.say", text="up")
-            _settle(kernel, operator)
+            _wait_for_runs_only(kernel, operator)
             all_of_them = sum(map(machine.pss, [*core, *_pids(operator)]))
             operator.close()
         first.append(one / 1e6)
@@ -68,8 +69,8 @@ def idle(folder: Path, rounds: int) -> list[Row]:
     """Processor time of kernel and template while nothing happens, INSTALLED Hands installed."""
     home = new_home(folder / "home")
     shares: list[float] = []
-    with Kernel(home).ready() as kernel:
-        operator = Operator(home).greeted()
+    with Kernel(home).wait_until_ready() as kernel:
+        operator = Operator(home).wait_for_hello()
         key = trust(home, operator)
         for hand in range(INSTALLED):
             install_echo(home, operator, key, f"echo-{hand}")
@@ -86,10 +87,10 @@ def idle(folder: Path, rounds: int) -> list[Row]:
 
 
 def many(folder: Path, _: int) -> list[Row]:
-    """MANY Hands live at once: all are started, then all are called."""
+    """How long a call takes, and how much memory all need, while MANY Hands run: all are started, then each is called."""
     home = new_home(folder / "home")
-    with Kernel(home).ready() as kernel:
-        operator = Operator(home).greeted()
+    with Kernel(home).wait_until_ready() as kernel:
+        operator = Operator(home).wait_for_hello()
         key = trust(home, operator)
         for hand in range(MANY):
             install_echo(home, operator, key, f"echo-{hand}")
@@ -102,7 +103,7 @@ def many(folder: Path, _: int) -> list[Row]:
             begun = time.perf_counter()
             operator.call(f"echo-{hand}.say", text="still there?")
             taken.append((time.perf_counter() - begun) * 1000)
-        _settle(kernel, operator)
+        _wait_for_runs_only(kernel, operator)
         pids = _pids(operator)
         total = sum(map(machine.pss, [kernel.pid, kernel.template(), *pids])) / 1e6
         operator.close()

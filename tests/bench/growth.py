@@ -1,7 +1,7 @@
-"""How recall grows with what a memory holds, from the runs' tables: as a table with ratios to peers, and drawn (pure).
+"""How the time of a recall grows with the size of a memory, from the runs' tables: a table and a drawing (pure).
 
-Drawn by hand, both axes by powers of ten: what draws such pictures from a package would be larger than the rest of the
-bench, and the picture would load its scripts from elsewhere.
+The table compares each time with those of peers. The drawing is SVG written here, both axes logarithmic: a plotting
+package would be larger than the rest of the bench, and its pictures would load scripts from elsewhere.
 """
 
 from collections.abc import Sequence
@@ -21,20 +21,20 @@ LINES: Final = (
     ("chromadb query p95", "chromadb, p95: vectors alone", "#b3541e"),
     ("bm25s query p95", "bm25s, p95: words alone, in memory", "#3d5a98"),
 )
-"""Columns of the runs' tables that are drawn, with what they are called and their colour."""
+"""The columns of the runs' tables that are drawn: column, label, colour."""
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 420, 70, 45, 20, 50
 
 
 class Point(NamedTuple):
-    """Milliseconds at one size, by column; what was not measured is not in it."""
+    """Milliseconds at one size, by column; a column that was not measured is missing."""
 
     size: int
     taken: dict[str, float]
 
 
-def points(runs: Sequence[Sequence[Table]], last: int) -> list[Point]:
-    """Sizes in order, each with the medians of the last runs that measured them. runs: their tables, oldest first."""
+def read_points(runs: Sequence[Sequence[Table]], last: int) -> list[Point]:
+    """A point for each size, smallest first. runs: their tables, oldest first; last: of how many to take the median."""
     found: dict[int, dict[str, list[float]]] = {}
     for table in (one for tables in runs for one in tables if one.title == TITLE):
         for line in table.lines:
@@ -47,8 +47,8 @@ def points(runs: Sequence[Sequence[Table]], last: int) -> list[Point]:
     return [Point(size, taken) for size, taken in sorted(medians.items())]
 
 
-def table(of: Sequence[Point]) -> Table:
-    """The points as a table, with what a fused recall takes beside each peer."""
+def make_table(of: Sequence[Point]) -> Table:
+    """The points as a table, with the time of a fused recall as a multiple of each peer's."""
     lines = []
     for size, taken in of:
         cells = [f"{taken[column]:.1f}" if column in taken else "" for column, _, _ in LINES]
@@ -63,8 +63,8 @@ def table(of: Sequence[Point]) -> Table:
     return Table(title=TITLE, columns=columns, lines=tuple(lines), note=note)
 
 
-def drawn(of: Sequence[Point]) -> str:
-    """The points as a picture (SVG)."""
+def draw_svg(of: Sequence[Point]) -> str:
+    """The points as an SVG drawing."""
     every = [value for point in of for value in point.taken.values() if value > 0]
     across = (floor(log10(of[0].size)), ceil(log10(of[-1].size)))
     up = (floor(log10(min(every))), ceil(log10(max(every))))

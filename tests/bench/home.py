@@ -1,4 +1,4 @@
-"""A home with a kernel on it, Hands in it, and an operator who calls (acts)."""
+"""Makes a home, runs a kernel on it, installs Hands, and calls as the operator (acts)."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ from wire.codec import Value
 from wire.signing import SigningKey
 
 ROOT: Final = Path(__file__).parents[2]
-PATIENCE: Final = 60_000
+PATIENCE_MS: Final = 60_000
 
 _MANIFEST: Final = """[hand]
 name = "{name}"
@@ -61,7 +61,7 @@ _MODULE: Final = """(module
 
 
 class Operator:
-    """A client with the operator's key."""
+    """A client on the bus with the operator's key."""
 
     def __init__(self, home: Path) -> None:
         self._context = zmq.Context()
@@ -76,28 +76,28 @@ class Operator:
         self._number = -1
         self.socket.send_multipart((codec.encode(headers.Hello(version=limits.PROTOCOL)), codec.NIL))
 
-    def greeted(self) -> Self:
-        """Wait until Hello is answered."""
-        if not self.socket.poll(PATIENCE):
+    def wait_for_hello(self) -> Self:
+        """Wait until the kernel has answered Hello."""
+        if not self.socket.poll(PATIENCE_MS):
             raise TimeoutError("the kernel does not answer Hello")
         self.socket.recv_multipart()
         return self
 
     def call(self, method: str, resource: str = "", /, **arguments: Value) -> Value:
-        """One call to its end. RuntimeError for any end but Done."""
+        """Make a call and return its value. RuntimeError for any end but Done."""
         self.begin(method, resource, **arguments)
         return self.end()
 
     def begin(self, method: str, resource: str = "", /, **arguments: Value) -> None:
-        """One call more that is open."""
+        """Send a call without waiting for its end."""
         self._number += 2
         header = headers.Call(number=self._number, method=method, resource=resource)
         self.socket.send_multipart((codec.encode(header), codec.encode_body(arguments)))
 
     def end(self) -> Value:
-        """The next end of an open call. RuntimeError for any but Done."""
+        """Wait for the next end of an open call and return its value. RuntimeError for any but Done."""
         while True:
-            if not self.socket.poll(PATIENCE):
+            if not self.socket.poll(PATIENCE_MS):
                 raise TimeoutError("a call has no end")
             raw, body = self.socket.recv_multipart()
             end = codec.decode_from_kernel(raw)
@@ -108,12 +108,12 @@ class Operator:
         return codec.decode_body(body)
 
     def close(self) -> None:
-        """Leave."""
+        """Disconnect."""
         self._context.destroy(linger=0)
 
 
 class Kernel:
-    """A kernel's process on a home."""
+    """A kernel's process on a home, ended with the `with` block."""
 
     def __init__(self, home: Path) -> None:
         ready, told = os.pipe()
@@ -128,25 +128,25 @@ class Kernel:
 
     @property
     def pid(self) -> int:
-        """Its process."""
+        """The kernel's process id."""
         return self.process.pid
 
-    def ready(self) -> Self:
-        """Wait until it says that its bus is bound."""
+    def wait_until_ready(self) -> Self:
+        """Wait until the kernel reports that its bus is bound. RuntimeError with what it says instead."""
         said = os.read(self._ready, 4096)
         if said != b"ready\n":
             raise RuntimeError(said.decode() or "the kernel did not start")
         return self
 
     def template(self) -> int:
-        """Process 1 of the template's namespace."""
+        """The process id of the template, the kernel's only child."""
         found = machine.children(self.pid)
         if len(found) != 1:
             raise RuntimeError(f"the kernel's children are {found}")
         return found[0]
 
     def wait(self) -> None:
-        """Wait for its end after `kernel.down`."""
+        """Wait until the process has ended, as after `kernel.down`."""
         self.process.wait(60)
 
     def __enter__(self) -> Self:
@@ -174,25 +174,25 @@ def new_home(path: Path) -> Path:
 
 
 def trust(home: Path, operator: Operator) -> SigningKey:
-    """The home's sealing key, trusted for every Hand."""
+    """Make the kernel trust the home's sealing key for every Hand; returns the key."""
     key = SigningKey("bench", bytes.fromhex((home / "keys/seal.key").read_text()))
     operator.call("kernel.key-add", key=key.verify_key.text(), hands=["*"])
     return key
 
 
 def install_echo(home: Path, operator: Operator, key: SigningKey, name: str) -> None:
-    """A service of a few lines that provides `name`.say."""
+    """Install a service of a few lines that provides `name`.say."""
     install(home, operator, key, name, {"HAND.toml": _MANIFEST.format(name=name), "main.py": _CODE})
 
 
 def install_guest(home: Path, operator: Operator, key: SigningKey, name: str) -> None:
-    """The same in WebAssembly."""
+    """Install a service in WebAssembly that provides `name`.say."""
     text = _MANIFEST.format(name=name).replace('entry = "main:Echo"', 'wasm = "main.wat"')
     install(home, operator, key, name, {"HAND.toml": text, "main.wat": _MODULE})
 
 
 def install(home: Path, operator: Operator, key: SigningKey, name: str, files: dict[str, str]) -> None:
-    """Write, seal and install a Hand with all it asks for. files: by name."""
+    """Write, seal and install a Hand and grant all that it asks for. files: their texts, by name."""
     folder = f"{name}-1.0.0-{secrets.token_hex(4)}"
     place = home / "hands" / folder
     place.mkdir(parents=True)

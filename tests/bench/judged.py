@@ -1,4 +1,4 @@
-"""Collections of documents, questions and judgements in three files, and what is measured on them (acts: reads files)."""
+"""Reads collections of documents, questions and judgements, and scores rankings of the documents (acts: reads files)."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,14 @@ DEPTH: Final = 10
 
 
 class Document(Struct, frozen=True):
-    """A line of documents.jsonl or queries.jsonl; other keys are passed over."""
+    """A line of documents.jsonl or queries.jsonl; other keys are ignored."""
 
     id: str
     text: str
 
 
 class Collection(Struct, frozen=True, kw_only=True):
-    """judged: for each question its documents' grades; 1 and above is relevant."""
+    """A collection. judged: for each question the grades of documents; 1 and above is relevant."""
 
     name: str
     documents: tuple[Document, ...]
@@ -31,7 +31,7 @@ class Collection(Struct, frozen=True, kw_only=True):
 
 
 class Quality(Struct, frozen=True, kw_only=True):
-    """Means over all questions that have a relevant document."""
+    """Scores of a ranking, each a mean over all questions that have a relevant document."""
 
     recall5: float
     recall10: float
@@ -39,8 +39,8 @@ class Quality(Struct, frozen=True, kw_only=True):
     ndcg10: float
 
 
-def read(folder: Path) -> Collection:
-    """The collection in a folder; documents without a text, which nothing could find, are left out."""
+def read_collection(folder: Path) -> Collection:
+    """Read the collection in a folder; documents without a text, which no search could find, are left out."""
     documents, questions = (
         tuple(msgspec.json.decode(line, type=Document) for line in (folder / name).read_bytes().splitlines())
         for name in ("documents.jsonl", "queries.jsonl")
@@ -54,9 +54,9 @@ def read(folder: Path) -> Collection:
 
 
 def quality(collection: Collection, ranked: Mapping[str, Sequence[str]]) -> Quality:
-    """How good these rankings are, of DEPTH documents each. nDCG: gain 2 ** grade - 1, discount log2 of rank + 1."""
+    """Score these rankings, the first DEPTH documents of each. nDCG: gain 2 ** grade - 1, discount log2 of rank + 1."""
     rows = [
-        _one({key: grade for key, grade in grades.items() if grade > 0}, ranked[question])
+        _score_one({key: grade for key, grade in grades.items() if grade > 0}, ranked[question])
         for question, grades in collection.judged.items()
         if any(grade > 0 for grade in grades.values()) and question in ranked
     ]
@@ -64,15 +64,16 @@ def quality(collection: Collection, ranked: Mapping[str, Sequence[str]]) -> Qual
     return Quality(recall5=means[0], recall10=means[1], mrr=means[2], ndcg10=means[3])
 
 
-def _one(relevant: Mapping[str, int], ranked: Sequence[str]) -> tuple[float, float, float, float]:
+def _score_one(relevant: Mapping[str, int], ranked: Sequence[str]) -> tuple[float, float, float, float]:
+    """The scores of one question's ranking, in the order of Quality's fields. relevant: grades by document."""
     top = ranked[:DEPTH]
-    gained = sum((2 ** relevant.get(one, 0) - 1) / math.log2(at + 2) for at, one in enumerate(top))
+    gained = sum((2 ** relevant.get(document, 0) - 1) / math.log2(at + 2) for at, document in enumerate(top))
     best = sorted(relevant.values(), reverse=True)[:DEPTH]
     ideal = sum((2**grade - 1) / math.log2(at + 2) for at, grade in enumerate(best))
-    first = next((1 / (at + 1) for at, one in enumerate(top) if one in relevant), 0.0)
+    reciprocal_rank = next((1 / (at + 1) for at, document in enumerate(top) if document in relevant), 0.0)
     return (
         len(relevant.keys() & set(top[:5])) / len(relevant),
         len(relevant.keys() & set(top)) / len(relevant),
-        first,
+        reciprocal_rank,
         gained / ideal,
     )

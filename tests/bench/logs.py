@@ -1,4 +1,4 @@
-"""Rows about the log: entries brought to disk, and entries verified, per second (acts)."""
+"""Measures the log: entries written to disk, and entries verified, per second (acts)."""
 
 import os
 import select
@@ -16,15 +16,15 @@ from wire.verify import verify_log
 
 ENTRIES: Final = 40_000
 GROUP: Final = 100
-"""Entries that one caller after another adds before anybody waits for the disk."""
+"""How many entries are added for each one that is waited for until it is on disk."""
 
 _ORIGIN: Final = "maniple.local/log/bench"
 _KEY: Final = SigningKey(_ORIGIN, bytes(range(32)))
 _BODY: Final = Body(digest="ab" * 32, size=30)
 
 
-def _written(home: Path) -> float:
-    """Entries per second that are known to be on disk."""
+def _write_rate(home: Path) -> float:
+    """Write ENTRIES entries to a new log; entries per second until all are on disk."""
     folder = home / "log"
     (home / "journal").mkdir(parents=True)
     recovered = recover(folder, Snapshot(origin=_ORIGIN, size=0), lambda entry: None, key=_KEY.verify_key)
@@ -51,8 +51,8 @@ def _written(home: Path) -> float:
     return ENTRIES / taken
 
 
-def _plain(folder: Path) -> float:
-    """As many lines of the same length, written and synced in groups, with nothing computed."""
+def _plain_write_rate(folder: Path) -> float:
+    """Write as many lines of the same length, synced by GROUP, with nothing computed; lines per second."""
     line = b"x" * 400 + b"\n"
     group = line * GROUP
     descriptor = os.open(folder / "plain", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -65,8 +65,8 @@ def _plain(folder: Path) -> float:
     return ENTRIES / taken
 
 
-def _verified(home: Path) -> float:
-    """Entries per second of processor time that are checked from the first to the last."""
+def _verify_rate(home: Path) -> float:
+    """Verify the whole log; entries per second of processor time."""
     lines = Lines(home / "log")
     begun = time.process_time()
     verify_log(lines, notes=read_notes(home / "log", _ORIGIN), keys=(_KEY.verify_key,), origin=_ORIGIN)
@@ -74,13 +74,13 @@ def _verified(home: Path) -> float:
 
 
 def log(folder: Path, rounds: int) -> list[Row]:
-    """Write a log, then as many plain lines, then verify it, and again."""
+    """In each round write a log, write as many plain lines, and verify the log."""
     written, plain, verified = [], [], []
     for number in range(rounds):
         home = folder / f"home-{number}"
-        written.append(_written(home))
-        plain.append(_plain(folder))
-        verified.append(_verified(home))
+        written.append(_write_rate(home))
+        plain.append(_plain_write_rate(folder))
+        verified.append(_verify_rate(home))
     what = f"log: durable entries per second, one of {GROUP} waited for (bare: plain lines, synced by {GROUP})"
     return [
         Row(

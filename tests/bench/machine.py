@@ -1,4 +1,4 @@
-"""What there is to know of the machine and of its processes, from /proc (acts)."""
+"""Reads what describes the machine and its processes, mostly from /proc (acts)."""
 
 import os
 import platform
@@ -10,8 +10,8 @@ import zmq
 from tests.bench.samples import Machine
 
 
-def described(folder: Path, load_before: float) -> Machine:
-    """This machine; folder: where the home lies."""
+def describe(folder: Path, load_before: float) -> Machine:
+    """Describe this machine. folder: where the homes are, for its file system."""
     return Machine(
         cpu=_field("/proc/cpuinfo", "model name"),
         cores=len(os.sched_getaffinity(0)),
@@ -26,6 +26,7 @@ def described(folder: Path, load_before: float) -> Machine:
 
 
 def _field(path: str, name: str) -> str:
+    """The value of the first `name: value` line in a file; "0" when there is none."""
     for line in Path(path).read_text().splitlines():
         key, _, text = line.partition(":")
         if key.strip() == name:
@@ -34,6 +35,7 @@ def _field(path: str, name: str) -> str:
 
 
 def _file_system(folder: Path) -> str:
+    """The type of the file system that a folder is on."""
     found = ("/", "unknown")
     for line in Path("/proc/self/mounts").read_text().splitlines():
         _, at, kind, *_ = line.split()
@@ -43,7 +45,7 @@ def _file_system(folder: Path) -> str:
 
 
 def pss(pid: int) -> int:
-    """Bytes of a process, each shared page divided by how many share it."""
+    """Bytes of memory of a process, each shared page divided by the number of processes that share it."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
@@ -51,7 +53,7 @@ def pss(pid: int) -> int:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of all threads of a process, in nanoseconds' resolution."""
+    """Processor time of all threads of a process, in seconds, with a resolution of nanoseconds."""
     total = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         total += int((task / "schedstat").read_text().split()[0])
@@ -59,7 +61,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process is the parent of."""
+    """The ids of a process's child processes."""
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         found += [int(child) for child in (task / "children").read_text().split()]

@@ -1,4 +1,4 @@
-"""What memory is measured by: quality on collections, speed as it grows, many at once (acts)."""
+"""The benches of memory: quality on collections, speed as it grows, many Hands at once (acts)."""
 
 from pathlib import Path
 from typing import Final
@@ -8,24 +8,24 @@ from tests.bench.judged import OWN
 from tests.bench.samples import Row, Table
 
 FURTHER: Final[list[Path]] = []
-"""Collections that the command line adds."""
+"""Folders of the collections that the command line adds."""
 
 
 def memory(folder: Path, rounds: int) -> list[Row | Table]:
-    """Quality on our own collections and on those that are named."""
-    return memory_quality.measured(folder, (*OWN, *FURTHER))
+    """Measure quality on our own collections and on those of the command line."""
+    return memory_quality.measure(folder, (*OWN, *FURTHER))
 
 
 def recall(folder: Path, rounds: int) -> list[Row | Table]:
-    """Speed up to 100,000 fragments."""
-    return memory_speed.measured(folder, memory_speed.SIZES)
+    """Measure speed up to 100,000 fragments."""
+    return memory_speed.measure(folder, memory_speed.SIZES)
 
 
 def crowd(folder: Path, rounds: int) -> list[Row]:
-    """Many who ask and store at once."""
-    return memory_crowd.measured(folder)
+    """Measure recalls while many Hands store and recall at once."""
+    return memory_crowd.measure(folder)
 
 
 def million(folder: Path, rounds: int) -> list[Row | Table]:
-    """Speed at a million fragments, which takes a quarter of an hour to fill."""
-    return memory_speed.measured(folder, (memory_speed.LARGE,))
+    """Measure speed at a million fragments; filling takes a quarter of an hour."""
+    return memory_speed.measure(folder, (memory_speed.LARGE,))

@@ -1,4 +1,4 @@
-"""A process of its own that opens a filled memory file, recalls and stores, and says how long that took (acts)."""
+"""A program that opens a filled memory file, recalls and stores, and prints how long each took (acts)."""
 
 import sys
 import time
@@ -17,7 +17,11 @@ MODEL = "synthetic/1"
 
 
 class Timed(Struct, frozen=True, kw_only=True):
-    """Milliseconds of each recall and each store; megabytes of the process that are its own, and that map files."""
+    """What the program prints, as JSON.
+
+    fused, words, stored: milliseconds of each recall by words and vectors, each recall by words alone, and each store;
+    own, mapped: megabytes of this process's memory that are its own, and that map files.
+    """
 
     fused: tuple[float, ...]
     words: tuple[float, ...]
@@ -27,15 +31,15 @@ class Timed(Struct, frozen=True, kw_only=True):
 
 
 def main(path: Path, questions: Path) -> None:
-    """questions: text and vector of each, as an .npz file."""
+    """Ask every question and store as many fragments. questions: an .npz file with the text and vector of each."""
     store = Store(path, now=lambda: time.time_ns() // 1_000)
     with np.load(questions) as told:
         texts, asked = [str(text) for text in told["texts"]], told["vectors"].astype(np.float32)
     meanings = [Meaning(model=MODEL, vector=vector) for vector in asked]
     for text, meaning in list(zip(texts, meanings, strict=True))[:20]:
         recall(store, "", Question(text=text), meaning)
-    fused = [_took(store, text, meaning) for text, meaning in zip(texts, meanings, strict=True)]
-    words = [_took(store, text, None) for text in texts]
+    fused = [_time_recall(store, text, meaning) for text, meaning in zip(texts, meanings, strict=True)]
+    words = [_time_recall(store, text, None) for text in texts]
     stored = []
     for number, text in enumerate(texts):
         began = time.perf_counter()
@@ -48,7 +52,8 @@ def main(path: Path, questions: Path) -> None:
     store.close()
 
 
-def _took(store: Store, text: str, meaning: Meaning | None) -> float:
+def _time_recall(store: Store, text: str, meaning: Meaning | None) -> float:
+    """Recall once; milliseconds."""
     began = time.perf_counter()
     recall(store, "", Question(text=text), meaning)
     return (time.perf_counter() - began) * 1_000

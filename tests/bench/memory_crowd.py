@@ -1,8 +1,9 @@
-"""Fifty Hands that write and recall at once, beside one that does so alone (acts): a home, its kernel, the bus, the Hand.
+"""Measures recalls while fifty Hands store and recall at once, beside a Hand that does so alone (acts).
 
-Each is a Hand of its own with a memory of its own, and does as an agent does: in every turn it stores one sentence, which is
-on the disk when that is answered, recalls one question by meaning and word, and waits. The load is chosen so that two cores
-are busy and not overfull: what is measured is how much the others' work stands in one's way, and not a queue without end.
+All calls go through a kernel and its bus to the Hand `memory`. Each of the fifty is a Hand with a memory of its own, and
+works as an agent does: in each turn it stores a sentence, which is on disk once that is answered, recalls one question by
+meaning and words, and waits. The load keeps two cores busy but not overloaded, so that the result shows how much the others
+slow down each one, and not the length of an ever-growing queue.
 """
 
 import secrets
@@ -16,16 +17,16 @@ from tests.bench.samples import Row, percentile
 
 MANY: Final = 50
 TURN_S: Final = 4.0
-"""Between two turns of each of many."""
+"""Seconds between two turns of each of the MANY."""
 
 ALONE_TURN_S: Final = 0.1
-"""Between two turns of the one that is alone: the same that many do is so often only together."""
+"""Seconds between two turns of the Hand that is alone; it stores and recalls nearly as often as the MANY together."""
 
 SECONDS: Final = 20.0
 ALONE_SECONDS: Final = 10.0
 ROUNDS: Final = 3
 KEPT: Final = 40
-"""Sentences that each memory has before."""
+"""How many sentences each memory holds before the measurement."""
 
 _TEXTS: Final = ROOT / "tests/bench/talk"
 _MANIFEST: Final = """[hand]
@@ -83,20 +84,20 @@ class _Answer(msgspec.Struct):
     recalls: tuple[float, ...]
 
 
-def measured(folder: Path) -> list[Row]:
-    """One row: the p95 of a recall of many, as a multiple of that of one."""
+def measure(folder: Path) -> list[Row]:
+    """Measure one row: the p95 of a recall while many Hands work, as a multiple of that of one alone."""
     home = new_home(folder / "home")
-    texts, questions = (_told(_TEXTS / name) for name in ("documents.jsonl", "queries.jsonl"))
+    texts, questions = (_read_texts(_TEXTS / name) for name in ("documents.jsonl", "queries.jsonl"))
     many: list[float] = []
     alone: list[float] = []
-    with Kernel(home).ready():
-        operator = Operator(home).greeted()
-        _settled(home, operator, texts)
+    with Kernel(home).wait_until_ready():
+        operator = Operator(home).wait_for_hello()
+        _prepare(home, operator, texts)
         for _ in range(ROUNDS):
             turns = round(ALONE_SECONDS / ALONE_TURN_S)
-            alone.append(_p95(_all(operator, ["asker-0"], texts, questions, ALONE_TURN_S, turns)))
+            alone.append(_p95(_take_turns(operator, ["asker-0"], texts, questions, ALONE_TURN_S, turns)))
             names = [f"asker-{number}" for number in range(MANY)]
-            many.append(_p95(_all(operator, names, texts, questions, TURN_S, round(SECONDS / TURN_S))))
+            many.append(_p95(_take_turns(operator, names, texts, questions, TURN_S, round(SECONDS / TURN_S))))
         operator.close()
     what = (
         f"p95 of a recall while {MANY} Hands each store and recall once in {TURN_S:g} s, {MANY / TURN_S:g} a second in all, "
@@ -116,8 +117,8 @@ def measured(folder: Path) -> list[Row]:
     return [row]
 
 
-def _settled(home: Path, operator: Operator, texts: list[str]) -> None:
-    """Everything installed and started, and no vector waited for."""
+def _prepare(home: Path, operator: Operator, texts: list[str]) -> None:
+    """Install and start everything, fill the memories, and wait until every vector is made."""
     key = trust(home, operator)
     sources = sorted((ROOT / "hands/memory").iterdir())
     install(home, operator, key, "memory", {one.name: one.read_text() for one in sources if one.is_file()})
@@ -131,10 +132,10 @@ def _settled(home: Path, operator: Operator, texts: list[str]) -> None:
             continue
 
 
-def _all(
+def _take_turns(
     operator: Operator, names: list[str], texts: list[str], questions: list[str], turn: float, turns: int
 ) -> list[float]:
-    """What every one of these took for each recall, all at once, the first turns spread over one."""
+    """Let all these Hands take their turns at once, begun evenly over the first turn; milliseconds of every recall."""
     for at, name in enumerate(names):
         first = turn * at / len(names)
         operator.begin(f"{name}.ask", texts=[*texts], questions=[*questions[at:]], first=first, turn=turn, turns=turns)
@@ -145,5 +146,6 @@ def _p95(samples: list[float]) -> float:
     return percentile(samples, 0.95)
 
 
-def _told(path: Path) -> list[str]:
+def _read_texts(path: Path) -> list[str]:
+    """The texts in a collection's file."""
     return [str(msgspec.json.decode(line, type=dict[str, object])["text"]) for line in path.read_bytes().splitlines()]

@@ -1,4 +1,4 @@
-"""How well a memory recalls, on collections with judgements, beside its parts and its peers (acts)."""
+"""Measures how well a memory recalls on collections with judgements, beside words or vectors alone and peers (acts)."""
 
 import time
 from collections.abc import Sequence
@@ -13,8 +13,7 @@ from memory.nearness import Meaning
 from memory.recall import Question, recall
 from memory.store import Store
 from tests.bench import peer_room
-from tests.bench.judged import Collection, Quality, quality
-from tests.bench.judged import read as read_collection
+from tests.bench.judged import Collection, Quality, quality, read_collection
 from tests.bench.samples import Row, Table
 
 TOGETHER: Final = 32
@@ -24,43 +23,42 @@ NOTE: Final = (
 )
 
 
-def measured(folder: Path, sets: Sequence[Path]) -> list[Row | Table]:
-    """A table for each collection, and rows that say whether fused beats what it is made of, and the peers."""
+def measure(folder: Path, sets: Sequence[Path]) -> list[Row | Table]:
+    """Measure each collection: a table, and rows that say whether fused recall beats its two parts and the peers."""
     found: list[Row | Table] = []
     for number, path in enumerate(sets):
-        found += _one(folder / str(number), read_collection(path))
+        found += _measure_one(folder / str(number), read_collection(path))
     return found
 
 
-def _one(folder: Path, collection: Collection) -> list[Row | Table]:
+def _measure_one(folder: Path, collection: Collection) -> list[Row | Table]:
+    """Measure one collection with every embedder."""
     folder.mkdir(parents=True)
     ways: dict[str, Quality] = {}
     peers: dict[str, dict[str, Quality]] = {}
     for name, choice in EMBEDDERS.items():
         embedder = choice.make()
         store = Store(folder / f"{name}.db", now=lambda: time.time_ns() // 1_000)
-        ids = _filled(store, collection)
-        documents = _embedded(store, embedder)
+        ids = _fill(store, collection)
+        documents = _embed(store, embedder)
         asked = embedder.vectors([question.text for question in collection.questions])
-        ways.setdefault("words alone", quality(collection, _ranked(store, collection, ids, None, None)))
-        ways[f"vectors alone, {name}"] = quality(
-            collection, _ranked(store, collection, ids, embedder, asked, text=False)
-        )
-        ways[f"**fused, {name}**"] = quality(collection, _ranked(store, collection, ids, embedder, asked))
+        ways.setdefault("words alone", quality(collection, _rank(store, collection, ids, None, None)))
+        ways[f"vectors alone, {name}"] = quality(collection, _rank(store, collection, ids, embedder, asked, text=False))
+        ways[f"**fused, {name}**"] = quality(collection, _rank(store, collection, ids, embedder, asked))
         store.close()
-        peers[name] = _peers(folder / f"peers of {name}", collection, ids, documents, asked)
+        peers[name] = _ask_peers(folder / f"peers of {name}", collection, ids, documents, asked)
     for name, answers in peers.items():
         ways["bm25s"] = answers["bm25s"]
         ways[f"chromadb, {name}"] = answers["chromadb"]
-    rows: list[Row | Table] = [_table(collection, ways)]
+    rows: list[Row | Table] = [_make_table(collection, ways)]
     for name, answers in peers.items():
         parts = {"words": ways["words alone"], "vectors": ways[f"vectors alone, {name}"], **answers}
-        rows.append(_row(collection, name, ways[f"**fused, {name}**"], parts))
+        rows.append(_make_row(collection, name, ways[f"**fused, {name}**"], parts))
     return rows
 
 
-def _filled(store: Store, collection: Collection) -> dict[int, str]:
-    """Store all documents; which one each fragment is. The same text twice is one fragment: the first."""
+def _fill(store: Store, collection: Collection) -> dict[int, str]:
+    """Store all documents; returns each fragment's document id. Of documents with the same text it is the first's."""
     ids: dict[int, str] = {}
     with store.write():
         for document in collection.documents:
@@ -68,8 +66,8 @@ def _filled(store: Store, collection: Collection) -> dict[int, str]:
     return ids
 
 
-def _embedded(store: Store, embedder: Embedder) -> Floats:
-    """Give every chunk its vector; a vector for each fragment, that of its first chunk."""
+def _embed(store: Store, embedder: Embedder) -> Floats:
+    """Make and store the vector of every chunk; returns for each fragment the vector of its first chunk."""
     model = vectors.register(store, embedder.name, embedder.dimension)
     while waiting := vectors.waiting(store, model, TOGETHER):
         rows = embedder.vectors([one.text for one in waiting])
@@ -80,7 +78,7 @@ def _embedded(store: Store, embedder: Embedder) -> Floats:
     return np.stack([np.frombuffer(bytes(row[0]), np.float32) for row in kept if isinstance(row[0], bytes)])
 
 
-def _ranked(
+def _rank(
     store: Store,
     collection: Collection,
     ids: dict[int, str],
@@ -88,7 +86,7 @@ def _ranked(
     asked: Floats | None,
     text: bool = True,
 ) -> dict[str, list[str]]:
-    """What is found for each question, by the documents' ids."""
+    """Recall each question; for each, the ids of the documents found, best first. text: whether to search by words too."""
     found: dict[str, list[str]] = {}
     for at, question in enumerate(collection.questions):
         meaning = None
@@ -99,9 +97,10 @@ def _ranked(
     return found
 
 
-def _peers(
+def _ask_peers(
     folder: Path, collection: Collection, ids: dict[int, str], documents: Floats, asked: Floats
 ) -> dict[str, Quality]:
+    """The quality of each peer on the collection, by the peer's name."""
     texts = {document.id: document.text for document in collection.documents}
     kept = [ids[number] for number in sorted(ids)]
     answers = peer_room.ask(
@@ -115,7 +114,7 @@ def _peers(
     return {name: quality(collection, answer.found) for name, answer in answers.items()}
 
 
-def _table(collection: Collection, ways: dict[str, Quality]) -> Table:
+def _make_table(collection: Collection, ways: dict[str, Quality]) -> Table:
     lines = [
         (name, *(f"{value:.3f}" for value in (one.recall5, one.recall10, one.mrr, one.ndcg10)))
         for name, one in ways.items()
@@ -129,7 +128,7 @@ def _table(collection: Collection, ways: dict[str, Quality]) -> Table:
     )
 
 
-def _row(collection: Collection, name: str, fused: Quality, others: dict[str, Quality]) -> Row:
+def _make_row(collection: Collection, name: str, fused: Quality, others: dict[str, Quality]) -> Row:
     best = max(others, key=lambda key: others[key].ndcg10)
     return Row(
         name=f"memory-{collection.name}-{name}",

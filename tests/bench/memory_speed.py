@@ -1,7 +1,7 @@
-"""How quick a memory is as it grows, each size asked by a process of its own, beside peers with the same input (acts).
+"""Measures how fast a memory is as it grows, each size in a process of its own, beside peers with the same input (acts).
 
-What it holds is made up, by a seed: words as in Zipf's law, 24 to a fragment and all but the commonest asked for six at a
-time, and vectors of 384 numbers around a thousand centres.
+The input is generated from a fixed seed: words by Zipf's law, LENGTH to a fragment, and vectors of DIMENSION numbers around
+CENTRES centres. A question has up to ASKED words of a fragment, none of them among the COMMONEST.
 """
 
 import subprocess
@@ -27,7 +27,7 @@ CENTRES: Final = 1_000
 LENGTH: Final = 24
 ASKED: Final = 6
 COMMONEST: Final = 100
-"""The first words stand for function words, which a question leaves out."""
+"""How many of the most frequent words count as function words, which a question leaves out."""
 
 QUESTIONS: Final = 300
 BATCH: Final = 1_000
@@ -36,18 +36,18 @@ SIZES: Final = (1_000, 10_000, 100_000)
 LARGE: Final = 1_000_000
 
 
-def measured(folder: Path, sizes: tuple[int, ...]) -> list[Row | Table]:
-    """A table of all sizes, and rows for those that there are numbers to reach for."""
+def measure(folder: Path, sizes: tuple[int, ...]) -> list[Row | Table]:
+    """Measure each size: a table of all, and rows for the sizes that have limits."""
     lines: list[tuple[str, ...]] = []
     rows: list[Row | Table] = []
     for size in sizes:
         place = folder / str(size)
         place.mkdir(parents=True)
         built = _fill(place, size)
-        timed = _asked(place)
-        peers = _peers(place, size) if size <= PEERS_MOST else {}
-        lines.append(_line(place, size, built, timed, peers))
-        rows += _rows(size, timed)
+        timed = _time_asking(place)
+        peers = _ask_peers(place, size) if size <= PEERS_MOST else {}
+        lines.append(_make_line(place, size, built, timed, peers))
+        rows += _make_rows(size, timed)
         for path in place.glob("memory.db*"):
             path.unlink()
     columns = ("fragments", "fused p50", "p95", "words p95", "store p95", "own memory", "mapped", "file", "filled at")
@@ -60,8 +60,8 @@ def measured(folder: Path, sizes: tuple[int, ...]) -> list[Row | Table]:
     return [table, *rows]
 
 
-class Made:
-    """What is stored, always the same."""
+class Generator:
+    """Generates what is stored, the same each time."""
 
     def __init__(self) -> None:
         self.random = np.random.default_rng(7)
@@ -70,7 +70,7 @@ class Made:
         self.centres = self.random.standard_normal((CENTRES, DIMENSION), dtype=np.float32)
 
     def batches(self, size: int) -> Iterator[tuple[NDArray[np.int64], Floats]]:
-        """Words and vectors, BATCH at a time."""
+        """Words and vectors of `size` fragments, BATCH at a time."""
         for _ in range(0, size, BATCH):
             words = np.searchsorted(self.shares, self.random.random((BATCH, LENGTH)))
             near = self.centres[self.random.integers(0, CENTRES, BATCH)]
@@ -78,25 +78,25 @@ class Made:
 
 
 def _fill(folder: Path, size: int) -> float:
-    """Store all of it, and put aside what is asked; fragments a second."""
-    made = Made()
+    """Store `size` fragments and write the questions, and for the peers the texts and vectors; fragments per second."""
+    generator = Generator()
     store = Store(folder / "memory.db", now=lambda: time.time_ns() // 1_000)
     model = vectors.register(store, MODEL, DIMENSION)
     texts: list[str] = []
     kept: list[Floats] = []
     asked: list[tuple[str, Floats]] = []
     began = time.perf_counter()
-    for words, rows in made.batches(size):
+    for words, rows in generator.batches(size):
         batch = [" ".join(f"w{word}" for word in line) + f" n{len(texts) + at}" for at, line in enumerate(words)]
         with store.write():
             numbers = [add(store, "", New(text=text)).number for text in batch]
             place = spaces.find(store, "")
             vectors.keep(store, model, [place.first + number for number in numbers], rows)
-        for at in made.random.choice(BATCH, max(1, QUESTIONS * BATCH // size), replace=False):
+        for at in generator.random.choice(BATCH, max(1, QUESTIONS * BATCH // size), replace=False):
             telling = words[at][words[at] >= COMMONEST]
-            six = made.random.choice(telling, min(ASKED, len(telling)), replace=False)
-            noise = 0.5 * made.random.standard_normal(DIMENSION, dtype=np.float32)
-            asked.append((" ".join(f"w{word}" for word in six), rows[at] + noise))
+            chosen_words = generator.random.choice(telling, min(ASKED, len(telling)), replace=False)
+            noise = 0.5 * generator.random.standard_normal(DIMENSION, dtype=np.float32)
+            asked.append((" ".join(f"w{word}" for word in chosen_words), rows[at] + noise))
         if size <= PEERS_MOST:
             texts += batch
             kept.append(rows)
@@ -110,7 +110,8 @@ def _fill(folder: Path, size: int) -> float:
     return size / seconds
 
 
-def _asked(folder: Path) -> Timed:
+def _time_asking(folder: Path) -> Timed:
+    """Run tests/bench/memory_asking.py on the folder's memory and questions."""
     command = [
         sys.executable,
         "-m",
@@ -121,7 +122,8 @@ def _asked(folder: Path) -> Timed:
     return msgspec.json.decode(subprocess.run(command, check=True, capture_output=True).stdout, type=Timed)
 
 
-def _peers(folder: Path, size: int) -> dict[str, peer_room.Answers]:
+def _ask_peers(folder: Path, size: int) -> dict[str, peer_room.Answers]:
+    """Ask each peer the folder's questions."""
     texts = msgspec.json.decode((folder / "texts.json").read_bytes(), type=list[str])
     with np.load(folder / "questions.npz") as told:
         questions = {str(at): str(text) for at, text in enumerate(told["texts"])}
@@ -130,7 +132,9 @@ def _peers(folder: Path, size: int) -> dict[str, peer_room.Answers]:
     return peer_room.ask(folder / "peers", ids, texts[:size], np.load(folder / "documents.npy"), questions, asked)
 
 
-def _line(folder: Path, size: int, built: float, timed: Timed, peers: dict[str, peer_room.Answers]) -> tuple[str, ...]:
+def _make_line(
+    folder: Path, size: int, built: float, timed: Timed, peers: dict[str, peer_room.Answers]
+) -> tuple[str, ...]:
     ours = [percentile(timed.fused, 0.5), *(percentile(one, 0.95) for one in (timed.fused, timed.words, timed.stored))]
     told = [f"{value:.1f}" for value in ours]
     file = (folder / "memory.db").stat().st_size / 1e6
@@ -143,16 +147,16 @@ def _line(folder: Path, size: int, built: float, timed: Timed, peers: dict[str, 
     return (f"{size:,}", *told, *sizes, *theirs)
 
 
-def _rows(size: int, timed: Timed) -> list[Row]:
+def _make_rows(size: int, timed: Timed) -> list[Row]:
     limits = {100_000: (15.0, 5.0), LARGE: (150.0, 5.0)}
     if size not in limits:
         return []
     recall, store = limits[size]
     told = f"at {size:,} fragments"
     return [
-        _row(f"memory-recall-{size}", f"fused recall {told}, p95", "ms", percentile(timed.fused, 0.95), recall),
-        _row(f"memory-store-{size}", f"durable store {told}, p95", "ms", percentile(timed.stored, 0.95), store),
-        _row(
+        _make_row(f"memory-recall-{size}", f"fused recall {told}, p95", "ms", percentile(timed.fused, 0.95), recall),
+        _make_row(f"memory-store-{size}", f"durable store {told}, p95", "ms", percentile(timed.stored, 0.95), store),
+        _make_row(
             f"memory-own-{size}",
             f"memory of the process that recalls {told}, but for mapped files",
             "MB",
@@ -162,5 +166,5 @@ def _rows(size: int, timed: Timed) -> list[Row]:
     ]
 
 
-def _row(name: str, what: str, unit: str, value: float, limit: float) -> Row:
+def _make_row(name: str, what: str, unit: str, value: float, limit: float) -> Row:
     return Row(name=name, what=what, unit=unit, ours=(value,), judged="median", limit=limit)

@@ -1,4 +1,4 @@
-"""The environment in which peers run, made at its first use from requirements/peers.txt (acts)."""
+"""Runs peers in a virtual environment of their own, made at its first use from requirements/peers.txt (acts)."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ PINNED: Final = ROOT / "requirements" / "peers.txt"
 
 
 class Answers(Struct, frozen=True, kw_only=True):
-    """found: for each question the documents' ids; seconds: of each search; stored: of each single storing."""
+    """A peer's answers. found: documents' ids for each question; seconds: of each search; stored: of each single store."""
 
     found: dict[str, list[str]]
     seconds: tuple[float, ...]
@@ -26,19 +26,19 @@ class Answers(Struct, frozen=True, kw_only=True):
 def ask(
     folder: Path, ids: list[str], texts: list[str], vectors: Floats, questions: dict[str, str], asked: Floats
 ) -> dict[str, Answers]:
-    """What each peer finds, by its name."""
+    """Let each peer store the texts and answer the questions; its answers, by its name."""
     job = {"ids": ids, "texts": texts, "question_ids": list(questions), "questions": list(questions.values())}
     folder.mkdir(parents=True)
     (folder / "job.json").write_bytes(msgspec.json.encode(job))
     np.save(folder / "documents.npy", vectors)
     np.save(folder / "questions.npy", asked)
     script = Path(__file__).with_name("peers.py")
-    subprocess.run([_python(), "-P", script, folder], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([_prepare_python(), "-P", script, folder], check=True, stdout=subprocess.DEVNULL)
     return msgspec.json.decode((folder / "peers.json").read_bytes(), type=dict[str, Answers])
 
 
-def _python() -> Path:
-    """The room's interpreter; the room is made anew when what is pinned has changed."""
+def _prepare_python() -> Path:
+    """The environment's interpreter; the environment is made anew when requirements/peers.txt has changed."""
     python, stamp = ROOM / "bin" / "python", ROOM / "stamp"
     if not stamp.exists() or stamp.read_bytes() != PINNED.read_bytes():
         subprocess.run([sys.executable, "-m", "venv", "--clear", ROOM], check=True)

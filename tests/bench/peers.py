@@ -1,7 +1,8 @@
-"""Peers of the memory on the same input: bm25s, and chromadb with its own store (acts; runs in an environment of its own).
+"""Asks bm25s and chromadb, peers of the memory, the same questions (acts; runs in an environment of its own).
 
-Called as `python peers.py FOLDER` with what `tests/bench/memory_quality.py` put there: job.json, documents.npy and
-questions.npy, the vectors. Writes peers.json: for each peer what it found for each question, and seconds of each search.
+Called as `python peers.py FOLDER`. The folder has job.json, and the vectors in documents.npy and questions.npy, as
+tests/bench/peer_room.py wrote them. Writes peers.json: for each peer what it found for each question, and the seconds of
+each search.
 """
 
 import json
@@ -17,14 +18,14 @@ DEPTH = 10
 
 
 def main(folder: Path) -> None:
-    """Ask each peer every question."""
+    """Ask each peer every question and write peers.json."""
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    answers = {"bm25s": by_words(job), "chromadb": by_vectors(folder, job)}
+    answers = {"bm25s": ask_bm25s(job), "chromadb": ask_chromadb(folder, job)}
     (folder / "peers.json").write_text(json.dumps(answers), encoding="utf-8")
 
 
-def by_words(job: dict[str, list[str]]) -> dict[str, object]:
-    """bm25s as its page says, with its English stop words."""
+def ask_bm25s(job: dict[str, list[str]]) -> dict[str, object]:
+    """Ask bm25s, used as its documentation shows, with its English stop words."""
     index = bm25s.BM25()
     index.index(bm25s.tokenize(job["texts"], stopwords="en", show_progress=False), show_progress=False)
     found, seconds = {}, []
@@ -38,8 +39,8 @@ def by_words(job: dict[str, list[str]]) -> dict[str, object]:
     return {"found": found, "seconds": seconds}
 
 
-def by_vectors(folder: Path, job: dict[str, list[str]]) -> dict[str, object]:
-    """chromadb with the same vectors, as cosines, and otherwise its defaults."""
+def ask_chromadb(folder: Path, job: dict[str, list[str]]) -> dict[str, object]:
+    """Ask chromadb with the same vectors, by cosine, and otherwise its defaults."""
     client = chromadb.PersistentClient(str(folder / "chroma"), chromadb.Settings(anonymized_telemetry=False))
     collection = client.create_collection("all", metadata={"hnsw:space": "cosine"}, embedding_function=None)
     vectors, asked = np.load(folder / "documents.npy"), np.load(folder / "questions.npy")

@@ -1,9 +1,9 @@
-"""The floor under a call that leaves what every call must leave: a broker that does that, and decides nothing (acts).
+"""A broker that records each call as the log must have it and decides nothing: the least that a logged call costs (acts).
 
-It reads whose message each is, reads and writes headers, and adds the two entries of each call to a chain, with digests of
-both bodies, in a file that nobody waits for. It knows no grants, limits, deadlines, credit, tapes or dead peers, and no call
-of its can be refused. So it is what Python, zmq and the log's format cost at least, whoever writes the kernel: what is above
-it in the table is Maniple's to save, what is below it is not (docs/adr/0040-recorded-calls.md).
+For each message it looks up the sender and decodes and encodes headers; for each call it adds the two entries, with digests
+of both bodies, to a chain in a file that nobody waits for. It knows no grants, limits, deadlines, credit, tapes or dead
+peers, and refuses no call. So it costs what Python, zmq and the log's format cost at least in any kernel; only the
+time that a call takes beyond this can be saved by changing Maniple (docs/adr/0040-recorded-calls.md).
 """
 
 import os
@@ -28,7 +28,7 @@ BODY: Final = codec.encode_body({"text": "as long as a short call is"})
 
 
 def recording_broker(path: Path, public: bytes, secret: bytes) -> None:
-    """Carries Call to the worker and Done to the caller, and records both, for ever."""
+    """Forwards each Call to the worker and each Done to the caller, and records both, until it is killed."""
     server = router(path, public, secret)
     log = os.open(f"{path}.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     receive, send = server.recv, server.send
@@ -71,7 +71,7 @@ def recording_broker(path: Path, public: bytes, secret: bytes) -> None:
 
 
 def recording_worker(path: Path, server: bytes) -> None:
-    """Answers each Call with what it brought, for ever."""
+    """Answers each Call with its own body, until it is killed."""
     peer = dealer(path, server, WORKER)
     peer.send(codec.encode(headers.Ready()), MORE)
     peer.send(NIL)
@@ -83,7 +83,7 @@ def recording_worker(path: Path, server: bytes) -> None:
 
 
 class RecordingCaller:
-    """Calls that worker: writes headers, and reads them. It has had its first answer."""
+    """Calls that worker, encoding and decoding headers. Once constructed, it has had its first answer."""
 
     def __init__(self, broker: Broker) -> None:
         peer = dealer(broker.path, broker.public)
@@ -92,9 +92,9 @@ class RecordingCaller:
         self.send()
         while not peer.poll(200):  # the worker was not there yet
             self.send()
-        self.take()
+        self.receive()
         while peer.poll(200):
-            self.take()
+            self.receive()
 
     def send(self) -> None:
         """Send one call."""
@@ -102,7 +102,7 @@ class RecordingCaller:
         self._send(codec.encode(headers.Call(number=self._number, method=_METHOD)), MORE)
         self._send(BODY)
 
-    def take(self) -> None:
-        """Take one answer."""
+    def receive(self) -> None:
+        """Receive one answer."""
         codec.decode_from_kernel(self._receive())
         codec.decode_body(self._receive())

@@ -1,4 +1,4 @@
-"""Rows about runs that go on: how soon one with a long tape is where it was, and what its tape adds to a call (acts)."""
+"""Measures resuming: how soon a run with a long tape is where it was, and what keeping a tape adds to a call (acts)."""
 
 import os
 import signal
@@ -13,10 +13,10 @@ from wire.entries import decode
 from wire.signing import SigningKey
 
 CALLS: Final = 10_000
-"""Calls on the tape of the run that is resumed."""
+"""How many calls are on the tape of the run that is resumed."""
 BLOCK: Final = 300
-"""Calls in one turn of a caller with a tape, and of one without."""
-PATIENCE: Final = 120.0
+"""How many calls one turn of a caller makes, with a tape or without."""
+PATIENCE_SECONDS: Final = 120.0
 
 _MANIFEST: Final = """[hand]
 name = "{name}"
@@ -71,34 +71,34 @@ class Caller(Hand):
 
 
 def resume(folder: Path, rounds: int) -> list[Row]:
-    """A kernel that was killed with a long run in it; until that run makes a call that is on no tape."""
+    """How long after a kernel's start a long run of a killed kernel makes its first call that is not on its tape."""
     home = new_home(folder / "home")
     ours = []
-    with Kernel(home).ready() as kernel:
-        operator, key = _prepared(home)
+    with Kernel(home).wait_until_ready() as kernel:
+        operator, key = _prepare(home)
         files = {"HAND.toml": _MANIFEST.format(name="caller", kind="task"), "main.py": _LONG}
         install(home, operator, key, "caller", files)
         operator.call("kernel.start", "caller")
-        _first(home, "note", Lines(home / "log"), "all are made")
+        _wait_for_entry(home, "note", Lines(home / "log"), "all are made")
         _kill(kernel)
     for _ in range(rounds):
         before = Lines(home / "log")
         list(before)
         begun = time.time()
         with Kernel(home) as kernel:
-            ours.append((_first(home, "call", before) - begun) * 1000)
+            ours.append((_wait_for_entry(home, "call", before) - begun) * 1000)
             _kill(kernel)
     what = f"resume of a run with {CALLS:,} recorded calls: start of the kernel → the run's next live call"
     return [Row(name="resume", what=what, unit="ms", ours=tuple(ours), judged="median", limit=2000)]
 
 
 def journal(folder: Path, rounds: int) -> list[Row]:
-    """A block of calls by a task run, whose tape is kept, a block by a service, which has none, and again."""
+    """How long a call of a task takes, whose tape is kept, beside one of a service, which has none; in turns."""
     home = new_home(folder / "home")
     ours: list[float] = []
     bare: list[float] = []
-    with Kernel(home).ready():
-        operator, key = _prepared(home)
+    with Kernel(home).wait_until_ready():
+        operator, key = _prepare(home)
         for name, kind, more in (("taped", "task", ""), ("untaped", "service", _PROVIDES)):
             files = {"HAND.toml": _MANIFEST.format(name=name, kind=kind) + more, "main.py": _BLOCK}
             install(home, operator, key, name, files)
@@ -113,8 +113,9 @@ def journal(folder: Path, rounds: int) -> list[Row]:
     ]  # fmt: skip
 
 
-def _prepared(home: Path) -> tuple[Operator, SigningKey]:
-    operator = Operator(home).greeted()
+def _prepare(home: Path) -> tuple[Operator, SigningKey]:
+    """Connect as the operator, trust the sealing key, and install and start the Hand `echo`."""
+    operator = Operator(home).wait_for_hello()
     key = trust(home, operator)
     install_echo(home, operator, key, "echo")
     operator.call("echo.say", text="up")
@@ -131,11 +132,11 @@ def _kill(kernel: Kernel) -> None:
     kernel.wait()
 
 
-def _first(home: Path, kind: str, after: Lines, why: str = "") -> float:
-    """The moment of the first entry of a kind behind what was read, as soon as it is on disk; of calls, of the echo's."""
+def _wait_for_entry(home: Path, kind: str, after: Lines, why: str = "") -> float:
+    """Wait until the log has an entry of a kind after what was read; its time. Of calls, only those of echo.say count."""
     from datetime import datetime
 
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
         after = Lines(home / "log", after.segment, after.offset)
         for line in after:

@@ -1,4 +1,4 @@
-"""What was measured, as values (pure). The pages that people read of them: tests/bench/report.py."""
+"""The types of what was measured, as run-*.json has it (pure). tests/bench/report.py makes the pages from them."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -7,10 +7,10 @@ from msgspec import Struct
 
 
 class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One number to reach. ours, bare: raw samples in `unit`; no bare where there is nothing to compare with.
+    """A measured number and its limit. ours, bare: raw samples in `unit`; bare is empty when nothing is compared.
 
-    judged: `ratio` (median of ours ÷ median of bare) or `median` (of ours); it holds at or below `limit`, or with
-    `at_least` at or above it.
+    judged: how the value is made, `ratio` (median of ours ÷ median of bare) or `median` (of ours). It must be at most
+    `limit`, or with `at_least` at least that.
     """
 
     name: str
@@ -25,17 +25,17 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def value(self) -> float:
-        """What is compared with the limit."""
+        """The value that is compared with the limit."""
         return median(self.ours) / median(self.bare) if self.judged == "ratio" else median(self.ours)
 
     @property
     def holds(self) -> bool:
-        """Whether it was reached."""
+        """Whether the value meets the limit."""
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
 class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is better compared than judged by one number: a table of its own below the rows."""
+    """Numbers that are compared with each other rather than with a limit: a table of its own below the rows."""
 
     title: str
     columns: tuple[str, ...]
@@ -44,7 +44,7 @@ class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Machine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where it was measured. load: of the last minute, before and after."""
+    """The machine that was measured on. load: the average of the last minute, before and after."""
 
     cpu: str
     cores: int
@@ -58,7 +58,7 @@ class Machine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Result(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One run of the bench: a raw file."""
+    """One run of the bench: the content of a raw file."""
 
     machine: Machine
     rows: tuple[Row, ...]
@@ -66,6 +66,6 @@ class Result(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def percentile(samples: Sequence[float], part: float) -> float:
-    """The nearest-rank percentile, part from 0 to 1."""
+    """The nearest-rank percentile of the samples. part: from 0 to 1."""
     ordered = sorted(samples)
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))]

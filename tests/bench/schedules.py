@@ -1,6 +1,6 @@
-"""What ten thousand schedules cost: processor time of what the Hand `scheduling` does for them, on a clock of its own.
+"""Measures the processor time that the Hand `scheduling` needs for ten thousand schedules, on a simulated clock.
 
-The book, its file and the calendar are the real ones; the kernel's side of each start, a fork and a run, is not in it.
+The book, its file and the calendar are the real ones; the kernel's part of each start, a fork and a run, is not included.
 """
 
 import sys
@@ -17,8 +17,8 @@ START = 1_764_115_200_000
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "UTC")
 
 
-def asked(number: int) -> Schedule:
-    """A home's mixture: most once a day, many every hour, some every quarter, a few every minute, some by events."""
+def make_schedule(number: int) -> Schedule:
+    """A schedule of a typical mix: most daily, many hourly, some every quarter-hour, a few each minute, some on events."""
     zone, minute = ZONES[number % len(ZONES)], number % 60
     match number % 20:
         case 0:
@@ -34,7 +34,7 @@ def asked(number: int) -> Schedule:
 
 
 def main(seconds: int) -> None:
-    """Turn a book of COUNT schedules through so many seconds of its clock, and tell what that cost."""
+    """Run a book of COUNT schedules through so many seconds of its clock, and print the processor time that took."""
     booking, storing = hand_module("scheduling", "scheduling_book"), hand_module("scheduling", "scheduling_store")
     with tempfile.TemporaryDirectory() as folder:
         store = storing.Store(Path(folder), now=START)
@@ -42,7 +42,7 @@ def main(seconds: int) -> None:
         begin = time.process_time()
         for number in range(COUNT):
             told = booking.Scheduled(
-                name=f"hand-{number}", hand=f"h-{number}", since=(START + number) * 1000, schedule=asked(number)
+                name=f"hand-{number}", hand=f"h-{number}", since=(START + number) * 1000, schedule=make_schedule(number)
             )
             book.put(told, START)
         taken = time.process_time() - begin

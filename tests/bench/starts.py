@@ -1,4 +1,4 @@
-"""Rows about beginnings: a kernel's, a command's and a run's (acts)."""
+"""Measures how long a kernel, a command and a run take to start (acts)."""
 
 import subprocess
 import sys
@@ -15,19 +15,21 @@ SPAWN: Final = get_context("spawn")
 IMPORTS: Final = "import zmq, msgspec, nacl.bindings"
 
 
-def _imports() -> float:
+def _time_imports() -> float:
+    """Seconds that a new Python takes to import what the kernel needs."""
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-c", IMPORTS], check=True)
     return time.perf_counter() - begun
 
 
-def _first_answer(home: Path) -> float:
+def _time_first_answer(home: Path) -> float:
+    """Seconds from the start of the kernel's process until a waiting client has its first answer."""
     operator = Operator(home)
     begun = time.perf_counter()
     with Kernel(home) as kernel:
         operator.call("kernel.status")
         taken = time.perf_counter() - begun
-        kernel.ready()
+        kernel.wait_until_ready()
         operator.call("kernel.down")
         kernel.wait()
     operator.close()
@@ -35,10 +37,10 @@ def _first_answer(home: Path) -> float:
 
 
 def kernel_start(folder: Path, rounds: int) -> list[Row]:
-    """A client that is there already, and asks until it is answered."""
+    """How long after the kernel's start a client that was there before has its first answer, beside Python's imports."""
     home = new_home(folder / "home")
-    with Kernel(home).ready() as kernel:
-        operator = Operator(home).greeted()
+    with Kernel(home).wait_until_ready() as kernel:
+        operator = Operator(home).wait_for_hello()
         key = trust(home, operator)
         for number in range(5):
             install_echo(home, operator, key, f"echo-{number}")
@@ -46,18 +48,18 @@ def kernel_start(folder: Path, rounds: int) -> list[Row]:
         kernel.wait()
     ours, bare = [], []
     for _ in range(rounds * 2):
-        ours.append(_first_answer(home) * 1000)
-        bare.append(_imports() * 1000)
+        ours.append(_time_first_answer(home) * 1000)
+        bare.append(_time_imports() * 1000)
     what = f"kernel: process start → first call answered, beside `python -c '{IMPORTS}'`"
     return [Row(name="start", what=what, unit="ms", ours=tuple(ours), bare=tuple(bare), judged="ratio", limit=2)]
 
 
 def ps(folder: Path, rounds: int) -> list[Row]:
-    """`maniple ps` with one Hand live."""
+    """How long `maniple ps` takes with one Hand running, beside Python's imports."""
     command = [str(ROOT / ".venv/bin/maniple"), "--home", str(folder / "home"), "ps"]
     home = new_home(folder / "home")
-    with Kernel(home).ready():
-        operator = Operator(home).greeted()
+    with Kernel(home).wait_until_ready():
+        operator = Operator(home).wait_for_hello()
         install_echo(home, operator, trust(home, operator), "echo")
         operator.call("echo.say", text="up")
         ours, bare = [], []
@@ -65,19 +67,19 @@ def ps(folder: Path, rounds: int) -> list[Row]:
             begun = time.perf_counter()
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             ours.append((time.perf_counter() - begun) * 1000)
-            bare.append(_imports() * 1000)
+            bare.append(_time_imports() * 1000)
         operator.close()
     what = "`maniple ps`, whole process, beside the same line"
     return [Row(name="ps", what=what, unit="ms", ours=tuple(ours), bare=tuple(bare), judged="ratio", limit=1.5)]
 
 
 def spawn(folder: Path, rounds: int) -> list[Row]:
-    """From the operator's call of a stopped service to its answer: a process stands ready; then, at once, of another one."""
+    """How long a call of a stopped service takes: first with a spare process ready, then at once of a second, without one."""
     home = new_home(folder / "home")
     taken: dict[str, list[float]] = {"first": [], "second": []}
     bare, spawned = [], []
-    with Forker(folder / "bare") as forker, Kernel(home).ready():
-        operator = Operator(home).greeted()
+    with Forker(folder / "bare") as forker, Kernel(home).wait_until_ready():
+        operator = Operator(home).wait_for_hello()
         key = trust(home, operator)
         for name in taken:
             install_echo(home, operator, key, name)
@@ -89,9 +91,9 @@ def spawn(folder: Path, rounds: int) -> list[Row]:
             for name in taken:
                 operator.call("kernel.stop", name)
             begun = time.perf_counter()
-            forker.ready()
+            forker.fork_and_wait()
             bare.append((time.perf_counter() - begun) * 1000)
-            spawned.append(_multiprocessing() * 1000)
+            spawned.append(_time_multiprocessing() * 1000)
         operator.close()
     ours, forked = (tuple(samples[1:]) for samples in taken.values())
     what = "run: call of a stopped service → its answer, fully confined, beside fork + CURVE hello + one unshare"
@@ -104,7 +106,8 @@ def spawn(folder: Path, rounds: int) -> list[Row]:
     return [ratio, aim, library]
 
 
-def _multiprocessing() -> float:
+def _time_multiprocessing() -> float:
+    """Seconds until a process of multiprocessing's spawn says hello."""
     near, far = SPAWN.Pipe()
     begun = time.perf_counter()
     process = SPAWN.Process(target=far.send, args=("hello",))
@@ -116,11 +119,11 @@ def _multiprocessing() -> float:
 
 
 def wasm(folder: Path, rounds: int) -> list[Row]:
-    """From the operator's call to its answer, where the service that answers must be started for it: in turns."""
+    """How much longer a call that starts a WebAssembly service takes than one that starts a service in Python."""
     home = new_home(folder / "home")
     taken: dict[str, list[float]] = {"guest": [], "echo": []}
-    with Kernel(home).ready():
-        operator = Operator(home).greeted()
+    with Kernel(home).wait_until_ready():
+        operator = Operator(home).wait_for_hello()
         key = trust(home, operator)
         install_guest(home, operator, key, "guest")
         install_echo(home, operator, key, "echo")

@@ -1,9 +1,9 @@
-"""A thousand pages by twenty Hands through web.fetch, beside the HTTP library alone (acts).
+"""Measures twenty Hands that fetch a thousand pages through web.fetch, beside the HTTP library alone (acts).
 
-Both fetch the same pages from the same server on loopback, a process of its own, twenty at a time and one connection a
-page. Alone means the very modules with which the Hand `web` speaks HTTP (h11 over asyncio's streams, each address judged
-before it is connected to), in one process, with no kernel, no bus and no log. The server's clock counts, from the first
-request that it sees to its last reply; the Hands are all up by then, and wait for the same moment.
+Both fetch the same pages from the same server on loopback, a process of its own, twenty at a time with a connection for
+each page. Alone means the modules with which the Hand `web` speaks HTTP (h11 over asyncio's streams, each address checked
+before a connection), in one process, without kernel, bus or log. The server takes the time, from the first request that it
+sees to its last reply; all Hands have started by then, and wait for the same moment.
 """
 
 import json
@@ -26,7 +26,7 @@ PAGES: Final = 1000
 HANDS_AT_ONCE: Final = 20
 SIZE: Final = 20 * 1024
 TO_START: Final = 5.0
-"""Seconds in which all Hands are up."""
+"""Seconds that the Hands have to start."""
 
 SERVER: Final = """
 import asyncio, json, sys, time
@@ -112,7 +112,7 @@ class Fetcher(Hand):
 
 @contextmanager
 def site() -> Iterator[str]:
-    """The server's address."""
+    """Run the server; yields its address."""
     words = [sys.executable, "-I", "-c", SERVER, str(SIZE)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
@@ -122,24 +122,24 @@ def site() -> Iterator[str]:
             server.kill()
 
 
-def seen(base: str) -> float:
-    """Seconds that the pages took, as the server saw them."""
+def ask_seconds(base: str) -> float:
+    """Ask the server how many seconds the pages took, from the first request to the last reply."""
     with urllib.request.urlopen(f"{base}/seen", timeout=10) as reply:
         count, seconds = json.loads(reply.read())
     assert count == PAGES, count
     return float(seconds)
 
 
-def alone(base: str) -> float:
-    """Pages a second by the library alone."""
+def rate_alone(base: str) -> float:
+    """Fetch all pages by the library alone; pages per second."""
     folder = Path(HANDS)
     words = [str(folder / "web"), str(folder.parent), base, str(PAGES), str(HANDS_AT_ONCE)]
     subprocess.run([sys.executable, "-B", "-c", ALONE, *words], check=True, timeout=120)
-    return PAGES / seen(base)
+    return PAGES / ask_seconds(base)
 
 
-def through(kernel: Kernel, base: str) -> float:
-    """Pages a second by Hands, which are all up before the first of them fetches."""
+def rate_through_hands(kernel: Kernel, base: str) -> float:
+    """Fetch all pages by Hands, all of which have started before the first fetch; pages per second."""
     each, begins = PAGES // HANDS_AT_ONCE, time.time() + TO_START
     with kernel.client() as client:
         runs = []
@@ -151,15 +151,15 @@ def through(kernel: Kernel, base: str) -> float:
         assert time.time() < begins, "the Hands were not up in time"
         while (rows := client.call("kernel.ps").value) and _live(rows, runs):
             time.sleep(0.1)
-    return PAGES / seen(base)
+    return PAGES / ask_seconds(base)
 
 
 def _live(rows: object, runs: list[str]) -> bool:
     return any(run in str(rows) for run in runs)
 
 
-def measured(folder: Path, rounds: int) -> tuple[list[float], list[float]]:
-    """(pages a second through Hands, alone), turn by turn."""
+def measure(folder: Path, rounds: int) -> tuple[list[float], list[float]]:
+    """Pages per second of each round: (through Hands, by the library alone)."""
     home = make_home(folder / "home")
     hands, bare = list[float](), list[float]()
     with site() as base, Kernel(home) as kernel:
@@ -169,14 +169,14 @@ def measured(folder: Path, rounds: int) -> tuple[list[float], list[float]]:
             installing.install(client, web, package.make_seal(web, seal_key(home)), requested(web.manifest))
             client.call("kernel.set", "web", {"values": {"private": ["127.0.0.0/8"]}})
         for _ in range(rounds):
-            bare.append(alone(base))
-            hands.append(through(kernel, base))
+            bare.append(rate_alone(base))
+            hands.append(rate_through_hands(kernel, base))
     return hands, bare
 
 
 def pages(folder: Path, rounds: int) -> list[Row]:
-    """The row."""
-    hands, bare = measured(folder, rounds)
+    """Measure the pages per second of Hands, beside those of the library alone."""
+    hands, bare = measure(folder, rounds)
     return [
         Row(
             name="pages",
