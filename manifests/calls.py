@@ -65,8 +65,8 @@ class OpenCall(CallLife):
     so far, which calls made for it inherit. landlord: the run that lends its scratch folder for the answer, if any.
 
     Time: began; deadline, in monotonic seconds; left, seconds to the deadline while its clock is stopped; alarm_at, when a
-    sleep ends. seq: of its first entry. reservation: see budgets.py. shares: the provider's Shares.sum when this call came,
-    in seconds. crashes: how many providers died while it was open there; was_taken_back: a provider had it before.
+    sleep ends. seq: of its first entry. reservation: see budgets.py. tokens, micro_dollars: the cost of calls made for it.
+    shares: the provider's Shares.sum when it came, in seconds. crashes: of providers with it; was_taken_back: one had it.
 
     Approval: asks, the reasons to ask the operator; until, when an unanswered call expires; answer, as in Open; wish, the
     caller's own reason to ask the operator, or "". heir: the held call that the operator replaced with this one, and that
@@ -75,9 +75,9 @@ class OpenCall(CallLife):
 
     __slots__ = (
         "alarm", "alarm_at", "answer", "asks", "began", "body", "by", "caller", "caller_number", "children", "crashes",
-        "deadline", "depth", "early", "heir", "is_detached", "labels", "landlord", "left", "most", "parent", "provided",
-        "provider", "reservation", "resource", "route", "seq", "shares", "timer", "until", "upload", "was_taken_back",
-        "wish",
+        "deadline", "depth", "early", "heir", "is_detached", "labels", "landlord", "left", "micro_dollars", "most",
+        "parent", "provided", "provider", "reservation", "resource", "route", "seq", "shares", "timer", "tokens", "until",
+        "upload", "was_taken_back", "wish",
     )  # fmt: skip
 
     def __init__(
@@ -93,7 +93,7 @@ class OpenCall(CallLife):
         self.timer: Timer | None = None
         self.alarm: Timer | None = None
         self.provider = self.answer = self.wish = ""
-        self.crashes = self.began = self.alarm_at = self.until = 0
+        self.crashes = self.began = self.alarm_at = self.until = self.tokens = self.micro_dollars = 0
         self.depth: int = parent.depth if parent is not None else 0
         self.asks: tuple[Reason, ...] = ()
         self.heir: OpenCall | None = None

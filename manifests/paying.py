@@ -77,7 +77,8 @@ def call_bounds(reservations: Reservations, state: State, call: OpenCall, now: i
     tokens, micro = least_left(rooms(reservations, state, payers_in_chain(by, parent), now), paid_from(parent))
     own = [one.row for one in rooms(reservations, state, [by.hand], now)] if by.hand else []
     left = None if parent is None else max(0, int(parent.time_left(clock) * 1000))
-    return {"tokens_left": tokens, "micro_dollars_left": micro, "milliseconds_left": left, "budget": own}
+    spent = {} if parent is None else {"tokens_in_all": parent.tokens, "micro_dollars_in_all": parent.micro_dollars}
+    return {"tokens_left": tokens, "micro_dollars_left": micro, "milliseconds_left": left, "budget": own, **spent}
 
 
 def shortage(
@@ -111,6 +112,7 @@ def settle(reservations: Reservations, state: State, call: OpenCall, cost: Cost 
         beyond = minus(sum_of(cost), reservation.unspent) if reservation is not None else (0, 0)
         state.ledger.spend(call.payers, cost, call.method, now)
         reservations.spend(reservation or call.covered, sum_of(cost))
+        _add_above(call, sum_of(cost))
     if reservation is not None:
         reservations.close(reservation)
     return beyond
@@ -132,11 +134,19 @@ def correct(owed: Owed | None, header: headers.End) -> tuple[OpenCall, dict[str,
         raise Late(header.number)
     (call, charged, at), cost = owed, sum_of(cost_of_end(header))
     back, more = minus(charged, cost), minus(cost, charged)
+    _add_above(call, more, back)
     detail: dict[str, object] = {
         "payers": [*call.payers], "at": at, "method": call.method, "back": asdict(cost_of(back)),
         "more": asdict(cost_of(more)),
     }  # fmt: skip
     return call, detail, back, more
+
+
+def _add_above(call: OpenCall, more: Sum, back: Sum = (0, 0)) -> None:
+    """Add a call's cost to what was spent for each call that it is made for, up to a detached one."""
+    while call.parent is not None and not call.is_detached:
+        call = call.parent
+        call.tokens, call.micro_dollars = add_spent((call.tokens, call.micro_dollars), more, back)
 
 
 def add_spent(before: Sum, more: Sum, back: Sum = (0, 0)) -> Sum:

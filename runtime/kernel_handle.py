@@ -37,7 +37,8 @@ class Budget(Struct, frozen=True, kw_only=True):
     """What this run has spent so far, and how many calls it may make a minute.
 
     tokens_left, micro_dollars_left: the most that its next call may cost; None without a budget. milliseconds_left: until
-    the deadline of its work, None without work; it stands still while the work is held. budget: its Hand's allowances, each
+    the deadline of its work, None without work; it stands still while the work is held. tokens_in_all,
+    micro_dollars_in_all: what calls for its work have cost with those made for them. budget: its Hand's allowances, each
     with unit, window, amount, spent, reserved, left, percent and the time at which the window ends.
     """
 
@@ -48,6 +49,8 @@ class Budget(Struct, frozen=True, kw_only=True):
     tokens_left: int | None
     micro_dollars_left: int | None
     milliseconds_left: int | None = None
+    tokens_in_all: int = 0
+    micro_dollars_in_all: int = 0
     budget: tuple[dict[str, object], ...]
 
 

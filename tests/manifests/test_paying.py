@@ -152,6 +152,22 @@ def test_a_late_word_corrects_a_charge_once_and_the_oldest_are_given_up() -> Non
         correct(None, headers.Done(number=4))
 
 
+def test_what_was_spent_for_a_call_is_known_at_each_call_above_it_but_for_a_detached_one() -> None:
+    reservations, state, work = Reservations(), _state(50), _call(2)
+    tool = _call(4, parent=work)
+    model, alone = _call(6, parent=tool), _call(8, parent=tool)
+    alone.is_detached = True
+    for call, cost in ((model, 7), (_call(10, parent=alone), 20), (alone, 30), (tool, 1)):
+        settle(reservations, state, call, Cost(tokens=cost, micro_dollars=2 * cost), NOW)
+    assert [one.tokens for one in (work, tool, alone, model)] == [8, 7, 20, 0]
+    assert [one.micro_dollars for one in (work, tool)] == [16, 14]
+    correct((model, (7, 14), NOW), headers.Done(number=6, cost=Cost(tokens=9, micro_dollars=4)))
+    assert (work.tokens, work.micro_dollars) == (10, 6)
+    told = call_bounds(reservations, state, _call(12, parent=work), NOW, 100.0)
+    assert (told["tokens_in_all"], told["micro_dollars_in_all"]) == (10, 6)
+    assert "tokens_in_all" not in call_bounds(reservations, state, _call(14), NOW, 100.0)
+
+
 def test_what_a_run_has_spent_stays_a_number_that_the_log_takes() -> None:
     assert add_spent((5, 5), (3, 0), (1, 9)) == (7, 0)
     assert add_spent((INT_LIMIT - 1, 0), (1, 1)) == (INT_LIMIT - 1, 1)
