@@ -68,7 +68,12 @@ def models_list(session: Session, every: bool, ask: bool) -> None:
 
 def _drawn(found: _Listed, *, every: bool) -> str:
     parts = [screen.table(("ROUTE", "MODELS"), ((name, ", ".join(row)) for name, row in sorted(found.routes.items())))]
-    providers = [one for one in found.providers if every or (one.ready and not one.local) or one.models is not None]
+    needed = {name.partition("/")[0] for row in found.routes.values() for name in row}
+    providers = [
+        one
+        for one in found.providers
+        if every or (one.ready and not one.local) or one.models is not None or one.name in needed
+    ]
     if providers:
         parts.append(
             screen.table(

@@ -1,6 +1,7 @@
 """`maniple models list` says what answers, and what a newcomer types next."""
 
 import pytest
+from msgspec.structs import replace
 
 from kernel.cli import models_list
 
@@ -43,3 +44,12 @@ def test_who_finds_a_server_of_his_own_is_told_what_makes_it_answer() -> None:
     assert """To use it: `maniple settings model 'routes={"default": ["ollama/qwen3:8b"]}'`""" in told
     assert "To use it" not in drawn({"default": ("ollama/llama3",)}, provider("ollama", models=("llama3",)))
     assert "$(" not in drawn(OFFLINE, provider("ollama", models=("a'; $(reboot) '", "b"))).splitlines()[-1]
+
+
+def test_a_server_of_ones_own_that_a_route_needs_is_shown_where_it_does_not_answer() -> None:
+    routes, why = {"default": ("anthropic/claude-sonnet-4-5", "vllm/m1")}, "cannot be reached at http://127.0.0.1:9"
+    gone = replace(provider("vllm"), trouble=why)
+    assert ["vllm", "local", *why.split()] in [line.split() for line in drawn(routes, gone).splitlines()]
+    paused = drawn(routes, replace(provider("vllm"), paused=True), provider("ollama"))
+    assert "paused after failures" in paused
+    assert "ollama" not in paused
