@@ -213,14 +213,19 @@ class Desk:
         return self._turns.turn(provider, until)
 
     def _explain_failure(self, failure: ModelFailed, provider: str) -> ModelFailed:
-        """A failure, with the command that replaces a bad key. Forgets the address of an unreachable local server."""
+        """A failure, with the command that helps: it replaces a bad key, or lists models. Forgets the address of an
+        unreachable local server.
+        """
         if failure.code == "unreachable":
             self._found.pop(provider, None)
         row = self.row(provider)
-        if failure.code != "key" or row is None or not row.key:
+        if failure.code == "key" and row is not None and row.key:
+            more = f"set it anew, {_set_key(provider)}"
+        elif failure.code == "unknown_model" and row is not None:
+            more = "`maniple models list --ask` lists those that it has"
+        else:
             return failure
-        why = f"{failure.text}: set it anew, {_set_key(provider)}"
-        return ModelFailed(failure.code, why, after=failure.after, provider=failure.provider)
+        return ModelFailed(failure.code, f"{failure.text}: {more}", after=failure.after, provider=failure.provider)
 
     def note_first_byte(self, name: str, seconds: float) -> None:
         """Notes how long a model's first byte took: the average moves a third of the way there."""

@@ -60,6 +60,23 @@ def test_a_wrong_key_is_told_as_that_and_with_what_mends_it_whatever_else_the_ro
     assert second.text.count(WRONG_KEY) == 2
 
 
+def test_a_model_that_a_provider_does_not_have_is_told_with_what_lists_those_that_it_has(tmp_path: Path) -> None:
+    absent = whole(404, {"error": {"message": "The model `gpt-55` does not exist", "code": "model_not_found"}})
+
+    async def asked() -> Failure:
+        async with stage([absent]) as server:
+            hand: Any = hand_of(tmp_path, openai_key="sk-0123456789", addresses={"openai": f"{server.url}/v1"})
+            await hand.start()
+            with pytest.raises(Failure) as failed:
+                await hand.complete(Asking("openai/gpt-55"), **ASKED)
+            await hand.stop()
+            return failed.value
+
+    failed = asyncio.run(asked())
+    assert failed.code == "unknown_model"
+    assert failed.text.endswith("does not exist: `maniple models list --ask` lists those that it has")
+
+
 def test_a_route_goes_on_where_a_model_could_cost_more_than_the_call_may(tmp_path: Path) -> None:
     routes = {"default": ["scripted/script", "offline/classical"]}
     hand = hand_of(tmp_path, '{"text": "dear", "times": 0}', routes=routes)
