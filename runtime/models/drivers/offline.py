@@ -46,7 +46,7 @@ No language model is set up, so I cannot hold a conversation. To set one up, giv
 
 Without one I can only do what a request declares as its task: summarise a text, extract its key phrases or what
 concerns a question, choose one of given labels for it, rank texts by a question, fill a JSON Schema with what a text
-says explicitly, and call tools step by step as their author wrote them down.
+says explicitly, and call tools step by step as their author wrote them down.\
 """
 
 Outcome = tuple[str, object, tuple[str, ...]]

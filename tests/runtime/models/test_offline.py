@@ -75,6 +75,7 @@ def test_a_conversation_is_told_how_to_set_up_a_model_and_nothing_is_pretended()
     assert "`maniple settings model 'routes=" in found.text, "a key alone changes nothing"
     assert "maniple settings model --secret" in found.text
     assert "Paris" not in found.text
+    assert found.text == found.text.strip()
     assert found.stop is Stop.END
 
 
