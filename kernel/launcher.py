@@ -21,7 +21,7 @@ from kernel.process_tree import tree_of
 from kernel.runs import Run
 from manifests import schema
 from manifests.calls import lend_scratch
-from manifests.lives import memory_exceeded, too_much
+from manifests.lives import limit_exceeded, memory_exceeded
 from manifests.rlimits import rlimits_of
 from manifests.values import uid_of
 from wire import launch as packets
@@ -113,7 +113,7 @@ class Launcher:
                 self._owner.supervisor.end_as_unfit(self._runs[number], f"layer: {why}")
             case packets.Measured(number=number, excess=excess) if number in self._runs:
                 run = self._runs[number]
-                self._owner.supervisor.end_as_unfit(run, too_much(excess, run.hand.package.manifest))
+                self._owner.supervisor.end_as_unfit(run, limit_exceeded(excess, run.hand.package.manifest))
             case packets.Died(number=number, status=status, cpu=cpu, memory=memory, was_full=was_full):
                 run = self._runs[number]
                 run.cpu, run.memory = cpu, memory

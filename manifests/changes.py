@@ -70,7 +70,7 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 class Decided(Struct, frozen=True, kw_only=True):
-    """The entries that make a change. secrets: of `hand`, to be kept before in the file that the entry names, None for none.
+    """The entries that make a change. secrets: of `hand`, stored first, in the file that the entry names; None for none.
 
     Power may be cut between any two, so the deciding one alone makes the change, and is also its answer: what stands before
     it counts for nothing without it, what stands behind it is true by then.

@@ -123,8 +123,8 @@ def is_worth_noting(before: Spent, now: Spent, wall: int, manifest: Manifest) ->
 NOT_STILL: Final = "it was paused, and its processes did not stand still"
 
 
-def too_much(what: Excess, manifest: Manifest) -> str:
-    """Why a run was ended whose own folders exceeded their limit, or which held more than LOCKS_MOST."""
+def limit_exceeded(what: Excess, manifest: Manifest) -> str:
+    """Return the reason of a run's end whose `scratch` and `state` exceeded its limit, or that held over LOCKS_MOST locks."""
     match what:
         case "disk":
             return f"its files took more than its {format_size(manifest.limits.disk)} of disk"

@@ -31,7 +31,7 @@ class Serving(dict[int, OpenCall]):
 
     @property
     def overdue(self) -> int:
-        """How many calls were ended over its head, UNHEARD_MOST at most."""
+        """How many ended calls the run has not said it has stopped; at most UNHEARD_MOST."""
         return len(self._unheard)
 
     def over(self, call: OpenCall, *, is_word: bool) -> None:

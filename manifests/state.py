@@ -65,7 +65,7 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
         return next((installed for installed in self.hands.values() if installed.id == hand), None)
 
     def secrets_of(self, hand: str) -> str:
-        """The name of the file with a Hand's secret settings; before any was named it was called by the Hand's id."""
+        """Return the name of the file with a Hand's secret settings; without one in the log, it is that of the Hand's id."""
         return self.secrets.get(hand, f"{hand}.secrets")
 
     def to_be_up(self) -> list[Installed]:

@@ -126,7 +126,7 @@ def _format(amount: int, units: dict[str, int]) -> str:
 
 
 LOCKS_MOST: Final = 1_000
-"""Locks on parts of files that a run may hold: each takes the system 192 bytes, which no limit of the system's counts."""
+"""The most locks on parts of files that a run may hold: each takes Linux 192 bytes, which none of its limits counts."""
 
 UID_BASE: Final = 770_000_000
 UID_COUNT: Final = 65_536

@@ -28,8 +28,8 @@ def write(store: Store, model: int, number: int, block: Block) -> None:
         store.rows(_SQL["drop_block"], {"model": model, "block": number})
 
 
-def take_out(store: Store, model: int, dimension: int, chunks: Iterable[int]) -> None:
-    """Free a model's blocks of chunks, whose vectors go."""
+def remove_chunks(store: Store, model: int, dimension: int, chunks: Iterable[int]) -> None:
+    """Remove chunks, whose vectors were removed, from a model's blocks."""
     changed: dict[int, Block] = {}
     for chunk in chunks:
         number = chunk // BLOCK
@@ -42,6 +42,6 @@ def take_out(store: Store, model: int, dimension: int, chunks: Iterable[int]) ->
 def drop(store: Store, chunk: int) -> None:
     """Remove a chunk's vectors of every model, and take it out of the queue for vectors."""
     for model, dimension in msgspec.convert(store.rows(_SQL["models_of"], {"chunk": chunk}), list[tuple[int, int]]):
-        take_out(store, model, dimension, [chunk])
+        remove_chunks(store, model, dimension, [chunk])
     store.rows(_SQL["drop"], {"chunk": chunk})
     store.rows(_SQL["drop_waiting"], {"chunk": chunk})

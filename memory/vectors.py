@@ -136,14 +136,16 @@ def has_others(store: Reader) -> bool:
 
 
 def discard(store: Store, most: int) -> bool:
-    """Remove some vectors of models no longer current; whether any are left. For when that one is complete, or lacks room.
+    """Remove at most `most` vectors of each model that is not current, to free space. Returns whether any are left.
 
-    Those that stay can be searched: their model may be made current again before all are gone.
+    The remaining ones stay searchable: their model may become current again before all are gone.
     """
     with store.write():
         for model, dimension in msgspec.convert(store.rows(_SQL["others"]), list[tuple[int, int]]):
             gone = store.rows(_SQL["drop_model_vectors"], {"model": model, "most": most})
-            blocks.take_out(store, model, dimension, (chunk for (chunk,) in msgspec.convert(gone, list[tuple[int]])))
+            blocks.remove_chunks(
+                store, model, dimension, (chunk for (chunk,) in msgspec.convert(gone, list[tuple[int]]))
+            )
             store.rows(_SQL["drop_model_blocks"], {"model": model})
             store.rows(_SQL["drop_model"], {"model": model})
         return has_others(store)

@@ -1,8 +1,8 @@
-"""What of the system runs may read or execute, as paths that a system may have (pure).
+"""The system's files and folders that runs may read or execute, as paths that a system may have (pure).
 
-Separate from the probing of kernel/process/machine.py, so that what is shown to every run can be read and tested at one
-place. A folder counts with all below it, so none of these may hold anybody's secrets: an ordinary user's runs have his
-user id and his groups, and read here what he may read.
+Separate from the probing of kernel/process/machine.py, so that they can be read and tested in one place. A folder includes
+all below it, so none of these may contain secrets: runs of an ordinary user have that user's id and groups, and can read
+here what that user can read.
 """
 
 from typing import Final
@@ -11,29 +11,30 @@ SYSTEM: Final = (
     "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo",
     "/etc/mime.types", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom",
 )  # fmt: skip
-"""Every run: shared libraries, and what they read of the system."""
+"""For every run: shared libraries, and the system files that they read."""
 
 _CERTIFICATES: Final = (
     "/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs",
     "/etc/pki/tls/cert.pem", "/etc/pki/tls/openssl.cnf", "/etc/pki/ca-trust", "/etc/ca-certificates",
     "/usr/share/ca-certificates",
 )  # fmt: skip
-"""Whom to trust; beside these, in /etc/ssl/private and /etc/pki/tls/private, servers keep their private keys."""
+"""Certificate authorities. Not their parent folders: servers keep private keys in /etc/ssl/private and
+/etc/pki/tls/private."""
 
 ONLINE: Final = (
     "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/services",
     *_CERTIFICATES,
 )  # fmt: skip
-"""A run on the machine's network: what names are looked up in."""
+"""For runs on the machine's network: what resolving names and checking certificates needs."""
 
 PROGRAMS: Final = (
     "/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/lib", "/lib64", "/usr/lib", "/usr/lib64",
     "/usr/libexec", "/usr/local/lib",
 )  # fmt: skip
-"""A run with programs: where they lie, to be executed."""
+"""For runs with programs: where these are, to be executed."""
 
 TOOLS: Final = ("/usr/include", "/usr/share", "/usr/local/share", "/etc/alternatives", *_CERTIFICATES)
-"""A run with programs: what these read besides."""
+"""For runs with programs: what these read in addition."""
 
 EMPTY: Final = ("/mnt", "/srv", "/media", "/opt")
-"""Where nothing lies that a run need see."""
+"""Folders that no run needs."""

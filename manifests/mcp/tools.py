@@ -37,9 +37,9 @@ class OfferInvalid(ManipleError):
 
 
 class Tool(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """One tool, as the server describes it. hints: what it says of its own effects, which nobody believes.
+    """One tool, as the server describes it. hints: the server's claims about its effects, not trusted.
 
-    is_task_only: the server runs it only as a task of MCP 2025-11-25 (`taskSupport` is `required`), which Maniple does not.
+    is_task_only: it runs only as a task of MCP 2025-11-25 (`taskSupport` is `required`), which Maniple does not support.
     """
 
     name: str
