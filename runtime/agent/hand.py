@@ -16,14 +16,16 @@ from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from manifests.grants import reaches
 from manifests.schema import Agent
 from runtime.agent import marks, placing, replies, skills, tools
 from runtime.agent.actions import Action, AskModel, Brief, MakeCall, Outcome, Recalled, Result, Step
+from runtime.agent.codes import LOST
 from runtime.agent.machine import Machine
 from runtime.agent.saying import APART, SAID, STREAMS, Saying
-from runtime.agent.spending import InAll
+from runtime.agent.spending import Unsaid
 from runtime.calls import Reply
 from runtime.errors import CallCancelled, CallFailed, CallRefused, Failure, HandBroken
 from runtime.hand import Event, Hand
@@ -116,7 +118,7 @@ class AgentHand(Hand):
         self._happened: asyncio.Queue[_Happened] = asyncio.Queue()
         self._model_labels: frozenset[str] = frozenset()
         self._publishes_words, self._thoughts = False, 0
-        self._in_all = InAll(is_needed=bool(agent.tokens or agent.dollars))
+        self._unsaid = Unsaid(is_needed=bool(agent.tokens or agent.dollars))
         bounds = self._place.manifest.limits
         self._places = asyncio.Semaphore(max(1, bounds.in_flight - 2))  # two stay free for notes and events
         self._per_minute, self._rate_retry = bounds.calls_per_minute, asyncio.Lock()
@@ -207,7 +209,7 @@ class AgentHand(Hand):
                     if isinstance(action, Step):
                         await self._report(action, machine)
                         continue
-                    self._in_all.under_way += isinstance(action, MakeCall)
+                    self._unsaid.under_way += isinstance(action, MakeCall)
                     one = group.create_task(self._ask(action) if isinstance(action, AskModel) else self._make(action))
                     under_way.add(one)
                     one.add_done_callback(under_way.discard)
@@ -217,16 +219,18 @@ class AgentHand(Hand):
                     return machine.result
                 event = await self._happened.get()
                 if event.outcome is not None:
-                    await self._in_all.on_end(lambda: self._retry(self.kernel.budget))
+                    outcome = await self._unsaid.add_to(event.outcome, lambda: self._retry(self.kernel.budget))
+                    event = replace(event, outcome=outcome)
                 actions = self._give(machine, event)
 
     def _give(self, machine: Machine, event: _Happened) -> list[Action]:
         cost = event.cost or Cost(tokens=0, micro_dollars=0)
+        self._unsaid.say(cost.tokens, cost.micro_dollars)
         if event.answer is not None:
             self._learn(machine, event.answer.model)
             return machine.on_answer(event.answer, tokens=cost.tokens, micro_dollars=cost.micro_dollars)
         if event.outcome is not None:
-            return machine.on_outcome(event.number, event.outcome, self._in_all.total)
+            return machine.on_outcome(event.number, event.outcome)
         if event.is_late:
             return machine.on_time_nearly_over()
         if event.code:
@@ -264,7 +268,7 @@ class AgentHand(Hand):
                 reply = await self._call(COMPLETE, self._agent.model, params, ANSWER_SECONDS, most)
             event = _parse_answer(reply)
         except CallFailed as error:
-            event = _Happened(code=error.code, text=error.text, cost=error.cost)
+            event = _Happened(code=error.code, text=error.text, cost=most if error.code in LOST else error.cost)
         except CallRefused as error:
             event = _Happened(code=error.code, text=error.why)
         except CallCancelled as error:

@@ -141,13 +141,13 @@ class Machine:
             self._end(code, REASONS.get(code, self._outage.end_reason(text)))
         return self._take_actions()
 
-    def on_outcome(self, number: int, outcome: Outcome, in_all: tuple[int, int] = (0, 0)) -> list[Action]:
-        """A call ended. One that the run does not wait for is ignored. in_all: tokens and micro-dollars of all calls."""
+    def on_outcome(self, number: int, outcome: Outcome) -> list[Action]:
+        """A call ended. One that the run does not wait for is ignored."""
         turn = self._turn
         if turn is None or not turn.awaits(number):
             return []
-        self._tokens = max(self._tokens + outcome.tokens, in_all[0])
-        self._micro_dollars = max(self._micro_dollars + outcome.micro_dollars, in_all[1])
+        self._tokens += outcome.tokens
+        self._micro_dollars += outcome.micro_dollars
         source = turn.take_outcome(number, outcome)
         if outcome.code:
             self._report("failed", f"{source}: {outcome.code}: {outcome.text}")

@@ -1,37 +1,56 @@
-"""Asks what a run has cost with all that was spent for its calls (acts: asks the kernel).
+"""Finds what was spent for a run's calls and no reply said (acts: asks the kernel).
 
 A reply's cost is the call's own. What its provider spent on calls of its own, and what a delegated run spent unless it is an
-agent's and says so, is known to the kernel only. It counts for one kernel's life; what it said before a restart is added.
+agent's and says so, is known to the kernel only.
 """
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from msgspec.structs import replace
+
+from runtime.agent.actions import Outcome
 from runtime.errors import CallCancelled, CallFailed, CallRefused
 from runtime.kernel_handle import Budget
 
 
-class InAll:
-    """total: tokens and micro-dollars, as known when no call was under way. under_way: calls that have not ended."""
+class Unsaid:
+    """What the kernel counts beyond what replies said. under_way: calls that have not ended, but for those of the model."""
 
     def __init__(self, *, is_needed: bool) -> None:
         """is_needed: [agent] bounds tokens or money; else the kernel is not asked."""
         self._is_needed = is_needed
-        self.under_way = 0
-        self.total = self._before = self._reported = (0, 0)
+        self.under_way = self._tokens = self._micro_dollars = 0
+        self._reported = (0, 0)
 
-    async def on_end(self, ask: Callable[[], Awaitable[Budget]]) -> None:
-        """A call has ended. If it was the last one under way, ask; if the kernel does not say it, the total stays."""
+    def say(self, tokens: int, micro_dollars: int) -> None:
+        """Take the cost that a reply said."""
+        self._tokens += tokens
+        self._micro_dollars += micro_dollars
+
+    async def add_to(self, outcome: Outcome, ask: Callable[[], Awaitable[Budget]]) -> Outcome:
+        """Return the outcome of a call that has ended; with what was unsaid, if no other is under way.
+
+        If the kernel cannot be asked, a later one has it.
+        """
+        self.say(outcome.tokens, outcome.micro_dollars)
         self.under_way -= 1
         if self.under_way or not self._is_needed:
-            return
+            return outcome
         with suppress(CallCancelled, CallFailed, CallRefused):
             now = await ask()
-            self.add_report(now.tokens_in_all, now.micro_dollars_in_all)
+            tokens, money = self.take(now.tokens_in_all, now.micro_dollars_in_all)
+            return replace(outcome, tokens=outcome.tokens + tokens, micro_dollars=outcome.micro_dollars + money)
+        return outcome
 
-    def add_report(self, tokens: int, micro_dollars: int) -> None:
-        """Take what the kernel counted since it started; if that is less than before, it has started since."""
-        if tokens < self._reported[0] or micro_dollars < self._reported[1]:
-            self._before = self.total
-        self._reported = tokens, micro_dollars
-        self.total = self._before[0] + tokens, self._before[1] + micro_dollars
+    def take(self, tokens: int, micro_dollars: int) -> tuple[int, int]:
+        """Take what the kernel counts by now; return how much of what it added since the last time no reply said.
+
+        It counts less than before when it has started since, or a charge was corrected: then nothing is added.
+        """
+        unsaid = (
+            max(0, tokens - self._reported[0] - self._tokens),
+            max(0, micro_dollars - self._reported[1] - self._micro_dollars),
+        )
+        self._reported, self._tokens, self._micro_dollars = (tokens, micro_dollars), 0, 0
+        return unsaid

@@ -116,20 +116,3 @@ def test_no_result_of_our_own_holds_the_boundary() -> None:
 
     assert BOUNDARY not in Drive([looks(), says("done")], method=refused).last
     assert BOUNDARY not in Drive([says("", call(BOUNDARY)), says("done")]).last
-
-
-def test_of_what_calls_say_they_cost_and_what_the_kernel_says_all_did_the_more_counts() -> None:
-    for in_all, counted in (((500, 5), (500, 50)), ((5, 500), (67, 500)), ((0, 0), (67, 50))):
-        drive = Drive([])
-        (make,) = [one for one in drive.machine.on_answer(looks()) if isinstance(one, MakeCall)]
-        drive.machine.on_outcome(make.number, Outcome(value=1, tokens=57, micro_dollars=50), in_all)
-        drive.machine.on_stop("")
-        assert (drive.result.tokens, drive.result.micro_dollars) == counted
-
-
-def test_a_bound_that_only_the_kernel_sees_reached_ends_it() -> None:
-    for in_all, code in (((100_000, 0), "tokens"), ((0, 1_000), "dollars")):
-        drive = Drive([], brief=replace(BRIEF, tokens=100_000, micro_dollars=1_000))
-        (make,) = [one for one in drive.machine.on_answer(looks()) if isinstance(one, MakeCall)]
-        drive.machine.on_outcome(make.number, Outcome(value=1), in_all)
-        assert drive.result.code == code

@@ -1,49 +1,63 @@
-"""What a run has cost in all, as the kernel says it: asked when no call is under way, and added up over kernels."""
+"""What was spent for a run's calls and no reply said: asked when no call is under way, and counted once."""
 
 import asyncio
 
 import pytest
 
-from runtime.agent.spending import InAll
+from runtime.agent.actions import Outcome
+from runtime.agent.spending import Unsaid
 from runtime.errors import CallFailed
 from runtime.kernel_handle import Budget
 
-SPENT = Budget(
-    tokens=1, micro_dollars=1, calls=1, calls_per_minute=300, tokens_left=None, micro_dollars_left=None,
-    tokens_in_all=70, micro_dollars_in_all=7, budget=(),
-)  # fmt: skip
+ITS_OWN = Outcome(value=1, tokens=5, micro_dollars=1)
 
 
 async def _says() -> Budget:
-    return SPENT
+    return Budget(
+        tokens=1, micro_dollars=1, calls=1, calls_per_minute=300, tokens_left=None, micro_dollars_left=None,
+        tokens_in_all=70, micro_dollars_in_all=7, budget=(),
+    )  # fmt: skip
 
 
 async def _fails() -> Budget:
     raise CallFailed("failed", "no")
 
 
+def _ended(unsaid: Unsaid, says: bool = True) -> tuple[int, int]:
+    found = asyncio.run(unsaid.add_to(ITS_OWN, _says if says else _fails))
+    return found.tokens, found.micro_dollars
+
+
 @pytest.mark.parametrize(
-    ("under_way", "is_needed", "total"), [(1, True, (70, 7)), (2, True, (0, 0)), (1, False, (0, 0))]
+    ("under_way", "is_needed", "counted"), [(1, True, (70, 7)), (2, True, (5, 1)), (1, False, (5, 1))]
 )
 def test_it_is_asked_when_the_last_call_has_ended_and_only_where_something_is_bounded(
-    under_way: int, is_needed: bool, total: tuple[int, int]
+    under_way: int, is_needed: bool, counted: tuple[int, int]
 ) -> None:
-    spent = InAll(is_needed=is_needed)
-    spent.under_way = under_way
-    asyncio.run(spent.on_end(_says))
-    assert spent.total == total
+    unsaid = Unsaid(is_needed=is_needed)
+    unsaid.under_way = under_way
+    assert _ended(unsaid) == counted
 
 
-def test_where_the_kernel_does_not_say_it_what_was_known_stays() -> None:
-    spent = InAll(is_needed=True)
-    for ask in (_says, _fails):
-        spent.under_way += 1
-        asyncio.run(spent.on_end(ask))
-    assert spent.total == (70, 7)
+def test_where_the_kernel_cannot_be_asked_the_next_outcome_has_it() -> None:
+    unsaid = Unsaid(is_needed=True)
+    unsaid.under_way = 1
+    assert _ended(unsaid, says=False) == (5, 1)
+    unsaid.under_way = 1
+    assert _ended(unsaid) == (70 - 5, 7 - 1)
 
 
-def test_a_kernel_that_counts_anew_adds_to_what_the_one_before_said() -> None:
-    spent = InAll(is_needed=True)
-    for report in ((50, 5), (60, 6), (10, 6), (15, 8), (15, 2)):
-        spent.add_report(*report)
-    assert spent.total == (60 + 15 + 15, 6 + 8 + 2)
+def test_what_replies_said_is_no_part_of_it() -> None:
+    unsaid = Unsaid(is_needed=True)
+    unsaid.say(40, 9)
+    assert unsaid.take(50, 5) == (10, 0)
+    assert unsaid.take(50, 5) == (0, 0)
+    unsaid.say(1, 1)
+    assert unsaid.take(60, 7) == (9, 1)
+
+
+def test_a_charge_that_was_corrected_and_a_kernel_that_counts_anew_add_nothing_twice() -> None:
+    unsaid = Unsaid(is_needed=True)
+    assert unsaid.take(100, 100) == (100, 100)
+    assert unsaid.take(60, 60) == (0, 0)
+    assert unsaid.take(65, 61) == (5, 1)
