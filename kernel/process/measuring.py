@@ -37,7 +37,7 @@ def measure(marks: int, tell: Tell, runs: Sequence[Bound], opened: Sequence[int]
     no process can be made for a run that takes long: the next check finds the rest.
     """
     folders.allow_depth()
-    _count_locks([(run, living[run.number]) for run in runs if run.number in living], tell)
+    _count_locks([(run, living[run.number]) for run in runs if run.number in living], tell, len(living))
     try:
         for run in runs:
             mine, opened = opened[: run.folders], opened[run.folders :]
@@ -65,14 +65,14 @@ def _look(run: Bound, opened: Sequence[int], pidfd: int, tell: Tell, until: floa
         tell(Measured(number=run.number, excess="disk"))
 
 
-def _count_locks(runs: Sequence[tuple[Bound, int]], tell: Tell) -> None:
-    """Report each of these runs, given with their pidfds, that holds too many locks.
+def _count_locks(runs: Sequence[tuple[Bound, int]], tell: Tell, among: int) -> None:
+    """Report each of these runs, given with their pidfds, that holds too many locks. among: how many runs are live.
 
-    Linux lists each processor's newest locks first, and reading on takes the longer the more there are. So only as many are
-    read as show one such run beside another.
+    Linux lists one processor's locks after another's, and reading on takes the longer the more there are. So only as
+    many are read as show one such run behind all others, if each of those holds as many as it may.
     """
     with suppress(OSError), open("/proc/locks", "rb") as locks:
-        holders = Counter(int(line.split()[-4]) for line in islice(locks, 2 * LOCKS_MOST))
+        holders = Counter(int(line.split()[-4]) for line in islice(locks, (1 + among) * LOCKS_MOST))
         for run, pidfd in runs if holders.total() > LOCKS_MOST else ():
             if sum(holders[pid] for pid in tree_of(pid_of(pidfd))) > LOCKS_MOST:
                 tell(Measured(number=run.number, excess="locks"))

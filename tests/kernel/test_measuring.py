@@ -8,6 +8,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -119,19 +120,42 @@ def test_a_run_that_holds_too_many_locks_is_told_and_one_that_holds_many_is_not(
     tmp_path: Path, opened: Open, marks: int, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
 ) -> None:
     tell, heard = told
-    living, lock = {}, {1: LOCKS_MOST - 100, 2: LOCKS_MOST + 100, 3: 1}
-    for number, many in lock.items():
+    with _locking(tmp_path, {1: LOCKS_MOST - 100, 2: LOCKS_MOST + 100, 3: 1}) as living:
+        runs = [Bound(number=number, folders=1, most=1 << 40) for number in living]
+        _measured(marks, tell, runs, [opened(tmp_path) for _ in runs], living)
+    assert heard() == [2]
+
+
+def test_runs_that_hold_as_many_locks_as_they_may_do_not_hide_one_that_holds_too_many(
+    tmp_path: Path, opened: Open, marks: int, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
+) -> None:
+    """Linux lists the locks of one processor after another's, so who holds more may come last."""
+    tell, heard = told
+    processors = sorted(os.sched_getaffinity(0))
+    first, last = processors[0], processors[-1]
+    with _locking(tmp_path, dict.fromkeys((1, 2, 3), LOCKS_MOST), first) as living:
+        with _locking(tmp_path, {4: LOCKS_MOST + 100}, last) as more:
+            runs = [Bound(number=4, folders=1, most=1 << 40)]
+            _measured(marks, tell, runs, [opened(tmp_path)], {**living, **more})
+    assert heard() == [4]
+
+
+@contextmanager
+def _locking(folder: Path, locks: dict[int, int], processor: int | None = None) -> Iterator[dict[int, int]]:
+    """Processes that hold so many locks each, by number: their pidfds. processor: on which they make them."""
+    living = {}
+    for number, many in locks.items():
         ready, tell_ready = os.pipe()
         if (child := os.fork()) == 0:
-            _lock(tmp_path / str(number), many)
+            if processor is not None:
+                os.sched_setaffinity(0, {processor})
+            _lock(folder / str(number), many)
             os.write(tell_ready, b"!")
             signal.pause()
         os.read(ready, 1)
         living[number] = os.pidfd_open(child)
     try:
-        runs = [Bound(number=number, folders=1, most=1 << 40) for number in living]
-        _measured(marks, tell, runs, [opened(tmp_path) for _ in runs], living)
-        assert heard() == [2]
+        yield living
     finally:
         for pidfd in living.values():
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
