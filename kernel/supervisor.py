@@ -318,7 +318,7 @@ class Supervisor:
     def send_settings(self, hand: str) -> None:
         """Send a Hand's settings to its runs of the installed version; to a run that is starting, when it is ready."""
         for run in self._kernel.runs.values():
-            if run.hand.id == hand and self._kernel.state.hands[run.name].seal == run.hand.seal:
+            if run.hand.id == hand and (now := self._kernel.state.by_id(hand)) and now.seal == run.hand.seal:
                 self._settings_due.add(run.id)
                 self._send_due_settings(run)
 

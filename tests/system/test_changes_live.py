@@ -13,7 +13,7 @@ from tests.living import ECHO, ROOT, Kernel, Source, install, make_home
 from tests.system.actors import Step, actor, begin
 from tests.system.fates import bare, call, ended, entries, entry, pid_of, runs, state_of, table, until
 from tests.system.test_resuming import DREAMER
-from wire import codec, limits
+from wire import codec, headers, limits
 
 HOLD: list[Step] = [{"hold": True}]
 TUNED = Source(
@@ -173,6 +173,18 @@ def test_a_setting_that_is_changed_while_a_run_comes_up_reaches_it(kernel: Kerne
             told = table(call(kernel, "tuned.do"))
             assert (told["pitch"], told["word"]) == (pitch, f"secret {pitch}")
             call(kernel, "kernel.stop", "tuned")
+
+
+def test_a_change_of_a_secret_beside_the_removal_of_its_hand_is_answered(kernel: Kernel) -> None:
+    """The Hand is gone when the entry of the change is on disk, and its run is still about to end."""
+    install(kernel, TUNED)
+    call(kernel, "tuned.do")
+    with kernel.client() as asker:
+        for number, (method, arguments) in {101: ("set", {"values": {"word": "hush"}}), 103: ("remove", {})}.items():
+            asker._send(headers.Call(number=number, method=f"kernel.{method}", resource="tuned"), arguments)
+        heard = [asker._receive(3.0) for _ in range(2)]
+    assert sorted(told[0].number for told in heard if told and isinstance(told[0], headers.Done)) == [101, 103]
+    assert "Traceback" not in (kernel.home / "run" / "kernel.log").read_text()
 
 
 @pytest.mark.wide
