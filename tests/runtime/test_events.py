@@ -190,6 +190,8 @@ SPENT: dict[str, object] = {
     "tokens_left": None,
     "micro_dollars_left": 7,
     "milliseconds_left": 4_000,
+    "tokens_in_all": 9,
+    "micro_dollars_in_all": 8,
     "budget": [],
 }
 ENDED = {"run": "r-1", "outcome": "done", "value": [4], "code": "", "text": ""}
