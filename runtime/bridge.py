@@ -273,7 +273,7 @@ class Bridge(Hand):
                 break
             except (LineInvalid, ValueError) as error:  # ValueError: longer than LONGEST
                 self._is_heard = False
-                await self._break(f"line {number} of the program is not a message: {error}")
+                await self._break(f"line {number} of what the program wrote is not a message: {error}")
         self._is_heard = False
         if await self._program.wait(_LAST_WORDS) is None:
             await self._break("the program closed descriptor 3, the only way to hear it, and goes on")

@@ -146,8 +146,8 @@ for_lines.readline()
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("garbage", "line 2 of what the program said is not a message: JSON is malformed"),
-        ('{"type":"hello"}', "line 2 of what the program said is not a message: Invalid value 'hello'"),
+        ("garbage", "line 2 of what the program wrote is not a message: JSON is malformed"),
+        ('{"type":"hello"}', "line 2 of what the program wrote is not a message: Invalid value 'hello'"),
         ('{"type":"ready"}', "it said `ready` already"),
         ('{"type":"done","id":999999999}', "it answers call 999999999, which there is not"),
         ('{"type":"call","id":0,"method":"echo.say"}', "call 0 is not a new number above 0"),
