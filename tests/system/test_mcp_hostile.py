@@ -234,7 +234,7 @@ def test_one_that_asks_us_things_without_hearing_the_answers_is_ended(kernel: Ke
     asking += "        tell(id=n, method='sampling/createMessage', params={'messages': [], 'maxTokens': 9})\n"
     hand = add(kernel, "asking", asking)
     assert failed(client, hand).reason in ("ended", "outcome unknown")
-    wait_for(lambda: "things at once" in output_of(kernel, hand))
+    wait_for(lambda: "requests open" in output_of(kernel, hand))
 
 
 def test_it_is_answered_nothing_of_models_people_and_folders(client: Client, odd: str) -> None:
