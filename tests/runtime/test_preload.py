@@ -146,6 +146,26 @@ print(*set(COMPILED) & set(sys.modules))
     assert {name.rpartition(".")[2] for name in preload.COMPILED} <= made
 
 
+def test_all_of_the_runtime_that_agents_and_pipelines_import_is_compiled_for_them() -> None:
+    """What is left out is compiled anew by each of their runs, in which nothing can be written."""
+    script = """
+import sys
+from importlib import import_module
+from runtime.preload import COMPILED, MODULES
+for name in MODULES:
+    import_module(name)
+before = set(sys.modules)
+for name in ("runtime.agent.hand", "runtime.pipeline.hand", "runtime.skills"):
+    import_module(name)
+new = set(sys.modules) - before - set(COMPILED)
+print(*sorted(name for name in new if name.startswith("runtime.") and not hasattr(sys.modules[name], "__path__")))
+"""
+    seen = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env={"PATH": os.defpath}, capture_output=True, text=True, check=True
+    )
+    assert seen.stdout.split() == []
+
+
 def test_new_objects_lie_together_after_preloading() -> None:
     """A hundred objects of each of some sizes come to lie in no more pages than they fill, and the ends of one row."""
     script = """
