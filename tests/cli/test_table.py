@@ -13,6 +13,7 @@ import click
 import pytest
 
 from kernel.cli import commands
+from kernel.cli.frame import HELP
 from kernel.cli.main import cli
 from tests.cli.shell import MANIPLE, Shell
 from tests.living import ROOT
@@ -46,7 +47,7 @@ def test_each_group_of_the_table_is_in_a_section() -> None:
 @pytest.mark.parametrize("name", commands.all_commands())
 def test_every_command_has_a_manual_page_that_names_its_arguments(name: str) -> None:
     root = cli()
-    ctx = click.Context(root, info_name="maniple")
+    ctx = click.Context(root, info_name="maniple", help_option_names=[*HELP])
     found: click.Command | None = root
     for word in name.split():
         assert isinstance(found, click.Group)
