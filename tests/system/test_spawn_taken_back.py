@@ -1,7 +1,7 @@
 """A spawn that is taken back while its run's process is still being made: the run never comes to do anything."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -85,13 +85,15 @@ def nothing_begins(kernel: Kernel, run: str) -> Iterator[None]:
     others = list[psutil.Process]()
     while more := [one for one in fates.under(kernel.pid) if one.pid != own and one not in others]:
         for process in more:  # one of these may just have made another
-            process.suspend()
+            with suppress(psutil.NoSuchProcess):  # as of what measures folders for a moment
+                process.suspend()
         others += more
     try:
         yield
     finally:
         for process in others:
-            process.resume()
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 @pytest.mark.parametrize(("detached", "wait"), [(False, False), (True, False), (False, True)])
