@@ -52,6 +52,7 @@ def rows(shell: Shell, command: str) -> list[dict[str, object]]:
     return found
 
 
+@pytest.mark.wide
 def test_a_plan_is_shown_with_how_far_it_is(made: Shell) -> None:
     shown = made.good("plans")
     assert "Weather  1 of 2" in shown

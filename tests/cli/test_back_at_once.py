@@ -38,6 +38,7 @@ def kill(shell: Shell) -> None:
     until(lambda: shell.run("status").code == 3, "it is dead")
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("first", spread(["questions", "approvals", "answer", "status"], 1))
 def test_a_question_is_there_at_the_first_look_after_the_kernel_was_killed(home: Shell, first: str) -> None:
     (row,) = rows(home, "questions")

@@ -34,6 +34,7 @@ def updated(furnished: Shell, tmp_path_factory: pytest.TempPathFactory) -> Itera
     shell.run("down")
 
 
+@pytest.mark.wide
 def test_up_names_the_one_command(updated: Shell) -> None:
     updated.good("down")
     told = updated.run("up").err

@@ -312,6 +312,7 @@ def test_a_working_folder_that_is_gone_is_told(words: tuple[str, ...], tmp_path:
     assert done.stderr.endswith("maniple: the folder that you are in is gone: `cd` to one that is there\n")
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("words", [("memory", "export"), ("artifacts", "abc"), ("chat", "--name", "closed")])
 def test_bytes_and_words_for_a_closed_stdout_are_no_fault_of_ours(words: tuple[str, ...], shell: Shell) -> None:
     line = " ".join([*map(_quoted, [*MANIPLE, *words]), ">&-"])

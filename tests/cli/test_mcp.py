@@ -170,6 +170,7 @@ def refused(shell: Shell, *words: str | Path) -> str:
     return ran.err
 
 
+@pytest.mark.wide
 def test_what_cannot_be_added_says_why_and_leaves_nothing(shell: Shell, tmp_path: Path) -> None:
     raw = raw_server(tmp_path)
     assert "offers no tool minus" in refused(shell, "--only", "minus", *raw)

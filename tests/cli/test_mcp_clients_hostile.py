@@ -82,6 +82,7 @@ def raw(desk: Shell) -> Iterator[Raw]:
     client.process.communicate()
 
 
+@pytest.mark.wide
 def test_lines_that_are_no_message_are_answered_and_too_many_end_the_talk(raw: Raw) -> None:
     for line in (b"{", b"[1]", b'"text"', b"\xff\xfe", b"[" * 5000, b'{"jsonrpc":"2.0","id":1.5,"method":"ping"}'):
         raw.say(line + b"\n")

@@ -65,6 +65,7 @@ def shown(messages: list[Any]) -> list[tuple[str, bytes]]:
     return [(media, base64.b64decode(data, validate=True)) for media, data in found]
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("model", spread(["openai/gpt-5", "anthropic/claude-sonnet-4-5"], 1))
 def test_the_bytes_of_pictures_come_to_the_provider(
     shell: Shell, provider: Provider, pictures: tuple[Path, Path], model: str

@@ -13,6 +13,6 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize(("system", "scenario"), spread(WAYS, 4))
+@pytest.mark.parametrize(("system", "scenario"), spread(WAYS, 2))
 def test_a_full_disk_stops_effects_and_loses_nothing(tmp_path: Path, system: str, scenario: str) -> None:
     on_small_disk(tmp_path, system, "tests.kernel.full_disk", scenario)

@@ -140,7 +140,7 @@ def check_same(kernel: Kernel, run: str, before: int, *, remade: bool) -> None:
     assert sum(one.tokens for one in paid) == TOKENS
 
 
-@pytest.mark.parametrize("step", spread(SOME, 2))
+@pytest.mark.parametrize("step", spread(SOME, 1))
 def test_a_run_that_is_killed_at_a_step_comes_to_the_same(kernel: Kernel, step: int) -> None:
     for _ in range(5):  # one that was done before the kill came is none that was killed: another is
         run, before = _begin(kernel)
@@ -153,7 +153,7 @@ def test_a_run_that_is_killed_at_a_step_comes_to_the_same(kernel: Kernel, step: 
     pytest.fail("no kill came before the run was done")
 
 
-@pytest.mark.parametrize("step", spread(SOME, 2))
+@pytest.mark.parametrize("step", spread(SOME, 1))
 def test_a_run_whose_kernel_is_killed_at_a_step_comes_to_the_same(kernel: Kernel, step: int) -> None:
     for _ in range(5):  # as above
         run, before = _begin(kernel)

@@ -142,6 +142,7 @@ def test_a_service_that_stands_still_gets_all_of_many_streams_at_once(kernel: Ke
     assert found == [whole(16, 262_144)]
 
 
+@pytest.mark.wide
 def test_a_service_that_stands_still_gets_all_that_several_hands_upload_at_once(kernel: Kernel) -> None:
     """More than is kept for a peer in all: it waits with the calls that it is of, at the expense of who sends it."""
     with kernel.client() as client:

@@ -236,6 +236,7 @@ def test_processor_time_counts_per_call_at_a_service_which_is_started_again(kern
         assert ended(client, "greedy.work", "", {"seconds": 0.0}) == "done"
 
 
+@pytest.mark.wide
 def test_a_service_that_goes_on_computing_for_a_call_whose_time_is_over_is_ended_too(kernel: Kernel) -> None:
     """As a loop that never gives way hears nothing, not even that nobody waits for it any more."""
     with kernel.client() as client:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from tests.living import ROOT, Kernel, Source, install, make_home
 
 MANY: Final = 50
@@ -58,6 +60,7 @@ class Counter(Hand):
 """
 
 
+@pytest.mark.wide
 def test_fifty_hands_at_once_lose_no_update_and_meet_no_lock(tmp_path: Path) -> None:
     with Kernel(make_home(tmp_path / "home")) as kernel:
         install(kernel, ROOT / "hands" / "memory")

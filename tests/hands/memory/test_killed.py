@@ -15,6 +15,7 @@ def kills(folder: Path, seed: int, times: int) -> str:
     return done.stdout
 
 
+@pytest.mark.wide
 def test_killed_fifty_times_it_has_every_write_that_was_answered(tmp_path: Path) -> None:
     assert kills(tmp_path, 1, 50).startswith("50 kills, ")
 

@@ -26,6 +26,7 @@ def test_no_process_but_a_servers_own_imports_the_package() -> None:
     assert _imported(others, "mcp", "pydantic", "anyio") == []
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     ("code", "needed"),
     spread(
