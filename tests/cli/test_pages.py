@@ -126,7 +126,7 @@ def test_a_page_is_read_where_its_redirect_leads(shell: Shell, base: str) -> Non
             ("/away", "which is link-local"),
             ("/round", "leads on"),
             ("/far", "longer than an address may be"),
-            ("/image", "no page"),
+            ("/image", "not a page"),
             ("/broken", "status 500"),
             ("/none", "status 404"),
         ],
