@@ -47,7 +47,8 @@ def test_who_finds_a_server_of_his_own_is_told_what_makes_it_answer() -> None:
 
 
 def test_a_server_of_ones_own_that_a_route_needs_is_shown_where_it_does_not_answer() -> None:
-    routes, why = {"default": ("anthropic/claude-sonnet-4-5", "vllm/m1")}, "cannot be reached at http://127.0.0.1:9"
+    routes: Routes = {"default": ("anthropic/claude-sonnet-4-5", "vllm/m1")}
+    why = "cannot be reached at http://127.0.0.1:9"
     gone = replace(provider("vllm"), trouble=why)
     assert ["vllm", "local", *why.split()] in [line.split() for line in drawn(routes, gone).splitlines()]
     paused = drawn(routes, replace(provider("vllm"), paused=True), provider("ollama"))
