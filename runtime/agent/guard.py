@@ -8,7 +8,8 @@ The guard counts each turn that makes calls, over the whole conversation, earlie
 | the same two, three or four turns one after the other, whatever their outcomes | 4 times | 8 times |
 | turns that bring only outcomes seen before, or only failures | 5 | 10 |
 
-Repeating a call is fine as long as its outcome changes: that is waiting for something.
+Repeating a call is fine as long as its outcome changes: that is waiting for something. A warning names the call and not
+its arguments: they may have been copied from content from outside, and nothing marks a warning.
 """
 
 import hashlib
@@ -29,7 +30,6 @@ NOTHING_NEW: Final = (5, 10)
 """Each: the count at which the model is warned, and the one at which the run ends."""
 
 LONGEST_ROUND: Final = 4
-_SHOWN: Final = 120
 _READ_ON: Final = re.compile(r"; read on with [^\]\n]{1,80}\]\Z")
 
 
@@ -86,7 +86,7 @@ class Guard:
         for ends in (True, False):
             if times >= SAME_CALL[ends]:
                 return _verdict(
-                    f"the call {_shortened(call)} was made {times} times, each time with the same outcome", ends
+                    f"`{call.split()[0]}` was called {times} times, each time alike and with the same outcome", ends
                 )
             if rounds >= REPEATED_TURNS[ends]:
                 return _verdict(f"the same {length} turns were made {rounds} times one after the other", ends)
@@ -121,7 +121,3 @@ def comparable(call: ToolCall, result: ToolResult) -> MadeCall:
     pictures = [hashlib.sha256(part.content).hexdigest() for part in result.content if isinstance(part, Image)]
     shown = "\n".join((*texts, *pictures))
     return MadeCall(call=asked, outcome=_READ_ON.sub("", remove_marks(shown)), failed=result.failed)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

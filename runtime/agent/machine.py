@@ -133,7 +133,7 @@ class Machine:
             self._report("mended", f"asking again without pictures: {text}")
             self._ask_model()
         elif code == "schema":
-            self._correct(correction((text,)), code, text)
+            self._correct(correction((self._marks.mark(text, "its failure"),)), code, text)
         elif self._steps and (pause := self._outage.next_pause(code, text)):
             self._report("waits", self._outage.waiting_note(pause))
             self._ask_model(pause=pause)

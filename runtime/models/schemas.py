@@ -3,16 +3,20 @@
 Mended is what models are known to write around or in JSON: a Markdown fence, words before and after, an extra comma,
 single quotes, a missing bracket at the end (`json-repair`), a lone surrogate (surrogates.py). `jsonschema` checks it,
 by draft 2020-12 unless the schema names another; a `$ref` outside the schema is never fetched. Problems are in words,
-to be sent to the model.
+to be sent to the model; they name places and rules of the schema and repeat nothing of the answer, which may have copied
+content from outside that no mark would surround there.
 """
 
 import re
-from typing import Final, SupportsIndex
+from typing import TYPE_CHECKING, Final, SupportsIndex
 
 import msgspec
 from msgspec import Struct
 
 from runtime.models.surrogates import well_formed_value
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 PROBLEMS_MOST: Final = 8
 TEXT_MOST: Final = 1_048_576
@@ -24,6 +28,7 @@ READS_MOST: Final = 2_000_000
 four times; but from an unescaped quote in a list it reads all that follows, each time.
 """
 
+_OWN_NAME: Final = "[a name of yours]"
 _FENCE: Final = re.compile(r"\A\s*```[a-zA-Z]*\n(.*?)\n?```\s*\Z", re.DOTALL)
 
 
@@ -105,7 +110,19 @@ def _check(value: object, schema: dict[str, object]) -> tuple[str, ...]:
         raise _InvalidSchema(f"the schema itself is wrong: {_cut(error.message)}") from None
     except (referencing.exceptions.Unresolvable, RecursionError, re.error) as error:
         raise _InvalidSchema(f"the schema cannot be followed: {type(error).__name__}") from None
-    return tuple(f"{error.json_path}: {_cut(error.message)}" for error in found[:PROBLEMS_MOST])
+    return tuple(map(_problem, found[:PROBLEMS_MOST]))
+
+
+def _problem(error: "ValidationError") -> str:
+    """Return where in the value which rule is broken. Of names in the value only those that the schema names are shown."""
+    named = set(error.absolute_schema_path)
+    steps = (f"[{at}]" if isinstance(at, int) else f".{at}" if at in named else _OWN_NAME for at in error.absolute_path)
+    place = "".join(("$", *steps))
+    if not isinstance(error.validator, str):
+        return f"{place}: something must not be there"
+    if error.validator == "required":  # its message has the name, from the schema
+        return f"{place}: {_cut(error.message)}"
+    return _cut(f'{place}: does not match "{error.validator}": {msgspec.json.encode(error.validator_value).decode()}')
 
 
 def correction(problems: tuple[str, ...]) -> str:

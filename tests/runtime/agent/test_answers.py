@@ -31,7 +31,7 @@ def test_what_an_answer_comes_to(answer: Answer, schema: dict[str, object] | Non
     [
         (_answer("7", Stop.LENGTH), "length", "Answer again, more briefly"),
         (_answer(" \n"), "empty", "Your answer was empty"),
-        (_answer('"seven"'), "schema", "'seven' is not of type 'integer'"),
+        (_answer('"seven"'), "schema", 'does not match "type": "integer"'),
     ],
 )
 def test_what_is_no_answer_is_told_with_what_mends_it(answer: Answer, code: str, say: str) -> None:

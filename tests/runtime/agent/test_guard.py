@@ -81,10 +81,10 @@ def test_a_turns_calls_are_the_same_in_any_order_and_one_that_stands_twice_count
     assert _run(turns)[:8] == [""] * 7 + ["warn"]
 
 
-def test_what_is_told_of_a_call_is_bounded() -> None:
+def test_what_is_told_of_a_call_is_its_name() -> None:
     guard = Guard()
-    told = [guard.count_turn([_made("x" * 5_000, "y")]) for _ in range(6)]
-    assert f" {'x' * 120}… was made 3 times" in told[2].warning
+    told = [guard.count_turn([_made("look " + "x" * 5_000, "y")]) for _ in range(6)]
+    assert "`look` was called 3 times" in told[2].warning
     assert len(told[5].end) < 250
 
 
@@ -120,7 +120,7 @@ def test_an_earlier_conversation_counts_but_for_what_it_was_about_last() -> None
     assert guard.count_turn([_made("another", "nothing")]) == Verdict(), (
         "what was stale before a new task is not held against it"
     )
-    assert "made 3 times" in guard.count_turn([_of({}, Text(text="nothing"))]).warning
+    assert "called 3 times" in guard.count_turn([_of({}, Text(text="nothing"))]).warning
 
 
 def test_a_turn_without_calls_is_none() -> None:
