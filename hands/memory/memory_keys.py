@@ -5,7 +5,6 @@ event on the bus tells others.
 """
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Sequence
 from typing import Final
@@ -13,6 +12,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from manifests.errors import ValueInvalid
+from manifests.values import parse_duration
 from memory import keys
 from memory.errors import Damaged, Full, Invalid
 from memory.keys import Change
@@ -32,13 +33,16 @@ places, so the rest stay free for calls that end."""
 
 
 class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of memory.change: value or delete. version: change only if the key is at it. ttl: milliseconds."""
+    """One row of memory.change: value or delete. version: change only if the key is at it.
+
+    ttl: in milliseconds, or a duration such as "30d".
+    """
 
     key: str
     value: object = msgspec.UNSET
     delete: bool = False
     version: int | None = None
-    ttl: int | None = None
+    ttl: int | str | None = None
 
 
 class Watcher:
@@ -86,10 +90,11 @@ class Keys(Desk):
         }
 
     async def set(
-        self, call: Call, key: str, value: object, version: int | None = None, ttl: int | None = None
+        self, call: Call, key: str, value: object, version: int | None = None, ttl: float | None = None
     ) -> Answer:
-        """memory.set: sets one key."""
-        (made,) = await self._change(call, [Asked(key=key, value=value, version=version, ttl=ttl)])
+        """memory.set: sets one key. ttl: in seconds."""
+        milliseconds = None if ttl is None else round(ttl * 1_000)
+        (made,) = await self._change(call, [Asked(key=key, value=value, version=version, ttl=milliseconds)])
         return {"version": made}
 
     async def delete(self, call: Call, key: str, version: int | None = None) -> None:
@@ -180,10 +185,19 @@ def _read(one: Asked, labels: tuple[str, ...]) -> Change:
             codec.decode_body(value)
     except CodecError as error:
         raise Invalid(f"{one.key!r}: {error}") from None
-    if one.ttl is not None and not 0 < one.ttl < math.inf:
-        raise Invalid(f"{one.key!r}: ttl is a time to come")
-    expires = None if one.ttl is None else now() + one.ttl * 1_000
+    expires = None if one.ttl is None else now() + _milliseconds(one.key, one.ttl) * 1_000
     return Change(key=one.key, value=value, version=one.version, expires=expires, labels=labels)
+
+
+def _milliseconds(key: str, ttl: int | str) -> int:
+    """Converts the `ttl` of a change of this key. Raises Invalid."""
+    try:
+        found = parse_duration(ttl) if isinstance(ttl, str) else ttl
+    except ValueInvalid as error:
+        raise Invalid(f"{key!r}: ttl: {error}") from None
+    if found < 1:
+        raise Invalid(f"{key!r}: ttl must be at least a millisecond")
+    return found
 
 
 def _line(value: Answer) -> bytes:
