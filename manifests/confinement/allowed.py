@@ -79,9 +79,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "truncate ftruncate fadvise64 flock fsync fdatasync sendfile copy_file_range",
         "SQLite, shutil, `files`, `data-pipeline`",
     ),
-    Row(
-        "fallocate", "SQLite; cp", arguments.ALLOCATION, "space within the file's size, which grows with it, or a hole"
-    ),
+    Row("fallocate", "cp", arguments.HOLE, "a hole"),
     Row("brk munmap mremap madvise msync", "glibc's malloc, threads' stacks, mmap of Python"),
     Row("mlock munlock", "libsodium, below libzmq: keys stay out of swap"),
     Row(

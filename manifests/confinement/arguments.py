@@ -86,10 +86,10 @@ THREAD_POINTER: Final[Condition] = ((Bits(0, INT, (_ARCH_SET_FS, _ARCH_GET_FS)),
 
 # fallocate(2): the mode ------------------------------------------------------------------------------------------------
 
-_BYTES_OF_THE_FILE, _HOLE = 0, 3  # FALLOC_FL_PUNCH_HOLE goes with FALLOC_FL_KEEP_SIZE
+_PUNCH_HOLE: Final = 3  # FALLOC_FL_PUNCH_HOLE goes with FALLOC_FL_KEEP_SIZE
 
-ALLOCATION: Final[Condition] = ((Bits(1, INT, (_BYTES_OF_THE_FILE, _HOLE)),),)
-"""FALLOC_FL_KEEP_SIZE alone allocates behind a file's end, which RLIMIT_FSIZE does not bound."""
+HOLE: Final[Condition] = ((Bits(1, INT, (_PUNCH_HOLE,)),),)
+"""Every other mode takes space on the disk without writing it: more in a moment than a check of files could stop."""
 
 # Processes -----------------------------------------------------------------------------------------------------------
 

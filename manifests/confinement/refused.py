@@ -1,8 +1,9 @@
 """Answers to system calls that no row of allowed.py allows, and the families of such calls (pure).
 
 The filter needs only the answer: EPERM; ENOSYS if libraries then use another call, and for calls that are newer than
-NEWEST_EXPECTED or do not exist; death for a call by another calling convention, whose numbers mean other calls. The
-families are for people: docs/seccomp.md shows them, and a test tries each, with the filter and without.
+NEWEST_EXPECTED or do not exist; EOPNOTSUPP if they then write what they could not allocate; death for a call by another
+calling convention, whose numbers mean other calls. The families are for people: docs/seccomp.md shows them, and a test tries
+each, with the filter and without.
 """
 
 from enum import Enum
@@ -20,6 +21,7 @@ class Answer(Enum):
     ALLOW = 0x7FFF_0000
     EPERM = 0x0005_0000 | 1
     ENOSYS = 0x0005_0000 | 38
+    EOPNOTSUPP = 0x0005_0000 | 95
     KILL = 0x8000_0000  # the whole process, not the thread
 
 
@@ -123,6 +125,13 @@ FAMILIES: Final[tuple[Family, ...]] = (
         "chown fchown lchown fchownat personality modify_ldt",
         "A run's ids are chosen before its code runs, and stay.",
     ),
+    Family(
+        "space that is not written",
+        "fallocate",
+        "A few calls would take a whole disk before the next check of a run's files. posix_fallocate then writes.",
+        Answer.EOPNOTSUPP,
+        "a hole",
+    ),
     Family("files by handle", "open_by_handle_at name_to_handle_at", "They bypass every path."),
     Family(
         "watching files",
@@ -149,15 +158,13 @@ FAMILIES: Final[tuple[Family, ...]] = (
     ),
 )
 
-_NOT_THERE: Final = frozenset(
-    call for family in FAMILIES if family.answer is Answer.ENOSYS for call in family.calls.split()
-)
+_ANSWERS: Final = {call: family.answer for family in FAMILIES for call in family.calls.split()}
 
 
 def refused_answers(architecture: Architecture) -> dict[int, Answer]:
     """Return the answers to an architecture's calls up to NEWEST_EXPECTED, by number; all others get ENOSYS."""
     return {
-        number: Answer.ENOSYS if call in _NOT_THERE else Answer.EPERM
+        number: _ANSWERS.get(call, Answer.EPERM)
         for call, number in architecture.numbers.items()
         if number <= NEWEST_EXPECTED
     }

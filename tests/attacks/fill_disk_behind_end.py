@@ -29,7 +29,7 @@ def attack(hand, given):
         return os.fstat(file.fileno()).st_blocks * 512
 """,
     stopped_by=("seccomp",),
-    refused="PermissionError 1",
+    refused="OSError 95",
     stopped_for_user=("seccomp",),
     got=lambda found, given: isinstance(found, int) and found >= 32 << 20,
     needs=_unable,

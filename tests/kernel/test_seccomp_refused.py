@@ -111,6 +111,14 @@ def _allocated(mode: int) -> Callable[[], object]:
     return allocate
 
 
+def _allocated_by_library() -> None:
+    """Space for a file, by posix_fallocate(3)."""
+    with tempfile.TemporaryFile() as file:
+        os.posix_fallocate(file.fileno(), 0, 10_000)
+        if os.fstat(file.fileno()).st_size != 10_000:
+            raise ValueError("the file has another size")
+
+
 def _with_namespace(flag: int) -> Callable[[], object]:
     """A fork into a namespace; the child of it ends at once."""
 
@@ -139,8 +147,10 @@ ATTEMPTS: Final[dict[str, tuple[Callable[[], object], str, str]]] = {
     "memory made executable": (_made_executable, "EPERM", "done"),
     "a file's memory executable and writable": (_own_file_executable_and_writable, "EPERM", "done"),
     "a lease on a file": (_leased, "EPERM", "done"),
-    "space behind a file's end": (_allocated(1), "EPERM", "done"),
-    "space within a file's size": (_allocated(0), "EFBIG", "EFBIG"),
+    "space behind a file's end": (_allocated(1), "ENOTSUP", "done"),
+    "space that is not written": (_allocated(0), "ENOTSUP", "EFBIG"),
+    "space by the library, which writes it": (_allocated_by_library, "done", "done"),
+    "a hole in a file": (_allocated(3), "done", "done"),
     "a fork into a user namespace": (_with_namespace(NEWUSER), "EPERM", "done"),
     "a fork into a mount namespace": (_with_namespace(NEWNS | NEWUSER), "EPERM", "done"),
     "a child of its own parent": (lambda: call("clone", PARENT | 99, 0, 0, 0, 0) or os._exit(0), "EPERM", "done"),
