@@ -92,8 +92,8 @@ OTHERS: Final = """\
 
 - **Unlinked files on the disk.** As root their size counts, since root sees what a run's processes hold; an ordinary user
   may not see it.
-- **Memory outside the data limit.** Page tables of a large, empty address space count against no limit of a process. Only a
-  control group counts them. Without one, the memory of several processes of a run together is checked once a second.
+- **Memory outside the data limit.** Page tables of a large, empty address space count against no limit of a process.
+  Without a control group they count, and the memory of several processes together, at a check once a second.
 - **Names and dates.** Landlock protects contents. Whether a path exists, its size, mode and times can be asked wherever
   file modes allow it.
 """

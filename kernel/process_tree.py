@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
+_TABLES: Final = "VmPTE:"
 
 COUNTED: Final = 4 * 1024**3
 """Bytes up to which memory_of() finds out what processes share. Linux visits each page as often as it is mapped, and
@@ -60,28 +60,32 @@ def _stat(path: str) -> list[str]:
         return [""]
 
 
-def resident(pid: int) -> int:
-    """Return the resident memory of a process in bytes; 0 if it is gone."""
+def resident(pid: int, *more: str) -> int:
+    """Return the resident memory of a process in bytes, and `more` that its status names in /proc; 0 if it is gone."""
     try:
-        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * _PAGE
-    except (OSError, IndexError):
+        return _bytes_in(f"/proc/{pid}/status", "VmRSS:", *more)
+    except OSError:
         return 0
 
 
+def _bytes_in(path: str, *names: str) -> int:
+    """Return the sum of the sizes, in kB, on the lines of a /proc file that begin with these names. Raises OSError."""
+    with open(path, encoding="ascii", errors="replace") as file:
+        return sum(int(line.split()[1]) for line in file if line.startswith(names)) * 1024
+
+
 def memory_of(processes: Sequence[int], shared: int, most: int) -> int:
-    """Return the bytes of memory of these processes, mapped files included, without the `shared` bytes of each that it
-    shared with the template at its start.
+    """Return the bytes of memory of these processes, mapped files and page tables included, without the `shared` bytes of
+    each that it shared with the template at its start.
 
     Above `most`, what several processes share counts once (PSS), unless that cannot be read or the sum is above COUNTED.
     """
-    size = sum(max(0, resident(pid) - shared) for pid in processes)
+    size = sum(max(0, resident(pid, _TABLES) - shared) for pid in processes)
     return sum(map(_proportional, processes)) if most < size <= COUNTED else size
 
 
 def _proportional(pid: int) -> int:
     try:
-        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-            return sum(int(line.split()[1]) for line in file if line.startswith("Pss:")) * 1024
+        return _bytes_in(f"/proc/{pid}/smaps_rollup", "Pss:") + _bytes_in(f"/proc/{pid}/status", _TABLES)
     except OSError:
-        return resident(pid)
+        return resident(pid, _TABLES)

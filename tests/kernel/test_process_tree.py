@@ -1,5 +1,6 @@
 """What /proc tells of a process and its descendants: who they are, how long they have computed, what they hold."""
 
+import mmap
 import os
 import signal
 
@@ -54,3 +55,15 @@ def test_what_processes_share_is_found_out_only_where_it_matters_and_takes_no_ti
     assert process_tree.memory_of(twice, size - (1 << 20), most=4 * size) == pytest.approx(2 << 20, rel=0.5)
     monkeypatch.setattr(process_tree, "COUNTED", 0)
     assert process_tree.memory_of(twice, 0, most=0) == pytest.approx(2 * size, rel=0.05)
+
+
+def test_page_tables_count_as_memory() -> None:
+    """They are all that a large and empty mapping takes."""
+    pieces, size = 2_000, 2 << 20
+    me, ways = [os.getpid()], (1 << 40, 0)  # by what is resident, and by what it shares
+    before = [process_tree.memory_of(me, 0, most) for most in ways]
+    with mmap.mmap(-1, pieces * size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ) as sparse:
+        assert not any(sparse[at * size] for at in range(pieces))
+        after = [process_tree.memory_of(me, 0, most) for most in ways]
+    for one, other in zip(after, before, strict=True):
+        assert one - other == pytest.approx(pieces * 4096, rel=0.1)
