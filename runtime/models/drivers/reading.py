@@ -13,7 +13,7 @@ import httpx2
 import msgspec
 
 from runtime.models.drivers import Endpoint, answers, bounding
-from runtime.models.drivers.hiding import hide_key
+from runtime.models.drivers.hiding import PieceFilter, hide_key
 from runtime.models.drivers.refusals import parse_refusal, printable
 from runtime.models.failures import ModelFailed, set_address
 from runtime.models.messages import Answer, AnyPiece
@@ -66,7 +66,7 @@ async def stream_pieces(
 ) -> AsyncGenerator[AnyPiece | Answer, None]:
     """Yield pieces, then the Answer. sdk: the root of the SDK's exceptions. opening: starts the request."""
     events: Events | None = None
-    is_begun, size = False, 0
+    is_begun, size, key_filter = False, 0, PieceFilter(endpoint.key)
     try:
         events = await opening()
         while (event := await _next_event(events, reader)) is not None:
@@ -74,10 +74,13 @@ async def stream_pieces(
             for piece in reader.take(event):
                 if (size := size + bounding.size_of(piece)) > bounding.ANSWER:
                     raise answers.endless(endpoint.provider, bounding.TOO_MUCH)
-                yield piece
+                for clean in key_filter.take(piece):
+                    yield clean
+            for clean in key_filter.rest() if reader.is_whole else ():
+                yield clean
         if not reader.is_whole:
             raise _unfinished(endpoint, events.response, is_begun)
-        yield reader.answer()
+        yield key_filter.hide_in(reader.answer())
     except (sdk, *RAISED) as error:
         raise as_failure(endpoint, error) from None
     finally:

@@ -129,7 +129,7 @@ class _Body(httpx2.AsyncByteStream):
                     chunk = await anext(chunks)
             except StopAsyncIteration:
                 if held := key_filter.rest():
-                    yield held
+                    yield held.encode("latin-1")
                 return
             except TimeoutError:
                 raise timeout_failure(self._endpoint, self._whole <= until, any_byte=bool(size)) from None
@@ -137,13 +137,13 @@ class _Body(httpx2.AsyncByteStream):
                 raise connection_failure(self._endpoint, error, is_open=True) from None
             size += len(chunk)
             if self._is_error and size > ERROR:  # what is held back is dropped: it may be most of a key
-                yield key_filter.take(chunk[: ERROR - size])
+                yield key_filter.take_bytes(chunk[: ERROR - size])
                 return
             excess = self._bounds.add(chunk) if self._bounds is not None else ""
             if excess or size > most:
                 excess = excess or f"more than {most // 2**20} MiB for one answer"
                 raise _failure(self._endpoint, "endless", f"sent {excess}")
-            yield key_filter.take(chunk)
+            yield key_filter.take_bytes(chunk)
 
     async def aclose(self) -> None:
         """Close the connection, unless all was read."""
