@@ -35,6 +35,9 @@ _MARKS: Final = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16
 _MARK: Final = 4
 """Bytes needed to find a byte order mark."""
 
+_UNMARKED: Final = re.compile(rb"(?:[^\0\n]\0){2,}\n\0|(?:\0[^\0\n]){2,}\0\n")
+"""A first line of ASCII letters in UTF-16 without its byte order mark."""
+
 _HALF: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -81,8 +84,7 @@ class CsvReader:
         self._source = source
         self._ledger = ledger
         self._decoder: codecs.IncrementalDecoder | None = None
-        self._raw = b""
-        self._text = ""
+        self._raw, self._text = b"", ""
         self._held: list[str] = []
         self._broken = False
         self.rows = 0
@@ -109,9 +111,8 @@ class CsvReader:
         try:
             text = self._text + self._decoder.decode(raw, final)
         except UnicodeError as error:
-            raise JobFailed(
-                "source", f"{self._source.path} is not {self._source.encoding or 'UTF-8'}: {error}"
-            ) from None
+            encoding = self._source.encoding or "UTF-8"
+            raise JobFailed("source", f"{self._source.path} is not {encoding}: {error}") from None
         lines = list(io.StringIO(text, newline=""))
         self._text = ""
         if lines and not final and not lines[-1].endswith("\n"):
@@ -128,6 +129,9 @@ class CsvReader:
     def _encoding(self, raw: bytes) -> str:
         if self._source.encoding not in ("", "utf-8"):
             return self._source.encoding
+        if _UNMARKED.match(raw):
+            name = "utf-16-be" if raw.startswith(b"\0") else "utf-16-le"
+            raise JobFailed("source", f'{self._source.path} is UTF-16 without its mark. Write encoding = "{name}".')
         if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             if self._source.encoding:
                 raise JobFailed("source", f'{self._source.path} is UTF-16. Write encoding = "utf-16".')
@@ -180,8 +184,7 @@ class CsvReader:
         if self.names and not broken and len(lists) == len(records) and set(map(len, lists)) == {len(self.names)}:
             first, self.rows = self.rows + 1, self.rows + len(lists)
             return range(first, self.rows + 1), lists
-        numbers: list[int] = []
-        rows: list[list[str]] = []
+        numbers, rows = list[int](), list[list[str]]()
         for record in records:
             if isinstance(record, Reject):
                 if not self.names and self._source.header:
@@ -269,8 +272,7 @@ class JsonLinesReader:
         if lines and not self._begun:
             lines[0] = lines[0].removeprefix(codecs.BOM_UTF8)
             self._begun = True
-        numbers: list[int] = []
-        rows: list[dict[str, object]] = []
+        numbers, rows = list[int](), list[dict[str, object]]()
         for line in lines:
             if not line or line.isspace():
                 continue
@@ -308,12 +310,10 @@ class JsonReader:
         self._items = ijson.sendable_list()
         prefix = f"{source.records}.item" if source.records else "item"
         self._parser = ijson.items_coro(self._items, prefix, map_type=self._object)
-        self._opened = -1
-        self._unended = 0
+        self._opened, self._unended = -1, 0
         self._token = Unended()
         self.rows = 0
-        self._start = b""
-        self._begun = False
+        self._start, self._begun = b"", False
 
     def feed(self, chunk: bytes) -> Iterator[Records]:
         """Takes bytes."""

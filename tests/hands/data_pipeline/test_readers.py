@@ -136,6 +136,12 @@ def test_without_header_or_names_the_columns_are_numbered() -> None:
         ("a,b\n".encode("utf-16"), {"encoding": "utf-8"}, 'encoding = "utf-16"'),
         (b"a,b\n" + b"x" * (1024 * 1024 + 10), {}, "over 1 MiB"),
         ("name,größe\n".encode("latin-1"), {}, 'the header is not UTF-8. Write source.encoding, such as "latin-1"'),
+        ("name\r\n".encode("utf-16-le"), {}, 'UTF-16 without its mark. Write encoding = "utf-16-le"'),
+        (
+            "name\nAda\n".encode("utf-16-be"),
+            {"columns": ("x",)},
+            'UTF-16 without its mark. Write encoding = "utf-16-be"',
+        ),
     ],
 )
 def test_a_csv_that_cannot_be_read_at_all_says_why(raw: bytes, source: dict[str, object], why: str) -> None:
