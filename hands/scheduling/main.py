@@ -19,7 +19,7 @@ from runtime import Call, CallEnded, CallFailed, CallRefused, Event, Failure, Ha
 from runtime.table_file import NO_ROOM
 from scheduling_book import Book, Entry, Scheduled
 from scheduling_desk import history_answer, next_answer
-from scheduling_store import Pending, Store
+from scheduling_store import DAMAGE, Pending, Store
 from scheduling_waiting import Heard, Waiting
 from wire import codec
 from wire.entries import time_text
@@ -41,6 +41,9 @@ TOGETHER: Final = 64
 
 OWN: Final = ("kernel.schedules", "kernel.fired")
 """Events that it subscribes to whatever is scheduled."""
+
+TROUBLE: Final = (apsw.Error, UnicodeDecodeError, CallEnded)
+"""What the store or the kernel may raise while nothing is wrong here; then nothing is started for a while."""
 
 LATER: Final = frozenset({"rate", "in_flight", "log", "roots"})
 """Temporary refusals, beside those of manifests.lives.passes: the firing stays, and is asked for again."""
@@ -109,7 +112,11 @@ class Scheduling(Hand):
         """scheduling.history: what became of past firings."""
         if not self.store.is_kept:
             raise Failure("disk", f"What was started cannot be read now: {self.problems.get('behind', 'no room')}.")
-        return {"history": history_answer(self.store.history(hand, min(max(1, most), 2_000)))}
+        try:
+            return {"history": history_answer(self.store.history(hand, min(max(1, most), 2_000)))}
+        except DAMAGE as error:
+            self._fall_behind(error)
+            raise Failure("damaged", f"{self.store.notes[-1]}; ask again") from None
 
     # events ------------------------------------------------------------------------------------------------------------
 
@@ -117,7 +124,7 @@ class Scheduling(Hand):
         """Handles a change of schedules, the end of a scheduled run, or an event that starts runs."""
         try:
             await self._handle(event)
-        except (apsw.Error, CallEnded) as error:
+        except TROUBLE as error:
             self._fall_behind(error)
 
     async def _handle(self, event: Event) -> None:
@@ -221,7 +228,7 @@ class Scheduling(Hand):
                     await self._catch_up()
                 self.book.turn(now_ms())
                 self._pump_all()
-            except (apsw.Error, CallEnded) as error:
+            except TROUBLE as error:
                 self._fall_behind(error)
                 await asyncio.sleep(AGAIN_S)
             wait = min(LOOK_MOST_S, max(0.0, (self.book.wake_at() - now_ms()) / 1000))
@@ -232,9 +239,14 @@ class Scheduling(Hand):
                 except TimeoutError:
                     pass
 
-    def _fall_behind(self, error: apsw.Error | CallEnded) -> None:
-        """Stops starting runs: the disk or the kernel failed, so what memory holds may be neither stored nor true."""
-        self.is_behind, self.must_wait = True, self.must_wait or isinstance(error, NO_ROOM)
+    def _fall_behind(self, error: Exception) -> None:
+        """Stops starting runs: the disk or the kernel failed, so what memory holds may be neither stored nor true.
+
+        error: one of TROUBLE. A damaged file is set aside; the clock's next round begins a new one.
+        """
+        self.is_behind, self.must_wait = True, self.must_wait or isinstance(error, (*NO_ROOM, *DAMAGE))
+        if isinstance(error, DAMAGE):
+            self.store.set_aside(now_ms(), error)
         why = f"{error}; make room on the disk of the home if it is full" if isinstance(error, NO_ROOM) else str(error)
         self.problems["behind"] = f"nothing is started until this ends: {why}"
         self.log.error("nothing is started for now", why=why)
@@ -273,7 +285,7 @@ class Scheduling(Hand):
             try:
                 for entry in [one for one in self.book.entries.values() if one.running]:
                     await self._follow(entry.name)
-            except (apsw.Error, CallEnded) as error:
+            except TROUBLE as error:
                 self._fall_behind(error)
 
     # runs --------------------------------------------------------------------------------------------------------------
@@ -296,7 +308,7 @@ class Scheduling(Hand):
                 firing = self.book.ready(entry, now_ms())
                 if self.is_behind or firing is None or not await self._fire(entry, firing):
                     return
-        except (apsw.Error, CallEnded) as error:
+        except TROUBLE as error:
             self._fall_behind(error)
         finally:
             self.asking.discard(hand)

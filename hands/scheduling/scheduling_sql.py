@@ -64,6 +64,7 @@ WHERE NOT EXISTS (SELECT 1 FROM history WHERE hand = :hand AND key = :key)
 PENDING_ALL: Final = """
 SELECT id, hand, name, key, planned, due, made_up, event, depth, body, labels FROM pending ORDER BY id
 """
+PENDING_TEXTS: Final = "SELECT hand, name, key, event, labels FROM pending"
 PENDING_REFUSE: Final = """
 INSERT INTO history (at, hand, name, what, planned, key, run, outcome, why, count)
 SELECT :now, hand, name, 'refused', planned, key, '', '',

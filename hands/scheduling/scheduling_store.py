@@ -2,8 +2,8 @@
 
 Each round is one transaction, on disk when it ends (synchronous = FULL): a firing is stored before the kernel is asked to
 start its run, and its outcome before the next decision. A kill or a power cut leaves whole rounds, and firings of unknown
-outcome, which are asked for again under the same key. A damaged file is set aside, never deleted; every schedule then counts
-from its Hand's install, and the kernel, which remembers the keys of the latest firings, starts none of them again.
+outcome, which are asked for again under the same key. A damaged file is set aside, and a new one begun; every schedule then
+counts from its Hand's install, and the kernel, which remembers the keys of the latest firings, starts none of them again.
 On a disk without room for a new file, or to migrate an older one, nothing is stored until there is room, and so nothing may
 be started.
 """
@@ -22,7 +22,12 @@ from runtime.table_file import NO_ROOM, set_aside
 from wire import limits
 
 FILE: Final = "schedules.db"
-DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError)
+DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError)
+"""UnicodeDecodeError: a flipped byte in a text, which SQLite does not check."""
+
+SET_ASIDE_MOST: Final = 2
+"""Damaged files that are kept, the latest, so that a bad disk does not fill up."""
+
 BODY_MOST: Final = limits.ARGUMENTS_MAX
 """Bytes of an event that may start a run: the kernel's limit for arguments."""
 
@@ -102,10 +107,19 @@ class Store:
         try:
             opened = _open_file(self.path, now)
         except DAMAGE as error:
-            self._set_aside(now, str(error).splitlines()[0])
+            self.set_aside(now, error)
             opened = _open_file(self.path, now)
         self._connection.close()
         self._connection, self.is_kept = opened, True
+
+    def set_aside(self, now: int, error: Exception) -> None:
+        """Moves a damaged file aside; `open` then begins a new one. error: why it is damaged."""
+        if self.is_kept:
+            self._connection.close(force=True)
+            self._connection, self.is_kept = _open_file(":memory:", now), False
+        aside = set_aside(self.path, now, most=SET_ASIDE_MOST)
+        why = str(error).splitlines()[0]
+        self.notes.append(f"what was kept of schedules was damaged ({why}); it was set aside as {aside}")
 
     def close(self) -> None:
         """Closes the file and merges its write-ahead log."""
@@ -179,13 +193,9 @@ class Store:
         names = ("at", "name", "what", "planned", "run", "outcome", "why", "count")
         return [msgspec.convert(dict(zip(names, row, strict=True)), Row) for row in reversed(found)]
 
-    def _set_aside(self, now: int, why: str) -> None:
-        aside = set_aside(self.path, now)
-        self.notes.append(f"what was kept of schedules was damaged ({why}); it was set aside as {aside}")
-
 
 def _open_file(path: Path | str, now: int) -> apsw.Connection:
-    """Opens the file and makes or migrates its tables. Raises CorruptError or NotADBError if it cannot be used.
+    """Opens the file and makes or migrates its tables. Raises the errors in DAMAGE if it cannot be used.
 
     Refuses pending firings whose event is too large, which older versions stored: together they may be more than memory
     holds, so none is read.
@@ -212,7 +222,9 @@ def _open_file(path: Path | str, now: int) -> apsw.Connection:
                 connection.execute(f"PRAGMA user_version = {sql.VERSION}")
         with connection:
             connection.execute(sql.PENDING_REFUSE, {"now": now, "most": BODY_MOST})
-    except apsw.Error:
+        for query in (sql.CURSORS, sql.PENDING_TEXTS):
+            connection.execute(query).fetchall()  # quick_check does not check texts
+    except (apsw.Error, UnicodeDecodeError):
         connection.close(force=True)
         raise
     return connection

@@ -313,6 +313,22 @@ def test_a_damaged_file_is_set_aside_and_the_kernel_knows_what_began(world: Worl
     assert world.planned("a") == [10, 20, 30, 40, 50, 60]
 
 
+@pytest.mark.parametrize("table", ["cursor", "pending"])
+def test_a_file_with_a_text_that_is_none_is_set_aside(world: World, tmp_path: Path, table: str) -> None:
+    world.lasts = 60 * SECOND
+    world.schedule("a", Schedule(every_ms=10_000, overlap="queue"))
+    world.go(30 * SECOND)
+    assert world.store.pending()
+    world.down()
+    connection = apsw.Connection(str(tmp_path / storing.FILE))
+    connection.execute(f"UPDATE {table} SET hand = CAST(x'ff' AS TEXT)")
+    connection.close()
+    world.up()
+    assert "set aside" in world.store.notes[0]
+    world.go(120 * SECOND)
+    assert world.planned("a")[-1] > 30
+
+
 def test_the_history_is_bounded(world: World) -> None:
     world.schedule("a", Schedule(every_ms=1_000))
     world.go(400 * SECOND, step=SECOND)

@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 import pytest
 
-from runtime import CallRefused
+from runtime import CallRefused, Failure
 from runtime.calls import Reply
 from runtime.hand import Event
 from runtime.kernel_handle import KernelHandle
@@ -217,5 +217,50 @@ def test_an_event_that_comes_while_it_learns_anew_who_is_scheduled_costs_none_it
         await until(lambda: bus.fired)
         bodies = [codec.decode_body(one.body) for one in hand.book.entries["h1"].pending]
         assert bodies == [*came, "c"][1:]
+
+    with_scheduling(tmp_path, bus, work)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_file_that_is_damaged_while_it_is_used_is_replaced_and_schedules_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus = Bus(every_ms=10, overlap="replace")
+
+    async def work(hand: Any) -> None:
+        await until(lambda: bus.fired)
+        set_cursor, is_damaged = hand.store.set_cursor, True
+
+        def damaged(*given: object) -> None:
+            nonlocal is_damaged
+            if is_damaged:
+                is_damaged = False
+                raise apsw.CorruptError("a page is wrong")
+            set_cursor(*given)
+
+        monkeypatch.setattr(hand.store, "set_cursor", damaged)  # SQLite would not see a wrong page behind its cache
+        await until(lambda: list(tmp_path.rglob("schedules.db.damaged-*")))
+        begun = len(bus.fired)
+        await until(lambda: len(bus.fired) > begun)
+        assert (await hand.next(None))["problems"] == []
+
+    with_scheduling(tmp_path, bus, work)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("column", ["why", "name"])
+def test_a_text_of_the_history_with_a_wrong_byte_is_damage(tmp_path: Path, column: str) -> None:
+    bus = Bus(every_ms=10, overlap="replace")
+
+    async def work(hand: Any) -> None:
+        await until(lambda: hand.store.history("", 1))
+        hand.store._connection.execute(f"UPDATE history SET {column} = CAST(x'ff' AS TEXT)")
+        with pytest.raises(Failure, match="set aside as .*; ask again") as failed:
+            await hand.history(None)
+        assert failed.value.code == "damaged"
+        begun = len(bus.fired)
+        await until(lambda: len(bus.fired) > begun)
+        await until(lambda: not hand.is_behind)
+        assert {row["what"] for row in (await hand.history(None))["history"]} <= {"fired", "skipped", "missed"}
 
     with_scheduling(tmp_path, bus, work)
