@@ -17,7 +17,8 @@ _PRAGMAS: Final = ("busy_timeout = 5000", "locking_mode = exclusive", "journal_m
 """With exclusive locking the write-ahead log's index is in memory, so the file can be read on a full disk."""
 
 NO_ROOM: Final = (apsw.FullError, apsw.IOError, apsw.CantOpenError)
-DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
+DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, UnicodeDecodeError)
+"""UnicodeDecodeError: a wrong byte in a text, which SQLite does not check."""
 
 
 class TableFile:
@@ -107,10 +108,19 @@ def _opened(path: Path | str, schema: str, begin: Callable[[], None]) -> apsw.Co
         if not _has_tables(connection):
             begin()
         connection.execute(schema)
-    except apsw.Error:
+        _read_texts(connection)
+    except (apsw.Error, UnicodeDecodeError):
         connection.close(force=True)
         raise
     return connection
+
+
+def _read_texts(connection: apsw.Connection) -> None:
+    """Reads every text of every table. Raises UnicodeDecodeError for one with a wrong byte."""
+    for (table,) in connection.execute("select name from sqlite_schema where type = 'table'").fetchall():
+        columns = [row[1] for row in connection.execute(f"pragma table_info({table})") if row[2] == "TEXT"]
+        for _ in connection.execute(f"select {', '.join(columns) or 'null'} from {table}"):  # noqa: S608  (only our own schema)
+            pass
 
 
 def _is_empty(path: Path) -> bool:

@@ -175,3 +175,12 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(tmp_path: Path, where: 
     assert aside.stat().st_size == len(raw)
     desk.run(desk.hand.stop())
     assert [one["name"] for one in Desk(tmp_path).ask("list")["plans"]] == ["plan"]  # type: ignore[attr-defined]
+
+
+def test_a_text_with_a_wrong_byte_is_damage(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.ask("set", steps=["a"])
+    desk.hand.shelf._file.execute("update plans set space = cast(x'ff' as text)")
+    desk.run(desk.hand.stop())
+    assert Desk(tmp_path).ask("all")["plans"] == []
+    assert len(list((tmp_path / "state").glob("plans.sqlite.damaged-*"))) == 1

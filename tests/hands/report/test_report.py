@@ -337,6 +337,18 @@ def test_a_damaged_file_is_set_aside_with_all_bytes_and_a_new_one_begun(tmp_path
     assert [each["id"] for each in listed] == [one]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("column", ["id", "title"])
+def test_a_text_with_a_wrong_byte_is_damage(tmp_path: Path, column: str) -> None:
+    desk = Desk(tmp_path)
+    ids = {str(desk.put(b"%d" % number)["id"]) for number in range(3)}
+    desk.hand.shelf._file.execute(f"update artefacts set {column} = cast(x'ff' as text) where id = '{min(ids)}'")
+    desk.run(desk.hand.stop())
+    desk = Desk(tmp_path)
+    assert desk.ask("list") == {"artifacts": [], "more": False}
+    (aside,) = (tmp_path / "state").glob("bytes.damaged-*")
+    assert {each.name for each in aside.iterdir()} == ids
+
+
 @pytest.mark.parametrize("harm", ["damaged", "gone", "empty"])
 def test_a_kill_while_a_file_is_begun_anew_costs_no_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
