@@ -147,6 +147,7 @@ def _has_limits(live: _Live, pid: int) -> bool:
         for name, most in (
             ("Max data size", wanted.memory), ("Max processes", wanted.processes), ("Max open files", wanted.open_files),
             ("Max file size", wanted.file_size), ("Max core file size", 1), ("Max stack size", 8 << 20),
+            ("Max pending signals", 1024),
         )
     )  # fmt: skip
 
