@@ -139,6 +139,13 @@ FAMILIES: Final[tuple[Family, ...]] = (
         "Watches are counted per user, so one Hand could use up everybody's. tail then polls.",
     ),
     Family(
+        "watching descriptors",
+        "epoll_create1 epoll_ctl",
+        "Watches are counted per user, too, and a few descriptors make millions. asyncio and the bus have theirs before "
+        "the filter is there; select and poll are allowed.",
+        but="to change or end a watch; with `exec` or `inet`, new ones",
+    ),
+    Family(
         "pipes without copies",
         "splice tee vmsplice sync sync_file_range syncfs readahead mincore",
         "Not needed. They share pages with a pipe, show other files' state in the cache, or make all wait for a disk.",

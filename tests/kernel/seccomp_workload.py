@@ -68,14 +68,6 @@ class Pieces:
         for size in (1, 1000, MEBIBYTE):
             self._carry(b"x" * size)
 
-    def bus_of_its_own(self) -> None:
-        """Its threads start under the filter; inproc needs no socket."""
-        with zmq.Context(1) as other, other.socket(zmq.PAIR) as one, other.socket(zmq.PAIR) as two:
-            one.bind("inproc://x")
-            two.connect("inproc://x")
-            one.send(b"x")
-            assert two.recv() == b"x"
-
     def threads(self) -> None:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(time.sleep, [0.001] * 100))

@@ -6,6 +6,7 @@ import functools
 import mmap
 import os
 import resource
+import select
 import signal
 import socket
 import tempfile
@@ -119,6 +120,18 @@ def _allocated_by_library() -> None:
             raise ValueError("the file has another size")
 
 
+EPOLL: Final = select.epoll()
+"""Made before any filter, as a run's are."""
+
+
+def _watched() -> None:
+    EPOLL.register(os.eventfd(0))
+
+
+WATCHED: Final = os.eventfd(0)
+EPOLL.register(WATCHED)
+
+
 def _with_namespace(flag: int) -> Callable[[], object]:
     """A fork into a namespace; the child of it ends at once."""
 
@@ -150,6 +163,9 @@ ATTEMPTS: Final[dict[str, tuple[Callable[[], object], str, str]]] = {
     "space behind a file's end": (_allocated(1), "ENOTSUP", "done"),
     "space that is not written": (_allocated(0), "ENOTSUP", "EFBIG"),
     "space by the library, which writes it": (_allocated_by_library, "done", "done"),
+    "an epoll": (lambda: select.epoll().close(), "EPERM", "done"),
+    "a watch by an epoll that is there": (_watched, "EPERM", "done"),
+    "a watch that is changed": (lambda: EPOLL.modify(WATCHED, 0), "done", "done"),
     "a hole in a file": (_allocated(3), "done", "done"),
     "a fork into a user namespace": (_with_namespace(NEWUSER), "EPERM", "done"),
     "a fork into a mount namespace": (_with_namespace(NEWNS | NEWUSER), "EPERM", "done"),
@@ -209,6 +225,10 @@ ICMP, MPTCP = 1, 262
         ("a program", EXEC, "ENOENT"),
         ("a program, spawned", EXEC, "ENOENT"),
         ("a program", INET, "EPERM"),
+        ("an epoll", EXEC, "done"),
+        ("an epoll", INET, "done"),
+        ("a watch by an epoll that is there", EXEC, "done"),
+        ("a watch by an epoll that is there", INET, "done"),
         ("executable memory", EXEC, "done"),
         ("memory made executable", EXEC, "done"),
         ("shared anonymous memory", EVERYTHING, "EPERM"),
