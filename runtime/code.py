@@ -9,8 +9,8 @@ import linecache
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
-from importlib.abc import InspectLoader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib._abc import Loader
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType, ModuleType
 from typing import Final, cast
 
@@ -23,8 +23,13 @@ importlib.import_module("memory")
 be listed later, which Python does for an import once something in it has changed."""
 
 
-class HandFinder(MetaPathFinder, InspectLoader):
-    """Finds and loads one Hand's modules. files: path → bytes. name: the Hand's, shown in tracebacks."""
+class HandFinder(Loader):
+    """Finds and loads one Hand's modules. files: path → bytes. name: the Hand's, shown in tracebacks.
+
+    The base classes in importlib.abc would do, too, but that module imports tempfile, shutil and all they need.
+    """
+
+    exec_module = SourceFileLoader.exec_module  # runs what get_code() returns
 
     def __init__(self, name: str, files: Mapping[str, bytes]) -> None:
         """Raises HandBroken if a module has the name of one of Python, Maniple or a library."""

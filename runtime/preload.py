@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from importlib import import_module
-from importlib.abc import InspectLoader
+from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec
 from types import CodeType
 from typing import Final
@@ -140,5 +140,5 @@ def _executed(rehearse: Callable[[], None]) -> set[CodeType]:
 def _compile(name: str) -> None:
     """Writes a module's bytecode beside it, if that is possible."""
     spec = find_spec(name)
-    if spec is not None and isinstance(spec.loader, InspectLoader):
+    if spec is not None and isinstance(spec.loader, SourceFileLoader):
         spec.loader.get_code(name)

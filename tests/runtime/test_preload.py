@@ -15,6 +15,9 @@ from wire import headers
 MOST_OWN = 3_100
 """KiB of memory that an idle run has for itself, beyond what it shares with the template."""
 
+FEW_NEED = {"importlib.resources", "nacl.bindings", "shutil", "tempfile"}
+"""Modules that libraries import where it can be avoided (docs/adr/0022)."""
+
 ECHO = """
     from runtime import Hand
 
@@ -66,6 +69,18 @@ print(threading.active_count(), len(os.listdir("/proc/self/fd")) - before, len(o
         [sys.executable, "-c", script], cwd=ROOT, env={"PATH": os.defpath}, capture_output=True, text=True, check=True
     )
     assert seen.stdout.split() == ["1", "0", "1"]
+
+
+def test_modules_that_few_runs_need_are_not_preloaded() -> None:
+    script = """
+import sys
+import kernel.process.template
+from runtime.preload import preload
+preload("")
+print(*sys.modules)
+"""
+    seen = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert FEW_NEED.isdisjoint(seen.stdout.split())
 
 
 def test_a_rehearsal_leaves_no_trace() -> None:
