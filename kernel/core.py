@@ -138,8 +138,8 @@ class Kernel:
         left = {call.number: call.as_open(self.digest_key(call.caller), self.run_of(call.caller)) for call in calls}
         left.update(self.resuming.pending_calls())
         for run in self.runs.values():
-            if run.tape is not None and (unfinished := self.state.unfinished.get(run.id)) is not None:
-                unfinished.last, unfinished.calls, unfinished.spent = run.tape.last, run.calls, (run.tokens, run.cost)
+            if (work := run.work) and run.tape and (unfinished := self.state.unfinished.get(run.id)):
+                unfinished.note(run.tape.last, run.calls, (run.tokens, run.cost), (work.tokens, work.micro_dollars))
         return self.log.snapshot(to_bytes(replace(self.state, open=left)))
 
     def close(self) -> None:

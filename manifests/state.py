@@ -20,7 +20,7 @@ from manifests.schema import Budget, Capability, Effect, HandSection, Manifest
 from manifests.seal import MANIFEST_FILE
 from manifests.standing_rules import Rule, add_rules, remove_rules, waiting_of
 from manifests.trust import TrustedKey, TrustStore
-from manifests.unfinished import Open, Unfinished, end_run, forget_unasked, mark_begun
+from manifests.unfinished import Open, Unfinished, add_spent, end_run, forget_unasked, mark_begun
 from wire.entries import Cost, Entry, time_micros
 from wire.errors import ManipleError
 from wire.ids import HandId
@@ -329,8 +329,8 @@ def _end(state: State, entry: Entry, _: Load) -> None:
     if entry.cost is None:
         return
     apply_entry(state.ledger, entry)
-    if entry.run in state.unfinished and entry.method != WORK:
-        state.unfinished[entry.run].spent = plus(state.unfinished[entry.run].spent, sum_of(entry.cost))
+    if entry.method != WORK:
+        add_spent(state.unfinished, state.open, entry)
     within = within_of(entry)
     while within and (above := state.open.get(within)) is not None:
         state.open[within] = replace(above, inner=plus(above.inner, sum_of(entry.cost)))

@@ -1,13 +1,14 @@
 """Calls and task runs whose end is not in the log yet (pure values, part of `State`)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from manifests.ledger import Sum
+from manifests.ledger import Sum, plus, sum_of
 from manifests.schema import Effect
+from wire.entries import Entry
 from wire.labels import Labels, join
 
 ENDED_MOST: Final = 4_096
@@ -54,7 +55,8 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     whose place it took. depth: the number of scheduled runs that led to it, each started by an event of the one before.
 
     has_work: its work's entry, which follows its own, is in the log; if not, a crash came between, and it never began.
-    last: the newest entry of its own calls. calls, spent: the number and cost of its calls. decided: the verdict of the last
+    last: the newest entry of its own calls. calls, spent: the number and cost of its calls. spent_in_all: that cost, and that
+    of all calls made for them, also by runs that it spawned and that are not detached. decided: the verdict of the last
     `decision` about it. ended: ended runs that it started and may still ask about; at most ENDED_MOST. labels: of its inputs,
     and of what its scratch folder may contain, if it lends that; its tape may have more.
     """
@@ -75,6 +77,7 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     depth: int = 0
     calls: int = 0
     spent: Sum = (0, 0)
+    spent_in_all: Sum = (0, 0)
     ended: list[str] = []
     labels: tuple[str, ...] = ()
 
@@ -83,6 +86,10 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
         self.has_work = True
         self.see(labels)
 
+    def note(self, last: int, calls: int, spent: Sum, spent_in_all: Sum) -> None:
+        """Note what the kernel counts of it by now."""
+        self.last, self.calls, self.spent, self.spent_in_all = last, calls, spent, spent_in_all
+
     def see(self, labels: Iterable[str]) -> None:
         """Add the labels of data that its scratch folder may contain."""
         self.labels = tuple(sorted(self.seen(labels)))
@@ -90,6 +97,21 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     def seen(self, told: Iterable[str]) -> Labels:
         """Return the labels of what it was told, and of what its scratch folder may contain."""
         return join(told, self.labels)
+
+
+def add_spent(runs: Mapping[str, Unfinished], opens: Mapping[int, Open], ended: Entry) -> None:
+    """Add a call's cost to what its run has spent, and to what was spent for the runs that it was made for."""
+    cost, number = sum_of(ended.cost), ended.parent
+    if ended.run in runs:
+        runs[ended.run].spent = plus(runs[ended.run].spent, cost)
+    while number:
+        run, above = next((one for one in runs.values() if one.work == number), None), opens.get(number)
+        if run is not None:
+            run.spent_in_all = plus(run.spent_in_all, cost)
+            if not run.spawner:
+                return
+        spawner = None if run is None else runs.get(run.spawner)
+        number = spawner.work if spawner is not None else 0 if above is None else above.parent
 
 
 def end_run(runs: dict[str, Unfinished], run: str, ending: Unfinished) -> None:

@@ -97,13 +97,15 @@ def _rebuild_run(kernel: "Kernel", name: str, unfinished: Unfinished, room: int)
 
 
 def restore_reservations(kernel: "Kernel") -> None:
-    """Reserve again what the rebuilt runs and their open calls had reserved, less what was spent of it.
+    """Reserve again what the rebuilt runs and their open calls had reserved, less what was spent of it; and restore what
+    was spent for them.
 
     Call this after the calls that are not resumed have ended, since their cost counts as spent.
     """
     book, opens = kernel.budgets.reservations, kernel.state.open
     for run in kernel.runs.values():  # outermost first
         if (work := run.work) and (tape := run.tape):
+            work.tokens, work.micro_dollars = kernel.state.unfinished[run.id].spent_in_all
             book.restore_spent(work.reservation, opens[work.number].inner)
             for number, (known, _) in tape.pending.items():
                 tape.pending[number] = known, (call := opens[known])

@@ -46,7 +46,7 @@ class Unsaid:
     def take(self, tokens: int, micro_dollars: int) -> tuple[int, int]:
         """Take what the kernel counts by now; return how much of what it added since the last time no reply said.
 
-        It counts less than before when it has started since, or a charge was corrected: then nothing is added.
+        It counts less than before when a charge was corrected: then nothing is added.
         """
         unsaid = (
             max(0, tokens - self._reported[0] - self._tokens),

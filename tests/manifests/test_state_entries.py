@@ -168,6 +168,35 @@ def test_what_a_call_cost_is_spent_of_all_that_it_was_made_for() -> None:
     assert state.ledger.by_window("h-1", time_micros(DAY.format(0)))["day"] == {"tokens": 7, "micro_dollars": 1}
 
 
+def test_what_was_spent_for_a_run_is_known_with_what_others_spent_for_it() -> None:
+    def call(number: int, parent: int, run: str, method: str = "a.b") -> Entry:
+        return _entry("call", call=number, method=method, run=run, parent=parent)
+
+    def end(number: int, parent: int, run: str, tokens: int = 0) -> Entry:
+        cost = Cost(tokens=tokens, micro_dollars=1) if tokens else None
+        return _entry("end", call=number, method="a.b", run=run, parent=parent, cost=cost)
+
+    def begun(run: str, work: int, **more: object) -> Entry:
+        return _entry("run.start", run=run, call=work, detail={"kind": "task", "name": run, "asked": work - 2, **more})
+
+    state = _fold(
+        State(), begun("r-1", 2), call(2, 0, "", "run"),
+        call(4, 2, "r-1"), call(6, 4, "r-service"), end(6, 4, "r-service", 10), end(4, 2, "r-1", 1),
+        call(8, 2, "r-1"), begun("r-2", 10, asker="r-1", spawner="r-1"), call(10, 8, "r-1", "run"), end(8, 2, "r-1"),
+        call(12, 10, "r-2"), end(12, 10, "r-2", 100),
+        call(14, 2, "r-1"), begun("r-3", 16, asker="r-1"), call(16, 14, "r-1", "run"), end(14, 2, "r-1"),
+        call(18, 16, "r-3"), end(18, 16, "r-3", 1_000),
+        call(20, 2, "r-1"), begun("r-4", 22, asker="r-service", spawner="r-service"), call(22, 20, "r-service", "run"),
+        call(24, 22, "r-4"), end(24, 22, "r-4", 10_000),
+    )  # fmt: skip
+    assert {run: one.spent[0] for run, one in state.unfinished.items()} == {
+        "r-1": 1, "r-2": 100, "r-3": 1_000, "r-4": 10_000
+    }  # fmt: skip
+    assert {run: one.spent_in_all for run, one in state.unfinished.items()} == {
+        "r-1": (10_111, 4), "r-2": (100, 1), "r-3": (1_000, 1), "r-4": (10_000, 1)
+    }  # fmt: skip
+
+
 def test_what_the_operator_said_to_a_call_and_until_when_it_waits_is_known_to_the_next_kernel() -> None:
     state = _fold(
         State(),

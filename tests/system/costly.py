@@ -123,7 +123,8 @@ class Asker(Hand):
         if spawn:
             said.append((await self.kernel.spawn_and_wait("asker", spawn)).value)
         budget = await self.kernel.budget()
-        return {"said": said, "left": budget.tokens_left, "dollars": budget.micro_dollars_left, "spent": budget.tokens}
+        left = {"left": budget.tokens_left, "dollars": budget.micro_dollars_left}
+        return {"said": said, "spent": budget.tokens, "in_all": budget.tokens_in_all, **left}
 
     async def _ask(self, one) -> str:
         most, method = one.pop("at_most", None), one.pop("method", "costly.spend")

@@ -119,6 +119,18 @@ def test_what_a_run_that_was_spawned_has_spent_is_taken_from_its_spawners_most_o
     assert value["left"] == 140
 
 
+@pytest.mark.parametrize("how", spread(["kill", "down"], 1))
+def test_what_others_spent_for_a_run_is_counted_on_after_a_restart(kernel: Kernel, how: str) -> None:
+    asks = {"method": "costly.resell", "tokens": 5, "more": 30, "most": 0}
+    calls = [{"tokens": 45}, {**asks, "more": 20}, {"tokens": 1, "seconds": 5.0}]
+    run = begin(kernel, COSTLY_TWO, COSTLY, ASKER, calls=[asks], spawn={"calls": calls})
+    until(lambda: counted(kernel.home) == 30 + 45 + 20 + 1, "it is at its last call")
+    again(kernel, how)
+    with kernel.client() as client:
+        value = outcome(client, run)["value"]
+    assert (value["spent"], value["in_all"], value["said"][1]["in_all"]) == (5, 106, 71)
+
+
 @pytest.mark.wide
 def test_a_call_that_had_begun_is_not_said_to_be_refused_when_its_provider_is_paused_meanwhile(kernel: Kernel) -> None:
     """It may have been done, and have cost all it might."""

@@ -56,7 +56,7 @@ def test_what_replies_said_is_no_part_of_it() -> None:
     assert unsaid.take(60, 7) == (9, 1)
 
 
-def test_a_charge_that_was_corrected_and_a_kernel_that_counts_anew_add_nothing_twice() -> None:
+def test_a_charge_that_was_corrected_adds_nothing_twice() -> None:
     unsaid = Unsaid(is_needed=True)
     assert unsaid.take(100, 100) == (100, 100)
     assert unsaid.take(60, 60) == (0, 0)
