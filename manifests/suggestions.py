@@ -13,18 +13,24 @@ SHOWN: Final = 20
 SHOWN_LENGTH: Final = 64
 """The most names listed if none is close, and the most characters of each."""
 
-ALIKE: Final = 0.6
+ALIKE: Final = 0.65
+BEGINNING: Final = 3
+"""The least characters of a known name that a longer one begins with."""
 
 
 def nearest(name: str, known: Iterable[str], *, alike: float = ALIKE) -> str:
-    """Return the known name that is spelled most like this one, "" if none is close. alike: least similarity, 0 to 1."""
+    """Return the known name that is spelled most like this one, or the only one that this one begins with; "" if none is.
+
+    alike: least similarity, 0 to 1.
+    """
     if len(name) > LONGEST:
         return ""
     from difflib import get_close_matches
 
     by_form = {_form(one): one for one in known}
     close = get_close_matches(_form(name), by_form, 1, alike)
-    return by_form[close[0]] if close else ""
+    close = close or [one for one in by_form if len(one) >= BEGINNING and _form(name).startswith(one)]
+    return by_form[close[0]] if len(close) == 1 else ""
 
 
 def suggestion(name: str, known: Iterable[str], otherwise: str = "") -> str:

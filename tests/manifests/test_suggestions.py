@@ -16,12 +16,25 @@ KNOWN = ("memory", "open_files", "data-pipeline", "Europe/Berlin")
         ("data_pipeline", "data-pipeline"),
         ("Data Pipelin", "data-pipeline"),
         ("europe/berlin", "Europe/Berlin"),
+        ("mrmoey", "memory"),
         ("xyz", ""),
         ("", ""),
+        ("more", ""),
     ],
 )
 def test_the_nearest_name_is_found_whatever_its_capitals_and_signs(name: str, meant: str) -> None:
     assert nearest(name, KNOWN) == meant
+
+
+def test_a_name_of_which_three_fifths_are_alike_is_another() -> None:
+    assert nearest("nope", ["openai"]) == nearest("corp", ["cohere"]) == nearest("gemini", ["minimax"]) == ""
+    assert nearest("mpc", ["mcp"]) == "mcp"
+
+
+def test_a_name_that_is_written_out_is_found_by_its_beginning() -> None:
+    assert nearest("Integer", ["bool", "int"]) == "int"
+    assert nearest("integer", ["bool", "int", "integ"]) == "integ"
+    assert nearest("international", ["bool", "int", "inter"]) == nearest("an axe", ["an"]) == ""
 
 
 def test_how_much_alike_names_must_be_can_be_said() -> None:
