@@ -57,6 +57,10 @@ class NotDone(Ended):
         self.grant = grant
 
 
+class RunNotDone(NotDone):
+    """A run that was waited for did not succeed. Its text may have several lines, as its Hand wrote them."""
+
+
 class NoHand(NotDone):
     """No Hand of that name is installed. also: what else of it is missing, appended to the sentence.
 

@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 import click
 
 from kernel.cli import commands, failures, named_files, room, usage_errors
-from kernel.cli.exits import Ended, Exit, NoHand, NotDone, NotLinux
+from kernel.cli.exits import Ended, Exit, NoHand, NotDone, NotLinux, RunNotDone
 from kernel.cli.frame import HELP, Output, as_json, chosen_home, say, write, write_json
 from kernel.cli.hints import with_home
 from kernel.cli.screen import visible
@@ -196,7 +196,10 @@ def _explain(error: Exception, words: list[str]) -> tuple[Exit, str]:
             return Exit.USAGE, _one_line(usage_errors.explain(error), words, mend=see)
         case Ended():
             see = _help_command(words) if error.code == Exit.USAGE else ""
-            return error.code, _one_line(_ended_text(error, words), words, mend=see)
+            text = _ended_text(error, words)
+            if isinstance(error, RunNotDone):
+                return error.code, "\n  ".join(_one_line(line, words) for line in text.split("\n"))
+            return error.code, _one_line(text, words, mend=see)
         case ManifestInvalid():
             return Exit.FAILED, "\n".join(_problem_lines(each) for each in error.problems)
         case ManipleError():

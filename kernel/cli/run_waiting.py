@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from kernel.cli import answering, live_runs, replies, screen
 from kernel.cli.client import Client, Reply
-from kernel.cli.exits import Exit, NoKernel, NotDone
+from kernel.cli.exits import Exit, NoKernel, NotDone, RunNotDone
 from kernel.cli.frame import Session, as_json
 from kernel.cli.history import decide_hint
 from kernel.cli.progress import PollSchedule, StatusLine
@@ -52,12 +52,13 @@ def print_outcome(session: Session, outcome: replies.Outcome, *, next_command: s
 
 
 def raise_unless_done(outcome: replies.Outcome, next_command: str) -> None:
-    """Raise NotDone for a run that did not succeed. next_command: what to type then."""
+    """Raise RunNotDone for a run that did not succeed. next_command: what to type then."""
     if outcome.outcome == "done":
         return
     code = Exit.REFUSED if outcome.outcome == "refused" else Exit.FAILED
     why = f"{outcome.text} ({outcome.code})" if outcome.code and outcome.code not in outcome.text else outcome.text
-    raise NotDone(f"{describe_end(outcome)}: {why}; see {next_command}", outcome.code or outcome.outcome, code)
+    see = f"\nsee {next_command}" if "\n" in why else f"; see {next_command}"
+    raise RunNotDone(f"{describe_end(outcome)}: {why}{see}", outcome.code or outcome.outcome, code)
 
 
 def describe_end(outcome: replies.Outcome) -> str:

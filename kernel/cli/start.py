@@ -40,7 +40,8 @@ def start(session: Session, hand: str, words: tuple[str, ...], wait: bool, most:
         reply = client.call("kernel.start", hand, {"inputs": given_inputs}, seconds=120, most=at_most).value
         started = replies.read(reply, Started)
         if started.state:
-            session.result(reply, lambda: f"{started.run}  {hand} is {started.state}")
+            session.result(reply, lambda: started.run)
+            session.say(f"{hand} is {started.state}.")
             return
         if not wait:
             session.result(reply, lambda: started.run)

@@ -61,6 +61,14 @@ def test_a_run_that_fails_ends_the_command_with_1_and_its_reason(shell: Shell) -
     assert "maniple logs greeter" in ran.err
 
 
+def test_a_failure_of_several_lines_is_shown_as_lines_that_cannot_pass_for_maniple_s_own(shell: Shell) -> None:
+    ran = shell.run("start", "data-pipeline", "--wait")
+    first, *others = ran.err.splitlines()[1:]
+    assert first == "maniple: the run failed: the pipeline spec has 2 problems:"
+    assert [line.split(":")[0] for line in others[:-1]] == ["    source.path", "    target.path"]
+    assert others[-1].startswith("  see `maniple logs data-pipeline` and `maniple run-show r-")
+
+
 def test_a_run_that_nobody_waited_for_is_waited_for_later_by_its_id(shell: Shell) -> None:
     begun = shell.run("start", "greeter", "who=Di")
     run = begun.out.strip()
@@ -120,6 +128,8 @@ def test_stop_ends_every_run_of_a_hand(shell: Shell) -> None:
 def test_a_service_goes_up_stands_still_goes_on_and_down(shell: Shell) -> None:
     assert shell.result("start", "echo")["state"] == "ready"
     (before,) = _live(shell, "echo")
+    again = shell.run("start", "echo")
+    assert (again.out, again.err) == (f"{before['run']}\n", "echo is ready.\n")
     shell.good("restart", "echo")
     (after,) = _live(shell, "echo")
     assert after["pid"] != before["pid"]
