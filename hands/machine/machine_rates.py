@@ -15,7 +15,7 @@ MOST_DEFAULT: Final = 50
 MOST_MAX: Final = 1_000
 
 MATCH_MOST: Final = 256
-"""Signs of a pattern of process names."""
+"""The most characters of a pattern of process names."""
 
 FIRST_WAIT_SECONDS: Final = 0.2
 """How long a first call waits between its two readings."""

@@ -1,6 +1,7 @@
-"""Reads this machine's sensors through psutil (acts). A sensor that cannot be read is listed as missing; it is no error.
+"""Reads this machine's sensors (acts). A sensor that cannot be read is listed as missing; it is no error.
 
-One function per sensor, joined by the table SENSORS. Bytes and counts are ints, percentages floats from 0 to 100.
+psutil reads them, but for disks and interfaces, of which it would show those of the run's own namespaces. One function per
+sensor, joined by the table SENSORS. Bytes and counts are ints, percentages floats from 0 to 100.
 """
 
 import os
@@ -10,12 +11,14 @@ from typing import Final
 
 import psutil
 
+from machine_mounts import Mount, measure, mounts
+from machine_network import interfaces
 from machine_rates import cpu_percent, sendable
 
 UNREADABLE: Final = (
     psutil.Error, OSError, ValueError, KeyError, IndexError, AttributeError, RuntimeError, ZeroDivisionError,
 )  # fmt: skip
-"""What psutil raises if /proc or /sys lacks a file, holds something unknown, or may not be read."""
+"""What a reader raises if /proc or /sys lacks a file, holds something unknown, or may not be read."""
 
 Missing = list[dict[str, str]]
 
@@ -94,40 +97,40 @@ def _load(_: Missing) -> dict[str, object]:
 
 
 def _disks(missing: Missing) -> list[dict[str, object]]:
-    """Filesystems on devices, each device once (at its shortest mount point), and always the root, even in a container."""
-    chosen: dict[str, tuple[str, str]] = {}
-    for part in psutil.disk_partitions(all=False):
-        held = chosen.get(part.device)
-        if held is None or len(part.mountpoint) < len(held[0]):
-            chosen[part.device] = (part.mountpoint, part.fstype)
-    if "/" not in {mount for mount, _ in chosen.values()}:
-        chosen[""] = ("/", "")
+    """Filesystems on devices, each device once (at its shortest visible mount point), and always the root."""
+    measured: set[str] = set()
+    hidden: dict[str, dict[str, str]] = {}
     disks: list[dict[str, object]] = []
-    for device, (mount, kind) in sorted(chosen.items(), key=lambda item: item[1][0]):
-        if not os.path.isdir(mount):
-            continue  # a bind mount of one file, as containers do with /etc/hosts: not a disk of its own
+    for mount in mounts():
+        if mount.device in measured:
+            continue
         try:
-            disks.append(_disk(device, mount, kind))
+            stat = measure(mount)
         except OSError as error:
-            missing.append({"sensor": f"disks {sendable(mount)}", "why": _why(error)})
-    return disks
+            if mount.on_device:
+                hidden.setdefault(mount.device, {"sensor": f"disks {sendable(mount.point)}", "why": _why(error)})
+            continue
+        if stat is not None:
+            measured.add(mount.device)
+            disks.append(_disk(mount, stat))
+    missing.extend(row for device, row in hidden.items() if device not in measured)
+    return sorted(disks, key=lambda disk: str(disk["mount"]))
 
 
-def _disk(device: str, mount: str, kind: str) -> dict[str, object]:
+def _disk(mount: Mount, stat: os.statvfs_result) -> dict[str, object]:
     """One filesystem. `percent` is of what an ordinary user can use, as `df` shows it."""
-    stat = os.statvfs(mount)
     used = (stat.f_blocks - stat.f_bfree) * stat.f_frsize
     free = stat.f_bavail * stat.f_frsize
     return {
-        "mount": sendable(mount),
-        "device": sendable(device),
-        "kind": kind,
+        "mount": sendable(mount.point),
+        "device": sendable(mount.device),
+        "kind": mount.kind,
         "total_bytes": stat.f_blocks * stat.f_frsize,
         "used_bytes": used,
         "free_bytes": free,
         "percent": _percent(used, used + free),
         "inodes_percent": _percent(stat.f_files - stat.f_ffree, stat.f_files),
-        "readonly": bool(stat.f_flag & os.ST_RDONLY),
+        "readonly": mount.readonly,
     }
 
 
@@ -144,22 +147,7 @@ def _disk_io(_: Missing) -> dict[str, object]:
 
 
 def _network(_: Missing) -> list[dict[str, object]]:
-    counters = psutil.net_io_counters(pernic=True, nowrap=False)
-    try:
-        states = psutil.net_if_stats()
-    except UNREADABLE:
-        states = {}
-    return [
-        {
-            "name": sendable(name),
-            "up": states[name].isup if name in states else None,
-            "received_bytes": seen.bytes_recv,
-            "sent_bytes": seen.bytes_sent,
-            "errors": seen.errin + seen.errout,
-            "drops": seen.dropin + seen.dropout,
-        }
-        for name, seen in sorted(counters.items())
-    ]
+    return interfaces()
 
 
 def _temperatures(_: Missing) -> list[dict[str, object]]:

@@ -22,6 +22,8 @@ from wire.codec import encode_body
 
 main = hand_module("machine", "main")
 sensors = hand_module("machine", "machine_sensors")
+mount_list = hand_module("machine", "machine_mounts")
+network = hand_module("machine", "machine_network")
 Reply = dict[str, Any]
 """A reply; what it holds is what the tests assert."""
 
@@ -114,8 +116,8 @@ def test_a_pattern_has_a_longest_size_and_none_is_kept() -> None:
 @pytest.mark.parametrize(
     ("broken", "name"),
     [
-        ("virtual_memory", "memory"), ("swap_memory", "swap"), ("net_io_counters", "network"), ("boot_time", "uptime"),
-        ("cpu_times", "cpu"), ("disk_partitions", "disks"), ("disk_io_counters", "disk_io"),
+        ("virtual_memory", "memory"), ("swap_memory", "swap"), ("boot_time", "uptime"), ("cpu_times", "cpu"),
+        ("disk_io_counters", "disk_io"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize(
@@ -210,14 +212,95 @@ def test_a_process_whose_name_is_no_text_hides_no_other() -> None:
         process.kill()
 
 
-def test_a_mount_whose_name_is_no_text_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    odd = SimpleNamespace(device="/dev/odd\udcff", mountpoint="/mnt/\udcfcber", fstype="vfat")
-    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: [odd])
-    monkeypatch.setattr(os.path, "isdir", lambda _: True)
-    monkeypatch.setattr(os, "statvfs", lambda _, real=os.statvfs: real("/"))
+def mounted(folder: Path, *, at: str = "", number: int | None = None, options: str = "rw") -> str:
+    """A line of mountinfo for a folder that is on a mount of this machine. at: how the line spells the folder."""
+    return f"{seen_number(folder) if number is None else number} 1 8:1 / {at or folder} ro - ext4 /dev/odd {options}\n"
+
+
+def seen_number(folder: Path) -> int:
+    descriptor = os.open(folder, os.O_PATH)
+    try:
+        told = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii")
+    finally:
+        os.close(descriptor)
+    return int(told.partition("mnt_id:")[2].split()[0])
+
+
+@pytest.fixture
+def mountinfo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The list of mounts that the Hand reads: a file of ours."""
+    file = tmp_path / "mountinfo"
+    monkeypatch.setattr(mount_list, "MOUNTS", str(file))
+    return file
+
+
+def test_a_mount_whose_name_is_no_text_hides_no_other(mountinfo: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "\udcfc ber"
+    folder.mkdir()
+    line = mounted(folder, at=str(folder).replace(" ", r"\040"))
+    mountinfo.write_text(line + Path("/proc/self/mountinfo").read_text(), errors="surrogateescape")
     found = ask("stats")
     encode_body(found)
-    assert [one["mount"] for one in found["disks"]] == ["/", r"/mnt/\xfcber"]
+    assert {"/", rf"{tmp_path}/\xfc ber"} <= {one["mount"] for one in found["disks"]}
+
+
+@pytest.mark.parametrize(("options", "readonly"), [("rw,discard", False), ("ro,errors=remount-ro", True)])
+def test_a_disk_is_read_only_if_its_filesystem_is_not_because_its_mount_is(
+    options: str, readonly: bool, mountinfo: Path, tmp_path: Path
+) -> None:
+    """In a run every mount is read-only."""
+    mountinfo.write_text(mounted(tmp_path, options=options))
+    (disk,) = ask("stats")["disks"]
+    assert disk["readonly"] is readonly
+
+
+def test_a_disk_that_a_run_does_not_see_is_missing_not_measured_as_what_covers_it(
+    mountinfo: Path, tmp_path: Path
+) -> None:
+    mountinfo.write_text(mounted(tmp_path, number=1) + mounted(tmp_path / "none", number=1))
+    found = ask("stats")
+    assert found["disks"] == []
+    why = {one["sensor"]: one["why"] for one in found["missing"]}[f"disks {tmp_path}"]
+    assert why == f"{tmp_path}: covered by another mount, so that its numbers cannot be read"
+
+
+def test_a_disk_is_measured_where_a_run_sees_it(mountinfo: Path, tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "file").touch()
+    lines = [mounted(tmp_path, number=1), mounted(tmp_path / "file"), mounted(tmp_path / "below")]
+    mountinfo.write_text("".join(lines))
+    found = ask("stats")
+    assert [one["mount"] for one in found["disks"]] == [str(tmp_path / "below")]
+    assert not [one for one in found["missing"] if one["sensor"].startswith("disks")]
+
+
+def test_the_interfaces_and_what_is_not_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "bonding_masters").touch()
+    for name, flags, state in (("eth0", "0x1003", "up"), ("eth1", "0x1003", "down"), ("lo", "0x9", "unknown")):
+        (tmp_path / name / "statistics").mkdir(parents=True)
+        (tmp_path / name / "flags").write_text(f"{flags}\n")
+        (tmp_path / name / "operstate").write_text(f"{state}\n")
+        for number, counter in enumerate(
+            ("rx_bytes", "tx_bytes", "rx_errors", "tx_errors", "rx_dropped", "tx_dropped")
+        ):
+            (tmp_path / name / "statistics" / counter).write_text(f"{10**number}\n")
+    monkeypatch.setattr(network, "INTERFACES", str(tmp_path))
+    rows = ask("stats")["network"]
+    assert [(row["name"], row["up"]) for row in rows] == [("eth0", True), ("eth1", False), ("lo", True)]
+    assert rows[0] == {
+        "name": "eth0", "up": True, "received_bytes": 1, "sent_bytes": 10, "errors": 1100, "drops": 110_000
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("broken", "name"), [("MOUNTS", "disks"), ("KINDS", "disks"), ("INTERFACES", "network")])
+def test_a_list_that_cannot_be_read_is_missing(
+    broken: str, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(network if broken == "INTERFACES" else mount_list, broken, str(tmp_path / "none"))
+    found = ask("stats")
+    assert found[name] is None
+    assert f"{tmp_path}/none: No such file or directory" in [one["why"] for one in found["missing"]]
+    assert found["memory"] is not None
 
 
 def test_a_process_that_has_ended_and_whose_parent_does_not_care_is_told_apart() -> None:
