@@ -66,6 +66,8 @@ DECISIONS: Final = """\
 - **sched_setscheduler** is allowed for the ordinary policy, since libzmq's threads abort the process when it fails.
 - **Signals** may be sent to any process; the PID namespace and Landlock decide which processes there are.
 - **A pair of sockets** is for programs, and only of streams: one of datagrams could be pointed at any address later.
+- **UDP** is not for programs: they could reach nobody but themselves, and what waits in its sockets is memory that all
+  namespaces share and no control group of version 1 counts. For the same reason no socket's buffers can be made larger.
 - **openat2** keeps its flags in memory too. openat is not restricted either, and what openat2 adds only makes paths
   narrower.
 - **No listening.** `inet` goes outwards; only a proxy takes connections, on a socket that listened before the filter.
@@ -94,9 +96,9 @@ def _intro(profile: Profile) -> str:
         case Profile.EXEC:
             return "In addition, for Hands that may run programs: `command` Hands, and the shell."
         case Profile.INET:
-            return 'In addition, for services with `network = "host"`, and for programs that may reach their bridge\'s proxy.'
+            return 'In addition, for services with `network = "host"`.'
         case Profile.PROXY:
-            return "In addition, where there is such a proxy."
+            return "In addition, for programs that may be granted hosts, and for the bridge whose proxy leads there."
         case Profile.CODE:
             return (
                 "No run has this profile. The compiler of a WASM Hand's module at install has every run's calls and these; it"

@@ -18,8 +18,8 @@ class Profile(StrEnum):
     """A set of system calls that some runs need in addition to those of every run.
 
     EXEC: it may execute programs (`command` Hands, the shell). INET: it may open connections (services with
-    network = "host"), or its programs may, to its bridge. PROXY: it accepts those connections. CODE: it makes native code;
-    no run does, only the process that compiles modules at install.
+    network = "host"). PROXY: its programs may, to its bridge, which accepts them. CODE: it makes native code; no run does,
+    only the process that compiles modules at install.
     """
 
     EXEC = "exec"
@@ -203,7 +203,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "setsockopt",
         "asyncio: TCP_NODELAY, SO_KEEPALIVE; glibc: IP_RECVERR in name lookup",
         arguments.SOCKET_OPTION,
-        "time-outs, buffers, keep-alive, TCP_NODELAY, errors, IPV6_V6ONLY, SO_REUSEADDR",
+        "time-outs, keep-alive, TCP_NODELAY, errors, IPV6_V6ONLY, SO_REUSEADDR; no size of a buffer",
         Profile.INET,
     ),
     Row(
@@ -213,7 +213,18 @@ TABLE: Final[tuple[Row, ...]] = (
         "SIOCGIFFLAGS, SIOCGIFMTU, SIOCETHTOOL",
         Profile.INET,
     ),
-    # With `proxy`: what the bridge needs beyond `exec` and `inet`.
+    # With `proxy`: what programs that may reach their bridge need beyond `exec`, and the bridge.
+    Row(
+        "socket", "programs: connections", arguments.TCP, "AF_INET or AF_INET6 with SOCK_STREAM for TCP", Profile.PROXY
+    ),
+    Row("connect", "programs: connections", profile=Profile.PROXY),
+    Row(
+        "setsockopt",
+        "programs, asyncio: TCP_NODELAY, SO_KEEPALIVE",
+        arguments.SOCKET_OPTION,
+        "as with `inet`",
+        Profile.PROXY,
+    ),
     Row(
         "accept4",
         "the bridge: connections of its run's programs, on a socket that listened before the filter was laid on",

@@ -125,8 +125,9 @@ _STREAM, _DGRAM, _NONBLOCK_CLOEXEC = 1, 2, 0x8_0800
 _TYPE: Final = INT & ~_NONBLOCK_CLOEXEC
 _TCP, _UDP = 6, 17
 
+TCP: Final[Condition] = ((Bits(0, INT, (_INET, _INET6)), Bits(1, _TYPE, (_STREAM,)), Bits(2, INT, (0, _TCP))),)
 INTERNET: Final[Condition] = (
-    (Bits(0, INT, (_INET, _INET6)), Bits(1, _TYPE, (_STREAM,)), Bits(2, INT, (0, _TCP))),
+    *TCP,
     (Bits(0, INT, (_INET, _INET6)), Bits(1, _TYPE, (_DGRAM,)), Bits(2, INT, (0, _UDP))),
 )
 PAIR: Final[Condition] = ((Bits(0, INT, (_UNIX,)), Bits(1, _TYPE, (_STREAM,))),)
@@ -141,14 +142,14 @@ IN_BAND_WITHOUT_ADDRESS: Final[Condition] = ((Bits(3, _OUT_OF_BAND, (0,)), Bits(
 """sendto(2) on a socket that is connected already: send(2) is this."""
 
 _SOL_IP, _SOL_SOCKET, _SOL_TCP, _SOL_IPV6 = 0, 1, 6, 41
-_REUSEADDR, _SNDBUF, _RCVBUF, _KEEPALIVE, _LINGER, _RCVTIMEO, _SNDTIMEO = 2, 7, 8, 9, 13, 20, 21
+_REUSEADDR, _KEEPALIVE, _LINGER, _RCVTIMEO, _SNDTIMEO = 2, 9, 13, 20, 21
 _TCP_NODELAY, _TCP_KEEPIDLE, _TCP_KEEPINTVL, _TCP_KEEPCNT, _TCP_USER_TIMEOUT = 1, 4, 5, 6, 18
 _IP_RECVERR, _IPV6_RECVERR, _IPV6_V6ONLY = 11, 25, 26
 
 SOCKET_OPTION: Final[Condition] = (
     (
         Bits(1, INT, (_SOL_SOCKET,)),
-        Bits(2, INT, (_REUSEADDR, _SNDBUF, _RCVBUF, _KEEPALIVE, _LINGER, _RCVTIMEO, _SNDTIMEO)),
+        Bits(2, INT, (_REUSEADDR, _KEEPALIVE, _LINGER, _RCVTIMEO, _SNDTIMEO)),
     ),
     (
         Bits(1, INT, (_SOL_TCP,)),

@@ -124,7 +124,7 @@ def check_outside(path: str, real: str, folders: Iterable[str], *, is_asked: boo
 
 def profiles_of(*, is_online: bool, has_programs: bool, has_proxy: bool) -> frozenset[Profile]:
     """Return the profiles of a run's seccomp filter."""
-    needed = {Profile.INET: is_online or has_proxy, Profile.EXEC: has_programs, Profile.PROXY: has_proxy}
+    needed = {Profile.INET: is_online, Profile.EXEC: has_programs, Profile.PROXY: has_proxy}
     return frozenset(profile for profile, is_needed in needed.items() if is_needed)
 
 

@@ -41,7 +41,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
         "socket socketpair bind listen accept accept4 connect setsockopt sendmmsg recvmmsg",
         "The bus and the loop's self-pipe are there before the filter is. No family is left: not AF_UNIX (a container "
         "engine, a session bus), AF_NETLINK, AF_PACKET, AF_VSOCK or AF_ALG.",
-        but="with `inet`: TCP and UDP, outwards; with `exec`: a pair of streams",
+        but="with `inet`: TCP and UDP, outwards; with `proxy`: TCP; with `exec`: a pair of streams",
     ),
     Family(
         "programs",

@@ -28,6 +28,7 @@ pytestmark = CANNOT_BE_TOLD
 
 EXEC: Final = frozenset({Profile.EXEC})
 INET: Final = frozenset({Profile.INET})
+PROXY: Final = frozenset({Profile.PROXY})
 NOWHERE: Final = (-1, -1, -1, -1, -1, -1)
 
 WITHOUT_PROOF: Final = frozenset({"fork", "vfork", "msgget", "vhangup"})
@@ -130,6 +131,7 @@ def _watched() -> None:
 
 WATCHED: Final = os.eventfd(0)
 EPOLL.register(WATCHED)
+SOCKET: Final = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 
 
 def _with_namespace(flag: int) -> Callable[[], object]:
@@ -166,6 +168,7 @@ ATTEMPTS: Final[dict[str, tuple[Callable[[], object], str, str]]] = {
     "an epoll": (lambda: select.epoll().close(), "EPERM", "done"),
     "a watch by an epoll that is there": (_watched, "EPERM", "done"),
     "a watch that is changed": (lambda: EPOLL.modify(WATCHED, 0), "done", "done"),
+    "a socket that holds more": (lambda: SOCKET.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1), "EPERM", "done"),
     "a hole in a file": (_allocated(3), "done", "done"),
     "a fork into a user namespace": (_with_namespace(NEWUSER), "EPERM", "done"),
     "a fork into a mount namespace": (_with_namespace(NEWNS | NEWUSER), "EPERM", "done"),
@@ -218,6 +221,9 @@ ICMP, MPTCP = 1, 262
         ("a TCP socket", INET, "done"),
         ("a TCP socket of IPv6", INET, "done"),
         ("a UDP socket", INET, "done"),
+        ("a TCP socket", PROXY, "done"),
+        ("a UDP socket", PROXY, "EPERM"),
+        ("a socket that holds more", EVERYTHING, "EPERM"),
         ("a Unix socket", EVERYTHING, "EPERM"),
         ("a netlink socket", EVERYTHING, "EPERM"),
         ("a pair of sockets", EXEC, "done"),

@@ -26,6 +26,9 @@ WITH: Final[Mapping[str, Profile]] = {
 }
 """The pieces of work that need a profile."""
 
+ALSO: Final[Mapping[str, Profile]] = {"connection": Profile.PROXY}
+"""Another profile that allows a piece, together with `exec`."""
+
 REFUSED: Final[Mapping[str, str]] = {"callback": "MemoryError"}
 """What a piece raises without its profile, if not PermissionError."""
 
@@ -60,6 +63,6 @@ def test_work_that_needs_a_profile_passes_with_it_and_is_refused_without(piece: 
     _skip_what_is_not_here(piece)
     assert _results(WITH[piece])[piece] == "done"
     assert _results(*Profile)[piece] == "done"
-    others = [profile for profile in Profile if profile != WITH[piece]]
+    others = [profile for profile in Profile if profile not in (WITH[piece], ALSO.get(piece))]
     for without in (_results(), _results(*others)):
         assert REFUSED.get(piece, "PermissionError") in without[piece]

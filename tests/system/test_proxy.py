@@ -192,7 +192,7 @@ def test_private_addresses_stay_closed(client: Client, ports: tuple[int, int]) -
         ("s.connect(('192.0.2.1', 3128))", "OSError: [Errno 101]"),
         ("s.bind(('127.0.0.1', 5000))", "PermissionError: [Errno 1]"),
         ("s.listen()", "PermissionError: [Errno 1]"),
-        ("socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 53))", "OSError: [Errno 101]"),
+        ("socket.socket(socket.AF_INET, socket.SOCK_DGRAM)", "PermissionError: [Errno 1]"),
     ],
 )
 def test_past_the_proxy_there_is_nothing(client: Client, ports: tuple[int, int], tries: str, error: str) -> None:

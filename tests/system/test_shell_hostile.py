@@ -81,6 +81,7 @@ NO_NAME: Final = r"socket\.gaierror: \[Errno -3\] Temporary failure in name reso
     [("socket.create_connection(('127.0.0.1', PORT), 2)", CUT_OFF),
      ("socket.create_connection(('192.0.2.1', 80), 2)", CUT_OFF), ("socket.socket(socket.AF_UNIX)", NO_SUCH_SOCKET),
      ("socket.socket(socket.AF_INET, socket.SOCK_RAW)", NO_SUCH_SOCKET),
+     ("socket.socket(socket.AF_INET, socket.SOCK_DGRAM)", NO_SUCH_SOCKET),
      ("socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)", NO_SUCH_SOCKET),
      ("socket.getaddrinfo('example.org', 80)", NO_NAME)],
 )  # fmt: skip

@@ -82,7 +82,7 @@ def test_a_proxy_is_there_for_programs_with_something_to_connect_to_on_a_loopbac
     assert made.ports == ((PROXY_PORT,) if has_it else ())
     assert (Profile.PROXY in made.profiles) is has_it
     if has_it:
-        assert made.profiles == {Profile.EXEC, Profile.INET, Profile.PROXY}
+        assert made.profiles == {Profile.EXEC, Profile.PROXY}
         assert made.landlock is not None
         assert made.landlock.network == BIND_TCP | CONNECT_TCP
         assert f"http://127.0.0.1:{PROXY_PORT}" == programs.PROXY
