@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from kernel.errors import HomeError
-from manifests import identity
+from manifests import identity, settings
 from manifests.errors import ManifestInvalid
 from manifests.installed import Package
 from wire.errors import ManipleError, Refusal
@@ -114,14 +114,14 @@ class Home:
             raise HomeError(f"the Hand in {self.at('hands', folder)} cannot be read: {error}") from None
 
     def secrets(self, file: str) -> dict[str, object]:
-        """Read a file of secret settings, which are never in the log. Raises Refusal if it cannot be read."""
+        """Read a file of secret settings; one that the log does not name may be missing. Raises Refusal if that fails."""
         try:
             with open(self.at("keys", file), "rb") as opened:
                 return msgspec.json.decode(opened.read(), type=dict[str, object])
-        except FileNotFoundError:
-            return {}
-        except (OSError, msgspec.MsgspecError):
-            raise Refusal("secrets", f"{self.at('keys', file)} is damaged: restore it from a backup") from None
+        except (OSError, msgspec.MsgspecError) as error:
+            if (is_missing := isinstance(error, FileNotFoundError)) and not settings.is_named(file):
+                return {}
+            raise Refusal("secrets", settings.unreadable(self.at("keys", file), is_missing=is_missing)) from None
 
     def keep_secrets(self, file: str, secrets: dict[str, object]) -> None:
         """Write a file of secret settings atomically; they are on disk when this returns."""

@@ -115,6 +115,17 @@ def only_declared(declared: Mapping[str, Setting], values: Mapping[str, object])
     return {name: value for name, value in values.items() if name in declared}
 
 
+def is_named(file: str) -> bool:
+    """Return whether a file of secret settings has a name from the log: the name without one is HAND-ID.secrets."""
+    return file.count(".") > 1
+
+
+def unreadable(path: str, *, is_missing: bool) -> str:
+    """Return the refusal of all that needs the secret settings in this file."""
+    what = "missing" if is_missing else "damaged"
+    return f"{path} is {what}: restore it from a backup, or write {{}} into it and set its secrets anew"
+
+
 def split_secrets(
     declared: Mapping[str, Setting], values: Mapping[str, object]
 ) -> tuple[dict[str, object], dict[str, object]]:

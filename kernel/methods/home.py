@@ -77,6 +77,8 @@ def _change(request: Request) -> object:
         try:
             kernel.home.keep_secrets(str(decided.told["file"]), decided.secrets)
         except OSError as error:
+            with suppress(OSError):  # the next `maniple up` removes it
+                os.unlink(kernel.home.at("keys", f"{decided.told['file']}.new"))
             kernel.exchange.fail(call, "disk", f"the secrets could not be kept: {error.strerror}")
             return None
     for kind, detail in decided.entries:

@@ -70,9 +70,8 @@ def _rebuild_run(kernel: "Kernel", name: str, unfinished: Unfinished, room: int)
     run.earlier_cpu, run.calls, (run.tokens, run.cost) = contents.spent.cpu, unfinished.calls, unfinished.spent
     run.tape = tape = kernel.resuming.make_tape(run, file)
     tape.begin_fast_forward(contents)
-    limits = hand.package.manifest.limits
-    rate = Rate(limits.calls_per_minute, 0.0)
-    tape.absent = Peer(b"absent " + name.encode(), name, run, rate, limits.in_flight, (-1, -1))
+    limits, absent = hand.package.manifest.limits, f"absent {name}".encode()
+    tape.absent = Peer(absent, name, run, Rate(limits.calls_per_minute, 0.0), limits.in_flight, (-1, -1))
     tape.absent.event_credit = 0
     if contents.needs <= unfinished.last:
         raise TapeDamaged(file.end, f"it lacks the message that entry {unfinished.last} records")

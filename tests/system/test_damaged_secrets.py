@@ -1,10 +1,13 @@
 """Secret settings that cannot be read keep their own Hand down, and nobody else: not its callers, not the kernel."""
 
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kernel.cli.exits import NotDone
 from tests.living import ECHO, Kernel, install, make_home
 from tests.system.actors import actor, ask, cast, refused, rows
 from tests.system.fates import call, entries, pid_of, state_of, until
@@ -57,3 +60,37 @@ def test_the_kernel_starts_without_such_a_hand_and_with_it_when_the_file_is_whol
     file.write_bytes(whole)
     assert call(kernel, "echo.say", "", {"text": "x"}) == {"text": "x"}
     until(lambda: state_of(kernel, "echo") == "ready", "it is up")
+
+
+def test_a_file_that_is_gone_is_no_file_without_secrets(kernel: Kernel) -> None:
+    file = _file(kernel)
+    call(kernel, "kernel.stop", "echo")
+    file.rename(file.with_suffix(".aside"))
+    asked: list[tuple[str, str, dict[str, object]]] = [
+        ("echo.say", "", {"text": "x"}), ("kernel.show", "echo", {}), ("kernel.set", "echo", {"values": {"word": "v"}})
+    ]  # fmt: skip
+    with kernel.client() as client:
+        for method, resource, arguments in asked:
+            with pytest.raises(NotDone) as refusal:
+                client.call(method, resource, arguments)
+            assert f"{file.name} is missing: restore it from a backup" in str(refusal.value)
+    file.write_bytes(b"{}")
+    call(kernel, "kernel.set", "echo", {"values": {"word": "v"}})
+    assert call(kernel, "echo.say", "", {"text": "x"}) == {"text": "x"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_secrets_that_a_full_disk_cannot_hold_leave_no_draft(kernel: Kernel) -> None:
+    file = _file(kernel)
+    whole, keys = file.read_bytes(), file.parent
+    with kernel.client() as client:  # which has read its key
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "none", keys], check=False).returncode:
+            pytest.skip("nothing can be mounted here")
+        try:
+            file.write_bytes(whole)
+            (keys / "full").write_bytes(bytes(4096))
+            with pytest.raises(NotDone, match="could not be kept: No space left"):
+                client.call("kernel.set", "echo", {"values": {"word": "more"}})
+            assert sorted(os.listdir(keys)) == sorted(["full", file.name])
+        finally:
+            subprocess.run(["umount", "-l", keys], check=True)
