@@ -4,13 +4,19 @@ import os
 import shlex
 import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import IO, Final
 
 from kernel import STARTER
 from kernel.cli.exits import Ended, need_linux
+from kernel.cli.serving import find_kernel
 
 READY_S: Final = 60.0
 """Seconds within which a kernel must report that it is ready, or why not; recovering a long log takes time."""
+
+LOOK_S: Final = 0.05
+"""Seconds between two looks for a kernel that another command starts."""
 
 LOG_MAX: Final = 1024 * 1024
 """Size of run/kernel.log in bytes above which a start begins a new one."""
@@ -52,6 +58,25 @@ def start(home: str) -> int:
     if not line:
         raise Ended(f"the kernel ended before it was ready: `tail {shlex.quote(home)}/run/kernel.log` shows why")
     raise Ended(line if "`" in line else f"{line}; mend that, then `maniple up`")
+
+
+def wait_for_other(home: str, run_folder: int) -> int:
+    """Wait for a kernel that another command has begun to start; returns its process id, -1 if there is none.
+
+    run_folder: a descriptor of the home's run folder. Its file `lock` names the kernel that holds the lock, or held it last.
+    """
+    until = time.monotonic() + READY_S
+    while time.monotonic() < until:
+        if (pid := find_kernel(run_folder, home)) >= 0:
+            return pid
+        try:
+            holder = Path(home, "run", "lock").read_text().strip()
+            if b"kernel.main" not in Path("/proc", holder, "cmdline").read_bytes():
+                return -1
+        except (OSError, ValueError):
+            return -1
+        time.sleep(LOOK_S)
+    return -1
 
 
 def _first_line(descriptor: int) -> str:

@@ -16,7 +16,8 @@ from wire.errors import ManipleError
     "--foreground", is_flag=True, help="Run the kernel in this process, until `maniple down`, Ctrl-C or SIGTERM."
 )
 def up(session: Session, foreground: bool) -> None:
-    """Start the kernel, and return when it answers. A kernel that already runs on this home goes on as it is.
+    """Start the kernel, and return when it answers. A kernel that already runs on this home goes on as it is; one that
+    another command is starting is waited for.
 
     The kernel runs in a session of its own, and writes its messages to run/kernel.log in the home. Services marked as
     wanted start with it.
@@ -38,13 +39,9 @@ def up(session: Session, foreground: bool) -> None:
     os.makedirs(home.at("run"), mode=0o700, exist_ok=True)
     folder = open_run_folder(session.home)
     pid = find_kernel(folder, session.home)
-    os.close(folder)
     is_running = pid >= 0
     if is_running and foreground:
         raise Ended(f"a kernel already runs on {session.home} (process {pid}): see it with `maniple status`")
-    if is_running and not _has_this_code(session):
-        old = f"the kernel that runs on {session.home} (process {pid}) has other code than this version of Maniple"
-        raise Ended(f"{old}: `maniple down`, then `maniple up`")
     if foreground:
         ready = os.dup(2)  # the kernel closes this copy when it is ready, and keeps stderr
         os.set_inheritable(ready, True)
@@ -52,7 +49,16 @@ def up(session: Session, foreground: bool) -> None:
         os.execv(command[0], command)
     began = 0.0 if is_running else time.time()
     if not is_running:
-        pid = starting.start(session.home)
+        try:
+            pid = starting.start(session.home)
+        except Ended:
+            if (pid := starting.wait_for_other(session.home, folder)) < 0:
+                raise
+            is_running, began = True, 0.0
+    os.close(folder)
+    if is_running and not _has_this_code(session):
+        old = f"the kernel that runs on {session.home} (process {pid}) has other code than this version of Maniple"
+        raise Ended(f"{old}: `maniple down`, then `maniple up`")
     how = "already runs" if is_running else "runs"
     session.result(
         {"pid": pid, "home": session.home, "started": not is_running}, lambda: f"The kernel {how}, process {pid}."

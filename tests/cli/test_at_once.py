@@ -1,5 +1,6 @@
 """Two commands at once: what another one removes meanwhile is passed over, and a removed Hand's secrets go in any case."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kernel.cli import compiling, installed, orphans, package
+from kernel.cli import compiling, installed, orphans, package, starting
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
 from kernel.cli.install import confirm_and_install
@@ -50,6 +51,28 @@ def stale(kernel: Kernel, name: str) -> Path:
     path.write_bytes(b"")
     os.utime(path, (0, 0))
     return path
+
+
+def test_of_several_starts_at_once_one_starts_the_kernel_and_the_others_wait_for_it(still: Shell) -> None:
+    starts = [still.begin("up", "--json") for _ in range(3)]
+    said = [json.loads(start.communicate()[0]) for start in starts]
+    assert [start.returncode for start in starts] == [0, 0, 0], said
+    assert len({one["pid"] for one in said}) == 1
+    assert [one["started"] for one in said].count(True) == 1
+
+
+def test_a_start_that_waits_for_another_ends_with_it(tmp_path: Path) -> None:
+    lock = tmp_path / "run" / "lock"
+    lock.parent.mkdir()
+    folder = os.open(lock.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for holder in ("", "unknown", f"{os.getpid():<20}\n"):
+            lock.write_text(holder)
+            assert starting.wait_for_other(str(tmp_path), folder) == -1
+        lock.unlink()
+        assert starting.wait_for_other(str(tmp_path), folder) == -1
+    finally:
+        os.close(folder)
 
 
 def test_a_hand_that_is_removed_while_what_was_compiled_is_swept_is_passed_over(kernel: Kernel) -> None:
