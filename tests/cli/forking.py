@@ -28,6 +28,7 @@ def main() -> None:
     sigint_action = signal.signal(signal.SIGINT, signal.SIG_IGN)  # only its children get it
     sys.path.insert(0, str(ROOT))
     from kernel.cli import commands
+    from tests.forking import exiting_at_once
 
     own = {commands.module_of(name) for name in commands.all_commands()}
     for file in sorted(MAIN.parent.glob("*.py")):
@@ -50,7 +51,8 @@ def main() -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     signal.signal(signal.SIGINT, sigint_action)
-    exec(code, {"__name__": "__main__", "__file__": str(MAIN), "__builtins__": __builtins__})
+    with exiting_at_once():
+        exec(code, {"__name__": "__main__", "__file__": str(MAIN), "__builtins__": __builtins__})
 
 
 def _fork_child(link: socket.socket, stdin_bytes: bytes) -> bool:
