@@ -5,6 +5,7 @@ no sum is ever rounded. Raises ValueInvalid with what to write instead.
 """
 
 import re
+from collections.abc import Callable, Iterable
 from typing import Final, get_args
 
 from manifests.errors import ValueInvalid
@@ -30,6 +31,14 @@ def parse_dollars(text: str) -> Allowance:
     """Parse "2/day", "0.05/hour" or "60.00/month"."""
     amount, window = _split(text, "2.00/day")
     return Allowance(amount=dollars_of(amount, f"/{window}"), window=window)
+
+
+def parse_all(texts: Iterable[str], parse: Callable[[str], Allowance]) -> tuple[Allowance, ...]:
+    """Parse allowances with parse_tokens or parse_dollars. Refuses two for the same window."""
+    found = tuple(map(parse, texts))
+    if len({allowance.window for allowance in found}) < len(found):
+        raise ValueInvalid("two amounts are for the same window", "leave one out")
+    return found
 
 
 def tokens_of(text: str, per: str = "") -> int:

@@ -325,12 +325,7 @@ def _allowances(
     given: object, before: tuple[Allowance, ...], read: Callable[[str], Allowance]
 ) -> tuple[Allowance, ...]:
     """Parse allowances, at most one per window. Returns `before` if `given` is not a list."""
-    if not isinstance(given, list):
-        return before
-    found = tuple(read(str(one)) for one in given)
-    if len({allowance.window for allowance in found}) < len(found):
-        raise ChangeInvalid("two amounts are for the same window: leave one out")
-    return found
+    return amounts.parse_all(map(str, given), read) if isinstance(given, list) else before
 
 
 def _whose(hand: Installed) -> Detail:

@@ -35,16 +35,16 @@ class _All(Struct, frozen=True, kw_only=True):
 @click.argument("which", metavar="[ID]", required=False)
 @click.option("--to", metavar="FILE", type=named_files.PATH, help="Write it into this new file.")
 @click.option(
-    "--last", metavar="N", type=WholeNumber(1, 500), default=100, help="The last N, at most 500; default 100."
+    "-n", "--most", metavar="N", type=WholeNumber(1, 500), default=100, help="The last N, at most 500; default 100."
 )
-def artifacts(session: Session, which: str | None, to: str | None, last: int) -> None:
+def artifacts(session: Session, which: str | None, to: str | None, most: int) -> None:
     """List what Hands finished, the latest first; with an ID, or its beginning, show that artefact.
 
     On a terminal, control characters of a text are made visible. --to FILE and a pipe get its exact bytes. --json gives
     its row and its content: as text, or as base64 if it is not text.
     """
     with session.client() as client:
-        asked: dict[str, object] = {"most": last} if which is None else {"most": 2, "begins": which}
+        asked: dict[str, object] = {"most": most} if which is None else {"most": 2, "begins": which}
         reply = client.call("report.all", "", asked).value
         found = replies.read(reply, _All)
         if which is None:

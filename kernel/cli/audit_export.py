@@ -26,6 +26,10 @@ log.pub                the key that signed them, as a verifier key: compare it w
 Check it with   maniple audit verify --from DIR --key KEY
 """
 
+_TAR: Final = (".tar", ".tar.gz", ".tgz")
+_OTHER_ARCHIVES: Final = (".zip", ".gz", ".bz2", ".xz", ".zst", ".7z")
+"""Ends of names that stand for formats which this does not write; a folder of that name would mislead."""
+
 
 @command()
 @click.argument("to", metavar="TO", type=named_files.PATH)
@@ -35,12 +39,14 @@ def audit_export(session: Session, to: str) -> None:
     TO is a new folder, or a new file that ends in .tar or .tar.gz, which holds the folder maniple-log. It holds exactly
     what the newest checkpoint covers. To check it: `maniple audit verify --from DIR`.
     """
+    if to.endswith(_OTHER_ARCHIVES) and not to.endswith(_TAR):
+        raise Ended(f"{to} is neither a folder's name nor ends in .tar or .tar.gz", Exit.USAGE)
     if os.path.lexists(to):
         raise named_files.already_exists(to)
     proof = evidence.locate(session.home, key=None, folder=None)
     older = read_notes(proof.folder, proof.key.name)  # read before the newest, so that none is of a longer log
     note, size, root = evidence.newest_checkpoint(proof)
-    is_tar = to.endswith((".tar", ".tar.gz", ".tgz"))
+    is_tar = to.endswith(_TAR)
     parent = os.path.dirname(os.path.abspath(to))
     if not named_files.is_folder(parent):
         raise Ended(f"there is no folder {parent}: make it first, then `maniple audit export {shlex.quote(to)}`")

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from kernel.cli import drawing, logbook
 from kernel.cli.exits import Ended, Exit, NoHand
-from kernel.cli.frame import Session, command, run_names, write, write_json
+from kernel.cli.frame import RUN_ID, Session, command, hand_names, run_names, write, write_json
 from kernel.cli.usage_errors import WholeNumber
 from kernel.record.recovery import Lines
 from manifests import moments
@@ -33,11 +33,11 @@ class Filter(Struct, frozen=True, kw_only=True):
 
 @command()
 @click.argument("text", metavar="[TEXT]...", nargs=-1)
-@click.option("--kind", default="", help="Such as call or refusal; run.* for all that begin so.")
-@click.option("--hand", default="", help="Only of this Hand and its runs.")
-@click.option("--run", default="", shell_complete=run_names, help="Only of this run.")
-@click.option("--method", default="", help="Such as web.fetch; web.* for all that begin so.")
-@click.option("--verdict", default="", help="Such as refused, failed, died, done.")
+@click.option("--kind", metavar="KIND", default="", help="Such as call or refusal; run.* for all that begin so.")
+@click.option("--hand", metavar="HAND", default="", shell_complete=hand_names, help="Only of this Hand and its runs.")
+@click.option("--run", metavar="RUN", type=RUN_ID, shell_complete=run_names, help="Only of this run.")
+@click.option("--method", metavar="METHOD", default="", help="Such as web.fetch; web.* for all that begin so.")
+@click.option("--verdict", metavar="VERDICT", default="", help="Such as refused, failed, died, done.")
 @click.option(
     "--since",
     metavar="TIME",
@@ -47,7 +47,7 @@ class Filter(Struct, frozen=True, kw_only=True):
 @click.option("--until", metavar="TIME", default="", help="Before this time, written likewise.")
 @click.option("-n", "--most", metavar="N", type=WholeNumber(1), default=1000, help="At most N; default 1000.")
 def audit_search(
-    session: Session, text: tuple[str, ...], kind: str, hand: str, run: str, method: str, verdict: str, since: str,
+    session: Session, text: tuple[str, ...], kind: str, hand: str, run: str | None, method: str, verdict: str, since: str,
     until: str, most: int,
 ) -> None:  # fmt: skip
     """Find the entries of the log that match every option and contain every TEXT, the oldest first.
@@ -56,7 +56,7 @@ def audit_search(
     """
     filter_ = Filter(
         kind=kind,
-        run=run,
+        run=run or "",
         hand=hand,
         method=method,
         verdict=verdict,

@@ -8,7 +8,9 @@ from msgspec import Struct
 from kernel.cli import installed, replies, screen, spending, typed
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_names
+from manifests import amounts
 from manifests.budgets import format_amount
+from manifests.errors import ValueInvalid
 
 KEYS: Final = ("tokens", "dollars")
 
@@ -44,7 +46,7 @@ def budget(session: Session, words: tuple[str, ...], unset: tuple[str, ...]) -> 
     for key in (*given.names, *unset):
         if key not in KEYS or key in given.values:
             raise Ended(f"`{key}` is not a key of a budget: write tokens=200k/day or dollars=2.00/day", Exit.USAGE)
-    wanted = {key: text.split(",") for key, text in given.texts.items()} | {key: list[str]() for key in unset}
+    wanted = {key: _amounts(key, text) for key, text in given.texts.items()} | {key: list[str]() for key in unset}
     with session.client() as client:
         if wanted:
             client.call("kernel.budget-set", "", {"hand": hand, **wanted})
@@ -55,6 +57,16 @@ def budget(session: Session, words: tuple[str, ...], unset: tuple[str, ...]) -> 
             status = replies.read(client.call("kernel.status").value, Status)
             allowances, spent = status.budgets, status.spent
     session.result({"budgets": allowances, "spent": spent}, lambda: session.hinted(_drawn(allowances, spent, hand)))
+
+
+def _amounts(key: str, text: str) -> list[str]:
+    """Split amounts at commas. Raises Ended (usage) if one is malformed, or two are for one window."""
+    found = text.split(",")
+    try:
+        amounts.parse_all(found, amounts.parse_tokens if key == "tokens" else amounts.parse_dollars)
+    except ValueInvalid as error:
+        raise Ended(f"{key}: {error.why}: {error.instead}", Exit.USAGE) from None
+    return found
 
 
 def _drawn(allowances: tuple[spending.Allowance, ...], spent: spending.Spent, hand: str) -> str:

@@ -249,5 +249,6 @@ class _RunId(click.ParamType[str]):
         )
 
 
-run_argument: Final = click.argument("run", metavar="RUN", type=_RunId(), shell_complete=run_names)
+RUN_ID: Final = _RunId()
+run_argument: Final = click.argument("run", metavar="RUN", type=RUN_ID, shell_complete=run_names)
 hand_argument: Final = click.argument("hand", metavar="HAND", shell_complete=hand_names)

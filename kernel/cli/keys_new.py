@@ -5,7 +5,9 @@ import shlex
 import click
 
 from kernel.cli import keyfile, named_files
+from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
+from wire.errors import NoteMalformed
 
 
 @command()
@@ -18,6 +20,9 @@ def keys_new(session: Session, file: str, name: str) -> None:
 
     No home trusts it yet: whoever installs what it seals types `maniple keys add FILE.pub --hands PATTERN`.
     """
-    public = keyfile.write_pair(file, name)
+    try:
+        public = keyfile.write_pair(file, name)
+    except NoteMalformed as error:
+        raise Ended(f"--name: {error}", Exit.USAGE) from None
     session.result({"file": file, "key": public.text(), "id": public.id}, public.text)
     session.say(f"Keep {file} secret. Seal with it: `maniple seal DIR --key {shlex.quote(file)}`")

@@ -34,10 +34,9 @@ def logs(session: Session, hand: str, follow: bool, lines: int) -> None:
     """
     folder = logbook.folder_of(session.home)
     path = os.path.join(session.home, "output", f"{hand}.log")
-    if not is_hand_name(hand) or not (_exists(path) or _exists(f"{path}.1")):
-        if hand not in logbook.installed_names(folder):
-            raise NoHand(hand)
-        session.say(f"{hand} has printed nothing yet: see `maniple runs {hand}`")
+    has_file = is_hand_name(hand) and (_exists(path) or _exists(f"{path}.1"))
+    if not has_file and hand not in logbook.installed_names(folder):
+        raise NoHand(hand)
     kept: deque[bytes] = deque(maxlen=lines)
     offset = 0
     for each in (f"{path}.1", path):
@@ -46,6 +45,8 @@ def logs(session: Session, hand: str, follow: bool, lines: int) -> None:
             if line.endswith(b"\n") or not follow:
                 kept.append(line)
                 offset += len(line)
+    if not offset and not kept and not session.json:
+        session.say(f"{hand} has printed nothing yet: see `maniple runs {hand}`")
     for line in kept:
         _show(line, json=session.json)
     if follow:

@@ -17,7 +17,7 @@ from kernel.cli import commands, failures, named_files, room, usage_errors
 from kernel.cli.exits import Ended, Exit, NoHand, NotDone, NotLinux, RunNotDone
 from kernel.cli.frame import HELP, Output, as_json, chosen_home, say, write, write_json
 from kernel.cli.hints import with_home
-from kernel.cli.screen import visible
+from kernel.cli.screen import listed, visible
 from manifests.errors import ManifestInvalid, Problem
 from manifests.suggestions import did_you_mean, nearest
 from wire.errors import ManipleError
@@ -74,10 +74,10 @@ class CommandGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def _unknown(self, name: str) -> str:
-        meant = nearest(name, self._rows)
-        there = f"these are the commands it knows: {', '.join(self._rows)}"
-        mend = f"did you mean `maniple {self._prefix}{meant}`?" if meant else there
-        return f"there is no command `{self._prefix}{name}`: {mend}"
+        absent = f"there is no command `{self._prefix}{name}`"
+        if meant := nearest(name, self._rows):
+            return f"{absent}: did you mean `maniple {self._prefix}{meant}`?"
+        return f"{absent}: it has {listed([*self._rows])}" if self._prefix else absent
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections = {"Commands": self._rows} if self._prefix else commands.SECTIONS

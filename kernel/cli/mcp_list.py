@@ -29,6 +29,5 @@ def mcp_list(session: Session) -> None:
             if rows
             else ""
         ),
+        nothing="There is none: `maniple mcp add NAME -- COMMAND` makes a Hand of one",
     )
-    if not rows:
-        session.say("There is none: `maniple mcp add NAME -- COMMAND` makes a Hand of one")

@@ -4,7 +4,8 @@ A memory belongs to a Hand's immutable id. A Hand's name is looked up; an id, al
 """
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Final, TypeVar
@@ -14,7 +15,7 @@ from msgspec import Struct
 
 from kernel.cli import installed, replies, screen
 from kernel.cli.client import Client
-from kernel.cli.exits import Ended, Exit
+from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session, hand_names
 from kernel.cli.progress import waiting
 from manifests.capabilities import namespace
@@ -150,6 +151,19 @@ def names_by_namespace(client: Client) -> dict[str, str]:
     """Fetch the names of installed Hands by the namespaces of their memories."""
     found = {f"own/{hand}": name for hand, name in installed.names_by_id(client).items()}
     return {**found, "own/operator": "you, the operator"}
+
+
+@contextmanager
+def told_where_to_look(whose: MemoryOptions, option: str = "") -> Iterator[None]:
+    """Within the block, the error for what is not in the memory names `maniple memory list`, with this option of it."""
+    try:
+        yield
+    except NotDone as error:
+        if error.reason != "absent":
+            raise
+        text = str(error).removesuffix(" (absent)")
+        listing = " ".join(filter(None, ("maniple memory list", option, whose.words())))
+        raise NotDone(f"{text}: see `{listing}`", error.reason, error.code) from None
 
 
 def database_of(home: str, hand: str) -> str:

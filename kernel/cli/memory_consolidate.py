@@ -26,12 +26,12 @@ def memory_consolidate(session: Session, whose: MemoryOptions) -> None:
     with session.client() as client:
         found = memories.call_each(session, client, whose, "memory.consolidate", "to be gone through", Consolidated)
         known = {} if session.json else memories.names_by_namespace(client)
-    session.result({"memories": found}, lambda: _drawn(found, known))
+    session.result({"memories": found}, lambda: _drawn(found, known), nothing=memories.NOTHING_YET)
 
 
 def _drawn(found: dict[str, Consolidated], known: dict[str, str]) -> str:
     if not found:
-        return memories.NOTHING_YET
+        return ""
     columns = ("LOOKED AT", "MERGED", "PROMOTED", "ARCHIVED")
     return screen.table(
         ("MEMORY", *columns),

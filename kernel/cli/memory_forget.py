@@ -18,5 +18,6 @@ def memory_forget(session: Session, fragment: int, whose: MemoryOptions) -> None
     """
     with session.client() as client:
         space = memories.resolve_namespace(client, whose)
-        client.call("memory.forget", space, {"fragment": fragment})
+        with memories.told_where_to_look(whose, "--texts"):
+            client.call("memory.forget", space, {"fragment": fragment})
     session.result({"forgotten": fragment}, lambda: f"{fragment} is forgotten.")

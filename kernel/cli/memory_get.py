@@ -17,7 +17,8 @@ def memory_get(session: Session, key: str, whose: MemoryOptions) -> None:
     """
     with session.client() as client:
         space = memories.resolve_namespace(client, whose)
-        reply = client.call("memory.get", space, {"key": key})
+        with memories.told_where_to_look(whose):
+            reply = client.call("memory.get", space, {"key": key})
     session.result(reply.value, lambda: as_json(reply.value))
     if reply.labels and not session.json:
         session.say(f"labels: {', '.join(reply.labels)}")

@@ -54,7 +54,9 @@ class _Fragments(Struct, frozen=True, kw_only=True):
 @click.argument("prefix", metavar="[PREFIX]", default="")
 @click.option("--texts", is_flag=True, help="List texts by number instead; with PREFIX, those of that kind.")
 @click.option("--history", is_flag=True, help="With --texts: also those that were superseded or archived.")
-@click.option("--most", metavar="N", type=WholeNumber(1, 1_000_000), default=1_000, help="At most N; default 1000.")
+@click.option(
+    "-n", "--most", metavar="N", type=WholeNumber(1, 1_000_000), default=1_000, help="At most N; default 1000."
+)
 @memories.whose_options()
 def memory_list(session: Session, prefix: str, texts: bool, history: bool, most: int, whose: MemoryOptions) -> None:
     """List the keys of a memory that begin with PREFIX, in order; or its texts."""

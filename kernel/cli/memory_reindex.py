@@ -17,4 +17,4 @@ def memory_reindex(session: Session, whose: MemoryOptions) -> None:
         spaces = list(memories.call_each(session, client, whose, "memory.reindex", "to be reindexed", object))
         known = {} if session.json else memories.names_by_namespace(client)
     lines = [f"{memories.describe(space, known)}: reindexed" for space in spaces]
-    session.result({"memories": spaces}, lambda: "\n".join(lines) or memories.NOTHING_YET)
+    session.result({"memories": spaces}, lambda: "\n".join(lines), nothing=memories.NOTHING_YET)

@@ -58,7 +58,7 @@ class Recalled(Struct, frozen=True, kw_only=True):
 
 @command()
 @click.argument("text", metavar="TEXT")
-@click.option("--most", metavar="N", type=WholeNumber(1, 100), default=10, help="At most N; default 10.")
+@click.option("-n", "--most", metavar="N", type=WholeNumber(1, 100), default=10, help="At most N; default 10.")
 @click.option("--explain", is_flag=True, help="Show why each was found, and what was looked for.")
 @memories.whose_options()
 def memory_search(session: Session, text: str, most: int, explain: bool, whose: MemoryOptions) -> None:

@@ -32,13 +32,15 @@ def memory_stats(session: Session, whose: MemoryOptions) -> None:
         found = {space: client.call("memory.stats", space).value for space in spaces}
         known = {} if session.json else memories.names_by_namespace(client)
     session.result(
-        {"memories": found}, lambda: _drawn({of: replies.read(row, Totals) for of, row in found.items()}, known)
+        {"memories": found},
+        lambda: _drawn({of: replies.read(row, Totals) for of, row in found.items()}, known),
+        nothing=memories.NOTHING_YET,
     )
 
 
 def _drawn(found: dict[str, Totals], known: dict[str, str]) -> str:
     if not found:
-        return memories.NOTHING_YET
+        return ""
     return screen.table(
         ("MEMORY", "TEXTS", "WAITING", "KEYS", "ENTITIES", "RELATIONS", "MESSAGES", "ON DISK"),
         (

@@ -17,7 +17,7 @@ def memory_verify(session: Session, whose: MemoryOptions) -> None:
     with session.client() as client:
         found = memories.call_each(session, client, whose, "memory.verify", "to be checked", VerifyReply)
         known = {} if session.json else memories.names_by_namespace(client)
-    session.result({"memories": found}, lambda: _drawn(found, known))
+    session.result({"memories": found}, lambda: _drawn(found, known), nothing=memories.NOTHING_YET)
     if not all(one.ok for one in found.values()):
         mend = "see `maniple memory restore`, which brings back a backup"
         raise Ended(f"a memory is damaged: {mend}", Exit.UNVERIFIED)
@@ -25,7 +25,7 @@ def memory_verify(session: Session, whose: MemoryOptions) -> None:
 
 def _drawn(found: dict[str, VerifyReply], known: dict[str, str]) -> str:
     if not found:
-        return memories.NOTHING_YET
+        return ""
     rows = []
     for space, one in found.items():
         rows.append(f"{memories.describe(space, known)}: {'whole' if one.ok else 'damaged'}")

@@ -23,9 +23,8 @@ def pipeline_list(session: Session) -> None:
     """List every pipeline: what it takes, and the Hands whose runs it starts."""
     with session.client() as client:
         found = [_row(one) for one in pipelines.fetch_all(client)]
-    session.result({"pipelines": found}, lambda: _drawn(found))
-    if not found:
-        session.say("There is no pipeline yet: `maniple pipeline add FILE`")
+    none = "There is no pipeline yet: `maniple pipeline add FILE`"
+    session.result({"pipelines": found}, lambda: _drawn(found), nothing=none)
 
 
 def _row(one: InstalledPipeline) -> Listed:

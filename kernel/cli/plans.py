@@ -42,12 +42,17 @@ class _All(Struct, frozen=True, kw_only=True):
 
 @command()
 @click.option(
-    "--last", metavar="N", type=WholeNumber(1, _MOST), default=10, help=f"The last N, at most {_MOST}; default 10."
+    "-n",
+    "--most",
+    metavar="N",
+    type=WholeNumber(1, _MOST),
+    default=10,
+    help=f"The last N, at most {_MOST}; default 10.",
 )
-def plans(session: Session, last: int) -> None:
+def plans(session: Session, most: int) -> None:
     """List the to-do lists that Hands keep, the last changed first."""
     with session.client() as client:
-        reply = client.call("plan.all", "", {"most": last}).value
+        reply = client.call("plan.all", "", {"most": most}).value
         names = {} if session.json else memories.names_by_namespace(client)
     found = replies.read(reply, _All)
     owners = [memories.describe(one.namespace, names) for one in found.plans]

@@ -9,6 +9,7 @@ import click
 from kernel.cli import named_files, replies, rights
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
+from manifests.capabilities.path import is_root
 
 
 @command()
@@ -20,6 +21,8 @@ def roots_add(session: Session, name: str, folder: str) -> None:
     Only Hands with a grant on NAME/… reach it, through the Hand `files`. A folder that contains the home, lies in it,
     or leads to it is refused.
     """
+    if not is_root(name):
+        raise Ended(f"{name!r} is not a name for a root: write small letters and digits, and - between", Exit.USAGE)
     path = os.path.abspath(folder)
     try:
         kind = os.stat(path).st_mode

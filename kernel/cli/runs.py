@@ -26,8 +26,9 @@ def runs(session: Session, hand: str | None, most: int) -> None:
             raise Ended(f"{hand} is a run, not a Hand: see `maniple run-show {hand}`")
         if hand not in logbook.installed_names(folder):
             raise NoHand(hand, ", and none of that name ever ran")
-        session.say(f"{hand} has not run yet.")
-    session.result({"runs": kept}, lambda: _drawn(kept), nothing="" if hand else "Nothing has run yet.")
+    session.result(
+        {"runs": kept}, lambda: _drawn(kept), nothing=f"{hand} has not run yet." if hand else "Nothing has run yet."
+    )
     for run in kept:
         if run.outcome == WAITS:
             session.say(f"{run.run} waits for your decision: {history.decide_hint(run.run)}")

@@ -54,7 +54,7 @@ def read(path: str) -> Skill:
     """Read the skill in a folder. Raises Ended with its problems."""
     if not named_files.is_folder(path):
         raise Ended(
-            f"{path} is not a folder: name the one that holds {reading.FILE}, as in `maniple skills show ./NAME`",
+            f"{path} is not a folder: name the one that holds {reading.FILE}, as in ./NAME",
             Exit.USAGE,
         )
     name = os.path.basename(os.path.abspath(path))

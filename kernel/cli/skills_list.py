@@ -17,9 +17,8 @@ def skills_list(session: Session) -> None:
     session.result(
         {"skills": [skill_folders.row_of(one, of=hand, by=readers) for one, hand, readers in found]},
         lambda: screen.table(heads, cells) if cells else "",
+        nothing="There is no skill: `maniple skills install DIR` installs one",
     )
     if alone.keyless:
         mend = "`maniple skills install DIR` of one of them seals all of them again"
         session.say(f"{alone.keyless}, so nobody reads what was installed alone: {mend}")
-    if not found:
-        session.say("There is no skill: `maniple skills install DIR` installs one")

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from kernel.cli import logbook, screen, spending
 from kernel.cli.exits import Ended, Exit
-from kernel.cli.frame import Session, command
+from kernel.cli.frame import Session, command, hand_names
 from wire.entries import Cost, Entry
 
 NEEDLES: Final = (b'"method":"model.', b'"kind":"run.start"')
@@ -32,7 +32,7 @@ class Row(Struct, frozen=True, kw_only=True):
 
 @command()
 @click.option("--by", type=click.Choice(BY), multiple=True, help="Group by this only; may be repeated.")
-@click.option("--hand", metavar="HAND", help="Only the calls of this Hand.")
+@click.option("--hand", metavar="HAND", shell_complete=hand_names, help="Only the calls of this Hand.")
 @click.option("--since", metavar="DAY", default="", help="Only from this day on: YYYY-MM-DD, in UTC.")
 def usage(session: Session, by: tuple[str, ...], hand: str | None, since: str) -> None:
     """Show which models were asked, and what it cost, by Hand, model and day, from the log. The kernel need not run.

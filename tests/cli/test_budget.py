@@ -86,7 +86,7 @@ def test_wrong_usage_is_told(costly: Shell, words: tuple[str, ...]) -> None:
 
 def test_an_amount_that_is_none_changes_nothing(costly: Shell) -> None:
     ran = costly.run("budget", "tokens=10/week")
-    assert ran.code == 1
+    assert ran.code == 2
     assert "write /hour, /day or /month after the amount" in ran.err
     assert costly.run("budget", "nobody", "tokens=10/day").code == 1
     assert costly.result("budget")["budgets"] == []

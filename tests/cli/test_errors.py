@@ -103,7 +103,7 @@ def test_wrong_usage_is_told_with_where_to_look(name: str, capsys: pytest.Captur
         (("decide", "r-1"), "maniple: finish|restart is missing"),
         (("memory", "forget", "x"), "maniple: NUMBER: `x` is not a whole number from 1 to"),
         (("memory", "search", "x", "--most", "101"), "maniple: --most: `101` is not a whole number from 1 to 100"),
-        (("artifacts", "--last", "501"), "maniple: --last: `501` is not a whole number from 1 to 500"),
+        (("artifacts", "--most", "501"), "maniple: --most: `501` is not a whole number from 1 to 500"),
         (("mcp", "serve", "desk", "--port", "65536"), "maniple: --port: `65536` is not a whole number from 0 to 65535"),
         (
             ("approve", "1", "--rule", "--days", "200000"),

@@ -88,7 +88,12 @@ def test_all_memories_are_shown_with_the_names_of_their_hands(shell: Shell, keep
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("get", "nothing", "--hand", "keeper"), 1, "there is no key 'nothing' here"),
+        (("get", "nothing", "--hand", "keeper"), 1, "'nothing' here: see `maniple memory list --hand keeper`\n"),
+        (
+            ("forget", "9", "--hand", "keeper"),
+            1,
+            "there is no fragment 9 here: see `maniple memory list --texts --hand",
+        ),
         (("get", "x", "--hand", "nobody"), 1, "no Hand 'nobody' is installed"),
         (("get", "x", "--shared", "Team"), 2, "is not the name of a memory: a shared space's name"),
         (("get", "x", "--session", "a/b"), 2, "a session's key has four parts"),

@@ -65,6 +65,16 @@ def install_plain(shell: Shell, name: str, place: Path) -> Path:
         ("call", "METHOD is missing"),
         ("grant a b", "PATTERN is missing"),
         ("keys new file", "--name is missing"),
+        ("keys new file --name a+b", "--name: a key name is not empty and holds neither spaces nor '+'"),
+        ("roots add Data .", "'Data' is not a name for a root: write small letters and digits"),
+        ("budget tokens=10/week", "tokens: "),
+        ("budget dollars=2/day,3/day", "dollars: two amounts are for the same window: leave one out"),
+        ("audit search --run nope", "nope is not a run's id"),
+        ("audit export log.zip", "log.zip is neither a folder's name nor ends in .tar or .tar.gz"),
+        ("plans -n 0", "--most: `0` is not a whole number from 1 to 500"),
+        ("artifacts -n 501", "--most: `501` is not a whole number from 1 to 500"),
+        ("memory search x -n 0", "--most: `0` is not a whole number from 1 to 100"),
+        ("memory list -n 0", "--most: `0` is not a whole number from 1"),
         ("ps extra words", "it takes no more arguments, and was given extra words"),
         ("ps --jsonn", 'there is no option --jsonn, did you mean "--json"'),
         ("ps --home", "--home needs a value after it"),
@@ -77,6 +87,13 @@ def test_wrong_usage_is_told_in_our_own_words(words: str, told: str, tmp_path: P
     assert (ran.code, ran.out) == (2, "")
     assert is_one_clear_line(ran)
     assert told in ran.err
+
+
+def test_a_command_that_is_like_none_leads_to_the_help_and_in_a_group_to_its_commands(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "none")
+    assert shell.run("nonsense").err == "maniple: there is no command `nonsense`: see `maniple --help`\n"
+    told = shell.run("roots", "nonsense").err
+    assert "it has list, add and remove: see `maniple roots --help`" in told
 
 
 @pytest.mark.parametrize("command", ["logs", "runs", "grants", "show", "start", "stop", "pause", "remove"])

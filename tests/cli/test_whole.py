@@ -270,6 +270,15 @@ EMPTY = [
     "plans",
     "artifacts",
     "memory list --shared none",
+    "memory stats",
+    "memory verify",
+    "memory reindex",
+    "memory consolidate",
+    "pipeline list",
+    "mcp list",
+    "skills list",
+    "logs time",
+    "runs echo",
     "usage",
 ]
 
