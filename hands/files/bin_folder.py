@@ -21,7 +21,7 @@ from typing import Final
 from beneath import RESERVED, Place, Tree, must_be_file
 from file_refusal import FileRefused
 from label_marks import marks_of
-from whole_write import check_target, compared, conflict, folder_lock, move_new, remove
+from whole_write import check_target, compared, conflict, conflict_name, folder_lock, move_new, remove
 
 BIN: Final = f"{RESERVED}bin"
 _STAMP: Final = "%Y%m%dT%H%M%SZ"
@@ -206,16 +206,25 @@ def _destination(held: ExitStack, place: Place, folder: int, days: int, *, compa
 
 
 def _move_expected(folder: int, place: Place, expect: str, target: int, new: str) -> None:
+    """Moves the file if it is the expected one; another one, or one that cannot be read again, gets its own name back."""
     with compared(folder, place.name, expect, place.resource) as seen:
         move_new(folder, place.name, target, new)
-        if seen.is_still(target, new):
-            return
         try:
-            move_new(target, new, folder, place.name)
-        except FileExistsError:
-            keep = f"{place.name[:60]}.conflict-{os.urandom(4).hex()}"
-            move_new(target, new, folder, keep)
-        raise conflict(place.resource)
+            unchanged = seen.is_still(target, new)
+        except OSError:
+            _move_back(folder, place.name, target, new)
+            raise
+        if not unchanged:
+            _move_back(folder, place.name, target, new)
+            raise conflict(place.resource)
+
+
+def _move_back(folder: int, name: str, target: int, new: str) -> None:
+    """Gives a file its own name again, or a similar one if another program took that meanwhile."""
+    try:
+        move_new(target, new, folder, name)
+    except FileExistsError:
+        move_new(target, new, folder, conflict_name(name))
 
 
 def open_bin(held: ExitStack, root: int, *, make: bool) -> int | None:

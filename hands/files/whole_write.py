@@ -186,7 +186,12 @@ def _swap_back(draft: Draft, name: str) -> None:
         return
     if not os.path.samestat(os.stat(draft.name, dir_fd=folder, follow_symlinks=False), os.fstat(draft.fd)):
         # Another program put a third file there between the two exchanges: keep it under a name that its owner sees.
-        move_new(folder, draft.name, folder, f"{name[:60]}.conflict-{os.urandom(4).hex()}")
+        move_new(folder, draft.name, folder, conflict_name(name))
+
+
+def conflict_name(name: str) -> str:
+    """A new name for a file whose own name another program took meanwhile. At most 255 bytes; cut between characters."""
+    return f"{name.encode()[:200].decode('utf-8', 'ignore')}.conflict-{os.urandom(4).hex()}"
 
 
 def conflict(resource: str) -> FileRefused:

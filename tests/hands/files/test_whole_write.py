@@ -55,6 +55,12 @@ def code_of(work: Callable[[], object]) -> str:
     return str(refused.value.code)
 
 
+@pytest.mark.parametrize("name", ["a", "\U0001f600" * 63, "ü" * 127])
+def test_a_name_for_what_another_program_put_there_is_one_that_a_folder_takes(root: Path, name: str) -> None:
+    (root / name).touch()
+    (root / name).rename(root / whole_write.conflict_name(name))
+
+
 def test_a_write_makes_and_replaces(desk: Desk, root: Path) -> None:
     reply = desk.write("root/a.txt", b"one ", b"two")
     assert (root / "a.txt").read_bytes() == b"one two"
