@@ -182,7 +182,7 @@ class Watcher:
             name="reachable",
             signal="good" if seen.checked else "bad",
             level="warning",
-            text=f"cannot be checked: {seen.why}",
+            text="can be checked" if seen.checked else f"cannot be checked: {seen.why}",
             held_ms=max(2 * target.every_ms, REACH_HELD_MS),
         )
         checks = [reach]
@@ -253,13 +253,15 @@ def _rule_checks(target: Target, seen: Observation, metric: str, value: float) -
 
 
 def _unusual(metric: str, value: float, normal: Baseline, judged: Judgement) -> Check:
-    usual = f"usual is {amount(normal.centre, metric)} ± {amount(normal.spread, metric)} by {normal.basis}"
-    score = judged.score if judged.score is not None else 0.0
+    usual = "what is usual is not known yet"
+    if judged.score is not None:
+        usual = f"usual is {amount(normal.centre, metric)} ± {amount(normal.spread, metric)} by {normal.basis}"
+        usual += f", so {judged.score:+.1f} deviations"
     return Check(
         name=f"{metric} unusual",
         signal=judged.signal,
         level="warning",
-        text=f"{metric} is {amount(value, metric)}; {usual}, so {score:+.1f} deviations",
+        text=f"{metric} is {amount(value, metric)}; {usual}",
         held_ms=row(metric).hold_ms,
         clear_ms=min(row(metric).hold_ms, UNUSUAL_CLEAR_MOST_MS),
     )
@@ -268,7 +270,7 @@ def _unusual(metric: str, value: float, normal: Baseline, judged: Judgement) -> 
 def _drifting(metric: str, trend: Drift | None, sensitivity: float) -> Check:
     name = f"{metric} drifts"
     if trend is None:
-        return Check(name=name, signal="unknown", level="notice", text="")
+        return Check(name=name, signal="unknown", level="notice", text=f"the last {DRIFT_DAYS} days have too few values")
     side = row(metric).side
     size = abs(trend.score) if side == "both" else trend.score if side == "above" else -trend.score
     found: Signal = "bad" if size > sensitivity else "good" if size < 0.7 * sensitivity else "between"

@@ -150,6 +150,18 @@ def test_a_check_looks_now_and_counts_for_nothing(tmp_path: Path, monkeypatch: p
     asyncio.run(scene())
 
 
+def test_a_check_says_what_it_does_not_know_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        async with running(World(), tmp_path, monkeypatch) as it:
+            await it.rounds()
+            told = {one["check"]: one["text"] for one in (await it.ask("check", "machine"))["checks"]}
+            assert told["reachable"] == "can be checked"
+            assert told["memory_percent unusual"].endswith("%; what is usual is not known yet")
+            assert told["memory_percent drifts"] == "the last 7 days have too few values"
+
+    asyncio.run(scene())
+
+
 def test_a_check_leaves_the_rates_of_the_next_look_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         world = World()
