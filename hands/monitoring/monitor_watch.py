@@ -270,7 +270,9 @@ def _unusual(metric: str, value: float, normal: Baseline, judged: Judgement) -> 
 def _drifting(metric: str, trend: Drift | None, sensitivity: float) -> Check:
     name = f"{metric} drifts"
     if trend is None:
-        return Check(name=name, signal="unknown", level="notice", text=f"the last {DRIFT_DAYS} days have too few values")
+        return Check(
+            name=name, signal="unknown", level="notice", text=f"the last {DRIFT_DAYS} days have too few values"
+        )
     side = row(metric).side
     size = abs(trend.score) if side == "both" else trend.score if side == "above" else -trend.score
     found: Signal = "bad" if size > sensitivity else "good" if size < 0.7 * sensitivity else "between"
