@@ -25,7 +25,7 @@ check:
 
 # Some of every kind of test, five files at a time; arguments go to pytest, -n0 is one at a time
 test *args:
-    {{python}} -m pytest -n5 "$@"
+    {{python}} -m pytest -n 5 --dist loadfile --no-loadscope-reorder "$@"
 
 # Format, mend what can be mended, write generated pages
 fix: && docs

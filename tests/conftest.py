@@ -8,7 +8,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,9 +19,10 @@ from kernel.process import cgroup, confine, mounts
 from tests import living
 from tests.cli import forked
 from tests.forks import Forks
+from tests.turns import Turns
 
 THIS_FILE = Path(__file__)
-pytest_plugins = ["tests.workers"]
+TURNS = Turns(THIS_FILE, THIS_FILE.parent)
 
 _NEED_HANDS = frozenset(
     THIS_FILE.parent / name
@@ -110,3 +111,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Exempt the ten thousand tests and their imports, which stay until the end, from garbage collection."""
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Under xdist, let each test with its fixtures wait for its turn; its timeout does not count that wait."""
+    if not hasattr(item.config, "workerinput"):
+        return (yield)
+    with TURNS.next(alone=_wants_to_be_alone(item), then_alone=_wants_to_be_alone(nextitem)):
+        return (yield)
+
+
+def _wants_to_be_alone(item: pytest.Item | None) -> bool:
+    return item is not None and item.get_closest_marker("alone") is not None

@@ -10,7 +10,7 @@ import pytest
 from tests.living import ROOT
 from tests.spread import spread
 
-LEAN: Final = [word for plugin in ("anyio", "hypothesispytest") for word in ("-p", f"no:{plugin}")]
+LEAN: Final = [word for plugin in ("anyio", "hypothesispytest", "xdist") for word in ("-p", f"no:{plugin}")]
 """Without the plugins that take long to be imported and have no part in this."""
 
 
