@@ -1,5 +1,13 @@
 """The library of a Hand: its base class, its handle on the kernel, calls, errors."""
 
+from runtime.later import putting_off, seldom
+
+with putting_off(seldom()):
+    import asyncio as asyncio
+    import pathlib as pathlib
+
+    import zmq as zmq
+
 from runtime.calls import Reply, Stream
 from runtime.errors import CallCancelled, CallEnded, CallFailed, CallRefused, Failure, LinkLost, WrongThread
 from runtime.hand import Event, Hand

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, cast
 import msgspec
 
 from runtime.errors import CallEnded
+from runtime.later import putting_off
 from runtime.redact import Redactor, as_text
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def logger() -> "FilteringBoundLogger":
 def _new_logger() -> "FilteringBoundLogger":
     loaded = sys.modules.get("rich")
     sys.modules["rich"] = loaded  # type: ignore[assignment]  # None: an import of it fails, see docs/adr/0022
-    import structlog
+    with putting_off({"pickle": {"PicklingError": TypeError}}):
+        import structlog
 
     if loaded is None:
         del sys.modules["rich"]

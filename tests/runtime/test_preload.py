@@ -15,7 +15,16 @@ from wire import headers
 MOST_OWN = 3_100
 """KiB of memory that an idle run has for itself, beyond what it shares with the template."""
 
-FEW_NEED = {"importlib.resources", "nacl.bindings", "shutil", "tempfile"}
+FEW_NEED = {
+    "asyncio.sslproto",
+    "importlib.resources",
+    "nacl.bindings",
+    "pickle",
+    "shutil",
+    "ssl",
+    "tempfile",
+    "urllib.parse",
+}
 """Modules that libraries import where it can be avoided (docs/adr/0022)."""
 
 ECHO = """
