@@ -9,9 +9,11 @@ import select
 import stat
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import zmq
+from zmq.backend import Socket
 
 from wire import limits
 
@@ -51,7 +53,8 @@ class Bus:
             self.router.setsockopt(option, setting)
         self.router.setsockopt(zmq.CURVE_SECRETKEY, secret)
         self.router.setsockopt(zmq.CURVE_PUBLICKEY, public)
-        self._receive, self._send = self.router.recv, self.router.send
+        # zmq's own send(), without the layer above it for other kinds of sockets
+        self._receive, self._send = self.router.recv, partial(Socket.send, self.router)
         self.router.monitor("inproc://monitor", _WATCHED_EVENTS)
         self.monitor_socket = self._context.socket(zmq.PAIR)
         self.monitor_socket.setsockopt(zmq.LINGER, 0)

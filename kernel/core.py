@@ -198,7 +198,7 @@ class Kernel:
         """
         # the operator's pass up to `most`; of all others, reads pass up to FULL (1) and calls with an effect only at OK (0)
         most = LogState.OVER if method == "kernel.freeze" else LogState.SPENT
-        if self.log.state > (most if operators else LogState(effect == "read")):
+        if (state := self.log.state) and state > (most if operators else LogState(effect == "read")):
             raise Refusal("log", f"the log cannot grow, so nothing is done: {self.log.why}")
 
     def count_refusal(self, principal: str, code: str, singly: int = 1) -> bool:

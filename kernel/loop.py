@@ -17,10 +17,9 @@ from itertools import count
 from typing import Final
 
 import zmq
-from zmq.backend import Socket
 
 Act = Callable[[], object]
-_EVENTS, _IN = int(zmq.EVENTS), int(zmq.POLLIN)
+_IN: Final = int(zmq.POLLIN)
 
 REST, ROUNDS = 2, 32
 """Milliseconds without a message after which deferred work is done; rounds with messages after which it is done anyway."""
@@ -115,7 +114,7 @@ class Loop:
         do_deferred: do the deferred work. Called when no message has come for REST, so that it delays nobody, and after
         ROUNDS rounds with messages at the latest.
         """
-        poll, events, both = zmq.zmq_poll, Socket.get, [(bus, _IN), (self._epoll.fileno(), _IN)]
+        poll, both = zmq.zmq_poll, [(bus, _IN), (self._epoll.fileno(), _IN)]
         rounds = 0
         while not self._stopped:
             try:
@@ -126,7 +125,7 @@ class Loop:
                 for ready, _ in found:
                     if ready is bus:
                         for number in range(READS_PER_ROUND):
-                            if number and not events(bus, _EVENTS) & _IN:  # type: ignore[operator]  # of this one an int
+                            if number and not poll(both[:1], 0):  # type: ignore[arg-type]  # as above
                                 break
                             read_message()
                     else:

@@ -174,7 +174,7 @@ class Run:
 
     def mark(self, labels: Collection[str]) -> None:
         """Add labels that it has seen; its work and all runs in its scratch folder get them too."""
-        if labels and (joined := join(self.labels, labels)) != self.labels:
+        if not self.labels.issuperset(labels) and (joined := join(self.labels, labels)) != self.labels:
             self.labels = joined
             lodgers = (call for call in self.peer.open_calls.values() if call.landlord) if self.peer else ()
             for call in [self.work, *lodgers] if self.work else [*lodgers]:

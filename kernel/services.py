@@ -98,8 +98,8 @@ class Services:
         if life.is_stale and not run.serving:
             self.stop(life, "the roots have changed")
             return
-        if run.serving.charged or life.waiting:  # processor time used without an open call is charged to no call
-            life.shares.take(run.first_cpu(), run.serving.charged)
+        if (charged := run.serving.charged) or life.waiting:  # what is used without an open call is charged to no call
+            life.shares.take(run.first_cpu(), charged)
         while run.has_room and life.waiting and (number := self._next_call(life, run)) is not None:
             if (call := kernel.exchange.calls.get(number)) is not None and call.is_queued and call.state == "open":
                 call.shares = life.shares.sum

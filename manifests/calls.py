@@ -177,9 +177,9 @@ class OpenCall(CallLife):
         self.step("redeliver")
         self.provider, self.was_taken_back = "", True
 
-    def mark(self, *labels: Iterable[str]) -> None:
+    def mark(self, *labels: Collection[str]) -> None:
         """Add labels. None is ever removed."""
-        if any(labels) and (joined := join(self.labels, *labels)) != self.labels:
+        if not all(map(self.labels.issuperset, labels)) and (joined := join(self.labels, *labels)) != self.labels:
             self.labels = joined
             self.share()
 

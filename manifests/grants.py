@@ -190,11 +190,12 @@ class GrantSet:
         is_asked = False
         for exact, wild in zip(self._exact, self._wild, strict=True):
             covering = [held for held in (*exact.get(method, ()), *wild) if covers(held, method, resource)]
-            allowed = allowed and bool(covering)
-            owned = owned and any(held.own for held in covering)
-            for_holder = for_holder and any(not held.lent for held in covering)
-            is_free = is_free and any(held.approval is False for held in covering)
-            is_asked = is_asked or any(held.approval for held in covering)
+            owns = holds = waives = False
+            for held in covering:
+                owns, holds, waives = owns or held.own, holds or not held.lent, waives or held.approval is False
+                is_asked = is_asked or held.approval is True
+            allowed, owned = allowed and bool(covering), owned and owns
+            for_holder, is_free = for_holder and holds, is_free and waives
         return Verdict(allowed, owned, for_holder, True if is_asked else False if is_free else None)
 
 

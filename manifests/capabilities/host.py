@@ -57,6 +57,7 @@ def normalise(text: str) -> str:
     return name
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
 def is_ip(host: str) -> bool:
     """Whether a host in normal form is an IP address."""
     return host.startswith("[") or re.fullmatch(_IPV4, host) is not None

@@ -113,6 +113,7 @@ def includes(wide: str, narrow: str) -> bool:
     return covers(wide, narrow)
 
 
+@lru_cache(maxsize=1024)
 def normal_port(text: str) -> str:
     """Return a port from 1 to 65535 without leading zeros. Raises ResourceInvalid for anything else."""
     if not re.fullmatch(_PORT, text) or not 1 <= int(text) <= 65535:
