@@ -28,11 +28,12 @@ def check(declared: Mapping[str, str], given: Mapping[str, object]) -> dict[str,
     problems = _unknown([name for name in given if name not in declared], declared)
     converted: dict[str, object] = {}
     for name, of in declared.items():
-        of_type, optional = split_type(of)
         value = given.get(name)
-        if value is None and (optional or of_type != "any" or name not in given):
-            if not optional:
-                problems.append(f"`{name}` is missing; give {name}=... ({of_type})")
+        if value is None and of.endswith("?"):
+            continue
+        of_type, _ = split_type(of)
+        if value is None and (of_type != "any" or name not in given):
+            problems.append(f"`{name}` is missing; give {name}=... ({of_type})")
             continue
         try:
             converted[name] = convert(of_type, value)

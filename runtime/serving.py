@@ -24,6 +24,9 @@ from wire.entries import Cost, Used
 from wire.errors import CodecError
 from wire.labels import Labels, join, plain
 
+_FEW: Final = 4096
+"""Bytes of arguments that hold too few objects to be decoded with garbage collection suspended."""
+
 _NOT_FINISHED: Final = "the Hand was stopped before it answered"
 
 
@@ -337,8 +340,11 @@ def _chunk(body: bytes) -> bytes:
 
 def _arguments(body: bytes) -> dict[str, object]:
     try:
-        with undisturbed():
+        if len(body) <= _FEW:
             value = codec.decode_body(body)
+        else:
+            with undisturbed():
+                value = codec.decode_body(body)
     except CodecError as error:
         raise Failure("arguments", f"the arguments cannot be read: {error}") from None
     if value is None:

@@ -6,9 +6,10 @@ h11, `page_cache` stores replies, `robots` reads robots.txt, `tunnel` carries by
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Coroutine, Mapping
+from contextlib import ExitStack
 from ssl import SSLContext
+from typing import TypeVar
 
 import h11
 import msgspec
@@ -23,6 +24,8 @@ from runtime import Call, Failure, Hand
 from tunnel import Carried, carry
 from url_parts import Url, read
 from web_failure import WebFailed
+
+T = TypeVar("T")
 
 
 class Web(Hand):
@@ -57,19 +60,22 @@ class Web(Hand):
         whole = self.settings.of("timeout", float) if timeout is None else timeout
         largest = self.settings.of("most", int)
         bound = largest if most is None else min(most, largest)
-        async with _bounded(progress, whole):
+
+        async def answer() -> dict[str, object]:
             url = read(call.resource)
             if robots:
                 await self.robots.check(call.resource)
             if max_age is None or method != "GET" or headers:
-                return await self._hop(call.resource, request(url, method, headers or {}), bound, call.send, progress)
+                return await self._hop(url, request(url, method, headers or {}), bound, call.send, progress)
             return await self._fetch_cached(call, url, bound, max_age, progress)
 
-    async def _hop(self, url: str, asked: h11.Request, most: int, send: Send, progress: Progress) -> dict[str, object]:
+        return await _bounded(answer(), progress, whole)
+
+    async def _hop(self, url: Url, asked: h11.Request, most: int, send: Send, progress: Progress) -> dict[str, object]:
         """Sends one request over a new connection and streams the reply. Returns the reply's facts."""
-        parts, tls = read(url), url.startswith("https:")
-        async with self._link(parts.host, parts.port, progress, tls=tls) as link:
-            answer = await exchange(link, asked, url, most, send, progress)
+        link = await self._connect(url.host, url.port, progress, tls=url.scheme == "https")
+        try:
+            answer = await exchange(link, asked, url.text, most, send, progress)
             return {
                 **answer,
                 "address": str(link.address),
@@ -77,6 +83,8 @@ class Web(Hand):
                 "first_byte_us": progress.first_byte_us,
                 "elapsed_us": progress.elapsed_us(),
             }
+        finally:
+            link.cut()
 
     async def _fetch_cached(self, call: Call, url: Url, most: int, age: float, progress: Progress) -> dict[str, object]:
         """The cached reply if it is young enough or has not changed; else a new one, which is stored."""
@@ -103,7 +111,7 @@ class Web(Hand):
 
         asked = request(url, "GET", found.kept.validators() if found is not None else {})
         try:
-            answer = await self._hop(call.resource, asked, most, send, progress)
+            answer = await self._hop(url, asked, most, send, progress)
         except BaseException:  # an incomplete reply outdates the stored one, too
             if progress.status not in (0, 304) and outdates_stored(progress.status):
                 self.cache.forget(call.resource)
@@ -147,40 +155,38 @@ class Web(Hand):
         async def send(piece: bytes) -> None:
             body.extend(piece[: max(most - len(body), 0)])
 
-        asked = request(read(url), "GET", {})
-        answer = await self._hop(url, asked, 10 * most, send, Progress())
+        parts = read(url)
+        answer = await self._hop(parts, request(parts, "GET", {}), 10 * most, send, Progress())
         return int(str(answer["status"])), str(answer.get("location", "")), bytes(body)
 
     async def connect(self, call: Call, timeout: float | None = None) -> dict[str, object]:  # noqa: ASYNC109
         """web.connect: a connection both ways. timeout: seconds to connect; after that only the call's deadline counts."""
         host, _, port = call.resource.rpartition(":")
         progress, carried = Progress(), Carried()
-        async with _bounded(progress, None):
-            async with self._link(host, int(port), progress, tls=False, seconds=timeout) as link:
-                try:
-                    if call.uploads:
-                        await call.send(b"")  # tells the caller that the connection is made
-                    await carry(link, aiter(call.upload), call.send, carried)
-                except OSError as error:
-                    raise WebFailed("broken off", f"The connection broke: {error.strerror or error}.") from None
-                return {
-                    "connected_us": link.connected_us,
-                    "sent": carried.sent,
-                    "received": carried.received,
-                    "address": str(link.address),
-                }
 
-    @asynccontextmanager
-    async def _link(
-        self,
-        host: str,
-        port: int,
-        progress: Progress,
-        *,
-        tls: bool,
-        seconds: float | None = None,
-    ) -> AsyncIterator[Link]:
-        """Connects, within `seconds` or else the setting `connect_timeout`; closes the connection at the end of the block."""
+        async def answer() -> dict[str, object]:
+            link = await self._connect(host, int(port), progress, tls=False, seconds=timeout)
+            try:
+                if call.uploads:
+                    await call.send(b"")  # tells the caller that the connection is made
+                await carry(link, aiter(call.upload), call.send, carried)
+            except OSError as error:
+                raise WebFailed("broken off", f"The connection broke: {error.strerror or error}.") from None
+            finally:
+                link.cut()
+            return {
+                "connected_us": link.connected_us,
+                "sent": carried.sent,
+                "received": carried.received,
+                "address": str(link.address),
+            }
+
+        return await _bounded(answer(), progress, None)
+
+    async def _connect(
+        self, host: str, port: int, progress: Progress, *, tls: bool, seconds: float | None = None
+    ) -> Link:
+        """Connects, within `seconds` or else the setting `connect_timeout`. The caller cuts the link."""
         limit = self.settings.of("connect_timeout", float) if seconds is None else seconds
         clock = asyncio.timeout(limit)
         try:
@@ -193,10 +199,7 @@ class Web(Hand):
                 raise WebFailed("timeout", f"{host} port {port}: no connection within {limit:g} s.") from None
             raise
         progress.phase = "sending the request"
-        try:
-            yield link
-        finally:
-            link.cut()
+        return link
 
     def _allowed(self) -> Allowance:
         """The setting `private`, parsed; parsed again when it changes."""
@@ -217,13 +220,12 @@ class Web(Hand):
         return self.trusted[1]
 
 
-@asynccontextmanager
-async def _bounded(progress: Progress, seconds: float | None) -> AsyncIterator[None]:
-    """Limits the block to `seconds`, and turns WebFailed and the timeout into the call's Failed."""
+async def _bounded(answer: Coroutine[None, None, T], progress: Progress, seconds: float | None) -> T:
+    """Limits the work to `seconds`, and turns WebFailed and the timeout into the call's Failed."""
     clock = asyncio.timeout(seconds)
     try:
         async with clock:
-            yield
+            return await answer
     except WebFailed as failed:
         raise Failure(failed.code, failed.text, size=progress.size, **failed.detail) from None
     except TimeoutError:

@@ -20,8 +20,9 @@ _LOCATION_MAX: Final = 8 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Url:
-    """A URL's parts. host: IPv6 in brackets. authority: the Host header's value. target: path and query, as sent."""
+    """A URL and its parts. host: IPv6 in brackets. authority: the Host header's value. target: path and query, as sent."""
 
+    text: str
     scheme: str
     host: str
     port: int
@@ -39,7 +40,7 @@ def read(text: str) -> Url:
     if number > 65535:
         raise WebFailed("arguments", f"{text!r} names a port above 65535.")
     authority = f"{host}:{port}" if port else host
-    return Url(scheme=scheme, host=host, port=number, authority=authority, target=match["target"])
+    return Url(text=text, scheme=scheme, host=host, port=number, authority=authority, target=match["target"])
 
 
 def absolute(base: str, location: str) -> str:
