@@ -196,13 +196,12 @@ class Desk:
         )
 
     def _address(self, provider: str, row: Provider | None) -> str:
-        """A provider's address: the setting's, or its row's. Raises ModelFailed if it is not an http or https URL."""
+        """A provider's address: the setting's, or its row's. Raises ModelFailed, which does not repeat it, if it is none."""
         if (given := self._settings.of("addresses", dict).get(provider)) is None:
             return "" if row is None else row.base_url
         if not _is_url(str(given)):
-            why = (
-                f"the address of {provider}, {str(given)[:200]!r}, is not an http or https URL: {set_address(provider)}"
-            )
+            what = "is not an http or https URL without user, password and `?`"
+            why = f"the address of {provider} {what}: {set_address(provider)}"
             raise ModelFailed("unconfigured", why, provider=provider)
         return str(given)
 
@@ -334,7 +333,7 @@ def _is_url(text: str) -> bool:
         is_host = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
     except ValueError:
         return False
-    return is_host and parts.scheme in ("http", "https")
+    return is_host and parts.scheme in ("http", "https") and "?" not in text and "#" not in text
 
 
 def _embed_offline(texts: Sequence[str]) -> Embedded:

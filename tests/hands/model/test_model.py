@@ -51,15 +51,21 @@ def test_a_key_that_is_none_is_told_and_not_sent(tmp_path: Path, key: str) -> No
 
 
 @pytest.mark.parametrize(
-    "address", ["http://[::1", "ftp://example.org", "example.org/v1", "http://x:y", "http://a:b@c/", 7]
+    "address",
+    ["http://[::1", "ftp://example.org", "example.org/v1", "http://x:y", 7]
+    + [f"http://c/v1{more}" for more in ("?key=secret", "#secret", "?")]
+    + ["http://a:secret@c/"],
 )
 def test_an_address_that_is_none_is_told_with_the_command_that_mends_it(tmp_path: Path, address: object) -> None:
     hand = hand_of(tmp_path, addresses={"vllm": address})
     with pytest.raises(
-        Failure, match='is not an http or https URL: `maniple settings model \'addresses={"vllm": '
+        Failure,
+        match="the address of vllm is not an http or https URL without user, password and `\\?`: "
+        '`maniple settings model \'addresses={"vllm": ',
     ) as failed:
         ask(hand, Asking("vllm/mine"))
     assert failed.value.code == "unconfigured"
+    assert "secret" not in failed.value.text, "every Hand that asks a model reads it"
 
 
 def test_a_route_of_one_name_needs_no_list_and_one_of_no_model_is_told(tmp_path: Path) -> None:
