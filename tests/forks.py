@@ -65,10 +65,16 @@ class Forked:
 class Forks:
     """A process that forks others; it is started at the first fork()."""
 
-    def __init__(self, *modules: str) -> None:
-        """modules: what the forking process imports beforehand."""
+    def __init__(self, *modules: str, link: socket.socket | None = None) -> None:
+        """modules: what the forking process imports beforehand. link: to one that another process has started."""
         self._modules = modules
-        self._link: socket.socket | None = None
+        self._link = link
+
+    def link(self) -> socket.socket:
+        """Return the link to the forking process, which other processes can inherit and use."""
+        if self._link is None:
+            self._link = self._start_server()
+        return self._link
 
     def fork(
         self,
@@ -92,11 +98,10 @@ class Forks:
             "environment": dict(environment),
             "own_session": own_session,
         }
-        if self._link is None:
-            self._link = self._start_server()
+        link = self.link()
         report, reporter = os.pipe()
         try:
-            socket.send_fds(self._link, [json.dumps(request).encode()], [*descriptors.values(), reporter])
+            socket.send_fds(link, [json.dumps(request).encode()], [*descriptors.values(), reporter])
         finally:
             os.close(reporter)
         return Forked(report)

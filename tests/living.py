@@ -35,7 +35,7 @@ WARM_MODULE = "tests.warm"
 """The module whose main() starts a forked kernel and its template."""
 
 kernel_forks: Forks | None = None
-"""The process that forks kernels; None: each kernel is started by exec, as by `maniple up`."""
+"""The process that forks kernels; None: each kernel is started by exec."""
 
 
 @cache

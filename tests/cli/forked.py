@@ -1,8 +1,8 @@
 """Runs commands of `maniple` in processes forked with the imports loaded (acts): imports are most of a short one's cost.
 
 Each is still a process of its own, with its words, folder, environment and standard descriptors, and runs __main__.py from
-its first line; but a server (forking.py) forks it. A server runs one command at a time, so parallel commands have one
-server each. Tests about process starts themselves use exec.
+its first line; but a server (forking.py) forks it, and a kernel that it starts is forked, too, as all kernels of tests. A
+server runs one command at a time, so parallel commands have one server each. Tests about process starts use exec.
 """
 
 import json
@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Final
+
+from tests import living
 
 STDIN_MAX: Final = select.PIPE_BUF
 """Most bytes of stdin that a command may get: what a pipe takes before anybody reads."""
@@ -48,9 +50,10 @@ class Server:
         self._answers = self._link.makefile("rb")
         pipe = subprocess.PIPE  # for its standard streams, which its children have
         with theirs:
-            program = [sys.executable, "-I", str(Path(__file__).with_name("forking.py")), str(theirs.fileno())]
+            links = [theirs.fileno(), *([living.kernel_forks.link().fileno()] if living.kernel_forks else [])]
+            program = [sys.executable, "-I", str(Path(__file__).with_name("forking.py")), *map(str, links)]
             self._process = subprocess.Popen(
-                program, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=[theirs.fileno()], env=environment
+                program, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=links, env=environment
             )
         self._process.wait()
         self.pid = int(self._answers.readline())

@@ -1,7 +1,8 @@
 """The server that imports what commands of `maniple` need, and forks each command (acts). Started by forked.py.
 
-Its argument is the descriptor of a socket that brings one command after another: a line of JSON each way. It has no thread
-and only forks. A command's own file is not imported beforehand, but by the child.
+Its first argument is the descriptor of a socket that brings one command after another: a line of JSON each way. Its second,
+if any, is the link to the process that forks kernels. It has no thread and only forks. A command's own file is not imported
+beforehand, but by the child.
 """
 
 import gc
@@ -11,8 +12,13 @@ import os
 import selectors
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.forks import Forked, Forks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MAIN = ROOT / "kernel" / "cli" / "__main__.py"
@@ -27,8 +33,9 @@ def main() -> None:
         os._exit(0)
     sigint_action = signal.signal(signal.SIGINT, signal.SIG_IGN)  # only its children get it
     sys.path.insert(0, str(ROOT))
-    from kernel.cli import commands
+    from kernel.cli import commands, starting
     from tests.forking import exiting_at_once
+    from tests.forks import Forks
 
     own = {commands.module_of(name) for name in commands.all_commands()}
     for file in sorted(MAIN.parent.glob("*.py")):
@@ -46,6 +53,12 @@ def main() -> None:
                 break
         else:
             return
+    for number in map(int, sys.argv[2:]):
+        kernels = socket.socket(fileno=number)
+        if {"init", "up"}.isdisjoint(request["words"]):
+            kernels.close()
+        else:
+            starting.__dict__["subprocess"] = KernelForks(Forks(link=kernels))
     sys.argv = [str(MAIN), *request["words"]]
     os.chdir(request["folder"])
     os.environ.clear()
@@ -53,6 +66,33 @@ def main() -> None:
     signal.signal(signal.SIGINT, sigint_action)
     with exiting_at_once():
         exec(code, {"__name__": "__main__", "__file__": str(MAIN), "__builtins__": __builtins__})
+
+
+class KernelForks:
+    """Replaces the module `subprocess` where a command starts a kernel: the kernel is forked."""
+
+    DEVNULL = subprocess.DEVNULL
+
+    def __init__(self, forks: "Forks") -> None:
+        self._forks = forks
+
+    def Popen(  # noqa: N802
+        self, command: list[str], *, stdin: int, stdout: IO[bytes], stderr: IO[bytes], cwd: str, pass_fds: tuple[int],
+        start_new_session: bool,
+    ) -> "Forked":  # fmt: skip
+        """Fork the kernel of this command line: python -I -c STARTER SEARCH-PATH kernel.main HOME READY."""
+        from tests.living import WARM_MODULE  # the package is not importable before main() has started
+
+        with open(os.devnull, "rb") as nothing:
+            descriptors = {0: nothing.fileno(), 1: stdout.fileno(), 2: stderr.fileno(), pass_fds[0]: pass_fds[0]}
+            return self._forks.fork(
+                WARM_MODULE,
+                command[5:],
+                descriptors,
+                folder=cwd,
+                environment=dict(os.environ),
+                own_session=start_new_session,
+            )
 
 
 def _fork_child(link: socket.socket, stdin_bytes: bytes) -> bool:

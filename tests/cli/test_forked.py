@@ -49,7 +49,7 @@ def begun(server: Server, home: Shell, within: float) -> tuple[int, threading.Th
 
 
 def state(pid: int) -> list[object]:
-    """What a process has of its start."""
+    """Return what a process has of its start."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     told = ("Umask", "Uid", "Groups", "SigBlk", "SigIgn", "SigCgt", "Cap", "NoNewPrivs", "Seccomp", "Threads")
     status = [line for line in lines if line.startswith(told)]
@@ -85,3 +85,16 @@ def test_a_server_that_is_gone_is_told(server: Server, still: Shell) -> None:
     thread.join()
     os.kill(child, signal.SIGKILL)
     assert ended == [RuntimeError]
+
+
+def test_a_kernel_that_it_starts_has_of_its_start_what_exec_gives(still: Shell) -> None:
+    found = []
+    for by_exec in (False, True):
+        assert still.run("up", by_exec=by_exec).code == 0
+        pid = int(str(still.result("status")["pid"]))
+        status, group, limits, _, *places = state(pid)  # it has opened descriptors of its own since
+        assert group == (pid, pid, Path("/proc/self/cgroup").read_text())
+        found.append([status, limits, *places])
+        still.good("down")
+    forked, execed = found
+    assert forked == execed
