@@ -47,5 +47,5 @@ def _fetch_question(client: Client, number: int) -> answering.FullCall:
         if error.reason != "gone":
             raise
         raise Ended(
-            f"question {number} does not wait for an answer, or no longer does: see `maniple questions`", Exit.REFUSED
+            f"question {number} does not wait for an answer, or no longer does: see `maniple questions`"
         ) from None

@@ -115,9 +115,8 @@ def _changed_arguments(client: Client, one: FullCall, words: tuple[str, ...]) ->
         )
     given = typed.parse_words(words)
     kept = {name: value for name, value in before.items() if name not in given.names}
-    return codec.encode_body(
-        typed.arguments(described.params, typed.Arguments(texts=given.texts, values=kept | given.values))
-    )
+    wanted = typed.Arguments(texts=given.texts, values=kept | given.values)
+    return codec.encode_body(typed.arguments(described.params, wanted, see=f"maniple methods {one.method}"))
 
 
 def _rule_lines(one: FullCall, rule: RuleSaid | None) -> list[str]:

@@ -30,6 +30,7 @@ def ask(session: Session, words: tuple[str, ...], hand: str, files: tuple[str, .
     if not question.text.strip():
         raise Ended("the question is empty", Exit.USAGE)
     with session.client() as client:
+        asking.check_answers(client, hand)
         _, ended = asking.ask(session, client, hand, question, most=spending.parse_most(most))
     if ended.outcome == "done" or session.json:
         session.result(ended, lambda: asking.text_of(asking.read_answer(ended).answer))

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from kernel.cli import named_files, replies, screen
+from kernel.cli import installed, named_files, replies, screen
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json
@@ -88,6 +88,12 @@ def ask(
     for note in notes:
         session.say(screen.visible(note))
     return run, ended
+
+
+def check_answers(client: Client, hand: str) -> None:
+    """Raise Ended if a Hand is a service, which takes no questions; NotDone if it is not installed."""
+    if installed.fetch_details(client, hand).hand.package.manifest.hand.kind == "service":
+        raise Ended(f"{hand} is a service and takes no questions: see `maniple methods {hand}`")
 
 
 def _start_run(

@@ -103,9 +103,10 @@ def _parse(client: Client, method: str, words: tuple[str, ...]) -> tuple[str, di
     resource = ""
     if found.resource != "none":
         if not words:
-            raise Ended(f"{method} acts on a {found.resource}: name it after the method", Exit.USAGE)
+            see = f"see `maniple methods {method}`"
+            raise Ended(f"{method} acts on a {found.resource}: name it after the method: {see}", Exit.USAGE)
         resource, words = words[0], words[1:]
-    return resource, typed.arguments(found.params, typed.parse_words(words))
+    return resource, typed.arguments(found.params, typed.parse_words(words), see=f"maniple methods {method}")
 
 
 def fetch_methods(client: Client) -> tuple[MethodRow, ...]:

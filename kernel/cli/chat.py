@@ -10,11 +10,11 @@ from typing import Final
 import click
 from msgspec import Struct
 
-from kernel.cli import asking, installed, replies, screen, standard_input
+from kernel.cli import asking, replies, screen, standard_input
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NoKernel, NotDone
 from kernel.cli.frame import Session, command, hand_names, write
-from kernel.cli.run_waiting import describe_end
+from kernel.cli.run_waiting import failure_text
 from kernel.cli.words import Words
 from manifests.capabilities import namespace
 from manifests.errors import ResourceInvalid
@@ -96,8 +96,7 @@ class _Conversation:
             "/new": self._begin,
         }
         try:
-            if installed.fetch_details(self._client, hand).hand.package.manifest.hand.kind == "service":
-                raise Ended(f"{hand} is a service and takes no questions: see `maniple methods {hand}`")
+            asking.check_answers(self._client, hand)
             self._open(name)
         except BaseException:
             self._client.close()
@@ -203,7 +202,7 @@ class _Conversation:
         if ended.outcome != "done":
             self._words.break_off()
             look = asking.next_command(self._hand, ended)
-            self._session.say(f"{describe_end(ended)}: {screen.visible(ended.text)}; see {look}")
+            self._session.say(screen.indented(failure_text(ended, look)))
             return
         whole = asking.raw_text(answer)
         self._words.end(whole)

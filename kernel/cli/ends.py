@@ -5,7 +5,7 @@ from typing import Final
 from kernel.cli.exits import Exit, NoHand, NotDone
 from wire import headers
 
-_ABSENT: Final = ("no provider", "unknown run")
+_ABSENT: Final = ("no provider", "unknown run", "gone")
 """Codes of refusals that mean that something named does not exist, not that it is forbidden."""
 
 

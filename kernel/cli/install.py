@@ -112,7 +112,8 @@ def confirm_and_install(
     """Show what a Hand asks for, ask for consent unless `yes`, and install it.
 
     next_: the command to type where there is no terminal to ask at. full: show all that models read of its methods,
-    however much, and even if nobody is asked."""
+    however much, and even if nobody is asked.
+    """
     shown = propose(session, client, found, fetch_methods(client), yes=yes, as_declared=as_declared, full=full)
     if not yes:
         ask_consent(session, found.name, "Install it, and grant that?", next_, shown.unread)

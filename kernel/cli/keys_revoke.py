@@ -15,7 +15,9 @@ def keys_revoke(session: Session, key_id: str, yes: bool) -> None:
 
     ID is the key's, as `maniple keys` shows it. A revoked key cannot be trusted again.
     """
-    is_own = logbook.trusted_keys(session.home).is_own(key_id)
+    trust = logbook.trusted_keys(session.home)
+    trust.find(key_id)  # raises if it was never trusted
+    is_own = trust.is_own(key_id)
     which = f"{key_id}, which is this home's own," if is_own else key_id
     confirm(f"Revoke key {which} for ever?", f"maniple keys revoke {key_id}", yes=yes, done="revoked")
     with session.client() as client:

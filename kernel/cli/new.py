@@ -4,7 +4,6 @@ import keyword
 import os
 import shlex
 import shutil
-import sys
 from typing import Final
 
 import click
@@ -138,7 +137,6 @@ def new(session: Session, name: str, service: bool, wasm: bool, agent: bool, int
         raise
     session.result({"folder": folder, "files": sorted(texts)}, lambda: folder)
     session.say(f"It works as it is. Next: `maniple install {shlex.quote(folder)}`, then `{next_command}`")
-    sys.stderr.flush()
 
 
 def _code(name: str, *, service: bool, wasm: bool) -> dict[str, str]:

@@ -8,15 +8,12 @@ import click
 
 from kernel.cli import live_runs, logbook, pipeline_drawing, pipelines, replies, screen, typed
 from kernel.cli.client import Client
-from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, as_json, command
 from kernel.cli.pipeline_progress import NEEDLES, RunTree
 from kernel.cli.progress import PollSchedule
 from kernel.cli.run_waiting import await_outcome, keep_run_on_interrupt, raise_unless_done, wait_for_run, wait_hint
 from kernel.cli.start import Started
 from kernel.record.recovery import Lines
-from manifests.errors import ParamsInvalid
-from manifests.params import check
 from manifests.pipeline.schema import Pipeline
 
 
@@ -43,7 +40,7 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
     """
     with session.client() as client:
         pipeline = pipelines.fetch(client, name).pipeline
-        given = _inputs(pipeline, words)
+        given = typed.arguments(pipeline.inputs, typed.parse_words(words), see=f"maniple pipeline show {name}")
         runs = RunTree()
         position = logbook.last_lines(logbook.folder_of(session.home), 0)[1]
         reply = client.call("kernel.start", name, {"inputs": given}, seconds=120)
@@ -67,15 +64,6 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
     )  # fmt: skip
     session.result(ran, lambda: "" if value is None else as_json(value))
     raise_unless_done(outcome, f"`maniple pipeline show {name} --run {run}`")
-
-
-def _inputs(pipeline: Pipeline, words: tuple[str, ...]) -> dict[str, object]:
-    given = typed.arguments(pipeline.inputs, typed.parse_words(words))
-    try:
-        check(pipeline.inputs, given)
-    except ParamsInvalid as error:
-        raise Ended("; ".join(error.problems), Exit.USAGE) from None
-    return given
 
 
 class _ProgressView:

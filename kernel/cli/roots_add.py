@@ -22,7 +22,10 @@ def roots_add(session: Session, name: str, folder: str) -> None:
     or leads to it is refused.
     """
     if not is_root(name):
-        raise Ended(f"{name!r} is not a name for a root: write small letters and digits, and - between", Exit.USAGE)
+        raise Ended(
+            f"{name!r} is not a name for a root: write small letters and digits, and - between; see `maniple roots`",
+            Exit.USAGE,
+        )
     path = os.path.abspath(folder)
     try:
         kind = os.stat(path).st_mode

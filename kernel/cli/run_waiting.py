@@ -56,14 +56,14 @@ def raise_unless_done(outcome: replies.Outcome, next_command: str) -> None:
     if outcome.outcome == "done":
         return
     code = Exit.REFUSED if outcome.outcome == "refused" else Exit.FAILED
+    raise RunNotDone(failure_text(outcome, next_command), outcome.code or outcome.outcome, code)
+
+
+def failure_text(outcome: replies.Outcome, next_command: str) -> str:
+    """How a run ended, why, and what to type then. It has the lines of the Hand's own text, unescaped."""
     why = f"{outcome.text} ({outcome.code})" if outcome.code and outcome.code not in outcome.text else outcome.text
     see = f"\nsee {next_command}" if "\n" in why else f"; see {next_command}"
-    raise RunNotDone(f"{describe_end(outcome)}: {why}{see}", outcome.code or outcome.outcome, code)
-
-
-def describe_end(outcome: replies.Outcome) -> str:
-    """A clause on how an unsuccessful run ended."""
-    return f"the run {'' if outcome.outcome == 'failed' else 'was '}{outcome.outcome}"
+    return f"the run {'' if outcome.outcome == 'failed' else 'was '}{outcome.outcome}: {why}{see}"
 
 
 @contextmanager

@@ -243,6 +243,11 @@ def fields(rows: Iterable[tuple[str, object]]) -> str:
     )
 
 
+def indented(text: str) -> str:
+    """Escape each line of a text by others. All but the first are indented, so that none looks like one of Maniple's."""
+    return "\n  ".join(map(visible, text.split("\n")))
+
+
 def _indented(value: str, by: int) -> str:
     if isinstance(value, Painted):
         return value

@@ -46,14 +46,17 @@ def parse_words(given: Iterable[str]) -> Arguments:
     return Arguments(texts=texts, values=values)
 
 
-def arguments(declared: Mapping[str, str], given: Arguments) -> dict[str, object]:
-    """Convert a call's arguments to the types of the method's params. Raises Ended (usage) with every problem."""
+def arguments(declared: Mapping[str, str], given: Arguments, *, see: str) -> dict[str, object]:
+    """Convert arguments to the types of the declared params. Raises Ended (usage) with every problem.
+
+    see: the command that shows what is declared, for the error.
+    """
     unset = {name: of for name, of in declared.items() if name not in given.values}
     try:
         converted = parse(unset, given.texts)
         check(declared, {**converted, **given.values})
     except ParamsInvalid as error:
-        raise Ended("; ".join(error.problems), Exit.USAGE) from None
+        raise Ended(f"{'; '.join(error.problems)}: see `{see}`", Exit.USAGE) from None
     return {**converted, **given.values}
 
 

@@ -152,7 +152,7 @@ def test_an_answer_in_the_log_that_was_not_signed_so_is_found(asking: Shell, tmp
 def test_what_does_not_wait_cannot_be_answered(asking: Shell) -> None:
     for command in ("approve", "deny"):
         ran = asking.run(command, "2")
-        assert (ran.code, "does not wait for approval" in ran.err) == (4, True)
+        assert (ran.code, "does not wait for approval" in ran.err) == (1, True)
         assert asking.run(command, "x").code == 2
     assert asking.run("approve", "2", "--days", "3").code == 2
     assert asking.run("approve", "2", "--rule", "--with", "a=b").code == 2

@@ -101,7 +101,7 @@ def test_methods_are_listed_and_shown_in_full(shell: Shell) -> None:
         (("show", "bad name"), 2, "'bad name' is not a name: "),
         (("remove", "bad name", "--purge"), 2, "'bad name' is not a name: "),
         (("start", "bad name"), 2, "'bad name' is not a name: "),
-        (("roots", "add", "Bad Name", "."), 2, "'Bad Name' is not a name: "),
+        (("roots", "add", "Bad Name", "."), 2, "'Bad Name' is not a name for a root: "),
         (("roots", "remove", "Bad Name"), 2, "'Bad Name' is not a name: "),
         (("call", "nope.x"), 1, "nothing provides 'nope.x': see `maniple methods`"),
         (
@@ -122,6 +122,21 @@ def test_methods_are_listed_and_shown_in_full(shell: Shell) -> None:
         (("stop", "r-0000000000000000"), 1, "no run r-0000000000000000 is live"),
         (("stop", "nope"), 1, "no Hand 'nope' is installed"),
         (("usage", "--hand", "nope"), 1, "no Hand 'nope'"),
+        (("keys", "revoke", "00000000"), 1, "no key 00000000 is trusted here; see `maniple keys list`"),
+        (("approve", "1"), 1, "call 1 does not wait for approval, or not any more: see `maniple approvals`"),
+        (("deny", "1"), 1, "call 1 does not wait for approval"),
+        (("answer", "1", "yes"), 1, "question 1 does not wait for an answer"),
+        (("ask", "--hand", "echo", "hi"), 1, "echo is a service and takes no questions: see `maniple methods echo`"),
+        (
+            ("call", "echo.say", "text=hi", "x=1"),
+            2,
+            "`x` is not a param; there are text: see `maniple methods echo.say`",
+        ),
+        (
+            ("call", "files.read"),
+            2,
+            "files.read acts on a path: name it after the method: see `maniple methods files.read`",
+        ),
     ],
 )
 def test_words_that_cannot_be_right_end_with_2_and_what_is_not_there_with_1(
