@@ -172,18 +172,30 @@ def find(client: Client, hand: str) -> tuple[Installed, Agreement] | None:
     """Fetch a server's Hand by its own name, and what was agreed; None if it is not installed."""
     if (found := installed.find(client, hand)) is None:
         return None
-    path = os.path.join(client.home, "hands", found.folder, tools.FILE)
+    if (agreed := _read_agreement(client, found)) is None:
+        mend = f"give the server another name, or `maniple remove {hand}`"
+        raise Ended(f"{hand} is not a server that `maniple mcp add` made: {mend}")
+    return found, agreed
+
+
+def _read_agreement(client: Client, hand: Installed) -> Agreement | None:
+    """Read what was agreed with a server; None for a Hand that is no server. Raises Ended if the file is damaged."""
+    path = os.path.join(client.home, "hands", hand.folder, tools.FILE)
     try:
         with open(path, "rb") as file:
-            return found, tools.read_agreement(file.read(tools.LARGEST))
-    except (OSError, OfferInvalid) as error:
-        raise Ended(f"{hand} is not an MCP server that `maniple mcp add` made: {error}") from None
+            return tools.read_agreement(file.read(tools.LARGEST))
+    except FileNotFoundError:
+        return None
+    except OfferInvalid as error:
+        mend = f"`maniple remove {hand.name}`, then add it again"
+        raise Ended(f"{path} is damaged, {error}: {mend}") from None
 
 
 def fetch_all(client: Client) -> list[tuple[Installed, Agreement]]:
     """Fetch the Hands of all servers."""
-    found = [find(client, row.name) for row in installed.list_hands(client) if row.name.startswith(folder.PREFIX)]
-    return [one for one in found if one is not None]
+    rows = [row.name for row in installed.list_hands(client) if row.name.startswith(folder.PREFIX)]
+    hands = [hand for name in rows if (hand := installed.find(client, name)) is not None]
+    return [(hand, agreed) for hand in hands if (agreed := _read_agreement(client, hand)) is not None]
 
 
 def command_or_url(hand: Installed, agreed: Agreement) -> str:

@@ -154,6 +154,15 @@ def test_an_install_into_a_home_without_its_hands_folder_says_what_makes_it_anew
     still.good("install", folder, "--yes")
 
 
+def test_a_hand_of_another_kind_whose_name_begins_as_a_servers_hides_no_server(calm: Shell, tmp_path: Path) -> None:
+    install_plain(calm, "mcp-own", tmp_path)
+    assert calm.result("mcp", "list") == {"servers": []}
+    ran = calm.run("mcp", "test", "own")
+    assert (ran.code, is_one_clear_line(ran)) == (1, True), ran
+    assert "mcp-own is not a server that `maniple mcp add` made" in ran.err
+    assert "Errno" not in ran.err
+
+
 def test_a_hand_that_was_altered_is_refused(calm: Shell, tmp_path: Path) -> None:
     folder = install_plain(calm, "altered", tmp_path)
     (folder / "main.py").write_text("print('other')\n")
