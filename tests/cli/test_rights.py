@@ -100,8 +100,8 @@ def test_keys_are_listed_rotated_and_bounded(shell: Shell, tmp_path: Path) -> No
     page = {"method": "web.fetch", "allow": ["https://example.org/**"], "own": False, "lent": False, "approval": None}
     assert row["most"] == [page]
     assert shell.run("keys", "revoke", "00000000", "--yes").code == 1
-    asked = shell.run("keys", "revoke", "00000000")
-    assert (asked.code, "`maniple keys revoke 00000000 --yes` does not ask" in asked.err) == (2, True)
+    asked = shell.run("keys", "revoke", row["id"])
+    assert (asked.code, f"`maniple keys revoke {row['id']} --yes` does not ask" in asked.err) == (2, True)
     again = shell.run("keys", "add", new, "--hands", "some-*")
     assert "is trusted already; make a new one with `maniple keys new`" in again.err
     assert shell.run("keys", "add", "not-a-key", "--hands", "*").code == 1
