@@ -72,7 +72,7 @@ class Budgets:
     def _warn_when_low(self, payers: Iterable[str]) -> None:
         """Tell the operator, once per window each, which budgets are used by four fifths, and which are used up."""
         for room in self.rooms(payers):
-            if room.percent > room.told:
+            if room.percent > room.notified:
                 self._report(room, room.percent)
 
     def _report(self, room: Room, percent: int) -> None:

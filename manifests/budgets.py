@@ -47,7 +47,7 @@ class Account(NamedTuple):
 class Room(Struct, frozen=True, kw_only=True):
     """The present state of one allowance; amounts are in its unit.
 
-    told: the highest percentage of which the operator was notified in this window. ends: the end of the window, in
+    notified: the highest percentage of which the operator was notified in this window. ends: the end of the window, in
     microseconds since 1970 by the kernel's clock.
     """
 
@@ -58,7 +58,7 @@ class Room(Struct, frozen=True, kw_only=True):
     amount: int
     spent: int
     reserved: int
-    told: int
+    notified: int
     ends: int
 
     @property
@@ -69,7 +69,7 @@ class Room(Struct, frozen=True, kw_only=True):
     @property
     def is_used_up(self) -> bool:
         """Whether it is spent, or was reported so: a call was refused that would not fit whatever calls under way cost."""
-        return self.spent >= self.amount or self.told >= USED_UP
+        return self.spent >= self.amount or self.notified >= USED_UP
 
     @property
     def percent(self) -> int:
@@ -124,15 +124,15 @@ def format_amount(unit: str, amount: int, window: str = "") -> str:
 class Reservation:
     """The reservation of one open call. within: the reservation of the call it is made for, out of which it is taken.
 
-    anew: the payers that are not payers of `within`, with whom it is reserved in addition. unspent: the rest of `most`;
-    lent: the part of that which is reserved for calls made for this one.
+    added_payers: the payers that are not payers of `within`, with whom it is reserved in addition. unspent: the rest of
+    `most`; lent: the part of that which is reserved for calls made for this one.
     """
 
-    __slots__ = ("anew", "lent", "most", "number", "payers", "unspent", "within")
+    __slots__ = ("added_payers", "lent", "most", "number", "payers", "unspent", "within")
 
     def __init__(self, number: int, payers: tuple[str, ...], most: Sum, within: "Reservation | None") -> None:
         self.number, self.payers, self.most, self.within = number, payers, most, within
-        self.anew = payers if within is None else tuple(payer for payer in payers if payer not in within.payers)
+        self.added_payers = payers if within is None else tuple(payer for payer in payers if payer not in within.payers)
         self.unspent, self.lent = most, (0, 0)
 
     @property
@@ -171,7 +171,7 @@ class Reservations:
                 Room(
                     payer=account.payer, name=account.name, unit=UNITS[place], window=allowance.window,
                     amount=allowance.amount, spent=tally.spent[place], reserved=held[place],
-                    told=tally.told.get(UNITS[place], 0), ends=ledger.when(window_end(allowance.window, tally.number)),
+                    notified=tally.told.get(UNITS[place], 0), ends=ledger.when(window_end(allowance.window, tally.number)),
                 )
             )  # fmt: skip
         return found
@@ -201,7 +201,7 @@ class Reservations:
     ) -> Reservation:  # fmt: skip
         """Reserve `most` for a call that fits. inner: see restore_spent()."""
         reservation = Reservation(number, payers, most, within)
-        for payer in reservation.anew:
+        for payer in reservation.added_payers:
             self._held[payer] = plus(self._held.get(payer, (0, 0)), most)
         if within is not None:
             within.lent = plus(within.lent, most)
@@ -226,7 +226,7 @@ class Reservations:
 
     def _shrink(self, reservation: Reservation, to: Sum) -> None:
         freed, reservation.unspent = minus(reservation.unspent, to), to
-        for payer in reservation.anew:
+        for payer in reservation.added_payers:
             left = minus(self._held.pop(payer, (0, 0)), freed)
             if left != (0, 0):
                 self._held[payer] = left

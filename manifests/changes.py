@@ -82,8 +82,8 @@ class Decided(Struct, frozen=True, kw_only=True):
     secrets: dict[str, object] | None = None
 
     @property
-    def told(self) -> Detail:
-        """The answer."""
+    def answer(self) -> Detail:
+        """The reply of the method: the detail of the deciding entry."""
         return self.entries[self.deciding][1]
 
 
@@ -113,24 +113,24 @@ def _install(this: Asked) -> Decided:
         )
     whose: Detail = {"hand": before.id if before else this.new_id, "name": hand.name}
     seal = hashlib.sha256(package.seal.encode()).hexdigest()
-    told: Detail = {**whose, "version": hand.version, "folder": folder, "seal": seal, "by": [*sealed.by]}
+    detail: Detail = {**whose, "version": hand.version, "folder": folder, "seal": seal, "by": [*sealed.by]}
     if this.arguments.get("as_declared"):
-        told["as_declared"] = True
+        detail["as_declared"] = True
     if hand.wasm:
-        told["artefact"] = _plain(_artefact(this.arguments.get("artefact")))
+        detail["artefact"] = _plain(_artefact(this.arguments.get("artefact")))
     if before is not None and before.since and package.manifest.schedule == before.package.manifest.schedule:
-        told["since"] = before.since
+        detail["since"] = before.since
     given = _agreed(package, this.arguments.get("grants") or [], (*this.methods, *package.manifest.provides))
     entries = [("grant", {**whose, "capabilities": _plain(given)})] if given else list[tuple[str, Detail]]()
     if hand.autostart and before is None:
         entries.append(("hand.state", {**whose, "state": "wanted"}))
-    return Decided(entries=(*entries, ("hand.install", told)), hand=str(whose["hand"]))
+    return Decided(entries=(*entries, ("hand.install", detail)), hand=str(whose["hand"]))
 
 
-def _artefact(told: object) -> Artefact:
+def _artefact(given: object) -> Artefact:
     """Return the compiled module of a WASM Hand, which the installing command made and the log pins."""
     try:
-        return msgspec.convert(told, Artefact)
+        return msgspec.convert(given, Artefact)
     except msgspec.ValidationError:
         raise ChangeInvalid("a WASM Hand is installed with the key and digest of its compiled module") from None
 
@@ -298,9 +298,9 @@ def _set(this: Asked) -> Decided:
     hidden = {name: value for name, value in wanted.items() if declared[name].secret}
     plain = {name: value for name, value in wanted.items() if name not in hidden}
     text = msgspec.json.encode(plain, order="sorted").decode()
-    anew: Detail = {} if hidden == secrets else {"file": f"{hand.id}.{this.new_id[2:]}.secrets"}
-    detail: Detail = {**_whose(hand), "settings": text, "secrets": sorted(hidden), **anew}
-    return Decided(entries=(("settings", detail),), hand=hand.id, secrets=hidden if anew else None)
+    file: Detail = {} if hidden == secrets else {"file": f"{hand.id}.{this.new_id[2:]}.secrets"}
+    detail: Detail = {**_whose(hand), "settings": text, "secrets": sorted(hidden), **file}
+    return Decided(entries=(("settings", detail),), hand=hand.id, secrets=hidden if file else None)
 
 
 def _budget(this: Asked) -> Decided:

@@ -22,9 +22,10 @@ from wire.entries import body_digest, time_text
 from wire.errors import Refusal
 from wire.ids import OPERATOR
 
-WAITS: Final = ("kernel.spawn", "kernel.wait")
-STILL: Final = (*WAITS, "kernel.sleep")
-"""WAITS: methods that may wait for a run. STILL: methods whose calls' clocks stop while that of their parent is stopped."""
+WAITING_METHODS: Final = ("kernel.spawn", "kernel.wait")
+STILL_METHODS: Final = (*WAITING_METHODS, "kernel.sleep")
+"""WAITING_METHODS: those that may wait for a run. STILL_METHODS: those whose calls' clocks stop while that of their parent is
+stopped."""
 
 LISTED: Final = 25
 """The most held calls in one reply: they fit into one message, whatever their resources and labels."""
@@ -68,7 +69,8 @@ def all_waiting(held: Iterable[OpenCall], now: int) -> set[int]:
 def _only_waits(call: OpenCall, waiting: set[int], now: int) -> bool:
     """Whether all open calls made for a call wait for the operator, for a run, or for a later time."""
     return all(
-        child.number in waiting or child.method in WAITS or is_long_wait(child, now) for child in call.children.values()
+        child.number in waiting or child.method in WAITING_METHODS or is_long_wait(child, now)
+        for child in call.children.values()
     )
 
 
@@ -117,7 +119,7 @@ def is_clock_stopped(call: OpenCall, provider: str, waiting: set[int], state: St
     """
     if not state.paused.isdisjoint((call.by.hand, provider)):
         return True
-    waits_there = call.method in STILL and call.parent is not None and call.parent.number in waiting
+    waits_there = call.method in STILL_METHODS and call.parent is not None and call.parent.number in waiting
     return call.number in waiting or waits_there or (state.frozen and (call.caller != OPERATOR or not call.route))
 
 

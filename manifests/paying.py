@@ -96,7 +96,7 @@ def shortage(
 
 def newly_used_up(found: Shortage) -> Room | None:
     """Return the allowance that this shortage shows to be used up and of which the operator was not notified, or None."""
-    return found.room if found.room is not None and found.room.told < USED_UP and is_for_good(found) else None
+    return found.room if found.room is not None and found.room.notified < USED_UP and is_for_good(found) else None
 
 
 def reserve(reservations: Reservations, call: OpenCall) -> None:

@@ -2,5 +2,5 @@
 
 from typing import Final
 
-WAITS: Final = "waits: upgraded"
+AWAITS_DECISION: Final = "waits: upgraded"
 """Shown for a run that waits for the operator's decision on an upgrade."""

@@ -14,7 +14,7 @@ from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session
 from manifests import capabilities
 from manifests.approvals import Reason
-from manifests.waiting import WAITS
+from manifests.waiting import AWAITS_DECISION
 from wire import codec
 from wire.approval import Answer, RuleSaid, Statement
 from wire.entries import Body
@@ -120,10 +120,10 @@ def say_absent(session: Session, found: Iterable[AbsentCall]) -> None:
     """Print a line on stderr for each held call that cannot be shown yet, with the command that resumes its run."""
     for one in found:
         hand = screen.visible(one.hand)
-        ways = {"frozen": "thaw", "paused": f"resume {hand}", WAITS: f"decide {hand} finish"}
+        ways = {"frozen": "thaw", "paused": f"resume {hand}", AWAITS_DECISION: f"decide {hand} finish"}
         way = ways.get(one.state)
         what = f"`maniple {way}` lets it go on" if way else "the call is shown when the run is back"
-        state = "waiting for your decision" if one.state == WAITS else one.state
+        state = "waiting for your decision" if one.state == AWAITS_DECISION else one.state
         session.say(f"call {one.call} of {hand} waits too, but its run {one.run} is {state} now; {what}.")
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from manifests.waiting import WAITS
+from manifests.waiting import AWAITS_DECISION
 from wire.entries import Entry
 
 NEEDLES: Final = (b'"kind":"kernel.start"', b'"kind":"run.', b'"kind":"decision"', b'"method":"run"')
@@ -57,7 +57,7 @@ def gather(entries: Iterable[Entry]) -> dict[str, PastRun]:
                 run.confinement, run.lacking = (_names(entry.detail.get(name)) for name in ("applied", "missing"))
             case "decision" if entry.run in runs and not runs[entry.run].ended:
                 run = runs[entry.run]
-                run.outcome, run.why = (WAITS, entry.why) if entry.verdict == "asked" else ("working", "")
+                run.outcome, run.why = (AWAITS_DECISION, entry.why) if entry.verdict == "asked" else ("working", "")
             case "kernel.start":
                 _end_lost_services(runs.values(), entry.time)
             case "run.left" if entry.run in runs:
@@ -88,7 +88,7 @@ def _end_lost_services(runs: Iterable[PastRun], time: str) -> None:
 
 def _end(run: PastRun, entry: Entry) -> None:
     run.ended = entry.time
-    if run.outcome in ("working", WAITS):
+    if run.outcome in ("working", AWAITS_DECISION):
         run.outcome, run.why = entry.verdict, entry.why
     detail = entry.detail
     run.exit = str(detail.get("exit", ""))

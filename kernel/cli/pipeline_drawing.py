@@ -10,7 +10,7 @@ from kernel.cli.drawing import VERDICTS
 from kernel.cli.pipeline_progress import ASKS, Piece, RunTree, Try
 from manifests.pipeline.schema import SKIP, STOP, Pipeline, Step, Work
 from manifests.values import format_duration
-from manifests.waiting import WAITS
+from manifests.waiting import AWAITS_DECISION
 
 ITEMS_SHOWN: Final = 12
 """Most items of a step that each get a line; of more, only those not done get one."""
@@ -25,7 +25,7 @@ _COLOURS: Final = {
     "working": "yellow",
     "waiting": "yellow",
     ASKS: "yellow",
-    WAITS: "yellow",
+    AWAITS_DECISION: "yellow",
     "skipped": "dim",
     "to come": "dim",
 }

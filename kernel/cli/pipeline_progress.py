@@ -14,7 +14,7 @@ from kernel.cli.history import decide_hint
 from manifests.approvals import logged_wish
 from manifests.pipeline import notes
 from manifests.pipeline.notes import PieceName
-from manifests.waiting import WAITS
+from manifests.waiting import AWAITS_DECISION
 from wire.entries import Entry, time_micros
 
 NEEDLES: Final = (
@@ -28,7 +28,7 @@ ASKS: Final = "asks you"
 
 
 class Try(Struct, kw_only=True):
-    """One run of a piece. Times are in microseconds, 0 while unknown. outcome: working, WAITS, done, failed…"""
+    """One run of a piece. Times are in microseconds, 0 while unknown. outcome: working, AWAITS_DECISION, done, failed…"""
 
     run: str
     hand: str = ""
@@ -94,7 +94,7 @@ class RunTree:
             case "decision" if entry.run in self.tries and not self.tries[entry.run].ended:
                 one = self.tries[entry.run]
                 is_asked = entry.verdict == "asked"
-                one.outcome, one.why = (WAITS, decide_hint(entry.run)) if is_asked else ("working", "")
+                one.outcome, one.why = (AWAITS_DECISION, decide_hint(entry.run)) if is_asked else ("working", "")
             case "run.end" if entry.run in self.tries and not self.tries[entry.run].ended:
                 self._end(self.tries[entry.run], entry)
             case "note":
@@ -153,7 +153,7 @@ class RunTree:
         ]
         states.remove(piece.state)
         done = states.count("done")
-        is_open = not {"working", "waiting", ASKS, WAITS}.isdisjoint(states)
+        is_open = not {"working", "waiting", ASKS, AWAITS_DECISION}.isdisjoint(states)
         state = "done" if done >= piece.items else "failed" if "failed" in states and not is_open else "working"
         return Piece(name=piece.name, state=state, items=piece.items, done=done, tries=[])
 

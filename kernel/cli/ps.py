@@ -6,7 +6,7 @@ from kernel.cli import live_runs, screen
 from kernel.cli.frame import Session, command
 from kernel.cli.history import decide_hint
 from kernel.cli.replies import LiveRun
-from manifests.waiting import WAITS
+from manifests.waiting import AWAITS_DECISION
 
 _COLUMNS: Final = (
     "RUN", "HAND", "PID", "STATE", "UP", "CPU", "MEMORY", "CALLS", "OPEN", "OVERDUE", "FUEL", "TOKENS", "COST", "PROGRESS",
@@ -29,7 +29,7 @@ def ps(session: Session) -> None:
         runs = live_runs.fetch_all(client)
     session.result({"runs": runs}, lambda: _drawn(runs), nothing="Nothing runs.")
     for run in runs:
-        if run.state == WAITS:
+        if run.state == AWAITS_DECISION:
             session.say(f"{run.run} waits: {decide_hint(run.run)}")
         if run.overdue:
             calls = screen.count(run.overdue, "call")

@@ -11,7 +11,7 @@ from kernel.cli.frame import Session, as_json
 from kernel.cli.history import decide_hint
 from kernel.cli.progress import PollSchedule, StatusLine
 from kernel.cli.words import Words
-from manifests.waiting import WAITS
+from manifests.waiting import AWAITS_DECISION
 from wire.limits import DEADLINE_MAX
 
 
@@ -99,8 +99,8 @@ class RunView:
     def _poll(self) -> None:
         mine = live_runs.find(self._client, self._run)
         self._status = mine.progress.shown() if mine and mine.progress else "working"
-        if mine is not None and mine.state == WAITS:
-            self._say_once(WAITS, f"{self._run} waits for your decision: {decide_hint(self._run)}")
+        if mine is not None and mine.state == AWAITS_DECISION:
+            self._say_once(AWAITS_DECISION, f"{self._run} waits for your decision: {decide_hint(self._run)}")
         for one in answering.fetch_held(self._client):
             if self._run in (one.run, *(link.principal for link in one.chain)) and one.call not in self._shown:
                 self._say_once(one.call, f"{screen.visible(self._describe(one))}: {answering.answer_hint(one)}")

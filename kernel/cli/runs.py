@@ -6,7 +6,7 @@ from kernel.cli import history, logbook, screen
 from kernel.cli.exits import Ended, NoHand
 from kernel.cli.frame import Session, command, hand_names
 from kernel.cli.usage_errors import WholeNumber
-from manifests.waiting import WAITS
+from manifests.waiting import AWAITS_DECISION
 from wire.entries import time_micros
 
 
@@ -30,7 +30,7 @@ def runs(session: Session, hand: str | None, most: int) -> None:
         {"runs": kept}, lambda: _drawn(kept), nothing=f"{hand} has not run yet." if hand else "Nothing has run yet."
     )
     for run in kept:
-        if run.outcome == WAITS:
+        if run.outcome == AWAITS_DECISION:
             session.say(f"{run.run} waits for your decision: {history.decide_hint(run.run)}")
 
 

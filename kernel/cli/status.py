@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from kernel.cli import installed, live_runs, replies, screen, spending
 from kernel.cli.frame import Session, command
-from manifests.waiting import WAITS
+from manifests.waiting import AWAITS_DECISION
 from wire.entries import time_micros
 
 
@@ -66,7 +66,7 @@ def _upgraded(runs: tuple[str, ...]) -> str:
     if not runs:
         return ""
     more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
-    words = f"{WAITS}: {runs[0]}{more}: `maniple decide {runs[0]} finish`, or `… restart`"
+    words = f"{AWAITS_DECISION}: {runs[0]}{more}: `maniple decide {runs[0]} finish`, or `… restart`"
     return screen.coloured(words, "yellow")
 
 

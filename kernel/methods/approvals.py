@@ -10,7 +10,7 @@ from manifests.calls import OpenCall
 from manifests.holding import LISTED, held_row, listed_after, names_to_seal, replacement, statement_of, with_answer
 from manifests.judging import judge_installed
 from manifests.lives import is_temporary
-from manifests.waiting import WAITS
+from manifests.waiting import AWAITS_DECISION
 from wire.approval import Answer
 from wire.entries import body_digest
 from wire.errors import Refusal
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 REMEDIES: Final = {
     "frozen": "`maniple thaw` lets it go on",
     "paused": "`maniple resume {}` lets it go on",
-    WAITS: "`maniple decide {} finish` lets it go on",
+    AWAITS_DECISION: "`maniple decide {} finish` lets it go on",
 }
 """The command that lets a run go on, by the run's state."""
 

@@ -75,10 +75,10 @@ def _change(request: Request) -> object:
         kernel.supervisor.stop_hand(before, why, forget=is_gone, for_good=is_gone)
     if decided.secrets is not None:
         try:
-            kernel.home.keep_secrets(str(decided.told["file"]), decided.secrets)
+            kernel.home.keep_secrets(str(decided.answer["file"]), decided.secrets)
         except OSError as error:
             with suppress(OSError):  # the next `maniple up` removes it
-                os.unlink(kernel.home.at("keys", f"{decided.told['file']}.new"))
+                os.unlink(kernel.home.at("keys", f"{decided.answer['file']}.new"))
             kernel.exchange.fail(call, "disk", f"the secrets could not be kept: {error.strerror}")
             return None
     for kind, detail in decided.entries:
@@ -90,7 +90,7 @@ def _change(request: Request) -> object:
         kernel.log.after(kernel.log.size - 1, partial(_finish_secrets, request, decided, old))
         return None
     waiting = _apply(request, decided.hand)
-    return {**decided.told, "upgraded": before is not None, "waiting": waiting}
+    return {**decided.answer, "upgraded": before is not None, "waiting": waiting}
 
 
 def _finish_secrets(request: Request, decided: Decided, old: str) -> None:
@@ -98,7 +98,7 @@ def _finish_secrets(request: Request, decided: Decided, old: str) -> None:
     with suppress(OSError):  # the next `maniple up` removes it
         os.unlink(request.kernel.home.at("keys", old))
     _apply(request, decided.hand)
-    request.kernel.answer(request.call, decided.told)
+    request.kernel.answer(request.call, decided.answer)
 
 
 def _apply(request: Request, hand_id: str) -> int:

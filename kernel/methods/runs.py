@@ -14,7 +14,7 @@ from manifests.holding import check_spawned
 from manifests.installed import Installed
 from manifests.lives import is_temporary
 from manifests.upgrades import DECISIONS, check_restart, is_asked, run_begun_by, successor
-from manifests.waiting import WAITS
+from manifests.waiting import AWAITS_DECISION
 from wire import codec, headers, limits
 from wire.errors import Refusal
 from wire.ids import OPERATOR
@@ -219,8 +219,8 @@ def _decide(request: Request) -> object:
         run for run in kernel.runs.values() if run.state == "waiting" and (run.id == of or run.name == call.resource)
     ]
     if not (asked := [run for run in found if is_asked(kernel.state, run.id)]):
-        anew = f", which was begun anew as {of}," if of != call.resource else ""
-        raise Failure("unknown run", f"no run {call.resource!r}{anew} waits for a decision: see `maniple ps`")
+        now = f", which was begun anew as {of}," if of != call.resource else ""
+        raise Failure("unknown run", f"no run {call.resource!r}{now} waits for a decision: see `maniple ps`")
     if how == "restart":
         _check_restart(request, asked[0])
     for run in asked:
@@ -294,7 +294,7 @@ def state_of(request: Request, run: Run) -> str:
     kernel, is_asleep = request.kernel, run.state == "waiting" and run.id in request.kernel.resuming.asleep
     if run.state == "waiting" and not is_asleep:
         if is_asked(kernel.state, run.id):
-            return WAITS
+            return AWAITS_DECISION
         if kernel.state.frozen:
             return "frozen"
     shown = "asleep" if is_asleep else kernel.supervisor.shown_state(run.hand, run)

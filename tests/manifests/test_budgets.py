@@ -130,7 +130,7 @@ class AnyOrder(RuleBasedStateMachine):
         for account in self.accounts((HOME, *HANDS)):
             alone = (0, 0)
             for reservation in self.open.values():
-                if account.payer in reservation.anew:
+                if account.payer in reservation.added_payers:
                     alone = plus(alone, reservation.unspent)
             for room in self.reservations.rooms(self.ledger, account, self.now):
                 assert room.reserved == alone[UNITS.index(room.unit)]
@@ -310,7 +310,7 @@ def test_how_far_a_window_is_used_is_told_once() -> None:
     ledger.note_told("h-a", "tokens", "day", USED_UP, START)
     assert percent() == USED_UP
     assert used_up_until(reservations.rooms(ledger, account, START)) == time_micros("2026-11-27T00:00:00.000000Z")
-    assert reservations.rooms(ledger, account, START + DAY)[0].told == 0
+    assert reservations.rooms(ledger, account, START + DAY)[0].notified == 0
     ledger.forget_told("h-a")
     assert percent() == WARN_AT
     ledger.spend(["h-a"], Cost(tokens=20, micro_dollars=0), "x.y", START)

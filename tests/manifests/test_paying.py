@@ -101,7 +101,7 @@ def test_a_call_is_short_that_costs_more_than_is_left_or_costs_at_all_where_noth
     assert found is not None
     assert found.room is not None
     assert (newly_used_up(found), found.room.left) == (found.room, 0)
-    assert newly_used_up(found._replace(room=replace(found.room, told=100))) is None
+    assert newly_used_up(found._replace(room=replace(found.room, notified=100))) is None
     assert newly_used_up(found._replace(needed=5)) is None, "it fits when what is under way has cost less"
     assert newly_used_up(found._replace(room=None)) is None
 
