@@ -22,9 +22,14 @@ class Listed(Struct, frozen=True, kw_only=True):
 def pipeline_list(session: Session) -> None:
     """List every pipeline: what it takes, and the Hands whose runs it starts."""
     with session.client() as client:
-        found = [_row(one) for one in pipelines.fetch_all(client)]
-    none = "There is no pipeline yet: `maniple pipeline add FILE`"
-    session.result({"pipelines": found}, lambda: _drawn(found), nothing=none)
+        readable, unreadable = pipelines.fetch_all(client)
+    found = [_row(one) for one in readable]
+    none = "" if unreadable else "There is no pipeline yet: `maniple pipeline add FILE`"
+    session.result({"pipelines": found, "unreadable": unreadable}, lambda: _drawn(found), nothing=none)
+    for name, why in unreadable.items():
+        session.say(
+            f"{name} cannot be read: {screen.visible(why)}; mend its file, then `maniple pipeline add FILE` again"
+        )
 
 
 def _row(one: InstalledPipeline) -> Listed:

@@ -126,17 +126,34 @@ def input_signature(client: Client, hand: Installed) -> Signature:
         return Signature()
 
 
-def fetch_all(client: Client) -> list[InstalledPipeline]:
-    """Fetch all installed pipelines."""
-    shown = (hands.fetch_details(client, row.name).hand for row in hands.list_hands(client) if row.kind == "task")
-    return [_read_installed(client, hand) for hand in shown if hand.package.manifest.hand.pipeline]
+def fetch_all(client: Client) -> tuple[list[InstalledPipeline], dict[str, str]]:
+    """Fetch all installed pipelines, and the names of those that cannot be read, each with the reason.
+
+    One that an earlier version of Maniple added may have a file that this one refuses.
+    """
+    found, unreadable = list[InstalledPipeline](), dict[str, str]()
+    for hand in _fetch_hands(client):
+        try:
+            found.append(_read_installed(client, hand))
+        except ManifestInvalid as error:
+            first = error.problems[0]
+            unreadable[hand.name] = f"{first.file}:{first.line}:{first.column}: {first.what}"
+        except Ended as error:
+            unreadable[hand.name] = str(error)
+    return found, unreadable
+
+
+def _fetch_hands(client: Client) -> list[Installed]:
+    """Fetch the Hands of all installed pipelines."""
+    shown = [hands.fetch_details(client, row.name).hand for row in hands.list_hands(client) if row.kind == "task"]
+    return [hand for hand in shown if hand.package.manifest.hand.pipeline]
 
 
 def complete_name(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Complete the name of an installed pipeline; nothing without a running kernel."""
     try:
         with Session(chosen_home(ctx.find_root().params.get("home")), json=False).client() as client:
-            return [one.pipeline.name for one in fetch_all(client) if one.pipeline.name.startswith(incomplete)]
+            return [hand.name for hand in _fetch_hands(client) if hand.name.startswith(incomplete)]
     except (ManipleError, OSError):
         return []
 
@@ -153,8 +170,8 @@ def _read_installed(client: Client, hand: Installed) -> InstalledPipeline:
 def fetch(client: Client, name: str) -> InstalledPipeline:
     """Fetch an installed pipeline by name. Raises Ended if there is none."""
     if (hand := hands.find(client, name)) is None:
-        meant = did_you_mean(nearest(name, (one.pipeline.name for one in fetch_all(client))))
-        raise Ended(f"there is no pipeline '{name}'{meant}: see `maniple pipeline list`")
+        meant = did_you_mean(nearest(name, (one.name for one in _fetch_hands(client))))
+        raise Ended(f"there is no pipeline {name!r}{meant}: see `maniple pipeline list`")
     if not hand.package.manifest.hand.pipeline:
         raise Ended(f"{name} is a Hand, not a pipeline: see `maniple show {name}`")
     return _read_installed(client, hand)

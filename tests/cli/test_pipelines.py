@@ -107,6 +107,27 @@ def test_check_of_a_file_in_order_names_the_next_command(greetings: Shell, place
     assert greetings.run("pipeline", "check", places / "nothing.toml").code == 2
 
 
+def test_a_pipeline_that_this_version_refuses_hides_no_other_and_is_named(greetings: Shell, places: Path) -> None:
+    file = places / "torn.pipeline.toml"
+    file.write_text(PLAIN.replace("NAME", "torn").replace("HAND", "greeter"))
+    greetings.good("pipeline", "add", file, "--yes")
+    (inside,) = (greetings.home / "hands").glob("torn-*/torn.pipeline.toml")
+    inside.write_text(inside.read_text().replace("hand =", "hnd ="))
+    try:
+        ran = greetings.run("pipeline", "list")
+        assert (ran.code, "greetings" in ran.out, "torn" in ran.out) == (0, True, False), ran
+        assert ran.err.startswith("torn cannot be read: torn.pipeline.toml:7:8: ")
+        assert "`maniple pipeline add FILE`" in ran.err
+        told: Any = greetings.result("pipeline", "list")
+        assert [*told["unreadable"]] == ["torn"]
+        assert (
+            "there is no pipeline 'gretings', did you mean \"greetings\""
+            in greetings.run("pipeline", "show", "gretings").err
+        )
+    finally:
+        greetings.good("remove", "torn")
+
+
 def test_what_cannot_be_asked_is_not_added(shell: Shell, places: Path) -> None:
     file = places / "asked.pipeline.toml"
     file.write_text(GREETINGS.replace('"greetings"', '"asked"'))
