@@ -10,6 +10,7 @@ else: a file in the bin is still reached by its own resource only. Its owner may
 was compared.
 """
 
+import errno
 import os
 import re
 import stat
@@ -35,6 +36,11 @@ _OURS: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}[-.][^\ud800-\udfff]*")
 
 BeforeMove = Callable[[str], None]
 """Called with the file's resource in the bin just before the file is moved there, or back."""
+
+_NO_ROOM: Final = (
+    "the disk or the quota is full, and the bin needs room to note where a file came from. With the setting "
+    "bin_days = 0, files.delete uses no bin."
+)
 
 
 def bin_name(name: str, now: datetime, random: bytes) -> str:
@@ -94,11 +100,17 @@ def delete(tree: Tree, place: Place, expect: str | None, days: int, before: Befo
 def _write_note(bin_fd: int, new: str, place: Place) -> str:
     """Writes the note that holds the file's path and returns the note's name. A note without a file means nothing."""
     name = new[:_FRONT] + _NOTE
-    fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=bin_fd)
-    with os.fdopen(fd, "wb") as file:
-        file.write("/".join(place.parts).encode())
-        file.flush()
-        os.fsync(fd)
+    try:
+        fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=bin_fd)
+        with os.fdopen(fd, "wb") as file:
+            file.write("/".join(place.parts).encode())
+            file.flush()
+            os.fsync(fd)
+    except OSError as error:
+        remove(bin_fd, name)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise FileRefused("disk full", f"{place.resource}: {_NO_ROOM}") from None
+        raise
     return name
 
 

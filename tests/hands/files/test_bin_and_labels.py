@@ -16,7 +16,6 @@ from tests.hands.files.conftest import Desk, labels_after_read, write_labelled
 bin_clock = hand_module("files", "bin_clock")
 bin_folder = hand_module("files", "bin_folder")
 label_marks = hand_module("files", "label_marks")
-whole_write = hand_module("files", "whole_write")
 Failure = hand_module("files", "main").Failure
 
 
@@ -93,26 +92,6 @@ def test_a_bin_that_is_none_keeps_nobody_from_other_files(root: Path, root_fd: i
     desk = Desk(root_fd, tmp_path)
     assert desk.read("root/a")[0] == b"precious"
     desk.close()
-
-
-@pytest.mark.parametrize("days", [0, 30])
-def test_a_file_that_cannot_be_read_again_while_it_is_deleted_comes_back(
-    root: Path, root_fd: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
-) -> None:
-    (root / "a").write_bytes(b"x")
-
-    def unreadable(*_: object) -> bool:
-        raise OSError(errno.EIO, "broken")
-
-    monkeypatch.setattr(
-        whole_write.Seen, "is_still", unreadable
-    )  # a disk that breaks at this instant cannot be ordered
-    desk = Desk(root_fd, tmp_path, bin_days=days)
-    with pytest.raises(Failure):
-        delete(desk, "root/a", expect=hashlib.sha256(b"x").hexdigest())
-    desk.close()
-    assert (root / "a").read_bytes() == b"x"
-    assert [path for path in root.rglob("*") if path.is_file()] == [root / "a"]
 
 
 def test_a_name_in_the_bin_that_is_no_text_hides_no_other(desk: Desk, root: Path) -> None:

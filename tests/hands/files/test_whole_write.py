@@ -10,12 +10,12 @@ import stat
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
 
-from tests.hands.doubles import hand_module
+from tests.hands.doubles import FakeCall, hand_module
 from tests.hands.files.conftest import Desk
 
 whole_write = hand_module("files", "whole_write")
@@ -274,6 +274,11 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
                 assert drafts(small) == []
                 desk.write("root/a", b"new")
                 assert (small / "a").read_bytes() == b"new"
+                with suppress(OSError):
+                    (small / "rest").write_bytes(bytes(2 * 1024 * 1024))
+                with pytest.raises(Failure, match=r"bin_days = 0"):
+                    desk.run(desk.hand.delete(FakeCall("root/a")))
+                assert list((small / ".maniple-bin").iterdir()) == []
             finally:
                 desk.close()
     finally:
@@ -294,8 +299,6 @@ def test_a_cancelled_upload_leaves_nothing(desk: Desk, root: Path) -> None:
     async def broken() -> object:
         yield b"half"
         raise ConnectionError("the caller is gone")
-
-    from tests.hands.doubles import FakeCall
 
     with pytest.raises((ConnectionError, Failure)):
         desk.run(desk.hand.write(FakeCall("root/a", upload=broken())))  # type: ignore[arg-type]
