@@ -8,6 +8,7 @@ Unclear, with one clause for a person.
 import ast
 import math
 import operator
+import re
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
@@ -22,6 +23,8 @@ ITEMS_MOST: Final = 10_000
 
 DIGITS_MOST: Final = 20
 """Most digits for round(), on either side of the point: with a million, it would compute 10 ** 1,000,000."""
+
+_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 Made = TypeVar("Made", str, list[object])
 _INT_END: Final = 2**63
@@ -72,7 +75,7 @@ def _comparison(sign: Callable[[object, object], bool]) -> Callable[[object, obj
 def _is_in(value: object, among: object) -> bool:
     if not isinstance(among, list | dict | str):
         raise Unclear(f"nothing can be in {_word(among)}")
-    return value in among
+    return any(_same(value, item) for item in among) if isinstance(among, list) else value in among
 
 
 def _same(left: object, right: object) -> bool:
@@ -161,9 +164,18 @@ def _extreme(choose: Callable[[list[float | int]], float | int]) -> Callable[...
 
 
 def _number(value: object) -> float | int:
-    if isinstance(value, str):
-        return int(value) if value.strip().lstrip("+-").isdecimal() else float(value)
-    return _numbers(value)[0]
+    if not isinstance(value, str):
+        return _numbers(value)[0]
+    text = value.strip()
+    if not _NUMBER.fullmatch(text):
+        raise Unclear(f"{value[:60]!r} is not a number")
+    return _finite(float(text)) if not text.lstrip("+-").isdecimal() else int(text)
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise Unclear("it is not a finite number")
+    return number
 
 
 def _round(value: object, digits: object = 0) -> float | int:
@@ -247,8 +259,8 @@ def evaluate(expression: Expression, values: Mapping[str, object]) -> object:
 def _check(value: object) -> object:
     if isinstance(value, int) and not -_INT_END < value < _INT_END:
         raise Unclear("its number is too large")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise Unclear("it is not a finite number")
+    if isinstance(value, float):
+        _finite(value)
     if isinstance(value, str) and not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
         raise Unclear("it is not Unicode text")
     return value
