@@ -49,7 +49,7 @@ PURE_ALLOWED: Final = frozenset(
         "math",
         "msgspec",
     }
-    | {"nacl._sodium", "operator", "re", "string", "struct", "tomllib", "types", "typing"}
+    | {"nacl.bindings", "nacl.exceptions", "operator", "re", "string", "struct", "tomllib", "types", "typing"}
     | {"ast", "unicodedata", "urllib.parse", "warnings"}
     | {"yaml"}  # only the events of its parser, from a text (docs/adr/0046)
 )

@@ -12,10 +12,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from wire import canonical, signing
-from wire.ed25519 import SIGNATURE_SIZE
 from wire.entries import Body, Number, is_digest
 from wire.errors import CodecError, SignatureInvalid
-from wire.signing import SigningKey, VerifyKey
+from wire.signing import SIGNATURE_SIZE, SigningKey, VerifyKey
 
 Text = Annotated[str, Meta(max_length=4096)]
 

@@ -15,9 +15,9 @@ from hashlib import sha256
 from typing import Final, Self
 
 from msgspec import Struct
+from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
+from nacl.exceptions import BadSignatureError
 
-from wire import ed25519
-from wire.ed25519 import PUBLIC_SIZE, SEED_SIZE
 from wire.errors import NoteMalformed, SignatureInvalid, Unencodable
 
 NAMESPACES: Final = {
@@ -31,6 +31,9 @@ NOTE_TYPES: Final = {
 }
 """First lines of the types of notes. No log may have one of them as its origin."""
 
+SEED_SIZE: Final = 32
+PUBLIC_SIZE: Final = 32
+SIGNATURE_SIZE: Final = 64
 SIGNATURES_MAX: Final = 100
 """Most signature lines in a note; the specification asks for at least 16."""
 
@@ -85,7 +88,7 @@ class SigningKey:
         """seed: 32 secret random bytes; the same seed gives the same key."""
         if len(seed) != SEED_SIZE:
             raise Unencodable(f"a signing key is made of {SEED_SIZE} bytes, not {len(seed)}")
-        public, self._secret = ed25519.key_pair(seed)
+        public, self._secret = crypto_sign_seed_keypair(seed)
         self.verify_key = VerifyKey(name=name, public=public)
 
     @property
@@ -97,7 +100,7 @@ class SigningKey:
         return f"SigningKey({self.verify_key.text()!r})"
 
     def _sign(self, message: bytes) -> bytes:
-        return ed25519.sign(message, self._secret)
+        return bytes(crypto_sign(message, self._secret)[:SIGNATURE_SIZE])
 
 
 class Opened(Struct, frozen=True, kw_only=True):
@@ -114,7 +117,7 @@ def sign(namespace: str, key: SigningKey, payload: bytes) -> bytes:
 
 def verify(namespace: str, key: VerifyKey, payload: bytes, signature: bytes) -> None:
     """Raise SignatureInvalid unless sign() made this signature, with this key, of this payload, in this namespace."""
-    if not ed25519.is_signed(_spaced(namespace, payload), signature, key.public):
+    if not _is_signed(key, _spaced(namespace, payload), signature):
         raise SignatureInvalid(f"this is not a signature of a {namespace} by {key.name}+{key.id}")
 
 
@@ -148,7 +151,7 @@ def open_note(note: str | bytes, keys: Iterable[VerifyKey]) -> Opened:
             continue
         if key in by:
             raise NoteMalformed(f"{name}+{key_id} signed the note twice")
-        if not ed25519.is_signed(message, signature, key.public):
+        if not _is_signed(key, message, signature):
             raise SignatureInvalid(f"the signature by {name}+{key_id} is wrong: the text or the signature was altered")
         by.append(key)
     if not by:
@@ -213,6 +216,17 @@ def _spaced(namespace: str, payload: bytes) -> bytes:
     if namespace not in NAMESPACES:
         raise Unencodable(f"{namespace!r} is not a namespace of signatures; there are: {', '.join(sorted(NAMESPACES))}")
     return b"maniple/" + namespace.encode() + b"/v1\n" + payload
+
+
+def _is_signed(key: VerifyKey, message: bytes, signature: bytes) -> bool:
+    """Whether libsodium accepts a signature. It also refuses keys of small order and non-canonical signatures."""
+    if len(signature) != SIGNATURE_SIZE:
+        return False
+    try:
+        crypto_sign_open(signature + message, key.public)
+    except BadSignatureError:
+        return False
+    return True
 
 
 def _base64(content: bytes) -> str:

@@ -8,10 +8,9 @@ import msgspec
 from msgspec import Struct
 
 from wire.canonical import READ_ERRORS
-from wire.ed25519 import SIGNATURE_SIZE
 from wire.entries import NO_PREV
 from wire.errors import CodecError
-from wire.signing import SigningKey, VerifyKey, sign, verify
+from wire.signing import SIGNATURE_SIZE, SigningKey, VerifyKey, sign, verify
 
 
 class Snapshot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

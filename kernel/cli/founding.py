@@ -6,10 +6,9 @@ from kernel.cli import homes, keyfile, package
 from kernel.cli.exits import Ended
 from kernel.home import FOLDERS, Home
 from manifests.identity import FORMAT
-from wire.ed25519 import SEED_SIZE
 from wire.errors import Unencodable
 from wire.ids import ID_BYTES, key_id
-from wire.signing import SigningKey
+from wire.signing import SEED_SIZE, SigningKey
 
 
 def create_home_files(home: str) -> SigningKey:

@@ -13,9 +13,8 @@ from typing import Final
 from kernel.cli import named_files
 from kernel.cli.exits import Ended
 from kernel.record.growing import sync_folder
-from wire.ed25519 import SEED_SIZE
 from wire.errors import ManipleError
-from wire.signing import SigningKey, VerifyKey
+from wire.signing import SEED_SIZE, SigningKey, VerifyKey
 
 PREFIX: Final = "PRIVATE+KEY+"
 _ED25519: Final = b"\x01"

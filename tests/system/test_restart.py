@@ -20,7 +20,7 @@ from tests.spread import spread
 from tests.system import fates
 from tests.system.fates import call, entries, pid_of, state_of, table, until
 from wire.codec import Value
-from wire.ed25519 import SIGNATURE_SIZE
+from wire.signing import SIGNATURE_SIZE
 from wire.snapshot import Snapshot, seal_snapshot
 
 
