@@ -18,7 +18,6 @@ MOST_OWN = 3_100
 FEW_NEED = {
     "asyncio.sslproto",
     "importlib.resources",
-    "nacl.bindings",
     "pickle",
     "shutil",
     "ssl",
