@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from manifests import capabilities
 from manifests.errors import PatternInvalid, TrustRefused
-from manifests.grants import GrantSet, covers
+from manifests.grants import covers
 from manifests.policy import ABOUT_ONESELF, Link, escape_invisible
 from manifests.schema import Capability, Provided
 from manifests.standing_rules import Rule
@@ -68,10 +68,11 @@ def reasons_to_ask(
     for depth, link in enumerate(links):
         if link.grants is None or provided.method in UNASKED or (depth and link.is_approved):
             break
-        why = _why_asked(link, link.grants, provided, resource)
+        verdict = link.grants.verdict(provided.method, resource)
+        why = _why_asked(link, verdict.approval, provided)
         if why and not any(rule.answers(provided.method, resource, now) for rule in rules.get(link.hand, ())):
             found.append(Reason(hand=link.hand, name=link.name, why=why))
-        if link.grants.owns(provided.method, resource):
+        if verdict.owned:
             break
     return tuple(found)
 
@@ -92,8 +93,7 @@ def logged_wish(asks: object) -> str:
     return ""
 
 
-def _why_asked(link: Link, grants: GrantSet, provided: Provided, resource: str) -> str:
-    approval = grants.approval(provided.method, resource)
+def _why_asked(link: Link, approval: bool | None, provided: Provided) -> str:
     if approval:
         return f"{link.name} holds {provided.method} with approval = true"
     if approval is None and link.supervised and provided.effect == "external":

@@ -9,6 +9,7 @@ HAND_KERNEL_METHODS: every other kernel method is the operator's and must be nam
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple, Self
 
 from msgspec.structs import replace
@@ -51,10 +52,11 @@ class Verdict(NamedTuple):
 
     allowed: bool
     owned: bool
-    for_holder: bool
+    is_lent: bool
     approval: bool | None
 
 
+@lru_cache(maxsize=1024)
 def is_method(text: str) -> bool:
     """Whether a text is one method, such as `web.fetch`."""
     return (
@@ -131,23 +133,22 @@ class GrantSet:
         """Whether the method may be called on the resource, which must be in normal form: by the holder of the set or, if it
         is only lent, by runs that the holder spawns. Total.
         """
-        return self._verdict(method, resource).allowed
+        return self.verdict(method, resource).allowed
 
     def lends(self, method: str, resource: str) -> bool:
         """Whether the call is allowed only to runs that the holder spawns. Total."""
-        verdict = self._verdict(method, resource)
-        return verdict.allowed and not verdict.for_holder
+        return self.verdict(method, resource).is_lent
 
     def owns(self, method: str, resource: str) -> bool:
         """Whether the call may be made on behalf of any caller: every layer covers it with `own = true`. Total."""
-        return self._verdict(method, resource).owned
+        return self.verdict(method, resource).owned
 
     def approval(self, method: str, resource: str) -> bool | None:
         """Whether the grants ask for a person's approval. Total.
 
         True: some covering capability requires it. False: every layer has one that waives it. None: neither.
         """
-        return self._verdict(method, resource).approval
+        return self.verdict(method, resource).approval
 
     def mentions(self, method: str) -> bool:
         """Whether the holder may call the method on some resource: lists of methods show only such ones. Total."""
@@ -172,7 +173,8 @@ class GrantSet:
     def __repr__(self) -> str:
         return f"GrantSet({self.layers!r})"
 
-    def _verdict(self, method: str, resource: str) -> Verdict:
+    def verdict(self, method: str, resource: str) -> Verdict:
+        """Return the answers of allows(), lends(), owns() and approval() together. Total."""
         known = self._cache.get((method, resource))
         if known is not None:
             return known
@@ -196,7 +198,8 @@ class GrantSet:
                 is_asked = is_asked or held.approval is True
             allowed, owned = allowed and bool(covering), owned and owns
             for_holder, is_free = for_holder and holds, is_free and waives
-        return Verdict(allowed, owned, for_holder, True if is_asked else False if is_free else None)
+        is_lent = allowed and not for_holder
+        return Verdict(allowed, owned, is_lent, True if is_asked else False if is_free else None)
 
 
 NOTHING: Final = GrantSet(())

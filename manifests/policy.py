@@ -97,7 +97,7 @@ def decide(chain: Sequence[Link], provided: Provided, resource: str, *, provider
         raise Refusal("capability", f"{method} is the operator's alone; no grant gives it to a Hand")
     if len(chain) > limits.CHAIN_MAX:
         raise Refusal("chain", f"a chain of calls is at most {limits.CHAIN_MAX} deep")
-    if provider and any(link.hand == provider for link in chain):
+    if provider and provider in [link.hand for link in chain]:
         raise Refusal("chain", f"{method} is answered by a Hand that is already in this chain of calls")
     if method in ABOUT_ONESELF:
         return
@@ -106,10 +106,11 @@ def decide(chain: Sequence[Link], provided: Provided, resource: str, *, provider
             raise Refusal("readonly", f"{link.name} has autonomy readonly, and {method} has effect {provided.effect}")
         if link.grants is None:
             return
-        if link is caller and link.grants.lends(method, resource):
+        verdict = link.grants.verdict(method, resource)
+        if link is caller and verdict.is_lent:
             lent = f"{link.name} may lend {method} on {redact(resource)!r} to what it spawns, and not use it itself"
             raise Refusal("capability", lent)
-        if not link.grants.allows(method, resource):
+        if not verdict.allowed:
             grant = missing_grant(link.grants, method, resource)
             whose = "" if link is caller else f" (in whose name {caller.name} calls)"
             is_hint = link is not caller and caller.serves and not method.startswith("kernel.")
@@ -117,7 +118,7 @@ def decide(chain: Sequence[Link], provided: Provided, resource: str, *, provider
             raise Refusal(
                 "capability", f"{link.name}{whose} holds no grant for {method} on {redact(resource)!r}{hint}", grant
             )
-        if link.grants.owns(method, resource):
+        if verdict.owned:
             return
 
 
