@@ -161,6 +161,7 @@ def mcp_add(
 
 def _read_secrets(wanted: Wanted, options: Options) -> dict[str, str]:
     """Read the secret settings of the server's Hand: variables or headers, and the OAuth client's secret or key."""
+    secret_values.check_names(wanted.environment)
     values = {setting_of(one): _read_secret(one, is_header=bool(wanted.url)) for one in wanted.environment}
     if wanted.login is not None and wanted.login.proof:
         key = options.client_key

@@ -5,6 +5,7 @@ None of these puts a secret on the command line, where the shell's history and t
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import Final
 
 from kernel.cli import named_files, screen, standard_input
@@ -36,8 +37,10 @@ def prompt(name: str, what: str) -> str:
 
 
 def from_environment(variable: str) -> str:
-    """Read an environment variable. Raises Ended if it is not set."""
+    """Read an environment variable. Raises Ended if it is not set; what is no name may be a secret and is not repeated."""
     if (value := os.environ.get(variable)) is None:
+        if not variable.isidentifier():
+            raise Ended("the value of --secret-env is not the name of an environment variable", Exit.USAGE)
         raise Ended(f"no environment variable {variable} is set: `export {variable}` it, or give --secret", Exit.USAGE)
     return _not_empty(value, f"the environment variable {variable}")
 
@@ -63,8 +66,14 @@ def parse_pair(option: str, word: str) -> tuple[str, str]:
     """Split KEY=WHERE. Raises Ended for other words, without repeating them, as they may hold a secret."""
     name, sign, where = word.partition("=")
     if not sign or not name or not where:
-        raise Ended(f"{option} wants KEY=WHERE, such as {option} anthropic_key=…: see --help", Exit.USAGE)
+        raise Ended(f"{option} wants KEY=WHERE, such as {option} anthropic_key=…", Exit.USAGE)
     return name, where
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Check the words of --secret. Raises Ended for NAME=VALUE, without repeating it, as it holds a secret."""
+    if any("=" in name for name in names):
+        raise Ended("--secret wants a name alone, and asks for its value", Exit.USAGE)
 
 
 def _not_empty(text: str, where: str) -> str:

@@ -59,6 +59,7 @@ def settings(
     Give a secret with --secret, --secret-env or --secret-file, so that it is in no shell history and no process list.
     It is never shown again. The variable or file is read once: later changes to it have no effect.
     """
+    secret_values.check_names(secret)
     given = typed.parse_words(words)
     variables = [secret_values.parse_pair("--secret-env", word) for word in secret_env]
     files = [secret_values.parse_pair("--secret-file", word) for word in secret_file]

@@ -340,6 +340,8 @@ def test_a_secret_comes_from_the_environment_or_a_file_without_the_end_of_its_li
     cases = (
         (("--secret-env", "token=NO_SUCH_VARIABLE"), "no environment variable NO_SUCH_VARIABLE is set"),
         (("--secret-env", "NO_SUCH_VARIABLE"), "wants KEY=WHERE"),
+        (("--secret-env", "token=sk-typed"), "the value of --secret-env is not the name of an environment variable"),
+        (("--secret", "token=sk-typed"), "--secret wants a name alone, and asks for its value: see"),
         (("--secret-file", "token=/no/such/file"), "/no/such/file cannot be read: No such file"),
         (("--secret-file", "token=/dev/null"), "/dev/null is empty"),
         (("--secret-file", f"token={tmp_path / 'bytes'}"), "is not a secret"),
@@ -352,6 +354,7 @@ def test_a_secret_comes_from_the_environment_or_a_file_without_the_end_of_its_li
     for words, why in cases:
         ran = shell.run("settings", "greeter", *words, stdin="a line\n")
         assert (ran.code, why in ran.err) == (2, True), ran
+        assert "sk-typed" not in ran.err
     ran = shell.run("settings", "greeter", "--secret", "token", stdin=b"\xff\n")
     assert (ran.code, "on standard input is not UTF-8 text" in ran.err) == (2, True), ran
     assert _kept(shell) == ["among-the-words"]
