@@ -128,6 +128,8 @@ class Pass:
                 f"logging in leads to {visible(self.unreachable)}, where {hand} may not connect: if that is "
                 f"where you log in to this server, `{visible(again)}`, with its other options"
             )
+        if self._failed is None and not isinstance(error, OAuthFlowError | httpx2.TransportError):
+            return "what the server says of its login is malformed"
         if type(error) is not OAuthFlowError and not isinstance(error, httpx2.TransportError):
             what = "registered no client" if isinstance(error, OAuthRegistrationError) else "gave no token"
             host = self._failed.host if self._failed else "the authorization server"

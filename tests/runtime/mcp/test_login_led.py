@@ -70,6 +70,13 @@ def test_nobody_is_sent_to_a_page_that_others_could_listen_to(tmp_path: Path, sh
     assert said in _failed(Side(tmp_path, shop))
 
 
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1/\x1b", "http://[::1"])
+def test_an_address_that_is_none_is_told_as_that(tmp_path: Path, shop: Shop, address: str) -> None:
+    side = Side(tmp_path, shop)
+    shop.ways["wanted"] = f'Bearer resource_metadata="{address}"'
+    assert "what the server says of its login is malformed" in _failed(side)
+
+
 def test_what_an_authorization_server_repeats_is_told_to_nobody(tmp_path: Path, shop: Shop) -> None:
     shop.ways["refuses"] = "authorization_code"
     said = _failed(Side(tmp_path, shop), sent_to)
