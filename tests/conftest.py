@@ -82,7 +82,14 @@ def own_group() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def kernels(own_mounts: None, own_group: None) -> Iterator[None]:
     """Start the process that forks kernels inside this process's namespace and group, and end it before them."""
-    living.kernel_forks = Forks("kernel.main", living.WARM_MODULE, "manifests.check", "tomllib")
+    later = (
+        "encodings.ascii",
+        "manifests.check",
+        "manifests.mcp.door",
+        "manifests.mcp.folder",
+        "manifests.skills.folder",
+    )
+    living.kernel_forks = Forks("kernel.main", living.WARM_MODULE, *later, "tomllib")
     yield
     living.kernel_forks.end()
     living.kernel_forks = None

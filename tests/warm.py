@@ -1,5 +1,7 @@
 """Starts a kernel whose first template is forked, not executed (acts): this saves a quarter of a second of imports.
 
+The digests of Maniple's code, which each kernel records at its start, are computed once by the forking process.
+
 The fork happens before the kernel has a key in its memory; the child then waits for the arguments and environment that an
 executed template would get. Later templates, and those of another module, are executed. Other differences: the forked
 template has the kernel's modules loaded, and its hash seed, and so the order of sets, is the same for all homes.
@@ -14,12 +16,14 @@ from importlib import import_module
 from socket import socket
 from typing import Final, NoReturn
 
+from kernel import core, digests
 from kernel.descriptors import pair, receive, send
 from kernel.launcher import TEMPLATE
 from kernel.process import child, template
 from runtime import preload
 
 _preloaded: Final = preload.preload("")
+_digests: Final = digests.code_digests()
 _spawn: Final = os.posix_spawn
 _LINK: Final = 3
 
@@ -48,6 +52,7 @@ def main(arguments: list[str]) -> None:
         return _spawn(program, words, environment, file_actions=file_actions)
 
     os.posix_spawn = spawn_template  # type: ignore[assignment]
+    core.__dict__["code_digests"] = lambda: _digests
     import_module(arguments[0]).main(arguments[1:])
 
 
