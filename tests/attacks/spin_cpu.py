@@ -1,4 +1,4 @@
-"""Compute for ever and ignore the signal that says stop: four seconds of processor time."""
+"""Compute for ever and ignore the signal that says stop: three seconds of processor time."""
 
 from tests.attacks.attack import Attack
 
@@ -9,7 +9,7 @@ import time
 
 def attack(hand, given):
     signal.signal(signal.SIGXCPU, signal.SIG_IGN)
-    while time.process_time() < 4:
+    while time.process_time() < 3:
         pass
     return time.process_time()
 """,

@@ -83,11 +83,11 @@ def _survives(home: Path, kills: int, seed: int) -> None:
     keys = (home / "journal" / "keys" / "000000.jsonl").read_text()
     for name in {text.split("/")[0] for text in texts if "/" in text}:
         assert f'"run":"r-{name}","key":' in keys
-    assert kills < 50 or (snapshots and len(told) > 1000)
+    assert snapshots and len(told) > 20 * kills
 
 
 def test_whatever_instant_the_writer_is_killed_at_no_acknowledged_entry_is_lost(tmp_path: Path) -> None:
-    _survives(tmp_path, kills=50, seed=1)
+    _survives(tmp_path, kills=30, seed=1)
 
 
 @pytest.mark.soak

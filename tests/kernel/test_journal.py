@@ -347,7 +347,7 @@ def _say(pipe: int, seq: int) -> None:
 
 def test_whatever_instant_the_writer_is_killed_at_no_entry_is_on_disk_without_its_record(tmp_path: Path) -> None:
     chance, seen = random.Random(7), 0
-    for life in range(40):
+    for life in range(25):
         ours, theirs = os.pipe()
         pid = os.fork()
         if pid == 0:
