@@ -6,8 +6,7 @@ monitor_desk makes the replies; this module has the loop, the clock, the bus, an
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -16,10 +15,10 @@ import apsw
 import monitor_desk as desk
 from manifests.keeping import SafeClock
 from monitor_history import DAMAGE, History
-from monitor_notices import Notice, Silence, in_force
+from monitor_notices import Silence, in_force
 from monitor_probe import Prober
 from monitor_reading import Observation
-from monitor_report import Change, TimeInvalid, event_body, moment
+from monitor_report import Change, TimeInvalid, moment
 from monitor_settings import EVERYTHING, Plan, Target, read_plan
 from monitor_watch import Watcher, next_due, round_ms
 from runtime import Call, CallEnded, Failure, Hand
@@ -42,9 +41,6 @@ TOGETHER: Final = 16
 
 PATIENCE: Final = 1.0
 """Seconds that a round waits for its looks; slower ones are part of a later round."""
-
-UNSENT_MOST: Final = 200
-"""Events that are kept while they cannot be published; the oldest are dropped first."""
 
 
 def now_ms() -> int:
@@ -69,7 +65,6 @@ class Monitoring(Hand):
         self.last: dict[str, int] = {}
         self.took: dict[str, int] = {}
         self.under_way: dict[asyncio.Task[Observation | None], tuple[Target, int]] = {}
-        self.unsent: deque[tuple[str, Answer]] = deque(maxlen=UNSENT_MOST)
         self.tidied = 0
         self.clock = SafeClock(self.store.load("believed", int, 0) / 1000, monotonic())
         self.trouble = _no_room(self.store.no_room) if self.store.no_room else ""
@@ -208,9 +203,10 @@ class Monitoring(Hand):
         self._carry_over(self.watcher)
 
     def _carry_over(self, before: Watcher) -> None:
-        """Continues with a newly opened file: records and silences in memory go on, even if it has no room for them yet."""
+        """Continues with a newly opened file: what is in memory goes on, even if the file has no room for it yet."""
         self.watcher = Watcher(self.store)
         self.watcher.records.update(before.records)
+        self.watcher.unsent += before.unsent
         self._note_opening()
         if before.silences:
             self.watcher.silences = before.silences
@@ -282,16 +278,11 @@ class Monitoring(Hand):
             self.trouble = _no_room(str(error))
             self.log.error("the history cannot be written", why=str(error))
             with suppress(apsw.Error):  # if it cannot be read either, baselines are unknown
-                self._queue_events(plan, self.watcher.judge(plan, seen, now_ms(), busy_ms=busy_ms))
-
-    def _queue_events(self, plan: Plan, notices: Iterable[Notice]) -> None:
-        subjects = {one.name: one.subject for one in plan.targets}
-        for notice in notices:
-            self.unsent.append((notice.event, event_body(notice, subjects[notice.target], now_ms())))
+                self.watcher.judge(plan, seen, now_ms(), busy_ms=busy_ms)
 
     def _store_looks(self, plan: Plan, looks: list[tuple[Target, Observation]], busy_ms: int) -> None:
         now = now_ms()
-        self._queue_events(plan, self.watcher.take(plan, looks, now, busy_ms=busy_ms))
+        self.watcher.take(plan, looks, now, busy_ms=busy_ms)
         if not 0 <= now - self.tidied < TIDY_MS:
             self.tidied = now
             believed = round(self.clock.now(now / 1000, monotonic()) * 1000)
@@ -306,15 +297,20 @@ class Monitoring(Hand):
             return await self.prober.look(target)
 
     async def _publish(self) -> None:
-        """Publishes the queued events; one that cannot be published now is tried again after the next round."""
-        while self.unsent:
-            event, body = self.unsent[0]
+        """Publishes the unsent events; one that cannot be published now is tried again after the next round."""
+        while unsent := self.watcher.unsent:
+            event = unsent[0]
             try:
-                await self.publish(event, body)
+                await self.kernel.publish(event.name, event.body, labels=event.labels)
             except CallEnded as error:
-                self.log.warning("an event could not be published", event_name=event, why=str(error))
+                self.log.warning("an event could not be published", event_name=event.name, why=str(error))
                 return
-            self.unsent.popleft()
+            try:
+                self.watcher.sent(event)
+            except DAMAGE as error:
+                self._set_aside(error)
+            except (apsw.Error, OSError) as error:
+                self.trouble = _no_room(str(error))
 
     async def _pause(self, seconds: float) -> None:
         """Sleeps, but at most until a look that is under way has ended."""

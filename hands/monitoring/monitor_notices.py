@@ -2,8 +2,8 @@
 
 Uses the terms of Prometheus Alertmanager (group_interval, repeat_interval, silences), with one difference: the first
 notice of a target is never delayed. Works on levels, not on edges: it compares what fires with what was notified. So a
-check that fired and recovered between two notices is not notified (it is in the history), and nothing is notified twice
-after a restart.
+check that fired and recovered between two notices is not notified (it is in the history), and a restart alone makes no
+notice.
 
 - New checks of a target whose last notice is less than `group` ago wait until that has passed, unless one is critical.
 - Checks that go on firing are notified again every `repeat`.

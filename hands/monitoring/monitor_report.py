@@ -128,11 +128,19 @@ def describe_finding(target: str, finding: Finding, silenced: bool) -> dict[str,
     }
 
 
-def event_body(notice: Notice, subject: str, now: int) -> dict[str, object]:
-    """The body of an `alert` or `recovered` event."""
+class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An event to publish. labels: those that its texts may need besides the run's own."""
+
+    name: Literal["alert", "recovered"]
+    body: dict[str, object]
+    labels: tuple[str, ...] = ()
+
+
+def event_of(notice: Notice, subject: str, now: int) -> Event:
+    """The `alert` or `recovered` event of a notice."""
     fresh = [describe_finding(notice.target, one, False) for one in notice.fresh]
     still = [describe_finding(notice.target, one, False) for one in notice.still]
-    return {
+    body: dict[str, object] = {
         "target": notice.target,
         "subject": subject,
         "level": notice.level,
@@ -143,6 +151,7 @@ def event_body(notice: Notice, subject: str, now: int) -> dict[str, object]:
         "recovered": list(notice.over),
         "text": notice_text(notice),
     }
+    return Event(name=notice.event, body=body)
 
 
 def notice_text(notice: Notice) -> str:

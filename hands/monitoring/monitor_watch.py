@@ -1,7 +1,7 @@
 """Takes looks through rules, baselines, alarms and notices into the history (decides; acts on the history only).
 
-The clock is an argument of each call, so tests run through days as fast as they compute. Whatever must outlive a restart
-(alarms, what was notified, silences) is a record per target in the history, written in the same round as the values.
+The clock is an argument of each call, so tests run through days as fast as they compute. What must outlive a restart
+(alarms, what was notified or is yet to be published, silences) is in the history, written in one round with the values.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +15,19 @@ from monitor_history import History, SeriesKey
 from monitor_metrics import base_name, row
 from monitor_notices import Finding, Group, Notice, Silence, decide_notices
 from monitor_reading import Observation
-from monitor_report import Change, ChangeKind, amount, state_of
+from monitor_report import Change, ChangeKind, Event, amount, event_of, state_of
 from monitor_rules import Level, Signal, signal
 from monitor_settings import Plan, Target
 from monitor_statistics import DAY_HOURS, DRIFT_DAYS, Drift, drift
 
 RECORD: Final = "record:"
+UNSENT: Final = "unsent"
+UNSENT_MOST: Final = 200
+"""Events that are kept while they cannot be published; the oldest are dropped first."""
+
+LABELS: Final = ("files", "web")
+"""The labels of an event that an earlier run left: of what its texts tell, this run may have seen nothing."""
+
 REFRESH_MS: Final = 600_000
 """A baseline is computed anew so often, in ms, and at each new hour."""
 
@@ -64,6 +71,8 @@ class Watcher:
         self.history = history
         self.records: dict[str, Record] = history.load_all(RECORD, Record)
         self.silences: list[Silence] = history.load("silences", list[Silence], [])
+        left = history.load(UNSENT, list[Event], [])
+        self.unsent = [msgspec.structs.replace(one, labels=LABELS) for one in left]
         self._normal: dict[SeriesKey, tuple[int, Baseline, Drift | None]] = {}
 
     def record(self, target: Target) -> Record:
@@ -76,11 +85,11 @@ class Watcher:
     def take(
         self, plan: Plan, looks: Sequence[tuple[Target, Observation]], now: int, *, busy_ms: int
     ) -> tuple[Notice, ...]:
-        """Takes one round: stores each look, steps every alarm, returns the notices to publish. One transaction.
+        """Takes one round: stores each look, steps every alarm, stores the events to publish. Returns the notices.
 
-        busy_ms: what these looks, and the ones before of the same targets, took (round_ms): values may lie so far apart
-        although none was missed. If the history cannot be written, nothing changes and the exception is raised; `judge`
-        then does the same without storing.
+        All is one transaction: if it fails, nothing changes and the exception is raised; `judge` then does the same without
+        storing. busy_ms: what these looks, and the ones before of the same targets, took (round_ms): values may lie so far
+        apart although none was missed.
         """
         records = self._watched(plan)
         notices: list[Notice] = []
@@ -95,7 +104,10 @@ class Watcher:
                     self.history.add_change(change)
             for name in self.records.keys() - records.keys():
                 self.history.forget(RECORD + name)
-        self.records = records
+            unsent = self._unsent_with(notices, records, now)
+            if notices:
+                self.history.save(UNSENT, unsent)
+        self.records, self.unsent = records, unsent
         return tuple(notices)
 
     def judge(
@@ -107,8 +119,17 @@ class Watcher:
         for target, seen in looks:
             records[target.name], rung, _ = self._judge(plan, target, seen, now, busy_ms)
             notices += rung
-        self.records = records
+        self.records, self.unsent = records, self._unsent_with(notices, records, now)
         return tuple(notices)
+
+    def sent(self, event: Event) -> None:
+        """Takes a published event off the unsent ones. A kill before this is stored has it published twice."""
+        self.unsent = [one for one in self.unsent if one is not event]
+        self.history.save(UNSENT, self.unsent)
+
+    def _unsent_with(self, notices: Sequence[Notice], records: Mapping[str, Record], now: int) -> list[Event]:
+        events = [event_of(one, records[one.target].subject, now) for one in notices]
+        return [*self.unsent, *events][-UNSENT_MOST:]
 
     def _watched(self, plan: Plan) -> dict[str, Record]:
         names = {one.name for one in plan.targets}

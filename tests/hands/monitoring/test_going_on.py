@@ -269,3 +269,26 @@ def test_a_start_with_a_text_that_is_none_any_more_begins_anew(
             assert "set aside as history.db.damaged-" in (await it.ask("report"))["problems"][0]
 
     asyncio.run(asyncio.wait_for(scene(), 60))
+
+
+def test_an_event_that_could_not_be_published_before_the_hand_ended_is_published_once_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its texts may come from files and pages, of which the next run has seen none yet."""
+
+    async def scene() -> None:
+        world = World()
+        world.answers["machine.processes"] = lambda _, __: {"total": {"count": 0}}
+        world.publish_ends_in = CallFailed("log", "the disk is full")
+        targets = {"db": {"process": "pg"}}
+        async with running(world, tmp_path, monkeypatch, targets=targets) as it:
+            await it.rounds(2)
+            assert world.published == []
+        world.publish_ends_in = None
+        for _ in range(2):
+            async with running(world, tmp_path, monkeypatch, targets=targets) as it:
+                await it.rounds(1)
+        assert [(name, body["target"]) for name, body in world.published] == [("alert", "db")]
+        assert world.published_labels == [("files", "web")]
+
+    asyncio.run(scene())

@@ -26,6 +26,7 @@ class World:
         self.answers: dict[str, Answer] = {"machine.stats": lambda _, __: stats()}
         self.calls: list[tuple[str, str]] = []
         self.published: list[tuple[str, Mapping[str, Any]]] = []
+        self.published_labels: list[tuple[str, ...]] = []
         self.publish_ends_in: Exception | None = None
         self.on_sleep: Callable[[float], Awaitable[None]] | None = None
 
@@ -49,11 +50,12 @@ class World:
         _is_bounded(arguments)
         return FakeStream(lambda: self._answer(method, resource, arguments))
 
-    async def publish(self, name: str, body: object = None) -> None:
+    async def publish(self, name: str, body: object = None, *, labels: tuple[str, ...] = ()) -> None:
         if self.publish_ends_in is not None:
             raise self.publish_ends_in
         assert isinstance(body, dict)
         self.published.append((name, body))
+        self.published_labels.append(labels)
 
     async def sleep(self, seconds: float) -> None:
         self.now += round(seconds * 1000)
