@@ -1,7 +1,8 @@
 """Export and import of a whole space as JSON Lines (acts on a Store).
 
-The first line names the format, each further one is an item of one part: a key, an entity, a relation, a fragment
-(fragment_lines.py), a line of a conversation (session_lines.py). A value that JSON cannot represent, such as bytes, is
+The first line names the format, the last one says how many lines come before it, so that a file that was cut off is not
+taken for a whole one. Each line between is an item of one part: a key, an entity, a relation, a fragment (fragment_lines.py),
+a line of a conversation (session_lines.py). A value that JSON cannot represent, such as bytes, is
 base64 of its msgpack. Numbers, versions, times and labels are included, so exporting an import gives the same bytes again.
 """
 
@@ -24,7 +25,10 @@ from memory.sessions import Span
 from memory.store import Bindings, Reader, Store, sqlite_errors
 from memory.times import check_counts, check_times
 
-FORMAT: Final = "maniple-memory/1"
+FORMAT: Final = "maniple-memory/2"
+WITHOUT_END: Final = "maniple-memory/1"
+"""The format before it had a last line. It is read, too."""
+
 SQL: Final = queries("lines")
 _BAD: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError)
 
@@ -83,6 +87,7 @@ class _Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     """One line, with exactly one of these fields."""
 
     format: str = ""
+    end: int | None = None
     key: _Key | None = None
     entity: _Entity | None = None
     single: str = ""
@@ -95,9 +100,12 @@ class _Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
 def export_space(store: Reader, space: str, take: Callable[[bytes], object]) -> set[str]:
     """Pass every line of a space to `take`, all of one snapshot. Returns the labels of all their items."""
     labels: set[str] = set()
+    number = 0
     with sqlite_errors(), store.moment():
         for line in _lines(store, space, labels):
             take(line)
+            number += 1
+    take(_line(_Line(end=number)))
     return labels
 
 
@@ -202,10 +210,18 @@ class _Import:
         self._fragments = fragment_lines.Import(store, space, self._marks)
         self._session: session_lines.Import | None = None
         self._session_lines = 0
+        self._lines = 0
+        self._must_end = self._is_over = False
 
     def take(self, line: _Line) -> None:
         """Import the next line. Raises Invalid for one that is not allowed there."""
-        if line.key is not None:
+        if self._is_over:
+            raise Invalid("nothing follows the last line, which says how many there are")
+        if line.format:
+            self._must_end = line.format == FORMAT
+        elif line.end is not None:
+            self._end(line.end)
+        elif line.key is not None:
             self._take_key(line.key)
         elif line.entity is not None:
             self._take_entity(line.entity)
@@ -219,15 +235,23 @@ class _Import:
             what, last = line.counter
             if what == fragment_lines.COUNTED:
                 self._fragments.count(last)
-                return
-            if what not in ("entity", "key", "relation"):
+            elif what in ("entity", "key", "relation"):
+                self._count(what, last)
+            else:
                 raise Invalid(f"nothing is counted as {what!r}")
-            self._count(what, last)
         elif line.session is not msgspec.UNSET:
             self._take_session(bytes(line.session))
+        self._lines += 1
+
+    def _end(self, number: int) -> None:
+        if number != self._lines:
+            raise Invalid(f"{self._lines} lines came before it, where it says {number}: lines were added or lost")
+        self._is_over = True
 
     def settle(self) -> None:
         """Finish the import, after the last line. Raises Invalid."""
+        if self._must_end and not self._is_over:
+            raise Invalid("the last line is missing, which says how many there are: the file is not whole")
         self._fragments.settle()
         if self._session is not None:
             self._session.settle()
@@ -310,10 +334,10 @@ def _read(raw: bytes, number: int) -> _Line:
         line = msgspec.json.decode(raw, type=_Line)
     except _BAD as error:
         raise Invalid(f"it is none of {FORMAT}: {error}") from None
-    said = (line.format, line.key, line.entity, line.single, line.relation, line.fragment, line.counter)
-    if sum(bool(one) for one in said) + (line.session is not msgspec.UNSET) != 1:
-        raise Invalid("a line is one thing")
-    if (line.format != "") != (number == 1) or (number == 1 and line.format != FORMAT):
+    items = (line.format, line.end, line.key, line.entity, line.single, line.relation, line.fragment, line.counter)
+    if sum(bool(one) for one in items) + (line.session is not msgspec.UNSET) != 1:
+        raise Invalid("a line holds one item: the format, a key, an entity, a relation, a fragment or another part")
+    if (line.format != "") != (number == 1) or (number == 1 and line.format not in (FORMAT, WITHOUT_END)):
         raise Invalid(f"the first line, and no other one, says that this is {FORMAT}")
     return line
 

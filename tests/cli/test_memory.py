@@ -112,7 +112,7 @@ def test_lines_that_were_exported_are_imported_elsewhere(shell: Shell, tmp_path:
     file = tmp_path / "chat.jsonl"
     assert f"{file} holds" in shell.run("memory", "export", file, "--hand", "keeper", "--session", CHAT).err
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    assert lines[0] == {"format": "maniple-memory/1"}
+    assert (lines[0], lines[-1]) == ({"format": "maniple-memory/2"}, {"end": len(lines) - 1})
     assert shell.good("memory", "export", "--hand", "keeper", "--session", CHAT) == file.read_text()
     shell.good("memory", "import", "-", "--shared", "taken-over", stdin=file.read_bytes())
     assert value(shell, "mood", "--shared", "taken-over") == "fine"

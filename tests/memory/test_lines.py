@@ -185,8 +185,39 @@ def test_a_line_that_no_export_has_is_refused_by_its_number(line: bytes) -> None
     store.close()
 
 
+@pytest.mark.parametrize("lost", [1, 2, 5])
+def test_an_export_of_which_the_last_lines_are_missing_is_refused(store: Store, lost: int) -> None:
+    out, _ = written(store)
+    other = Store(Path(":memory:"), now=lambda: 6)
+    with pytest.raises(Invalid, match="the last line is missing, which says how many there are: the file is not whole"):
+        lines.import_space(other, OTHER, out[:-lost])
+    assert not any(upkeep.totals(other, OTHER).values())
+    lines.import_space(other, OTHER, out)
+    other.close()
+
+
+def test_an_export_says_how_many_lines_it_has_and_ends_there(store: Store) -> None:
+    out, _ = written(store)
+    other = Store(Path(":memory:"), now=lambda: 6)
+    assert out[-1] == b'{"end":%d}\n' % (len(out) - 1)
+    with pytest.raises(Invalid, match=rf"line {len(out) - 1}: {len(out) - 2} lines came before it"):
+        lines.import_space(other, OTHER, [*out[:-2], out[-1]])
+    with pytest.raises(Invalid, match=rf"line {len(out) + 1}: nothing follows the last line"):
+        lines.import_space(other, OTHER, [*out, b'{"counter":["key",7]}'])
+    other.close()
+
+
+def test_an_export_that_was_made_before_it_said_how_many_lines_it_has_is_read(store: Store) -> None:
+    out, _ = written(store)
+    other = Store(Path(":memory:"), now=lambda: 6)
+    lines.import_space(other, CHAT, [b'{"format":"maniple-memory/1"}', *out[1:-1]])
+    assert written(other)[0] == out
+    other.close()
+
+
 def test_a_fragment_whose_successor_is_missing_is_refused(store: Store) -> None:
-    out = [line for line in written(store)[0] if not line.startswith(b'{"fragment":{"number":2,')]
+    out = [line for line in written(store)[0][:-1] if not line.startswith(b'{"fragment":{"number":2,')]
+    out.append(b'{"end":%d}' % len(out))
     other = Store(Path(":memory:"), now=lambda: 6)
     with pytest.raises(Invalid, match="a successor is missing: fragment 2"):
         lines.import_space(other, OTHER, out)
