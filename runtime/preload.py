@@ -25,15 +25,15 @@ MODULES: Final = (
     "linecache",
     "manifests.params",
     "manifests.settings",
-    "runtime.bridge",
     "runtime.main",
-    "runtime.proxy",
-    "runtime.wasm.hand",
     "traceback",
     "uuid",
     "zmq",
 )
 """Modules that nearly every run needs."""
+
+NOT_REHEARSED: Final = ("runtime.bridge", "runtime.proxy", "runtime.wasm.hand")
+"""Modules that many runs need and a rehearsal does not: they are imported last, into gaps that moved objects have left."""
 
 COMPILED: Final = (
     "manifests.skills.folder",
@@ -86,7 +86,7 @@ _REHEARSALS: Final = 16
 
 
 def preload(names: str) -> tuple[Callable[[], None], Callable[[], None]]:
-    """Imports all of MODULES, and makes once what every run would make again. Called by name, once, in the template.
+    """Imports all these modules, and makes once what every run would make again. Called by name, once, in the template.
 
     Returns two functions: one goes through a whole run, for a process that stands ready to be one; one settles the memory,
     once the template makes nothing more before it forks. names: the file to write the names that a run uses to, for the
@@ -104,6 +104,11 @@ def preload(names: str) -> tuple[Callable[[], None], Callable[[], None]]:
     laid = memory_layout.lay_together(_executed(rehearse), around)
     if names:
         memory_layout.keep_names(names, laid)
+    for name in NOT_REHEARSED:
+        import_module(name)
+    _keep_docstrings()
+    for name in COMPILED:
+        _compile(name)
     sys._clear_type_cache()  # it holds names of imported things, and a run would overwrite each entry
     for _ in range(_REHEARSALS):
         _forked()

@@ -91,6 +91,24 @@ print(*sys.modules)
     assert FEW_NEED.isdisjoint(seen.stdout.split())
 
 
+def test_modules_that_a_rehearsal_needs_are_imported_before_others() -> None:
+    """Those that are imported last lie in gaps between objects, and what a rehearsal uses should lie together."""
+    script = """
+import sys
+from runtime import memory_layout
+from runtime.preload import MODULES, NOT_REHEARSED, preload
+lay, before = memory_layout.lay_together, set()
+def seen(*arguments):
+    before.update(sys.modules)
+    return lay(*arguments)
+memory_layout.lay_together = seen
+preload("")
+print(before.issuperset(MODULES), before.isdisjoint(NOT_REHEARSED), sys.modules.keys() >= set(NOT_REHEARSED))
+"""
+    seen = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert seen.stdout.split() == ["True"] * 3
+
+
 def test_a_rehearsal_leaves_no_trace() -> None:
     """Nothing that is open, set, cached or found, no number that a task took, nothing to be taken for a part of the run."""
     script = """
@@ -174,8 +192,8 @@ def test_all_of_the_runtime_that_agents_and_pipelines_import_is_compiled_for_the
     script = """
 import sys
 from importlib import import_module
-from runtime.preload import COMPILED, MODULES
-for name in MODULES:
+from runtime.preload import COMPILED, MODULES, NOT_REHEARSED
+for name in (*MODULES, *NOT_REHEARSED):
     import_module(name)
 before = set(sys.modules)
 for name in ("runtime.agent.hand", "runtime.pipeline.hand", "runtime.skills"):
