@@ -95,8 +95,6 @@ def preload(names: str) -> tuple[Callable[[], None], Callable[[], None]]:
     around = {name for name in sys.modules if name.startswith(_AROUND)}
     for name in MODULES:
         import_module(name)
-    for name in COMPILED:
-        _compile(name)
     from runtime.rehearsal import rehearse
 
     rehearse()
@@ -106,7 +104,6 @@ def preload(names: str) -> tuple[Callable[[], None], Callable[[], None]]:
         memory_layout.keep_names(names, laid)
     for name in NOT_REHEARSED:
         import_module(name)
-    _keep_docstrings()
     for name in COMPILED:
         _compile(name)
     sys._clear_type_cache()  # it holds names of imported things, and a run would overwrite each entry
