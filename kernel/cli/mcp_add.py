@@ -13,10 +13,10 @@ from msgspec.structs import replace
 from kernel.cli import (
     install,
     logbook,
-    mcp_passing,
+    mcp_server_text,
     mcp_servers,
     mcp_table,
-    mcp_told,
+    mcp_temporary,
     named_files,
     screen,
     secret_values,
@@ -151,7 +151,7 @@ def mcp_add(
                 then = "when that is fixed, this command again, which asks it"
         else:
             hand = mcp_servers.make_folder(wanted, offer, own)
-            mcp_told.say_offer(session, offer, hand, old[1] if old is not None else None)
+            mcp_server_text.say_offer(session, offer, hand, old[1] if old is not None else None)
             then = f"`maniple methods {wanted.hand}`, and grant them to a Hand that asks for them"
         install.confirm_and_install(session, client, hand, yes=yes, as_declared=True, next_=again, full=full)
         if values:
@@ -204,7 +204,7 @@ def _make_wanted(name: str, server: tuple[str, ...], options: Options, *, has_fi
         raise Ended(
             f"{name} cannot be a server's name: write lower-case letters and digits, with - between words", Exit.USAGE
         )
-    if mcp_passing.NAME.fullmatch(name):
+    if mcp_temporary.NAME.fullmatch(name):
         raise Ended(f"{name} cannot be a server's name: such names are for temporary Hands", Exit.USAGE)
     effects = dict(_parse_pair("--effect", one) for one in options.effect)
     plain = dict(_parse_pair("--set", one) for one in options.set)

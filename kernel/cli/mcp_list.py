@@ -1,6 +1,6 @@
 """`maniple mcp list` (acts)."""
 
-from kernel.cli import mcp_passing, mcp_servers, screen
+from kernel.cli import mcp_servers, mcp_temporary, screen
 from kernel.cli.frame import Session, command
 
 
@@ -8,7 +8,7 @@ from kernel.cli.frame import Session, command
 def mcp_list(session: Session) -> None:
     """List every MCP server that is a Hand: its version, its program or URL, and how many of its tools you agreed to."""
     with session.client() as client:
-        mcp_passing.remove_abandoned(session, client)
+        mcp_temporary.remove_abandoned(session, client)
         found = mcp_servers.fetch_all(client)
     rows = [
         {

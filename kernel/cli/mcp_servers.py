@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from kernel.cli import installed, installing, mcp_passing, named_files, package, screen
+from kernel.cli import installed, installing, mcp_temporary, named_files, package, screen
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NotDone
 from kernel.cli.frame import Session
@@ -82,13 +82,13 @@ def read_own_files(path: str) -> dict[str, bytes]:
 @contextmanager
 def probe(session: Session, wanted: Wanted, files: Mapping[str, bytes], values: Mapping[str, str]) -> Iterator[Offer]:
     """Install a temporary Hand for a server and yield what the server offers. values: its secrets, by setting."""
-    temporary = replace(wanted, version="1.0.0", readable=(), only=(), effects={}, may_ask=False, is_passing=True)
+    temporary = replace(wanted, version="1.0.0", readable=(), only=(), effects={}, may_ask=False, is_temporary=True)
     temporary = temporary if wanted.url else replace(temporary, hosts=())
-    with mcp_passing.temporary_name(session) as name:
+    with mcp_temporary.temporary_name(session) as name:
         temporary = replace(temporary, name=name)
         hand = make_folder(temporary, Offer(), files)
         with session.client() as client:
-            mcp_passing.remove_abandoned(session, client)
+            mcp_temporary.remove_abandoned(session, client)
             seal = package.make_seal(hand, installing.sealing_key(client))
             installing.install(client, hand, seal, requested(hand.manifest), as_declared=True)
             if values:

@@ -57,14 +57,14 @@ def load(session: Session, run: str) -> Recorded:
                 raise
         except FileNotFoundError:
             raise TapeDamaged(0, "it was erased, or is not there") from None
-        told = began(iter(placed))
+        start_record = began(iter(placed))
         _compare_calls(placed, entries, secret)
-        _compare_work(home, told, placed, start, work)
+        _compare_work(home, start_record, placed, start, work)
     except TapeDamaged as damage:
         near = _after_request(placed, damage.at)
         beside = f"`maniple audit search --run {run}` shows what the log has of it"
         raise Ended(f"{run} of {code} cannot be replayed: {damage}{near}; {beside}", Exit.UNVERIFIED) from None
-    return Recorded(began=told, records=tuple(placed), secret=secret, has_ended="end" in work)
+    return Recorded(began=start_record, records=tuple(placed), secret=secret, has_ended="end" in work)
 
 
 def _work_entries(folder: Path, call: int) -> dict[str, Entry]:
@@ -128,16 +128,16 @@ def _has_digest(key: bytes, body: bytes, digest: Body | None) -> bool:
     return digest is not None and hmac.compare_digest(body_digest(key, body).digest, digest.digest)
 
 
-def _compare_work(home: str, told: Began, placed: Iterable[Placed], start: Entry, work: dict[str, Entry]) -> None:
+def _compare_work(home: str, record: Began, placed: Iterable[Placed], start: Entry, work: dict[str, Entry]) -> None:
     """Compare the run's code, inputs and end with the log. Raises TapeDamaged at a difference."""
     detail = start.detail
-    if (told.run, told.hand, told.name, told.version) != (
+    if (record.run, record.hand, record.name, record.version) != (
         start.run, detail.get("hand"), detail.get("name"), detail.get("version"),
     ):  # fmt: skip
         raise TapeDamaged(0, f"it is not of the run that entry {start.seq} of the log began")
     if "call" not in work:
         return
-    if not _has_digest(bodies.digest_key(home, work["call"], work["call"].time), told.inputs, work["call"].arguments):
+    if not _has_digest(bodies.digest_key(home, work["call"], work["call"].time), record.inputs, work["call"].arguments):
         raise TapeDamaged(0, f"its inputs are not those that entry {work['call'].seq} of the log has the digest of")
     if "end" not in work:
         return

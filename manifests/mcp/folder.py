@@ -39,7 +39,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     may connect to. code, readable: folders of this machine with its program, and others. plain: environment variables of
     the program, in which STATE stands for its persistent folder. environment: secret variables, or headers of requests to
     the url. certificates: the system's file of certificate authorities for the url. may_ask: it may ask people, each time
-    as they allow. login: how it logs in at the url. is_passing: a temporary Hand for a look, not restarted after a failure.
+    as they allow. login: how it logs in at the url. is_temporary: a temporary Hand for a look, not restarted after a failure.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     certificates: str = ""
     may_ask: bool = False
     login: Login | None = None
-    is_passing: bool = False
+    is_temporary: bool = False
     memory: str = "1GiB"
 
     @property
@@ -112,7 +112,7 @@ def manifest_of(wanted: Wanted, offer: Offer) -> Mapping[str, object]:
         "provides": {**_tool_methods(wanted, chosen), **_fixed_methods(wanted, offer)},
         "limits": {"memory": wanted.memory, "processes": 128, "open_files": 256, "in_flight": 64},
         "settings": settings,
-        **({"restart": {"when": "never"}} if wanted.is_passing else {}),
+        **({"restart": {"when": "never"}} if wanted.is_temporary else {}),
         **confinement,
     }
 
