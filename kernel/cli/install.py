@@ -278,12 +278,12 @@ def _wrapped(lines: Iterable[str]) -> Iterator[str]:
         yield from folded or [f"      {line}"]
 
 
-def ask_consent(session: Session, name: str, question: str, next_: str, unread: str) -> None:
+def ask_consent(session: Session, name: str, question: str, next_: str, unread: str = "") -> None:
     """Ask a question, and raise Ended unless the answer is yes. name: what is to be installed; next_: see
     confirm_and_install(); unread: the text that the answer `l` shows."""
     if not screen.is_terminal(sys.stdin):
         raise Ended(
-            f"{name} was not installed: there is no terminal to ask at; look at what it asks for, then `{next_}`",
+            f"{name} was not installed: there is no terminal to ask at; look at what is shown, then `{next_}`",
             Exit.USAGE,
         )
     answer = "l" if unread else ""

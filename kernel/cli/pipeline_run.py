@@ -6,7 +6,7 @@ from contextlib import closing
 
 import click
 
-from kernel.cli import live_runs, logbook, pipeline_drawing, pipelines, replies, screen, typed
+from kernel.cli import live_runs, logbook, pipeline_drawing, pipelines, replies, screen, spending, typed
 from kernel.cli.client import Client
 from kernel.cli.frame import Session, as_json, command
 from kernel.cli.pipeline_progress import NEEDLES, RunTree
@@ -29,7 +29,10 @@ class Ran(replies.Outcome, frozen=True, kw_only=True):
 @click.argument("words", metavar="[KEY=VALUE]...", nargs=-1)
 @click.option("--watch", is_flag=True, help="Show its progress until it has ended.")
 @click.option("--wait", is_flag=True, help="Wait for it to end, and print its outputs.")
-def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: bool, wait: bool) -> None:
+@click.option("--most", metavar="KEY=AMOUNT", multiple=True, help="What the run may cost: tokens=2000, dollars=0.05.")
+def pipeline_run(
+    session: Session, name: str, words: tuple[str, ...], watch: bool, wait: bool, most: tuple[str, ...]
+) -> None:
     """Start a run of a pipeline, with its inputs. Prints the run's id, or with --watch or --wait its outputs.
 
     key=value is read by the input's type, key:=JSON is any value. With --watch, a terminal shows a tree of its steps
@@ -38,12 +41,13 @@ def pipeline_run(session: Session, name: str, words: tuple[str, ...], watch: boo
     To stop it and every run under it: `maniple cancel RUN`. Ctrl-C ends the watching, not the run. Ends with 1 if the
     run failed, with 4 if it was refused.
     """
+    at_most = spending.parse_most(most)
     with session.client() as client:
         pipeline = pipelines.fetch(client, name).pipeline
         given = typed.arguments(pipeline.inputs, typed.parse_words(words), see=f"maniple pipeline show {name}")
         runs = RunTree()
         position = logbook.last_lines(logbook.folder_of(session.home), 0)[1]
-        reply = client.call("kernel.start", name, {"inputs": given}, seconds=120)
+        reply = client.call("kernel.start", name, {"inputs": given}, seconds=120, most=at_most)
         run = replies.read(reply.value, Started).run
         if not watch and not wait:
             session.result(reply.value, lambda: run)

@@ -1,11 +1,10 @@
 """`maniple skills install` (acts)."""
 
 import shlex
-import sys
 
 import click
 
-from kernel.cli import installed, named_files, screen, skill_folders
+from kernel.cli import install, installed, named_files, screen, skill_folders
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.skills.folder import method_of
@@ -45,7 +44,9 @@ def skills_install(session: Session, folder: str, hands: tuple[str, ...], yes: b
         if news := shelf.resealing_note():
             session.say(news)
         if not yes:
-            _ask(folder, skill.name, hands)
+            named = [word for hand in hands for word in ("--for", hand)]
+            again = shlex.join(["maniple", "skills", "install", folder, *named, "--yes"])
+            install.ask_consent(session, skill.name, "Install it?", again)
             if skill_folders.read_installed(client).version != shelf.version:
                 raise Ended(
                     f"{skill.name} was not installed: skills have changed since you were asked; type the same again"
@@ -82,16 +83,3 @@ def _show(session: Session, skill: Skill, before: Skill | None) -> None:
     session.say("A skill of that name is installed; it differs in:" if changed else "It is installed already as it is.")
     for line in changed:
         session.say(f"  {screen.visible(line)}")
-
-
-def _ask(folder: str, name: str, hands: tuple[str, ...]) -> None:
-    """Ask whether to install; raises Ended unless the answer is yes."""
-    if not screen.is_terminal(sys.stdin):
-        named = [word for hand in hands for word in ("--for", hand)]
-        again = shlex.join(["maniple", "skills", "install", folder, *named, "--yes"])
-        raise Ended(
-            f"{name} was not installed: there is no terminal to ask at; look at what it holds, then `{again}`",
-            Exit.USAGE,
-        )
-    if not click.confirm("Install it?", default=False, err=True):
-        raise Ended(f"{name} was not installed, nothing was changed")

@@ -128,6 +128,17 @@ def test_a_pipeline_that_this_version_refuses_hides_no_other_and_is_named(greeti
         greetings.good("remove", "torn")
 
 
+def test_a_run_of_a_pipeline_can_be_bounded_in_cost_like_any_other(greetings: Shell) -> None:
+    greetings.good("budget", "dollars=2/hour")
+    try:
+        words = ("pipeline", "run", "greetings", "who=Ada", "--wait", "--most")
+        assert greetings.run(*words, "dollars=2.50").code == 4
+        assert greetings.run(*words, "dollars=1.50").code == 0
+        assert greetings.run(*words, "much").code == 2
+    finally:
+        greetings.good("budget", "--unset", "dollars")
+
+
 def test_what_cannot_be_asked_is_not_added(shell: Shell, places: Path) -> None:
     file = places / "asked.pipeline.toml"
     file.write_text(GREETINGS.replace('"greetings"', '"asked"'))
