@@ -213,21 +213,23 @@ class Launcher:
                 with suppress(OSError):  # ended meanwhile
                     os.kill(pid, number)
 
-    def measure(self, runs: Sequence[Run]) -> None:
+    def measure(self, runs: Sequence[tuple[Run, int]]) -> None:
         """Have the template measure the folders of these runs, if it can take the order now. It answers with Measured.
 
-        runs: few enough for their folders' descriptors to fit into one packet.
+        runs: with the memory that a run may have, if that is to be measured, too; few enough for their folders' descriptors
+        to fit into one packet.
         """
         if not self._is_warm:  # until then it reads packets of another kind
             return
         found, asked = list[int](), list[packets.Bound]()
-        for run in runs:
+        for run, memory in runs:
             names = [("scratch", run.scratch)] + ([] if run.is_task else [("state", run.hand.id)])
             before = len(found)
             with suppress(OSError):  # the next check tries again
                 found += (open_folder(self._home.at(*name), os.O_PATH) for name in names)  # their modes may forbid more
             if mine := len(found) - before:
-                asked.append(packets.Bound(number=run.number, folders=mine, most=run.hand.package.manifest.limits.disk))
+                disk = run.hand.package.manifest.limits.disk
+                asked.append(packets.Bound(number=run.number, folders=mine, most=disk, memory=memory))
         with suppress(OSError):  # its socket is full, or it is gone: as above
             descriptors.send(self._template, encode(packets.Measure(runs=tuple(asked))), found, wait=False)
         descriptors.close_all(found)

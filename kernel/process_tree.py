@@ -8,9 +8,7 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _TABLES: Final = "VmPTE:"
 
 COUNTED: Final = 4 * 1024**3
-"""Bytes up to which memory_of() finds out what processes share. Linux visits each page as often as it is mapped, and
-a program can map one so often that this takes seconds.
-"""
+"""Bytes of a run's processes up to which it is found out what they share."""
 
 
 def tree_of(pid: int) -> Iterator[int]:
@@ -74,17 +72,18 @@ def _bytes_in(path: str, *names: str) -> int:
         return sum(int(line.split()[1]) for line in file if line.startswith(names)) * 1024
 
 
-def memory_of(processes: Sequence[int], shared: int, most: int) -> int:
+def resident_of_all(processes: Sequence[int], shared: int) -> int:
     """Return the bytes of memory of these processes, mapped files and page tables included, without the `shared` bytes of
-    each that it shared with the template at its start.
-
-    Above `most`, what several processes share counts once (PSS), unless that cannot be read or the sum is above COUNTED.
+    each that it shared with the template at its start. What several of them share counts for each.
     """
-    size = sum(max(0, resident(pid, _TABLES) - shared) for pid in processes)
-    return sum(map(_proportional, processes)) if most < size <= COUNTED else size
+    return sum(max(0, resident(pid, _TABLES) - shared) for pid in processes)
 
 
-def _proportional(pid: int) -> int:
+def memory_of(pid: int) -> int:
+    """Return the bytes of memory of a process, with its part of what several share (PSS), if this user may read that.
+
+    This may take a while: Linux visits each mapping, and each page as often as it is mapped.
+    """
     try:
         return _bytes_in(f"/proc/{pid}/smaps_rollup", "Pss:") + _bytes_in(f"/proc/{pid}/status", _TABLES)
     except OSError:

@@ -3,9 +3,9 @@
 Each run is checked once a second, for what no limit of the operating system covers: the disk space of all its files, its
 locks on parts of files, the processor time of all its processes, and their memory while they are in no control group. (Where
 none can be made, the run's `lacking` names the layer "cgroup": this check is weaker.) Memory that a process shared with the
-template at its start does not count; memory shared among processes counts once, where this user may read PSS and reading it
-is quick. Processor time is that of living processes and of children that they reaped. Children of the template, each for many
-runs, measure folders and count locks.
+template at its start does not count; memory shared among processes counts once, where this user may read PSS, up to COUNTED.
+Processor time is that of living processes and of children that they reaped. Children of the template, each for many runs,
+measure folders, count locks, and find out what processes share.
 
 A paused run is ended if it does not stay stopped: one of its processes can continue another.
 
@@ -17,7 +17,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kernel.process_tree import cpu_of_descendants, is_running, memory_of, resident, tree_of
+from kernel.process_tree import COUNTED, cpu_of_descendants, is_running, resident, resident_of_all, tree_of
 from kernel.runs import Run
 from manifests.lives import NOT_STILL, cpu_exceeded_by_all, memory_exceeded
 
@@ -44,7 +44,7 @@ class Watch:
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel, self._calm, self._taken, self._is_looking = kernel, 0, 0, False
-        self._unmeasured: list[Run] = []
+        self._unmeasured: list[tuple[Run, int]] = []
 
     def begin(self, run: Run) -> None:
         """Check a run until its end. Call this before any code of its Hand runs."""
@@ -76,14 +76,15 @@ class Watch:
             manifest, processes = run.hand.package.manifest, list(tree_of(run.pid))
             most, run.other_cpu = manifest.limits.memory, max(run.other_cpu, cpu_of_descendants(processes))
             why = cpu_exceeded_by_all(manifest, run.earlier_cpu + int(run.cpu_seconds() * 1_000_000))
-            if "cgroup" not in run.applied and memory_of(processes, shared, most) > most:
+            size = 0 if "cgroup" in run.applied else resident_of_all(processes, shared)
+            if size > max(most, COUNTED):
                 why = memory_exceeded(manifest)
             if why:
                 self._kernel.supervisor.end_as_unfit(run, why)
                 return
             if not self._unmeasured:
                 self._kernel.loop.after(0.0, self._measure)
-            self._unmeasured.append(run)
+            self._unmeasured.append((run, most if size > most else 0))
             used = used if len(processes) == 1 else -1.0
         due = self._due_in(run)  # a timer may fire slightly early
         due += EVERY if due < EVERY / 2 else 0.0

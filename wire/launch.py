@@ -48,23 +48,26 @@ class Sweep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
 
 
 class Bound(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
-    """A limit for the folders of one run. folders: how many of the descriptors are its own; most: bytes."""
+    """Limits of one run. folders: how many of the descriptors are its own; most: bytes of its folders. memory: bytes of its
+    processes, of which more are resident, so that what they share must be known; 0 if that need not be looked at.
+    """
 
     number: int
     folders: int
     most: int
+    memory: int = 0
 
 
 class Measure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="measure"):
     """Sent by the kernel with descriptors of folders, those of the first run first. Answered with Measured for each run
-    whose folders take more than they may, or that holds too many locks; for none, if no process can be made for it.
+    whose folders or memory take more than they may, or that holds too many locks; for none, if no process can be made for it.
     """
 
     runs: tuple[Bound, ...]
 
 
-Excess: TypeAlias = Literal["disk", "locks"]
-"""What a run has too much of: bytes on disk in its own folders, or locks on parts of files."""
+Excess: TypeAlias = Literal["disk", "memory", "locks"]
+"""What a run has too much of: bytes on disk in its own folders, bytes of memory, or locks on parts of files."""
 
 
 class Measured(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="measured"):

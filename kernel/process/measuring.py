@@ -1,8 +1,8 @@
-"""Measures the folders of many runs, and counts their locks, in one child process of the template (acts).
+"""Measures the folders of many runs, and their memory where asked, and counts locks, in a child of the template (acts).
 
 Not in the template, since a hostile Hand decides how long it takes: it may have made a million files. So each run gets a
-moment; one that takes longer is measured in a process of its own, unless such a process is still at it: otherwise there would
-be more of them each second. A process per run and second would cost more than what most runs do.
+moment; one that takes longer, as memory may, is measured in a process of its own, unless such a process is still at it:
+otherwise there would be more of them each second. A process per run and second would cost more than what most runs do.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ from typing import Final
 from kernel import folders
 from kernel.descriptors import pid_of
 from kernel.errors import TooSlow
-from kernel.process_tree import tree_of
+from kernel.process_tree import memory_of, tree_of
 from manifests.values import LOCKS_MOST
 from wire.launch import Bound, Measured
 
@@ -30,7 +30,7 @@ Tell = Callable[[Measured], None]
 
 
 def measure(marks: int, tell: Tell, runs: Sequence[Bound], opened: Sequence[int], living: dict[int, int]) -> None:
-    """Report each run whose folders take more than it may, or that holds too many locks. Returns when all are measured.
+    """Report each run whose folders or memory take more than it may, or that holds too many locks. Returns when all are done.
 
     marks: a file that no run can reach; a process that measures one run alone has locked the byte of the run's number.
     opened: the folders' descriptors, in the order of `runs`. living: the pidfds of live runs, by number. Raises OSError if
@@ -43,7 +43,7 @@ def measure(marks: int, tell: Tell, runs: Sequence[Bound], opened: Sequence[int]
             mine, opened = opened[: run.folders], opened[run.folders :]
             look = partial(_look, run, mine, living.get(run.number, -1), tell)
             try:
-                look(monotonic() + MOMENT)
+                look(-inf if run.memory else monotonic() + MOMENT)
             except TooSlow:
                 if os.fork() == 0:
                     with suppress(BlockingIOError):
@@ -57,10 +57,14 @@ def measure(marks: int, tell: Tell, runs: Sequence[Bound], opened: Sequence[int]
 
 
 def _look(run: Bound, opened: Sequence[int], pidfd: int, tell: Tell, until: float) -> None:
-    """Measure the folders of one run, and files it has unlinked; report it if they take more than they may."""
+    """Measure one run's folders, files it has unlinked, and memory where asked; report it if they take more than they may.
+
+    until: as in folders.measure(); memory is measured only if there is time for it without end.
+    """
+    if run.memory and until == inf and pidfd >= 0 and sum(map(memory_of, tree_of(pid_of(pidfd)))) > run.memory:
+        tell(Measured(number=run.number, excess="memory"))
     size = sum(folders.measure(one, run.most, until) for one in opened)
-    if size <= run.most and pidfd >= 0:
-        size += folders.measure_unlinked(tree_of(pid_of(pidfd)), os.fstat(opened[0]).st_dev, until)
+    size += folders.measure_unlinked(tree_of(pid_of(pidfd)), os.fstat(opened[0]).st_dev, until) if pidfd >= 0 else 0
     if size > run.most:
         tell(Measured(number=run.number, excess="disk"))
 

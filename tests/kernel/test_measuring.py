@@ -116,6 +116,24 @@ def test_only_those_that_take_more_than_they_may_are_told(
     assert heard() == [2, 4]
 
 
+def test_memory_is_measured_where_it_is_asked_and_told_if_it_is_too_much(
+    tmp_path: Path, opened: Open, marks: int, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
+) -> None:
+    tell, heard = told
+    if (child := os.fork()) == 0:
+        signal.pause()
+    pidfd = os.pidfd_open(child)
+    try:
+        bounds = {1: 1, 2: 0, 3: 1 << 40, 4: 1}
+        runs = [Bound(number=number, folders=1, most=1 << 40, memory=memory) for number, memory in bounds.items()]
+        _measured(marks, tell, runs, [opened(tmp_path) for _ in runs], dict.fromkeys((1, 2, 3), pidfd))
+        assert heard() == [1], "the fourth has ended"
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(pidfd)
+
+
 def test_a_run_that_holds_too_many_locks_is_told_and_one_that_holds_many_is_not(
     tmp_path: Path, opened: Open, marks: int, told: tuple[Callable[[Measured], None], Callable[[], list[int]]]
 ) -> None:

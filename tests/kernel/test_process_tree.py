@@ -45,25 +45,29 @@ def test_the_time_of_children_that_live_and_of_those_that_were_waited_for_is_cou
     assert cpu_of_descendants([first, first]) == 0.0, "of those that are gone nothing is known"
 
 
-def test_what_processes_share_is_found_out_only_where_it_matters_and_takes_no_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A page counts each time it is mapped, and to look at them all may take seconds."""
+def test_what_processes_share_counts_for_each_or_once() -> None:
     twice, size = [os.getpid()] * 2, process_tree.resident(os.getpid())
-    assert process_tree.memory_of(twice, 0, most=0) < 2 * size - (1 << 20)
-    assert process_tree.memory_of(twice, 0, most=4 * size) == pytest.approx(2 * size, rel=0.05)
-    assert process_tree.memory_of(twice, size - (1 << 20), most=4 * size) == pytest.approx(2 << 20, rel=0.5)
-    monkeypatch.setattr(process_tree, "COUNTED", 0)
-    assert process_tree.memory_of(twice, 0, most=0) == pytest.approx(2 * size, rel=0.05)
+    assert process_tree.resident_of_all(twice, 0) == pytest.approx(2 * size, rel=0.05)
+    assert process_tree.resident_of_all(twice, size - (1 << 20)) == pytest.approx(2 << 20, rel=0.5)
+    before = process_tree.memory_of(os.getpid())
+    assert before < size + (1 << 20)
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+    try:
+        assert process_tree.memory_of(os.getpid()) < before - (1 << 20), "half of what a child shares is the child's"
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert process_tree.memory_of(child) == 0
 
 
 def test_page_tables_count_as_memory() -> None:
     """They are all that a large and empty mapping takes."""
-    pieces, size = 2_000, 2 << 20
-    me, ways = [os.getpid()], (1 << 40, 0)  # by what is resident, and by what it shares
-    before = [process_tree.memory_of(me, 0, most) for most in ways]
+    pieces, size, me = 2_000, 2 << 20, os.getpid()
+    before = process_tree.resident_of_all([me], 0), process_tree.memory_of(me)
     with mmap.mmap(-1, pieces * size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ) as sparse:
         assert not any(sparse[at * size] for at in range(pieces))
-        after = [process_tree.memory_of(me, 0, most) for most in ways]
+        after = process_tree.resident_of_all([me], 0), process_tree.memory_of(me)
     for one, other in zip(after, before, strict=True):
         assert one - other == pytest.approx(pieces * 4096, rel=0.1)

@@ -51,6 +51,51 @@ class Mapping(Hand):
         return "stirred"
 """,
 )
+SPLITS = Source(
+    """
+[hand]
+name = "splitting"
+version = "1.0.0"
+description = "Shares memory in very many pieces among its processes."
+entry = "main:Splitting"
+kind = "service"
+autonomy = "full"
+
+[provides."splitting.stir"]
+summary = "Compute a little, so that the run is checked"
+resource = "none"
+effect = "read"
+
+[limits]
+memory = "512MiB"
+processes = 16
+""",
+    """
+import ctypes, mmap, os, signal
+from runtime import Call, Hand
+
+PAGE, PIECES, CHILDREN = 4096, 30_000, 11
+
+
+class Splitting(Hand):
+    async def start(self) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.mprotect.argtypes = ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int
+        size, flags = 2 * PIECES * PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        self.kept = mmap.mmap(-1, size, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+        start = ctypes.addressof(ctypes.c_char.from_buffer(self.kept))
+        for at in range(0, size, PAGE):
+            self.kept[at] = 1
+        for at in range(0, size, 2 * PAGE):
+            assert libc.mprotect(start + at, PAGE, mmap.PROT_READ) == 0
+        for _ in range(CHILDREN):
+            if os.fork() == 0:
+                signal.pause()
+
+    async def stir(self, call: Call) -> str:
+        return "stirred"
+""",
+)
 CHECKS = 2.5
 """Seconds in which a run is checked twice."""
 
@@ -71,3 +116,21 @@ def test_the_pages_of_a_run_whose_control_group_bounds_its_memory_are_not_counte
             time.sleep(0.2)
         assert fates.runs(kernel, "mapping")
         assert not (kernel.home / TOLD).exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user may not see what such a run's processes share")
+def test_what_processes_share_in_very_many_pieces_is_counted_while_the_kernel_goes_on(tmp_path: Path) -> None:
+    """Without a control group. To go through so many pieces takes the system a second at each check."""
+    home = make_home(tmp_path / "home")
+    (home / "weakened").write_text("cgroup")
+    with Kernel(home, "tests.attacks.weakened", by_exec=True) as kernel, kernel.client() as client:
+        install(kernel, SPLITS)
+        fates.call(kernel, "splitting.stir", seconds=60)
+        waited, begun = 0.0, time.monotonic()
+        while time.monotonic() - begun < 2 * CHECKS:
+            before = time.monotonic()
+            client.call("splitting.stir", seconds=60)
+            waited += time.monotonic() - before
+            time.sleep(0.02)
+        assert waited < (time.monotonic() - begun) / 3
+        assert fates.runs(kernel, "splitting"), "all its processes together have less than they may"
