@@ -33,7 +33,8 @@ ANSWERS: Final = f"""\
 - **ENOSYS**, as if the kernel had no such call: where a library then takes another way, for numbers that do not exist,
   and for calls newer than `{next(name for name, number in X86_64.numbers.items() if number == NEWEST_EXPECTED)}`
   ({NEWEST_EXPECTED}, Linux 5.15), since their callers must be ready for a kernel without them.
-- **EOPNOTSUPP**, as if the disk could not do it, for space that is allocated and not written: libraries then write it.
+- **EOPNOTSUPP**, as if the disk could not do it, for space that is not written and for attributes of files: libraries
+  then write, or do without.
 - **The process is killed** (SIGSYS) for a call by another architecture's convention: i386's entry or x32's
   numbers on x86-64, where the same number means another call. No program of Maniple's makes one by accident.
 
@@ -99,6 +100,8 @@ def _intro(profile: Profile) -> str:
             return 'In addition, for services with `network = "host"`.'
         case Profile.PROXY:
             return "In addition, for programs that may be granted hosts, and for the bridge whose proxy leads there."
+        case Profile.ROOTS:
+            return "In addition, for services that work in the operator's folders: `files`."
         case Profile.CODE:
             return (
                 "No run has this profile. The compiler of a WASM Hand's module at install has every run's calls and these; it"

@@ -18,13 +18,14 @@ class Profile(StrEnum):
     """A set of system calls that some runs need in addition to those of every run.
 
     EXEC: it may execute programs (`command` Hands, the shell). INET: it may open connections (services with
-    network = "host"). PROXY: its programs may, to its bridge, which accepts them. CODE: it makes native code; no run does,
-    only the process that compiles modules at install.
+    network = "host"). PROXY: its programs may, to its bridge, which accepts them. ROOTS: it works in the operator's folders
+    (services with roots). CODE: it makes native code; no run does, only the process that compiles modules at install.
     """
 
     EXEC = "exec"
     INET = "inet"
     PROXY = "proxy"
+    ROOTS = "roots"
     CODE = "code"
 
 
@@ -75,7 +76,6 @@ TABLE: Final[tuple[Row, ...]] = (
     ),
     Row("umask chmod fchmod fchmodat fchmodat2 utimensat", "tempfile, shutil, `files`, `data-pipeline`"),
     Row("getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr", "`files`: labels; shutil.copy2"),
-    Row("setxattr lsetxattr fsetxattr", "`files`: labels; shutil.copy2"),
     Row(
         "truncate ftruncate fadvise64 flock fsync fdatasync sendfile copy_file_range",
         "SQLite, shutil, `files`, `data-pipeline`",
@@ -230,6 +230,8 @@ TABLE: Final[tuple[Row, ...]] = (
         "the bridge: connections of its run's programs, on a socket that listened before the filter was laid on",
         profile=Profile.PROXY,
     ),
+    # With `roots`: what work in the operator's folders needs.
+    Row("setxattr lsetxattr fsetxattr", "`files`: labels", profile=Profile.ROOTS),
     # With `code`: what compiling a module needs.
     Row(
         "mprotect",

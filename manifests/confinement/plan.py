@@ -103,7 +103,7 @@ def plan(
         ports=(PROXY_PORT,) if proxy else (),
         place=place,
         proxy=proxy,
-        profiles=profiles_of(is_online=is_online, has_programs=has_programs, has_proxy=proxy),
+        profiles=profiles_of(is_online=is_online, has_programs=has_programs, has_proxy=proxy, has_roots=asked.roots),
         applied=applied,
         missing=missing,
     )  # fmt: skip
@@ -122,9 +122,11 @@ def check_outside(path: str, real: str, folders: Iterable[str], *, is_asked: boo
             raise Refusal("confinement", f"it may not read {path}, which lies in the home")
 
 
-def profiles_of(*, is_online: bool, has_programs: bool, has_proxy: bool) -> frozenset[Profile]:
+def profiles_of(*, is_online: bool, has_programs: bool, has_proxy: bool, has_roots: bool) -> frozenset[Profile]:
     """Return the profiles of a run's seccomp filter."""
-    needed = {Profile.INET: is_online, Profile.EXEC: has_programs, Profile.PROXY: has_proxy}
+    needed = {
+        Profile.INET: is_online, Profile.EXEC: has_programs, Profile.PROXY: has_proxy, Profile.ROOTS: has_roots,
+    }  # fmt: skip
     return frozenset(profile for profile, is_needed in needed.items() if is_needed)
 
 

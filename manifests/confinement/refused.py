@@ -1,7 +1,7 @@
 """Answers to system calls that no row of allowed.py allows, and the families of such calls (pure).
 
 The filter needs only the answer: EPERM; ENOSYS if libraries then use another call, and for calls that are newer than
-NEWEST_EXPECTED or do not exist; EOPNOTSUPP if they then write what they could not allocate; death for a call by another
+NEWEST_EXPECTED or do not exist; EOPNOTSUPP if they then do without, as on many disks; death for a call by another
 calling convention, whose numbers mean other calls. The families are for people: docs/seccomp.md shows them, and a test tries
 each, with the filter and without.
 """
@@ -131,6 +131,13 @@ FAMILIES: Final[tuple[Family, ...]] = (
         "A few calls would take a whole disk before the next check of a run's files. posix_fallocate then writes.",
         Answer.EOPNOTSUPP,
         "a hole",
+    ),
+    Family(
+        "attributes of files",
+        "setxattr lsetxattr fsetxattr",
+        "Some file systems (tmpfs, btrfs) count them nowhere, so that no limit bounds them. shutil and cp do without.",
+        Answer.EOPNOTSUPP,
+        "with `roots`",
     ),
     Family("files by handle", "open_by_handle_at name_to_handle_at", "They bypass every path."),
     Family(

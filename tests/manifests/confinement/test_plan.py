@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from manifests import schema
 from manifests.confinement import layers
-from manifests.confinement.allowed import Profile
+from manifests.confinement.allowed import Profile, conditions_of
 from manifests.confinement.landlock import CONNECT_TCP, EXECUTE, READ, WRITE, WRITE_FILE, Ruleset, ruleset
 from manifests.confinement.plan import NAMESPACES, NULL, Machine, Plan, check_outside, plan
 from manifests.schema import Manifest
@@ -170,6 +170,15 @@ def test_where_a_path_leads_to_counts(path: str, real: str) -> None:
 @given(machines, st.sampled_from((f"{HOME}2", "/srv/home-of-others", "/sr")))
 def test_what_only_begins_like_the_home_may_be_read(machine: Machine, path: str) -> None:
     assert (path, READ) in _plan(_hand(outside=(path,)), machine).rules
+
+
+@given(machines)
+def test_only_a_hand_with_roots_may_set_attributes_of_files(machine: Machine) -> None:
+    hand = _hand()
+    made = _plan(replace(hand, confinement=replace(hand.confinement, roots=True)), machine)
+    assert made.profiles == {Profile.ROOTS}
+    assert "fsetxattr" in conditions_of(made.profiles)
+    assert not {"setxattr", "lsetxattr", "fsetxattr"} & conditions_of(_plan(_hand(), machine).profiles).keys()
 
 
 @given(machines)
