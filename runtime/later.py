@@ -30,9 +30,10 @@ def putting_off(modules: Mapping[str, Mapping[str, object]]) -> Iterator[None]:
 
 
 def seldom() -> dict[str, dict[str, object]]:
-    """For putting_off(): what asyncio, pathlib and zmq import and few runs use."""
+    """For putting_off(): what asyncio, subprocess, pathlib and zmq import and few runs use."""
     return {
         "asyncio.sslproto": {},
+        "locale": {},
         "pickle": {"DEFAULT_PROTOCOL": None},  # None means the same to pickle
         "ssl": {"SSLSocket": _NoSocket},  # asyncio asks of each socket whether it is one
         "urllib.parse": {"quote_from_bytes": _quote_from_bytes},

@@ -66,7 +66,7 @@ def test_what_the_runtime_puts_off_works_when_it_is_used() -> None:
     script = """
 import sys
 import runtime
-seldom = {"asyncio.sslproto", "pickle", "ssl", "urllib.parse"}
+seldom = {"asyncio.sslproto", "locale", "pickle", "ssl", "urllib.parse"}
 assert seldom.isdisjoint(sys.modules), seldom & sys.modules.keys()
 import asyncio, pathlib, socket, zmq
 
@@ -98,6 +98,9 @@ with zmq.Context() as context, context.socket(zmq.PAIR) as left, context.socket(
     right.connect("inproc://x")
     left.send_pyobj({"a": 1})
     print(right.recv_pyobj(), pathlib.Path("/a b").as_uri())
+
+import subprocess
+print(subprocess.check_output(["echo", "text"], text=True), end="")
 """
     seen = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
-    assert (seen.stderr, seen.stdout) == ("", "SSLError\nrefused\n{'a': 1} file:///a%20b\n")
+    assert (seen.stderr, seen.stdout) == ("", "SSLError\nrefused\n{'a': 1} file:///a%20b\ntext\n")
