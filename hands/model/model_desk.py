@@ -5,6 +5,7 @@ A provider's driver is made at its first request. Keys come from the settings, a
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
@@ -20,6 +21,7 @@ from runtime.models.drivers import Driver, Endpoint
 from runtime.models.failures import ModelFailed, set_address
 from runtime.models.messages import Embedded, Request
 from runtime.models.rows import Provider
+from runtime.models.surrogates import well_formed
 from runtime.settings import Settings
 
 OWN: Final = {"offline": "classical", "scripted": "script"}
@@ -31,6 +33,12 @@ DEFAULT: Final = "default"
 _MEND_ROUTES: Final = '`maniple settings model \'routes={"default": ["anthropic/claude-sonnet-4-5"]}\'`'
 LOOK_S: Final = 1.0
 """Seconds that a local server may take to list its models, at each of its possible addresses."""
+
+LISTED_MOST: Final = 512 * 1024
+"""Bytes of all names in a reply of model.list that providers were asked for, each of them for an equal share."""
+
+NAME_HEAD: Final = 5
+"""Bytes that a reply has before a text, at most."""
 
 NAME_MOST: Final = 64
 """Characters of an unknown name that are shown."""
@@ -269,7 +277,12 @@ class Desk:
         found: dict[str, list[str] | str] = {}
         if ask:
             ready = [name for name in rows if not self.missing(name)]
-            found = dict(zip(ready, await asyncio.gather(*map(self._ask_models, ready)), strict=True))
+            room = LISTED_MOST // max(1, len(ready))
+            asked = await asyncio.gather(*map(self._ask_models, ready))
+            found = {
+                name: _first_fitting(told, room) if isinstance(told, list) else told
+                for name, told in zip(ready, asked, strict=True)
+            }
         providers = [
             {
                 "name": name, "title": row.title, "ready": not self.missing(name), "why": self.missing(name),
@@ -292,7 +305,7 @@ class Desk:
     async def _ask_models(self, provider: str) -> list[str] | str:
         try:
             async with asyncio.timeout(10):
-                return [one.id for one in await (await self.driver(provider)).list_models()]
+                return [well_formed(one.id) for one in await (await self.driver(provider)).list_models()]
         except ModelFailed as failure:
             return self._explain_failure(failure, provider).text
         except TimeoutError:
@@ -325,6 +338,12 @@ def _setting(provider: str) -> str:
 
 def _set_key(provider: str) -> str:
     return f"`maniple settings model --secret {_setting(provider)}`"
+
+
+def _first_fitting(names: Sequence[str], room: int) -> list[str]:
+    """Returns the first names that fit into `room` bytes of a reply."""
+    sizes = itertools.accumulate(len(name.encode()) + NAME_HEAD for name in names)
+    return [name for name, size in zip(names, sizes, strict=True) if size <= room]
 
 
 def _is_url(text: str) -> bool:

@@ -10,6 +10,9 @@ from kernel.cli import replies, screen
 from kernel.cli.frame import Session, command
 from kernel.cli.progress import waiting
 
+SHOWN: Final = 6
+"""Models that are shown of each provider."""
+
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._:/@+-]+")
 """A model's name that needs no quoting in a shell; servers choose these names."""
 
@@ -78,7 +81,7 @@ def _drawn(found: _Listed, *, every: bool) -> str:
         parts.append(
             screen.table(
                 ("PROVIDER", "STATE", "MODELS"),
-                ((one.name, _state(one), ", ".join((one.models or ())[:6]) or one.trouble) for one in providers),
+                ((one.name, _state(one), _first(one.models or ()) or one.trouble) for one in providers),
             )
         )
     models = [one for one in found.models if every or one.ready]
@@ -98,6 +101,12 @@ def _drawn(found: _Listed, *, every: bool) -> str:
         )  # fmt: skip
     parts.append(_next_hint(found))
     return "\n\n".join(filter(None, parts))
+
+
+def _first(models: tuple[str, ...]) -> str:
+    """The first models, and how many more there are."""
+    more = f" and {len(models) - SHOWN} more" if len(models) > SHOWN else ""
+    return ", ".join(models[:SHOWN]) + more
 
 
 def _next_hint(found: _Listed) -> str:

@@ -46,6 +46,12 @@ def test_who_finds_a_server_of_his_own_is_told_what_makes_it_answer() -> None:
     assert "$(" not in drawn(OFFLINE, provider("ollama", models=("a'; $(reboot) '", "b"))).splitlines()[-1]
 
 
+def test_of_many_models_the_first_are_shown_and_the_others_are_counted() -> None:
+    many = tuple(f"m{number}" for number in range(9))
+    assert "m0, m1, m2, m3, m4, m5 and 3 more\n" in drawn(OFFLINE, provider("ollama", models=many))
+    assert "more" not in drawn(OFFLINE, provider("ollama", models=many[:6]))
+
+
 def test_a_server_of_ones_own_that_a_route_needs_is_shown_where_it_does_not_answer() -> None:
     routes: Routes = {"default": ("anthropic/claude-sonnet-4-5", "vllm/m1")}
     why = "cannot be reached at http://127.0.0.1:9"

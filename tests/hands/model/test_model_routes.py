@@ -15,6 +15,7 @@ from runtime.models.messages import Answer, parse_request
 from tests.hands.doubles import hand_module
 from tests.hands.model.calls import ASKED, Asking, ask, hand_of
 from tests.runtime.models.stage import HOLD, stage, whole
+from wire import codec, limits
 
 SLOW, QUICK, LOCAL = "openai/gpt-5.4", "scripted/script", "ollama/llama3:8b"
 OK = '{"text": "ok", "times": 0}'
@@ -227,6 +228,32 @@ def test_where_no_local_server_answers_it_is_looked_for_again(tmp_path: Path, mo
     first, second = asyncio.run(asked())
     assert "cannot be reached" in str(first)
     assert second == ["own"]
+
+
+def test_a_server_that_lists_very_many_models_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = whole(200, {"data": [{"id": f"m{number}"} for number in range(200_000)]})
+
+    async def asked() -> list[object]:
+        odd = whole(200, {"data": [{"id": "own"}, {"id": "half \ud83d"}]})
+        async with stage([many]) as one, stage([odd]) as other:
+            row = catalogue.providers()["llamacpp"]
+            rows = {
+                "llamacpp": replace(row, base_url=f"{one.url}/v1"),
+                "vllm": replace(row, base_url=f"{other.url}/v1"),
+            }
+            monkeypatch.setattr(catalogue, "providers", lambda: rows)
+            hand: Any = hand_of(tmp_path, OK)
+            await hand.start()
+            reply = await hand.list(Asking(""), ask=True)
+            await hand.stop()
+            assert len(codec.encode_body(reply)) < limits.BODY_MAX
+            return [provider["models"] for provider in reply["providers"]]
+
+    listed, own = asyncio.run(asked())
+    assert isinstance(listed, list)
+    assert listed[:2] == ["m0", "m1"]
+    assert 10_000 < len(listed) < 200_000
+    assert own == ["own", "half \ufffd"]
 
 
 def test_one_that_fails_as_slow_in_no_time_is_no_quick_one_for_that(tmp_path: Path) -> None:
