@@ -292,7 +292,7 @@ class AgentHand(Hand):
         except CallFailed as error:
             return replies.failure(error.code, error.text, error.cost)
         except CallRefused as error:
-            return Outcome(code=error.code, text=str(error), trusted=True)
+            return Outcome(code=error.code, text=str(error).removeprefix(f"{error.code}: "), trusted=True)
         except CallCancelled as error:
             return replies.failure("cancelled", str(error), error.cost)
         except CodecError as error:

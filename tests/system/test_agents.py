@@ -120,7 +120,8 @@ def test_what_is_not_granted_is_refused_and_told(kernel: Kernel, client: Client,
         {"text": "I may not.", "when": "capability"},
     )
     script(client, lines)
-    assert ran(client, "tidy", task="look right")["value"]["answer"] == "I may not."
+    value = ran(client, "tidy", task="look right", session=[])["value"]
+    assert (value["answer"], json.dumps(value["session"]).count('"capability: tidy holds no')) == ("I may not.", 1)
     assert notes(client) == []
 
 
