@@ -1,4 +1,4 @@
-"""A program that loads a door's token and kills itself before one step (acts). tests/cli/test_removed_again.py runs it.
+"""A program that loads a door's token and kills itself before one step (acts). tests/cli/test_repeated_commands.py runs it.
 
 python -m tests.cli.mortal STEP HOME HAND: a step opens a file of the home for writing, or renames, links or removes one;
 STEP counts from 0. Prints the token if it ends before that step.

@@ -89,7 +89,7 @@ def test_a_kernel_that_comes_up_where_no_hand_can_run_says_so(tmp_path: Path) ->
         ("no-loopback", "loopback of runs", 0, "--cap-add NET_ADMIN"),
     ],
 )
-@pytest.mark.skipif(os.geteuid() != 0, reason="what an ordinary user is told is tried in tests/system/test_stricter.py")
+@pytest.mark.skipif(os.geteuid() != 0, reason="tests/system/test_restricted_machines.py tries it as an ordinary user")
 def test_root_of_a_machine_that_forbids_more_is_told_what_is_forbidden_and_what_allows_it(
     place: str, what: str, code: int, mend: str
 ) -> None:

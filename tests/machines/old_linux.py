@@ -1,6 +1,6 @@
 """What holds on a Linux that lacks some of what Maniple uses: all tell it, and where it is required, nothing starts.
 
-For the guest of Debian 12: Linux 6.1 has version 2 of Landlock. test_old.py runs it there.
+For the guest of Debian 12: Linux 6.1 has version 2 of Landlock. test_old_linux.py runs it there.
 """
 
 from collections.abc import Iterator

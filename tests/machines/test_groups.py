@@ -11,7 +11,7 @@ from tests.machines import trials
 def test_groups_of_version_2_are_made_and_hold_runs(tmp_path: Path) -> None:
     ended = trials.ended(
         "x86_64",
-        ["tests/machines/second_groups.py", "tests/kernel/test_cgroup.py", "tests/attacks/test_told.py"],
+        ["tests/machines/second_groups.py", "tests/kernel/test_cgroup.py", "tests/attacks/test_layers_reported.py"],
         tmp_path,
         within=1800,
         groups=2,
@@ -22,7 +22,7 @@ def test_groups_of_version_2_are_made_and_hold_runs(tmp_path: Path) -> None:
 @pytest.mark.soak
 def test_where_they_may_only_be_read_runs_lack_them_and_say_so(tmp_path: Path) -> None:
     """As in a container."""
-    words = "pytest -n0 -q -p no:cacheprovider --timeout=1200 tests/attacks/test_told.py"
+    words = "pytest -n0 -q -p no:cacheprovider --timeout=1200 tests/attacks/test_layers_reported.py"
     script = f"mount -o remount,ro /sys/fs/cgroup\n! maniple doctor | grep 'ok *cgroups'\npython3 -m {words}"
     assert " passed" in trials.run("x86_64", script, tmp_path, within=1800).console
 

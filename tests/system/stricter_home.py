@@ -1,4 +1,4 @@
-"""A home on a machine that forbids more than this one; run by test_stricter.py as a process there, of an ordinary user.
+"""A home on a machine that forbids more than this one; run by test_restricted_machines.py as a process of an ordinary user.
 
 `python -m tests.system.stricter_home WHERE FOLDER`; FOLDER is empty and the user's own. Ends with 0 when all held.
 WHERE: what it is that no Hand runs without and that is not there, as `maniple doctor` calls it; or `-mount-namespace`, the

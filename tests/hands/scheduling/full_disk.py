@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 from runtime import Failure
-from tests.hands.scheduling.test_keeping_time import Bus, main, until, with_scheduling
+from tests.hands.scheduling.test_failing_starts import Bus, main, until, with_scheduling
 from tests.small_disk import fill
 
 main.AGAIN_S = 0.001
