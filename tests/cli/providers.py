@@ -58,7 +58,7 @@ class _Answering(http.server.BaseHTTPRequestHandler):
 def serving(answer: Answer) -> Iterator[Provider]:
     """Serve a provider with these answers during the block."""
     with Provider(answer) as provider:
-        threading.Thread(target=provider.serve_forever, daemon=True).start()
+        threading.Thread(target=provider.serve_forever, args=(0.02,), daemon=True).start()
         yield provider
         provider.shutdown()
 

@@ -96,7 +96,7 @@ class Surfer(Hand):
 def base(shell: Shell) -> Iterator[str]:
     """The address of the site."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    serving = threading.Thread(target=server.serve_forever)
+    serving = threading.Thread(target=server.serve_forever, args=(0.02,))
     serving.start()
     port = server.server_address[1]
     shell.good("settings", "web", 'private=["127.0.0.0/8"]')
@@ -142,7 +142,7 @@ def elsewhere(number: int, leads: str) -> tuple[str, ThreadingHTTPServer]:
     """(the address of a site on a loopback host of its own, whose robots.txt leads there; the server)."""
     pages = {"/robots.txt": (301, leads, b""), "/a": Site.pages["/a"], "/secret": Site.pages["/secret"]}
     server = ThreadingHTTPServer((f"127.0.0.{number}", 0), type("Other", (Elsewhere,), {"pages": pages}))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     return f"http://127.0.0.{number}:{server.server_address[1]}", server
 
 

@@ -41,7 +41,7 @@ class Site(http.server.ThreadingHTTPServer):
 @pytest.fixture
 def site() -> Iterator[Site]:
     with Site(("127.0.0.1", 0), _Site) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server
         server.shutdown()
 

@@ -70,7 +70,7 @@ class _Listening(http.server.ThreadingHTTPServer):
     def __init__(self, shop: Shop, answers: type["_Answering"]) -> None:
         super().__init__(("127.0.0.1", 0), answers)
         self.shop = shop
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
 
 class _Answering(http.server.BaseHTTPRequestHandler):

@@ -69,7 +69,7 @@ class _Answering(http.server.BaseHTTPRequestHandler):
 @contextmanager
 def _telltale() -> Iterator[Telltale]:
     with Telltale() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server
         server.shutdown()
 

@@ -282,7 +282,7 @@ class _Listening(http.server.ThreadingHTTPServer):
 @pytest.fixture(scope="module")
 def wrong() -> Iterator[str]:
     with _Listening(("127.0.0.1", 0), _Wrong) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 

@@ -32,7 +32,7 @@ class _Host(http.server.BaseHTTPRequestHandler):
 def host() -> Iterator[str]:
     """Something that listens, and says 405."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Host) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f"127.0.0.1:{server.server_port}"
         server.shutdown()
 

@@ -338,7 +338,8 @@ def test_a_feed_of_what_nobody_can_read_is_refused_or_can_be_sent(raw: bytes) ->
         encode_body(feeds.read(raw, URL, "", 9))
 
 
-def test_half_a_letter_of_a_search_engine_is_told_as_one_that_is_none() -> None:
+def test_half_a_surrogate_pair_of_a_search_engine_becomes_a_question_mark() -> None:
     kind, address = engines.engine({"home": "searxng http://127.0.0.1/s"}, "home")
     raw = b'{"results": [{"url": "https://a.example/\\ud800", "title": "\\ud800", "content": "\\udfff x"}]}'
-    encode_body(engines.parse_results(kind, address, raw))
+    (found,) = engines.parse_results(kind, address, raw)
+    assert found == {"title": "?", "url": "https://a.example/?", "summary": "? x", "date": ""}
