@@ -7,9 +7,10 @@ from msgspec import Struct
 
 from kernel.cli import named_files, replies, spending, streams, typed
 from kernel.cli.client import Client, Reply, check_header_texts
-from kernel.cli.exits import Ended, Exit, NotDone
+from kernel.cli.exits import Ended, Exit, NoProvider, NotDone
 from kernel.cli.frame import Session, as_json, command, say
 from manifests.errors import ValueInvalid
+from manifests.judging import BUNDLED
 from manifests.suggestions import did_you_mean, nearest
 from manifests.values import parse_duration
 from wire.entries import Cost
@@ -88,6 +89,9 @@ def call(
             rows = fetch_methods(client)
             if any(row.method == method for row in rows):
                 raise  # the method exists: its provider failed for lack of another
+            is_bundled = isinstance(error, NoProvider) and error.owner in BUNDLED
+            if is_bundled and not any(row.provider == method.partition(".")[0] for row in rows):
+                raise  # main.py says what installs that Hand
             raise unknown_method(method, rows) from None
     _show(session, reply, sink)
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from kernel.cli.exits import Exit, NoHand, NotDone
+from kernel.cli.exits import Exit, NoHand, NoProvider, NotDone
 from wire import headers
 
 _ABSENT: Final = ("no provider", "unknown run", "gone")
@@ -14,6 +14,8 @@ def to_error(
 ) -> NotDone:
     """The error to raise for an end. method, resource: those of the call."""
     match end:
+        case headers.Refused(code="no provider", why=why) if repr(method) in why:  # else its provider lacks another
+            return NoProvider(why, method.partition(".")[0])
         case headers.Refused(code=reason, why=why) if reason in _ABSENT:
             return NotDone(why, reason)
         case headers.Refused(code="resource" as reason) if method.startswith("kernel.") and (

@@ -61,6 +61,14 @@ class RunNotDone(NotDone):
     """A run that was waited for did not succeed. Its text may have several lines, as its Hand wrote them."""
 
 
+class NoProvider(NotDone):
+    """Nothing provides a method. owner: the Hand whose name the method begins with."""
+
+    def __init__(self, text: str, owner: str) -> None:
+        super().__init__(text, "no provider")
+        self.owner = owner
+
+
 class NoHand(NotDone):
     """No Hand of that name is installed. also: what else of it is missing, appended to the sentence.
 
@@ -72,9 +80,9 @@ class NoHand(NotDone):
         self._also = also
         super().__init__(self.sentence(""), "unknown hand")
 
-    def sentence(self, meant: str) -> str:
+    def sentence(self, meant: str, next_: str = "see `maniple hands`") -> str:
         """The error's text. meant: the suggestion that manifests.suggestions.did_you_mean returns, or ""."""
-        return f"no Hand {self.name!r} is installed{meant}{self._also}: see `maniple hands`"
+        return f"no Hand {self.name!r} is installed{meant}{self._also}: {next_}"
 
 
 def need_linux() -> None:

@@ -34,7 +34,7 @@ def grants(session: Session, hand: str | None) -> None:
         if hand not in held:
             raise NoHand(hand)
         held, rules = {hand: held[hand]}, {hand: rules.get(hand, ())}
-    nothing = f"{hand or 'No Hand'} has no grants."
+    nothing = f"{hand} is granted nothing." if hand else "No Hand is granted anything."
     rule_rows = {name: [_rule_row(one) for one in rules_of_hand] for name, rules_of_hand in rules.items()}
     session.result({"grants": held, "rules": rule_rows}, lambda: _drawn(held, rules), nothing=nothing)
 

@@ -16,7 +16,8 @@ def keys_revoke(session: Session, key_id: str, yes: bool) -> None:
     ID is the key's, as `maniple keys` shows it. A revoked key cannot be trusted again.
     """
     trust = logbook.trusted_keys(session.home)
-    trust.find(key_id)  # raises if it was never trusted
+    if not yes:
+        trust.find(key_id)  # raises if it was never trusted: then there is nothing to ask
     is_own = trust.is_own(key_id)
     which = f"{key_id}, which is this home's own," if is_own else key_id
     confirm(f"Revoke key {which} for ever?", f"maniple keys revoke {key_id}", yes=yes, done="revoked")

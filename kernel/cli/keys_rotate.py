@@ -29,7 +29,7 @@ def keys_rotate(session: Session, old: str, key: str, yes: bool) -> None:
     if done is not None:
         reply: object = {"key": msgspec.json.decode(msgspec.json.encode(done)), "instead": old}
     else:
-        if trust.find(old).revoked is None:  # else the rotation stops nothing
+        if not yes and trust.find(old).revoked is None:  # else the rotation stops nothing
             which = f"{old}, which is this home's own" if is_own else old
             again = shlex.join(["maniple", "keys", "rotate", old, key])
             confirm(

@@ -6,6 +6,7 @@ one line each; a bug in Maniple is reported as one, with its file and line.
 
 import importlib
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Mapping
@@ -14,11 +15,12 @@ from typing import Final, NoReturn
 import click
 
 from kernel.cli import commands, failures, named_files, room, usage_errors
-from kernel.cli.exits import Ended, Exit, NoHand, NotDone, NotLinux, RunNotDone
+from kernel.cli.exits import Ended, Exit, NoHand, NoProvider, NotDone, NotLinux, RunNotDone
 from kernel.cli.frame import HELP, Output, as_json, chosen_home, say, write, write_json
 from kernel.cli.hints import with_home
 from kernel.cli.screen import listed, visible
 from manifests.errors import ManifestInvalid, Problem
+from manifests.names import is_hand_name
 from manifests.suggestions import did_you_mean, nearest
 from wire.errors import ManipleError
 
@@ -221,12 +223,19 @@ def _one_line(text: str, words: list[str], *, mend: str = "") -> str:
 
 
 def _ended_text(error: Ended, words: list[str]) -> str:
-    """The error's text; for NoHand with a Hand of similar name; if no run could be made, what this machine lacks."""
+    """The error's text; for a bundled Hand that is not installed, with what installs it, for another with a similar name; if
+    no run could be made, what this machine lacks.
+    """
     text = str(error)
     if isinstance(error, NotDone) and error.reason in _WITHOUT_RUN:
         return _why_no_hand_runs(words) or text
+    if isinstance(error, NoProvider):
+        how = _how_to_install(error.owner)
+        return NoHand(error.owner).sentence("", how) if how else text
     if not isinstance(error, NoHand):
         return text
+    if how := _how_to_install(error.name):
+        return error.sentence("", how)
     from kernel.cli import logbook
 
     try:
@@ -234,6 +243,15 @@ def _ended_text(error: Ended, words: list[str]) -> str:
     except (ManipleError, OSError):
         return text
     return error.sentence(did_you_mean(nearest(error.name, names)))
+
+
+def _how_to_install(hand: str) -> str:
+    """The clause with the command that installs a bundled Hand; "" for the name of any other."""
+    from kernel.cli import bundled
+
+    path = os.path.join(bundled.HANDS, hand)
+    is_bundled = is_hand_name(hand) and os.path.isfile(os.path.join(path, "HAND.toml"))
+    return f"it comes with Maniple, and `maniple install {shlex.quote(path)}` installs it" if is_bundled else ""
 
 
 def _why_no_hand_runs(words: list[str]) -> str:

@@ -154,6 +154,30 @@ def test_an_install_into_a_home_without_its_hands_folder_says_what_makes_it_anew
     still.good("install", folder, "--yes")
 
 
+@pytest.mark.parametrize(
+    ("words", "hand"),
+    [
+        ("memory stats", "memory"), ("memory search x", "memory"), ("plans", "plan"), ("artifacts", "report"),
+        ("schedules list", "scheduling"), ("models list", "model"), ("models test", "model"), ("ask hi", "assistant"),
+        ("chat", "assistant"), ("call files.read data/x", "files"), ("show time", "time"),
+    ],
+)  # fmt: skip
+def test_what_needs_a_bundled_hand_that_is_not_installed_says_what_installs_it(
+    words: str, hand: str, calm: Shell
+) -> None:
+    ran = calm.run(*words.split(), stdin="x\n")
+    assert (ran.code, is_one_clear_line(ran)) == (1, True), ran
+    told = (
+        f"no Hand '{hand}' is installed: it comes with Maniple, and `maniple install {ROOT}/hands/{hand}` installs it"
+    )
+    assert ran.err == f"maniple: {told}\n"
+
+
+def test_that_no_hand_is_granted_anything_is_said_so(calm: Shell) -> None:
+    assert calm.run("grants").err == "No Hand is granted anything.\n"
+    assert calm.run("grants", "plain").err == "plain is granted nothing.\n"
+
+
 def test_a_hand_of_another_kind_whose_name_begins_as_a_servers_hides_no_server(calm: Shell, tmp_path: Path) -> None:
     install_plain(calm, "mcp-own", tmp_path)
     assert calm.result("mcp", "list") == {"servers": []}
