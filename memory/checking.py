@@ -39,14 +39,14 @@ _FAULTS: Final = {
     "unchunked": "live fragments that no index has",
     "chunked_in_vain": "fragments in the indexes that are not live, or are no more",
     "misplaced": "fragments that the index has in another space",
-    "miscounted": "fragments whose words the index has not as many of as they have",
+    "miscounted": "fragments of whose words the index has another number",
     "words_of_none": "words in the index that are no chunk's",
     "miscounted_spaces": "spaces whose counts are not those of their chunks",
     "spaces_behind": "spaces that would give a number again",
-    "malformed": "vectors that have not the length of their model's",
+    "malformed": "vectors whose length is not their model's",
     "odd": "vectors that are not of length 1",
     "far_blocks": "blocks of signs that no chunk can lie in",
-    "neither": "chunks that have no vector and wait for none",
+    "neither_embedded_nor_waiting": "chunks that have no vector and wait for none",
     "vectors_of_none": "vectors that are no chunk's",
 }
 
@@ -85,7 +85,7 @@ def mend(store: Store) -> tuple[Fault, ...]:
         store.rows(_SQL["drop_far_blocks"])
         for chunk in {*_odd(store), *_ids(store, "vectors_of_none")}:
             blocks.drop(store, chunk)
-        for chunk in _ids(store, "neither"):
+        for chunk in _ids(store, "neither_embedded_nor_waiting"):
             store.rows(_SQL["await"], {"chunk": chunk})
         for model, number, block in list(_wrong_blocks(store)):
             blocks.write(store, model, number, block)

@@ -110,7 +110,7 @@ def _merge(store: Store, place: Space, row: _Row, kept: _Row) -> None:
         "uses": row.uses, "used": row.used, "gone": row.id, "now": store.now(),
     }  # fmt: skip
     store.rows(_SQL["absorb"], values)
-    store.rows(_SQL["originate"], {"id": row.id, "kept": kept.id})
+    store.rows(_SQL["copy_origins"], {"id": row.id, "kept": kept.id})
     _archive(store, place, row.id, kept.id)
 
 

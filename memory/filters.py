@@ -112,5 +112,5 @@ def to_json(value: object) -> str:
         text = msgspec.json.encode(value, order="deterministic").decode()
         text.encode()
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError, OverflowError) as error:
-        raise Invalid(f"not to be told in JSON: {error}") from None
+        raise Invalid(f"it cannot be written as JSON: {error}") from None
     return text

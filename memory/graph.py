@@ -167,11 +167,11 @@ def relate(
         ends = {"source": find(store, space, source).id, "target": find(store, space, target).id}
         times: dict[str, int | None] = {"since": since, "until": until}
         if single:
-            store.rows(SQL["one_at_a_time"], {"space": space, "kind": kind})
+            store.rows(SQL["make_single"], {"space": space, "kind": kind})
         same = store.rows(SQL["same_relation"], {**ends, **times, "kind": kind, "id": 0})
         if same:
             made = int(same[0][0] or 0)
-            store.rows(SQL["widen"], {"id": made, **times, "now": store.now()})
+            store.rows(SQL["widen_period"], {"id": made, **times, "now": store.now()})
             if properties:
                 now = relation_of(store, made)
                 update_relation(store, now, now.until, {**now.properties, **properties})
@@ -303,7 +303,7 @@ def add_name(store: Store, space: str, entity: int, of_type: str, name: str) -> 
         if len(store.rows(SQL["names_of"], {"entity": entity})) > ALIASES_MAX:
             raise Invalid(f"an entity has at most {ALIASES_MAX} aliases")
         store.rows(
-            SQL["call"], {"space": space, "folded": fold_name(name), "type": of_type, "name": name, "entity": entity}
+            SQL["add_name"], {"space": space, "folded": fold_name(name), "type": of_type, "name": name, "entity": entity}
         )  # fmt: skip
     elif found[0][0] != entity:
         other = entity_of(store, int(found[0][0] or 0)).number
@@ -315,7 +315,7 @@ def add_evidence(store: Store, relation: int, said: str, confidence: float, labe
     before = store.rows(SQL["said_labels"], {"relation": relation, "said": said})
     kept = msgspec.json.decode(str(before[0][0]), type=list[str]) if before else []
     store.rows(
-        SQL["say"],
+        SQL["put_evidence"],
         {"relation": relation, "said": said, "confidence": confidence, "labels": encode_labels((*kept, *labels)),
          "now": store.now()},
     )  # fmt: skip
@@ -334,7 +334,7 @@ def merge_same(store: Store, row: int) -> None:
     while same := store.rows(SQL["same_as"], {"id": row}):
         one = relation_of(store, row)
         other = relation_of(store, int(same[0][0] or 0))
-        store.rows(SQL["widen"], {"id": row, "since": other.since, "until": other.until, "now": store.now()})
+        store.rows(SQL["widen_period"], {"id": row, "since": other.since, "until": other.until, "now": store.now()})
         wider = relation_of(store, row)
         update_relation(store, wider, wider.until, {**other.properties, **one.properties})
         sure = {said.said: said.confidence for said in evidence(store, one.id)}

@@ -66,7 +66,9 @@ def has_chunks(store: Reader) -> bool:
 def add_language(store: Store, space: Space, language: str) -> None:
     """Note that the space has a text in this language."""
     if language not in space.languages:
-        store.rows(_SQL["speak"], {"space": space.id, "languages": to_json(sorted({*space.languages, language}))})
+        store.rows(
+            _SQL["set_languages"], {"space": space.id, "languages": to_json(sorted({*space.languages, language}))}
+        )
 
 
 def term(space: Space, word: str) -> str:

@@ -226,7 +226,7 @@ class _Import:
         elif line.entity is not None:
             self._take_entity(line.entity)
         elif line.single:
-            self._store.rows(graph.SQL["one_at_a_time"], {"space": self._space, "kind": line.single})
+            self._store.rows(graph.SQL["make_single"], {"space": self._space, "kind": line.single})
         elif line.relation is not None:
             self._take_relation(line.relation)
         elif line.fragment is not None:

@@ -27,8 +27,8 @@ def merge(store: Store, space: str, keep: Ref, gone: Ref, labels: Sequence[str] 
         for _folded, of_type, name in names:  # each keeps its type, so that references by it still work
             add_name(store, space, stays.id, str(of_type), str(name))
         ends: Bindings = {"keep": stays.id, "gone": goes.id, "now": now}
-        store.rows(SQL["turn_source"], ends)
-        store.rows(SQL["turn_target"], ends)
+        store.rows(SQL["move_source"], ends)
+        store.rows(SQL["move_target"], ends)
         store.rows(SQL["merged_into"], ends)
         _fold(store, stays.id)
         return entity_of(store, stays.id)

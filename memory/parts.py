@@ -82,9 +82,9 @@ def _graph_check(store: Store) -> Findings:
     problems: list[str] = []
     mended: list[str] = []
     for query, what in (
-        ("unnamed", "the entity {} has lost its name"),
-        ("unsaid", "nobody says the relation {}"),
-        ("abroad", "the relation {} leads out of its space"),
+        ("without_name", "the entity {} has lost its name"),
+        ("without_evidence", "nobody says the relation {}"),
+        ("between_spaces", "the relation {} leads out of its space"),
     ):
         problems += [_where(space) + what.format(number) for space, number in store.rows(SQL[query])]
     for space, which, properties in store.connection.execute(SQL["properties_all"]):
@@ -92,7 +92,7 @@ def _graph_check(store: Store) -> Findings:
             msgspec.msgpack.decode(properties, type=dict[str, object])
         except _BAD:
             problems.append(f"{_where(space)}the properties of {which} cannot be read")
-    for space, sort, last in store.rows(SQL["behind"]):
+    for space, sort, last in store.rows(SQL["counters_behind"]):
         store.rows(SQL["catch_up"], {"space": space, "what": sort, "last": last})
         mended.append(f"{_where(space)}numbers of the sort {sort!r} were counted from before {last!r}")
     return Findings(problems=tuple(problems), mended=tuple(mended))

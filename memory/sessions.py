@@ -290,7 +290,7 @@ def add(
         raise Invalid("a message is Unicode text, without lone surrogates") from None
     told = encode_labels(labels)
     store.rows(
-        SQL["say"],
+        SQL["add_message"],
         {"session": session, "branch": branch, "seq": seq, "role": said.role.strip(), "text": said.text, "extra": extra,
          "labels": told, "now": at},
     )  # fmt: skip
@@ -326,7 +326,7 @@ def extra_text(extra: dict[str, object]) -> str:
     try:
         raw = msgspec.json.encode(extra)
         if msgspec.json.decode(raw) != extra:
-            raise Invalid("extra holds what JSON has no words for, such as bytes")
+            raise Invalid("extra holds a value that JSON cannot represent, such as bytes")
         return raw.decode()
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise Invalid(f"extra cannot be kept: {error}") from None

@@ -103,7 +103,7 @@ def waiting(store: Reader, model: Model, most: int, but: Collection[int] = ()) -
 
 def still_waiting(store: Reader, model: Model, texts: Sequence[Waiting]) -> list[bool]:
     """Return, for each of these, whether it still waits with the same text. An erasure or restore may reuse numbers."""
-    rows = store.rows(_SQL["still"], {"model": model.id, "ids": to_json([one.chunk for one in texts])})
+    rows = store.rows(_SQL["still_waiting"], {"model": model.id, "ids": to_json([one.chunk for one in texts])})
     found = {one.chunk: one.text for one in _read(store, rows)}
     return [found.get(one.chunk) == one.text for one in texts]
 
@@ -118,7 +118,7 @@ def keep(store: Store, model: Model, chunks: Sequence[int], vectors: Floats) -> 
     kept = 0
     with store.write():
         for chunk, row, sign in zip(chunks, rows, bits, strict=True):
-            if not store.rows(_SQL["arrive"], {"model": model.id, "chunk": chunk}):
+            if not store.rows(_SQL["stop_waiting"], {"model": model.id, "chunk": chunk}):
                 continue
             store.rows(_SQL["insert"], {"model": model.id, "chunk": chunk, "vector": row.tobytes()})
             number = chunk // BLOCK

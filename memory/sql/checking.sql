@@ -53,7 +53,7 @@ SELECT block FROM blocks WHERE block NOT BETWEEN 0 AND 9007199254740991;
 -- name: recount
 UPDATE spaces SET indexed = :indexed, terms = :terms WHERE id = :id;
 
--- name: neither
+-- name: neither_embedded_nor_waiting
 SELECT chunks.id FROM chunks, models
 WHERE models.current
     AND NOT EXISTS (SELECT 1 FROM vectors WHERE vectors.model = models.id AND vectors.chunk = chunks.id)

@@ -14,7 +14,7 @@ UPDATE fragments SET labels = :labels, importance = max(importance, :importance)
     used = max(used, :used), time = max(time, (SELECT time FROM fragments WHERE id = :gone)), changed = :now
 WHERE id = :id;
 
--- name: originate
+-- name: copy_origins
 INSERT INTO origins (fragment, source, run, entry, time, call)
 SELECT :kept, source, run, entry, time, call FROM origins WHERE fragment = :id ON CONFLICT DO NOTHING;
 

@@ -29,7 +29,7 @@ VALUES (:space, :number, :type, :name, :folded, :properties, :labels, :now, :now
 -- name: change
 UPDATE entities SET properties = :properties, labels = :labels, changed = :now WHERE id = :id;
 
--- name: call
+-- name: add_name
 INSERT INTO names (space, folded, type, name, entity) VALUES (:space, :folded, :type, :name, :entity);
 
 -- name: forget
@@ -65,7 +65,7 @@ UPDATE relations SET since = :since, until = :until, properties = :properties, c
 -- name: unrelate
 DELETE FROM relations WHERE id = :id;
 
--- name: say
+-- name: put_evidence
 INSERT INTO evidence (relation, said, confidence, labels, at) VALUES (:relation, :said, :confidence, :labels, :now)
 ON CONFLICT (relation, said) DO UPDATE SET confidence = excluded.confidence, labels = :labels, at = excluded.at;
 
@@ -82,7 +82,7 @@ SELECT confidence, labels FROM evidence WHERE relation = :relation;
 SELECT labels FROM evidence WHERE relation = :relation
 UNION ALL SELECT e.labels FROM relations r JOIN entities e ON e.id IN (r.source, r.target) WHERE r.id = :relation;
 
--- name: one_at_a_time
+-- name: make_single
 INSERT INTO singles (space, kind) VALUES (:space, :kind) ON CONFLICT DO NOTHING;
 
 -- name: contradicting
@@ -129,13 +129,13 @@ DELETE FROM names WHERE entity = :entity;
 -- name: relations_of
 SELECT id FROM relations WHERE source = :entity OR target = :entity ORDER BY number;
 
--- name: turn_source
+-- name: move_source
 UPDATE relations SET source = :keep, changed = :now WHERE source = :gone;
 
--- name: turn_target
+-- name: move_target
 UPDATE relations SET target = :keep, changed = :now WHERE target = :gone;
 
--- name: widen
+-- name: widen_period
 UPDATE relations SET
     since = CASE WHEN since IS NULL OR :since IS NULL THEN NULL ELSE min(since, :since) END,
     until = CASE WHEN until IS NULL OR :until IS NULL THEN NULL ELSE max(until, :until) END,

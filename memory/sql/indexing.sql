@@ -19,5 +19,5 @@ DELETE FROM words WHERE rowid = :id;
 -- name: count
 UPDATE spaces SET indexed = indexed + :chunks, terms = terms + :terms WHERE id = :space;
 
--- name: speak
+-- name: set_languages
 UPDATE spaces SET languages = :languages WHERE id = :space;

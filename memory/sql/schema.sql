@@ -15,7 +15,7 @@ CREATE TABLE keys (
 
 CREATE INDEX keys_expiring ON keys (expires) WHERE expires IS NOT NULL;
 
--- Numbers that are told to callers: counted in each space, so that they tell nothing of another one, and never given again.
+-- Numbers that callers see: counted in each space, so that they show nothing of another one, and never given again.
 -- what: 'entity', 'relation', or 'key': the greatest version of the keys that are gone.
 CREATE TABLE counters (
     space TEXT NOT NULL,
@@ -24,7 +24,8 @@ CREATE TABLE counters (
     PRIMARY KEY (space, what)
 ) STRICT, WITHOUT ROWID;
 
--- Who and what there is. One that was merged into another stays as a sign to it, without names and relations.
+-- Entities: people and things. One that was merged into another keeps its row, which leads to that one, and has no names
+-- and relations.
 CREATE TABLE entities (
     id         INTEGER PRIMARY KEY,
     space      TEXT NOT NULL,
@@ -55,7 +56,7 @@ CREATE TABLE names (
 
 CREATE INDEX names_entity ON names (entity);
 
--- What holds between two of them, from `since` until before `until`; NULL: without a beginning, without an end.
+-- Relations: what holds between two entities, from `since` until before `until`; NULL: without a beginning, without an end.
 CREATE TABLE relations (
     id         INTEGER PRIMARY KEY,
     space      TEXT NOT NULL,
@@ -75,7 +76,7 @@ CREATE INDEX relations_out ON relations (source, kind, number);
 CREATE INDEX relations_same ON relations (source, kind, target, number);
 CREATE INDEX relations_in ON relations (target, kind);
 
--- Who said so: a relation has at least one.
+-- Evidence: who said that a relation holds. A relation has at least one row.
 CREATE TABLE evidence (
     relation   INTEGER NOT NULL REFERENCES relations (id) ON DELETE CASCADE,
     said       TEXT NOT NULL,       -- where it is from
@@ -85,7 +86,7 @@ CREATE TABLE evidence (
     PRIMARY KEY (relation, said)
 ) STRICT, WITHOUT ROWID;
 
--- Kinds of relation of which a source has one at a time: two are a contradiction.
+-- Kinds of relation of which an entity has one at a time as a source, such as `lives in`: two are a contradiction.
 CREATE TABLE singles (
     space TEXT NOT NULL,
     kind  TEXT NOT NULL,
@@ -99,7 +100,7 @@ CREATE TABLE sessions (
     created INTEGER NOT NULL
 ) STRICT;
 
--- Ways that a conversation took. One begins where its parent had `forked` messages, and counts on from there.
+-- Branches of conversations. One begins after `forked` messages of its parent, and counts on from there.
 CREATE TABLE branches (
     session INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
     name    TEXT NOT NULL,
@@ -112,7 +113,7 @@ CREATE TABLE branches (
     PRIMARY KEY (session, name)
 ) STRICT, WITHOUT ROWID;
 
--- What was said. A row is never changed, and goes only with its conversation.
+-- Messages of conversations. A row is never changed, and is deleted only with its conversation.
 CREATE TABLE messages (
     id      INTEGER PRIMARY KEY,    -- (its conversation's id + 1) * 2^32 - its number there, in the order in which they came
     session INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
@@ -126,7 +127,7 @@ CREATE TABLE messages (
     UNIQUE (session, branch, seq)
 ) STRICT;
 
--- What messages `first` to `last` on a branch come to, in fewer words. They stay.
+-- Summaries of messages `first` to `last` of a branch. The messages stay.
 CREATE TABLE summaries (
     id      INTEGER PRIMARY KEY,
     session INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
@@ -140,7 +141,8 @@ CREATE TABLE summaries (
 
 CREATE INDEX summaries_covering ON summaries (session, branch, first);
 
--- The words of what was said. By its messages' ids what is here of one conversation lies together, the newest first.
+-- The index of the messages' words. Its rows have the messages' ids, so those of one conversation lie together, the newest
+-- first.
 CREATE VIRTUAL TABLE messages_words USING fts5 (
     text, content = 'messages', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
 );

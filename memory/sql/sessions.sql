@@ -21,7 +21,7 @@ VALUES (:session, :name, :parent, :forked, :forked, :labels, :now,
 -- name: advance
 UPDATE branches SET last = :last WHERE session = :session AND name = :name;
 
--- name: say
+-- name: add_message
 INSERT INTO messages (id, session, branch, seq, role, text, extra, labels, at)
 VALUES (
     coalesce(

@@ -19,17 +19,17 @@ DELETE FROM counters WHERE space = :space AND what IN ('entity', 'relation');
 -- name: singles_erase
 DELETE FROM singles WHERE space = :space;
 
--- name: unnamed
+-- name: without_name
 SELECT space, number FROM entities e WHERE merged IS NULL
     AND NOT EXISTS (SELECT 1 FROM names n WHERE n.entity = e.id AND n.folded = e.folded) LIMIT 100;
 
--- name: unsaid
+-- name: without_evidence
 SELECT space, number FROM relations r WHERE NOT EXISTS (SELECT 1 FROM evidence e WHERE e.relation = r.id) LIMIT 100;
 
--- name: abroad
+-- name: between_spaces
 SELECT r.space, r.number FROM relations r JOIN entities e ON e.id IN (r.source, r.target) WHERE e.space <> r.space LIMIT 100;
 
--- name: behind
+-- name: counters_behind
 SELECT space, 'entity', max(number) FROM entities GROUP BY space
     HAVING max(number) > coalesce((SELECT last FROM counters c WHERE c.space = entities.space AND c.what = 'entity'), 0)
 UNION ALL

@@ -30,7 +30,7 @@ FROM (
 -- name: text
 SELECT text, labels FROM fragments WHERE id = :id;
 
--- name: arrive
+-- name: stop_waiting
 DELETE FROM unembedded WHERE model = :model AND chunk = :chunk RETURNING chunk;
 
 -- name: insert
@@ -75,7 +75,7 @@ DELETE FROM blocks WHERE model = :model AND NOT EXISTS (SELECT 1 FROM vectors WH
 -- name: drop_model
 DELETE FROM models WHERE id = :model AND NOT EXISTS (SELECT 1 FROM vectors WHERE model = :model);
 
--- name: still
+-- name: still_waiting
 SELECT waiting.chunk, chunks.fragment, chunks.start, chunks.finish
 FROM unembedded AS waiting JOIN chunks ON chunks.id = waiting.chunk
 WHERE waiting.model = :model AND waiting.chunk IN (SELECT value FROM json_each(:ids));
