@@ -36,9 +36,13 @@ NOT_REHEARSED: Final = ("runtime.bridge", "runtime.proxy", "runtime.wasm.hand")
 """Modules that many runs need and a rehearsal does not: they are imported last, into gaps that moved objects have left."""
 
 COMPILED: Final = (
+    "asyncio.sslproto",
+    "ipaddress",
+    "locale",
     "manifests.skills.folder",
     "manifests.skills.front_matter",
     "manifests.skills.reading",
+    "pickle",
     "runtime.agent.actions",
     "runtime.agent.answers",
     "runtime.agent.briefing",
@@ -75,7 +79,11 @@ COMPILED: Final = (
     "runtime.pipeline.kept",
     "runtime.pipeline.machine",
     "runtime.skills",
+    "shutil",
     "simpleeval",
+    "ssl",
+    "tempfile",
+    "urllib.parse",
 )
 """Modules that only some runs import. Runs cannot write bytecode, so it is written here; the modules are not kept."""
 

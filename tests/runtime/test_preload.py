@@ -18,6 +18,7 @@ MOST_OWN = 3_100
 FEW_NEED = {
     "asyncio.sslproto",
     "importlib.resources",
+    "locale",
     "pickle",
     "shutil",
     "ssl",
