@@ -4,6 +4,7 @@ No secret is needed: the log's public key is in keys/log.pub. A reader takes the
 that is being written.
 """
 
+import mmap
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -74,12 +75,19 @@ def read(line: bytes) -> Entry:
 
 
 def newest(folder: Path, kind: str) -> Entry | None:
-    """Find the newest entry of a kind; None if the log has none."""
+    """Find the newest entry of a kind; None if the log has none. Raises Ended if the log is damaged there."""
     needle = b'"kind":"%s"' % kind.encode()
     for path in reversed(segments(folder)):
-        before, found, after = path.read_bytes().rpartition(needle)
-        if found:
-            return read(before.rpartition(b"\n")[2] + found + after.partition(b"\n")[0] + b"\n")
+        if not path.stat().st_size:
+            continue  # mmap takes no empty file
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
+            end = held.rfind(b"\n") + 1
+            while (at := held.rfind(needle, 0, end)) >= 0:
+                begin = held.rfind(b"\n", 0, at) + 1
+                entry = read(held[begin : held.find(b"\n", at) + 1])
+                if entry.kind == kind:  # and not a kind that its detail names
+                    return entry
+                end = begin
     return None
 
 

@@ -4,9 +4,8 @@ Both SDKs use httpx2. This transport lies below them and enforces for every requ
 
 - time: `Endpoint.first` until the first byte of the answer's body, `silence` between two, `whole` for all of it. When one is
   over, ModelFailed is raised, which an SDK may wrap (`reading` finds it again).
-- what is sent: only the headers of SENT and the Endpoint's key. No headers, keys or proxies from environment variables,
-no netrc,
-  nothing that an SDK reports about this machine. Redirects are not followed: a key goes to one address only.
+- what is sent: only the headers of SENT and the Endpoint's key. No headers, keys or proxies from environment variables, no
+  netrc, nothing that an SDK reports about this machine. Redirects are not followed: a key goes to one address only.
 - what is read: of a stream at most LARGEST bytes and events as large as bounding.py allows, whatever its content type; of any
   other answer WHOLE bytes; of an error the first ERROR bytes. Nothing compressed, so that a small answer cannot become
   a large one. The key is removed from all that comes back, headers included (hiding.py).

@@ -1,0 +1,61 @@
+"""The newest entry of a kind is found from the end of the log, whatever is being written behind it."""
+
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from kernel.cli import logbook
+from kernel.record.recovery import segment_path
+from wire.entries import NO_PREV, Entry, encode, time_text
+
+
+def line(seq: int, kind: str, **detail: object) -> bytes:
+    entry = Entry(seq=seq, kind=kind, time=time_text(1), principal="kernel", prev=NO_PREV, detail=detail)
+    return encode(entry) + b"\n"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """An empty log; its folder."""
+    (tmp_path / "entries").mkdir()
+    return tmp_path
+
+
+def write(log: Path, number: int, *lines: bytes) -> None:
+    segment_path(log, number).write_bytes(b"".join(lines))
+
+
+def test_the_newest_entry_of_a_kind_is_found_in_an_older_segment(log: Path) -> None:
+    write(log, 0, line(0, "kernel.start", code="old"), line(1, "kernel.start", code="new"), line(2, "kernel.stop"))
+    write(log, 1, line(3, "kernel.stop"))
+    write(log, 2)
+    found = logbook.newest(log, "kernel.start")
+    assert found is not None
+    assert (found.seq, found.detail) == (1, {"code": "new"})
+    assert logbook.newest(log, "freeze") is None
+
+
+def test_a_line_that_is_being_written_is_no_entry_yet(log: Path) -> None:
+    write(log, 0, line(0, "kernel.start"), line(1, "kernel.start")[:-9])
+    found = logbook.newest(log, "kernel.start")
+    assert found is not None
+    assert found.seq == 0
+
+
+def test_a_kind_within_an_entry_is_not_taken_for_its_kind(log: Path) -> None:
+    write(log, 0, line(0, "kernel.start"), line(1, "kernel.stop", why={"kind": "kernel.start"}))
+    found = logbook.newest(log, "kernel.start")
+    assert found is not None
+    assert found.seq == 0
+
+
+def test_a_large_segment_is_not_read_into_memory(log: Path) -> None:
+    many = line(1, "kernel.stop", why="x" * 900) * 20_000
+    write(log, 0, line(0, "kernel.start"), many)
+    tracemalloc.start()
+    try:
+        assert logbook.newest(log, "kernel.start") is not None
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
