@@ -14,6 +14,8 @@ from machine_rates import ProcessRow, listing, process_percent, sendable
 UNREADABLE: Final = (psutil.Error, OSError, ValueError, IndexError, KeyError)
 """What one process that is ending or not ours can raise; the list goes on without it."""
 
+_ALL_UIDS: Final = 2**32 - 1
+
 Ident = tuple[int, float]
 """A process number with its start time: numbers are used again."""
 
@@ -55,9 +57,10 @@ def _rows() -> tuple[list[ProcessRow], dict[str, int]]:
         pids = psutil.pids()
     except OSError as error:
         return [], {f"/proc cannot be listed: {error.strerror}": 1}
+    stand_in = _stand_in()
     for pid in pids:
         try:
-            rows.append(_row(psutil.Process(pid)))
+            rows.append(_row(psutil.Process(pid), stand_in))
         except psutil.NoSuchProcess:
             continue
         except UNREADABLE as error:
@@ -66,7 +69,7 @@ def _rows() -> tuple[list[ProcessRow], dict[str, int]]:
     return rows, unread
 
 
-def _row(process: psutil.Process) -> ProcessRow:
+def _row(process: psutil.Process, stand_in: int | None) -> ProcessRow:
     with process.oneshot():
         times = process.cpu_times()
         return ProcessRow(
@@ -74,7 +77,7 @@ def _row(process: psutil.Process) -> ProcessRow:
             parent=process.ppid(),
             name=sendable(process.name()),
             status=str(process.status()),
-            uid=_uid(process),
+            uid=_uid(process, stand_in),
             threads=process.num_threads(),
             created=process.create_time(),
             cpu_seconds=times.user + times.system,
@@ -82,10 +85,26 @@ def _row(process: psutil.Process) -> ProcessRow:
         )
 
 
-def _uid(process: psutil.Process) -> int | None:
+def _uid(process: psutil.Process, stand_in: int | None) -> int | None:
+    """The owner's user id, as this user namespace numbers it; None for one that it does not map."""
     try:
-        return int(process.uids().real)
+        uid = int(process.uids().real)
     except psutil.NoSuchProcess:
         raise
+    except UNREADABLE:
+        return None
+    return None if uid == stand_in else uid
+
+
+def _stand_in() -> int | None:
+    """The user id that the system shows for all that this user namespace does not map; None if it maps all.
+
+    See user_namespaces(7): a run of an ordinary user has a namespace that maps one user id.
+    """
+    try:
+        with open("/proc/self/uid_map", encoding="ascii") as lines:
+            mapped = sum(int(line.split()[2]) for line in lines)
+        with open("/proc/sys/kernel/overflowuid", encoding="ascii") as file:
+            return None if mapped >= _ALL_UIDS else int(file.read())
     except UNREADABLE:
         return None

@@ -183,6 +183,20 @@ def test_it_measures_the_machine_from_inside_a_pid_namespace(tmp_path: Path) -> 
     assert processes["missing"] == []
 
 
+def test_an_owner_whom_the_users_namespace_of_the_run_does_not_map_is_unknown(tmp_path: Path) -> None:
+    """The system shows all of them as 65534, which is somebody's number. A run of an ordinary user has such a namespace."""
+    if subprocess.run(["unshare", "--user", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system gives no user namespace to this user")
+    paths = [str(HANDS / "machine"), str(HANDS.parent)]
+    for mapped, expected in (([], {None}), (["--map-user=1234"], {None, 1234})):
+        ran = subprocess.run(
+            ["unshare", "--user", *mapped, sys.executable, "-c", INSIDE, *paths],
+            capture_output=True, check=True, text=True, cwd=tmp_path,
+        )  # fmt: skip
+        _, _, processes = json.loads(ran.stdout)
+        assert {one["uid"] for one in processes["processes"]} <= expected
+
+
 ENDED = """
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(15, %r, 0, 0, 0)
