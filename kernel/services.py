@@ -100,7 +100,7 @@ class Services:
             return
         if (charged := run.serving.charged) or life.waiting:  # what is used without an open call is charged to no call
             life.shares.take(run.first_cpu(), charged)
-        while run.has_room and life.waiting and (number := self._next_call(life, run)) is not None:
+        while life.waiting and run.has_room and (number := self._next_call(life, run)) is not None:
             if (call := kernel.exchange.calls.get(number)) is not None and call.is_queued and call.state == "open":
                 call.shares = life.shares.sum
                 kernel.exchange.deliver(call, run)
