@@ -101,17 +101,19 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
 
 def add_spent(runs: Mapping[str, Unfinished], opens: Mapping[int, Open], ended: Entry) -> None:
     """Add a call's cost to what its run has spent, and to what was spent for the runs that it was made for."""
-    cost, number = sum_of(ended.cost), ended.parent
-    if ended.run in runs:
-        runs[ended.run].spent = plus(runs[ended.run].spent, cost)
+    cost, number, by = sum_of(ended.cost), ended.parent, ended.run
+    if by in runs:
+        runs[by].spent = plus(runs[by].spent, cost)
     while number:
-        run, above = next((one for one in runs.values() if one.work == number), None), opens.get(number)
-        if run is not None:
+        run, above = runs.get(by), opens.get(number)
+        if run is not None and run.work == number:  # whoever makes a call for a run's work is that run
             run.spent_in_all = plus(run.spent_in_all, cost)
             if not run.spawner:
                 return
-        spawner = None if run is None else runs.get(run.spawner)
-        number = spawner.work if spawner is not None else 0 if above is None else above.parent
+            if (spawner := runs.get(run.spawner)) is not None:
+                number, by = spawner.work, run.spawner
+                continue
+        number, by = (0, "") if above is None else (above.parent, above.run)
 
 
 def end_run(runs: dict[str, Unfinished], run: str, ending: Unfinished) -> None:
