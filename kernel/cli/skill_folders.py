@@ -7,7 +7,6 @@ install or removal.
 
 import hashlib
 import os
-import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
@@ -58,13 +57,10 @@ def read(path: str) -> Skill:
             Exit.USAGE,
         )
     name = os.path.basename(os.path.abspath(path))
-    shown = path if path.startswith((".", os.sep)) else f"./{path}"
     skill, problems = reading.read(name, package.read_files(path), path.rstrip("/") or "/")
     if skill is None or problems:
         words = "; ".join(f"{one.file}:{one.line}: {one.what}: {one.instead}" for one in problems[:5])
-        raise Ended(
-            f"this is not a skill: {screen.visible(words)}; then `maniple skills show {shlex.quote(shown)}` again"
-        )
+        raise Ended(f"this is not a skill: {screen.visible(words)}; then type the same again")
     return skill
 
 

@@ -125,6 +125,7 @@ def test_what_is_no_skill_is_refused_with_what_to_mend(shell: Shell, tmp_path: P
     ran = shell.run("skills", "install", folder, "--yes")
     assert ran.code == 1
     assert is_one_clear_line(ran)
+    assert "then type the same again" in ran.err
     assert f"{folder}/SKILL.md:2: its name is post, its folder's is mail: write `name: mail`" in ran.err
     assert shell.run("skills", "install", tmp_path / "nothing").code == 2
     (folder / "link").symlink_to("/etc/passwd")
