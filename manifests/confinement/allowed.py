@@ -61,8 +61,7 @@ TABLE: Final[tuple[Row, ...]] = (
     ),
     Row("close_range", "the interpreter: os.closerange"),
     Row("poll ppoll select pselect6", "libzmq, and Python's select"),
-    Row("epoll_wait epoll_pwait epoll_pwait2", "asyncio, libzmq"),
-    Row("epoll_ctl", "asyncio, libzmq", arguments.NO_NEW_WATCH, "what was watched before the filter was laid on"),
+    Row("epoll_ctl epoll_wait epoll_pwait epoll_pwait2", "asyncio; libzmq, also when it closes its sockets"),
     Row(
         "open openat creat access faccessat faccessat2",
         "the interpreter: files and imports; which files, Landlock decides",
@@ -149,7 +148,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("execve execveat", "starting a program; which, Landlock decides", profile=Profile.EXEC),
     Row("fork vfork", "subprocess, shells, programs built with musl", profile=Profile.EXEC),
     Row("clone", "posix_spawn", arguments.SPAWN, "a child that executes at once (CLONE_VM, CLONE_VFORK)", Profile.EXEC),
-    Row("epoll_create1 epoll_ctl", "programs that wait for many: Node.js, asyncio", profile=Profile.EXEC),
+    Row("epoll_create1", "programs that wait for many: Node.js, asyncio", profile=Profile.EXEC),
     Row("set_tid_address", "the start of every program", profile=Profile.EXEC),
     Row(
         "arch_prctl",
@@ -195,7 +194,7 @@ TABLE: Final[tuple[Row, ...]] = (
         Profile.INET,
     ),
     Row("connect", "`web`: connections, name lookup", profile=Profile.INET),
-    Row("epoll_create1 epoll_ctl", "asyncio: connections", profile=Profile.INET),
+    Row("epoll_create1", "asyncio: connections", profile=Profile.INET),
     Row("sendto", "`web`: name lookup", arguments.IN_BAND, "nothing out of band", Profile.INET),
     Row("sendmmsg", "glibc: name lookup", arguments.IN_BAND, "nothing out of band", Profile.INET),
     Row("recvmmsg", "glibc: name lookup", profile=Profile.INET),

@@ -84,12 +84,6 @@ _ARCH_SET_FS, _ARCH_GET_FS = 0x1002, 0x1003
 
 THREAD_POINTER: Final[Condition] = ((Bits(0, INT, (_ARCH_SET_FS, _ARCH_GET_FS)),),)
 
-# epoll_ctl(2): the operation ------------------------------------------------------------------------------------------
-
-_DELETE, _MODIFY = 2, 3
-
-NO_NEW_WATCH: Final[Condition] = ((Bits(1, INT, (_DELETE, _MODIFY)),),)
-
 # fallocate(2): the mode ------------------------------------------------------------------------------------------------
 
 _PUNCH_HOLE: Final = 3  # FALLOC_FL_PUNCH_HOLE goes with FALLOC_FL_KEEP_SIZE

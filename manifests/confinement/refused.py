@@ -147,10 +147,10 @@ FAMILIES: Final[tuple[Family, ...]] = (
     ),
     Family(
         "watching descriptors",
-        "epoll_create1 epoll_ctl",
-        "Watches are counted per user, too, and a few descriptors make millions. asyncio and the bus have theirs before "
-        "the filter is there; select and poll are allowed.",
-        but="to change or end a watch; with `exec` or `inet`, new ones",
+        "epoll_create1",
+        "Watches are counted per user, too, and a few epolls make millions. asyncio and the bus have theirs before the "
+        "filter is there; select and poll are allowed.",
+        but="with `exec` or `inet`",
     ),
     Family(
         "pipes without copies",

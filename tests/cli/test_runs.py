@@ -52,6 +52,18 @@ def test_start_prints_the_runs_id_and_wait_its_result(shell: Shell) -> None:
     assert "is under way" in ran.err
 
 
+def test_the_process_of_a_run_ends_by_itself_and_adds_nothing_to_what_its_hand_printed(shell: Shell) -> None:
+    run = str(shell.result("start", "greeter", "who=Dee", "--wait")["run"])
+
+    def ended() -> dict[str, Any]:
+        told: Any = shell.result("run-show", run)["run"]
+        return told if told["ended"] else {}
+
+    until(ended)
+    assert ended()["exit"] == "exit code 0"
+    assert "greeting who=Dee" in shell.good("logs", "greeter", "-n", "1")
+
+
 def test_a_run_that_fails_ends_the_command_with_1_and_its_reason(shell: Shell) -> None:
     ran = shell.run("start", "greeter", "fail:=true", "--wait", "--json")
     assert ran.code == 1

@@ -143,11 +143,6 @@ JUNK: Final = 0xDEAD_BEEF << 32
         ("sendmmsg", (3, 1, 1, 1, 0, 0), frozenset(Profile), False),
         ("fcntl", (3, 6, 1, 0, 0, 0), NONE, True),  # F_SETLK
         ("fcntl", (3, 37, 1, 0, 0, 0), frozenset(Profile), False),  # F_OFD_SETLK: of a lock nobody knows whose it is
-        ("epoll_ctl", (3, 1, 4, 0, 0, 0), NONE, False),  # EPOLL_CTL_ADD
-        ("epoll_ctl", (3, JUNK | 1, 4, 0, 0, 0), NONE, False),
-        ("epoll_ctl", (3, 3, 4, 0, 0, 0), NONE, True),  # EPOLL_CTL_MOD
-        ("epoll_ctl", (3, 1, 4, 0, 0, 0), frozenset({Profile.EXEC}), True),
-        ("epoll_ctl", (3, 1, 4, 0, 0, 0), frozenset({Profile.INET}), True),
         ("fallocate", (3, 0, 0, 4096, 0, 0), NONE, False),  # more than any check of files could stop
         ("fallocate", (3, JUNK | 1, 0, 4096, 0, 0), NONE, False),  # FALLOC_FL_KEEP_SIZE: past any limit of size
         ("fallocate", (3, 3, 0, 4096, 0, 0), NONE, True),  # a hole
