@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from msgspec import Struct
 
 from kernel.errors import HomeError
 from manifests import identity, settings
@@ -37,7 +36,7 @@ service's own.
 """
 
 
-class Keys(Struct, frozen=True, kw_only=True):
+class Keys(msgspec.Struct, frozen=True, kw_only=True):
     """The keys that the kernel uses. log: signs checkpoints; public, secret, operator: CURVE keys in Z85."""
 
     log: SigningKey
