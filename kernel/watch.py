@@ -77,8 +77,7 @@ class Watch:
             most, run.other_cpu = manifest.limits.memory, max(run.other_cpu, cpu_of_descendants(processes))
             why = cpu_exceeded_by_all(manifest, run.earlier_cpu + int(run.cpu_seconds() * 1_000_000))
             size = 0 if "cgroup" in run.applied else resident_of_all(processes, shared)
-            if size > max(most, COUNTED):
-                why = memory_exceeded(manifest)
+            why = memory_exceeded(manifest) if size > max(most, COUNTED) else why
             if why:
                 self._kernel.supervisor.end_as_unfit(run, why)
                 return
