@@ -272,7 +272,7 @@ class Server(Hand):
             if error.code == CONNECTION_CLOSED and error.message.startswith(_LOST):
                 raise Failure("ended", "the server has ended, or the connection to it") from None
             code = {INVALID_PARAMS: "arguments", PARSE_ERROR: "malformed"}.get(error.code, "server")
-            raise Failure(code, results.one_text(f"the server says: {error}")) from None
+            raise Failure(code, results.one_text(f"the server says: {results.reason(error)}")) from None
         except ValidationError as error:
             why = f"the server's answer does not follow the protocol: {error.error_count()} faults, the first in "
             place = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"]))
@@ -342,7 +342,7 @@ class Server(Hand):
         except Exception as error:  # noqa: BLE001  whatever the package raises ends this run with a reason
             is_of_peer = isinstance(first := first_of(error), self._raises)
             late = f"the server has not greeted us within {GREETING:.0f} seconds"
-            why = late if timeout.expired() else f"the session with the server has ended: {first}"
+            why = late if timeout.expired() else f"the session with the server has ended: {results.reason(first)}"
             if self._login is not None and (self._login.why or is_of_peer) and not greeting.done():
                 self._unreached = why
                 greeting.set_result(None)

@@ -6,6 +6,7 @@ the whole. The text of a server's error is its own, cut to the length of an erro
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -25,6 +26,8 @@ from mcp_types import (
 )
 
 from runtime.errors import Failure
+
+_PARSER: Final = re.compile(r": \d+ validation errors? for .*", re.DOTALL)
 
 ROOM: Final = 900_000
 """Most bytes of one reply: what a body can carry, less some for its frame."""
@@ -102,6 +105,11 @@ def of_list(rows: Iterable[dict[str, object]]) -> list[dict[str, object]]:
     if _size(found) > ROOM:
         raise Failure("too-large", f"the server lists {len(found)} things, which do not fit into one reply")
     return found
+
+
+def reason(error: BaseException) -> str:
+    """An error's text, without what the package's parser says, which quotes bytes of the server."""
+    return _PARSER.sub("", str(error))
 
 
 def one_text(text: str) -> str:

@@ -5,6 +5,7 @@ import base64
 import msgspec
 import pytest
 from mcp_types import CallToolResult, GetPromptResult, ReadResourceResult
+from pydantic import ValidationError
 
 from runtime.errors import Failure
 from runtime.mcp import results
@@ -128,3 +129,11 @@ def test_thousands_of_parts_that_hold_nothing_are_no_more_than_a_call_can_carry(
     encode_body(results.of_resource(ReadResourceResult.model_validate({"contents": contents})))
     messages = [{"role": "user", "content": a_text("")}] * 20_000
     encode_body(results.of_prompt(GetPromptResult.model_validate({"messages": messages})))
+
+
+def test_a_reason_quotes_no_bytes_that_the_server_sent() -> None:
+    with pytest.raises(ValidationError) as caught:
+        CallToolResult.model_validate_json(b"{secret")
+    assert "secret" in str(caught.value)
+    assert results.reason(RuntimeError(f"Failed to parse: {caught.value}")) == "Failed to parse"
+    assert results.reason(RuntimeError("Not Found: 1")) == "Not Found: 1"
