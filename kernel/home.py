@@ -55,9 +55,8 @@ class Home:
         mode = os.stat(self.path)
         if mode.st_uid != os.geteuid():
             owner = f"belongs to user {mode.st_uid}, and this is {os.geteuid()}"
-            raise HomeError(
-                f"the home {self.path} {owner}: run this as that user, or make one of your own with `maniple init --home DIR`"
-            )
+            mend = "run this as that user, or make one of your own with `maniple init --home DIR`"
+            raise HomeError(f"the home {self.path} {owner}: {mend}")
         if mode.st_mode & 0o077:
             raise HomeError(f"the home {self.path} is open to others: close it with `chmod 700 {self.path}`")
         self.identity = self._identity()
