@@ -74,7 +74,9 @@ def full(entry: Entry) -> str:
     for name, body in (("arguments", entry.arguments), ("reply", entry.reply)):
         if body is not None:
             rows.append((name, f"{screen.size(body.size)}, HMAC-SHA-256 {body.digest}"))
-    rows += [(name, _value(value)) for name, value in _with_times(entry.detail).items()]
+    fields = {name for name, _ in rows}
+    for name, value in _with_times(entry.detail).items():
+        rows.append((f"detail {name}" if name in fields else name, _value(value)))
     rows.append(("prev", entry.prev))
     return screen.fields(rows)
 

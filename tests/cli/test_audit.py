@@ -104,6 +104,13 @@ def test_show_tells_an_entry_and_its_partner(shell: Shell) -> None:
     assert shell.run("audit", "show", "99999999").code == 1
 
 
+def test_show_gives_no_two_fields_one_name(shell: Shell) -> None:
+    line = shell.good("audit", "search", "--kind", "hand.install", "-n", "1")
+    names = [row.split("  ")[0] for row in shell.good("audit", "show", line.split()[0]).splitlines() if row[0] != " "]
+    assert len(names) == len(set(names)), names
+    assert {"by", "detail by"} <= set(names)
+
+
 def test_show_knows_a_body_by_its_digest(shell: Shell, tmp_path: Path) -> None:
     shell.good("call", "echo.say", "text=weighed")
     line = shell.good("audit", "search", "--kind", "end", "--method", "echo.say", "--json").splitlines()[-1]

@@ -117,6 +117,15 @@ def test_a_mistyped_hand_is_told_with_what_was_meant(command: str, shell: Shell)
     assert "did you mean" not in shell.run(command, "nonsense").err
 
 
+def test_a_run_of_a_service_is_told_to_have_no_result_to_wait_for(shell: Shell) -> None:
+    run = shell.good("start", "echo").strip()
+    ran = shell.run("wait", run)
+    assert (ran.code, ran.out) == (1, "")
+    assert (
+        ran.err == f"maniple: {run} is a run of the service echo, which has no result to wait for: see `maniple ps`\n"
+    )
+
+
 def test_a_live_run_is_seen_and_cancelled(shell: Shell) -> None:
     run = shell.good("start", "greeter", "wait:=true").strip()
     until(lambda: any(row["progress"] for row in _live(shell, "greeter")))
