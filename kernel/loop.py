@@ -9,10 +9,10 @@ import os
 import select
 import sys
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
-from contextlib import redirect_stderr, suppress
-from io import StringIO
+from contextlib import suppress
 from itertools import count
 from typing import Final
 
@@ -39,9 +39,8 @@ FAULTS_MOST, FAULT_MOST = 256, 4_096
 def log_fault() -> None:
     """Write the current exception, a bug of the kernel's, to stderr (run/kernel.log). On a full disk, write nothing."""
     if next(_faults) < FAULTS_MOST:
-        with suppress(OSError), redirect_stderr(StringIO()) as text:
-            sys.excepthook(*sys.exc_info())  # the module `traceback` would take 400 KB, and a descriptor to import it
-            os.write(2, text.getvalue()[-FAULT_MOST:].encode(errors="replace"))
+        with suppress(OSError):
+            sys.stderr.write(traceback.format_exc()[-FAULT_MOST:])
 
 
 class Timer:

@@ -17,6 +17,7 @@ from manifests.installed import Installed
 from manifests.policy import Link, admit, check_state, decide, normalise, refusal_entry
 from manifests.schema import Limits, Provided
 from wire import codec, headers, limits
+from wire.codec import NIL
 from wire.errors import CodecError, Diverged, Late, NotNow, Refusal
 from wire.ids import OPERATOR
 from wire.rates import SINGLY, Rate
@@ -92,7 +93,7 @@ class Router:
             run.peer, run.link = peer, peer.link
         hello = headers.Hello(version=limits.PROTOCOL, time=kernel.time())
         first = kernel.log.size - 1 if header.is_written and run is None else -1
-        kernel.log.after(first, partial(kernel.links.send, peer, hello, codec.NIL))
+        kernel.log.after(first, partial(kernel.links.send, peer, hello, NIL))
         if run is not None and run.tape is not None:
             run.tape.connect(peer)
 
@@ -236,7 +237,7 @@ class Router:
             run = peer.run.id if peer.run else ""
             kernel.log.append("refusal", **refusal_entry(refusal, peer.principal, run, method, resource))
         header = headers.Refused(number=number, code=refusal.code, why=why, grant=refusal.grant, time=kernel.time())
-        kernel.links.send(peer, header, codec.NIL)
+        kernel.links.send(peer, header, NIL)
 
     def _publish_or_subscribe(self, peer: Peer, header: headers.Publish | headers.Subscribe, body: bytes) -> None:
         """Admit and decide on a publication or a subscription, carry it out, and answer it."""
@@ -255,7 +256,7 @@ class Router:
         except Refusal as refusal:
             self._refuse(peer, header.number, provided.method, event, refusal)
             return
-        kernel.links.send(peer, headers.Done(number=header.number, time=kernel.time()), codec.NIL)
+        kernel.links.send(peer, headers.Done(number=header.number, time=kernel.time()), NIL)
 
 
 def link_of(peer: Peer) -> Link:

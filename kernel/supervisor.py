@@ -18,6 +18,7 @@ from kernel.runs import GRACE, Run, exit_text
 from kernel.services import Services
 from manifests import calls, settings
 from manifests.budgets import used_up_until
+from manifests.calls import OpenCall
 from manifests.errors import SettingsInvalid
 from manifests.installed import Installed
 from manifests.judging import judge_installed
@@ -28,6 +29,7 @@ from manifests.seal import SEAL_FILE, Seal
 from manifests.state import authority
 from manifests.upgrades import ENDED
 from wire import codec, headers, limits
+from wire.codec import NIL
 from wire.errors import Late, Refusal
 from wire.ids import ID_BYTES, run_id
 
@@ -54,7 +56,7 @@ class Supervisor:
         return shown_state(self._kernel.state, hand, state, is_working=is_working, is_ending=is_ending, is_over=is_over)
 
     def start_task_run(
-        self, cause: calls.OpenCall, hand: Installed, inputs: bytes, *, detached: bool, fired: str = "", depth: int = 0,
+        self, cause: OpenCall, hand: Installed, inputs: bytes, *, detached: bool, fired: str = "", depth: int = 0,
         instead: str = "", seconds: float | None = None,
     ) -> Run:  # fmt: skip
         """Start a task run for the call `cause` (start or spawn). Its work is a call of its own, made for the same principal.
@@ -69,7 +71,7 @@ class Supervisor:
         wall = hand.package.manifest.limits.wall_ms / 1000
         deadline = kernel.loop.now() + min(wall, wall if seconds is None else seconds)
         by, parent = (cause.by, cause.parent) if not fired else (SCHEDULE, None)
-        work = calls.OpenCall(
+        work = OpenCall(
             kernel.next_call(), cause.caller, by, b"", 0, provided=WORK, resource="", body=inputs, parent=parent,
             deadline=deadline, labels=cause.labels, most=cause.most, upload=False,
         )  # fmt: skip
@@ -84,7 +86,7 @@ class Supervisor:
         kernel.state.unfinished[run.id].begin(work.labels)
         return run
 
-    def deliver(self, call: calls.OpenCall, hand: Installed) -> None:
+    def deliver(self, call: OpenCall, hand: Installed) -> None:
         """Deliver a call to a fresh run of a task Hand, or to the service; refuse it if that may not start."""
         if not hand.is_task:
             self.services.deliver(call, hand)
@@ -95,7 +97,7 @@ class Supervisor:
             self._kernel.log_refused_start(hand, refusal)
             self._kernel.exchange.refuse(call, refusal)
 
-    def on_call_end(self, run: Run, call: calls.OpenCall) -> None:
+    def on_call_end(self, run: Run, call: OpenCall) -> None:
         """After a call at a run ended: stop the run if the call was its work; deliver a service's next calls."""
         if run.work is call:
             self.stop(run, "its work has ended")
@@ -118,7 +120,7 @@ class Supervisor:
         check_requires(hand.name, requires, partial(os.access, mode=os.X_OK), os.environ)
         return seal
 
-    def launch(self, hand: Installed, work: calls.OpenCall | None) -> Run:
+    def launch(self, hand: Installed, work: OpenCall | None) -> Run:
         """Start a run. Raises Refusal if nothing was started."""
         run = self._new_run(hand, work)
         self._launch(run, self._kernel.settings_of(hand))
@@ -135,7 +137,7 @@ class Supervisor:
             run.state = "waiting"
             raise
 
-    def _new_run(self, hand: Installed, work: calls.OpenCall | None) -> Run:
+    def _new_run(self, hand: Installed, work: OpenCall | None) -> Run:
         """Return a new run of a Hand, with a random id and the Hand's present grants."""
         return Run(run_id(os.urandom(ID_BYTES)), hand, authority(self._kernel.state, hand), os.urandom(32), work)
 
@@ -205,7 +207,7 @@ class Supervisor:
             self._set_paused(run, paused=False)
         header = headers.Stop(why=why[: limits.WHY_MAX], grace=int(GRACE * 1000), time=kernel.time())
         if run.peer is not None:  # a Bye may have been among the messages held back by the pause
-            kernel.links.send(run.peer, header, codec.NIL)
+            kernel.links.send(run.peer, header, NIL)
 
     def kill(self, run: Run, why: str) -> None:
         """Kill a run's processes."""

@@ -14,9 +14,6 @@ from kernel import STARTER
 from kernel.cli.exits import Ended, need_linux
 from kernel.cli.serving import find_kernel
 
-KERNEL: Final = "kernel.cli.kernel_entry"
-"""The module whose main() is the kernel."""
-
 READY_S: Final = 60.0
 """Seconds within which a kernel must report that it is ready, or why not; recovering a long log takes time."""
 
@@ -30,7 +27,7 @@ LOG_MAX: Final = 1024 * 1024
 def kernel_command(home: str, ready: int) -> list[str]:
     """The command line of a kernel for this home, which reports on the descriptor `ready`."""
     path = ":".join(filter(None, sys.path))
-    return [sys.executable, *without_docstrings(), "-I", "-c", STARTER, path, KERNEL, home, str(ready)]
+    return [sys.executable, *without_docstrings(), "-I", "-c", STARTER, path, "kernel.main", home, str(ready)]
 
 
 def without_docstrings() -> list[str]:
