@@ -54,9 +54,8 @@ def start_template(home: Home) -> Started:
     reach = {sys.prefix, sys.base_prefix, root, home.at("scratch"), home.at("state")}
     place = os.stat(home.path)
     names = f"{root}/runtime/__pycache__/names.{sys.implementation.cache_tag}"
-    code = packets.WITHOUT_DOCSTRINGS * (sys.flags.optimize == 2) + NAMED_STARTER  # as this process does
     start = [
-        sys.executable, "-s", "-S", "-P", "-c", code, _readable_or_null(names), ":".join(filter(None, sys.path)),
+        sys.executable, "-s", "-S", "-P", "-c", NAMED_STARTER, _readable_or_null(names), ":".join(filter(None, sys.path)),
         TEMPLATE, "3", PRELOAD, names, f"maniple-{place.st_dev:x}-{place.st_ino:x}", *sorted(reach),
     ]  # fmt: skip
     environment = {"PYTHONHASHSEED": str(home.identity.hash_seed), "PYTHONUTF8": "1"}

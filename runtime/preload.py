@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
-from importlib import _bootstrap_external, import_module
+from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec
 from types import CodeType
@@ -112,7 +112,6 @@ def preload(names: str) -> tuple[Callable[[], None], Callable[[], None]]:
         memory_layout.keep_names(names, laid)
     for name in NOT_REHEARSED:
         import_module(name)
-    _keep_docstrings()
     for name in COMPILED:
         _compile(name)
     sys._clear_type_cache()  # it holds names of imported things, and a run would overwrite each entry
@@ -120,12 +119,6 @@ def preload(names: str) -> tuple[Callable[[], None], Callable[[], None]]:
         _forked()
         rehearse()
     return rehearse, settle
-
-
-def _keep_docstrings() -> None:
-    """Ends WITHOUT_DOCSTRINGS (wire/launch.py), if it was begun: from now on imports keep docstrings and assertions."""
-    _bootstrap_external.cache_from_source.__kwdefaults__ = {"optimization": None}
-    _bootstrap_external.SourceLoader.source_to_code.__kwdefaults__ = {"_optimize": -1}
 
 
 def settle() -> None:

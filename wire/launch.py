@@ -27,12 +27,6 @@ from wire.errors import CodecError
 PACKET_MAX: Final = 160 * 1024
 """Largest packet, in bytes: below the usual socket buffer, since a packet is sent whole or not at all."""
 
-WITHOUT_DOCSTRINGS: Final = (
-    "import importlib._bootstrap_external as files; files.cache_from_source.__kwdefaults__['optimization'] = 2;"
-    "files.SourceLoader.source_to_code.__kwdefaults__['_optimize'] = 2;"
-)
-"""Code that may precede a template's: imports use and write bytecode as with `python -OO`. runtime/preload.py ends that."""
-
 
 class Fork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="fork"):
     """Sent by the kernel with one descriptor. Answered with Born, later with Died. isolated: exec an interpreter of its own.

@@ -5,11 +5,9 @@ import shlex
 import subprocess
 import sys
 import time
-from importlib.util import cache_from_source
 from pathlib import Path
 from typing import IO, Final
 
-import kernel
 from kernel import STARTER
 from kernel.cli.exits import Ended, need_linux
 from kernel.cli.serving import find_kernel
@@ -27,17 +25,7 @@ LOG_MAX: Final = 1024 * 1024
 def kernel_command(home: str, ready: int) -> list[str]:
     """The command line of a kernel for this home, which reports on the descriptor `ready`."""
     path = ":".join(filter(None, sys.path))
-    return [sys.executable, *without_docstrings(), "-I", "-c", STARTER, path, "kernel.main", home, str(ready)]
-
-
-def without_docstrings() -> list[str]:
-    """Python's option for a kernel and a template without docstrings: 2 MB less of memory (docs/adr/0022).
-
-    Packages bring no bytecode of that kind, and if the kernel could not keep it, it would compile all modules at each start.
-    """
-    bytecode = [cache_from_source(file, optimization=2) for file in (kernel.__file__, os.__file__)]
-    kept = (os.path.exists(file) or os.access(os.path.dirname(file), os.W_OK) for file in bytecode)
-    return ["-OO"] if all(kept) else []
+    return [sys.executable, "-I", "-c", STARTER, path, "kernel.main", home, str(ready)]
 
 
 def start(home: str) -> int:

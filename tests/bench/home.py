@@ -14,7 +14,6 @@ import zmq
 
 from kernel import STARTER
 from kernel.cli import compiling, package
-from kernel.cli.starting import without_docstrings
 from manifests import seal
 from manifests.check import check
 from manifests.grants import requested
@@ -121,7 +120,7 @@ class Kernel:
         path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
         with open(home / "kernel.err", "ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, *without_docstrings(), "-s", "-P", "-c", STARTER, path, "kernel.main", str(home), str(told)],
+                [sys.executable, "-s", "-P", "-c", STARTER, path, "kernel.main", str(home), str(told)],
                 pass_fds=(told,), cwd="/", stderr=errors, stdout=errors,
             )  # fmt: skip
         os.close(told)

@@ -11,7 +11,6 @@ import pytest
 from runtime import preload
 from tests.runtime.peer import ROOT, Peer, provided
 from wire import headers
-from wire.launch import WITHOUT_DOCSTRINGS
 
 MOST_OWN = 3_100
 """KiB of memory that an idle run has for itself, beyond what it shares with the template."""
@@ -109,24 +108,6 @@ print(before.issuperset(MODULES), before.isdisjoint(NOT_REHEARSED), sys.modules.
 """
     seen = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert seen.stdout.split() == ["True"] * 3
-
-
-def test_only_the_template_itself_is_without_docstrings(tmp_path: Path) -> None:
-    (tmp_path / "of_a_hand.py").write_text("""'What it is.'\nassert __debug__\ndef say(): "Says it."\n""")
-    script = f"""
-{WITHOUT_DOCSTRINGS}
-import sys
-import kernel.process.template
-from runtime.preload import preload
-preload("")
-import asyncio, structlog, runtime
-print([one.__doc__ for one in (asyncio, asyncio.run, structlog, structlog.get_logger, runtime.Hand, kernel.process.template)])
-sys.path.append({str(tmp_path)!r})
-import of_a_hand
-print(of_a_hand.__doc__, of_a_hand.say.__doc__, of_a_hand.__cached__.count("opt-"))
-"""
-    seen = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert seen.stdout == f"{[None] * 6}\nWhat it is. Says it. 0\n"
 
 
 def test_a_rehearsal_leaves_no_trace() -> None:
