@@ -14,7 +14,7 @@ import sys
 import traceback
 from importlib import import_module
 from socket import socket
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from kernel import core, digests
 from kernel.descriptors import pair, receive, send
@@ -23,7 +23,22 @@ from kernel.process import child, template
 from runtime import preload
 
 _preloaded: Final = preload.preload("")
-_digests: Final = digests.code_digests()
+
+
+def _code_digests() -> Any:
+    """Compute the digests in a child, so that the text of all files does not lie in the memory of every kernel and run."""
+    source, target = os.pipe()
+    if not (pid := os.fork()):
+        os.write(target, json.dumps(digests.code_digests()).encode())
+        os._exit(0)
+    os.close(target)
+    with open(source, "rb") as file:
+        found = json.load(file)
+    os.waitpid(pid, 0)
+    return found
+
+
+_digests: Final = _code_digests()
 _spawn: Final = os.posix_spawn
 _LINK: Final = 3
 
