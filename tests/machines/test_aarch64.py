@@ -5,11 +5,12 @@ from typing import Final
 
 import pytest
 
+from tests.living import ROOT
 from tests.machines import trials
 
 CONFINEMENT: Final = (
     *(f"tests/kernel/test_seccomp_{name}.py" for name in ("refused", "threads", "workload")),
-    *(f"tests/attacks/test_{name}.py" for name in ("state", "told", "fail_closed", "online", "outside_read")),
+    *(f"tests/attacks/test_{name}.py" for name in ("state", "layers_reported", "fail_closed", "machine_network", "outside_read")),
     "tests/kernel/test_compiler.py", "tests/system/test_wasm_confined.py", "tests/system/test_command.py",
     "tests/system/test_shell.py",
 )  # fmt: skip
@@ -31,6 +32,11 @@ ATTACKS: Final = (
     "unshare_user", "reboot",
 )  # fmt: skip
 """Those whose system calls, numbers or machine code are another on aarch64, and one of each family that is refused."""
+
+
+@pytest.mark.parametrize("name", CONFINEMENT)
+def test_what_runs_there_is_here(name: str) -> None:
+    assert (ROOT / name).exists()
 
 
 @pytest.mark.soak
