@@ -46,7 +46,7 @@ def test_the_time_of_children_that_live_and_of_those_that_were_waited_for_is_cou
 
 
 def test_what_processes_share_counts_for_each_or_once() -> None:
-    twice, size = [os.getpid()] * 2, process_tree.resident(os.getpid())
+    twice, size = [os.getpid()] * 2, process_tree.resident_of_all([os.getpid()], 0)
     assert process_tree.resident_of_all(twice, 0) == pytest.approx(2 * size, rel=0.05)
     assert process_tree.resident_of_all(twice, size - (1 << 20)) == pytest.approx(2 << 20, rel=0.5)
     before = process_tree.memory_of(os.getpid())
