@@ -316,8 +316,12 @@ class Scheduling(Hand):
     async def _fire(self, entry: Entry, firing: Pending) -> bool:
         """Asks the kernel for one run. Returns whether to go on with the Hand's next firing."""
         more: Answer = {}
-        if firing.event:
-            more = {"event": firing.event, "body": codec.decode_body(firing.body), "depth": firing.depth}
+        try:
+            if firing.event:
+                more = {"event": firing.event, "body": codec.decode_body(firing.body), "depth": firing.depth}
+        except CodecError as error:
+            self.book.refused(firing, f"what was kept of {firing.event} is damaged: {error}", now_ms())
+            return True
         try:
             async with self.places:
                 reply = await self.kernel.call(

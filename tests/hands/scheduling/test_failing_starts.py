@@ -112,6 +112,28 @@ def test_a_start_that_finds_the_log_full_follows_when_there_is_room(tmp_path: Pa
 
 
 @pytest.mark.usefixtures("impatient")
+def test_an_event_whose_stored_text_is_damaged_is_refused_and_the_next_one_begins(tmp_path: Path) -> None:
+    bus = Bus(on="web.seen", overlap="queue")
+
+    async def wait_for_room(hand: Any) -> None:
+        bus.is_full = True
+        await seen(hand, "a")
+        await until(lambda: bus.refused)
+        hand.store._connection.execute("UPDATE pending SET body = x'c1'")  # no MessagePack begins so
+
+    async def go_on(hand: Any) -> None:
+        await seen(hand, "b")
+        await until(lambda: bus.fired)
+        first, second = (await hand.history(None))["history"]
+        assert (first["what"], second["what"]) == ("refused", "fired")
+        assert "what was kept of web.seen is damaged" in first["why"]
+
+    with_scheduling(tmp_path, bus, wait_for_room)
+    bus.is_full = False
+    with_scheduling(tmp_path, bus, go_on)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_log_that_is_full_while_a_run_works_is_waited_out(tmp_path: Path) -> None:
     bus = Bus(every_ms=10, overlap="replace")
 
