@@ -83,9 +83,6 @@ def test_a_folder_is_told_so_that_a_shell_takes_it_as_one_word(tmp_path: Path) -
     Path(folder, "HAND.toml").unlink()
     os.mkfifo(Path(folder, "HAND.toml"))
     assert f"`maniple check {word}`" in shell.run("check", folder).err
-    empty = into / "an empty one"
-    empty.mkdir()
-    assert f"`maniple skills show {shlex.quote(str(empty))}` again" in shell.run("skills", "show", empty).err
 
 
 def test_so_are_places_that_are_not_there_yet_and_hands_that_are_not_as_sealed(tmp_path: Path) -> None:
