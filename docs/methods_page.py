@@ -6,7 +6,7 @@ from typing import Final
 
 from manifests.check import check
 from manifests.schema import Provided
-from wire.entries import Cost
+from wire.amounts import Cost
 
 HANDS: Final = Path(__file__).resolve().parent.parent / "hands"
 

@@ -15,7 +15,7 @@ from manifests.calls import OpenCall
 from manifests.ledger import Sum, sum_of
 from manifests.policy import Link
 from wire import headers
-from wire.entries import Cost
+from wire.amounts import Cost
 
 if TYPE_CHECKING:
     from kernel.core import Kernel

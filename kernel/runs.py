@@ -14,7 +14,7 @@ from manifests.installed import Installed
 from manifests.paying import Owed
 from manifests.sharing import Serving
 from wire import limits
-from wire.entries import Used
+from wire.amounts import Used
 from wire.ids import RunId
 from wire.labels import join
 from wire.rates import LATE_PER_MINUTE, Rate

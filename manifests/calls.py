@@ -16,8 +16,9 @@ from manifests.schema import Manifest, Provided
 from manifests.state import WORK
 from manifests.unfinished import Open
 from wire import codec, headers, limits
+from wire.amounts import Cost
 from wire.calls import CallLife
-from wire.entries import Cost, Said, time_text
+from wire.entries import Said, time_text
 from wire.errors import CodecError
 from wire.headers import Chunk
 from wire.ids import KERNEL
@@ -69,8 +70,7 @@ class OpenCall(CallLife):
     shares: the provider's Shares.sum when it came, in seconds. crashes: of providers with it; was_taken_back: one had it.
 
     Approval: asks, the reasons to ask the operator; until, when an unanswered call expires; answer, as in Open; wish, the
-    caller's own reason to ask the operator, or "". heir: the held call that the operator replaced with this one, and that
-    gets its end.
+    caller's own reason, or "". heir: the held call that the operator replaced with this one, and that gets its end.
     """
 
     __slots__ = (

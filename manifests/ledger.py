@@ -14,8 +14,9 @@ from msgspec import Struct
 
 from manifests.amounts import WINDOWS
 from manifests.schema import Window
+from wire.amounts import Cost
 from wire.canonical import INT_LIMIT
-from wire.entries import Cost, Entry, time_micros
+from wire.entries import Entry, time_micros
 
 _MICROS: Final[dict[Window, int]] = {"hour": 3_600_000_000, "day": 86_400_000_000}
 

@@ -27,7 +27,7 @@ from manifests.policy import Link
 from manifests.schema import Budget
 from manifests.state import State
 from wire import headers
-from wire.entries import Cost
+from wire.amounts import Cost
 from wire.errors import Late
 
 Owed = tuple[OpenCall, Sum, int]

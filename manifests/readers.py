@@ -22,7 +22,7 @@ from manifests.triggers import check_filter, check_inputs, check_moment
 from manifests.typed import split_type, type_words
 from manifests.values import parse_duration, parse_size
 from manifests.versions import is_version
-from wire.entries import Cost
+from wire.amounts import Cost
 
 BAD: Final = object()
 """A reader's result for a refused value."""

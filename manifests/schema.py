@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from manifests.values import LIMITS
-from wire.entries import Cost
+from wire.amounts import Cost
 
 RunKind: TypeAlias = Literal["task", "service"]
 Autonomy: TypeAlias = Literal["readonly", "supervised", "full"]

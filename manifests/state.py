@@ -1,8 +1,7 @@
 """The kernel's state, as a fold over the log (pure except for the loader that is passed in).
 
-There is no second source of truth: installs, grants, keys, roots, settings, spending, and what is wanted, paused,
-quarantined or frozen follow from the log's entries in order. A snapshot is this value as of one entry, so that a start
-need not read the whole log; deleting it loses nothing.
+There is no second source of truth: installs, grants, keys, roots, settings, spending, and what is wanted, paused or frozen
+follow from the log's entries in order. A snapshot is this value as of one entry; deleting it only makes a start slower.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +20,8 @@ from manifests.seal import MANIFEST_FILE
 from manifests.standing_rules import Rule, add_rules, remove_rules, waiting_of
 from manifests.trust import TrustedKey, TrustStore
 from manifests.unfinished import Open, Unfinished, add_spent, end_run, forget_unasked, mark_begun
-from wire.entries import Cost, Entry, time_micros
+from wire.amounts import Cost
+from wire.entries import Entry, time_micros
 from wire.errors import ManipleError
 from wire.ids import HandId
 

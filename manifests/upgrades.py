@@ -16,8 +16,8 @@ from manifests.lives import is_temporary
 from manifests.schema import ASK, Manifest, OnUpgrade
 from manifests.state import State
 from manifests.unfinished import Unfinished
+from wire.amounts import Cost
 from wire.codec import NIL
-from wire.entries import Cost
 from wire.errors import Refusal
 from wire.tape import Began
 

@@ -13,7 +13,7 @@ from runtime.errors import CallCancelled, CallEnded, CallFailed, CallRefused, Fa
 from runtime.hand import Event, Hand
 from runtime.kernel_handle import Budget, Check, KernelHandle, Outcome
 from runtime.serving import Call
-from wire.entries import Cost
+from wire.amounts import Cost
 
 __all__ = [
     "Hand",

@@ -21,8 +21,8 @@ from msgspec.structs import replace
 from runtime.errors import CallCancelled, CallFailed, CallRefused, LinkLost
 from runtime.link import Link
 from wire import codec, headers, limits
+from wire.amounts import Cost
 from wire.codec import Value
-from wire.entries import Cost
 from wire.errors import CodecError
 
 answering: Final[ContextVar[int]] = ContextVar("answering", default=0)

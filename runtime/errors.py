@@ -13,7 +13,7 @@
 A body that is too large, or cannot travel, raises wire.errors.CodecError where it is sent.
 """
 
-from wire.entries import Cost
+from wire.amounts import Cost
 from wire.errors import ManipleError
 
 

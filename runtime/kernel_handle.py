@@ -13,7 +13,7 @@ from msgspec import Struct
 from runtime.calls import Calls, Reply, Stream, answering
 from runtime.errors import CallFailed
 from wire import codec, headers, limits
-from wire.entries import Cost
+from wire.amounts import Cost
 from wire.labels import plain
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from runtime.errors import CallCancelled, CallFailed, CallRefused
 from wire import limits
-from wire.entries import Cost
+from wire.amounts import Cost
 from wire.errors import CodecError, ManipleError
 
 PROTOCOL: Final = 1

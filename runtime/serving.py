@@ -20,7 +20,7 @@ from runtime.errors import CallFailed, Failure, HandBroken, LinkLost
 from runtime.link import Link
 from runtime.undisturbed import undisturbed
 from wire import codec, headers, limits
-from wire.entries import Cost, Used
+from wire.amounts import Cost, Used
 from wire.errors import CodecError
 from wire.labels import Labels, join, plain
 

@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from wire import canonical, signing
-from wire.entries import Body, Number, is_digest
+from wire.amounts import Number
+from wire.entries import Body, is_digest
 from wire.errors import CodecError, SignatureInvalid
 from wire.signing import SIGNATURE_SIZE, SigningKey, VerifyKey
 

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from msgspec.json import Decoder, Encoder
 
 from wire import canonical
+from wire.amounts import Cost, Number
 from wire.errors import CodecError, Unencodable
 from wire.merkle import Frontier
 
@@ -71,47 +72,12 @@ _SECOND: Final = re.compile(
     "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9][.]"
 )
 
-Number = Annotated[int, Meta(ge=0, lt=canonical.INT_LIMIT)]
-
 
 class Body(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """What the log says of a body. digest: 64 hex digits, see body_digest(); size: in bytes."""
 
     digest: str
     size: Number
-
-
-class Cost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """A cost. 10 micro-dollars are a thousandth of a cent."""
-
-    micro_dollars: Number
-    tokens: Number
-
-
-class Used(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """What a call used, as reported by the run that answered it: what a WASM guest used of the machine, or which model.
-
-    wall: microseconds; memory: peak bytes. model: PROVIDER/MODEL, since a call on a route does not name it.
-    """
-
-    fuel: Number = 0
-    wall: Number = 0
-    memory: Number = 0
-    model: Annotated[str, Meta(max_length=1024)] = ""
-
-    def as_detail(self) -> dict[str, object]:
-        """Return it for an entry's detail."""
-        measured: dict[str, object] = {"fuel": self.fuel, "wall": self.wall, "memory": self.memory}
-        return {"model": self.model} if self.model else measured
-
-    def and_then(self, more: "Used") -> "Used":
-        """Return the sum of two uses of the machine, one after the other: the larger peak of memory."""
-        most = canonical.INT_LIMIT - 1
-        return Used(
-            fuel=min(most, self.fuel + more.fuel),
-            wall=min(most, self.wall + more.wall),
-            memory=max(self.memory, more.memory),
-        )
 
 
 class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):

@@ -16,7 +16,7 @@ from typing import Annotated, TypeAlias
 from msgspec import Meta, Struct
 
 from wire import limits
-from wire.entries import Cost, Number, Used
+from wire.amounts import Cost, Number, Used
 
 Method = Annotated[str, Meta(max_length=limits.METHOD_MAX)]
 Resource = Annotated[str, Meta(max_length=limits.RESOURCE_MAX)]

@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wire import codec, headers
-from wire.entries import Cost
+from wire.amounts import Cost
 from wire.errors import CodecError, Diverged
 from wire.fast_forward import ENDS, FastForward, known_of, number_of, scan
 from wire.headers import FromKernel, FromRun

@@ -23,8 +23,8 @@ import msgspec
 from msgspec import Struct
 
 from wire import codec, headers
+from wire.amounts import Cost, Number
 from wire.canonical import READ_ERRORS
-from wire.entries import Cost, Number
 from wire.errors import CodecError, TapeDamaged
 
 CHECK: Final = 16

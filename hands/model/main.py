@@ -19,7 +19,7 @@ from runtime.models import messages
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import Answer, Request
 from wire import limits
-from wire.entries import Used
+from wire.amounts import Used
 from wire.errors import CodecError
 
 Reply = TypeVar("Reply", Answer, messages.Embedded)

@@ -9,7 +9,7 @@ from runtime import records
 from runtime.models import catalogue, pricing
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import Usage
-from wire.entries import Cost
+from wire.amounts import Cost
 
 FREE: Final = "offline/"
 """Prefix of the names of models that cost nothing."""

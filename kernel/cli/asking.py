@@ -13,7 +13,7 @@ from kernel.cli.interrupts import Interrupts
 from kernel.cli.run_waiting import logs_hint, wait_for_run
 from kernel.cli.start import Started
 from kernel.cli.words import Words
-from wire.entries import Cost
+from wire.amounts import Cost
 from wire.pictures import media
 
 DEFAULT: Final = "assistant"

@@ -13,7 +13,7 @@ from manifests.errors import ValueInvalid
 from manifests.judging import BUNDLED
 from manifests.suggestions import did_you_mean, nearest
 from manifests.values import parse_duration
-from wire.entries import Cost
+from wire.amounts import Cost
 
 
 class MethodRow(Struct, frozen=True, kw_only=True):

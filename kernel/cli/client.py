@@ -19,7 +19,7 @@ from kernel.cli import ends, homes, room, screen
 from kernel.cli.exits import Ended, Exit, NoKernel
 from kernel.cli.serving import find_kernel, open_pidfd, open_run_folder
 from wire import codec, headers, limits
-from wire.entries import Cost
+from wire.amounts import Cost
 from wire.errors import CodecError
 
 LAST_WORDS_MS: Final = 500

@@ -21,6 +21,11 @@ def with_home(text: str, home: str) -> str:
     )
 
 
+def decide_hint(run: str) -> str:
+    """The commands that decide about a run whose code was upgraded."""
+    return f"`maniple decide {run} finish`, or `… restart`, or `maniple cancel {run}`"
+
+
 def _shell_quoted(home: str) -> str:
     """Quote a path for a shell, in one line of visible characters: as $'…' (POSIX.1-2024) if it has others."""
     if is_visible(home):

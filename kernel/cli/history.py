@@ -74,11 +74,6 @@ def gather(entries: Iterable[Entry]) -> dict[str, PastRun]:
     return runs
 
 
-def decide_hint(run: str) -> str:
-    """The commands that decide about a run whose code was upgraded."""
-    return f"`maniple decide {run} finish`, or `… restart`, or `maniple cancel {run}`"
-
-
 def _end_lost_services(runs: Iterable[PastRun], time: str) -> None:
     """At a kernel's start, end services that have no end: the kernel before was killed, and they are not resumed."""
     for run in runs:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from kernel.cli import asking, replies, screen, spending
 from kernel.cli.frame import Session, command
 from kernel.cli.progress import waiting
-from wire.entries import Cost
+from wire.amounts import Cost
 
 QUESTION: Final = "Answer with the one word: ready"
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from kernel.cli.history import decide_hint
+from kernel.cli.hints import decide_hint
 from manifests.approvals import logged_wish
 from manifests.pipeline import notes
 from manifests.pipeline.notes import PieceName

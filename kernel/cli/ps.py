@@ -4,7 +4,7 @@ from typing import Final
 
 from kernel.cli import live_runs, screen
 from kernel.cli.frame import Session, command
-from kernel.cli.history import decide_hint
+from kernel.cli.hints import decide_hint
 from kernel.cli.replies import LiveRun
 from manifests.waiting import AWAITS_DECISION
 

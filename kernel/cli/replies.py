@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from kernel.cli.exits import Ended
-from wire.entries import Used
+from wire.amounts import Used
 
 T = TypeVar("T")
 

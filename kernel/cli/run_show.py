@@ -3,7 +3,7 @@
 import click
 import msgspec
 
-from kernel.cli import drawing, history, logbook, screen
+from kernel.cli import drawing, hints, history, logbook, screen
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command, run_argument
 from kernel.cli.runs import elapsed
@@ -51,7 +51,7 @@ def _drawn(session: Session, run: history.PastRun, entries: list[Entry]) -> str:
             ("ended", f"{run.ended} after {elapsed(run)}" if run.ended else "it lives, or its end was not recorded"),
             ("outcome", screen.coloured(run.outcome, drawing.VERDICTS.get(run.outcome, ""))),
             ("why", run.why),
-            ("next", history.decide_hint(run.run) if run.outcome == AWAITS_DECISION else ""),
+            ("next", hints.decide_hint(run.run) if run.outcome == AWAITS_DECISION else ""),
             ("process", run.exit),
             ("used", _used(run)),
             ("confined by", ", ".join(run.confinement)),

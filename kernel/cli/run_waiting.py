@@ -8,7 +8,7 @@ from kernel.cli import answering, live_runs, replies, screen
 from kernel.cli.client import Client, Reply
 from kernel.cli.exits import Exit, NoKernel, NotDone, RunNotDone
 from kernel.cli.frame import Session, as_json
-from kernel.cli.history import decide_hint
+from kernel.cli.hints import decide_hint
 from kernel.cli.progress import PollSchedule, StatusLine
 from kernel.cli.words import Words
 from manifests.waiting import AWAITS_DECISION

@@ -2,7 +2,7 @@
 
 import click
 
-from kernel.cli import history, logbook, screen
+from kernel.cli import hints, history, logbook, screen
 from kernel.cli.exits import Ended, NoHand
 from kernel.cli.frame import Session, command, hand_names
 from kernel.cli.usage_errors import WholeNumber
@@ -31,7 +31,7 @@ def runs(session: Session, hand: str | None, most: int) -> None:
     )
     for run in kept:
         if run.outcome == AWAITS_DECISION:
-            session.say(f"{run.run} waits for your decision: {history.decide_hint(run.run)}")
+            session.say(f"{run.run} waits for your decision: {hints.decide_hint(run.run)}")
 
 
 def _drawn(found: list[history.PastRun]) -> str:

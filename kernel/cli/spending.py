@@ -10,7 +10,7 @@ from manifests import amounts
 from manifests.budgets import format_amount
 from manifests.errors import ValueInvalid
 from manifests.ledger import Sum, sum_of
-from wire.entries import Cost
+from wire.amounts import Cost
 
 
 class Allowance(Struct, frozen=True, kw_only=True):

@@ -10,7 +10,8 @@ from msgspec import Struct
 from kernel.cli import logbook, screen, spending
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_names
-from wire.entries import Cost, Entry
+from wire.amounts import Cost
+from wire.entries import Entry
 
 NEEDLES: Final = (b'"method":"model.', b'"kind":"run.start"')
 MODEL_METHODS: Final = frozenset({"model.complete", "model.stream", "model.embed"})

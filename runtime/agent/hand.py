@@ -32,7 +32,7 @@ from runtime.hand import Event, Hand
 from runtime.models import catalogue
 from runtime.models.messages import Answer, Message, Task, parse_answer
 from wire import limits
-from wire.entries import Cost
+from wire.amounts import Cost
 from wire.errors import CodecError
 
 COMPLETE: Final = "model.complete"

@@ -12,7 +12,7 @@ from runtime.agent.results import as_text
 from runtime.kernel_handle import Budget
 from runtime.models.messages import Message
 from wire import limits
-from wire.entries import Cost
+from wire.amounts import Cost
 from wire.pictures import media
 
 SESSION_MOST: Final = 600_000

@@ -41,7 +41,7 @@ from runtime.wasm.library import (
 )
 from runtime.wasm.library import Bytes as Vector
 from runtime.wasm.seeded import Seeded
-from wire.entries import Used
+from wire.amounts import Used
 from wire.limits import BODY_MAX
 
 T = TypeVar("T")

@@ -7,7 +7,8 @@ from kernel.cli.pipelines import piece_rows
 from manifests.pipeline import notes
 from manifests.pipeline.notes import PieceName
 from tests.runtime.pipeline.driven import pipeline
-from wire.entries import Chain, Cost, Entry, decode, time_text
+from wire.amounts import Cost
+from wire.entries import Chain, Entry, decode, time_text
 
 SECOND = 1_000_000
 

@@ -3,7 +3,8 @@
 import pytest
 
 from kernel.cli.usage import BY, gather
-from wire.entries import NO_PREV, Cost, Entry
+from wire.amounts import Cost
+from wire.entries import NO_PREV, Entry
 
 
 def log() -> list[Entry]:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from manifests.check import check
 from runtime.hand import Hand, Place
 from runtime.settings import Settings
-from wire.entries import Used
+from wire.amounts import Used
 
 H = TypeVar("H", bound=Hand)
 HANDS = Path(__file__).resolve().parents[2] / "hands"

@@ -27,7 +27,8 @@ from manifests.budgets import (
 from manifests.errors import ValueInvalid
 from manifests.ledger import NOTHING, Ledger, Sum, apply_entry, cost_of, minus, plus, sum_of, window_end, window_number
 from manifests.schema import Allowance, Budget, Window
-from wire.entries import Cost, Entry, time_micros, time_text
+from wire.amounts import Cost
+from wire.entries import Entry, time_micros, time_text
 
 DAY = 86_400_000_000
 HOUR = DAY // 24

@@ -25,7 +25,7 @@ from manifests.installed import Installed, Package
 from manifests.policy import SLEEP, Link, admit, link_of, refusal_entry
 from manifests.schema import Capability, Confinement, Effect, HandSection, Limits, Manifest, Provided
 from wire import codec, headers, limits
-from wire.entries import Cost, Used
+from wire.amounts import Cost, Used
 from wire.errors import NotNow, Refusal
 from wire.ids import HandId
 from wire.rates import Pace

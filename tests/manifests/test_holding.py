@@ -34,8 +34,9 @@ from manifests.schema import HandSection, Manifest, Provided
 from manifests.standing_rules import Rule
 from manifests.state import State
 from wire import codec, headers, limits
+from wire.amounts import Cost
 from wire.approval import Answer, RuleSaid
-from wire.entries import Cost, body_digest
+from wire.entries import body_digest
 from wire.errors import Refusal
 from wire.ids import HandId
 

@@ -18,7 +18,7 @@ from manifests.policy import Link
 from manifests.schema import Provided
 from manifests.state import State
 from manifests.unfinished import Open, Unfinished
-from wire.entries import Cost
+from wire.amounts import Cost
 from wire.headers import Cancelled, Failed
 
 BEGUN, WAITED = Open(method="models.chat", most=(20, 0), payers=("h", "")), Open(method="models.chat", is_begun=False)

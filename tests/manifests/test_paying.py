@@ -27,8 +27,8 @@ from manifests.policy import Link
 from manifests.schema import Allowance, Budget, HandSection, Manifest, Provided
 from manifests.state import State
 from wire import headers
+from wire.amounts import Cost
 from wire.canonical import INT_LIMIT
-from wire.entries import Cost
 from wire.errors import Late
 from wire.ids import HandId
 

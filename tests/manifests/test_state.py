@@ -15,7 +15,8 @@ from manifests.orphaned_calls import ends_after_crash, with_spent
 from manifests.schema import Capability, HandSection, Manifest
 from manifests.seal import seal
 from manifests.state import State, authority, fold, from_bytes, to_bytes
-from wire.entries import NO_PREV, Cost, Entry
+from wire.amounts import Cost
+from wire.entries import NO_PREV, Entry
 from wire.errors import ManipleError
 from wire.signing import SigningKey
 

@@ -13,7 +13,8 @@ from manifests.seal import seal
 from manifests.standing_rules import Rule
 from manifests.state import State, authority, fold
 from manifests.trust import TrustedKey
-from wire.entries import NO_PREV, Cost, Entry, time_micros
+from wire.amounts import Cost
+from wire.entries import NO_PREV, Entry, time_micros
 from wire.signing import SigningKey
 
 KEY = SigningKey("test", bytes(32))

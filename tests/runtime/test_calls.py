@@ -4,7 +4,7 @@ import pytest
 
 from tests.runtime.peer import Peer, provided
 from wire import codec, headers, limits
-from wire.entries import Cost
+from wire.amounts import Cost
 
 SOURCE = """
     import asyncio

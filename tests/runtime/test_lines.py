@@ -16,7 +16,7 @@ from runtime import lines
 from runtime.errors import CallFailed
 from runtime.lines import LineInvalid
 from tests.nested import nested
-from wire.entries import Cost
+from wire.amounts import Cost
 from wire.errors import CodecError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "command.md").read_text()

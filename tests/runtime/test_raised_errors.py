@@ -7,7 +7,7 @@ from runtime import Failure
 from tests.runtime.peer import Peer, provided
 from tests.system.fates import until
 from wire import headers
-from wire.entries import Cost
+from wire.amounts import Cost
 
 RAISING = """
     from runtime import Call, Failure, Hand

@@ -6,8 +6,8 @@ from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
 from tests.living import Kernel, Source
 from tests.system.fates import call, entries, table
+from wire.amounts import Cost
 from wire.codec import Value
-from wire.entries import Cost
 
 COSTLY = Source(
     """

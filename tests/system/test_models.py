@@ -12,7 +12,7 @@ from runtime.models.messages import parse_answer
 from tests.cli.shell import Shell
 from tests.living import Kernel, Source, files_containing, install, make_home
 from tests.system.fates import entries
-from wire.entries import Cost
+from wire.amounts import Cost
 
 HANDS: Final = Path(__file__).resolve().parents[2] / "hands"
 ASKED: dict[str, Any] = {"messages": [{"role": "user", "parts": [{"type": "text", "text": "Hello there."}]}]}

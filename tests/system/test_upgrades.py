@@ -32,7 +32,7 @@ from tests.system.upgraded import (
     why_ended,
     written,
 )
-from wire.entries import Cost
+from wire.amounts import Cost
 from wire.errors import ManipleError
 from wire.signing import SigningKey
 

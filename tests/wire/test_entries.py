@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wire import canonical, entries
-from wire.entries import Body, Chain, Cost, Entry, Used, body_digest, time_micros, time_text
+from wire.amounts import Cost, Used
+from wire.entries import Body, Chain, Entry, body_digest, time_micros, time_text
 from wire.errors import CodecError, Unencodable
 from wire.merkle import Frontier, leaf_hash, root_of
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wire import codec, headers
-from wire.entries import Cost, Used
+from wire.amounts import Cost, Used
 from wire.errors import CodecError
 from wire.labels import plain
 from wire.recording import read, to_lines

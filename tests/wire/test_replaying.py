@@ -7,8 +7,8 @@ import pytest
 
 from tests.wire.test_recording import BEGAN
 from wire import codec, headers, limits, tape
+from wire.amounts import Cost
 from wire.codec import NIL
-from wire.entries import Cost
 from wire.errors import TapeDamaged
 from wire.headers import FromKernel
 from wire.replaying import Replay, Verdict, shown

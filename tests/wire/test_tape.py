@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.entries import Cost
+from wire.amounts import Cost
 from wire.errors import TapeDamaged
 from wire.tape import (
     ASKED_MOST,

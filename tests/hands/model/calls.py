@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from runtime.models.messages import Answer
 from tests.hands.doubles import FakeCall, hand_module, seated
-from wire.entries import Cost
+from wire.amounts import Cost
 
 for _module in ("model_bill", "model_turns", "model_desk", "model_trying"):
     hand_module("model", _module)

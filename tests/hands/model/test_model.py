@@ -14,7 +14,7 @@ from runtime.models import catalogue
 from runtime.models.messages import Answer, TextPiece, unpack
 from tests.hands.doubles import HANDS, hand_module
 from tests.hands.model.calls import ASKED, RAIN, Asking, ask, hand_of
-from wire.entries import Cost
+from wire.amounts import Cost
 
 
 def test_default_is_offline_when_nothing_is_set_up_and_costs_nothing(tmp_path: Path) -> None:

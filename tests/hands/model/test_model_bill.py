@@ -7,7 +7,7 @@ import pytest
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import Usage
 from tests.hands.doubles import hand_module
-from wire.entries import Cost
+from wire.amounts import Cost
 
 Bill: Any = hand_module("model", "model_bill").Bill
 DEAR = "openai/gpt-5.4"

@@ -12,7 +12,7 @@ from runtime.models.messages import Answer
 from tests.hands.doubles import hand_module
 from tests.hands.model.calls import ASKED, Asking, ask, hand_of
 from tests.runtime.models.stage import HOLD, stage, whole
-from wire.entries import Cost
+from wire.amounts import Cost
 
 WRONG_KEY = (
     "openai answered 401 (invalid_api_key): its key is wrong, expired or not allowed this: set it anew, "

@@ -10,7 +10,7 @@ from runtime import Failure
 from runtime.models.messages import Embedded
 from tests.hands.model.calls import Asking, hand_of
 from tests.runtime.models.stage import Stage, stage, whole
-from wire.entries import Cost
+from wire.amounts import Cost
 
 MODEL: Final = "openai/text-embedding-3-small"
 TEXTS: Final = ["a cat", "a kitten"]

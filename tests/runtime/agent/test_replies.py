@@ -17,8 +17,8 @@ from runtime.agent.replies import (
 )
 from runtime.kernel_handle import Budget
 from runtime.models.messages import Image, Message, Request, Text
+from wire.amounts import Cost
 from wire.codec import encode_body
-from wire.entries import Cost
 
 
 def said(text: str, role: Any = "user") -> Message:

@@ -8,7 +8,7 @@ from mcp_types import CallToolResult
 from runtime.calls import Reply
 from runtime.errors import CallCancelled, CallEnded, CallFailed, CallRefused
 from runtime.mcp import answers
-from wire.entries import Cost
+from wire.amounts import Cost
 
 
 def _told(result: CallToolResult) -> dict[str, object]:

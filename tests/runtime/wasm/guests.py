@@ -9,7 +9,7 @@ from runtime.wasm.ends import Ended, Exited
 from runtime.wasm.engine import Engine, Module, binary_of
 from runtime.wasm.guest import Guest, Terms
 from runtime.wasm.program import Program, load_program
-from wire.entries import Used
+from wire.amounts import Used
 
 ALLOCATE = """
 (global $free (mut i32) (i32.const 1024))
