@@ -39,6 +39,9 @@ REJECTED: Final = "_rejected"
 _WRONG: Final = (apsw.Error, UnicodeDecodeError)
 """Errors of a damaged file; names in it may not be UTF-8."""
 
+_REFUSED: Final = (apsw.ConstraintError, apsw.MismatchError)
+"""Errors of a row that its table does not take. MismatchError: a text as the number of a row, its INTEGER PRIMARY KEY."""
+
 _NOTHING: Final = "NOTHING"
 _IGNORING: Final = re.compile(r"\bIGNORE\b", re.IGNORECASE)
 
@@ -305,7 +308,7 @@ class TableSink:
         try:
             self._connection.executemany(self._insert, zip(*columns, strict=True))
             self.written += batch.size
-        except apsw.ConstraintError as error:
+        except _REFUSED as error:
             self._undo("batch", error)
             self._one_by_one(batch, columns, ledger)
         except apsw.Error as error:
@@ -329,7 +332,7 @@ class TableSink:
             if self._may_ignore and not self._connection.changes():
                 why = f'table "{self._table}" leaves it out: IGNORE stands in its rules or triggers'
                 self._connection.execute("ROLLBACK TO one")  # undoes what a trigger did before RAISE(IGNORE)
-        except apsw.ConstraintError as error:
+        except _REFUSED as error:
             self._undo("one", error)
             why = f'table "{self._table}" refuses it: {error}'
         except apsw.Error as error:

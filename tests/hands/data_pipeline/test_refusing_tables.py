@@ -49,6 +49,14 @@ def test_a_table_that_ends_the_transaction_ends_the_job_and_says_so(place: Place
     assert place.query("shop.db", "SELECT * FROM t") == [(2, "first")]
 
 
+def test_a_row_whose_number_is_none_is_rejected_by_a_table_of_numbered_rows(place: Place) -> None:
+    database(place, "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)")
+    source = {"path": place.put("in.csv", "id,name\n1,a\nX2,b\n3,c\n")}
+    result = place.job({"source": source, "target": APPEND, "reject_at_most": "50%"})
+    assert (result["rows_written"], result["rejected"]) == (2, {"constraint": 1})
+    assert place.query("shop.db", "SELECT * FROM t ORDER BY id") == [(1, "a"), (3, "c")]
+
+
 def test_what_a_table_does_besides_taking_a_row_is_its_own_affair(place: Place) -> None:
     log = "CREATE TRIGGER x AFTER INSERT ON t BEGIN INSERT OR IGNORE INTO log VALUES (1); END"
     result = append(place, PLAIN, "CREATE TABLE log (n UNIQUE)", log)
