@@ -172,7 +172,7 @@ class Desk(Hand):
         if folder.resource in self.noted_folders:
             return
         with (self.state / WRITTEN).open("a", encoding="utf-8") as file:
-            file.write(folder.resource + "\n")
+            file.write(f"\n{folder.resource}\n")  # newline first, too: a full disk may have cut the line before
             file.flush()
             os.fsync(file.fileno())
         self.noted_folders.add(folder.resource)
@@ -180,9 +180,9 @@ class Desk(Hand):
     def _sweep(self) -> None:
         """Removes drafts from every folder written to since the last sweep. Folders of a missing root stay noted."""
         path = self.state / WRITTEN
-        noted = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        noted = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
         kept: list[str] = []
-        for resource in dict.fromkeys(noted):
+        for resource in filter(None, dict.fromkeys(noted)):
             with ExitStack() as held:
                 try:
                     sweep(self.tree.open_folder(held, self.tree.place(resource)))

@@ -26,6 +26,21 @@ def test_a_delete_for_which_the_bin_has_no_room_leaves_nothing_there(desk: Desk,
     assert [path for path in root.rglob("*") if path.is_file()] == [root / "a"]
 
 
+def test_a_folder_whose_note_a_full_disk_cut_off_stops_neither_a_start_nor_the_sweep_of_others(
+    root: Path, root_fd: int, tmp_path: Path
+) -> None:
+    Desk(root_fd, tmp_path).close()
+    noted = tmp_path / "state/folders-written"
+    noted.write_bytes("root/käse".encode()[:7])
+    desk = Desk(root_fd, tmp_path)
+    desk.write("root/x", b"1")
+    desk.close()
+    (root / ".maniple-0.part").touch()
+    Desk(root_fd, tmp_path).close()
+    assert [path.name for path in root.iterdir()] == ["x"]
+    assert noted.read_text() == ""
+
+
 @pytest.mark.parametrize("days", [0, 30])
 def test_a_file_that_cannot_be_read_again_while_it_is_deleted_comes_back(
     root: Path, root_fd: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
