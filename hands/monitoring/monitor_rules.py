@@ -19,7 +19,7 @@ import msgspec
 
 from manifests.errors import ValueInvalid
 from manifests.values import parse_duration, parse_size
-from monitor_metrics import Unit
+from monitor_metrics import Unit, base_name
 
 Level = Literal["notice", "warning", "critical"]
 Operator = Literal[">", ">=", "<", "<=", "=", "!="]
@@ -64,6 +64,20 @@ def parse_rule(text: str, unit: Unit) -> Rule:
         raise RuleInvalid(f'"{text}": {op} has no clear value')
     level: Level = next((each for each in LEVELS if each == match["level"]), "warning")
     return Rule(text=_plain(match), level=level, op=op, limit=limit, clear=clear, held_ms=_held(match["held"]))
+
+
+def check_name(metric: str, rule: Rule) -> str:
+    """The name of a check: `disk_percent:/home > 90`."""
+    return f"{metric} {rule.text}"
+
+
+def metric_of(check: str, rule: Rule) -> str:
+    """The metric of a check by this rule, without the thing after the colon; "" if it is by another rule.
+
+    That may be the same rule with a level: the thing, such as a mount point with spaces, does not tell where it ends.
+    """
+    metric = check.removesuffix(check_name("", rule))
+    return "" if metric == check or metric.rpartition(" ")[2] in LEVELS else base_name(metric)
 
 
 def signal(rule: Rule, value: float) -> Signal:

@@ -16,7 +16,7 @@ from monitor_metrics import base_name, row
 from monitor_notices import Finding, Group, Notice, Silence, decide_notices
 from monitor_reading import Observation
 from monitor_report import Change, ChangeKind, Event, amount, event_of, state_of
-from monitor_rules import Level, Signal, signal
+from monitor_rules import Level, Signal, check_name, metric_of, signal
 from monitor_settings import Plan, Target
 from monitor_statistics import DAY_HOURS, DRIFT_DAYS, Drift, drift
 
@@ -264,7 +264,7 @@ def _rule_checks(target: Target, seen: Observation, metric: str, value: float) -
         if name == base_name(metric):
             why = f" ({seen.why})" if seen.why else ""
             yield Check(
-                name=f"{metric} {rule.text}",
+                name=check_name(metric, rule),
                 signal=signal(rule, value),
                 level=rule.level,
                 text=f"{metric} is {amount(value, metric)}{why}",
@@ -385,10 +385,7 @@ def _is_withdrawn(name: str, target: Target) -> bool:
         return False
     if name.endswith((" unusual", " drifts")):
         return not target.judged
-    return not any(
-        name.endswith(f" {rule.text}") and base_name(name.removesuffix(f" {rule.text}")) == metric
-        for metric, rule in target.rules
-    )
+    return not any(metric_of(name, rule) == metric for metric, rule in target.rules)
 
 
 def _is_gone(alarm: Alarm, now: int) -> bool:

@@ -294,6 +294,20 @@ def test_a_round_counts_no_longer_than_its_looks_may_take() -> None:
     assert watch.round_ms(plan.targets, 16, -HOUR) == 0
 
 
+def test_an_alert_of_a_disk_ends_when_its_rule_gets_another_level(tmp_path: Path) -> None:
+    rule = "> 90 for 1m clear 88"
+    days = Days(tmp_path, targets={"machine": {"disk_percent": f"critical {rule}"}})
+
+    def fill(percent: float) -> list[str]:
+        at = days.now + MINUTE
+        return days.look(reading.Observation(target="machine", at=at, metrics={"disk_percent:/home": percent}))
+
+    assert [fill(93.0) for _ in range(2)] == [[], ["alert"]]
+    days.plan = settings.read_plan({"interval": 60.0, "targets": {"machine": {"disk_percent": rule}}})
+    fill(80.0)
+    assert watch.target_state(days.watcher.records["machine"]) == "ok"
+
+
 def test_a_rule_that_ends_like_the_one_before_it_takes_its_place(tmp_path: Path) -> None:
     days = Days(tmp_path, **PAGE)
     assert [days.see("site", up=0.0) for _ in range(2)] == [[], ["alert"]]
