@@ -300,7 +300,10 @@ class Book:
                 )  # fmt: skip
 
     def _finish(self, firing: Pending, row: Row) -> None:
-        entry = self.entries.get(firing.hand)
+        """Replaces a firing by its row, also one that was asked for before this book was opened."""
+        entry, left = self.entries.get(firing.hand), self._left.get(firing.hand, [])
+        if firing in left:
+            left.remove(firing)
         if entry is not None and firing in entry.pending:
             entry.pending.remove(firing)
         if entry is None or not entry.pending:

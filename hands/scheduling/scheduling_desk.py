@@ -1,12 +1,12 @@
 """Replies of scheduling.next and scheduling.history (pure)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 from manifests.schedule_words import describe
 from scheduling_book import Book, Entry
 from scheduling_store import Row
-from scheduling_turn import wake_at
 from wire.entries import time_text
 
 Answer = dict[str, object]
@@ -17,7 +17,7 @@ THEN: Final = 3
 def next_answer(book: Book, hand: str, most: int, now: int) -> list[Answer]:
     """The scheduled Hands, first those that are due first; hand: only this one, "" for all."""
     wanted = [entry for entry in book.entries.values() if hand in ("", entry.name)]
-    due = {entry.hand: wake_at(entry.plan, max(entry.cursor, now)) for entry in wanted}
+    due = {entry.hand: next(_coming(entry, now), None) for entry in wanted}
     ordered = sorted(wanted, key=lambda entry: (due[entry.hand] is None, due[entry.hand] or 0, entry.name))
     return [_row(entry, due[entry.hand], now, is_alone=bool(hand)) for entry in ordered[:most]]
 
@@ -32,15 +32,17 @@ def _row(entry: Entry, due: int | None, now: int, *, is_alone: bool) -> Answer:
         "waiting": len(entry.pending),
     }
     if is_alone:
-        planned, then = max(entry.cursor, now), []
-        for _ in range(1 + THEN):
-            following = entry.plan.next(planned)
-            if following is None:
-                break
-            planned = following
-            then.append(moment(entry.plan.due(planned)))
-        row["then"] = then
+        row["then"] = [moment(at) for at in islice(_coming(entry, now), 1 + THEN)]
     return row
+
+
+def _coming(entry: Entry, now: int) -> Iterator[int]:
+    """When the Hand is due from now on; first a firing whose planned time is over and whose jitter is not."""
+    planned = entry.plan.next(max(entry.cursor, now - entry.schedule.jitter_ms))
+    while planned is not None:
+        if (due := entry.plan.due(planned)) > now:
+            yield due
+        planned = entry.plan.next(planned)
 
 
 def history_answer(rows: Iterable[Row]) -> list[Answer]:

@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 
 from manifests.schedules import DEPTH_MOST
 from manifests.schema import Overlap, Schedule
-from tests.hands.doubles import hand_module
 from tests.hands.scheduling.clockwork import SECOND, START, World, booking, storing
 from wire import codec
 
-desk = hand_module("scheduling", "scheduling_desk")
 HOUR = 3_600 * SECOND
 DAY = 24 * HOUR
 
@@ -372,16 +370,11 @@ def test_what_waited_before_labels_were_kept_may_be_from_anywhere(world: World) 
     world.down()
 
 
-def test_what_is_due_next_is_told_of_the_soonest_first_or_of_one_with_what_comes_after_it(world: World) -> None:
-    world.schedule("late", Schedule(every_ms=HOUR))
-    world.schedule("soon", Schedule(every_ms=10_000))
-    world.schedule("never", Schedule(at="2025-11-26T00:00:05"))
-    world.go(6 * SECOND)
-    rows = desk.next_answer(world.book, "", 2, world.now)
-    assert [(row["hand"], row["next"][11:19], "then" in row) for row in rows] == [
-        ("soon", "00:00:10", False),
-        ("late", "01:00:00", False),
-    ]
-    assert [row["next"] for row in desk.next_answer(world.book, "never", 9, world.now)] == [""]
-    (alone,) = desk.next_answer(world.book, "soon", 9, world.now)
-    assert [at[17:19] for at in alone["then"]] == ["10", "20", "30", "40", "50", "00"][: 1 + desk.THEN]
+def test_a_firing_that_began_before_its_schedule_was_read_again_is_not_asked_for_twice(world: World) -> None:
+    world.schedule("a", Schedule(every_ms=HOUR))
+    world.book.turn(world.now + HOUR)
+    (firing,) = world.book.entries["h-a"].pending
+    world.book = booking.Book(world.store, world.now)
+    world.book.began(firing, "r-1", world.now)
+    world.tell("a")
+    assert not world.book.entries["h-a"].pending
