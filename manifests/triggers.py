@@ -45,7 +45,9 @@ TESTS: Final[dict[str, Callable[[object, object], bool]]] = {
     "at_least": _numeric_test(lambda value, bound: value >= bound),
     "at_most": _numeric_test(lambda value, bound: value <= bound),
     "starts": lambda value, text: isinstance(value, str) and value.startswith(str(text)),
-    "holds": lambda value, part: part in value if isinstance(value, list) else _within(value, part),
+    "holds": lambda value, part: (
+        any(_equal(one, part) for one in value) if isinstance(value, list) else _within(value, part)
+    ),
     "not": lambda value, other: not _equal(value, other),
 }
 """The tests of a filter, by name: functions of a value and the test's argument."""

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from manifests.triggers import check_filter, check_inputs, fill, matches, uses_event, value_at
 
-BODY = {"level": "high", "rows": 120, "ok": True, "job": {"name": "load", "tags": ["a", "b"]}, "none": None}
+BODY = {
+    "level": "high", "rows": 120, "ok": True, "job": {"name": "load", "tags": ["a", "b"], "codes": [1, 0]}, "none": None
+}  # fmt: skip
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.binary(max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
@@ -33,6 +35,8 @@ ANYTHING = st.recursive(
         ({"ok": 1}, False),
         ({"rows": True}, False),
         ({"job.name": "load", "job.tags": {"holds": "b"}}, True),
+        ({"job.codes": {"holds": 1}}, True),
+        ({"job.codes": {"holds": True}}, False),
         ({"job.tags.0": "a"}, True),
         ({"job.tags.7": "a"}, False),
         ({"job.name.more": "x"}, False),
