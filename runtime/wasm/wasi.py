@@ -171,7 +171,7 @@ def poll_oneoff(guest: Guest, bus: Bus, subscriptions: int, events: int, count: 
     if not 0 < count <= MOST_SUBSCRIPTIONS:
         return INVAL
     asked = [guest.read(subscriptions + 48 * number, 48) for number in range(count)]
-    found = [event for one in asked if one[8] != _CLOCK for event in (_stream_event(guest, one),)]
+    found = [_stream_event(guest, one) for one in asked if one[8] != _CLOCK]
     if not found:
         due = [(_wait(guest, one), one) for one in asked]
         first = min(wait for wait, _ in due)
