@@ -172,6 +172,7 @@ class Scheduling(Hand):
 
     async def _follow(self, only: str) -> None:
         """Reads the schedules from the kernel: of the Hand called `only`, or of all if ""."""
+        stored = self.book.not_among(())  # whoever comes while this waits for a page is no less scheduled
         known: set[str] = set()
         after, more = "", True
         while more:
@@ -185,7 +186,7 @@ class Scheduling(Hand):
         if only:
             gone = [one.hand for one in self.book.entries.values() if one.name == only and one.hand not in known]
         else:
-            gone = self.book.not_among(known)
+            gone = [hand for hand in stored if hand not in known]
         for hand in gone:
             self.book.drop(hand)
         there = {one.name for one in self.book.entries.values()}

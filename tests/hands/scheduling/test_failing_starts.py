@@ -286,3 +286,37 @@ def test_a_text_of_the_history_with_a_wrong_byte_is_damage(tmp_path: Path, colum
         assert {row["what"] for row in (await hand.history(None))["history"]} <= {"fired", "skipped", "missed"}
 
     with_scheduling(tmp_path, bus, work)
+
+
+class Pages(Bus):
+    """Tells of one scheduled Hand in each page, in alphabetical order. What happens `meanwhile` does so between two."""
+
+    names: tuple[str, ...] = ("b", "c")
+
+    async def call(self, method: str, resource: str, arguments: dict[str, Any], *_: object) -> Reply:
+        if method != "kernel.schedules":
+            return Reply(value={})
+        after, only = arguments["after"], arguments["only"]
+        while after and self.meanwhile:
+            await self.meanwhile.pop()()
+        found = [name for name in self.names if name > after and only in ("", name)]
+        rows: Value = [{"name": one, "hand": f"h-{one}", "since": 1, "schedule": self.schedule} for one in found[:1]]
+        return Reply(value={"hands": rows, "more": len(found) > 1})
+
+
+def test_a_hand_that_is_installed_between_two_pages_of_schedules_is_not_forgotten(tmp_path: Path) -> None:
+    bus = Pages(on="web.seen")
+
+    async def work(hand: Any) -> None:
+        async def install() -> None:
+            bus.names = ("a", "b", "c")
+            await hand.on_event(Event(publisher="kernel", name="schedules", body={"hand": "a"}))
+
+        bus.meanwhile.append(install)
+        await hand._follow("")
+        assert {one.name for one in hand.book.entries.values()} == {"a", "b", "c"}
+        bus.names = ("b", "c")
+        await hand._follow("")
+        assert {one.name for one in hand.book.entries.values()} == {"b", "c"}
+
+    with_scheduling(tmp_path, bus, work)
