@@ -1,7 +1,8 @@
 """Offers the methods that a Hand is granted to a model as tools, and turns the model's arguments into calls (pure).
 
 A tool has its method's name with `_` for each dot, shortened if it has more than 64 characters. The resource becomes a
-parameter named by its kind (`url`, `path`), or `resource` if a param has that name.
+parameter named by its kind (`url`, `path`), or `resource` if a param has that name, or `resource_` if both names are
+taken.
 """
 
 import hashlib
@@ -112,9 +113,7 @@ def offer(
         if row.method.startswith(hidden):
             continue
         name = _tool_name(row.method, found.keys() | OWN)
-        resource_param = "resource" if row.resource in row.params else row.resource
-        if row.resource == "none":
-            resource_param = ""
+        resource_param = _resource_param(row)
         allowed = [
             pattern for one in capabilities if grants.reaches(one.method, row.method) for pattern in one.allow
         ]  # fmt: skip
@@ -214,6 +213,16 @@ def _tool_name(method: str, taken: Iterable[str]) -> str:
     if len(name) > NAME_MOST or name in taken:
         digest = hashlib.sha256(method.encode()).hexdigest()[:8]
         name = f"{name[: NAME_MOST - 9]}_{digest}"
+    return name
+
+
+def _resource_param(row: Row) -> str:
+    """Return the parameter for a method's resource, with a name that none of its params has; "" if it has no resource."""
+    if row.resource == "none":
+        return ""
+    name = "resource" if row.resource in row.params else row.resource
+    while name in row.params:
+        name += "_"
     return name
 
 

@@ -48,6 +48,13 @@ def test_a_resource_whose_name_is_taken_is_called_resource() -> None:
     )
 
 
+def test_a_resource_and_a_param_that_is_called_resource_are_two() -> None:
+    one = _one(path="string", resource="string")
+    assert one.tool.parameters["required"] == ["resource_", "path", "resource"]
+    given = {"resource_": "a", "path": "b", "resource": "c"}
+    assert prepare(one, given) == PreparedCall(method="a.b", resource="a", arguments={"path": "b", "resource": "c"})
+
+
 def test_what_may_be_left_out_may_also_be_null() -> None:
     assert prepare(_one(size="int?"), {"path": "a", "size": None}) == PreparedCall(
         method="a.b", resource="a", arguments={}
