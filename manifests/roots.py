@@ -17,7 +17,7 @@ class Mount(NamedTuple):
 
 def read_mounts(table: str) -> list[Mount]:
     """Parse /proc/self/mountinfo. Lines with too few fields are skipped."""
-    lines = [line.split(" ") for line in table.splitlines()]
+    lines = [line.split(" ") for line in table.split("\n")]  # a folder's name may hold "\r"
     return [Mount(line[2], _plain(line[3]), _plain(line[4])) for line in lines if len(line) > 4]
 
 

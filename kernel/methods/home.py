@@ -65,7 +65,7 @@ def _change(request: Request) -> object:
         methods=tuple(provided.method for provided in kernel.catalogue.all()),
         secrets=lambda hand: kernel.home.secrets(kernel.state.secrets_of(hand)),
         real=lambda path: os.path.realpath(path) if os.path.isdir(path) else "",
-        mounts=lambda: Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape"),
+        mounts=lambda: Path("/proc/self/mountinfo").read_bytes().decode("utf-8", "surrogateescape"),
     )  # fmt: skip
     decided = CHANGES[call.method].decide(asked)
     before, old = kernel.state.by_id(decided.hand), kernel.state.secrets_of(decided.hand)

@@ -50,3 +50,9 @@ def test_of_two_mounts_at_one_point_the_last_counts() -> None:
 def test_the_table_is_read_as_the_system_writes_it() -> None:
     line = "36 35 98:0 /mnt\\0401 /mnt\\134two rw,noatime master:1 - ext3 /dev/root rw,errors=continue"
     assert read_mounts(f"{line}\nshort line\n") == [Mount("98:0", "/mnt 1", "/mnt\\two")]
+
+
+@pytest.mark.parametrize("odd", ["\r", "\x0c", "\x85", "\u2028"])
+def test_only_a_newline_ends_a_line_of_the_table(odd: str) -> None:
+    (mount,) = read_mounts(f"36 35 8:2 /u{odd}/.maniple /mnt{odd} rw - ext4 /dev/root rw\n")
+    assert reveals_home(f"/mnt{odd}/keys", f"/data/u{odd}/.maniple", [*MOUNTS, mount])
