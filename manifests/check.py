@@ -201,12 +201,13 @@ def _rest_of_unquoted(section: str, name: str, row: object) -> str:
     """Return the rest of a method's name that lacks quotes, so that TOML split it at its dots; "" if `name` is whole."""
     if section == "settings" or not isinstance(row, dict) or "." in name or not row:
         return ""
-    if section != "lends" and not keys_of(f"{section}.*").keys().isdisjoint(row):
-        return ""
-    inner, below = next(iter(row.items()))
-    if section == "provides" and not isinstance(below, dict):
-        return ""
-    return str(inner)
+    keys = keys_of(f"{section}.*").keys()
+    parts: list[str] = []
+    below: object = row
+    while isinstance(below, dict) and below and (section == "lends" or keys.isdisjoint(below)):
+        part, below = next(iter(below.items()))
+        parts.append(part)
+    return "" if section == "provides" and not isinstance(below, dict) else ".".join(parts)
 
 
 def _read_capabilities(found: Findings, rows: Mapping[str, object]) -> dict[str, dict[str, object]]:
