@@ -9,19 +9,19 @@ from typing import Final
 
 from manifests import schedule_rules
 from manifests.check import load, read_lends
-from manifests.errors import ManifestInvalid, ValueInvalid
+from manifests.errors import ManifestInvalid
 from manifests.findings import Findings, spelled
 from manifests.names import is_field
 from manifests.pipeline.binding import Binding
 from manifests.pipeline.installed import Known, check_against_hands
-from manifests.pipeline.reading import Table, read_head, read_steps
+from manifests.pipeline.reading import Table, can_be_sent, read_head, read_steps
 from manifests.pipeline.schema import Pipeline
 from manifests.positions import Path
 from manifests.readers import BAD, READERS
 from manifests.reference import AT
 from manifests.suggestions import suggestion
 from manifests.tables import read_table
-from manifests.typed import convert, split_type, type_words
+from manifests.typed import split_type, type_words
 
 DAY_MS: Final = 86_400_000
 
@@ -40,7 +40,8 @@ def check(text: str, *, file: str, hands: Mapping[str, Known] | None = None) -> 
     binding = Binding(found, inputs, rows, last)
     bound, after = binding.steps(), binding.last()
     outputs = _plain_table(found, "outputs", raw.get("outputs", {}))
-    for name in outputs:
+    for name, value in outputs.items():
+        can_be_sent(found, ("outputs", name), value)
         if not is_field(name):
             found.at_key(("outputs", name), f'"{name}" cannot be the name of an output', 'write small letters and "_"')
     binding.outputs(outputs)
@@ -75,19 +76,12 @@ def _schedule(found: Findings, raw: Table, name: object, inputs: Mapping[str, st
             there = suggestion(key, inputs) if inputs else "it takes none"
             found.at_key(path, f'there is no input "{key}"', there)
         elif not (isinstance(value, str) and value.startswith("$")):  # whose value is not known yet
-            _fits(found, path, value, split_type(inputs[key])[0])
+            can_be_sent(found, path, value, split_type(inputs[key])[0])
     for key, of in inputs.items():
         if not split_type(of)[1] and (not isinstance(given, dict) or key not in given):
             what = f'a run needs the input "{key}" ({of}), and the schedule does not give it'
             found.at_key(("schedule",), what, f"write inputs = {{ {key} = ... }}")
     return _plain_table(found, "schedule", raw["schedule"])
-
-
-def _fits(found: Findings, path: Path, value: object, of: str) -> None:
-    try:
-        convert(of, value)
-    except ValueInvalid as error:
-        found.at_value(path, f"{spelled(path)}: {error.why}", error.instead)
 
 
 def _plain_table(found: Findings, section: str, raw: object) -> Table:

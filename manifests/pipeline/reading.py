@@ -102,13 +102,17 @@ def _given(found: Findings, path: Path, value: object) -> object:
             path, f"{spelled(path)} is {type_words(value)}, not a table", 'write it like { day = "${inputs.day}" }'
         )
         return BAD
-    good: dict[str, object] = {}
-    for name, inner in value.items():
-        try:
-            good[name] = convert("any", inner)
-        except ValueInvalid as error:
-            found.at_value((*path, name), f"{spelled((*path, name))}: {error.why}", error.instead)
-    return good
+    return {name: inner for name, inner in value.items() if can_be_sent(found, (*path, name), inner)}
+
+
+def can_be_sent(found: Findings, path: Path, value: object, of_type: str = "any") -> bool:
+    """Whether a value can be sent in a body as this type; notes why not."""
+    try:
+        convert(of_type, value)
+    except ValueInvalid as error:
+        found.at_value(path, f"{spelled(path)}: {error.why}", error.instead)
+        return False
+    return True
 
 
 def _condition(found: Findings, path: Path, value: object) -> object:
@@ -121,6 +125,8 @@ def _condition(found: Findings, path: Path, value: object) -> object:
 
 
 def _items(found: Findings, path: Path, value: object) -> object:
+    for at, one in enumerate(value) if isinstance(value, list) else ():
+        can_be_sent(found, (*path, at), one)
     if isinstance(value, str | list):
         return value
     found.at_value(path, f"{spelled(path)} is {type_words(value)}, not a list", 'write a list, or "${inputs.names}"')
