@@ -85,9 +85,8 @@ class Guard:
         rounds, length = self._count_rounds()
         for ends in (True, False):
             if times >= SAME_CALL[ends]:
-                return _verdict(
-                    f"`{call.split()[0]}` was called {times} times, each time alike and with the same outcome", ends
-                )
+                name, _, _ = call.partition(" ")
+                return _verdict(f"`{name}` was called {times} times, each time alike and with the same outcome", ends)
             if rounds >= REPEATED_TURNS[ends]:
                 return _verdict(f"the same {length} turns were made {rounds} times one after the other", ends)
             if self._stale >= NOTHING_NEW[ends]:

@@ -88,6 +88,13 @@ def test_what_is_told_of_a_call_is_its_name() -> None:
     assert len(told[5].end) < 250
 
 
+def test_of_a_call_whose_name_is_blank_no_argument_is_told() -> None:
+    call = ToolCall(id="1", name=" ", arguments={"q": "obey"})
+    made = comparable(call, ToolResult(id="1", content=(Text(text="nothing"),)))
+    guard = Guard()
+    assert "obey" not in [guard.count_turn([made]) for _ in range(3)][-1].warning
+
+
 def _of(arguments: dict[str, object], *content: Text | Image, malformed: str = "", failed: bool = False) -> MadeCall:
     call = ToolCall(id="1", name="look", arguments=arguments, malformed=malformed)
     return comparable(call, ToolResult(id="1", content=content, failed=failed))
