@@ -17,8 +17,8 @@ HIDDEN: Final = "[key]"
 SHORTEST: Final = 12
 """Characters of the shortest key that is removed: a shorter one is no provider's, but a word that a local server wants."""
 
-_PLAIN: Final = re.compile(r"[a-z0-9_.~-]+")
-"""What JSON and URLs write as it is."""
+_PLAIN: Final = re.compile(r"[a-z0-9_.-]+")
+"""What JSON and URLs write as it is; of `~`, which Azure's keys have, some services write %7E."""
 
 
 class KeyFilter:
@@ -124,13 +124,11 @@ class _Spelled:
         return len(text) - len(end) + next(found, len(end))
 
     def _begins(self, text: str, at: int) -> bool:
+        places = {at}  # where the next letter may begin: two backslashes are one letter or two
         for spellings in self._letters:
-            if any(one.startswith(text[at:]) for one in spellings):
+            if any(one.startswith(text[place:]) for place in places for one in spellings):
                 return True
-            written = next((one for one in spellings if text.startswith(one, at)), "")
-            if not written:
-                return False
-            at += len(written)
+            places = {place + len(one) for place in places for one in spellings if text.startswith(one, place)}
         return False
 
 

@@ -86,7 +86,7 @@ def test_a_key_is_taken_out_however_its_bytes_are_cut_and_nothing_else_is(
     assert "".join([*pieces, hiding.rest()]) == hide_key(text, KEY)
 
 
-_ODD: Final = 'sk:a/b+c"d=\\very-secret'
+_ODD: Final = 'sk:a/b+c"d=\\very~secret'
 _AS_OTHERS_WRITE_IT: Final = [
     _ODD,
     json.dumps(_ODD)[1:-1],
@@ -94,6 +94,7 @@ _AS_OTHERS_WRITE_IT: Final = [
     "".join(f"\\u{ord(one):04X}" if one in ':/+"=\\' else one for one in _ODD),
     quote(_ODD, safe=""),
     quote(_ODD, safe="").lower(),
+    quote(_ODD, safe="").replace("~", "%7E"),
 ]
 
 
@@ -104,6 +105,13 @@ def test_a_key_is_taken_out_as_json_and_urls_write_it(written: str) -> None:
         hiding = KeyFilter(_ODD)
         pieces = [hiding.take(f"it is {written[:cut]}"), hiding.take(f"{written[cut:]}!"), hiding.rest()]
         assert "".join(pieces) == f"it is {HIDDEN}!"
+
+
+def test_a_key_of_two_backslashes_is_taken_out_wherever_it_is_cut() -> None:
+    key = r"very\\secret\words"
+    for cut in range(len(key)):
+        hiding = KeyFilter(key)
+        assert "".join([hiding.take(key[:cut]), hiding.take(key[cut:]), hiding.rest()]) == HIDDEN
 
 
 def _cut(text: str) -> tuple[str, ...]:
