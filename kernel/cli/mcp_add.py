@@ -28,7 +28,7 @@ from manifests.capabilities import url
 from manifests.errors import PatternInvalid, ResourceInvalid
 from manifests.mcp import tools
 from manifests.mcp.folder import EFFECTS, PREFIX, Wanted, setting_of
-from manifests.mcp.private import is_private
+from manifests.mcp.private import is_private, key_in_query
 from manifests.mcp.tools import Login, Offer
 from manifests.mcp.words import visible
 from manifests.names import is_hand_name
@@ -231,6 +231,12 @@ def _at_url(rest: Wanted, server: tuple[str, ...], options: Options, *, has_file
             "a server at a URL takes no further arguments, and no --files, --code or --read: leave them out", Exit.USAGE
         )
     hosts, certificates = (_address_of(server[0]), *options.connect), _certificate_file(options, server[0])
+    if key := key_in_query(server[0]):
+        raise Ended(
+            f"`{screen.visible(key)}` in the URL would be in lists and in the log: leave it out, and give the key "
+            "as a header, --secret Authorization or --secret X-Api-Key",
+            Exit.USAGE,
+        )
     no_login = "" if is_private(server[0]) else f"{server[0]} is not https"
     if any(one.lower() == "authorization" for one in options.secret):
         no_login = "--secret Authorization is given"

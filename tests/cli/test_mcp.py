@@ -182,6 +182,9 @@ def test_what_cannot_be_added_says_why_and_leaves_nothing(shell: Shell, tmp_path
     assert "write HOST:PORT" in refused(shell, "--connect", "somewhere", "--", "no-such-program")
     assert "a URL begins with https:// or http://" in refused(shell, "ftp://mcp.example.org/mcp")
     assert "--secret Authorization" in refused(shell, "https://user:word@mcp.example.org/mcp")
+    why = refused(shell, "https://mcp.example.org/mcp?profile=a&api_key=sk-typed")
+    assert "sk-typed" not in why
+    assert "`api_key` in the URL" in why
     assert "sk-typed" not in refused(shell, "--secret", "TOKEN=sk-typed", *raw)
     why = refused(shell, "--secret", "NO_SUCH_VARIABLE", *raw)
     assert "no environment variable NO_SUCH_VARIABLE is set" in why
