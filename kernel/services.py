@@ -258,7 +258,8 @@ class Services:
                 kernel.record_state(life.hand, "backing_off", f"{run.why}; starts again in {wait:.1f} s")
                 life.restart = kernel.loop.after(wait, lambda: self._restart(life))
             case "give_up":
-                why = f"it died more than {restart.times} times within {restart.within_ms / 1000:g} s, last: {run.why}"
+                times = f"{restart.times} time{'' if restart.times == 1 else 's'}"
+                why = f"it died more than {times} within {restart.within_ms / 1000:g} s, last: {run.why}"
                 kernel.record_state(life.hand, "quarantined", why)
                 self.abandon(life, quarantine_refusal(run.name, why), step(life.state, "give_up"))
             case _:

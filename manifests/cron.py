@@ -24,7 +24,8 @@ def check(text: str) -> str:
 
     fields = text.split()
     if len(fields) != 5 or len(text) > LONGEST:
-        found = f"{len(fields)} fields" if len(text) <= LONGEST else f"{len(text)} characters"
+        many = f"{len(fields)} field{'' if len(fields) == 1 else 's'}"
+        found = many if len(text) <= LONGEST else f"{len(text)} characters"
         raise ValueInvalid(f'"{text[:80]}" has {found}, and a cron expression has five fields', _WRITE)
     try:
         next(wall_times(text, _ANY_DAY))

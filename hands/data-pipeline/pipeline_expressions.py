@@ -170,7 +170,8 @@ def _check_call(node: ast.Call) -> ast.expr:
     takes, optional, many = FUNCTIONS[name].takes, FUNCTIONS[name].optional, FUNCTIONS[name].many
     least = len(takes) - optional
     if len(node.args) < least or (len(node.args) > len(takes) and not many):
-        raise ExpressionInvalid(f"{name}() has {len(node.args)} arguments", f"It takes {least} to {len(takes)}.")
+        given = f"{len(node.args)} argument{'' if len(node.args) == 1 else 's'}"
+        raise ExpressionInvalid(f"{name}() has {given}", f"It takes {least} to {len(takes)}.")
     return ast.Call(func=node.func, args=[_check(argument) for argument in node.args], keywords=[])
 
 

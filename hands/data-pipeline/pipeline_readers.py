@@ -200,7 +200,7 @@ class CsvReader:
 
     def _take(self, record: list[str], numbers: list[int], rows: list[list[str]], *, broken: bool) -> None:
         if len(record) != len(self.names):
-            why = f"{len(record)} fields where there are {len(self.names)} columns"
+            why = f"{len(record)} field{'' if len(record) == 1 else 's'} where there are {len(self.names)} columns"
             self._ledger.reject(Reject(self.rows, "", "fields", why, record))
         elif broken and any(_HALF.search(field) for field in record):
             why = f"its bytes are not {self._source.encoding or 'UTF-8'}"

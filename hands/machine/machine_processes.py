@@ -41,8 +41,8 @@ class ProcessReader:
         }
         self._keep(rows, now)
         answer = listing(rows, percents, match=match, most=most, now=time.time())
-        missing = [{"sensor": f"{count} processes", "why": why} for why, count in sorted(unread.items())]
-        return {**answer, "missing": missing}
+        many = {why: f"{count} process{'' if count == 1 else 'es'}" for why, count in sorted(unread.items())}
+        return {**answer, "missing": [{"sensor": sensor, "why": why} for why, sensor in many.items()]}
 
     def _keep(self, rows: list[ProcessRow], now: float) -> None:
         self._before = {(row.pid, row.created): row.cpu_seconds for row in rows}

@@ -176,7 +176,8 @@ def report_text(
 ) -> str:  # fmt: skip
     """The report for a person, in plain lines."""
     lines = [f"{one['target']}: {one['state']}" + (f" ({one['why']})" if one["why"] else "") for one in targets]
-    lines.append(f"Since {moment(since)}: " + (f"{len(changes)} changes." if changes else "nothing changed."))
+    many = f"{len(changes)} change{'' if len(changes) == 1 else 's'}." if changes else "nothing changed."
+    lines.append(f"Since {moment(since)}: {many}")
     lines += [f"  {moment(one.at)}  {one.target or 'monitoring'}: {one.text}" for one in changes[:50]]
     if len(changes) > 50:
         lines.append(f"  and {len(changes) - 50} more")

@@ -83,9 +83,8 @@ def _drawn(found: Recalled) -> str:
         return ""
     lines = [line for one in found.results for line in (f"{one.fragment}: {_text(one)}", f"    {_score_line(one)}")]
     explained = found.explained
-    lines.append(
-        f"{explained.words} by words and {explained.meaning} by meaning, of {explained.chunks} pieces of texts; terms:"
-    )
+    pieces = screen.count(explained.chunks, "piece")
+    lines.append(f"{explained.words} by words and {explained.meaning} by meaning, of {pieces} of texts; terms:")
     lines += [f"    {one.term}: in {one.chunks}{'' if one.used else ', not looked for'}" for one in explained.terms]
     return "\n".join(lines)
 

@@ -115,7 +115,7 @@ class _ProgressView:
         tree = pipeline_drawing.draw_tree(self._runs, self._run, self._pipeline, now, progress)
         lines = pipeline_drawing.fit_lines(map(self._session.hinted, tree), width)
         if len(lines) > height and not is_over:  # lines scrolled off the top of a terminal cannot be redrawn
-            lines[height:] = [f"… {len(lines) - height} lines more"]
+            lines[height:] = [f"… {screen.count(len(lines) - height, 'line')} more"]
         up = f"\033[{self._lines}A" if self._lines else ""
         drawn = "".join(f"\033[K{screen.safe(line)}\n" for line in lines)
         sys.stderr.write(f"\r{up}{drawn}\033[J")

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import click
 
-from kernel.cli import founding, keyfile, logbook, named_files, package
+from kernel.cli import founding, keyfile, logbook, named_files, package, screen
 from kernel.cli.frame import Session, command
 from manifests.seal import SEAL_FILE
 from wire.errors import ManipleError
@@ -30,9 +30,8 @@ def seal(session: Session, folder: str, key: str | None, clean: bool) -> None:
     package.write(os.path.join(folder, SEAL_FILE), package.make_seal(found, signer).encode())
     public = signer.verify_key
     result = {"name": found.name, "version": found.version, "files": found.digests(), "key": public.text()}
-    session.result(
-        result, lambda: f"{found.name} {found.version}: {len(found.files)} files sealed by {public.name}+{public.id}."
-    )
+    count = screen.count(len(found.files), "file")
+    session.result(result, lambda: f"{found.name} {found.version}: {count} sealed by {public.name}+{public.id}.")
     if state := _why_untrusted(session.home, public.id):
         again = f"maniple seal {shlex.quote(folder)} --key FILE"
         session.say(

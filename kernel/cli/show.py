@@ -83,6 +83,7 @@ def _left_over_line(hand: str, one: Capability) -> str:
 def _drawn(shown: HandDetails) -> str:
     manifest, hand = shown.hand.package.manifest, shown.hand
     section, limits, restart = manifest.hand, manifest.limits, manifest.restart
+    times = screen.count(restart.times, "time")
     given = {
         "memory": limits.memory,
         "cpu": limits.cpu_ms,
@@ -120,7 +121,7 @@ def _drawn(shown: HandDetails) -> str:
             ),
             ("budget", "\n".join(room.describe() for room in shown.budget)),
             ("has spent", spending.spent_text(shown.spent)),
-            ("restart", f"{restart.when}, at most {restart.times} times within {restart.within_ms / 1000:g}s"),
+            ("restart", f"{restart.when}, at most {times} within {restart.within_ms / 1000:g}s"),
             ("confined by", ", ".join(shown.confinement) or "nothing runs now"),
             ("but not by", screen.lacking(shown.lacking)),
         )

@@ -205,4 +205,4 @@ def describe(skill: Skill) -> Iterator[str]:
         if len(of_kind) > _FINDINGS_SHOWN:
             yield f"    and {len(of_kind) - _FINDINGS_SHOWN} more"
     if more:
-        yield f"  and {more} findings more"
+        yield f"  and {screen.count(more, 'finding')} more"

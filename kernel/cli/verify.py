@@ -85,5 +85,5 @@ def _drawn(verified: Verified) -> str:
         return ""
     if verified.differences:
         return "\n".join(screen.visible(one) for one in verified.differences)
-    count = len(verified.files)
-    return f"{verified.name} {verified.version}: {count} files, every one as sealed by {', '.join(verified.by)}."
+    count = screen.count(len(verified.files), "file")
+    return f"{verified.name} {verified.version}: {count}, every one as sealed by {', '.join(verified.by)}."

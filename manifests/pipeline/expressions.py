@@ -190,7 +190,7 @@ class _Reading:
             raise ExpressionInvalid(f"there is no function {name}()", suggestion(name, FUNCTIONS))
         if not function.least <= count <= function.most:
             takes = f"{function.least}" + (f" to {function.most}" if function.most > function.least else "")
-            raise ExpressionInvalid(f"{name}() has {count} arguments", f"give it {takes}")
+            raise ExpressionInvalid(f"{name}() has {count} argument{'' if count == 1 else 's'}", f"give it {takes}")
         return ast.Call(func=node.func, args=[self.checked(one, depth) for one in node.args], keywords=[])
 
     def _path(self, node: ast.expr) -> ast.expr:

@@ -274,7 +274,8 @@ class Server(Hand):
             code = {INVALID_PARAMS: "arguments", PARSE_ERROR: "malformed"}.get(error.code, "server")
             raise Failure(code, results.one_text(f"the server says: {results.reason(error)}")) from None
         except ValidationError as error:
-            why = f"the server's answer does not follow the protocol: {error.error_count()} faults, the first in "
+            faults = f"{error.error_count()} fault{'s, the first' if error.error_count() > 1 else ','}"
+            why = f"the server's answer does not follow the protocol: {faults} in "
             place = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"]))
             raise Failure("malformed", results.one_text(why + (place or "its whole"))) from None
         except RuntimeError as error:  # the result does not match the tool's own output schema

@@ -61,7 +61,8 @@ def next_step(steps: Sequence[Step], messages: Sequence[Message]) -> ToolCall | 
     last = results.get(f"{PREFIX}{len(steps)}")
     said = _text(last).strip() if last is not None else ""
     done = ", ".join(step.tool for step in steps)
-    return Done(text=f"Done, in {len(steps)} steps: {done}." + (f"\n\n{said}" if said else ""), whole=True)
+    many = f"{len(steps)} step{'' if len(steps) == 1 else 's'}"
+    return Done(text=f"Done, in {many}: {done}." + (f"\n\n{said}" if said else ""), whole=True)
 
 
 def _failure_text(steps: Sequence[Step], number: int, why: str) -> str:

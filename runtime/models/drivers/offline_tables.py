@@ -33,10 +33,9 @@ def describe(text: str) -> str:
     table = read(text)
     if table is None:
         return "This is not a table."
-    lines = [
-        f"{len(table.rows)} rows of {len(table.columns)} columns." + (" There are more." if table.more else ""),
-        "",
-    ]
+    rows, columns = len(table.rows), len(table.columns)
+    size = f"{rows} row{'' if rows == 1 else 's'} of {columns} column{'' if columns == 1 else 's'}."
+    lines = [size + (" There are more." if table.more else ""), ""]
     lines += [f"- {name}: {_describe_column(table, place)}" for place, name in enumerate(table.columns)]
     return "\n".join(lines)
 

@@ -94,7 +94,7 @@ def test_rows_with_other_numbers_of_fields_are_rejected_and_blank_lines_are_no_r
     found, rejected, _ = read([b"a,b\n1,2\n\n3\n4,5,6\n\n7,8\n"])
     assert found == [(1, ["1", "2"]), (4, ["7", "8"])]
     assert [(number, reason) for number, _, reason in rejected] == [
-        (2, "1 fields where there are 2 columns"), (3, "3 fields where there are 2 columns"),
+        (2, "1 field where there are 2 columns"), (3, "3 fields where there are 2 columns"),
     ]  # fmt: skip
 
 

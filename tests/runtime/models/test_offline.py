@@ -299,13 +299,12 @@ def test_a_table_is_described_by_what_can_be_counted() -> None:
     ]
     rows = [{"place": "Oslo", "rain": 1}, {"place": "Rome"}]
     for text in (rows, {"rows": rows, "more": False}):
-        assert "- rain: from 1 (Oslo) to 1 (Oslo), 1 on average; 1 empty" in offline_tables.describe(
-            msgspec.json.encode(text).decode()
-        )
+        described = offline_tables.describe(msgspec.json.encode(text).decode())
+        assert "- rain: from 1 (Oslo) to 1 (Oslo), 1 on average; 1 empty" in described
     assert offline_tables.describe("just words") == "This is not a table."
-    assert "from 1234567 to 1234567.89, 1234567.445 on average" in offline_tables.describe(
-        "n,m\n1234567,a\n1234567.89,b"
-    )
+    assert offline_tables.describe('[{"n": 1}]').startswith("1 row of 1 column.")
+    described = offline_tables.describe("n,m\n1234567,a\n1234567.89,b")
+    assert "from 1234567 to 1234567.89, 1234567.445 on average" in described
 
 
 _STEPS = (
@@ -345,6 +344,7 @@ def test_a_declared_task_plans_reads_a_table_and_writes_a_report() -> None:
     assert str(calls[2].arguments["text"]).startswith("# Weather\n\n3 rows of 4 columns.")
     assert "12.5 (2026-11-03)" in str(calls[2].arguments["text"])
     assert last.text == "Done, in 3 steps: plan_set, files_read, report_write.\n\nreports/weather.md"
+    assert _went(_STEPS[:1], [_result("")])[1].text == "Done, in 1 step: plan_set."
 
 
 def test_a_table_of_which_only_a_piece_was_shown_is_described_as_that_piece_and_says_so() -> None:
