@@ -17,7 +17,7 @@ from manifests.grants import HAND_KERNEL_METHODS, GrantSet, is_method, missing_g
 from manifests.installed import Installed
 from manifests.schema import Provided
 from manifests.state import State
-from manifests.visibility import is_visible
+from manifests.visibility import WHITESPACE, is_visible
 from wire import limits
 from wire.entries import Said
 from wire.errors import NotNow, Refusal
@@ -128,9 +128,10 @@ def redact(resource: str) -> str:
 
 
 def escape_invisible(text: str) -> str:
-    """Return the text, at most RESOURCE_MAX characters of it, with \\uXXXX for each character that cannot be seen."""
+    """Return the text, at most RESOURCE_MAX characters of it, with \\n or \\uXXXX for each character that cannot be seen."""
     text = text[: limits.RESOURCE_MAX]  # before the loop, since the text may be long
-    return "".join(char if is_visible(char) else f"\\u{ord(char):04x}" for char in text)[: limits.RESOURCE_MAX]
+    seen = (char if is_visible(char) else WHITESPACE.get(char) or f"\\u{ord(char):04x}" for char in text)
+    return "".join(seen)[: limits.RESOURCE_MAX]
 
 
 def refusal_entry(refusal: Refusal, principal: str, run: str, method: str, resource: str) -> Said:

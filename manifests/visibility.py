@@ -11,6 +11,9 @@ INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u
 }
 """Letters and marks that are drawn as nothing."""
 
+WHITESPACE: Final = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+"""How line ends and tabs are written where a text must be one visible line: people know these, and no code points."""
+
 
 def is_visible(text: str) -> bool:
     """Whether all characters of a line are visible: none is drawn as nothing, moves the cursor or reorders others."""

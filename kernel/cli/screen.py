@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import IO, Final
 
-from manifests.visibility import is_visible
+from manifests.visibility import WHITESPACE, is_visible
 
 COLOURS: Final = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "dim": 2, "bold": 1}
 STATE_COLOURS: Final = {
@@ -91,7 +91,7 @@ def prose(text: str) -> str:
 
 
 def _escaped(char: str) -> str:
-    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(char) or f"\\u{{{ord(char):x}}}"
+    return WHITESPACE.get(char) or f"\\u{{{ord(char):x}}}"
 
 
 def safe(text: str) -> str:

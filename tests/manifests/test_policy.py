@@ -218,6 +218,7 @@ def test_a_query_is_never_shown_and_logged_only_as_a_digest(path: str, query: st
         ("https://example.org/a", "https://example.org/a"),
         ("reports/what?.csv", "reports/what?.csv"),
         ("a\u202eb", "a\\u202eb"),
+        ("two\nlines\tof it", "two\\nlines\\tof it"),
         ("", ""),
     ],
 )
