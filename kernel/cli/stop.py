@@ -1,11 +1,16 @@
 """`maniple stop` (acts)."""
 
+from typing import Final
+
 import click
 from msgspec import Struct
 
 from kernel.cli import replies
 from kernel.cli.exits import Ended, NotDone
 from kernel.cli.frame import Session, command, hand_or_run_names
+
+SCHEDULING: Final = "scheduling"
+"""The Hand that starts what has a schedule."""
 
 
 class Stopped(Struct, frozen=True, kw_only=True):
@@ -32,3 +37,5 @@ def stop(session: Session, hand: str) -> None:
             ) from None
     number = replies.read(reply, Stopped).stopped
     session.result(reply, lambda: f"{hand}: {'nothing ran' if not number else f'{number} stopped'}.")
+    if hand == SCHEDULING:
+        session.say("No schedule starts anything until `maniple start scheduling`, or a look at `maniple schedules`.")

@@ -107,6 +107,13 @@ def test_a_paused_hand_is_shown_as_held_and_not_started(shell: Shell, installed:
     until(lambda: listed(shell)["chime"]["held"] == "")
 
 
+def test_who_stops_scheduling_is_told_that_no_schedule_starts_anything_and_what_ends_that(shell: Shell) -> None:
+    assert "`maniple schedules`" in shell.run("stop", "scheduling").err
+    shell.good("schedules")
+    assert "scheduling" in shell.good("ps"), "what was told is so"
+    shell.good("start", "scheduling")
+
+
 def test_what_has_no_schedule_is_told_so(shell: Shell, installed: str) -> None:
     ran = shell.run("schedules", "run", "greeter")
     assert ran.code == 4
