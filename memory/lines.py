@@ -172,7 +172,7 @@ def _session(store: Reader, space: str, labels: set[str]) -> Iterator[bytes]:
     if not store.rows(SESSIONS["session"], {"space": space}):
         return
     branches, last = session_lines.outline(store, space)
-    yield _wrapped(session_lines.head())
+    yield _wrapped(session_lines.head(session_lines.WITHOUT_END))
     for branch in branches:
         labels.update(branch.labels)
         yield _wrapped(session_lines.branch_line(branch))

@@ -1,12 +1,15 @@
 """Export and import of a conversation as JSON Lines (acts on a Store; the lines are pure values).
 
 The first line names the format; then the branches in order of creation, each followed by its own messages; then the
-summaries. Exporting an import gives the same bytes again. Times are microseconds since 1970.
+summaries. The last line says how many lines come before it, so that a file that was cut off is not taken for a whole one;
+within the export of a memory (lines.py), which has such a line of its own, it is left out. Exporting an import gives the
+same bytes again. Times are microseconds since 1970.
 
-    {"format":"maniple-session/1"}
+    {"format":"maniple-session/2"}
     {"branch":"main","parent":null,"forked":0,"labels":["web"],"created":1764000000000000}
     {"seq":1,"role":"user","text":"Hello","extra":{},"labels":["web"],"at":1764000000000000}
     {"branch":"main","first":1,"last":8,"text":"They met.","labels":["web"],"at":1764000000000000}
+    {"end":4}
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,7 +41,10 @@ from memory.sessions import (
 from memory.store import Bindings, Reader, Store
 from memory.times import check_times
 
-FORMAT: Final = "maniple-session/1"
+FORMAT: Final = "maniple-session/2"
+WITHOUT_END: Final = "maniple-session/1"
+"""The format without a last line: within the export of a memory, and before there was one."""
+
 PAGE: Final = 16
 PAGE_BYTES: Final = 256 << 10
 
@@ -73,7 +79,11 @@ class _Summary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     at: int
 
 
-Line = _Head | _Branch | _Message | _Summary
+class _End(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    end: int
+
+
+Line = _Head | _Branch | _Message | _Summary | _End
 
 
 def outline(store: Reader, space: str) -> tuple[list[Branch], int]:
@@ -82,9 +92,14 @@ def outline(store: Reader, space: str) -> tuple[list[Branch], int]:
     return branches(store, space), int(last or 0)
 
 
-def head() -> bytes:
+def head(of_format: str = FORMAT) -> bytes:
     """Return the first line."""
-    return _line(_Head(format=FORMAT))
+    return _line(_Head(format=of_format))
+
+
+def end_line(before: int) -> bytes:
+    """Return the last line. before: the number of lines that come before it."""
+    return _line(_End(end=before))
 
 
 def branch_line(one: Branch) -> bytes:
@@ -163,16 +178,21 @@ class Import:
     def __init__(self, store: Store, session: int, labels: frozenset[str]) -> None:
         self._store, self._session, self._labels = store, session, labels
         self._branch = ""
-        self._at_end = False
+        self._at_end = self._must_end = self._is_over = False
+        self._lines = 0
         self.last: dict[str, int] = {}
         self._depths: dict[str | None, int] = {None: 0}
         self.count = 0
 
     def take(self, line: Line) -> None:
         """Import the next line. Raises Invalid for one that is not allowed there."""
+        if self._is_over:
+            raise Invalid("nothing follows the last line, which says how many there are")
         match line:
-            case _Head():
-                pass
+            case _Head(format=of_format):
+                self._must_end = of_format == FORMAT
+            case _End(end=number) if self._must_end:
+                self._end(number)
             case _Branch(branch=name, parent=parent, forked=forked) if not self._at_end:
                 is_first = not self.last and name == MAIN and parent is None and forked == 0
                 if name in self.last or not (
@@ -210,9 +230,17 @@ class Import:
                 ))  # fmt: skip
             case _:
                 raise Invalid("it cannot stand here")
+        self._lines += 1
+
+    def _end(self, number: int) -> None:
+        if number != self._lines:
+            raise Invalid(f"{self._lines} lines came before it, where it says {number}: lines were added or lost")
+        self._is_over = True
 
     def settle(self) -> None:
-        """Set the last number of every branch, at the end. Raises Invalid if the main branch is missing."""
+        """Set the last number of every branch, at the end. Raises Invalid if the main branch, or the end, is missing."""
+        if self._must_end and not self._is_over:
+            raise Invalid("the last line is missing, which says how many there are: the file is not whole")
         if MAIN not in self.last:
             raise Invalid(f"the branch {MAIN!r} is missing")
         for name, last in self.last.items():
@@ -221,13 +249,13 @@ class Import:
 
 def read_line(line: bytes, number: int) -> Line:
     """Parse one line. number: counted from 1. Raises Invalid."""
-    kinds: tuple[type[Line], ...] = (_Head,) if number == 1 else (_Message, _Branch, _Summary)
+    kinds: tuple[type[Line], ...] = (_Head,) if number == 1 else (_Message, _Branch, _Summary, _End)
     for kind in kinds:
         try:
             found = msgspec.json.decode(line, type=kind)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue
-        if isinstance(found, _Head) and found.format != FORMAT:
+        if isinstance(found, _Head) and found.format not in (FORMAT, WITHOUT_END):
             break
         return found
     raise Invalid(f"it is none of {FORMAT}")

@@ -102,7 +102,7 @@ class Sessions(Desk):
         """memory.session.export: the messages there are when it begins, a page at a time, so that nobody waits for it."""
         found, last = await self.reading(call, lambda reader, space: session_lines.outline(reader, space))
         await call.send(session_lines.head())
-        count = 0
+        count, sent = 0, 1 + len(found)
         for one in found:
             call.add_labels(*one.labels)
             await call.send(session_lines.branch_line(one))
@@ -110,6 +110,7 @@ class Sessions(Desk):
             while span.after < span.until:
                 lines, after, labels = await self._page(call, span)
                 count += after - span.after
+                sent += lines.count(b"\n")
                 span = Span(span.branch, after, span.until)
                 call.add_labels(*labels)
                 await self.send_all(call, lines)
@@ -117,7 +118,9 @@ class Sessions(Desk):
         while done < last:
             lines, done, labels = await self._summaries(call, done, last)
             call.add_labels(*labels)
+            sent += lines.count(b"\n")
             await self.send_all(call, lines)
+        await call.send(session_lines.end_line(sent))
         return {"messages": count}
 
     async def _page(self, call: Call, span: Span) -> tuple[bytes, int, set[str]]:

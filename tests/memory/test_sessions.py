@@ -49,7 +49,8 @@ def exported(store: Store, space: str = CHAT) -> bytes:
     while after < last:
         lines, after, _ = session_lines.summary_lines(store, space, after, last)
         out.append(lines)
-    return b"".join(out)
+    raw = b"".join(out)
+    return raw + session_lines.end_line(raw.count(b"\n"))
 
 
 # messages and branches -----------------------------------------------------------------------------------------------
@@ -295,12 +296,17 @@ def test_an_import_that_is_no_export_changes_nothing(store: Store, tmp_path: Pat
         (good[1:], "line 1"),
         ([*good[:3], *good[4:]], "line 4: message 3 follows message 1"),
         ([*good[:3], good[2]], "line 4: message 1 follows message 1"),
-        ([*good, good[2]], "cannot stand here"),
-        ([*good[:2], good[-1]], "there are no messages"),
+        ([*good[:-1], good[2]], "cannot stand here"),
+        ([*good[:2], good[-2]], "there are no messages"),
+        (good[:-1], "the last line is missing"),
+        (good[:4], "the last line is missing"),
+        ([*good[:5], good[-1]], "5 lines came before it, where it says"),
+        ([*good, good[2]], "nothing follows the last line"),
+        ([b'{"format":"maniple-session/1"}\n', *good[1:]], "cannot stand here"),
         ([*good[:3], b"{}\n"], "line 4: it is none of"),
         ([*good[:3], b'{"seq":2,"role":"a","text":"\\ud800","extra":{},"labels":[],"at":1}'], "line 4"),
         ([*good[:3], b"[" * 5_000], "line 4"),
-        ([b'{"format":"maniple-session/2"}\n'], "line 1"),
+        ([b'{"format":"maniple-session/3"}\n'], "line 1"),
     ]
     for lines, why in bad:
         with pytest.raises(Invalid, match=why):
@@ -308,6 +314,14 @@ def test_an_import_that_is_no_export_changes_nothing(store: Store, tmp_path: Pat
         with pytest.raises(Absent):
             sessions.read(other, CHAT)
     assert other.rows("SELECT count(*) FROM messages") == [(0,)]
+    other.close()
+
+
+def test_an_export_from_before_there_was_a_last_line_is_imported(store: Store, tmp_path: Path) -> None:
+    say(store, "a", "b")
+    good = exported(store).splitlines()
+    other = Store(tmp_path / "two.db", now=lambda: NOW)
+    assert session_lines.import_session(other, CHAT, [b'{"format":"maniple-session/1"}', *good[1:-1]]) == 2
     other.close()
 
 

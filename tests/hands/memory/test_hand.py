@@ -126,12 +126,13 @@ def test_an_import_that_fails_leaves_no_file_and_one_that_is_good_comes_in_after
 
 def test_thousands_of_tiny_messages_come_in_and_go_out(desk: Desk) -> None:
     lines = [
-        {"format": "maniple-session/1"},
+        {"format": "maniple-session/2"},
         {"branch": "main", "parent": None, "forked": 0, "labels": [], "created": 1},
     ]
     lines += [
         {"seq": n, "role": "u", "text": f"w{n}", "extra": {}, "labels": [], "at": n} for n in range(1, 6_001)
     ]  # fmt: skip
+    lines.append({"end": len(lines)})
     raw = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
     assert desk.call("session.import", CHAT, upload=iter([raw])) == {"messages": 6_000}
     sent = FakeCall(CHAT, "memory.session.export")
