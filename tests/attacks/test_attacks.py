@@ -52,7 +52,7 @@ def test_an_attack_is_refused_and_nobody_notices(name: str, walled: Arena) -> No
 @pytest.fixture(scope="module")
 def weakened(prey: Given) -> Iterator[Arenas]:
     """The arena of each set of what is missing for all of its runs, made when it is first asked for."""
-    with ExitStack() as stack, tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
 
         def lacking(taken: frozenset[str]) -> Arena:
             return stack.enter_context(open_arena(Path(place, "-".join(["arena", *sorted(taken)])), prey, taken))
