@@ -135,7 +135,7 @@ class Kernel:
     def _snapshot(self) -> int:
         """Write a snapshot of the state with all open calls. Returns the number of its entry."""
         calls = self.exchange.calls.values()
-        left = {call.number: call.as_open(self.digest_key(call.caller), self.run_of(call.caller)) for call in calls}
+        left = {call.number: call.as_open() for call in calls}
         left.update(self.resuming.pending_calls())
         for run in self.runs.values():
             if (work := run.work) and run.tape and (unfinished := self.state.unfinished.get(run.id)):

@@ -93,6 +93,7 @@ class Exchange:
         """Register an open call: reserve its cost, join it to its parent, set its deadline. record() also logs it."""
         kernel = self._kernel
         self.calls[call.number] = call
+        call.secret = call.secret or kernel.digest_key(call.caller)
         if call.reservation is None:
             paying.reserve(kernel.budgets.reservations, call)
         if call.parent is not None and not call.is_detached:
@@ -115,8 +116,7 @@ class Exchange:
 
     def _log(self, kind: str, call: OpenCall, part: Part, body: bytes, fields: Callable[[], Said]) -> int:
         """Append an entry about a call, which is computed later, with the digest of a body. Returns its number."""
-        key, run = self._kernel.digest_key(call.caller), self._kernel.run_of(call.caller)
-        return self._kernel.log.defer(kind, part, (key, body), partial(call.fields, fields, key, run, call.labels))
+        return self._kernel.log.defer(kind, part, (call.secret, body), partial(call.fields, fields, call.labels))
 
     def _deliver_if_open(self, call: OpenCall) -> None:
         if self.calls.get(call.number) is call:

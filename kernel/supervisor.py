@@ -75,7 +75,7 @@ class Supervisor:
             kernel.next_call(), cause.caller, by, b"", 0, provided=WORK, resource="", body=inputs, parent=parent,
             deadline=deadline, labels=cause.labels, most=cause.most, upload=False,
         )  # fmt: skip
-        work.is_detached, work.depth = detached, max(depth, cause.depth)
+        work.is_detached, work.depth, work.secret = detached, max(depth, cause.depth), cause.secret
         kernel.budgets.admit(by, parent, work.method, work.most, alone=detached)
         run = self._new_run(hand, work)
         run.parent, run.fired, run.instead = "" if detached else kernel.run_of(cause.caller), fired, instead

@@ -21,7 +21,7 @@ from wire.calls import CallLife
 from wire.entries import Said, time_text
 from wire.errors import CodecError
 from wire.headers import Chunk
-from wire.ids import KERNEL
+from wire.ids import KERNEL, OPERATOR
 from wire.labels import join
 from wire.results import Outcome
 
@@ -57,10 +57,10 @@ S = TypeVar("S", bound=Seeing)
 class OpenCall(CallLife):
     """One open call. number: the kernel's (even). Times are in microseconds since 1970, unless said otherwise.
 
-    Origin: caller, a run's id or `operator`; by, the caller as policy sees it; route and caller_number, the destination of
-    the end (no route for the work of a task run); parent, the call it is made for; children, the open calls made for it.
-    is_detached: it outlives its parent, whose reservation does not pay for it. depth: the number of scheduled runs that led
-    to it, each started by an event of the one before.
+    Origin: caller, a run's id or `operator`; run, that id or ""; secret, the key of its digests; by, the caller as policy
+    sees it; route and caller_number, the destination of the end (no route for the work of a task run); parent, the call it
+    is made for; children, the open calls made for it. is_detached: it outlives its parent, whose reservation does not pay
+    for it. depth: the number of scheduled runs that led to it, each started by an event of the one before.
 
     Content: upload, whether it has one; early, upload chunks that its provider does not take yet; labels, those of its reply
     so far, which calls made for it inherit. landlord: the run that lends its scratch folder for the answer, if any.
@@ -76,8 +76,8 @@ class OpenCall(CallLife):
     __slots__ = (
         "alarm", "alarm_at", "answer", "asks", "began", "body", "by", "caller", "caller_number", "children", "crashes",
         "deadline", "depth", "early", "heir", "is_detached", "labels", "landlord", "left", "micro_dollars", "most",
-        "parent", "provided", "provider", "reservation", "resource", "route", "seq", "shares", "timer", "tokens", "until",
-        "upload", "was_taken_back", "wish",
+        "parent", "provided", "provider", "reservation", "resource", "route", "run", "secret", "seq", "shares", "timer",
+        "tokens", "until", "upload", "was_taken_back", "wish",
     )  # fmt: skip
 
     def __init__(
@@ -88,6 +88,7 @@ class OpenCall(CallLife):
         self.caller, self.by, self.route, self.caller_number = caller, by, route, caller_number
         self.provided, self.resource, self.body, self.most = provided, resource, body, most
         self.parent, self.deadline, self.labels, self.upload = parent, deadline, labels, upload
+        self.run, self.secret = "" if caller == OPERATOR else caller, b""
         self.early: list[tuple[Chunk, bytes]] = []
         self.children: dict[int, OpenCall] = {}
         self.timer: Timer | None = None
@@ -259,13 +260,13 @@ class OpenCall(CallLife):
         marks = {} if isinstance(header, headers.Refused) else {"labels": self.shown_labels()}
         return replace(header, number=self.caller_number, time=now, **marks)
 
-    def as_open(self, key: bytes, run: str) -> Open:
-        """Return the call as a snapshot stores it. key, run: as for fields()."""
+    def as_open(self) -> Open:
+        """Return the call as a snapshot stores it."""
         parent = self.parent.number if self.parent else 0
-        resource, labels = digest_query(self.resource, key), self.shown_labels()
+        resource, labels = digest_query(self.resource, self.secret), self.shown_labels()
         answer = self.answer or ("approved" if self.by.is_approved else "")
         kept = Open(
-            method=self.method, resource=resource, effect=self.provided.effect, run=run, parent=parent, labels=labels,
+            method=self.method, resource=resource, effect=self.provided.effect, run=self.run, parent=parent, labels=labels,
             seq=self.seq, time=time_text(self.began), answer=answer, until=self.until,
         )  # fmt: skip
         if (reservation := self.reservation) is None:
@@ -273,19 +274,17 @@ class OpenCall(CallLife):
         within = reservation.within.number if reservation.within else 0
         return replace(kept, most=reservation.most, payers=reservation.payers, within=within, inner=reservation.inner)
 
-    def as_open_again(self, key: bytes, run: str) -> Open:
+    def as_open_again(self) -> Open:
         """Return the same for a call that its caller's next process will make again."""
-        return replace(self.as_open(key, run), is_begun=self.was_begun or self.answer == "edited")
+        return replace(self.as_open(), is_begun=self.was_begun or self.answer == "edited")
 
-    def fields(self, alone: Callable[[], Said], key: bytes, run: str, labels: frozenset[str]) -> Said:
-        """Return all fields of one of its entries. alone: returns the fields that only this entry has.
-
-        key: of its caller's digests. run: its caller, if that is a run. labels: of the moment when it was recorded, since
-        entries are written some calls later.
+    def fields(self, alone: Callable[[], Said], labels: frozenset[str]) -> Said:
+        """Return all fields of one of its entries. alone: returns those that only this entry has. labels: of the moment when
+        it was recorded, since entries are written some calls later.
         """
         fields = alone()
         fields["call"], fields["method"] = self.number, self.provided.method
-        fields["resource"], fields["run"] = digest_query(self.resource, key), run
+        fields["resource"], fields["run"] = digest_query(self.resource, self.secret), self.run
         if labels:
             fields["labels"] = tuple(sorted(labels))
         if self.parent is not None:

@@ -136,10 +136,12 @@ def restarted_runs(state: State) -> dict[str, str]:
 
 def restart_call(began: Began, work: OpenCall, most: Cost | None) -> OpenCall:
     """Make the call that restarts a run: a copy of the call that started it. work: the run's; most: what is left of it."""
-    return OpenCall(
+    call = OpenCall(
         began.asked, began.caller, work.by, b"", 0, provided=work.provided, resource="", body=NIL, parent=work.parent,
         deadline=0.0, labels=frozenset(began.labels), most=most, upload=False,
     )  # fmt: skip
+    call.secret = work.secret
+    return call
 
 
 def firing_key(state: State, hand: str, run: str) -> str:

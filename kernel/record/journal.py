@@ -65,15 +65,12 @@ class TapeFile:
         If none is, it calls truncate(); until then the file is unchanged and can be examined.
         """
         self.end, self.check = 0, b""
-        with open(self.path, "rb") as file:
-            try:
-                for placed in read(file.read, self.key):
-                    if placed.needs > entries:
-                        break
-                    self.end, self.check = placed.end, placed.check
-                    yield placed
-            except TapeDamaged:
-                pass
+        with open(self.path, "rb") as file, suppress(TapeDamaged):
+            for placed in read(file.read, self.key):
+                if placed.needs > entries:
+                    break
+                self.end, self.check = placed.end, placed.check
+                yield placed
 
     def truncate(self) -> None:
         """Truncate the file to what vouched_records() yielded: or the rest would count again when the log has grown."""
@@ -144,11 +141,9 @@ class Journal:
         """Read the key of a run's digests. Raises TapeDamaged if it was erased, or is missing."""
         content, name = self._keys.read_bytes(), _key_prefix(run)
         at = content.rfind(name) + len(name)
-        try:
+        with suppress(ValueError):  # no hexadecimal digits: as an erased key, which is zeros
             if at >= len(name) and (key := bytes.fromhex(content[at : at + 64].decode())).strip(b"\0"):
                 return key
-        except ValueError:
-            pass  # no hexadecimal digits: as an erased key, which is zeros
         raise TapeDamaged(0, "its key was erased, or is missing")
 
     def erase(self, run: str) -> None:

@@ -130,8 +130,7 @@ class Resuming:
         Unlike after a restart, it is known of each whether it had reached its provider.
         """
         for call in [call for call in tape.open_calls.values() if call.state != "held"]:
-            key = self._kernel.digest_key(call.caller)
-            tape.pending[call.caller_number] = call.number, call.as_open_again(key, call.caller)
+            tape.pending[call.caller_number] = call.number, call.as_open_again()
             if call.reservation is not None:
                 tape.reservations[call.number] = call.reservation
             self._kernel.exchange.forget(call)

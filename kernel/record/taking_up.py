@@ -5,6 +5,7 @@ outcome of runs that ended under an earlier kernel.
 """
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -135,6 +136,10 @@ def _rebuild_work(kernel: "Kernel", start: Began, contents: Contents) -> OpenCal
         )  # fmt: skip
     assert parent is not None
     parent.is_detached = bool(start.parent and not start.spawner)
+    if start.caller != OPERATOR and start.caller not in kernel.runs:
+        parent.secret = os.urandom(32)  # if the caller's was erased, further digests prove nothing either
+        with suppress(TapeDamaged):
+            parent.secret = kernel.log.journal.secret(start.caller)
     return parent
 
 

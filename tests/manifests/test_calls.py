@@ -111,7 +111,7 @@ def test_all_who_work_in_a_folder_have_each_others_labels_from_the_beginning() -
 
 def test_the_log_holds_no_query_and_says_what_was_allowed_and_how_it_ended() -> None:
     call = _opened(parent=_opened(), most=Cost(micro_dollars=5, tokens=6))
-    begun = call.fields(call.call_entry, b"k" * 32, "r-1", call.labels)
+    begun = call.fields(call.call_entry, call.labels)
     assert begun["detail"] == {"effect": "write", "most": {"micro_dollars": 5, "tokens": 6}}
     assert (begun["call"], begun["parent"], begun["run"]) == (4, 4, "r-1")
     assert begun["resource"].startswith("https://example.org/a?hmac-sha256=")
@@ -292,7 +292,7 @@ def test_a_run_is_put_to_rest_while_it_waits_long_and_not_for_a_short_sleep() ->
 
 def test_what_a_snapshot_keeps_of_a_call_is_what_the_log_says_of_it() -> None:
     call = _opened(parent=_opened())
-    said, kept = call.fields(call.call_entry, b"k" * 32, "r-1", call.labels), call.as_open(b"k" * 32, "r-1")
+    said, kept = call.fields(call.call_entry, call.labels), call.as_open()
     assert (kept.method, kept.resource, kept.run) == (said["method"], said["resource"], said["run"])
     assert (kept.parent, kept.labels) == (said["parent"], said["labels"])
 
@@ -309,19 +309,19 @@ def test_what_a_snapshot_keeps_of_a_call_is_what_the_next_kernel_settles_it_by()
     above = _reserved()
     call = _opened(parent=above, most=ONE)
     call.reservation = Reservations().open(call.number, ("h-1", ""), (5, 6), above.reservation)
-    kept = call.as_open(b"k" * 32, "r-1")
+    kept = call.as_open()
     assert (kept.most, kept.payers, kept.within, kept.inner) == ((5, 6), ("h-1", ""), above.number, (0, 0))
     assert (kept.effect, kept.answer, kept.is_begun) == ("write", "", True)
-    assert not call.as_open_again(b"k" * 32, "r-1").is_begun, "it reached no provider"
+    assert not call.as_open_again().is_begun, "it reached no provider"
     begun = _opened()
     begun.step("deliver")
-    assert begun.as_open_again(b"k" * 32, "r-1").is_begun
+    assert begun.as_open_again().is_begun
     call.hold()
-    assert (call.as_open(b"k" * 32, "r-1").answer, call.as_open_again(b"k" * 32, "r-1").is_begun) == ("held", False)
+    assert (call.as_open().answer, call.as_open_again().is_begun) == ("held", False)
     call.release(_opened())
-    assert (call.as_open(b"k" * 32, "r-1").answer, call.as_open_again(b"k" * 32, "r-1").is_begun) == ("edited", True)
+    assert (call.as_open().answer, call.as_open_again().is_begun) == ("edited", True)
     call.answer, call.by = "", replace(call.by, is_approved=True)
-    assert call.as_open(b"k" * 32, "r-1").answer == "approved"
+    assert call.as_open().answer == "approved"
 
 
 def test_the_first_entry_says_who_is_asked_and_instead_of_what_it_is_made() -> None:

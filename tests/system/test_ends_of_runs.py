@@ -1,4 +1,4 @@
-"""What a run returned is heard whole also by who asks late, however much others returned meanwhile."""
+"""The end of a run: heard whole also by who asks late, and in the log as of its starter, even if that has ended before."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -6,7 +6,8 @@ from typing import Final
 import pytest
 
 from tests.living import Kernel, Source, install, make_home
-from tests.system.fates import runs, table, until
+from tests.system.fates import begin, call, entry, outcome, runs, table, until
+from tests.system.recordings import replay
 from wire.results import LARGE_KEPT
 
 _BULK: Final = Source(
@@ -26,6 +27,33 @@ from runtime import Hand
 class Bulk(Hand):
     async def run(self, mark):
         return mark * 1_000_000
+""",
+)
+
+
+_STARTER: Final = Source(
+    """
+[hand]
+name = "starter"
+version = "1.0.0"
+description = "Begins runs that outlive it."
+entry = "main:Starter"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"kernel.spawn" = ["starter"]
+""",
+    """
+from runtime import Hand
+
+
+class Starter(Hand):
+    async def run(self, left: int) -> list[str]:
+        if not left:
+            await self.sleep(3600)
+        more = {"inputs": {"left": 0}, "detached": True}
+        return [(await self.kernel.call("kernel.spawn", "starter", more)).value["run"] for _ in range(left)]
 """,
 )
 
@@ -50,3 +78,19 @@ def test_who_waits_when_a_run_has_ended_hears_all_that_it_returned_from_its_tape
             said = table(reply.value)
             assert (said["outcome"], said["text"], len(str(said["value"]))) == ("done", "", 1_000_000)
             assert reply.labels == ("web",)
+
+
+def test_a_run_that_outlived_its_starter_replays(kernel: Kernel) -> None:
+    install(kernel, _STARTER)
+    with kernel.client() as client:
+        starter = begin(client, "starter", left=2)
+        begun = outcome(client, starter)["value"]
+    entry(kernel.home, "run.end", run=starter)
+    for run in begun:
+        call(kernel, "kernel.stop", run)
+        said = replay(kernel, run)
+        assert said.code == 0, said.words
+        work = entry(kernel.home, "call", call=entry(kernel.home, "run.start", run=run).call)
+        assert (work.run, entry(kernel.home, "end", call=work.call).run) == (starter, starter)
+        kernel.kill()  # the next one goes on under a kernel that never knew the starter
+        kernel.up()
