@@ -90,9 +90,16 @@ def _new_draft(folder: int) -> tuple[str, int]:
         name = f"{RESERVED}{os.urandom(8).hex()}.part"
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(name, flags, 0o600, dir_fd=folder)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(fd).st_nlink:  # else another home swept it before it was locked
-            return name, fd
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(fd).st_nlink:  # else another home swept it before it was locked
+                return name, fd
+        except BlockingIOError:
+            pass  # another home is sweeping it
+        except OSError:  # the file system has no locks
+            os.close(fd)
+            remove(folder, name)
+            raise
         os.close(fd)
 
 
