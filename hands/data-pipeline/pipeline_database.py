@@ -95,7 +95,7 @@ class DatabaseSource:
         tables = [name for name in names if table or name not in beside]
         if not table and len(tables) == 1:
             return tables[0]
-        for name in tables:
+        for name in sorted(tables, key=lambda name: name != table):  # SQLite tells É from é
             if name.casefold() == table.casefold():
                 return name
         what = f'has no table "{table}"' if table else f"has {len(tables)} tables, and source.table names none"

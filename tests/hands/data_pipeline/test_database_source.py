@@ -79,6 +79,14 @@ def test_a_text_that_is_no_utf_8_ends_the_job_with_why(place: Place) -> None:
         place.load("", source={"path": "data/in.db", "format": "sqlite"}, name="unused.csv")
 
 
+def test_of_two_tables_that_differ_in_a_capital_beyond_ascii_the_named_one_is_read(place: Place) -> None:
+    database(
+        place, 'CREATE TABLE "É" (a)', 'CREATE TABLE "é" (a)', """INSERT INTO "é" VALUES ('small')""", name="in.db"
+    )
+    found = place.load("", source={"path": "data/in.db", "format": "sqlite", "table": "é"}, name="unused.csv")
+    assert found == [{"a": "small"}]
+
+
 def test_nothing_that_a_database_from_elsewhere_declares_is_trusted(place: Place) -> None:
     database(place, "CREATE TABLE t (a)")
     source = hand_module("data-pipeline", "pipeline_database").DatabaseSource(place.path("shop.db"), "t", "shop.db")
