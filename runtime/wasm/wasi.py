@@ -197,7 +197,7 @@ def _print(guest: Guest, fd: int, raw: bytes) -> None:
         guest.check()
         guest.charge(LINE)
         guest.output[fd] += line
-        guest.terms.say(guest.output[fd][:LONGEST_LINE].decode("utf-8", "replace"), STREAMS[fd])
+        guest.terms.say(guest.output[fd].decode("utf-8", "replace"), STREAMS[fd])
         guest.output[fd].clear()
     guest.output[fd] += rest
     if len(guest.output[fd]) > LONGEST_LINE:

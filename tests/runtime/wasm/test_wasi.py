@@ -119,6 +119,11 @@ def test_standard_output_is_kept_as_it_came_whatever_the_log_makes_of_its_lines(
         assert output.text() == character * STDOUT_MOST
 
 
+def test_a_long_line_is_said_whole() -> None:
+    long = "é" * 6_000
+    assert _said(_writing((1, f"{long}\n"), (1, "two\n")))[1] == [("stdout", long), ("stdout", "two")]
+
+
 def test_a_line_without_an_end_is_said_in_pieces_and_bytes_that_are_no_text_are_shown() -> None:
     answer, lines = _said(_writing((1, "x" * 20_000)))
     assert answer.what == b""
