@@ -66,7 +66,7 @@ def report(watcher: Watcher, plan: Plan, notes: list[str], *, since: str, now: i
     shifts = [shift for one in plan.targets for shift in _shifts(watcher, one, start)]
     problems = [*plan.problems, *notes]
     return {
-        "text": report_text(targets, changes, shifts, problems, start),
+        "text": report_text(targets, changes, shifts, problems, start, more=more),
         "time": moment(now),
         "since": moment(start),
         "state": worst_state(str(one["state"]) for one in targets),

@@ -172,15 +172,15 @@ def _line(finding: Finding) -> str:
 
 def report_text(
     targets: Sequence[Mapping[str, object]], changes: Sequence[Change], shifts: Sequence[Mapping[str, object]],
-    problems: Sequence[str], since: int,
+    problems: Sequence[str], since: int, *, more: bool,
 ) -> str:  # fmt: skip
-    """The report for a person, in plain lines."""
+    """The report for a person, in plain lines. more: there were more changes than these."""
     lines = [f"{one['target']}: {one['state']}" + (f" ({one['why']})" if one["why"] else "") for one in targets]
-    many = f"{len(changes)} change{'' if len(changes) == 1 else 's'}." if changes else "nothing changed."
-    lines.append(f"Since {moment(since)}: {many}")
+    count = f"{'more than ' if more else ''}{len(changes)} change{'' if len(changes) == 1 else 's'}"
+    lines.append(f"Since {moment(since)}: {count if changes else 'nothing changed'}.")
     lines += [f"  {moment(one.at)}  {one.target or 'monitoring'}: {one.text}" for one in changes[:50]]
     if len(changes) > 50:
-        lines.append(f"  and {len(changes) - 50} more")
+        lines.append("  and more" if more else f"  and {len(changes) - 50} more")
     lines += [f"  {one['target']}: {one['text']}" for one in shifts]
     lines += [f"Problem: {one}" for one in problems]
     return "\n".join(lines)
