@@ -30,7 +30,7 @@ def mounts() -> list[Mount]:
     """The mounts of filesystems on devices, and those at `/`; the shortest mount point first. Raises OSError, ValueError."""
     with open(KINDS, encoding="utf-8", errors="surrogateescape") as lines:
         kinds = {"zfs", *(line.strip() for line in lines if not line.startswith("nodev"))}
-    with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as lines:
+    with open(MOUNTS, encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
         found = [_mount(line, kinds) for line in lines]
     return sorted((one for one in found if one.on_device or one.point == "/"), key=lambda one: len(one.point))
 

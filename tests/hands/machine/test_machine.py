@@ -248,14 +248,15 @@ def mountinfo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return file
 
 
-def test_a_mount_whose_name_is_no_text_hides_no_other(mountinfo: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "\udcfc ber"
+@pytest.mark.parametrize(("name", "shown"), [("\udcfc ber", r"\xfc ber"), ("of\rtwo", "of\rtwo")])
+def test_a_mount_with_an_odd_name_hides_no_other(name: str, shown: str, mountinfo: Path, tmp_path: Path) -> None:
+    folder = tmp_path / name
     folder.mkdir()
     line = mounted(folder, at=str(folder).replace(" ", r"\040"))
-    mountinfo.write_text(line + Path("/proc/self/mountinfo").read_text(), errors="surrogateescape")
+    mountinfo.write_bytes(line.encode(errors="surrogateescape") + Path("/proc/self/mountinfo").read_bytes())
     found = ask("stats")
     encode_body(found)
-    assert {"/", rf"{tmp_path}/\xfc ber"} <= {one["mount"] for one in found["disks"]}
+    assert {"/", f"{tmp_path}/{shown}"} <= {one["mount"] for one in found["disks"]}
 
 
 @pytest.mark.parametrize(("options", "readonly"), [("rw,discard", False), ("ro,errors=remount-ro", True)])
