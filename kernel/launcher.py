@@ -175,7 +175,7 @@ class Launcher:
                 os.chmod(scratch, 0o700)  # an earlier run in it may have closed it even to its owner
             state = "" if hand.is_task else self._own_folder("state", hand.id, run.uid)
             for name, path in roots.items() if manifest.confinement.roots else ():
-                with suppress(FileNotFoundError, NotADirectoryError):  # start without it: calls on that root then fail
+                with suppress(FileNotFoundError, NotADirectoryError, PermissionError):  # calls on that root then fail
                     passing[f"root:{name}"] = open_root(path)
                 if run.uid is not None and "mounts" not in passing:  # where the run maps the roots' ids
                     passing["mounts"] = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)

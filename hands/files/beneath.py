@@ -123,7 +123,7 @@ class Tree:
         """The Place of a resource. Raises FileRefused for an unknown root or an invalid path."""
         first, *rest = resource.split("/")
         if first not in self.roots:
-            gone = "or its folder was gone when this Hand started: restore it, then `maniple restart files`"
+            gone = "or its folder was gone or closed when this Hand started: restore it, then `maniple restart files`"
             mend = f"To grant it: `maniple roots add {first or 'NAME'} PATH`"
             raise FileRefused("unknown root", f"{resource}: there is no root {first!r}, {gone}. {mend}")
         for part in rest:

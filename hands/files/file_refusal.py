@@ -16,7 +16,7 @@ CODES: Final[dict[str, str]] = {
     "no match": "The text that was to be changed does not stand in the file as it was said to.",
     "exists": "The name is taken: `expect` was `absent`, or something was to be moved or restored to it.",
     "permission": "The owner of the file, or a read-only disk, does not allow it.",
-    "unknown root": "The operator granted no root of that name, or its folder was gone when this Hand started.",
+    "unknown root": "The operator granted no root of that name, or its folder was gone or closed when this Hand started.",
     "reserved name": "Names that begin with `.maniple-` belong to this Hand.",
     "name too long": "A part of the path is longer than the filesystem allows.",
     "too large": "The file is, or would be, larger than the Hand's limit `file_size`, or than can be changed in place.",

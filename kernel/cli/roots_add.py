@@ -1,5 +1,6 @@
 """`maniple roots add` (acts)."""
 
+import errno
 import os
 import shlex
 import stat
@@ -36,6 +37,8 @@ def roots_add(session: Session, name: str, folder: str) -> None:
         raise named_files.unreadable(folder, error, Exit.FAILED) from None
     if not stat.S_ISDIR(kind):
         raise Ended(f"{folder} is not a folder: name the one that it lies in, {os.path.dirname(path)}", Exit.USAGE)
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise named_files.unreadable(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)), Exit.FAILED)
     with session.client() as client:
         before = replies.read(client.call("kernel.home").value, rights.Home).roots.get(name, path)
         reply = client.call("kernel.root-add", name, {"path": path}).value

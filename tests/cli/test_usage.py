@@ -218,7 +218,7 @@ def test_a_root_that_is_gone_keeps_nobody_from_the_others_and_is_told_with_what_
     calm.good("call", "files.list", "data")
     ran = calm.run("call", "files.list", "away")
     assert (ran.code, ran.out) == (1, "")
-    assert "away: there is no root 'away', or its folder was gone when this Hand started" in ran.err
+    assert "away: there is no root 'away', or its folder was gone or closed when this Hand started" in ran.err
     (tmp_path / "away").mkdir()
     assert "`maniple restart files`" in ran.err
     calm.good("restart", "files")

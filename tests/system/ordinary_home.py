@@ -103,6 +103,20 @@ def _reads_within_its_grant_only(shell: Shell, folder: Path) -> None:
     assert "of private" not in ran.out
 
 
+def _reads_beside_a_closed_root(shell: Shell, folder: Path) -> None:
+    """A root that was closed to the user keeps nobody from the others, and cannot be named anew."""
+    (closed := folder / "closed").mkdir()
+    shell.good("roots", "add", "closed", closed)
+    closed.chmod(0)
+    shell.good("restart", "files")
+    assert shell.good("call", "files.read", "data/note.txt") == "of data"
+    ran = shell.run("call", "files.list", "closed")
+    assert "or its folder was gone or closed when this Hand started" in ran.err, ran
+    ran = shell.run("roots", "add", "again", closed)
+    assert (ran.code, "closed cannot be read: Permission denied" in ran.err) == (1, True), ran
+    shell.good("roots", "remove", "closed")
+
+
 def _runs_programs(shell: Shell, folder: Path) -> None:
     secret = folder / "home" / "keys" / "operator.key"
     told = shell.result("call", "shell.run", f"command=echo ran | tr r R > f; cat f; cat {secret}; id -u")["value"]
@@ -143,6 +157,7 @@ def _lives(shell: Shell, folder: Path) -> None:
         shell.good("start", hand)
     _is_told_what_runs_lack(shell)
     _reads_within_its_grant_only(shell, folder)
+    _reads_beside_a_closed_root(shell, folder)
     _runs_programs(shell, folder)
     _runs_a_module(shell, folder)
     _remembers(shell)
