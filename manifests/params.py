@@ -5,7 +5,7 @@ All problems are reported at once, each with what to give instead. An optional p
 from the result, so that the coroutine's own default applies.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Final
 
 from msgspec import Raw
@@ -54,8 +54,11 @@ def pass_through(declared: Mapping[str, str], given: Mapping[str, Raw]) -> dict[
     return {name: raw for name, raw in given.items() if bytes(raw) not in (NIL, EMPTY)}
 
 
-def parse(declared: Mapping[str, str], typed: Mapping[str, str]) -> dict[str, object]:
-    """Parse arguments typed as key=value into values for the call's body. Raises ParamsInvalid with every problem."""
+def parse(declared: Mapping[str, str], typed: Mapping[str, str], beside: Container[str] = ()) -> dict[str, object]:
+    """Parse arguments typed as key=value into values for the call's body. Raises ParamsInvalid with every problem.
+
+    beside: the names of arguments that have their values already, and are not checked here.
+    """
     problems: list[str] = []
     values: dict[str, object] = {}
     for name, text in typed.items():
@@ -67,7 +70,8 @@ def parse(declared: Mapping[str, str], typed: Mapping[str, str]) -> dict[str, ob
             problems.append(f"`{name}`: {error.why}; {error.instead}")
     problems += _unknown([name for name in typed if name not in declared], declared)
     try:
-        check({name: of for name, of in declared.items() if name in values or name not in typed}, values)
+        open_ = {name: of for name, of in declared.items() if name not in beside}
+        check({name: of for name, of in open_.items() if name in values or name not in typed}, values)
     except ParamsInvalid as error:
         problems.extend(error.problems)
     if problems:

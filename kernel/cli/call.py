@@ -131,6 +131,8 @@ def fetch_method(client: Client, method: str) -> MethodRow:
 def unknown_method(name: str, rows: tuple[MethodRow, ...]) -> Ended:
     """The error for a method, or a Hand's methods, that nothing provides; it suggests a similar name if there is one."""
     names = dict.fromkeys(word for row in rows for word in (row.method, row.method.partition(".")[0]))
+    if name in names and not name.startswith("kernel"):
+        return Ended(f"{name} is a Hand and no method: see `maniple methods {name}`")
     with_suffix = [one for one in names if one.endswith(f".{name}")]
     near = with_suffix[0] if with_suffix else nearest(name, names)
     meant = "" if near.startswith("kernel") else did_you_mean(near)

@@ -51,9 +51,8 @@ def arguments(declared: Mapping[str, str], given: Arguments, *, see: str) -> dic
 
     see: the command that shows what is declared, for the error.
     """
-    unset = {name: of for name, of in declared.items() if name not in given.values}
     try:
-        converted = parse(unset, given.texts)
+        converted = parse(declared, given.texts, beside=given.values)
         check(declared, {**converted, **given.values})
     except ParamsInvalid as error:
         raise Ended(f"{'; '.join(error.problems)}: see `{see}`", Exit.USAGE) from None

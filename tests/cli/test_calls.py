@@ -110,6 +110,8 @@ def test_methods_are_listed_and_shown_in_full(shell: Shell) -> None:
             "nothing provides 'files.raed', did you mean \"files.read\": see `maniple methods`",
         ),
         (("call", "say"), 1, "nothing provides 'say', did you mean \"echo.say\": see `maniple methods`"),
+        (("call", "echo"), 1, "echo is a Hand and no method: see `maniple methods echo`"),
+        (("call", "echo.say", "text:=1", "txet=hi"), 2, '`txet` is not a param; did you mean "text"?'),
         (("methods", "echo.sya"), 1, "nothing provides 'echo.sya', did you mean \"echo.say\": see `maniple methods`"),
         (("methods", "fils"), 1, "nothing provides 'fils', did you mean \"files\": see `maniple methods`"),
         (("erase", "r-0000000000000000", "--yes"), 1, "there is no tape of a run"),
