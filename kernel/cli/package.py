@@ -93,6 +93,9 @@ def _raw_manifest(path: str) -> str:
         return raw.decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         if os.path.isfile(path):
+            if path.endswith(".pipeline.toml"):
+                add = f"`maniple pipeline add {again}` installs it"
+                raise Ended(f"{path} is a pipeline: `maniple pipeline check {again}` checks it, {add}") from None
             folder = os.path.dirname(path) or "."
             raise Ended(
                 f"{path} is a file: name its folder, {folder}, as in `maniple check {shlex.quote(folder)}`"

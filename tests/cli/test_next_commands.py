@@ -148,6 +148,15 @@ def test_check_and_install_of_the_manifest_itself_name_its_folder(shell: Shell, 
         assert (ran.code, f"HAND.toml is a file: name its folder, {folder}" in ran.err) == (1, True), ran
 
 
+def test_check_and_install_of_a_pipeline_lead_to_its_own_commands(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "daily.pipeline.toml"
+    file.write_text("")
+    meant = f"is a pipeline: `maniple pipeline check {file}` checks it, `maniple pipeline add {file}` installs it"
+    for command in ("check", "install", "seal"):
+        ran = shell.run(command, file)
+        assert (ran.code, meant in ran.err) == (1, True), ran
+
+
 def test_a_task_that_only_answers_calls_is_not_to_be_started(shell: Shell, tmp_path: Path) -> None:
     toml = """
 [hand]
