@@ -74,6 +74,7 @@ def _read_line() -> str | None:
     try:
         return input(PROMPT)
     except EOFError:
+        sys.stderr.write("\n")
         return None
     except KeyboardInterrupt:
         sys.stderr.write("\n/quit, or Ctrl-D, leaves\n")

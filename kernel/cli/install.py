@@ -11,7 +11,19 @@ import click
 import msgspec
 from msgspec import Struct
 
-from kernel.cli import agreement, compiling, entry, installed, installing, named_files, package, replies, rights, screen
+from kernel.cli import (
+    agreement,
+    compiling,
+    confirming,
+    entry,
+    installed,
+    installing,
+    named_files,
+    package,
+    replies,
+    rights,
+    screen,
+)
 from kernel.cli import read_by_models as reading
 from kernel.cli.call import MethodRow, fetch_methods
 from kernel.cli.client import Client
@@ -116,7 +128,8 @@ def confirm_and_install(
     """
     shown = propose(session, client, found, fetch_methods(client), yes=yes, as_declared=as_declared, full=full)
     if not yes:
-        ask_consent(session, found.name, "Install it, and grant that?", next_, shown.unread)
+        question = "Install it, and grant that?" if shown.wanted else "Install it?"
+        ask_consent(session, found.name, question, next_, shown.unread)
     row = install_proposal(session, client, shown)
     compiling.remove_unused(client)
     session.result(row, lambda: summary(shown))
@@ -286,13 +299,15 @@ def ask_consent(session: Session, name: str, question: str, next_: str, unread: 
             f"{name} was not installed: there is no terminal to ask at; look at what is shown, then `{next_}`",
             Exit.USAGE,
         )
+    refused = f"{name} was not installed, nothing was changed"
     answer = "l" if unread else ""
-    while unread and answer == "l":
-        answer = click.prompt(question, type=click.Choice(["y", "n", "l"], False), default="n", err=True)
-        if answer == "l":
-            _show_unread(session, unread)
-    if not (answer == "y" or (not unread and click.confirm(question, default=False, err=True))):
-        raise Ended(f"{name} was not installed, nothing was changed")
+    with confirming.broken_off(refused):
+        while unread and answer == "l":
+            answer = click.prompt(question, type=click.Choice(["y", "n", "l"], False), default="n", err=True)
+            if answer == "l":
+                _show_unread(session, unread)
+        if not (answer == "y" or (not unread and click.confirm(question, default=False, err=True))):
+            raise Ended(refused)
 
 
 def _show_unread(session: Session, text: str) -> None:

@@ -25,7 +25,8 @@ def upgrade_bundled(session: Session, *, yes: bool, full: bool) -> None:
         if shown and not yes:
             names = screen.listed([found.name for found in outdated])
             unread = "\n".join(one.unread for one in shown if one.unread)
-            install.ask_consent(session, names, "Install them, and grant that?", f"{COMMAND} --yes", unread)
+            question = "Install them, and grant that?" if any(one.wanted for one in shown) else "Install them?"
+            install.ask_consent(session, names, question, f"{COMMAND} --yes", unread)
         rows, done, failed = list[dict[str, object]](), list[install.Proposal](), dict[str, Ended]()
         for one in shown:
             try:

@@ -35,6 +35,18 @@ def test_a_skill_is_not_installed_over_what_changed_while_somebody_was_asked(she
     shell.good("skills", "remove", "second")
 
 
+def test_a_question_that_is_broken_off_says_that_nothing_was_done(shell: Shell, tmp_path: Path) -> None:
+    shell.good("new", "modest", "--into", tmp_path)
+    for words, asked, told in (
+        (("install", tmp_path / "modest"), "Install it? [y/N]: ", "modest was not installed, nothing was changed"),
+        (("remove", "greeter", "--purge"), "for ever? [y/N]: ", "nothing was removed"),
+    ):
+        terminal = Terminal(shell, *words)
+        terminal.answer("[y/N]: ", "\x04")
+        assert terminal.end() == 130, terminal.output
+        assert f"{asked}\r\nmaniple: {told}" in terminal.output, terminal.output
+
+
 def test_how_far_a_check_is_does_not_stand_before_what_it_found(made: Shell, tmp_path: Path) -> None:
     shell = copied_home(made, tmp_path / "home")
     (path,) = (shell.home / "log" / "entries").glob("*.jsonl")
