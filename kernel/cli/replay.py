@@ -55,7 +55,8 @@ def replay(session: Session, run: str, against: str | None, step: bool, save: st
     if save is not None:
         session.result({"file": (path := _save(session, tape, save))}, lambda: path)
         return
-    waits = step and screen.is_terminal(sys.stdin)
+    if waits := step and screen.is_terminal(sys.stdin):
+        session.say("Enter after each line lets the run get the next message.")
     with session.client() as client, _changed_code(session, tape, against) as folder:
         clock = [tape.began.clock]
 
