@@ -171,8 +171,7 @@ class Launcher:
                     self._prepare_scratch_again(run)
                 scratch = self._own_folder("scratch", run.id, run.uid)
             else:
-                run.scratch, scratch = lender.scratch, self._home.at("scratch", lender.scratch)
-                os.chmod(scratch, 0o700)  # an earlier run in it may have closed it even to its owner
+                run.scratch, scratch = lender.scratch, self._own_folder("scratch", lender.scratch, None)
             state = "" if hand.is_task else self._own_folder("state", hand.id, run.uid)
             for name, path in roots.items() if manifest.confinement.roots else ():
                 with suppress(FileNotFoundError, NotADirectoryError, PermissionError):  # calls on that root then fail
@@ -380,8 +379,8 @@ class Launcher:
     def _own_folder(self, kind: str, name: str, uid: int | None) -> str:
         """Make a run's or a service's own folder if it has none, and give it to this user id. Returns its path."""
         path = self._home.at(kind, name)
-        with suppress(FileExistsError):
-            os.mkdir(path, 0o700)
+        os.makedirs(path, 0o700, exist_ok=True)
+        os.chmod(path, 0o700)  # an earlier run may have closed it even to its owner
         if uid is not None and os.lstat(path).st_uid != uid:
             os.chown(path, uid, uid, follow_symlinks=False)
         return path

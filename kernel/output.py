@@ -14,7 +14,12 @@ from manifests.printed import FILE_MAX, LONGEST, first_line
 
 
 def open_output(home: Home, hand: str, access: int = os.O_WRONLY | os.O_APPEND, *, end: str = "log") -> int:
-    """Open the file of a Hand's output, by default for a run: to append only. Returns a descriptor. Raises OSError."""
+    """Open the file of a Hand's output, by default for a run: to append only. Returns a descriptor. Raises OSError.
+
+    A run of an ordinary user's has his id, and may have closed the file even to him.
+    """
+    with suppress(FileNotFoundError):
+        os.chmod(home.at("output", f"{hand}.{end}"), 0o600)
     return os.open(home.at("output", f"{hand}.{end}"), os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | access, 0o600)
 
 
