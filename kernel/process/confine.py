@@ -32,7 +32,7 @@ memory; become the parent of descendants whose own parent ends; never gain right
 _BOUND_DROP, _AMBIENT, _AMBIENT_CLEAR = 24, 47, 4  # prctl(2)
 _CAPABILITY_VERSION: Final = 0x2008_0522  # capset(2)
 _SET_FLAGS, _UP = 0x8914, 1  # SIOCSIFFLAGS, IFF_UP: netdevice(7)
-_STACK: Final = 8 * 1024 * 1024  # bytes: what Linux gives a process unless told otherwise
+_STACK, _LOCKED = 8 << 20, 1 << 20  # bytes: what Linux gives a stack unless told otherwise; of memory that is locked
 _NO_CORE: Final = 1  # bytes: too few for a file; 0 keeps none from a program to which they are piped, see core(5)
 _SIGNALS: Final = 1_024  # that wait: Linux counts them per user, also those that timers may need
 _UNLIMITED: Final = 1 << 64  # modulo this, -1 is RLIM_INFINITY
@@ -90,7 +90,7 @@ def limit(rlimits: Rlimits) -> None:
         ("RLIMIT_CPU", rlimits.cpu, rlimits.cpu + 1 if rlimits.cpu > 0 else rlimits.cpu),
         ("RLIMIT_NPROC", rlimits.processes, rlimits.processes),
         ("RLIMIT_NOFILE", rlimits.open_files, rlimits.open_files),
-        ("RLIMIT_FSIZE", rlimits.file_size, rlimits.file_size),
+        ("RLIMIT_FSIZE", rlimits.file_size, rlimits.file_size), ("RLIMIT_MEMLOCK", _LOCKED, _LOCKED),
         ("RLIMIT_STACK", _STACK, _STACK), ("RLIMIT_CORE", _NO_CORE, _NO_CORE), ("RLIMIT_SIGPENDING", _SIGNALS, _SIGNALS),
     ):  # fmt: skip
         most = resource.getrlimit(getattr(resource, which))[1] % _UNLIMITED
