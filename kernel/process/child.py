@@ -127,7 +127,7 @@ def _become_run(end: socket.socket, found: Machine, prepared: Prepared | None) -
             seccomp.lay_on(call_filter(found.architecture, made.profiles))
     except OSError as error:
         return _report_unfit(end, error)
-    send(end, encode(Confined(applied=made.applied, missing=made.missing, landlock=found.landlock)))
+    end.send(encode(Confined(applied=made.applied, missing=made.missing, landlock=found.landlock)))  # not by sendmsg
     may_go = _wait_for_go(end)
     end.close()
     return int(go()) if may_go else EXIT_UNFIT

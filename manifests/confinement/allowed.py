@@ -45,7 +45,8 @@ class Row(NamedTuple):
 TABLE: Final[tuple[Row, ...]] = (
     # Every run has these.
     Row("read write close readv writev lseek", "the interpreter: every file, pipe and socket; libzmq: its eventfds"),
-    Row("pread64 pwrite64 preadv pwritev preadv2 pwritev2", "SQLite; os.pread and its kin"),
+    Row("pread64 pwrite64 preadv pwritev", "SQLite; os.pread and its kin"),
+    Row("preadv2 pwritev2", "os.preadv, os.pwritev", arguments.NO_FLAGS, "without flags"),
     Row("dup dup2 dup3 pipe pipe2 eventfd2", "the interpreter: pipes; libzmq: an eventfd for each mailbox"),
     Row(
         "fcntl",
@@ -90,7 +91,8 @@ TABLE: Final[tuple[Row, ...]] = (
         "writable at once",
     ),
     Row("mprotect", "malloc, threads' stacks, dlopen", arguments.PROTECT, "never to make memory executable"),
-    Row("futex set_robust_list rseq exit sched_yield gettid", "threads"),
+    Row("set_robust_list rseq exit sched_yield gettid", "threads"),
+    Row("futex", "threads", arguments.WAIT_OR_WAKE, "to wait and to wake: no lock that passes priorities on"),
     Row(
         "clone",
         "threads, os.fork",
@@ -141,7 +143,6 @@ TABLE: Final[tuple[Row, ...]] = (
         arguments.IN_BAND_WITHOUT_ADDRESS,
         "without an address: to whom the socket is connected already; nothing out of band",
     ),
-    Row("sendmsg", "asyncio: several pieces at once", arguments.IN_BAND_MESSAGE, "nothing out of band (MSG_OOB)"),
     Row("recvfrom recvmsg", "libzmq: the bus; asyncio: its self-pipe"),
     Row("shutdown getsockopt getsockname getpeername", "libzmq: the end of the link; asyncio"),
     # With `exec`: what programs of any kind need.
@@ -197,6 +198,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("epoll_create1", "asyncio: connections", profile=Profile.INET),
     Row("sendto", "`web`: name lookup", arguments.IN_BAND, "nothing out of band", Profile.INET),
     Row("sendmmsg", "glibc: name lookup", arguments.IN_BAND, "nothing out of band", Profile.INET),
+    Row("sendmsg", "asyncio: several pieces at once", arguments.IN_BAND_MESSAGE, "nothing out of band", Profile.INET),
     Row("recvmmsg", "glibc: name lookup", profile=Profile.INET),
     Row(
         "setsockopt",
@@ -217,6 +219,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "socket", "programs: connections", arguments.TCP, "AF_INET or AF_INET6 with SOCK_STREAM for TCP", Profile.PROXY
     ),
     Row("connect", "programs: connections", profile=Profile.PROXY),
+    Row("sendmsg", "asyncio: several pieces at once", arguments.IN_BAND_MESSAGE, "nothing out of band", Profile.PROXY),
     Row(
         "setsockopt",
         "programs, asyncio: TCP_NODELAY, SO_KEEPALIVE",
@@ -253,5 +256,6 @@ def conditions_of(profiles: frozenset[Profile]) -> dict[str, Condition]:
     for row in TABLE:
         if row.profile is None or row.profile in profiles:
             for call in row.calls.split():
-                found[call] = ALWAYS if ALWAYS in (row.when, found.get(call)) else found.get(call, ()) + row.when
+                together = tuple(dict.fromkeys(found.get(call, ()) + row.when))
+                found[call] = ALWAYS if ALWAYS in (row.when, found.get(call)) else together
     return found

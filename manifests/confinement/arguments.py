@@ -30,15 +30,36 @@ ALWAYS: Final[Condition] = ((),)
 _WRITE, _EXEC = 2, 4
 _SHARED, _ANONYMOUS = 1, 0x20  # MAP_SHARED_VALIDATE (3) has the first bit too, MAP_PRIVATE (2) has not
 _GROWS_DOWN: Final = 0x100  # such memory counts as a stack, whatever its size, and so escapes the limit of data
-_NOT_SHARED_MEMORY: Final = Bits(3, _SHARED | _ANONYMOUS | _GROWS_DOWN, (0, _SHARED, _ANONYMOUS))
+_HUGE: Final = (
+    0x4_0000  # such pages count in no control group, and against the limit of data only if they can be written
+)
+_KINDS_OF_MEMORY: Final = _SHARED | _ANONYMOUS | _GROWS_DOWN | _HUGE
+_NOT_SHARED_MEMORY: Final = Bits(3, _KINDS_OF_MEMORY, (0, _SHARED, _ANONYMOUS))
 
 MAP: Final[Condition] = (
     (Bits(2, _EXEC, (0,)), _NOT_SHARED_MEMORY),
-    (Bits(2, _WRITE | _EXEC, (_EXEC,)), Bits(3, _SHARED | _ANONYMOUS | _GROWS_DOWN, (0,))),
+    (Bits(2, _WRITE | _EXEC, (_EXEC,)), Bits(3, _KINDS_OF_MEMORY, (0,))),
 )
 MAP_CODE: Final[Condition] = ((_NOT_SHARED_MEMORY,),)
 PROTECT: Final[Condition] = ((Bits(2, _EXEC, (0,)),),)
 PROTECT_CODE: Final[Condition] = ((Bits(2, _WRITE | _EXEC, (_EXEC,)),),)
+
+# preadv2(2), pwritev2(2), futex(2) -------------------------------------------------------------------------------------
+
+NO_FLAGS: Final[Condition] = ((Bits(5, INT, (0,)),),)
+"""RWF_NOWAIT would tell what of a file is in the system's cache."""
+
+_ANY_CLOCK_OR_REACH: Final = 0x180  # FUTEX_CLOCK_REALTIME, FUTEX_PRIVATE_FLAG
+_WAIT, _WAKE, _REQUEUE, _CMP_REQUEUE, _WAKE_OP, _WAIT_BITSET, _WAKE_BITSET = 0, 1, 3, 4, 5, 9, 10
+
+WAIT_OR_WAKE: Final[Condition] = (
+    (
+        Bits(
+            1, INT & ~_ANY_CLOCK_OR_REACH,
+            (_WAIT, _WAKE, _REQUEUE, _CMP_REQUEUE, _WAKE_OP, _WAIT_BITSET, _WAKE_BITSET),
+        ),
+    ),
+)  # fmt: skip
 
 # clone(2): the lower half of the flags; the lowest byte is the signal of the child's end ------------------------------
 

@@ -82,7 +82,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
     Family(
         "executable and shared memory",
         "mmap mprotect pkey_mprotect pkey_alloc pkey_free remap_file_pages",
-        "Bytes that were written are not executed, and anonymous memory is nobody else's.",
+        "Bytes that were written are not executed, anonymous memory is nobody else's, and no page is a huge one.",
         but="ordinary memory, and libraries mapped from files",
     ),
     Family(
@@ -138,6 +138,27 @@ FAMILIES: Final[tuple[Family, ...]] = (
         "Some file systems (tmpfs, btrfs) count them nowhere, so that no limit bounds them. shutil and cp do without.",
         Answer.EOPNOTSUPP,
         "with `roots`",
+    ),
+    Family(
+        "descriptors in transit",
+        "sendmsg",
+        "A file that is on its way through a socket lies in no process, so no limit of disk counts it; and sent over the "
+        "bus it is closed by the kernel, which waits while a long one is removed.",
+        but="with `inet` or `proxy`",
+    ),
+    Family(
+        "the system's cache",
+        "preadv2 pwritev2",
+        "RWF_NOWAIT tells what others have read of a file.",
+        Answer.EOPNOTSUPP,
+        "without flags",
+    ),
+    Family(
+        "locks that pass priorities on",
+        "futex",
+        "FUTEX_LOCK_PI and its kin were ways into the system. glibc uses them only for locks of that kind.",
+        Answer.ENOSYS,
+        "to wait and to wake",
     ),
     Family("files by handle", "open_by_handle_at name_to_handle_at", "They bypass every path."),
     Family(

@@ -115,6 +115,7 @@ JUNK: Final = 0xDEAD_BEEF << 32
         ("mmap", (0, 4096, 3, 0x21, LONG, 0), NONE, False),
         ("mmap", (0, 4096, 3, 0x23, LONG, 0), NONE, False),  # MAP_SHARED_VALIDATE
         ("mmap", (0, 4096, 3, JUNK | 0x21, LONG, 0), NONE, False),
+        ("mmap", (0, 4096, 1, 0x4_0022, LONG, 0), frozenset(Profile), False),  # MAP_HUGETLB
         ("mmap", (0, 4096, 3, 1, 5, 0), NONE, True),  # SQLite's shared memory is a file
         ("mmap", (0, 4096, 5, 0x802, 5, 0), NONE, True),  # dlopen
         ("mmap", (0, 4096, 7, 2, 5, 0), NONE, False),
@@ -138,9 +139,16 @@ JUNK: Final = 0xDEAD_BEEF << 32
         ("sendto", (3, 1, 1, 0, 1 << 32, 0), frozenset({Profile.INET}), True),
         ("sendto", (3, 1, 1, 0x4001, 0, 0), NONE, False),  # MSG_OOB, with MSG_NOSIGNAL
         ("sendto", (3, 1, 1, JUNK | 1, 1, 16), frozenset(Profile), False),
-        ("sendmsg", (3, 1, 0x4000, 0, 0, 0), NONE, True),
+        ("sendmsg", (3, 1, 0x4000, 0, 0, 0), frozenset({Profile.EXEC}), False),  # a descriptor may go with it
+        ("sendmsg", (3, 1, 0x4000, 0, 0, 0), frozenset({Profile.INET}), True),
+        ("sendmsg", (3, 1, 0x4000, 0, 0, 0), frozenset({Profile.PROXY}), True),
         ("sendmsg", (3, 1, 1, 0, 0, 0), frozenset(Profile), False),
         ("sendmmsg", (3, 1, 1, 1, 0, 0), frozenset(Profile), False),
+        ("preadv2", (3, 1, 1, 0, 0, 0), NONE, True),
+        ("preadv2", (3, 1, 1, 0, 0, JUNK | 8), frozenset(Profile), False),  # RWF_NOWAIT
+        ("futex", (1, 0x189, 0, 0, 0, LONG), NONE, True),  # FUTEX_WAIT_BITSET, private, by the clock of the day
+        ("futex", (1, JUNK | 6, 0, 0, 0, 0), frozenset(Profile), False),  # FUTEX_LOCK_PI
+        ("futex", (1, 0x8D, 0, 0, 0, 0), frozenset(Profile), False),  # FUTEX_LOCK_PI2, private
         ("fcntl", (3, 6, 1, 0, 0, 0), NONE, True),  # F_SETLK
         ("fcntl", (3, 37, 1, 0, 0, 0), frozenset(Profile), False),  # F_OFD_SETLK: of a lock nobody knows whose it is
         ("fallocate", (3, 0, 0, 4096, 0, 0), NONE, False),  # more than any check of files could stop
