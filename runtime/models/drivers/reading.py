@@ -19,7 +19,7 @@ from runtime.models.failures import ModelFailed, set_address
 from runtime.models.messages import Answer, AnyPiece
 
 TAIL: Final = 5.0
-"""Seconds to wait, once the answer is whole, for its usage and the end of the stream."""
+"""Seconds to wait, once the answer is whole, for its usage and the end of the stream, whatever else still comes."""
 
 RAISED: Final = (
     ModelFailed,
@@ -67,17 +67,20 @@ async def stream_pieces(
     """Yield pieces, then the Answer. sdk: the root of the SDK's exceptions. opening: starts the request."""
     events: Events | None = None
     is_begun, size, key_filter = False, 0, PieceFilter(endpoint.key)
+    until: float | None = None
     try:
         events = await opening()
-        while (event := await _next_event(events, reader)) is not None:
+        while (event := await _next_event(events, until)) is not None:
             is_begun = True
             for piece in reader.take(event):
                 if (size := size + bounding.size_of(piece)) > bounding.ANSWER:
                     raise answers.endless(endpoint.provider, bounding.TOO_MUCH)
                 for clean in key_filter.take(piece):
                     yield clean
-            for clean in key_filter.rest() if reader.is_whole else ():
-                yield clean
+            if reader.is_whole:
+                for clean in key_filter.rest():
+                    yield clean
+                until = until or asyncio.get_running_loop().time() + TAIL
         if not reader.is_whole:
             raise _unfinished(endpoint, events.response, is_begun)
         yield key_filter.hide_in(reader.answer())
@@ -126,16 +129,16 @@ def _classify(endpoint: Endpoint, error: BaseException) -> ModelFailed:
     return answers.malformed(endpoint.provider, why)
 
 
-async def _next_event(events: Events, reader: Reader) -> object | None:
-    """Return the next event; None at the end, and if the stream fails after a whole answer."""
+async def _next_event(events: Events, until: float | None) -> object | None:
+    """Return the next event; None at the end. until: by the loop's clock, if the answer is whole: then nothing fails."""
     while True:
         try:
-            async with asyncio.timeout(TAIL if reader.is_whole else None):
+            async with asyncio.timeout_at(until):
                 event = await anext(events)
         except StopAsyncIteration:
             return None
         except (TimeoutError, ModelFailed):
-            if reader.is_whole:
+            if until is not None:
                 return None
             raise
         if event is not None:

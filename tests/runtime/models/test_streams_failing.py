@@ -11,8 +11,7 @@ import trustme
 from _pytest.mark.structures import ParameterSet
 from msgspec import Struct
 
-from runtime.models.drivers import DRIVERS, Driver
-from runtime.models.drivers.reading import TAIL
+from runtime.models.drivers import DRIVERS, Driver, reading
 from runtime.models.failures import KINDS, ModelFailed
 from runtime.models.messages import Answer, AnyPiece, TextPiece
 from tests.runtime.models.plays import GOOD, KEY, MODELS, USED, asking, begun, block, chunk, ended, made, texts
@@ -305,11 +304,14 @@ def test_a_certificate_that_nobody_vouches_for_is_unreachable_and_told_no_key(na
     assert "certificate verify failed" in failure.text
 
 
-def test_nobody_waits_long_for_the_mere_end_of_a_whole_answer() -> None:
+@pytest.mark.parametrize("tail", [[HOLD], [unnamed(chunk({})), 0.1] * 100], ids=["silence", "drops"])
+def test_nobody_waits_long_for_the_mere_end_of_a_whole_answer(tail: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "TAIL", 0.5)  # else this test would take that long
+
     async def last() -> AnyPiece | Answer:
-        async with stage([head(), _ONE_O, unnamed(chunk(finish="stop")), HOLD]) as server:
+        async with stage([head(), _ONE_O, unnamed(chunk(finish="stop")), *tail]) as server:
             asked = made("openai", server.url, silence=60.0, whole=100.0)
-            async with asyncio.timeout(5 * TAIL):
+            async with asyncio.timeout(5):
                 found = [piece async for piece in asked.stream(MODELS["openai"], asking())]
             await asked.close()
             return found[-1]
