@@ -14,7 +14,7 @@ from runtime.agent.guard import MadeCall, comparable
 from runtime.agent.marks import Marks
 from runtime.agent.results import Kept, Shelf, as_text, end_of_piece, note_on_rest
 from runtime.models.messages import Image, Text, Tool, ToolCall, ToolResult
-from runtime.models.schemas import read
+from runtime.models.schemas import is_one_object, read
 
 AT_ONCE: Final = 32
 """Calls of one answer that are made, at most; the model is told to ask for the others again."""
@@ -102,6 +102,9 @@ class Turn:
             if found.problems or not isinstance(found.value, dict):
                 problems = "; ".join(found.problems)
                 self._reject(call, f"the arguments are not a JSON object that matches the tool's schema: {problems}")
+                return
+            if not is_one_object(call.malformed):  # what is missing may matter: `rm -r /data` for `rm -r /data/old`
+                self._reject(call, "the arguments are not one whole JSON object; give all of them in a new call")
                 return
             arguments = found.value
         if offered is None:

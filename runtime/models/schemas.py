@@ -29,6 +29,9 @@ four times; but from an unescaped quote in a list it reads all that follows, eac
 """
 
 _OWN_NAME: Final = "[a name of yours]"
+_SIGN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[]["{}]', re.DOTALL)
+"""A text between quotes, a bracket, or the quote of a text without an end."""
+
 _FENCE: Final = re.compile(r"\A\s*```[a-zA-Z]*\n(.*?)\n?```\s*\Z", re.DOTALL)
 
 
@@ -53,6 +56,17 @@ def read(text: str, schema: dict[str, object]) -> Checked:
         if value in ("", None):
             return Checked(problems=("it is not JSON",), mended=True)
     return Checked(value=value, problems=find_problems(value, schema), mended=mended)
+
+
+def is_one_object(text: str) -> bool:
+    """Return whether a text that is nearly JSON has one whole object; `read` would complete one that was cut."""
+    depth, begun = 0, False
+    for found in _SIGN.finditer(text, max(0, text.find("{"))):
+        if found[0] == '"' or (begun and not depth):
+            return False
+        begun = True
+        depth += (found[0] in "[{") - (found[0] in "]}")
+    return begun and not depth
 
 
 def find_problems(value: object, schema: dict[str, object]) -> tuple[str, ...]:

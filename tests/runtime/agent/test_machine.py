@@ -167,6 +167,19 @@ def test_arguments_that_are_no_json_at_all_are_told_and_not_for_ever() -> None:
 
 
 @pytest.mark.parametrize(
+    "written",
+    [
+        '{"text": "rm -r /data', '{"text": "rm -r /data"', '{"text": "a \\"}', "{'text': 'rm -r /data",
+        '{"text": "one"}{"text": "two"}', '{"text": "f() {}', '```json\n{"text": "rm',
+    ],
+)  # fmt: skip
+def test_arguments_that_were_cut_off_make_no_call_that_was_not_asked_for(written: str) -> None:
+    drive = Drive([says("", ToolCall(id="a", name="desk_note", malformed=written)), says("done")])
+    assert drive.makes == []
+    assert "one whole JSON object" in drive.last
+
+
+@pytest.mark.parametrize(
     ("answer", "code"),
     [(says(""), "empty"), (says("so lo", stop=Stop.LENGTH), "length"), (says("  "), "empty")],
 )
