@@ -169,12 +169,15 @@ class Conversation:
 
     # what is sent ----------------------------------------------------------------------------------------------------
 
-    def view(self, most: int) -> tuple[Message, ...] | None:
-        """Return the messages to send, of at most `most` tokens; None if that is impossible."""
+    def view(self, most: int, *, is_known: bool = True) -> tuple[Message, ...] | None:
+        """Return the messages to send, of at most `most` tokens; None if that is impossible.
+
+        is_known: if False, `most` is a guess, and what cannot be left out is sent even if it is longer.
+        """
         self._leave_out_pictures(most)
         if self._size(most) > most:
             self._fold(most)
-            if self._size(most) > most:
+            if self._size(most) > most and is_known:
                 return None
         digest_texts = self._digest(most)
         sent = [self._shown(at) for at in range(self._folded, len(self.messages))]

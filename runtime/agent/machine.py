@@ -35,7 +35,10 @@ REPAIRS: Final = 3
 """How often in a row a model may give an unusable answer and is told what to correct."""
 
 WINDOW: Final = 32_000
-"""Tokens of the window of a model that is not listed."""
+"""Tokens of the window of a model that is not listed, or not known yet: of a route, the first answer tells which it is.
+
+What cannot be left out of such a request is sent even if it is longer: whoever is asked knows better.
+"""
 
 ANSWER_SHARE: Final = 4
 ANSWER_MOST: Final = 16_000
@@ -224,7 +227,8 @@ class Machine:
         )
         frame = counting.of_request(request)
         was_folded = self._conversation.folded
-        messages = self._conversation.view(self._window - most - frame)
+        is_known = bool(brief.window or self._knows_window or self._shortened)
+        messages = self._conversation.view(self._window - most - frame, is_known=is_known)
         if messages is None:
             why = f"the task and its last turn do not fit into the {self._window:,} tokens of its model's window"
             self._end("too_long", f"{why}: its playbook, skills and tools take {frame:,}, its answer may take {most:,}")
