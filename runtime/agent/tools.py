@@ -126,10 +126,10 @@ def offer(
         }
         needed = [one for one, of in row.params.items() if not of.endswith("?")]
         needed = [resource_param, *needed] if resource_param else needed
-        summary = f"{row.summary.rstrip('.')}.{_EFFECTS.get(row.effect, '')}"
+        whose = SERVERS_WORDS if MCP_LABEL in row.labels else ""
+        summary = f"{row.summary.rstrip('.')}.{_EFFECTS.get(row.effect, '')}{whose}"
         plain = Tool(name=name, description=summary, parameters=object_schema(bare, needed))
-        whose = SERVERS_WORDS if row.schemas and MCP_LABEL in row.labels else ""
-        tool = Tool(name=name, description=f"{summary}{whose}", parameters=object_schema(properties, needed))
+        tool = Tool(name=name, description=summary, parameters=object_schema(properties, needed))
         found[name] = Offered(
             tool=tool if row.schemas else plain, bare=plain, method=row.method, resource_param=resource_param,
             params=dict(row.params),
