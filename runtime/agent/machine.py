@@ -116,7 +116,9 @@ class Machine:
 
     def on_failure(self, code: str, text: str, *, tokens: int = 0, micro_dollars: int = 0) -> list[Action]:
         """The model did not answer. tokens, micro_dollars: what the call was settled at."""
-        if code not in LOST:
+        if code in LOST:
+            self._micro_dollars += self._reserved
+        else:
             self._tokens += tokens
             self._micro_dollars += micro_dollars
         if code in TOO_LONG and self._shortened < REPAIRS:
@@ -128,7 +130,6 @@ class Machine:
             self._ask_model()
         elif code in LOST and self._lost < REPAIRS:
             self._lost += 1
-            self._micro_dollars += self._reserved
             self._report("mended", f"an answer of the model was lost, asking again: {text}")
             self._ask_model()
         elif code in RETRY_WITHOUT_PICTURES and self._conversation is not None and self._conversation.shows_pictures:

@@ -301,8 +301,9 @@ def test_where_a_price_is_known_no_more_is_reserved_than_an_answer_may_cost() ->
     (think,) = [one for one in drive.machine.on_answer(says("", stop=Stop.LENGTH)) if isinstance(one, AskModel)]
     assert 0 < think.micro_dollars < 500_000
     (again,) = [one for one in drive.machine.on_failure("outcome unknown", "lost") if isinstance(one, AskModel)]
-    drive.machine.on_answer(says("done"))
-    assert drive.result.micro_dollars == think.micro_dollars
+    for _ in range(REPAIRS):
+        drive.machine.on_failure("outcome unknown", "lost")
+    assert (drive.result.code, drive.result.micro_dollars) == ("outcome unknown", (REPAIRS + 1) * think.micro_dollars)
     assert again.request == think.request
 
 
