@@ -116,3 +116,16 @@ def test_no_result_of_our_own_holds_the_boundary() -> None:
 
     assert BOUNDARY not in Drive([looks(), says("done")], method=refused).last
     assert BOUNDARY not in Drive([says("", call(BOUNDARY)), says("done")]).last
+
+
+def test_a_task_that_is_longer_than_the_usual_window_is_asked_while_the_window_is_not_known() -> None:
+    task = "word " * 40_000
+    drive = Drive([looks(), says("done")], task=task)
+    assert drive.result.answer == "done"
+    assert [task in texts(one.messages[0]) for one in drive.asked] == [True, True]
+    assert Drive([("too_long", "more than it takes")], task=task).result.code == "too_long"
+    known = Drive([], task=task)
+    known.machine.use_row(next(row for row in catalogue.models().values() if 0 < row.window <= 40_000))
+    known.machine.on_answer(looks())
+    known.machine.on_outcome(1, Outcome(value="there"))
+    assert known.result.code == "too_long"

@@ -333,19 +333,6 @@ def test_a_task_that_the_window_cannot_hold_is_not_asked() -> None:
     assert "its playbook, skills and tools take 3," in told.why
 
 
-def test_a_task_that_is_longer_than_the_usual_window_is_asked_while_the_window_is_not_known() -> None:
-    task = "word " * 40_000
-    drive = Drive([looks(), says("done")], task=task)
-    assert drive.result.answer == "done"
-    assert [task in texts(one.messages[0]) for one in drive.asked] == [True, True]
-    assert Drive([("too_long", "more than it takes")], task=task).result.code == "too_long"
-    known = Drive([], task=task)
-    known.machine.use_row(next(row for row in catalogue.models().values() if 0 < row.window <= 40_000))
-    known.machine.on_answer(looks())
-    known.machine.on_outcome(1, Outcome(value="there"))
-    assert known.result.code == "too_long"
-
-
 # circles -----------------------------------------------------------------------------------------------------------------
 
 
