@@ -26,6 +26,8 @@ PROMPT: Final = "> "
 EVENT: Final = "said"
 """The event by which a Hand with [agent] publishes its words as it writes them."""
 
+UNKEPT: Final = "this conversation has neither the question nor its answer"
+
 HELP: Final = """/attach PATH   send a text or a picture with the next question; later questions do not see a picture
 /attach        remove the files that were to be sent
 /history       show the last messages
@@ -195,9 +197,7 @@ class _Conversation:
             self._session.say(f"taken back: {taken.run}".rstrip(": "))
             return
         except NoKernel as error:
-            raise NoKernel(
-                f"{error}; this conversation has neither the question nor its answer: ask again in it"
-            ) from None
+            raise NoKernel(f"{error}; {UNKEPT}: ask again in it") from None
         self._attached.clear()
         answer = asking.read_answer(ended).answer
         if ended.outcome != "done":
@@ -208,7 +208,12 @@ class _Conversation:
         whole = asking.raw_text(answer)
         self._words.end(whole)
         said = [{"role": "user", "text": question.text}, {"role": "assistant", "text": whole, "extra": {"run": run}}]
-        self._client.call("memory.session.append", self._key, {"messages": said})
+        try:
+            self._client.call("memory.session.append", self._key, {"messages": said})
+        except NoKernel:
+            raise
+        except Ended as error:
+            raise Ended(f"{error}; {UNKEPT}") from None
 
 
 def resolve_path(typed: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from kernel.cli import asking, chat, replies
+from kernel.cli import asking, replies
 from kernel.cli.client import Client, Reply
 from kernel.cli.frame import Session
 from tests.cli.shell import Shell, copied_home
@@ -59,12 +59,6 @@ def test_nothing_in_what_a_model_says_when_it_is_tried_acts_on_a_terminal(shell:
         assert "\\u{1b}[31mred" in shell.good("models", "test", "scripted/script")
     finally:
         shell.good("settings", "model", f"script={SCRIPT}")
-
-
-@pytest.mark.parametrize("day", ["yesterday", "2026-13-45", "20261126", "2026-W01-1"])
-def test_a_day_that_is_none_is_told(shell: Shell, day: str) -> None:
-    ran = shell.run("usage", "--since", day)
-    assert (ran.code, "write a day such as" in ran.err) == (2, True), ran
 
 
 def test_each_question_stands_alone(shell: Shell) -> None:
@@ -164,14 +158,18 @@ def test_in_a_conversation_words_are_there_before_the_answer_is_and_once(shell: 
     assert found == "> say it slowly\nWell,\nthat takes me a while to say.\n"
 
 
-def test_a_file_may_be_named_as_in_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    spaced, quote = tmp_path / "my notes.txt", tmp_path / "it's.txt"
-    for file in (spaced, quote):
-        file.touch()
-    for typed in (str(spaced), f'"{spaced}"', str(spaced).replace(" ", "\\ "), "~/my notes.txt", "'/x'\\''"):
-        assert chat.resolve_path(typed) == (typed if "/x" in typed else str(spaced))
-    assert chat.resolve_path(str(quote)) == chat.resolve_path("~/it's.txt") == str(quote)
+def test_an_answer_that_cannot_be_kept_is_shown_and_told_to_be_missing(shell: Shell) -> None:
+    talk = shell.begin("chat", "--name", "unkept", stdin=subprocess.PIPE)
+    assert talk.stdin is not None
+    assert talk.stdout is not None
+    talk.stdin.write(b"say it slowly\n")
+    talk.stdin.flush()
+    assert talk.stdout.readline() == b"Well,\n"
+    shell.good("pause", "memory")
+    out, err = talk.communicate(timeout=30)
+    shell.good("resume", "memory")
+    assert (talk.returncode, out) == (0, b"that takes me a while to say.\n"), err
+    assert b"`maniple resume memory`; this conversation has neither the question nor its answer" in err
 
 
 @pytest.mark.wide

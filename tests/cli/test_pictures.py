@@ -1,4 +1,4 @@
-"""Pictures beside a question: their bytes come to a provider by either protocol, and who takes none says so."""
+"""Files beside a question: how they are named; pictures come to a provider by either protocol, and who takes none says so."""
 
 import base64
 import json
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from kernel.cli import asking
+from kernel.cli import asking, chat
 from kernel.cli.exits import Ended
 from tests.cli.providers import Provider, serving
 from tests.cli.shell import Shell, copied_home
@@ -122,3 +122,13 @@ def test_more_files_than_go_with_a_question_are_said_with_what_to_do_instead(tmp
     assert len(asking.with_files("What is in these?", paths[:3]).text) > 750_000
     with pytest.raises(Ended, match=r"3\.txt is too much: .*768 KiB together; let the Hand read it"):
         asking.with_files("What is in these?", paths)
+
+
+def test_a_file_may_be_named_as_in_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    spaced, quote = tmp_path / "my notes.txt", tmp_path / "it's.txt"
+    for file in (spaced, quote):
+        file.touch()
+    for typed in (str(spaced), f'"{spaced}"', str(spaced).replace(" ", "\\ "), "~/my notes.txt", "'/x'\\''"):
+        assert chat.resolve_path(typed) == (typed if "/x" in typed else str(spaced))
+    assert chat.resolve_path(str(quote)) == chat.resolve_path("~/it's.txt") == str(quote)

@@ -251,6 +251,12 @@ def test_a_folder_to_write_into_that_is_missing_is_named(words: tuple[str, ...],
     assert "none/there: make it first" in ran.err
 
 
+@pytest.mark.parametrize("day", ["yesterday", "2026-13-45", "20261126", "2026-W01-1"])
+def test_a_day_that_is_none_is_told(still: Shell, day: str) -> None:
+    ran = still.run("usage", "--since", day)
+    assert (ran.code, "write a day such as" in ran.err) == (2, True), ran
+
+
 def test_a_search_from_before_all_logs_finds_everything(still: Shell) -> None:
     assert still.good("audit", "search", "--since", "0001-01-01") == still.good("audit", "search")
 
