@@ -65,7 +65,8 @@ class Keeping:
         found, read, young = list[Kept](), 0, min(keep.days, keep.failed_days) * DAY
         # scandir takes a tenth of the time of glob() and a Path for each; a folder that was removed store() makes anew
         for path in os.scandir(kernel.log.journal.folder) if kernel.log.journal.folder.is_dir() else ():
-            run, is_named = path.name.removesuffix(".tape"), path.name[:2] == "r-" and path.name[-5:] == ".tape"
+            run = path.name.removesuffix(".tape")
+            is_named = run != path.name and run[:2] == "r-" and run.isascii()
             if not is_named or run in kernel.runs or run in kernel.state.unfinished or not path.is_file():
                 continue
             with suppress(FileNotFoundError):  # the log's thread has just erased it

@@ -83,7 +83,7 @@ def test_a_run_that_has_not_ended_keeps_its_tape(kernel: Kernel) -> None:
 def test_what_lies_among_the_tapes_and_is_none_keeps_no_kernel_from_starting(kernel: Kernel) -> None:
     kernel.down()
     strange = kernel.home / "journal" / "runs"
-    for name in ("notes.txt", "r-note", "x.tape", "r-0000000000000000.tape"):
+    for name in ("notes.txt", "r-note", "x.tape", "r-\udcff.tape", "r-0000000000000000.tape"):
         (strange / name).write_text("none")
         os.utime(strange / name, (0, 0))
     (strange / "r-folder.tape").mkdir()
