@@ -46,7 +46,7 @@ from manifests.settings import only_declared
 from manifests.state import State, fold, to_bytes
 from manifests.upgrades import restarted_runs
 from wire import codec, headers
-from wire.entries import Reported, time_text
+from wire.entries import Reported
 from wire.errors import CodecError, Refusal
 from wire.ids import KERNEL, OPERATOR
 from wire.launch import Confined
@@ -83,7 +83,7 @@ class Kernel:
         self.keys: dict[bytes, str] = {z85.decode(keys.operator): OPERATOR}
         self._tally = Tally()
         self._operator_digests = os.urandom(32)
-        log.keep_key(f"{OPERATOR} {time_text(self.started)}", self._operator_digests)
+        log.keep_key(f"{OPERATOR} {log.size}", self._operator_digests)
         self.links = Links(self)
         self.budgets = Budgets(self)
         self.exchange = Exchange(self)

@@ -23,7 +23,7 @@ def match_body(home: str, file: str, call: Entry, entry: Entry) -> str:
 
     call: the entry of the call, whose caller's key makes both digests. Raises Ended if that key is gone.
     """
-    key = digest_key(home, call, entry.time)
+    key = digest_key(home, call, entry)
     with named_files.open_to_read(file) as opened:
         raw = opened.read(limits.BODY_MAX * 4)
     for name, digest in (("arguments", entry.arguments), ("reply", entry.reply)):
@@ -43,8 +43,8 @@ def _candidates(raw: bytes) -> list[bytes]:
         return [raw]
 
 
-def digest_key(home: str, call: Entry, time: str) -> bytes:
-    """The digest key of a call's caller: a run's own; for the operator, the one in force at `time`, new at each start."""
+def digest_key(home: str, call: Entry, entry: Entry) -> bytes:
+    """The key of the digests in a call's entry: of the run that called, or the operator's, new at each start."""
     path = os.path.join(home, "journal", "keys", "000000.jsonl")
     found = ""
     with open(path, "rb") as file:
@@ -54,8 +54,8 @@ def digest_key(home: str, call: Entry, time: str) -> bytes:
             except msgspec.DecodeError:
                 continue  # an empty line, or one that a crash cut short
             if call.principal == OPERATOR:
-                name, _, since = row.run.partition(" ")
-                if name == OPERATOR and since <= time:
+                name, _, since = row.run.partition(" ")  # the log's size at that start; of an older Maniple, the time
+                if name == OPERATOR and (int(since) <= entry.seq if since.isdecimal() else since <= entry.time):
                     found = row.key
             elif row.run == call.principal:
                 found = row.key

@@ -137,14 +137,14 @@ def _compare_work(home: str, record: Began, placed: Iterable[Placed], start: Ent
         raise TapeDamaged(0, f"it is not of the run that entry {start.seq} of the log began")
     if "call" not in work:
         return
-    if not _has_digest(bodies.digest_key(home, work["call"], work["call"].time), record.inputs, work["call"].arguments):
+    if not _has_digest(bodies.digest_key(home, work["call"], work["call"]), record.inputs, work["call"].arguments):
         raise TapeDamaged(0, f"its inputs are not those that entry {work['call'].seq} of the log has the digest of")
     if "end" not in work:
         return
     last = next((one for one in placed if isinstance(one.record, End)), None)
     if last is None or not isinstance(last.record, End):
         raise TapeDamaged(list(placed)[-1].end, f"it lacks the end of its run, entry {work['end'].seq} of the log")
-    if not _has_digest(bodies.digest_key(home, work["call"], work["end"].time), last.record.body, work["end"].reply):
+    if not _has_digest(bodies.digest_key(home, work["call"], work["end"]), last.record.body, work["end"].reply):
         raise TapeDamaged(
             last.end, f"the end before it is not what entry {work['end'].seq} of the log has the digest of"
         )

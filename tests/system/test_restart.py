@@ -19,6 +19,7 @@ from tests.living import ECHO, ROOT, Kernel, install, make_home
 from tests.spread import spread
 from tests.system import fates
 from tests.system.fates import call, entries, pid_of, state_of, table, until
+from tests.system.recordings import maniple
 from wire.codec import Value
 from wire.signing import SIGNATURE_SIZE
 from wire.snapshot import Snapshot, seal_snapshot
@@ -233,3 +234,17 @@ def test_a_kernel_that_is_killed_while_it_starts_leaves_no_process_and_the_next_
     kernel.up()
     until(lambda: state_of(kernel, "echo") == "ready", "what was wanted is up")
     assert pid_of(kernel, "echo")
+
+
+def test_a_body_is_known_by_its_digest_though_the_clock_was_set_back_since_its_kernel_began(tmp_path: Path) -> None:
+    home, asked = make_home(tmp_path / "home"), {"method": "nobody.does"}
+    (tmp_path / "body").write_bytes(msgspec.msgpack.encode(asked))
+    with Kernel(home) as before:
+        call(before, "kernel.check", "", asked)
+        before.down()
+    with Kernel(home, "tests.system.ahead") as kernel:
+        call(kernel, "kernel.check", "", asked)
+        kernel.down()
+    for one in [one for one in entries(home, "call") if one.method == "kernel.check"]:
+        said = maniple(home, "audit", "show", str(one.seq), "--body", str(tmp_path / "body"))
+        assert said.code == 0, said.words
