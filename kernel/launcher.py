@@ -227,7 +227,7 @@ class Launcher:
             with suppress(OSError):  # the next check tries again
                 found += (open_folder(self._home.at(*name), os.O_PATH) for name in names)  # their modes may forbid more
             if mine := len(found) - before:
-                disk = run.hand.package.manifest.limits.disk
+                disk = run.hand.package.manifest.limits.disk - (run.tape.file.end if run.tape is not None else 0)
                 asked.append(packets.Bound(number=run.number, folders=mine, most=disk, memory=memory))
         with suppress(OSError):  # its socket is full, or it is gone: as above
             descriptors.send(self._template, encode(packets.Measure(runs=tuple(asked))), found, wait=False)

@@ -124,10 +124,10 @@ NOT_STILL: Final = "it was paused, and its processes did not stand still"
 
 
 def limit_exceeded(what: Excess, manifest: Manifest) -> str:
-    """Return the reason of a run's end that exceeded a limit: of `scratch` and `state`, of memory, or LOCKS_MOST."""
+    """Return the reason of a run's end that exceeded a limit: of disk, of memory, or LOCKS_MOST."""
     match what:
         case "disk":
-            return f"its files took more than its {format_size(manifest.limits.disk)} of disk"
+            return f"its files and its tape took more than its {format_size(manifest.limits.disk)} of disk"
         case "memory":
             return memory_exceeded(manifest)
         case "locks":

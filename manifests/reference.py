@@ -235,8 +235,8 @@ KEYS: Final[tuple[Key, ...]] = (
     _limit("file_size", "The largest file it may write."),
     _limit(
         "disk",
-        "The most space that `scratch` and `state` may take together. Each directory entry counts as at least 4 KiB."
-        " Checked once a second.",
+        "The most space that `scratch`, `state` and the run's [tape](resuming.md) may take together. Each directory entry"
+        " counts as at least 4 KiB. Checked once a second.",
     ),
     _limit("calls_per_minute", "The most messages a minute. Refused, malformed and trivial ones count too."),
     _limit("in_flight", "The most calls open at once."),

@@ -48,8 +48,9 @@ class Sweep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
 
 
 class Bound(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
-    """Limits of one run. folders: how many of the descriptors are its own; most: bytes of its folders. memory: bytes of its
-    processes, of which more are resident, so that what they share must be known; 0 if that need not be looked at.
+    """Limits of one run. folders: how many of the descriptors are its own; most: bytes of its folders, less than 0 if its
+    tape alone takes more. memory: bytes of its processes, of which more are resident, so that what they share must be known;
+    0 if that need not be looked at.
     """
 
     number: int

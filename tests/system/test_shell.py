@@ -341,5 +341,5 @@ def test_what_it_writes_into_a_lent_folder_counts_as_its_own(tmp_path: Path) -> 
     with Kernel(make_home(tmp_path / "home")) as kernel, kernel.client() as client:
         install(kernel, hand)
         install(kernel, worker("ann"))
-        with pytest.raises(NotDone, match="its files took more than its 16MiB of disk"):
+        with pytest.raises(NotDone, match="its files and its tape took more than its 16MiB of disk"):
             do_as(client, "ann", "for i in 1 2 3 4; do head -c 8000000 /dev/zero > f$i; done; sleep 4; echo done")
