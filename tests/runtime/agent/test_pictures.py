@@ -107,6 +107,9 @@ def test_a_model_that_refuses_pictures_again_and_again_is_shown_none_for_the_res
     taken = [*answers[:4], looks("a"), looks("b"), ("request", "no"), looks("c"), says("done")]
     drive = _drive(0, answers=taken)
     assert [len(_seen(one)) for one in drive.asked] == [0, 1, 0, 1, 0, 1, 2, 0, 1], "it has taken one between"
+    paused = [one for place in range(3) for one in (looks(f"d{place}"), ("paused", "for a while"))]
+    drive = _drive(0, answers=[*paused, looks("right"), says("done")])
+    assert [len(_seen(one)) for one in drive.asked] == [0, 1, 0, 1, 0, 1, 0, 1], "a pause says nothing of pictures"
 
 
 def test_older_ones_give_way_to_a_line_by_which_they_are_seen_again() -> None:
