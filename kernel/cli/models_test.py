@@ -12,11 +12,14 @@ from kernel.cli.progress import waiting
 from wire.amounts import Cost
 
 QUESTION: Final = "Answer with the one word: ready"
+MOST: Final = 1_024
+"""Tokens that the answer may have: a model that thinks needs some hundred before the word."""
 
 
 class _Part(Struct, frozen=True, kw_only=True):
-    """The text of one part of an answer."""
+    """One part of an answer: text, or a thought, or a call."""
 
+    type: str
     text: str = ""
 
 
@@ -39,7 +42,7 @@ def models_test(session: Session, model: str) -> None:
     Prints who answered, what, how long it took and what it cost; or what is wrong, and the command that fixes it. The
     call is charged and logged like any other.
     """
-    asked = {"messages": [{"role": "user", "parts": [{"type": "text", "text": QUESTION}]}], "most": 64}
+    asked = {"messages": [{"role": "user", "parts": [{"type": "text", "text": QUESTION}]}], "most": MOST}
     began = time.monotonic()
     with session.client() as client, waiting(session, f"{model} to answer") as tick:
         reply = client.call("model.complete", model, asked, seconds=120, tick=tick).value
@@ -53,7 +56,10 @@ def _drawn(found: _Answer, seconds: float) -> str:
     is_free = found.model.startswith("offline/")
     cost = "" if is_free else spending.cost_text(Cost(tokens=tokens, micro_dollars=found.micro_dollars))
     lines = [f"{found.model} answered in {screen.duration(seconds)}, for {cost or 'nothing'}:", ""]
-    lines += [asking.text_of(part.text) for part in found.parts if part.text]
+    said = "".join(part.text for part in found.parts if part.type == "text")
+    lines.append(
+        asking.text_of(said) if said else f"it gave no text; if it thinks, {MOST} tokens may be too few for it"
+    )
     lines += [f"\n{screen.visible(note)}" for note in found.notes]
     lines += [f"\ntried before it: {one}" for one in found.tried]
     return "\n".join(lines)

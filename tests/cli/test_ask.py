@@ -53,10 +53,12 @@ def test_a_question_is_answered_on_stdout_and_nothing_in_it_acts_on_a_terminal(s
     assert shell.good("ask", "-", stdin="I am\nI am Ada\n") == ran.out
 
 
-def test_nothing_in_what_a_model_says_when_it_is_tried_acts_on_a_terminal(shell: Shell) -> None:
-    shell.good("settings", "model", 'script={"text": "\\u001b[31mred", "times": 0}')
+def test_a_model_that_is_tried_shows_its_answer_escaped_and_without_its_thoughts(shell: Shell) -> None:
     try:
-        assert "\\u{1b}[31mred" in shell.good("models", "test", "scripted/script")
+        for text, shown in (("\\u001b[31mred", "\\u{1b}[31mred\n"), ("", "it gave no text")):
+            shell.good("settings", "model", f'script={{"thinking": "It is wanted.", "text": "{text}", "times": 0}}')
+            told = shell.good("models", "test", "scripted/script")
+            assert (shown in told, "wanted" in told) == (True, False), told
     finally:
         shell.good("settings", "model", f"script={SCRIPT}")
 
