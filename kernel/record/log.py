@@ -10,9 +10,9 @@ repeated with the same bytes at the same place, which also rewrites what the sys
 is ever truncated, which would give the reserve away.
 
 Below the folder: entries/NNNNNN.jsonl, with RESERVE bytes allocated behind the end (where the file system cannot, a full
-disk turns OK into SPENT at once); checkpoint, the newest, never ahead of the disk; checkpoints, one per HISTORY entries, to
-narrow down where a log was changed; snapshot, see kernel/record/recovery.py. The keys of bodies' digests are in
-../journal/keys/000000.jsonl, one per line, on disk before later entries; a key is erased by overwriting its digits in place.
+disk turns OK into SPENT at once); checkpoint, the newest, never ahead of the disk; checkpoints, one per HISTORY entries and
+at each stop, to narrow down where a log was changed; snapshot, see kernel/record/recovery.py. The keys of bodies' digests are
+in ../journal/keys/000000.jsonl, one per line, on disk before later entries; a key is erased by overwriting its digits.
 The tapes of runs, in ../journal/runs (kernel/record/journal.py), are on disk before entries appended after their records.
 """
 
