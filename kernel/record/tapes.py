@@ -71,6 +71,7 @@ class Tape:
         if self.peer is None and self._fast_forward is not None:  # resent events of an earlier kernel use its credit
             self._counts_events, peer.event_credit = True, 0
         peer.open_calls, self.peer = self.open_calls, peer
+        self._kernel.events.flush(peer)  # what waited while the process before was behind
         self.pump()
 
     # from the run ----------------------------------------------------------------------------------------------------

@@ -1,12 +1,15 @@
-"""What a run said before it was told all again is judged as if it came now, whoever makes the kernel look at it."""
+"""What a run said, or was to hear, before it was told all again is acted on as if it came now."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from kernel.events import Events
 from kernel.record.tapes import Tape
+from kernel.runs import BEHIND_MOST, Peer
 from wire import headers
 from wire.errors import NotNow
+from wire.rates import Rate
 
 
 class Around:
@@ -39,3 +42,21 @@ def test_a_run_that_may_not_say_what_it_said_is_ended_though_only_a_timer_looks(
     around.peer.is_behind, fast_forward.remaining = False, 0
     look()
     assert around.ends == [("malformed", "an upload that was whole")]
+
+
+def test_an_event_that_waited_for_a_process_that_was_behind_is_sent_to_the_next() -> None:
+    """To be behind, a process must have been stopped with megabytes on their way, and be killed before it takes them."""
+    kernel: Any = SimpleNamespace(time=lambda: 0)
+    run: Any = SimpleNamespace(mark=lambda _: None)
+    told: list[str] = []
+    kernel.links = SimpleNamespace(send=lambda peer, header, _: told.append(f"{peer.route.decode()} {header.event}"))
+    kernel.events, kernel.runs = Events(kernel), {}
+    tape = Tape(kernel, "r-1", SimpleNamespace(), in_order=True)  # type: ignore[arg-type]  # nothing is recorded here
+    dead, living = (Peer(route, "r-1", run, Rate(60, 0.0), 16, (0, 0)) for route in (b"dead", b"living"))
+    tape.connect(dead)
+    kernel.events.subscribe(dead, "clock.tick")
+    dead.unsent_bytes = BEHIND_MOST + 1
+    kernel.events.fan_out("clock.tick", b"", (), 0)
+    assert told == []
+    tape.connect(living)
+    assert told == ["living clock.tick"]
