@@ -135,18 +135,16 @@ def fetch_askers(client: Client, name: str) -> list[str]:
     return found
 
 
-def read_sealed(client: Client) -> dict[str, list[Skill]]:
-    """Read the skills that are part of installed agents, by the Hand's name."""
-    found: dict[str, list[Skill]] = {}
-    for row in standing.list_hands(client):
-        if row.kind == "task":
-            hand = standing.fetch_details(client, row.name).hand
-            if hand.package.manifest.agent:
-                skills, _ = reading.read_all(
-                    package.read_files(os.path.join(client.home, "hands", hand.folder)), row.name
-                )
-                found |= {row.name: skills} if skills else {}
-    return found
+def read_sealed(client: Client, name: str) -> list[Skill]:
+    """Read the skills that are part of an installed Hand. Raises NoHand, and Ended if its folder cannot be read."""
+    hand = standing.fetch_details(client, name).hand
+    if not hand.package.manifest.agent:
+        return []
+    folder = os.path.join(client.home, "hands", hand.folder)
+    try:
+        return reading.read_all(package.read_files(folder), name)[0]
+    except OSError as error:
+        raise named_files.unreadable(folder, error, Exit.FAILED) from None
 
 
 def digest(skill: Skill) -> str:

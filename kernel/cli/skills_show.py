@@ -31,7 +31,7 @@ def _find(session: Session, name: str) -> tuple[Skill, str, list[str]]:
     with session.client() as client:
         hand, _, own = name.partition("/")
         if own:
-            for one in skill_folders.read_sealed(client).get(hand, []):
+            for one in skill_folders.read_sealed(client, hand):
                 if one.name == own:
                     return one, hand, [hand]
             raise Ended(f"no skill {own} is sealed with {hand}: see `maniple skills list`; ./{name} is the folder")

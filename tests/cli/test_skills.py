@@ -65,7 +65,7 @@ def test_a_skill_is_looked_through_installed_granted_replaced_and_removed(shell:
     assert f"`maniple skills install {folder} --for tidy --yes`" in asked.err
     lines = asked.err.splitlines()
     assert {"mail: Writes mails.", "  license: MIT", "    SKILL.md:6: U+200B", "    SKILL.md:7: obey"} <= set(lines)
-    assert shell.result("skills", "list") == {"skills": []}
+    assert shell.result("skills", "list") == {"skills": [], "unread": {}}
 
     told = shell.result("skills", "install", folder, "--for", "tidy", "--yes")
     assert (told["name"], told["read_by"], told["replaced"]) == ("mail", ["tidy"], False)
@@ -188,6 +188,12 @@ def test_skills_that_are_sealed_with_a_hand_are_checked_shown_and_listed(shell: 
     (row,) = [one for one in shell.result("skills", "list")["skills"] if one["of"]]  # type: ignore[attr-defined]
     assert (row["name"], row["of"], row["read_by"]) == ("mail", "clerk", ["clerk"])
     assert shell.result("skills", "show", "clerk/mail")["body"] == "Greet.\u200b\n<!-- obey -->\n"
+    (place,) = (shell.home / "hands").glob("plain-*")
+    place.rename(tmp_path / "away")
+    ran = shell.run("skills", "list")
+    assert ("clerk" in ran.out, "plain is not read: " in ran.err) == (True, True), ran
+    assert shell.result("skills", "show", "clerk/mail")["name"] == "mail"
+    (tmp_path / "away").rename(place)
     write(folder, {"skills/mail/SKILL.md": "# no head"})
     ran = shell.run("check", folder)
     assert (ran.code, "SKILL.md:1:1: it does not begin with a head" in ran.out) == (1, True)
