@@ -18,7 +18,7 @@ import ijson  # type: ignore[import-untyped]
 import msgspec
 
 from pipeline_errors import JobFailed
-from pipeline_json_texts import Unended
+from pipeline_json_texts import DEPTH_MAX, Unended
 from pipeline_rows import BATCH_ROWS, Ledger, Records, Reject
 from pipeline_spec import Source
 
@@ -311,8 +311,7 @@ class JsonReader:
         prefix = f"{source.records}.item" if source.records else "item"
         self._parser = ijson.items_coro(self._items, prefix, map_type=self._object)
         self._opened, self._unended = -1, 0
-        self._token = Unended()
-        self.rows = 0
+        self._token, self.rows = Unended(), 0
         self._start, self._begun = b"", False
 
     def feed(self, chunk: bytes) -> Iterator[Records]:
@@ -352,6 +351,8 @@ class JsonReader:
         for what, size, most in (("text", self._token.text, TEXT_MAX), ("number", self._token.number, RECORD_MAX)):
             if size > most:
                 raise JobFailed("source", f"{self._source.path}: a {what} after row {found} is over {most >> 20} MiB.")
+        if self._token.deepest > DEPTH_MAX:
+            raise JobFailed("source", f"{self._source.path}: it is nested over {DEPTH_MAX} deep after row {found}.")
         try:
             self._parser.send(chunk) if chunk else self._parser.close()
         except (ijson.JSONError, UnicodeDecodeError, ValueError) as error:
@@ -363,8 +364,7 @@ class JsonReader:
             raise JobFailed("source", f"{self._source.path}: the item after row {self._found} is over 1 MiB.")
 
     def _work(self, count: int) -> Iterator[Records]:
-        numbers: list[int] = []
-        rows: list[dict[str, object]] = []
+        numbers, rows = list[int](), list[dict[str, object]]()
         for item in self._items[:count]:
             self.rows += 1
             if isinstance(item, dict):

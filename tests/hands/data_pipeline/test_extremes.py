@@ -248,3 +248,18 @@ def test_many_numbers_beside_the_rows_of_json_are_passed_over(place: Place) -> N
     place.kernel.chunk = 65_537
     whole = f'{{"a": [{",".join(["-1.5e-7"] * 300_000)}], "b": "{"7" * 2_000_000}", "rows": [{{"n": 1}}]}}'
     assert place.load(whole, name="in.json", source={"records": "rows"}) == [{"n": 1}]
+
+
+@pytest.mark.parametrize("level", ['{"a\\"]}": ', "[", '[{"b":'])
+@pytest.mark.parametrize("begin", ['[{"n": 1}, ', '{"beside": '])
+def test_json_that_is_nested_too_deep_is_refused_before_it_takes_the_memory(begin: str, level: str) -> None:
+    source = spec.Source(path="data/x.json", format="json", records="rows" if begin.startswith("{") else "")
+    reader, raw = readers.JsonReader(source, rows.Ledger(print)), f"{begin}{level * 2_600}".encode()
+    with pytest.raises(JobFailed, match="it is nested over 2500 deep"):
+        for start in range(0, len(raw), 1_001):
+            list(reader.feed(raw[start : start + 1_001]))
+
+
+def test_many_brackets_side_by_side_or_within_texts_are_not_deep(place: Place) -> None:
+    whole = f'[{{"n": 1, "t": "{"[{" * 3_000}", "l": [{"[[]]," * 3_000}0]}}]'
+    assert [row["n"] for row in place.load(whole, name="in.json")] == [1]
