@@ -55,11 +55,11 @@ class Budgets:
 
     def correct(self, run: Run, header: headers.Done | headers.Failed | headers.Cancelled) -> None:
         """Correct the cost of a call that was settled before its provider stated it. Raises Late if no cost is owed."""
-        call, detail, back, more = paying.correct(run.owing.pop(header.number, None), header)
+        call, fields, back, more = paying.correct(run.owing.pop(header.number, None), header)
         if back == more:
             return
-        why = "its provider stated the cost later"
-        self._kernel.record("budget", principal=run.id, verdict="corrected", call=header.number, why=why, detail=detail)
+        fields["run"] = self._kernel.run_of(call.caller)
+        self._kernel.record("budget", principal=run.id, **fields)
         self._charge_run(call, more, back)
         if more != (0, 0):
             self._warn_when_low(call.payers)

@@ -161,6 +161,14 @@ def within_of(entry: Entry) -> int:
     return within if isinstance(within, int) and within < entry.call else 0
 
 
+def change_of(entry: Entry) -> tuple[Sum, Sum]:
+    """Return what an entry adds to what was spent, and what it takes back: the cost of a call's end, or its correction."""
+    if "back" not in entry.detail:
+        return sum_of(entry.cost), (0, 0)
+    more, back = (sum_of(msgspec.convert(entry.detail[name], Cost)) for name in ("more", "back"))
+    return more, back
+
+
 def apply_entry(ledger: Ledger, entry: Entry) -> None:
     """Apply an entry's cost, correction of a cost, or notified percentage to the ledger."""
     detail, now = entry.detail, time_micros(entry.time)

@@ -28,6 +28,7 @@ from manifests.schema import Budget
 from manifests.state import State
 from wire import headers
 from wire.amounts import Cost
+from wire.entries import Reported
 from wire.errors import Late
 
 Owed = tuple[OpenCall, Sum, int]
@@ -125,10 +126,10 @@ def owe(owing: dict[int, Owed], call: OpenCall, cost: Cost, at: int) -> None:
         del owing[next(iter(owing))]
 
 
-def correct(owed: Owed | None, header: headers.End) -> tuple[OpenCall, dict[str, object], Sum, Sum]:
-    """Return the call, the detail of the correcting entry, the excess, and the shortfall of a charge, by its late end.
+def correct(owed: Owed | None, header: headers.End) -> tuple[OpenCall, Reported, Sum, Sum]:
+    """Return the call, the fields of the correcting entry, and the excess and shortfall of a charge, by its late end.
 
-    Raises Late if the call is not owed.
+    The caller's run is not among the fields. Raises Late if the call is not owed.
     """
     if owed is None:
         raise Late(header.number)
@@ -139,7 +140,11 @@ def correct(owed: Owed | None, header: headers.End) -> tuple[OpenCall, dict[str,
         "payers": [*call.payers], "at": at, "method": call.method, "back": asdict(cost_of(back)),
         "more": asdict(cost_of(more)),
     }  # fmt: skip
-    return call, detail, back, more
+    fields: Reported = {
+        "verdict": "corrected", "call": call.number, "parent": call.parent.number if call.parent else 0, "detail": detail,
+        "why": "its provider stated the cost later",
+    }  # fmt: skip
+    return call, fields, back, more
 
 
 def _add_above(call: OpenCall, more: Sum, back: Sum = (0, 0)) -> None:

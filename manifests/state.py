@@ -103,8 +103,7 @@ def _install(state: State, entry: Entry, load: Load) -> None:
     detail = entry.detail
     folder, name, hand = str(detail["folder"]), str(detail["name"]), HandId(str(detail["hand"]))
     version, before = str(detail["version"]), state.hands.get(name)
-    if before is None:
-        state.installs += 1
+    state.installs += before is None
     state.hands[name] = Installed(
         id=hand,
         name=name,
@@ -346,6 +345,7 @@ def _vouch(state: State, entry: Entry) -> None:
 def _budget(state: State, entry: Entry, _: Load) -> None:
     if entry.verdict != "set":
         apply_entry(state.ledger, entry)
+        add_spent(state.unfinished, state.open, entry)
         return
     hand = str(entry.detail["hand"])
     state.budgets[hand] = msgspec.convert(entry.detail["budget"], Budget)

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from manifests.ledger import Sum, plus, sum_of
+from manifests.ledger import Sum, change_of, minus, plus
 from manifests.schema import Effect
 from wire.entries import Entry
 from wire.labels import Labels, join
@@ -99,15 +99,15 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
         return join(told, self.labels)
 
 
-def add_spent(runs: Mapping[str, Unfinished], opens: Mapping[int, Open], ended: Entry) -> None:
-    """Add a call's cost to what its run has spent, and to what was spent for the runs that it was made for."""
-    cost, number, by = sum_of(ended.cost), ended.parent, ended.run
+def add_spent(runs: Mapping[str, Unfinished], opens: Mapping[int, Open], entry: Entry) -> None:
+    """Add a call's cost, or its correction, to what its run has spent, and to what was spent for the runs above that."""
+    (more, back), number, by = change_of(entry), entry.parent, entry.run
     if by in runs:
-        runs[by].spent = plus(runs[by].spent, cost)
+        runs[by].spent = minus(plus(runs[by].spent, more), back)
     while number:
         run, above = runs.get(by), opens.get(number)
         if run is not None and run.work == number:  # whoever makes a call for a run's work is that run
-            run.spent_in_all = plus(run.spent_in_all, cost)
+            run.spent_in_all = minus(plus(run.spent_in_all, more), back)
             if not run.spawner:
                 return
             if (spawner := runs.get(run.spawner)) is not None:

@@ -141,9 +141,10 @@ def test_a_late_word_corrects_a_charge_once_and_the_oldest_are_given_up() -> Non
         owe(owing, _call(number, TEN), TEN, NOW)
     assert (len(owing), 2 in owing, 4 in owing) == (OWING_MOST, False, True)
     for cost, back, more in ((Cost(tokens=4, micro_dollars=3), (6, 0), (0, 3)), (None, (10, 0), (0, 0))):
-        call, detail, *found = correct(owing[4], headers.Done(number=4, cost=cost))
+        call, fields, *found = correct(owing[4], headers.Done(number=4, cost=cost))
         assert (call.number, found) == (4, [back, more])
-        assert detail == {
+        assert (fields["call"], fields["parent"], fields["verdict"]) == (4, 0, "corrected")
+        assert fields["detail"] == {
             "payers": ["h-1", ""], "at": NOW, "method": "models.chat",
             "back": {"tokens": back[0], "micro_dollars": back[1]}, "more": {"tokens": more[0], "micro_dollars": more[1]},
         }  # fmt: skip

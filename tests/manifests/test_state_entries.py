@@ -1,5 +1,6 @@
 """What single kinds of entries change of the state, case by case; test_state.py has what holds of all of them."""
 
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -196,6 +197,27 @@ def test_what_was_spent_for_a_run_is_known_with_what_others_spent_for_it() -> No
     assert {run: one.spent_in_all for run, one in state.unfinished.items()} == {
         "r-1": (10_111, 4), "r-2": (100, 1), "r-3": (1_000, 1), "r-4": (10_000, 1)
     }  # fmt: skip
+
+
+def test_a_charge_that_is_corrected_is_corrected_for_all_runs_that_it_counts_for() -> None:
+    def begun(run: str, work: int, **more: object) -> Entry:
+        return _entry("run.start", run=run, call=work, detail={"kind": "task", "name": run, "asked": work - 2, **more})
+
+    def corrected(back: int, more: int) -> Entry:
+        detail = {"payers": [""], "at": 0, "method": "a.b"}
+        detail |= {name: {"tokens": one, "micro_dollars": 0} for name, one in (("back", back), ("more", more))}
+        return _entry("budget", verdict="corrected", call=8, run="r-2", parent=6, detail=detail)
+
+    call, cost = partial(_entry, "call", method="a.b"), Cost(tokens=10, micro_dollars=0)
+    state = _fold(
+        State(), begun("r-1", 2), _entry("call", call=2, method="run"), call(call=4, parent=2, run="r-1"),
+        begun("r-2", 6, asker="r-1", spawner="r-1"), _entry("call", call=6, parent=4, run="r-1", method="run"),
+        call(call=8, parent=6, run="r-2"), _entry("end", call=8, parent=6, run="r-2", method="a.b", cost=cost),
+    )  # fmt: skip
+    for entry, tokens in ((corrected(3, 0), 7), (corrected(0, 5), 12)):
+        _fold(state, entry)
+        assert (state.unfinished["r-2"].spent, state.unfinished["r-2"].spent_in_all) == ((tokens, 0), (tokens, 0))
+        assert (state.unfinished["r-1"].spent, state.unfinished["r-1"].spent_in_all) == ((0, 0), (tokens, 0))
 
 
 def test_what_the_operator_said_to_a_call_and_until_when_it_waits_is_known_to_the_next_kernel() -> None:

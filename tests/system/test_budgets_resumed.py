@@ -22,6 +22,10 @@ GENEROUS = ASKER._replace(
 """One that gives what it spawns 100 of what it may spend itself."""
 
 
+IMPATIENT = ASKER._replace(main=ASKER.main.replace('one.get("seconds", 0) + 30', 'one.pop("timeout", 30)'))
+"""One that is told how long to wait."""
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     with Kernel(make_home(tmp_path_factory.mktemp("budgets") / "home")) as kernel:
@@ -144,3 +148,16 @@ def test_a_call_that_had_begun_is_not_said_to_be_refused_when_its_provider_is_pa
     assert refused.startswith("paused")
     assert spent(kernel) == before + 100
     call(kernel, "kernel.resume", "costly")
+
+
+@pytest.mark.wide
+def test_a_charge_that_was_corrected_is_not_the_whole_again_when_the_kernel_was_killed(kernel: Kernel) -> None:
+    given_up, last = {"tokens": 7, "seconds": 30.0, "at_most": 10, "timeout": 0.3}, {"tokens": 1, "seconds": 1.0}
+    before = in_log(kernel.home)
+    run = begin(kernel, COSTLY, IMPATIENT, calls=[given_up, last])
+    until(lambda: in_log(kernel.home) - before == 7, "its charge of 10 is corrected")
+    until(lambda: counted(kernel.home) == 8, "it is at its last call")
+    again(kernel, "kill")
+    with kernel.client() as client:
+        value = outcome(client, run)["value"]
+    assert (value["spent"], value["in_all"]) == (8, 8)
