@@ -115,9 +115,8 @@ def decide(chain: Sequence[Link], provided: Provided, resource: str, *, provider
             whose = "" if link is caller else f" (in whose name {caller.name} calls)"
             is_hint = link is not caller and caller.serves and not method.startswith("kernel.")
             hint = f", and in {caller.name}'s HAND.toml it is not own = true" if is_hint else ""
-            raise Refusal(
-                "capability", f"{link.name}{whose} holds no grant for {method} on {redact(resource)!r}{hint}", grant
-            )
+            on = f" on {redact(resource)!r}" if resource else ""
+            raise Refusal("capability", f"{link.name}{whose} holds no grant for {method}{on}{hint}", grant)
         if verdict.owned:
             return
 

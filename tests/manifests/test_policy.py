@@ -150,6 +150,13 @@ def test_who_is_refused_for_its_caller_hears_what_it_may_do_for_whoever_calls_it
     )
 
 
+def test_a_refusal_of_a_method_that_acts_on_nothing_names_no_resource() -> None:
+    caller = Link(hand="h-1", name="caller", grants=GrantSet.of(()))
+    with pytest.raises(Refusal) as refusal:
+        decide([caller], _provided("time.now"), "", provider="h-3")
+    assert refusal.value.why == "caller holds no grant for time.now"
+
+
 EVERYTHING = GrantSet.of((Capability(method="*", allow=("*",), own=True), Capability(method="kernel.*", allow=("*",))))
 
 
