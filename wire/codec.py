@@ -58,7 +58,9 @@ def encode_body(value: object) -> bytes:
     try:
         body = _encoder.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise CodecError(f"this value cannot travel: {error}") from None
+        is_unawaited = "type coroutine" in str(error)
+        why = "it is a coroutine: write await before the call that made it" if is_unawaited else error
+        raise CodecError(f"this value cannot travel: {why}") from None
     if len(body) > limits.BODY_MAX:
         raise CodecError(
             f"a body is at most {limits.BODY_MAX} bytes, this one has {len(body)}: send it as chunks of a stream"

@@ -32,6 +32,8 @@ SOURCE = """
             match what:
                 case "body":
                     await self.kernel.call("far.m", blob=bytes(1024 * 1024))
+                case "no await":
+                    await self.kernel.call("x.y", value=self.stop())
                 case "value":
                     await self.kernel.call("far.m", thing=object())
                 case "surrogate":
@@ -174,6 +176,10 @@ def test_a_call_says_its_time_its_price_and_every_argument(hand: Peer) -> None:
     [
         ("body", "CodecError: a body is at most 1048576 bytes, this one has 1048587: send it as chunks of a stream"),
         ("value", "CodecError: this value cannot travel: "),
+        (
+            "no await",
+            "CodecError: this value cannot travel: it is a coroutine: write await before the call that made it",
+        ),
         ("surrogate", "CodecError: this Call cannot travel: "),
         ("resource", "CodecError: a resource is at most 1024 bytes of UTF-8: "),
         ("method", "CodecError: a method is at most 128 bytes of UTF-8: "),
