@@ -134,9 +134,8 @@ def _module_problems(folder: package.Folder) -> list[Problem]:
         return [Problem(f"{folder.path.rstrip('/')}/HAND.toml", 1, 1, missing, "build the module, or change wasm")]
     try:
         compiling.compile_module(folder, compiling.CPU_SECONDS)
-    except Ended as error:
-        what, _, why = str(error).partition(": ")
-        return [Problem(what.removesuffix(" cannot be run"), 1, 1, why, "mend the module, or its [provides]")]
+    except compiling.CannotRun as error:
+        return [Problem(error.file, error.line, error.column, error.why, "mend the module, or its [provides]")]
     return []
 
 

@@ -39,10 +39,24 @@ ANSWER_MAX: Final = 256 * 1024 * 1024
 
 _STDERR_MAX: Final = 64 * 1024
 _KEY: Final = re.compile(rb"[0-9a-f]{64}")
+_PLACED: Final = re.compile(r"(.+?) +--> <anon>:(\d+):(\d+) ")
+"""How wasmtime tells of a fault in WebAssembly text: the fault, its place, and then a drawing of the line."""
+
 _PIECE_SIZE: Final = 64 * 1024
 
 KEEP_S: Final = 600
 """Seconds for which a new file stays, even if no Hand uses it yet."""
+
+
+class CannotRun(Ended):
+    """A module that does not compile, or lacks an export. why: without its place, which is 1:1 if the compiler told none."""
+
+    def __init__(self, file: str, why: str) -> None:
+        placed = _PLACED.match(why)
+        self.file, self.why = file, placed[1] if placed else why
+        self.line, self.column = (int(placed[2]), int(placed[3])) if placed else (1, 1)
+        place = f":{self.line}:{self.column}" if placed else ""
+        super().__init__(f"{file}{place} cannot be run: {self.why}")
 
 
 class _Output(NamedTuple):
@@ -63,7 +77,7 @@ class _Shown(Struct, frozen=True):
 
 
 def compile_into(home: str, folder: Folder) -> Artefact:
-    """Compile the folder's module and write it into the home. Raises Ended with the reason if that fails."""
+    """Compile the folder's module and write it into the home. Raises CannotRun with the reason if that fails."""
     key, artefact = compile_module(folder, CPU_SECONDS, Home(home).identity.require)
     os.makedirs(os.path.join(home, "compiled"), mode=0o700, exist_ok=True)
     package.write(os.path.join(home, "compiled", key), artefact, mode=0o600)
@@ -71,7 +85,7 @@ def compile_into(home: str, folder: Folder) -> Artefact:
 
 
 def compile_module(folder: Folder, seconds: int, required: Iterable[str] = ()) -> tuple[str, bytes]:
-    """Compile a folder's module; returns the artefact's key, which is its file name, and content. Ended if that fails.
+    """Compile a folder's module; returns the artefact's key, which is its file name, and content. CannotRun if that fails.
 
     required: layers of confinement without which nothing is compiled, in addition to those that the Hand requires.
     """
@@ -192,5 +206,5 @@ def _artefact_keys(client: Client, hand: str) -> set[str]:
     return {one.artefact.key for one in (shown.hand, *shown.kept) if one.artefact is not None}
 
 
-def _cannot_run(folder: Folder, why: str) -> Ended:
-    return Ended(f"{os.path.join(folder.path, folder.manifest.hand.wasm)} cannot be run: {why}")
+def _cannot_run(folder: Folder, why: str) -> CannotRun:
+    return CannotRun(os.path.join(folder.path, folder.manifest.hand.wasm), why)

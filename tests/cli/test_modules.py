@@ -21,6 +21,13 @@ def test_check_and_install_tell_what_a_module_lacks(shell: Shell, tmp_path: Path
     assert "there is no such file" in shell.run("install", folder, "--yes").err
 
 
+def test_a_fault_in_the_text_of_a_module_is_told_at_its_place(shell: Shell, tmp_path: Path) -> None:
+    folder = Path(shell.good("new", "typo", "--wasm", "--into", tmp_path).strip())
+    (folder / "main.wat").write_text("(module\n  (memroy 1))\n")
+    assert f"{folder}/main.wat:2:4: expected valid module field\n" in shell.run("check", folder).out
+    assert f"{folder}/main.wat:2:4 cannot be run: expected valid" in shell.run("install", folder, "--yes").err
+
+
 def test_a_module_that_is_not_built_yet_is_to_be_built(shell: Shell, tmp_path: Path) -> None:
     sources = shutil.ignore_patterns("*.wasm")
     folder = shutil.copytree(ROOT / "docs" / "examples" / "wasm-c", tmp_path / "primes", ignore=sources)
