@@ -1,7 +1,7 @@
 """Events: subscriptions, and delivery within each subscriber's credit (acts).
 
-For a subscriber without credit, at most EVENT_WINDOW events wait. Beyond that the oldest are dropped, and the next event
-says how many. So a slow subscriber costs the kernel bounded memory, and other peers nothing.
+For a subscriber without credit, at most EVENT_WINDOW events wait, of EVENT_BYTES together. Beyond that the oldest are
+dropped, and the next event says how many. So a slow subscriber costs the kernel bounded memory, and other peers nothing.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -97,7 +97,7 @@ class Events:
     def deliver(self, peer: Peer, event: str, labels: tuple[str, ...], body: bytes, depth: int = 0) -> None:
         """Deliver an event to one peer, as soon as it has credit."""
         peer.events.append((event, labels, body, depth))
-        if len(peer.events) > limits.EVENT_WINDOW:
+        while len(peer.events) > limits.EVENT_WINDOW or sum(len(one[2]) for one in peer.events) > limits.EVENT_BYTES:
             peer.events.popleft()
             peer.missed += 1
         self.flush(peer)

@@ -45,6 +45,9 @@ GIVEN_BACK_AFTER: Final = 1_000
 EVENT_WINDOW: Final = 64
 """Events that the kernel keeps for a subscriber without credit. Older ones are dropped and counted."""
 
+EVENT_BYTES: Final = 20 * MIB
+"""Bytes of their bodies, too, beyond which the kernel drops the older ones."""
+
 CHAIN_MAX: Final = 16
 """Most calls in a chain of parents above a call."""
 

@@ -268,6 +268,24 @@ def test_a_subscriber_that_gives_no_credit_misses_events_and_is_told(kernel: Ker
     assert silent(raw)
 
 
+def test_large_events_that_wait_for_a_subscriber_without_credit_are_bounded_by_their_bytes(
+    kernel: Kernel, raw: Raw
+) -> None:
+    raw.send(headers.Subscribe(number=1, event="puppet.noise"))
+    assert isinstance(raw.end_of(1), headers.Done)
+    noise, size, many = word(headers.Publish(number=10_001, event="noise")), 900_000, 40
+    with kernel.client() as client:
+        spend = [["send", noise, small(codec.NIL)], ["take", 1]] * limits.EVENT_WINDOW
+        wait = [["send", noise, small(codec.encode_body(bytes(size)))], ["take", 1]] * many
+        assert play(client, *spend, *wait)["outcome"] == "done"
+    for _ in range(limits.EVENT_WINDOW):
+        raw.must_take()
+    raw.send(headers.Credit(number=0, chunks=1))
+    event, _ = raw.must_take()
+    assert isinstance(event, headers.Event)
+    assert event.missed == many - limits.EVENT_BYTES // size
+
+
 def test_freeze_ends_what_is_open(kernel: Kernel, raw: Raw) -> None:
     raw.call(1, "odd.never", deadline=WORKING)
     raw.call(3, "odd.stream", {"chunks": 100, "size": 10}, deadline=WORKING)
