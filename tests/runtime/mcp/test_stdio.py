@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCRequest, JSONRPCResponse
 
 from runtime.errors import HandBroken
 from runtime.mcp import stdio
@@ -49,6 +51,13 @@ async def _ended(program: str) -> str:
 def test_what_a_program_does_beyond_a_bound_ends_it(monkeypatch: pytest.MonkeyPatch, program: str, why: str) -> None:
     monkeypatch.setattr(stdio, "_UNASKED_MOST", 300)  # the real one takes longer than a test should last
     assert run(_ended(program)) == why
+
+
+def test_a_program_may_ask_as_often_as_it_likes_if_it_waits_for_the_answers() -> None:
+    patience = stdio._Patience()
+    for number in range(100):
+        patience.hear(SessionMessage(JSONRPCRequest(jsonrpc="2.0", id=number, method="ping")))
+        patience.say(SessionMessage(JSONRPCResponse(jsonrpc="2.0", id=number, result={})))
 
 
 @pytest.mark.parametrize("program", [PYTHON, "/no/such/program"])

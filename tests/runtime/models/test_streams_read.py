@@ -8,7 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runtime.models.drivers import collect_answer
-from runtime.models.messages import Answer, AnyPiece, Text, TextPiece, pack
+from runtime.models.drivers.answers import parse_call
+from runtime.models.messages import Answer, AnyPiece, Text, TextPiece, ToolCall, pack
 from tests.runtime.models.plays import GOOD, MODELS, Good, asking, begun, block, checked, ended, made, texts
 from tests.runtime.models.stage import Play, chunked, head, named, stage
 from tests.spread import spread
@@ -25,6 +26,11 @@ async def _played(good: Good, play: Play) -> tuple[list[AnyPiece], Answer]:
             return await checked(asked, good.driver)
         finally:
             await asked.close()
+
+
+@pytest.mark.parametrize("written", ["[1]", '"a"', "7", "null"])
+def test_arguments_that_are_json_and_no_object_are_malformed(written: str) -> None:
+    assert parse_call("a", "read", written) == ToolCall(id="a", name="read", malformed=written)
 
 
 @pytest.mark.parametrize("good", GOOD, ids=_named)
