@@ -98,6 +98,11 @@ def test_people_see_models_try_them_and_see_what_they_cost(kernel: Kernel) -> No
     by_hand = {row["hand"]: row for row in rows}
     assert by_hand["asker"]["tokens"] == 1020
     assert by_hand["operator"]["tokens"] >= 1020
+    with kernel.client() as client, pytest.raises(NotDone):
+        client.call("model.complete", "scripted/script", ASKED, most=Cost(tokens=5, micro_dollars=0))
+    (row,) = msgspec.json.decode(_maniple(kernel, "usage", "--by", "hand", "--hand", "operator", "--json"))["usage"]
+    was = by_hand["operator"]
+    assert (row["calls"], row["failed"]) == (was["calls"] + 1, was["failed"] + 1)
     rows = msgspec.json.decode(_maniple(kernel, "usage", "--by", "model", "--json"))["usage"]
     assert {"scripted/script", "offline/classical"} <= {row["model"] for row in rows}, (
         "who answered, whatever the route"
