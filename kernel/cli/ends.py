@@ -1,5 +1,6 @@
 """Turns an end of a call other than Done into an error with a sentence and an exit code (pure)."""
 
+import re
 from typing import Final
 
 from kernel.cli.exits import Exit, NoHand, NoProvider, NotDone
@@ -31,7 +32,9 @@ def to_error(
         case headers.Failed(code="unknown hand") if method.startswith("kernel.") and _is_a_hand(resource):
             return NoHand(resource)
         case headers.Failed(code=reason, text=text):
-            is_told = reason in text or reason == "arguments" or method.startswith("kernel.")
+            is_told = (
+                re.search(rf"\b{re.escape(reason)}\b", text) or reason == "arguments" or method.startswith("kernel.")
+            )
             return NotDone(text if is_told else f"{text} ({reason})", reason)
         case headers.Cancelled(why=why):
             return NotDone(f"cancelled: {why}", "cancelled")

@@ -182,3 +182,17 @@ def test_that_no_run_can_be_made_is_known_by_the_code_of_the_failure_and_not_by_
     ran = _ran(capsys, ["--home", str(shell.home), "ps"])
     assert ran.code == Exit.REFUSED
     assert ran.err.startswith(f"maniple: {told}"), ran
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "shown"),
+    [
+        ("full", "the disk is full", "the disk is full"),
+        ("no match", "no match: nothing was changed", "no match: nothing was changed"),
+        ("full", "it was not carefully read", "it was not carefully read (full)"),
+        ("disk", "2 diskettes", "2 diskettes (disk)"),
+        ("arguments", "x is no number", "x is no number"),
+    ],
+)
+def test_a_failures_code_is_added_unless_its_text_has_it_as_a_word(code: str, text: str, shown: str) -> None:
+    assert str(ends.to_error(headers.Failed(number=0, code=code, text=text), "files.read", "a")) == shown
