@@ -116,7 +116,7 @@ class Home:
         try:
             with open(self.at("keys", file), "rb") as opened:
                 return msgspec.json.decode(opened.read(), type=dict[str, object])
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, msgspec.MsgspecError, UnicodeError) as error:
             if (is_missing := isinstance(error, FileNotFoundError)) and not settings.is_named(file):
                 return {}
             raise Refusal("secrets", settings.unreadable(self.at("keys", file), is_missing=is_missing)) from None

@@ -9,6 +9,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from wire.canonical import READ_ERRORS
+
 FILE_MAX: Final = 8 * 1024 * 1024
 """The most bytes of a file of output; the kernel discards the excess when it checks."""
 
@@ -35,6 +37,6 @@ def bytes_gone(first: bytes) -> int:
     """Return how many bytes of output a file lacks, given its first line: those gone, less the record itself."""
     try:
         told = msgspec.json.decode(first, type=_Gone)
-    except msgspec.DecodeError:
-        return 0  # it is the Hand's own
+    except READ_ERRORS:
+        return 0  # it is the Hand's own, or damaged
     return told.bytes - len(first) if told.event == GONE else 0

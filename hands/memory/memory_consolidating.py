@@ -20,6 +20,7 @@ from memory import indexing
 from memory.store import Store
 from memory_desk import Answer, Desk, as_failures, now, whole
 from runtime import Call
+from wire.canonical import READ_ERRORS
 
 EVERY: Final = 24 * 3_600 * 1_000_000
 """Microseconds between the end of a memory's consolidation and the next one."""
@@ -165,7 +166,7 @@ def _read(path: Path) -> dict[str, Course]:
     """The progress of each memory; empty if it cannot be read, so that all start over."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Course])
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *READ_ERRORS):
         return {}
 
 

@@ -8,6 +8,7 @@ import msgspec
 from kernel.cli import named_files
 from kernel.cli.exits import Ended
 from wire import codec, limits
+from wire.canonical import READ_ERRORS
 from wire.entries import Entry, body_digest
 from wire.errors import CodecError
 from wire.ids import OPERATOR
@@ -39,7 +40,7 @@ def _candidates(raw: bytes) -> list[bytes]:
     """The bytes as they are, and, if they are JSON, encoded as a body."""
     try:
         return [raw, codec.encode_body(msgspec.json.decode(raw))]
-    except (msgspec.DecodeError, CodecError, UnicodeError, RecursionError):
+    except (CodecError, *READ_ERRORS):
         return [raw]
 
 
@@ -51,8 +52,8 @@ def digest_key(home: str, call: Entry, entry: Entry) -> bytes:
         for line in file:
             try:
                 row = msgspec.json.decode(line, type=_Key)
-            except msgspec.DecodeError:
-                continue  # an empty line, or one that a crash cut short
+            except READ_ERRORS:
+                continue  # an empty line, a damaged one, or one that a crash cut short
             if call.principal == OPERATOR:
                 name, _, since = row.run.partition(" ")  # the log's size at that start; of an older Maniple, the time
                 if name == OPERATOR and (int(since) <= entry.seq if since.isdecimal() else since <= entry.time):

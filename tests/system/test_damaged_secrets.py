@@ -28,14 +28,15 @@ def _file(kernel: Kernel) -> Path:
     return file
 
 
-def test_who_calls_such_a_hand_is_refused_and_lives(kernel: Kernel) -> None:
+@pytest.mark.parametrize("damage", [b"{", b'{"word":"\xe5"}'], ids=["cut", "no text"])
+def test_who_calls_such_a_hand_is_refused_and_lives(damage: bytes, kernel: Kernel) -> None:
     cast(kernel, [actor("relay", rows("echo.say"))])
     call(kernel, "kernel.stop", "echo")
     call(kernel, "relay.do", "", {"steps": []})
     pid = pid_of(kernel, "relay")
     file = _file(kernel)
     whole = file.read_bytes()
-    file.write_text("{")
+    file.write_bytes(damage)
     with kernel.client() as client:
         (told,) = ask(client, "relay.do", [{"call": "echo.say", "with": {"text": "x"}}])
     file.write_bytes(whole)

@@ -119,6 +119,14 @@ def test_while_nobody_asks_what_is_said_twice_is_merged_once_a_day(tmp_path: Pat
     quiet.stop()
 
 
+def test_memories_take_their_turns_anew_where_what_is_stored_of_it_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "consolidation.json").write_bytes(b'{"\xff":{"after":0,"ended":1}}')
+    desk = Desk(tmp_path)
+    assert desk.call("consolidate")["merged"] == 0
+    desk.stop()
+
+
 def test_a_clock_that_was_ahead_keeps_no_memory_from_its_turn(tmp_path: Path, peace: threading.Event) -> None:
     (tmp_path / "state").mkdir()
     in_ten_years = time.time_ns() // 1_000 + 10 * 365 * 24 * 3_600 * 1_000_000
