@@ -174,6 +174,9 @@ def sqlite_errors() -> Iterator[None]:
         raise Full("the disk is full: free some space, then try again") from None
     except apsw.IOError as error:
         raise Full(f"the disk refuses: {error}") from None
+    except apsw.CantOpenError as error:
+        mend = "see their types, owners and modes, and if the disk has room"
+        raise Damaged(f"the memory file, or its log, cannot be opened ({error}): {mend}") from None
     except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError) as error:
         if isinstance(error, apsw.SQLError) and not ANOTHER_SCHEMA.match(str(error)):
             raise

@@ -52,6 +52,15 @@ def test_a_row_that_cannot_be_read_ends_its_calls_in_damaged_and_verify_names_it
     file.close()
 
 
+def test_a_file_that_cannot_be_opened_is_told_as_damage_and_verify_says_so(desk: Desk) -> None:
+    desk.hand.shelf.path_of(OWN).mkdir(parents=True)
+    told = "damaged: the memory file, or its log, cannot be opened (unable to open database file): "
+    assert desk.fails("store", text="x").startswith(told)
+    assert desk.fails("recall", text="x").startswith(told)
+    assert desk.fails("stats").startswith(told)
+    assert desk.call("verify")["problems"][0].startswith(told.removeprefix("damaged: "))
+
+
 def test_ten_megabytes_in_one_line_are_refused_and_nothing_is_left_of_them(desk: Desk) -> None:
     head = [b'{"format":"maniple-session/1"}\n{"branch":"main","parent":null,"forked":0,"labels":[],"created":1}\n']
     line = [b'{"seq":1,"role":"user","text":"', *[b"x" * 262_144] * 40, b'","extra":{},"labels":[],"at":1}\n']
