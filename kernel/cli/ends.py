@@ -31,6 +31,9 @@ def to_error(
             return NotDone(f"refused: {why}{mend}", reason, Exit.REFUSED, grant=grant)
         case headers.Failed(code="unknown hand") if method.startswith("kernel.") and _is_a_hand(resource):
             return NoHand(resource)
+        case headers.Failed(code="deadline" as reason, text=text) if "." in method and not method.startswith("kernel."):
+            hand = method.partition(".")[0]
+            return NotDone(f"{text} ({reason}): `maniple runs {hand}` shows if {hand} starts and why not", reason)
         case headers.Failed(code=reason, text=text):
             is_told = (
                 re.search(rf"\b{re.escape(reason)}\b", text) or reason == "arguments" or method.startswith("kernel.")

@@ -142,6 +142,13 @@ def test_the_code_is_told_even_where_the_text_has_it(
     assert (told["outcome"], told["code"], grant in str(told["grant"])) == (outcome, code, True)
 
 
+def test_a_call_whose_time_is_up_is_told_with_where_its_provider_may_have_failed_to_start() -> None:
+    end = headers.Failed(number=1, code="deadline", text="it did not end within its time")
+    told = "it did not end within its time (deadline)"
+    assert str(ends.to_error(end, "memory.get")) == f"{told}: `maniple runs memory` shows if memory starts and why not"
+    assert str(ends.to_error(end, "run")) == told
+
+
 def test_a_run_that_failed_is_told_as_before(shell: Shell) -> None:
     ran = shell.run("start", "greeter", "fail=true", "--wait", "--json")
     told = ran.table()
