@@ -44,7 +44,6 @@ from manifests.policy import redact
 from manifests.schedules import RESCHEDULING
 from manifests.settings import only_declared
 from manifests.state import State, fold, to_bytes
-from manifests.upgrades import restarted_runs
 from wire import codec, headers
 from wire.entries import Reported
 from wire.errors import CodecError, Refusal
@@ -102,14 +101,13 @@ class Kernel:
     def boot(self) -> None:
         """Record the start, resume or end what an earlier kernel left open, and start the wanted services."""
         self.record("kernel.start", detail=code_digests())
-        going_on = taking_up.rebuild_runs(self)
-        anew, lost = restarted_runs(self.state), "run ended: the kernel ended before it"
+        going_on, lost = taking_up.rebuild_runs(self)
         for fields in ends_after_crash(self.state, going_on):
             self.record("end", **fields)
         taking_up.restore_reservations(self)
         self.state.open.clear()
         for run in [run for run, task in self.state.unfinished.items() if run not in going_on and not task.has_ended]:
-            self.record("run.end", run=run, verdict="died", why=anew.get(run, lost))
+            self.record("run.end", run=run, verdict="died", why=lost.get(run, "run ended: the kernel ended before it"))
         self.launcher.remove_stale_scratch(going_on)
         self.upgrading.boot()
         self.exchange.update_clocks()

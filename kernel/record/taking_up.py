@@ -22,7 +22,7 @@ from wire import codec, headers
 from wire.entries import time_micros
 from wire.errors import ManipleError, TapeDamaged
 from wire.fast_forward import Contents, scan
-from wire.ids import KERNEL, OPERATOR, RunId
+from wire.ids import OPERATOR, RunId
 from wire.rates import Rate
 from wire.results import LOST, Outcome
 from wire.tape import Began, Ended, began
@@ -35,23 +35,23 @@ KEPT: Final = 8 * 1024 * 1024
 """
 
 
-def rebuild_runs(kernel: "Kernel") -> set[str]:
-    """Rebuild every unfinished run that can resume, parents before children. Returns the ids of these runs."""
-    state, taken, room, anew = kernel.state, set[str](), KEPT, upgrades.restarted_runs(kernel.state)
+def rebuild_runs(kernel: "Kernel") -> tuple[set[str], dict[str, str]]:
+    """Rebuild every unfinished run that can resume, parents before children. Returns these, and why others end."""
+    state, taken, room, lost = kernel.state, set[str](), KEPT, upgrades.restarted_runs(kernel.state)
     for run, unfinished in sorted(state.unfinished.items(), key=lambda item: item[1].work):
         if unfinished.instead and unfinished.has_work:  # without work: a crash undid it, and the run to replace resumes
             kernel.results.replace(unfinished.instead, run)
-        if unfinished.has_ended or unfinished.work not in state.open or run in anew:
+        if unfinished.has_ended or unfinished.work not in state.open or run in lost:
             continue
         if unfinished.spawner and unfinished.spawner not in taken:
-            kernel.log.append("note", principal=KERNEL, run=run, why="the run that spawned it does not resume")
+            lost[run] = "run ended: the run that spawned it does not resume"
             continue
         try:
             room -= _rebuild_run(kernel, run, unfinished, room)
             taken.add(run)
         except (ManipleError, OSError) as error:
-            kernel.log.append("note", principal=KERNEL, run=run, why=redact(f"it cannot resume: {error}"))
-    return taken
+            lost[run] = redact(f"run ended: it cannot resume: {error}")
+    return taken, lost
 
 
 def _rebuild_run(kernel: "Kernel", name: str, unfinished: Unfinished, room: int) -> int:

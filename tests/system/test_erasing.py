@@ -152,7 +152,7 @@ def test_the_folder_of_tapes_that_is_taken_away_is_made_anew_and_that_is_told(ke
     assert folder.stat().st_mode & 0o777 == 0o700
     kernel.kill()
     kernel.up()
-    assert "it cannot resume" in entry(kernel.home, "note", run=lost).why
+    assert "it cannot resume" in entry(kernel.home, "run.end", run=lost).why
     with kernel.client() as client:
         assert ended(client, "kernel.status") == "done"
     assert chaos.outcome_of(kernel, begin(kernel, calls=3))["outcome"] == "done"

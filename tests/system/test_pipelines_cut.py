@@ -132,11 +132,11 @@ def test_what_is_missing_of_a_pipeline_or_was_changed_is_named_and_nothing_is_gu
             assert Counter(line.partition(" ")[2] for line in ledger(client)) == LINES - Counter({"last": 1})
         kernel.down()
     why = {"missing": "No such file", "key": "its key was erased", "byte": "it lacks the message that entry"}[damage]
-    notes = {one.run: one.why for one in entries(home, "note") if one.principal == "kernel"}
-    assert notes[lost[0]].startswith("it cannot resume: ")
-    assert why in notes[lost[0]]
+    ends = {one.run: one.why for one in entries(home, "run.end")}
+    assert ends[lost[0]].startswith("run ended: it cannot resume: ")
+    assert why in ends[lost[0]]
     if run in lost:
-        assert "the run that spawned it does not resume" in notes[step]
+        assert "the run that spawned it does not resume" in ends[step]
     assert fates.verified(home).size == len(entries(home))
 
 
