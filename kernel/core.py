@@ -155,9 +155,9 @@ class Kernel:
         self.bus.close()
 
     def finish_down(self, call: OpenCall) -> None:
-        """Answer the operator's `down` once everything has stopped; stop the loop when that end is on disk."""
-        self.answer(call, {"down": True})
-        self.log.after(self.log.size - 1, self.loop.stop)
+        """Answer the operator's `down` once everything has stopped; stop the loop. close() brings to disk what it takes."""
+        self.answer(call, {"down": True, "log": self.log.why})
+        self.loop.stop()
 
     def time(self) -> int:
         """The kernel's clock, in microseconds since the epoch."""

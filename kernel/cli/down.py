@@ -19,8 +19,10 @@ def down(session: Session) -> None:
     """
     with session.client() as client:
         with waiting(session, "everything to stop, in order") as tick:
-            client.call("kernel.down", seconds=600, tick=tick)
+            told = client.call("kernel.down", seconds=600, tick=tick).value
         pid = client.kernel_pid
         if not client.wait_for_exit(EXIT_S):
             raise Ended(f"everything is stopped, but the kernel (process {pid}) is still there: `kill {pid}`")
+    if isinstance(told, dict) and isinstance(why := told.get("log"), str) and why:
+        session.say(f"The log may lack its last entries: {why}")
     session.result({"down": True, "pid": pid}, lambda: f"Everything is stopped, the kernel (process {pid}) too.")

@@ -80,5 +80,5 @@ METHODS = (
     method("freeze", "Emergency stop", _freeze),
     method("thaw", "Undo the emergency stop", _thaw, "none", "write"),
     method("erase", "Erase the tape of a run", _erase, "none", "write", run="string"),
-    method("down", "Stop everything, in order", _down, "none", "write"),
+    method("down", "Stop everything, in order", _down),
 )
