@@ -134,5 +134,7 @@ def await_outcome(client: Client, run: str, tick: Callable[[], None], *, bound: 
         try:
             return client.call("kernel.wait", "", asked, seconds=DEADLINE_MAX / 1000, tick=tick)
         except NotDone as error:
+            if error.reason == "finishing":
+                raise NoKernel(f"{error}: `maniple up` starts it again") from None
             if error.reason != "deadline":
                 raise

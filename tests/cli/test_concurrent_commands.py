@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from kernel.cli import compiling, installed, orphans, package, starting
+from kernel.cli import compiling, installed, orphans, package, run_waiting, starting
 from kernel.cli.client import Client
-from kernel.cli.exits import NotDone
+from kernel.cli.exits import NoKernel, NotDone
 from kernel.cli.install import confirm_and_install
 from kernel.cli.remove import remove_hand
 from tests.cli.shell import Shell
@@ -111,6 +111,15 @@ def test_a_removed_hands_secrets_are_gone_whatever_fails_after(kernel: Kernel) -
         with pytest.raises(NotDone):
             remove_hand(session, "echo", purge=False)
     assert not any(file.exists() for file in files)
+
+
+def test_whose_kernel_goes_down_in_order_while_a_run_is_waited_for_hears_how_it_goes_on() -> None:
+    def goes_down(*_: object, **__: object) -> None:
+        raise NotDone("the kernel went down", "finishing")
+
+    client: Any = SimpleNamespace(call=goes_down)  # what a client hears then; a real kernel would take a second for it
+    with pytest.raises(NoKernel, match="the kernel went down: `maniple up` starts it again"):
+        run_waiting.await_outcome(client, "r-1", lambda: None)
 
 
 def _with_secrets(of: Kernel | Shell, hand: str) -> list[Path]:
