@@ -2,13 +2,18 @@
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
 from kernel.cli.exits import Ended
 from kernel.cli.frame import Session, command
 from wire.errors import ManipleError
+
+if TYPE_CHECKING:
+    from kernel.cli.machine import Finding
 
 
 @command()
@@ -22,8 +27,8 @@ def up(session: Session, foreground: bool) -> None:
     The kernel runs in a session of its own, and writes its messages to run/kernel.log in the home. Services marked as
     wanted start with it.
 
-    If this machine lacks something that every Hand needs, that is reported; the kernel runs all the same. If bundled
-    Hands were installed by another version of Maniple, they are named, with the command that upgrades them.
+    If this machine lacks something that every Hand needs, or disk space, that is reported; the kernel runs all the same. If
+    bundled Hands were installed by another version of Maniple, they are named, with the command that upgrades them.
 
     With --foreground this process becomes the kernel, as service supervisors expect.
 
@@ -73,8 +78,20 @@ def up(session: Session, foreground: bool) -> None:
                 f"Of another version of Maniple, and may fail with this one: {names}. "
                 "To upgrade: `maniple install --bundled`"
             )
-    if lacking := machine.lacking(machine.inspect(session.home)):
-        session.say(f"No Hand can run here: this machine lacks {lacking}. `maniple doctor` says how to mend that.")
+    if lacks := warning(machine.inspect(session.home)):
+        session.say(lacks)
+
+
+def warning(findings: "Sequence[Finding]") -> str:
+    """What to say of a machine that lacks what every Hand needs, or of one with hardly any room; "" for any other."""
+    from kernel.cli import machine
+
+    if lacking := machine.lacking([one for one in findings if one.what != "disk space"]):
+        return f"No Hand can run here: this machine lacks {lacking}. `maniple doctor` says how to mend that."
+    full = [one.found for one in findings if one.what == "disk space" and one.state == "missing"]
+    return (
+        f"The disk is nearly full, {full[0]}: what has an effect is refused when the log cannot grow." if full else ""
+    )
 
 
 def _has_this_code(session: Session) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.cli import machine
+from kernel.cli import machine, up
 from kernel.process import landlock
 from manifests.confinement.layers import LAYERS
 from tests.living import ROOT, make_home
@@ -121,6 +121,14 @@ def test_the_setting_that_forbids_user_namespaces_is_named_and_no_other(
     (told,) = [one.mend for one in machine.inspect("/") if one.what == "user namespaces"]
     assert mend in told
     assert told.count("=") - told.count("unconfined") == (0 if "no setting" in mend else 1), told
+
+
+def test_a_disk_that_is_nearly_full_keeps_no_hand_from_running_and_is_told_as_what_it_is() -> None:
+    disk = machine.Finding(what="disk space", state="missing", found="9 MiB free at /home", needed=True, why="")
+    ids = machine.Finding(what="ids of runs", state="missing", found="", needed=True, why="")
+    assert up.warning([disk]).startswith("The disk is nearly full, 9 MiB free at /home: ")
+    assert up.warning([ids, disk]).startswith("No Hand can run here: this machine lacks ids of runs. ")
+    assert up.warning([]) == ""
 
 
 def test_of_a_system_that_is_no_linux_nothing_is_asked_and_no_layer_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
