@@ -8,17 +8,20 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from kernel.cli.frame import write
+from kernel.cli.frame import say, write
 from wire.codec import Value
 
 
 class Said(Struct, frozen=True):
-    """Body of the event `said`. thought: its number in the run, from 1. at: the offset of text in it, in characters."""
+    """Body of the event `said`. thought: its number in the run, from 1. at: the offset of text in it, in characters. again:
+    the thought before was cut off, and this one is in its place.
+    """
 
     run: str
     thought: int
     at: int
     text: str
+    again: bool = False
 
 
 class Words:
@@ -71,6 +74,9 @@ class Words:
             return
         if said.thought > self._thought:
             self.break_off()
+            if said.again and self._thought:
+                self.clear()
+                say("(this answer broke off; the model was asked again)")
             self._thought, self._text, self._is_complete = said.thought, "", True
         self._is_complete = self._is_complete and said.at == len(self._text)
         if self._is_complete:

@@ -118,6 +118,7 @@ class AgentHand(Hand):
         self._happened: asyncio.Queue[_Happened] = asyncio.Queue()
         self._model_labels: frozenset[str] = frozenset()
         self._publishes_words, self._thoughts = False, 0
+        self._words: Saying | None = None
         self._unsaid = Unsaid(is_needed=bool(agent.tokens or agent.dollars))
         bounds = self._place.manifest.limits
         self._places = asyncio.Semaphore(max(1, bounds.in_flight - 2))  # two stay free for notes and events
@@ -315,13 +316,12 @@ class AgentHand(Hand):
         """Return the model's answer; publish its words as `said` while they come."""
         self._thoughts += 1
         now, apart = asyncio.get_running_loop().time, APART / self._per_minute
-        words = Saying(partial(self.publish, SAID), self.run_id, self._thoughts, now, apart)
+        again = self._words is not None and self._words.is_cut
+        self._words = Saying(partial(self.publish, SAID), self.run_id, self._thoughts, now, apart, again=again)
         params = replies.model_params(action)
         stream = self.kernel.stream(STREAMS, self._agent.model, params, timeout=ANSWER_SECONDS, at_most=most)
         async with stream:
-            while (chunk := await stream.read()) is not None:
-                await words.add(chunk)
-        await words.flush()
+            await self._words.follow(stream.read)
         return stream.reply
 
     async def _call_tool(self, action: MakeCall) -> Outcome:

@@ -28,16 +28,26 @@ A quicker model's pieces are longer: a run that publishes more is refused, and i
 class Saying:
     """Publishes one thought's text. publish: sends an event with this body. thought: which of the run's, from 1.
 
-    now: the run's clock, in seconds. apart: seconds between two pieces; the last one does not wait.
+    now: the run's clock, in seconds. apart: seconds between two pieces; the last one does not wait. again: the thought before
+    was cut off, so this one replaces it. is_cut: some text was published, and the rest of it is not.
     """
 
     def __init__(
         self, publish: Callable[[dict[str, object]], Awaitable[None]], run: str, thought: int,
-        now: Callable[[], float], apart: float,
+        now: Callable[[], float], apart: float, *, again: bool = False,
     ) -> None:  # fmt: skip
         self._publish, self._run, self._thought = publish, run, thought
         self._now, self._apart, self._due = now, apart, 0.0
         self._at, self._text = 0, ""
+        self._mark: dict[str, object] = {"again": True} if again else {}
+        self.is_cut = False
+
+    async def follow(self, read: Callable[[], Awaitable[bytes | None]]) -> None:
+        """Publish a whole stream's text. read: returns its next chunk, None at its end. Raises CodecError as add() does."""
+        while (chunk := await read()) is not None:
+            await self.add(chunk)
+        await self.flush()
+        self.is_cut = False
 
     async def add(self, chunk: bytes) -> None:
         """Take a chunk of model.stream; publish what is due. Raises CodecError for bytes that are not such a chunk."""
@@ -52,5 +62,6 @@ class Saying:
         text, at = self._text, self._at
         self._text, self._at, self._due = "", at + len(text), self._now() + self._apart
         if text:
+            self.is_cut = True
             with suppress(CallRefused, CallFailed):
-                await self._publish({"run": self._run, "thought": self._thought, "at": at, "text": text})
+                await self._publish({"run": self._run, "thought": self._thought, "at": at, "text": text} | self._mark)

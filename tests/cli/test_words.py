@@ -47,6 +47,18 @@ def test_each_thought_begins_a_line_and_another_answer_is_printed_whole(
     assert printed(capsys) == 'I look.\nIt is so\n{"so": true}\n'
 
 
+def test_an_answer_in_place_of_one_that_broke_off_is_told_to_be_that(
+    words: Words, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words.hear(said("It is half"))
+    words.hear(said("It is ", thought=2) | {"again": True})
+    words.hear(said("all said.", at=6, thought=2) | {"again": True})
+    words.end("It is all said.")
+    out, err = capsys.readouterr()
+    assert out == "It is half\nIt is all said.\n"
+    assert err.count("broke off; the model was asked again") == 1
+
+
 def test_after_a_gap_nothing_is_printed_until_the_whole_is_there(
     words: Words, capsys: pytest.CaptureFixture[str]
 ) -> None:

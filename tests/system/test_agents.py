@@ -72,6 +72,24 @@ def test_what_it_says_is_told_in_pieces_where_it_publishes_that(kernel: Kernel, 
     assert replay(kernel, run).code == 0
 
 
+@pytest.mark.wide
+def test_words_in_place_of_an_answer_that_broke_off_say_so(kernel: Kernel, client: Client, tmp_path: Path) -> None:
+    heard: list[Any] = []
+    tail = '[events]\npublishes = ["said"]'
+    thinking.add(kernel, tmp_path, "tidy", more='"model.stream" = ["*"]', tail=tail)
+    client.subscribe("tidy.said", heard.append)
+    cut = {"code": "cut", "text": "the connection was lost"}
+    lines = [
+        {"at": 0, "text": "I look.", "calls": [ask("desk_look", name="left")]},
+        {"at": 1, "text": "It is half said,\nand no more.", "shown": 5, "error": cut},
+        {"at": 1, "text": "It is all said."},
+    ]
+    script(client, map(json.dumps, lines))
+    assert ran(client, "tidy", task="tidy up")["value"]["answer"] == "It is all said."
+    assert [one["thought"] for one in heard] == [1, 2, 3]
+    assert [one.get("again", False) for one in heard] == [False, False, True]
+
+
 def test_tools_that_are_asked_for_at_once_run_at_once(kernel: Kernel, client: Client, tmp_path: Path) -> None:
     thinking.add(kernel, tmp_path, "tidy")
     calls = [ask("desk_look", name=f"d{number}", seconds=0.5) for number in range(6)]
