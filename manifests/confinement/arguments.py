@@ -30,9 +30,7 @@ ALWAYS: Final[Condition] = ((),)
 _WRITE, _EXEC = 2, 4
 _SHARED, _ANONYMOUS = 1, 0x20  # MAP_SHARED_VALIDATE (3) has the first bit too, MAP_PRIVATE (2) has not
 _GROWS_DOWN: Final = 0x100  # such memory counts as a stack, whatever its size, and so escapes the limit of data
-_HUGE: Final = (
-    0x4_0000  # such pages count in no control group, and against the limit of data only if they can be written
-)
+_HUGE: Final = 0x4_0000  # such pages count in no control group, and in the limit of data only if they can be written
 _KINDS_OF_MEMORY: Final = _SHARED | _ANONYMOUS | _GROWS_DOWN | _HUGE
 _NOT_SHARED_MEMORY: Final = Bits(3, _KINDS_OF_MEMORY, (0, _SHARED, _ANONYMOUS))
 
