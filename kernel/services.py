@@ -254,7 +254,7 @@ class Services:
         verdict, life.deaths = after_death(restart, life.deaths, now, clean=clean and not left, is_lost=is_lost or left)
         match verdict:
             case "start":
-                wait = backoff(len(life.deaths), random.random())
+                wait = backoff(len(life.deaths), random.random(), restart)
                 kernel.record_state(life.hand, "backing_off", f"{run.why}; starts again in {wait:.1f} s")
                 life.restart = kernel.loop.after(wait, lambda: self._restart(life))
             case "give_up":

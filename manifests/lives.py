@@ -212,13 +212,15 @@ def first_to_stop(needs: dict[str, tuple[str, ...]]) -> set[str]:
     return set(needs) - needed or set(needs)
 
 
-def backoff(deaths: int, chance: float) -> float:
+def backoff(deaths: int, chance: float, restart: Restart | None = None) -> float:
     """Return the seconds until the next start: doubling from BACKOFF_FIRST to BACKOFF_MOST, plus up to a fifth of jitter.
 
-    chance: 0 to 1, random, so that Hands that died together do not start together.
+    chance: 0 to 1, random, so that Hands that died together do not start together. restart: of a service, whose waits leave
+    room for `times` deaths within half of `within`: or it would never be quarantined.
     """
-    plain = min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(max(0, deaths - 1), 20))
-    return plain * (1 + chance / 5)
+    most = BACKOFF_MOST if restart is None else restart.within_ms / 2_000 / max(1, restart.times)
+    plain = BACKOFF_FIRST * 2.0 ** min(max(0, deaths - 1), 20)
+    return min(plain, max(BACKOFF_FIRST, min(BACKOFF_MOST, most))) * (1 + chance / 5)
 
 
 _EINVAL: Final = 22  # errno(3)

@@ -291,3 +291,14 @@ def test_a_run_is_told_which_of_its_limits_ended_it() -> None:
     assert limit_exceeded("disk", manifest) == "its files and its tape took more than its 4MiB of disk"
     assert limit_exceeded("memory", manifest) == memory_exceeded(manifest)
     assert limit_exceeded("locks", manifest) == "it held more than 1,000 locks on parts of files"
+
+
+@pytest.mark.parametrize("times", [1, 5, 20, 200])
+def test_one_that_dies_at_each_start_is_given_up_however_many_times_it_may(times: int) -> None:
+    restart = Restart(when="failure", times=times, within_ms=60_000)
+    now, deaths = 0.0, tuple[float, ...]()
+    for _ in range(times):
+        verdict, deaths = after_death(restart, deaths, now, clean=False)
+        assert verdict == "start"
+        now += backoff(len(deaths), 1, restart)
+    assert after_death(restart, deaths, now, clean=False)[0] == "give_up"
