@@ -158,7 +158,7 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "show": "Show one entry, with its call or its end",
         "search": "Find entries by kind, Hand, run, method, verdict, time or text",
         "verify": "Check every entry against the signed checkpoints",
-        "prove": "Prove that one entry is in the log",
+        "prove": "Prove that one entry is in the log, or that it only grew",
         "verify-proof": "Check such a proof, with nothing but a public key",
         "export": "Export the log for somebody who is to check it",
     },

@@ -53,11 +53,13 @@ def locate(home: str, *, key: str | None, folder: str | None) -> Evidence:
     return Evidence(folder=Path(folder), key=keyfile.parse_public(key_text))
 
 
-def read_checkpoint(path: str, key: VerifyKey) -> Checkpoint:
+def read_checkpoint(
+    path: str, key: VerifyKey, how: str = "with --checkpoint, then `maniple audit verify` again"
+) -> Checkpoint:
     """Read a checkpoint that was kept elsewhere. Raises Ended, which names the file: (failed) if it cannot be read,
-    (verification failed) if it is not a checkpoint of this log signed by its key.
+    (verification failed) if it is not a checkpoint of this log signed by its key. how: to name another.
     """
-    mend = "name a copy of log/checkpoint with --checkpoint, then `maniple audit verify` again"
+    mend = f"name a copy of log/checkpoint {how}"
     try:
         with named_files.open_to_read(path) as file:
             note = file.read(64 * 1024).decode(errors="replace")
