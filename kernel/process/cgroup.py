@@ -1,14 +1,14 @@
-"""A control group for each run (acts), where root may make them: limits the memory of all its processes together.
+"""A control group for each run (acts), where this user may make them: limits the memory of all its processes together.
 
 The template makes one folder below its own group, with a group for each run in it. In version 2 a group that has processes
-cannot delegate memory, so there the folder lies below the nearest group above that does, or below the root. To move a process
+cannot share out memory, so there the folder lies below the nearest group above that does or can: of a service that systemd
+delegates its group to and starts in a group below, the service's own, within whose limits runs stay. To move a process
 takes the system up to 20 ms, so a child of the template does it while the run starts, and the Hand's code begins when both
 are done; a spare has moved itself before. A run that cannot be moved is ended, and its end says why. The groups that a
 killed template leaves are removed by the next one of the same home.
 """
 
 import os
-from collections.abc import Iterable
 from typing import Final
 
 _MOUNT: Final = "/sys/fs/cgroup/memory"
@@ -21,7 +21,8 @@ _ALLOWANCE: Final = 16 * 1024 * 1024
 def own() -> str:
     """Return the folder of this process's own memory control group; "" if this machine has none. Raises OSError."""
     with open("/proc/self/cgroup", encoding="ascii") as file:
-        paths = {name: path for _, names, path in _lines(file) for name in names.split(",") if ".." not in path}
+        rows = [line.rstrip("\n").split(":", 2) for line in file]
+    paths = {name: path for _, names, path in rows for name in names.split(",") if ".." not in path}
     if "memory" in paths:
         return next(filter(os.path.isdir, (_MOUNT + paths["memory"], _MOUNT)), "")
     if "" in paths and "memory" in _words(_MOUNT_2, "cgroup.controllers"):
@@ -96,22 +97,20 @@ def leave(folder: str, name: str) -> bool:
 
 
 def _nearest_sharing(group: str) -> str:
-    """Return the nearest group, this one or above, that delegates memory (version 2). The root is made to if need be."""
+    """Return the nearest group, this one or above, that shares out memory, or can be made to (version 2). Raises OSError."""
     while "memory" not in _words(group, _SUBTREE_CONTROL):
-        if group == _MOUNT_2:
+        try:
             _write(group, _SUBTREE_CONTROL, "+memory")
-            break
-        group = os.path.dirname(group)
+        except OSError:  # it has processes, or none of its memory is limited, or it is another user's
+            if group == _MOUNT_2:
+                raise
+            group = os.path.dirname(group)
     return group
 
 
 def _file_name(group: str, first: str, second: str) -> str:
     """Return the name of a group's file: `first` in version 1, `second` in version 2."""
     return second if is_second(group) else first
-
-
-def _lines(file: Iterable[str]) -> list[list[str]]:
-    return [line.rstrip("\n").split(":", 2) for line in file]
 
 
 def _words(group: str, name: str) -> list[str]:

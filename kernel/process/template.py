@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> None:
         os.umask(0o022)
         mounts.make_reachable(paths)
         os.umask(0o077)
-    found = replace(machine.probe(), cgroup=cgroup.prepare(group) if root else "")
+    found = replace(machine.probe(), cgroup=cgroup.prepare(group))
     if found.seccomp:
         call_filter(found.architecture, frozenset())
     settle()

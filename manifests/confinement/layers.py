@@ -34,7 +34,8 @@ LAYERS: Final = (
     Layer("rlimits", "using more memory, time, processes, descriptors and file size than declared"),
     Layer(
         "cgroup", "using more memory in all its processes together; without it the kernel looks once a second",
-        "run Maniple as root where control groups are mounted and can be written, in a container too",
+        "run Maniple as root where control groups are mounted and can be written, in a container too; or as a service of "
+        "systemd's with `Delegate=memory` and `DelegateSubgroup=kernel`",
     ),
     Layer("no-new-privileges", "gaining rights from set-uid programs and file capabilities"),
     Layer("not-dumpable", "reading its memory from outside, and core files"),
