@@ -10,7 +10,6 @@ the instructions that it executes: what it measures is the same on every machine
 it has one processor; several would only take turns.
 """
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -24,9 +23,7 @@ from tests.machines.stock import compile_all, image
 MEMORY: Final = "3G"
 _ROOM: Final = 256 << 20
 
-_BEGIN: Final = """#!/bin/busybox sh
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin HOME=/root LANG=C.UTF-8 PYTHONPATH=/trial/maniple
-mount -t proc proc /proc
+_PREPARE: Final = """mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mkdir -p /dev/pts /dev/shm
@@ -36,11 +33,24 @@ mount -t tmpfs -o mode=755 run /run
 busybox ip link set lo up
 busybox hostname guest
 {groups}
-cd /trial/maniple
+"""
+
+_WORK: Final = """#!/bin/busybox sh
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin HOME=/root LANG=C.UTF-8 PYTHONPATH=/trial/maniple
+{prepare}cd /trial/maniple
 busybox sh -e /trial/script </dev/null >/dev/console 2>&1
 echo $? >/trial/told/end
 sync
 busybox poweroff -f
+"""
+"""Process 1, or a service of systemd's, which has prepared everything itself."""
+
+_SYSTEMD: Final = """#!/bin/busybox sh
+cd /etc/systemd/system
+busybox mkdir -p multi-user.target.wants
+busybox printf '[Service]\\nExecStart=/trial/work\\n' >trial.service
+busybox ln -s ../trial.service multi-user.target.wants/
+exec /usr/lib/systemd/systemd
 """
 
 GROUPS: Final = {
@@ -65,7 +75,7 @@ def run(kind: Kind, stock: Path, script: str, *, folder: Path, within: float, gr
     folder: an empty one, for the disk and what was said. within: seconds, then the guest is ended.
     """
     disk, console = folder / "trial", folder / "console"
-    image(_trial(script, groups, folder / "source"), disk, _ROOM)
+    image(_trial(kind, script, groups, folder / "source"), disk, _ROOM)
     try:
         subprocess.run(_emulator(kind, stock, disk, console), stdin=subprocess.DEVNULL, check=True, timeout=within)
     except subprocess.TimeoutExpired:
@@ -89,7 +99,7 @@ def _emulator(kind: Kind, stock: Path, disk: Path, console: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def _trial(script: str, groups: int, source: Path) -> Path:
+def _trial(kind: Kind, script: str, groups: int, source: Path) -> Path:
     """What the second disk holds: this tree as it stands, the script, what begins it, and a folder for what it tells."""
     listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
     for path in filter(None, listing.split("\0")):
@@ -100,7 +110,8 @@ def _trial(script: str, groups: int, source: Path) -> Path:
         compile_all(source / "maniple" / package, source, "/trial")
     (source / "told").mkdir()
     (source / "script").write_text(script)
-    begin = source / "begin"
-    begin.write_text(_BEGIN.format(groups=GROUPS[groups]))
-    os.chmod(begin, 0o755)
+    work = _WORK.format(prepare="" if kind.systemd else _PREPARE.format(groups=GROUPS[groups]))
+    for name, text in {"work": work, "begin": _SYSTEMD if kind.systemd else work}.items():
+        (source / name).write_text(text)
+        (source / name).chmod(0o755)
     return source

@@ -7,7 +7,8 @@ class Kind(NamedTuple):
     """architecture: as `uname -m` says it. debian: the same in Debian's words. suite: whose packages and Linux it has.
 
     linux: the package of its Linux. emulator: what runs it, and package: Debian's of that. hardware: the emulator's options
-    for it, with a processor that can all that the emulator can show. console: where its Linux speaks.
+    for it, with a processor that can all that the emulator can show. console: where its Linux speaks. systemd: whether
+    its process 1 is systemd, of which a trial is a service.
     """
 
     architecture: str
@@ -18,6 +19,7 @@ class Kind(NamedTuple):
     package: str
     hardware: tuple[str, ...]
     console: str
+    systemd: bool = False
 
 
 KINDS: Final = {
@@ -25,6 +27,11 @@ KINDS: Final = {
         architecture="x86_64", debian="amd64", suite="bookworm", linux="linux-image-cloud-amd64",
         emulator="qemu-system-x86_64", package="qemu-system-x86", hardware=("-machine", "q35", "-cpu", "max"),
         console="ttyS0",
+    ),
+    "systemd": Kind(
+        architecture="x86_64", debian="amd64", suite="trixie", linux="linux-image-cloud-amd64",
+        emulator="qemu-system-x86_64", package="qemu-system-x86", hardware=("-machine", "q35", "-cpu", "max"),
+        console="ttyS0", systemd=True,
     ),
     "aarch64": Kind(
         architecture="aarch64", debian="arm64", suite="bookworm", linux="linux-image-cloud-arm64",

@@ -2,7 +2,7 @@
 
     python -m tests.machines aarch64 FOLDER
 
-writes FOLDER/aarch64/{disk,linux,first,marker} in about a minute. Nothing of the guest's is executed for it, so any
+writes FOLDER/aarch64/{disk,linux,first,marker} in about a minute. Nothing of the guest's need be executed for it, so any
 processor's guest can be made on any: packages are unpacked and not configured, and the few files that their scripts would
 write are written here. Needs root (files keep their owners), and where packages of Debian and of Python come from, as apt
 and pip are set up here.
@@ -33,6 +33,9 @@ _PACKAGES: Final = (
 )  # fmt: skip
 """What a small server has, and what tests and Hands start."""
 
+_SYSTEMD: Final = ("systemd-sysv", "dbus", "libpam-systemd")
+"""What a guest has besides whose process 1 is systemd, with services for users."""
+
 _MODULES: Final = ("virtio_pci", "virtio_blk", "ext4")
 """What the guest's Linux must load before it has a disk."""
 
@@ -45,6 +48,14 @@ _FILES: Final = {
     "etc/hostname": "guest\n",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
     "etc/resolv.conf": "",
+}
+_SYSTEMD_FILES: Final = {
+    "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
+    "etc/pam.d/common-account": "account required pam_permit.so\n",
+    "etc/pam.d/common-auth": "auth required pam_permit.so\n",
+    "etc/pam.d/common-password": "password required pam_permit.so\n",
+    "etc/pam.d/common-session": "session required pam_permit.so\n",
+    "etc/pam.d/common-session-noninteractive": "session required pam_permit.so\n",
 }
 _REQUIREMENTS: Final = ("dev.txt", "embed.txt")
 _ROOM: Final = 3 << 30
@@ -75,7 +86,7 @@ def build(kind: Kind, folder: Path) -> None:
     release = os.listdir(root / "usr/lib/modules")[0]
     subprocess.run(["depmod", "-b", root, release], check=True)
     python = _add_python(kind, root)
-    for name, text in _FILES.items():
+    for name, text in (_FILES | (_SYSTEMD_FILES if kind.systemd else {})).items():
         (root / name).write_text(text)
     (root / "etc/shadow").chmod(0o600)
     for name in ("trial", "proc", "sys", "run", "root", "srv", "home/user"):
@@ -85,8 +96,7 @@ def build(kind: Kind, folder: Path) -> None:
     shutil.copy(root / f"boot/vmlinuz-{release}", folder / "linux")
     _lay_out_expendable(root, release, folder / "linux")
     (folder / "first").write_bytes(archive(_first(root, release)))
-    for place in (root / "usr/lib/python3", root / "usr/lib" / python, root / "usr/local/lib" / python):
-        compile_all(place, root, "/")
+    _compile(kind, root, python)
     image(root, folder / "disk", _ROOM)
     shutil.rmtree(root)
     (folder / "marker").write_text(marker())
@@ -122,10 +132,11 @@ def archive(files: Iterable[tuple[str, int, bytes]]) -> bytes:
 
 
 def _unpack(kind: Kind, root: Path) -> None:
+    packages = (*_PACKAGES, *(_SYSTEMD if kind.systemd else ()), kind.linux)
     subprocess.run(
         [
             "mmdebstrap", "--quiet", "--variant=extract", f"--architectures={kind.debian}",
-            "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", f"--include={','.join((*_PACKAGES, kind.linux))}",
+            "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", f"--include={','.join(packages)}",
             kind.suite, root,
         ],
         check=True,
@@ -156,6 +167,17 @@ def _add_python(kind: Kind, root: Path) -> str:
     command.write_text('#!/bin/sh\nexec /usr/bin/python3 -I /trial/maniple/kernel/cli/__main__.py "$@"\n')
     command.chmod(0o755)
     return python
+
+
+def _compile(kind: Kind, root: Path, python: str) -> None:
+    """Compile all Python of the guest's, by its own where that is another than this one and can be executed here."""
+    places = ("/usr/lib/python3", f"/usr/lib/{python}", f"/usr/local/lib/{python}")
+    if python == f"python3.{sys.version_info.minor}" or kind.architecture != os.uname().machine:
+        for place in places:
+            compile_all(root / place[1:], root, "/")
+    else:
+        words: list[str | Path] = ["chroot", root, python, "-m", "compileall", "-qq", *places]
+        subprocess.run(words, check=False)  # some files of packages' tests are not meant to be compiled
 
 
 def _lay_out_expendable(root: Path, release: str, linux: Path) -> None:
