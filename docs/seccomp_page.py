@@ -70,7 +70,8 @@ DECISIONS: Final = """\
   fork, and with `exec` the child of posix_spawn.
 - **sched_setscheduler** is allowed for the ordinary policy, since libzmq's threads abort the process when it fails.
 - **Signals** may be sent to any process; the PID namespace and Landlock decide which processes there are.
-- **A pair of sockets** is for programs, and only of streams: one of datagrams could be pointed at any address later.
+- **A pair of sockets** is for programs, and only of streams or packets: one of datagrams could be pointed at any address
+  later.
 - **UDP** is not for programs: they could reach nobody but themselves, and what waits in its sockets is memory that all
   namespaces share and no control group of version 1 counts. For the same reason no socket's buffers can be made larger.
 - **openat2** keeps its flags in memory too. openat is not restricted either, and what openat2 adds only makes paths

@@ -177,13 +177,20 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("tkill", "programs built with musl", profile=Profile.EXEC),
     Row("capget", "ls, Node.js", profile=Profile.EXEC),
     Row("prctl", "ls", arguments.BOUNDING_SET, "PR_CAPBSET_READ", Profile.EXEC),
+    Row(
+        "setresuid setresgid",
+        "make, whose children take back what a set-id make would have gained",
+        arguments.EFFECTIVE_ID,
+        "the effective id, for which a run has no other than its own",
+        Profile.EXEC,
+    ),
     Row("mknod", "mkfifo on x86-64", arguments.FIFO, "a named pipe", Profile.EXEC),
     Row("mknodat", "mkfifo", arguments.FIFO_AT, "a named pipe", Profile.EXEC),
     Row(
         "socketpair",
-        "Node.js: pipes to its children; asyncio in a Python program: its self-pipe",
+        "Node.js: pipes to its children; asyncio in a Python program: its self-pipe; Rust: cargo's children",
         arguments.PAIR,
-        "AF_UNIX, SOCK_STREAM: connected from its birth to itself, and to nobody else ever",
+        "AF_UNIX, SOCK_STREAM or SOCK_SEQPACKET: connected from its birth to itself, and to nobody else ever",
         Profile.EXEC,
     ),
     # With `inet`: what connections need.

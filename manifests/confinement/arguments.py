@@ -126,6 +126,9 @@ OWN_LIMITS: Final[Condition] = (
 ORDINARY_SCHEDULING: Final[Condition] = ((Bits(1, INT, (0,)),),)
 """SCHED_OTHER."""
 
+EFFECTIVE_ID: Final[Condition] = ((Bits(0, INT, (INT,)), Bits(2, INT, (INT,))),)
+"""setresuid(2), setresgid(2): -1, which leaves an id as it is, for the real and the saved one."""
+
 _IFMT, _IFIFO = 0o170000, 0o010000
 
 FIFO: Final[Condition] = ((Bits(1, _IFMT, (_IFIFO,)),),)
@@ -134,7 +137,7 @@ FIFO_AT: Final[Condition] = ((Bits(2, _IFMT, (_IFIFO,)),),)
 # Sockets -------------------------------------------------------------------------------------------------------------
 
 _UNIX, _INET, _INET6 = 1, 2, 10
-_STREAM, _DGRAM, _NONBLOCK_CLOEXEC = 1, 2, 0x8_0800
+_STREAM, _DGRAM, _SEQPACKET, _NONBLOCK_CLOEXEC = 1, 2, 5, 0x8_0800
 _TYPE: Final = INT & ~_NONBLOCK_CLOEXEC
 _TCP, _UDP = 6, 17
 
@@ -143,7 +146,7 @@ INTERNET: Final[Condition] = (
     *TCP,
     (Bits(0, INT, (_INET, _INET6)), Bits(1, _TYPE, (_DGRAM,)), Bits(2, INT, (0, _UDP))),
 )
-PAIR: Final[Condition] = ((Bits(0, INT, (_UNIX,)), Bits(1, _TYPE, (_STREAM,))),)
+PAIR: Final[Condition] = ((Bits(0, INT, (_UNIX,)), Bits(1, _TYPE, (_STREAM, _SEQPACKET))),)
 
 _OUT_OF_BAND: Final = 1  # MSG_OOB
 

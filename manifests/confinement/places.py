@@ -33,7 +33,14 @@ PROGRAMS: Final = (
 )  # fmt: skip
 """For runs with programs: where these are, to be executed."""
 
-TOOLS: Final = ("/usr/include", "/usr/share", "/usr/local/share", "/etc/alternatives", *_CERTIFICATES)
+_JAVA: Final = tuple(
+    f"/etc/java-{version}-openjdk/{part}"
+    for version in (8, 11, 17, 21, 25)
+    for part in ("security", "net.properties", "logging.properties")
+)
+"""Debian's configuration of Java, which does not start without. Not the folder: that of its management may hold passwords."""
+
+TOOLS: Final = ("/usr/include", "/usr/share", "/usr/local/share", "/etc/alternatives", *_JAVA, *_CERTIFICATES)
 """For runs with programs: what these read in addition."""
 
 EMPTY: Final = ("/mnt", "/srv", "/media", "/opt")

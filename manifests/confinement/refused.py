@@ -41,7 +41,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
         "socket socketpair bind listen accept accept4 connect setsockopt sendmmsg recvmmsg",
         "The bus and the loop's self-pipe are there before the filter is. No family is left: not AF_UNIX (a container "
         "engine, a session bus), AF_NETLINK, AF_PACKET, AF_VSOCK or AF_ALG.",
-        but="with `inet`: TCP and UDP, outwards; with `proxy`: TCP; with `exec`: a pair of streams",
+        but="with `inet`: TCP and UDP, outwards; with `proxy`: TCP; with `exec`: a pair, of streams or packets",
     ),
     Family(
         "programs",
@@ -124,6 +124,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
         "setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset "
         "chown fchown lchown fchownat personality modify_ldt",
         "A run's ids are chosen before its code runs, and stay.",
+        but="with `exec`: the effective id, which a run can only set to what it is",
     ),
     Family(
         "space that is not written",

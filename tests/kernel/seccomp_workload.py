@@ -200,6 +200,8 @@ class Pieces:
 
         told = subprocess.run(["echo", "hello"], capture_output=True, check=True, start_new_session=True)
         assert told.stdout == b"hello\n"
+        child = os.posix_spawn("/bin/true", ["true"], os.environ, resetids=True)  # as make does
+        assert os.waitpid(child, 0)[1] == 0
 
     def shell(self) -> None:
         """Files keep their extractor as owner: root's tar would give them away, and a run is not root."""

@@ -343,3 +343,26 @@ def test_what_it_writes_into_a_lent_folder_counts_as_its_own(tmp_path: Path) -> 
         install(kernel, worker("ann"))
         with pytest.raises(NotDone, match="its files and its tape took more than its 16MiB of disk"):
             do_as(client, "ann", "for i in 1 2 3 4; do head -c 8000000 /dev/zero > f$i; done; sleep 4; echo done")
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
+def test_make_runs_its_commands(client: Client) -> None:
+    told = run_in(client, "printf 'all:\\n\\techo built\\n' > Makefile; make -s -j2")
+    assert (told["stdout"], told["stderr"]) == ("built\n", "")
+
+
+@pytest.mark.skipif(
+    not any(Path("/usr/lib/jvm").glob("java-*-openjdk-*/conf/security/java.security")), reason="there is no Java here"
+)
+def test_java_finds_its_configuration(client: Client) -> None:
+    """Debian's Java links to /etc."""
+    told = run_in(client, "cat /usr/lib/jvm/java-*-openjdk-*/conf/security/java.security")
+    assert "\nsecurity.provider.1=" in told["stdout"], told["stderr"]
+
+
+@pytest.mark.skipif(not os.access(PYTHON, os.X_OK), reason="the system has no python3 of its own")
+def test_an_effective_id_is_the_runs_own_and_no_other(client: Client) -> None:
+    tries = "import os; os.seteuid(os.getuid()); os.setegid(os.getgid()); print('own'); os.seteuid(os.getuid() - 1)"
+    told = run_in(client, f'{PYTHON} -c "{tries}"')
+    assert told["stdout"] == "own\n"
+    assert "Error: [Errno " in told["stderr"]

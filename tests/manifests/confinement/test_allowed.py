@@ -16,7 +16,7 @@ NEVER: Final = """
     io_uring_enter userfaultfd perf_event_open kexec_load kexec_file_load init_module finit_module delete_module
     setns unshare chroot pivot_root settimeofday clock_settime adjtimex clock_adjtime reboot swapon quotactl
     personality open_by_handle_at name_to_handle_at acct clone3 memfd_create memfd_secret shmget shmat bind listen
-    accept accept4 setuid setgid setresuid setresgid setgroups capset pidfd_getfd pkey_mprotect seccomp chown
+    accept accept4 setuid setgid setreuid setregid setgroups capset pidfd_getfd pkey_mprotect seccomp chown
 """
 
 REPLACED: Final = """

@@ -161,6 +161,11 @@ JUNK: Final = 0xDEAD_BEEF << 32
         ("socket", (2, 1, 262, 0, 0, 0), frozenset({Profile.INET}), False),  # MPTCP
         ("socket", (1, 1, 0, 0, 0, 0), frozenset(Profile), False),
         ("socketpair", (1, 2, 0, 0, 0, 0), frozenset(Profile), False),  # a datagram socket could address anybody
+        ("socketpair", (1, 0x8_0005, 0, 0, 0, 0), frozenset({Profile.EXEC}), True),  # what Rust spawns by
+        ("setresuid", (LONG, 5, 0xFFFF_FFFF, 0, 0, 0), frozenset({Profile.EXEC}), True),
+        ("setresuid", (LONG, 5, 5, 0, 0, 0), frozenset(Profile), False),
+        ("setresgid", (5, 5, LONG, 0, 0, 0), frozenset(Profile), False),
+        ("setresgid", (LONG, 5, LONG, 0, 0, 0), NONE, False),
         ("prlimit64", (JUNK, 7, 1, 0, 0, 0), NONE, True),
         ("prlimit64", (1, 7, 1, 0, 0, 0), NONE, False),
         ("prlimit64", (0, JUNK | 4, 1, 0, 0, 0), frozenset(Profile), False),  # RLIMIT_CORE: 0 would start who collects
