@@ -63,8 +63,9 @@ DECISIONS: Final = """\
 - **Out of band** (MSG_OOB) nothing is sent. Nobody needs it, and a run's own pair of sockets would else reach code of
   the system's in which a way out of a browser's sandbox was found (CVE-2025-38236).
 - **sendmsg** could send descriptors, which lie in memory too. A plain run hid twice its disk in files that lay in no
-  process but in its own pair of sockets; and sent over the bus, long files were closed by the kernel, for seconds. So only
-  what opens connections has it. Anybody may take a descriptor (recvmsg): nobody sends one.
+  process but in its own pair of sockets; and sent over the bus, long files were closed by the kernel, for seconds. So a run
+  has it only with programs or connections: without it, Python's asyncio, from 3.12 on, loses what a socket did not take
+  at once. Anybody may take a descriptor (recvmsg).
 - **Huge pages** count in no control group, and against the limit of data only if they can be written.
 - **clone3** hides its flags in memory. After ENOSYS glibc uses clone, whose flags are checked: a thread, a plain
   fork, and with `exec` the child of posix_spawn.

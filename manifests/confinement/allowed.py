@@ -193,6 +193,13 @@ TABLE: Final[tuple[Row, ...]] = (
         "AF_UNIX, SOCK_STREAM or SOCK_SEQPACKET: connected from its birth to itself, and to nobody else ever",
         Profile.EXEC,
     ),
+    Row(
+        "sendmsg",
+        "the bridge of a program, and programs: asyncio, what a socket did not take at once",
+        arguments.IN_BAND_MESSAGE,
+        "nothing out of band",
+        Profile.EXEC,
+    ),
     # With `inet`: what connections need.
     Row(
         "socket",
@@ -226,7 +233,6 @@ TABLE: Final[tuple[Row, ...]] = (
         "socket", "programs: connections", arguments.TCP, "AF_INET or AF_INET6 with SOCK_STREAM for TCP", Profile.PROXY
     ),
     Row("connect", "programs: connections", profile=Profile.PROXY),
-    Row("sendmsg", "asyncio: several pieces at once", arguments.IN_BAND_MESSAGE, "nothing out of band", Profile.PROXY),
     Row(
         "setsockopt",
         "programs, asyncio: TCP_NODELAY, SO_KEEPALIVE",

@@ -145,7 +145,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
         "sendmsg",
         "A file that is on its way through a socket lies in no process, so no limit of disk counts it; and sent over the "
         "bus it is closed by the kernel, which waits while a long one is removed.",
-        but="with `inet` or `proxy`",
+        but="with `exec` or `inet`",
     ),
     Family(
         "the system's cache",

@@ -220,11 +220,14 @@ class Pieces:
     def interpreter(self) -> None:
         """A Python program with a loop of its own, and children of its own."""
         code = """if True:
-            import asyncio, mmap
+            import asyncio, socket
             async def work():
                 child = await asyncio.create_subprocess_exec("cat", stdin=-1, stdout=-1)
                 assert (await child.communicate(b"x"))[0] == b"x"
             asyncio.run(work())
+            here, there = socket.socketpair()
+            here.sendmsg([b"a", b"b"])  # as asyncio does from Python 3.12 on, if a socket does not take all at once
+            assert there.recv(2) == b"ab"
         """
         self._execute(sys.executable, "-c", code)
 

@@ -139,9 +139,9 @@ JUNK: Final = 0xDEAD_BEEF << 32
         ("sendto", (3, 1, 1, 0, 1 << 32, 0), frozenset({Profile.INET}), True),
         ("sendto", (3, 1, 1, 0x4001, 0, 0), NONE, False),  # MSG_OOB, with MSG_NOSIGNAL
         ("sendto", (3, 1, 1, JUNK | 1, 1, 16), frozenset(Profile), False),
-        ("sendmsg", (3, 1, 0x4000, 0, 0, 0), frozenset({Profile.EXEC}), False),  # a descriptor may go with it
+        ("sendmsg", (3, 1, 0x4000, 0, 0, 0), NONE, False),  # a descriptor may go with it
         ("sendmsg", (3, 1, 0x4000, 0, 0, 0), frozenset({Profile.INET}), True),
-        ("sendmsg", (3, 1, 0x4000, 0, 0, 0), frozenset({Profile.PROXY}), True),
+        ("sendmsg", (3, 1, 0x4000, 0, 0, 0), frozenset({Profile.EXEC}), True),
         ("sendmsg", (3, 1, 1, 0, 0, 0), frozenset(Profile), False),
         ("sendmmsg", (3, 1, 1, 1, 0, 0), frozenset(Profile), False),
         ("preadv2", (3, 1, 1, 0, 0, 0), NONE, True),
