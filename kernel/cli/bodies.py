@@ -45,7 +45,11 @@ def _candidates(raw: bytes) -> list[bytes]:
 
 
 def digest_key(home: str, call: Entry, entry: Entry) -> bytes:
-    """The key of the digests in a call's entry: of the run that called, or the operator's, new at each start."""
+    """The key of the digests in a call's entry: of the run that called, or the operator's, new at each start.
+
+    An older Maniple had the operator's for the end of a run whose starter had ended, and named no run there.
+    """
+    is_operators = call.principal == OPERATOR or (entry.kind == "end" and not entry.run)
     path = os.path.join(home, "journal", "keys", "000000.jsonl")
     found = ""
     with open(path, "rb") as file:
@@ -54,7 +58,7 @@ def digest_key(home: str, call: Entry, entry: Entry) -> bytes:
                 row = msgspec.json.decode(line, type=_Key)
             except READ_ERRORS:
                 continue  # an empty line, a damaged one, or one that a crash cut short
-            if call.principal == OPERATOR:
+            if is_operators:
                 name, _, since = row.run.partition(" ")  # the log's size at that start; of an older Maniple, the time
                 if name == OPERATOR and (int(since) <= entry.seq if since.isdecimal() else since <= entry.time):
                     found = row.key
