@@ -64,7 +64,7 @@ def _prove_entry(session: Session, proof: evidence.Evidence, seq: int) -> None:
 
 
 def _prove_growth(session: Session, proof: evidence.Evidence, file: str) -> None:
-    held = evidence.read_checkpoint(file, proof.key, "with --since, then `maniple audit prove`")
+    held = evidence.read_checkpoint(file, proof.key, "with --since, then `maniple audit prove` again")
     note, size, root = evidence.newest_checkpoint(proof)
     _, leaves = _read(proof, 0, size, root)
     if held.size > size or root_of(leaves[: held.size]) != held.root:

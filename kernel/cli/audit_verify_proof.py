@@ -54,8 +54,8 @@ def _check_entry(session: Session, text: str, public: VerifyKey) -> None:
 
 
 def _check_growth(session: Session, text: str, since: str, public: VerifyKey) -> None:
+    held = evidence.read_checkpoint(since, public, "with --since, then `maniple audit verify-proof` again")
     growth = proofs.parse_growth(text)
-    held = evidence.read_checkpoint(since, public, "with --since")
     size = proofs.check_growth(growth, held, public)
     session.result(
         {"ok": True, "since": held.size, "size": size},

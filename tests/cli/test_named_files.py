@@ -30,11 +30,13 @@ TABLE: Final[Mapping[str, tuple[str, ...]]] = {
     "artifacts --to PATH": (),
     "ask --file PATH hello": FILE,
     "audit export PATH": NEW,
+    "audit prove --since PATH": FILE,
     "audit show 1 --body PATH": FILE,
     "audit verify --checkpoint PATH": FILE,
     "audit verify --from PATH": FOLDER,
     "audit verify --key PATH": FILE,
     "audit verify-proof PATH": FILE,
+    "audit verify-proof PROOF --since PATH": FILE,
     "call time.now --upload PATH": FILE,
     "call time.now --output PATH": INTO,
     "check PATH": FOLDER,
@@ -95,12 +97,14 @@ def told(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tu
     places = tmp_path_factory.mktemp("given")
     run = str(shell.result("start", "greeter", "who=x", "--wait")["run"])
     hand = shell.good("new", "sealed", "--into", places).strip()
+    proof = places / "proof"
+    proof.write_text("old 1\n")
     paths, words = dict[str, Path](), dict[str, list[str]]()
     for command, wrong in TABLE.items():
         for what in wrong:
             name = f"{command}: {what}"
             paths[name] = make(what, places / f"at{len(paths)}")
-            stands = {"PATH": str(paths[name]), "RUN": run, "HAND": hand}
+            stands = {"PATH": str(paths[name]), "RUN": run, "HAND": hand, "PROOF": str(proof)}
             words[name] = [_with(word, stands) for word in command.split()]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_PRIVILEGE, sys.executable, "-c", EACH_IN_TURN, str(ROOT)],
