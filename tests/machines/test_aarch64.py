@@ -19,11 +19,13 @@ CONFINEMENT: Final = (
 NOT_THERE: Final = (
     "Node.js",
     "there is no node here",
+    "there is no make here",
+    "there is no Java here",
     "of x86-64 alone",
     "entry of i386",
     "this machine has no landlock-",
 )
-"""Why tests are skipped there: a guest has no Node.js, no other convention of calls, and an older Landlock."""
+"""Why tests are skipped there: a guest has no Node.js, make or Java, no other convention of calls, and an older Landlock."""
 
 ATTACKS: Final = (
     "call_as_x32", "clone_user_namespace", "execute_written_memory", "write_callback", "run_from_memory", "run_program",
