@@ -27,7 +27,7 @@ def test_a_change_takes_a_duration_or_milliseconds(desk: Desk, ttl: object) -> N
 
 
 def test_a_value_expires_at_its_time(desk: Desk) -> None:
-    desk.call("set", key="k", value=1, ttl="300ms")
+    desk.call("set", key="k", value=1, ttl="2s")
     assert desk.call("get", key="k")["value"] == 1
     desk.until(lambda: not desk.call("list")["keys"], "the end of the value")
     assert "there is no key 'k' here" in desk.fails("get", key="k")
