@@ -3,7 +3,7 @@
 Ctrl-C ends the process silently with 130 from the first line on. Until main.py installs its own handling, a handler on
 the built-in module `_signal` does it: the module `signal` would have to be read from disk first.
 
-It ends without taking the interpreter apart, which takes a tenth of a short command: a command has closed what it opened.
+It ends without taking the interpreter apart, which a short command would notice: it has closed what it opened.
 """
 
 import _signal  # type: ignore[import-not-found]  # built into the interpreter, without a type stub

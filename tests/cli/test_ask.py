@@ -146,13 +146,18 @@ def test_a_conversation_goes_on_where_it_was_left_and_names_keep_them_apart(shel
     assert all(words in empty.err for words in ("nothing was said in it yet", "nothing was found", "fresh begins"))
 
 
-def test_in_a_conversation_words_are_there_before_the_answer_is_and_once(shell: Shell) -> None:
-    talk = shell.begin("chat", "--name", "slow", stdin=subprocess.PIPE)
+def _chat_at_its_first_words(shell: Shell, name: str) -> subprocess.Popen[bytes]:
+    talk = shell.begin("chat", "--name", name, stdin=subprocess.PIPE)
     assert talk.stdin is not None
     assert talk.stdout is not None
     talk.stdin.write(b"say it slowly\n")
     talk.stdin.flush()
     assert talk.stdout.readline() == b"Well,\n"
+    return talk
+
+
+def test_in_a_conversation_words_are_there_before_the_answer_is_and_once(shell: Shell) -> None:
+    talk = _chat_at_its_first_words(shell, "slow")
     assert _runs(shell), "it thinks still"
     out, err = talk.communicate(timeout=30)
     assert (talk.returncode, out) == (0, b"that takes me a while to say.\n"), err
@@ -161,12 +166,7 @@ def test_in_a_conversation_words_are_there_before_the_answer_is_and_once(shell: 
 
 
 def test_an_answer_that_cannot_be_kept_is_shown_and_told_to_be_missing(shell: Shell) -> None:
-    talk = shell.begin("chat", "--name", "unkept", stdin=subprocess.PIPE)
-    assert talk.stdin is not None
-    assert talk.stdout is not None
-    talk.stdin.write(b"say it slowly\n")
-    talk.stdin.flush()
-    assert talk.stdout.readline() == b"Well,\n"
+    talk = _chat_at_its_first_words(shell, "unkept")
     shell.good("pause", "memory")
     out, err = talk.communicate(timeout=30)
     shell.good("resume", "memory")
