@@ -101,9 +101,17 @@ def consistent_stop(stop: Stop, parts: Sequence[AnyPart]) -> Stop:
     return Stop.END if stop is Stop.TOOL else stop
 
 
-def cut_call_note(name: str) -> str:
-    """Return the note on a call that the answer's bound cut off."""
-    return f"the answer reached its greatest length within a call of {name}, which is left out"
+def left_out_note(stop: Stop, call: ToolCall, arguments: str) -> str:
+    """Return the note on a call that is left out of an answer that ended so, "" for one to make. arguments: as written.
+
+    At its greatest length an answer may end before a call's arguments: those of a call without any are `{}`. A refused
+    answer is not whole, wherever it ends.
+    """
+    if stop is Stop.REFUSED:
+        return f"the provider refused the answer, and its call of {call.name} is left out"
+    if stop is Stop.LENGTH and (call.malformed or not arguments.strip()):
+        return f"the answer reached its greatest length within a call of {call.name}, which is left out"
+    return ""
 
 
 def estimate_usage(request: Request, parts: Sequence[AnyPart]) -> Usage:

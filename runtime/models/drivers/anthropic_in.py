@@ -140,8 +140,9 @@ class AnthropicReader:
         stop, notes = answers.parse_stop(self._stop, _STOPS)
         parts: list[Text | Thinking | ToolCall] = []
         for block in self._blocks.values():
-            if block.kind == "tool" and stop is Stop.LENGTH and (block.is_open or _make_call(block).malformed):
-                notes.append(answers.cut_call_note(block.name))
+            written = "" if block.is_open else block.text
+            if block.kind == "tool" and (note := answers.left_out_note(stop, _make_call(block), written)):
+                notes.append(note)
             else:
                 parts += self._make_parts(block)
         return Answer(

@@ -160,8 +160,8 @@ class OpenAIReader:
                     parts.append(Thinking(text=made.text, provider=self._provider))
                 continue
             call = parse_call(made.id, made.name, made.text)
-            if reported is Stop.LENGTH and call.malformed:
-                notes.append(answers.cut_call_note(made.name))
+            if note := answers.left_out_note(reported, call, made.text):
+                notes.append(note)
                 continue
             if made.extra is not None:
                 parts.append(Thinking(seal=seal_extra(made.id, made.extra), provider=self._provider))

@@ -14,9 +14,9 @@ from runtime.models.drivers import answers, refusals, schemas
 from runtime.models.drivers.anthropic_in import AnthropicReader
 from runtime.models.drivers.openai_in import OpenAIReader
 from runtime.models.failures import ModelFailed
-from runtime.models.messages import Answer, AnyPiece, TextPiece, Usage, pack
+from runtime.models.messages import Answer, AnyPiece, Stop, TextPiece, Usage, pack
 from runtime.models.surrogates import SurrogateJoiner
-from tests.runtime.models.plays import GOOD, MODELS, Good, asking, made
+from tests.runtime.models.plays import GOOD, MODELS, Good, asking, begun, block, calls, chunk, ended, made, written
 from tests.runtime.models.stage import head, stage
 
 SCRAPS: Final = (
@@ -261,3 +261,33 @@ def test_usage_that_is_no_table_costs_no_answer(told: object) -> None:
     last = {"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"}], "usage": told}
     reader.take(last)
     assert reader.answer().usage.estimated
+
+
+def _called(arguments: str, stops: tuple[str, str]) -> list[Answer]:
+    """What both drivers make of an answer that ends so after a call's arguments, or in the middle of them."""
+    anthropic = AnthropicReader("anthropic", MODELS["anthropic"], asking())
+    for event in (begun(), *block(0, "tool_use", *written(arguments), id="a", name="wipe"), *ended(stops[0])):
+        anthropic.take(event)
+    openai = OpenAIReader("openai", MODELS["openai"], asking())
+    openai.take(calls({"index": 0, "id": "a", "function": {"name": "wipe", "arguments": arguments}}))
+    openai.take(chunk(finish=stops[1]))
+    return [anthropic.answer(), openai.answer()]
+
+
+@pytest.mark.parametrize("arguments", ["", " ", '{"path": "re'])
+def test_a_call_that_was_cut_off_before_its_arguments_or_within_them_is_left_out(arguments: str) -> None:
+    for answer in _called(arguments, ("max_tokens", "length")):
+        assert (answer.parts, answer.stop) == ((), Stop.LENGTH)
+        assert "within a call of wipe" in answer.notes[0]
+
+
+@pytest.mark.parametrize("arguments", ["", '{"path": "re', '{"path": "x"}'])
+def test_a_refused_answer_calls_nothing(arguments: str) -> None:
+    for answer in _called(arguments, ("refusal", "content_filter")):
+        assert (answer.parts, answer.stop) == ((), Stop.REFUSED)
+        assert "call of wipe is left out" in answer.notes[0]
+
+
+def test_a_call_that_is_whole_or_needs_no_arguments_is_made() -> None:
+    for arguments, stops in (('{"a": 1}', ("max_tokens", "length")), ("{}", ("max_tokens", "length")), ("", ("tool_use", "stop"))):
+        assert all(len(answer.calls) == 1 for answer in _called(arguments, stops))
