@@ -8,14 +8,16 @@ The guard counts each turn that makes calls, over the whole conversation, earlie
 | the same two, three or four turns one after the other, whatever their outcomes | 4 times | 8 times |
 | turns that bring only outcomes seen before, or only failures | 5 | 10 |
 
-Repeating a call is fine as long as its outcome changes: that is waiting for something. A warning names the call and not
+Repeating a call is fine as long as its outcome changes: that is waiting for something. A call that acts (its effect is not
+`read`), succeeds, and was not made before is progress, whatever it returns: ten files moved are not a circle, and a check
+after each change is not the same check. So it begins the first and the last count anew. A warning names the call and not
 its arguments: they may have been copied from content from outside, and nothing marks a warning.
 """
 
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -51,7 +53,9 @@ class Verdict(Struct, frozen=True, kw_only=True):
 class Guard:
     """Counts the turns of one conversation."""
 
-    def __init__(self) -> None:
+    def __init__(self, acting: Collection[str] = ()) -> None:
+        """acting: names of the tools that act."""
+        self._acting, self._acts = frozenset(acting), set[str]()
         self._pairs: Counter[tuple[str, str]] = Counter()
         self._outcomes: set[str] = set()
         self._turns: list[tuple[str, ...]] = []
@@ -75,7 +79,11 @@ class Guard:
         """Count the calls of one turn, in their order, and judge."""
         if not made:
             return Verdict()
-        is_new = any(not one.failed and one.outcome not in self._outcomes for one in made)
+        acts = {one.call for one in made if not one.failed and _name(one.call) in self._acting} - self._acts
+        if acts:
+            self._acts |= acts
+            self._pairs.clear()
+        is_new = bool(acts) or any(not one.failed and one.outcome not in self._outcomes for one in made)
         self._stale = 0 if is_new else self._stale + 1
         self._outcomes.update(one.outcome for one in made)
         self._turns.append(tuple(sorted({one.call for one in made})))
@@ -85,8 +93,7 @@ class Guard:
         rounds, length = self._count_rounds()
         for ends in (True, False):
             if times >= SAME_CALL[ends]:
-                name, _, _ = call.partition(" ")
-                return _verdict(f"`{name}` was called {times} times, each time alike and with the same outcome", ends)
+                return _verdict(f"`{_name(call)}` was called {times} times, each time alike and with the same outcome", ends)
             if rounds >= REPEATED_TURNS[ends]:
                 return _verdict(f"the same {length} turns were made {rounds} times one after the other", ends)
             if self._stale >= NOTHING_NEW[ends]:
@@ -105,6 +112,10 @@ class Guard:
                 times, at = times + 1, at - length
             best = max(best, (times, length))
         return best
+
+
+def _name(call: str) -> str:
+    return call.partition(" ")[0]
 
 
 def _verdict(what: str, ends: bool) -> Verdict:

@@ -68,7 +68,7 @@ class Machine:
         own = (*tools.own_tools(brief.delegates), *skills.skill_tools(brief.skills, can_place=brief.can_place))
         self._own = {tool.name: tool for tool in own}
         self._skills = {one.name: one for one in brief.skills}
-        self._shelf, self._guard = Shelf(), Guard()
+        self._shelf, self._guard = Shelf(), Guard(tools.that_act(offered))
         self._window = brief.window or WINDOW
         self._before = mend(mark_anew(session, marks))
         self._guard.count_session(self._before)

@@ -71,12 +71,13 @@ SERVERS_WORDS: Final = (
 class Offered(Struct, frozen=True, kw_only=True):
     """A method as a tool. bare: the tool with types only, without what `schemas` says of its params.
 
-    resource_param: the parameter that becomes the call's resource, "" for none.
+    effect: its method's. resource_param: the parameter that becomes the call's resource, "" for none.
     """
 
     tool: Tool
     bare: Tool
     method: str
+    effect: str
     resource_param: str
     params: dict[str, str]
 
@@ -131,8 +132,8 @@ def offer(
         plain = Tool(name=name, description=summary, parameters=object_schema(bare, needed))
         tool = Tool(name=name, description=summary, parameters=object_schema(properties, needed))
         found[name] = Offered(
-            tool=tool if row.schemas else plain, bare=plain, method=row.method, resource_param=resource_param,
-            params=dict(row.params),
+            tool=tool if row.schemas else plain, bare=plain, method=row.method, effect=row.effect,
+            resource_param=resource_param, params=dict(row.params),
         )  # fmt: skip
     return found
 
@@ -144,6 +145,11 @@ def that_fit(offered: Iterable[Offered], most: int) -> tuple[Tool, ...]:
     if whole == (bare := tuple(one.bare for one in every)) or sum(map(counting.of_tool, whole)) <= most:
         return whole
     return bare
+
+
+def that_act(offered: Mapping[str, Offered]) -> frozenset[str]:
+    """Return the names of the tools that change something, `delegate` among them."""
+    return frozenset((DELEGATE, *(name for name, one in offered.items() if one.effect != "read")))
 
 
 def own_tools(delegates: Sequence[str]) -> tuple[Tool, ...]:

@@ -12,6 +12,7 @@ from tests.runtime.agent.driven import BOUNDARY, BRIEF, Drive, call, looks, says
 
 PRICED = next(row for row in catalogue.models().values() if row.id == "claude-sonnet-4-5")
 LOST = ("ended", "lost")
+KEPT = Outcome(value={"kept": True})
 
 
 def test_money_that_is_spent_to_the_last_is_spent() -> None:
@@ -93,6 +94,11 @@ def test_who_goes_round_in_circles_is_let_go_on_by_a_person(said: dict[int, str]
     asked = [looks(f"place {number}") for number in range(6)]
     drive = Drive([*asked, says("done")], method=lambda _: Outcome(value="nothing there"), meanwhile=said)
     assert ("going round in circles" in drive.last) == is_told
+
+
+def test_work_whose_every_step_is_answered_alike_is_done() -> None:
+    drive = Drive([*(says("", call("desk_note", text=f"{at}")) for at in range(20)), says("done")], method=lambda _: KEPT)
+    assert (drive.result.answer, drive.result.code) == ("done", "")
 
 
 def test_what_an_earlier_run_marked_is_marked_by_the_boundary_of_this_one() -> None:

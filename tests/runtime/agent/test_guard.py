@@ -1,14 +1,15 @@
 """Each way of going round in circles is told, and then ended; what makes progress is left alone."""
 
 import pytest
+from msgspec.structs import replace
 
 from runtime.agent.guard import Guard, MadeCall, Verdict, comparable
 from runtime.agent.marks import Marks
 from runtime.models.messages import Image, Message, Text, ToolCall, ToolResult
 
 
-def _run(turns: list[list[MadeCall]]) -> list[str]:
-    guard, told = Guard(), []
+def _run(turns: list[list[MadeCall]], *acting: str) -> list[str]:
+    guard, told = Guard(acting), []
     for turn in turns:
         seen = guard.count_turn(turn)
         told.append("stop" if seen.end else "warn" if seen.warning else "")
@@ -46,6 +47,19 @@ def test_the_same_turns_one_after_the_other_whatever_comes_of_them(length: int) 
 def test_turns_that_bring_nothing_new() -> None:
     turns = [[_made(f"search {place}", "nothing found")] for place in range(20)]
     assert _run(turns) == ["", "", "", "", "", "warn", "warn", "warn", "warn", "warn", "stop"]
+
+
+def test_who_does_something_else_each_time_moves_on_though_it_always_comes_to_the_same() -> None:
+    moves = [[_made(f"move {place}", "moved")] for place in range(30)]
+    assert set(_run(moves, "move")) == {""}
+    assert _run([[replace(one, failed=True) for one in turn] for turn in moves], "move")[-1] == "stop"
+    assert _run(moves[:1] * 9, "move") == ["", "", "warn", "warn", "warn", "stop"]
+
+
+def test_the_same_check_after_each_change_is_no_circle() -> None:
+    turns = [[_made(f"edit {at}", f"edited {at}")] if at % 2 else [_made("check", "in order")] for at in range(40)]
+    assert set(_run(turns, "edit")) == {""}
+    assert _run(turns)[-1] == "stop", "what changes nothing is no reason to look again"
 
 
 def test_turns_that_only_fail_each_in_its_own_way() -> None:
