@@ -6,8 +6,8 @@ shortens (what the model said, what people said before this run) has such an id 
 what fits, so that the next requests begin alike and a provider's cache serves them.
 
 Never folded: the task, what people said since, and the last KEEP turns with their calls and results. A call and its
-result are always both there or both not. If even that does not fit, only the last turn is left; if that does not fit,
-`view` returns None.
+result are always both there or both not. If even that does not fit, only the last turn is left, then that without its
+longer results; if that does not fit, `view` returns None.
 """
 
 from collections.abc import Callable, Iterable
@@ -176,7 +176,7 @@ class Conversation:
         """
         self._leave_out_pictures(most)
         if self._size(most) > most:
-            self._fold(most)
+            self._fold(most, ends_at_turn=not is_known)
             if self._size(most) > most and is_known:
                 return None
         digest_texts = self._digest(most)
@@ -232,12 +232,16 @@ class Conversation:
         why = {call: pictures.how_to_see(name, refused=call in self._refused) for call, name in ids}
         return pictures.with_placeholders(self.messages[at], number, why, "left out")
 
-    def _fold(self, most: int) -> None:
-        """Leave out as little as needed: results before turns, and the last turns only if nothing else is left."""
+    def _fold(self, most: int, *, ends_at_turn: bool) -> None:
+        """Leave out as little as needed: results before turns, and the last turns only if nothing else is left.
+
+        ends_at_turn: the last turn's results stay.
+        """
         starts = [at for at in range(len(self.messages)) if self._begins_turn(at)]
-        for keep, wanted in ((KEEP, most * 3 // 5), (1, most)):
-            places = starts[: len(starts) - keep + 1]
+        for keep, wanted in ((KEEP, most * 3 // 5), (1, most), *([] if ends_at_turn else [(0, most)])):
+            places = [*starts, len(self.messages)][: len(starts) - keep + 1]
             self._stubbed = _least(places, self._stubbed, wanted, lambda at: self._size(most, stubbed=at))
+            places = places[: len(starts)]
             self._folded = _least(places, self._folded, wanted, lambda at: self._size(most, folded=at))
             if self._size(most) <= most:
                 return
@@ -283,14 +287,15 @@ class Conversation:
         return self._with_shown_pictures(at) if at >= self._stubbed else self._without_results(at)
 
     def _without_results(self, at: int) -> Message:
-        """Return a message with lines in place of its longer results, and with what people said in short."""
+        """Return a message with lines in place of its longer results, and with what people said in short; of the last all."""
         one = self.messages[at]
         if one.role == "assistant" or at == self.task:
             return one
-        said = [Text(text=text) for text in self._people_said.get(at, ())]
-        if not any(isinstance(part, ToolResult) for part in one.parts):
-            return replace(one, parts=tuple(said)) if said else one
-        return replace(one, parts=(*(self._stub(part) for part in one.parts if isinstance(part, ToolResult)), *said))
+        results = [self._stub(part) for part in one.parts if isinstance(part, ToolResult)]
+        rest: list[AnyPart] = [Text(text=text) for text in self._people_said.get(at, ())]
+        if at == len(self.messages) - 1:
+            rest = [part for part in one.parts if not isinstance(part, ToolResult)]
+        return replace(one, parts=(*results, *rest)) if results or rest else one
 
     def _stub(self, result: ToolResult) -> ToolResult:
         size = _characters(result)

@@ -23,7 +23,7 @@ from runtime.agent.guard import Guard
 from runtime.agent.marks import Marks, remove_marks
 from runtime.agent.mending import mark_anew, mend
 from runtime.agent.outage import Outage
-from runtime.agent.results import Kept, Shelf, end_of_piece, note_on_rest
+from runtime.agent.results import Kept, Shelf, end_of_shown, note_on_rest
 from runtime.agent.turn import Turn
 from runtime.models import counting
 from runtime.models.messages import Answer, AnyPart, Image, Message, Request, Text, ToolCall, Usage
@@ -46,7 +46,7 @@ ANSWER_MOST: Final = 16_000
 
 RECALLED_SHARE: Final = 4
 RECALLED_LEAST: Final = 200
-"""All recalled texts take a quarter of the window, counting a character as a token; each shows at least these characters."""
+"""All recalled texts take a quarter of the window; each shows at least these characters."""
 
 TOOLS_SHARE: Final = 4
 """If tools with their schemas would take more than a quarter of the window, the model is told types only."""
@@ -194,8 +194,8 @@ class Machine:
 
     def _show_recalled(self, one: Recalled, most: int) -> str:
         """Return a recalled text, marked; of a long one the piece that matched, and how to read the rest."""
-        start = one.at if len(one.text) > most else 0
-        end, name = end_of_piece(one.text, start, most), ""
+        start = one.at if end_of_shown(one.text, 0, most) < len(one.text) else 0
+        end, name = end_of_shown(one.text, start, most), ""
         if (start, end) != (0, len(one.text)):
             name = self._shelf.keep(Kept(text=one.text, source="memory", labels=one.labels, is_outside=True))
         shown = self._marks.mark(one.text[start:end], "memory", one.labels)

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from runtime.models import counting
 from runtime.models.messages import Image
 from wire import codec
 
@@ -104,6 +105,15 @@ def end_of_piece(text: str, start: int, most: int) -> int:
         if found > start:
             return found + len(mark)
     return end
+
+
+def end_of_shown(text: str, start: int, most: int) -> int:
+    """Return where a piece from `start` ends that has at most `most` characters, and at most so many tokens.
+
+    A character has one token at most, but for those of scripts without spaces, which count as two.
+    """
+    end = end_of_piece(text, start, most)
+    return end if counting.of_text(text[start:end]) <= most else end_of_piece(text, start, most // 2)
 
 
 class Shelf:

@@ -12,7 +12,7 @@ from runtime.agent import pictures, skills, tools
 from runtime.agent.actions import MakeCall, Outcome
 from runtime.agent.guard import MadeCall, comparable
 from runtime.agent.marks import Marks
-from runtime.agent.results import Kept, Shelf, as_text, end_of_piece, note_on_rest
+from runtime.agent.results import Kept, Shelf, as_text, end_of_shown, note_on_rest
 from runtime.models.messages import Image, Text, Tool, ToolCall, ToolResult
 from runtime.models.schemas import is_one_object, read
 
@@ -21,10 +21,10 @@ AT_ONCE: Final = 32
 
 LEAST: Final = 1_000
 MOST: Final = 40_000
-"""Characters of a result that are shown at once, at least and at most."""
+"""Characters of a result that are shown at once, at least and at most; and no more tokens than that."""
 
 _SHARE: Final = 3
-"""All results of a turn take a third of the window, counting a character as a token, which is more than any text has."""
+"""All results of a turn take a third of the window."""
 
 
 class Turn:
@@ -178,7 +178,7 @@ class Turn:
 
     def _piece(self, name: str, kept: Kept, start: int) -> str:
         """Return a result from `start` on, as much as is shown at once, and the note on the rest."""
-        end = end_of_piece(kept.text, start, self._most)
+        end = end_of_shown(kept.text, start, self._most)
         piece = kept.text[start:end]
         shown = self._marks.mark(piece, kept.source, kept.labels) if kept.is_outside else self._marks.clean(piece)
         return "\n".join(filter(None, (shown, note_on_rest(name, kept.text, start, end))))

@@ -8,8 +8,9 @@ from msgspec.structs import replace
 from runtime.agent.actions import MakeCall, Outcome
 from runtime.agent.results import KEPT_MOST, Kept, Shelf, as_text, end_of_piece
 from runtime.agent.turn import LEAST
+from runtime.models import counting
 from runtime.models.messages import Image
-from tests.runtime.agent.driven import BOUNDARY, BRIEF, Drive, call, looks, says
+from tests.runtime.agent.driven import BOUNDARY, BRIEF, Drive, call, looks, says, texts
 
 LONG = "\n".join(f"line {number} of the report" for number in range(4_000))
 
@@ -74,6 +75,23 @@ def test_a_result_can_be_read_from_where_a_word_stands() -> None:
         method=_long,
     )
     assert drive.last.startswith("line 3999 of the report\n[characters")
+
+
+@pytest.mark.parametrize("text", ["界" * 20_000, "x = foo(bar, 12);\n" * 2_000])
+@pytest.mark.parametrize("number", [1, 32])
+def test_no_result_however_it_is_written_and_no_number_of_them_ends_the_work(text: str, number: int) -> None:
+    calls = [call("desk_look", name="x" * at) for at in range(1, number + 1)]
+    brief = replace(BRIEF, window=12_000, playbook="Look first. " * 700)
+    drive = Drive(
+        [says("", *calls), says("", call("read_result", id="r1")), says("done")],
+        method=lambda _: Outcome(value=text, labels=("files",)),
+        brief=brief,
+    )
+    assert drive.result.answer == "done"
+    assert text[:300] in drive.last
+    assert all(counting.of_request(one) + one.most <= brief.window for one in drive.asked)
+    if number > 1:
+        assert 'read it with read_result(id="r32")' in texts(drive.asked[1].messages[-1])
 
 
 def test_many_results_at_once_are_each_cut_shorter() -> None:
