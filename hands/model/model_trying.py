@@ -28,6 +28,9 @@ CHECK_S: Final = 5.0
 CHECK_AGAIN_S: Final = 0.1
 """Seconds between further interrupts after that: Python drops an exception raised while it frees an object."""
 
+ENDED: Final = frozenset({Stop.END, Stop.SEQUENCE})
+"""How an answer stops that is compared with its schema."""
+
 T = TypeVar("T")
 
 
@@ -135,9 +138,12 @@ class Trying:
         return replace(request, most=min(longest, row.output) if row is not None and row.output else longest)
 
     async def _check_schema(self, name: str, answer: Answer, *, streams: bool) -> Answer:
-        """The answer with its cost and its schema's value; asks once more if the answer does not match the schema."""
+        """The answer with its cost and its schema's value; asks once more if the answer does not match the schema.
+
+        An answer that calls a tool, is refused or was cut off is the caller's to deal with, the second one too.
+        """
         schema = self._request.schema
-        if schema is None or answer.stop not in (Stop.END, Stop.SEQUENCE):
+        if schema is None or answer.stop not in ENDED:
             return self._whole(answer)
         found = _read(answer.text, schema)
         if found.problems and not streams and not name.startswith("offline/"):
@@ -147,7 +153,10 @@ class Trying:
             async with contextlib.aclosing(self._try_once(name, request, self._until)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Answer):
-                        answer, found = piece, _read(piece.text, schema)
+                        answer = piece
+            if answer.stop not in ENDED:
+                return self._whole(answer)
+            found = _read(answer.text, schema)
         if found.problems:
             notes = f" ({' '.join(answer.notes[1:])})" if len(answer.notes) > 1 else ""
             raise ModelFailed("schema", f"{name} did not answer as the schema says: {'; '.join(found.problems)}{notes}")

@@ -196,6 +196,11 @@ def test_an_answer_is_checked_against_its_schema_and_asked_for_once_more(tmp_pat
     assert failed.value.code == "schema"
 
 
+def test_who_asked_once_more_calls_a_tool_first_may_do_so(tmp_path: Path) -> None:
+    hand = hand_of(tmp_path, '{"text": "It rains."}', '{"text": "I look.", "calls": [{"name": "look"}]}')
+    assert [one.name for one in ask(hand, Asking("scripted/script"), schema=RAIN).calls] == ["look"]
+
+
 def test_an_answer_of_its_schema_is_asked_for_once_and_one_that_was_shown_too(tmp_path: Path) -> None:
     once = '{"text": "{\\"rain\\": true}"}'
     answer = ask(hand_of(tmp_path, once), Asking("scripted/script"), schema=RAIN)
