@@ -14,14 +14,16 @@ Window = Annotated[int, Meta(ge=0, le=10**9)]
 Modality = Literal["text", "image", "audio", "video", "pdf"]
 Quirk = Literal[
     "max_tokens", "no_forced_choice", "no_json_schema", "no_parallel_tool_calls", "no_stream_options", "no_tool_choice",
-    "no_tools", "thinking_back",
+    "no_tools", "no_user_after_tool", "short_ids", "thinking_back",
 ]  # fmt: skip
 """How a service differs from OpenAI's own chat API; the openai driver acts on each.
 
 max_tokens: the answer's bound has this name; `max_completion_tokens` is refused or ignored. no_forced_choice:
 `tool_choice` may only be `auto` or `none`; no_tool_choice: it may not be sent at all. no_json_schema: `response_format`
 may be `json_object` at most; the schema goes into the prompt, which must have the word JSON. no_parallel_tool_calls,
-no_stream_options, no_tools: these may not be sent. thinking_back: the thinking of an answer that called tools is sent
+no_stream_options, no_tools: these may not be sent. no_user_after_tool: after results of tools the assistant speaks before
+the user. short_ids: a call's id has nine letters or digits. Both also hold for Mistral's models at other services, which
+take over its checks. thinking_back: the thinking of an answer that called tools is sent
 back with it, as `reasoning_content`.
 """
 

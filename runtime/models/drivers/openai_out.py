@@ -7,6 +7,8 @@ sends none: the model's default holds.
 """
 
 import base64
+import hashlib
+import re
 from typing import Final
 
 import msgspec
@@ -22,9 +24,18 @@ Body = dict[str, object]
 FAILED: Final = "The tool failed: "
 """Begins the result of a tool that failed: this API has no field for that."""
 
+BRIDGE: Final = "I have read the results."
+"""What the assistant says between results of tools and the user's words, where it must."""
+
+_SHORT: Final = 9
+_MISTRALS: Final = re.compile(r"[sx]tral")
+_MISTRAL_QUIRKS: Final = frozenset({"no_user_after_tool", "short_ids"})
+
 
 def stream_body(provider: str, model: str, request: Request, quirks: frozenset[str]) -> Body:
     """Return the body of a request for a stream. Raises ModelFailed("unfit") if the service takes no tools."""
+    if _MISTRALS.search(model.lower()):
+        quirks |= _MISTRAL_QUIRKS
     words = [request.system] if request.system.strip() else []
     made: Body = {"model": model, "stream": True}
     if "no_stream_options" not in quirks:
@@ -108,11 +119,13 @@ def _messages(provider: str, message: Message, quirks: frozenset[str]) -> list[B
         if isinstance(part, ToolResult):
             texts = [one.text for one in part.content if isinstance(one, Text)]
             content = (FAILED if part.failed else "") + "\n".join(texts)
-            made.append({"role": "tool", "tool_call_id": part.id, "content": content})
+            made.append({"role": "tool", "tool_call_id": _call_id(part.id, quirks), "content": content})
             images = [one for one in part.content if isinstance(one, Image)]
-            shown += [Text(text=f"Pictures of the result {part.id}:"), *images] if images else []
+            shown += [Text(text=f"Pictures of the result {_call_id(part.id, quirks)}:"), *images] if images else []
         elif isinstance(part, Text | Image):
             shown.append(part)
+    if shown and made and "no_user_after_tool" in quirks:
+        made.append({"role": "assistant", "content": BRIDGE})
     if shown:
         made.append({"role": "user", "content": _message_content(shown)})
     return made
@@ -127,7 +140,7 @@ def _assistant_message(provider: str, message: Message, quirks: frozenset[str]) 
     for part in message.parts:
         if isinstance(part, ToolCall):
             function = {"name": part.name, "arguments": msgspec.json.encode(part.arguments).decode()}
-            call: Body = {"id": part.id, "type": "function", "function": function}
+            call: Body = {"id": _call_id(part.id, quirks), "type": "function", "function": function}
             calls.append({**call, "extra_content": seals[part.id]} if part.id in seals else call)
     made: Body = {"role": "assistant", "content": text if text or not calls else None}
     if calls:
@@ -135,6 +148,13 @@ def _assistant_message(provider: str, message: Message, quirks: frozenset[str]) 
         if "thinking_back" in quirks and (thought := "".join(part.text for part in own)):
             made["reasoning_content"] = thought
     return made
+
+
+def _call_id(given: str, quirks: frozenset[str]) -> str:
+    """Return a call's id as the service takes it: another provider's may be longer, or have other characters."""
+    if "short_ids" not in quirks or re.fullmatch(f"[a-zA-Z0-9]{{{_SHORT}}}", given):
+        return given
+    return hashlib.sha256(given.encode(errors="replace")).hexdigest()[:_SHORT]
 
 
 def seal_extra(call: str, extra: object) -> str:

@@ -20,7 +20,7 @@ SCHEMA: Final[dict[str, object]] = {
 OPEN: Final[dict[str, object]] = {"type": "object", "properties": {"a": {"type": "integer", "minimum": 3}}}
 ALL: Final = (
     "max_tokens", "no_forced_choice", "no_json_schema", "no_parallel_tool_calls", "no_stream_options", "no_tool_choice",
-    "thinking_back",
+    "no_user_after_tool", "short_ids", "thinking_back",
 )  # fmt: skip
 
 
@@ -241,6 +241,17 @@ def test_every_quirk_changes_what_is_sent() -> None:
     assert messages[2]["reasoning_content"] == "hm"
     for said in ("JSON", '"required":["a"]', "must call a tool: read or now"):
         assert said in messages[0]["content"]
+
+
+@pytest.mark.parametrize("model", ["mistral-large-2512", "mistralai/Devstral-Small-2-24B", "open-mixtral-8x22b"])
+def test_mistrals_models_wherever_they_are_served_get_messages_in_the_order_that_they_take(model: str) -> None:
+    messages = sending.body("openai", sending.talk("openai"), model)["messages"]
+    assert isinstance(messages, list)
+    assert [one["role"] for one in messages] == ["system", "user", "assistant", "tool", "tool", "assistant", "user"]
+    ids = [one["id"] for one in messages[2]["tool_calls"]]
+    assert ids == [one["tool_call_id"] for one in messages[3:5]]
+    assert all(len(one) == 9 and one.isalnum() for one in ids)
+    assert f"Pictures of the result {ids[0]}:" in str(messages[6])
 
 
 def test_a_choice_that_cannot_be_forced_is_asked_for_in_words() -> None:
