@@ -93,7 +93,9 @@ class Guard:
         rounds, length = self._count_rounds()
         for ends in (True, False):
             if times >= SAME_CALL[ends]:
-                return _verdict(f"`{_name(call)}` was called {times} times, each time alike and with the same outcome", ends)
+                return _verdict(
+                    f"`{_name(call)}` was called {times} times, each time alike and with the same outcome", ends
+                )
             if rounds >= REPEATED_TURNS[ends]:
                 return _verdict(f"the same {length} turns were made {rounds} times one after the other", ends)
             if self._stale >= NOTHING_NEW[ends]:

@@ -97,7 +97,9 @@ def test_who_goes_round_in_circles_is_let_go_on_by_a_person(said: dict[int, str]
 
 
 def test_work_whose_every_step_is_answered_alike_is_done() -> None:
-    drive = Drive([*(says("", call("desk_note", text=f"{at}")) for at in range(20)), says("done")], method=lambda _: KEPT)
+    drive = Drive(
+        [*(says("", call("desk_note", text=f"{at}")) for at in range(20)), says("done")], method=lambda _: KEPT
+    )
     assert (drive.result.answer, drive.result.code) == ("done", "")
 
 

@@ -288,6 +288,9 @@ def test_a_refused_answer_calls_nothing(arguments: str) -> None:
         assert "call of wipe is left out" in answer.notes[0]
 
 
-def test_a_call_that_is_whole_or_needs_no_arguments_is_made() -> None:
-    for arguments, stops in (('{"a": 1}', ("max_tokens", "length")), ("{}", ("max_tokens", "length")), ("", ("tool_use", "stop"))):
-        assert all(len(answer.calls) == 1 for answer in _called(arguments, stops))
+@pytest.mark.parametrize(
+    ("arguments", "stops"),
+    [('{"a": 1}', ("max_tokens", "length")), ("{}", ("max_tokens", "length")), ("", ("tool_use", "stop"))],
+)
+def test_a_call_that_is_whole_or_needs_no_arguments_is_made(arguments: str, stops: tuple[str, str]) -> None:
+    assert all(len(answer.calls) == 1 for answer in _called(arguments, stops))
