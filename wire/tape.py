@@ -240,7 +240,7 @@ def ends_done(take: Callable[[int], bytes], seek: Callable[[int], int]) -> bool:
         seek(at + length)
     seek(at)
     try:
-        _, record = decode_record(take(length), at)
+        _, record = decode_record(take(min(length, RECORD_MOST)), at)
         return isinstance(record, Ended) and isinstance(codec.decode_from_kernel(record.header), headers.Done)
     except (TapeDamaged, CodecError):
         return False

@@ -175,13 +175,8 @@ class Journal:
 
     @property
     def behind(self) -> int:
-        """Bytes of bodies that are not on disk yet."""
+        """Bytes that are not on disk yet; 0 if there is nothing to write."""
         return self._bytes_put - self._bytes_stored
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether there is nothing to write."""
-        return self._bytes_put == self._bytes_stored
 
     def reserve(self) -> None:
         """Fill the reserve up, piece by piece. Raises OSError if not all of it could be allocated."""

@@ -59,6 +59,7 @@ class Keeping:
     def erase_old(self) -> None:
         """Erase old tapes. Repeats itself after EVERY seconds."""
         kernel, keep = self._kernel, self._kernel.home.identity.journal
+        again = kernel.loop.after(EVERY, self.erase_old)  # first, for a disk that errs
         now = self._clock.now(kernel.time() / 1_000_000, kernel.loop.now())
         with suppress(OSError), open(os.open(self._note, os.O_CREAT | os.O_NONBLOCK, 0o600), "rb") as note:
             os.utime(note.fileno(), (now, now))  # mtime: the believed time; ctime, by the system: the clock's
@@ -80,5 +81,6 @@ class Keeping:
                 found.append(Kept(run=run, age=age, size=status.st_size, is_done=is_done is not False))
         for run, why in (old_runs := expired_tapes(found, keep))[:AT_ONCE]:
             self.erase(run, KERNEL, why)
-        wait = SOON if read > READ_MOST or len(old_runs) > AT_ONCE else EVERY
-        kernel.log.after(kernel.log.size - 1, partial(kernel.loop.after, wait, self.erase_old))
+        if read > READ_MOST or len(old_runs) > AT_ONCE:
+            again.cancel()
+            kernel.log.after(kernel.log.size - 1, partial(kernel.loop.after, SOON, self.erase_old))

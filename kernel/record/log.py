@@ -173,7 +173,7 @@ class Log:
                 self._add(kind, time_text(clock), fields)
             except Exception as error:  # noqa: BLE001 - this place must be filled: later entries have theirs already
                 self._add("note", time_text(clock), {"principal": KERNEL, "why": f"no {kind} can be written: {error}"})
-        if not self.journal.is_idle:
+        if self.journal.behind:
             self._urgent |= (is_much := self.journal.behind > MUCH)
             with self._lock:
                 was_idle, self._idle = self._idle, False
@@ -260,7 +260,7 @@ class Log:
                 if not is_last:
                     self._wait_for_work()
                 self._take_queue()
-                if self._lines or self._key_lines or not self.journal.is_idle:
+                if self._lines or self._key_lines or self.journal.behind:
                     self._store()
                 if is_last or (monotonic() >= self._due and not self._failed):
                     self._maintain()
@@ -275,7 +275,7 @@ class Log:
                 self._bell.acquire(timeout=left)
             return
         with self._lock:
-            self._idle = is_idle = not self._queue and self.journal.is_idle
+            self._idle = is_idle = not (self._queue or self.journal.behind)
         if is_idle and not self._closing:
             self._bell.acquire(timeout=-1 if self._due == inf else max(0.0, self._due - monotonic()))
         if not self._urgent and not self._closing:

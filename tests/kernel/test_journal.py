@@ -73,13 +73,13 @@ def test_what_was_put_is_on_disk_in_order_when_it_is_stored(tmp_path: Path) -> N
     journal.take_queued()
     journal.store()
     assert records(one) == [BEGAN, asked(1), asked(3)]
-    assert journal.is_idle
+    assert not journal.behind
     journal.put_lazy(one, partial(asked, 5, 7), b"\x05" * 7, 5)
     assert journal.behind > 7
     journal.take_queued()
     journal.store()
     assert records(one)[-1] == asked(5, 7)
-    assert journal.is_idle
+    assert not journal.behind
     assert (tmp_path / "runs" / "r-1.tape").stat().st_mode & 0o777 == 0o600
 
 
@@ -99,7 +99,7 @@ def test_a_body_that_waits_leaves_memory_when_it_is_on_disk_and_is_read_from_its
     journal.take_queued()
     journal.store()
     assert [left.body for left in waiting] == [None] * 5
-    assert journal.is_idle
+    assert not journal.behind
     assert tape.stored == 5 * size
     assert [tape.body_of(left) for left in reversed(waiting)] == [bytes([n]) * size for n in range(4, -1, -1)]
     content = bytearray(tape.path.read_bytes())
@@ -124,7 +124,7 @@ def test_of_many_tapes_each_is_on_disk_and_one_that_cannot_be_written_is_written
         journal.put(tape, asked(1), 21)
     journal.take_queued()
     journal.store()
-    assert journal.is_idle
+    assert not journal.behind
     assert all(records(tape) == [BEGAN, asked(1)] for tape in several)
 
 
@@ -256,7 +256,7 @@ def test_nothing_is_written_of_a_run_that_is_to_be_erased(tmp_path: Path, is_tak
         journal.take_queued()
     journal.store()
     assert not tape.path.exists()
-    assert journal.is_idle
+    assert not journal.behind
     with pytest.raises(TapeDamaged):
         journal.secret("r-1")
 
@@ -286,7 +286,7 @@ def test_a_write_that_failed_is_made_again_and_nothing_counts_before(
             assert journal.behind > 0
             journal.put(tapes[0], asked(tries), 2)
             journal.take_queued()
-    assert journal.is_idle
+    assert not journal.behind
     assert [records(tape)[0] for tape in tapes] == [BEGAN] * 3
     assert records(tapes[0])[1:] == [asked(number) for number in range(len(records(tapes[0])) - 1)]
 
@@ -386,14 +386,14 @@ def test_what_nobody_waits_for_lingers_until_it_is_much(tmp_path: Path, monkeypa
     journal.put(tape, BEGAN, 1)
     opened.log.flush()
     time.sleep(0.3)  # nothing comes of it, which no condition can show
-    assert not journal.is_idle
+    assert journal.behind
     size = 0
     while size <= audit.MUCH:
-        assert not journal.is_idle
+        assert journal.behind
         heard = Heard(header=b"h", body=bytes(1 << 20))
         journal.put(tape, heard, 1)
         size += len(heard.body or b"")
         opened.log.flush()
-    opened.until(lambda: journal.is_idle)
+    opened.until(lambda: not journal.behind)
     assert len(records(tape)) == 1 + size // (1 << 20)
     opened.close()

@@ -18,6 +18,7 @@ from wire.tape import (
     Placed,
     Record,
     asked,
+    ends_done,
     key_of,
     read,
     seed_of,
@@ -145,6 +146,17 @@ def test_a_length_beyond_any_record_is_damage_before_it_is_read() -> None:
     with pytest.raises(TapeDamaged):
         list(read(take, KEY))
     assert max(asked) <= 20
+
+
+def test_how_a_tape_ends_is_read_without_believing_a_length_beyond_any_record() -> None:
+    tape, asked = BytesIO((2**32 - 1).to_bytes(4, "little") + bytes(16)), list[int]()
+
+    def take(size: int) -> bytes:
+        asked.append(size)
+        return tape.read(size)
+
+    assert not ends_done(take, tape.seek)
+    assert max(asked) <= RECORD_MOST
 
 
 def test_a_record_that_a_later_version_wrote_is_named() -> None:
