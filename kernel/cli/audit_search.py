@@ -10,7 +10,6 @@ from kernel.cli import drawing, logbook
 from kernel.cli.exits import Ended, Exit, NoHand
 from kernel.cli.frame import RUN_ID, Session, command, hand_names, run_names, write, write_json
 from kernel.cli.usage_errors import WholeNumber
-from kernel.record.recovery import Lines
 from manifests import moments
 from manifests.errors import ValueInvalid
 from manifests.suggestions import nearest
@@ -68,7 +67,7 @@ def audit_search(
     count = 0
     runs: set[str] = set()
     needles = [one.encode() for one in (*text, verdict, run) if one and one.isascii() and one.isalnum()]
-    for line in Lines(folder):
+    for line in logbook.whole(folder):
         if b'"kind":"run.start"' not in line and not all(needle in line for needle in needles):
             continue
         entry = logbook.read(line)

@@ -1,13 +1,14 @@
 """Reads the log from the home's files, whether a kernel runs or not (acts).
 
 No secret is needed: the log's public key is in keys/log.pub. A reader takes the last complete line as the end of a log
-that is being written.
+that is being written, unless the newest checkpoint covers more: then the log is damaged, and the reader must say so.
 """
 
 import mmap
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -58,10 +59,38 @@ def _open_nonblocking(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)  # a pipe without writer would block
 
 
-def entries(folder: Path, *, needles: Iterable[bytes] = ()) -> Iterator[Entry]:
-    """Yield all entries, or only those whose line contains one of the needles, which is cheaper than decoding all."""
-    wanted = tuple(needles)
+def covered(folder: Path) -> int:
+    """The number of entries that the newest checkpoint names, unverified; 0 if there is none. Ask before reading entries."""
+    with suppress(FileNotFoundError, IndexError, ValueError):
+        return int((folder / "checkpoint").read_bytes().split(b"\n", 2)[1])
+    return 0
+
+
+def check_end(most: int, last: bytes) -> None:
+    """Raise Ended if the log ends before its newest checkpoint. most: what covered() returned; last: the log's last line."""
+    found = read(last).seq + 1 if last else 0
+    if found < most:
+        raise Ended(
+            f"the log is damaged: its newest checkpoint covers {most} entries, and only {found} can be read; "
+            "`maniple audit verify` tells more"
+        )
+
+
+def whole(folder: Path) -> Iterator[bytes]:
+    """Yield all lines. Raises Ended after the last one if the log ends before its newest checkpoint."""
+    most, line = covered(folder), b""
     for line in Lines(folder):
+        yield line
+    check_end(most, line)
+
+
+def entries(folder: Path, *, needles: Iterable[bytes] = ()) -> Iterator[Entry]:
+    """Yield all entries, or only those whose line contains one of the needles, which is cheaper than decoding all.
+
+    Raises Ended where the log is damaged.
+    """
+    wanted = tuple(needles)
+    for line in whole(folder):
         if not wanted or any(needle in line for needle in wanted):
             yield read(line)
 
@@ -128,7 +157,7 @@ def more_lines(folder: Path, after: Lines) -> Iterator[bytes]:
 def line_at(folder: Path, seq: int) -> bytes:
     """The line of the entry with this number. Raises Ended if the log has none."""
     needle = b'"seq":%d,' % seq
-    for line in Lines(folder):
+    for line in whole(folder):
         if needle in line and read(line).seq == seq:
             return line
     raise Ended(f"the log has no entry {seq}: see `maniple audit tail`")

@@ -335,6 +335,21 @@ def test_a_log_that_does_not_fit_its_checkpoint_is_not_handed_out_as_if_it_did(
     assert [each.name for each in tmp_path.iterdir()] == ["home"]
 
 
+@pytest.mark.parametrize("harm", ["zeroed", "emptied", "cut"])
+def test_what_reads_the_log_says_that_its_end_is_missing_and_not_that_nothing_happened(
+    copied: Shell, harm: str
+) -> None:
+    lines = _lines(copied)
+    size = sum(map(len, lines))
+    _entries(copied).write_bytes({"zeroed": bytes(size), "emptied": b"", "cut": b"".join(lines[:-3])}[harm])
+    for words in (["runs"], ["usage"], ["run-show", "r-1"], ["audit", "tail"], ["audit", "search"], ["keys", "list"]):
+        ran = copied.run(*words)
+        assert (ran.code, f"its newest checkpoint covers {len(lines)} entries" in ran.err) == (1, True), (words, ran)
+        assert is_one_clear_line(ran)
+    ran = copied.run("audit", "show", len(lines) - 1)
+    assert (ran.code, "damaged" in ran.err) == (1, True)
+
+
 def test_a_torn_tail_after_a_crash_is_no_damage(copied: Shell) -> None:
     with _entries(copied).open("ab") as file:
         file.write(b'{"kind":"ca')
