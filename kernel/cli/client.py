@@ -8,7 +8,7 @@ A link is one DEALER socket; one call ends before the next begins.
 import os
 import select
 from collections.abc import Callable
-from time import monotonic
+from functools import partial
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeAlias
 
@@ -18,6 +18,7 @@ from msgspec import Struct
 from kernel.cli import ends, homes, room, screen
 from kernel.cli.exits import Ended, Exit, NoKernel
 from kernel.cli.serving import find_kernel, open_pidfd, open_run_folder
+from kernel.cli.silence import Silence
 from wire import codec, headers, limits
 from wire.amounts import Cost
 from wire.errors import CodecError
@@ -34,9 +35,8 @@ that nobody has read as soon as the connection breaks, among them the last ones 
 HELLO_WITHIN: Final = 5.0
 """Seconds within which a listening kernel must answer Hello."""
 
-SILENCE_FIRST: Final = 65.0
-SILENCE_MOST: Final = 3600.0
-"""Seconds without a message during a call after which the link is probed: at first, and after doubling at most."""
+TICK: Final = 1.0
+"""Seconds without a message, during a call, between two looks at what is shown meanwhile and at how long it takes."""
 
 SLICE: Final = 0.25
 """Length of one poll in seconds."""
@@ -69,11 +69,12 @@ class Reply(Struct, frozen=True, kw_only=True):
 class Client:
     """One link; use it in a `with`. Raises NoKernel when no kernel serves the home, Ended when the home is unusable.
 
-    is_written: connect only when everything that the kernel has done so far is on disk.
+    is_written: connect only when everything that the kernel has done so far is on disk. say: tells the person that a call
+    waits for the disk.
     """
 
-    def __init__(self, home: str, *, is_written: bool = False) -> None:
-        self.home = home
+    def __init__(self, home: str, *, is_written: bool = False, say: Callable[[str], None] = lambda _: None) -> None:
+        self.home, self._say = home, say
         self._run_folder = open_run_folder(home)
         self._number = -1
         self._pidfd = -1
@@ -174,9 +175,11 @@ class Client:
         self, number: int, method: str = "", resource: str = "", *, chunk: Callable[[bytes], None] | None = None,
         sender: "_Upload | None" = None, tick: Callable[[], None] | None = None,
     ) -> Reply:  # fmt: skip
-        silence = _Silence(self)
+        may_end = method.startswith("kernel.") and tick is None and chunk is None
+        cancel = partial(self._cancel, number) if may_end else None
+        silence = Silence(self.home, self._ask_status, self._say, cancel)
         while True:
-            message = self._receive(1.0, sender)
+            message = self._receive(TICK, sender)
             silence.check(message is not None)
             if message is None:
                 if tick is not None:
@@ -194,17 +197,23 @@ class Client:
                 case headers.Done(number=of, labels=labels, cost=cost) if of == number:
                     return Reply(value=codec.decode_body(body), labels=labels, cost=cost)
                 case headers.Failed() | headers.Refused() | headers.Cancelled() if said.number == number:
-                    raise ends.to_error(said, method, resource)
+                    raise silence.error() or ends.to_error(said, method, resource)
+                case headers.Done() | headers.Failed() | headers.Refused() if said.number == silence.number:
+                    silence.learn(said, body)
                 case headers.Event(event=event):
                     self._send(headers.Credit(number=0, chunks=1))
                     self._listeners[event](codec.decode_body(body))
                 case _:
                     pass  # a late message about an earlier call
 
-    def probe(self) -> None:
-        """Send a small call without waiting for its end: any answer shows that the link works."""
+    def _ask_status(self) -> int:
+        """Ask for the kernel's status without waiting for the answer. Returns the call's number."""
         self._number += 2
-        self._send(headers.Call(number=self._number, method="kernel.budget"), {})
+        self._send(headers.Call(number=self._number, method="kernel.status"), {})
+        return self._number
+
+    def _cancel(self, number: int, why: str) -> None:
+        self._send(headers.Cancel(number=number, why=why[: limits.WHY_MAX]))
 
     def wait_for_exit(self, seconds: float) -> bool:
         """Wait at most `seconds` for the kernel's process to end, and return whether it has."""
@@ -299,31 +308,6 @@ class Client:
             if descriptor >= 0:
                 os.close(descriptor)
         self._run_folder = self._pidfd = -1
-
-
-class _Silence:
-    """Distinguishes a long call from a link that the kernel has dropped, which it does without a message."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._allowed = SILENCE_FIRST
-        self._deadline = monotonic() + SILENCE_FIRST
-        self._has_probed = False
-
-    def check(self, heard: bool) -> None:
-        """Call this about once a second. After a long silence it probes the link, and raises Ended if no answer comes."""
-        now = monotonic()
-        if heard:
-            self._deadline, self._has_probed = now + self._allowed, False
-        elif now < self._deadline:
-            return
-        elif self._has_probed:
-            home = self._client.home
-            raise Ended(f"the kernel of {home} has dropped this link: see `maniple status` and {home}/run/kernel.log")
-        else:
-            self._allowed = min(2 * self._allowed, SILENCE_MOST)
-            self._deadline, self._has_probed = now + HELLO_WITHIN, True
-            self._client.probe()
 
 
 class _Upload:

@@ -55,7 +55,7 @@ class Session:
         """Connect to the kernel; use the client in a `with`."""
         from kernel.cli.client import Client
 
-        return Client(self.home)
+        return Client(self.home, say=self.say)
 
     def log(self) -> "Path":
         """Wait until everything that a running kernel has done is on disk, and return the log's folder. Ended if none."""

@@ -10,6 +10,7 @@ import pytest
 import zmq
 
 from kernel.cli import client as link
+from kernel.cli import silence
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NoKernel
 from tests.cli.shell import Shell
@@ -19,10 +20,8 @@ from wire import headers
 
 @pytest.mark.wide
 def test_a_link_that_the_kernel_dropped_is_noticed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        link, "SILENCE_FIRST", 0.5
-    )  # the same wait, only shorter: the link, the kernel and the drop are real
-    monkeypatch.setattr(link, "HELLO_WITHIN", 0.5)
+    for name in ("FIRST", "ANSWER_WITHIN"):  # the same wait, only shorter: the link, the kernel and the drop are real
+        monkeypatch.setattr(silence, name, 0.5)
     with Client(str(shell.home)) as client:
         client._link.send_multipart((b"no header", b"no body"))
         with pytest.raises(Ended, match="dropped this link"):
@@ -30,9 +29,10 @@ def test_a_link_that_the_kernel_dropped_is_noticed(shell: Shell, monkeypatch: py
 
 
 def test_a_call_that_takes_long_is_waited_for(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "SILENCE_FIRST", 0.5)  # shorter than the call, which would else have to take long indeed
+    monkeypatch.setattr(link, "TICK", 0.25)
+    monkeypatch.setattr(silence, "FIRST", 0.25)  # shorter than the call, which would else have to take long indeed
     with Client(str(shell.home)) as client:
-        assert client.call("kernel.sleep", "", {"milliseconds": 3000}).value == {}
+        assert client.call("kernel.sleep", "", {"milliseconds": 1200}).value == {}
 
 
 @pytest.mark.wide

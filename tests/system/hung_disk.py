@@ -1,4 +1,6 @@
-"""A kernel whose disk hangs as long as there is a file HOME/run/hung, and of which BEHIND bytes wait at most, not 64 MiB.
+"""A kernel whose disk hangs as long as there is a file HOME/run/hung, and the log has the text that is in it.
+
+BEHIND bytes wait for it at most, not 64 MiB.
 
 python -c STARTER SEARCH-PATH tests.system.hung_disk HOME READY
 """
@@ -16,10 +18,11 @@ BEHIND: Final = (64 * 1024, 128 * 1024, 192 * 1024, 384 * 1024)
 
 def main(arguments: list[str]) -> None:
     """Be the kernel of a home."""
-    hung, sync = Path(arguments[0]) / "run" / "hung", os.fdatasync
+    home, sync = Path(arguments[0]), os.fdatasync
+    hung, entries = home / "run" / "hung", home / "log" / "entries" / "000000.jsonl"
 
     def hangs(file: int) -> None:
-        while hung.exists():
+        while hung.exists() and hung.read_bytes() in entries.read_bytes():
             time.sleep(0.01)
         sync(file)
 

@@ -4,11 +4,18 @@ import resource
 import time
 from pathlib import Path
 
+import pytest
+
+from kernel.cli import client as link
+from kernel.cli import silence
 from kernel.cli.client import Client
+from kernel.cli.exits import Ended
 from tests.cli.shell import Shell
 from tests.living import ECHO, Kernel, install, make_home
 from tests.system.fates import ended, entries, pid_of, table, until, verified
 from tests.system.hung_disk import BEHIND
+
+REFUSED = "the log cannot be written: File too large"
 
 
 def _use_until_nothing_is_taken(client: Client) -> None:
@@ -44,18 +51,45 @@ def test_freeze_ends_every_run_also_when_as_much_waits_for_a_hung_disk_as_may(tm
             assert "Traceback" not in kernel.log()
 
 
-def test_down_stops_a_kernel_whose_disk_refuses_the_log(tmp_path: Path) -> None:
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command asks what it waits for after a moment, not after seconds."""
+    for where, name in ((link, "TICK"), (silence, "FIRST"), (silence, "AGAIN")):
+        monkeypatch.setattr(where, name, 0.2)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_change_that_was_made_but_is_not_on_disk_is_told_as_that(tmp_path: Path) -> None:
+    said: list[str] = []
+    with (
+        Kernel(make_home(tmp_path / "home"), "tests.system.hung_disk") as kernel,
+        Client(str(kernel.home), say=said.append) as client,
+    ):
+        client.call("kernel.status")
+        (kernel.home / "run" / "hung").write_text('"kind":"root.add"')
+        with pytest.raises(Ended, match="did this, but cannot record it: it does not answer; it holds if .* `maniple"):
+            client.call("kernel.root-add", "usr", {"path": "/usr"})
+        assert len(said) == 1
+        (kernel.home / "run" / "hung").unlink()
+        with Client(str(kernel.home), is_written=True):
+            assert len(entries(kernel.home, "root.add")) == 1
+
+
+@pytest.mark.usefixtures("impatient")
+def test_on_a_disk_that_refuses_the_log_a_change_is_given_up_and_never_made_and_down_works(tmp_path: Path) -> None:
+    said: list[str] = []
     with Kernel(make_home(tmp_path / "home")) as kernel:
-        install(kernel, ECHO)
-        with kernel.client() as client:
-            client.call("echo.say", "", {"text": "hi"})
+        with Client(str(kernel.home), say=said.append) as client:
+            client.call("kernel.status")
             resource.prlimit(kernel.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
-            until(lambda: ended(client, "echo.say", "", {"text": "hi"}) == "log", "the log takes nothing")
+            with pytest.raises(Ended, match="nothing was done, as .*File too large.* `maniple status`") as ended:
+                client.call("kernel.root-add", "usr", {"path": "/usr"})
+            assert ended.value.code == 1
+            assert len(said) == 1
+            assert f"Waiting for the disk of {kernel.home} to take the log: {REFUSED}" in said[0]
         ran = Shell(kernel.home).run("down")
-        assert (
-            ran.code,
-            "The log may lack its last entries: the log cannot be written: File too large" in ran.err,
-        ) == (0, True)
+        assert (ran.code, f"The log may lack its last entries: {REFUSED}" in ran.err) == (0, True)
     kernel.up()
+    assert entries(kernel.home, "root.add") == []
     kernel.down()
     verified(kernel.home)
