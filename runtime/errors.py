@@ -8,7 +8,7 @@
     │   └── CallCancelled    it was cancelled, by somebody else than the task that awaited it
     ├── WrongThread      the bus was used from another thread than the loop's
     ├── LinkLost         the link to the kernel has ended or broke the protocol: the process exits with code 75
-    └── HandBroken       the Hand's own files cannot run: no such class, or a module that hides another
+    └── HandBroken       the Hand's own files cannot run, or be used: no such class, or a file that cannot be opened
 
 A body that is too large, or cannot travel, raises wire.errors.CodecError where it is sent.
 """
@@ -88,7 +88,7 @@ class LinkLost(ManipleError):
 
 
 class HandBroken(ManipleError):
-    """You get this one when the Hand's files cannot run as they are; the text says which file and what to do."""
+    """You get this one when the Hand's files cannot run, or be used, as they are; the text says which file and what to do."""
 
 
 def first_of(error: BaseException) -> BaseException:

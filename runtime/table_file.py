@@ -6,12 +6,15 @@ there is nothing to undo: on a full disk SQLite does that itself. A file that is
 never deleted, and a new one is started: otherwise its Hand could never start.
 """
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import apsw
+
+from runtime.errors import HandBroken
 
 _PRAGMAS: Final = ("busy_timeout = 5000", "locking_mode = exclusive", "journal_mode = wal", "synchronous = full")
 """With exclusive locking the write-ahead log's index is in memory, so the file can be read on a full disk."""
@@ -29,7 +32,7 @@ class TableFile:
     """
 
     def __init__(self, path: Path, schema: str, begin: Callable[[], None] = lambda: None) -> None:
-        """Opens it, or starts in memory if the disk has no room for its tables. Raises apsw.Error for a file with tables.
+        """Opens it, or starts in memory if the disk has no room for its tables. Raises HandBroken if it cannot be opened.
 
         begin: called before the tables of an empty file are made, and not after: a kill in between would leave a file that
         seems to be an old one.
@@ -48,9 +51,12 @@ class TableFile:
         self._is_made = True
         try:
             self.connection = _opened(path, schema, self._begin)
-        except NO_ROOM:
+        except NO_ROOM as error:
             if not _is_empty(path):
-                raise
+                raise HandBroken(
+                    f"{path} cannot be opened ({error}), and nothing that it holds can be read or changed: see its type, "
+                    "owner and mode, and that its disk works; or move it away, and an empty one is begun"
+                ) from None
             self._is_made = False
             self.connection = _opened(":memory:", schema, self._begin)
 
@@ -70,6 +76,11 @@ class TableFile:
         self.connection.close()
 
 
+def why_not(path: Path, error: object) -> str:
+    """Why a file can be neither read nor written, after one of the errors in NO_ROOM, and what to do."""
+    return f"{error}; make room on its disk if that is full, else see the type, owner and mode of {path}"
+
+
 def set_aside(path: Path, now: int, *, most: int | None = None) -> str:
     """Renames a file with SQLite's files beside it, or a folder, so that nothing is lost. Returns its new name.
 
@@ -83,6 +94,16 @@ def set_aside(path: Path, now: int, *, most: int | None = None) -> str:
     if most is not None:
         _keep_last(path, most)
     return aside
+
+
+def problems_of(folder: Path) -> list[str]:
+    """A sentence for each file or folder that set_aside() renamed and that is still there."""
+    names = (path.name for path in sorted(folder.glob("*.damaged-*")))
+    found = [name for name in names if re.fullmatch(r".+\.damaged-\d+", name)]
+    return [
+        f"{folder / name} was damaged and is not used any more: save of it what you can, then delete it"
+        for name in found
+    ]
 
 
 def _keep_last(path: Path, most: int) -> None:
@@ -124,13 +145,18 @@ def _read_texts(connection: apsw.Connection) -> None:
 
 
 def _is_empty(path: Path) -> bool:
-    """Whether a file has no tables, or does not exist. Raises apsw.Error."""
+    """Whether a file has no tables, or does not exist. False if it cannot be opened."""
     if not path.exists():
         return True
-    connection = apsw.Connection(str(path))
+    try:
+        connection = apsw.Connection(str(path))
+    except NO_ROOM:
+        return False
     try:
         connection.execute("pragma locking_mode = exclusive")
         return not _has_tables(connection)
+    except NO_ROOM:
+        return False
     finally:
         connection.close(force=True)
 

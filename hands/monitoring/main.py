@@ -22,7 +22,7 @@ from monitor_report import Change, TimeInvalid, moment
 from monitor_settings import EVERYTHING, Plan, Target, read_plan
 from monitor_watch import Watcher, next_due, round_ms
 from runtime import Call, CallEnded, Failure, Hand
-from runtime.table_file import NO_ROOM
+from runtime.table_file import NO_ROOM, why_not
 
 Answer = dict[str, object]
 
@@ -67,7 +67,7 @@ class Monitoring(Hand):
         self.under_way: dict[asyncio.Task[Observation | None], tuple[Target, int]] = {}
         self.tidied = 0
         self.clock = SafeClock(self.store.load("believed", int, 0) / 1000, monotonic())
-        self.trouble = _no_room(self.store.no_room) if self.store.no_room else ""
+        self.trouble = self._no_room(self.store.no_room) if self.store.no_room else ""
         self._note_opening()
         self.rounds = self.in_background(self._watch())
 
@@ -188,7 +188,7 @@ class Monitoring(Hand):
             self._open_again()
             yield
         except NO_ROOM as error:
-            raise Failure("disk", _no_room(str(error))) from None
+            raise Failure("disk", self._no_room(error)) from None
 
     def _open_again(self) -> None:
         """Opens the history, if there was no room for it before. Raises the errors in NO_ROOM."""
@@ -275,7 +275,7 @@ class Monitoring(Hand):
         except DAMAGE as error:
             self._set_aside(error)
         except (apsw.Error, OSError) as error:
-            self.trouble = _no_room(str(error))
+            self.trouble = self._no_room(error)
             self.log.error("the history cannot be written", why=str(error))
             with suppress(apsw.Error):  # if it cannot be read either, baselines are unknown
                 self.watcher.judge(plan, seen, now_ms(), busy_ms=busy_ms)
@@ -310,7 +310,7 @@ class Monitoring(Hand):
             except DAMAGE as error:
                 self._set_aside(error)
             except (apsw.Error, OSError) as error:
-                self.trouble = _no_room(str(error))
+                self.trouble = self._no_room(error)
 
     async def _pause(self, seconds: float) -> None:
         """Sleeps, but at most until a look that is under way has ended."""
@@ -327,6 +327,9 @@ class Monitoring(Hand):
         except CallEnded:  # while paused even sleeping is refused; the loop must not spin
             await asyncio.sleep(seconds)
 
+    def _no_room(self, error: object) -> str:
+        return f"the history cannot be written: {why_not(self.store.path, error)}"
+
     def _note_opening(self) -> None:
         """Writes the notes on opening the history into the log, and into the history itself if it has room."""
         for note in self.store.notes:
@@ -336,8 +339,4 @@ class Monitoring(Hand):
                 for note in self.store.notes:
                     self.store.add_change(Change(at=now_ms(), target="", kind="note", level="warning", text=note))
         except NO_ROOM as error:
-            self.trouble = _no_room(str(error))
-
-
-def _no_room(why: str) -> str:
-    return f"the history cannot be written: {why}; make room on the disk of the home if it is full"
+            self.trouble = self._no_room(error)

@@ -86,7 +86,7 @@ class Plan(Hand):
                 break
             call.add_labels(*plan.labels)
             rows.append(row)
-        return {"plans": rows, "more": len(found) > len(rows)}
+        return {"plans": rows, "more": len(found) > len(rows), "problems": self.shelf.problems}
 
 
 @contextmanager

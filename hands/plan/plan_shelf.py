@@ -6,10 +6,12 @@ from typing import Final
 import msgspec
 
 from plan_list import Plan, PlanWrong
-from runtime.table_file import TableFile
+from runtime.table_file import TableFile, problems_of
 
 PLANS_MOST: Final = 200
 """Lists of one namespace."""
+
+DAMAGED: Final = "(damaged: write it anew, or remove it)"
 
 _TABLE: Final = """
 create table if not exists plans (
@@ -27,15 +29,24 @@ class PlanShelf:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._file = TableFile(folder / "plans.sqlite", _TABLE)
         self.notes = self._file.notes
 
+    @property
+    def problems(self) -> list[str]:
+        """What a person should know about the files."""
+        return problems_of(self._folder)
+
     def find(self, space: str, name: str) -> Plan:
-        """One list. Raises PlanWrong(not found)."""
+        """One list. Raises PlanWrong(not found or damaged)."""
         rows = list(self._file.execute("select plan from plans where space = ? and name = ?", (space, name)))
         if not rows:
             raise PlanWrong("not found", f"there is no plan {name!r} here.")
-        return _read(rows[0][0])
+        plan = _read(rows[0][0])
+        if plan is None:
+            raise PlanWrong("damaged", f"the plan {name!r} is damaged: write it anew, or remove it.")
+        return plan
 
     def put(self, space: str, plan: Plan) -> None:
         """Stores a list, replacing one of that name. Raises PlanWrong(too many), and the errors in NO_ROOM."""
@@ -54,19 +65,28 @@ class PlanShelf:
 
     def of(self, space: str) -> list[Plan]:
         """All lists of a namespace, last changed first."""
-        rows = self._file.execute("select plan from plans where space = ? order by changed desc, name", (space,))
-        return [_read(row[0]) for row in rows]
+        query = "select name, changed, plan from plans where space = ? order by changed desc, name"
+        return [_read_or_mark(*row) for row in self._file.execute(query, (space,))]
 
     def every(self, most: int) -> list[tuple[str, Plan]]:
         """(namespace, list) of all namespaces, last changed first, at most `most`."""
-        rows = self._file.execute("select space, plan from plans order by changed desc, space, name limit ?", (most,))
-        return [(str(row[0]), _read(row[1])) for row in rows]
+        query = "select space, name, changed, plan from plans order by changed desc, space, name limit ?"
+        return [(str(row[0]), _read_or_mark(*row[1:])) for row in self._file.execute(query, (most,))]
 
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
 
 
-def _read(raw: object) -> Plan:
+def _read(raw: object) -> Plan | None:
+    """Decodes a list; None if a wrong byte made it another thing."""
     assert isinstance(raw, bytes)
-    return msgspec.msgpack.decode(raw, type=Plan)
+    try:
+        return msgspec.msgpack.decode(raw, type=Plan)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _read_or_mark(name: object, changed: object, raw: object) -> Plan:
+    """Decodes a list; one that is damaged has no steps, and says so in its title."""
+    return _read(raw) or Plan(name=str(name), title=DAMAGED, steps=(), changed=str(changed))

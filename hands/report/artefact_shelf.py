@@ -16,7 +16,7 @@ import apsw
 from msgspec import Struct
 
 from runtime import table_file
-from runtime.table_file import TableFile, set_aside
+from runtime.table_file import TableFile, problems_of, set_aside
 from wire.labels import join
 
 _TABLE: Final = """
@@ -93,7 +93,8 @@ class ArtefactShelf:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder / "bytes"
+        self.folder, self._home = folder / "bytes", folder
+        self._is_whole = True  # whether no row's id differs from the digest that it is
         self.notes = list[str]()
         self._file = TableFile(folder / "artefacts.sqlite", _TABLE, self._keep_bytes)
         self.notes = [*self._file.notes, *self.notes]
@@ -101,9 +102,15 @@ class ArtefactShelf:
 
     def _keep_bytes(self) -> None:
         """Sets aside the bytes of an earlier table file: a new one has no row for them, so `_sweep` would remove them."""
-        if self.folder.exists() and any(not one.name.endswith(DRAFT) for one in self.folder.iterdir()):
+        if self.folder.is_dir() and any(not one.name.endswith(DRAFT) for one in self.folder.iterdir()):
             aside = set_aside(self.folder, time.time_ns() // 1_000_000)
             self.notes.append(f"the bytes of artefacts that are not known any more lie in {aside}")
+
+    @property
+    def problems(self) -> list[str]:
+        """What a person should know about the files."""
+        damaged = f"a row of {self._home / 'artefacts.sqlite'} is damaged: a title, type or owner is not as it was put"
+        return problems_of(self._home) + ([] if self._is_whole else [damaged])
 
     def put(
         self, space: str, title: str, kind: str, draft: Draft, made: str, labels: tuple[str, ...], *,
@@ -193,10 +200,15 @@ class ArtefactShelf:
             )
 
     def _sweep(self) -> None:
-        """Removes bytes without a row, which killed calls left."""
-        known = {row[0] for row in self._file.execute("select id from artefacts")}
+        """Removes bytes without a row, which killed calls left. If a row is damaged, they may be its: then only drafts."""
+        if self.folder.exists() and not self.folder.is_dir():
+            set_aside(self.folder, time.time_ns() // 1_000_000)
+        known = set[str]()
+        for one in self._rows("", ()):
+            known.add(one.id)
+            self._is_whole &= one.id == id_of(one.space, one.title, one.type, one.sha256)
         for path in self.folder.iterdir() if self.folder.exists() else ():
-            if path.name not in known:
+            if path.name.endswith(DRAFT) or (self._is_whole and path.name not in known):
                 path.unlink()
 
 

@@ -6,11 +6,12 @@ The kernel says whose an artefact is, by the namespace it delivers.
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Final
 
-from artefact_shelf import NO_ROOM, Artefact, ArtefactShelf, Draft, TooLarge, TooMany
+from artefact_shelf import NO_ROOM, Artefact, ArtefactShelf, Draft, TooLarge, TooMany, id_of
 from runtime import Call, Failure, Hand
 
 TITLE_MOST: Final = 300
@@ -75,17 +76,22 @@ class Report(Hand):
 
     async def all(self, call: Call, most: int = 100, begins: str = "") -> dict[str, object]:
         """report.all: the artefacts of all namespaces, each with its own. begins: only ids that begin with this."""
-        return self._listed(call, self.shelf.every(_checked(most) + 1, begins), most)
+        listed = self._listed(call, self.shelf.every(_checked(most) + 1, begins), most)
+        return {**listed, "problems": self.shelf.problems}
 
     async def read(self, call: Call, id: str) -> dict[str, object]:  # noqa: A002  (a param)
-        """report.read: streams an artefact's bytes."""
+        """report.read: streams an artefact's bytes, and fails behind them if they are not those that were put."""
         one = self.shelf.find(call.resource, id)
         if one is None:
             raise Failure("not found", f"there is no artefact {id[:40]!r} here.")
         call.add_labels(*one.labels)
-        with self.shelf.path(one).open("rb") as file:
+        path, digest = self.shelf.path(one), sha256()
+        with suppress(OSError), path.open("rb") as file:
             while chunk := file.read(READ_SIZE):
+                digest.update(chunk)
                 await call.send(chunk)
+        if id_of(one.space, one.title, one.type, digest.hexdigest()) != one.id:
+            raise Failure("damaged", f"{one.id} is not as it was put: put it again, or restore {path} from a backup.")
         return one.as_reply()
 
     async def remove(self, call: Call, id: str) -> dict[str, object]:  # noqa: A002  (a param)

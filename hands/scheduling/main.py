@@ -16,7 +16,7 @@ from manifests.errors import ManifestsError
 from manifests.lives import is_temporary
 from manifests.triggers import value_at
 from runtime import Call, CallEnded, CallFailed, CallRefused, Event, Failure, Hand
-from runtime.table_file import NO_ROOM
+from runtime.table_file import NO_ROOM, why_not
 from scheduling_book import Book, Entry, Scheduled
 from scheduling_desk import history_answer, next_answer
 from scheduling_store import DAMAGE, Pending, Store
@@ -248,7 +248,7 @@ class Scheduling(Hand):
         self.is_behind, self.must_wait = True, self.must_wait or isinstance(error, (*NO_ROOM, *DAMAGE))
         if isinstance(error, DAMAGE):
             self.store.set_aside(now_ms(), error)
-        why = f"{error}; make room on the disk of the home if it is full" if isinstance(error, NO_ROOM) else str(error)
+        why = why_not(self.store.path, error) if isinstance(error, NO_ROOM) else str(error)
         self.problems["behind"] = f"nothing is started until this ends: {why}"
         self.log.error("nothing is started for now", why=why)
         self.changed.set()

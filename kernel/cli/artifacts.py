@@ -29,6 +29,7 @@ class _All(Struct, frozen=True, kw_only=True):
 
     artifacts: tuple[_Artefact, ...]
     more: bool
+    problems: tuple[str, ...] = ()
 
 
 @command()
@@ -47,6 +48,8 @@ def artifacts(session: Session, which: str | None, to: str | None, most: int) ->
         asked: dict[str, object] = {"most": most} if which is None else {"most": 2, "begins": which}
         reply = client.call("report.all", "", asked).value
         found = replies.read(reply, _All)
+        for problem in found.problems:
+            session.say(screen.visible(problem))
         if which is None:
             names = {} if session.json else memories.names_by_namespace(client)
             session.result(reply, lambda: _table(found, names), nothing="No Hand has finished anything yet.")

@@ -38,6 +38,7 @@ class _All(Struct, frozen=True, kw_only=True):
 
     plans: tuple[_Plan, ...]
     more: bool
+    problems: tuple[str, ...] = ()
 
 
 @command()
@@ -56,6 +57,8 @@ def plans(session: Session, most: int) -> None:
         names = {} if session.json else memories.names_by_namespace(client)
     found = replies.read(reply, _All)
     owners = [memories.describe(one.namespace, names) for one in found.plans]
+    for problem in found.problems:
+        session.say(screen.visible(problem))
     session.result(reply, lambda: "\n\n".join(map(_drawn, found.plans, owners)), nothing="No Hand keeps a list yet.")
 
 

@@ -346,7 +346,7 @@ def test_what_reads_the_log_says_that_its_end_is_missing_and_not_that_nothing_ha
         ran = copied.run(*words)
         assert (ran.code, f"its newest checkpoint covers {len(lines)} entries" in ran.err) == (1, True), (words, ran)
         assert is_one_clear_line(ran)
-    ran = copied.run("audit", "show", len(lines) - 1)
+    ran = copied.run("audit", "show", str(len(lines) - 1))
     assert (ran.code, "damaged" in ran.err) == (1, True)
 
 

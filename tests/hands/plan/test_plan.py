@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import pytest
 
+from runtime.errors import HandBroken
 from tests.hands.doubles import FakeCall, hand_module, seated
 from wire.codec import encode_body
 
@@ -175,6 +176,40 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(tmp_path: Path, where: 
     assert aside.stat().st_size == len(raw)
     desk.run(desk.hand.stop())
     assert [one["name"] for one in Desk(tmp_path).ask("list")["plans"]] == ["plan"]  # type: ignore[attr-defined]
+
+
+def test_a_file_that_cannot_be_opened_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "state" / "plans.sqlite").mkdir(parents=True)
+    with pytest.raises(
+        HandBroken, match=r"plans\.sqlite cannot be opened .*see its type, owner and mode.*move it away"
+    ):
+        Desk(tmp_path)
+
+
+def test_a_damaged_list_is_told_as_that_and_hides_no_other(desk: Desk) -> None:
+    desk.ask("set", steps=["a"], name="whole")
+    desk.ask("set", steps=["a"], name="bad")
+    desk.hand.shelf._file.execute("update plans set plan = substr(plan, 1, 20) where name = 'bad'")
+    assert desk.fails("show", name="bad") == desk.fails("step", name="bad", step=1, state="done") == "damaged"
+    plans = desk.ask("all", "")["plans"]
+    assert {row["name"]: row["title"] for row in plans} == {  # type: ignore[attr-defined]
+        "whole": "",
+        "bad": "(damaged: write it anew, or remove it)",
+    }
+    assert len(desk.ask("list")["plans"]) == 2  # type: ignore[arg-type]
+    desk.ask("set", steps=["b"], name="bad")
+    assert desk.ask("show", name="bad")["total"] == 1
+
+
+def test_what_was_set_aside_is_told_until_it_is_taken_away(tmp_path: Path) -> None:
+    Desk(tmp_path).ask("set", steps=["a"])
+    for _ in range(2):
+        (tmp_path / "state" / "plans.sqlite").write_bytes(b"\xaa" * 9_000)
+        problems = Desk(tmp_path).ask("all", "")["problems"]
+        assert "plans.sqlite.damaged-" in str(problems)
+        for path in (tmp_path / "state").glob("plans.sqlite.damaged-*"):
+            path.unlink()
+    assert Desk(tmp_path).ask("all", "")["problems"] == []
 
 
 def test_a_text_with_a_wrong_byte_is_damage(tmp_path: Path) -> None:

@@ -5,13 +5,12 @@ import hashlib
 import os
 import resource
 import shutil
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from runtime import table_file
 from tests.hands.doubles import FakeCall, hand_module, seated
 
 main = hand_module("report", "main")
@@ -313,69 +312,3 @@ def test_what_the_table_has_no_room_for_is_told_and_leaves_no_bytes(tmp_path: Pa
             kept += 1
     assert failed.value.code == "disk"
     assert desk.files == kept
-
-
-@pytest.mark.parametrize("harm", ["front", "middle", "gone"])
-def test_a_damaged_file_is_set_aside_with_all_bytes_and_a_new_one_begun(tmp_path: Path, harm: str) -> None:
-    desk = Desk(tmp_path)
-    ids = {str(desk.put(b"%d" % number, title="x" * 300)["id"]) for number in range(40)}
-    desk.run(desk.hand.stop())
-    path = tmp_path / "state" / "artefacts.sqlite"
-    raw, where = path.read_bytes(), {"front": 0, "middle": 9_000}.get(harm, -1)
-    if where < 0:
-        path.unlink()
-    else:
-        path.write_bytes(raw[:where] + b"\xaa" * 3_000 + raw[where + 3_000 :])
-    desk = Desk(tmp_path)
-    assert desk.ask("list") == {"artifacts": [], "more": False}
-    one = str(desk.put(b"new")["id"])
-    (aside,) = (tmp_path / "state").glob("bytes.damaged-*")
-    assert {each.name for each in aside.iterdir()} == ids
-    assert len(list((tmp_path / "state").glob("artefacts.sqlite.damaged-*"))) == (where >= 0)
-    desk.run(desk.hand.stop())
-    listed = Desk(tmp_path).ask("list")["artifacts"]
-    assert [each["id"] for each in listed] == [one]  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("column", ["id", "title"])
-def test_a_text_with_a_wrong_byte_is_damage(tmp_path: Path, column: str) -> None:
-    desk = Desk(tmp_path)
-    ids = {str(desk.put(b"%d" % number)["id"]) for number in range(3)}
-    desk.hand.shelf._file.execute(f"update artefacts set {column} = cast(x'ff' as text) where id = '{min(ids)}'")
-    desk.run(desk.hand.stop())
-    desk = Desk(tmp_path)
-    assert desk.ask("list") == {"artifacts": [], "more": False}
-    (aside,) = (tmp_path / "state").glob("bytes.damaged-*")
-    assert {each.name for each in aside.iterdir()} == ids
-
-
-@pytest.mark.parametrize("harm", ["damaged", "gone", "empty"])
-def test_a_kill_while_a_file_is_begun_anew_costs_no_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
-) -> None:
-    """And a file that a power cut left empty is no more than one that is gone."""
-    desk = Desk(tmp_path)
-    ids = {str(desk.put(b"%d" % number)["id"]) for number in range(3)}
-    desk.run(desk.hand.stop())
-    state = tmp_path / "state"
-    path = state / "artefacts.sqlite"
-    path.unlink() if harm == "gone" else path.write_bytes(b"\xaa" * 8_192 if harm == "damaged" else b"")
-
-    def kept() -> set[str]:
-        return {each.name for folder in state.glob("bytes*") for each in folder.iterdir()}
-
-    with monkeypatch.context() as patched:  # the process is gone as soon as its new table is there
-        patched.setattr(table_file, "_opened", killed_after(table_file._opened))
-        with pytest.raises(KeyboardInterrupt):
-            Desk(tmp_path)
-    assert kept() == ids
-    Desk(tmp_path)
-    assert kept() == ids
-
-
-def killed_after(opened: Callable[..., object]) -> Callable[..., object]:
-    def run(*given: object) -> object:
-        opened(*given)
-        raise KeyboardInterrupt
-
-    return run
