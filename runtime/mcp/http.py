@@ -2,12 +2,14 @@
 
 The package speaks HTTP; the parts below and above are ours. Below: this run has no network, so each connection is a call of
 `web.connect` in the Hand's own name, which the kernel checks and `web` makes; TLS ends here. Above: an answer that is not a
-stream of events has a maximum size, and nothing is unpacked, so no server can fill this run's memory.
+stream of events has a maximum size, nothing is unpacked, and what a server may send unasked has bounds (patience.py), so no
+server can fill this run's memory. How soon the rest of a stream is requested is the server's word, so that is paced.
 """
 
 import logging
 import math
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -22,14 +24,18 @@ from httpcore2 import AsyncNetworkBackend, AsyncNetworkStream
 from httpcore2._types import SOCKET_OPTION
 from mcp.client._transport import TransportStreams
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._context_streams import ContextReceiveStream, ContextSendStream
+from mcp.shared.message import SessionMessage
 
 from runtime import records
 from runtime.calls import Stream, answering
 from runtime.errors import CallEnded, CallRefused
 from runtime.kernel_handle import KernelHandle
 from runtime.mcp import posts
+from runtime.mcp.patience import Patience
 from runtime.mcp.posts import GivenUp, Post, Posts
 from wire import limits
+from wire.rates import Rate
 
 LARGEST: Final = 8 * 1024 * 1024
 """Most bytes of an answer, or of one event of a stream."""
@@ -49,6 +55,10 @@ _NO_ANSWER: Final = 503
 """The status of a request that was given up, made up here."""
 
 _PIECE: Final = 64 * 1024
+
+_STREAMS_PER_MINUTE: Final = 30
+_PAUSE: Final = 60.0 / _STREAMS_PER_MINUTE
+"""GET requests without a pause, for streams and for the rest of answers; the pause before each further one."""
 
 
 class Wire(ByteStream):
@@ -229,6 +239,7 @@ class _Transport(httpx2.AsyncHTTPTransport):
     def __init__(self, kernel: KernelHandle, context: ssl.SSLContext, refused: Refused | None) -> None:
         super().__init__(verify=context, trust_env=False)
         self._posts = Posts()
+        self._streams = Rate(_STREAMS_PER_MINUTE, time.monotonic())
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=context, network_backend=_Calls(kernel, refused), max_connections=64, keepalive_expiry=20.0
         )
@@ -240,7 +251,7 @@ class _Transport(httpx2.AsyncHTTPTransport):
         post = self._posts.of(message)
         try:
             with anyio.move_on_after(message.patience) as waiting:
-                response = await post.within(partial(super().handle_async_request, request))
+                response = await post.within(partial(self._request, request))
             if waiting.cancelled_caught:
                 raise GivenUp
         except GivenUp:
@@ -255,6 +266,11 @@ class _Transport(httpx2.AsyncHTTPTransport):
         bound = most or (math.inf if is_events else LARGEST)
         response.stream = _Bounded(response.stream, bound, post, is_events=is_events)
         return response
+
+    async def _request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.method == "GET" and self._streams.take(time.monotonic()) != "ok":
+            await anyio.sleep(_PAUSE)
+        return await super().handle_async_request(request)
 
 
 def _is_events(response: httpx2.Response) -> bool:
@@ -275,7 +291,7 @@ async def remote(
     trusted: ssl.SSLContext,
     login: httpx2.Auth | None = None,
 ) -> AsyncIterator[TransportStreams]:
-    """Yields the message streams to a server. login: authenticates each request."""
+    """Yields the message streams to a server. Raises HandBroken if it misbehaves. login: authenticates each request."""
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would log each URL, with any secrets in it
     client = httpx2.AsyncClient(
         transport=_Transport(kernel, trusted, None),
@@ -284,5 +300,37 @@ async def remote(
         auth=login,
         trust_env=False,
     )
-    async with client, streamable_http_client(url, http_client=client, max_sse_event_size=LARGEST) as streams:
-        yield streams
+    patience = Patience()
+    async with client, streamable_http_client(url, http_client=client, max_sse_event_size=LARGEST) as (reads, writes):
+        assert isinstance(reads, ContextReceiveStream)
+        assert isinstance(writes, ContextSendStream)
+        heard: ContextReceiveStream[SessionMessage | Exception] = _Heard(reads, patience)
+        said: ContextSendStream[SessionMessage] = _Said(writes, patience)
+        yield heard, said
+
+
+class _Heard(ContextReceiveStream[SessionMessage | Exception]):
+    """The server's messages, counted."""
+
+    def __init__(self, stream: ContextReceiveStream[SessionMessage | Exception], patience: Patience) -> None:
+        super().__init__(stream._inner)
+        self._patience = patience
+
+    async def receive(self) -> SessionMessage | Exception:
+        """The next message, or why what came is none. Raises HandBroken if the server misbehaves."""
+        message = await super().receive()
+        self._patience.hear(message if isinstance(message, SessionMessage) else None)
+        return message
+
+
+class _Said(ContextSendStream[SessionMessage]):
+    """The messages to the server, counted."""
+
+    def __init__(self, stream: ContextSendStream[SessionMessage], patience: Patience) -> None:
+        super().__init__(stream._inner)
+        self._patience = patience
+
+    async def send(self, item: SessionMessage) -> None:
+        """Sends a message."""
+        await super().send(item)
+        self._patience.say(item)

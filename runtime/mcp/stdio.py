@@ -1,7 +1,7 @@
 """Carries messages to and from a server that is a program of this run (acts): lines of JSON-RPC on its standard streams.
 
-Unlike the package's own transport, this one limits a hostile server: a line has a maximum length, lines that are not messages
-are skipped only so often, and a server may not have more requests open than it reads answers of. The program is started as
+Unlike the package's own transport, this one limits a hostile server: a line has a maximum length, and what a server may send
+unasked has bounds (patience.py). The program is started as
 every program of a run is (runtime/programs.py), so nothing that it leaves outlives the run.
 """
 
@@ -19,27 +19,19 @@ import anyio
 import msgspec
 from mcp.client._transport import TransportStreams
 from mcp.shared.message import SessionMessage
-from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCRequest, JSONRPCResponse, jsonrpc_message_adapter
+from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter
 from msgspec import Struct
 
 from runtime import records
 from runtime.errors import HandBroken
 from runtime.heard import Unheard
 from runtime.mcp.letters import replace_halves
+from runtime.mcp.patience import Patience
 from runtime.mcp.transport import Incoming, Outgoing, transport
 from runtime.programs import Program, why_not
 
 LONGEST: Final = 8 * 1024 * 1024
 """Most bytes of a line."""
-
-_NONSENSE_MOST: Final = 1_000
-"""Most lines in a row that are not messages. Many servers print greetings on standard output."""
-
-_UNASKED_MOST: Final = 20_000
-"""Most messages of the server since its last answer: progress, log records, changes."""
-
-_ASKED_MOST: Final = 64
-"""Most unanswered requests of the server."""
 
 _LAST_WORDS: Final = 1.0  # seconds between the end of its output and its end
 _SHOWN: Final = 200  # characters of a line in the log
@@ -66,7 +58,7 @@ class Pipes:
         finally:
             os.close(theirs_in)
             os.close(theirs_out)
-        self._patience = _Patience()
+        self._patience = Patience()
         self._unheard = Unheard()
         self._written = 0
         self._transport: asyncio.WriteTransport | None = None
@@ -141,36 +133,6 @@ class Pipes:
         finally:
             if not transport.is_closing():  # it is, once the program has closed its end
                 transport.abort()
-
-
-class _Patience:
-    """Counts a server's unsolicited messages (pure). Raises HandBroken if they are too many."""
-
-    def __init__(self) -> None:
-        self._nonsense = self._unasked = self._open = 0
-
-    def hear(self, message: SessionMessage | None) -> None:
-        """Counts a message of the server; None for a line that is not one."""
-        if message is None:
-            self._nonsense += 1
-            if self._nonsense > _NONSENSE_MOST:
-                raise HandBroken(f"its last {self._nonsense} lines on standard output were not messages")
-            return
-        self._nonsense = 0
-        self._unasked = 0 if _is_answer(message) else self._unasked + 1
-        if self._unasked > _UNASKED_MOST:
-            raise HandBroken(f"it sent {_UNASKED_MOST} messages in a row and answered nothing")
-        self._open += isinstance(message.message, JSONRPCRequest)
-        if self._open > _ASKED_MOST:
-            raise HandBroken(f"it has more than {_ASKED_MOST} requests open")
-
-    def say(self, message: SessionMessage) -> None:
-        """Counts a message to the server, which may answer one of its requests."""
-        self._open -= _is_answer(message)
-
-
-def _is_answer(message: SessionMessage) -> bool:
-    return isinstance(message.message, JSONRPCResponse | JSONRPCError)
 
 
 class _Head(Struct):

@@ -140,7 +140,7 @@ def test_what_is_no_message_is_passed_over_and_told_in_the_log(kernel: Kernel, c
 def test_nonsense_without_end_ends_its_run(kernel: Kernel, client: Client) -> None:
     hand = add(kernel, "babbler", "def called(message):\n    while True: write('la')\n")
     assert failed(client, hand).reason in ("ended", "outcome unknown")
-    wait_for(lambda: "lines on standard output were not messages" in output_of(kernel, hand))
+    wait_for(lambda: "lines or events that it sent were not messages" in output_of(kernel, hand))
 
 
 def test_a_line_without_end_ends_its_run(kernel: Kernel, client: Client) -> None:
