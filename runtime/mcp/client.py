@@ -278,8 +278,10 @@ class Server(Hand):
             why = f"the server's answer does not follow the protocol: {faults} in "
             place = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"]))
             raise Failure("malformed", results.one_text(why + (place or "its whole"))) from None
-        except RuntimeError as error:  # the result does not match the tool's own output schema
-            raise Failure("malformed", results.one_text(str(error))) from None
+        except Exception as error:  # noqa: BLE001  the package checks a result by the tool's own output schema, which may be nonsense
+            is_misfit = type(error) is RuntimeError  # the package's own, whose text says why
+            unchecked = f"the answer could not be checked by the tool's own output schema: {type(error).__name__}"
+            raise Failure("malformed", results.one_text(str(error) if is_misfit else unchecked)) from None
 
     def _agreed(self) -> bytes:
         """The content of mcp.json; for a program it lies with its other files, all of which were hashed."""
