@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
+import msgspec
 from mcp import Client, MCPError
 from mcp.client._transport import TransportStreams
 from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
@@ -137,7 +138,7 @@ class Server(Hand):
                 return results.of_resource(await self._request(self._session.read_resource(str(params["uri"]))))
             case "prompts.list":
                 rows = await self._pages(self._session.list_prompts, "prompts")
-                return {"prompts": results.of_list(_row(one) for one in rows)}
+                return {"prompts": results.of_list(rows)}
             case "prompts.get":
                 given = params.get("arguments")
                 words = {str(key): str(value) for key, value in given.items()} if isinstance(given, dict) else {}
@@ -226,7 +227,7 @@ class Server(Hand):
                 hints=_table(row.get("annotations")),
                 is_task_only=_table(row.get("execution")).get("taskSupport") == "required",
             )
-            for row in map(_row, rows)
+            for row in rows
         ]
         if len(found) > tools.MOST_TOOLS:
             raise Failure("too-many", f"the server offers {len(found)} tools; {tools.MOST_TOOLS} are the most")
@@ -240,27 +241,32 @@ class Server(Hand):
         )
 
     async def _resources(self) -> list[dict[str, object]]:
-        found = [_row(one) for one in await self._pages(self._session.list_resources, "resources")]
+        found = await self._pages(self._session.list_resources, "resources")
         try:
             rows = await self._pages(self._session.list_resource_templates, "resource_templates")
         except Failure:  # a server without templates may not know this request
             return found
-        return found + [_row(one) for one in rows]
+        return found + rows
 
-    async def _pages(self, ask: Callable[..., Awaitable[BaseModel]], field: str) -> list[BaseModel]:
-        """All rows of a paged list. Raises Failure for a list of more than _ROWS rows, or of more than _PAGES pages."""
-        found: list[BaseModel] = []
+    async def _pages(self, ask: Callable[..., Awaitable[BaseModel]], field: str) -> list[dict[str, object]]:
+        """All rows of a paged list. Raises Failure for more than _ROWS rows, _PAGES pages, or tools.LARGEST bytes."""
+        found: list[dict[str, object]] = []
         cursor: str | None = None
+        what, size = f"the server's list of {field.replace('_', ' ')}", 0
         for _ in range(_PAGES):
             page = await self._request(ask(cursor=cursor))
-            found += getattr(page, field)
+            rows = [_row(one) for one in getattr(page, field)]
             cursor = getattr(page, "next_cursor", None)
+            size += len(msgspec.json.encode(rows)) + len(cursor or "")
+            found += rows
+            if size > tools.LARGEST:
+                raise Failure("too-large", f"{what} is larger than {tools.LARGEST >> 20} MiB")
             if len(found) > _ROWS:
                 break
             if not cursor:
                 return found
         bound = f"{_ROWS:,} of them, on {_PAGES} pages, are the most that are read"
-        raise Failure("too-many", f"the server's list of {field.replace('_', ' ')} is too long: {bound}")
+        raise Failure("too-many", f"{what} is too long: {bound}")
 
     async def _request(self, answer: Awaitable[_T]) -> _T:
         """Awaits a server's answer. Raises Failure for every error."""

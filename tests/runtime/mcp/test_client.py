@@ -43,3 +43,26 @@ def test_a_result_that_does_not_fit_or_make_sense_of_its_tools_output_schema_is_
     said = run(called())
     assert said.startswith("malformed: ")
     assert why in said
+
+
+@pytest.mark.parametrize("is_in_cursors", [False, True])
+def test_a_list_of_huge_pages_is_not_gathered(is_in_cursors: bool) -> None:
+    pages = 0
+
+    async def list_tools(_: ServerRequestContext, __: PaginatedRequestParams | None) -> ListToolsResult:
+        nonlocal pages
+        pages += 1
+        tool = Tool(name="do", description="" if is_in_cursors else much, input_schema={"type": "object"})
+        return ListToolsResult(tools=[tool], next_cursor=much if is_in_cursors else "more")
+
+    async def listed() -> str:
+        hand = Server.__new__(Server)
+        hand._elsewhere = None
+        async with Client(Served("odd", on_list_tools=list_tools), cache=None) as client:
+            with pytest.raises(Failure) as caught:
+                await hand._pages(client.list_tools, "tools")
+        return f"{caught.value.code}: {caught.value}"
+
+    much = "x" * (3 << 20)
+    assert run(listed()) == "too-large: the server's list of tools is larger than 8 MiB"
+    assert pages == 3
