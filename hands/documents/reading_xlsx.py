@@ -2,19 +2,23 @@
 
 Cells have the values that the last writing program calculated, not formulae. The size that a sheet states is ignored: rows
 are read as they come, COLUMNS_MOST cells each. openpyxl makes up every missing row before a row with a higher number, so
-the sheet is refused after ROWS_MOST rows.
+the sheet is refused after ROWS_MOST rows. A cell whose value is none of its type, such as a date that no calendar has, is
+the text that the file holds: openpyxl would give up the whole sheet for it.
 """
 
 import io
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Final
-from xml.etree.ElementTree import ParseError
+from xml.etree.ElementTree import Element, ParseError
 
 from lxml.etree import LxmlError
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.workbook.workbook import Workbook
+from openpyxl.worksheet import _read_only
+from openpyxl.worksheet._reader import WorkSheetParser
 
 from document_refusal import SPOILED, DocumentRefused
 from document_table import COLUMNS_MOST, Table, row_of
@@ -60,4 +64,21 @@ def _bounded(name: str, rows: Iterable[Sequence[object]]) -> Iterator[Sequence[o
 
 def _opened(raw: bytes) -> Workbook:
     warnings.simplefilter("ignore")
+    _read_only.WorkSheetParser = _Cells  # load_workbook takes no other
     return load_workbook(io.BytesIO(raw), read_only=True, data_only=True, keep_links=False)
+
+
+class _Cells(WorkSheetParser):  # type: ignore[misc]  # openpyxl ships no types
+    """Reads a sheet's cells; one whose value is none of its type comes as the text that the file holds."""
+
+    def parse_cell(self, element: Element) -> dict[str, object]:
+        """Return a cell as openpyxl has it. Raises ValueError for one that lacks a place or a style."""
+        before = self.col_counter
+        with suppress(ValueError, OverflowError):
+            cell: dict[str, object] = super().parse_cell(element)
+            if cell["data_type"] != "e" or element.get("t") == "e":  # else its number is no date
+                return cell
+        self.col_counter = before
+        element.set("t", "str")
+        as_text: dict[str, object] = super().parse_cell(element)
+        return as_text
