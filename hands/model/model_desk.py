@@ -18,7 +18,7 @@ from model_bill import Bill
 from model_turns import Turns
 from runtime.models import catalogue, counting, drivers, routing
 from runtime.models.drivers import Driver, Endpoint
-from runtime.models.failures import ModelFailed, set_address
+from runtime.models.failures import LARGER_WINDOW, ModelFailed, set_address
 from runtime.models.messages import Embedded, Request
 from runtime.models.rows import Provider
 from runtime.models.surrogates import well_formed
@@ -220,7 +220,7 @@ class Desk:
         return self._turns.turn(provider, until)
 
     def _explain_failure(self, failure: ModelFailed, provider: str) -> ModelFailed:
-        """A failure, with the command that helps: it replaces a bad key, or lists models. Forgets the address of an
+        """A failure, with the command that helps: it replaces a bad key, or lists other models. Forgets the address of an
         unreachable local server.
         """
         if failure.code == "unreachable":
@@ -230,6 +230,8 @@ class Desk:
             more = f"set it anew, {_set_key(provider)}"
         elif failure.code == "unknown_model" and row is not None:
             more = "`maniple models list --ask` lists those that it has"
+        elif failure.code == "too_long":
+            more = LARGER_WINDOW
         else:
             return failure
         return ModelFailed(failure.code, f"{failure.text}: {more}", after=failure.after, provider=failure.provider)

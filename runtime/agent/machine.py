@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from runtime.agent import briefing, skills, tools
 from runtime.agent.actions import Action, AskModel, Brief, MakeCall, Outcome, Recalled, Result, Step
 from runtime.agent.answers import Finished, judge
-from runtime.agent.codes import LIMITS, LOST, REASONS, RETRY_WITHOUT_PICTURES, TOO_LONG
+from runtime.agent.codes import LIMITS, LOST, REASONS, RETRY_WITHOUT_PICTURES, TOO_LONG, too_long_reason
 from runtime.agent.conversation import Conversation
 from runtime.agent.digest import shorten
 from runtime.agent.guard import Guard
@@ -81,7 +81,7 @@ class Machine:
         self._usage = Usage()
         self._row: Model | None = None
         self._knows_window = False
-        self._reserved = 0
+        self._reserved = self._reserved_tokens = 0  # of the last request: what counts if its answer is lost
         self._models: dict[str, None] = {}
         self._notes: dict[str, None] = {}
         self._last_text = ""
@@ -117,10 +117,9 @@ class Machine:
     def on_failure(self, code: str, text: str, *, tokens: int = 0, micro_dollars: int = 0) -> list[Action]:
         """The model did not answer. tokens, micro_dollars: what the call was settled at."""
         if code in LOST:
-            self._micro_dollars += self._reserved
-        else:
-            self._tokens += tokens
-            self._micro_dollars += micro_dollars
+            tokens, micro_dollars = self._reserved_tokens, self._reserved
+        self._tokens += tokens
+        self._micro_dollars += micro_dollars
         if code in TOO_LONG and self._shortened < REPAIRS:
             self._shortened += 1
             self._window = self._window * 2 // 3
@@ -216,10 +215,10 @@ class Machine:
         assert self._conversation is not None
         brief = self._brief
         if self._steps >= brief.steps:
-            self._end("steps", f"all of its {brief.steps} steps are made")
+            self._end("steps", f"all of its {brief.steps} steps ([agent] steps) are made")
             return
         if brief.micro_dollars and self._micro_dollars >= brief.micro_dollars:
-            self._end("dollars", f"all of its {brief.micro_dollars / 1_000_000:g} dollars are spent")
+            self._end("dollars", f"all of its {brief.micro_dollars / 1_000_000:g} dollars ([agent] dollars) are spent")
             return
         most = min(self._window // ANSWER_SHARE, ANSWER_MOST)
         offered = (*self._own.values(), *tools.that_fit(self._offered.values(), self._window // TOOLS_SHARE))
@@ -231,8 +230,7 @@ class Machine:
         is_known = bool(brief.window or self._knows_window or self._shortened)
         messages = self._conversation.view(self._window - most - frame, is_known=is_known)
         if messages is None:
-            why = f"the task and its last turn do not fit into the {self._window:,} tokens of its model's window"
-            self._end("too_long", f"{why}: its playbook, skills and tools take {frame:,}, its answer may take {most:,}")
+            self._end("too_long", too_long_reason(self._window, frame, most))
             return
         if self._conversation.folded != was_folded:
             self._report("folded", "older turns are left out of what the model reads, and kept")
@@ -240,7 +238,8 @@ class Machine:
         if brief.tokens:
             left = brief.tokens - self._tokens - counting.of_request(request)
             if left <= 0:
-                self._end("tokens", f"its next answer needs more than is left of its {brief.tokens:,} tokens")
+                whole = f"{brief.tokens:,} tokens ([agent] tokens)"
+                self._end("tokens", f"its next answer needs more than is left of its {whole}")
                 return
             request = replace(request, most=min(most, left))
         if not pause:
@@ -252,10 +251,11 @@ class Machine:
 
         Tokens need no such bound: a request's are counted before, and its answer has no more than `most`.
         """
-        self._reserved = 0
-        if not self._brief.micro_dollars:
+        brief, counted, self._reserved = self._brief, counting.of_request(request), 0
+        self._reserved_tokens = counted + request.most if brief.tokens else 0
+        if not brief.micro_dollars:
             return AskModel(request=request)
-        tokens, left = MARGIN * counting.of_request(request), self._brief.micro_dollars - self._micro_dollars
+        tokens, left = MARGIN * counted, brief.micro_dollars - self._micro_dollars
         self._reserved = cost(Usage(input=tokens, output=request.most), self._row) or 0
         return AskModel(request=request, tokens=tokens + request.most, micro_dollars=min(left, self._reserved or left))
 
@@ -303,7 +303,7 @@ class Machine:
 
     def _begin_turn(self, answer: Answer) -> None:
         if self._steps >= self._brief.steps:
-            self._end("steps", f"all of its {self._brief.steps} steps are made, and it asked for more")
+            self._end("steps", f"all of its {self._brief.steps} steps ([agent] steps) are made, and it asked for more")
             return
         self._finished = None
         calls = self._add_answer(answer)

@@ -81,6 +81,10 @@ def code_of_status(status: int) -> str:
     return "server" if status >= 500 else "request"
 
 
+LARGER_WINDOW: Final = "`maniple models list` shows models with larger windows"
+"""What helps a request that is longer than its model's window."""
+
+
 def set_address(provider: str) -> str:
     """Return the command that sets a provider's address."""
     return f'`maniple settings model \'addresses={{"{provider}": "http://127.0.0.1:8080/v1"}}\'`'

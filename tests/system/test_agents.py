@@ -117,7 +117,7 @@ def test_a_limit_ends_it_with_the_reason_and_the_work_so_far(kernel: Kernel, cli
     script(client, turns(look, {"calls": [ask("desk_look", name="right")]}))
     told = ran(client, "tidy", task="look")
     assert (told["outcome"], told["code"]) == ("failed", "steps")
-    assert told["text"] == "all of its 2 steps are made, and it asked for more"
+    assert told["text"] == "all of its 2 steps ([agent] steps) are made, and it asked for more"
     assert told["value"]["answer"] == "I looked left."
     assert told["value"]["made"] == ['desk_look({"name":"left"}) -> r1']
 

@@ -30,7 +30,7 @@ def test_a_route_of_which_nobody_answers_tells_why_of_each(tmp_path: Path) -> No
         ask(hand, Asking("default"))
     assert failed.value.code == "too_long"
     assert failed.value.text == (
-        "of eight tokens; before it scripted/first: none such; "
+        "of eight tokens: `maniple models list` shows models with larger windows; before it scripted/first: none such; "
         "left out xai/grok-4: no key of xAI is set: `maniple settings model --secret xai_key`"
     )
 

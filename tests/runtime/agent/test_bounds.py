@@ -48,6 +48,13 @@ def test_answers_are_lost_again_and_again_if_some_arrive_between() -> None:
     assert (drive.result.answer, drive.result.code) == ("done", "")
 
 
+def test_an_answer_that_was_lost_counts_with_the_tokens_that_it_may_have_taken() -> None:
+    drive = Drive([LOST, says("done", used=10)], brief=replace(BRIEF, tokens=100_000))
+    assert drive.result.tokens == counting.of_request(drive.asked[0]) + drive.asked[0].most + 10
+    drive = Drive([LOST, says("done")], brief=replace(BRIEF, tokens=counting.of_request(drive.asked[0]) + 100))
+    assert (drive.result.code, len(drive.asked)) == ("tokens", 1), "all that was left may be used up"
+
+
 def test_no_answer_has_more_reserved_than_is_left_and_its_tokens_are_counted_amply() -> None:
     drive = Drive([], brief=replace(BRIEF, micro_dollars=1_000))
     drive.machine.use_row(PRICED)
@@ -136,4 +143,4 @@ def test_a_task_that_is_longer_than_the_usual_window_is_asked_while_the_window_i
     known.machine.use_row(next(row for row in catalogue.models().values() if 0 < row.window <= 40_000))
     known.machine.on_answer(looks())
     known.machine.on_outcome(1, Outcome(value="there"))
-    assert known.result.code == "too_long"
+    assert (known.result.code, "`maniple models list`" in known.result.why) == ("too_long", True)
