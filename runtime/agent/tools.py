@@ -127,7 +127,8 @@ def offer(
         }
         needed = [one for one, of in row.params.items() if not of.endswith("?")]
         needed = [resource_param, *needed] if resource_param else needed
-        whose = SERVERS_WORDS if MCP_LABEL in row.labels else ""
+        is_tool = MCP_LABEL in row.labels and row.method.count(".") == 1  # else one of FIXED in manifests/mcp/words.py
+        whose = SERVERS_WORDS if is_tool else ""
         summary = f"{row.summary.rstrip('.')}.{_EFFECTS.get(row.effect, '')}{whose}"
         plain = Tool(name=name, description=summary, parameters=object_schema(bare, needed))
         tool = Tool(name=name, description=summary, parameters=object_schema(properties, needed))

@@ -130,8 +130,9 @@ def test_what_a_server_says_of_its_tool_is_said_to_be_its_words() -> None:
     (told,) = offer([replace(row, schemas={"of": {"enum": ["a"]}})], ()).values()
     for tool in (plain.tool, plain.bare, told.tool, told.bare):
         assert tool.description == f"x.{SERVERS_WORDS}", "its summary is the server's too"
-    (own,) = offer([replace(row, labels=("web",))], ()).values()
-    assert own.tool.description == "x."
+    for ours in (replace(row, labels=("web",)), replace(row, method="mcp-a.tools.list")):
+        (own,) = offer([ours], ()).values()
+        assert own.tool.description == "x."
 
 
 def test_where_a_window_has_no_room_for_it_types_are_told_alone() -> None:
