@@ -18,8 +18,10 @@ def is_private(address: str) -> bool:
 
 
 _KEY: Final = re.compile(
-    r"(?:key|token|secret|passw(?:or)?d|pwd|authorization|credentials?|sig|signature)\Z", re.IGNORECASE
+    r"(?:\A|[^A-Za-z]|(?<=[a-z])(?=[A-Z])|(?i:access|api|app|auth|client|private|refresh|secret|session|user))"
+    r"(?i:key|token|secret|passw(?:or)?d|pwd|authorization|credentials?|sig|signature)\Z"
 )
+"""A name that is, or ends with, a word for a secret: one that begins there, or follows one of these words directly."""
 
 
 def key_in_query(address: str) -> str:

@@ -30,7 +30,10 @@ def test_others_may_listen_there(address: str) -> None:
     assert not is_private(address)
 
 
-@pytest.mark.parametrize("name", ["key", "api_key", "tavilyApiKey", "access%5Ftoken", "TOKEN", "client-secret", "sig"])
+@pytest.mark.parametrize(
+    "name",
+    "key api_key tavilyApiKey access%5Ftoken TOKEN client-secret sig APIKEY hapikey X-Amz-Signature".split(),
+)
 def test_a_key_in_a_query_is_found_by_its_name(name: str) -> None:
     assert (
         key_in_query(f"https://mcp.example/mcp?profile=a&{name}=very-secret#b").lower()
@@ -39,7 +42,8 @@ def test_a_key_in_a_query_is_found_by_its_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["", "?", "?read_only=true&project_ref=key", "?author=token&keywords=secret", "#key=a"]
+    "query",
+    ["", "?", "?read_only=true&project_ref=key", "?author=token&keywords=secret", "#key=a", "?monkey=1&WHISKEY=2"],
 )
 def test_what_only_looks_like_one_is_none(query: str) -> None:
     assert key_in_query(f"https://mcp.example/token{query}") == ""
