@@ -127,7 +127,8 @@ def limit_exceeded(what: Excess, manifest: Manifest) -> str:
     """Return the reason of a run's end that exceeded a limit: of disk, of memory, or LOCKS_MOST."""
     match what:
         case "disk":
-            return f"its files and its tape took more than its {format_size(manifest.limits.disk)} of disk"
+            whose = "its files" if manifest.hand.kind == "service" else "its files and its tape"
+            return f"{whose} took more than its {format_size(manifest.limits.disk)} of disk"
         case "memory":
             return memory_exceeded(manifest)
         case "locks":

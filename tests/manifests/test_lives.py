@@ -289,6 +289,8 @@ def test_a_run_is_told_which_of_its_limits_ended_it() -> None:
     manifest = Manifest(hand=_installed("task").package.manifest.hand, limits=Limits(memory=64 << 20, disk=4 << 20))
     assert memory_exceeded(manifest) == "it used more than its 64MiB of memory"
     assert limit_exceeded("disk", manifest) == "its files and its tape took more than its 4MiB of disk"
+    service = replace(manifest, hand=replace(manifest.hand, kind="service"))
+    assert limit_exceeded("disk", service) == "its files took more than its 4MiB of disk", "it has no tape"
     assert limit_exceeded("memory", manifest) == memory_exceeded(manifest)
     assert limit_exceeded("locks", manifest) == "it held more than 1,000 locks on parts of files"
 
