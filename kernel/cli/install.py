@@ -48,7 +48,7 @@ class _Done(Struct, frozen=True):
 
 
 @command()
-@click.argument("folder", metavar="DIR", type=named_files.PATH, required=False)
+@click.argument("folder", metavar="[DIR]", type=named_files.PATH, required=False)
 @click.option("--yes", is_flag=True, help="Grant all it asks for, without a question.")
 @click.option("--clean", is_flag=True, help="First remove the __pycache__ folders that Python left behind.")
 @click.option("--effects-as-declared", is_flag=True, help="Trust what a program (command = …) declares of its methods.")

@@ -54,7 +54,7 @@ def _drawn(session: Session, run: history.PastRun, entries: list[Entry]) -> str:
             ("next", hints.decide_hint(run.run) if run.outcome == AWAITS_DECISION else ""),
             ("process", run.exit),
             ("used", _used(run)),
-            ("confined by", ", ".join(run.confinement)),
+            ("confined by", run.confinement),
             ("but not by", screen.lacking(run.lacking)),
         )
     )

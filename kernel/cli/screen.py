@@ -231,16 +231,27 @@ def _line(cells: Sequence[str], widths: list[int], right: set[int], colour: str 
 
 
 def fields(rows: Iterable[tuple[str, object]]) -> str:
-    """Draw name and value pairs, one below the other; empty values are left out, further lines of a value indented."""
-    kept = [
-        (name, value if isinstance(value, Painted) else str(value))
-        for name, value in rows
-        if value not in (None, "", (), [])
-    ]
+    """Draw name and value pairs, one below the other; empty values are left out, further lines of a value indented.
+
+    A tuple is a list of words, which a terminal gets in lines of its width.
+    """
+    kept = [(name, value) for name, value in rows if value not in (None, "", (), [])]
     widest = max((len(name) for name, _ in kept), default=0)
     return "\n".join(
-        f"{coloured(visible(name).ljust(widest), 'dim')}  {_indented(value, widest + 2)}" for name, value in kept
+        f"{coloured(visible(name).ljust(widest), 'dim')}  {_indented(_as_text(value, widest + 2), widest + 2)}"
+        for name, value in kept
     )
+
+
+def _as_text(value: object, by: int) -> str:
+    if not isinstance(value, tuple):
+        return value if isinstance(value, Painted) else str(value)
+    words = ", ".join(value)
+    if not is_terminal(sys.stdout):
+        return words
+    from textwrap import wrap
+
+    return "\n".join(wrap(words, terminal_width() - by, break_on_hyphens=False))
 
 
 def indented(text: str) -> str:

@@ -122,7 +122,7 @@ def _drawn(shown: HandDetails) -> str:
             ("budget", "\n".join(room.describe() for room in shown.budget)),
             ("has spent", spending.spent_text(shown.spent)),
             ("restart", f"{restart.when}, at most {times} within {restart.within_ms / 1000:g}s"),
-            ("confined by", ", ".join(shown.confinement) or "nothing runs now"),
+            ("confined by", shown.confinement or "nothing runs now"),
             ("but not by", screen.lacking(shown.lacking)),
         )
     )

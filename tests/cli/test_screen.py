@@ -48,6 +48,18 @@ def test_each_character_of_a_long_text_is_measured_only_a_few_times() -> None:
     assert 500 <= measured <= 1_000
 
 
+def test_a_list_of_words_has_lines_as_wide_as_the_terminal_and_elsewhere_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = (("hand", "x"), ("confined by", tuple(f"a-layer-{number}" for number in range(12))))
+    assert screen.fields(rows).count("\n") == 1
+    monkeypatch.setattr(screen, "is_terminal", lambda _: True)  # pytest has taken stdout, which is none
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("NO_COLOR", "1")
+    lines = screen.fields(rows).splitlines()
+    assert max(map(len, lines)) <= 60
+    assert [line.startswith(" " * 13 + "a-layer-") for line in lines[2:]] == [True] * (len(lines) - 2)
+    assert ", ".join(rows[1][1]) == " ".join(line[13:] for line in lines[1:])
+
+
 def test_a_symbol_of_what_is_said_may_be_a_picture_and_nothing_else_hides_behind_it() -> None:
     said = "Mind: \u26a0\ufe0f\nand \u2705\ufe0f"
     assert screen.prose(said) == screen.safe(screen.prose(said)) == said
