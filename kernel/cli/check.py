@@ -1,11 +1,12 @@
 """`maniple check` (acts)."""
 
 import shlex
+import time
 
 import click
 from msgspec import Struct
 
-from kernel.cli import entry, named_files, package, screen
+from kernel.cli import entry, named_files, package, scheduled, screen
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
 from manifests.errors import ManifestInvalid, Problem
@@ -13,7 +14,7 @@ from manifests.schema import Manifest
 
 
 class CheckResult(Struct, frozen=True, kw_only=True):
-    """What `check --json` prints. advice: code that is allowed, but may make a run fail when it is resumed."""
+    """What `check --json` prints. advice: what is allowed, and may not do what is wanted."""
 
     ok: bool
     problems: tuple[dict[str, object], ...]
@@ -26,12 +27,13 @@ def check(session: Session, folder: str) -> None:
     """List every problem in a Hand's folder, each with its file, line, column, and what to write instead.
 
     HAND.toml is checked, and so is what it names: the entry's module is there, is Python and has the class, with a
-    coroutine for each method in [provides] that takes its params. The folder must hold nothing that cannot be sealed.
-    None of the Hand's code runs; a WASM module is compiled, to see its imports and exports. In a task Hand's Python,
-    uses of time and randomness that differ when a run is resumed or replayed are reported as advice.
+    coroutine for each method in [provides] that takes its params, and a `run` that takes the inputs of its [schedule].
+    The folder must hold nothing that cannot be sealed. None of the Hand's code runs; a WASM module is compiled, to see
+    its imports and exports. Reported as advice are a time in [schedule] that is over, and, in a task Hand's Python, uses
+    of time and randomness that differ when a run is resumed or replayed.
     """
     problems = _problems(folder)
-    advice = [] if problems else _nondeterminism(folder)
+    advice = [] if problems else _advice(folder)
     session.result(
         CheckResult(
             ok=not problems,
@@ -87,7 +89,9 @@ def _named_problems(folder: str, manifest: Manifest, unsealable: list[Ended]) ->
     if manifest.agent:
         from kernel.cli import agent_files
 
-        return agent_files.problems(folder, manifest.agent, files)
+        return [
+            *agent_files.problems(folder, manifest.agent, files), *scheduled.input_problems(folder, manifest, files)
+        ]  # fmt: skip
     if manifest.hand.pipeline:
         return _pipeline_problems(folder, manifest.hand.pipeline, files)
     if manifest.hand.wasm:
@@ -95,15 +99,18 @@ def _named_problems(folder: str, manifest: Manifest, unsealable: list[Ended]) ->
     return entry.problems(folder, manifest, files)
 
 
-def _nondeterminism(folder: str) -> list[Problem]:
-    """Uses of time and randomness in a task Hand's Python, which differ when a run is resumed or replayed."""
+def _advice(folder: str) -> list[Problem]:
+    """A time in [schedule] that is over; and uses of time and randomness in a task Hand's Python, which differ when a run
+    is resumed or replayed.
+    """
     from manifests.nondeterminism import find_unbound
 
-    manifest = package.read_manifest(folder)
+    read = package.read(folder)
+    manifest = read.manifest
+    found = scheduled.over(folder, manifest, read.files, time.time_ns() // 1_000_000)
     if manifest.hand.kind != "task" or manifest.agent:  # an agent's skills run their programs in other processes
-        return []
-    found: list[Problem] = []
-    for path, content in sorted(package.read(folder).files.items()):
+        return found
+    for path, content in sorted(read.files.items()):
         if path.endswith(".py"):
             try:
                 found += find_unbound(content.decode(), f"{folder.rstrip('/')}/{path}")

@@ -7,6 +7,7 @@ import ast
 import sys
 from typing import Final
 
+from kernel.cli import scheduled
 from manifests.coroutines import misfits
 from manifests.errors import Problem
 from manifests.schema import Manifest
@@ -23,6 +24,7 @@ def problems(folder: str, manifest: Manifest, files: dict[str, bytes]) -> list[P
         *_shadowing_files(folder, files),
         *_module_problems(folder, manifest, files),
         *misfits(folder, manifest, files),
+        *scheduled.input_problems(folder, manifest, files),
     ]
     return [*dict.fromkeys(found)]
 

@@ -16,12 +16,11 @@ from manifests.pipeline.binding import Binding
 from manifests.pipeline.installed import Known, check_against_hands
 from manifests.pipeline.reading import Table, can_be_sent, read_head, read_steps
 from manifests.pipeline.schema import Pipeline
-from manifests.positions import Path
 from manifests.readers import BAD, READERS
 from manifests.reference import AT
-from manifests.suggestions import suggestion
+from manifests.scheduled_inputs import check_given
 from manifests.tables import read_table
-from manifests.typed import split_type, type_words
+from manifests.typed import type_words
 
 DAY_MS: Final = 86_400_000
 
@@ -69,18 +68,7 @@ def _schedule(found: Findings, raw: Table, name: object, inputs: Mapping[str, st
         return {}
     read = read_table(found, "schedule", ("schedule",), raw["schedule"])
     schedule_rules.check_schedule(found, {"hand": {"kind": "task", "name": name}, "schedule": read}, raw)
-    given = read.get("inputs", {})
-    for key, value in given.items() if isinstance(given, dict) else ():
-        path: Path = ("schedule", "inputs", key)
-        if key not in inputs:
-            there = suggestion(key, inputs) if inputs else "it takes none"
-            found.at_key(path, f'there is no input "{key}"', there)
-        elif not (isinstance(value, str) and value.startswith("$")):  # whose value is not known yet
-            can_be_sent(found, path, value, split_type(inputs[key])[0])
-    for key, of in inputs.items():
-        if not split_type(of)[1] and (not isinstance(given, dict) or key not in given):
-            what = f'a run needs the input "{key}" ({of}), and the schedule does not give it'
-            found.at_key(("schedule",), what, f"write inputs = {{ {key} = ... }}")
+    check_given(found, read.get("inputs"), inputs)
     return _plain_table(found, "schedule", raw["schedule"])
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from kernel.cli import scheduled
+from manifests.check import check
 from tests.cli.shell import Shell
 from tests.cli.test_runs import until
 from tests.living import Source, write_hand
@@ -131,3 +133,26 @@ def test_a_wrong_schedule_is_found_by_check(shell: Shell, tmp_path: Path) -> Non
         'HAND.toml:10:8: schedule.cron: "0 25 * * *" is not a cron expression: its hour cannot be' in ran.out + ran.err
     )
     assert 'did you mean "Europe/Berlin"?' in ran.out + ran.err
+
+
+def test_check_compares_the_inputs_of_a_schedule_with_what_its_runs_take(shell: Shell, tmp_path: Path) -> None:
+    folder = write_hand(tmp_path / "chime", Source(CHIME.toml.replace("strikes = 3", 'strike = "x"'), CHIME.main))
+    ran = shell.run("check", folder)
+    assert ran.code == 1
+    assert 'HAND.toml:13:12: there is no input "strike"\n    did you mean "strikes"?' in ran.out
+    assert 'HAND.toml:9:2: a run needs the input "strikes" (int), and the schedule does not give it' in ran.out
+
+
+def test_check_compares_the_inputs_of_a_scheduled_agent_with_those_of_all_agents() -> None:
+    agent = CHIME.toml.replace('entry = "main:Chime"', "") + '[agent]\nmodel = "default"\n'
+    whole = agent.replace("[settings", '[capabilities]\n"model.complete" = ["default"]\n[settings')
+    for inputs, problems in (("strikes = 3", 2), ("task = 3", 1), ('task = "strike"', 0)):
+        toml = whole.replace("strikes = 3", inputs)
+        assert len(scheduled.input_problems("d", check(toml), {"HAND.toml": toml.encode()})) == problems
+
+
+def test_check_advises_of_a_time_that_is_over(shell: Shell, tmp_path: Path) -> None:
+    once = CHIME.toml.replace('cron = "0 9 * * mon-fri"', 'at = "2020-12-01T09:00"')
+    folder = write_hand(tmp_path / "chime", Source(once, CHIME.main))
+    assert "HAND.toml:10:6: that time is over: installed now, it starts nothing" in shell.good("check", folder)
+    assert scheduled.over("d", check(once), {"HAND.toml": once.encode()}, now=0) == []
