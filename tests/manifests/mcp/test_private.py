@@ -32,8 +32,11 @@ def test_others_may_listen_there(address: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    "key api_key tavilyApiKey access%5Ftoken TOKEN client-secret sig APIKEY hapikey X-Amz-Signature".split(),
-)
+    [
+        "key", "api_key", "tavilyApiKey", "access%5Ftoken", "TOKEN", "client-secret", "sig", "APIKEY", "hapikey",
+        "X-Amz-Signature",
+    ],
+)  # fmt: skip
 def test_a_key_in_a_query_is_found_by_its_name(name: str) -> None:
     assert (
         key_in_query(f"https://mcp.example/mcp?profile=a&{name}=very-secret#b").lower()
