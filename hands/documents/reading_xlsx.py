@@ -71,6 +71,8 @@ def _opened(raw: bytes) -> Workbook:
 class _Cells(WorkSheetParser):  # type: ignore[misc]  # openpyxl ships no types
     """Reads a sheet's cells; one whose value is none of its type comes as the text that the file holds."""
 
+    col_counter: int
+
     def parse_cell(self, element: Element) -> dict[str, object]:
         """Return a cell as openpyxl has it. Raises ValueError for one that lacks a place or a style."""
         before = self.col_counter
