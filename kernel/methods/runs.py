@@ -38,8 +38,9 @@ def _start(request: Request) -> object:
         kernel.record_state(hand, "released")
     if hand.is_task:
         return _begin(request, hand)
-    if request.arguments.get("inputs"):
-        raise Failure("arguments", f"{hand.name} is a service and takes no inputs: see `maniple settings {hand.name}`")
+    if request.arguments.get("inputs") or request.call.most is not None:
+        what = f"{hand.name} is a service and takes no inputs and no `most`"
+        raise Failure("arguments", f"{what}: see `maniple settings {hand.name}`")
     return kernel.supervisor.services.start_for_operator(hand, request.call, again=False)
 
 

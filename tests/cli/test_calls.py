@@ -101,6 +101,7 @@ def test_methods_are_listed_and_shown_in_full(shell: Shell) -> None:
         (("show", "bad name"), 2, "'bad name' is not a name: "),
         (("remove", "bad name", "--purge"), 2, "'bad name' is not a name: "),
         (("start", "bad name"), 2, "'bad name' is not a name: "),
+        (("start", "echo", "--most", "tokens=5"), 1, "echo is a service and takes no inputs and no `most`: see"),
         (("roots", "add", "Bad Name", "."), 2, "'Bad Name' is not a name for a root: "),
         (("roots", "remove", "Bad Name"), 2, "'Bad Name' is not a name: "),
         (("call", "nope.x"), 1, "nothing provides 'nope.x': see `maniple methods`"),
