@@ -210,17 +210,15 @@ class _Import:
         self._fragments = fragment_lines.Import(store, space, self._marks)
         self._session: session_lines.Import | None = None
         self._session_lines = 0
-        self._lines = 0
-        self._must_end = self._is_over = False
+        self._ending = session_lines.Ending()
 
     def take(self, line: _Line) -> None:
         """Import the next line. Raises Invalid for one that is not allowed there."""
-        if self._is_over:
-            raise Invalid("nothing follows the last line, which says how many there are")
+        self._ending.count()
         if line.format:
-            self._must_end = line.format == FORMAT
+            self._ending.is_needed = line.format == FORMAT
         elif line.end is not None:
-            self._end(line.end)
+            self._ending.take(line.end)
         elif line.key is not None:
             self._take_key(line.key)
         elif line.entity is not None:
@@ -241,17 +239,10 @@ class _Import:
                 raise Invalid(f"nothing is counted as {what!r}")
         elif line.session is not msgspec.UNSET:
             self._take_session(bytes(line.session))
-        self._lines += 1
-
-    def _end(self, number: int) -> None:
-        if number != self._lines:
-            raise Invalid(f"{self._lines} lines came before it, where it says {number}: lines were added or lost")
-        self._is_over = True
 
     def settle(self) -> None:
         """Finish the import, after the last line. Raises Invalid."""
-        if self._must_end and not self._is_over:
-            raise Invalid("the last line is missing, which says how many there are: the file is not whole")
+        self._ending.check()
         self._fragments.settle()
         if self._session is not None:
             self._session.settle()

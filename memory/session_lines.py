@@ -172,27 +172,54 @@ def begin_import(store: Store, space: str, labels: Iterable[str]) -> "Import":
     return Import(store, int(row or 0), frozenset(labels))
 
 
+class Ending:
+    """The last line of an export, which says how many lines come before it: so none is lost or added unnoticed.
+
+    is_needed: the format has such a line.
+    """
+
+    def __init__(self) -> None:
+        self.is_needed = self._is_over = False
+        self._lines = 0
+
+    def count(self) -> None:
+        """Count a line, whatever it is. Raises Invalid for one behind the last."""
+        if self._is_over:
+            raise Invalid("nothing follows the last line, which says how many there are")
+        self._lines += 1
+
+    def take(self, number: int) -> None:
+        """Take the last line, which has been counted too. Raises Invalid if it tells another number of lines before it."""
+        if number != self._lines - 1:
+            raise Invalid(f"{self._lines - 1} lines came before it, where it says {number}: lines were added or lost")
+        self._is_over = True
+
+    def check(self) -> None:
+        """Raise Invalid if a needed last line is missing."""
+        if self.is_needed and not self._is_over:
+            raise Invalid("the last line is missing, which says how many there are: the file is not whole")
+
+
 class Import:
     """The import of a conversation, line by line. last: the last number of each branch; count: messages."""
 
     def __init__(self, store: Store, session: int, labels: frozenset[str]) -> None:
         self._store, self._session, self._labels = store, session, labels
         self._branch = ""
-        self._at_end = self._must_end = self._is_over = False
-        self._lines = 0
+        self._at_end = False
+        self._ending = Ending()
         self.last: dict[str, int] = {}
         self._depths: dict[str | None, int] = {None: 0}
         self.count = 0
 
     def take(self, line: Line) -> None:
         """Import the next line. Raises Invalid for one that is not allowed there."""
-        if self._is_over:
-            raise Invalid("nothing follows the last line, which says how many there are")
+        self._ending.count()
         match line:
             case _Head(format=of_format):
-                self._must_end = of_format == FORMAT
-            case _End(end=number) if self._must_end:
-                self._end(number)
+                self._ending.is_needed = of_format == FORMAT
+            case _End(end=number) if self._ending.is_needed:
+                self._ending.take(number)
             case _Branch(branch=name, parent=parent, forked=forked) if not self._at_end:
                 is_first = not self.last and name == MAIN and parent is None and forked == 0
                 if name in self.last or not (
@@ -230,17 +257,10 @@ class Import:
                 ))  # fmt: skip
             case _:
                 raise Invalid("it cannot stand here")
-        self._lines += 1
-
-    def _end(self, number: int) -> None:
-        if number != self._lines:
-            raise Invalid(f"{self._lines} lines came before it, where it says {number}: lines were added or lost")
-        self._is_over = True
 
     def settle(self) -> None:
         """Set the last number of every branch, at the end. Raises Invalid if the main branch, or the end, is missing."""
-        if self._must_end and not self._is_over:
-            raise Invalid("the last line is missing, which says how many there are: the file is not whole")
+        self._ending.check()
         if MAIN not in self.last:
             raise Invalid(f"the branch {MAIN!r} is missing")
         for name, last in self.last.items():
