@@ -24,6 +24,8 @@ def mcp_known(session: Session) -> None:
                     "name": name,
                     "what": one.what,
                     "server": list(one.server),
+                    "install": one.install,
+                    "key": bool(one.secret),
                     "login": one.login,
                     "source": one.source,
                     "read": one.read,

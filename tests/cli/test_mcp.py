@@ -270,6 +270,8 @@ def test_common_servers_are_known_by_their_names(shell: Shell) -> None:
     assert len(known) >= 25
     assert all(row["source"].startswith("https://") and row["server"] for row in known)
     logins = {row["name"] for row in known if row["login"]}
+    assert not logins & {row["name"] for row in known if row["key"]}
+    assert {row["install"] for row in known} > {"", "npm install -g @modelcontextprotocol/server-memory"}
     assert {"atlassian", "figma", "linear", "notion", "slack", "supabase", "vercel"} <= logins
     assert {"cloudflare-docs", "github"} <= {row["name"] for row in known} - logins
     assert re.search("^notion +login ", shell.good("mcp", "known"), re.MULTILINE)
