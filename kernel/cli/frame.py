@@ -30,6 +30,7 @@ HELP: Final = ("-h", "--help")
 """The options that print a command's manual page."""
 
 HOME_VARIABLE: Final = "MANIPLE_HOME"
+HOME_HELP: Final = "The home, instead of $MANIPLE_HOME or ~/.maniple."
 RECENT_ENTRIES: Final = 5_000
 """Entries of the log that the completion of run ids reads."""
 
@@ -188,7 +189,7 @@ def _home_option() -> click.Option:
     return click.Option(
         ["--home"],
         metavar="DIR",
-        help="The home, instead of $MANIPLE_HOME or ~/.maniple.",
+        help=HOME_HELP,
         type=click.Path(readable=False),  # a home that cannot be read gives the same error as with the variable
     )
 

@@ -29,8 +29,8 @@ POLL_S: Final = 0.2
 def logs(session: Session, hand: str, follow: bool, lines: int) -> None:
     """Show what a Hand printed to stdout and stderr, and its log records, the newest last.
 
-    Tracebacks stand below their records. Only the newest is kept; a record at the top says how many bytes before it are
-    gone. The kernel need not run. With --json every line is an object: a record as it was written, or {"text": …}.
+    Tracebacks stand below their records. Old output is dropped; a record at the top says how many bytes of it. The
+    kernel need not run. With --json every line is an object: a record as it was written, or {"text": …}.
     """
     folder = logbook.folder_of(session.home)
     path = os.path.join(session.home, "output", f"{hand}.log")

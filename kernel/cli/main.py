@@ -16,7 +16,7 @@ import click
 
 from kernel.cli import commands, failures, named_files, room, usage_errors
 from kernel.cli.exits import Ended, Exit, NoHand, NoProvider, NotDone, NotLinux, RunNotDone
-from kernel.cli.frame import HELP, Output, as_json, chosen_home, say, write, write_json
+from kernel.cli.frame import HELP, HOME_HELP, Output, as_json, chosen_home, say, write, write_json
 from kernel.cli.hints import with_home
 from kernel.cli.screen import listed, visible
 from manifests.errors import ManifestInvalid, Problem
@@ -55,7 +55,7 @@ class CommandGroup(click.Group):
         inner = commands.GROUPS.get(cmd_name) if not self._prefix else None
         if inner is not None:
             default = commands.DEFAULTS.get(cmd_name, "")
-            about = commands.TOP[cmd_name] + "."
+            about = commands.TOP[cmd_name] + "." + (f" Alone it is `maniple {cmd_name} {default}`." if default else "")
             return CommandGroup(cmd_name, inner, prefix=cmd_name + " ", default=default, about=about)
         name = commands.module_of(self._prefix + cmd_name)
         module = importlib.import_module(f"kernel.cli.{name}")
@@ -92,7 +92,7 @@ class CommandGroup(click.Group):
 def _options() -> list[click.Parameter]:
     """The options of `maniple` itself, which stand before a command's name."""
     return [
-        click.Option(["--home"], metavar="DIR", type=click.Path(readable=False), help="The home."),
+        click.Option(["--home"], metavar="DIR", type=click.Path(readable=False), help=HOME_HELP),
         click.Option(["--version"], is_flag=True, expose_value=False, callback=_version, help="Print the version."),
     ]
 
@@ -113,6 +113,7 @@ def cli() -> click.Group:
         "maniple",
         commands.TOP,
         about="Maniple: Hands as confined processes, under a small kernel that checks and logs every call.\n\n"
+        "Begin with `maniple init`, then `maniple up`. What a command does: `maniple COMMAND --help`.\n\n"
         "Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 usage, "
         "3 kernel not running, 4 refused, 5 verification failed, 130 interrupted.",
     )

@@ -32,7 +32,8 @@ def up(session: Session, foreground: bool) -> None:
 
     With --foreground this process becomes the kernel, as service supervisors expect.
 
-    Ends with 1 if the kernel that already runs has the code of another version of Maniple, or with --foreground.
+    If a kernel already runs on this home, ends with 1 if that has the code of another version of Maniple, and always
+    with --foreground.
     """
     from kernel.cli import bundled, home_parts, homes, installed, machine, orphans, screen, starting
     from kernel.cli.serving import find_kernel, open_run_folder

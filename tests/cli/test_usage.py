@@ -261,10 +261,17 @@ def test_a_search_from_before_all_logs_finds_everything(still: Shell) -> None:
     assert still.good("audit", "search", "--since", "0001-01-01") == still.good("audit", "search")
 
 
-@pytest.mark.parametrize("words", [(), ("audit",), ("audit", "tail"), ("roots",), ("start",)])
-def test_h_is_help(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "`maniple init`, then `maniple up`"), (("audit",), "verify-proof"), (("audit", "tail"), "--follow"),
+        (("roots",), "Alone it is `maniple roots list`"), (("start",), "--wait"),
+    ],
+)  # fmt: skip
+def test_h_is_help(words: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert (run([*words, "-h"]), run([*words, "--help"])) == (0, 0)
     told = capsys.readouterr()
     half = len(told.out) // 2
     assert (told.out[:half], told.err) == (told.out[half:], "")
     assert "  -h, --help" in told.out
+    assert says in " ".join(told.out.split())
