@@ -15,7 +15,7 @@ AGENT: Final = Signature(params={"task": "string", "session": "list?"})
 
 def input_problems(folder: str, manifest: Manifest, files: Mapping[str, bytes]) -> list[Problem]:
     """Inputs of [schedule] that a run would refuse, or lack. A pipeline's are checked with its file."""
-    if manifest.schedule is None:
+    if manifest.schedule is None or f"{manifest.hand.name}.run" in manifest.provides:  # then `run` answers calls
         return []
     entry = manifest.hand.entry
     takes = AGENT if manifest.agent else of_entry(entry, files) if entry else UNKNOWN

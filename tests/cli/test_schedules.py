@@ -151,6 +151,13 @@ def test_check_compares_the_inputs_of_a_scheduled_agent_with_those_of_all_agents
         assert len(scheduled.input_problems("d", check(toml), {"HAND.toml": toml.encode()})) == problems
 
 
+def test_check_takes_a_run_that_answers_calls_for_no_work_of_the_schedule() -> None:
+    method = '[provides."chime.run"]\nsummary = "Strike"\nresource = "none"\neffect = "read"\n'
+    toml = CHIME.toml + method
+    code = {"HAND.toml": toml.encode(), "main.py": CHIME.main.replace("strikes: int", "call: Call").encode()}
+    assert scheduled.input_problems("d", check(toml), code) == []
+
+
 def test_check_advises_of_a_time_that_is_over(shell: Shell, tmp_path: Path) -> None:
     once = CHIME.toml.replace('cron = "0 9 * * mon-fri"', 'at = "2020-12-01T09:00"')
     folder = write_hand(tmp_path / "chime", Source(once, CHIME.main))
