@@ -18,7 +18,8 @@ from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.workbook.workbook import Workbook
 from openpyxl.worksheet import _read_only
-from openpyxl.worksheet._reader import WorkSheetParser
+from openpyxl.worksheet._reader import ROW_TAG, WorkSheetParser
+from openpyxl.xml.functions import iterparse
 
 from document_refusal import SPOILED, DocumentRefused
 from document_table import COLUMNS_MOST, Table, row_of
@@ -69,9 +70,16 @@ def _opened(raw: bytes) -> Workbook:
 
 
 class _Cells(WorkSheetParser):  # type: ignore[misc]  # openpyxl ships no types
-    """Reads a sheet's cells; one whose value is none of its type comes as the text that the file holds."""
+    """Reads a sheet's cells and nothing else; one whose value is none of its type comes as the text that the file holds."""
 
     col_counter: int
+
+    def parse(self) -> Iterator[object]:
+        """Yield each row, with its number: as openpyxl does, but without rules and looks, which may be odd too."""
+        for _, element in iterparse(self.source):
+            if element.tag == ROW_TAG:
+                yield self.parse_row(element)
+                element.clear()
 
     def parse_cell(self, element: Element) -> dict[str, object]:
         """Return a cell as openpyxl has it. Raises ValueError for one that lacks a place or a style."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import re
 import time
 import zipfile
 from collections.abc import Callable
@@ -278,26 +277,6 @@ def test_a_pdf_with_a_password_is_told() -> None:
     with pytest.raises(DocumentRefused) as refused:
         list(READERS["pdf"].text(pdf("a", password="x")))
     assert refused.value.code == "encrypted"
-
-
-@pytest.mark.parametrize(
-    ("odd", "shown"),
-    [
-        (b't="d"><v>2024-02-30</v>', "2024-02-30"),
-        (b"><v>1,5</v>", "1,5"),
-        (b't="b"><v>yes</v>', "yes"),
-        (b's="1"><v>-1000000</v>', "-1000000"),
-        (b't="e"><v>#DIV/0!</v>', "#DIV/0!"),
-    ],
-)
-def test_a_cell_with_no_value_of_its_type_is_text_and_the_others_are_read(odd: bytes, shown: str) -> None:
-    raw, sheet = xlsx(("a", date(2026, 6, 1), 2), ("b", date(2026, 6, 2), 3)), "xl/worksheets/sheet1.xml"
-    part, day = part_of(raw, sheet), b's="1" t="n"><v>46174</v>'
-    assert day in part
-    for told in (part, re.sub(b' r="[A-Z]+[0-9]+"', b"", part)):
-        assert rows("xlsx", with_part(raw, sheet, told.replace(day, odd)))["Sales"] == [
-            ["a", shown, 2], ["b", "2026-06-02T00:00:00", 3]
-        ]  # fmt: skip
 
 
 def test_a_sheet_that_lies_about_its_size_is_read_as_it_is() -> None:
