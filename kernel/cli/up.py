@@ -32,8 +32,7 @@ def up(session: Session, foreground: bool) -> None:
 
     With --foreground this process becomes the kernel, as service supervisors expect.
 
-    If a kernel already runs on this home, ends with 1 if that has the code of another version of Maniple, and always
-    with --foreground.
+    If a kernel already runs, ends with 1 if it has the code of another version of Maniple, and always with --foreground.
     """
     from kernel.cli import bundled, home_parts, homes, installed, machine, orphans, screen, starting
     from kernel.cli.serving import find_kernel, open_run_folder
