@@ -6,13 +6,11 @@ bits, which every JSON reader keeps exactly; ASCII keys, for which the RFC's ord
 at most DEPTH levels, so that whatever can be written can be read back.
 """
 
-from typing import Final, TypeAlias
+from typing import Final
 
 import msgspec
 
 from wire.errors import CodecError, Unencodable
-
-Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"
 
 INT_LIMIT: Final = 2**53
 """Integers are strictly between -INT_LIMIT and INT_LIMIT."""

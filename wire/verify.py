@@ -17,11 +17,10 @@ from hashlib import sha256
 
 from msgspec import Struct
 
-from wire.checkpoint import Checkpoint, open_checkpoints
+from wire.checkpoint import Checkpoint
 from wire.entries import NO_PREV, Entry, decode
 from wire.errors import CodecError, LogInvalid
 from wire.merkle import Frontier, leaf_hash
-from wire.signing import VerifyKey
 
 
 class Verified(Struct, frozen=True, kw_only=True):
@@ -35,25 +34,6 @@ class Verified(Struct, frozen=True, kw_only=True):
     checkpoints: int
     prev: str
     frontier: Frontier
-
-
-def verify_log(
-    lines: Iterable[bytes],
-    *,
-    notes: Iterable[str | bytes],
-    keys: Iterable[VerifyKey],
-    origin: str,
-    held: Iterable[str | bytes] = (),
-) -> Verified:
-    """Verify a log from its first line, with the checkpoint notes beside it (`notes`) and those held elsewhere (`held`).
-
-    All must be signed by one of these keys. Raises LogInvalid for the first bad entry; NoteMalformed or SignatureInvalid
-    for a checkpoint that is itself invalid, before the first line is read.
-    """
-    known = tuple(keys)
-    own = list(open_checkpoints(notes, known, origin))
-    kept = list(open_checkpoints(held, known, origin))
-    return verify_lines(lines, checkpoints=own, held=kept)
 
 
 def verify_lines(

@@ -9,10 +9,11 @@ from typing import Final
 from kernel.record.log import Log
 from kernel.record.recovery import Lines, read_notes, recover
 from tests.bench.samples import Row
+from wire.checkpoint import open_checkpoints
 from wire.entries import Body
 from wire.signing import SigningKey
 from wire.snapshot import Snapshot
-from wire.verify import verify_log
+from wire.verify import verify_lines
 
 ENTRIES: Final = 40_000
 GROUP: Final = 100
@@ -69,7 +70,8 @@ def _verify_rate(home: Path) -> float:
     """Verify the whole log; entries per second of processor time."""
     lines = Lines(home / "log")
     begun = time.process_time()
-    verify_log(lines, notes=read_notes(home / "log", _ORIGIN), keys=(_KEY.verify_key,), origin=_ORIGIN)
+    own = open_checkpoints(read_notes(home / "log", _ORIGIN), [_KEY.verify_key], _ORIGIN)
+    verify_lines(lines, checkpoints=own)
     return ENTRIES / (time.process_time() - begun)
 
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from kernel.record.log import Log
 from kernel.record.recovery import Lines, read_notes, read_start, recover
-from wire.checkpoint import open_checkpoint
+from wire.checkpoint import open_checkpoint, open_checkpoints
 from wire.entries import Chain, Entry, decode
 from wire.signing import SigningKey
-from wire.verify import Verified, verify_log
+from wire.verify import Verified, verify_lines
 
 ORIGIN = "test.example/log"
 KEY = SigningKey(ORIGIN, bytes(range(32)))
@@ -84,7 +84,8 @@ def signed(folder: Path) -> int:
 
 def verified(folder: Path) -> Verified:
     """Verify all of a log, as `maniple audit verify` does."""
-    return verify_log(Lines(folder), notes=read_notes(folder, ORIGIN), keys=[KEY.verify_key], origin=ORIGIN)
+    own = open_checkpoints(read_notes(folder, ORIGIN), [KEY.verify_key], ORIGIN)
+    return verify_lines(Lines(folder), checkpoints=own)
 
 
 def entries(folder: Path) -> list[Entry]:

@@ -14,9 +14,10 @@ from kernel.cli.exits import NotDone
 from kernel.home import Home
 from kernel.record.recovery import Lines, read_notes
 from tests.living import Kernel
+from wire.checkpoint import open_checkpoints
 from wire.codec import Value
 from wire.entries import Entry, decode
-from wire.verify import Verified, verify_log
+from wire.verify import Verified, verify_lines
 
 T = TypeVar("T")
 PATIENCE = 45.0
@@ -87,7 +88,8 @@ def verified(home: Path) -> Verified:
     """Verify all of a stopped kernel's log, as `maniple audit verify` does."""
     folder, opened = home / "log", Home(str(home))
     key, origin = opened.keys().log.verify_key, opened.identity.origin
-    return verify_log(Lines(folder), notes=read_notes(folder, origin), keys=[key], origin=origin)
+    own = open_checkpoints(read_notes(folder, origin), [key], origin)
+    return verify_lines(Lines(folder), checkpoints=own)
 
 
 def moment(entry: Entry) -> float:

@@ -1,7 +1,7 @@
 """Verification: every way to tamper with a log is found, and the first bad entry is named."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
 import msgspec
@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from tests.spread import spread
 from wire import entries
-from wire.checkpoint import Checkpoint, sign_checkpoint
+from wire.checkpoint import Checkpoint, open_checkpoints, sign_checkpoint
 from wire.entries import Chain, time_text
 from wire.errors import LogInvalid, NoteMalformed, SignatureInvalid
 from wire.merkle import Frontier, leaf_hash, root_of
 from wire.signing import SigningKey
-from wire.verify import verify_lines, verify_log
+from wire.verify import Verified, verify_lines
 
 ORIGIN = "maniple.example/home"
 KEY = SigningKey(ORIGIN, bytes(range(32)))
@@ -39,6 +39,12 @@ def point(lines: list[bytes], size: int) -> Checkpoint:
 
 def notes(lines: list[bytes], sizes: tuple[int, ...] = POINTS) -> list[str]:
     return [sign_checkpoint(point(lines, size), KEY) for size in sizes]
+
+
+def verify(lines: list[bytes], own: list[str], held: Iterable[str] = ()) -> Verified:
+    """Verify lines with the notes beside them and those held elsewhere."""
+    checkpoints, kept = open_checkpoints(own, KEYS, ORIGIN), open_checkpoints(held, KEYS, ORIGIN)
+    return verify_lines(lines, checkpoints=checkpoints, held=kept)
 
 
 LOG = grow(Chain(), SIZE)
@@ -73,11 +79,11 @@ def rewritten(lines: list[bytes], seq: int) -> list[bytes]:
 
 
 def test_a_whole_log_verifies_and_tells_where_to_go_on() -> None:
-    verified = verify_log(LOG, notes=NOTES, keys=KEYS, origin=ORIGIN, held=NOTES[1:3])
+    verified = verify(LOG, NOTES, held=NOTES[1:3])
     assert (verified.size, verified.signed, verified.checkpoints) == (SIZE, SIZE, len(POINTS) + 2)
     chain = Chain(seq=verified.size, prev=verified.prev, frontier=verified.frontier)
     more = grow(chain, 10)
-    verified = verify_log(LOG + more, notes=NOTES, keys=KEYS, origin=ORIGIN)
+    verified = verify(LOG + more, NOTES)
     assert (verified.size, verified.signed) == (SIZE + 10, SIZE)
 
 
@@ -228,16 +234,16 @@ def test_a_rewritten_history_breaks_the_next_checkpoint_and_the_range_is_named(s
 def test_a_history_rewritten_and_signed_again_is_found_by_a_checkpoint_held_elsewhere(seq: int) -> None:
     lines = rewritten(LOG, seq)
     signed_again = notes(lines)
-    assert verify_log(lines, notes=signed_again, keys=KEYS, origin=ORIGIN).signed == SIZE
+    assert verify(lines, signed_again).signed == SIZE
     with pytest.raises(LogInvalid, match="held elsewhere") as caught:
-        verify_log(lines, notes=signed_again, keys=KEYS, origin=ORIGIN, held=notes(LOG, (8, SIZE)))
+        verify(lines, signed_again, held=notes(LOG, (8, SIZE)))
     assert caught.value.seq == (0 if seq < 8 else 8)
 
 
 def test_a_tail_cut_and_signed_again_is_found_by_a_checkpoint_held_elsewhere() -> None:
     short = LOG[:30]
     with pytest.raises(LogInvalid) as caught:
-        verify_log(short, notes=notes(short, (7, 30)), keys=KEYS, origin=ORIGIN, held=notes(LOG, (35,)))
+        verify(short, notes(short, (7, 30)), held=notes(LOG, (35,)))
     assert caught.value.seq == 30
 
 
@@ -247,7 +253,7 @@ def test_a_log_that_was_set_back_and_went_on_is_a_fork() -> None:
     assert found(fork).seq == 20
     assert found(fork, (30, 31, SIZE)).seq == 30
     with pytest.raises(LogInvalid, match="held elsewhere") as caught:
-        verify_log(fork, notes=notes(fork), keys=KEYS, origin=ORIGIN, held=notes(LOG, (30, SIZE)))
+        verify(fork, notes(fork), held=notes(LOG, (30, SIZE)))
     assert caught.value.seq == 30
 
 
@@ -277,7 +283,7 @@ def test_a_checkpoint_that_is_not_in_order_is_told_from_a_log_that_is_not() -> N
     ):
         for beside, held in (([*NOTES, bad], []), (NOTES, [bad])):
             with pytest.raises(error, match="checkpoint"):
-                verify_log(LOG, notes=beside, held=held, keys=KEYS, origin=ORIGIN)
+                verify(LOG, beside, held)
 
 
 def shuffle_lines(lines: list[bytes], chance: random.Random) -> list[bytes]:

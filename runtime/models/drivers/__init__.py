@@ -1,7 +1,7 @@
 """Drivers: one interface to all providers, and the table of drivers.
 
 A driver is made for one Endpoint and lives as long as its settings do. `stream` is the only way to an answer: it yields
-pieces as they come, then exactly one Answer; `collect_answer` returns that. Contract of every driver:
+pieces as they come, then exactly one Answer. Contract of every driver:
 
 - It makes one request and retries nothing: `retrying` and `routing` decide that. An SDK's own retries are off.
 - It raises ModelFailed and nothing else, within its Endpoint's times, whatever the other side does.
@@ -18,7 +18,6 @@ from typing import Final, Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from runtime.models.failures import ModelFailed
 from runtime.models.messages import Answer, AnyPiece, Embedded, Listed, Request
 
 
@@ -76,19 +75,3 @@ def load_driver(name: str) -> Callable[[Endpoint], Driver]:
     module, kind = DRIVERS[name]
     found: Callable[[Endpoint], Driver] = getattr(import_module(module), kind)
     return found
-
-
-def make_driver(name: str, endpoint: Endpoint) -> Driver:
-    """Make a driver, by its name in DRIVERS."""
-    return load_driver(name)(endpoint)
-
-
-async def collect_answer(pieces: AsyncIterator[AnyPiece | Answer], provider: str = "") -> Answer:
-    """Return the Answer of a stream. Raises ModelFailed("cut") if it ends without one."""
-    answer: Answer | None = None
-    async for piece in pieces:
-        if isinstance(piece, Answer):
-            answer = piece
-    if answer is None:
-        raise ModelFailed("cut", "the stream ended before the answer did", provider=provider)
-    return answer

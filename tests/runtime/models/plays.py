@@ -4,11 +4,12 @@ GOOD has a row for each: its driver, its events' bytes, and the parts, stop and 
 """
 
 import json
+from collections.abc import AsyncIterator
 from typing import Final
 
 from msgspec import Struct
 
-from runtime.models.drivers import Driver, Endpoint, make_driver
+from runtime.models.drivers import Driver, Endpoint, load_driver
 from runtime.models.messages import (
     Answer,
     AnyPiece,
@@ -55,7 +56,14 @@ def made(name: str, url: str, **more: object) -> Driver:
     times = {"first": 5.0, "silence": 5.0, "whole": 20.0}
     base = url if name == "anthropic" else f"{url}/v1"
     fields = {"provider": name, "base_url": base, "key": KEY, **times, **more}
-    return make_driver(name, Endpoint(**fields))  # type: ignore[arg-type]
+    return load_driver(name)(Endpoint(**fields))  # type: ignore[arg-type]
+
+
+async def collect_answer(pieces: AsyncIterator[AnyPiece | Answer]) -> Answer:
+    """The Answer at the end of a stream."""
+    *_, answer = [piece async for piece in pieces]
+    assert isinstance(answer, Answer)
+    return answer
 
 
 async def checked(asked: Driver, name: str, request: Request | None = None) -> tuple[list[AnyPiece], Answer]:

@@ -150,9 +150,9 @@ def test_a_request_starts_no_process_and_no_thread(name: str) -> None:
 def test_no_sdk_is_loaded_before_its_driver_is_asked_for(tmp_path: Path) -> None:
     code = (
         "import sys; from runtime.models import drivers, catalogue, messages\n"
-        "drivers.make_driver('scripted', drivers.Endpoint(provider='s'))\n"
+        "drivers.load_driver('scripted')(drivers.Endpoint(provider='s'))\n"
         "assert not {'anthropic', 'openai', 'httpx2', 'pydantic'} & sys.modules.keys()\n"
-        "drivers.make_driver('openai', drivers.Endpoint(provider='o'))\n"
+        "drivers.load_driver('openai')(drivers.Endpoint(provider='o'))\n"
         "assert 'openai' in sys.modules and 'anthropic' not in sys.modules\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}

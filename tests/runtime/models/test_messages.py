@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.models import failures
-from runtime.models.drivers import DRIVERS, Endpoint, collect_answer
+from runtime.models.drivers import DRIVERS, Endpoint
 from runtime.models.failures import KINDS, ModelFailed
 from runtime.models.messages import (
     Answer,
@@ -153,20 +153,6 @@ def test_every_status_is_a_failure_that_is_known() -> None:
 
 def test_what_speaks_for_the_request_being_wrong_is_tried_nowhere_again() -> None:
     assert [code for code, kind in KINDS.items() if kind.again and not kind.elsewhere] == []
-
-
-async def _ending(*pieces: AnyPiece | Answer):  # type: ignore[no-untyped-def]  # an async generator, as drivers are
-    for piece in pieces:
-        yield piece
-
-
-def test_a_stream_without_an_answer_is_cut() -> None:
-    import asyncio
-
-    answer = Answer(parts=(Text(text="a"),))
-    assert asyncio.run(collect_answer(_ending(TextPiece(text="a"), answer))) == answer
-    with pytest.raises(ModelFailed, match="cut"):
-        asyncio.run(collect_answer(_ending(TextPiece(text="a"))))
 
 
 def test_no_driver_is_imported_before_it_is_asked_for() -> None:

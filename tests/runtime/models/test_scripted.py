@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from runtime.models.drivers import Endpoint, collect_answer, make_driver
+from runtime.models.drivers import Endpoint, load_driver
 from runtime.models.drivers.scripted import Scripted
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import (
@@ -23,10 +23,11 @@ from runtime.models.messages import (
     ToolResult,
     Usage,
 )  # fmt: skip
+from tests.runtime.models.plays import collect_answer
 
 
 def _script(*lines: str) -> Scripted:
-    made = make_driver("scripted", Endpoint(provider="scripted", options={"script": "\n".join(lines)}))
+    made = load_driver("scripted")(Endpoint(provider="scripted", options={"script": "\n".join(lines)}))
     assert isinstance(made, Scripted)
     return made
 

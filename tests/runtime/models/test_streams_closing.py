@@ -6,9 +6,9 @@ from typing import Final
 import psutil
 import pytest
 
-from runtime.models.drivers import Driver, collect_answer
+from runtime.models.drivers import Driver
 from runtime.models.messages import Answer, Stop
-from tests.runtime.models.plays import GOOD, MODELS, asking, begun, block, checked, chunk, made, texts
+from tests.runtime.models.plays import GOOD, MODELS, asking, begun, block, checked, chunk, collect_answer, made, texts
 from tests.runtime.models.stage import HOLD, Play, Stage, head, named, stage, unnamed
 
 BOTH: Final = ("anthropic", "openai")

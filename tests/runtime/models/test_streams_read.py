@@ -7,10 +7,21 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from runtime.models.drivers import collect_answer
 from runtime.models.drivers.answers import parse_call
 from runtime.models.messages import Answer, AnyPiece, Text, TextPiece, ToolCall, pack
-from tests.runtime.models.plays import GOOD, MODELS, Good, asking, begun, block, checked, ended, made, texts
+from tests.runtime.models.plays import (
+    GOOD,
+    MODELS,
+    Good,
+    asking,
+    begun,
+    block,
+    checked,
+    collect_answer,
+    ended,
+    made,
+    texts,
+)
 from tests.runtime.models.stage import Play, chunked, head, named, stage
 from tests.spread import spread
 
