@@ -48,7 +48,12 @@ Layer = tuple[Capability, ...]
 
 
 class Verdict(NamedTuple):
-    """A GrantSet's answer for one method on one resource: see its methods allows, owns, lends and approval."""
+    """A GrantSet's answer for one method on one resource.
+
+    allowed: its holder may call it or, if it is only lent, runs that the holder spawns. owned: on behalf of any caller, since
+    every layer covers it with `own = true`. is_lent: only runs that the holder spawns. approval: True if some covering
+    capability requires a person's, False if every layer has one that waives it, else None.
+    """
 
     allowed: bool
     owned: bool
@@ -130,25 +135,12 @@ class GrantSet:
         return cls((capabilities,))
 
     def allows(self, method: str, resource: str) -> bool:
-        """Whether the method may be called on the resource, which must be in normal form: by the holder of the set or, if it
-        is only lent, by runs that the holder spawns. Total.
-        """
+        """Whether the method may be called on the resource, as Verdict says. Total."""
         return self.verdict(method, resource).allowed
 
     def lends(self, method: str, resource: str) -> bool:
         """Whether the call is allowed only to runs that the holder spawns. Total."""
         return self.verdict(method, resource).is_lent
-
-    def owns(self, method: str, resource: str) -> bool:
-        """Whether the call may be made on behalf of any caller: every layer covers it with `own = true`. Total."""
-        return self.verdict(method, resource).owned
-
-    def approval(self, method: str, resource: str) -> bool | None:
-        """Whether the grants ask for a person's approval. Total.
-
-        True: some covering capability requires it. False: every layer has one that waives it. None: neither.
-        """
-        return self.verdict(method, resource).approval
 
     def mentions(self, method: str) -> bool:
         """Whether the holder may call the method on some resource: lists of methods show only such ones. Total."""
@@ -174,7 +166,7 @@ class GrantSet:
         return f"GrantSet({self.layers!r})"
 
     def verdict(self, method: str, resource: str) -> Verdict:
-        """Return the answers of allows(), lends(), owns() and approval() together. Total."""
+        """Return the verdict on a method on a resource, which must be in normal form. Total."""
         known = self._cache.get((method, resource))
         if known is not None:
             return known

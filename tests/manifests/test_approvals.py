@@ -79,7 +79,7 @@ def asked(links: list[Link], call: Call, rules: Given | None = None, now: int = 
 
 
 def freedom(grants: GrantSet, call: Call) -> int:
-    return {True: 0, None: 1, False: 2}[grants.approval(call[0], call[1])]
+    return {True: 0, None: 1, False: 2}[grants.verdict(call[0], call[1]).approval]
 
 
 @given(LINKS, CALLS, RULES, st.integers(0, 10))
@@ -92,13 +92,13 @@ def test_whoever_counts_in_a_chain_is_asked_for_unless_it_was_spared(
         assert link.grants is not None
         if number and link.is_approved:
             break
-        said = link.grants.approval(call[0], call[1])
+        said = link.grants.verdict(call[0], call[1]).approval
         covering = {"ann": ("*", "a*", "ann"), "abe": ("*", "a*"), "bob": ("*",)}[call[1]]
         mine = [rule for rule in rules.get(link.hand, ()) if rule.method == call[0] and rule.pattern in covering]
         spared = any(now < rule.until for rule in mine)
         if (said or (said is None and link.supervised and call[2] == "external")) and not spared:
             expected.append(link.hand)
-        if link.grants.owns(call[0], call[1]):
+        if link.grants.verdict(call[0], call[1]).owned:
             break
     assert asked(links, call, rules, now) == expected
 
@@ -139,7 +139,7 @@ def test_a_longer_chain_never_asks_for_less(drawn: Drawn, above: Drawn, call: Ca
 @given(st.lists(st.sampled_from((True, False, None)), min_size=1, max_size=4))
 def test_where_capabilities_disagree_the_one_that_asks_counts(said: list[bool | None]) -> None:
     grants = GrantSet.of(Capability(method="post.send", allow=("*",), approval=one) for one in said)
-    assert grants.approval("post.send", "ann") is (True if True in said else False if False in said else None)
+    assert grants.verdict("post.send", "ann").approval is (True if True in said else False if False in said else None)
 
 
 @pytest.mark.parametrize("method", sorted(ABOUT_ONESELF | {"kernel.publish", "kernel.subscribe"}))
@@ -289,7 +289,7 @@ def test_a_set_that_asks_about_a_method_includes_nothing_of_it_that_does_not() -
     both, plain = GrantSet.of((spared, asks)), Capability(method="post.send", allow=("*",))
     assert not both.includes(plain)
     assert both.includes(replace(plain, approval=True))
-    assert narrow(both, GrantSet.of((plain,))).approval("post.send", "ann") is True
+    assert narrow(both, GrantSet.of((plain,))).verdict("post.send", "ann").approval is True
 
 
 def test_all_that_waits_is_listed_page_by_page() -> None:

@@ -68,7 +68,9 @@ def test_including_is_transitive(wide: Capability, middle: Capability, slim: Cap
 def test_narrowing_allows_exactly_what_every_part_allows(parts: list[GrantSet], method: str, resource: str) -> None:
     result = narrow(*parts)
     assert result.allows(method, resource) is (bool(parts) and all(part.allows(method, resource) for part in parts))
-    assert result.owns(method, resource) is (bool(parts) and all(part.owns(method, resource) for part in parts))
+    assert result.verdict(method, resource).owned is (
+        bool(parts) and all(part.verdict(method, resource).owned for part in parts)
+    )
     himself = [part.allows(method, resource) and not part.lends(method, resource) for part in parts]
     assert (result.allows(method, resource) and not result.lends(method, resource)) is (bool(parts) and all(himself))
 
@@ -141,9 +143,9 @@ def test_a_wildcard_expands_to_what_exists() -> None:
 
 def test_own_counts_only_where_it_is_written() -> None:
     both = GrantSet.of([cap("web.connect", "a.example:443", own=True), cap("web.connect", "*")])
-    assert both.owns("web.connect", "a.example:443")
+    assert both.verdict("web.connect", "a.example:443").owned
     assert both.allows("web.connect", "b.example:443")
-    assert not both.owns("web.connect", "b.example:443")
+    assert not both.verdict("web.connect", "b.example:443").owned
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,9 @@ def test_a_call_needs_every_link_up_to_the_first_whose_own_it_is(
 ) -> None:
     chain = _links(drawn)
     method, resource, effect = call
-    owners = [number for number, link in enumerate(chain) if link.grants and link.grants.owns(method, resource)]
+    owners = [
+        number for number, link in enumerate(chain) if link.grants and link.grants.verdict(method, resource).owned
+    ]
     counted = chain[: owners[0] + 1] if owners else chain
     expected = all(
         link.grants is not None
