@@ -246,9 +246,7 @@ class Life:
             begin=lambda work: self._in_background(group, work),
             seed=launch.seed,
             clock=self._clock or OwnClock(),
-            random=Random(
-                f"self {launch.seed}"
-            ),  # another seed than the module `random` has, or both would make the same ids
+            random=Random(f"self {launch.seed}"),  # the module `random` has the bare seed: both would make the same ids
             program=None if isinstance(self._program, HandBroken) else self._program,
         )
         if "proxy" in descriptors:

@@ -37,7 +37,7 @@ class DataPipeline(Hand):
 
     async def run(self, **inputs: object) -> object:
         """Does the job that the inputs describe. Returns its result and publishes `loaded`."""
-        with _ends(), self._folder() as folder:
+        with _as_failures(), self._folder() as folder:
             path = inputs.pop("spec", None)
             if path is None:
                 spec = check_inputs(inputs, rejects=self._rejects())
@@ -58,7 +58,7 @@ class DataPipeline(Hand):
 
     async def check(self, call: Call) -> dict[str, object]:
         """data-pipeline.check: all problems of a spec file. Writes nothing."""
-        with _ends(), self._folder() as folder:
+        with _as_failures(), self._folder() as folder:
             try:
                 spec = await self._spec(call.resource, {})
             except SpecInvalid as invalid:
@@ -71,7 +71,7 @@ class DataPipeline(Hand):
         """data-pipeline.preview: the first rows that the job would load. Writes nothing."""
         if not 1 <= rows <= ROWS_MAX:
             raise Failure("arguments", f"rows must be between 1 and {ROWS_MAX}.")
-        with _ends(), self._folder() as folder:
+        with _as_failures(), self._folder() as folder:
             spec = await self._spec(call.resource, {})
             with self._bench(spec, folder) as bench:
                 return await preview(bench, rows)
@@ -106,7 +106,7 @@ class DataPipeline(Hand):
 
 
 @contextmanager
-def _ends() -> Iterator[None]:
+def _as_failures() -> Iterator[None]:
     """Turns the job's errors into the run's Failed."""
     try:
         yield

@@ -59,7 +59,7 @@ class Documents(Hand):
         if offset < 0 or not 1 <= most <= TEXT_MOST:
             raise Failure("arguments", f"offset must be 0 or more, and most between 1 and {TEXT_MOST}.")
         raw = await self._document(call)
-        with _ending() as reading:
+        with _as_failures() as reading:
             kind, reader, raw = reading.open(raw)
             title = reader.title(raw)
             pieces, size = list[str](), 0
@@ -84,7 +84,7 @@ class Documents(Hand):
         if offset < 0 or not 1 <= most <= ROWS_MOST:
             raise Failure("arguments", f"offset must be 0 or more, and most between 1 and {ROWS_MOST}.")
         raw = await self._document(call)
-        with _ending() as reading:
+        with _as_failures() as reading:
             kind, reader, raw = reading.open(raw)
             found: list[dict[str, object]] = []
             room, more = REPLY_MOST, False
@@ -159,7 +159,7 @@ def _reader(module: ModuleType) -> Reader:
 
 
 @contextmanager
-def _ending() -> Iterator[_Reading]:
+def _as_failures() -> Iterator[_Reading]:
     """Turns DocumentRefused and the reader's errors into the call's Failed, and bounds time and memory."""
     reading = _Reading()
     with bounded("a document"):

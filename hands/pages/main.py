@@ -54,7 +54,7 @@ class Pages(Hand):
         """pages.read: a page as Markdown, `most` characters from `offset`. age: seconds that a cached reply may be old."""
         if offset < 0 or not 1 <= most <= MARKDOWN_MOST:
             raise Failure("arguments", f"offset must be 0 or more, and most between 1 and {MARKDOWN_MOST}.")
-        with _ending():
+        with _as_failures():
             got = await self._fetch(call.resource, age)
             if got.kind not in _PAGES:
                 raise PageRefused(
@@ -71,7 +71,7 @@ class Pages(Hand):
         """pages.feed: a feed's entries, in its order."""
         if not 1 <= most <= ENTRIES_MOST:
             raise Failure("arguments", f"most must be between 1 and {ENTRIES_MOST}.")
-        with _ending():
+        with _as_failures():
             got = await self._fetch(call.resource, age)
             import feed_reading
 
@@ -83,7 +83,7 @@ class Pages(Hand):
             raise Failure(
                 "arguments", "query must be a text, page between 1 and 100, and language one like en or de-AT."
             )
-        with _ending():
+        with _as_failures():
             kind, address = search_engines.engine(self.settings.of("engines", dict), call.resource)
             asked = search_engines.search_url(kind, address, query, page, language)
             got = await self._fetch(asked, 0, robots=False)  # the engine's interface is made for programs
@@ -190,7 +190,7 @@ def _reply(
 
 
 @contextmanager
-def _ending() -> Iterator[None]:
+def _as_failures() -> Iterator[None]:
     """Turns PageRefused into the call's Failed, and bounds time and memory."""
     with bounded("a page"):
         try:

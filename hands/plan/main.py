@@ -4,9 +4,9 @@ The kernel says whose list it is, by the namespace it delivers; `name` selects o
 run uses its run id. `plan_list` decides, `plan_shelf` stores.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Final
 
 from plan_list import FIRST, PlanWrong, as_reply, make_plan, set_step
@@ -14,6 +14,7 @@ from plan_shelf import PlanShelf
 from runtime import Call, Failure, Hand
 from runtime.table_file import NO_ROOM
 from wire.codec import encode_body
+from wire.entries import time_text
 
 ALL_MOST: Final = 500
 REPLY_MOST: Final = 600_000
@@ -37,7 +38,7 @@ class Plan(Hand):
 
     async def set(self, call: Call, steps: list[object], title: str = "", name: str = FIRST) -> dict[str, object]:
         """plan.set: creates or replaces a list."""
-        with _ending():
+        with _as_failures():
             plan = make_plan(name, title, steps, _now(), tuple(sorted(call.labels)))
             self.shelf.put(call.resource, plan)
             return as_reply(plan)
@@ -46,7 +47,7 @@ class Plan(Hand):
         self, call: Call, step: int, state: str, note: str | None = None, name: str = FIRST
     ) -> dict[str, object]:
         """plan.step: sets the state of one step, counted from 1."""
-        with _ending():
+        with _as_failures():
             plan = self.shelf.find(call.resource, name)
             call.add_labels(*plan.labels)
             changed = set_step(plan, step, state, note, _now(), tuple(call.labels))
@@ -56,7 +57,7 @@ class Plan(Hand):
 
     async def show(self, call: Call, name: str = FIRST) -> dict[str, object]:
         """plan.show: one list."""
-        with _ending():
+        with _as_failures():
             plan = self.shelf.find(call.resource, name)
             call.add_labels(*plan.labels)
             return as_reply(plan)
@@ -69,7 +70,7 @@ class Plan(Hand):
 
     async def remove(self, call: Call, name: str = FIRST) -> dict[str, object]:
         """plan.remove: one list."""
-        with _ending():
+        with _as_failures():
             return {"removed": self.shelf.remove(call.resource, name)}
 
     async def all(self, call: Call, most: int = 50) -> dict[str, object]:
@@ -90,7 +91,7 @@ class Plan(Hand):
 
 
 @contextmanager
-def _ending() -> Iterator[None]:
+def _as_failures() -> Iterator[None]:
     """Turns PlanWrong and a full disk into the call's Failed."""
     try:
         yield
@@ -101,4 +102,4 @@ def _ending() -> Iterator[None]:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    return time_text(time.time_ns() // 1_000)

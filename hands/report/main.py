@@ -4,15 +4,16 @@ The kernel says whose an artefact is, by the namespace it delivers.
 """
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
 from artefact_shelf import NO_ROOM, Artefact, ArtefactShelf, Draft, TooLarge, TooMany, id_of
 from runtime import Call, Failure, Hand
+from wire.entries import time_text
 
 TITLE_MOST: Final = 300
 LISTED_MOST: Final = 500
@@ -135,4 +136,4 @@ def _checked(most: int) -> int:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    return time_text(time.time_ns() // 1_000)

@@ -46,7 +46,7 @@ TROUBLE: Final = (apsw.Error, UnicodeDecodeError, CallEnded)
 """What the store or the kernel may raise while nothing is wrong here; then nothing is started for a while."""
 
 LATER: Final = frozenset({"rate", "in_flight", "log", "roots"})
-"""Temporary refusals, beside those of manifests.lives.passes: the firing stays, and is asked for again."""
+"""Temporary refusals, beside those that manifests.lives.is_temporary knows: the firing stays, and is asked for again."""
 
 
 class _Page(Struct, frozen=True):

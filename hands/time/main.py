@@ -34,27 +34,27 @@ class Time(Hand):
 
     def time_now(self, zone: object = WITHOUT) -> dict[str, object]:
         """time.now: the current time in a zone."""
-        with _ending():
+        with _as_failures():
             return as_reply(datetime.now(UTC), str(zone))
 
     async def convert(
         self, call: Call, time: str, zone: str = WITHOUT, of: str = WITHOUT, add: float = 0, subtract: float = 0
     ) -> dict[str, object]:
         """time.convert: a moment in another zone. of: the zone of a time without an offset. add, subtract: seconds."""
-        with _ending():
+        with _as_failures():
             moment, twice, never = read(time, zone_of(of))
             reply = as_reply(shifted(moment, add - subtract), zone)
             return reply | {"ambiguous": twice, "skipped": never}
 
     async def between(self, call: Call, start: str, end: str, zone: str = WITHOUT) -> dict[str, object]:
         """time.between: the span from start to end. zone: of times without an offset, and whose midnights are counted."""
-        with _ending():
+        with _as_failures():
             where = zone_of(zone)
             return between(read(start, where)[0], read(end, where)[0], where)
 
 
 @contextmanager
-def _ending() -> Iterator[None]:
+def _as_failures() -> Iterator[None]:
     """Turns TimeWrong into the call's Failed."""
     try:
         yield

@@ -134,9 +134,7 @@ def _answer_when_ended(request: Request, run: str) -> object:
     if kernel.results.may_wait(run, call.caller):
         kernel.results.wait(run, on_end, lambda: call.number in kernel.exchange.calls)
         return None
-    may_know = (
-        call.caller == OPERATOR or successor(kernel.state, run) in kernel.state.unfinished
-    )  # else nothing is read
+    may_know = call.caller == OPERATOR or successor(kernel.state, run) in kernel.state.unfinished
     before = read_outcome(kernel, run, call.caller) if may_know else None
     if before is None:
         raise Failure("unknown run", f"there is no run {run!r} to wait for: see `maniple runs`")
