@@ -282,7 +282,7 @@ class Book:
         self._finish(firing, self._row(firing, "refused", now, why=why))
 
     def ended(self, hand: str, name: str, key: str, run: str, outcome: str, now: int) -> None:
-        """Notes that a scheduled run has ended. If its key is unknown, its operator started it."""
+        """Notes that a scheduled run has ended. If its key is unknown, its operator started it: that is noted only now."""
         self._ended[run] = outcome
         if len(self._ended) > ENDED_KEPT:
             del self._ended[next(iter(self._ended))]
@@ -294,8 +294,8 @@ class Book:
             if not self._store.set_outcome(hand, key, run, outcome) and not is_asked:
                 self._store.add_row(
                     Row(
-                        at=now, hand=hand, name=name, what="fired", planned=now, key=key, run=run, outcome=outcome,
-                        why="by its operator",
+                        at=now, hand=hand, name=name, what="fired", planned=_asked_at(key, now), key=key, run=run,
+                        outcome=outcome, why="by its operator",
                     )
                 )  # fmt: skip
 
@@ -322,3 +322,9 @@ class Book:
     def _add_row(self, entry: Entry, what: str, planned: int, now: int, *, why: str, count: int = 1) -> bool:
         row = Row(at=now, hand=entry.hand, name=entry.name, what=what, planned=planned, why=why, count=count)
         return self._store.add_row(row)
+
+
+def _asked_at(key: str, now: int) -> int:
+    """When a run was asked for, which is the key that `maniple schedules run` gives it: now and microseconds; else `now`."""
+    word, _, micros = key.partition(" ")
+    return min(now, int(micros) // 1000) if word == "now" and micros.isdecimal() else now

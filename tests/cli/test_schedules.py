@@ -86,6 +86,8 @@ def test_a_start_by_hand_has_the_inputs_of_the_schedule_and_is_in_the_history(sh
     until(lambda: [row for row in past(shell, "chime") if row["run"] == run and row["outcome"]])
     row = next(row for row in past(shell) if row["run"] == run)
     assert (row["what"], row["outcome"], row["why"]) == ("fired", "done", "by its operator")
+    told: Any = shell.result("run-show", run)["run"]
+    assert row["planned"] <= told["started"]
     assert run in shell.good("schedules", "history", "-n", "5")
 
 
