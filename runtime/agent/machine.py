@@ -312,7 +312,7 @@ class Machine:
             window=self._window, number=self._calls,
         )  # fmt: skip
         self._turn, self._calls = turn, self._calls + len(calls)
-        self._report("asks", "; ".join(turn.lines) or "nothing that can be called")
+        self._report("asks", "; ".join(turn.lines))
         self._actions += self._with_shares(turn.calls)
         self._end_turn()
 

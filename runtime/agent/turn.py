@@ -10,6 +10,7 @@ from typing import Final
 from manifests.suggestions import suggestion
 from runtime.agent import pictures, skills, tools
 from runtime.agent.actions import MakeCall, Outcome
+from runtime.agent.digest import shorten
 from runtime.agent.guard import MadeCall, comparable
 from runtime.agent.marks import Marks
 from runtime.agent.results import Kept, Shelf, as_text, end_of_shown, note_on_rest
@@ -26,11 +27,14 @@ MOST: Final = 40_000
 _SHARE: Final = 3
 """All results of a turn take a third of the window."""
 
+_NAMED: Final = 100
+"""Characters of a tool's name, and of what was wrong with its call, that a line holds."""
+
 
 class Turn:
     """The calls of one answer. result_ids: the id of each kept result, by the id of its call.
 
-    calls: those to make. lines: those that are carried out, for people.
+    calls: those to make. lines: what came of each, for people.
     """
 
     def __init__(
@@ -184,6 +188,7 @@ class Turn:
         return "\n".join(filter(None, (shown, note_on_rest(name, kept.text, start, end))))
 
     def _reject(self, call: ToolCall, why: str) -> None:
+        self.lines.append(f"{shorten(call.name, _NAMED)} was not called: {shorten(why, _NAMED)}")
         self._put(call, self._marks.clean(why), failed=True)
 
     def _put(self, call: ToolCall, text: str, *, failed: bool, shown: tuple[Text | Image, ...] = ()) -> None:

@@ -145,9 +145,11 @@ def test_the_id_that_is_made_is_one_that_no_other_call_has() -> None:
         (call("read_result", id="r9"), "there is no result"),
     ],
 )
-def test_a_tool_that_cannot_be_called_is_told_what_is_wrong_and_not_called(asked: ToolCall, told: str) -> None:
+def test_of_a_tool_that_cannot_be_called_model_and_people_are_told_what_is_wrong(asked: ToolCall, told: str) -> None:
     drive = Drive([says("", asked), says("done")])
     assert drive.makes == []
+    (noted,) = [one.text for one in drive.steps if one.what == "asks"]
+    assert (noted.partition(" was not called: ")[0], told in noted) == (asked.name, True)
     (result,) = [part for part in drive.asked[1].messages[-1].parts if isinstance(part, ToolResult)]
     assert result.failed
     assert told in drive.last
