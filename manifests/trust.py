@@ -8,6 +8,7 @@ the Hands, grants, expiry and place of the old one, and revokes that. The key in
 alone may seal bundled Hands; only rotation changes it.
 """
 
+from functools import partial
 from typing import Final, Self
 
 import msgspec
@@ -196,14 +197,14 @@ def _check_usable(key: TrustedKey, now: int) -> None:
 
 
 def _check_signer(key: TrustedKey, hand: str, now: int, manifest: Manifest) -> None:
-    reseal = reinstalling.how_to_reinstall(manifest)
+    reseal = partial(reinstalling.how_to_reinstall, manifest)
     shown = f"{key.name}+{key.id}"
     if key.revoked is not None:
-        raise SealRefused("revoked", f"{hand} is sealed by {shown}, which was revoked", reseal)
+        raise SealRefused("revoked", f"{hand} is sealed by {shown}, which was revoked", reseal())
     if key.expires is not None and now >= key.expires:
-        raise SealRefused("expired", f"{hand} is sealed by {shown}, which has expired", reseal)
+        raise SealRefused("expired", f"{hand} is sealed by {shown}, which has expired", reseal())
     if not key.seals(hand):
-        raise SealRefused("not for this Hand", f"{shown} is not trusted to seal {hand}", reseal)
+        raise SealRefused("not for this Hand", f"{shown} is not trusted to seal {hand}", reseal())
     most = GrantSet.of(_bound(key))
     beyond = [as_text(capability) for capability in exceeding(requested(manifest), most)]
     for name, capability in _open(manifest.confinement):

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from manifests import reinstalling
 from manifests.errors import SealRefused, TrustRefused
 from manifests.schema import Capability, Confinement, Events, Manifest
 from manifests.seal import Seal, seal
@@ -53,6 +54,18 @@ def test_a_good_seal_by_a_trusted_key_starts() -> None:
     assert _judge(TRUSTING).files == FILES
     assert _judge(TRUSTING, last_version="1.0.0").by == (AUTHOR_ID,)
     assert _judge(TRUSTING, last_version="1.0.0-rc.1").version == "1.0.0"
+
+
+def test_a_good_seal_loads_nothing_that_says_how_to_reinstall(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would stay in the memory of every kernel: the modules of MCP and skills, which take 16 ms. (A mock, since another
+    test in this process may have loaded them.)
+    """
+
+    def load(_: Manifest) -> str:
+        raise AssertionError("it was asked how to reinstall the Hand")
+
+    monkeypatch.setattr(reinstalling, "how_to_reinstall", load)
+    assert _judge(TRUSTING).files == FILES
 
 
 def test_a_hand_without_a_seal_is_unsigned() -> None:
