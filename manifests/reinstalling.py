@@ -5,14 +5,17 @@ from typing import Final
 from manifests.schema import Manifest
 
 _OF_A_FOLDER: Final = (
-    "install {name} again from its folder, `maniple install DIR`; one that is sealed there by that key is first to be "
-    "sealed by another that `maniple keys` lists as trusted, `maniple seal DIR --key FILE`"
+    "install {name} again from its folder, `maniple install DIR`; "
+    "if that key's seal is in there, `maniple seal DIR` first"
 )
 
 
 def how_to_reinstall(manifest: Manifest) -> str:
     """Say how to seal a Hand with the home's present key, and install it."""
-    from manifests.mcp import door  # imported here, since few refusals need them and every kernel would load them
+    from manifests.judging import (
+        BUNDLED,
+    )  # all imported here, since few refusals need them and every kernel would load them
+    from manifests.mcp import door
     from manifests.mcp import folder as server
     from manifests.skills import folder as skills
 
@@ -25,4 +28,6 @@ def how_to_reinstall(manifest: Manifest) -> str:
         return f"offer it again, as at first: `maniple mcp offer {name.removeprefix(door.PREFIX)} …`"
     if name == skills.HAND:
         return "install one of the skills again, `maniple skills install DIR`, which seals all of them"
+    if name in BUNDLED:
+        return "install the bundled Hands again, `maniple install --bundled`"
     return _OF_A_FOLDER.format(name=name)

@@ -44,10 +44,12 @@ def _blocked_lines(blocked: list[replies.HandRow]) -> list[str]:
     if not blocked:
         return []
     from manifests.judging import BUNDLED  # imported late: large, and seldom needed
+    from manifests.skills.folder import HAND as SKILLS
 
-    ours = [hand.name for hand in blocked if hand.name in BUNDLED]
+    bundled = BUNDLED - {SKILLS}  # a kept name, but not in the project's hands/
+    ours = [hand.name for hand in blocked if hand.name in bundled]
     lines = [f"{_not_starting(ours)}: `maniple install --bundled` installs {_them(ours)} again."] if ours else []
-    if others := [hand for hand in blocked if hand.name not in BUNDLED]:
+    if others := [hand for hand in blocked if hand.name not in bundled]:
         first, *more = others
         rest = [hand.name for hand in more]
         also = f"; `maniple hands --json` says why {_not_starting(rest)} either" if more else ""

@@ -98,6 +98,7 @@ def test_what_is_installed_tells_which_hand_its_key_keeps_from_starting() -> Non
         ("mcp-notes", "", "`maniple mcp add notes …`"),
         ("door-desk", "", "`maniple mcp offer desk …`"),
         ("skills", "", "`maniple skills install DIR`"),
+        ("files", "", "`maniple install --bundled`"),
         ("news", "", "`maniple install DIR`"),
     ],
 )
