@@ -159,7 +159,7 @@ def _planned(launch: Launch, found: Machine) -> Plan:
     made = plan(manifest, found, folders=own, roots=roots, required=launch.require)
     for path in manifest.confinement.outside_read:
         if not os.path.exists(path):
-            raise Refusal("confinement", f"outside_read names {path}, which no run can see: `ls -ld {path}` shows why")
+            raise Refusal("confinement", f"outside_read names {path}, which no run sees: `namei -l {path}` shows why")
     return made
 
 

@@ -139,7 +139,7 @@ def test_what_is_not_there_is_told_with_what_to_do(kernel: Kernel, open_place: P
     met = _met(kernel, open_place / "gone", "missing")
     assert (met["outcome"], met["value"]) == ("refused", None), met
     gone = f"{open_place}/gone"
-    assert f"outside_read names {gone}, which no run can see: `ls -ld {gone}` shows why" in str(met["text"])
+    assert f"outside_read names {gone}, which no run sees: `namei -l {gone}` shows why" in str(met["text"])
 
 
 def test_something_else_may(kernel: Kernel) -> None:
