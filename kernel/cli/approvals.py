@@ -74,7 +74,7 @@ def _drawn(session: Session, one: FullCall, count: int, seen: bool) -> str:
         notes.append(f"done before on this resource{other}" if seen else "never done before on this resource")
     else:
         notes.append("done before" if seen else "never done before")
-    notes.append(f"carries {', '.join(one.labels)}" if one.labels else "carries no labels")
+    notes.append(f"labels: {', '.join(one.labels)}" if one.labels else "carries no labels")
     body = screen.safe_json(answering.arguments_text(answering.arguments(one)))
     if not answering.is_canonical(one):
         notes.append(

@@ -41,7 +41,7 @@ def _drawn(session: Session, row: dict[str, object]) -> str:
             ("question", str(row["question"])),
             ("filled in", str(row["filled_in"])),
             ("choices", "\n".join(map(screen.visible, choices))),
-            ("carries", ", ".join(labels) or "no labels"),
+            ("labels", ", ".join(labels) or "none"),
             ("since", f"{since} ({screen.ago(time_micros(since), time.time_ns() // 1000)})"),
             ("until", str(row["until"])),
             ("answer", session.hinted(f"`maniple answer {row['call']} TEXT` or `maniple deny {row['call']}`")),
