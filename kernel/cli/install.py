@@ -129,7 +129,7 @@ def confirm_and_install(
     shown = propose(session, client, found, fetch_methods(client), yes=yes, as_declared=as_declared, full=full)
     if not yes:
         question = "Install it, and grant that?" if shown.wanted else "Install it?"
-        ask_consent(session, found.name, question, next_, shown.unread)
+        ask_consent(session, question, next_, shown.unread)
     row = install_proposal(session, client, shown)
     compiling.remove_unused(client)
     session.result(row, lambda: summary(shown))
@@ -291,15 +291,14 @@ def _wrapped(lines: Iterable[str]) -> Iterator[str]:
         yield from folded or [f"      {line}"]
 
 
-def ask_consent(session: Session, name: str, question: str, next_: str, unread: str = "") -> None:
-    """Ask a question, and raise Ended unless the answer is yes. name: what is to be installed; next_: see
-    confirm_and_install(); unread: the text that the answer `l` shows."""
+def ask_consent(session: Session, question: str, next_: str, unread: str = "") -> None:
+    """Ask a question, and raise Ended unless the answer is yes. next_: see confirm_and_install(); unread: the text that
+    the answer `l` shows."""
     if not screen.is_terminal(sys.stdin):
         raise Ended(
-            f"{name} was not installed: there is no terminal to ask at; look at what is shown, then `{next_}`",
-            Exit.USAGE,
+            f"nothing was installed: there is no terminal to ask at; look at what is shown, then `{next_}`", Exit.USAGE
         )
-    refused = f"{name} was not installed, nothing was changed"
+    refused = "nothing was installed"
     answer = "l" if unread else ""
     with confirming.broken_off(refused):
         while unread and answer == "l":

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from kernel.cli import bundled, compiling, install, installed, installing, screen
+from kernel.cli import bundled, compiling, install, installed, installing
 from kernel.cli.call import fetch_methods
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit, NoKernel
@@ -23,10 +23,9 @@ def upgrade_bundled(session: Session, *, yes: bool, full: bool) -> None:
         methods = fetch_methods(client) if outdated else ()
         shown = [install.propose(session, client, found, methods, yes=yes, full=full) for found in outdated]
         if shown and not yes:
-            names = screen.listed([found.name for found in outdated])
             unread = "\n".join(one.unread for one in shown if one.unread)
             question = "Install them, and grant that?" if any(one.wanted for one in shown) else "Install them?"
-            install.ask_consent(session, names, question, f"{COMMAND} --yes", unread)
+            install.ask_consent(session, question, f"{COMMAND} --yes", unread)
         rows, done, failed = list[dict[str, object]](), list[install.Proposal](), dict[str, Ended]()
         for one in shown:
             try:

@@ -46,7 +46,7 @@ def skills_install(session: Session, folder: str, hands: tuple[str, ...], yes: b
         if not yes:
             named = [word for hand in hands for word in ("--for", hand)]
             again = shlex.join(["maniple", "skills", "install", folder, *named, "--yes"])
-            install.ask_consent(session, skill.name, "Install it?", again)
+            install.ask_consent(session, "Install it?", again)
             if skill_folders.read_installed(client).version != shelf.version:
                 raise Ended(
                     f"{skill.name} was not installed: skills have changed since you were asked; type the same again"
