@@ -8,7 +8,7 @@ from msgspec import Struct
 from kernel.cli import named_files, replies, spending, streams, typed
 from kernel.cli.client import Client, Reply, check_header_texts
 from kernel.cli.exits import Ended, Exit, NoProvider, NotDone
-from kernel.cli.frame import Session, as_json, command, say
+from kernel.cli.frame import Session, as_json, command, method_names, say
 from manifests.errors import ValueInvalid
 from manifests.judging import BUNDLED
 from manifests.suggestions import did_you_mean, nearest
@@ -49,7 +49,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 @command()
-@click.argument("method", metavar="METHOD")
+@click.argument("method", metavar="METHOD", shell_complete=method_names)
 @click.argument("words", metavar="[RESOURCE] [KEY=VALUE]...", nargs=-1)
 @click.option("--upload", metavar="FILE", type=named_files.PATH, help="Stream a file to the method; - is stdin.")
 @click.option(

@@ -17,7 +17,7 @@ FIXES: Final = {
 @command(json=False)
 @click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(session: Session, shell: str) -> None:
-    """Print a script that lets a shell complete commands, options, names of Hands and ids of runs.
+    """Print a script that lets a shell complete commands, options, names of Hands and methods, and ids of runs.
 
     maniple completion bash >> ~/.bashrc
 

@@ -206,17 +206,35 @@ def _manual(docstring: str) -> str:
     return "\n\n".join(f"\b\n{text}" if text.startswith("    ") else text for text in paragraphs)
 
 
-def hand_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """Complete the name of an installed Hand; nothing without a running kernel."""
-    from kernel.cli import replies
+def complete(ctx: click.Context, incomplete: str, names: "Callable[[Client], list[str]]") -> list[str]:
+    """Complete one of the names that a running kernel knows; nothing without one."""
     from wire.errors import ManipleError
 
     try:
         with Session(chosen_home(_outer_home(ctx)), json=False).client() as client:
-            hands = replies.read(client.call("kernel.hands").value, replies.Hands).hands
+            return [name for name in names(client) if name.startswith(incomplete)]
     except (ManipleError, OSError):
         return []
-    return [hand.name for hand in hands if hand.name.startswith(incomplete)]
+
+
+def hand_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the name of an installed Hand."""
+    from kernel.cli import replies
+
+    def names(client: "Client") -> list[str]:
+        return [hand.name for hand in replies.read(client.call("kernel.hands").value, replies.Hands).hands]
+
+    return complete(ctx, incomplete, names)
+
+
+def method_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the name of a method that a Hand provides."""
+    from kernel.cli.call import fetch_methods
+
+    def names(client: "Client") -> list[str]:
+        return [row.method for row in fetch_methods(client) if not row.method.startswith("kernel.")]
+
+    return complete(ctx, incomplete, names)
 
 
 def run_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

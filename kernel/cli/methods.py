@@ -6,11 +6,11 @@ import click
 
 from kernel.cli import screen, spending
 from kernel.cli.call import MethodRow, fetch_methods, unknown_method
-from kernel.cli.frame import Session, command
+from kernel.cli.frame import Session, command, method_names
 
 
 @command()
-@click.argument("prefix", metavar="[METHOD|HAND]", required=False, default="")
+@click.argument("prefix", metavar="[METHOD|HAND]", required=False, default="", shell_complete=method_names)
 @click.option("--kernel", "with_kernel", is_flag=True, help="Also list the kernel's own methods.")
 def methods(session: Session, prefix: str, with_kernel: bool) -> None:
     """List all methods that can be called: what each acts on, its effect and its arguments.

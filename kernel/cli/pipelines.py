@@ -16,7 +16,7 @@ from kernel.cli import call, named_files, package
 from kernel.cli import installed as hands
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
-from kernel.cli.frame import Session, chosen_home
+from kernel.cli.frame import complete
 from kernel.cli.installed import Installed
 from kernel.cli.pipeline_progress import RunTree
 from manifests.errors import ManifestInvalid
@@ -28,7 +28,6 @@ from manifests.pipeline.schema import Pipeline
 from manifests.pipeline.signature import Signature, of_entry
 from manifests.schema import Capability, Schedule
 from manifests.suggestions import did_you_mean, nearest
-from wire.errors import ManipleError
 
 FILE_MAX: Final = 512 * 1024
 
@@ -150,12 +149,8 @@ def _fetch_hands(client: Client) -> list[Installed]:
 
 
 def complete_name(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """Complete the name of an installed pipeline; nothing without a running kernel."""
-    try:
-        with Session(chosen_home(ctx.find_root().params.get("home")), json=False).client() as client:
-            return [hand.name for hand in _fetch_hands(client) if hand.name.startswith(incomplete)]
-    except (ManipleError, OSError):
-        return []
+    """Complete the name of an installed pipeline."""
+    return complete(ctx, incomplete, lambda client: [hand.name for hand in _fetch_hands(client)])
 
 
 def _read_installed(client: Client, hand: Installed) -> InstalledPipeline:

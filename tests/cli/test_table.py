@@ -126,6 +126,11 @@ def test_completion_knows_commands_options_and_installed_hands(shell: Shell) -> 
     assert _completed(shell, "maniple show gr") == {"greeter"}
 
 
+@pytest.mark.parametrize("command", ["call", "methods"])
+def test_completion_knows_the_methods_of_hands(command: str, shell: Shell) -> None:
+    assert _completed(shell, f"maniple {command} ec") == {"echo.say"}
+
+
 @pytest.mark.parametrize(
     "words", spread(["run-show", "replay", "cancel", "erase", "stop", "decide", "audit search --run"], 2)
 )
