@@ -40,6 +40,8 @@ def run_show(session: Session, run: str, most: int) -> None:
         {"run": found, "entries": [msgspec.to_builtins(entry) for entry in entries[-most:] if most]},
         lambda: _drawn(session, found, entries[-most:] if most else []),
     )
+    if found.ended and any(entry.method == "run" for entry in ends):
+        session.say(f"What it was told and answered, message by message: `maniple replay {run}`")
 
 
 def _drawn(session: Session, run: history.PastRun, entries: list[Entry]) -> str:

@@ -175,7 +175,8 @@ def test_the_log_tells_of_runs_with_their_calls(shell: Shell) -> None:
     entries = told["entries"]
     assert isinstance(entries, list)
     assert [entry["method"] for entry in entries if entry["kind"] == "call"] == ["run", "kernel.note", "echo.say"]
-    assert "echo.say" in shell.good("run-show", run)
+    shown = shell.run("run-show", run)
+    assert ("echo.say" in shown.out, f"`maniple replay {run}`" in shown.err) == (True, True), shown
     assert shell.run("run-show", "r-0000000000000000").code == 1
 
 
