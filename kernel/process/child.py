@@ -239,6 +239,8 @@ def _take_identity(launch: Launch, descriptors: dict[str, int], made: Plan, code
         mounts.seal(filter(None, (launch.scratch, launch.state)), launch.uid)
     if made.place:
         mounts.show(code, made.place)
+    if made.shared:
+        mounts.share(*made.shared)
     if made.proxy:
         descriptors["proxy"] = confine.listen_on_own_loopback(PROXY_PORT)
     if launch.uid is not None:

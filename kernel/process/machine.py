@@ -21,7 +21,7 @@ def probe() -> Machine:
         landlock=landlock.version(), seccomp=seccomp.available(), architecture=os.uname().machine,
         readable=_outermost((*_own(), *places.SYSTEM)), online=_outermost(places.ONLINE),
         programs=_outermost(places.PROGRAMS), tools=_outermost(places.TOOLS),
-        places=tuple(filter(os.path.isdir, places.EMPTY)),
+        places=tuple(filter(os.path.isdir, places.EMPTY)), shared=next(iter(_outermost((places.SHARED,))), ""),
     )  # fmt: skip
 
 

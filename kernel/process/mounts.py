@@ -10,10 +10,10 @@ import struct
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from kernel.descriptors import pid_of
+from kernel.descriptors import close_all, pid_of
 from kernel.process.confine import NAMESPACES, NEWNS, NEWUSER, check, enter, libc, unshare
 
-_READ_ONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT = 1, 2, 4, 8, 1 << 5  # mount(2)
+_READ_ONLY, _NOSUID, _NODEV, _NOEXEC = 1, 2, 4, 8  # mount(2), and the same in mount_setattr(2)
 _BIND, _RECURSIVE, _PRIVATE = 1 << 12, 1 << 14, 1 << 18
 _PAGE: Final = 4096
 _SYS_OPEN_TREE, _SYS_MOVE_MOUNT, _SYS_MOUNT_SETATTR = 428, 429, 442  # the same numbers on every architecture
@@ -23,15 +23,10 @@ _EMPTY: Final = ctypes.c_char_p(b"")
 
 
 def leave(namespaces: Collection[str]) -> None:
-    """Leave these of confine.NAMESPACES. Mounts in a new mount namespace do not propagate to the machine's."""
+    """Leave these of confine.NAMESPACES. Mounts in a new mount namespace are private: no other sees changes to them."""
     unshare(sum(NAMESPACES[name] for name in namespaces))
     if "mount" in namespaces:
-        keep_private()
-
-
-def keep_private() -> None:
-    """Make all mounts of this namespace private, so that changes to them are seen in no other."""
-    check(libc.mount(b"none", b"/", None, _RECURSIVE | _PRIVATE, None), "private mounts")
+        check(libc.mount(b"none", b"/", None, _RECURSIVE | _PRIVATE, None), "private mounts")
 
 
 def seal(own: Iterable[str], uid: int | None) -> None:
@@ -53,7 +48,7 @@ def _own_tree(path: str, uid: int | None) -> int:
     try:
         if uid is not None and os.stat(folder).st_uid != uid:
             return _mapped_tree(folder, uid)
-        tree = _tree(folder, b"")
+        tree = _tree(folder)
         _set(tree, _NOSUID | _NODEV | _NOEXEC)
         return tree
     finally:
@@ -65,8 +60,7 @@ def show(files: Mapping[str, bytes], place: str) -> None:
     change them.
     """
     size = sum(len(content) // _PAGE + 1 for content in files.values()) * _PAGE
-    options = f"mode=0755,size={size + _PAGE}".encode()
-    check(libc.mount(b"none", place.encode(), b"tmpfs", _NOSUID | _NODEV, options), f"mount {place}")
+    _mount_memory(place, f"mode=0755,size={size + _PAGE}")
     before = os.umask(0o022)
     for path, content in files.items():
         file = os.path.join(place, path)
@@ -74,8 +68,15 @@ def show(files: Mapping[str, bytes], place: str) -> None:
         with open(file, "xb", opener=lambda name, flags: os.open(name, flags, 0o755)) as opened:
             opened.write(content)
     os.umask(before)
-    flags = _REMOUNT | _BIND | _READ_ONLY | _NOSUID | _NODEV
-    check(libc.mount(b"none", place.encode(), None, flags, None), f"seal {place}")
+    _set(_HERE, _READ_ONLY, path=place.encode(), flags=0)
+
+
+def share(place: str, size: int) -> None:
+    """Mount an empty file system in memory at this folder of this mount namespace, with which it ends: what this run's
+    programs share (shm_overview(7)). size: bytes that its files may take. There may be 1,024 of them, which bounds the
+    memory that the system needs for their names.
+    """
+    _mount_memory(place, f"mode=1777,size={size},nr_inodes=1024", _NOEXEC)
 
 
 def make_reachable(paths: Iterable[str]) -> None:
@@ -89,13 +90,17 @@ def make_reachable(paths: Iterable[str]) -> None:
     covers = {path: cover for path in wanted if (cover := _topmost_closed(path)) is not None}
     sources = {path: os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in covers}
     for cover in sorted(set(covers.values())):
-        options = b"mode=0755,size=64k"
-        check(libc.mount(b"none", cover.encode(), b"tmpfs", _NOSUID | _NODEV, options), f"cover {cover}")
+        _mount_memory(cover, "mode=0755,size=64k")
     for path, descriptor in sources.items():
         os.makedirs(path, mode=0o755, exist_ok=True)
         source = f"/proc/self/fd/{descriptor}".encode()
         check(libc.mount(source, path.encode(), None, _BIND | _RECURSIVE, None), f"bind {path}")
         os.close(descriptor)
+
+
+def _mount_memory(place: str, options: str, flags: int = 0) -> None:
+    """Mount a file system in memory, without devices and set-uid programs, at this folder of this mount namespace."""
+    check(libc.mount(b"none", place.encode(), b"tmpfs", _NOSUID | _NODEV | flags, options.encode()), f"mount {place}")
 
 
 def _topmost_closed(path: str) -> str | None:
@@ -121,14 +126,13 @@ def map_roots(descriptors: dict[str, int], uid: int) -> None:
         descriptors[name] = _mapped_tree(folder, uid)
         os.close(folder)
     enter(own, NEWNS)
-    os.close(own)
-    os.close(descriptors.pop("mounts"))
+    close_all((own, descriptors.pop("mounts")))
 
 
 def _mapped_tree(folder: int, uid: int) -> int:
     """Return a detached id-mapped mount of a folder, in which this user id stands for the folder's owner."""
     owner = os.stat(folder)
-    tree = _tree(folder, b"")
+    tree = _tree(folder)
     namespace = _user_namespace(f"{owner.st_uid} {uid} 1", f"{owner.st_gid} {uid} 1")
     try:
         _set(tree, _ATTR_IDMAP | _NOSUID | _NODEV | _NOEXEC, namespace)
@@ -137,10 +141,9 @@ def _mapped_tree(folder: int, uid: int) -> int:
     return tree
 
 
-def _tree(folder: int, path: bytes) -> int:
+def _tree(folder: int) -> int:
     """Return a descriptor of a detached mount of this folder."""
-    flags = ctypes.c_uint(_TREE_CLONE | _AT_EMPTY_PATH | os.O_CLOEXEC)
-    return check(libc.syscall(_SYS_OPEN_TREE, folder, path, flags), "open_tree")
+    return check(libc.syscall(_SYS_OPEN_TREE, folder, _EMPTY, _TREE_CLONE | _AT_EMPTY_PATH | os.O_CLOEXEC), "open_tree")
 
 
 def _set(tree: int, attributes: int, namespace: int = 0, *, path: bytes = b"", flags: int = _AT_EMPTY_PATH) -> None:

@@ -20,8 +20,9 @@ WRITE: Final = (
 )  # no devices, sockets or pipes that others could open, and nothing is executed
 RUN: Final = READ | EXECUTE
 WORK: Final = WRITE | MAKE_FIFO
+SHARE: Final = READ_FILE | WRITE_FILE | TRUNCATE | REMOVE_FILE | MAKE_REG
 """RUN: access to folders whose programs may be executed. WORK: a program's access to its run's own folders, with named
-pipes."""
+pipes. SHARE: to the folder in which its programs share memory: files, which POSIX semaphores are, too."""
 
 OF_FILES: Final = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 """The rights that a rule for a single file may have."""

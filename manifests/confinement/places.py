@@ -45,3 +45,6 @@ TOOLS: Final = ("/usr/include", "/usr/share", "/usr/local/share", "/etc/alternat
 
 EMPTY: Final = ("/mnt", "/srv", "/media", "/opt")
 """Folders that no run needs."""
+
+SHARED: Final = "/dev/shm"  # noqa: S108 - nothing is made in the machine's own
+"""Where programs share memory by POSIX semaphores and files (shm_overview(7)). Each run with programs has its own."""

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from manifests.confinement import layers
 from manifests.confinement.allowed import Profile
-from manifests.confinement.landlock import READ, RUN, SINCE, WORK, WRITE, WRITE_FILE, Ruleset, ruleset
+from manifests.confinement.landlock import READ, RUN, SHARE, SINCE, WORK, WRITE, WRITE_FILE, Ruleset, ruleset
 from manifests.grants import reaches
 from manifests.schema import Manifest
 from wire.errors import Refusal
@@ -21,6 +21,9 @@ NULL: Final = "/dev/null"
 PROXY_PORT: Final = 3128
 """The port on the run's own loopback where its bridge accepts its programs' outgoing connections."""
 
+SHARED_PART: Final = 16
+"""A run's programs may share this part of its memory in files, which only a control group counts as memory."""
+
 
 class Machine(Struct, frozen=True, kw_only=True):
     """The machine's abilities, probed once.
@@ -29,7 +32,8 @@ class Machine(Struct, frozen=True, kw_only=True):
     landlock: its ABI version, 0 for none. seccomp: whether filters can be installed. architecture: as uname(2) names it.
     readable: files and folders that every run reads: interpreter, libraries, Maniple's own code. online: what a run on the
     machine's network reads in addition. programs: system folders whose programs may be executed; tools: what these read
-    in addition. places: folders that no run needs, so that a `command` Hand's files can be mounted there.
+    in addition. places: folders that no run needs, so that a `command` Hand's files can be mounted there. shared: where
+    programs share memory, "" for nowhere.
     """
 
     is_root: bool
@@ -43,12 +47,14 @@ class Machine(Struct, frozen=True, kw_only=True):
     programs: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
+    shared: str = ""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
     """The confinement of one run. unshared: its own namespaces. rules: path or descriptor's name → Landlock access.
 
-    ports: TCP ports that it may connect to. place: where a `command` Hand's files are mounted, "" for other Hands. proxy:
+    ports: TCP ports that it may connect to. place: where a `command` Hand's files are mounted, "" for other Hands. shared:
+    where its programs share memory of their own, and how many bytes; None for Hands without programs. proxy:
     whether its loopback is brought up, with a socket that listens there for its bridge. profiles: its additional system
     calls (manifests/confinement/allowed.py). applied: the layers that it has once the plan is applied; missing: those that
     this machine does not support.
@@ -59,6 +65,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     rules: tuple[tuple[str, int], ...]
     ports: tuple[int, ...]
     place: str
+    shared: tuple[str, int] | None
     proxy: bool
     profiles: frozenset[Profile]
     applied: tuple[str, ...]
@@ -90,7 +97,9 @@ def plan(
         raise Refusal("confinement", f"it requires {names}, which it would not have here ({mend})")
     if asked.scratch == "caller" and machine.is_root and "mount-namespace" not in applied:
         raise Refusal("confinement", "it works in its caller's scratch, which it is shown in a mount-namespace only")
-    place = _place(machine, (*folders, *readable, *programs), applied) if manifest.hand.command else ""
+    needed = (*folders, *readable, *programs)
+    place = _place(machine, needed, applied) if manifest.hand.command else ""
+    may_share = has_programs and "mount-namespace" in applied and _is_free(machine.shared, needed)
     proxy = has_programs and "network-namespace" in applied and _connects(manifest)
     return Plan(
         unshared=tuple(one for one in NAMESPACES if f"{one}-namespace" in applied),
@@ -99,9 +108,11 @@ def plan(
             *((path, READ) for path in readable), (NULL, READ | WRITE_FILE),
             *((path, RUN) for path in (*programs, *filter(None, (place,)))),
             *((one, WORK if has_programs else WRITE) for one in folders), *((one, WRITE) for one in roots),
+            *(((machine.shared, SHARE),) if may_share else ()),
         ),
         ports=(PROXY_PORT,) if proxy else (),
         place=place,
+        shared=(machine.shared, manifest.limits.memory // SHARED_PART) if may_share else None,
         proxy=proxy,
         profiles=profiles_of(is_online=is_online, has_programs=has_programs, has_proxy=proxy, has_roots=asked.roots),
         applied=applied,
@@ -142,10 +153,15 @@ def _place(machine: Machine, needed: Iterable[str], applied: Iterable[str]) -> s
         raise Refusal("confinement", f"a `command` Hand's files need a mount-namespace to be shown in ({mend})")
     paths = tuple(needed)
     for place in machine.places:
-        if not any(_contains(place, path) or _contains(path, place) for path in paths):
+        if _is_free(place, paths):
             return place
     tried = ", ".join(machine.places) or "/mnt, /srv, /media or /opt"
     raise Refusal("confinement", f"a `command` Hand's files need a folder to be shown at, and {tried} cannot be one")
+
+
+def _is_free(place: str, needed: Iterable[str]) -> bool:
+    """Whether there is such a folder, and a mount over it hides nothing that the run needs."""
+    return place != "" and not any(_contains(place, path) or _contains(path, place) for path in needed)
 
 
 def _layers(machine: Machine, *, is_online: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,7 +50,7 @@ class Arena:
 
     def __init__(self, kernel: Kernel, client: Client, prey: Given) -> None:
         self.kernel, self._client, self._prey = kernel, client, prey
-        self._puppets: dict[tuple[frozenset[str], tuple[tuple[str, str | int], ...]], str] = {}
+        self._puppets: dict[tuple[frozenset[str], tuple[tuple[str, str | int], ...], bool], str] = {}
         install(kernel, NEIGHBOUR)
         install(kernel, BYSTANDER)
         client.call("neighbour.say", "", {"text": "up"})
@@ -75,7 +75,7 @@ class Arena:
 
         Returns {"got": value} if its code returned, else {"refused": error or outcome of the run, "text": …}.
         """
-        given, hand = {**self.given(), **attack.extra(self.given())}, self._puppet(layers, attack.limits)
+        given, hand = {**self.given(), **attack.extra(self.given())}, self._puppet(layers, attack)
         inputs = {"code": attack.code, "given": given}
         outcome = self._client.call("kernel.start", hand, {"inputs": inputs, "wait": True}, seconds=60).value
         assert isinstance(outcome, dict)
@@ -122,12 +122,12 @@ class Arena:
         """Wait until no process, file, mount or descriptor of the attacker is left, at most 10 seconds."""
         fates.until(lambda: self._traces() == self.before, f"{self._traces()} is {self.before}", seconds=10)
 
-    def _puppet(self, layers: frozenset[str], limits: Mapping[str, str | int]) -> str:
-        """The name of a Hand whose runs lack these layers; installs it at its first use."""
-        kind = layers, tuple(limits.items())
+    def _puppet(self, layers: frozenset[str], attack: Attack) -> str:
+        """The name of the Hand for this attack whose runs lack these layers; installs it at its first use."""
+        kind = layers, tuple(attack.limits.items()), attack.programs
         if kind not in self._puppets:
             name = self._puppets[kind] = f"puppet-{len(self._puppets)}"
-            install(self.kernel, puppet(name, layers, limits))
+            install(self.kernel, puppet(name, layers, attack.limits, programs=attack.programs))
         return self._puppets[kind]
 
     def _settled_traces(self) -> Traces:

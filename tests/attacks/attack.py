@@ -31,9 +31,9 @@ class Attack(NamedTuple):
     refused: the exact refusal; the outcome of the run, if that is the refusal; "" if nothing is refused, yet nothing is
     achieved. as_user, on_aarch64: the refusal for an ordinary user's runs, and on aarch64, where it differs.
     stopped_for_user: the layers without which it succeeds for an ordinary user. got: whether the returned value shows
-    success. extra: more values for the code's `given`. limits: of its Hand, where they differ from the usual ones. needs:
-    why it cannot succeed on this machine even without layers, "" if it can. source: the public test, report or known escape
-    that it follows.
+    success. extra: more values for the code's `given`. limits: of its Hand, where they differ from the usual ones. programs:
+    whether that may execute programs, and so has memory of its own to share. needs: why it cannot succeed on this machine
+    even without layers, "" if it can. source: the public test, report or known escape that it follows.
     """
 
     code: str
@@ -45,6 +45,7 @@ class Attack(NamedTuple):
     stopped_for_user: tuple[str, ...] = ()
     extra: Callable[[Given], dict[str, str]] = _no_extra
     limits: Mapping[str, str | int] = {}
+    programs: bool = False
     needs: Callable[[], str] = _possible
     source: str = ""
 

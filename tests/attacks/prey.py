@@ -105,6 +105,16 @@ def _shared_memory() -> Iterator[int]:
 
 
 @contextmanager
+def _shared_file() -> Iterator[str]:
+    """Make a file in memory that anybody may read, as POSIX shared memory is one, and yield its path."""
+    with tempfile.NamedTemporaryFile(dir="/dev/shm", prefix="maniple-prey-") as file:
+        file.write(SHARED)
+        file.flush()
+        os.chmod(file.name, 0o644)
+        yield file.name
+
+
+@contextmanager
 def _terminal() -> Iterator[str]:
     """Open a pseudo-terminal that no process controls, and yield its path."""
     master, slave = pty.openpty()
@@ -142,5 +152,6 @@ def set_up_prey() -> Iterator[dict[str, str]]:
             "engine": str(folder / "engine.sock"), "open_socket": str(folder / "open.sock"),
             "drop": str(drop), "mine": str(owned), **_programs(folder),
             "shared_memory": str(stack.enter_context(_shared_memory())),
+            "shared_file": stack.enter_context(_shared_file()),
             "terminal": stack.enter_context(_terminal()),
         }  # fmt: skip

@@ -85,8 +85,9 @@ subscribes = ["neighbour.*"]
 """
 
 
-def puppet(name: str, layers: Iterable[str], limits: Mapping[str, str | int]) -> Source:
-    """Make a puppet of this name, whose runs lack these layers under a weakened kernel."""
+def puppet(name: str, layers: Iterable[str], limits: Mapping[str, str | int], *, programs: bool = False) -> Source:
+    """Make a puppet of this name, whose runs lack these layers under a weakened kernel. programs: it may execute them."""
     lacks = LACKS + " ".join(sorted(layers)) if layers else ""
     rows = [f"{key} = {value!r}".replace("'", '"') for key, value in {**LIMITS, **limits}.items()]
+    rows += ["[confinement]", "programs = true"] if programs else []
     return Source(_TOML.format(name=name, lacks=lacks) + "\n".join(rows) + "\n", MAIN)

@@ -1,11 +1,13 @@
 """What is done to a process by system calls alone, in a process of its own that ends afterwards."""
 
+import os
 import resource
 
 import pytest
 
-from kernel.process import confine
+from kernel.process import confine, mounts
 from tests.kernel.filtered import outcome
+from tests.rights import IS_WHOLE_ROOT
 from wire.launch import Rlimits
 
 LEFT = 64
@@ -45,3 +47,15 @@ def test_a_core_file_is_given_to_no_program_either() -> None:
     if resource.getrlimit(resource.RLIMIT_CORE)[1] == 0:
         pytest.skip("this process may have no limit but 0")
     assert outcome(limited, None) == "done"
+
+
+@pytest.mark.skipif(not IS_WHOLE_ROOT, reason="an ordinary user's runs mount this in a user namespace of their own")
+def test_memory_to_share_is_bounded_in_bytes_and_names_and_nothing_in_it_is_executed() -> None:
+    def shared() -> None:
+        mounts.leave(["mount"])
+        mounts.share("/mnt", 1 << 20)
+        found, forbids = os.statvfs("/mnt"), os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC
+        assert (found.f_blocks * found.f_frsize, found.f_files) == (1 << 20, 1024)
+        assert found.f_flag & forbids == forbids
+
+    assert outcome(shared, None) == "done"

@@ -28,6 +28,27 @@ while read -r line <&3; do
 done
 """
 
+SQUARES: Final = """
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+
+def squares(most):
+    with done.get_lock():
+        done.value += 1
+    met.wait(10)
+    return os.getpid(), sum(n * n for n in range(most))
+
+fork = multiprocessing.get_context("fork")
+done, met = fork.Value("i", 0), fork.Barrier(2)
+with ProcessPoolExecutor(2, fork) as pool:
+    (one, first), (other, second) = pool.map(squares, [3, 30_000])
+print(first, second, done.value, one != other)
+"""
+"""A program in Python of which two processes each do a part, and meet before they are done."""
+
+SQUARED: Final = "5 8999550005000 2 True"
+
 
 @contextmanager
 def with_cats(work: Path) -> Iterator[Kernel]:

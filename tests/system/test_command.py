@@ -15,6 +15,8 @@ from tests.system.programs import (
     NODE,
     PYTHON,
     SAY,
+    SQUARED,
+    SQUARES,
     a_hand,
     in_sh,
     is_down,
@@ -85,6 +87,15 @@ def test_its_environment_is_small_and_its_folder_holds_what_was_sealed(kernel: K
     assert names["HOME"] == names["TMPDIR"]
     assert Path(names["HOME"]).parent == kernel.home / "scratch"
     assert told[-6:] == [names["PWD"], "./HAND.seal", "./HAND.toml", "./lib/word", "./main.py", "sealed"]
+
+
+@pytest.mark.skipif(not os.access(PYTHON, os.X_OK), reason="the system has no python3 of its own")
+def test_its_processes_share_locks_and_memory(kernel: Kernel, client: Client) -> None:
+    folder = kernel.home.parent / "squares"
+    write_hand(folder, says("squares", f"{PYTHON} squares.py"))
+    (folder / "squares.py").write_text(SQUARES)
+    install(kernel, folder)
+    assert client.call("squares.do").value == SQUARED
 
 
 def test_nobody_can_change_what_was_sealed_and_nothing_that_it_wrote_is_executed(

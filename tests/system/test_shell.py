@@ -14,9 +14,9 @@ import pytest
 from kernel.cli.client import Client
 from kernel.cli.exits import NotDone
 from tests.living import ECHO, ROOT, Kernel, Source, install, make_home
+from tests.system.programs import PYTHON, SQUARED, SQUARES
 from wire import headers
 
-PYTHON: Final = "/usr/bin/python3"
 WORKER: Final = Source(
     """
 [hand]
@@ -245,7 +245,7 @@ def test_two_callers_at_once_see_nothing_of_each_other(kernel: Kernel) -> None:
             told[who] = do_as(
                 link,
                 who,
-                f"echo {who} > {who}.txt; sleep 1; ls; cat ../*/*.txt; ls ..; ps ax | wc -l; kill -9 -1; echo on",
+                f"echo {who} > {who}.txt; sleep 0.4; ls; cat ../*/*.txt; ls ..; ps ax | wc -l; kill -9 -1; echo on",
             )
 
     threads = [threading.Thread(target=work, args=(who,)) for who in ("ann", "bob")]
@@ -358,6 +358,12 @@ def test_java_finds_its_configuration(client: Client) -> None:
     """Debian's Java links to /etc."""
     told = run_in(client, "cat /usr/lib/jvm/java-*-openjdk-*/conf/security/java.security")
     assert "\nsecurity.provider.1=" in told["stdout"], told["stderr"]
+
+
+@pytest.mark.skipif(not os.access(PYTHON, os.X_OK), reason="the system has no python3 of its own")
+def test_processes_of_a_program_share_locks_and_memory(client: Client) -> None:
+    told = run_in(client, f"cat > squares.py <<'END'\n{SQUARES}\nEND\n{PYTHON} squares.py")
+    assert (told["stdout"], told["stderr"]) == (SQUARED + "\n", "")
 
 
 @pytest.mark.skipif(not os.access(PYTHON, os.X_OK), reason="the system has no python3 of its own")

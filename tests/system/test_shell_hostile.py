@@ -201,6 +201,7 @@ def test_two_commands_of_one_caller_share_its_scratch_and_nothing_else(kernel: K
         with kernel.client() as link:
             told.append(do_as(
                 link, "ann",
+                "(set -C; echo x > /dev/shm/x) && echo own;"
                 "mkfifo -m 600 p$$ ; mkdir -p both; echo $$ > both/$(cat /dev/urandom | head -c 8 | od -An -tx1 | tr -d ' ');"
                 "i=0; while [ $(ls both | wc -l) -lt 2 ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done;"
                 "kill -9 -1; sleep 0.3; ls both | wc -l; ls /proc | grep -c '^[0-9]'; rm -f p$$",
@@ -211,4 +212,4 @@ def test_two_commands_of_one_caller_share_its_scratch_and_nothing_else(kernel: K
         thread.start()
     for thread in threads:
         thread.join()
-    assert [one["reply"]["stdout"].split()[:1] for one in told] == [["2"], ["2"]], told
+    assert [one["reply"]["stdout"].split()[:2] for one in told] == [["own", "2"], ["own", "2"]], told

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from manifests import schema
 from manifests.confinement import layers
 from manifests.confinement.allowed import Profile, conditions_of
-from manifests.confinement.landlock import CONNECT_TCP, EXECUTE, READ, WRITE, WRITE_FILE, Ruleset, ruleset
+from manifests.confinement.landlock import CONNECT_TCP, EXECUTE, READ, SHARE, WRITE, WRITE_FILE, Ruleset, ruleset
 from manifests.confinement.plan import NAMESPACES, NULL, Machine, Plan, check_outside, plan
 from manifests.schema import Manifest
 from tests.manifests.texts import manifest as written
@@ -21,6 +21,11 @@ from wire.errors import Refusal
 HOME: Final = "/srv/home"
 SCRATCH, STATE = f"{HOME}/scratch/r-1", f"{HOME}/state/h-1"
 NEWEST: Final = 8
+SHARED: Final = "/dev/shm"
+ROOT: Final = Machine(
+    is_root=True, architecture="x86_64", landlock=7, seccomp=True, cgroup="/g", namespaces=("network", "ipc", "mount"),
+    readable=(), online=(),
+)  # fmt: skip
 
 machines = st.builds(
     Machine,
@@ -41,6 +46,11 @@ def _hand(network: str = "none", outside: tuple[str, ...] = (), require: tuple[s
     hand = written()
     asked = replace(hand.confinement, network=network, outside_read=outside, require=require)
     return replace(hand, confinement=asked)
+
+
+def _with_programs(outside: tuple[str, ...] = ()) -> Manifest:
+    hand = _hand(outside=outside)
+    return replace(hand, confinement=replace(hand.confinement, programs=True))
 
 
 def _plan(hand: Manifest, machine: Machine, required: tuple[str, ...] = ()) -> Plan:
@@ -115,20 +125,10 @@ def test_what_is_required_is_applied_or_the_start_is_refused(
 
 
 def test_a_layer_that_is_left_out_on_purpose_is_told_with_what_to_write_instead() -> None:
-    root = Machine(
-        is_root=True,
-        architecture="x86_64",
-        landlock=7,
-        seccomp=True,
-        cgroup="/g",
-        namespaces=("network", "ipc", "mount"),
-        readable=(),
-        online=(),
-    )
     with pytest.raises(Refusal, match="as root each run has a user-id of its own in its place, so require that"):
-        _plan(_hand(require=("user-namespace",)), root)
+        _plan(_hand(require=("user-namespace",)), ROOT)
     with pytest.raises(Refusal, match='it is what network = "host" does without, so leave one of the two out'):
-        _plan(_hand("host", require=("network-namespace",)), root)
+        _plan(_hand("host", require=("network-namespace",)), ROOT)
 
 
 @given(machines, networks, outsides)
@@ -179,6 +179,28 @@ def test_only_a_hand_with_roots_may_set_attributes_of_files(machine: Machine) ->
     assert made.profiles == {Profile.ROOTS}
     assert "fsetxattr" in conditions_of(made.profiles)
     assert not {"setxattr", "lsetxattr", "fsetxattr"} & conditions_of(_plan(_hand(), machine).profiles).keys()
+
+
+@given(machines)
+def test_only_programs_share_memory_and_only_where_a_mount_of_their_own_hides_that_of_others(machine: Machine) -> None:
+    where = replace(machine, shared=SHARED)
+    made, without = _plan(_with_programs(), where), _plan(_hand(), where)
+    is_own = "mount" in machine.namespaces
+    assert made.shared == ((SHARED, _hand().limits.memory // 16) if is_own else None)
+    assert [rights for path, rights in made.rules if path == SHARED] == [SHARE] * is_own
+    assert without.shared is None
+    assert SHARED not in dict(without.rules)
+
+
+@pytest.mark.parametrize(
+    ("there", "outside"),
+    [("", ()), (HOME.rpartition("/")[0], ()), (f"{HOME}/scratch", ()), (SHARED, (f"{SHARED}/one",))],
+)
+def test_no_memory_is_shared_where_it_would_hide_what_the_run_needs(there: str, outside: tuple[str, ...]) -> None:
+    """As with a home below /dev/shm."""
+    made = _plan(_with_programs(outside), replace(ROOT, shared=there))
+    assert made.shared is None
+    assert SHARE not in dict(made.rules).values()
 
 
 @given(machines)
