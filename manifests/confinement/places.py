@@ -29,9 +29,9 @@ ONLINE: Final = (
 
 PROGRAMS: Final = (
     "/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/lib", "/lib64", "/usr/lib", "/usr/lib64",
-    "/usr/libexec", "/usr/local/lib",
+    "/usr/libexec", "/usr/local/lib", "/usr/share",
 )  # fmt: skip
-"""For runs with programs: where these are, to be executed."""
+"""For runs with programs: where these are, to be executed. Names in /usr/bin may lead to scripts in /usr/share."""
 
 _JAVA: Final = tuple(
     f"/etc/java-{version}-openjdk/{part}"
@@ -40,8 +40,10 @@ _JAVA: Final = tuple(
 )
 """Debian's configuration of Java, which does not start without. Not the folder: that of its management may hold passwords."""
 
-TOOLS: Final = ("/usr/include", "/usr/share", "/usr/local/share", "/etc/alternatives", *_JAVA, *_CERTIFICATES)
-"""For runs with programs: what these read in addition."""
+TOOLS: Final = (
+    "/usr/include", "/usr/local/share", "/etc/alternatives", "/etc/debian_version", *_JAVA, *_CERTIFICATES,
+)  # fmt: skip
+"""For runs with programs: what these read in addition. Debian's pip does not start without debian_version."""
 
 EMPTY: Final = ("/mnt", "/srv", "/media", "/opt")
 """Folders that no run needs."""

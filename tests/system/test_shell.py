@@ -360,6 +360,13 @@ def test_java_finds_its_configuration(client: Client) -> None:
     assert "\nsecurity.provider.1=" in told["stdout"], told["stderr"]
 
 
+@pytest.mark.skipif(not Path("/usr/bin/py3versions").exists(), reason="this is no Debian with a python3")
+def test_what_debians_pip_reads_can_be_read_and_scripts_in_usr_share_run(client: Client) -> None:
+    """pip ended with a traceback, and /usr/bin/psql, which is a link to /usr/share, with `Permission denied`."""
+    told = run_in(client, "cat /etc/debian_version && py3versions --default")
+    assert (told["stdout"].count("\n"), told["stderr"]) == (2, "")
+
+
 @pytest.mark.skipif(not os.access(PYTHON, os.X_OK), reason="the system has no python3 of its own")
 def test_processes_of_a_program_share_locks_and_memory(client: Client) -> None:
     told = run_in(client, f"cat > squares.py <<'END'\n{SQUARES}\nEND\n{PYTHON} squares.py")
