@@ -106,17 +106,18 @@ def test_just_sets_up_and_hands_over(project: Path) -> None:
     assert not (project / ".venv/stamp").exists()
 
 
-def test_without_a_python_that_is_new_enough_just_says_what_to_do(project: Path) -> None:
+@pytest.mark.parametrize("version", ["3, 10, 13", "3, 15, 0"])
+def test_without_a_python_that_the_packages_are_built_for_just_says_what_to_do(project: Path, version: str) -> None:
     tools = project.parent / "tools"
     tools.mkdir()
     for tool in ("sh", "dirname", "cat", "cmp"):
         (tools / tool).symlink_to(shutil.which(tool) or "")
-    old = tools / "python3"
-    old.write_text("#!/bin/sh\nexit 1\n")
-    old.chmod(0o755)
+    other = tools / "python3"
+    other.write_text(f'#!/bin/sh\nexec {sys.executable} "$1" "import sys; sys.version_info = {version}; $2"\n')
+    other.chmod(0o755)
     with _start(project, "check", PATH=str(tools), PYTHON="") as process:
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
-    assert "no Python 3.11 or newer" in err
+    assert "no Python from 3.11 to 3.14" in err
     assert "PYTHON=" in err
     assert not (project / ".venv").exists()
