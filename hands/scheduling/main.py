@@ -16,7 +16,7 @@ from manifests.errors import ManifestsError
 from manifests.lives import is_temporary
 from manifests.triggers import value_at
 from runtime import Call, CallEnded, CallFailed, CallRefused, Event, Failure, Hand
-from runtime.table_file import NO_ROOM, why_not
+from runtime.table_file import NO_ROOM, problems_of, why_not
 from scheduling_book import Book, Entry, Scheduled
 from scheduling_desk import history_answer, next_answer
 from scheduling_store import DAMAGE, Pending, Store
@@ -105,8 +105,8 @@ class Scheduling(Hand):
     async def next(self, call: Call, hand: str = "", most: int = 1_000) -> Answer:
         """scheduling.next: the scheduled Hands, with when each is due."""
         answer = next_answer(self.book, hand, max(1, most), now_ms())
-        problems = sorted([*self.problems.items(), *self.loops.items()])
-        return {"hands": answer, "problems": [f"{name}: {why}" for name, why in problems]}
+        problems = [f"{name}: {why}" for name, why in sorted([*self.problems.items(), *self.loops.items()])]
+        return {"hands": answer, "problems": [*problems, *problems_of(self.state)]}
 
     async def history(self, call: Call, hand: str = "", most: int = 50) -> Answer:
         """scheduling.history: what became of past firings."""

@@ -1,10 +1,10 @@
 """Caches replies, so that an unchanged page is not sent again (acts on a folder; RFC 9111 as a shared cache).
 
-One file per URL: one line of JSON, then the body. Stored are only replies to requests without headers of the caller's,
-and only what the server lets a shared cache store: not `no-store`, not `private`, nothing that sets cookies or varies by
-anything but its coding. The caller says how old an answer may be. An older one is revalidated with its validators (RFC
-9110 §13.1), as is one that the server wants checked each time (`no-cache`) or once it is stale (`must-revalidate`); after a
-304 the body comes from here.
+One file per URL: the SHA-256 of all that follows, a line; one line of JSON; then the body. Stored are only replies to
+requests without headers of the caller's, and only what the server lets a shared cache store: not `no-store`, not
+`private`, nothing that sets cookies or varies by anything but its coding. The caller says how old an answer may be. An
+older one is revalidated with its validators (RFC 9110 §13.1), as is one that the server wants checked each time
+(`no-cache`) or once it is stale (`must-revalidate`); after a 304 the body comes from here.
 """
 
 import hashlib
@@ -30,6 +30,9 @@ _VARY: Final = frozenset(("", "accept-encoding"))
 _SECRET: Final = frozenset(("no-store", "private"))
 _STRICT: Final = frozenset(("must-revalidate", "proxy-revalidate", "s-maxage"))
 """With one of these a shared cache must revalidate a stale reply, whatever the caller accepts (RFC 9111 §5.2.2)."""
+
+_DIGEST_SIZE: Final = 65
+"""Bytes of a file's first line."""
 
 _DIGITS: Final = 12
 """Digits of a number of seconds that are read."""
@@ -160,15 +163,18 @@ class PageCache:
         self._used = -1  # not known yet
 
     def find(self, url: str) -> Found | None:
-        """The stored reply of a URL; None if there is none, or a kill or power cut left only part of one."""
+        """The stored reply of a URL; None if there is none, or it is not what was stored, as after a power cut."""
         try:
             file = self._path(url).open("rb")
         except OSError:
             return None
         try:
-            kept = msgspec.json.decode(file.readline(), type=Kept)
-            if kept.url == url and file.tell() + kept.size == os.fstat(file.fileno()).st_size:
-                return Found(kept, file, file.tell())
+            digest = file.readline(_DIGEST_SIZE)
+            if hashlib.file_digest(file, "sha256").hexdigest().encode() + b"\n" == digest:
+                file.seek(_DIGEST_SIZE)
+                kept = msgspec.json.decode(file.readline(), type=Kept)
+                if kept.url == url:
+                    return Found(kept, file, file.tell())
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             pass
         file.close()
@@ -191,7 +197,7 @@ class PageCache:
     def _put(self, kept: Kept) -> None:
         path = self._path(kept.url)
         line = msgspec.json.encode(msgspec.structs.replace(kept, size=len(kept.body), body=b"")) + b"\n"
-        size = len(line) + len(kept.body)
+        size = _DIGEST_SIZE + len(line) + len(kept.body)
         if size > self._size:
             return
         if self._used < 0:
@@ -205,7 +211,7 @@ class PageCache:
                     break
         draft = path.with_suffix(".part")
         with draft.open("wb") as file:
-            file.writelines((line, kept.body))
+            file.writelines((hashlib.sha256(line + kept.body).hexdigest().encode() + b"\n", line, kept.body))
         draft.replace(path)
         self._used += size
 

@@ -248,6 +248,21 @@ def test_a_spoiled_file_of_the_cache_is_nothing(tmp_path: Path) -> None:
         assert kept.find("http://a/") is None
 
 
+def test_a_stored_page_with_a_changed_byte_is_none(tmp_path: Path) -> None:
+    """As after a power cut that left zeros, or on a disk that errs."""
+    kept = cache.PageCache(tmp_path / "cache", 10_000)
+    kept.put(cache.Kept(url="http://a/", status=200, headers={"x": "y"}, address="", at=0.0, body=b"body"))
+    (path,) = (tmp_path / "cache").iterdir()
+    raw = path.read_bytes()
+    for at in range(len(raw)):
+        path.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
+        assert kept.find("http://a/") is None, at
+    path.write_bytes(raw)
+    found = kept.find("http://a/")
+    assert found.read(0, 9) == b"body"
+    found.close()
+
+
 def test_a_kept_body_is_bounded_by_its_caller(tmp_path: Path) -> None:
     async def once(server: Server) -> tuple[tuple[str, str], bytes]:
         hand, url = await caching(tmp_path), f"http://127.0.0.1:{server.port}/"
