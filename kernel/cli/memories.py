@@ -138,13 +138,28 @@ def chosen_namespaces(client: Client, whose: MemoryOptions) -> list[str]:
 
 def call_each(
     session: Session, client: Client, whose: MemoryOptions, method: str, doing: str, of: type[T]
-) -> dict[str, T]:
-    """Call a slow method on each selected memory; returns replies by namespace. doing: what the status line says."""
+) -> tuple[dict[str, T], list[str]]:
+    """Call a method on each selected memory. doing: what the status line says of one.
+
+    Returns replies by namespace; and of each damaged memory, which keeps nothing of the others back, a sentence.
+    """
     found: dict[str, T] = {}
+    damaged: list[str] = []
     for space in chosen_namespaces(client, whose):
         with waiting(session, f"{space} {doing}") as tick:
-            found[space] = replies.read(client.call(method, space, seconds=CALL_S, tick=tick).value, of)
-    return found
+            try:
+                found[space] = replies.read(client.call(method, space, seconds=CALL_S, tick=tick).value, of)
+            except NotDone as error:
+                if error.reason != "damaged":
+                    raise
+                damaged.append(f"{space}: {error}")
+    return found, damaged
+
+
+def end_if_any(damaged: list[str], code: Exit = Exit.FAILED) -> None:
+    """Raise Ended with the sentences of call_each(), if there are any."""
+    if damaged:
+        raise Ended("; ".join(damaged), code)
 
 
 def names_by_namespace(client: Client) -> dict[str, str]:

@@ -24,9 +24,13 @@ def memory_consolidate(session: Session, whose: MemoryOptions) -> None:
     Nothing is deleted. The Hand `memory` also does this by itself, for memories in use, while nobody calls it.
     """
     with session.client() as client:
-        found = memories.call_each(session, client, whose, "memory.consolidate", "to be gone through", Consolidated)
+        found, damaged = memories.call_each(
+            session, client, whose, "memory.consolidate", "to be gone through", Consolidated
+        )
         known = {} if session.json else memories.names_by_namespace(client)
-    session.result({"memories": found}, lambda: _drawn(found, known), nothing=memories.NOTHING_YET)
+    nothing = "" if damaged else memories.NOTHING_YET
+    session.result({"memories": found}, lambda: _drawn(found, known), nothing=nothing)
+    memories.end_if_any(damaged)
 
 
 def _drawn(found: dict[str, Consolidated], known: dict[str, str]) -> str:

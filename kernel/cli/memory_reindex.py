@@ -14,7 +14,9 @@ def memory_reindex(session: Session, whose: MemoryOptions) -> None:
     elsewhere charges again.
     """
     with session.client() as client:
-        spaces = list(memories.call_each(session, client, whose, "memory.reindex", "to be reindexed", object))
+        spaces, damaged = memories.call_each(session, client, whose, "memory.reindex", "to be reindexed", object)
         known = {} if session.json else memories.names_by_namespace(client)
     lines = [f"{memories.describe(space, known)}: reindexed" for space in spaces]
-    session.result({"memories": spaces}, lambda: "\n".join(lines), nothing=memories.NOTHING_YET)
+    nothing = "" if damaged else memories.NOTHING_YET
+    session.result({"memories": list(spaces)}, lambda: "\n".join(lines), nothing=nothing)
+    memories.end_if_any(damaged)

@@ -28,14 +28,14 @@ def memory_stats(session: Session, whose: MemoryOptions) -> None:
     vectors yet, and are found only by their words.
     """
     with session.client() as client:
-        spaces = memories.chosen_namespaces(client, whose)
-        found = {space: client.call("memory.stats", space).value for space in spaces}
+        found, damaged = memories.call_each(session, client, whose, "memory.stats", "to be counted", dict[str, object])
         known = {} if session.json else memories.names_by_namespace(client)
     session.result(
         {"memories": found},
         lambda: _drawn({of: replies.read(row, Totals) for of, row in found.items()}, known),
-        nothing=memories.NOTHING_YET,
+        nothing="" if damaged else memories.NOTHING_YET,
     )
+    memories.end_if_any(damaged)
 
 
 def _drawn(found: dict[str, Totals], known: dict[str, str]) -> str:

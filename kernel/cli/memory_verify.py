@@ -15,9 +15,11 @@ def memory_verify(session: Session, whose: MemoryOptions) -> None:
     from a backup: then it ends with 5.
     """
     with session.client() as client:
-        found = memories.call_each(session, client, whose, "memory.verify", "to be checked", VerifyReply)
+        found, damaged = memories.call_each(session, client, whose, "memory.verify", "to be checked", VerifyReply)
         known = {} if session.json else memories.names_by_namespace(client)
-    session.result({"memories": found}, lambda: _drawn(found, known), nothing=memories.NOTHING_YET)
+    nothing = "" if damaged else memories.NOTHING_YET
+    session.result({"memories": found}, lambda: _drawn(found, known), nothing=nothing)
+    memories.end_if_any(damaged, Exit.UNVERIFIED)
     if not all(one.ok for one in found.values()):
         mend = "see `maniple memory restore`, which brings back a backup"
         raise Ended(f"a memory is damaged: {mend}", Exit.UNVERIFIED)

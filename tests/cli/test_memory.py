@@ -178,6 +178,20 @@ def test_a_file_that_is_torn_is_found_and_a_copy_brings_it_back(shell: Shell, tm
     assert "keeper: whole" in shell.good("memory", "verify")
 
 
+def test_a_damaged_memory_is_named_and_keeps_nothing_of_the_others_back(shell: Shell, keeper: str) -> None:
+    (own,) = shell.home.glob(f"state/h-*/own/{keeper}.db")
+    spoiled = own.with_name("h-0000000000000000.db")
+    spoiled.write_bytes(b"no database" * 500)
+    try:
+        for words in (["stats"], ["reindex"]):
+            ran = shell.run("memory", *words)
+            assert (ran.code, "keeper" in ran.out) == (1, True)
+            assert "own/h-0000000000000000: the memory file is damaged" in ran.err
+            assert is_one_clear_line(ran)
+    finally:
+        spoiled.unlink()
+
+
 def test_a_removed_hands_memory_stays_until_it_is_erased_and_nobody_gets_it(shell: Shell, tmp_path: Path) -> None:
     folder = write_hand(tmp_path / "leaver", Source(KEEPER.toml.replace("keeper", "leaver"), KEEPER.main))
     shell.good("install", folder, "--yes")
