@@ -19,6 +19,7 @@ from runtime.agent.answers import Finished, judge
 from runtime.agent.codes import LIMITS, LOST, REASONS, RETRY_WITHOUT_PICTURES, TOO_LONG, too_long_reason
 from runtime.agent.conversation import Conversation
 from runtime.agent.digest import shorten
+from runtime.agent.fitting import fit
 from runtime.agent.guard import Guard
 from runtime.agent.marks import Marks, remove_marks
 from runtime.agent.mending import mark_anew, mend
@@ -228,23 +229,22 @@ class Machine:
         frame = counting.of_request(request)
         was_folded = self._conversation.folded
         is_known = bool(brief.window or self._knows_window or self._shortened)
-        messages = self._conversation.view(self._window - most - frame, is_known=is_known)
-        if messages is None:
+        fitted = fit(request, self._conversation, self._window - most - frame, is_known=is_known)
+        if fitted is None:
             self._end("too_long", too_long_reason(self._window, frame, most))
             return
         if self._conversation.folded != was_folded:
             self._report("folded", "older turns are left out of what the model reads, and kept")
-        request = replace(request, messages=messages)
         if brief.tokens:
-            left = brief.tokens - self._tokens - counting.of_request(request)
+            left = brief.tokens - self._tokens - counting.of_request(fitted)
             if left <= 0:
                 whole = f"{brief.tokens:,} tokens ([agent] tokens)"
                 self._end("tokens", f"its next answer needs more than is left of its {whole}")
                 return
-            request = replace(request, most=min(most, left))
+            fitted = replace(fitted, most=min(most, left))
         if not pause:
             self._report("thinks", "")
-        self._actions.append(replace(self._bounded(request), pause=pause))
+        self._actions.append(replace(self._bounded(fitted), pause=pause))
 
     def _bounded(self, request: Request) -> AskModel:
         """Return the action; if [agent] bounds money, with the price of the longest answer, or all that is left.

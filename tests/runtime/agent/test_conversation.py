@@ -11,11 +11,13 @@ from msgspec.structs import replace
 from runtime.agent.actions import MakeCall, Outcome
 from runtime.agent.conversation import Conversation
 from runtime.agent.marks import Marks
+from runtime.agent.replies import model_params
 from runtime.models import counting
 from runtime.models.messages import Answer, Image, Message, Text, Thinking, ToolCall, ToolResult
 from tests.runtime.agent.driven import BOUNDARY, BRIEF, Drive, call, says, texts
 from tests.runtime.agent.test_mending import check_whole
 from tests.spread import spread
+from wire.codec import encode_body
 
 WINDOW = 9_000
 STEPS = 60
@@ -197,6 +199,18 @@ def test_what_was_marked_in_an_earlier_run_ends_with_its_mark_however_it_is_fold
         whole = "\n".join(map(texts, request.messages))
         assert whole.count(f"<<outside {BOUNDARY} ") == whole.count(f"\n<<end {BOUNDARY}>>")
         assert "the first task" in whole
+
+
+def test_no_request_is_larger_than_a_message_may_be_however_large_the_window_is() -> None:
+    turns = [says("", *(call("desk_look", name=f"d{turn}-{one}") for one in range(8))) for turn in range(4)]
+    drive = Drive(
+        [*turns, says("done")],
+        brief=replace(BRIEF, window=1_000_000),
+        method=lambda make: Outcome(value=f"{make.resource} " + "wordofprose" * 3_600),
+    )
+    assert drive.result.answer == "done"
+    sizes = [len(encode_body(model_params(think))) for think in drive.thinks]
+    assert max(sizes) > 600_000, "what has room is sent"
 
 
 SCRIPTS = ("word ", "界", "é!", "{}", "x9")
