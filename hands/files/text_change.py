@@ -40,7 +40,10 @@ def replace(text: bytes, old: bytes, new: bytes, times: int) -> bytes:
     """The text with each `old` replaced by `new`. Raises FileRefused unless `old` occurs exactly `times` times."""
     found = text.count(old)
     if found != times:
-        raise FileRefused("no match", f"`old` occurs {found} times in the file, not {times}. Nothing was changed.")
+        hint = "" if found else _hint(text, old)
+        raise FileRefused(
+            "no match", f"`old` occurs {found} times in the file, not {times}.{hint} Nothing was changed."
+        )
     _must_fit(len(text) + times * (len(new) - len(old)))
     return text.replace(old, new)
 
@@ -128,7 +131,16 @@ def _find_hunk(text: bytes, total: int, hunk: Hunk, least: LineStart, wanted: in
             raise FileRefused("no match", f"Hunk {number} matches two places. Nothing was changed.")
         if fits:
             return fits[0]
-    raise FileRefused("no match", f"Hunk {number} does not match the file. Nothing was changed.")
+    raise FileRefused("no match", f"Hunk {number} does not match the file.{_hint(text, old)} Nothing was changed.")
+
+
+def _hint(text: bytes, old: bytes) -> str:
+    """Why a text that looks right does not occur: the ends of the file's lines, which a reader does not see. "" for others."""
+    if b"\r" not in old and old.replace(b"\n", b"\r\n") in text:
+        return " The file's lines end in CR LF (\\r\\n), and those of the text in LF."
+    if old.endswith(b"\n") and text.endswith(old[:-1]):
+        return r" The file ends without a line feed (in a diff: `\ No newline at end of file`)."
+    return ""
 
 
 def _fits(text: bytes, old: bytes, offset: int) -> bool:

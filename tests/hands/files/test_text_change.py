@@ -90,3 +90,15 @@ def test_two_lines_are_not_taken_for_one_that_they_would_make() -> None:
     diff = b"@@ -1,2 +1 @@\n-a\n\\ No newline at end of file\n-b\n+c\n"
     with pytest.raises(FileRefused, match="does not match"):
         text_change.apply_diff(b"ab\nx\n", diff)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"), [(b"a\r\nb\r\n", "CR LF"), (b"a\nb", "No newline at end of file"), (b"a\nc\n", "")]
+)
+def test_ends_of_lines_that_nobody_sees_are_told_where_a_text_does_not_occur_for_them(text: bytes, hint: str) -> None:
+    diff = b"@@ -1,2 +1,1 @@\n a\n-b\n"
+    for change in (lambda: text_change.replace(text, b"a\nb\n", b"", 1), lambda: text_change.apply_diff(text, diff)):
+        with pytest.raises(FileRefused) as refused:
+            change()
+        assert hint in refused.value.text
+        assert ("line" in refused.value.text) == bool(hint)
