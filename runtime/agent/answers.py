@@ -28,7 +28,10 @@ def judge(answer: Answer, schema: Mapping[str, object] | None) -> Finished | Fau
     if answer.stop is Stop.REFUSED:
         return Fault(code="refused", why=text.strip() or "the model refused")
     if answer.stop is Stop.LENGTH:
-        say = "Your answer was too long and was cut off. Answer again, more briefly."
+        say = (
+            "Your answer was too long and was cut off; a tool call that you were writing then was not made. Answer again, "
+            "more briefly; what is long, such as a file, needs several calls."
+        )
         return Fault(code="length", why="the model's answer was cut off at its length limit", correction=say)
     if not text.strip():
         say = "Your answer was empty. Continue with the task, or give your final answer."

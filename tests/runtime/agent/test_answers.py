@@ -29,7 +29,11 @@ def test_what_an_answer_comes_to(answer: Answer, schema: dict[str, object] | Non
 @pytest.mark.parametrize(
     ("answer", "code", "say"),
     [
-        (_answer("7", Stop.LENGTH), "length", "Answer again, more briefly"),
+        (
+            _answer("7", Stop.LENGTH),
+            "length",
+            "a tool call that you were writing then was not made. Answer again, more briefly",
+        ),
         (_answer(" \n"), "empty", "Your answer was empty"),
         (_answer('"seven"'), "schema", 'does not match "type": "integer"'),
     ],
