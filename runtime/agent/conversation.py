@@ -122,6 +122,10 @@ class Conversation:
         """The indexes of the messages before which turns, and before which results, are left out; (0, 0) for none."""
         return self._folded, self._stubbed
 
+    def unfold(self) -> None:
+        """Begin again with all of it, since the window is larger than was thought."""
+        self._folded = self._stubbed = 0
+
     def call_lines(self) -> tuple[str, ...]:
         """Return the calls since the task, a line each."""
         return tuple(line for at in range(self.task, len(self.messages)) for line, _ in self._lines_of_calls(at))

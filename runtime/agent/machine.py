@@ -96,12 +96,9 @@ class Machine:
         """Return the first actions. recalled: what memory recalled for the task."""
         most = max(RECALLED_LEAST, self._window // RECALLED_SHARE // max(1, len(recalled)))
         self._conversation = Conversation(
-            self._marks,
-            self._before,
-            briefing.task_message(task, [self._show_recalled(one, most) for one in recalled]),
-            self._keep_outside,
-            takes_pictures=self._brief.takes_pictures,
-        )
+            self._marks, self._before, briefing.task_message(task, [self._show_recalled(one, most) for one in recalled]),
+            self._keep_outside, takes_pictures=self._brief.takes_pictures,
+        )  # fmt: skip
         self._report("begun", shorten(task, _SHOWN))
         self._ask_model()
         return self._take_actions()
@@ -183,9 +180,12 @@ class Machine:
     def use_row(self, row: Model) -> None:
         """Use what is listed of a model that is asked or has answered: the smallest window and the last prices count."""
         self._row = row
-        if not self._brief.window and row.window:
-            self._window = min(self._window, row.window) if self._knows_window else row.window
-            self._knows_window = True
+        if self._brief.window or not row.window:
+            return
+        if not self._knows_window and self._conversation is not None and row.window > self._window:
+            self._conversation.unfold()
+        self._window = min(self._window, row.window) if self._knows_window else row.window
+        self._knows_window = True
 
     @property
     def progress(self) -> tuple[int, int]:

@@ -133,6 +133,16 @@ def test_no_result_of_our_own_holds_the_boundary() -> None:
     assert BOUNDARY not in Drive([says("", call(BOUNDARY)), says("done")]).last
 
 
+def test_what_was_left_out_for_a_window_that_was_not_known_is_sent_once_it_is() -> None:
+    said = (Text(text="words " * 1_900),)
+    session = [Message(role="user", parts=said), Message(role="assistant", parts=said)] * 20
+    drive = Drive([], session=session)
+    drive.machine.use_row(PRICED)
+    drive.machine.on_answer(looks())
+    (think,) = [one for one in drive.machine.on_outcome(1, Outcome(value=1)) if isinstance(one, AskModel)]
+    assert len(drive.asked[0].messages) < 20 < 40 < len(think.request.messages)
+
+
 def test_a_task_that_is_longer_than_the_usual_window_is_asked_while_the_window_is_not_known() -> None:
     task = "word " * 40_000
     drive = Drive([looks(), says("done")], task=task)
