@@ -1,6 +1,5 @@
 """Reads text and tables of an HTML page by lxml (acts on bytes; no recursion, so any depth of elements is safe)."""
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,15 +9,12 @@ from lxml.html import HtmlElement, HTMLParser, document_fromstring
 from document_refusal import SPOILED
 from document_table import Table
 from runtime.bounded_work import in_thread
+from runtime.charsets import page_in_utf_8
 
 BROKEN: Final = (etree.LxmlError, *SPOILED)
 
 _NO_MEMORY: Final = 2
 """XML_ERR_NO_MEMORY of libxml2 (xmlerror.h), which lxml reports as an error of the page."""
-
-_WRONG: Final = "\ufffd"
-_FRONT: Final = 4096
-_NAMES_ITS_OWN: Final = re.compile(rb"(?i)<meta\s[^>]*charset|^\s*<\?xml\s[^>]*encoding")
 
 _UNSEEN: Final = frozenset(("script", "style", "template", "noscript", "head", "svg", "iframe", "object"))
 _BLOCKS: Final = frozenset(
@@ -75,25 +71,10 @@ def _words(element: HtmlElement) -> str:
 
 
 def _opened(raw: bytes) -> HtmlElement:
-    raw, encoding = _decoded(raw)
+    page, parser = page_in_utf_8(raw), HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
     try:
-        parser = HTMLParser(encoding=encoding, no_network=True, huge_tree=False)
-        return in_thread(lambda: document_fromstring(raw, parser=parser))
+        return in_thread(lambda: document_fromstring(page, parser=parser))
     except etree.XMLSyntaxError as error:
         if error.code == _NO_MEMORY:
             raise MemoryError from None
         raise
-
-
-def _decoded(raw: bytes) -> tuple[bytes, str | None]:
-    """(the page in UTF-8, "utf-8"); (the bytes unchanged, None) if they are not UTF-8 and the page names its encoding.
-
-    Otherwise invalid bytes are replaced; or, if they are most of the non-ASCII text, all is read as windows-1252.
-    """
-    text = raw.decode("utf-8", "replace")
-    wrong = text.count(_WRONG) - raw.count(_WRONG.encode())
-    if wrong and _NAMES_ITS_OWN.search(raw[:_FRONT]):
-        return raw, None
-    if wrong > sum(letter > "\x7f" for letter in text) - wrong:
-        text = raw.decode("cp1252", "replace")
-    return (text.encode() if wrong else raw), "utf-8"

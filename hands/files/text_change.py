@@ -135,7 +135,7 @@ def _find_hunk(text: bytes, total: int, hunk: Hunk, least: LineStart, wanted: in
 
 
 def _hint(text: bytes, old: bytes) -> str:
-    """Why a text that looks right does not occur: the ends of the file's lines, which a reader does not see. "" for others."""
+    """Why a text that looks right does not occur: the unseen ends of the file's lines. "" for another reason."""
     if b"\r" not in old and old.replace(b"\n", b"\r\n") in text:
         return " The file's lines end in CR LF (\\r\\n), and those of the text in LF."
     if old.endswith(b"\n") and text.endswith(old[:-1]):

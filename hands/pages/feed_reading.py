@@ -10,9 +10,9 @@ from typing import Final
 
 import feedparser
 
-from charsets import fits, guessed, marked
 from page_refusal import PageRefused
 from plain_line import line, whole
+from runtime.charsets import fits, guessed, marked
 
 ROOM: Final = 900_000
 """Bytes of the entries in one reply, which leave room for its other fields."""

@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from typing import Final
 from urllib.parse import urldefrag
 
-import charsets
 import search_engines
 from page_refusal import PageRefused
-from runtime import Call, CallFailed, CallRefused, Failure, Hand
+from runtime import Call, CallFailed, CallRefused, Failure, Hand, charsets
 from runtime.bounded_work import bounded, in_thread
 from runtime.robots_rules import AGENT, KEPT_FOR, RULES_MOST, select_rules
 from wire.errors import CodecError

@@ -15,8 +15,8 @@ from markdownify import MarkdownConverter
 from msgspec import Struct
 from readability import Document
 
-from charsets import decoded_page
 from page_refusal import PageRefused
+from runtime.charsets import page_in_utf_8
 
 LINKS_MOST: Final = 300
 LINK_MOST: Final = 2_000
@@ -42,6 +42,8 @@ _DATES: Final = (
     "//time[@pubdate]/@datetime",
     "//article//time/@datetime",
 )
+ONWARD: Final = "(browsers go on to this page by themselves)"
+_REFRESH: Final = re.compile(r"""(?i)[\s\d.]*[;,\s]\s*(?:url\s*=\s*)?["']?([^"']+)""")
 _NUMBER: Final = re.compile(r"(?a)[0-9]{1,6}")
 _JSON_DATE: Final = re.compile(r'"datePublished"\s*:\s*"([^"]{4,40})"')
 _DATE: Final = re.compile(r"\d{4}-\d{2}(-\d{2}([T ][0-9:.]{5,15} ?(Z|[+-]\d{2}:?\d{2})?)?)?")
@@ -71,6 +73,7 @@ def read(raw: bytes, url: str, charset: str, *, whole: bool) -> Page:
     base = _base(url, next(iter(tree.xpath("//base/@href")), ""))
     title = " ".join((tree.findtext(".//title") or "").split())
     date = _date(tree)
+    onward = _onward(tree, base)
     _strip_unseen(tree)
     _make_absolute(tree, base)
     for one in tree.xpath("//*[@start or @colspan]"):
@@ -86,13 +89,13 @@ def read(raw: bytes, url: str, charset: str, *, whole: bool) -> Page:
     chosen = shown if article is None else article
     text = _Converter(heading_style="ATX", bullets="-", strip=["img"]).convert(tostring(chosen, encoding="unicode"))
     markdown = re.sub(r"\n{3,}", "\n\n", re.sub(r"(?<![ \t])[ \t]+\n", "\n", text)).strip() + "\n"
-    return Page(title=title[:500], date=date, markdown=markdown, links=_links(chosen))
+    return Page(title=title[:500], date=date, markdown=markdown, links=(*onward, *_links(chosen)))
 
 
 def _opened(raw: bytes, charset: str) -> HtmlElement:
-    raw, encoding = decoded_page(raw, charset)
+    parser = HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
     try:
-        return document_fromstring(raw, parser=HTMLParser(encoding=encoding, no_network=True, huge_tree=False))
+        return document_fromstring(page_in_utf_8(raw, charset), parser=parser)
     except etree.XMLSyntaxError as error:
         if error.code == _NO_MEMORY:
             raise MemoryError from None
@@ -131,6 +134,14 @@ def _date(tree: HtmlElement) -> str:
         if (found := _JSON_DATE.search(str(script))) and (match := _DATE.match(found[1])):
             return match[0]
     return ""
+
+
+def _onward(tree: HtmlElement, base: str) -> tuple[tuple[str, str], ...]:
+    """The page that browsers go to from this one by themselves, as a link: it may have nothing else (HTML, §4.2.5.3)."""
+    told = tree.xpath("//meta[translate(@http-equiv, 'REFSH', 'refsh')='refresh']/@content")
+    found = _REFRESH.match(str(told[0])) if told else None
+    target = _joined(base, found[1]) if found else ""
+    return ((ONWARD, target),) if target else ()
 
 
 def _make_absolute(element: HtmlElement, base: str) -> None:

@@ -4,10 +4,10 @@ import time
 
 import pytest
 
+from runtime import charsets
 from tests.hands.doubles import hand_module
 
 main = hand_module("pages", "main")
-charsets = hand_module("pages", "charsets")
 markdown = hand_module("pages", "page_markdown")
 
 URL = "https://example.org/news/a.html"
@@ -92,3 +92,31 @@ def test_a_long_content_type_is_looked_at_no_further_than_one_that_is_meant(fill
     began = time.process_time()
     assert charsets.named(f"text/html{filling * 10_000}; charset=utf-16") != "utf-16"
     assert time.process_time() - began < 0.02
+
+
+FAMILIES = (
+    ("gb2312", "gb18030", "朱镕基說話"), ("Shift_JIS", "cp932", "①髙﨑の"), ("euc-kr", "cp949", "뷁믜 문장"),
+    ("iso-8859-9", "cp1254", "“Türkçe” ğ"), ("tis-620", "cp874", "“ภาษา”"), ("utf-16", "utf-8", "naïve"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "letters", "text"), FAMILIES)
+def test_a_page_is_read_to_its_end_in_the_largest_charset_of_the_family_that_it_names(
+    name: str, letters: str, text: str
+) -> None:
+    body = f"<p>{text}, and on</p></body></html>".encode(letters)
+    for head in (f"<meta charset={name}>", f"<meta http-equiv='Content-Type' content='text/html; charset={name}'>"):
+        raw = f"<html><head>{head}</head><body>".encode() + body
+        assert charsets.page_in_utf_8(raw).endswith(f"<p>{text}, and on</p></body></html>".encode())
+        assert f"{text}, and on" in read(raw, "").markdown
+    if name != "utf-16":
+        assert f"{text}, and on" in read(b"<html><body>" + body, charsets.named(f"text/html; charset={name}")).markdown
+
+
+@pytest.mark.parametrize("name", ["utf-7", "unicode_escape", "punycode"])
+def test_no_charset_that_browsers_do_not_have_makes_letters_into_tags(name: str) -> None:
+    raw = rb"<html><body><p>+ADw-script+AD4- \u003cscript\u003e all of it</body></html>"
+    assert "all of it" in read(raw, charsets.named(f"text/html; charset={name}")).markdown
+    assert (
+        charsets.page_in_utf_8(raw.replace(b"<html>", f"<meta charset={name}>\xe4".encode("latin-1"))).count(b"<") == 5
+    )

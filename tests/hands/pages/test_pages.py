@@ -3,6 +3,7 @@
 import json
 import time
 from contextlib import suppress
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -343,3 +344,14 @@ def test_half_a_surrogate_pair_of_a_search_engine_becomes_a_question_mark() -> N
     raw = b'{"results": [{"url": "https://a.example/\\ud800", "title": "\\ud800", "content": "\\udfff x"}]}'
     (found,) = engines.parse_results(kind, address, raw)
     assert found == {"title": "?", "url": "https://a.example/?", "summary": "? x", "date": ""}
+
+
+@pytest.mark.parametrize("content", ["0;url=/b.html", "5; URL='/b.html'", '0 ,url="../b.html"', "3;/b.html"])
+def test_where_a_page_leads_by_itself_is_its_first_link(content: str) -> None:
+    raw = f"""<head><meta http-equiv=Refresh content="{escape(content)}"></head><body>Redirecting <a href=/c>c</a>"""
+    assert read(raw.encode()).links == ((markdown.ONWARD, "https://example.org/b.html"), ("c", "https://example.org/c"))
+
+
+@pytest.mark.parametrize("content", ["30", "0;url=javascript:alert(1)", ""])
+def test_a_page_that_is_only_loaded_again_leads_nowhere(content: str) -> None:
+    assert read(f'<head><meta http-equiv=refresh content="{content}"></head><body>x'.encode()).links == ()
