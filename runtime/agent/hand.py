@@ -116,7 +116,7 @@ class AgentHand(Hand):
         if problems:
             raise HandBroken(f"{problems[0].file}: {problems[0].what}; {problems[0].instead}")
         self._happened: asyncio.Queue[_Happened] = asyncio.Queue()
-        self._model_labels: frozenset[str] = frozenset()
+        self._labels_within: frozenset[str] = frozenset()
         self._publishes_words, self._thoughts = False, 0
         self._words: Saying | None = None
         self._unsaid = Unsaid(is_needed=bool(agent.tokens or agent.dollars))
@@ -163,7 +163,7 @@ class AgentHand(Hand):
         published = self._place.manifest.events.publishes
         may_stream = any(row.method == STREAMS for row in rows)
         self._publishes_words = SAID in published and not self._schema and may_stream
-        self._model_labels = frozenset(label for row in rows if row.method == COMPLETE for label in row.labels)
+        self._labels_within = tools.labels_within(rows)
         recalled = await self._recall(task) if any(row.method == RECALL for row in rows) else ()
         result = await self._drive(machine, task, recalled)
         return self._reply(result, wants_session=session is not None)
@@ -363,11 +363,11 @@ class AgentHand(Hand):
         raise AssertionError
 
     def _outside(self, labels: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the labels that mean that a reply may contain something from outside: all but the model's own.
+        """Return the labels that mean that a reply may contain something from outside, and not just the operator's words.
 
         A run's calls carry the labels of all it has read, and so do their replies: after the first such label all is marked.
         """
-        return tuple(label for label in labels if label not in self._model_labels)
+        return tuple(label for label in labels if label not in self._labels_within)
 
     async def _report(self, step: Step, machine: Machine) -> None:
         done, total = machine.progress

@@ -31,6 +31,11 @@ OWN: Final = frozenset({READ, DELEGATE, READ_SKILL, PLACE_SKILL})
 SPAWN: Final = "kernel.spawn"
 """The method that `delegate` calls."""
 
+PERSON: Final = "ask.person"
+"""The method whose replies are the operator's answers: the kernel holds each call of it for him, whoever asked."""
+
+_WITHIN: Final = frozenset({"model.complete", PERSON})
+
 NAME_MOST: Final = 64
 PATTERNS_MOST: Final = 6
 """Allowed resources that a description lists, at most."""
@@ -146,6 +151,11 @@ def that_fit(offered: Iterable[Offered], most: int) -> tuple[Tool, ...]:
     if whole == (bare := tuple(one.bare for one in every)) or sum(map(counting.of_tool, whole)) <= most:
         return whole
     return bare
+
+
+def labels_within(rows: Iterable[Row]) -> frozenset[str]:
+    """Return the labels that mark nothing from outside: those of the model's own words and of the operator's answers."""
+    return frozenset(label for row in rows if row.method in _WITHIN for label in row.labels)
 
 
 def that_act(offered: Mapping[str, Offered]) -> frozenset[str]:

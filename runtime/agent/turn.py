@@ -85,8 +85,8 @@ class Turn:
         call, source = self._open.pop(number)
         value, images = (outcome.value, ()) if outcome.code else pictures.take_out(outcome.value)
         text = f"{outcome.code}: {outcome.text}" if outcome.code else as_text(value)
-        is_outside = bool(outcome.labels) or bool(outcome.code and not outcome.trusted)
-        labels = outcome.labels
+        labels = () if source == tools.PERSON else outcome.labels
+        is_outside = bool(labels) or bool(outcome.code and not outcome.trusted)
         kept = Kept(text=text or "(nothing)", source=source, labels=labels, is_outside=is_outside, pictures=images)
         name = self._shelf.keep(kept)
         self.result_ids[call.id] = name

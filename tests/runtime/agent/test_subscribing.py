@@ -116,7 +116,7 @@ def test_what_an_event_says_to_this_run_is_taken_with_the_labels_of_who_said_it(
 
     async def said(**body: object) -> tuple[object, ...]:
         await hand.start()
-        hand._model_labels = frozenset({"model"})
+        hand._labels_within = frozenset({"model"})
         event = Event(publisher="talker", name="operator.said", body=body, labels=("mail", "model"))  # type: ignore[arg-type]
         await hand.on_event(event)
         if hand._happened.empty():
