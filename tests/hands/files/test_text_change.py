@@ -97,8 +97,10 @@ def test_two_lines_are_not_taken_for_one_that_they_would_make() -> None:
 )
 def test_ends_of_lines_that_nobody_sees_are_told_where_a_text_does_not_occur_for_them(text: bytes, hint: str) -> None:
     diff = b"@@ -1,2 +1,1 @@\n a\n-b\n"
-    for change in (lambda: text_change.replace(text, b"a\nb\n", b"", 1), lambda: text_change.apply_diff(text, diff)):
-        with pytest.raises(FileRefused) as refused:
-            change()
+    with pytest.raises(FileRefused) as edited:
+        text_change.replace(text, b"a\nb\n", b"", 1)
+    with pytest.raises(FileRefused) as patched:
+        text_change.apply_diff(text, diff)
+    for refused in (edited, patched):
         assert hint in refused.value.text
         assert ("line" in refused.value.text) == bool(hint)
