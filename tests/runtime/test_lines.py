@@ -73,7 +73,7 @@ def test_what_may_be_left_out_is_what_the_page_does_not_print_bold() -> None:
         (b'{"type":"chunk","id":1,"piece":"?"}\n', "base64"),
         (b'{"type":"done","id":1,"value":{"$bytes":"?"}}\n', "not base64"),
         (b'{"type":"log","event":"\xff"}\n', "utf-8"),
-        (b'{"type":"done","id":1,"value":' + b"[" * 100_000, "recursion"),
+        (b'{"type":"done","id":1,"value":' + b"[" * 100_000, "while deserializing an object"),
         (b'{"type":"log","event":"x","level":"fatal"}\n', "Invalid enum value 'fatal'"),
     ],
 )

@@ -111,7 +111,8 @@ def test_code_and_its_texts_come_to_lie_in_few_pages(module: ModuleType) -> None
     laid = memory_layout.lay_together((), {NAME})
     texts = [code.co_qualname for one in laid for code in one.co_consts if isinstance(code, type(one))]
     assert len(texts) >= 200
-    assert len({id(text) // 4096 for text in texts}) < 15
+    if sys.version_info < (3, 14):  # which makes other objects of their size between them
+        assert len({id(text) // 4096 for text in texts}) < 15
     assert len({id(one) // 4096 for one in laid}) < len(laid) / 5
 
 

@@ -122,4 +122,8 @@ def test_a_value_that_lies_deep_within_itself_is_no_error() -> None:
     value: object = {None: 1}
     for _ in range(100_000):
         value = [value]
-    assert codec.as_json(value) == b'"it is nested too deeply to be shown"'
+    levels = b"[" * 100_000 + b'{"null":1}' + b"]" * 100_000
+    assert codec.as_json(value) in (
+        b'"it is nested too deeply to be shown"',
+        levels,
+    )  # Python 3.14 goes as deep as its stack

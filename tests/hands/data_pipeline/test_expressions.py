@@ -1,5 +1,6 @@
 """Expressions can say what they should, nothing else, and at a bounded cost."""
 
+import sys
 from datetime import date
 from decimal import Decimal
 
@@ -212,7 +213,7 @@ def test_a_misspelt_column_or_function_gets_the_nearest_name() -> None:
     ("text", "why"),
     [
         ("a / 0", "division by zero"),
-        ("sqrt(-1)", "domain"),
+        ("sqrt(-1)", "got -1.0" if sys.version_info >= (3, 14) else "domain"),
         ("exp(9999.0)", "range"),
         ('int("x")', "not an int"),
         ('replace(t, "n", text(power(10.0, 300))) + t', None),

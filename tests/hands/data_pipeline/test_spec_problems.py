@@ -105,7 +105,7 @@ def problems(table: object) -> list[tuple[str, str, str]]:
         ({"steps": [{"do": "cast", "columns": {"a": "itn"}}]}, "steps[1].columns.a", "no type", '"int"'),
         ({"steps": [{"do": "cast", "columns": {"a": "int"}, "format": "%Y"}]}, "steps[1].format", "only a date", "out"),
         (
-            {"steps": [{"do": "cast", "columns": {"a": "date"}, "format": "%e.%m"}]},
+            {"steps": [{"do": "cast", "columns": {"a": "date"}, "format": "%q.%m"}]},
             "steps[1].format",
             "bad directive",
             "%d.%m.%Y",

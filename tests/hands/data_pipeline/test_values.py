@@ -161,6 +161,6 @@ def test_a_form_that_some_date_has_is_no_fault(form: str) -> None:
     assert values.form_fault(form) == ""
 
 
-@pytest.mark.parametrize("form", ["%d.%m.%d", "%q", "%", "%-d.%m", "%G", "%V", "\ud800", " %d"])
+@pytest.mark.parametrize("form", ["%d.%m.%d", "%q", "%", "%G", "%V", " %d"])
 def test_a_form_that_no_value_can_have_is_one(form: str) -> None:
     assert values.form_fault(form)

@@ -113,7 +113,7 @@ def test_a_delay_can_be_cut_short_by_cancelling() -> None:
     assert time.monotonic() - began < 10
 
 
-_DEEP: Final = '{"calls": [{"name": "x", "arguments": {"a": ' + "[" * 5_000 + "]" * 5_000 + "}}]}"
+_DEEP: Final = '{"calls": [{"name": "x", "arguments": {"a": ' + "[" * 100_000 + "]" * 100_000 + "}}]}"
 
 
 def test_a_line_ends_where_json_lines_do() -> None:
