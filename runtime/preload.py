@@ -50,6 +50,7 @@ COMPILED: Final = (
     "runtime.agent.conversation",
     "runtime.agent.decoding",
     "runtime.agent.digest",
+    "runtime.agent.fitting",
     "runtime.agent.guard",
     "runtime.agent.hand",
     "runtime.agent.machine",

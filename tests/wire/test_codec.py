@@ -122,7 +122,7 @@ def test_a_value_that_lies_deep_within_itself_is_no_error() -> None:
     value: object = {None: 1}
     for _ in range(100_000):
         value = [value]
-    levels = b"[" * 100_000 + b'{"null":1}' + b"]" * 100_000
+    levels = b"[" * 100_000 + b'{"None":1}' + b"]" * 100_000
     assert codec.as_json(value) in (
         b'"it is nested too deeply to be shown"',
         levels,
