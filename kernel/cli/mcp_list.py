@@ -9,7 +9,7 @@ def mcp_list(session: Session) -> None:
     """List every MCP server that is a Hand: its version, its program or URL, and how many of its tools you agreed to."""
     with session.client() as client:
         mcp_temporary.remove_abandoned(session, client)
-        found = mcp_servers.fetch_all(client)
+        found, unreadable = mcp_servers.fetch_all(client)
     rows = [
         {
             "name": hand.name,
@@ -21,7 +21,7 @@ def mcp_list(session: Session) -> None:
     ]
     heads = ("HAND", "VERSION", "TOOLS", "SERVER")
     session.result(
-        {"servers": rows},
+        {"servers": rows, "unreadable": unreadable},
         lambda: (
             screen.table(
                 heads, (tuple(str(row[key.lower()]) for key in ("name", *heads[1:])) for row in rows), right=("TOOLS",)
@@ -29,5 +29,7 @@ def mcp_list(session: Session) -> None:
             if rows
             else ""
         ),
-        nothing="There is none: `maniple mcp add NAME -- COMMAND` makes a Hand of one",
+        nothing="" if unreadable else "There is none: `maniple mcp add NAME -- COMMAND` makes a Hand of one",
     )
+    for why in unreadable.values():
+        session.say(why)

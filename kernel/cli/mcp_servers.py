@@ -181,21 +181,33 @@ def find(client: Client, hand: str) -> tuple[Installed, Agreement] | None:
 def _read_agreement(client: Client, hand: Installed) -> Agreement | None:
     """Read what was agreed with a server; None for a Hand that is no server. Raises Ended if the file is damaged."""
     path = os.path.join(client.home, "hands", hand.folder, tools.FILE)
+    section = hand.package.manifest.hand
     try:
         with open(path, "rb") as file:
             return tools.read_agreement(file.read(tools.LARGEST))
     except FileNotFoundError:
-        return None
+        if section.speaks != "mcp" and section.entry != folder.ENTRY:
+            return None
+        why = "is not there"
+    except OSError as error:
+        why = f"cannot be read: {error.strerror}"
     except OfferInvalid as error:
-        mend = f"`maniple remove {hand.name}`, then add it again"
-        raise Ended(f"{path} is damaged, {error}: {mend}") from None
+        why = f"is damaged, {error}"
+    raise Ended(f"{path} {why}; `maniple remove {hand.name}`, then add it again")
 
 
-def fetch_all(client: Client) -> list[tuple[Installed, Agreement]]:
-    """Fetch the Hands of all servers."""
-    rows = [row.name for row in installed.list_hands(client) if row.name.startswith(folder.PREFIX)]
-    hands = [hand for name in rows if (hand := installed.find(client, name)) is not None]
-    return [(hand, agreed) for hand in hands if (agreed := _read_agreement(client, hand)) is not None]
+def fetch_all(client: Client) -> tuple[list[tuple[Installed, Agreement]], dict[str, str]]:
+    """Fetch the Hands of all servers; and the names of those that cannot be read, each with the reason."""
+    found, unreadable = list[tuple[Installed, Agreement]](), dict[str, str]()
+    for row in installed.list_hands(client):
+        if not row.name.startswith(folder.PREFIX) or (hand := installed.find(client, row.name)) is None:
+            continue
+        try:
+            if (agreed := _read_agreement(client, hand)) is not None:
+                found.append((hand, agreed))
+        except Ended as error:
+            unreadable[row.name] = str(error)
+    return found, unreadable
 
 
 def command_or_url(hand: Installed, agreed: Agreement) -> str:

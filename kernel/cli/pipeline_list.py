@@ -27,9 +27,7 @@ def pipeline_list(session: Session) -> None:
     none = "" if unreadable else "There is no pipeline yet: `maniple pipeline add FILE`"
     session.result({"pipelines": found, "unreadable": unreadable}, lambda: _drawn(found), nothing=none)
     for name, why in unreadable.items():
-        session.say(
-            f"{name} cannot be read: {screen.visible(why)}; mend its file, then `maniple pipeline add FILE` again"
-        )
+        session.say(f"{name} cannot be read: {screen.visible(why)}")
 
 
 def _row(one: InstalledPipeline) -> Listed:

@@ -136,7 +136,8 @@ def fetch_all(client: Client) -> tuple[list[InstalledPipeline], dict[str, str]]:
             found.append(_read_installed(client, hand))
         except ManifestInvalid as error:
             first = error.problems[0]
-            unreadable[hand.name] = f"{first.file}:{first.line}:{first.column}: {first.what}"
+            mend = "mend its file, then `maniple pipeline add FILE` again"
+            unreadable[hand.name] = f"{first.file}:{first.line}:{first.column}: {first.what}; {mend}"
         except Ended as error:
             unreadable[hand.name] = str(error)
     return found, unreadable
@@ -156,7 +157,13 @@ def complete_name(ctx: click.Context, _: click.Parameter, incomplete: str) -> li
 def _read_installed(client: Client, hand: Installed) -> InstalledPipeline:
     section = hand.package.manifest.hand
     folder = os.path.join(client.home, "hands", hand.folder)
-    text = read_file(os.path.join(folder, section.pipeline))
+    path = os.path.join(folder, section.pipeline)
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise Ended(f"{path} cannot be read: {why}; `maniple pipeline add FILE` again") from None
     return InstalledPipeline(
         check(text, file=section.pipeline), hand.version, folder, text, hand.package.manifest.schedule
     )

@@ -20,6 +20,9 @@ from manifests.readers import LONGEST_TEXT
 from manifests.schema import Provided
 
 PREFIX: Final = "mcp-"
+ENTRY: Final = "main:Server"
+"""The entry of the Hand of a server that is reached over HTTP."""
+
 MAIN: Final = '''"""The Hand of a server that is reached over HTTP; mcp.json names it."""
 
 from runtime.mcp.hand import Server
@@ -86,7 +89,7 @@ def manifest_of(wanted: Wanted, offer: Offer) -> Mapping[str, object]:
     """Return the tables of the Hand's HAND.toml. Raises OfferInvalid for an unknown effect or tool."""
     chosen = _chosen(wanted, offer)
     _check_names(wanted, chosen)
-    code = {"command": list(wanted.command), "speaks": "mcp"} if wanted.command else {"entry": "main:Server"}
+    code = {"command": list(wanted.command), "speaks": "mcp"} if wanted.command else {"entry": ENTRY}
     connect = {"web.connect": {"allow": list(wanted.hosts), "own": True}} if wanted.hosts else {}
     people = {"ask.person": {"allow": ["*"], "own": True}} if wanted.may_ask else {}
     settings = {

@@ -82,6 +82,23 @@ def test_its_tools_are_methods(shell: Shell, clock: Path) -> None:
     assert (ran.code, "Error executing tool fail" in ran.err) == (1, True)
 
 
+def test_a_server_whose_table_is_damaged_hides_no_other_and_is_named(shell: Shell, clock: Path) -> None:
+    (table,) = (shell.home / "hands").glob("mcp-clock-*/mcp.json")
+    whole = table.read_bytes()
+    try:
+        table.write_bytes(whole[:-9])
+        ran = shell.run("mcp", "list")
+        assert (ran.code, f"{table} is damaged" in ran.err, "`maniple remove mcp-clock`" in ran.err) == (0, True, True)
+        assert "none" not in ran.err
+        table.unlink()
+        ran = shell.run("mcp", "list", "--json")
+        told = ran.table()
+        assert (told["servers"], "mcp-clock" in str(told["unreadable"])) == ([], True)
+        assert f"{table} is not there" in ran.err
+    finally:
+        table.write_bytes(whole)
+
+
 def test_its_resources_and_prompts_are_read_by_methods(shell: Shell, clock: Path) -> None:
     (resource,) = json.loads(shell.good("call", "mcp-clock.resources.list"))["resources"]
     assert resource["uri"] == "note://today"

@@ -120,6 +120,13 @@ def test_a_pipeline_that_this_version_refuses_hides_no_other_and_is_named(greeti
         assert "`maniple pipeline add FILE`" in ran.err
         told: Any = greetings.result("pipeline", "list")
         assert [*told["unreadable"]] == ["torn"]
+        whole = inside.read_bytes()
+        for spoiled in (whole + b"\xff", None):
+            inside.write_bytes(spoiled) if spoiled else inside.unlink()
+            ran = greetings.run("pipeline", "show", "torn")
+            assert (ran.code, f"{inside} cannot be read" in ran.err) == (1, True)
+            assert "`maniple pipeline add FILE` again" in ran.err
+        inside.write_bytes(whole)
         assert (
             "there is no pipeline 'gretings', did you mean \"greetings\""
             in greetings.run("pipeline", "show", "gretings").err
