@@ -19,7 +19,7 @@ from kernel.cli import installing, named_files, package, replies, rights, screen
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from manifests.check import check
-from manifests.errors import SealRefused
+from manifests.errors import ManifestInvalid, SealRefused
 from manifests.grants import reaches
 from manifests.seal import MANIFEST_FILE, MOST_FILES, compare, open_seal
 from manifests.skills import folder as folders
@@ -74,7 +74,11 @@ def read_installed(client: Client) -> Shelf:
             f"a Hand {folders.HAND} is installed that holds no skills: `maniple remove {folders.HAND}` makes room"
         )
     mend = f"`maniple remove {folders.HAND}` takes all of them away; then install them anew"
-    found = package.read(folder)
+    try:
+        found = package.read(folder)
+    except (Ended, ManifestInvalid) as error:
+        why = str(error).partition("\n")[0].partition(";")[0]
+        raise Ended(f"refused: {folder} is not as it was sealed: {why}; {mend}", Exit.REFUSED) from None
     trust, keyless = TrustStore(keys=replies.read(client.call("kernel.home").value, rights.Home).keys), ""
     try:
         sealed = trust.judge(

@@ -169,6 +169,12 @@ def test_skills_that_a_key_sealed_that_counts_no_more_are_sealed_anew_when_one_i
         (kernel.home / "hands" / held / "skills" / "post" / "SKILL.md").write_text("changed")
         ran = shell.run("skills", "install", folder, "--yes")
         assert (ran.code, "post/SKILL.md was changed" in ran.err) == (4, True), ran
+        manifest = kernel.home / "hands" / held / "HAND.toml"
+        for spoiled in (b"[hand", None):
+            manifest.write_bytes(spoiled) if spoiled else manifest.unlink()
+            ran = shell.run("skills", "list")
+            told = f"{held} is not as it was sealed" in ran.err and "`maniple remove skills` takes all" in ran.err
+            assert (ran.code, told, is_one_clear_line(ran)) == (4, True, True), ran
 
 
 def test_a_folder_is_looked_at_without_a_kernel(tmp_path: Path) -> None:
