@@ -285,16 +285,15 @@ def _os_error(error: OSError) -> str:
 
     if error.errno == errno.ENOENT and not _has_working_folder():
         return "the folder that you are in is gone: `cd` to one that is there"
-    what = f"{error.filename}: " if error.filename else ""
+    name = "" if isinstance(error.filename, int) else os.fsdecode(error.filename or "")
+    what = f"{name}: " if name else ""
     why = (error.strerror or str(error)).lower()
     mend = {
         errno.ENOSPC: "make room on its disk, then type the same again",
         errno.EDQUOT: "make room, then type the same again",
         errno.EFBIG: "raise `ulimit -f`, which bounds a file here, then type the same again",
         errno.EROFS: "it is mounted read-only: use another place, or a home elsewhere with --home",
-    }.get(error.errno or 0) or (
-        named_files.hint(os.fsdecode(error.filename), error.errno or 0) if error.filename else ""
-    )
+    }.get(error.errno or 0) or (named_files.hint(name, error.errno or 0) if name else "")
     return "; ".join(filter(None, (f"{what}{why}", mend)))
 
 

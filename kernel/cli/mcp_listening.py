@@ -50,18 +50,23 @@ _FULL: Final = (
 
 
 def load_token(home: str, hand: str, *, renew: bool) -> tuple[str, str]:
-    """The path of a door's token and the token itself; made if there is none, or if `renew`. hand: the Hand's id."""
+    """The path of a door's token and the token itself; made if there is none, or if `renew`. hand: the Hand's id.
+
+    Raises Ended if the file holds no token, or others may read it.
+    """
     path = os.path.join(home, "keys", f"{hand}.token")
+    if os.path.isdir(path):
+        raise Ended(f"{path} is a folder: move it away, then `maniple mcp serve NAME --port PORT` again")
     if renew:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
     if not os.path.lexists(path):
         _make_token(path)
-    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), encoding="ascii") as file:
+    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), "rb") as file:
         status = os.fstat(file.fileno())
         if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
             raise Ended(f"others may read {path}: `maniple mcp serve NAME --port PORT --new-token` makes another")
-        token = file.read(256).strip()
+        token = file.read(256).strip().decode("ascii", "replace")
     if len(token) < 32 or not bearer.head_has_token(
         b"\r\nAuthorization: Bearer " + token.encode(), bearer.digest_of(token)
     ):

@@ -14,7 +14,7 @@ import pytest
 
 from kernel.cli import commands
 from kernel.cli.exits import Exit
-from kernel.cli.main import CommandGroup, run
+from kernel.cli.main import CommandGroup, _os_error, run
 from tests.cli.shell import MANIPLE, Ran, Shell, copied_home, is_one_clear_line
 from tests.spread import spread
 
@@ -374,3 +374,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_made(tmp_path: Path) -> Non
         assert os.listdir(disk) == []
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_an_error_of_a_file_that_is_known_by_its_descriptor_is_told() -> None:
+    assert _os_error(IsADirectoryError(21, "Is a directory", 5)) == "is a directory"

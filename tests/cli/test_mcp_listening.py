@@ -19,6 +19,8 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from kernel.cli.exits import Ended
+from kernel.cli.mcp_listening import load_token
 from tests.cli.clients import TALK_S, ToolChanges, text, until
 from tests.cli.shell import Shell
 from tests.spread import spread
@@ -226,3 +228,16 @@ def test_the_token_is_the_operators_alone_and_can_be_made_anew(post: Port) -> No
         assert asked(other, HOST + f"Authorization: Bearer {old}").startswith(b"HTTP/1.1 401 ")
         assert asked(other, GOOD).startswith(b"HTTP/1.1 406 ")
     assert os.listdir(post.file.parent).count(post.file.name) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 43, b"x\n" * 40, None])
+def test_a_file_that_holds_no_token_is_named_with_what_to_do(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "keys" / "h-1.token"
+    path.parent.mkdir()
+    if content is None:
+        path.mkdir()
+    else:
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+    with pytest.raises(Ended, match=f"{path} (holds no token|is a folder).*`maniple mcp serve NAME"):
+        load_token(str(tmp_path), "h-1", renew=False)
