@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
-_TABLES: Final = "VmPTE:"
+_NOT_RESIDENT: Final = ("VmPTE:", "VmSwap:")
+"""What a process takes besides its resident memory: page tables, and what was swapped out."""
 
 COUNTED: Final = 4 * 1024**3
 """Bytes of a run's processes up to which it is found out what they share."""
@@ -73,10 +74,10 @@ def _bytes_in(path: str, *names: str) -> int:
 
 
 def resident_of_all(processes: Sequence[int], shared: int) -> int:
-    """Return the bytes of memory of these processes, mapped files and page tables included, without the `shared` bytes of
-    each that it shared with the template at its start. What several of them share counts for each.
+    """Return the bytes of memory of these processes, mapped files, page tables and swap included, without the `shared` bytes
+    of each that it shared with the template at its start. What several of them share counts for each.
     """
-    return sum(max(0, resident(pid, _TABLES) - shared) for pid in processes)
+    return sum(max(0, resident(pid, *_NOT_RESIDENT) - shared) for pid in processes)
 
 
 def memory_of(pid: int) -> int:
@@ -85,6 +86,7 @@ def memory_of(pid: int) -> int:
     This may take a while: Linux visits each mapping, and each page as often as it is mapped.
     """
     try:
-        return _bytes_in(f"/proc/{pid}/smaps_rollup", "Pss:") + _bytes_in(f"/proc/{pid}/status", _TABLES)
+        shared = _bytes_in(f"/proc/{pid}/smaps_rollup", "Pss:", "SwapPss:")
+        return shared + _bytes_in(f"/proc/{pid}/status", _NOT_RESIDENT[0])
     except OSError:
-        return resident(pid, _TABLES)
+        return resident(pid, *_NOT_RESIDENT)

@@ -3,6 +3,8 @@
 import mmap
 import os
 import signal
+from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -71,3 +73,11 @@ def test_page_tables_count_as_memory() -> None:
         after = process_tree.resident_of_all([me], 0), process_tree.memory_of(me)
     for one, other in zip(after, before, strict=True):
         assert one - other == pytest.approx(pieces * 4096, rel=0.1)
+
+
+def test_what_was_swapped_out_counts(tmp_path: Path) -> None:
+    (tmp_path / "status").write_text("VmRSS:\t100 kB\nVmPTE:\t4 kB\nVmSwap:\t50 kB\n")
+    pid = cast(int, f"..{tmp_path}")  # a process of this machine's may have nothing there
+    assert process_tree.resident_of_all([pid], 0) == process_tree.memory_of(pid) == 154 * 1024
+    (tmp_path / "smaps_rollup").write_text("Pss: 80 kB\nPss_Anon: 70 kB\nSwap: 50 kB\nSwapPss: 40 kB\n")
+    assert process_tree.memory_of(pid) == 124 * 1024
