@@ -66,6 +66,10 @@ DECISIONS: Final = """\
   process but in its own pair of sockets; and sent over the bus, long files were closed by the kernel, for seconds. So a run
   has it only with programs or connections: without it, Python's asyncio, from 3.12 on, loses what a socket did not take
   at once. Anybody may take a descriptor (recvmsg).
+- **SO_LINGER** makes whoever closes a connection wait, and that need not be who made it: a run with `inet` sent one over
+  the bus, and the kernel, which closed it, served nobody for as long as the run had said.
+- **madvise** cannot merge pages with others', whose contents the time of a write would tell (CVE-2015-2877), nor move any
+  to swap. Nobody here asks for it.
 - **Huge pages** count in no control group, and against the limit of data only if they can be written.
 - **clone3** hides its flags in memory. After ENOSYS glibc uses clone, whose flags are checked: a thread, a plain
   fork, and with `exec` the child of posix_spawn.

@@ -81,7 +81,13 @@ TABLE: Final[tuple[Row, ...]] = (
         "SQLite, shutil, `files`, `data-pipeline`",
     ),
     Row("fallocate", "cp", arguments.HOLE, "a hole"),
-    Row("brk munmap mremap madvise msync", "glibc's malloc, threads' stacks, mmap of Python"),
+    Row("brk munmap mremap msync", "glibc's malloc, threads' stacks, mmap of Python"),
+    Row(
+        "madvise",
+        "malloc, threads' stacks; garbage collectors of programs",
+        arguments.ADVICE,
+        "no pages that are merged with others' or moved to swap",
+    ),
     Row("mlock munlock", "libsodium, below libzmq: keys stay out of swap"),
     Row(
         "mmap",
@@ -218,7 +224,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "setsockopt",
         "asyncio: TCP_NODELAY, SO_KEEPALIVE; glibc: IP_RECVERR in name lookup",
         arguments.SOCKET_OPTION,
-        "time-outs, keep-alive, TCP_NODELAY, errors, IPV6_V6ONLY, SO_REUSEADDR; no size of a buffer",
+        "time-outs, keep-alive, TCP_NODELAY, errors, IPV6_V6ONLY, SO_REUSEADDR; no size of a buffer, no SO_LINGER",
         Profile.INET,
     ),
     Row(

@@ -42,6 +42,15 @@ MAP_CODE: Final[Condition] = ((_NOT_SHARED_MEMORY,),)
 PROTECT: Final[Condition] = ((Bits(2, _EXEC, (0,)),),)
 PROTECT_CODE: Final[Condition] = ((Bits(2, _WRITE | _EXEC, (_EXEC,)),),)
 
+# madvise(2): the advice ------------------------------------------------------------------------------------------------
+
+ADVICE: Final[Condition] = (
+    (Bits(2, INT & ~3, (0, 4, 8, 16)),),  # four each
+    (Bits(2, INT & ~1, (14, 22, 24, 102)),),  # two each
+)
+"""What allocators and threads' stacks use, up to MADV_GUARD_REMOVE. Not MADV_MERGEABLE (12): how long a write to a page takes
+would tell whether somebody else has the same; nor MADV_COLD (20) and MADV_PAGEOUT (21), by which memory moves to swap."""
+
 # preadv2(2), pwritev2(2), futex(2) -------------------------------------------------------------------------------------
 
 NO_FLAGS: Final[Condition] = ((Bits(5, INT, (0,)),),)
@@ -158,14 +167,14 @@ IN_BAND_WITHOUT_ADDRESS: Final[Condition] = ((Bits(3, _OUT_OF_BAND, (0,)), Bits(
 """sendto(2) on a socket that is connected already: send(2) is this."""
 
 _SOL_IP, _SOL_SOCKET, _SOL_TCP, _SOL_IPV6 = 0, 1, 6, 41
-_REUSEADDR, _KEEPALIVE, _LINGER, _RCVTIMEO, _SNDTIMEO = 2, 9, 13, 20, 21
+_REUSEADDR, _KEEPALIVE, _RCVTIMEO, _SNDTIMEO = 2, 9, 20, 21  # no SO_LINGER: whoever closes would wait
 _TCP_NODELAY, _TCP_KEEPIDLE, _TCP_KEEPINTVL, _TCP_KEEPCNT, _TCP_USER_TIMEOUT = 1, 4, 5, 6, 18
 _IP_RECVERR, _IPV6_RECVERR, _IPV6_V6ONLY = 11, 25, 26
 
 SOCKET_OPTION: Final[Condition] = (
     (
         Bits(1, INT, (_SOL_SOCKET,)),
-        Bits(2, INT, (_REUSEADDR, _KEEPALIVE, _LINGER, _RCVTIMEO, _SNDTIMEO)),
+        Bits(2, INT, (_REUSEADDR, _KEEPALIVE, _RCVTIMEO, _SNDTIMEO)),
     ),
     (
         Bits(1, INT, (_SOL_TCP,)),

@@ -86,6 +86,13 @@ FAMILIES: Final[tuple[Family, ...]] = (
         but="ordinary memory, and libraries mapped from files",
     ),
     Family(
+        "merged and swapped memory",
+        "madvise",
+        "The system merges equal pages of all who ask for it, and the time of a write then tells what others' memory holds. "
+        "What was moved to swap is not resident, and the disk of all is slower.",
+        but="all other advice about a process's own memory",
+    ),
+    Family(
         "other processes",
         "ptrace process_vm_readv process_vm_writev process_madvise process_mrelease kcmp pidfd_getfd "
         "get_robust_list rt_sigqueueinfo rt_tgsigqueueinfo",

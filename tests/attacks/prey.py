@@ -147,7 +147,9 @@ def set_up_prey() -> Iterator[dict[str, str]]:
             servers.open(socket.AF_UNIX, socket.SOCK_STREAM, str(folder / path))
             (folder / path).chmod(mode)
         servers.start()
+        deaf = stack.enter_context(socket.create_server(("127.0.0.1", 0)))  # reads nothing
         yield {
+            "deaf": str(deaf.getsockname()[1]),
             "port": str(tcp.getsockname()[1]), "udp_port": str(udp.getsockname()[1]), "abstract": name,
             "engine": str(folder / "engine.sock"), "open_socket": str(folder / "open.sock"),
             "drop": str(drop), "mine": str(owned), **_programs(folder),

@@ -131,6 +131,7 @@ def _watched() -> None:
 
 WATCHED: Final = os.eventfd(0)
 EPOLL.register(WATCHED)
+OWN: Final = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 SOCKET: Final = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 
 
@@ -175,6 +176,13 @@ ATTEMPTS: Final[dict[str, tuple[Callable[[], object], str, str]]] = {
     "a watch by an epoll that is there": (_watched, "done", "done"),
     "a watch that is changed": (lambda: EPOLL.modify(WATCHED, 0), "done", "done"),
     "a socket that holds more": (lambda: SOCKET.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1), "EPERM", "done"),
+    "a socket that is slow to close": (
+        lambda: SOCKET.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes(8)),
+        "EPERM",
+        "done",
+    ),
+    "memory that is moved to swap": (lambda: OWN.madvise(21), "EPERM", "done"),
+    "memory that is given back": (lambda: OWN.madvise(mmap.MADV_DONTNEED), "done", "done"),
     "a hole in a file": (_allocated(3), "done", "done"),
     "a fork into a user namespace": (_with_namespace(NEWUSER), "EPERM", "done"),
     "a fork into a mount namespace": (_with_namespace(NEWNS | NEWUSER), "EPERM", "done"),
@@ -230,6 +238,7 @@ ICMP, MPTCP = 1, 262
         ("a TCP socket", PROXY, "done"),
         ("a UDP socket", PROXY, "EPERM"),
         ("a socket that holds more", EVERYTHING, "EPERM"),
+        ("a socket that is slow to close", EVERYTHING, "EPERM"),
         ("a Unix socket", EVERYTHING, "EPERM"),
         ("a netlink socket", EVERYTHING, "EPERM"),
         ("a pair of sockets", EXEC, "done"),

@@ -136,6 +136,12 @@ JUNK: Final = 0xDEAD_BEEF << 32
         ("sendto", (3, 1, 1, 0, 0, 0), NONE, True),
         ("sendto", (3, 1, 1, 0, 1 << 32, 0), NONE, False),  # an address above 4 GiB has an empty lower half
         ("sendto", (3, 1, 1, 0, 1, 0), NONE, False),
+        ("madvise", (0, 4096, 4, 0, 0, 0), NONE, True),  # MADV_DONTNEED
+        ("madvise", (0, 4096, 103, 0, 0, 0), NONE, True),  # MADV_GUARD_REMOVE
+        ("madvise", (0, 4096, JUNK | 12, 0, 0, 0), frozenset(Profile), False),  # MADV_MERGEABLE
+        ("madvise", (0, 4096, 21, 0, 0, 0), frozenset(Profile), False),  # MADV_PAGEOUT
+        ("setsockopt", (3, 1, 9, 0, 4, 0), frozenset({Profile.INET}), True),  # SO_KEEPALIVE
+        ("setsockopt", (3, 1, 13, 0, 8, 0), frozenset(Profile), False),  # SO_LINGER
         ("sendto", (3, 1, 1, 0, 1 << 32, 0), frozenset({Profile.INET}), True),
         ("sendto", (3, 1, 1, 0x4001, 0, 0), NONE, False),  # MSG_OOB, with MSG_NOSIGNAL
         ("sendto", (3, 1, 1, JUNK | 1, 1, 16), frozenset(Profile), False),
@@ -186,7 +192,7 @@ def test_a_program_is_short_and_a_call_costs_a_few_steps(
     architecture: Architecture, profiles: frozenset[Profile]
 ) -> None:
     code = build(architecture.machine, profiles)
-    assert len(code) // FORMAT.size < LONGEST // 8
+    assert len(code) // FORMAT.size < LONGEST // 7
     assert len(code) % FORMAT.size == 0
     unconditional = [
         evaluate(code, number, architecture.audit, (0,) * 6)[1]
