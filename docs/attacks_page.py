@@ -25,7 +25,8 @@ of its process, that tries one thing. `tests/attacks/test_attacks.py` shows of e
 So each layer named stops the attack by itself, and no other layer does. Where success would harm the machine (kexec,
 modules, the clock, reboot), the call has arguments that the system refuses with another error number: meeting that number
 means having passed every layer. A call that this machine's Linux was built without is only refused. On a
-[guest](machines.md), whose Linux has such calls and may be lost, a module and another Linux are really loaded.
+[guest](machines.md), whose Linux has such calls and may be lost, a module and another Linux are really loaded; another keeps
+huge pages, which attacks take there.
 
 `tests/attacks/test_ordinary_user.py`, a wide test (`./just soak -m wide`), runs all of them again as an ordinary user.
 They are refused in the same way unless the table says otherwise, by fewer layers, since his runs have his own user id.
@@ -74,7 +75,7 @@ OTHERS: Final = """\
 | the state of every thread of every kind of run; its namespaces and descriptors | `tests/attacks/test_state.py` |
 | each layer reported of a run, of every kind, against `/proc` of its processes | `tests/attacks/test_layers_reported.py` |
 | a required layer that is missing: no start, with the reason and its mend | `tests/attacks/test_fail_closed.py` |
-| a service with the machine's network: outgoing TCP and UDP only | `tests/attacks/test_machine_network.py` |
+| a service with the machine's network: outgoing TCP and UDP; nothing slow to close | `tests/attacks/test_machine_network.py` |
 | `outside_read` that leads into the home, at a start or later | `tests/attacks/test_outside_read.py` |
 | unlinked files, open or only mapped, against the disk limit | `tests/attacks/test_unlinked_files.py` |
 | very many files of one run, against others' disk limit | `tests/attacks/test_many_files.py` |
@@ -92,8 +93,9 @@ OTHERS: Final = """\
 
 - **Unlinked files on the disk.** As root their size counts, since root sees what a run's processes hold; an ordinary user
   may not see it.
-- **Memory outside the data limit.** Page tables of a large, empty address space count against no limit of a process.
-  Without a control group they count, and the memory of several processes together, at a check once a second.
+- **Memory outside the data limit.** Page tables of a large, empty address space count against no limit of a process, nor
+  does memory that was written and then closed to writing. Without a control group they count, and the memory of several
+  processes together, at a check once a second.
 - **Names and dates.** Landlock protects contents. Whether a path exists, its size, mode and times can be asked wherever
   file modes allow it.
 """

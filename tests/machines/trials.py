@@ -34,9 +34,12 @@ def run(kind: str, script: str, folder: Path, *, within: float, groups: int = 2)
     return done
 
 
-def ended(kind: str, words: list[str], folder: Path, *, within: float, groups: int = 1) -> Ended:
-    """pytest with these arguments in a guest of this kind, as root; one that fails does not end the others."""
-    script = f"{_PYTEST} --junitxml=/trial/told/results.xml {shlex.join(words)} || true"
+def ended(kind: str, words: list[str], folder: Path, *, within: float, groups: int = 1, first: str = "") -> Ended:
+    """pytest with these arguments in a guest of this kind, as root; one that fails does not end the others.
+
+    first: lines of a shell's that prepare the guest.
+    """
+    script = f"{first}{_PYTEST} --junitxml=/trial/told/results.xml {shlex.join(words)} || true"
     done = run(kind, script, folder, within=within, groups=groups)
     passed, failed, skipped = set[str](), set[str](), dict[str, str]()
     for case in ET.parse(done.told / "results.xml").iter("testcase"):
