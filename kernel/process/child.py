@@ -235,14 +235,14 @@ def _confine(
 
 def _take_identity(launch: Launch, descriptors: dict[str, int], made: Plan, code: dict[str, bytes]) -> None:
     """Set up what the run sees in its namespaces; as root, take a user id of its own, which has no capability."""
+    if made.proxy:  # while /proc/sys can still be written
+        descriptors["proxy"] = confine.listen_on_own_loopback(PROXY_PORT)
     if "mount" in made.unshared:
         mounts.seal(filter(None, (launch.scratch, launch.state)), launch.uid)
     if made.place:
         mounts.show(code, made.place)
     if made.shared:
         mounts.share(*made.shared)
-    if made.proxy:
-        descriptors["proxy"] = confine.listen_on_own_loopback(PROXY_PORT)
     if launch.uid is not None:
         confine.become(launch.uid)
 

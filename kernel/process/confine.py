@@ -10,22 +10,16 @@ import os
 import resource
 import socket
 import struct
+from contextlib import suppress
 from typing import Final
 
 from wire.launch import Rlimits
 
-NEWNS: Final = 0x0002_0000
-NEWUSER: Final = 0x1000_0000
-NEWPID: Final = 0x2000_0000
-NEWIPC: Final = 0x0800_0000
-NEWNET: Final = 0x4000_0000
+NEWNS, NEWUSER, NEWPID, NEWIPC, NEWNET = 0x0002_0000, 0x1000_0000, 0x2000_0000, 0x0800_0000, 0x4000_0000
 NAMESPACES: Final = {"network": NEWNET, "ipc": NEWIPC, "mount": NEWNS}
 """Flags by the names that plans use (manifests/confinement/plan.py)."""
 
-DIE_WITH_PARENT: Final = (1, 9)
-NOT_DUMPABLE: Final = (4, 0)
-ADOPT_ORPHANS: Final = (36, 1)
-NO_NEW_PRIVILEGES: Final = (38, 1)
+DIE_WITH_PARENT, NOT_DUMPABLE, ADOPT_ORPHANS, NO_NEW_PRIVILEGES = (1, 9), (4, 0), (36, 1), (38, 1)
 """prctl(2): be killed when the thread that made this process ends; dump no core, and let no process of the same user read its
 memory; become the parent of descendants whose own parent ends; never gain rights from a file that is executed."""
 
@@ -37,6 +31,7 @@ _NO_CORE: Final = 1  # bytes: too few for a file; 0 keeps none from a program to
 _SIGNALS: Final = 1_024  # that wait: Linux counts them per user, also those that timers may need
 _UNLIMITED: Final = 1 << 64  # modulo this, -1 is RLIM_INFINITY
 _ON_THEIR_WAY: Final = 512  # descriptors: two packets' worth, see limit()
+_WAITING: Final = 128 << 10  # bytes that may wait at each end of a connection of a run's own loopback
 _OOM_SCORE: Final = b"500"  # of -1000 to 1000, see proc(5)
 
 libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -108,7 +103,14 @@ def become(uid: int) -> None:
 
 
 def listen_on_own_loopback(port: int) -> int:
-    """Bring up the loopback of this process's own network namespace. Returns the descriptor of a socket listening there."""
+    """Bring up the loopback of this process's own network namespace. Returns the descriptor of a socket listening there.
+
+    What waits in its connections is memory of the system's, some 4 MB each unless bounded here; where /proc/sys cannot be
+    written, as in many containers, it is not.
+    """
+    for direction in ("rmem", "wmem"):
+        with suppress(OSError), open(f"/proc/sys/net/ipv4/tcp_{direction}", "w", encoding="ascii") as least_usual_most:
+            least_usual_most.write(f"4096 {_WAITING} {_WAITING}")
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     check(libc.ioctl(listener.fileno(), _SET_FLAGS, struct.pack("16sH22x", b"lo", _UP)), "bringing up its own loopback")
     listener.bind(("127.0.0.1", port))

@@ -188,6 +188,20 @@ print(said(opened(), f"GET http://127.0.0.1:{PORT}/ HTTP/1.1\\r\\n\\r\\n", end=F
     assert slow == ["HTTP/1.1 200 OK\n"]
 
 
+def test_little_waits_in_a_connection_that_is_not_read(client: Client, server: _Server) -> None:
+    code = """
+waiting = [opened() for _ in range(70)][-1]
+waiting.setblocking(False)
+sent = 0
+try:
+    while True:
+        sent += waiting.send(bytes(65536))
+except BlockingIOError:
+    print(sent)
+"""
+    assert 0 < int(_as_entitled(client, server, code)) <= 1 << 20
+
+
 FEW: Final = f"""#!{PYTHON}
 import json, os, socket, time
 link = socket.socket(fileno=3)
