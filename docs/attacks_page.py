@@ -75,7 +75,7 @@ OTHERS: Final = """\
 | the state of every thread of every kind of run; its namespaces and descriptors | `tests/attacks/test_state.py` |
 | each layer reported of a run, of every kind, against `/proc` of its processes | `tests/attacks/test_layers_reported.py` |
 | a required layer that is missing: no start, with the reason and its mend | `tests/attacks/test_fail_closed.py` |
-| a service with the machine's network: outgoing TCP and UDP; nothing slow to close | `tests/attacks/test_machine_network.py` |
+| a service with the machine's network: outgoing TCP, UDP; nothing slow to close | `tests/attacks/test_machine_network.py` |
 | `outside_read` that leads into the home, at a start or later | `tests/attacks/test_outside_read.py` |
 | unlinked files, open or only mapped, against the disk limit | `tests/attacks/test_unlinked_files.py` |
 | very many files of one run, against others' disk limit | `tests/attacks/test_many_files.py` |
