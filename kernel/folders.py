@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Final
 
 from kernel.errors import TooSlow
+from kernel.process_tree import telling
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -61,7 +62,7 @@ def measure_unlinked(processes: Iterable[int], device: int, until: float = inf) 
     Counts only processes that this user may inspect; root may inspect all. until: as in measure().
     """
     found: dict[int, int] = {}
-    for process in processes:
+    for process in map(telling, processes):
         maps = partial(_unlinked_maps, until)
         for place, names in ((f"/proc/{process}/fd", os.listdir), (f"/proc/{process}/map_files", maps)):
             with contextlib.suppress(OSError):

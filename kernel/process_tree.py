@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
-_NOT_RESIDENT: Final = ("VmPTE:", "VmSwap:")
-"""What a process takes besides its resident memory: page tables, and what was swapped out."""
+_TABLES, _SWAP = "VmPTE:", "VmSwap:"
 
 COUNTED: Final = 4 * 1024**3
 """Bytes of a run's processes up to which it is found out what they share."""
@@ -52,32 +52,37 @@ def cpu_of_descendants(processes: Sequence[int]) -> float:
 
 def _stat(path: str) -> list[str]:
     """Return the fields of a /proc stat file from the state letter on; [""] if the process is gone."""
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.read().rpartition(") ")[2].split()
-    except OSError:
-        return [""]
+    with suppress(OSError), open(path, encoding="ascii", errors="replace") as file:
+        return file.read().rpartition(") ")[2].split()
+    return [""]
+
+
+def telling(pid: int) -> int:
+    """Return the thread of a process by which /proc tells of its memory and files: the first, or another if that has ended
+    while others go on.
+    """
+    with suppress(OSError):
+        return next((one for one in (pid, *map(int, os.listdir(f"/proc/{pid}/task"))) if _status(one, "VmRSS:")), pid)
+    return pid
 
 
 def resident(pid: int, *more: str) -> int:
     """Return the resident memory of a process in bytes, and `more` that its status names in /proc; 0 if it is gone."""
-    try:
-        return _bytes_in(f"/proc/{pid}/status", "VmRSS:", *more)
-    except OSError:
-        return 0
+    return _status(pid, "VmRSS:", *more) or _status(telling(pid), "VmRSS:", *more)
 
 
-def _bytes_in(path: str, *names: str) -> int:
-    """Return the sum of the sizes, in kB, on the lines of a /proc file that begin with these names. Raises OSError."""
-    with open(path, encoding="ascii", errors="replace") as file:
-        return sum(int(line.split()[1]) for line in file if line.startswith(names)) * 1024
+def _status(thread: int, *names: str, file: str = "status") -> int:
+    """Return the bytes of all sizes on the lines of a thread's /proc file that begin with these names; 0 if it is gone."""
+    with suppress(OSError), open(f"/proc/{thread}/{file}", encoding="ascii", errors="replace") as lines:
+        return sum(int(line.split()[1]) for line in lines if line.startswith(names)) * 1024
+    return 0
 
 
 def resident_of_all(processes: Sequence[int], shared: int) -> int:
     """Return the bytes of memory of these processes, mapped files, page tables and swap included, without the `shared` bytes
     of each that it shared with the template at its start. What several of them share counts for each.
     """
-    return sum(max(0, resident(pid, *_NOT_RESIDENT) - shared) for pid in processes)
+    return sum(max(0, resident(pid, _TABLES, _SWAP) - shared) for pid in processes)
 
 
 def memory_of(pid: int) -> int:
@@ -85,8 +90,6 @@ def memory_of(pid: int) -> int:
 
     This may take a while: Linux visits each mapping, and each page as often as it is mapped.
     """
-    try:
-        shared = _bytes_in(f"/proc/{pid}/smaps_rollup", "Pss:", "SwapPss:")
-        return shared + _bytes_in(f"/proc/{pid}/status", _NOT_RESIDENT[0])
-    except OSError:
-        return resident(pid, *_NOT_RESIDENT)
+    thread = telling(pid)
+    share = _status(thread, "Pss:", "SwapPss:", file="smaps_rollup")
+    return share + _status(thread, _TABLES) if share else resident(thread, _TABLES, _SWAP)

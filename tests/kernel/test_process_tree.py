@@ -1,15 +1,19 @@
 """What /proc tells of a process and its descendants: who they are, how long they have computed, what they hold."""
 
+import ctypes
 import mmap
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from kernel import process_tree
+from kernel import folders, process_tree
 from kernel.process_tree import cpu_of_descendants, tree_of
+from manifests.confinement.syscalls import ARCHITECTURES
+from tests.system.fates import until
 
 ENOUGH = 0.1
 
@@ -41,7 +45,7 @@ def test_the_time_of_children_that_live_and_of_those_that_were_waited_for_is_cou
         assert 2 * ENOUGH - 0.03 <= cpu_of_descendants(processes) < 5 * ENOUGH - 0.03
         assert cpu_of_descendants([first]) < 2 * ENOUGH
     finally:
-        for pid in tree_of(first):
+        for pid in list(tree_of(first)):  # before the first is gone, and the others are no longer its children
             os.kill(pid, signal.SIGKILL)
         os.waitpid(first, 0)
     assert cpu_of_descendants([first, first]) == 0.0, "of those that are gone nothing is known"
@@ -73,6 +77,31 @@ def test_page_tables_count_as_memory() -> None:
         after = process_tree.resident_of_all([me], 0), process_tree.memory_of(me)
     for one, other in zip(after, before, strict=True):
         assert one - other == pytest.approx(pieces * 4096, rel=0.1)
+
+
+def test_a_process_whose_first_thread_has_ended_holds_what_it_held(tmp_path: Path) -> None:
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+
+        def hold() -> None:
+            held = bytearray(b"x") * (8 << 20)
+            file = open(tmp_path / "held", "wb+", buffering=0)  # noqa: SIM115 - open as long as the process lives
+            os.unlink(file.name)
+            os.write(tell, file.write(held).to_bytes(8, "little"))
+            signal.pause()
+
+        threading.Thread(target=hold).start()
+        ctypes.CDLL(None).syscall(ARCHITECTURES[os.uname().machine].numbers["exit"], 0)
+    try:
+        size = int.from_bytes(os.read(told, 8), "little")
+        until(lambda: Path(f"/proc/{child}/stat").read_text().split()[2] == "Z", "its first thread has ended")
+        assert folders.measure_unlinked([child], tmp_path.stat().st_dev) == size
+        assert process_tree.memory_of(child) > size
+        assert process_tree.resident_of_all([child], 0) > size
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def test_what_was_swapped_out_counts(tmp_path: Path) -> None:
