@@ -60,7 +60,9 @@ TABLE: Final[tuple[Row, ...]] = (
         arguments.STREAM_REQUEST,
         "TCGETS, TCGETS2, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX",
     ),
-    Row("close_range", "the interpreter: os.closerange"),
+    Row(
+        "close_range", "the interpreter: os.closerange", arguments.CLOSE, "no table of descriptors for one thread alone"
+    ),
     Row("poll ppoll select pselect6", "libzmq, and Python's select"),
     Row("epoll_ctl epoll_wait epoll_pwait epoll_pwait2", "asyncio; libzmq, also when it closes its sockets"),
     Row(

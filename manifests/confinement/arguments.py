@@ -112,6 +112,11 @@ _ARCH_SET_FS, _ARCH_GET_FS = 0x1002, 0x1003
 
 THREAD_POINTER: Final[Condition] = ((Bits(0, INT, (_ARCH_SET_FS, _ARCH_GET_FS)),),)
 
+# close_range(2): the flags ---------------------------------------------------------------------------------------------
+
+CLOSE: Final[Condition] = ((Bits(2, INT, (0, 4)),),)
+"""None, or CLOSE_RANGE_CLOEXEC. By CLOSE_RANGE_UNSHARE a thread would have descriptors that its process has not."""
+
 # fallocate(2): the mode ------------------------------------------------------------------------------------------------
 
 _PUNCH_HOLE: Final = 3  # FALLOC_FL_PUNCH_HOLE goes with FALLOC_FL_KEEP_SIZE

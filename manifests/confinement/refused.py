@@ -148,6 +148,13 @@ FAMILIES: Final[tuple[Family, ...]] = (
         "with `roots`",
     ),
     Family(
+        "descriptors of one thread",
+        "close_range",
+        "What only a thread has open (CLOSE_RANGE_UNSHARE) is not seen among its process's files, and no limit of disk would "
+        "count it.",
+        but="to close, now or when a program is executed",
+    ),
+    Family(
         "descriptors in transit",
         "sendmsg",
         "A file that is on its way through a socket lies in no process, so no limit of disk counts it; and sent over the "

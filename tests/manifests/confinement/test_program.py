@@ -157,6 +157,8 @@ JUNK: Final = 0xDEAD_BEEF << 32
         ("futex", (1, 0x8D, 0, 0, 0, 0), frozenset(Profile), False),  # FUTEX_LOCK_PI2, private
         ("fcntl", (3, 6, 1, 0, 0, 0), NONE, True),  # F_SETLK
         ("fcntl", (3, 37, 1, 0, 0, 0), frozenset(Profile), False),  # F_OFD_SETLK: of a lock nobody knows whose it is
+        ("close_range", (3, LONG, 0, 0, 0, 0), NONE, True),
+        ("close_range", (3, LONG, JUNK | 2, 0, 0, 0), frozenset(Profile), False),  # CLOSE_RANGE_UNSHARE
         ("fallocate", (3, 0, 0, 4096, 0, 0), NONE, False),  # more than any check of files could stop
         ("fallocate", (3, JUNK | 1, 0, 4096, 0, 0), NONE, False),  # FALLOC_FL_KEEP_SIZE: past any limit of size
         ("fallocate", (3, 3, 0, 4096, 0, 0), NONE, True),  # a hole
