@@ -1,6 +1,6 @@
 """The catalogue of methods and their providers (pure): the kernel's own, and those of installed Hands."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from manifests.grants import GrantSet
 from manifests.installed import Installed
@@ -44,30 +44,40 @@ class Catalogue:
         """Return the name of the Hand that provides a method, or `kernel`."""
         return self._owners[method].name if method in self._owners else KERNEL
 
-    def visible(self, grants: GrantSet | None) -> list[Provided]:
-        """Return the methods that these grants allow on some resource, and those that need none. None, the operator: all."""
-        if grants is None:
-            return self.all()
-        return [
-            provided for provided in self.all() if provided.method in ABOUT_ONESELF or grants.mentions(provided.method)
-        ]
+    def visible(self, chain: Sequence[GrantSet | None]) -> list[Provided]:
+        """Return the methods that may be called on some resource, and those that need no grant.
+
+        chain: grants of who calls, then of those in whose name it does, as policy.decide walks them. None: the operator's.
+        """
+        return [one for one in self.all() if one.method in ABOUT_ONESELF or _is_granted(one.method, chain)]
 
     def lends(self, grants: GrantSet) -> bool:
         """Whether a run with these grants can call a method whose provider works in the caller's scratch folder."""
-        owners = (self._owners.get(provided.method) for provided in self.visible(grants))
+        owners = (self._owners.get(provided.method) for provided in self.visible([grants]))
         return any(owner is not None and owner.package.manifest.confinement.scratch == "caller" for owner in owners)
 
-    def describe(self, grants: GrantSet | None, method: str, hand: str) -> list[dict[str, object]]:
+    def describe(self, chain: Sequence[GrantSet | None], method: str, hand: str) -> list[dict[str, object]]:
         """Return rows of the visible methods: the one named, or all of a Hand, or all."""
         return [
             {
                 **{field: getattr(provided, field) for field in provided.__struct_fields__},
                 "provider": self.owner(provided.method),
             }
-            for provided in self.visible(grants)
+            for provided in self.visible(chain)
             if method in ("", provided.method) and (not hand or provided.method.startswith(f"{hand}."))
         ]
 
     def all(self) -> list[Provided]:
         """Return every method, sorted by name."""
         return sorted([*self._offered.values(), *self._own.values()], key=lambda provided: provided.method)
+
+
+def _is_granted(method: str, chain: Sequence[GrantSet | None]) -> bool:
+    for place, grants in enumerate(chain):
+        if grants is None:
+            return True
+        if not grants.mentions(method, lent=place > 0):
+            return False
+        if grants.mentions(method, lent=True, own=True):
+            return True
+    return True

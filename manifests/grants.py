@@ -142,10 +142,13 @@ class GrantSet:
         """Whether the call is allowed only to runs that the holder spawns. Total."""
         return self.verdict(method, resource).is_lent
 
-    def mentions(self, method: str) -> bool:
-        """Whether the holder may call the method on some resource: lists of methods show only such ones. Total."""
+    def mentions(self, method: str, *, lent: bool = False, own: bool = False) -> bool:
+        """Whether the holder may call the method on some resource: lists of methods show only such ones. Total.
+
+        lent: or whether what it spawns may. own: whether it may for every caller of its own.
+        """
         return bool(self.layers) and all(
-            any(held.allow and reaches(held.method, method) and not held.lent for held in layer)
+            any(held.allow and reaches(held.method, method) and held.lent <= lent and held.own >= own for held in layer)
             for layer in self.layers
         )
 

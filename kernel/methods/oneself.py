@@ -5,7 +5,9 @@ from typing import Final
 from kernel.errors import Failure
 from kernel.methods.request import Request, method
 from manifests import paying
+from manifests.calls import chain
 from manifests.glance import hand_rows
+from manifests.grants import GrantSet
 from wire import codec, limits
 from wire.errors import Refusal
 
@@ -29,10 +31,15 @@ def _check(request: Request) -> object:
     return {**ALLOWED, "approval": bool(found), "why": "; ".join(reason.why for reason in found)}
 
 
+def _grants(request: Request) -> list[GrantSet | None]:
+    """Return the grants of the caller, and of those in whose name it calls."""
+    return [link.by.grants for link in chain(request.call)]
+
+
 def _describe(request: Request) -> object:
     """Describe a method, or all methods of a Hand, that the caller is granted: those after one, as many as fit."""
     wanted, name, after = request.text("method"), request.text("hand"), request.text("after")
-    rows = request.kernel.catalogue.describe(request.call.by.grants, wanted, name)
+    rows = request.kernel.catalogue.describe(_grants(request), wanted, name)
     if not rows:
         raise Failure("unknown", f"nothing that you are granted is called {wanted or name!r}")
     page, room = list[dict[str, object]](), ROWS_MOST
@@ -47,7 +54,7 @@ def _describe(request: Request) -> object:
 def _list(request: Request) -> object:
     """List the Hands whose methods the caller may call, and itself."""
     kernel, hands = request.kernel, request.kernel.state.hands
-    seen = {kernel.catalogue.owner(provided.method) for provided in kernel.catalogue.visible(request.call.by.grants)}
+    seen = {kernel.catalogue.owner(provided.method) for provided in kernel.catalogue.visible(_grants(request))}
     names = sorted((seen | {request.call.by.name}) & set(hands))
     rows = hand_rows(kernel.state, kernel.time(), has_words=request.run is None)
     return {"hands": [row for row in rows if row["name"] in names]}

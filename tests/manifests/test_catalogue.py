@@ -61,16 +61,30 @@ def test_a_call_that_was_allowed_is_taken_as_it_was_made_where_nobody_answers_it
 
 def test_a_hand_sees_what_it_holds_a_grant_for_and_what_needs_none() -> None:
     def seen(*held: Capability) -> list[str]:
-        return [one.method for one in THERE.visible(GrantSet.of(held))]
+        return [one.method for one in THERE.visible([GrantSet.of(held)])]
 
     assert seen() == ["kernel.note"]
     assert seen(cap("web.fetch", "*"), cap("web.post")) == ["kernel.note", "web.fetch"]
-    assert THERE.visible(None) == THERE.all()
+    assert THERE.visible([None]) == THERE.all()
     grants = GrantSet.of((cap("web.*", "*"), cap("kernel.spawn", "*")))
-    told = [(row["method"], row["provider"]) for row in THERE.describe(grants, "", "web")]
+    told = [(row["method"], row["provider"]) for row in THERE.describe([grants], "", "web")]
     assert told == [("web.fetch", "web"), ("web.post", "web")]
-    assert [row["method"] for row in THERE.describe(grants, "kernel.spawn", "")] == ["kernel.spawn"]
-    assert THERE.describe(grants, "shell.run", "") == THERE.describe(None, "", "we") == []
+    assert [row["method"] for row in THERE.describe([grants], "kernel.spawn", "")] == ["kernel.spawn"]
+    assert THERE.describe([grants], "shell.run", "") == THERE.describe([None], "", "we") == []
+
+
+def test_who_calls_in_the_name_of_others_sees_what_they_hold_a_grant_for_too() -> None:
+    def seen(*chain: Capability | None) -> list[str]:
+        return [one.method for one in THERE.visible([None if one is None else GrantSet.of((one,)) for one in chain])][
+            1:
+        ]
+
+    every, web = cap("*", "*"), cap("web.*", "*")
+    assert seen(every, cap("web.fetch", "*"), None) == seen(cap("web.fetch", "*"), every) == ["web.fetch"]
+    assert seen(web, None, cap("shell.run", "*")) == ["web.fetch", "web.post"], "nobody is above the operator"
+    assert seen(web, replace(every, lent=True)) == ["web.fetch", "web.post"]
+    assert seen(replace(web, lent=True), every) == []
+    assert seen(replace(web, own=True), cap("shell.run", "*")) == ["web.fetch", "web.post"]
 
 
 def test_only_who_may_call_one_that_works_in_its_callers_folder_lends_its_own() -> None:

@@ -206,7 +206,7 @@ def test_an_agent_gives_work_to_another_which_may_do_no_more(kernel: Kernel, cli
     lines = [
         {"times": 0, "at": 0, "when": "look for me", "calls": [ask("desk_note", name="a", text="b")]},
         {"times": 0, "at": 0, "calls": [ask("delegate", hand="other", task="look for me")]},
-        {**may_not, "when": "capability"},
+        {**may_not, "when": "there is no tool 'desk_note'"},
         {"times": 0, "at": 1, "when": "I could not write.", "text": "It could not."},
     ]
     script(client, map(json.dumps, lines))
