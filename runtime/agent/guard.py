@@ -71,9 +71,10 @@ class Guard:
         self.restart_turns()
 
     def restart_turns(self) -> None:
-        """Start the counts of turns again, since a person has said something new."""
+        """Start the counts of turns again, since a person has said something new, and may ask for the same again."""
         self._stale = 0
         self._turns.clear()
+        self._pairs = Counter({pair: min(times, SAME_CALL[0] - 1) for pair, times in self._pairs.items()})
 
     def count_turn(self, made: Sequence[MadeCall]) -> Verdict:
         """Count the calls of one turn, in their order, and judge."""

@@ -81,6 +81,14 @@ def test_what_a_person_says_begins_the_counts_of_turns_anew() -> None:
     assert guard.count_turn([_made("search 10", "nothing")]) == Verdict()
 
 
+def test_what_a_person_asks_for_again_and_again_is_looked_at_each_time() -> None:
+    guard = Guard()
+    for _ in range(9):
+        assert not guard.count_turn([_made("look", "nothing")]).end
+        guard.restart_turns()
+    assert [bool(guard.count_turn([_made("look", "nothing")]).end) for _ in range(4)] == [False, False, False, True]
+
+
 def test_rounds_of_before_a_person_spoke_do_not_count() -> None:
     guard = Guard()
     for place in range(7 * 2):
