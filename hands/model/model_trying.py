@@ -130,12 +130,15 @@ class Trying:
             raise ModelFailed("slow", why, provider=provider) from None
 
     def _within(self, name: str, request: Request) -> Request:
-        """The request with its answer's length limited to what the call's `most` allows."""
-        longest = self._bill.room(name, counting.of_request(request), answer=1)
-        if longest is None or (request.most and request.most <= longest):
-            return request
+        """The request with its answer's length limited to what the call's `most` allows, and to what the model can write:
+        providers refuse more.
+        """
+        room = self._bill.room(name, counting.of_request(request), answer=1)
         row = catalogue.find(name)
-        return replace(request, most=min(longest, row.output) if row is not None and row.output else longest)
+        most = min((one for one in (request.most, room) if one), default=0)
+        if most and row is not None and row.output:
+            most = min(most, row.output)
+        return replace(request, most=most)
 
     async def _check_schema(self, name: str, answer: Answer, *, streams: bool) -> Answer:
         """The answer with its cost and its schema's value; asks once more if the answer does not match the schema.

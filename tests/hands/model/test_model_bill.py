@@ -4,12 +4,15 @@ from typing import Any
 
 import pytest
 
+from runtime.models import counting
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import Usage
 from tests.hands.doubles import hand_module
+from tests.runtime.models.plays import asking
 from wire.amounts import Cost
 
 Bill: Any = hand_module("model", "model_bill").Bill
+Trying: Any = hand_module("model", "model_trying").Trying
 DEAR = "openai/gpt-5.4"
 
 
@@ -55,3 +58,21 @@ def test_a_bill_has_room_for_what_is_left_and_what_is_made_here_takes_none_of_it
     assert (bill.tokens, bill.model, bill.room("scripted/script", 5, answer=1)) == (0, "offline/classical", 15)
     bill.settle("scripted/script", Usage(input=6, output=4))
     assert (bill.tokens, bill.model, bill.room("scripted/script", 5, answer=1)) == (10, "scripted/script", 5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "most", "sent"),
+    [
+        (16_000, None, 4_096),
+        (100, None, 100),
+        (0, None, 0),
+        (0, 10**6, 4_096),
+        (16_000, 2_000, 2_000),
+        (100, 2_000, 100),
+    ],
+)
+def test_no_longer_answer_is_asked_for_than_the_model_can_write(asked: int, most: int | None, sent: int) -> None:
+    bill = Bill(None if most is None else Cost(tokens=most, micro_dollars=10**9))
+    request = asking(most=asked)
+    trying = Trying(None, "default", request, bill, 0.0, lambda: 0.0)
+    assert sent - counting.of_request(request) <= trying._within("cohere/command-r-08-2024", request).most <= sent
