@@ -1,5 +1,6 @@
 """Grants: an empty list gives nothing, narrowing only narrows, and no wildcard reaches the operator's methods."""
 
+import itertools
 import re
 import tomllib
 
@@ -139,6 +140,13 @@ def test_a_wildcard_expands_to_what_exists() -> None:
     assert grants.expand("web.fetch", methods) == ("web.fetch",)
     assert grants.expand("kernel.*", methods) == ("kernel.spawn",)
     assert grants.expand("*", methods) == ("web.fetch", "web.graph.find", "website.fetch")
+
+
+@pytest.mark.parametrize("asked", list(itertools.product((True, False, None), repeat=2)))
+def test_narrowing_asks_a_person_no_less_than_any_part(asked: tuple[bool | None, ...]) -> None:
+    parts = [GrantSet.of([Capability(method="post.send", allow=("*",), approval=one)]) for one in asked]
+    least = True if True in asked else None if None in asked else False
+    assert narrow(*parts).verdict("post.send", "ann").approval is least
 
 
 def test_own_counts_only_where_it_is_written() -> None:

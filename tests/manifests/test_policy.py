@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.grants import HAND_KERNEL_METHODS, GrantSet
+from manifests.grants import HAND_KERNEL_METHODS, NOTHING, GrantSet
 from manifests.installed import Installed, Package
 from manifests.policy import ABOUT_ONESELF, Link, check_state, decide, digest_query, link_of, normalise, redact
 from manifests.schema import Autonomy, Capability, Effect, HandSection, Manifest, Provided
@@ -72,6 +72,13 @@ def test_a_call_needs_every_link_up_to_the_first_whose_own_it_is(
         for link in counted
     )
     assert _allowed(chain, call) is expected
+
+
+@pytest.mark.parametrize("lacking", range(5))
+def test_one_link_without_the_grant_refuses_the_call_wherever_it_stands(lacking: int) -> None:
+    held = GrantSet.of([Capability(method="files.read", allow=("*",))])
+    chain = [Link(hand=f"h-{at}", name="hand", grants=NOTHING if at == lacking else held) for at in range(5)]
+    assert not _allowed(chain, ("files.read", "a/x", "read"))
 
 
 def test_what_is_lent_counts_above_the_caller_and_not_for_him() -> None:

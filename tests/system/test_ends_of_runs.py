@@ -31,6 +31,32 @@ class Bulk(Hand):
 )
 
 
+_PATRON: Final = Source(
+    """
+[hand]
+name = "patron"
+version = "1.0.0"
+description = "Keeps a run at work, for nobody."
+entry = "main:Patron"
+kind = "service"
+autonomy = "full"
+
+[capabilities]
+"kernel.spawn" = ["starter"]
+""",
+    """
+from runtime import Hand
+
+
+class Patron(Hand):
+    async def start(self):
+        self.in_background(self.keep())
+
+    async def keep(self):
+        await self.kernel.spawn("starter", {"left": 0})
+""",
+)
+
 _STARTER: Final = Source(
     """
 [hand]
@@ -58,7 +84,7 @@ class Starter(Hand):
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     with Kernel(make_home(tmp_path_factory.mktemp("bulk") / "home")) as kernel:
         install(kernel, _BULK)
@@ -78,6 +104,15 @@ def test_who_waits_when_a_run_has_ended_hears_all_that_it_returned_from_its_tape
             said = table(reply.value)
             assert (said["outcome"], said["text"], len(str(said["value"]))) == ("done", "", 1_000_000)
             assert reply.labels == ("web",)
+
+
+def test_a_run_that_a_service_spawned_for_nobody_ends_with_it(kernel: Kernel) -> None:
+    install(kernel, _STARTER)
+    install(kernel, _PATRON)
+    call(kernel, "kernel.start", "patron")
+    assert entry(kernel.home, "end", method="kernel.spawn").verdict == "done"
+    call(kernel, "kernel.stop", "patron")
+    until(lambda: not runs(kernel, "starter"), "its run has ended")
 
 
 def test_a_run_that_outlived_its_starter_replays(kernel: Kernel) -> None:
