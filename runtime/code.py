@@ -6,6 +6,7 @@ import each other by bare name; a name of Python, Maniple or a library is refuse
 
 import importlib
 import linecache
+import posixpath
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
@@ -15,6 +16,7 @@ from types import CodeType, ModuleType
 from typing import Final, cast
 
 from runtime.errors import HandBroken
+from runtime.resources import Resource
 
 _HOUSE: Final = frozenset({"hands", "kernel", "manifests", "memory", "runtime", "wire"})
 
@@ -72,6 +74,10 @@ class HandFinder(Loader):
         code = compile(self._files.get(path, b""), shown, "exec", dont_inherit=True)
         assert isinstance(code, CodeType)
         return code
+
+    def get_resource_reader(self, fullname: str) -> Resource | None:
+        """The folder of a package, for importlib.resources; None for another module."""
+        return Resource(self._files, posixpath.dirname(self._path(fullname))) if self.is_package(fullname) else None
 
     def _path(self, fullname: str) -> str:
         try:

@@ -23,6 +23,15 @@ SOURCE = """
         async def fall(self, call: Call) -> None:
             rows(0)
 
+        async def packaged(self, call: Call) -> object:
+            from importlib.resources import as_file, files
+            data = files("steps") / "data"
+            with as_file(data.joinpath("more/b.bin")) as copied, (data / "a.txt").open() as text:
+                return {
+                    "found": [(one.name, one.is_file(), one.is_dir()) for one in data.iterdir()],
+                    "text": text.read(), "bytes": copied.read_bytes(), "absent": (data / "c.txt").is_file(),
+                }
+
         async def late(self, call: Call) -> object:
             import on_disk
             return on_disk.WORD
@@ -34,10 +43,12 @@ FILES = {
     "helpful.py": b"WORD = 'sealed'\n",
     "steps/__init__.py": b"NAME = __name__\n",
     "steps/load.py": b"# coding: latin-1\nfrom . import NAME\n\ndef rows(n=1):\n    return [NAME, '\xe4', 1 // n]\n",
+    "steps/data/a.txt": "ä\n".encode(),
+    "steps/data/more/b.bin": b"\xff",
     "SKILL.md": b"# How\n",
     "bare/inner.py": b"",
 }
-PROVIDES = tuple(map(provided, ("test.ask", "test.skill", "test.fall", "test.late", "test.overwrite")))
+PROVIDES = tuple(map(provided, ("test.ask", "test.skill", "test.fall", "test.late", "test.overwrite", "test.packaged")))
 
 
 @pytest.fixture
@@ -62,6 +73,16 @@ def test_files_of_the_hand_are_there_as_bytes_and_cannot_be_changed(hand: Peer) 
     assert hand.answer("test.skill") == [b"# How\n", names, "test", "1.0.0", "r-0000000000000000"]
     hand.call("test.overwrite")
     assert "does not support item assignment" in hand.expect(headers.Failed)[0].text
+
+
+def test_a_package_finds_the_files_that_it_brings(hand: Peer) -> None:
+    """Packages that others wrote read their data by importlib.resources."""
+    assert hand.answer("test.packaged") == {
+        "found": [["a.txt", True, False], ["more", False, True]],
+        "text": "ä\n",
+        "bytes": b"\xff",
+        "absent": False,
+    }
 
 
 def test_a_traceback_shows_the_sealed_source(hand: Peer) -> None:
