@@ -141,7 +141,7 @@ def _remove(this: Asked) -> Decided:
         installed.name for installed in this.state.hands.values() if hand.name in installed.package.manifest.hand.needs
     ]
     if needed_by:
-        raise Refusal("needs", f"{hand.name} is needed by {', '.join(needed_by)}: remove that first")
+        raise Refusal("needs", f"{hand.name} is needed by {', '.join(needed_by)}, to be removed first")
     return Decided(entries=(("hand.remove", {**_whose(hand), "folder": hand.folder}),), hand=hand.id)
 
 

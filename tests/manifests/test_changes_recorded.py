@@ -91,7 +91,7 @@ def test_a_hand_without_what_it_needs_is_not_installed_and_what_others_need_is_n
         install_now(state, package)
     install_now(state, needed)
     install_now(state, package)
-    with pytest.raises(Refusal, match="base is needed by news: remove that first"):
+    with pytest.raises(Refusal, match="base is needed by news, to be removed first"):
         CHANGES["kernel.remove"].decide(asked_of(state, needed, "base"))
     removed = CHANGES["kernel.remove"].decide(asked_of(state, package, "news"))
     assert removed.entries == (("hand.remove", {**WHOSE, "folder": "f"}),)
