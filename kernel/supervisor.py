@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from kernel import descriptors
 from kernel.errors import HomeError
 from kernel.record.resuming import WORK
@@ -70,7 +72,7 @@ class Supervisor:
             raise Refusal(ENDED, "a run that was told to end cannot start another")
         wall = hand.package.manifest.limits.wall_ms / 1000
         deadline = kernel.loop.now() + min(wall, wall if seconds is None else seconds)
-        by, parent = (cause.by, cause.parent) if not fired else (SCHEDULE, None)
+        by, parent = (replace(cause.by, spawns=True), cause.parent) if not fired else (SCHEDULE, None)
         work = OpenCall(
             kernel.next_call(), cause.caller, by, b"", 0, provided=WORK, resource="", body=inputs, parent=parent,
             deadline=deadline, labels=cause.labels, most=cause.most, upload=False,

@@ -36,7 +36,8 @@ class Link(Struct, frozen=True, kw_only=True, gc=False):
     """One principal in a chain. hand: the id of its Hand, "" for the operator, who has every grant (grants None).
 
     is_approved: the operator approved its call in this chain, so calls made for that one need no approval on its behalf.
-    serves: whether it is a service, whose capabilities may be marked `own`.
+    serves: whether it is a service, whose capabilities may be marked `own`. spawns: whether it stands in this chain because
+    it began the run below it; what it lends counts only then.
     """
 
     hand: str
@@ -46,6 +47,7 @@ class Link(Struct, frozen=True, kw_only=True, gc=False):
     supervised: bool = False
     is_approved: bool = False
     serves: bool = False
+    spawns: bool = False
 
 
 def link_of(principal: str, hand: Installed | None, grants: GrantSet | None) -> Link:
@@ -107,18 +109,21 @@ def decide(chain: Sequence[Link], provided: Provided, resource: str, *, provider
         if link.grants is None:
             return
         verdict = link.grants.verdict(method, resource)
-        if link is caller and verdict.is_lent:
-            lent = f"{link.name} may lend {method} on {redact(resource)!r} to what it spawns, and not use it itself"
-            raise Refusal("capability", lent)
+        if verdict.is_lent and not link.spawns:
+            lent = f"may lend {method} on {redact(resource)!r} to what it spawns, and not use it itself"
+            raise Refusal("capability", f"{_named(link, caller)} {lent}")
         if not verdict.allowed:
             grant = missing_grant(link.grants, method, resource)
-            whose = "" if link is caller else f" (in whose name {caller.name} calls)"
             is_hint = link is not caller and caller.serves and not method.startswith("kernel.")
             hint = f", and in {caller.name}'s HAND.toml it is not own = true" if is_hint else ""
             on = f" on {redact(resource)!r}" if resource else ""
-            raise Refusal("capability", f"{link.name}{whose} holds no grant for {method}{on}{hint}", grant)
+            raise Refusal("capability", f"{_named(link, caller)} holds no grant for {method}{on}{hint}", grant)
         if verdict.owned:
             return
+
+
+def _named(link: Link, caller: Link) -> str:
+    return link.name if link is caller else f"{link.name} (in whose name {caller.name} calls)"
 
 
 def redact(resource: str) -> str:

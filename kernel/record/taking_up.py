@@ -128,7 +128,8 @@ def _rebuild_work(kernel: "Kernel", start: Began, contents: Contents) -> OpenCal
         by = policy.link_of(principal, installed, grants)
         if hand and installed is None:  # its Hand was removed, so it holds no grants
             by = Link(hand=hand, name=principal, grants=GrantSet.of(()))
-        by = replace(by, is_approved=left is not None and left.answer == "approved")
+        # whether it began the run below it, or called a Hand that did, is not in the log: it counts as if it had
+        by = replace(by, is_approved=left is not None and left.answer == "approved", spawns=True)
         parent = OpenCall(
             number, principal, by, b"", 0, provided=WORK, resource="", body=start.inputs, parent=parent,
             deadline=now + max(0, start.deadline - contents.spent.wall) / 1000, most=start.most, upload=False,

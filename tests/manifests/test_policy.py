@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from manifests.grants import HAND_KERNEL_METHODS, NOTHING, GrantSet
 from manifests.installed import Installed, Package
@@ -36,9 +37,12 @@ CALLS = st.tuples(st.sampled_from(METHODS), st.sampled_from(RESOURCES), st.sampl
 
 def _links(drawn: list[tuple[tuple[Capability, ...], bool]]) -> list[Link]:
     return [
-        Link(hand=f"h-{number}", name=f"hand-{number}", grants=GrantSet.of(caps), readonly=not readonly)
+        Link(
+            hand=f"h-{number}", name=f"hand-{number}", grants=GrantSet.of(caps), readonly=not readonly,
+            spawns=number % 2 == 1,
+        )
         for number, (caps, readonly) in enumerate(drawn)
-    ]
+    ]  # fmt: skip
 
 
 def _provided(method: str, effect: Effect = "read") -> Provided:
@@ -67,7 +71,7 @@ def test_a_call_needs_every_link_up_to_the_first_whose_own_it_is(
     expected = all(
         link.grants is not None
         and link.grants.allows(method, resource)
-        and not (link is chain[0] and link.grants.lends(method, resource))
+        and not (not link.spawns and link.grants.lends(method, resource))
         and not (link.readonly and effect != "read")
         for link in counted
     )
@@ -81,14 +85,16 @@ def test_one_link_without_the_grant_refuses_the_call_wherever_it_stands(lacking:
     assert not _allowed(chain, ("files.read", "a/x", "read"))
 
 
-def test_what_is_lent_counts_above_the_caller_and_not_for_him() -> None:
+def test_what_is_lent_counts_for_a_run_that_its_holder_spawned_and_for_no_call_of_his_own() -> None:
     lent = GrantSet.of([Capability(method="files.read", allow=("a/**",), lent=True)])
     held = GrantSet.of([Capability(method="files.read", allow=("*",))])
-    lender, child = Link(hand="h-1", name="lender", grants=lent), Link(hand="h-2", name="child", grants=held)
+    lender = Link(hand="h-1", name="lender", grants=lent, spawns=True)
+    child, caller = Link(hand="h-2", name="child", grants=held), replace(lender, spawns=False)
     call: tuple[str, str, Effect] = ("files.read", "a/x", "read")
     assert _allowed([child, lender], call)
-    assert not _allowed([lender], call)
-    assert not _allowed([lender, child], call)
+    assert not _allowed([caller], call)
+    assert not _allowed([caller, child], call)
+    assert not _allowed([child, caller], call)  # the child answers a call of his, as any Hand may
     assert not _allowed([child, lender], ("files.read", "c/d", "read"))
 
 

@@ -52,6 +52,34 @@ with = { on = "${inputs.on}" }
     assert ledger(client) == ["book/a ", "book/a "]
 
 
+RELAY = Source(
+    """
+[hand]
+name = "relay"
+version = "1.0.0"
+description = "Adds for whoever asks."
+entry = "main:Relay"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"ledger.add" = ["book/**"]
+
+[provides."relay.add"]
+summary = "Add in the caller's name"
+resource = "none"
+effect = "write"
+""",
+    """
+from runtime import Call, Hand
+
+
+class Relay(Hand):
+    async def add(self, call: Call) -> object:
+        return (await self.kernel.call("ledger.add", "book/a", text="relayed", key="r")).value
+""",
+)
+
 LENDER = Source(
     """
 [hand]
@@ -64,6 +92,7 @@ autonomy = "full"
 
 [capabilities]
 "kernel.spawn" = ["worker"]
+"relay.add" = ["*"]
 
 [lends]
 "ledger.add" = ["book/**"]
@@ -71,7 +100,7 @@ autonomy = "full"
 "kernel.spawn" = ["lender"]
 """,
     """
-from runtime import CallRefused, Hand
+from runtime import CallFailed, CallRefused, Hand
 
 
 class Lender(Hand):
@@ -83,6 +112,10 @@ class Lender(Hand):
                 await self.kernel.call(method, on, {"text": "its own"} if on == "book/a" else {})
             except CallRefused as error:
                 refused[method] = error.code
+        try:
+            await self.kernel.call("relay.add")
+        except CallFailed as error:
+            refused["relay.add"] = error.text
         outcome = await self.kernel.spawn_and_wait("worker", {"text": "its child's"})
         listed = [row["method"] for row in await self.kernel.describe(hand="kernel")]
         return {"check": told.allowed, "refused": refused, "child": outcome.outcome, "sleeps": "kernel.sleep" in listed}
@@ -90,10 +123,12 @@ class Lender(Hand):
 )
 
 
-def test_what_a_hand_lends_it_cannot_use_itself(kernel: Kernel, client: Client) -> None:
+def test_what_a_hand_lends_it_cannot_use_itself_nor_by_a_hand_that_it_calls(kernel: Kernel, client: Client) -> None:
+    install(kernel, RELAY)
     install(kernel, LENDER)
     value = ran(client, "lender")["value"]
     assert value["check"] is False
+    assert "lender (in whose name relay calls) may lend ledger.add" in value["refused"].pop("relay.add", "")
     assert value["refused"] == {"ledger.add": "capability", "kernel.spawn": "capability"}
     assert value["child"] == "done"
     assert ledger(client) == ["book/a its child's"]
