@@ -115,7 +115,11 @@ def decide(chain: Sequence[Link], provided: Provided, resource: str, *, provider
         if not verdict.allowed:
             grant = missing_grant(link.grants, method, resource)
             is_hint = link is not caller and caller.serves and not method.startswith("kernel.")
-            hint = f", and in {caller.name}'s HAND.toml it is not own = true" if is_hint else ""
+            hint = (
+                f", and in {caller.name}'s HAND.toml it is not own = true"
+                if is_hint
+                else ", nor lends it" * link.spawns
+            )
             on = f" on {redact(resource)!r}" if resource else ""
             raise Refusal("capability", f"{_named(link, caller)} holds no grant for {method}{on}{hint}", grant)
         if verdict.owned:

@@ -42,7 +42,9 @@ with = { on = "${inputs.on}" }
     add(kernel, "narrow", text)
     assert ran(client, "narrow", on="book/a")["outcome"] == "done"
     outcome = ran(client, "narrow", on="book/b")
-    assert "in whose name worker calls" in outcome["text"]
+    assert (
+        "narrow (in whose name worker calls) holds no grant for ledger.add on 'book/b', nor lends it" in outcome["text"]
+    )
     client.call("kernel.revoke", "narrow", {"method": "ledger.add"})
     assert ran(client, "narrow", on="book/a")["outcome"] == "failed"
     client.call("kernel.grant", "narrow", {"capabilities": [{"method": "ledger.add", "allow": ["book/a"]}]})
