@@ -100,20 +100,23 @@ def _named_problems(folder: str, manifest: Manifest, unsealable: list[Ended]) ->
 
 
 def _advice(folder: str) -> list[Problem]:
-    """A time in [schedule] that is over; and uses of time and randomness in a task Hand's Python, which differ when a run
-    is resumed or replayed.
+    """A time in [schedule] that is over; in a Hand's Python, what its confinement refuses, and for a task uses of time and
+    randomness, which differ when a run is resumed or replayed.
     """
-    from manifests.nondeterminism import find_unbound
+    from manifests.advice import find_refused, find_unbound
 
     read = package.read(folder)
-    manifest = read.manifest
+    manifest, may = read.manifest, read.manifest.confinement
     found = scheduled.over(folder, manifest, read.files, time.time_ns() // 1_000_000)
-    if manifest.hand.kind != "task" or manifest.agent:  # an agent's skills run their programs in other processes
+    if not manifest.hand.entry:  # an agent's skills, say, run their programs in other processes
         return found
     for path, content in sorted(read.files.items()):
         if path.endswith(".py"):
+            shown = f"{folder.rstrip('/')}/{path}"
             try:
-                found += find_unbound(content.decode(), f"{folder.rstrip('/')}/{path}")
+                text = content.decode()
+                found += find_refused(text, shown, programs=may.programs, network=may.network == "host")
+                found += find_unbound(text, shown) if manifest.hand.kind == "task" else ()
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 continue  # it cannot be imported; the entry module has been checked
     return found

@@ -1,10 +1,10 @@
-"""What `maniple check` points at: time and chance that no later process can be told again."""
+"""What `maniple check` points at: time and chance that no later process can be told again, and what no run may do."""
 
-import importlib
+import pkgutil
 
 import pytest
 
-from manifests.nondeterminism import UNBOUND, find_unbound
+from manifests.advice import NETWORK, PROGRAMS, UNBOUND, find_refused, find_unbound
 from tests.living import ROOT
 
 
@@ -33,6 +33,23 @@ def test_each_use_is_found_under_whatever_name(code: str, named: list[str]) -> N
     assert [one.what.split()[0] for one in find_unbound(code, "main.py")] == named
 
 
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [
+        ("import subprocess\nx = subprocess.run(['ls'])", ["subprocess.run"]),
+        ("from os import system\nx = system('ls')", ["os.system"]),
+        ("import socket\nx = socket.create_connection", ["socket.create_connection"]),
+        ("import urllib.request\nx = urllib.request.urlopen('http://a')", ["urllib.request.urlopen"]),
+        ("import urllib.parse, socket, os\nx = urllib.parse.quote('a'), socket.inet_aton, os.path.join", []),
+    ],
+)  # fmt: skip
+def test_what_a_run_may_not_do_is_found_with_what_to_call(code: str, named: list[str]) -> None:
+    found = find_refused(code, "main.py", programs=False, network=False)
+    assert [one.what.split()[0] for one in found] == named
+    assert all("call " in one.instead for one in found)
+    assert find_refused(code, "main.py", programs=True, network=True) == ()
+
+
 def test_a_use_is_shown_where_it_stands_with_what_to_write() -> None:
     (one,) = find_unbound("from datetime import datetime\n\nx = [datetime.now()]\n", "hand/main.py")
     assert (one.file, one.line, one.column, one.instead) == ("hand/main.py", 3, 6, "write self.now()")
@@ -45,9 +62,6 @@ def test_no_task_hand_of_ours_asks_the_machine(name: str) -> None:
         assert [one for path in folder.rglob("*.py") for one in find_unbound(path.read_text(), path.name)] == []
 
 
-@pytest.mark.parametrize("name", UNBOUND)
+@pytest.mark.parametrize("name", [*UNBOUND, *PROGRAMS, *NETWORK])
 def test_what_is_listed_is_there(name: str) -> None:
-    module, *path = name.split(".")
-    found: object = importlib.import_module(module)
-    for part in path:
-        found = getattr(found, part)
+    assert pkgutil.resolve_name(name)

@@ -1,13 +1,14 @@
-"""Finds non-determinism in a Hand's Python code: direct uses of the machine's time and randomness (pure).
+"""Finds in a Hand's Python code what differs when a run is resumed or replayed, and what its confinement refuses (pure).
 
 A task run that is resumed or replayed sees the same clock and random numbers as before: Python's `time`, `random` and
 `uuid4` are bound to its tape (runtime/clock.py). The sources in UNBOUND cannot be bound, and a run whose requests depend
-on them diverges. They are found in the source code, as advice: `maniple check` shows them and refuses nothing, as a value
-that only reaches the Hand's log does no harm. Uses through `getattr` or other libraries are not found.
+on them diverges. PROGRAMS and NETWORK fail in a run, with no other word than "Operation not permitted". All are found in the
+source code, as advice: `maniple check` shows them and refuses nothing, as a value that only reaches the Hand's log does no
+harm. Uses through `getattr` or other libraries are not found.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from manifests.errors import Problem
@@ -35,9 +36,39 @@ UNBOUND: Final = {
 }
 """A name, or a module with all its names → what to write instead."""
 
+_PROGRAM: Final = "call shell.run, or write programs = true under [confinement]"
+PROGRAMS: Final = dict.fromkeys(
+    (
+        "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell", "os.popen", "os.posix_spawn", "os.system",
+        "subprocess.Popen", "subprocess.call", "subprocess.check_call", "subprocess.check_output", "subprocess.run",
+    ),
+    _PROGRAM,
+)  # fmt: skip
+"""What starts a program → what to write instead, unless [confinement] has `programs`."""
+
+_PAGE: Final = "call web.fetch, or the method of another Hand"
+NETWORK: Final = dict.fromkeys(
+    (
+        "asyncio.open_connection", "asyncio.start_server", "http.client.HTTPConnection", "http.client.HTTPSConnection",
+        "smtplib.SMTP", "socket.create_connection", "socket.create_server", "socket.socket", "urllib.request.urlopen",
+    ),
+    _PAGE,
+)  # fmt: skip
+"""What opens a connection → what to write instead, unless [confinement] has a `network`."""
+
 
 def find_unbound(text: str, file: str) -> tuple[Problem, ...]:
     """Return every use of what UNBOUND lists, in the order of the text. Raises what ast.parse raises for invalid code."""
+    return _uses(text, file, UNBOUND, "is not the same when the run is resumed or replayed")
+
+
+def find_refused(text: str, file: str, *, programs: bool, network: bool) -> tuple[Problem, ...]:
+    """Return every use of what starts programs or opens connections, unless the Hand may. Raises as find_unbound does."""
+    listed = {**({} if programs else PROGRAMS), **({} if network else NETWORK)}
+    return _uses(text, file, listed, "is refused in a run")
+
+
+def _uses(text: str, file: str, listed: Mapping[str, str], why: str) -> tuple[Problem, ...]:
     tree = ast.parse(text)
     names = dict(_imported(tree))
     found = []
@@ -47,10 +78,9 @@ def find_unbound(text: str, file: str) -> tuple[Problem, ...]:
             continue
         inner.update(_within(node))
         dotted = _dotted(node, names)
-        instead = next((UNBOUND[one] for one in _prefixes(dotted) if one in UNBOUND), "")
+        instead = next((listed[one] for one in _prefixes(dotted) if one in listed), "")
         if instead:
-            what = f"{dotted} is not the same when the run is resumed or replayed"
-            found.append(Problem(file, node.lineno, node.col_offset + 1, what, instead))
+            found.append(Problem(file, node.lineno, node.col_offset + 1, f"{dotted} {why}", instead))
     return tuple(sorted(found))
 
 
