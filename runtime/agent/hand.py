@@ -25,7 +25,7 @@ from runtime.agent.actions import Action, AskModel, Brief, MakeCall, Outcome, Re
 from runtime.agent.codes import LOST
 from runtime.agent.machine import Machine
 from runtime.agent.saying import APART, SAID, STREAMS, Saying
-from runtime.agent.spending import Unsaid
+from runtime.agent.spending import Unsaid, most_of
 from runtime.calls import Reply
 from runtime.errors import CallCancelled, CallFailed, CallRefused, Failure, HandBroken
 from runtime.hand import Event, Hand
@@ -258,10 +258,11 @@ class AgentHand(Hand):
             machine.use_row(row)
 
     async def _ask(self, action: AskModel) -> None:
-        most = Cost(tokens=action.tokens, micro_dollars=action.micro_dollars) if action.micro_dollars else None
+        most: Cost | None = None
         try:
             if action.pause:
                 await self.kernel.sleep(action.pause * (1 + self.random.random()) / 2)
+            most = await most_of(action, lambda: self._retry(self.kernel.budget))
             if self._publishes_words:
                 reply = await self._retry(lambda: self._stream_answer(action, most))
             else:

@@ -1,4 +1,4 @@
-"""Finds what was spent for a run's calls and no reply said (acts: asks the kernel).
+"""Finds what a request may cost, and what was spent for a run's calls and no reply said (acts: asks the kernel).
 
 A reply's cost is the call's own. What its provider spent on calls of its own, and what a delegated run spent unless it is an
 agent's and says so, is known to the kernel only.
@@ -9,9 +9,20 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from runtime.agent.actions import Outcome
+from runtime.agent.actions import AskModel, Outcome
 from runtime.errors import CallCancelled, CallFailed, CallRefused
 from runtime.kernel_handle import Budget
+from wire.amounts import Cost
+
+
+async def most_of(action: AskModel, ask: Callable[[], Awaitable[Budget]]) -> Cost | None:
+    """Return what a request may cost: its own bound, or less if budgets or the run's caller leave less; None for no bound."""
+    if not action.micro_dollars:
+        return None
+    left = await ask()
+    bounds = ((action.tokens, left.tokens_left), (action.micro_dollars, left.micro_dollars_left))
+    tokens, money = (own if one is None else min(own, one) for own, one in bounds)
+    return Cost(tokens=tokens, micro_dollars=money)
 
 
 class Unsaid:

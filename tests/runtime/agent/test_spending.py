@@ -3,12 +3,16 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
-from runtime.agent.actions import Outcome
-from runtime.agent.spending import Unsaid
+from runtime.agent.actions import AskModel, Outcome
+from runtime.agent.spending import Unsaid, most_of
 from runtime.errors import CallFailed
 from runtime.kernel_handle import Budget
+from runtime.models.messages import Request
+from wire.amounts import Cost
 
+ASKED = AskModel(request=Request(messages=()), tokens=500, micro_dollars=90)
 ITS_OWN = Outcome(value=1, tokens=5, micro_dollars=1)
 
 
@@ -21,6 +25,19 @@ async def _says() -> Budget:
 
 async def _fails() -> Budget:
     raise CallFailed("failed", "no")
+
+
+@pytest.mark.parametrize(
+    ("left", "most"), [((None, None), (500, 90)), ((10**12, 40), (500, 40)), ((70, 10**12), (70, 90)), ((0, 0), (0, 0))]
+)
+def test_a_request_reserves_no_more_than_budgets_and_the_runs_caller_leave(
+    left: tuple[int | None, int | None], most: tuple[int, int]
+) -> None:
+    async def says() -> Budget:
+        return replace(await _says(), tokens_left=left[0], micro_dollars_left=left[1])
+
+    assert asyncio.run(most_of(ASKED, says)) == Cost(tokens=most[0], micro_dollars=most[1])
+    assert asyncio.run(most_of(replace(ASKED, micro_dollars=0), _fails)) is None
 
 
 def _ended(unsaid: Unsaid, says: bool = True) -> tuple[int, int]:
