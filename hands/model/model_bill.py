@@ -7,6 +7,7 @@ from typing import Final
 
 from runtime import records
 from runtime.models import catalogue, pricing
+from runtime.models.drivers.answers import TOKENS_MOST
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import Usage
 from wire.amounts import Cost
@@ -40,7 +41,7 @@ class Bill:
         costs = pricing.cost(Usage(input=1, output=answer), row)
         if tokens <= 0 or (money <= 0 and costs) or (longest is not None and longest < answer):
             raise ModelFailed("over_most", f"{name} could cost more than the call's `most` with this request")
-        return longest
+        return longest if longest is None or longest <= TOKENS_MOST else None
 
     def settle(self, name: str, usage: Usage) -> None:
         """Adds a usage. Caps the bill at `most` and logs the excess, which a prompt longer than estimated can cause."""

@@ -2,7 +2,7 @@
 
 import click
 
-from kernel.cli import asking, spending, standard_input
+from kernel.cli import asking, bounding, spending, standard_input
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, hand_names
 from kernel.cli.run_waiting import raise_unless_done
@@ -26,12 +26,12 @@ def ask(session: Session, words: tuple[str, ...], hand: str, files: tuple[str, .
     Ends with 1 if the run failed, with 4 if it was refused.
     """
     text = standard_input.read_text("the question") if words == ("-",) else " ".join(words)
-    question = asking.with_files(text, files)
+    question, bounds = asking.with_files(text, files), spending.parse_most(most)
     if not question.text.strip():
         raise Ended("the question is empty", Exit.USAGE)
     with session.client() as client:
         asking.check_answers(client, hand)
-        _, ended = asking.ask(session, client, hand, question, most=spending.parse_most(most))
+        _, ended = asking.ask(session, client, hand, question, most=bounding.most_of(client, bounds, hand))
     if ended.outcome == "done" or session.json:
         session.result(ended, lambda: asking.text_of(asking.read_answer(ended).answer))
     raise_unless_done(ended, asking.next_command(hand, ended))

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import click
 from msgspec import Struct
 
-from kernel.cli import named_files, replies, spending, streams, typed
+from kernel.cli import bounding, named_files, replies, spending, streams, typed
 from kernel.cli.client import Client, Reply, check_header_texts
 from kernel.cli.exits import Ended, Exit, NoProvider, NotDone
 from kernel.cli.frame import Session, as_json, command, method_names, say
@@ -72,11 +72,12 @@ def call(
 
         maniple call files.write data/new.txt --upload - make_folders=true
     """
-    seconds, at_most = _seconds(timeout), spending.parse_most(most)
+    seconds, bounds = _seconds(timeout), spending.parse_most(most)
     check_header_texts(method, "")
     with ExitStack() as stack:
         client = stack.enter_context(session.client())
         resource, arguments = _parse(client, method, words)
+        at_most = bounding.most_of(client, bounds)
         source = stack.enter_context(streams.source(upload)) if upload is not None else None
         sink = _Sink(stack, output)
         try:

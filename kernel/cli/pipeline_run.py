@@ -6,7 +6,7 @@ from contextlib import closing
 
 import click
 
-from kernel.cli import live_runs, logbook, pipeline_drawing, pipelines, replies, screen, spending, typed
+from kernel.cli import bounding, live_runs, logbook, pipeline_drawing, pipelines, replies, screen, spending, typed
 from kernel.cli.client import Client
 from kernel.cli.frame import Session, as_json, command
 from kernel.cli.pipeline_progress import NEEDLES, RunTree
@@ -41,12 +41,13 @@ def pipeline_run(
     To stop it and every run under it: `maniple cancel RUN`. Ctrl-C ends the watching, not the run. Ends with 1 if the
     run failed, with 4 if it was refused.
     """
-    at_most = spending.parse_most(most)
+    bounds = spending.parse_most(most)
     with session.client() as client:
         pipeline = pipelines.fetch(client, name).pipeline
         given = typed.arguments(pipeline.inputs, typed.parse_words(words), see=f"maniple pipeline show {name}")
         runs = RunTree()
         position = logbook.last_lines(logbook.folder_of(session.home), 0)[1]
+        at_most = bounding.most_of(client, bounds)
         reply = client.call("kernel.start", name, {"inputs": given}, seconds=120, most=at_most)
         run = replies.read(reply.value, Started).run
         if not watch and not wait:

@@ -1,6 +1,7 @@
 """Parses and formats budgets and costs (pure)."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from msgspec import Struct
 
@@ -11,6 +12,12 @@ from manifests.budgets import format_amount
 from manifests.errors import ValueInvalid
 from manifests.ledger import Sum, sum_of
 from wire.amounts import Cost
+
+UNSTATED: Final = 10**12
+"""Of a unit that neither --most nor a budget bounds: more than any call costs, and sums of it fit into a message."""
+
+Sums = dict[str, int]
+"""Amounts by unit."""
 
 
 class Allowance(Struct, frozen=True, kw_only=True):
@@ -68,16 +75,25 @@ def cost_text(one: Cost | None) -> str:
     return "" if sum_of(one) == (0, 0) else _sum_text(sum_of(one))
 
 
-def parse_most(given: Iterable[str]) -> Cost | None:
-    """Parse `--most tokens=2000 --most dollars=0.05`; None if it was not given. Raises Ended (usage)."""
-    found: dict[str, int] = {}
+def parse_most(given: Iterable[str]) -> Sums:
+    """Parse `--most tokens=2000 --most dollars=0.05`: amounts by unit. Raises Ended (usage)."""
+    found: Sums = {}
     for word in given:
         key, equals, text = word.partition("=")
-        if key not in ("tokens", "dollars") or not equals or key in found:
+        unit = {"tokens": "tokens", "dollars": "micro_dollars"}.get(key, "")
+        if not unit or not equals or unit in found:
             raise Ended(f"--most: `{word}` is not tokens=NUMBER or dollars=AMOUNT, each once", Exit.USAGE)
         try:
-            found[key] = amounts.tokens_of(text) if key == "tokens" else amounts.dollars_of(text)
+            found[unit] = amounts.tokens_of(text) if key == "tokens" else amounts.dollars_of(text)
         except ValueInvalid:
             example = "tokens=2000 or tokens=2k" if key == "tokens" else "dollars=0.05"
             raise Ended(f"--most: `{word}` cannot be read: write it like {example}", Exit.USAGE) from None
-    return Cost(tokens=found.get("tokens", 0), micro_dollars=found.get("dollars", 0)) if found else None
+    return found
+
+
+def most_of(given: Sums, allowances: Iterable[Allowance]) -> Cost:
+    """Return the most that a call may cost. Of a unit that is not given, half of what budgets leave: it stays reserved."""
+    left = dict.fromkeys(("tokens", "micro_dollars"), UNSTATED)
+    for one in allowances:
+        left[one.unit] = min(left[one.unit], one.left // 2)
+    return Cost(**(left | given))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import click
 from msgspec import Struct
 
-from kernel.cli import installed, replies, spending, typed
+from kernel.cli import bounding, installed, replies, spending, typed
 from kernel.cli.client import Client
 from kernel.cli.frame import Session, command, hand_argument
 from kernel.cli.run_waiting import keep_run_on_interrupt, logs_hint, print_outcome, wait_for_run, wait_hint
@@ -34,9 +34,10 @@ def start(session: Session, hand: str, words: tuple[str, ...], wait: bool, most:
 
     With --wait, ends with 1 if the run failed, with 4 if it was refused. Ctrl-C ends the waiting, not the run.
     """
-    given, at_most = typed.parse_words(words), spending.parse_most(most)
+    given, bounds = typed.parse_words(words), spending.parse_most(most)
     with session.client() as client:
         given_inputs = typed.inputs(_input_types(client, hand) if given.texts else {}, given)
+        at_most = bounding.most_of(client, bounds, hand)
         reply = client.call("kernel.start", hand, {"inputs": given_inputs}, seconds=120, most=at_most).value
         started = replies.read(reply, Started)
         if started.state:

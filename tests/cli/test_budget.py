@@ -7,9 +7,11 @@ import pytest
 
 from kernel.cli.budget import Status
 from kernel.cli.installed import HandDetails
+from kernel.cli.spending import Allowance, most_of
 from tests.cli.shell import Shell
 from tests.living import write_hand
 from tests.system.costly import COSTLY
+from wire.amounts import Cost
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,17 @@ def test_a_run_can_be_given_no_more_than_is_left(costly: Shell) -> None:
     assert costly.run("start", "greeter", "--wait", "--most", "dollars=2.50").code == 4
     assert costly.run("start", "greeter", "--wait", "--most", "dollars=1.50").code == 0
     costly.good("budget", "--unset", "dollars")
+
+
+def test_a_unit_of_which_no_most_is_given_is_bounded_by_budgets_alone(costly: Shell) -> None:
+    assert costly.run("call", "costly.spend", "tokens=8", "--most", "tokens=9").code == 0
+    assert "quarantined" not in costly.good("status")
+    costly.good("budget", "tokens=10k/hour")
+    assert costly.run("call", "costly.spend", "tokens=8", "--most", "dollars=1").code == 0
+    costly.good("budget", "--unset", "tokens")
+    allowances = [Allowance(name="", unit="tokens", window="day", amount=9, spent=0, reserved=0, left=left, percent=0,
+                            ends="") for left in (90, 70)]  # fmt: skip
+    assert most_of({"micro_dollars": 5}, allowances) == Cost(tokens=35, micro_dollars=5)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ DEAR = "openai/gpt-5.4"
         (Cost(tokens=0, micro_dollars=0), "scripted/script", 0, 0, "over_most"),
         (Cost(tokens=100, micro_dollars=0), DEAR, 0, 1, "over_most"),
         (Cost(tokens=100, micro_dollars=10**6), DEAR, 10, 1, 90),
+        (Cost(tokens=10**12, micro_dollars=10**12), DEAR, 10, 1, None),
     ],
 )
 def test_how_much_of_an_answer_a_bill_has_room_for(
