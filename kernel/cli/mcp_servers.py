@@ -200,9 +200,10 @@ def fetch_all(client: Client) -> tuple[list[tuple[Installed, Agreement]], dict[s
     """Fetch the Hands of all servers; and the names of those that cannot be read, each with the reason."""
     found, unreadable = list[tuple[Installed, Agreement]](), dict[str, str]()
     for row in installed.list_hands(client):
-        if not row.name.startswith(folder.PREFIX) or (hand := installed.find(client, row.name)) is None:
+        if not row.name.startswith(folder.PREFIX):
             continue
         try:
+            hand = installed.fetch_details(client, row.name).hand
             if (agreed := _read_agreement(client, hand)) is not None:
                 found.append((hand, agreed))
         except Ended as error:

@@ -6,6 +6,7 @@ The kernel says which Hands are installed; the inputs of a Hand's `run` are read
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Final
 
 import click
@@ -126,26 +127,31 @@ def input_signature(client: Client, hand: Installed) -> Signature:
 
 
 def fetch_all(client: Client) -> tuple[list[InstalledPipeline], dict[str, str]]:
-    """Fetch all installed pipelines, and the names of those that cannot be read, each with the reason.
+    """Fetch all installed pipelines, and the names of task Hands that cannot be read, each with the reason.
 
     One that an earlier version of Maniple added may have a file that this one refuses.
     """
     found, unreadable = list[InstalledPipeline](), dict[str, str]()
-    for hand in _fetch_hands(client):
+    for name in (row.name for row in hands.list_hands(client) if row.kind == "task"):
         try:
-            found.append(_read_installed(client, hand))
+            hand = hands.fetch_details(client, name).hand
+            if hand.package.manifest.hand.pipeline:
+                found.append(_read_installed(client, hand))
         except ManifestInvalid as error:
             first = error.problems[0]
             mend = "mend its file, then `maniple pipeline add FILE` again"
-            unreadable[hand.name] = f"{first.file}:{first.line}:{first.column}: {first.what}; {mend}"
+            unreadable[name] = f"{first.file}:{first.line}:{first.column}: {first.what}; {mend}"
         except Ended as error:
-            unreadable[hand.name] = str(error)
+            unreadable[name] = str(error)
     return found, unreadable
 
 
 def _fetch_hands(client: Client) -> list[Installed]:
-    """Fetch the Hands of all installed pipelines."""
-    shown = [hands.fetch_details(client, row.name).hand for row in hands.list_hands(client) if row.kind == "task"]
+    """Fetch the Hands of all installed pipelines that can be read."""
+    shown = list[Installed]()
+    for row in hands.list_hands(client):
+        with suppress(Ended):
+            shown.append(hands.fetch_details(client, row.name).hand)
     return [hand for hand in shown if hand.package.manifest.hand.pipeline]
 
 

@@ -107,6 +107,13 @@ def test_check_of_a_file_in_order_names_the_next_command(greetings: Shell, place
     assert greetings.run("pipeline", "check", places / "nothing.toml").code == 2
 
 
+def _secret_file(shell: Shell) -> Path:
+    """Give greeter a secret. Returns the file that holds it."""
+    shell.good("settings", "greeter", "token=x")
+    (file,) = (shell.home / "keys").glob("h-*.secrets")
+    return file
+
+
 def test_a_pipeline_that_this_version_refuses_hides_no_other_and_is_named(greetings: Shell, places: Path) -> None:
     file = places / "torn.pipeline.toml"
     file.write_text(PLAIN.replace("NAME", "torn").replace("HAND", "greeter"))
@@ -127,11 +134,19 @@ def test_a_pipeline_that_this_version_refuses_hides_no_other_and_is_named(greeti
             assert (ran.code, f"{inside} cannot be read" in ran.err) == (1, True)
             assert "`maniple pipeline add FILE` again" in ran.err
         inside.write_bytes(whole)
+        token = _secret_file(greetings)
+        token.write_bytes(b"{")
+        ran = greetings.run("pipeline", "list")
+        assert (ran.code, "greetings" in ran.out, f"greeter cannot be read: refused: {token} is damaged" in ran.err) == (
+            0, True, True,
+        )  # fmt: skip
         assert (
             "there is no pipeline 'gretings', did you mean \"greetings\""
             in greetings.run("pipeline", "show", "gretings").err
         )
     finally:
+        for file in (greetings.home / "keys").glob("h-*.secrets"):
+            file.write_bytes(b"{}")
         greetings.good("remove", "torn")
 
 
