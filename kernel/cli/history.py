@@ -12,6 +12,10 @@ NEEDLES: Final = (b'"kind":"kernel.start"', b'"kind":"run.', b'"kind":"decision"
 """Texts, one of which each line of the log that gather() needs contains."""
 
 
+NOT_RESUMED: Final = "run ended: "
+"""How the reason of a `run.end` begins if a start of the kernel found the run unfinished and could not resume it."""
+
+
 class PastRun(Struct, kw_only=True):
     """One run. outcome: working, waits: upgraded, done, failed, refused, cancelled, ended (of a service) or died.
 
@@ -85,6 +89,8 @@ def _end(run: PastRun, entry: Entry) -> None:
     run.ended = entry.time
     if run.outcome in ("working", AWAITS_DECISION):
         run.outcome, run.why = entry.verdict, entry.why
+    elif entry.why.startswith(NOT_RESUMED):  # tells more than the end of its work
+        run.why = entry.why
     detail = entry.detail
     run.exit = str(detail.get("exit", ""))
     run.cpu_seconds = _number(detail.get("cpu_us")) / 1_000_000

@@ -4,7 +4,8 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,7 +14,12 @@ from kernel.cli.frame import Session, command
 from wire.errors import ManipleError
 
 if TYPE_CHECKING:
+    from kernel.cli.client import Client
     from kernel.cli.machine import Finding
+
+
+_AFTER_START: Final = 10_000
+"""The last entries of the log, among which those of a start are looked for."""
 
 
 @command()
@@ -34,7 +40,7 @@ def up(session: Session, foreground: bool) -> None:
 
     If a kernel already runs, ends with 1 if it has the code of another version of Maniple, and always with --foreground.
     """
-    from kernel.cli import bundled, home_parts, homes, installed, machine, orphans, screen, starting
+    from kernel.cli import home_parts, homes, machine, orphans, screen, starting
     from kernel.cli.serving import find_kernel, open_run_folder
     from kernel.home import Home
 
@@ -71,15 +77,24 @@ def up(session: Session, foreground: bool) -> None:
     with suppress(ManipleError, OSError), session.client() as client:
         with suppress(OSError):  # the next start tries it again
             orphans.remove_orphans(client, began)
-        installed_names = {row.name for row in installed.list_hands(client)}
-        if outdated := [name for name in bundled.outdated(session.home) if name in installed_names]:
-            names = screen.listed(outdated)
-            session.say(
-                f"Of another version of Maniple, and may fail with this one: {names}. "
-                "To upgrade: `maniple install --bundled`"
-            )
+        _say_outdated(session, client)
+    if not is_running and (lost := count_lost(session.log())):
+        session.say(f"{screen.count(lost, 'unfinished run')} could not be resumed: `maniple runs` says why")
     if lacks := warning(machine.inspect(session.home)):
         session.say(lacks)
+
+
+def _say_outdated(session: Session, client: "Client") -> None:
+    """Name the installed Hands that another version of Maniple bundled."""
+    from kernel.cli import bundled, installed, screen
+
+    installed_names = {row.name for row in installed.list_hands(client)}
+    if outdated := [name for name in bundled.outdated(session.home) if name in installed_names]:
+        names = screen.listed(outdated)
+        session.say(
+            f"Of another version of Maniple, and may fail with this one: {names}. "
+            "To upgrade: `maniple install --bundled`"
+        )
 
 
 def warning(findings: "Sequence[Finding]") -> str:
@@ -92,6 +107,20 @@ def warning(findings: "Sequence[Finding]") -> str:
     return (
         f"The disk is nearly full, {full[0]}: what has an effect is refused when the log cannot grow." if full else ""
     )
+
+
+def count_lost(folder: Path) -> int:
+    """The number of runs that the newest start of a kernel found unfinished and could not resume. folder: the log's."""
+    from kernel.cli import history, logbook
+
+    count = 0
+    for line in reversed(logbook.last_lines(folder, _AFTER_START)[0]):
+        if b'"kind":"run.end"' in line or b'"kind":"kernel.start"' in line:
+            entry = logbook.read(line)
+            if entry.kind == "kernel.start":
+                break
+            count += entry.kind == "run.end" and entry.why.startswith(history.NOT_RESUMED)
+    return count
 
 
 def _has_this_code(session: Session) -> bool:

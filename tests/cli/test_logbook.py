@@ -4,14 +4,16 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from kernel.cli import logbook
+from kernel.cli import logbook, up
+from kernel.cli.history import gather
 from kernel.record.recovery import segment_path
 from wire.entries import NO_PREV, Entry, encode, time_text
 
 
-def line(seq: int, kind: str, **detail: object) -> bytes:
-    entry = Entry(seq=seq, kind=kind, time=time_text(1), principal="kernel", prev=NO_PREV, detail=detail)
+def line(seq: int, kind: str, said: str = "", **detail: object) -> bytes:
+    entry = Entry(seq=seq, kind=kind, time=time_text(1), principal="kernel", prev=NO_PREV, why=said, detail=detail)
     return encode(entry) + b"\n"
 
 
@@ -48,6 +50,26 @@ def test_a_kind_within_an_entry_is_not_taken_for_its_kind(log: Path) -> None:
     found = logbook.newest(log, "kernel.start")
     assert found is not None
     assert found.seq == 0
+
+
+def test_the_runs_that_a_start_found_and_could_not_resume_are_counted(log: Path) -> None:
+    lost = "run ended: it cannot resume: the tape cannot be read"
+    write(
+        log, 0, line(0, "kernel.start"), line(1, "run.end", lost), line(2, "kernel.start"), line(3, "run.end", lost),
+        line(4, "run.end", "killed by SIGKILL"), line(5, "note", lost), line(6, "run.end", lost),
+    )  # fmt: skip
+    assert up.count_lost(log) == 2
+
+
+def test_a_run_that_could_not_be_resumed_is_told_with_the_reason_of_that() -> None:
+    begun = Entry(seq=1, kind="run.start", time=time_text(1), principal="kernel", prev=NO_PREV, run="r-1", call=4)
+    why = "run ended: it cannot resume: the tape cannot be read"
+    ends = (
+        replace(begun, seq=2, kind="end", verdict="failed", why="the kernel ended before it"),
+        replace(begun, seq=3, kind="run.end", call=0, verdict="died", why=why),
+    )
+    run = gather((begun, *ends))["r-1"]
+    assert (run.outcome, run.why) == ("failed", why)
 
 
 def test_a_large_segment_is_not_read_into_memory(log: Path) -> None:
