@@ -20,11 +20,12 @@ def audit_tail(session: Session, follow: bool, lines: int) -> None:
     leaf in the tree.
     """
     folder = session.log()
-    most = logbook.covered(folder) if lines else 0
+    most = logbook.covered(folder)
     last, place = logbook.last_lines(folder, lines)
     for line in last:
         _show(line, json=session.json)
-    logbook.check_end(most, last[-1] if last else b"")
+    if lines:
+        logbook.check_end(folder, most, last[-1] if last else b"")
     while follow:
         found_new = False
         for line in logbook.more_lines(folder, place):

@@ -37,6 +37,7 @@ def folder_of(home: str) -> Path:
     homes.require_home(home)
     home_parts.check_parts(home, "maniple audit verify", within="log")
     if not (folder / "entries").is_dir():
+        _check_not_gone(folder)
         raise Ended(f"{home} has no log yet: start its kernel with `maniple up`")
     return folder
 
@@ -66,9 +67,21 @@ def covered(folder: Path) -> int:
     return 0
 
 
-def check_end(most: int, last: bytes) -> None:
-    """Raise Ended if the log ends before its newest checkpoint. most: what covered() returned; last: the log's last line."""
+def _check_not_gone(folder: Path) -> None:
+    """Raise Ended for the folder of an empty log if its home has Hands, whose installs are entries."""
+    hands = folder.parent / "hands"
+    if hands.is_dir() and any(hands.iterdir()):
+        raise Ended(f"the log of this home is gone from {folder}: restore that folder from a backup, then `maniple up`")
+
+
+def check_end(folder: Path, most: int, last: bytes) -> None:
+    """Raise Ended if the log ends before its newest checkpoint, or is gone.
+
+    most: what covered() returned; last: the log's last line, empty if there is none.
+    """
     found = read(last).seq + 1 if last else 0
+    if not found and not most:
+        _check_not_gone(folder)
     if found < most:
         raise Ended(
             f"the log is damaged: its newest checkpoint covers {most} entries, and only {found} can be read; "
@@ -81,7 +94,7 @@ def whole(folder: Path) -> Iterator[bytes]:
     most, line = covered(folder), b""
     for line in Lines(folder):
         yield line
-    check_end(most, line)
+    check_end(folder, most, line)
 
 
 def entries(folder: Path, *, needles: Iterable[bytes] = ()) -> Iterator[Entry]:

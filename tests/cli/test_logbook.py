@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from kernel.cli import logbook, up
+from kernel.cli.exits import Ended
 from kernel.cli.history import gather
 from kernel.record.recovery import segment_path
 from wire.entries import NO_PREV, Entry, encode, time_text
@@ -50,6 +51,24 @@ def test_a_kind_within_an_entry_is_not_taken_for_its_kind(log: Path) -> None:
     found = logbook.newest(log, "kernel.start")
     assert found is not None
     assert found.seq == 0
+
+
+def test_a_log_of_a_home_with_hands_is_gone_if_it_is_empty_and_not_one_of_a_home_where_nothing_happened(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "home.toml").touch()
+    folder = tmp_path / "log"
+    (tmp_path / "hands").mkdir()
+    with pytest.raises(Ended, match="has no log yet"):
+        logbook.folder_of(str(tmp_path))
+    (folder / "entries").mkdir(parents=True)
+    assert list(logbook.entries(logbook.folder_of(str(tmp_path)))) == []
+    (tmp_path / "hands" / "echo-1.0.0").mkdir()
+    with pytest.raises(Ended, match=f"the log of this home is gone from {folder}: .*backup"):
+        list(logbook.entries(logbook.folder_of(str(tmp_path))))
+    (folder / "entries").rmdir()
+    with pytest.raises(Ended, match=f"the log of this home is gone from {folder}: .*backup"):
+        logbook.folder_of(str(tmp_path))
 
 
 def test_the_runs_that_a_start_found_and_could_not_resume_are_counted(log: Path) -> None:
