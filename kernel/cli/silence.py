@@ -19,8 +19,8 @@ FIRST: Final = 5.0
 MOST: Final = 3600.0
 """Seconds without a message after which the kernel is asked: at first, and after doubling at most."""
 
-ANSWER_WITHIN: Final = 5.0
-"""Seconds within which the kernel must answer."""
+ANSWER_WITHIN: Final = 60.0
+"""Seconds within which the kernel must answer. Where memory is short it may stand still, and who gives up loses the call."""
 
 AGAIN: Final = 5.0
 """Seconds until the kernel is asked again if its disk may be behind."""

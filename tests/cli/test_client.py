@@ -35,6 +35,17 @@ def test_a_call_that_takes_long_is_waited_for(shell: Shell, monkeypatch: pytest.
         assert client.call("kernel.sleep", "", {"milliseconds": 1200}).value == {}
 
 
+def test_a_kernel_that_is_busy_for_most_of_a_minute_has_not_dropped_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(silence, "monotonic", lambda: now)  # no kernel of a test stands still for so long
+    numbers = iter((3, 5))
+    waits = silence.Silence("home", lambda: next(numbers), print, None)
+    while now < 55:
+        now += 1
+        waits.check(False)
+    assert waits.number == 3
+
+
 @pytest.mark.wide
 @pytest.mark.alone
 def test_the_last_word_of_a_kernel_is_heard_after_its_end(still: Shell) -> None:
