@@ -35,7 +35,6 @@ from wire import limits
 from wire.amounts import Cost
 from wire.errors import CodecError
 
-COMPLETE: Final = "model.complete"
 STEP: Final = "step"
 """The event for each step, if [events] publishes it."""
 
@@ -267,7 +266,7 @@ class AgentHand(Hand):
                 reply = await self._retry(lambda: self._stream_answer(action, most))
             else:
                 params = replies.model_params(action)
-                reply = await self._call(COMPLETE, self._agent.model, params, ANSWER_SECONDS, most)
+                reply = await self._call(tools.COMPLETE, self._agent.model, params, ANSWER_SECONDS, most)
             event = _parse_answer(reply)
         except CallFailed as error:
             event = _Happened(code=error.code, text=error.text, cost=most if error.code in LOST else error.cost)

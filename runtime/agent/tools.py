@@ -8,7 +8,7 @@ taken.
 import hashlib
 from base64 import b64decode
 from binascii import Error
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -31,10 +31,9 @@ OWN: Final = frozenset({READ, DELEGATE, READ_SKILL, PLACE_SKILL})
 SPAWN: Final = "kernel.spawn"
 """The method that `delegate` calls."""
 
+COMPLETE: Final = "model.complete"
 PERSON: Final = "ask.person"
 """The method whose replies are the operator's answers: the kernel holds each call of it for him, whoever asked."""
-
-_WITHIN: Final = frozenset({"model.complete", PERSON})
 
 NAME_MOST: Final = 64
 PATTERNS_MOST: Final = 6
@@ -153,9 +152,13 @@ def that_fit(offered: Iterable[Offered], most: int) -> tuple[Tool, ...]:
     return bare
 
 
-def labels_within(rows: Iterable[Row]) -> frozenset[str]:
-    """Return the labels that mark nothing from outside: those of the model's own words and of the operator's answers."""
-    return frozenset(label for row in rows if row.method in _WITHIN for label in row.labels)
+def labels_within(rows: Collection[Row]) -> frozenset[str]:
+    """Return the labels that mark nothing from outside: those of the model's own words, and those that only the operator's
+    answers have: a Hand may have named what strangers say alike.
+    """
+    of = {row.method: frozenset(row.labels) for row in rows}
+    others = frozenset[str]().union(*(labels for method, labels in of.items() if method != PERSON))
+    return of.get(COMPLETE, frozenset()) | (of.get(PERSON, frozenset()) - others)
 
 
 def that_act(offered: Mapping[str, Offered]) -> frozenset[str]:

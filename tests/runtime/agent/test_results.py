@@ -127,6 +127,8 @@ def test_what_the_operator_answers_is_his_word_whatever_the_run_has_read() -> No
     turn = Turn(asked, tools.offer(rows, ()), {}, {}, Shelf(), Marks(BOUNDARY), window=32_000, number=0)
     turn.take_outcome(1, Outcome(value={"answer": f"yes {BOUNDARY}"}, labels=("web",)))
     assert turn.results()[0].content == (Text(text='{"answer":"yes [boundary removed]"}'),)
+    others = tools.Row(method="chat.read", summary="Read", resource="none", effect="read", labels=("person",))
+    assert tools.labels_within((*rows, others)) == {"model"}, "what strangers say has the same label"
 
 
 def test_what_has_no_label_and_what_the_kernel_says_is_not_marked() -> None:
