@@ -307,7 +307,6 @@ def test_a_run_that_is_stopped_takes_back_what_it_asked_for(kernel: Kernel) -> N
     assert entry(kernel.home, "end", call=held[0].call).verdict == "cancelled"
 
 
-@pytest.mark.wide
 def test_what_was_taken_back_meanwhile_is_refused_to_both_when_it_is_approved(kernel: Kernel) -> None:
     run = begin(kernel, "ann hello")
     held = waiting(kernel)

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from tests.living import Kernel, Source, install, make_home
-from tests.system.fates import begin, call, entry, outcome, runs, table, until
+from tests.system.fates import begin, call, entries, entry, outcome, runs, table, until
 from tests.system.recordings import replay
 from wire.results import LARGE_KEPT
 
@@ -30,6 +30,27 @@ class Bulk(Hand):
 """,
 )
 
+
+_DOOMED: Final = Source(
+    """
+[hand]
+name = "doomed"
+version = "1.0.0"
+description = "Loses each of its processes, as if its link were cut."
+entry = "main:Doomed"
+kind = "task"
+autonomy = "full"
+""",
+    """
+import os
+from runtime import Hand
+
+
+class Doomed(Hand):
+    async def run(self):
+        os._exit(75)
+""",
+)
 
 _PATRON: Final = Source(
     """
@@ -104,6 +125,17 @@ def test_who_waits_when_a_run_has_ended_hears_all_that_it_returned_from_its_tape
             said = table(reply.value)
             assert (said["outcome"], said["text"], len(str(said["value"]))) == ("done", "", 1_000_000)
             assert reply.labels == ("web",)
+
+
+def test_a_run_whose_processes_die_three_times_without_progress_ends_and_says_so(kernel: Kernel) -> None:
+    install(kernel, _DOOMED)
+    with kernel.client() as client:
+        run = begin(client, "doomed")
+    assert entry(kernel.home, "run.end", run=run).why == (
+        "its process died 3 times without progress, last: exit code 75"
+    )
+    began = [one for one in entries(kernel.home, "run.start") if one.run == run]
+    assert len(began) == 4  # the first got its work, which is progress
 
 
 def test_a_run_that_a_service_spawned_for_nobody_ends_with_it(kernel: Kernel) -> None:

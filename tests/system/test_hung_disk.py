@@ -11,11 +11,36 @@ from kernel.cli import silence
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended
 from tests.cli.shell import Shell
-from tests.living import ECHO, Kernel, install, make_home
-from tests.system.fates import ended, entries, pid_of, table, until, verified
+from tests.living import ECHO, Kernel, Source, install, make_home
+from tests.system.fates import begin, ended, entries, pid_of, runs, table, until, verified
 from tests.system.hung_disk import BEHIND
+from tests.system.test_power_cut import LEDGER
 
 REFUSED = "the log cannot be written: File too large"
+TELLER = Source(
+    """
+[hand]
+name = "teller"
+version = "1.0.0"
+description = "Says when it has heard that its effect is done."
+entry = "main:Teller"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"ledger.write" = ["*"]
+""",
+    """
+from runtime import Hand
+
+
+class Teller(Hand):
+    async def run(self):
+        await self.kernel.call("ledger.write")
+        await self.progress(1, 1, "heard")
+        await self.sleep(60)
+""",
+)
 
 
 def _use_until_nothing_is_taken(client: Client) -> None:
@@ -49,6 +74,22 @@ def test_freeze_ends_every_run_also_when_as_much_waits_for_a_hung_disk_as_may(tm
         with kernel.client() as client:
             assert table(client.call("kernel.status").value)["frozen"] is True
             assert "Traceback" not in kernel.log()
+
+
+def test_a_run_hears_how_an_effect_ended_only_when_that_is_on_disk(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home"), "tests.system.hung_disk") as kernel:
+        install(kernel, LEDGER)
+        install(kernel, TELLER)
+        hung, end = kernel.home / "run" / "hung", '"kind":"end","method":"ledger.write"'
+        hung.write_text(end)
+        with kernel.client() as client:
+            begin(client, "teller")
+            until(lambda: end in (kernel.home / "log" / "entries" / "000000.jsonl").read_text(), "the call has ended")
+            heard_by = time.monotonic() + 0.3
+            while time.monotonic() < heard_by:
+                assert runs(kernel, "teller")[0]["progress"] is None
+            hung.unlink()
+            until(lambda: runs(kernel, "teller")[0]["progress"], "the run has heard it")
 
 
 @pytest.fixture
