@@ -186,7 +186,7 @@ def _retry_command(name: str, server: tuple[str, ...], typed: dict[str, object])
 
 def _from_table(name: str, options: Options) -> tuple[tuple[str, ...], Options]:
     """The words and options of a server in the table of known ones. Raises Ended if it is not there."""
-    row = mcp_table.SERVERS.get(name)
+    row = mcp_table.SERVERS.get(name.removeprefix(PREFIX))
     if row is None:
         meant = did_you_mean(nearest(name, mcp_table.SERVERS))
         raise Ended(
@@ -200,6 +200,8 @@ def _from_table(name: str, options: Options) -> tuple[tuple[str, ...], Options]:
 
 
 def _make_wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: bool) -> Wanted:
+    """name: the server's or its Hand's."""
+    name = name.removeprefix(PREFIX)
     if not is_hand_name(f"{PREFIX}{name}"):
         raise Ended(
             f"{name} cannot be a server's name: write lower-case letters and digits, with - between words", Exit.USAGE
@@ -255,8 +257,8 @@ def _is_url(word: str) -> bool:
 
 def _check_any_server(server: tuple[str, ...], effects: dict[str, str], hosts: tuple[str, ...]) -> None:
     """Check words and options of any kind of server before it is started. Raises Ended (usage)."""
-    if "://" in server[0] and not _is_url(server[0]):
-        raise Ended(f"{server[0]}: a URL begins with https:// or http://; a program stands after --", Exit.USAGE)
+    if not _is_url(server[0]):
+        _check_program(server[0])
     for effect in effects.values():
         if effect not in EFFECTS:
             raise Ended(f"{effect!r} is not an effect: write {', '.join(EFFECTS)}", Exit.USAGE)
@@ -265,6 +267,18 @@ def _check_any_server(server: tuple[str, ...], effects: dict[str, str], hosts: t
             capabilities.check_pattern(one, "address")
         except PatternInvalid as error:
             raise Ended(f"--connect {one}: {error.why}; write HOST:PORT", Exit.USAGE) from None
+
+
+def _check_program(word: str) -> None:
+    """Raise Ended (usage) for the first word of a server that is no program, if it shows what was meant."""
+    name, is_pair, _ = word.partition("=")
+    if is_pair and name.isidentifier():
+        how = "give a variable as --set NAME=VALUE, a secret one as --secret NAME"
+        raise Ended(f"{name}=… is no program: {how}", Exit.USAGE)
+    if "/" in word and word[0] not in "./":
+        raise Ended(f"{word}: a URL begins with https:// or http://; a program stands after --", Exit.USAGE)
+    if " " in word:
+        raise Ended(f"`{word}` is no program: write its words apart, without quotation marks", Exit.USAGE)
 
 
 def _login(options: Options) -> Login:

@@ -19,6 +19,7 @@ from kernel.cli.frame import Session
 from kernel.cli.installed import Installed
 from kernel.cli.progress import waiting
 from manifests.check import LONGEST, check
+from manifests.errors import ManifestInvalid
 from manifests.grants import requested
 from manifests.mcp import folder, tools
 from manifests.mcp.folder import Wanted
@@ -70,6 +71,8 @@ def make_folder(
         return package.Folder(path=wanted.hand, manifest=check(toml), files={**files, **own}, seal="")
     except OfferInvalid as error:
         raise Ended(f"no Hand can be made of {wanted.name}: {error}") from None
+    except ManifestInvalid as error:  # of an option, for the rest is written here
+        raise Ended("; ".join(f"{one.what}: {one.instead}" for one in error.problems), Exit.USAGE) from None
 
 
 def read_own_files(path: str) -> dict[str, bytes]:
@@ -100,13 +103,19 @@ def probe(session: Session, wanted: Wanted, files: Mapping[str, bytes], values: 
                 if isinstance(error, NotDone) and error.reason == LOGIN_NEEDED and not _logs_in_alone(wanted):
                     raise LoginWanted(why) from None
                 _print_last_lines(session, temporary)
-                how = (
-                    "`maniple mcp add --help`"
-                    if wanted.url
-                    else f"whether it starts by itself: `{_command_or_url(wanted)}`"
-                )
-                raise Ended(f"the server {_command_or_url(wanted)} could not be asked: {why}; see {how}") from None
+                what_next = advice(wanted, has_files=bool(files))
+                raise Ended(f"the server {_command_or_url(wanted)} could not be asked: {why}; {what_next}") from None
         yield offer
+
+
+def advice(wanted: Wanted, *, has_files: bool) -> str:
+    """What to do about a server that could not be asked."""
+    if wanted.url:
+        return "see `maniple mcp add --help`"
+    lacks = (
+        "it had no network" if has_files else "it had no network, and no file of yours: name its folder with --files"
+    )
+    return f"see whether it starts by itself, `{_command_or_url(wanted)}`; here {lacks}"
 
 
 def fetch_offer(

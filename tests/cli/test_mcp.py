@@ -394,5 +394,5 @@ def test_a_program_that_ends_before_it_greets_is_told_with_what_it_printed_and_w
     assert "The last lines that it printed:\n  config.json is missing: run setup first\n" in ran.err
     assert ran.err.endswith(
         "maniple: the server python3 server.py could not be asked: the server ended: exit code 1; "
-        "see whether it starts by itself: `python3 server.py`\n"
+        "see whether it starts by itself, `python3 server.py`; here it had no network\n"
     )
