@@ -22,7 +22,7 @@ from mcp_types import CONNECTION_CLOSED, INVALID_PARAMS, PARSE_ERROR, Implementa
 from pydantic import BaseModel, ValidationError
 
 from manifests.mcp import tools
-from manifests.mcp.tools import Offer, OfferInvalid, Tool
+from manifests.mcp.tools import Offer, OfferInvalid
 from runtime import programs
 from runtime.errors import Failure, HandBroken, first_of
 from runtime.hand import Hand
@@ -85,7 +85,7 @@ class Server(Hand):
             return
         if self._greeting is None or self._greeting.done():
             self._greeting = asyncio.get_running_loop().create_future()
-            self.in_background(self._talk(self._transport(), self._greeting))
+            self.in_background(self._talk(self._greeting))
         await asyncio.shield(self._greeting)
 
     @property
@@ -117,16 +117,26 @@ class Server(Hand):
             case "auth.logout":
                 was, untold = await self._login.forget() if self._login is not None else (False, "")
                 return {"was": was, "untold": untold}
-        await self._greet()
         try:
             with self._asking.during(call.number):
-                return await self._answer(call, params)
+                return await self._answer_greeted(call, params)
         except asyncio.CancelledError:
-            if (
-                call._is_taken_back and self._pipes is not None
-            ):  # by Cancel: the kernel charges the call until this returns
+            if call._is_taken_back and self._pipes is not None:  # the kernel charges the call until this returns
                 await self._pipes.wait_until_read()
             raise
+
+    async def _answer_greeted(self, call: Call, params: dict[str, object]) -> object:
+        """Answers a call in a session; once more in a new one if the server took no request of it in the old one."""
+        is_first = True
+        while True:
+            await self._greet()
+            try:
+                return await self._answer(call, params)
+            except Failure:
+                was_forgotten = self._elsewhere is not None and self._elsewhere.took_nothing_of(call.number)
+                if not (was_forgotten and is_first):
+                    raise
+            is_first = False
 
     async def _answer(self, call: Call, params: dict[str, object]) -> object:
         match call.method.removeprefix(f"{self.name}."):
@@ -218,24 +228,13 @@ class Server(Hand):
         client = self._session
         about, can = client.server_info, client.server_capabilities
         rows = await self._pages(client.list_tools, "tools") if can.tools is not None else []
-        found = [
-            Tool(
-                name=str(row["name"]),
-                description=str(row.get("description") or ""),
-                input_schema=_table(row.get("inputSchema")),
-                output_schema=_table(row["outputSchema"]) if row.get("outputSchema") else None,
-                hints=_table(row.get("annotations")),
-                is_task_only=_table(row.get("execution")).get("taskSupport") == "required",
-            )
-            for row in rows
-        ]
-        if len(found) > tools.MOST_TOOLS:
-            raise Failure("too-many", f"the server offers {len(found)} tools; {tools.MOST_TOOLS} are the most")
+        if len(rows) > tools.MOST_TOOLS:
+            raise Failure("too-many", f"the server offers {len(rows)} tools; {tools.MOST_TOOLS} are the most")
         return Offer(
             server=about.name if about else "",
             version=about.version if about else "",
             protocol=client.protocol_version,
-            tools=tuple(found),
+            tools=tuple(map(results.listed_tool, rows)),
             resources=can.resources is not None,
             prompts=can.prompts is not None,
         )
@@ -243,10 +242,9 @@ class Server(Hand):
     async def _resources(self) -> list[dict[str, object]]:
         found = await self._pages(self._session.list_resources, "resources")
         try:
-            rows = await self._pages(self._session.list_resource_templates, "resource_templates")
+            return found + await self._pages(self._session.list_resource_templates, "resource_templates")
         except Failure:  # a server without templates may not know this request
             return found
-        return found + rows
 
     async def _pages(self, ask: Callable[..., Awaitable[BaseModel]], field: str) -> list[dict[str, object]]:
         """All rows of a paged list. Raises Failure for more than _ROWS rows, _PAGES pages, or tools.LARGEST bytes."""
@@ -280,14 +278,9 @@ class Server(Hand):
             code = {INVALID_PARAMS: "arguments", PARSE_ERROR: "malformed"}.get(error.code, "server")
             raise Failure(code, results.one_text(f"the server says: {results.reason(error)}")) from None
         except ValidationError as error:
-            faults = f"{error.error_count()} fault{'s, the first' if error.error_count() > 1 else ','}"
-            why = f"the server's answer does not follow the protocol: {faults} in "
-            place = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"]))
-            raise Failure("malformed", results.one_text(why + (place or "its whole"))) from None
+            raise Failure("malformed", results.faults(error)) from None
         except Exception as error:  # noqa: BLE001  the package checks a result by the tool's own output schema, which may be nonsense
-            is_misfit = type(error) is RuntimeError  # the package's own, whose text says why
-            unchecked = f"the answer could not be checked by the tool's own output schema: {type(error).__name__}"
-            raise Failure("malformed", results.one_text(str(error) if is_misfit else unchecked)) from None
+            raise Failure("malformed", results.misfit(error)) from None
 
     def _agreed(self) -> bytes:
         """The content of mcp.json; for a program it lies with its other files, all of which were hashed."""
@@ -303,9 +296,9 @@ class Server(Hand):
         """The login of a remote server; None if there is none."""
         return self._elsewhere.login if self._elsewhere is not None else None
 
-    def _transport(self) -> _Transport:
+    def _transport(self, forgotten: Callable[[], None]) -> _Transport:
         if self._elsewhere is not None:
-            return self._elsewhere.streams(self._given())
+            return self._elsewhere.streams(self._given(), forgotten)
         assert self._pipes is not None
         return self._pipes.streams()
 
@@ -335,12 +328,25 @@ class Server(Hand):
         found = ((one, self.settings.get(setting)) for one, setting in self._agreement.environment.items())
         return {name: str(value) for name, value in found if value is not None}
 
-    async def _talk(self, transport: _Transport, greeting: asyncio.Future[None]) -> None:
-        """Holds the session, from the greeting until the run stops. One task must do all of it."""
+    async def _talk(self, greeting: asyncio.Future[None]) -> None:
+        """Holds a session, from the greeting until the run stops or the server forgot it. One task must do all of it."""
+        over = asyncio.Event()
+
+        def forget() -> None:
+            if not over.is_set():
+                over.set()
+                self._talking = None
+
         about = Implementation(name="maniple", version=self.version)
         declared = any(one.method == asking.METHOD for one in self._place.manifest.capabilities)
         asks = self._asking if declared else None
-        client = Client(transport, client_info=about, cache=None, message_handler=self._hear, elicitation_callback=asks)
+        client = Client(
+            self._transport(forget),
+            client_info=about,
+            cache=None,
+            message_handler=self._hear,
+            elicitation_callback=asks,
+        )
         timeout = asyncio.timeout(GREETING)
         try:
             async with timeout, client:
@@ -348,7 +354,10 @@ class Server(Hand):
                 self._talking = client
                 greeting.set_result(None)
                 await self._attend(client)
+                await over.wait()
         except Exception as error:  # noqa: BLE001  whatever the package raises ends this run with a reason
+            if over.is_set():
+                return
             is_of_peer = isinstance(first := first_of(error), self._raises)
             late = f"the server has not greeted us within {GREETING:.0f} seconds"
             why = late if timeout.expired() else f"the session with the server has ended: {results.reason(first)}"
@@ -373,7 +382,6 @@ class Server(Hand):
                     self._is_stale = True
         except (ListenNotSupportedError, SubscriptionLost, MCPError, TimeoutError):
             pass  # _check_agreed() then finds out
-        await asyncio.Event().wait()
 
     async def _hear(self, message: object) -> None:
         """Takes an unsolicited message of the server; only a change of its tools matters."""
@@ -389,7 +397,3 @@ class Server(Hand):
 
 def _row(one: BaseModel) -> dict[str, object]:
     return one.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-
-def _table(value: object) -> dict[str, object]:
-    return value if isinstance(value, dict) else {}

@@ -1,7 +1,7 @@
 """The connection to a remote server (acts): HTTP and login. Only the run of such a server's Hand imports this."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,6 +11,7 @@ from mcp.client._transport import TransportStreams
 
 from manifests.mcp import tools
 from manifests.mcp.tools import Agreement
+from runtime.calls import answering
 from runtime.errors import HandBroken
 from runtime.kernel_handle import KernelHandle
 from runtime.mcp.http import outside, remote
@@ -30,6 +31,7 @@ class Elsewhere:
         self._kernel, self._agreement = kernel, agreement
         self._trusted = _trusted(agreement, files)
         self.login: Login | None = None
+        self._untaken: set[int] = set()
 
     def log_in_as(self, hand: str, settings: Mapping[str, object], state: Path) -> None:
         """Prepares the login, if one is agreed to. Raises HandBroken if the settings do not fit it."""
@@ -45,9 +47,22 @@ class Elsewhere:
         kept = Kept(state, (url, wanted.client, wanted.issuer), client)
         self.login = Login(hand, url, wanted, proof, kept, lambda to: outside(self._kernel, self._trusted, to))
 
-    def streams(self, headers: Mapping[str, str]) -> AbstractAsyncContextManager[TransportStreams]:
-        """Yields the message streams. headers: of each request."""
-        return remote(self._agreement.url, self._kernel, headers, self._trusted, self.login)
+    def streams(
+        self, headers: Mapping[str, str], forgotten: Callable[[], None]
+    ) -> AbstractAsyncContextManager[TransportStreams]:
+        """Yields the message streams. headers: of each request. forgotten: called when the server forgot the session."""
+
+        def note() -> None:
+            self._untaken.add(answering.get())
+            forgotten()
+
+        return remote(self._agreement.url, self._kernel, headers, self._trusted, self.login, note)
+
+    def took_nothing_of(self, call: int) -> bool:
+        """Whether the server did not take a call's last request, since it had forgotten the session. Forgets that."""
+        is_untaken = call in self._untaken
+        self._untaken.discard(call)
+        return is_untaken
 
 
 def _trusted(agreement: Agreement, files: Mapping[str, bytes]) -> ssl.SSLContext:

@@ -51,6 +51,10 @@ _SILENT_S: Final = 3600.0
 """Seconds to connect; seconds that a stream of events may be silent. A call's own deadline comes earlier."""
 
 _ERROR: Final = 400
+_FORGOTTEN: Final = 404
+_SESSION: Final = "mcp-session-id"
+"""The status of a request with this header that the server has not taken, as it does not know the session any more."""
+
 _NO_ANSWER: Final = 503
 """The status of a request that was given up, made up here."""
 
@@ -236,9 +240,15 @@ class _Bounded(httpx2.AsyncByteStream):
 class _Transport(httpx2.AsyncHTTPTransport):
     """The package's transport over our connections, with bounded answers; ends those of requests that are given up."""
 
-    def __init__(self, kernel: KernelHandle, context: ssl.SSLContext, refused: Refused | None) -> None:
+    def __init__(
+        self,
+        kernel: KernelHandle,
+        context: ssl.SSLContext,
+        refused: Refused | None,
+        forgotten: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(verify=context, trust_env=False)
-        self._posts = Posts()
+        self._posts, self._forgotten = Posts(), forgotten
         self._streams = Rate(_STREAMS_PER_MINUTE, time.monotonic())
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=context, network_backend=_Calls(kernel, refused), max_connections=64, keepalive_expiry=20.0
@@ -258,6 +268,8 @@ class _Transport(httpx2.AsyncHTTPTransport):
             return httpx2.Response(_NO_ANSWER, request=request)
         if response.status_code >= _ERROR:
             records.logger().warning("the server answered with an error", status=response.status_code)
+        if response.status_code == _FORGOTTEN and message.is_request and _SESSION in request.headers:
+            self._forgotten()
         if response.headers.get("content-encoding", "identity") != "identity":
             await response.aclose()
             raise httpx2.ReadError("the server packed its answer, which it was asked not to do")
@@ -290,11 +302,15 @@ async def remote(
     headers: Mapping[str, str],
     trusted: ssl.SSLContext,
     login: httpx2.Auth | None = None,
+    forgotten: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[TransportStreams]:
-    """Yields the message streams to a server. Raises HandBroken if it misbehaves. login: authenticates each request."""
+    """Yields the message streams to a server. Raises HandBroken if it misbehaves. login: authenticates each request.
+
+    forgotten: called by each request that the server has not taken, since it does not know the session any more.
+    """
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would log each URL, with any secrets in it
     client = httpx2.AsyncClient(
-        transport=_Transport(kernel, trusted, None),
+        transport=_Transport(kernel, trusted, None, forgotten),
         headers={**headers, "accept-encoding": "identity"},
         timeout=httpx2.Timeout(_CONNECT_S, read=_SILENT_S),
         auth=login,

@@ -7,7 +7,7 @@ the whole. The text of a server's error is its own, cut to the length of an erro
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -24,7 +24,9 @@ from mcp_types import (
     TextContent,
     TextResourceContents,
 )
+from pydantic import ValidationError
 
+from manifests.mcp.tools import Tool
 from runtime.errors import Failure
 
 _PARSER: Final = re.compile(r": \d+ validation errors? for .*", re.DOTALL)
@@ -107,15 +109,45 @@ def of_list(rows: Iterable[dict[str, object]]) -> list[dict[str, object]]:
     return found
 
 
+def listed_tool(row: Mapping[str, object]) -> Tool:
+    """A tool as the server lists it."""
+    return Tool(
+        name=str(row["name"]),
+        description=str(row.get("description") or ""),
+        input_schema=_table(row.get("inputSchema")),
+        output_schema=_table(row["outputSchema"]) if row.get("outputSchema") else None,
+        hints=_table(row.get("annotations")),
+        is_task_only=_table(row.get("execution")).get("taskSupport") == "required",
+    )
+
+
 def reason(error: BaseException) -> str:
     """An error's text, without what the package's parser says, which quotes bytes of the server."""
     return _PARSER.sub("", str(error))
+
+
+def faults(error: ValidationError) -> str:
+    """Where an answer does not follow the protocol, for an error."""
+    many = f"{error.error_count()} fault{'s, the first' if error.error_count() > 1 else ','}"
+    place = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"]))
+    return one_text(f"the server's answer does not follow the protocol: {many} in {place or 'its whole'}")
+
+
+def misfit(error: Exception) -> str:
+    """Why a result does not fit its tool's output schema, or could not be checked by it, for an error."""
+    if type(error) is RuntimeError:  # the package's own
+        return one_text(str(error))
+    return f"the answer could not be checked by the tool's own output schema: {type(error).__name__}"
 
 
 def one_text(text: str) -> str:
     """A server's text, cut to the length of an error."""
     text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= _ERROR else f"{text[: _ERROR - 1]}…"
+
+
+def _table(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}
 
 
 def _with_parts(value: dict[str, object], parts: list[dict[str, object]], room: _Room) -> dict[str, object]:

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -137,11 +138,26 @@ HELD: Final[list[str]] = []
 """What has come of the answers that it holds up."""
 
 
+PLAIN: Final[Mapping[str, tuple[int, object, dict[str, str]]]] = {
+    "packed": (200, b"\x1f\x8b\x08\x00", {"Content_Encoding": "gzip"}),
+    "nonsense": (200, b"<html>It works!</html>", {"Content_Type": "text/html"}),
+    "not-json": (200, b"{", {}),
+    "refused": (401, {"error": "who are you?"}, {}),
+    "broken": (500, b"oops", {}),
+    "elsewhere": (307, None, {"Location": "http://127.0.0.1:9/mcp"}),
+}
+
+
 class _Wrong(http.server.BaseHTTPRequestHandler):
-    """A server of the older protocol; what it does wrong in a call it is told in that."""
+    """A server of the older protocol; what it does wrong in a call it is told in that. session: the one that it knows."""
+
+    session = "first"
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.headers.get("Mcp-Session-Id", self.session) != self.session:
+            self.say(404, None)
+            return
         about = {
             "protocolVersion": "2025-06-18",
             "capabilities": {"tools": {}},
@@ -152,9 +168,12 @@ class _Wrong(http.server.BaseHTTPRequestHandler):
             case None:
                 self.take_answer(asked)
             case "initialize":
-                self.answer(asked, about)
+                self.say(200, {"jsonrpc": "2.0", "id": asked["id"], "result": about}, Mcp_Session_Id=self.session)
             case "tools/list":
                 self.answer(asked, listed)
+            case "tools/call" if (way := asked["params"]["arguments"]["way"]) in PLAIN:
+                status, body, told = PLAIN[way]
+                self.say(status, body, **told)
             case "tools/call":
                 getattr(self, asked["params"]["arguments"]["way"].replace("-", "_"))(asked)
             case "notifications/cancelled" if "deaf" in HELD:
@@ -193,29 +212,31 @@ class _Wrong(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(raw)
 
+    def counted(self, asked: dict[str, Any]) -> None:
+        HELD.append(str(asked["id"]))
+        self.answer(asked, {"content": [{"type": "text", "text": self.session}]})
+
     def silent(self, _: object) -> None:
         time.sleep(20)
 
-    def endless(self, _: object) -> None:
+    def begin(self, kind: str = "text/event-stream") -> None:
         self.send_response(200)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.end_headers()
-        try:
+
+    def pour(self, first: bytes, rest: bytes) -> None:
+        with suppress(OSError):
+            self.wfile.write(first)
             while True:
-                self.wfile.write(b" " * 65536)
-        except OSError:
-            pass
+                self.wfile.write(rest)
+
+    def endless(self, _: object) -> None:
+        self.begin("application/json")
+        self.pour(b"", b" " * 65536)
 
     def endless_event(self, _: object) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.end_headers()
-        try:
-            self.wfile.write(b"data: ")
-            while True:
-                self.wfile.write(b"x" * 65536)
-        except OSError:
-            pass
+        self.begin()
+        self.pour(b"data: ", b"x" * 65536)
 
     def rest(self, _: object) -> None:
         self.say(200, b"id: 1\nretry: 100\ndata:\n\n", Content_Type="text/event-stream")
@@ -228,21 +249,13 @@ class _Wrong(http.server.BaseHTTPRequestHandler):
         self.hold(f"event: message\ndata: {ping}\n\n".encode())
 
     def hold(self, first: bytes) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.end_headers()
+        self.begin()
         HELD.append("begun")
-        try:
-            self.wfile.write(first)
-            while True:
-                self.wfile.write(b"id: 1\nretry: 0\ndata:\n\n")
-        except OSError:
-            HELD.append("ended")
+        self.pour(first, b"id: 1\nretry: 0\ndata:\n\n")
+        HELD.append("ended")
 
     def cut(self, _: object) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.end_headers()
+        self.begin()
         self.wfile.write(b'data: {"jsonrpc": "2.0"')
 
     def half(self, asked: dict[str, Any]) -> None:
@@ -252,24 +265,6 @@ class _Wrong(http.server.BaseHTTPRequestHandler):
         result = {"content": [{"type": "text", "text": "\ud83d"}]}
         raw = json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": result})
         self.say(200, f"event: message\ndata: {raw}\n\n".encode(), Content_Type="text/event-stream")
-
-    def packed(self, asked: dict[str, Any]) -> None:
-        self.say(200, b"\x1f\x8b\x08\x00", Content_Encoding="gzip")
-
-    def nonsense(self, _: object) -> None:
-        self.say(200, b"<html>It works!</html>", Content_Type="text/html")
-
-    def not_json(self, _: object) -> None:
-        self.say(200, b"{")
-
-    def refused(self, _: object) -> None:
-        self.say(401, {"error": "who are you?"})
-
-    def broken(self, _: object) -> None:
-        self.say(500, b"oops")
-
-    def elsewhere(self, _: object) -> None:
-        self.say(307, None, Location="http://127.0.0.1:9/mcp")
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass
@@ -384,6 +379,17 @@ def test_a_server_that_takes_no_answer_to_what_it_asks_is_called_all_the_same(cl
         assert told(client.call(f"{astray}.tools.list", seconds=20, chunk=lambda _: None).value) == {"tools": 1}
     finally:
         HELD.clear()
+
+
+def test_a_server_that_forgot_the_session_is_greeted_anew_and_does_what_it_is_asked_once(
+    client: Client, astray: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.call(f"{astray}.tools.list", seconds=60, chunk=lambda _: None)
+    HELD.clear()
+    for session in ("second", "third"):
+        monkeypatch.setattr(_Wrong, "session", session)
+        assert told(client.call(f"{astray}.do", "", {"way": "counted"}, seconds=20).value) == {"text": session}
+    assert len(HELD) == 2
 
 
 def test_it_is_led_to_no_other_host(client: Client, astray: str) -> None:
