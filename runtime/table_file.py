@@ -54,8 +54,9 @@ class TableFile:
         except NO_ROOM as error:
             if not _is_empty(path):
                 raise HandBroken(
-                    f"{path} cannot be opened ({error}), and nothing that it holds can be read or changed: see its type, "
-                    "owner and mode, and that its disk works; or move it away, and an empty one is begun"
+                    f"{path}, or its log {path.name}-wal, cannot be opened ({error}), so nothing in it can be read or "
+                    "changed: see their types, owners and modes, and that the disk works; or move both away, and an empty "
+                    "file is begun"
                 ) from None
             self._is_made = False
             self.connection = _opened(":memory:", schema, self._begin)
@@ -78,7 +79,9 @@ class TableFile:
 
 def why_not(path: Path, error: object) -> str:
     """Why a file can be neither read nor written, after one of the errors in NO_ROOM, and what to do."""
-    return f"{error}; make room on its disk if that is full, else see the type, owner and mode of {path}"
+    return (
+        f"{error}; make room on its disk if that is full, else see type, owner and mode of {path} and {path.name}-wal"
+    )
 
 
 def set_aside(path: Path, now: int, *, most: int | None = None) -> str:

@@ -180,9 +180,7 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(tmp_path: Path, where: 
 
 def test_a_file_that_cannot_be_opened_is_named_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "state" / "plans.sqlite").mkdir(parents=True)
-    with pytest.raises(
-        HandBroken, match=r"plans\.sqlite cannot be opened .*see its type, owner and mode.*move it away"
-    ):
+    with pytest.raises(HandBroken, match=r"plans\.sqlite, or its log .*see their types.*move both away"):
         Desk(tmp_path)
 
 
