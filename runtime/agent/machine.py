@@ -120,7 +120,7 @@ class Machine:
         self._micro_dollars += micro_dollars
         if code in TOO_LONG and self._shortened < REPAIRS:
             self._shortened += 1
-            self._window = self._window * 2 // 3
+            self._window, self._knows_window = self._window * 2 // 3, True
             if self._conversation is not None:
                 self._conversation.halve_picture_room()
             self._report("folded", f"the request was too long: {text}")
@@ -228,7 +228,7 @@ class Machine:
         )
         frame = counting.of_request(request)
         was_folded = self._conversation.folded
-        is_known = bool(brief.window or self._knows_window or self._shortened)
+        is_known = bool(brief.window or self._knows_window)
         fitted = fit(request, self._conversation, self._window - most - frame, is_known=is_known)
         if fitted is None:
             self._end("too_long", too_long_reason(self._window, frame, most))

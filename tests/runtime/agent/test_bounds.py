@@ -141,6 +141,11 @@ def test_what_was_left_out_for_a_window_that_was_not_known_is_sent_once_it_is() 
     drive.machine.on_answer(looks())
     (think,) = [one for one in drive.machine.on_outcome(1, Outcome(value=1)) if isinstance(one, AskModel)]
     assert len(drive.asked[0].messages) < 20 < 40 < len(think.request.messages)
+    refused = Drive([("too_long", "a local server takes less than its model")], session=session)
+    refused.machine.use_row(PRICED)
+    refused.machine.on_answer(looks())
+    (think,) = [one for one in refused.machine.on_outcome(1, Outcome(value=1)) if isinstance(one, AskModel)]
+    assert len(think.request.messages) <= len(refused.asked[1].messages) + 2, "what was refused is not sent again"
 
 
 def test_a_task_that_is_longer_than_the_usual_window_is_asked_while_the_window_is_not_known() -> None:
