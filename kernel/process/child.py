@@ -156,7 +156,8 @@ def _planned(launch: Launch, found: Machine) -> Plan:
     manifest = schema.decode(launch.manifest)
     own = tuple(filter(None, (launch.scratch, launch.state)))
     roots = [name for name in launch.descriptors if name.startswith("root:")]
-    made = plan(manifest, found, folders=own, roots=roots, required=launch.require)
+    real = map(os.path.realpath, (*own, *manifest.confinement.outside_read))
+    made = plan(manifest, found, folders=own, roots=roots, required=launch.require, real=real)
     for path in manifest.confinement.outside_read:
         if not os.path.exists(path):
             raise Refusal("confinement", f"outside_read names {path}, which no run sees: `namei -l {path}` shows why")

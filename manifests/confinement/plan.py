@@ -73,9 +73,11 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 def plan(
-    manifest: Manifest, machine: Machine, *, folders: Iterable[str], roots: Iterable[str], required: Iterable[str] = ()
-) -> Plan:
-    """Return the plan for a run. folders: its scratch and state; roots: names of the descriptors that it is given.
+    manifest: Manifest, machine: Machine, *, folders: Iterable[str], roots: Iterable[str], required: Iterable[str] = (),
+    real: Iterable[str] = (),
+) -> Plan:  # fmt: skip
+    """Return the plan for a run. folders: its scratch and state; roots: names of the descriptors that it is given; real:
+    where its folders, and the paths that it asks to read, really are.
 
     Raises Refusal ("confinement") if a layer is missing that the Hand or the home requires, or if a path that the run may
     read contains the home; a path that the Hand itself requests may not lie in the home either.
@@ -99,7 +101,7 @@ def plan(
         raise Refusal("confinement", "it works in its caller's scratch, which it is shown in a mount-namespace only")
     needed = (*folders, *readable, *programs)
     place = _place(machine, needed, applied) if manifest.hand.command else ""
-    may_share = has_programs and "mount-namespace" in applied and _is_free(machine.shared, needed)
+    may_share = has_programs and "mount-namespace" in applied and _is_free(machine.shared, (*needed, *real))
     proxy = has_programs and "network-namespace" in applied and _connects(manifest)
     return Plan(
         unshared=tuple(one for one in NAMESPACES if f"{one}-namespace" in applied),

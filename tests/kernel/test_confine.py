@@ -2,11 +2,18 @@
 
 import os
 import resource
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from kernel.process import confine, mounts
+from kernel.process import child, confine, mounts
+from manifests import schema
+from manifests.confinement.plan import Machine
 from tests.kernel.filtered import outcome
+from tests.manifests.texts import manifest
 from tests.rights import IS_WHOLE_ROOT
 from wire.launch import Rlimits
 
@@ -59,3 +66,22 @@ def test_memory_to_share_is_bounded_in_bytes_and_names_and_nothing_in_it_is_exec
         assert found.f_flag & forbids == forbids
 
     assert outcome(shared, None) == "done"
+
+
+def test_no_memory_is_shared_where_a_link_of_the_home_leads(tmp_path: Path) -> None:
+    """A home, or its scratch, on a file system in memory: the mount would hide it, and no run with programs would start."""
+    shared, scratch = tmp_path / "shm", tmp_path / "home" / "scratch"
+    (shared / "r-1").mkdir(parents=True)
+    scratch.parent.mkdir()
+    scratch.symlink_to(shared)
+    hand = replace(manifest(), confinement=replace(manifest().confinement, programs=True))
+    found = Machine(
+        is_root=True, architecture="x86_64", landlock=7, seccomp=True, cgroup="/g", namespaces=("mount",), readable=(),
+        online=(), shared=str(shared),
+    )  # fmt: skip
+    launch: Any = SimpleNamespace(  # the fields that count here
+        manifest=schema.encode(hand), scratch=f"{scratch}/r-1", state="", descriptors=(), require=()
+    )
+    assert child._planned(launch, found).shared is None
+    launch.scratch = str(tmp_path / "r-1")
+    assert child._planned(launch, found).shared is not None
