@@ -11,6 +11,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -69,7 +70,9 @@ class MarkBook:
         self._turn = threading.RLock()
         self._path = state / FILE
         self._marks: dict[str, tuple[str, ...]] = {}
-        lines = list(filter(None, self._path.read_bytes().splitlines())) if self._path.exists() else []
+        lines = list[bytes]()
+        with suppress(FileNotFoundError):
+            lines += filter(None, self._path.read_bytes().splitlines())
         for line in lines:
             try:
                 one = msgspec.json.decode(line, type=Marked)

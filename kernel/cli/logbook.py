@@ -36,9 +36,11 @@ def folder_of(home: str) -> Path:
     folder = Path(home) / "log"
     homes.require_home(home)
     home_parts.check_parts(home, "maniple audit verify", within="log")
-    if not (folder / "entries").is_dir():
+    try:
+        os.stat(f"{folder}/entries/")  # Path.is_dir(), from Python 3.14 on, hides that it may not look
+    except (FileNotFoundError, NotADirectoryError):
         _check_not_gone(folder)
-        raise Ended(f"{home} has no log yet: start its kernel with `maniple up`")
+        raise Ended(f"{home} has no log yet: start its kernel with `maniple up`") from None
     return folder
 
 

@@ -14,6 +14,7 @@ returns.
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -119,11 +120,11 @@ def segments(folder: Path) -> list[Path]:
 
 def read_notes(folder: Path, origin: str, *, history: bool = True) -> list[str]:
     """Read the newest checkpoint and, with history, the older ones that were kept. Empty if there are none."""
-    newest, kept = folder / "checkpoint", folder / "checkpoints"
-    notes = [newest.read_bytes().decode("utf-8", "replace")] if newest.exists() else []
-    if history and kept.exists():
-        note = rf"(?m)^{re.escape(origin)}\n\d+\n\S+\n\n— \S+ \S{{92}}\n"
-        notes += re.findall(note, kept.read_bytes().decode("utf-8", "replace"))
+    older = rf"(?m)^{re.escape(origin)}\n\d+\n\S+\n\n— \S+ \S{{92}}\n"
+    notes = list[str]()
+    for name, pattern in (("checkpoint", r"(?s)\A.*"), ("checkpoints", older))[: 1 + history]:
+        with suppress(FileNotFoundError):  # Path.exists(), from Python 3.14 on, takes any error for this one
+            notes += re.findall(pattern, (folder / name).read_bytes().decode("utf-8", "replace"))
     return notes
 
 

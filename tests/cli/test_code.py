@@ -14,7 +14,7 @@ from tests.living import ECHO, write_hand
     [
         ("class Faulty(:", "main.py:1:14: this is not Python: invalid syntax"),
         ("class Other: pass", "main.py:1:1: it has no class Faulty"),
-        ("x = 1" + "+1" * 20_000, "main.py:1:1: an expression in it is nested too deeply to be read"),
+        ("x = 1" + "+1" * 100_000, "main.py:1:1: an expression in it is nested too deeply to be read"),
         ("x = " + "-" * 100_000 + "1", "main.py:1:1: an expression in it is nested too deeply to be read"),
         ("class Faulty(Hand):\n    def run(self): return 1", "main.py:2:5: `run` is not a coroutine"),
         ("class Faulty(Hand):\n    async def walk(self): pass", "main.py:1:1: class Faulty has no run"),
@@ -83,7 +83,7 @@ def test_code_of_which_reading_cannot_tell_is_installed(shell: Shell, tmp_path: 
 
 def test_code_beside_the_entry_that_nobody_can_read_is_passed_over(shell: Shell, tmp_path: Path) -> None:
     folder = Path(shell.good("new", "beside", "--into", tmp_path).strip())
-    for name, code in (("a", "1" + "+1" * 20_000), ("b", "-" * 100_000 + "1"), ("c", "a" + ".b" * 1_000), ("d", "(")):
+    for name, code in (("a", "1" + "+1" * 100_000), ("b", "-" * 100_000 + "1"), ("c", "a" + ".b" * 1_000), ("d", "(")):
         (folder / f"{name}.py").write_text(code)
     assert shell.result("check", folder)["ok"] is True
 

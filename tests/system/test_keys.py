@@ -18,6 +18,7 @@ from typing import Any, Final
 from kernel.cli.client import Client
 from tests.cli.shell import Shell
 from tests.living import ECHO, Kernel, files_containing, install, make_home
+from tests.process_memory import memory_of
 from tests.system import fates, thinking
 from tests.system.fates import until
 
@@ -112,23 +113,10 @@ def _search(kernel: Kernel, client: Client) -> None:
     found = {}
     for pid in processes:
         with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
-            found[pid] = _remembers(pid)
+            found[pid] = any(KEY.encode() in piece for piece in memory_of(pid, "r"))
             assert KEY.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
             assert KEY.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
     assert [pid for pid, has_it in found.items() if has_it and pid != kernel.pid] == [model]
-
-
-def _remembers(pid: int) -> bool:
-    """Whether the key is in any memory of a process that can be read."""
-    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
-        for line in maps:
-            span, mode, *_ = line.split()
-            start, end = (int(one, 16) for one in span.split("-"))
-            if mode[0] == "r" and "[v" not in line:
-                memory.seek(start)
-                if KEY.encode() in memory.read(end - start):
-                    return True
-    return False
 
 
 def _tree(pid: int) -> Iterator[int]:

@@ -1,7 +1,6 @@
 """The process that stands ready to be the next run: who gets it, what it knows, and when there is none."""
 
 import os
-import re
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ import pytest
 from kernel.process import spare
 from tests.cli.shell import is_gone
 from tests.living import ECHO, ROOT, Kernel, Source, install, make_home
+from tests.process_memory import memory_of
 from tests.system import fates
 from tests.system.fates import call, pid_of, runs, until
 
@@ -62,18 +62,6 @@ def _in_its_group(pid: int) -> bool:
     lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
     group = next((line for line in lines if ":memory:" in line), "")
     return os.geteuid() != 0 or not group or "/spare-" in group
-
-
-def memory_of(pid: int) -> bytes:
-    """All that a process could write to."""
-    found = []
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        for line in maps:
-            if wanted := re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line):
-                first, end = (int(number, 16) for number in wanted.groups())
-                memory.seek(first)
-                found.append(memory.read(end - first))
-    return b"".join(found)
 
 
 def test_the_next_run_is_the_process_that_stands_ready_and_meets_the_same_as_in_one_of_its_own(kernel: Kernel) -> None:
@@ -152,8 +140,8 @@ def test_it_knows_nothing_of_any_run_before_it(kernel: Kernel) -> None:
     install(kernel, SECRETIVE)
     call(kernel, "kernel.set", "secretive", {"values": {"word": SECRET}})
     call(kernel, "secretive.say", "", {"text": "hi"})
-    assert SECRET.encode() in memory_of(pid_of(kernel, "secretive"))
-    found = memory_of(ready(kernel))
+    assert SECRET.encode() in b"".join(memory_of(pid_of(kernel, "secretive"), "rw"))
+    found = b"".join(memory_of(ready(kernel), "rw"))
     assert len(found) > 1_000_000
     assert SECRET.encode() not in found
     assert b"secretive" not in found
