@@ -1,6 +1,6 @@
 """Turns `--most` into the most that a call may cost (acts: asks what budgets leave, if only one unit was given)."""
 
-from kernel.cli import installed, replies, spending
+from kernel.cli import replies, spending
 from kernel.cli.budget import Status
 from kernel.cli.client import Client
 from wire.amounts import Cost
@@ -12,5 +12,5 @@ def most_of(client: Client, given: spending.Sums, hand: str = "") -> Cost | None
         return None
     if len(given) > 1:
         return spending.most_of(given, ())
-    home = replies.read(client.call("kernel.status").value, Status).budgets
-    return spending.most_of(given, (*home, *(installed.fetch_details(client, hand).budget if hand else ())))
+    budgets = replies.read(client.call("kernel.status").value, Status).budgets
+    return spending.most_of(given, (one for one in budgets if one.name in ("", hand)))

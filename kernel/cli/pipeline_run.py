@@ -47,7 +47,7 @@ def pipeline_run(
         given = typed.arguments(pipeline.inputs, typed.parse_words(words), see=f"maniple pipeline show {name}")
         runs = RunTree()
         position = logbook.last_lines(logbook.folder_of(session.home), 0)[1]
-        at_most = bounding.most_of(client, bounds)
+        at_most = bounding.most_of(client, bounds, name)
         reply = client.call("kernel.start", name, {"inputs": given}, seconds=120, most=at_most)
         run = replies.read(reply.value, Started).run
         if not watch and not wait:

@@ -71,10 +71,12 @@ def test_a_run_can_be_given_no_more_than_is_left(costly: Shell) -> None:
 
 def test_a_unit_of_which_no_most_is_given_is_bounded_by_budgets_alone(costly: Shell) -> None:
     assert costly.run("call", "costly.spend", "tokens=8", "--most", "tokens=9").code == 0
-    assert "quarantined" not in costly.good("status")
     costly.good("budget", "tokens=10k/hour")
+    costly.good("budget", "greeter", "tokens=10/hour")  # which does not pay
     assert costly.run("call", "costly.spend", "tokens=8", "--most", "dollars=1").code == 0
+    assert "quarantined" not in costly.good("status")
     costly.good("budget", "--unset", "tokens")
+    costly.good("budget", "greeter", "--unset", "tokens")
     allowances = [Allowance(name="", unit="tokens", window="day", amount=9, spent=0, reserved=0, left=left, percent=0,
                             ends="") for left in (90, 70)]  # fmt: skip
     assert most_of({"micro_dollars": 5}, allowances) == Cost(tokens=35, micro_dollars=5)
