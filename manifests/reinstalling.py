@@ -12,9 +12,8 @@ _OF_A_FOLDER: Final = (
 
 def how_to_reinstall(manifest: Manifest) -> str:
     """Say how to seal a Hand with the home's present key, and install it."""
-    from manifests.judging import (
-        BUNDLED,
-    )  # all imported here, since few refusals need them and every kernel would load them
+    # imported here, since few refusals need them and every kernel would load them
+    from manifests.judging import BUNDLED
     from manifests.mcp import door
     from manifests.mcp import folder as server
     from manifests.skills import folder as skills
