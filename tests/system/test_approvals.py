@@ -318,7 +318,6 @@ def test_what_was_taken_back_meanwhile_is_refused_to_both_when_it_is_approved(ke
     assert sent(kernel.home) == []
 
 
-@pytest.mark.wide
 def test_a_yes_while_something_is_paused_or_frozen_does_not_count_and_the_call_goes_on_waiting(
     kernel: Kernel,
 ) -> None:
