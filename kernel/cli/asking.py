@@ -90,10 +90,12 @@ def ask(
     return run, ended
 
 
-def check_answers(client: Client, hand: str) -> None:
-    """Raise Ended if a Hand is a service, which takes no questions; NotDone if it is not installed."""
-    if installed.fetch_details(client, hand).hand.package.manifest.hand.kind == "service":
+def check_answers(client: Client, hand: str) -> str:
+    """Return the id of a Hand. Raise Ended if it is a service, which takes no questions; NotDone if it is not installed."""
+    found = installed.fetch_details(client, hand).hand
+    if found.package.manifest.hand.kind == "service":
         raise Ended(f"{hand} is a service and takes no questions: see `maniple methods {hand}`")
+    return found.id
 
 
 def _start_run(

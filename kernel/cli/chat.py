@@ -57,9 +57,9 @@ class Messages(Struct, frozen=True, kw_only=True):
 def chat(session: Session, hand: str, name: str) -> None:
     """Talk with a Hand that thinks, one question per line. /help lists the other commands.
 
-    A conversation is a session of your own memory, and continues where you left it. To export it: `maniple memory
-    export --session HAND/cli/NAME/operator`. On a terminal you can edit lines and recall earlier ones; from a pipe,
-    each line is a question.
+    A conversation is a session of your own memory, and continues where you left it; /help says how to export it. A
+    later Hand of the same name does not get it. On a terminal you can edit lines and recall earlier ones; from a
+    pipe, each line is a question.
     """
     if screen.is_terminal(sys.stdin):
         with suppress(ImportError):
@@ -92,14 +92,14 @@ class _Conversation:
         self._client = self._connect()
         self._attached: list[str] = []
         self._commands: dict[str, Callable[[str], None]] = {
-            "/help": lambda _: session.say(HELP),
+            "/help": lambda _: session.say(f"{HELP}\n{self._export_hint()}"),
             "/attach": self._attach,
             "/history": lambda _: self._show(self._read(20), "nothing was said in it yet"),
             "/search": self._search,
             "/new": self._begin,
         }
         try:
-            asking.check_answers(self._client, hand)
+            self._hand_id = asking.check_answers(self._client, hand)
             self._open(name)
         except BaseException:
             self._client.close()
@@ -134,7 +134,7 @@ class _Conversation:
 
     def _open(self, name: str) -> int:
         """Switch to a conversation; returns its number of messages, at most HISTORY_MOST."""
-        key = f"session/{self._hand}/cli/{name}/operator"
+        key = f"session/{self._hand_id}/cli/{name}/operator"
         try:
             self._key = namespace.normalise(key)
         except ResourceInvalid as error:
@@ -143,6 +143,10 @@ class _Conversation:
         if known:
             self._session.say(f"{name} continues after {known} messages; /history shows them")
         return known
+
+    def _export_hint(self) -> str:
+        key = self._key.removeprefix("session/")
+        return f"`maniple memory export --session {key}` writes this conversation"
 
     def _begin(self, name: str) -> None:
         if not name:

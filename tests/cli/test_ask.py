@@ -1,4 +1,4 @@
-"""People ask Hands that think, and talk with them: what is printed, remembered, waited for and taken back."""
+"""People ask Hands that think: what is printed, waited for and taken back."""
 
 import json
 import os
@@ -20,7 +20,6 @@ from tests.system.fates import until
 SCRIPT: Final = "\n".join(
     json.dumps(turn)
     for turn in (
-        {"when": "what is my name", "times": 0, "at": 1, "text": "You told me: Ada."},
         {"when": "what is my name", "times": 0, "text": "You have not told me."},
         {"when": "I am Ada", "times": 0, "text": "Hello, \x1b[31mAda."},
         {"when": "read it", "times": 0, "at": 0,
@@ -28,7 +27,6 @@ SCRIPT: Final = "\n".join(
         {"when": "in plain words", "times": 0, "at": 0,
          "calls": [{"name": "pages_read", "arguments": {"url": "https://example.org/"}}]},
         {"when": "denied", "times": 0, "text": "Then I do without."},
-        {"when": "say it slowly", "times": 0, "gap": 0.4, "text": "Well,\nthat takes me a while to say."},
         {"when": "take long", "times": 0, "delay": 30, "text": "Late."},
         {"when": "look at both", "times": 0, "at": 0, "delay": 3, "text": "Both are empty."},
         {"when": "Only the left one.", "times": 0, "at": 1, "text": "The left one is empty."},
@@ -130,75 +128,6 @@ def test_a_call_that_waits_for_a_yes_is_told_while_the_answer_is_awaited(shell: 
     shell.good("deny", call, "--why", "no")
     out, err = asking.communicate(timeout=30)
     assert (asking.returncode, out) == (0, b"Then I do without.\n"), err
-
-
-def test_a_conversation_goes_on_where_it_was_left_and_names_keep_them_apart(shell: Shell) -> None:
-    first = shell.run("chat", "--name", "one", stdin="I am Ada\n")
-    assert first.out.endswith("Hello, \\u{1b}[31mAda.\n")
-    again = shell.run("chat", "--name", "one", stdin="what is my name\n/history\n")
-    assert again.out.startswith("You told me: Ada.\n> I am Ada\n")
-    assert "one continues after 2 messages" in again.err
-    assert shell.good("chat", "--name", "other", stdin="what is my name\n") == "You have not told me.\n"
-    found = shell.good("chat", "--name", "one", stdin="/search nothing\n/new other\n/history\n")
-    assert found == "> what is my name\nYou have not told me.\n"
-    empty = shell.run("chat", "--name", "empty", stdin="/history\n/search Ada\n/new fresh\n")
-    assert (empty.code, empty.out) == (0, "")
-    assert all(words in empty.err for words in ("nothing was said in it yet", "nothing was found", "fresh begins"))
-
-
-def _chat_at_its_first_words(shell: Shell, name: str) -> subprocess.Popen[bytes]:
-    talk = shell.begin("chat", "--name", name, stdin=subprocess.PIPE)
-    assert talk.stdin is not None
-    assert talk.stdout is not None
-    talk.stdin.write(b"say it slowly\n")
-    talk.stdin.flush()
-    assert talk.stdout.readline() == b"Well,\n"
-    return talk
-
-
-def test_in_a_conversation_words_are_there_before_the_answer_is_and_once(shell: Shell) -> None:
-    talk = _chat_at_its_first_words(shell, "slow")
-    assert _runs(shell), "it thinks still"
-    out, err = talk.communicate(timeout=30)
-    assert (talk.returncode, out) == (0, b"that takes me a while to say.\n"), err
-    found = shell.good("chat", "--name", "slow", stdin="/history\n")
-    assert found == "> say it slowly\nWell,\nthat takes me a while to say.\n"
-
-
-def test_an_answer_that_cannot_be_kept_is_shown_and_told_to_be_missing(shell: Shell) -> None:
-    talk = _chat_at_its_first_words(shell, "unkept")
-    shell.good("pause", "memory")
-    out, err = talk.communicate(timeout=30)
-    shell.good("resume", "memory")
-    assert (talk.returncode, out) == (0, b"that takes me a while to say.\n"), err
-    assert b"`maniple resume memory`; this conversation has neither the question nor its answer" in err
-
-
-@pytest.mark.wide
-def test_a_file_that_is_gone_can_be_left_out_of_a_question(shell: Shell, tmp_path: Path) -> None:
-    file = tmp_path / "gone.txt"
-    file.write_text("the secret is 4711")
-    talk = shell.begin("chat", "--name", "attaching", stdin=subprocess.PIPE)
-    assert talk.stdin is not None
-    assert talk.stderr is not None
-    talk.stdin.write(f"/attach {file}\n".encode())
-    talk.stdin.flush()
-    assert b"goes with the next question" in talk.stderr.readline()
-    file.unlink()
-    out, err = talk.communicate(b"look\n/attach\nI am Ada\n", timeout=30)
-    assert b"gone.txt cannot be read: No such file or directory; " in err
-    assert b"; /attach alone removes all files" in err
-    assert (talk.returncode, out.count(b"Ada.")) == (0, 1)
-
-
-def test_what_failed_is_not_remembered_and_the_conversation_goes_on(shell: Shell) -> None:
-    ran = shell.run("chat", "--name", "mixed", stdin="no turn fits this\n/nothing\nI am Ada\n/history\n/quit\nnever\n")
-    assert ran.code == 0
-    assert "the run failed" in ran.err
-    assert "there is no /nothing" in ran.err
-    assert ran.out.count("I am Ada") == 1
-    assert "no turn" not in ran.out
-    assert "never" not in ran.out
 
 
 def test_who_sees_a_run_end_before_its_answer_is_told_what_prints_its_work_so_far(shell: Shell) -> None:
