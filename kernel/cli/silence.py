@@ -2,7 +2,8 @@
 word, and whether the call waits for a disk that does not take the log.
 
 It asks the kernel for its status: any answer shows that the link works. If entries that the log had at one answer are not on
-disk at the next, the call waits for the disk. That is said, and after a while the call is given up, if it may be.
+disk at the next, and no others came to the disk either, the call waits for it. That is said, and after a while the call is
+given up, if it may be.
 """
 
 from collections.abc import Callable
@@ -40,7 +41,8 @@ class Silence:
         """
         self._home, self._ask, self._say, self._cancel = home, ask, say, cancel
         self._allowed, self._due, self._is_asking = FIRST, monotonic() + FIRST, False
-        self._entries, self._stuck = 0, 0  # entries at the last answer; how many answers in a row tell of the disk
+        self._entries, self._durable = 0, -1  # at the last answer
+        self._stuck = 0  # how many answers in a row tell of the disk
         self._why = ""
         self.number = -1
 
@@ -71,8 +73,9 @@ class Silence:
     def learn(self, answer: headers.End, body: bytes) -> None:
         """Take the answer to the last question."""
         status = _read(answer, body)
-        is_stuck = status.durable < self._entries
-        self._stuck, self._entries = self._stuck + 1 if is_stuck else 0, status.entries
+        is_stuck = status.durable < self._entries and status.durable <= self._durable
+        self._stuck = self._stuck + 1 if is_stuck else 0
+        self._entries, self._durable = status.entries, status.durable
         if is_stuck or status.durable < status.entries - 1:  # the question is an entry, too
             self._due = monotonic() + AGAIN
         if self._stuck == 1:

@@ -15,7 +15,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NoKernel
 from tests.cli.shell import Shell
 from tests.living import ROOT
-from wire import headers
+from wire import codec, headers
 
 
 @pytest.mark.wide
@@ -44,6 +44,16 @@ def test_a_kernel_that_is_busy_for_most_of_a_minute_has_not_dropped_the_link(mon
         now += 1
         waits.check(False)
     assert waits.number == 3
+
+
+@pytest.mark.parametrize(("pace", "is_told"), [(4, False), (0, True)])
+def test_only_a_disk_that_takes_nothing_of_the_log_ends_a_command(pace: int, is_told: bool) -> None:
+    said, given_up = list[str](), list[str]()
+    waits = silence.Silence("home", lambda: 3, said.append, given_up.append)
+    for round_ in range(5):
+        status = {"entries": 10 + 10 * round_, "durable": 2 + pace * round_}
+        waits.learn(headers.Done(number=3), codec.encode_body(status))
+    assert (bool(said), bool(given_up)) == (is_told, is_told)
 
 
 @pytest.mark.wide
