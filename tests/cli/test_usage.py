@@ -180,7 +180,7 @@ def test_that_no_hand_is_granted_anything_is_said_so(calm: Shell) -> None:
 
 def test_a_hand_of_another_kind_whose_name_begins_as_a_servers_hides_no_server(calm: Shell, tmp_path: Path) -> None:
     install_plain(calm, "mcp-own", tmp_path)
-    assert calm.result("mcp", "list") == {"servers": []}
+    assert calm.result("mcp", "list") == {"servers": [], "unreadable": {}}
     ran = calm.run("mcp", "test", "own")
     assert (ran.code, is_one_clear_line(ran)) == (1, True), ran
     assert "mcp-own is not a server that `maniple mcp add` made" in ran.err
