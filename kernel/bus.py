@@ -9,7 +9,9 @@ import select
 import stat
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from socket import SOL_SOCKET, socket
 from typing import Final
 
 import zmq
@@ -24,7 +26,10 @@ SOCKET = "bus"
 _NOBLOCK: Final = int(zmq.NOBLOCK)
 _MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)  # a plain int: to combine zmq's flags takes as long as to send a frame
 _CUT: Final = int(zmq.EVENT_DISCONNECTED)
-_WATCHED_EVENTS: Final = _CUT | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+_WATCHED_EVENTS: Final = (
+    _CUT | zmq.EVENT_LISTENING | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
+_PASS_RIGHTS: Final = 83  # SO_PASSRIGHTS, since Linux 6.16
 _EVENT: Final = struct.Struct("=HI")
 _RECEIVE_AHEAD, _SEND_AHEAD = 16, 64
 """Messages that libzmq keeps from one peer, and for one: they bound the memory for a peer that floods, or does not read.
@@ -59,8 +64,12 @@ class Bus:
         self.monitor_socket = self._context.socket(zmq.PAIR)
         self.monitor_socket.setsockopt(zmq.LINGER, 0)
         self.monitor_socket.connect("inproc://monitor")
-        self.connection_events()  # its descriptor becomes readable only after a receive found nothing
         self.router.bind(f"ipc:///proc/self/fd/{folder}/{SOCKET}")
+        _, listening = _EVENT.unpack(self.monitor_socket.recv_multipart()[0])
+        self.connection_events()  # its descriptor becomes readable only after a receive found nothing
+        # No peer may send descriptors: whoever is last to close a file in many pieces waits for the disk.
+        with suppress(OSError), socket(fileno=os.dup(listening)) as same:
+            same.setsockopt(SOL_SOCKET, _PASS_RIGHTS, 0)
         # runs connect by a descriptor of the socket; its folder stays 0700
         os.chmod(SOCKET, stat.S_IRWXU | stat.S_IWOTH, dir_fd=folder)  # noqa: S103
 

@@ -14,7 +14,7 @@ from typing import Final, Unpack
 from msgspec.structs import replace
 from zmq.utils import z85
 
-from kernel import descriptors, output
+from kernel import descriptors
 from kernel.budgets import Budgets
 from kernel.bus import Bus
 from kernel.digests import code_digests
@@ -120,8 +120,8 @@ class Kernel:
     def _keep_house(self) -> None:
         """Trim the Hands' output files, and start runs that wait for room. Repeats itself after HOUSEKEEPING."""
         self.loop.after(HOUSEKEEPING, self._keep_house)
-        for name in self.state.hands:
-            output.trim(self.home, name, self.state.hands[name].package.manifest.limits.file_size)
+        for hand in self.state.hands.values():
+            self.launcher.trim(hand)
         self.resuming.start_waiting()  # the disk may have room by now
 
     def do_deferred(self) -> None:

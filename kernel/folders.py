@@ -2,18 +2,13 @@
 may nest them to any depth.
 """
 
-import contextlib
 import os
 import resource
-import stat
-from collections.abc import Iterable, Iterator
-from functools import partial
 from math import inf
 from time import monotonic
 from typing import Final
 
 from kernel.errors import TooSlow
-from kernel.process_tree import telling
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -35,7 +30,7 @@ def measure(folder: int, most: int, until: float = inf) -> int:
         top = os.open(".", _FOLDER, dir_fd=folder)
         open_folders.append((top, os.scandir(top)))
         while open_folders and size <= most:
-            _check_time(until)
+            check_time(until)
             at, entries = open_folders[-1]
             if (entry := next(entries, None)) is None:
                 os.close(at)
@@ -56,38 +51,8 @@ def measure(folder: int, most: int, until: float = inf) -> int:
     return size
 
 
-def measure_unlinked(processes: Iterable[int], device: int, until: float = inf) -> int:
-    """Return the bytes on a disk of unlinked files that these processes have open or mapped.
-
-    Counts only processes that this user may inspect; root may inspect all. until: as in measure().
-    """
-    found: dict[int, int] = {}
-    for process in map(telling, processes):
-        maps = partial(_unlinked_maps, until)
-        for place, names in ((f"/proc/{process}/fd", os.listdir), (f"/proc/{process}/map_files", maps)):
-            with contextlib.suppress(OSError):
-                for name in names(place):
-                    _check_time(until)
-                    with contextlib.suppress(OSError):  # closed meanwhile
-                        file = os.stat(f"{place}/{name}")
-                        if file.st_nlink == 0 and file.st_dev == device and stat.S_ISREG(file.st_mode):
-                            found[file.st_ino] = file.st_blocks * 512
-    return sum(found.values())
-
-
-def _unlinked_maps(until: float, place: str) -> Iterator[str]:
-    """Yield the names in map_files of a process's mappings that its `maps` marks as deleted (proc_pid_maps(5)).
-
-    An interpreter has hundreds of mappings: to call stat() on each takes five times as long.
-    """
-    with open(os.path.join(os.path.dirname(place), "maps"), "rb") as maps:
-        for line in maps:
-            _check_time(until)
-            if line.endswith(b" (deleted)\n"):
-                yield "-".join(f"{int(address, 16):x}" for address in line.split(maxsplit=1)[0].split(b"-"))
-
-
-def _check_time(until: float) -> None:
+def check_time(until: float) -> None:
+    """Raise TooSlow if it is later than `until`, a time of time.monotonic()."""
     if monotonic() > until:
         raise TooSlow
 

@@ -21,7 +21,9 @@ from kernel.process_tree import tree_of
 from kernel.runs import Run
 from manifests import schema
 from manifests.calls import lend_scratch
+from manifests.installed import Installed
 from manifests.lives import limit_exceeded, memory_exceeded
+from manifests.printed import FILE_MAX
 from manifests.rlimits import rlimits_of
 from manifests.values import uid_of
 from wire import launch as packets
@@ -180,7 +182,7 @@ class Launcher:
                     passing["mounts"] = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
             if hand.artefact is not None:
                 passing["artefact"] = os.open(self._home.at("compiled", hand.artefact.key), os.O_NONBLOCK)
-            output.trim(self._home, hand.name, manifest.limits.file_size)
+            self.trim(hand)
             passing["output"] = output.open_output(self._home, hand.name)
             passing["bus"] = os.open(self._home.at("run", "bus"), os.O_PATH | os.O_CLOEXEC)
             packet = packets.Launch(
@@ -224,14 +226,26 @@ class Launcher:
         for run, memory in runs:
             names = [("scratch", run.scratch)] + ([] if run.is_task else [("state", run.hand.id)])
             before = len(found)
-            with suppress(OSError):  # the next check tries again
+            with suppress(OSError):  # as in _ask()
                 found += (open_folder(self._home.at(*name), os.O_PATH) for name in names)  # their modes may forbid more
             if mine := len(found) - before:
                 disk = run.hand.package.manifest.limits.disk - (run.tape.file.end if run.tape is not None else 0)
                 asked.append(packets.Bound(number=run.number, folders=mine, most=disk, memory=memory))
-        with suppress(OSError):  # its socket is full, or it is gone: as above
-            descriptors.send(self._template, encode(packets.Measure(runs=tuple(asked))), found, wait=False)
-        descriptors.close_all(found)
+        self._ask(packets.Measure(runs=tuple(asked)), found)
+
+    def trim(self, hand: Installed) -> None:
+        """Have the template trim a Hand's file of output, if that is too long and the template can take the order now."""
+        most = min(FILE_MAX, hand.package.manifest.limits.file_size // 2)
+        if self._is_warm and (files := output.open_longer(self._home, hand.name, most)):
+            self._ask(packets.Trim(most=most), files)
+
+    def _ask(self, order: packets.Measure | packets.Trim, passing: list[int]) -> None:
+        """Send the template an order if it can take it now, and close the descriptors that go with it. If not, the next
+        check tries again.
+        """
+        with suppress(OSError):  # its socket is full, or it is gone
+            descriptors.send(self._template, encode(order), passing, wait=False)
+        descriptors.close_all(passing)
 
     def remove_stale_scratch(self, but: Container[str]) -> None:
         """Remove the scratch folders that an earlier kernel left, except those of runs in `but`, which resume."""

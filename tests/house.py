@@ -16,7 +16,7 @@ FILE_MAX: Final = 400
 FUNCTION_MAX: Final = 60
 KERNEL_MAX: Final = 2_600
 KERNEL_MAX_IN_ALL: Final = 4_100
-ROOMS: Final = {"kernel/methods/": 800, "kernel/process/": 970, "kernel/record/": 1_400}
+ROOMS: Final = {"kernel/methods/": 800, "kernel/process/": 1_020, "kernel/record/": 1_400}
 """Parts of the kernel that are not its own process, each with a limit of lines of code."""
 
 RECIPES_MAX: Final = 10

@@ -3,7 +3,7 @@
 The template never sees the launch packet: it knows a run only as a number and a descriptor. Both conversations go over
 SOCK_SEQPACKET pairs, so that a packet and its descriptors (SCM_RIGHTS) arrive whole.
 
-    kernel → template   Fork, with the run's end of its own descriptor; Sweep; Measure
+    kernel → template   Fork, with the run's end of its own descriptor; Sweep; Trim; Measure
     template → kernel   Warm, once; Born, with the run's pidfd; Grouped; Died; Measured
 
 and then, over the run's own descriptor:
@@ -45,6 +45,14 @@ class Sweep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
     """Sent by the kernel with one descriptor, a folder: remove `name` in it with all it holds. Not answered."""
 
     name: str
+
+
+class Trim(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="trim"):
+    """Sent by the kernel with one or two descriptors: a file of output that has more than `most` bytes, and the one where
+    its end is kept, if that can be opened. Not answered.
+    """
+
+    most: int
 
 
 class Bound(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
@@ -118,7 +126,7 @@ class Died(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="d
     was_full: bool
 
 
-TemplatePacket: TypeAlias = Fork | Sweep | Measure | Measured | Warm | Born | Grouped | Died
+TemplatePacket: TypeAlias = Fork | Sweep | Trim | Measure | Measured | Warm | Born | Grouped | Died
 
 
 class Rlimits(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):

@@ -19,6 +19,7 @@ from typing import Final
 from kernel import folders
 from kernel.descriptors import pid_of
 from kernel.errors import TooSlow
+from kernel.process.unlinked import measure_unlinked
 from kernel.process_tree import memory_of, tree_of
 from manifests.values import LOCKS_MOST
 from wire.launch import Bound, Measured
@@ -64,7 +65,7 @@ def _look(run: Bound, opened: Sequence[int], pidfd: int, tell: Tell, until: floa
     if run.memory and until == inf and pidfd >= 0 and sum(map(memory_of, tree_of(pid_of(pidfd)))) > run.memory:
         tell(Measured(number=run.number, excess="memory"))
     size = sum(folders.measure(one, run.most, until) for one in opened)
-    size += folders.measure_unlinked(tree_of(pid_of(pidfd)), os.fstat(opened[0]).st_dev, until) if pidfd >= 0 else 0
+    size += measure_unlinked(tree_of(pid_of(pidfd)), os.fstat(opened[0]).st_dev, until) if pidfd >= 0 else 0
     if size > run.most:
         tell(Measured(number=run.number, excess="disk"))
 

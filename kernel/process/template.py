@@ -33,8 +33,9 @@ from kernel.descriptors import close_all, receive, send
 from kernel.process import cgroup, confine, machine, measuring, mounts
 from kernel.process.child import call_filter, run
 from kernel.process.spare import Spares
+from kernel.process.trimming import trim
 from manifests.confinement.plan import Machine
-from wire.launch import Born, Died, Fork, Grouped, Measure, Measured, Sweep, Warm, decode_template, encode
+from wire.launch import Born, Died, Fork, Grouped, Measure, Measured, Sweep, Trim, Warm, decode_template, encode
 
 _RETRY_AFTER: Final = 0.1  # seconds until work is retried for which no process could be made
 
@@ -118,6 +119,8 @@ class Template:
             case Sweep(name=name):
                 self._to_remove.append(name)
                 self._scratch = os.dup(descriptors[0]) if self._scratch < 0 else self._scratch
+            case Trim(most=most):
+                self._in_child(partial(trim, most, *descriptors))
             case Measure(runs=runs):
                 living = {number: pidfd for pidfd, (number, *_) in self._runs.items() if number}
                 self._in_child(partial(self._measure, runs, descriptors, living))

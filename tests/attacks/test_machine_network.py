@@ -1,5 +1,6 @@
 """A service on the machine's network may connect by TCP and UDP, and has no other way out of its process for that."""
 
+import socket
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -37,7 +38,7 @@ REFUSED: Final = {
     "type_into_terminal": "PermissionError 13",
 }
 
-SLOW_TO_CLOSE: Final = """
+BUS: Final = """
 import array
 import contextlib
 import os
@@ -53,6 +54,22 @@ def bus():
                 if link.family == socket.AF_UNIX and link.getpeername():
                     return link
 
+def send(link, descriptor):
+    link.sendmsg([bytes(1)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))])
+"""
+"""Finds the connection to the kernel, and sends descriptors over it."""
+
+SEND_ANY: Final = (
+    BUS
+    + """
+def attack(hand, given):
+    send(bus(), 0)
+"""
+)
+
+SLOW_TO_CLOSE: Final = (
+    BUS
+    + """
 def connection(port):
     deaf = socket.socket()
     deaf.connect(("127.0.0.1", port))
@@ -67,10 +84,11 @@ def attack(hand, given):
     link = bus()
     for _ in range(2):  # the kernel may read so quickly that the last to close it is this process
         deaf = connection(int(given["deaf"]))
-        link.sendmsg([bytes(1)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [deaf.fileno()]))])
+        send(link, deaf.fileno())
         deaf.close()
     link.send(bytes(99))
 """
+)
 """Sends the kernel, over the bus, connections whose closing waits for a second each, since their other end does not read."""
 
 
@@ -81,6 +99,12 @@ def _online(layers: Iterable[str] = ()) -> Source:
     provides += 'params = { code = "string", given = "dict" }\n[confinement]\nnetwork = "host"\n'
     toml = source.toml.replace('kind = "task"', 'kind = "service"') + provides
     return Source(toml, MAIN.replace("run(self, code", "act(self, call, code"))
+
+
+def _can_refuse_descriptors() -> bool:
+    with socket.socket(socket.AF_UNIX) as one, suppress(OSError):
+        return one.getsockopt(socket.SOL_SOCKET, 83) == 1
+    return False
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +142,20 @@ def test_no_connection_is_sent_to_the_kernel_that_is_slow_to_close(arena: Arena)
     assert _met(SLOW_TO_CLOSE, arena).get("refused") == "PermissionError 1"
 
 
+@pytest.mark.skipif(not _can_refuse_descriptors(), reason="Linux can refuse descriptors since 6.16 (SO_PASSRIGHTS)")
+def test_no_descriptor_reaches_the_kernel(arena: Arena) -> None:
+    """Such as of a file in ten thousand pieces, which whoever is the last to close it frees."""
+    assert _met(SEND_ANY, arena).get("refused") == "PermissionError 1"
+    arena.check_unharmed()
+
+
 @pytest.mark.wide
 @pytest.mark.skipif(not IS_WHOLE_ROOT, reason="only root's weakened kernel makes runs without layers")
-def test_without_the_layer_that_stops_it_such_a_connection_holds_up_everybody(prey: Given, tmp_path: Path) -> None:
-    with open_arena(tmp_path / "arena", prey, frozenset()) as arena, arena.kernel.client() as client:
+def test_without_the_layers_that_stop_it_such_a_connection_holds_up_everybody(prey: Given, tmp_path: Path) -> None:
+    with (
+        open_arena(tmp_path / "arena", prey, frozenset({"no-descriptors-sent"})) as arena,
+        arena.kernel.client() as client,
+    ):
         install(arena.kernel, _online(["seccomp"]))
         longest, began = 0.0, time.monotonic()
         attack = Thread(target=_break_link, args=(arena,))

@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from kernel import events, exchange, launcher, router, watch
+from kernel import bus, events, exchange, launcher, router, watch
 from kernel import main as kernel_main
 from kernel.process import cgroup, child, confine, mounts, spare, template
 from kernel.runs import Peer, Run
@@ -182,6 +182,10 @@ def _no_bound_on_subscriptions() -> None:
     _replace(events, "TOPICS_MOST", 1_000_000)
 
 
+def _with_descriptors() -> None:
+    _replace(bus, "_PASS_RIGHTS", 0)  # an option that Linux does not know
+
+
 def _replace(owner: object, name: str, replacement: object) -> None:
     """Replace an attribute of a module or a class."""
     setattr(owner, name, replacement)
@@ -196,6 +200,7 @@ KERNEL_LAYERS: Final[Mapping[str, Callable[[], None]]] = {
     "provider-check": _no_provider_check,
     "subscriptions": _no_bound_on_subscriptions,
     "watch": _no_watch,
+    "no-descriptors-sent": _with_descriptors,
 }
 """Decisions of the kernel, by the names that attacks use, and the function that removes each."""
 

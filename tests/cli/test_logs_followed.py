@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from kernel.cli import logs
+from kernel.descriptors import close_all
 from kernel.home import Home
-from kernel.output import trim
+from kernel.output import open_longer
+from kernel.process.trimming import trim
 from manifests.printed import GONE
 from tests.living import make_home
 
@@ -28,7 +30,10 @@ class Printing:
 
     def moved(self, kept: int) -> None:
         """The kernel keeps so many lines of it, and moves them aside."""
-        trim(self.home, "echo", 2 * kept * len(LINES[0]))
+        most = kept * len(LINES[0])
+        if files := open_longer(self.home, "echo", most):
+            trim(most, *files)
+            close_all(files)
         assert not self.log.stat().st_size
 
     def hears(self, count: int) -> list[bytes]:

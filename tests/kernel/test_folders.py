@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kernel import folders
+from kernel.process.unlinked import measure_unlinked
 from tests.rights import IS_WHOLE_ROOT
 
 DEPTH = 1500
@@ -126,8 +127,8 @@ def test_a_file_that_is_only_mapped_counts_once_it_has_no_name(
         mapped = libc.mmap(at, size, mmap.PROT_READ, mmap.MAP_SHARED, file.fileno(), 0)
     assert mapped == at or not at
     try:
-        before = folders.measure_unlinked([os.getpid()], tmp_path.stat().st_dev)
+        before = measure_unlinked([os.getpid()], tmp_path.stat().st_dev)
         lose(path)
-        assert folders.measure_unlinked([os.getpid()], tmp_path.stat().st_dev) >= before + size
+        assert measure_unlinked([os.getpid()], tmp_path.stat().st_dev) >= before + size
     finally:
         libc.munmap(mapped, size)

@@ -17,6 +17,7 @@ import pytest
 from kernel import folders
 from kernel.errors import TooSlow
 from kernel.process import measuring
+from kernel.process.unlinked import measure_unlinked
 from manifests.values import LOCKS_MOST
 from tests.rights import IS_WHOLE_ROOT
 from wire.launch import Bound, Measured
@@ -269,7 +270,7 @@ def test_a_look_ends_at_its_time_wherever_it_is(tmp_path: Path, opened: Open) ->
     with pytest.raises(TooSlow):
         folders.measure(place, 1 << 40, time.monotonic() - 1)
     with pytest.raises(TooSlow):
-        folders.measure_unlinked([os.getpid()], 0, time.monotonic() - 1)
+        measure_unlinked([os.getpid()], 0, time.monotonic() - 1)
 
 
 @pytest.mark.skipif(

@@ -10,7 +10,8 @@ from typing import cast
 
 import pytest
 
-from kernel import folders, process_tree
+from kernel import process_tree
+from kernel.process.unlinked import measure_unlinked
 from kernel.process_tree import cpu_of_descendants, tree_of
 from manifests.confinement.syscalls import ARCHITECTURES
 from tests.system.fates import until
@@ -96,7 +97,7 @@ def test_a_process_whose_first_thread_has_ended_holds_what_it_held(tmp_path: Pat
     try:
         size = int.from_bytes(os.read(told, 8), "little")
         until(lambda: Path(f"/proc/{child}/stat").read_text().split()[2] == "Z", "its first thread has ended")
-        assert folders.measure_unlinked([child], tmp_path.stat().st_dev) == size
+        assert measure_unlinked([child], tmp_path.stat().st_dev) == size
         assert process_tree.memory_of(child) > size
         assert process_tree.resident_of_all([child], 0) > size
     finally:

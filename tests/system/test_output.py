@@ -1,5 +1,6 @@
 """What Hands print: a file that is none is told by its path, and keeps the kernel from nothing else."""
 
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -31,6 +32,19 @@ def test_a_folder_where_one_hand_should_print_stops_that_hand_and_no_care_for_th
         (output / "another.log").rmdir()
         client.call("another.say", "", {"text": "hi"})
         assert "Traceback" not in kernel.log()
+
+
+def test_long_output_that_is_slow_to_be_emptied_holds_up_neither_kernel_nor_hand(tmp_path: Path) -> None:
+    """A run can leave its output in so many pieces that a file system takes many seconds to empty it."""
+    with Kernel(make_home(tmp_path / "home"), "tests.system.often") as kernel, kernel.client() as client:
+        install(kernel, ECHO)
+        output = kernel.home / "output"
+        with (output / "echo.log").open("wb") as log, (output / "echo.log.1").open("wb") as aside:
+            log.truncate(FILE_MAX + 1)
+            fcntl.flock(aside, fcntl.LOCK_EX)  # whoever is about to empty the one waits for the other
+            assert client.call("echo.say", "", {"text": "hi"}).value == {"text": "hi"}
+            assert os.fstat(log.fileno()).st_size > FILE_MAX
+        until(lambda: (output / "echo.log").stat().st_size < FILE_MAX, "it is emptied")
 
 
 @pytest.mark.wide
