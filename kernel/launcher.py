@@ -240,10 +240,8 @@ class Launcher:
             self._ask(packets.Trim(most=most), files)
 
     def _ask(self, order: packets.Measure | packets.Trim, passing: list[int]) -> None:
-        """Send the template an order if it can take it now, and close the descriptors that go with it. If not, the next
-        check tries again.
-        """
-        with suppress(OSError):  # its socket is full, or it is gone
+        """Send the template an order if it can take it now, and close the descriptors that go with it."""
+        with suppress(OSError):  # its socket is full, or it is gone: the next check tries again
             descriptors.send(self._template, encode(order), passing, wait=False)
         descriptors.close_all(passing)
 
@@ -394,7 +392,6 @@ class Launcher:
         """Make a run's or a service's own folder if it has none, and give it to this user id. Returns its path."""
         path = self._home.at(kind, name)
         os.makedirs(path, 0o700, exist_ok=True)
-        os.chmod(path, 0o700)  # an earlier run may have closed it even to its owner
         if uid is not None and os.lstat(path).st_uid != uid:
             os.chown(path, uid, uid, follow_symlinks=False)
         return path

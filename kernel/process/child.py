@@ -220,6 +220,8 @@ def _confine(
     prepared = prepared or prepare(made.unshared, is_root=launch.uid is not None)
     if prepared.unshared != made.unshared:
         raise Refusal("layer", f"it has the namespaces {prepared.unshared} and should have {made.unshared}")
+    for own in filter(None, (launch.scratch, launch.state)):
+        os.chmod(own, 0o700)  # an earlier run may have closed it even to its owner; or who lends it, and be busy in it
     _take_identity(launch, descriptors, made, code)
     os.chdir(launch.scratch)
     if launch.state:
