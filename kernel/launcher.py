@@ -23,7 +23,6 @@ from manifests import schema
 from manifests.calls import lend_scratch
 from manifests.installed import Installed
 from manifests.lives import limit_exceeded, memory_exceeded
-from manifests.printed import FILE_MAX
 from manifests.rlimits import rlimits_of
 from manifests.values import uid_of
 from wire import launch as packets
@@ -182,8 +181,8 @@ class Launcher:
                     passing["mounts"] = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
             if hand.artefact is not None:
                 passing["artefact"] = os.open(self._home.at("compiled", hand.artefact.key), os.O_NONBLOCK)
-            self.trim(hand)
             passing["output"] = output.open_output(self._home, hand.name)
+            passing |= output.open_longer(self._home, hand.name, manifest.limits.file_size)
             passing["bus"] = os.open(self._home.at("run", "bus"), os.O_PATH | os.O_CLOEXEC)
             packet = packets.Launch(
                 run=run.began.run if run.began else run.id, hand=hand.id, name=hand.name, version=hand.version,
@@ -235,9 +234,9 @@ class Launcher:
 
     def trim(self, hand: Installed) -> None:
         """Have the template trim a Hand's file of output, if that is too long and the template can take the order now."""
-        most = min(FILE_MAX, hand.package.manifest.limits.file_size // 2)
-        if self._is_warm and (files := output.open_longer(self._home, hand.name, most)):
-            self._ask(packets.Trim(most=most), files)
+        size = hand.package.manifest.limits.file_size
+        if self._is_warm and (files := output.open_longer(self._home, hand.name, size)):
+            self._ask(packets.Trim(file_size=size), list(files.values()))
 
     def _ask(self, order: packets.Measure | packets.Trim, passing: list[int]) -> None:
         """Send the template an order if it can take it now, and close the descriptors that go with it."""

@@ -4,13 +4,15 @@
 
 Runs append to the file themselves, so printing costs the kernel nothing. RLIMIT_FSIZE bounds what a run can add. A file that
 has grown too long is trimmed by a child of the template (kernel/process/trimming.py), so that it stays short while a service
-runs for months, and leaves the next run room to print. The kernel only opens it, which waits for nobody.
+runs for months, and by the process of the next run, before its Hand's code, so that it has room to print. The kernel only
+opens it, which waits for nobody.
 """
 
 import os
 from contextlib import suppress
 
 from kernel.home import Home
+from manifests.printed import most_kept
 
 
 def open_output(home: Home, hand: str, access: int = os.O_WRONLY | os.O_APPEND, *, end: str = "log") -> int:
@@ -25,10 +27,13 @@ def open_output(home: Home, hand: str, access: int = os.O_WRONLY | os.O_APPEND, 
     return os.open(path, os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | access, 0o600)
 
 
-def open_longer(home: Home, hand: str, most: int) -> list[int]:
-    """Open the file of a Hand's output if it has more than `most` bytes, and NAME.log.1. Returns what could be opened."""
-    files = list[int]()
+def open_longer(home: Home, hand: str, file_size: int) -> dict[str, int]:
+    """Open the file of a Hand's output as `longer`, and NAME.log.1 as `aside`, if the first is too long. file_size: the
+    Hand's limit, in bytes. Leaves out what cannot be opened.
+    """
+    files = dict[str, int]()
     with suppress(OSError):
-        if os.stat(home.at("output", f"{hand}.log")).st_size > most:
-            files += (open_output(home, hand, os.O_RDWR, end=end) for end in ("log", "log.1"))
+        if os.stat(home.at("output", f"{hand}.log")).st_size > most_kept(file_size):
+            for name, end in (("longer", "log"), ("aside", "log.1")):
+                files[name] = open_output(home, hand, os.O_RDWR, end=end)
     return files

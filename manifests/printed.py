@@ -1,7 +1,7 @@
 """The record that replaces discarded output of a Hand (pure): it says how many bytes are gone.
 
 It has the form of a run's own records, so `maniple logs` shows it like any other. It is the first line of a file of output,
-and the next one adds to its count. Only kernel/output.py writes it.
+and the next one adds to its count. Only kernel/process/trimming.py writes it.
 """
 
 from typing import Annotated, Final
@@ -18,6 +18,11 @@ GONE: Final = "what was printed before this is gone"
 
 LONGEST: Final = 256
 """The most bytes of the record."""
+
+
+def most_kept(file_size: int) -> int:
+    """Return the most bytes of a Hand's file of output. file_size: its limit of a file; half of that is for the next run."""
+    return min(FILE_MAX, file_size // 2)
 
 
 class _Gone(Struct, frozen=True):

@@ -48,11 +48,11 @@ class Sweep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
 
 
 class Trim(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="trim"):
-    """Sent by the kernel with one or two descriptors: a file of output that has more than `most` bytes, and the one where
-    its end is kept, if that can be opened. Not answered.
+    """Sent by the kernel with one or two descriptors: a file of output that is too long, and the one where its end is kept,
+    if that can be opened. file_size: the Hand's limit, in bytes. Not answered.
     """
 
-    most: int
+    file_size: int
 
 
 class Bound(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
@@ -144,8 +144,9 @@ class Launch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
 
     files: path → SHA-256 in hex of every file that the Hand's folder may hold, from its seal.
     manifest: the checked manifest as JSON; wire does not open it. descriptors: the names of the passed descriptors, such as
-    `hand`, `bus`, `output`, `root:NAME`. scratch, state: paths of its own folders, which the run opens itself since it has
-    mounts of its own; state is "" for a task run. uid: the host user id to take, None to keep the kernel's.
+    `hand`, `bus`, `output`, `root:NAME`; `longer` and `aside` are output that the run trims, as Trim has it. scratch, state:
+    paths of its own folders, which the run opens itself since it has mounts of its own; state is "" for a task run. uid: the
+    host user id to take, None to keep the kernel's.
     require: layers that the home requires of every run. serve: the runtime's entry point, `module:function`, which the
     kernel's code does not know. artefact: SHA-256 in hex of the compiled WebAssembly module in the descriptor `artefact`, ""
     if there is none. clock: the start of the clock of a run that can resume, microseconds since 1970; 0 if its clock is the

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from kernel import STARTER
 from kernel.descriptors import close_all, receive, send
-from kernel.process import confine, landlock, machine, mounts, seccomp
+from kernel.process import confine, landlock, machine, mounts, seccomp, trimming
 from manifests import schema
 from manifests.confinement.allowed import Profile
 from manifests.confinement.plan import PROXY_PORT, Machine, Plan, check_outside, plan
@@ -212,7 +212,10 @@ def _confine(
     output = descriptors.pop("output")
     for standard, descriptor in enumerate((nothing, output, output)):
         os.dup2(descriptor, standard)
-    close_all((nothing, output))
+    longer = [descriptors.pop(name) for name in ("longer", "aside") if name in descriptors]
+    if longer:  # what earlier runs printed leaves room for this one
+        trimming.trim(launch.rlimits.file_size, *longer)
+    close_all((nothing, output, *longer))
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     random.seed(launch.seed)
     if launch.uid is not None and "mounts" in descriptors:

@@ -119,8 +119,8 @@ class Template:
             case Sweep(name=name):
                 self._to_remove.append(name)
                 self._scratch = os.dup(descriptors[0]) if self._scratch < 0 else self._scratch
-            case Trim(most=most):
-                self._in_child(partial(trim, most, *descriptors))
+            case Trim(file_size=file_size):
+                self._in_child(partial(trim, file_size, *descriptors))
             case Measure(runs=runs):
                 living = {number: pidfd for pidfd, (number, *_) in self._runs.items() if number}
                 self._in_child(partial(self._measure, runs, descriptors, living))

@@ -1,4 +1,4 @@
-"""Trims what Hands printed (acts), in a child of the template.
+"""Trims what Hands printed (acts), in a child of the template or in the process of the next run.
 
 Not in the kernel, since a hostile Hand decides how long it takes: it may have left its file in ten thousand pieces, which
 ext4 took 1 to 19 seconds to free here.
@@ -8,14 +8,15 @@ import fcntl
 import os
 from contextlib import suppress
 
-from manifests.printed import LONGEST, first_line
+from manifests.printed import LONGEST, first_line, most_kept
 
 
-def trim(most: int, output: int, *asides: int) -> None:
-    """Move the end of a file of output that has more than `most` bytes aside, and empty it. Runs that have it open go on.
+def trim(file_size: int, output: int, *asides: int) -> None:
+    """Move the end of a file of output that is too long aside, and empty it. Runs that have it open go on.
 
-    asides: NAME.log.1, if it can be opened. On a full disk nothing is kept. Raises OSError.
+    file_size: its limit, in bytes. asides: NAME.log.1, if it can be opened. On a full disk nothing is kept. Raises OSError.
     """
+    most = most_kept(file_size)
     for aside in asides:
         fcntl.flock(aside, fcntl.LOCK_EX)  # against another child; no run has this file open
     if (size := os.fstat(output).st_size) <= most:

@@ -30,10 +30,10 @@ class Printing:
 
     def moved(self, kept: int) -> None:
         """The kernel keeps so many lines of it, and moves them aside."""
-        most = kept * len(LINES[0])
-        if files := open_longer(self.home, "echo", most):
-            trim(most, *files)
-            close_all(files)
+        file_size = 2 * kept * len(LINES[0])
+        files = list(open_longer(self.home, "echo", file_size).values())
+        trim(file_size, *files)
+        close_all(files)
         assert not self.log.stat().st_size
 
     def hears(self, count: int) -> list[bytes]:

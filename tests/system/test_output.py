@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from kernel.cli.exits import NotDone
 from manifests.printed import FILE_MAX, GONE
 from tests.cli.shell import Shell
 from tests.living import ECHO, Kernel, install, make_home
-from tests.system.fates import held_up_by_no_pipe, until
+from tests.system.fates import call, held_up_by_no_pipe, runs, until
 
 OTHER = ECHO._replace(toml=ECHO.toml.replace('"echo', '"another'))
 
@@ -34,17 +35,24 @@ def test_a_folder_where_one_hand_should_print_stops_that_hand_and_no_care_for_th
         assert "Traceback" not in kernel.log()
 
 
-def test_long_output_that_is_slow_to_be_emptied_holds_up_neither_kernel_nor_hand(tmp_path: Path) -> None:
+def test_long_output_that_is_slow_to_be_emptied_holds_up_the_next_run_of_its_hand_alone(tmp_path: Path) -> None:
     """A run can leave its output in so many pieces that a file system takes many seconds to empty it."""
     with Kernel(make_home(tmp_path / "home"), "tests.system.often") as kernel, kernel.client() as client:
         install(kernel, ECHO)
+        install(kernel, OTHER)
         output = kernel.home / "output"
         with (output / "echo.log").open("wb") as log, (output / "echo.log.1").open("wb") as aside:
             log.truncate(FILE_MAX + 1)
             fcntl.flock(aside, fcntl.LOCK_EX)  # whoever is about to empty the one waits for the other
-            assert client.call("echo.say", "", {"text": "hi"}).value == {"text": "hi"}
-            assert os.fstat(log.fileno()).st_size > FILE_MAX
-        until(lambda: (output / "echo.log").stat().st_size < FILE_MAX, "it is emptied")
+            with ThreadPoolExecutor(1) as waiting:
+                said = waiting.submit(call, kernel, "echo.say", "", {"text": "hi"})
+                until(lambda: len(runs(kernel)) == 1, "its process has begun")
+                assert client.call("another.say", "", {"text": "you"}).value == {"text": "you"}
+                assert os.fstat(log.fileno()).st_size > FILE_MAX
+                assert not said.done()
+                fcntl.flock(aside, fcntl.LOCK_UN)
+                assert said.result() == {"text": "hi"}
+                assert os.fstat(log.fileno()).st_size < FILE_MAX
 
 
 @pytest.mark.wide

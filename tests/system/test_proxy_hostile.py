@@ -28,9 +28,9 @@ def opened():
     link.settimeout(10)
     return link
 def said(link, text, end=True):
-    link.sendall(text.encode("latin-1"))
     told = b""
     try:
+        link.sendall(text.encode("latin-1"))
         while piece := link.recv(65536):
             told += piece
             if not end and b"\\r\\n\\r\\n" in told:
