@@ -124,14 +124,21 @@ def test_a_hand_is_started_and_its_result_is_the_tools(desk: Shell) -> None:
     talk_through(desk, "desk", talk)
 
 
+def _waits(desk: Shell) -> int:
+    """How often somebody has begun to wait for a run."""
+    return desk.good("audit", "search", "--method", "kernel.wait", "--kind", "call").count("kernel.wait")
+
+
 def test_a_call_that_a_client_gives_up_is_given_up_at_its_provider(desk: Shell) -> None:
     async def talk(client: Client) -> None:
         waiting = asyncio.ensure_future(client.call_tool("lab_wait", {"name": "apple"}))
         await asyncio.to_thread(until, lambda: "waiting for apple" in printed(desk))
         waiting.cancel()
         await asyncio.to_thread(until, lambda: "no longer waiting for apple" in printed(desk))
+        waits = _waits(desk)
         started = asyncio.ensure_future(client.call_tool("run_greeter", {"wait": True}))
-        await asyncio.to_thread(until, lambda: "greeter" in desk.good("ps"))
+        await asyncio.to_thread(until, lambda: _waits(desk) > waits)
+        assert "greeter" in desk.good("ps")
         started.cancel()
         await asyncio.to_thread(until, lambda: "greeter" not in desk.good("ps"))
 
