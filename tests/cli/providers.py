@@ -79,3 +79,13 @@ def furnished_with(
     shell.good("install", hand, "--yes")
     yield shell
     shell.good("down")
+
+
+@contextmanager
+def scripted_home(furnished: Shell, home: Path, script: str) -> Iterator[Shell]:
+    """A copy of a home, with its kernel, whose only model is a script."""
+    shell = copied_home(furnished, home)
+    shell.good("up")
+    shell.good("settings", "model", f"script={script}", 'routes:={"default": ["scripted/script"]}')
+    yield shell
+    shell.good("down")

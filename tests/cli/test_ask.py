@@ -13,7 +13,8 @@ import pytest
 from kernel.cli import asking, replies
 from kernel.cli.client import Client, Reply
 from kernel.cli.frame import Session
-from tests.cli.shell import Shell, copied_home
+from tests.cli.providers import scripted_home
+from tests.cli.shell import Shell
 from tests.spread import spread
 from tests.system.fates import until
 
@@ -38,11 +39,8 @@ SCRIPT: Final = "\n".join(
 @pytest.fixture(scope="module")
 def shell(furnished: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A home of its own, as `init` makes it, whose route is a script."""
-    shell = copied_home(furnished, tmp_path_factory.mktemp("ask") / "home")
-    shell.good("up")
-    shell.good("settings", "model", f"script={SCRIPT}", 'routes:={"default": ["scripted/script"]}')
-    yield shell
-    shell.good("down")
+    with scripted_home(furnished, tmp_path_factory.mktemp("ask") / "home", SCRIPT) as shell:
+        yield shell
 
 
 def test_a_question_is_answered_on_stdout_and_nothing_in_it_acts_on_a_terminal(shell: Shell) -> None:

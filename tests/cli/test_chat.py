@@ -9,7 +9,8 @@ from typing import Final
 
 import pytest
 
-from tests.cli.shell import Shell, copied_home
+from tests.cli.providers import scripted_home
+from tests.cli.shell import Shell
 
 SCRIPT: Final = "\n".join(
     json.dumps(turn)
@@ -25,11 +26,8 @@ SCRIPT: Final = "\n".join(
 @pytest.fixture(scope="module")
 def shell(furnished: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A home of its own, as `init` makes it, whose route is a script."""
-    shell = copied_home(furnished, tmp_path_factory.mktemp("chat") / "home")
-    shell.good("up")
-    shell.good("settings", "model", f"script={SCRIPT}", 'routes:={"default": ["scripted/script"]}')
-    yield shell
-    shell.good("down")
+    with scripted_home(furnished, tmp_path_factory.mktemp("chat") / "home", SCRIPT) as shell:
+        yield shell
 
 
 def test_a_conversation_goes_on_where_it_was_left_and_names_keep_them_apart(shell: Shell) -> None:
