@@ -47,8 +47,8 @@ class Began(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
 
     clock: the time on the run's clock until its first message, microseconds since 1970. inputs: the body of its work.
     settings: without the secret ones. work: the number of the call that is its work; asked: of the call that asked for the
-    run; caller: who made that; chain: the principals it acts for, with their Hands' ids, innermost first. deadline:
-    milliseconds that its work may take.
+    run; caller: who made that; chain: the principals it acts for, with their Hands' ids, innermost first; spawns: for each
+    of them whether it began the run below it (older tapes do not say). deadline: milliseconds that its work may take.
     """
 
     run: str
@@ -62,6 +62,7 @@ class Began(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
     work: Number
     caller: str
     chain: tuple[tuple[str, str], ...] = ()
+    spawns: tuple[bool, ...] = ()
     asked: Number = 0
     parent: Number = 0
     spawner: str = ""

@@ -65,13 +65,13 @@ class Resuming:
 
     def give_tape(self, run: Run, work: OpenCall, cause: OpenCall) -> None:
         """Give a new run its tape. The tape's first record, Began, is written when the run's process is made."""
-        kernel, hand = self._kernel, run.hand
+        kernel, hand, links = self._kernel, run.hand, chain(work)
         run.tape = self.make_tape(run, kernel.log.journal.tape(run.id, run.digest_key))
         run.asked, run.clock = cause.number, kernel.time() if has_fixed_order(hand.package.manifest) else 0
         run.began = Began(
             run=run.id, hand=hand.id, name=hand.name, version=hand.version, seal=hand.seal, clock=run.clock,
             inputs=work.body, work=work.number, caller=work.caller, asked=cause.number,
-            chain=tuple((call.caller, call.by.hand) for call in chain(work)),
+            chain=tuple((call.caller, call.by.hand) for call in links), spawns=tuple(call.by.spawns for call in links),
             parent=work.parent.number if work.parent else 0, spawner=run.parent, labels=work.shown_labels(), most=work.most,
             settings=split_secrets(hand.package.manifest.settings, kernel.settings_of(hand))[0],
             deadline=int((work.deadline - kernel.loop.now()) * 1000),

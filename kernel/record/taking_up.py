@@ -125,11 +125,10 @@ def _rebuild_work(kernel: "Kernel", start: Began, contents: Contents) -> OpenCal
         left, acting = kernel.state.open.get(number), kernel.runs.get(principal)
         installed = acting.hand if acting is not None else kernel.state.by_id(hand) if hand else None
         grants = authority(kernel.state, installed) if installed else None
-        by = policy.link_of(principal, installed, grants)
-        if hand and installed is None:  # its Hand was removed, so it holds no grants
-            by = Link(hand=hand, name=principal, grants=GrantSet.of(()))
-        # whether it began the run below it, or called a Hand that did, is not in the log: it counts as if it had
-        by = replace(by, is_approved=left is not None and left.answer == "approved", spawns=True)
+        removed = Link(hand=hand, name=principal, grants=GrantSet.of(()))  # what is left of a Hand that was removed
+        by = removed if hand and installed is None else policy.link_of(principal, installed, grants)
+        is_spawner = not start.spawns or start.spawns[depth]  # older tapes do not say: it counts as one
+        by = replace(by, is_approved=left is not None and left.answer == "approved", spawns=is_spawner)
         parent = OpenCall(
             number, principal, by, b"", 0, provided=WORK, resource="", body=start.inputs, parent=parent,
             deadline=now + max(0, start.deadline - contents.spent.wall) / 1000, most=start.most, upload=False,

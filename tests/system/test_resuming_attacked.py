@@ -3,13 +3,14 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.living import Kernel, Source, install, make_home
 from tests.spread import spread
 from tests.system import chaos
-from tests.system.actors import actor, rows
+from tests.system.actors import actor, cast, innermost, rows, through
 from tests.system.chaos import value
 from tests.system.cuts import Whole
 from tests.system.fates import call, entries, entry
@@ -311,6 +312,35 @@ def test_a_detached_run_outlives_its_spawner_after_a_restart_too(kernel: Kernel)
     kernel.up()
     call(kernel, "kernel.stop", spawner)
     assert chaos.outcome_of(kernel, child)["outcome"] == "done"
+
+
+def test_what_a_hand_lends_counts_after_a_crash_for_those_that_it_spawned_and_no_others(kernel: Kernel) -> None:
+    """lender calls clerk, who spawns a worker: so clerk lends to that worker, and lender does not."""
+    lends = "\n[lends]\n" + rows("ledger.read")
+    cast(
+        kernel,
+        [
+            chaos.LEDGER,
+            actor("worker", rows("ledger.read"), kind="task"),
+            actor("clerk", rows("kernel.spawn"), more=lends),
+            actor("lender", rows("clerk.do", "kernel.spawn"), kind="task", more=lends),
+        ],
+    )
+    read = {"call": "ledger.read", "on": "book"}
+    nap = {"call": "kernel.sleep", "with": {"milliseconds": 2000}}
+    spawn = {"call": "kernel.spawn", "on": "worker", "with": {"inputs": {"steps": [read, nap, read]}, "detached": True}}
+    asked = [begin(kernel, "lender", steps=[by]) for by in (through("clerk.do", last=spawn), spawn)]
+    spawned = [innermost({"end": "done", "value": value(kernel, one)}) for one in asked]
+    children = [one["value"]["run"] for one in spawned]
+    for child in children:
+        entry(kernel.home, "call", method="kernel.sleep", run=child)
+    kernel.kill()
+    kernel.up()
+    told: list[Any] = [value(kernel, child) for child in children]
+    assert [[step.get("code", step["end"]) for step in one["told"]] for one in told] == [
+        ["capability", "done", "capability"],
+        ["done", "done", "done"],
+    ]
 
 
 @pytest.mark.wide
