@@ -1,6 +1,7 @@
 """Packets with descriptors over a SOCK_SEQPACKET pair (acts), for kernel, template and run before a run joins the bus."""
 
 import array
+import fcntl
 import os
 import socket
 from collections.abc import Sequence
@@ -48,6 +49,18 @@ def close_all(descriptors: Sequence[int]) -> None:
     """Close these descriptors."""
     for descriptor in descriptors:
         os.close(descriptor)
+
+
+def reopened(descriptor: int, access: int) -> int:
+    """Return a descriptor of a file for this access (open(2)): the same one, unless it was only found (O_PATH) because a run
+    had changed its mode. Then its mode is 0600 again. Waits while a process changes the file. Raises OSError.
+    """
+    if not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_PATH:
+        return descriptor
+    os.chmod(path := f"/proc/self/fd/{descriptor}", 0o600)
+    opened = os.open(path, access)
+    os.close(descriptor)
+    return opened
 
 
 def are_short(share: int) -> bool:

@@ -20,7 +20,7 @@ from pkgutil import resolve_name
 from typing import Final, NamedTuple, NoReturn
 
 from kernel import STARTER
-from kernel.descriptors import close_all, receive, send
+from kernel.descriptors import close_all, receive, reopened, send
 from kernel.process import confine, landlock, machine, mounts, seccomp, trimming
 from manifests import schema
 from manifests.confinement.allowed import Profile
@@ -209,10 +209,10 @@ def _confine(
 ) -> Prepared:
     """Apply every layer of confinement but the last, in order. Those in `prepared` are in place already."""
     nothing = os.open("/dev/null", os.O_RDONLY)
-    output = descriptors.pop("output")
+    output = reopened(descriptors.pop("output"), os.O_WRONLY | os.O_APPEND)
     for standard, descriptor in enumerate((nothing, output, output)):
         os.dup2(descriptor, standard)
-    longer = [descriptors.pop(name) for name in ("longer", "aside") if name in descriptors]
+    longer = [reopened(descriptors.pop(name), os.O_RDWR) for name in ("longer", "aside") if name in descriptors]
     if longer:  # what earlier runs printed leaves room for this one
         trimming.trim(launch.rlimits.file_size, *longer)
     close_all((nothing, output, *longer))

@@ -29,7 +29,7 @@ from typing import Final, NoReturn
 from msgspec.structs import replace
 
 from kernel import folders
-from kernel.descriptors import close_all, receive, send
+from kernel.descriptors import close_all, receive, reopened, send
 from kernel.process import cgroup, confine, machine, measuring, mounts
 from kernel.process.child import call_filter, run
 from kernel.process.spare import Spares
@@ -120,7 +120,7 @@ class Template:
                 self._to_remove.append(name)
                 self._scratch = os.dup(descriptors[0]) if self._scratch < 0 else self._scratch
             case Trim(file_size=file_size):
-                self._in_child(partial(trim, file_size, *descriptors))
+                self._in_child(lambda: trim(file_size, *(reopened(one, os.O_RDWR) for one in descriptors)))
             case Measure(runs=runs):
                 living = {number: pidfd for pidfd, (number, *_) in self._runs.items() if number}
                 self._in_child(partial(self._measure, runs, descriptors, living))

@@ -124,6 +124,9 @@ def _runs_programs(shell: Shell, folder: Path) -> None:
     assert (told["stdout"], told["exit_status"]) == (f"Ran\n{os.getuid()}\n", 0), told
     shell.good("install", write_hand(folder / "program", PROGRAM), "--yes")
     assert str(shell.result("call", "program.say")["value"]).endswith(" scratch 12")
+    (printed := folder / "home" / "output" / "program.log").chmod(0)  # as a run of this user's can, by its descriptor
+    shell.good("restart", "program")
+    assert printed.stat().st_mode & 0o777 == 0o600
 
 
 def _runs_a_module(shell: Shell, folder: Path) -> None:

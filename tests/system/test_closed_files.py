@@ -5,7 +5,8 @@ from pathlib import Path
 
 from kernel.home import Home
 from kernel.output import open_output
-from tests.living import Kernel, Source, install, make_home
+from manifests.printed import FILE_MAX
+from tests.living import ECHO, Kernel, Source, install, make_home
 
 CLOSER = Source(
     """
@@ -48,10 +49,20 @@ def test_a_state_that_was_closed_to_its_owner_is_open_to_the_next_run(tmp_path: 
 
 
 def test_a_file_of_output_that_was_closed_to_its_owner_is_open_to_the_next_run(tmp_path: Path) -> None:
-    """A run of an ordinary user's may do so by its descriptor."""
-    home = Home(str(make_home(tmp_path / "home")))
-    for _ in range(2):
-        descriptor = open_output(home, "closer")
-        assert os.fstat(descriptor).st_mode & 0o777 == 0o600
-        os.fchmod(descriptor, 0)
-        os.close(descriptor)
+    """A run of an ordinary user's may do so by its descriptor. The kernel leaves it: to open it may take seconds, if the run
+    is emptying it in ten thousand pieces.
+    """
+    with Kernel(make_home(tmp_path / "home")) as kernel, kernel.client() as client:
+        install(kernel, ECHO)
+        client.call("echo.say", "", {"text": "hi"})
+        printed, aside = (kernel.home / "output" / name for name in ("echo.log", "echo.log.1"))
+        printed.write_bytes(bytes(FILE_MAX + 1))
+        aside.touch()
+        for file, end in ((printed, "log"), (aside, "log.1")):
+            file.chmod(0)
+            os.close(open_output(Home(str(kernel.home)), "echo", end=end))
+            assert file.stat().st_mode & 0o777 == 0
+        client.call("kernel.restart", "echo")
+        client.call("echo.say", "", {"text": "hi"})
+        assert [file.stat().st_mode & 0o777 for file in (printed, aside)] == [0o600] * 2
+        assert printed.stat().st_size < FILE_MAX < aside.stat().st_size + printed.stat().st_size
