@@ -58,7 +58,6 @@ class Budgets:
         call, fields, back, more = paying.correct(run.owing.pop(header.number, None), header)
         if back == more:
             return
-        fields["run"] = self._kernel.run_of(call.caller)
         self._kernel.record("budget", principal=run.id, **fields)
         self._charge_run(call, more, back)
         if more != (0, 0):

@@ -277,7 +277,7 @@ class Kernel:
         if run.tape is None or not run.tape.count:
             self.log.keep_key(run.id, run.digest_key)
         if run.tape is not None and run.began is not None:
-            asker = self.run_of(run.began.caller)
+            asker = run.work.run if run.work is not None else ""
             optional |= {"asked": run.asked, "asker": asker, "spawner": run.parent, "instead": run.instead}
             if not run.tape.count:
                 run.tape.put(run.began)
@@ -346,10 +346,6 @@ class Kernel:
         self._has_template, self.no_template = True, ""
         self.supervisor.services.start_wanted()
         self.resuming.start_waiting()
-
-    def run_of(self, principal: str) -> str:
-        """Return the id of a principal's run, "" for the operator."""
-        return principal if principal in self.runs else ""
 
     def settings_of(self, hand: Installed) -> dict[str, object]:
         """Return a Hand's settings, secrets included: those that its version declares."""

@@ -80,7 +80,7 @@ class Supervisor:
         work.is_detached, work.depth, work.secret = detached, max(depth, cause.depth), cause.secret
         kernel.budgets.admit(by, parent, work.method, work.most, alone=detached)
         run = self._new_run(hand, work)
-        run.parent, run.fired, run.instead = "" if detached else kernel.run_of(cause.caller), fired, instead
+        run.parent, run.fired, run.instead = "" if detached else cause.run, fired, instead
         kernel.resuming.give_tape(run, work, cause)
         self._launch(run, kernel.settings_of(hand))
         kernel.results.begin(run.id, cause.caller)

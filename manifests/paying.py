@@ -129,7 +129,7 @@ def owe(owing: dict[int, Owed], call: OpenCall, cost: Cost, at: int) -> None:
 def correct(owed: Owed | None, header: headers.End) -> tuple[OpenCall, Reported, Sum, Sum]:
     """Return the call, the fields of the correcting entry, and the excess and shortfall of a charge, by its late end.
 
-    The caller's run is not among the fields. Raises Late if the call is not owed.
+    Raises Late if the call is not owed.
     """
     if owed is None:
         raise Late(header.number)
@@ -141,8 +141,8 @@ def correct(owed: Owed | None, header: headers.End) -> tuple[OpenCall, Reported,
         "more": asdict(cost_of(more)),
     }  # fmt: skip
     fields: Reported = {
-        "verdict": "corrected", "call": call.number, "parent": call.parent.number if call.parent else 0, "detail": detail,
-        "why": "its provider stated the cost later",
+        "verdict": "corrected", "call": call.number, "parent": call.parent.number if call.parent else 0, "run": call.run,
+        "detail": detail, "why": "its provider stated the cost later",
     }  # fmt: skip
     return call, fields, back, more
 

@@ -144,6 +144,7 @@ def test_a_late_word_corrects_a_charge_once_and_the_oldest_are_given_up() -> Non
         call, fields, *found = correct(owing[4], headers.Done(number=4, cost=cost))
         assert (call.number, found) == (4, [back, more])
         assert (fields["call"], fields["parent"], fields["verdict"]) == (4, 0, "corrected")
+        assert fields["run"] == "r-1"  # also of a caller that has ended: it was spent for those that spawned it, too
         assert fields["detail"] == {
             "payers": ["h-1", ""], "at": NOW, "method": "models.chat",
             "back": {"tokens": back[0], "micro_dollars": back[1]}, "more": {"tokens": more[0], "micro_dollars": more[1]},
