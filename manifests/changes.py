@@ -95,7 +95,7 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 def _install(this: Asked) -> Decided:
-    """Install or upgrade a Hand. An upgrade keeps its id and grants; a Hand whose needs are missing is refused."""
+    """Install or upgrade a Hand. An upgrade keeps its id and grants; a Hand is refused whose needs are missing or a ring."""
     folder = this.text("folder")
     if "/" in folder or folder.startswith(".") or not folder:
         raise ChangeInvalid("folder is the name of a folder in the home's hands/")
@@ -106,6 +106,11 @@ def _install(this: Asked) -> Decided:
     missing = [name for name in hand.needs if name not in this.state.hands]
     if missing:
         raise Refusal("needs", f"{hand.name} needs {', '.join(missing)}: install that first")
+    needed = [*hand.needs]
+    for name in needed:  # it grows
+        if name == hand.name:
+            raise Refusal("needs", f"{name} would need itself, through its `needs` or theirs: take one of them out")
+        needed += set(this.state.hands[name].package.manifest.hand.needs).difference(needed)
     before = this.state.hands.get(hand.name)
     if (instead := this.text("instead")) and (before is None or before.id != instead):
         raise ChangeInvalid(

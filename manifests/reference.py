@@ -122,7 +122,7 @@ KEYS: Final[tuple[Key, ...]] = (
     ),
     Key("hand.autostart", "bool", "false", "", "Services: start with the kernel instead of at the first call."),
     Key("hand.idle", "duration", '"60s"', "time", 'Services: stop after this time without a call. "0s": never.'),
-    Key("hand.needs", "names", "[]", "", "Hands that must be installed. They start before it and stop after it."),
+    Key("hand.needs", "names", "[]", "", "Hands to be installed. They start first, stop last, and may not need it."),
     Key(
         "hand.on_upgrade",
         "choice",

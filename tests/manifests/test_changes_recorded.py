@@ -93,6 +93,10 @@ def test_a_hand_without_what_it_needs_is_not_installed_and_what_others_need_is_n
     install_now(state, package)
     with pytest.raises(Refusal, match="base is needed by news, to be removed first"):
         CHANGES["kernel.remove"].decide(asked_of(state, needed, "base"))
+    for name in ("base", "news"):  # a ring could neither be started, each before the other, nor removed
+        ring = replace(needed, manifest=replace(needed.manifest, hand=replace(needed.manifest.hand, needs=(name,))))
+        with pytest.raises(Refusal, match="base would need itself"):
+            install_now(state, ring)
     removed = CHANGES["kernel.remove"].decide(asked_of(state, package, "news"))
     assert removed.entries == (("hand.remove", {**WHOSE, "folder": "f"}),)
 
