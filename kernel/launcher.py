@@ -194,6 +194,7 @@ class Launcher:
             )  # fmt: skip
         except OSError:
             descriptors.close_all(list(passing.values()))
+            self.remove_scratch_of(run)
             raise
         self._runs[run.number] = run
         self._enqueue((run, packet, tuple(passing.values())))
@@ -359,7 +360,7 @@ class Launcher:
         self._owner.supervisor.on_process_end(run, status)
 
     def remove_scratch_of(self, run: Run) -> None:
-        """Remove the scratch folder of a run that has ended, unless others work in it."""
+        """Remove the scratch folder of a run that has ended, or was not started, unless another may work in it."""
         if all(other.scratch != run.scratch for other in [*self._runs.values(), *self._owner.runs.values()]):
             self._remove_scratch(run.scratch)
 
