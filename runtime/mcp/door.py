@@ -17,7 +17,7 @@ from mcp_types import CallToolResult, Tool
 
 from manifests.mcp import door
 from runtime.agent import tools
-from runtime.calls import Reply
+from runtime.calls import answering
 from runtime.errors import CallEnded, Failure, HandBroken, first_of
 from runtime.hand import Event, Hand
 from runtime.mcp import answers
@@ -181,6 +181,8 @@ class Door(Hand):
         progress = _Progress(report)
         waits = asyncio.create_task(self._tell_that_it_waits(ready, progress))
         try:
+            if ready.method == door.SPAWN:
+                return await self._make_run(ready)
             return await self._make_call(ready, offers[name].returns, progress, waits)
         except CallEnded as ended:
             return answers.of_end(ended)
@@ -205,8 +207,6 @@ class Door(Hand):
                         return answers.of_cut(ready.method, ready.resource, bytes(pieces[:STREAM_MOST]))
                     await progress.report(len(pieces))
                 reply = stream.reply
-            if ready.method == door.SPAWN:
-                return await self._await_run(reply)
             if pieces:
                 await self._make_room(len(pieces))
             return answers.of_reply(ready.method, ready.resource, reply, bytes(pieces), returns)
@@ -220,19 +220,42 @@ class Door(Hand):
         if lines is not None and number is not None:
             lines.owe(number, size * 4 // 3)
 
-    async def _await_run(self, begun: Reply) -> CallToolResult:
-        """Waits for a started run; stops it if the call is cancelled."""
-        assert isinstance(begun.value, dict)
-        run, is_over = str(begun.value["run"]), False
+    async def _make_run(self, ready: tools.PreparedCall) -> CallToolResult:
+        """Starts a run and waits for it. If the call is cancelled, stops it, or keeps it from beginning."""
+        begun: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.in_background(self._begin_run(ready, begun, answering.get()))
+        is_over = False
         try:
-            reply = await self.kernel.call("kernel.wait", "", {"run": run}, timeout=TAKES_MOST)
+            reply = await self.kernel.call("kernel.wait", "", {"run": await begun}, timeout=TAKES_MOST)
             is_over = True
         finally:
-            if not is_over:
-                self.in_background(self._stop(run))
+            if not is_over and begun.done() and not begun.cancelled() and begun.exception() is None:
+                self.in_background(self._stop_run(begun.result()))
         return answers.of_run(reply)
 
-    async def _stop(self, run: str) -> None:
+    async def _begin_run(self, ready: tools.PreparedCall, begun: "asyncio.Future[str]", parent: int) -> None:
+        """Starts a run, in answer to the call `parent`, and sets `begun` to its id or to why it did not begin.
+
+        Nobody may want it any more, `begun` being cancelled, while the kernel's answer that it has begun is on its way.
+        """
+        answering.set(parent)
+        try:
+            async with self.kernel.stream(ready.method, ready.resource, ready.arguments, timeout=TAKES_MOST) as stream:
+                begun.add_done_callback(lambda _: stream.cancel("its client gave it up"))
+                await stream.read()
+                reply = stream.reply
+        except (CallEnded, CodecError) as ended:
+            if not begun.done():
+                begun.set_exception(ended)
+            return
+        assert isinstance(reply.value, dict)
+        run = str(reply.value["run"])
+        if begun.cancelled():
+            await self._stop_run(run)
+        else:
+            begun.set_result(run)
+
+    async def _stop_run(self, run: str) -> None:
         with suppress(CallEnded):  # the run may have ended meanwhile
             await self.kernel.stop(run)
 

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import psutil
 import pytest
 from mcp import Client
 from mcp_types import EmbeddedResource, TextContent
@@ -124,9 +127,9 @@ def test_a_hand_is_started_and_its_result_is_the_tools(desk: Shell) -> None:
     talk_through(desk, "desk", talk)
 
 
-def _waits(desk: Shell) -> int:
-    """How often somebody has begun to wait for a run."""
-    return desk.good("audit", "search", "--method", "kernel.wait", "--kind", "call").count("kernel.wait")
+def _calls(desk: Shell, method: str) -> int:
+    """How often a method was called."""
+    return desk.good("audit", "search", "--method", method, "--kind", "call").count(method)
 
 
 def test_a_call_that_a_client_gives_up_is_given_up_at_its_provider(desk: Shell) -> None:
@@ -135,14 +138,42 @@ def test_a_call_that_a_client_gives_up_is_given_up_at_its_provider(desk: Shell) 
         await asyncio.to_thread(until, lambda: "waiting for apple" in printed(desk))
         waiting.cancel()
         await asyncio.to_thread(until, lambda: "no longer waiting for apple" in printed(desk))
-        waits = _waits(desk)
+        waits = _calls(desk, "kernel.wait")
         started = asyncio.ensure_future(client.call_tool("run_greeter", {"wait": True}))
-        await asyncio.to_thread(until, lambda: _waits(desk) > waits)
+        await asyncio.to_thread(until, lambda: _calls(desk, "kernel.wait") > waits)
         assert "greeter" in desk.good("ps")
         started.cancel()
         await asyncio.to_thread(until, lambda: "greeter" not in desk.good("ps"))
 
     talk_through(desk, "desk", talk)
+
+
+def test_a_run_that_begins_as_its_client_gives_it_up_is_stopped(desk: Shell) -> None:
+    """The door hears first that it is given up, and then that it has begun."""
+
+    async def talk(client: Client) -> None:
+        door, spawns = _pid(desk, "door-desk"), _calls(desk, "kernel.spawn")
+        (template,) = psutil.Process(int(str(desk.result("status")["pid"]))).children()
+        template.suspend()
+        try:
+            started = asyncio.ensure_future(client.call_tool("run_greeter", {"wait": True}))
+            await asyncio.to_thread(until, lambda: _calls(desk, "kernel.spawn") > spawns)
+            os.kill(door, signal.SIGSTOP)
+            started.cancel()
+            await asyncio.sleep(0.5)  # this goes to the door
+        finally:
+            template.resume()
+        await asyncio.to_thread(until, lambda: _pid(desk, "greeter", "working") > 0)
+        os.kill(door, signal.SIGCONT)
+        await asyncio.to_thread(until, lambda: not _pid(desk, "greeter"))
+
+    talk_through(desk, "desk", talk)
+
+
+def _pid(desk: Shell, hand: str, *states: str) -> int:
+    """The process of the run of a Hand, if it has one, in one of these states or any; otherwise 0."""
+    rows: Any = desk.result("ps")["runs"]
+    return next((row["pid"] for row in rows if row["hand"] == hand and row["state"] in (states or row["state"])), 0)
 
 
 def test_what_acts_beyond_this_machine_waits_for_the_operator_and_the_client_hears_so(desk: Shell) -> None:
