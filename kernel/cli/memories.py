@@ -25,7 +25,6 @@ T = TypeVar("T")
 
 LINE_WIDTH: Final = 160
 EVERY_MEMORY: Final = "default: every memory"
-NOTHING_YET: Final = "Nothing is remembered yet."
 CALL_S: Final = 24 * 3600.0
 """Deadline in seconds of calls that go through a whole memory."""
 
@@ -137,29 +136,32 @@ def chosen_namespaces(client: Client, whose: MemoryOptions) -> list[str]:
 
 
 def call_each(
-    session: Session, client: Client, whose: MemoryOptions, method: str, doing: str, of: type[T]
-) -> tuple[dict[str, T], list[str]]:
-    """Call a method on each selected memory. doing: what the status line says of one.
+    session: Session, whose: MemoryOptions, method: str, doing: str, of: type[T],
+    drawn: Callable[[dict[str, T], dict[str, str]], str], *, json: Callable[[dict[str, T]], object] = dict,
+    code: Exit = Exit.FAILED,
+) -> dict[str, T]:  # fmt: skip
+    """Call a method on each selected memory; print and return the replies, by namespace.
 
-    Returns replies by namespace; and of each damaged memory, which keeps nothing of the others back, a sentence.
+    doing: what the status line says of one memory. drawn: draws replies and names_by_namespace(); json: what --json prints.
+    Raises Ended with this code if a memory is damaged, which keeps nothing of the others back.
     """
     found: dict[str, T] = {}
     damaged: list[str] = []
-    for space in chosen_namespaces(client, whose):
-        with waiting(session, f"{space} {doing}") as tick:
-            try:
-                found[space] = replies.read(client.call(method, space, seconds=CALL_S, tick=tick).value, of)
-            except NotDone as error:
-                if error.reason != "damaged":
-                    raise
-                damaged.append(f"{space}: {error}")
-    return found, damaged
-
-
-def end_if_any(damaged: list[str], code: Exit = Exit.FAILED) -> None:
-    """Raise Ended with the sentences of call_each(), if there are any."""
+    with session.client() as client:
+        for space in chosen_namespaces(client, whose):
+            with waiting(session, f"{space} {doing}") as tick:
+                try:
+                    found[space] = replies.read(client.call(method, space, seconds=CALL_S, tick=tick).value, of)
+                except NotDone as error:
+                    if error.reason != "damaged":
+                        raise
+                    damaged.append(f"{space}: {error}")
+        known = {} if session.json else names_by_namespace(client)
+    nothing = "" if damaged else "Nothing is remembered yet."
+    session.result({"memories": json(found)}, lambda: drawn(found, known) if found else "", nothing=nothing)
     if damaged:
         raise Ended("; ".join(damaged), code)
+    return found
 
 
 def names_by_namespace(client: Client) -> dict[str, str]:

@@ -23,19 +23,10 @@ def memory_consolidate(session: Session, whose: MemoryOptions) -> None:
 
     Nothing is deleted. The Hand `memory` also does this by itself, for memories in use, while nobody calls it.
     """
-    with session.client() as client:
-        found, damaged = memories.call_each(
-            session, client, whose, "memory.consolidate", "to be gone through", Consolidated
-        )
-        known = {} if session.json else memories.names_by_namespace(client)
-    nothing = "" if damaged else memories.NOTHING_YET
-    session.result({"memories": found}, lambda: _drawn(found, known), nothing=nothing)
-    memories.end_if_any(damaged)
+    memories.call_each(session, whose, "memory.consolidate", "to be gone through", Consolidated, _drawn)
 
 
 def _drawn(found: dict[str, Consolidated], known: dict[str, str]) -> str:
-    if not found:
-        return ""
     columns = ("LOOKED AT", "MERGED", "PROMOTED", "ARCHIVED")
     return screen.table(
         ("MEMORY", *columns),

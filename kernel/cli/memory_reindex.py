@@ -13,10 +13,8 @@ def memory_reindex(session: Session, whose: MemoryOptions) -> None:
     Meanwhile reads go on, and writes wait. The vectors of texts are rebuilt in the background, for which a model
     elsewhere charges again.
     """
-    with session.client() as client:
-        spaces, damaged = memories.call_each(session, client, whose, "memory.reindex", "to be reindexed", object)
-        known = {} if session.json else memories.names_by_namespace(client)
-    lines = [f"{memories.describe(space, known)}: reindexed" for space in spaces]
-    nothing = "" if damaged else memories.NOTHING_YET
-    session.result({"memories": list(spaces)}, lambda: "\n".join(lines), nothing=nothing)
-    memories.end_if_any(damaged)
+    memories.call_each(session, whose, "memory.reindex", "to be reindexed", object, _drawn, json=list)
+
+
+def _drawn(found: dict[str, object], known: dict[str, str]) -> str:
+    return "\n".join(f"{memories.describe(space, known)}: reindexed" for space in found)

@@ -27,20 +27,10 @@ def memory_stats(session: Session, whose: MemoryOptions) -> None:
     Sessions are counted only if one is named. TEXTS are what `maniple memory search` finds. Those in WAITING have no
     vectors yet, and are found only by their words.
     """
-    with session.client() as client:
-        found, damaged = memories.call_each(session, client, whose, "memory.stats", "to be counted", dict[str, object])
-        known = {} if session.json else memories.names_by_namespace(client)
-    session.result(
-        {"memories": found},
-        lambda: _drawn({of: replies.read(row, Totals) for of, row in found.items()}, known),
-        nothing="" if damaged else memories.NOTHING_YET,
-    )
-    memories.end_if_any(damaged)
+    memories.call_each(session, whose, "memory.stats", "to be counted", dict[str, object], _drawn)
 
 
-def _drawn(found: dict[str, Totals], known: dict[str, str]) -> str:
-    if not found:
-        return ""
+def _drawn(found: dict[str, dict[str, object]], known: dict[str, str]) -> str:
     return screen.table(
         ("MEMORY", "TEXTS", "WAITING", "KEYS", "ENTITIES", "RELATIONS", "MESSAGES", "ON DISK"),
         (
@@ -54,7 +44,7 @@ def _drawn(found: dict[str, Totals], known: dict[str, str]) -> str:
                 str(one.messages),
                 "" if one.bytes is None else screen.size(one.bytes),
             )
-            for space, one in found.items()
+            for space, one in ((space, replies.read(row, Totals)) for space, row in found.items())
         ),
         right=("TEXTS", "WAITING", "KEYS", "ENTITIES", "RELATIONS", "MESSAGES", "ON DISK"),
     )

@@ -14,20 +14,15 @@ def memory_verify(session: Session, whose: MemoryOptions) -> None:
     This finds torn pages, indexes that disagree with their rows, and gaps in numbers. Damaged rows can only be restored
     from a backup: then it ends with 5.
     """
-    with session.client() as client:
-        found, damaged = memories.call_each(session, client, whose, "memory.verify", "to be checked", VerifyReply)
-        known = {} if session.json else memories.names_by_namespace(client)
-    nothing = "" if damaged else memories.NOTHING_YET
-    session.result({"memories": found}, lambda: _drawn(found, known), nothing=nothing)
-    memories.end_if_any(damaged, Exit.UNVERIFIED)
+    found = memories.call_each(
+        session, whose, "memory.verify", "to be checked", VerifyReply, _drawn, code=Exit.UNVERIFIED
+    )
     if not all(one.ok for one in found.values()):
         mend = "see `maniple memory restore`, which brings back a backup"
         raise Ended(f"a memory is damaged: {mend}", Exit.UNVERIFIED)
 
 
 def _drawn(found: dict[str, VerifyReply], known: dict[str, str]) -> str:
-    if not found:
-        return ""
     rows = []
     for space, one in found.items():
         rows.append(f"{memories.describe(space, known)}: {'whole' if one.ok else 'damaged'}")
