@@ -161,13 +161,11 @@ def _stop(request: Request) -> object:
 
     for run in runs:
         kernel.results.when_reaped(run.id, partial(on_reaped, run.id))
-    if not is_one:
-        kernel.supervisor.stop_hand(hand, why)
-    if not runs:
-        return {"stopped": 0}
     for run in runs:
         _end(kernel, run, why)
-    return None
+    if not is_one:
+        kernel.supervisor.stop_hand(hand, why)
+    return None if runs else {"stopped": 0}
 
 
 def _end(kernel: "Kernel", run: Run, why: str) -> None:

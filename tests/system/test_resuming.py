@@ -258,6 +258,10 @@ def test_one_that_sleeps_can_be_stopped_and_survives_a_kill_of_the_kernel(tmp_pa
         (end,) = entries(kernel.home, "run.end")
         assert (end.run, end.verdict, end.why) == (first, "ended", "stopped by its operator")
         assert chaos.outcome_of(kernel, second)["outcome"] == "done"
+        third = begin(kernel, "dreamer", seconds=3600.0)
+        entry(kernel.home, "run.left", run=third)
+        fates.call(kernel, "kernel.stop", "dreamer")
+        assert chaos.outcome_of(kernel, third)["outcome"] == "cancelled"
 
 
 @pytest.mark.soak
