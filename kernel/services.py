@@ -117,10 +117,11 @@ class Services:
         return life.waiting.take_next(lambda number: number not in calls or calls[number].by.hand not in crowd)
 
     def _stop_if_idle(self, life: Life) -> None:
-        """Stop a service at the end of its idle time, unless a Hand that runs needs it or the operator wants it."""
+        """Stop a service at the end of its idle time, unless a run with a process needs it or the operator wants it."""
         if life.state != "ready" or life.run is None or life.run.serving or life.run.paused:
             return
-        if any(life.hand.name in run.hand.package.manifest.hand.needs for run in self._kernel.runs.values()):
+        live = (run.hand.package.manifest.hand for run in self._kernel.runs.values() if run.state != "waiting")
+        if any(life.hand.name in hand.needs for hand in live):
             self.feed(life)
         elif life.hand.id not in self._kernel.state.wanted:  # it may be wanted since its idle time began
             self.stop(life, "idle")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.living import Kernel, Source, install, make_home
+from tests.living import ECHO, Kernel, Source, install, make_home
 from tests.spread import spread
 from tests.system import chaos, fates
 from tests.system.fates import entries, entry, until
@@ -258,8 +258,12 @@ def test_one_that_sleeps_can_be_stopped_and_survives_a_kill_of_the_kernel(tmp_pa
         (end,) = entries(kernel.home, "run.end")
         assert (end.run, end.verdict, end.why) == (first, "ended", "stopped by its operator")
         assert chaos.outcome_of(kernel, second)["outcome"] == "done"
+        install(kernel, ECHO._replace(toml=ECHO.toml.replace('kind = "service"', 'kind = "service"\nidle = "100ms"')))
+        needy = DREAMER.toml.replace('kind = "task"', 'kind = "task"\nneeds = ["echo"]')
+        install(kernel, DREAMER._replace(toml=needy))
         third = begin(kernel, "dreamer", seconds=3600.0)
         entry(kernel.home, "run.left", run=third)
+        until(lambda: not fates.runs(kernel, "echo"), "what only one that sleeps needs is stopped when idle", 5)
         fates.call(kernel, "kernel.stop", "dreamer")
         assert chaos.outcome_of(kernel, third)["outcome"] == "cancelled"
 
