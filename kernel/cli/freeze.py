@@ -7,9 +7,10 @@ from kernel.cli.frame import Session, command
 
 
 class Frozen(Struct, frozen=True, kw_only=True):
-    """The reply of kernel.freeze. ended: number of runs whose process was ended."""
+    """The reply of kernel.freeze. ended: number of runs whose process was ended. recorded: whether that is on disk."""
 
     ended: int
+    recorded: bool = True
 
 
 @command()
@@ -21,6 +22,8 @@ def freeze(session: Session) -> None:
     """
     with session.client() as client:
         reply = client.call("kernel.freeze").value
-    ended = replies.read(reply, Frozen).ended
-    runs = screen.count(ended, "run")
+    found = replies.read(reply, Frozen)
+    if not found.recorded:
+        session.say("The disk has not taken this: if the kernel ends before it does, the next one is not frozen.")
+    runs = screen.count(found.ended, "run")
     session.result(reply, lambda: session.hinted(f"Frozen: {runs} ended. `maniple thaw` undoes this."))

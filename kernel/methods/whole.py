@@ -2,15 +2,18 @@
 
 import os
 import time
+from typing import Final
 
 from kernel.methods.approvals import absent_callers
 from kernel.methods.request import Request, method
 from kernel.process_tree import resident
-from kernel.record.log import LogState
 from manifests import paying
 from manifests.glance import home_summary
 from manifests.upgrades import is_asked
 from wire.entries import time_text
+
+RECORDED_WITHIN: Final = 1.0
+"""Seconds that the answer to `freeze` waits for its entry to be on disk."""
 
 
 def _status(request: Request) -> object:
@@ -36,20 +39,23 @@ def _status(request: Request) -> object:
     }
 
 
-def _freeze(request: Request) -> object:
+def _freeze(request: Request) -> None:
     """Kill every run's processes now, and refuse all calls but the operator's until `thaw`, also after a restart.
 
-    Its effect is `read` on purpose, so that the emergency stop waits for no disk. Only its answer does, if the log can grow.
+    Its effect is `read` on purpose, so that the emergency stop waits for no disk. Only its answer does, for RECORDED_WITHIN.
+    recorded, in the reply: whether the home stays frozen if the kernel is killed now.
     """
     kernel, call = request.kernel, request.call
     if not kernel.state.frozen:
         kernel.record("freeze", principal=call.caller)
-    reply = {"frozen": True, "ended": kernel.supervisor.kill_all("frozen by the operator")}
+    ended, last = kernel.supervisor.kill_all("frozen by the operator"), kernel.log.size - 1
     kernel.exchange.update_clocks()
-    if kernel.log.state >= LogState.SPENT:
-        return reply
-    kernel.log.after(kernel.log.size - 1, lambda: kernel.answer(call, reply))
-    return None
+
+    def answer() -> None:
+        kernel.answer(call, {"frozen": True, "ended": ended, "recorded": kernel.log.durable > last})
+
+    call.alarm = kernel.loop.after(RECORDED_WITHIN, answer)
+    kernel.log.after(last, answer)
 
 
 def _thaw(request: Request) -> object:

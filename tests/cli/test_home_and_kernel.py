@@ -159,7 +159,7 @@ def test_freeze_holds_through_restarts_until_thaw(still: Shell) -> None:
     still.good("up")
     still.good("install", folder, "--yes")
     still.good("start", "icy")
-    assert still.result("freeze") == {"frozen": True, "ended": 1}
+    assert still.result("freeze") == {"frozen": True, "ended": 1, "recorded": True}
     assert still.run("call", "icy.greet").code == 4
     still.good("down")
     still.good("up")

@@ -1,6 +1,6 @@
 """A kernel whose disk hangs as long as there is a file HOME/run/hung, and the log has the text that is in it.
 
-BEHIND bytes wait for it at most, not 64 MiB.
+BEHIND bytes wait for it at most, not 64 MiB; and `freeze` waits for it for a tenth of a second.
 
 python -c STARTER SEARCH-PATH tests.system.hung_disk HOME READY
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from kernel import main as kernel_main
+from kernel.methods import whole
 from kernel.record import log
 
 BEHIND: Final = (64 * 1024, 128 * 1024, 192 * 1024, 384 * 1024)
@@ -26,6 +27,6 @@ def main(arguments: list[str]) -> None:
             time.sleep(0.01)
         sync(file)
 
-    log.__dict__["BEHIND"] = BEHIND
+    log.__dict__["BEHIND"], whole.__dict__["RECORDED_WITHIN"] = BEHIND, 0.1
     os.fdatasync = hangs  # type: ignore[assignment]  # all that the kernel syncs files by
     kernel_main.main(arguments)

@@ -112,8 +112,12 @@ def test_a_change_that_was_made_but_is_not_on_disk_is_told_as_that(tmp_path: Pat
             client.call("kernel.root-add", "usr", {"path": "/usr"})
         assert len(said) == 1
         (kernel.home / "run" / "hung").unlink()
-        with Client(str(kernel.home), is_written=True):
+        with Client(str(kernel.home), is_written=True) as client:
             assert len(entries(kernel.home, "root.add")) == 1
+            (kernel.home / "run" / "hung").write_text('"kind":"freeze"')
+            assert client.call("kernel.freeze").value == {"frozen": True, "ended": 0, "recorded": False}
+            (kernel.home / "run" / "hung").unlink()
+            assert client.call("kernel.freeze").value == {"frozen": True, "ended": 0, "recorded": True}
 
 
 @pytest.mark.usefixtures("impatient")
