@@ -312,7 +312,10 @@ class Life:
         if isinstance(error, LinkLost):
             self._link_lost(error)
             return
-        records.logger().error("the Hand raised", exc_info=records.raised(error))
+        if isinstance(error, HandBroken):  # its text says all: a traceback would be of the runtime alone
+            records.logger().error("the Hand broke", why=str(error))
+        else:
+            records.logger().error("the Hand raised", exc_info=records.raised(error))
         self._exit = EXIT_RAISED
         self.stop(one_line(error))
 

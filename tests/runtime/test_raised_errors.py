@@ -51,6 +51,14 @@ RAISES = (
 )
 
 
+def test_a_hand_whose_files_cannot_run_is_told_so_without_the_runtimes_own_traceback(peer: Peer) -> None:
+    peer.launch("class Test:\n    pass\n")
+    assert peer.exit_code() == 1
+    (record,) = peer.records()
+    told = "entry = 'main:Test' is not a class made from runtime.Hand"
+    assert (record["event"], record["why"], "exception" in record) == ("the Hand broke", told, False)
+
+
 def test_a_detail_has_any_name() -> None:
     detail = {"code": "E7", "text": "no such row", "self": True}
     failure = Failure("rows", "It cannot be.", **detail)
