@@ -182,5 +182,5 @@ def check_state(
 
 def quarantine_refusal(name: str, why: str) -> Refusal:
     """Return the refusal of a call to a quarantined Hand. Only its operator is told why it is quarantined."""
-    mend = f"`maniple start {name}`"
+    mend = f"`maniple logs {name}` shows more, `maniple start {name}` tries again"
     return Refusal("quarantined", f"{name} is quarantined ({why}): {mend}", bare=f"{name} is quarantined: {mend}")

@@ -6,6 +6,12 @@ from typing import Final
 from kernel.cli.exits import Exit, NoHand, NoProvider, NotDone
 from wire import headers
 
+_LOOK: Final = {
+    "deadline": ": `maniple runs {hand}` shows if {hand} starts and why not",
+    **dict.fromkeys(("raised", "returns", "poison", "ended"), ": `maniple logs {hand}` shows more"),
+}
+"""What to type next where the provider itself did not do as it should, by the code of the failure."""
+
 _ABSENT: Final = ("no provider", "unknown run", "gone")
 """Codes of refusals that mean that something named does not exist, not that it is forbidden."""
 
@@ -31,14 +37,12 @@ def to_error(
             return NotDone(f"refused: {why}{mend}", reason, Exit.REFUSED, grant=grant)
         case headers.Failed(code="unknown hand") if method.startswith("kernel.") and _is_a_hand(resource):
             return NoHand(resource)
-        case headers.Failed(code="deadline" as reason, text=text) if "." in method and not method.startswith("kernel."):
-            hand = method.partition(".")[0]
-            return NotDone(f"{text} ({reason}): `maniple runs {hand}` shows if {hand} starts and why not", reason)
         case headers.Failed(code=reason, text=text):
-            is_told = (
-                re.search(rf"\b{re.escape(reason)}\b", text) or reason == "arguments" or method.startswith("kernel.")
-            )
-            return NotDone(text if is_told else f"{text} ({reason})", reason)
+            is_own = method.startswith("kernel.")
+            is_told = re.search(rf"\b{re.escape(reason)}\b", text) or reason == "arguments" or is_own
+            look = _LOOK.get(reason, "") if "." in method and not is_own else ""
+            told = text if is_told else f"{text} ({reason})"
+            return NotDone(told + look.format(hand=method.partition(".")[0]), reason)
         case headers.Cancelled(why=why):
             return NotDone(f"cancelled: {why}", "cancelled")
 

@@ -149,6 +149,12 @@ def test_a_call_whose_time_is_up_is_told_with_where_its_provider_may_have_failed
     assert str(ends.to_error(end, "run")) == told
 
 
+@pytest.mark.parametrize("code", ["raised", "returns", "poison", "ended"])
+def test_a_call_over_which_its_provider_broke_is_told_with_what_shows_more(code: str) -> None:
+    end = headers.Failed(number=1, code=code, text="KeyError: 'x'")
+    assert str(ends.to_error(end, "mcp-feed.add")) == f"KeyError: 'x' ({code}): `maniple logs mcp-feed` shows more"
+
+
 def test_a_run_that_failed_is_told_as_before(shell: Shell) -> None:
     ran = shell.run("start", "greeter", "fail=true", "--wait", "--json")
     told = ran.table()

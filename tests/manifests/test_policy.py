@@ -7,7 +7,17 @@ from msgspec.structs import replace
 
 from manifests.grants import HAND_KERNEL_METHODS, NOTHING, GrantSet
 from manifests.installed import Installed, Package
-from manifests.policy import ABOUT_ONESELF, Link, check_state, decide, digest_query, link_of, normalise, redact
+from manifests.policy import (
+    ABOUT_ONESELF,
+    Link,
+    check_state,
+    decide,
+    digest_query,
+    link_of,
+    normalise,
+    quarantine_refusal,
+    redact,
+)
 from manifests.schema import Autonomy, Capability, Effect, HandSection, Manifest, Provided
 from manifests.state import State
 from wire.errors import Refusal
@@ -259,6 +269,12 @@ def _installed(name: str, autonomy: Autonomy = "full") -> Installed:
     return Installed(
         id=HandId(f"h-{name}"), name=name, version="1.0.0", folder=name, number=1, seal="", package=package
     )
+
+
+def test_of_a_quarantined_hand_the_operator_is_told_why_what_shows_more_and_what_tries_again() -> None:
+    refusal = quarantine_refusal("feed", "it died")
+    mend = "`maniple logs feed` shows more, `maniple start feed` tries again"
+    assert (refusal.why, refusal.bare) == (f"feed is quarantined (it died): {mend}", f"feed is quarantined: {mend}")
 
 
 CALLER, OWNER, OTHER = _installed("caller"), _installed("owner"), _installed("other")

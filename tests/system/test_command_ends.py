@@ -93,14 +93,14 @@ def test_what_it_has_said_reaches_slow_callers_though_it_exits_without_the_end_o
     with ThreadPoolExecutor() as threads:
         half, whole = threads.map(slow, ("broken", "all"))
     assert whole == (150 * 4000, "whole")
-    assert half == (150 * 4000, "the program ended: exit code 0")
+    assert half == (150 * 4000, "the program ended: exit code 0: `maniple logs half` shows more")
 
 
 def test_a_caller_with_no_room_left_is_told_that_the_program_died(kernel: Kernel, client: Client) -> None:
     install(kernel, in_sh("brittle", f"{PIECES}exit 3"))
     came, end = _heard(client, "brittle.do", 0.03)
     assert came < 150 * 4000
-    assert end == "the program ended: exit code 3"
+    assert end == "the program ended: exit code 3: `maniple logs brittle` shows more"
 
 
 def test_a_caller_that_reads_no_more_holds_a_service_whose_program_is_gone_for_seconds(
