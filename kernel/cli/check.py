@@ -81,11 +81,12 @@ def _named_problems(folder: str, manifest: Manifest, unsealable: list[Ended]) ->
     if manifest.hand.command:
         program = manifest.hand.command[0]
         file = program.removeprefix("./")
-        if program == file or file in files:
+        if program == file:
             return []
-        return [
-            Problem(folder, 1, 1, f"{program}, which command names, is not there", f"write {file}, or change command")
-        ]
+        if file not in files:
+            what = f"{program}, which command names, is not there"
+            return [Problem(folder, 1, 1, what, f"write {file}, or change command")]
+        return [] if files[file].startswith((b"#!", b"\x7fELF")) else [_no_program(f"{folder.rstrip('/')}/{file}")]
     if manifest.agent:
         from kernel.cli import agent_files
 
@@ -97,6 +98,11 @@ def _named_problems(folder: str, manifest: Manifest, unsealable: list[Ended]) ->
     if manifest.hand.wasm:
         return _module_problems(found_folder)
     return entry.problems(folder, manifest, files)
+
+
+def _no_program(file: str) -> Problem:
+    what = 'it is neither a program for this machine nor a script with a first line such as "#!/bin/sh"'
+    return Problem(file, 1, 1, what, "write that line, such as #!/usr/bin/env python3, or change command")
 
 
 def _advice(folder: str) -> list[Problem]:

@@ -102,7 +102,7 @@ def test_a_bad_name_makes_nothing(name: str, shell: Shell, tmp_path: Path) -> No
 
 
 def test_new_never_writes_over_a_folder(shell: Shell, tmp_path: Path) -> None:
-    shell.good("new", "twice", "--into", tmp_path)
+    shell.result("new", "twice", "--into", tmp_path)
     ran = shell.run("new", "twice", "--into", tmp_path)
     assert ran.code == 1
     assert "is there already" in ran.err
@@ -161,7 +161,7 @@ def test_check_points_at_time_and_chance_that_a_run_which_goes_on_cannot_be_told
 
 def test_a_seal_verifies_until_anything_changes(shell: Shell, tmp_path: Path) -> None:
     folder = write_hand(tmp_path / "hand", ECHO)
-    shell.good("seal", folder)
+    shell.result("seal", folder)
     told = shell.result("verify", folder)
     assert told["ok"] is True
     assert sorted(told["files"]) == ["HAND.toml", "main.py"]  # type: ignore[call-overload]
@@ -184,7 +184,7 @@ def test_another_key_counts_only_once_it_is_trusted(shell: Shell, tmp_path: Path
     shell.good("keys", "add", f"{key}.pub", "--hands", "ec*", "--expires", "90d")
     assert shell.run("verify", folder).code == 0
     key_id = public.split("+")[1]
-    shell.good("keys", "revoke", key_id, "--yes")
+    shell.result("keys", "revoke", key_id, "--yes")
     ran = shell.run("install", folder, "--yes")
     assert ran.code == 4
     assert "revoked" in ran.err
@@ -278,7 +278,7 @@ def test_an_upgrade_shows_and_grants_only_what_is_new(shell: Shell, places: Path
     assert "older" in older.err
     assert "(an older version than 1.1.0)" in older.err
     assert "upgrade" not in older.err
-    shell.good("grant", "greeter", "echo.say", "*")
+    shell.result("grant", "greeter", "echo.say", "*")
     assert [name for name in os.listdir(shell.home / "hands") if name.startswith("greeter")] == [ran.table()["folder"]]
 
 

@@ -141,6 +141,15 @@ def test_check_names_a_command_that_takes_clean(shell: Shell, tmp_path: Path) ->
     assert (ran.code, "remove it, or add --clean to `maniple install` or `maniple seal`" in ran.out) == (1, True), ran
 
 
+def test_check_of_a_program_that_linux_cannot_start_says_what_to_write(shell: Shell, tmp_path: Path) -> None:
+    folder = Path(shell.good("new", "begun", "--into", tmp_path).strip())
+    toml = (folder / "HAND.toml").read_text()
+    (folder / "HAND.toml").write_text(toml.replace('entry = "main:Begun"', 'command = ["./main.py"]'))
+    ran = shell.run("check", folder)
+    told = "main.py:1:1: it is neither a program for this machine nor a script"
+    assert (ran.code, told in ran.out, "#!/usr/bin/env python3" in ran.out) == (1, True, True), ran
+
+
 def test_check_and_install_of_the_manifest_itself_name_its_folder(shell: Shell, tmp_path: Path) -> None:
     folder = shell.good("new", "pointed", "--into", tmp_path).strip()
     for command in ("check", "install"):
