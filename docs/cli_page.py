@@ -12,9 +12,9 @@ WIDTH = 100
 
 HEAD = """# The command line
 
-Results go to stdout, everything else to stderr. `--json` prints the result as JSON, for programs. The home is `--home`,
-else `$MANIPLE_HOME`, else `~/.maniple`. Colours are used only on a terminal, and not with `NO_COLOR`. To let your shell
-complete commands: `maniple completion --help`. `maniple --version` prints the version.
+Results go to stdout, everything else to stderr. `--json` prints the result as JSON, for programs: [its keys](json.md).
+The home is `--home`, else `$MANIPLE_HOME`, else `~/.maniple`. Colours are used only on a terminal, and not with
+`NO_COLOR`. To let your shell complete commands: `maniple completion --help`. `maniple --version` prints the version.
 
 | exit code | |
 |---|---|

@@ -1,8 +1,17 @@
 """`maniple grant` (acts)."""
 
 import click
+from msgspec import Struct
 
+from kernel.cli import replies
 from kernel.cli.frame import Session, command, hand_argument
+from manifests.schema import Capability
+
+
+class _Done(Struct, frozen=True):
+    """The reply of kernel.grant."""
+
+    capabilities: tuple[Capability, ...]
 
 
 @command()
@@ -25,4 +34,5 @@ def grant(session: Session, hand: str, method: str, patterns: tuple[str, ...], o
     wanted = {"method": method, "allow": list(patterns), "own": own, "approval": asks}
     with session.client() as client:
         reply = client.call("kernel.grant", hand, {"capabilities": [wanted]}).value
-    session.result(reply, lambda: f"{hand} may use {method} on {', '.join(patterns)}.")
+    granted = replies.read(reply, _Done).capabilities
+    session.result({"name": hand, "granted": granted}, lambda: f"{hand} may use {method} on {', '.join(patterns)}.")

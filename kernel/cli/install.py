@@ -98,6 +98,7 @@ def install(
 
 class Proposal(Struct, frozen=True, kw_only=True):
     """A Hand that has been shown to the operator, and is installed after a yes. before: the version installed now.
+    sealed_by: names and ids of keys.
 
     wanted: the capabilities it newly asks for. unread: what models read of it, if that is too much to have been shown.
     """
@@ -105,7 +106,7 @@ class Proposal(Struct, frozen=True, kw_only=True):
     found: package.Folder
     before: Installed | None
     seal: str
-    sealed_by: str
+    sealed_by: tuple[str, ...]
     wanted: tuple[Capability, ...]
     as_declared: bool = False
     unread: str = ""
@@ -196,11 +197,11 @@ def summary(shown: Proposal) -> str:
     return f"{found.name} {found.version} is {'upgraded' if shown.before else 'installed'}."
 
 
-def _judge_seal(client: Client, found: package.Folder) -> tuple[str, str]:
+def _judge_seal(client: Client, found: package.Folder) -> tuple[str, tuple[str, ...]]:
     """The seal's text and the keys that signed it; seals an unsealed Hand. Ended (refused) if untrusted or not matching."""
     if not found.seal:
         key = installing.sealing_key(client)
-        return package.make_seal(found, key), f"{key.name}+{key.verify_key.id}, this home's own key"
+        return package.make_seal(found, key), (f"{key.name}+{key.verify_key.id}",)
     trust = TrustStore(keys=replies.read(client.call("kernel.home").value, rights.Home).keys)
     try:
         verdict = trust.judge(
@@ -217,7 +218,7 @@ def _judge_seal(client: Client, found: package.Folder) -> tuple[str, str]:
     if differences:
         what = "; ".join(map(str, differences[:5]))
         raise Ended(f"refused: {what}; look at it, then `maniple seal {shlex.quote(found.path)}`", Exit.REFUSED)
-    return found.seal, ", ".join(f"{trust.find(key).name}+{key}" for key in verdict.by)
+    return found.seal, tuple(f"{trust.find(key).name}+{key}" for key in verdict.by)
 
 
 def _print_proposal(
@@ -225,7 +226,7 @@ def _print_proposal(
     rows: tuple[MethodRow, ...],
     found: package.Folder,
     before: Installed | None,
-    sealed_by: str,
+    sealed_by: tuple[str, ...],
     *,
     as_declared: bool,
     most: int | None,
@@ -238,7 +239,8 @@ def _print_proposal(
         session.say(screen.visible(line))
     for line in _skill_lines(found):
         session.say(screen.visible(line))
-    session.say(f"Sealed by {screen.visible(sealed_by)}.")
+    own = "" if found.seal else ", this home's own key"
+    session.say(f"Sealed by {screen.visible(', '.join(sealed_by))}{own}.")
     wanted = agreement.request_rows(agreement.new_requests(manifest, old), effects)
     also, nothing = ("also ", "nothing more") if before else ("", "nothing")
     session.say(f"It {also}asks for:" if wanted else f"It asks for {nothing}.")

@@ -5,9 +5,10 @@ import time
 import click
 import msgspec
 
-from kernel.cli import keyfile, logbook
+from kernel.cli import keyfile, logbook, replies
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command
+from kernel.cli.keys_list import KeyReply, row_of
 from manifests import moments
 from manifests.errors import ValueInvalid
 from manifests.schema import Capability
@@ -40,11 +41,11 @@ def keys_add(session: Session, key: str, hands: tuple[str, ...], most: tuple[str
         done = next(
             (one for one in logbook.trusted_keys(session.home).keys if _is_as_asked(one, public.id, arguments)), None
         )
-        if done is not None:  # by an earlier command that was killed before it could say so
-            reply: object = {"key": msgspec.json.decode(msgspec.json.encode(done))}
-        else:
-            reply = client.call("kernel.key-add", "", arguments).value
-    session.result(reply, lambda: f"{public.name}+{public.id} may seal {', '.join(hands)}.")
+        if done is None:  # else by an earlier command that was killed before it could say so
+            done = replies.read(client.call("kernel.key-add", "", arguments).value, KeyReply).key
+    session.result(
+        row_of(done, time.time_ns() // 1000), lambda: f"{public.name}+{public.id} may seal {', '.join(hands)}."
+    )
 
 
 def _is_as_asked(key: TrustedKey, key_id: str, asked: dict[str, object]) -> bool:

@@ -2,11 +2,19 @@
 
 import time
 
+from msgspec import Struct
+
 from kernel.cli import logbook, screen
 from kernel.cli.frame import Session, command
 from manifests.grants import as_text
 from manifests.trust import EVERYTHING, TrustedKey
 from wire.entries import time_text
+
+
+class KeyReply(Struct, frozen=True):
+    """The reply of kernel.key-add, key-rotate and key-revoke: the key that was added or revoked."""
+
+    key: TrustedKey
 
 
 @command()
@@ -19,12 +27,13 @@ def keys_list(session: Session) -> None:
     log = logbook.public_key(session.home)
     now = time.time_ns() // 1000
     session.result(
-        {"keys": [_row(key, now) for key in trusted], "log": log.text()},
+        {"keys": [row_of(key, now) for key in trusted], "log": log.text()},
         lambda: "\n".join([_drawn(trusted, now), "", f"The log is signed by {log.text()}"]).strip(),
     )
 
 
-def _row(key: TrustedKey, now: int) -> dict[str, object]:
+def row_of(key: TrustedKey, now: int) -> dict[str, object]:
+    """The JSON row of a key, for all commands about keys. now: microseconds since the epoch."""
     return {
         "id": key.id,
         "name": key.name,

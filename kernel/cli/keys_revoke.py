@@ -1,10 +1,13 @@
 """`maniple keys revoke` (acts)."""
 
+import time
+
 import click
 
-from kernel.cli import logbook
+from kernel.cli import logbook, replies
 from kernel.cli.confirming import confirm
 from kernel.cli.frame import Session, command
+from kernel.cli.keys_list import KeyReply, row_of
 
 
 @command()
@@ -22,8 +25,8 @@ def keys_revoke(session: Session, key_id: str, yes: bool) -> None:
     which = f"{key_id}, which is this home's own," if is_own else key_id
     confirm(f"Revoke key {which} for ever?", f"maniple keys revoke {key_id}", yes=yes, done="revoked")
     with session.client() as client:
-        reply = client.call("kernel.key-revoke", key_id).value
-    session.result(reply, lambda: f"{key_id} is revoked.")
+        gone = replies.read(client.call("kernel.key-revoke", key_id).value, KeyReply).key
+    session.result(row_of(gone, time.time_ns() // 1000), lambda: f"{key_id} is revoked.")
     if is_own:
         session.say(
             "It was this home's own: nothing that it sealed starts any more, not even the bundled Hands. To make another: "

@@ -1,14 +1,15 @@
 """`maniple keys rotate` (acts)."""
 
 import shlex
+import time
 from itertools import pairwise
 
 import click
-import msgspec
 
-from kernel.cli import founding, keyfile, logbook
+from kernel.cli import founding, keyfile, logbook, replies
 from kernel.cli.confirming import confirm
 from kernel.cli.frame import Session, command
+from kernel.cli.keys_list import KeyReply, row_of
 from manifests.trust import TrustedKey, TrustStore
 
 
@@ -26,9 +27,7 @@ def keys_rotate(session: Session, old: str, key: str, yes: bool) -> None:
     trust = logbook.trusted_keys(session.home)
     done = _find_replacement(trust, public.id, old)
     is_own = trust.is_own(public.id if done else old)
-    if done is not None:
-        reply: object = {"key": msgspec.json.decode(msgspec.json.encode(done)), "instead": old}
-    else:
+    if done is None:
         if not yes and trust.find(old).revoked is None:  # else the rotation stops nothing
             which = f"{old}, which is this home's own" if is_own else old
             again = shlex.join(["maniple", "keys", "rotate", old, key])
@@ -36,8 +35,9 @@ def keys_rotate(session: Session, old: str, key: str, yes: bool) -> None:
                 f"Stop everything that is sealed by {which}, until it is sealed again?", again, yes=yes, done="rotated"
             )
         with session.client() as client:
-            reply = client.call("kernel.key-rotate", old, {"key": public.text()}).value
-    session.result(reply, lambda: f"{public.name}+{public.id} replaces {old}, which is no longer trusted.")
+            done = replies.read(client.call("kernel.key-rotate", old, {"key": public.text()}).value, KeyReply).key
+    row = {**row_of(done, time.time_ns() // 1000), "instead": old}
+    session.result(row, lambda: f"{public.name}+{public.id} replaces {old}, which is no longer trusted.")
     if is_own:
         session.say(
             f"It was this home's own. Put the new secret key in the place of {founding.seal_key_path(session.home)}, "

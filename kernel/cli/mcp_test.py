@@ -40,7 +40,7 @@ def mcp_test(session: Session, name: str) -> None:
             "server": offer.server,
             "version": offer.version,
             "protocol": offer.protocol,
-            "milliseconds": round(seconds * 1000),
+            "seconds": round(seconds, 3),
             "tools": [{"tool": tool, "method": method, "state": state} for tool, method, state in rows],
         },
         lambda: screen.table(("TOOL", "METHOD", "STATE"), [(visible(tool), *rest) for tool, *rest in rows]),

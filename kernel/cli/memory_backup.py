@@ -2,7 +2,7 @@
 
 import click
 
-from kernel.cli import memories, named_files, streams
+from kernel.cli import memories, named_files, replies, streams
 from kernel.cli.frame import Session, command
 from kernel.cli.memories import MemoryOptions
 
@@ -18,4 +18,5 @@ def memory_backup(session: Session, file: str, whose: MemoryOptions) -> None:
     with session.client() as client, streams.create(file) as take:
         space = memories.resolve_namespace(client, whose)
         reply = client.call("memory.backup", space, seconds=memories.CALL_S, chunk=take)
-    session.result({"file": file, "reply": reply.value}, lambda: f"{file} holds the whole memory.")
+    row = {"file": file, **replies.read(reply.value, dict[str, object])}
+    session.result(row, lambda: f"{file} holds the whole memory.")

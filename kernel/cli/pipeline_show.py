@@ -35,8 +35,7 @@ def pipeline_show(session: Session, name: str, run: str | None) -> None:
         raise Ended(f"{run} is not a run of {name}: see `maniple runs {name}`")
     value: dict[str, object] = {"pipeline": msgspec.to_builtins(one.pipeline), "run": None}
     if chosen:
-        top = runs.tries[chosen]
-        value["run"] = {**msgspec.to_builtins(top), "steps": pipelines.piece_rows(runs, chosen)}
+        value["run"] = pipelines.try_row(runs, runs.tries[chosen])
     session.result(value, lambda: session.hinted(_drawn(one, runs, chosen)))
 
 

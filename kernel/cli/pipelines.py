@@ -19,7 +19,7 @@ from kernel.cli.client import Client
 from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import complete
 from kernel.cli.installed import Installed
-from kernel.cli.pipeline_progress import RunTree
+from kernel.cli.pipeline_progress import RunTree, Try
 from manifests.errors import ManifestInvalid
 from manifests.grants import expand_wildcards, requested
 from manifests.pipeline.check import check
@@ -29,6 +29,7 @@ from manifests.pipeline.schema import Pipeline
 from manifests.pipeline.signature import Signature, of_entry
 from manifests.schema import Capability, Schedule
 from manifests.suggestions import did_you_mean, nearest
+from wire.entries import time_text
 
 FILE_MAX: Final = 512 * 1024
 
@@ -185,14 +186,18 @@ def fetch(client: Client, name: str) -> InstalledPipeline:
     return _read_installed(client, hand)
 
 
+def try_row(runs: RunTree, one: Try) -> dict[str, object]:
+    """The JSON row of a run, with those of its pieces. Times are texts as in the log, "" while unknown."""
+    started, ended = (time_text(moment) if moment else "" for moment in (one.started, one.ended))
+    told = {"started": started, "ended": ended, "micro_dollars": runs.cost(one.run)}
+    return {**msgspec.to_builtins(one), **told, "steps": piece_rows(runs, one.run)}
+
+
 def piece_rows(runs: RunTree, run: str) -> list[dict[str, object]]:
     """JSON rows of a run's pieces, each with its tries, and these with the pieces of their runs."""
     found: list[dict[str, object]] = []
     for piece in runs.pieces_of(run):
-        tries = [
-            {**msgspec.to_builtins(one), "micro_dollars": runs.cost(one.run), "steps": piece_rows(runs, one.run)}
-            for one in piece.tries
-        ]
+        tries = [try_row(runs, one) for one in piece.tries]
         row: dict[str, object] = {"name": str(piece.name), "state": piece.state, "why": piece.why, "tries": tries}
         found.append({**row, "items": piece.items, "done": piece.done} if piece.items >= 0 else row)
     return found

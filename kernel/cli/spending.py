@@ -21,11 +21,13 @@ Sums = dict[str, int]
 
 
 class Allowance(Struct, frozen=True, kw_only=True):
-    """One allowance of a budget, as in replies. name: its Hand's, "" for the home. Amounts are in its unit.
+    """One allowance of a budget, as in replies. hand, name: the id and name of its Hand, "" for the home. Amounts are in
+    its unit.
 
     percent: 0, 80 or 100, the step reached. ends: end of the window, in RFC 3339.
     """
 
+    hand: str = ""
     name: str
     unit: str
     window: str

@@ -90,7 +90,7 @@ def _change(request: Request) -> object:
         kernel.log.after(kernel.log.size - 1, partial(_finish_secrets, request, decided, old))
         return None
     waiting = _apply(request, decided.hand)
-    return {**decided.answer, "upgraded": before is not None, "waiting": waiting}
+    return {**decided.answer, "waiting": waiting} if call.method == "kernel.install" else decided.answer
 
 
 def _finish_secrets(request: Request, decided: Decided, old: str) -> None:

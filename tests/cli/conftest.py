@@ -67,7 +67,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """A home with the bundled Hands, as `init` makes it, for copying."""
     shell = Shell(tmp_path_factory.mktemp("furnished") / "home")
-    shell.good("init")
+    shell.result("init")
     return shell
 
 

@@ -12,6 +12,7 @@ from kernel.cli import installing, mcp_servers, package
 from manifests.grants import requested
 from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import Login, Offer, Tool
+from tests.cli import json_page
 from tests.cli.shell import Ran, Shell
 from tests.living import Kernel, seal_key
 from tests.system.authority import Shop
@@ -77,9 +78,10 @@ _OPENER = urllib.request.build_opener(_Staying)
 
 def log_in(shell: Shell, shop: Shop, name: str) -> None:
     """Log in, then add the server again, which shows its tools."""
-    page = Page(shell, name)
+    page = Page(shell, name, "--json")
     page.open()
-    assert page.end().code == 0
+    ran = page.end()
+    assert (ran.code, json_page.differences(["mcp", "login"], ran.out)) == (0, [])
     add(shell, shop, name)
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.cli import forked
+from tests.cli import forked, json_page
 from tests.living import ROOT
 
 MANIPLE = [sys.executable, "-I", str(ROOT / "kernel" / "cli" / "__main__.py")]
@@ -34,7 +34,10 @@ class Ran(NamedTuple):
 
 
 class Shell:
-    """Runs commands on one home. Commands see nothing of the caller's environment that could change a result."""
+    """Runs commands on one home. Commands see nothing of the caller's environment that could change a result.
+
+    What they print with --json must be what docs/json.md says.
+    """
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -52,6 +55,9 @@ class Shell:
         environment = self.environment(**variables)
         if not by_exec and len(stdin_bytes) <= forked.STDIN_MAX:
             code, out, err = forked.run([*map(str, words)], stdin_bytes, str(cwd or Path.cwd()), environment, COMMAND_S)
+            if "--json" in words:
+                wrong = json_page.differences([*map(str, words)], out.decode())
+                assert not wrong, wrong
             return Ran(code, out.decode(), err.decode())
         done = subprocess.run(
             [*MANIPLE, *map(str, words)],

@@ -73,7 +73,7 @@ def test_arguments_that_no_json_can_tell_hide_nothing_of_what_waits(asking: Shel
     assert "81a47465787481c0a568656c6c6f" in shown
     assert f"`maniple approve {ordinary['call']}`" in shown
     for row in (*rows, ordinary):
-        asking.good("deny", str(row["call"]))
+        asking.result("deny", str(row["call"]))
     asking.good("remove", "odd")
 
 
@@ -89,7 +89,7 @@ def test_what_was_done_with_another_query_is_not_told_as_the_same(asking: Shell,
         rows = until(lambda: asking.result("approvals")["approvals"], "a call that waits")
         assert isinstance(rows, list)
         assert risk in asking.good("approvals")
-        asking.good("approve", str(rows[0]["call"]))
+        asking.result("approve", str(rows[0]["call"]))
         asking.good("wait", run)
     asking.good("remove", "payer")
     asking.good("remove", "courier")
@@ -159,7 +159,7 @@ def test_what_does_not_wait_cannot_be_answered(asking: Shell) -> None:
 
 
 def test_a_key_that_may_not_seal_the_hand_cannot_answer_for_it(asking: Shell, tmp_path: Path) -> None:
-    asking.good("keys", "new", tmp_path / "key", "--name", "example.org/somebody")
+    asking.result("keys", "new", tmp_path / "key", "--name", "example.org/somebody")
     row = held(asking)
     ran = asking.run("approve", str(row["call"]), "--key", tmp_path / "key")
     assert (ran.code, "does not count" in ran.err) == (4, True)
@@ -171,7 +171,7 @@ def test_being_asked_is_given_and_taken_like_any_grant(asking: Shell) -> None:
     assert (ran.code, "does not ask for" in ran.err) == (4, True)
     asking.good("grant", "writer", "post.read", "*", "--ask")
     assert "each time" in asking.good("grants", "writer")
-    asking.good("revoke", "writer", "post.read")
+    asking.result("revoke", "writer", "post.read")
     asking.good("grant", "writer", "post.read", "*")
 
 

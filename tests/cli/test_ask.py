@@ -55,6 +55,7 @@ def test_a_model_that_is_tried_shows_its_answer_escaped_and_without_its_thoughts
             shell.good("settings", "model", f'script={{"thinking": "It is wanted.", "text": "{text}", "times": 0}}')
             told = shell.good("models", "test", "scripted/script")
             assert (shown in told, "wanted" in told) == (True, False), told
+        assert shell.result("models", "test", "scripted/script")["answer"]["said"] == "script"  # type: ignore[index]
     finally:
         shell.good("settings", "model", f"script={SCRIPT}")
 
@@ -67,6 +68,12 @@ def test_each_question_stands_alone(shell: Shell) -> None:
 def test_the_whole_outcome_is_there_for_programs(shell: Shell) -> None:
     told = shell.result("ask", "I am Ada")
     assert (told["outcome"], told["value"]["steps"]) == ("done", 1)  # type: ignore[index]
+
+
+def test_what_programs_are_told_of_models(shell: Shell) -> None:
+    shell.good("ask", "I am Ada")
+    assert shell.result("models")["routes"] == {"default": ["scripted/script"]}
+    assert {row["model"] for row in shell.result("usage")["usage"]} == {"scripted/script"}  # type: ignore[attr-defined]
 
 
 def test_a_file_goes_with_a_question(shell: Shell, tmp_path: Path) -> None:
@@ -173,7 +180,7 @@ def test_who_is_killed_and_only_waited_for_a_run_leaves_it_going_on(shell: Shell
     other.kill()
     other.communicate(timeout=30)
     assert run in _runs(shell)
-    shell.good("cancel", run)
+    shell.result("cancel", run)
 
 
 @pytest.mark.wide
@@ -261,7 +268,7 @@ def test_who_sees_it_go_wrong_can_tell_it_while_it_works(shell: Shell) -> None:
 @pytest.mark.wide
 def test_who_tells_it_to_stop_has_the_work_so_far(shell: Shell) -> None:
     begun = shell.begin("ask", "take long")
-    shell.good("tell", _thinks(shell), "--stop", "that is enough")
+    shell.result("tell", _thinks(shell), "--stop", "that is enough")
     _, err = begun.communicate(timeout=20)
     assert begun.returncode == 1
     assert b"interrupted" in err

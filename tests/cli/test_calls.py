@@ -14,9 +14,9 @@ from tests.living import ECHO, Source, write_hand
 def drawer(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder that is a root named `drawer`."""
     folder = tmp_path_factory.mktemp("drawer")
-    shell.good("roots", "add", "drawer", folder)
+    shell.result("roots", "add", "drawer", folder)
     yield folder
-    shell.good("roots", "remove", "drawer")
+    shell.result("roots", "remove", "drawer")
 
 
 def test_a_call_prints_what_it_brings(shell: Shell) -> None:

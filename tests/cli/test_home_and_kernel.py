@@ -166,7 +166,7 @@ def test_freeze_holds_through_restarts_until_thaw(still: Shell) -> None:
     ran = still.run("call", "icy.greet")
     assert (ran.code, "maniple thaw" in ran.err) == (4, True)
     assert "frozen" in still.good("status")
-    still.good("thaw")
+    still.result("thaw")
     until(lambda: still.run("call", "icy.greet").code == 0)
     still.good("down")
 

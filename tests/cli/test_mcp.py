@@ -251,7 +251,7 @@ def test_a_server_of_more_tools_than_a_hand_can_hold_is_told_with_what_to_type_a
     )
     assert "n" * 201 not in ran.err
     shell.good(*words, "--only", "do7", "--", "python3", "server.py")
-    shell.good("mcp", "remove", "vast")
+    shell.result("mcp", "remove", "vast")
 
 
 @pytest.mark.wide
@@ -316,7 +316,7 @@ def test_a_server_keeps_what_it_is_told_and_its_secret_stands_nowhere(shell: She
     assert ran.code == 0, ran.err
     try:
         assert json.loads(shell.good("call", "mcp-keeper.do"))["text"] == "x True 19"
-        shell.good("restart", "mcp-keeper")
+        shell.result("restart", "mcp-keeper")
         assert json.loads(shell.good("call", "mcp-keeper.do"))["text"] == "xx True 19"
         shown = shell.good("show", "mcp-keeper") + shell.good("settings", "mcp-keeper") + ran.err
         assert "quite-a-secret-word" not in shown

@@ -173,7 +173,7 @@ def test_calls_wait_for_nobody_who_is_at_the_page_and_one_person_logs_in_at_a_ti
 def test_the_packages_own_server_is_logged_in_to_and_its_tokens_refreshed(kernel: Kernel, shell: Shell) -> None:
     with serving("guarded.py") as port:
         url = f"http://127.0.0.1:{port}/mcp"
-        shell.good("mcp", "add", "guarded", url, "--yes")
+        shell.result("mcp", "add", "guarded", url, "--yes")
         page = Page(shell, "guarded")
         assert page.open() == 200
         assert "It may now: use." in page.end().out
@@ -273,7 +273,7 @@ def test_an_answer_to_another_question_gets_no_token_and_ends_no_login(shell: Sh
     shop.ways.clear()
     assert page.open() == 200
     assert page.end().code == 0
-    shell.good("mcp", "logout", name)
+    shell.result("mcp", "logout", name)
     shop.ways["iss"] = "https://attacker.example"
     page = Page(shell, name)
     page.open()

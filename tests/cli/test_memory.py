@@ -247,11 +247,11 @@ def test_a_removal_whose_memory_cannot_be_erased_goes_on_and_says_what_is_left(s
     shell.good("start", "parter", "key=a", "value=b", "--wait")
     output = shell.home / "output" / "parter.log"
     output.write_text("printed\n")
-    shell.good("pause", "memory")
+    shell.result("pause", "memory")
     ran = shell.run("remove", "parter", "--purge", "--yes")
-    shell.good("resume", "memory")
+    shell.result("resume", "memory")
     assert (ran.code, output.exists()) == (4, False), ran
     assert "parter is removed. Its memory is still there: `maniple memory erase" in ran.err
     kept = ran.err.rpartition("--hand ")[2].split("`")[0]
-    shell.good("memory", "erase", "--hand", kept, "--yes")
+    shell.result("memory", "erase", "--hand", kept, "--yes")
     assert "(removed)" not in shell.good("memory", "stats")

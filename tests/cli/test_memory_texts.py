@@ -72,7 +72,7 @@ def test_texts_are_exported_with_their_history_and_come_back_the_same(shell: She
     shell.good("memory", "export", file)
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert [line["fragment"]["state"] for line in lines if "fragment" in line] == ["live", "superseded", "live", "live"]
-    shell.good("memory", "import", file, "--session", "cli/mail/-/ada")
+    shell.result("memory", "import", file, "--session", "cli/mail/-/ada")
     assert shell.good("memory", "export", "--session", "cli/mail/-/ada") == file.read_text()
     until(lambda: stats(shell, "--session", "cli/mail/-/ada")["waiting"] == 0, "vectors")
     assert found(shell, "a car", "--session", "cli/mail/-/ada")[0]["text"] == TEXTS[0]
@@ -81,12 +81,12 @@ def test_texts_are_exported_with_their_history_and_come_back_the_same(shell: She
 def test_a_copy_brings_texts_back_and_what_was_indexed_anew_is_found_as_before(shell: Shell, tmp_path: Path) -> None:
     copy = tmp_path / "own.db"
     before = [row["fragment"] for row in found(shell, "a car")]
-    shell.good("memory", "backup", copy)
-    shell.good("memory", "forget", "1")
+    shell.result("memory", "backup", copy)
+    shell.result("memory", "forget", "1")
     gone = shell.run("memory", "forget", "1")
     assert (gone.code, "there is no fragment 1 here" in gone.err) == (1, True)
     assert 1 not in [row["fragment"] for row in found(shell, "a car")]
-    shell.good("memory", "restore", copy, "--yes")
+    shell.result("memory", "restore", copy, "--yes")
     shell.good("memory", "reindex")
     until(lambda: stats(shell)["waiting"] == 0, "vectors")
     assert [row["fragment"] for row in found(shell, "a car")] == before

@@ -106,8 +106,9 @@ def test_one_request_is_told_as_one(shell: Shell) -> None:
     shell.run("start", "greeter", "fail:=true", "--wait")
     runs = shell.result("runs", "greeter")["runs"]
     assert isinstance(runs, list)
-    said = shell.run("replay", runs[-1]["run"]).err
+    said = shell.run("replay", runs[-1]["run"], "--json").err
     assert said == "The same 1 request, and to the same end, failed unkind: it does not greet today.\n"
+    shell.result("erase", runs[-1]["run"], "--yes")
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def test_run_reads_inputs_as_their_types_say_and_prints_the_outputs(greetings: S
 def test_who_only_waits_is_told_of_a_step_that_asks(shell: Shell, places: Path) -> None:
     file = places / "asking.pipeline.toml"
     file.write_text(PLAIN.replace("NAME", "asking").replace('"HAND"', '"greeter"\napproval = "it is late"'))
-    shell.good("pipeline", "add", file, "--yes")
+    shell.result("pipeline", "add", file, "--yes")
     waiting = shell.begin("pipeline", "run", "asking", "--wait")
     assert waiting.stderr is not None
     assert b"is under way" in waiting.stderr.readline()
@@ -216,7 +216,7 @@ def test_who_only_waits_is_told_of_a_step_that_asks(shell: Shell, places: Path) 
     shell.good("deny", told.split("`")[1].split()[-1])
     waiting.communicate(timeout=20)
     assert waiting.returncode == 1
-    shell.good("pipeline", "remove", "asking")
+    shell.result("pipeline", "remove", "asking")
 
 
 @pytest.mark.wide

@@ -94,7 +94,7 @@ def test_a_question_outlives_the_kernel(asking: Shell) -> None:
     asking.good("up")
     (again,) = until(lambda: rows(asking), "the question")
     assert again["call"] == row["call"]
-    asking.good("answer", str(row["call"]), "yes, here")
+    asking.result("answer", str(row["call"]), "yes, here")
     until(lambda: "done" in asking.good("runs", "asker"), "the end of its run")
 
 

@@ -243,6 +243,7 @@ def test_who_waits_for_a_run_whose_code_was_upgraded_is_told_what_it_waits_for(s
     assert f"{run} waits for your decision: `maniple decide {run} finish`" in waiting.stderr.readline().decode()
     shown = shell.good("run-show", run)
     assert re.search(r"used +0\.[0-9]+s of processor, [1-9][0-9.]* MiB at most", shown), "what its process used"
+    assert shell.result("decide", run, "finish")["runs"] == [{"run": run, "goes_on_as": run}]
     shell.good("cancel", run)
     waiting.communicate(timeout=20)
     assert re.search(r"used +0\.[0-9]+s of processor, [1-9][0-9.]* MiB at most", shell.good("run-show", run))

@@ -82,7 +82,7 @@ def test_schedules_lists_what_comes_next(shell: Shell, installed: str) -> None:
 
 def test_a_start_by_hand_has_the_inputs_of_the_schedule_and_is_in_the_history(shell: Shell, installed: str) -> None:
     until(lambda: "chime" in listed(shell))
-    run = shell.good("schedules", "run", "chime").strip()
+    run = str(shell.result("schedules", "run", "chime")["run"])
     until(lambda: [row for row in past(shell, "chime") if row["run"] == run and row["outcome"]])
     row = next(row for row in past(shell) if row["run"] == run)
     assert (row["what"], row["outcome"], row["why"]) == ("fired", "done", "by its operator")

@@ -65,7 +65,7 @@ def test_a_skill_is_looked_through_installed_granted_replaced_and_removed(shell:
     assert f"`maniple skills install {folder} --for tidy --yes`" in asked.err
     lines = asked.err.splitlines()
     assert {"mail: Writes mails.", "  license: MIT", "    SKILL.md:6: U+200B", "    SKILL.md:7: obey"} <= set(lines)
-    assert shell.result("skills", "list") == {"skills": [], "unread": {}}
+    assert shell.result("skills", "list") == {"skills": [], "unreadable": {}}
 
     told = shell.result("skills", "install", folder, "--for", "tidy", "--yes")
     assert (told["name"], told["read_by"], told["replaced"]) == ("mail", ["tidy"], False)
