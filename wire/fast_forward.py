@@ -32,6 +32,9 @@ SMALL: Final = 4096
 BESIDE: Final = 160
 """Bytes of memory that a message takes besides its header and body."""
 
+PIECE: Final = 32 * 1024
+"""Bytes of a tape that are scanned at a time: some milliseconds, also if all its records are small."""
+
 
 class Known(Struct, frozen=True, kw_only=True, gc=False):
     """A request on a tape. number: the run's; seq: of the request's entry in the log, if it was allowed.
@@ -86,14 +89,23 @@ def known_of(asked: Asked, seq: int = 0) -> Known:
 
 
 def scan(records: Iterable[Placed], room: int = 0) -> Contents:
-    """Scan a whole tape. room: bytes of memory for keeping its messages: if all fit, the tape need not be read again.
+    """Scan a whole tape at once, as scanning() does."""
+    return next(contents for contents in scanning(records, room) if contents is not None)
 
-    Raises CodecError for a message that cannot be decoded.
+
+def scanning(records: Iterable[Placed], room: int = 0) -> Iterator[Contents | None]:
+    """Scan a whole tape: yield None after each PIECE, and then its contents, as often as they are asked for.
+
+    room: bytes of memory for keeping its messages: if all fit, the tape need not be read again. Raises CodecError for a
+    message that cannot be decoded.
     """
     known: dict[int, Known] = {}
     heard, needs, is_delivered, spent, labels = 0, 0, False, Spent(), Labels()
-    kept, size = list[Heard](), 0
+    kept, size, piece = list[Heard](), 0, PIECE
     for placed in records:
+        if placed.end > piece:
+            piece = placed.end + PIECE
+            yield None
         needs = max(needs, placed.needs)
         if isinstance(placed.record, Began):
             labels = join(labels, placed.record.labels)
@@ -116,10 +128,12 @@ def scan(records: Iterable[Placed], room: int = 0) -> Contents:
                 known[number] = replace(known[number], is_begun=not is_ended, is_ended=is_ended)
     if len(kept) < heard:
         kept, size = [], 0
-    return Contents(
+    whole = Contents(
         known=list(known.values()), heard=heard, needs=needs, is_delivered=is_delivered, spent=spent, labels=labels,
         kept=kept, size=size,
     )  # fmt: skip
+    while True:
+        yield whole
 
 
 def up_to(records: Iterable[Placed], heard: int) -> Iterator[Placed]:

@@ -7,7 +7,7 @@ methods is never unknown: it is in the log.
 """
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -29,7 +29,7 @@ from wire import codec, headers
 from wire.codec import NIL
 from wire.entries import time_micros
 from wire.errors import CodecError, Late, Refusal, TapeDamaged
-from wire.fast_forward import scan, up_to
+from wire.fast_forward import Contents, scanning, up_to
 from wire.headers import FromRun
 from wire.ids import KERNEL
 from wire.tape import Began, Ended, Spent, seed_of
@@ -52,14 +52,14 @@ DEATHS_MOST: Final = 3
 class Resuming:
     """All runs that have a tape.
 
-    waiting: runs without a process. Each has the number of recorded messages that its next process is sent first (-1: see
-    its tape), and the entry that must be on disk before that starts. asleep: those of them that only a message resumes, with
-    the length of their tapes when they fell asleep.
+    waiting: runs without a process. Each has the entry that must be on disk before its next process starts, and the scan of
+    what that is sent first. asleep: those of them that only a message resumes, with the length of their tapes when they
+    fell asleep.
     """
 
     def __init__(self, kernel: "Kernel") -> None:
         self._kernel = kernel
-        self.waiting: dict[str, tuple[int, int]] = {}
+        self.waiting: dict[str, tuple[int, Iterator[Contents | None]]] = {}
         self.asleep: dict[str, int] = {}
         self._idle_since: dict[str, int] = {}  # runs that seemed only to wait at the last check: their tapes' lengths
 
@@ -116,7 +116,7 @@ class Resuming:
         for call in [call for call in tape.open_calls.values() if call.upload and not tape.in_order]:
             code = INTERRUPTED if may_be_made_again(call.provided) else OUTCOME_UNKNOWN
             kernel.exchange.fail(call, code, f"its caller's process died while it had {call.method} open")
-        self.waiting[run.id] = tape.rewind(), seq
+        self.waiting[run.id] = seq, scanning(up_to(tape.file.records(), tape.rewind()))
         if run.id in self.asleep:
             if self.asleep[run.id] != tape.count or tape.pending:  # it got a message, or its calls were put back
                 self.wake(run.id)
@@ -145,15 +145,17 @@ class Resuming:
         """Start the next processes of waiting runs that may start now. only: of these; by default of all but the asleep."""
         for name in [name for name in self.waiting if (name in only if only else name not in self.asleep)]:
             run = self._kernel.runs.get(name)
-            if run is None or run.tape is None or self.waiting[name][1] >= self._kernel.log.durable:
+            if run is None or run.tape is None or self.waiting[name][0] >= self._kernel.log.durable:
                 continue
             try:
                 if not self._kernel.upgrading.may_resume(run):
                     continue
+                if (contents := next(self.waiting[name][1])) is None:  # a long tape: all others have their turns first
+                    self._kernel.loop.after(0.0, partial(self.start_waiting, name))
+                    continue
                 self._kernel.supervisor.start_again(run)
-                messages, _ = self.waiting.pop(name)
-                if messages >= 0:
-                    run.tape.begin_fast_forward(scan(up_to(run.tape.file.records(), messages)))
+                del self.waiting[name]
+                run.tape.begin_fast_forward(contents)
             except Refusal as refusal:
                 if not is_temporary(refusal.code, run.count):
                     self._kernel.log_refused_start(run.hand, refusal)
@@ -220,8 +222,7 @@ class Resuming:
         """End a run that did not repeat a recorded request. why: the first difference."""
         self._kernel.log_refusal(run.id, "diverged", f"diverged from its tape: {why}")
         since = "".join(f"; since then, {change}" for change in upgrades.replaced_code(self._kernel.state, run.id))
-        why = f"diverged: begun as {run.name} {run.hand.version}, {why}{since}"
-        self._kernel.supervisor.end_as_unfit(run, why)
+        self._kernel.supervisor.end_as_unfit(run, f"diverged: begun as {run.name} {run.hand.version}, {why}{since}")
 
     def record_end(self, run: Run, work: OpenCall, header: headers.End, body: bytes) -> None:
         """Record the end of a run's work on its tape. The caller appends its log entry next."""
@@ -266,9 +267,8 @@ class Resuming:
 
     def pending_calls(self) -> Iterable[tuple[int, Open]]:
         """Yield the calls that resuming runs had open and have not made again yet, by number."""
-        for tape, is_begun in [
-            (run.tape, run.id not in self.waiting) for run in self._kernel.runs.values() if run.tape
-        ]:
+        for run, tape in [(run, run.tape) for run in self._kernel.runs.values() if run.tape]:
+            is_begun = run.id not in self.waiting
             yield from with_spent(tape.pending.values(), tape.reservations, is_begun=is_begun).items()
 
     def make_again(

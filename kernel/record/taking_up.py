@@ -6,6 +6,7 @@ outcome of runs that ended under an earlier kernel.
 
 import os
 from contextlib import suppress
+from itertools import repeat
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -92,7 +93,7 @@ def _rebuild_run(kernel: "Kernel", name: str, unfinished: Unfinished, room: int)
         if known.kind == "subscribe":
             kernel.events.subscribe_again(tape.absent, known.on)
     kernel.exchange.open(work)
-    kernel.resuming.waiting[name] = -1, -1
+    kernel.resuming.waiting[name] = -1, repeat(contents)
     return contents.size
 
 

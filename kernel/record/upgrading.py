@@ -63,9 +63,8 @@ class Upgrading:
 
     def undecided_work(self) -> list[OpenCall]:
         """Return the work of the runs that wait for the operator's decision: its clock stands still."""
-        kernel = self._kernel
-        waiting = (run for run in kernel.runs.values() if run.state == "waiting" and run.work is not None)
-        return [run.work for run in waiting if run.work is not None and upgrades.is_asked(kernel.state, run.id)]
+        runs, state = self._kernel.runs.values(), self._kernel.state
+        return [run.work for run in runs if run.work and run.state == "waiting" and upgrades.is_asked(state, run.id)]
 
     def may_resume(self, run: Run) -> bool:
         """Whether a waiting run may have its next process. If not, it goes on waiting, or another run has replaced it.

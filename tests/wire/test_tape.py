@@ -1,13 +1,16 @@
 """A tape is read as it was written, or what is wrong with it is found at its place: nothing is ever guessed."""
 
 from io import BytesIO
+from operator import length_hint
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wire import codec, headers
 from wire.amounts import Cost
 from wire.errors import TapeDamaged
+from wire.fast_forward import PIECE, scan, scanning
 from wire.tape import (
     ASKED_MOST,
     RECORD_MOST,
@@ -176,6 +179,16 @@ def test_a_runs_chance_and_its_tapes_key_come_of_its_secret_and_tell_nothing_of_
     assert (seed_of(one), key_of(one)) != (seed_of(other), key_of(other))
     assert max(seed_of(bytes([n]) * 32) for n in range(64)).bit_length() == 56
     assert len({one, key_of(one), seed_of(one).to_bytes(32)}) == 3
+
+
+def test_a_long_tape_is_gone_through_in_pieces() -> None:
+    chunk = Heard(header=codec.encode(headers.Chunk(number=1)))
+    tape = [Placed(record=chunk, needs=1, end=n * 100, check=b"") for n in range(PIECE // 50)]
+    left = iter(tape)
+    pieces = scanning(left)
+    assert next(pieces) is None
+    assert PIECE // 100 - 3 < length_hint(left) < PIECE // 100, "as many records as a piece has are read"
+    assert [next(pieces), next(pieces)] == [scan(tape)] * 2, "the whole may be asked for again"
 
 
 @pytest.mark.parametrize(("size", "is_kept"), [(ASKED_MOST, True), (ASKED_MOST + 1, False)])
