@@ -9,6 +9,7 @@
     bus.py         the imports of the module `maniple`
     wasi.py        the imports of the module `wasi_snapshot_preview1`
     offered.py     both as one table, to resolve a module's imports
+    sections.py    the sizes of a module's sections (pure)
     exports.py     the exports that a module needs for its HAND.toml (pure)
     hand.py        the Hand class that answers calls by a module's exports
     compiling.py   the program that `maniple install` runs to compile a module

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from runtime.wasm import exports, offered
+from runtime.wasm import exports, offered, sections
 from runtime.wasm.ends import Unfit
 from runtime.wasm.engine import SETTINGS, Engine, Module, binary_of
 from runtime.wasm.library import load
@@ -35,6 +35,7 @@ def _compile(name: str, kind: str, methods: Sequence[str]) -> None:
         if len(raw) > LARGEST:
             raise Unfit(f"it is larger than {LARGEST >> 20} MiB")
         binary = binary_of(raw) if name.endswith(".wat") else raw
+        sections.check(binary)
         module = Module.from_binary(Engine(), binary)
         offered.check(module.imports)
         exports.check(module, kind, methods)

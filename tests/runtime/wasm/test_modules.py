@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from kernel.cli import compiling
-from runtime.wasm import engine, exports, library, offered
+from runtime.wasm import engine, exports, library, offered, sections
 from runtime.wasm.compiling import LARGEST, key_of
 from runtime.wasm.ends import Unfit
 from runtime.wasm.engine import SETTINGS, Engine, Module, binary_of
 from runtime.wasm.program import load_program
+from runtime.wasm.sections import SECTIONS
 from tests.runtime.wasm.guests import ALLOCATE, ECHO, ENGINE, called, run, wat
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -34,7 +35,7 @@ MALFORMED = {
     "a component": (b"\0asm\x0d\0\x01\0", "component"),
     "cut": (BINARY[:-7], "unexpected end"),
     "a section that lies about its size": (BINARY[:9] + b"\xff\xff\xff\xff\x0f" + BINARY[10:], ""),
-    "text": (b"(module)", "magic header not detected"),
+    "too many imports": (BINARY[:8] + b"\x02\x81\x80\x01" + bytes(16_385), "its imports take 16385 bytes"),
 }
 
 
@@ -57,6 +58,29 @@ def test_every_prefix_and_every_flipped_bit_of_a_module_is_compiled_or_told() ->
             except Unfit:
                 told += 1
     assert told > len(BINARY)
+
+
+def _section(number: int, raw: bytes) -> bytes:
+    return bytes((number,)) + _leb(len(raw)) + raw
+
+
+@pytest.mark.parametrize(
+    ("number", "what", "row"),
+    [
+        (1, "types", b"\x60\x00\x00"),
+        (2, "imports", b"\x07maniple\x03now\x00\x00"),
+        (3, "functions", b"\x00"),
+        (6, "globals", b"\x7f\x01\x41\x00\x0b"),
+        (7, "exports", b"\x01x\x00\x00"),
+    ],
+)
+def test_a_module_of_more_than_a_run_can_load_is_told_before_it_is_compiled(number: int, what: str, row: bytes) -> None:
+    count = SECTIONS[number][1] // len(row) + 1
+    raw = BINARY[:8] + _section(0, b"\x01x") + _section(number, _leb(count) + row * count)
+    with pytest.raises(Unfit, match=f"its {what} take [0-9]+ bytes; {SECTIONS[number][1]} are the most"):
+        sections.check(raw)
+    sections.check(raw[:12])
+    sections.check(BINARY)
 
 
 def test_text_that_is_wrong_is_told_with_its_place() -> None:
