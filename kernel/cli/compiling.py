@@ -94,7 +94,7 @@ def compile_module(folder: Folder, seconds: int, required: Iterable[str] = ()) -
         raise Ended(f"{folder.path}: {problem}: `maniple check {shlex.quote(folder.path)}` tells all that is wrong")
     layers = ",".join((*folder.manifest.confinement.require, *required))
     command = [*confined_command(layers, seconds), COMPILER, hand.wasm, hand.kind, *folder.manifest.provides]
-    module = folder.files[hand.wasm]
+    module, begun = folder.files[hand.wasm], time.monotonic()
     try:
         output = _run_process(command, module, 2 * seconds)
     except TimeoutError:
@@ -104,7 +104,8 @@ def compile_module(folder: Folder, seconds: int, required: Iterable[str] = ()) -
     source_key, _, artefact = output.out.partition(b"\n")
     if output.exit_code == 0 and artefact and _KEY.fullmatch(source_key):
         return hashlib.sha256(source_key + hashlib.sha256(module).digest()).hexdigest(), artefact
-    if output.exit_code in (-signal.SIGXCPU, -signal.SIGKILL):
+    may_be_spent = time.monotonic() - begun >= seconds  # else something else killed it, as for want of memory
+    if output.exit_code == -signal.SIGXCPU or (output.exit_code == -signal.SIGKILL and may_be_spent):
         raise _cannot_run(folder, f"compiling it took more than {seconds} s of processor time")
     if output.exit_code < 0:
         from kernel.runs import exit_text

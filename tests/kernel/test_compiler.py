@@ -168,8 +168,9 @@ def test_one_that_answers_without_end_or_never_is_ended(
     assert _resident("VmHWM") - before < compiling.ANSWER_MAX + (256 << 20)
 
 
-def test_the_number_of_a_signal_that_ended_it_is_told_where_it_has_no_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("number", "told"), [(signal.SIGRTMIN + 6, f"signal {signal.SIGRTMIN + 6}"), (9, "SIGKILL")])
+def test_the_signal_that_ended_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: str
 ) -> None:
     def compilers() -> list[psutil.Process]:
         found = []
@@ -178,10 +179,9 @@ def test_the_number_of_a_signal_that_ended_it_is_told_where_it_has_no_name(
                 found += [one] if "kernel.process.compiler" in one.cmdline() else []
         return found
 
-    number = signal.SIGRTMIN + 6
     ender = threading.Thread(target=lambda: until(compilers, "it is started")[0].send_signal(number))
     ender.start()
-    with pytest.raises(Ended, match=f"compiling it was killed by signal {number},"):
+    with pytest.raises(Ended, match=f"compiling it was killed by {told},"):
         _lied_to(tmp_path, monkeypatch, "silent")
     ender.join()
 
