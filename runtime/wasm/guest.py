@@ -153,7 +153,7 @@ class Guest:
             self._wall = (time.monotonic_ns() - begun) // 1000
 
     def check(self) -> None:
-        """Raises Ended if it was interrupted: each host function begins with this."""
+        """Raises Ended if it was interrupted."""
         if self._interrupted is not None:
             raise self._interrupted
 
@@ -182,7 +182,6 @@ class Guest:
         """Runs a host function for the guest. Stores what it raises, which replaces the trap that follows."""
         before, self._caller = self._caller, caller
         try:
-            self.check()
             self.charge(HOST_CALL)
             return function(self, *values)
         except BaseException as error:
@@ -192,7 +191,8 @@ class Guest:
             self._caller = before
 
     def charge(self, units: int) -> None:
-        """Takes fuel for the work of a host function. Raises Ended if there is not enough."""
+        """Takes fuel for the next piece of a host function's work. Raises Ended if interrupted, or if there is not enough."""
+        self.check()
         left = self._fuel_left() - units
         self._library.wasmtime_context_set_fuel(self._context, max(0, left))
         if left < 0:

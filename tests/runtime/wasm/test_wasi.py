@@ -1,6 +1,7 @@
 """WASI preview 1 as a sandboxed program finds it: no files, no network, the kernel's clock, the Hand's log."""
 
 import struct
+from collections.abc import Iterator
 
 import pytest
 
@@ -151,6 +152,18 @@ def test_arguments_and_environment_arrive_as_they_were_given() -> None:
     assert struct.unpack("<III", answer.what[16:28]) == (256, 261, 265)
     assert answer.what[256:270] == "prog\0a=1\0ü=2\0".encode()
     assert answer.what[300:308] == b"LEVEL=3\0"
+
+
+def test_a_program_with_many_arguments_is_interrupted_while_it_reads_them() -> None:
+    class Many(tuple[bytes, ...]):
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"first"
+            guest.interrupt("deadline", "late")
+            yield b"second"
+
+    text = running("(drop (call $args_get (i32.const 0) (i32.const 64))) (i64.const 0)", imports=_import("args_get"))
+    guest = Guest(made := program(text), terms(arguments=Many()))
+    assert called(made, "run", b"\x80", guest=guest).code == "deadline"
 
 
 def test_a_program_that_exits_ends_there_with_its_number() -> None:
