@@ -87,7 +87,7 @@ class WasmHand(Hand):
         guest = Guest(self._program, self._terms(call, program, output))
         try:
             raw = await self._run_guest(call, guest, export, inputs)
-            answer = codec.decode_body(raw) if raw else None
+            answer = codec.checked(raw) if raw else None
         except Ended as end:
             raise Failure(end.code, f"{self.name}: {end.text}") from None
         except Exited as end:
@@ -96,6 +96,8 @@ class WasmHand(Hand):
             answer = None
         except CodecError as error:
             raise Failure("malformed", f"{self.name}: its answer is not msgpack: {error}") from None
+        except MemoryError:
+            raise Failure("memory", f"{self.name}: its process has no room for what it gave or was given") from None
         return {"exit": 0, "stdout": output.text()} if export == START else answer
 
     def _entry(self, call: Call, arguments: dict[str, object]) -> tuple[str, tuple[bytes, ...], tuple[bytes, ...]]:

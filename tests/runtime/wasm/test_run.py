@@ -1,5 +1,6 @@
 """A WASM Hand as a run: on a real bus, its calls made by the run's loop while guests wait on threads of their own."""
 
+import resource
 import signal
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from runtime.wasm.seeded import Seeded
 from tests.runtime.peer import Peer, provided
 from tests.runtime.wasm.guests import ECHO, running, wat
-from wire import headers, limits
+from wire import codec, headers, limits
 from wire.codec import Value
 
 CALL = '(import "maniple" "call" (func $call (param i32 i32 i32 i32 i32 i32 i32) (result i32)))'
@@ -102,6 +103,46 @@ def test_what_a_guest_gave_to_the_bus_is_read_before_it_is_sent(peer: Peer) -> N
     failed, _ = peer.expect(headers.Failed)
     assert failed.code == "trap"
     assert "not msgpack" in failed.text
+
+
+EMPTY_TABLES = b"\x81\xa1k\xdd\x00\x04\x93\xe0" + 300_000 * b"\x80"
+"""A table of a list of them, which takes seventy times as much memory when it is taken apart."""
+
+
+def _memory(peer: Peer, row: str) -> int:
+    """Bytes of the run: VmHWM is the most that was resident, VmData what it has of its own."""
+    assert peer.process is not None
+    rows = dict(line.split(":", 1) for line in Path(f"/proc/{peer.process.pid}/status").read_text().splitlines())
+    return int(rows[row].split()[0]) * 1024
+
+
+def test_what_a_guest_gives_is_handed_on_without_being_taken_apart(peer: Peer) -> None:
+    gives = f"""(memory.fill (i32.const 0x10008) (i32.const 0x80) (i32.const 300000))
+    (drop (call $call (i32.const 0) (i32.const 9) (i32.const 16) (i32.const 18)
+                      (i32.const 0x10000) (i32.const {len(EMPTY_TABLES)}) (i32.const 64)))
+    (i64.const 0x0001_0000_0004_93e8)"""
+    data = DATA + '(data (i32.const 0x10000) "\\81\\a1k\\dd\\00\\04\\93\\e0")'
+    run = f'(func (export "run") (param i32 i32) (result i64) {gives})'
+    peer.launch("", kind="task", wasm=wat(data + run, imports=CALL, pages="6")).ready()
+    before = _memory(peer, "VmHWM")
+    peer.call("run")
+    call, arguments = peer.expect(headers.Call)
+    peer.send(headers.Done(number=call.number))
+    done = peer.expect(headers.Done)[1]
+    assert codec.encode_body(done) == codec.encode_body(arguments) == EMPTY_TABLES
+    assert _memory(peer, "VmHWM") - before < 8 * 1024 * 1024
+
+
+def test_a_reply_for_which_the_process_has_no_room_ends_the_call_for_memory(peer: Peer) -> None:
+    peer.launch("", kind="task", wasm=CALLING).ready()
+    peer.call("run")
+    call, _ = peer.expect(headers.Call)
+    assert peer.process is not None
+    *_, most = resource.prlimit(peer.process.pid, resource.RLIMIT_DATA)
+    resource.prlimit(peer.process.pid, resource.RLIMIT_DATA, (_memory(peer, "VmData") + 8 * 1024 * 1024, most))
+    peer.send_raw(codec.encode(headers.Done(number=call.number)), EMPTY_TABLES)
+    failed, _ = peer.expect(headers.Failed)
+    assert (failed.code, failed.text) == ("memory", "test: its process has no room for what it gave or was given")
 
 
 def test_time_moves_with_what_the_kernel_says(peer: Peer) -> None:
