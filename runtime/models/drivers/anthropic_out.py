@@ -75,7 +75,8 @@ def counted_body(provider: str, model: str, request: Request) -> Body:
 
 def _enforces(provider: str, model: str, schema: Body) -> bool:
     row = catalogue.find(f"{provider}/{model}")
-    return (row is None or row.schema) and schemas.is_object(schema) and schemas.is_strict(schema)
+    is_taken = schemas.is_object(schema) and schemas.is_strict(schema) and not schemas.is_recursive(schema)
+    return (row is None or row.schema) and is_taken
 
 
 def _tool_choice(request: Request) -> Body:

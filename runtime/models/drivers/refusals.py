@@ -75,6 +75,7 @@ _WORDED: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
         re.compile(
             r"(?:does not|doesn.t|do not|not) support.{0,40}(?:tool|function|image|vision|json_schema|response_format)"
             r"|(?:tool|function|image|vision|response_format).{0,40}(?:not supported|unsupported)"
+            r"|invalid schema|schemas?.{0,40}(?:too complex|not supported|unsupported)"
         ),
     ),
     ("refused", re.compile(r"content (?:policy|filter|management)|usage polic(?:y|ies)|safety system")),

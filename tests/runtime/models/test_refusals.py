@@ -32,6 +32,9 @@ def test_of_a_key_that_is_refused_nothing_is_told_that_the_provider_says() -> No
         (429, "your credit balance is too low", "funds"),
         (400, "too many tokens for the context window", "too_long"),
         (500, "too many tokens for the context window", "server"),
+        (400, "Invalid schema for response_format 'answer': schema must have a 'type' key", "unfit"),
+        (400, "Schema is too complex for compilation", "unfit"),
+        (400, "Recursive schemas are not supported", "unfit"),
     ],
 )
 def test_words_say_more_than_a_status_only_where_that_says_little(status: int, text: str, code: str) -> None:

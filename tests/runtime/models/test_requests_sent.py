@@ -217,6 +217,23 @@ def test_openai_takes_a_schema_that_is_not_strict_too() -> None:
     }
 
 
+def test_a_schema_that_refers_to_itself_is_enforced_by_openai_and_asked_for_in_words_of_anthropic() -> None:
+    def tree(of: str) -> dict[str, object]:
+        node = {
+            "type": "object", "properties": {"inner": {"type": "array", "items": {"$ref": of}}}, "required": ["inner"],
+            "additionalProperties": False,
+        }  # fmt: skip
+        leaf = {"type": "string", "description": 'not "$ref":"#"'}
+        return {**node, "$defs": {"node": {**node}, "leaf": leaf}}
+
+    for name in ("#", "#/$defs/node", "#/$defs/leaf"):
+        request = asking(schema=tree(name))
+        assert sending.body("openai", request)["response_format"]["json_schema"]["strict"]  # type: ignore[index]
+        body = sending.body("anthropic", request)
+        assert ("output_config" in body) == (name == "#/$defs/leaf")
+        assert ("JSON Schema" in str(body.get("system"))) == (name != "#/$defs/leaf")
+
+
 @pytest.mark.parametrize(
     ("choice", "sent"),
     [("none", "none"), ("any", "required"), ("now", {"type": "function", "function": {"name": "now"}})],

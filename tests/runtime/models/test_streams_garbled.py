@@ -192,6 +192,14 @@ def test_two_rows_of_the_catalogue_are_two_models_though_the_name_of_one_begins_
         ({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "x"}]}, False),
         ({"type": "object", "properties": [], "additionalProperties": False}, False),
         ({"type": "string", "enum": ["a"]}, True),
+        ({"enum": ["a"]}, False),
+        ({"type": "array"}, False),
+        ({"type": "string", "enum": [["a"]]}, False),
+        ({"type": ["object", "null"]}, False),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}], "description": "x"}, True),
+        ({"$ref": "#/$defs/a"}, True),
+        ({"$ref": "#/$defs/a", "description": "as pydantic writes it"}, False),
+        ({"$ref": "https://example.org/a.json"}, False),
     ],
 )
 def test_only_a_closed_schema_is_strict(schema: dict[str, object], is_strict: bool) -> None:
