@@ -219,6 +219,10 @@ class Desk:
         """Wraps one request to a provider: see Turns.turn."""
         return self._turns.turn(provider, until)
 
+    def paused(self, name: str, seconds: float) -> bool:
+        """Whether the provider of a model will not be asked in so many seconds, because of its failures."""
+        return bool(self._turns.paused(resource.split(name)[0], seconds))
+
     def _explain_failure(self, failure: ModelFailed, provider: str) -> ModelFailed:
         """A failure, with the command that helps: it replaces a bad key, or lists other models. Forgets the address of an
         unreachable local server.

@@ -78,7 +78,7 @@ class Trying:
                     last = failure
                 left = until - time.monotonic()
                 pause = retrying.retry_pause(last, tries, shown=shown, left=left, chance=self._chance())
-                if pause is None:
+                if pause is None or self._desk.paused(name, pause):
                     break
                 await asyncio.sleep(pause)
             if shown or not last.kind.elsewhere:

@@ -25,9 +25,9 @@ class Turns:
         self._places: dict[str, asyncio.Semaphore] = {}
         self._paces: dict[str, pacing.Pace] = {}
 
-    def paused(self, provider: str) -> str:
-        """For how long a provider is not asked, and why; "" if it may be asked."""
-        state, now = self._breakers.get(provider, breaker.State()), time.monotonic()
+    def paused(self, provider: str, seconds: float = 0.0) -> str:
+        """For how long a provider is not asked, and why; "" if it may be asked after so many seconds."""
+        state, now = self._breakers.get(provider, breaker.State()), time.monotonic() + seconds
         if breaker.may_pass(state, now):
             return ""
         return f"left alone for {max(1, round(state.until - now))} s after failures: {state.why}"

@@ -120,9 +120,14 @@ def test_what_was_shown_is_never_shown_again_and_what_was_not_shown_is_tried_aga
     assert again.sent == []
 
 
-@pytest.mark.parametrize(("failures", "end"), [(3, "ok"), (4, "limited")])
-def test_nothing_is_asked_for_more_than_four_times(tmp_path: Path, failures: int, end: str) -> None:
-    script = (f'{{"error": {{"code": "limited", "after": 0.0}}, "times": {failures}}}', '{"text": "ok"}')
+@pytest.mark.parametrize(
+    ("failures", "code", "end"),
+    [(3, "limited", "ok"), (4, "limited", "limited"), (2, "server", "ok"), (3, "server", "server")],
+)
+def test_nothing_is_asked_for_more_than_four_times_or_past_its_breaker(
+    tmp_path: Path, failures: int, code: str, end: str
+) -> None:
+    script = (f'{{"error": {{"code": "{code}", "after": 0.0}}, "times": {failures}}}', '{"text": "ok"}')
     try:
         found = ask(hand_of(tmp_path, *script), Asking("scripted/script")).text
     except Failure as failed:
