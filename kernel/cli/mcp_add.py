@@ -192,11 +192,13 @@ def _from_table(name: str, options: Options) -> tuple[tuple[str, ...], Options]:
         raise Ended(
             f"{name} is not among `maniple mcp known`{meant}: name its URL, or its program after --", Exit.USAGE
         )
+    if row.reads and not options.read:
+        raise Ended(f"name a folder that it may read: `maniple mcp add {name} --read DIR`", Exit.USAGE)
     if row.install and not any(os.path.isfile(os.path.join(place, row.server[0])) for place in PROGRAM_FOLDERS):
         raise Ended(f"{row.server[0]} is not installed: `{row.install}` first, then this command again")
     more = {"set": (*row.set, *options.set), "secret": (*row.secret, *options.secret)}
     more["connect"] = (*row.connect, *options.connect)
-    return row.server, replace(options, **more)
+    return row.words(tuple(map(os.path.realpath, options.read))), replace(options, **more)
 
 
 def _make_wanted(name: str, server: tuple[str, ...], options: Options, *, has_files: bool) -> Wanted:

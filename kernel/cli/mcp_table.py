@@ -7,7 +7,7 @@ with them beforehand. Sources: the server's own repository, or the page that nam
 URLs was called when this was written.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -28,9 +28,21 @@ GITHUB: Final = (
 )
 SENTRY: Final = "https://github.com/getsentry/sentry-docs/blob/10fe13a4aa6ac7dfefbe2c599e27acb6556f43ee/docs/product/sentry-mcp/index.mdx"
 LEARN: Final = "https://learn.microsoft.com/training/support/mcp-developer-reference"
+CONTEXT7: Final = "https://github.com/upstash/context7/blob/0034839bbc2985bcf4163588f0ed686fc653a680/README.md"
+DEEPWIKI: Final = "https://docs.devin.ai/zh/work-with-devin/deepwiki-mcp"
+GIT: Final = (
+    "https://github.com/modelcontextprotocol/servers/blob/0018339da5e4491ad4edde2bdf2e4d76ad308507/src/git/README.md"
+)
+FILESYSTEM: Final = "https://github.com/modelcontextprotocol/servers/blob/01c9e793f52a0b675affbe8ce813248e6e26d7b4/src/filesystem/README.md"
 FIRST: Final = "2026-11-26"
-READ_ON: Final = {PLUGINS: "2026-11-28", CLOUDFLARE: "2026-11-28", GITHUB: "2026-11-28", SENTRY: "2026-11-28"}
+READ_ON: Final = {
+    **dict.fromkeys((PLUGINS, CLOUDFLARE, GITHUB, SENTRY), "2026-11-28"),
+    **dict.fromkeys((CONTEXT7, DEEPWIKI, GIT, FILESYSTEM), "2026-11-29"),
+}
 """The day on which each source was read; FIRST for all others."""
+
+FOLDERS: Final = "{read}"
+"""The word of a program that stands for the folders of --read."""
 
 _KEY: Final = ("Authorization",)
 
@@ -38,7 +50,8 @@ _KEY: Final = ("Authorization",)
 class Known(Struct, frozen=True, kw_only=True):
     """One server. server: the words after NAME. set, secret, connect: values of these options.
 
-    install: the command that installs its program. login: whether it needs `maniple mcp login`.
+    install: the command that installs its program. login: whether it needs `maniple mcp login`. reads: whether it needs
+    a --read.
     """
 
     what: str
@@ -49,6 +62,11 @@ class Known(Struct, frozen=True, kw_only=True):
     connect: tuple[str, ...] = ()
     install: str = ""
     login: bool = False
+    reads: bool = False
+
+    def words(self, folders: Sequence[str]) -> tuple[str, ...]:
+        """Return its words, with these folders in the place of FOLDERS."""
+        return tuple(word for one in self.server for word in (folders if one == FOLDERS else (one,)))
 
     @property
     def read(self) -> str:
@@ -81,6 +99,21 @@ SERVERS: Final[Mapping[str, Known]] = {
         "npm install -g @modelcontextprotocol/server-memory",
         set_=("MEMORY_FILE_PATH={state}/memory.jsonl",),
     ),
+    "filesystem": Known(
+        what="Files in the folders of --read",
+        server=("mcp-server-filesystem", FOLDERS),
+        install="npm install -g @modelcontextprotocol/server-filesystem",
+        source=FILESYSTEM,
+        reads=True,
+    ),
+    "git": Known(
+        what="The history of repositories in the folders of --read",
+        server=("mcp-server-git",),
+        install="pip install mcp-server-git",
+        source=GIT,
+        reads=True,
+        set=("GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"),
+    ),
     "sequential-thinking": _program(
         "Thinking in steps that can be taken back",
         "mcp-server-sequential-thinking",
@@ -102,8 +135,10 @@ SERVERS: Final[Mapping[str, Known]] = {
     "cloudflare": _with_login("An account at Cloudflare", "https://mcp.cloudflare.com/mcp", source=CLOUDFLARE),
     "cloudflare-docs": _at("Cloudflare's documentation", "https://docs.mcp.cloudflare.com/mcp", source=CLOUDFLARE),
     "context-awesome": _at("The awesome lists, searched", "https://www.context-awesome.com/api/mcp"),
+    "context7": _at("Documentation of libraries, by Context7", "https://mcp.context7.com/mcp", source=CONTEXT7),
     "cortex": _at("Services and scorecards in Cortex", "https://mcp.cortex.io/mcp", secret=_KEY),
     "dappier": _at("Licensed content, searched by Dappier", "https://mcp.dappier.com/mcp", secret=_KEY),
+    "deepwiki": _at("What repositories on GitHub are about", "https://mcp.deepwiki.com/mcp", source=DEEPWIKI),
     "exa": _at("Web search by Exa", "https://mcp.exa.ai/mcp"),
     "figma": _with_login("Designs in Figma", "https://mcp.figma.com/mcp", source=PLUGINS),
     "find-a-domain": _at("Which domain names are free", "https://api.findadomain.dev/mcp"),
