@@ -10,7 +10,7 @@ result are always both there or both not. If even that does not fit, only the la
 longer results; if that does not fit, `view` returns None.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Final
 
@@ -113,9 +113,9 @@ class Conversation:
         if said:
             self._people_said.setdefault(len(self.messages) - 1, []).extend(said)
 
-    def set_result_id(self, call: str, name: str) -> None:
-        """Record the id under which the result of a call is kept."""
-        self._result_ids[call] = name
+    def set_result_ids(self, names: Mapping[str, str]) -> None:
+        """Record the ids under which the results of calls are kept, by the calls' own."""
+        self._result_ids |= names
 
     @property
     def folded(self) -> tuple[int, int]:

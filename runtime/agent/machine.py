@@ -340,13 +340,11 @@ class Machine:
         if turn is None or turn.is_open or self._conversation is None:
             return
         self._turn = None
-        results = turn.results()
-        for call, name in turn.result_ids.items():
-            self._conversation.set_result_id(call, name)
+        self._conversation.set_result_ids(turn.result_ids)
         self._unusable = self._unusable + 1 if turn.is_all_rejected else 0
         verdict = self._guard.count_turn(turn.made)
         is_over = bool(verdict.end) or self._unusable > REPAIRS
-        self._tell_model(results, warning=verdict.warning, asks=not is_over)
+        self._tell_model(turn.results(), warning=verdict.warning, asks=not is_over)
         if verdict.end:
             self._end("stuck", verdict.end)
         elif is_over:
@@ -375,8 +373,10 @@ class Machine:
         self._set_result(self._finished.value, "", "")
 
     def _set_result(self, answer: object, code: str, why: str) -> None:
-        conversation = self._conversation
-        self._turn = None
+        conversation, turn, self._turn = self._conversation, self._turn, None
+        if conversation is not None and turn is not None:
+            conversation.set_result_ids(turn.result_ids)
+            conversation.add_user(turn.results())
         self._report("ended", f"{code}: {why}" if code else "done")
         self._actions = [one for one in self._actions if isinstance(one, Step)]
         self.result = Result(

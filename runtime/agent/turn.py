@@ -77,8 +77,8 @@ class Turn:
         return number in self._open
 
     def results(self) -> tuple[ToolResult, ...]:
-        """Return all results, in the order of the calls."""
-        return tuple(self._results[call.id] for call in self._asked)
+        """Return the results that are there, in the order of the calls."""
+        return tuple(self._results[call.id] for call in self._asked if call.id in self._results)
 
     def take_outcome(self, number: int, outcome: Outcome) -> str:
         """Make the outcome of a call its result; return the call's line for people."""

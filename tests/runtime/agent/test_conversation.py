@@ -236,7 +236,7 @@ def test_what_is_sent_fits_whatever_it_is_written_in_and_of_however_many_parts_i
         talk.add_answer((*(some(5, 500, 2_000) for _ in range(chance.choice([1, 5]))), *calls))
         results = [ToolResult(id=one.id, content=(some(5, 500, 5_000),)) for one in calls]
         for one in calls:
-            talk.set_result_id(one.id, f"r{one.id}")
+            talk.set_result_ids({one.id: f"r{one.id}"})
         said = some(5, 400).text
         talk.add_user((*results, some(5, 2_000), Text(text=said)), (said,) if chance.random() < 0.1 else ())
         most = chance.choice([1_500, 3_000, 6_000, 20_000])

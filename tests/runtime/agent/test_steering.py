@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from runtime.agent.actions import Outcome
+from runtime.agent.actions import MakeCall, Outcome
 from runtime.models.messages import Answer
 from tests.runtime.agent.driven import BRIEF, Drive, call, looks, says, texts
 
@@ -78,3 +78,15 @@ def test_of_a_schema_the_value_is_kept() -> None:
     assert Drive([says('{"count": 3}')], brief=brief, meanwhile={1: "more"}).result.answer == {"count": 3}
     drive = Drive([says("none")], brief=brief, meanwhile={1: "more"})
     assert (drive.result.code, drive.result.answer) == ("steps", "none"), "which is no answer of its schema"
+
+
+def test_what_had_returned_when_the_run_is_stopped_is_part_of_its_work() -> None:
+    drive = Drive([])
+    first, second = call("desk_note", text="a"), call("desk_note", text="bc")
+    made = [one for one in drive.machine.on_answer(says("", first, second)) if isinstance(one, MakeCall)]
+    drive.machine.on_outcome(made[0].number, Outcome(value={"text": "written"}))
+    drive.machine.on_stop("enough")
+    assert drive.result.made == ('desk_note({"text":"a"}) -> r1', 'desk_note({"text":"bc"}) (no result)')
+    said = texts(drive.result.session[-1])
+    assert '"written"' in said
+    assert said.count("not known whether this call was carried out") == 1
