@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from runtime.models import counting
-from runtime.models.drivers import Endpoint, bounding, offline_fill, offline_steps, offline_texts
+from runtime.models.drivers import Endpoint, bounding, offline_fill, offline_schemas, offline_steps, offline_texts
 from runtime.models.failures import ModelFailed
 from runtime.models.messages import (
     Answer,
@@ -164,12 +164,13 @@ def _rank(request: Request, task: Task, text: str) -> Outcome:
 def _fill(request: Request, task: Task, text: str) -> Outcome:
     if request.schema is None:
         raise ModelFailed("request", "a task `fill` needs a schema")
-    characters = offline_fill.characters_read(request.schema)
+    schema = offline_schemas.write_out(request.schema)
+    characters = offline_fill.characters_read(schema)
     if not characters:
         raise ModelFailed(
             "unfit", f"the schema has more than {offline_fill.NAMES_MOST:,} names and choices to look for"
         )
-    value, missing = offline_fill.fill(request.schema, text)
+    value, missing = offline_fill.fill(schema, text)
     notes: tuple[str, ...] = (f"The text does not say: {_listed(missing)}.",) if missing else ()
     if missing and len(text) > characters:
         notes += (f"Only its first {characters:,} characters were read.",)

@@ -3,16 +3,19 @@
 A property is searched by its name (`due_date` also as "due date"), its title, and the names in `x-names`: a line "name:
 value", "name = value" or "- name: value", a key of that name in a text that is JSON, then "name is value" or "name
 value" within a sentence. A value of an enum is also found where it stands alone; a number, date, e-mail address or URL
-by its form, if only one property of the schema could take it. Nothing is guessed: what is not found is left out and
-reported.
+by its form, if only one property of the schema could take it. Nothing is guessed: what is not found is reported, and left
+out, or null where the schema demands the property and takes null. Schemas are as offline_schemas.py writes them out.
 """
 
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
+
+from runtime.models.drivers.offline_schemas import NULLABLE
 
 DEPTH_MOST: Final = 8
 READ_MOST: Final = 262_144
@@ -41,6 +44,9 @@ _NUMBER: Final = r"[-+]?\d++(?:[.,']\d++)*+(?:[eE][-+]?\d++)?+"
 _PLAIN: Final = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:,\d{3})+|\d{1,3}(?:'\d{3})+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 """What looks like a number, and what can be read in one way only: `3,50` may be three and a half, or a mistake for 350."""
 
+_NEXT: Final = re.compile(r"[.;|]\s+(?=[^\W\d_][\w -]{0,30}[:=]\s)")
+"""What ends a statement before the next one of the same line: `Paid: no. Due date: today`."""
+
 _DIGITS: Final = 20
 _HELD: Final = range(-(2**63), 2**64)
 """Characters of the longest whole number that fits into a message, and the range of such numbers."""
@@ -60,10 +66,11 @@ def characters_read(schema: Mapping[str, object]) -> int:
 
 
 def _count_names(schema: Mapping[str, object], depth: int) -> int:
-    choices, items, properties = schema.get("enum"), schema.get("items"), schema.get("properties")
+    choices, properties = schema.get("enum"), schema.get("properties")
     count = len(choices) if isinstance(choices, list) else 0
-    if depth <= DEPTH_MOST and isinstance(items, dict):
-        count += _count_names(items, depth + 1)
+    if depth <= DEPTH_MOST:
+        within = (schema.get("items"), *_alternatives(schema))
+        count += sum(_count_names(one, depth + 1) for one in within if isinstance(one, dict))
     if depth <= DEPTH_MOST and isinstance(properties, dict):
         for name, inner in properties.items():
             count += len(_names(name, inner)) + _count_names(inner, depth + 1) if isinstance(inner, dict) else 1
@@ -101,6 +108,8 @@ def _object(
     if not isinstance(properties, dict):
         return dict(parsed) if isinstance(parsed, dict) else found
     table = {_fold(str(key)): value for key, value in parsed.items()} if isinstance(parsed, dict) else None
+    needed = schema.get("required")
+    needed = needed if isinstance(needed, list) else []
     for name, inner in properties.items():
         inner = inner if isinstance(inner, dict) else {}
         where = f"{path}.{name}" if path else str(name)
@@ -112,7 +121,14 @@ def _object(
                 found[name] = _property(name, inner, properties, text, table, (where, missing))
         except Missing:
             missing.append(where)
+        if inner.get(NULLABLE) and name in needed and _says_nothing(found.get(name)):
+            found[name] = None
     return found
+
+
+def _says_nothing(value: object) -> bool:
+    """Return whether a value has nothing that the text says."""
+    return value is None or (isinstance(value, dict) and all(map(_says_nothing, value.values())))
 
 
 def _property(
@@ -164,13 +180,16 @@ def _statements(text: str, names: Sequence[str]) -> list[str]:
     row = re.findall(rf"(?im)^[ \t>*#-]*(?:{named})(?:\*\*)?[ \t]*[:=][ \t*]*(\S[^\n]*)$", text)
     within = re.findall(rf"(?i)\b(?:{named})\b\s*(?:is|are|was|were|of|:|=)\s++((?:[^.;\n]|\.(?=\d))*[^.;\s])", text)
     beside = re.findall(rf"(?i)\b(?:{named})\b\s+({_NUMBER})", text)
-    return [said.strip() for said in (*row, *within, *beside)]
+    return [said.strip() for said in (*(_NEXT.split(one, maxsplit=1)[0] for one in row), *within, *beside)]
 
 
 def _convert(
     kind: str, schema: Mapping[str, object], said: object, path: str = "", missing: list[str] | None = None
 ) -> object:
     """Return what was said as a value of the schema; raises Missing if it is not one. missing: gets what its tables lack."""
+    for one in _alternatives(schema):
+        with suppress(Missing):
+            return _convert(_kind(one), one, said, path, missing)
     choices = schema.get("enum")
     if isinstance(choices, list):
         if said in choices:
@@ -193,7 +212,14 @@ def _convert(
                 raise Missing
             return _object(schema, "", said, path, [] if missing is None else missing, 0)
         case _:
+            if "anyOf" in schema:
+                raise Missing
             return said
+
+
+def _alternatives(schema: Mapping[str, object]) -> list[Mapping[str, object]]:
+    given = schema.get("anyOf")
+    return [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
 
 
 def _string(schema: Mapping[str, object], said: object) -> str:
