@@ -7,7 +7,7 @@ import click
 from msgspec import Struct, structs
 
 from kernel.cli import memories, named_files, replies, screen, streams
-from kernel.cli.exits import Ended
+from kernel.cli.exits import Ended, Exit
 from kernel.cli.frame import Session, command, write
 from kernel.cli.usage_errors import WholeNumber
 
@@ -44,6 +44,8 @@ def artifacts(session: Session, which: str | None, to: str | None, most: int) ->
     On a terminal, control characters of a text are made visible. --to FILE and a pipe get its exact bytes. --json gives
     its row and its content: as text, or as base64 if it is not text.
     """
+    if to is not None and not which:
+        raise Ended(f"--to {to}: name what it is to hold, by its ID", Exit.USAGE)
     with session.client() as client:
         asked: dict[str, object] = {"most": most} if which is None else {"most": 2, "begins": which}
         reply = client.call("report.all", "", asked).value

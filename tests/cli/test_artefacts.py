@@ -84,6 +84,11 @@ def test_artefacts_are_listed_and_taken_out_by_the_beginning_of_their_id(made: S
     assert (missing.code, "no artefact's id begins so" in missing.err) == (1, True)
 
 
+def test_a_file_for_no_artefact_in_particular_is_not_written_and_not_passed_over(made: Shell, tmp_path: Path) -> None:
+    ran = made.run("artifacts", "--to", str(tmp_path / "all"))
+    assert (ran.code, "name what it is to hold" in ran.err, (tmp_path / "all").exists()) == (2, True, False), ran
+
+
 def test_the_same_run_again_hands_in_nothing_twice(made: Shell) -> None:
     made.good("start", "maker", "--wait")
     assert len(rows(made, "artifacts")) == 1
