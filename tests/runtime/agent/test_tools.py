@@ -7,13 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from manifests.check import check
 from manifests.grants import is_method
 from manifests.schema import Capability
+from manifests.typed import split_type
 from runtime.agent.actions import AskModel
 from runtime.agent.machine import Machine
 from runtime.agent.marks import Marks
 from runtime.agent.tools import OWN, SERVERS_WORDS, TYPES, Offered, PreparedCall, Row, offer, prepare, that_fit
 from runtime.models.messages import TOOL_NAME
+from tests.living import ROOT
 from tests.runtime.agent.driven import BOUNDARY, BRIEF
 
 methods = st.lists(
@@ -153,3 +156,17 @@ def test_an_agent_asks_with_what_its_window_has_room_for() -> None:
             if isinstance(one, AskModel)
         ]
         assert think.request.tools[-1] == tool
+
+
+def test_of_what_a_bundled_method_takes_a_model_is_told_the_form_of_each_table_and_list() -> None:
+    untold = []
+    for file in (ROOT / "hands").glob("*/HAND.toml"):
+        for one in check(file.read_text()).provides.values():
+            if not one.method.startswith("model."):
+                kinds = {name: split_type(of)[0] for name, of in one.params.items()}
+                untold += [
+                    f"{one.method} {name}"
+                    for name, kind in kinds.items()
+                    if kind in ("list", "dict", "any") and name not in one.schemas
+                ]
+    assert not untold
