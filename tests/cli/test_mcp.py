@@ -13,7 +13,6 @@ from typing import Final
 
 import pytest
 
-from kernel.cli import mcp_table
 from tests.cli.shell import Shell, installed_versions
 from tests.cli.terminals import Terminal
 from tests.living import ROOT, Source, files_containing, write_hand
@@ -298,9 +297,6 @@ def test_common_servers_are_known_by_their_names(shell: Shell) -> None:
     assert (ran.code, f"mcp-server-memory is not installed: {install} first" in ran.err) == (1, True), ran
     ran = shell.run("mcp", "add", "no-such-server")
     assert (ran.code, "maniple mcp known" in ran.err) == (2, True)
-    ran = shell.run("mcp", "add", "filesystem", "--yes")
-    assert (ran.code, "`maniple mcp add filesystem --read DIR`" in ran.err) == (2, True), ran
-    assert mcp_table.SERVERS["filesystem"].words(("/a", "/b")) == ("mcp-server-filesystem", "/a", "/b")
 
 
 def test_a_server_keeps_what_it_is_told_and_its_secret_stands_nowhere(shell: Shell, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
-from kernel.cli import mcp_add, mcp_servers
+from kernel.cli import mcp_add, mcp_servers, mcp_table
 from kernel.cli.exits import Ended
 from manifests.mcp.folder import Wanted
 from manifests.mcp.tools import Offer
@@ -56,3 +56,9 @@ def test_a_program_that_could_not_be_asked_is_told_what_it_lacked() -> None:
         "here it had no network, and no file of yours: name its folder with --files"
     )
     assert mcp_servers.advice(wanted("npx", "thing"), has_files=True).endswith("`npx thing`; here it had no network")
+
+
+def test_a_known_server_that_reads_folders_is_given_them() -> None:
+    with pytest.raises(Ended, match="`maniple mcp add filesystem --read DIR`"):
+        mcp_add._from_table("filesystem", NONE)
+    assert mcp_table.SERVERS["filesystem"].words(("/a", "/b")) == ("mcp-server-filesystem", "/a", "/b")

@@ -29,7 +29,6 @@ from runtime.models.messages import (
     ToolPiece,
     ToolResult,
 )  # fmt: skip
-from runtime.models.schemas import find_problems
 from tests.spread import spread
 
 WEATHER = """date,place,rain_mm,high_c
@@ -163,36 +162,6 @@ def test_a_schema_is_filled_with_what_the_text_says_and_nothing_else() -> None:
     nothing = answer(_asked("It rained.", schema=_ORDER))
     assert nothing.value == {}
     assert nothing.notes[1] == "The text does not say: customer, due_date, amount, items, express, state, mail."
-
-
-def test_a_schema_is_filled_through_references_and_choices_and_null_stands_for_what_nobody_says() -> None:
-    def optional(of: dict[str, object]) -> dict[str, object]:
-        return {"anyOf": [of, {"type": "null"}]}
-
-    person: dict[str, object] = {
-        "type": "object", "required": ["email", "boss"],
-        "properties": {"email": {"type": "string"}, "boss": optional({"$ref": "#/$defs/person"})},
-    }  # fmt: skip
-    properties: dict[str, object] = {
-        "customer": {"$ref": "#/$defs/person", "description": "who pays"},
-        "total": optional({"type": "number"}),
-        "paid": optional({"type": "boolean"}),
-        "discount": {"type": ["number", "null"]},
-        "due": {"anyOf": [{"type": "integer"}, {"type": "string"}, {"type": "null"}]},
-        "note": optional({"type": "string"}),
-    }
-    schema: dict[str, object] = {
-        "$defs": {"person": person}, "type": "object", "properties": properties,
-        "required": ["customer", "total", "paid", "discount", "due"],
-    }  # fmt: skip
-    text = "Email: ada@example.org. Total: EUR 1,234.50 with VAT. Paid: no.\nDue: in spring"
-    found = answer(_asked(text, schema=schema))
-    assert found.value == {
-        "customer": {"email": "ada@example.org", "boss": None}, "total": 1234.5, "paid": False, "discount": None,
-        "due": "in spring",
-    }  # fmt: skip
-    assert not find_problems(found.value, schema)
-    assert found.notes[1] == "The text does not say: customer.boss, discount, note."
 
 
 def test_a_schema_is_filled_from_json_by_other_spellings_of_its_names() -> None:
