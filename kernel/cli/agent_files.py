@@ -2,6 +2,7 @@
 
 import json
 
+from manifests import answer_schemas
 from manifests.errors import Problem
 from manifests.schema import Agent
 from manifests.skills.reading import read_all
@@ -25,9 +26,12 @@ def _file_problem(key: str, shown: str, raw: bytes) -> Problem | None:
     """The problem in a file that [agent] names by this key; None if it is valid."""
     try:
         text = raw.decode()
-        if key == "playbook" or isinstance(json.loads(text), dict):
-            return None
-        return Problem(shown, 1, 1, f"this is not a {key}", "write a JSON object")
+        value = {} if key == "playbook" else json.loads(text)
+        if not isinstance(value, dict):
+            return Problem(shown, 1, 1, f"this is not a {key}", "write a JSON object")
+        if key == "schema" and (why := answer_schemas.find_fault(value)):
+            return Problem(shown, 1, 1, f"this is not a schema: {why}", "write a JSON Schema")
+        return None
     except json.JSONDecodeError as error:
         return Problem(shown, error.lineno, error.colno, f"this is not JSON: {error.msg}", "mend the line")
     except UnicodeDecodeError:

@@ -81,7 +81,7 @@ def test_check_and_install_tell_which_file_of_a_hand_that_thinks_is_not_there_or
         (1, "the file that playbook names is not there"), (2, "this is not JSON: Expecting value"),
     ]  # fmt: skip
     for text, what in (
-        ("[]", "this is not a schema"),
+        ('{"required": 7}', "this is not a schema: $.required is no list of names"),
         ("[" * 100_000, "this is nested too deeply"),
         ('{"least": ' + "9" * 5_000 + "}", "a number in it has too many digits"),
     ):
