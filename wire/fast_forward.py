@@ -17,10 +17,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wire import codec, headers, limits
-from wire.errors import Diverged, NotNow
+from wire.errors import Diverged, NotNow, TapeDamaged
 from wire.headers import FromKernel, FromRun
 from wire.labels import Labels, join
-from wire.tape import Asked, Began, Heard, Placed, Spent
+from wire.tape import Asked, Began, Ended, Heard, Placed, Spent
 
 ENDS: Final = (headers.Done, headers.Failed, headers.Refused, headers.Cancelled)
 
@@ -33,7 +33,7 @@ BESIDE: Final = 160
 """Bytes of memory that a message takes besides its header and body."""
 
 PIECE: Final = 32 * 1024
-"""Bytes of a tape that are scanned at a time: some milliseconds, also if all its records are small."""
+"""Bytes of a tape that are read at a time: some milliseconds, also if all its records are small."""
 
 
 class Known(Struct, frozen=True, kw_only=True, gc=False):
@@ -101,11 +101,11 @@ def scanning(records: Iterable[Placed], room: int = 0) -> Iterator[Contents | No
     """
     known: dict[int, Known] = {}
     heard, needs, is_delivered, spent, labels = 0, 0, False, Spent(), Labels()
-    kept, size, piece = list[Heard](), 0, PIECE
-    for placed in records:
-        if placed.end > piece:
-            piece = placed.end + PIECE
+    kept, size = list[Heard](), 0
+    for placed in in_pieces(records):
+        if placed is None:
             yield None
+            continue
         needs = max(needs, placed.needs)
         if isinstance(placed.record, Began):
             labels = join(labels, placed.record.labels)
@@ -134,6 +134,29 @@ def scanning(records: Iterable[Placed], room: int = 0) -> Iterator[Contents | No
     )  # fmt: skip
     while True:
         yield whole
+
+
+def ending(records: Iterable[Placed]) -> Iterator[Ended | None]:
+    """Find the end of a run's work on its tape: yield None after each PIECE, then the end. Raises TapeDamaged without one."""
+    ended: Ended | None = None
+    for placed in in_pieces(records):
+        if placed is None:
+            yield None
+        elif isinstance(placed.record, Ended):
+            ended = placed.record
+    if ended is None:
+        raise TapeDamaged(0, "it has no end of its run's work")
+    yield ended
+
+
+def in_pieces(records: Iterable[Placed]) -> Iterator[Placed | None]:
+    """Yield a tape's records, with None after each PIECE."""
+    piece = PIECE
+    for placed in records:
+        if placed.end > piece:
+            piece = placed.end + PIECE
+            yield None
+        yield placed
 
 
 def up_to(records: Iterable[Placed], heard: int) -> Iterator[Placed]:

@@ -7,9 +7,10 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wire import headers
+from wire import codec, headers
 from wire.codec import NIL
 from wire.ids import OPERATOR
+from wire.tape import Ended
 
 KEPT: Final = 1_000
 """Most outcomes that are kept."""
@@ -27,6 +28,13 @@ class Outcome(Struct, frozen=True, kw_only=True):
     header: headers.End
     body: bytes | None
     labels: frozenset[str]
+
+
+def outcome_of(ended: Ended) -> Outcome:
+    """Return the outcome that a tape's last record says. Raises CodecError."""
+    header = codec.decode_from_kernel(ended.header)
+    assert isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled)
+    return Outcome(header=header, body=ended.body, labels=frozenset(ended.labels))
 
 
 _GONE: Final = "run ended: the kernel ended before it, or its tape is gone"

@@ -1,7 +1,8 @@
 """Kernel methods that start, list and end runs: start, spawn, wait, stop, restart, pause, resume, decide, ps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from kernel.errors import Failure
@@ -15,7 +16,7 @@ from manifests.installed import Installed
 from manifests.lives import is_temporary
 from manifests.upgrades import DECISIONS, check_restart, is_asked, run_begun_by, successor
 from manifests.waiting import AWAITS_DECISION
-from wire import codec, headers, limits
+from wire import codec, headers
 from wire.errors import Refusal
 from wire.ids import OPERATOR
 from wire.results import LOST, Outcome
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 PAGE: Final = 500
 """Runs in one answer of ps: a row may have 2 KB, and all must fit into one body."""
-
-TAPE_MOST: Final = 4 * limits.BODY_MAX
-"""Largest tape, in bytes, that is read for a result no longer in memory: the kernel serves nobody meanwhile."""
 
 
 def _start(request: Request) -> object:
@@ -119,26 +117,28 @@ def _answer_when_ended(request: Request, run: str) -> object:
         call.mark(outcome.labels)
         kernel.answer(call, outcome_reply(run, outcome))
 
-    def answer_from_tape(outcome: Outcome) -> None:
-        path = kernel.log.journal.folder / f"{kernel.results.newest(run)}.tape"
-        is_short = path.is_file() and path.stat().st_size <= TAPE_MOST
-        before = read_outcome(kernel, run, call.caller) if is_short else None
-        answer(outcome if before is None or before is LOST else before)
+    def answer_from_tape(reading: Iterator[Outcome | None], known: Outcome) -> None:
+        outcome = next(reading, known)
+        if outcome is not None:
+            answer(known if outcome is LOST else outcome)
+        elif call.number in kernel.exchange.calls:  # all others have their turns before the next piece
+            kernel.loop.after(0.0, partial(answer_from_tape, reading, known))
 
     def on_end(outcome: Outcome) -> None:
         if outcome.body is not None:
             answer(outcome)
         else:  # too large to keep in memory: it can be read from the tape when all is on disk
-            kernel.log.after(kernel.log.size - 1, partial(answer_from_tape, outcome))
+            reading = read_outcome(kernel, run, call.caller)
+            kernel.log.after(kernel.log.size - 1, partial(answer_from_tape, reading, outcome))
 
     if kernel.results.may_wait(run, call.caller):
         kernel.results.wait(run, on_end, lambda: call.number in kernel.exchange.calls)
         return None
     may_know = call.caller == OPERATOR or successor(kernel.state, run) in kernel.state.unfinished
-    before = read_outcome(kernel, run, call.caller) if may_know else None
-    if before is None:
+    reading = read_outcome(kernel, run, call.caller)
+    if not (begun := [*islice(reading, 1)] if may_know else []):
         raise Failure("unknown run", f"there is no run {run!r} to wait for: see `maniple runs`")
-    answer(before)
+    answer_from_tape(chain(begun, reading), LOST)
     return None
 
 

@@ -5,6 +5,7 @@ outcome of runs that ended under an earlier kernel.
 """
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import repeat
 from typing import TYPE_CHECKING, Final
@@ -19,14 +20,13 @@ from manifests.grants import GrantSet
 from manifests.policy import Link, redact
 from manifests.state import authority
 from manifests.unfinished import Unfinished
-from wire import codec, headers
 from wire.entries import time_micros
 from wire.errors import ManipleError, TapeDamaged
-from wire.fast_forward import Contents, scan
+from wire.fast_forward import Contents, ending, scan
 from wire.ids import OPERATOR, RunId
 from wire.rates import Rate
-from wire.results import LOST, Outcome
-from wire.tape import Began, Ended, began
+from wire.results import LOST, Outcome, outcome_of
+from wire.tape import Began, began
 
 if TYPE_CHECKING:
     from kernel.core import Kernel
@@ -144,25 +144,24 @@ def _rebuild_work(kernel: "Kernel", start: Began, contents: Contents) -> OpenCal
     return parent
 
 
-def read_outcome(kernel: "Kernel", run: str, caller: str) -> Outcome | None:
+def read_outcome(kernel: "Kernel", run: str, caller: str) -> Iterator[Outcome | None]:
     """Read the outcome of a run that ended under an earlier kernel, or of the run that replaced it, from its tape.
 
-    None if there is none, or this caller may not know it.
+    Yields None after each piece of the tape, then the outcome; nothing if there is none, or this caller may not know it.
     """
     run, journal = upgrades.successor(kernel.state, run), kernel.log.journal
     try:
         file = journal.tape(run, journal.secret(run))
         file.end = os.path.getsize(file.path)
-        if caller not in (OPERATOR, began(file.records()).caller):
-            return None
-        ended = [placed.record for placed in file.records() if isinstance(placed.record, Ended)][-1]
-        if ended.instead:
-            return read_outcome(kernel, ended.instead, caller)
-        header = codec.decode_from_kernel(ended.header)
-    except (OSError, ManipleError, IndexError):
+        if caller in (OPERATOR, began(file.records()).caller):
+            for ended in ending(file.records()):
+                if ended is None:
+                    yield None
+                elif ended.instead:
+                    yield from read_outcome(kernel, ended.instead, caller)
+                else:
+                    yield outcome_of(ended)
+    except (OSError, ManipleError):
         unfinished = kernel.state.unfinished.get(run)
-        if unfinished is None or not unfinished.has_ended or caller not in (OPERATOR, unfinished.spawner):
-            return None
-        return LOST
-    assert isinstance(header, headers.Done | headers.Failed | headers.Refused | headers.Cancelled)
-    return Outcome(header=header, body=ended.body, labels=frozenset(ended.labels))
+        if unfinished is not None and unfinished.has_ended and caller in (OPERATOR, unfinished.spawner):
+            yield LOST

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from wire import codec, headers
 from wire.amounts import Cost
 from wire.errors import TapeDamaged
-from wire.fast_forward import PIECE, scan, scanning
+from wire.fast_forward import PIECE, ending, scan, scanning
 from wire.tape import (
     ASKED_MOST,
     RECORD_MOST,
@@ -189,6 +189,10 @@ def test_a_long_tape_is_gone_through_in_pieces() -> None:
     assert next(pieces) is None
     assert PIECE // 100 - 3 < length_hint(left) < PIECE // 100, "as many records as a piece has are read"
     assert [next(pieces), next(pieces)] == [scan(tape)] * 2, "the whole may be asked for again"
+    with pytest.raises(TapeDamaged, match="no end"):
+        list(ending(tape))
+    end = Placed(record=Ended(header=b"done"), needs=1, end=tape[-1].end + 9, check=b"")
+    assert list(ending([*tape[:-1], end, tape[-1]])) == [None, end.record], "a refusal may stand behind it"
 
 
 @pytest.mark.parametrize(("size", "is_kept"), [(ASKED_MOST, True), (ASKED_MOST + 1, False)])
