@@ -5,6 +5,7 @@ the digest under which an artefact is stored; whoever changes a setting changes 
 """
 
 import ctypes
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from runtime.wasm.ends import Unfit
@@ -179,5 +180,17 @@ def _signature(extern: int) -> Signature | None:
 
 
 def _letters(vector: int) -> str:
-    kinds = (load().wasm_valtype_kind(one) for one in items(Bytes.from_address(vector)))
-    return "".join("iIfF"[kind] if kind < 4 else "?" for kind in kinds)
+    return "".join(map(_letter, items(Bytes.from_address(vector))))
+
+
+def _letter(kind: int) -> str:
+    library = load()
+    if library.wasmtime_wasm_valtype_equal(kind, _vector_type()):
+        return "?"  # wasmtime has no number for it, and would end the process
+    number = library.wasm_valtype_kind(kind)
+    return "iIfF"[number] if number < 4 else "?"
+
+
+@lru_cache(maxsize=1)
+def _vector_type() -> int:
+    return load().wasmtime_wasm_valtype_v128()

@@ -164,6 +164,8 @@ _DECLARED: Final = {
     "wasmtime_store_new": "pppp",
     "wasmtime_trap_code": "bpp",
     "wasmtime_trap_new": "psn",
+    "wasmtime_wasm_valtype_equal": "bpp",
+    "wasmtime_wasm_valtype_v128": "p",
     "wasmtime_wat2wasm": "psnp",
 }
 """The functions: for each the letter of its result, then those of its parameters."""

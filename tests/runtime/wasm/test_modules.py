@@ -196,6 +196,13 @@ def test_an_import_that_is_not_offered_is_named(imports: str, words: str) -> Non
         offered.check(Module.from_binary(ENGINE, binary_of(f"(module {imports})".encode())).imports)
 
 
+def test_functions_of_vectors_are_told_like_others() -> None:
+    """In a process of its own: wasmtime ends one that asks it what kind of type a vector is."""
+    vectors = '(func (export "add") (param v128) (result v128) (local.get 0))'
+    code, _, said = _compile(wat(ECHO + vectors, imports='(import "maniple" "now" (func (param v128)))'), "main.wat")
+    assert (code, said) == (1, "it imports maniple.now as (?) -> (), and it is () -> (i64)")
+
+
 def test_everything_that_is_offered_can_be_imported_and_imported_twice() -> None:
     letters = {"i": "i32", "I": "i64"}
     rows = [
