@@ -56,7 +56,11 @@ class Bus:
         )
         arguments = _arguments(guest, body, size)
         kind, value = self._end_of(guest, what, arguments)
-        raw = codec.encode_body(value)
+        try:
+            raw = codec.encode_body(value)
+        except CodecError as error:  # in its own words it may be larger than it came
+            told = {"code": "malformed", "text": f"its end cannot be given to a module: {error}", "detail": {}}
+            kind, raw = FAILED, codec.encode_body(told)
         at = guest.place(raw)
         guest.write(out, at.to_bytes(4, "little") + len(raw).to_bytes(4, "little"))
         return kind

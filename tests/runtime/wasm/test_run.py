@@ -96,6 +96,17 @@ def test_a_guest_is_told_how_its_call_ended(peer: Peer, name: str) -> None:
     assert peer.expect(headers.Done)[1] == told
 
 
+def test_an_end_that_is_too_large_with_its_code_and_text_has_failed(peer: Peer) -> None:
+    peer.launch("", kind="task", wasm=CALLING).ready()
+    peer.call("run")
+    call, _ = peer.expect(headers.Call)
+    peer.send(headers.Failed(number=call.number, code="late", text="no answer"), {"x": bytes(limits.BODY_MAX - 16)})
+    told = peer.expect(headers.Done)[1]
+    assert isinstance(told, dict)
+    assert told["code"] == "malformed"
+    assert str(told["text"]).startswith("its end cannot be given to a module: a body is at most")
+
+
 def test_what_a_guest_gave_to_the_bus_is_read_before_it_is_sent(peer: Peer) -> None:
     wrong = DATA.replace("\\81\\a1k\\07", "\\c1\\a1k\\07")
     peer.launch("", kind="task", wasm=CALLING.replace(DATA.encode(), wrong.encode())).ready()
