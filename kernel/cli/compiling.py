@@ -26,6 +26,7 @@ from kernel.cli import installed, package, replies
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NotDone
 from kernel.cli.package import Folder
+from kernel.cli.progress import StatusLine
 from kernel.home import Home
 from manifests.installed import Artefact
 
@@ -36,6 +37,9 @@ CPU_SECONDS: Final = 60
 
 ANSWER_MAX: Final = 256 * 1024 * 1024
 """Most bytes of the compiler's output. The largest module, if it is all code, makes a third of that."""
+
+SHOW_AFTER: Final = 1.0
+"""Seconds after which the command shows that it compiles, and between two redraws."""
 
 _STDERR_MAX: Final = 64 * 1024
 _KEY: Final = re.compile(rb"[0-9a-f]{64}")
@@ -96,7 +100,7 @@ def compile_module(folder: Folder, seconds: int, required: Iterable[str] = ()) -
     command = [*confined_command(layers, seconds), COMPILER, hand.wasm, hand.kind, *folder.manifest.provides]
     module, begun = folder.files[hand.wasm], time.monotonic()
     try:
-        output = _run_process(command, module, 2 * seconds)
+        output = _run_process(command, module, 2 * seconds, f"compiling {hand.wasm}")
     except TimeoutError:
         raise _cannot_run(folder, f"compiling it took more than {2 * seconds} s") from None
     except OverflowError:
@@ -116,12 +120,14 @@ def compile_module(folder: Folder, seconds: int, required: Iterable[str] = ()) -
     raise _cannot_run(folder, stderr or "the compiler said nothing")
 
 
-def _run_process(command: Sequence[str], given: bytes, seconds: float) -> _Output:
+def _run_process(command: Sequence[str], given: bytes, seconds: float, what: str) -> _Output:
     """Run a process: write its stdin and read its outputs concurrently, so that neither side blocks the other.
+
+    what: is shown meanwhile, on a terminal.
 
     Raises TimeoutError after `seconds`, and OverflowError if an output exceeds its limit; the process is killed.
     """
-    deadline, pipe = time.monotonic() + seconds, subprocess.PIPE
+    line, deadline, pipe = StatusLine(), time.monotonic() + seconds, subprocess.PIPE
     out, stderr, rest = bytearray(), bytearray(), memoryview(given)
     with (
         subprocess.Popen(
@@ -140,7 +146,9 @@ def _run_process(command: Sequence[str], given: bytes, seconds: float) -> _Outpu
             while ready.get_map():
                 if (left := deadline - time.monotonic()) <= 0:
                     raise TimeoutError
-                for key, _ in ready.select(left):
+                if seconds - left > SHOW_AFTER:
+                    line.draw(seconds - left, what)
+                for key, _ in ready.select(min(left, SHOW_AFTER)):
                     if key.data is None:
                         rest = _feed(key.fd, rest)
                         if not rest:
@@ -152,6 +160,7 @@ def _run_process(command: Sequence[str], given: bytes, seconds: float) -> _Outpu
         except subprocess.TimeoutExpired:
             raise TimeoutError from None
         finally:
+            line.clear()
             process.kill()
         return _Output(bytes(out), bytes(stderr), process.wait())
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kernel.cli import compiling, package
+from kernel.cli import compiling, package, screen
 from kernel.cli.exits import Ended
 from manifests.values import COMPILER_UID
 from tests.living import make_home
@@ -144,6 +144,17 @@ def test_a_compiler_that_was_taken_over_does_not_say_where_its_answer_goes(
 ) -> None:
     with pytest.raises(Ended, match="the compiler said nothing"):
         _lied_to(tmp_path, monkeypatch, lie)
+
+
+def test_a_terminal_shows_that_it_compiles_if_that_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(screen, "is_terminal", lambda _: True)
+    monkeypatch.setattr(compiling, "SHOW_AFTER", 0.02)
+    compiling.compile_module(package.read(str(guest(tmp_path / "guest", ECHO))), 60)
+    shown = capsys.readouterr().err
+    assert "  compiling main.wat" in shown
+    assert shown.endswith("\r\033[K")
 
 
 def test_nor_does_it_answer_in_the_place_of_another_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
