@@ -93,7 +93,7 @@ def call(
             is_bundled = isinstance(error, NoProvider) and error.owner in BUNDLED
             if is_bundled and not any(row.provider == method.partition(".")[0] for row in rows):
                 raise  # main.py says what installs that Hand
-            raise unknown_method(method, rows) from None
+            raise _why_uncalled(client, method, rows) from None
     _show(session, reply, sink)
 
 
@@ -138,6 +138,17 @@ def unknown_method(name: str, rows: tuple[MethodRow, ...]) -> Ended:
     near = with_suffix[0] if with_suffix else nearest(name, names)
     meant = "" if near.startswith("kernel") else did_you_mean(near)
     return Ended(f"nothing provides {name!r}{meant}: see `maniple methods`")
+
+
+def _why_uncalled(client: Client, name: str, rows: tuple[MethodRow, ...]) -> Ended:
+    """The error for a method that nothing provides; it says what to type if a task Hand's work was meant."""
+    from kernel.cli import installed  # imported late: only for this
+
+    hand = name.partition(".")[0]
+    is_task = any(row.name == hand and row.kind == "task" for row in installed.list_hands(client))
+    if not is_task or any(row.provider == hand for row in rows):
+        return unknown_method(name, rows)
+    return Ended(f"nothing provides {name!r}: {hand} is a task, and `maniple start {hand}` begins its work")
 
 
 class _Sink:

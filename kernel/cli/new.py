@@ -75,7 +75,8 @@ Says hello. Change `{file}` to what it should do, and write into `HAND.toml`
 - what it offers, under `[provides]`,
 - what its operator can set, under `[settings]`.
 
-`maniple check` lists every problem. `maniple install` seals it, shows what it asks for, and installs it.
+`maniple check` lists every problem. `maniple install` seals it, shows what it asks for, and installs a copy: do it again
+after each change.
 
     maniple check .
     maniple install .

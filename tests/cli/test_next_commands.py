@@ -199,6 +199,13 @@ class Answering(Hand):
     shell.good("remove", "answering")
 
 
+@pytest.mark.parametrize("method", ["greeter.run", "greeter"])
+def test_who_calls_the_work_of_a_task_is_told_what_starts_it(shell: Shell, method: str) -> None:
+    ran = shell.run("call", method, "who=Ada")
+    told = f"nothing provides '{method}': greeter is a task, and `maniple start greeter` begins its work"
+    assert (ran.code, told in ran.err) == (1, True), ran
+
+
 def test_an_upgrade_that_asks_for_more_says_so(shell: Shell, tmp_path: Path) -> None:
     folder = Path(shell.good("new", "growing", "--into", tmp_path).strip())
     shell.good("install", folder, "--yes")
