@@ -6,7 +6,7 @@ from manifests.schema import Manifest
 
 _OF_A_FOLDER: Final = (
     "install {name} again from its folder, `maniple install DIR`; "
-    "if that key's seal is in there, `maniple seal DIR` first"
+    "if that key's seal is in there, first `maniple seal DIR`, or with another key `maniple seal DIR --key FILE`"
 )
 
 
