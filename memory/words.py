@@ -98,12 +98,19 @@ def _grams(run: str, size: int) -> Iterator[str]:
     return (run[start : start + size] for start in range(len(run) - size + 1))
 
 
-@lru_cache(maxsize=20_000)
 def _stems(run: str, tongue: str) -> tuple[str, ...]:
     """Return the stem of a word. Except in English an apostrophe joins two words: function words are dropped."""
+    return _known_stems(run, tongue) if len(run) <= WORD_MAX else _make_stems(run, tongue)
+
+
+def _make_stems(run: str, tongue: str) -> tuple[str, ...]:
     parts = [run] if tongue == "english" else run.split("'")
     kept = [part for part in parts if len(parts) == 1 or part not in LANGUAGES[tongue]] or parts
     return tuple(stem for part in kept if (stem := _bare(_STEMMERS[tongue].stemWord(part[:WORD_MAX]))))
+
+
+_known_stems: Final = lru_cache(maxsize=20_000)(_make_stems)
+"""The same from a cache, for words of WORD_MAX characters at most: it holds each word whole."""
 
 
 def _bare(word: str) -> str:

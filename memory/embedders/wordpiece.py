@@ -36,7 +36,7 @@ class WordPiece:
         """Return the numbers of a text's pieces, between the marks of begin and end, at most `most` in all."""
         found = [self._first]
         for word in _words(text[: most * CHARACTERS_MAX]):
-            found += self._pieces(word)
+            found += self._pieces(word[: WORD_MAX + 1])  # the cache would hold longer words whole
             if len(found) >= most:
                 break
         return [*found[: most - 1], self._last]

@@ -1,6 +1,7 @@
 """Embedders: one suite for all that are in the table; the model's numbers are those of its reference implementation."""
 
 import math
+import tracemalloc
 
 import pytest
 
@@ -114,3 +115,14 @@ def test_words_are_cut_into_the_longest_pieces_there_are(text: str, pieces: list
 
 def test_a_long_text_is_cut_at_the_bound() -> None:
     assert len(WordPiece(VOCABULARY).numbers("a " * 100, 10)) == 10
+
+
+def test_words_as_long_as_a_text_are_not_kept() -> None:
+    words = WordPiece(["[UNK]", "[CLS]", "[SEP]"])
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            assert words.numbers(f"{number}{'x' * 4_000}", 250) == [1, 0, 2]
+        assert tracemalloc.get_traced_memory()[0] < 200_000
+    finally:
+        tracemalloc.stop()

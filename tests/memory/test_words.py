@@ -1,5 +1,7 @@
 """What texts are indexed by, and what questions ask for: a question finds the words of a text however either is written."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,3 +82,15 @@ def test_terms_are_short_and_never_divide(text: str) -> None:
 def test_a_question_has_a_bounded_number_of_terms() -> None:
     question = " ".join(f"word{number}" for number in range(100_000))
     assert len(question_terms(question, ())) == ASKED_MAX
+
+
+@pytest.mark.parametrize("tongue", ["english", "french"])
+def test_words_as_long_as_a_text_are_not_kept(tongue: str) -> None:
+    index_terms("first", tongue)
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            assert index_terms(f"{number}{'ab' * 50_000}", tongue)
+        assert tracemalloc.get_traced_memory()[0] < 100_000
+    finally:
+        tracemalloc.stop()

@@ -28,6 +28,9 @@ SENTENCES_MOST: Final = 500
 STEMS_MOST: Final = 4_096
 """Stems by which sentences are compared, at most: the most frequent ones."""
 
+WORD_MOST: Final = 40
+"""Characters by which words are compared, at most."""
+
 RANKED_MOST: Final = 10_000
 """Texts that are ranked at once, at most."""
 
@@ -173,8 +176,12 @@ def classify(text: str, labels: Sequence[str]) -> list[tuple[str, float]]:
     return sorted(scores, key=lambda one: -one[1])
 
 
-@lru_cache(maxsize=8_192)
 def _stem(word: str) -> str:
+    return _stem_of(word[:WORD_MOST])  # the cache would hold long words whole
+
+
+@lru_cache(maxsize=8_192)
+def _stem_of(word: str) -> str:
     return str(_stemmer().stemWord(word))
 
 
@@ -182,4 +189,4 @@ def _stem(word: str) -> str:
 def _stemmer() -> "Stemmer.Stemmer":
     import Stemmer
 
-    return Stemmer.Stemmer("english")
+    return Stemmer.Stemmer("english", 0)  # with no cache of its own
