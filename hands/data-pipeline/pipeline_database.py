@@ -108,6 +108,9 @@ class DatabaseSource:
             for rows in batched(self._rows, _characters):
                 yield Records(range(number + 1, number + len(rows) + 1), rows)
                 number += len(rows)
+        except MemoryError:
+            why = "need more memory than a job has"
+            raise JobFailed("source", f"{self._shown}: the rows after row {number} {why}.") from None
         except apsw.Error as error:
             raise JobFailed("source", f"{self._shown} is damaged after row {number}: {error}") from None
         except UnicodeDecodeError as error:

@@ -18,6 +18,9 @@ from pipeline_spec import Save
 from pipeline_values import written
 
 ROWS_MAX: Final = 500
+BROKEN_MOST: Final = 20 * SAMPLE_ROWS
+"""Rows that are read while fewer than SAMPLE_ROWS of them are whole."""
+
 CELL_MAX: Final = 1_000
 """Characters of one value in a preview."""
 SHOWN_MAX: Final = 400_000
@@ -100,7 +103,9 @@ async def _sample(bench: Bench) -> tuple[Intake, Chain, list[Batch], bool]:
     async with aclosing(bench.supply.source(spec.source, spec.schema, bench.ledger, "schema")) as supplied:  # type: ignore[type-var]
         async for intake, batches in supplied:
             found += batches
-            if intake.settled is not None and intake.rows >= SAMPLE_ROWS:
+            if intake.settled is None and intake.rows >= BROKEN_MOST:
+                found += intake.settle()
+            if intake.settled is not None and not intake.ended:
                 whole = False
                 break
     assert intake is not None

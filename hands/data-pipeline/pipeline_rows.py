@@ -200,8 +200,21 @@ class Ledger:
         return self.by_code.total()
 
 
+ODD_SIZE: Final = 1024 * 1024
+"""Characters that an object counts for whose JSON cannot be made: as many as a record may have."""
+
 JSON: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 """Encodes lists and objects as text; decimals in them stay numbers."""
+
+
+def text_size(row: Sequence[object] | dict[str, object]) -> int:
+    """The characters of text in a row as read, about; of an object, those of its JSON."""
+    if not isinstance(row, dict):
+        return sum(len(value) for value in row if isinstance(value, str | bytes))
+    try:
+        return len(JSON.encode(row))
+    except (UnicodeEncodeError, RecursionError):
+        return ODD_SIZE
 
 
 def raw_text(raw: object) -> str:

@@ -23,7 +23,8 @@ COLUMNS_MAX: Final = 20_000
 """Most inferred columns; more mean objects whose keys are data."""
 
 SAMPLE_ROWS: Final = 1_000
-"""Rows that are sampled before the schema is settled."""
+SAMPLE_TEXT: Final = 8 * 1024 * 1024
+"""Rows that are sampled before the schema is settled, and characters of text, after which fewer rows are enough."""
 
 NEARLY: Final = 0.9
 """The share of a sample that must fit a narrower type for a note."""
@@ -172,7 +173,7 @@ class _Raw(NamedTuple):
 def settle(
     schema: Schema,
     names: Sequence[str],
-    sample: Sequence[Records],
+    rows: Sequence[object],
     *,
     nulls: Sequence[str],
     textual: bool,
@@ -180,11 +181,10 @@ def settle(
 ) -> Settled:
     """Settles the schema: as declared, and for the rest as inferred from the sample.
 
-    names: the columns of the source, () when each row has its own (JSON). textual: all values are texts (CSV).
-    at: the schema's key in the spec. Raises SpecInvalid if a declared column is missing.
+    names: the columns of the source, () when each row has its own (JSON). rows: the sample. textual: all values are
+    texts (CSV). at: the schema's key in the spec. Raises SpecInvalid if a declared column is missing; JobFailed for
+    no columns, or too many.
     """
-    every: list[object] = [row for records in sample for row in records.rows]
-    rows = every[:SAMPLE_ROWS]
     seen = tuple(names) or tuple(dict.fromkeys(str(name) for row in rows if isinstance(row, dict) for name in row))
     declared = {rule.name: rule for rule in schema.columns}
     there = {name: at for at, name in enumerate(seen)}
@@ -207,7 +207,7 @@ def settle(
             notes += [f"{name}: {note}"] if note else []
         rules.append(rule)
     if not rules:
-        raise JobFailed("source", "the source has no columns: it is empty, or its schema names none.")
+        raise JobFailed("source", "it has no columns: it is empty, or its schema names none.")
     return Settled(rules, notes, nulls, names, schema.extra)
 
 

@@ -6,6 +6,7 @@ import pytest
 from tests.hands.data_pipeline.conftest import Place, database
 from tests.hands.doubles import hand_module
 
+pipeline_database = hand_module("data-pipeline", "pipeline_database")
 JobFailed = hand_module("data-pipeline", "pipeline_errors").JobFailed
 
 
@@ -52,6 +53,19 @@ def test_a_hostile_view_cannot_call_what_is_not_harmless(place: Place) -> None:
         place.load("", source={"path": "data/in.db", "format": "sqlite", "table": "v"}, name="unused.csv")
 
 
+def test_rows_that_need_more_memory_than_there_is_end_the_job_with_their_file(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raise_error(*_: object) -> None:  # instead of rows of gigabytes, which would take seconds
+        raise MemoryError
+
+    monkeypatch.setattr(pipeline_database, "batched", raise_error)
+    database(place, "CREATE TABLE t (a)", name="in.db")
+    with pytest.raises(JobFailed, match=r"data/in.db: the rows after row 0 need more memory") as raised:
+        place.load("", source={"path": "data/in.db", "format": "sqlite"}, name="unused.csv")
+    assert raised.value.code == "source"
+
+
 def test_a_source_that_is_not_there_says_so(place: Place) -> None:
     with pytest.raises(JobFailed, match="data/none.csv: there is no such file") as raised:
         place.job({"source": {"path": "data/none.csv"}, "target": {"path": "data/x.csv"}})
@@ -89,7 +103,7 @@ def test_of_two_tables_that_differ_in_a_capital_beyond_ascii_the_named_one_is_re
 
 def test_nothing_that_a_database_from_elsewhere_declares_is_trusted(place: Place) -> None:
     database(place, "CREATE TABLE t (a)")
-    source = hand_module("data-pipeline", "pipeline_database").DatabaseSource(place.path("shop.db"), "t", "shop.db")
+    source = pipeline_database.DatabaseSource(place.path("shop.db"), "t", "shop.db")
     settings = (apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, apsw.SQLITE_DBCONFIG_DEFENSIVE)
     assert [source._connection.config(setting, -1) for setting in settings] == [0, 1]
     source.close()

@@ -94,6 +94,16 @@ def test_many_rows_with_few_of_many_columns_come_in_small_batches(place: Place) 
     assert max(batch.size for batch in found) * 1_000 <= CELLS
 
 
+@pytest.mark.parametrize("row", [f'{{"t":"{"x" * 9_000}"}}\n', f'{{"t":[{"[]," * 3_000}1]}}\n'], ids=["text", "lists"])
+def test_of_large_rows_some_are_enough_to_settle_the_schema(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "SAMPLE_TEXT", 80_000)
+    source = spec.Source(path="data/in.jsonl", format="jsonl")
+    taken = intake.Intake(source, spec.Schema(), rows.Ledger(lambda _: None), at="schema")
+    for _ in range(20):
+        list(taken.feed(row.encode()))
+    assert taken.settled is not None
+
+
 def test_wide_rows_that_waited_come_in_small_batches() -> None:
     scratch = scratches.Scratch(":memory:")
     stage = scratch.table([rows.Column(f"c{at}", "int") for at in range(1_500)])
@@ -113,7 +123,7 @@ try:
 except Exception as error:
     print(error.code, error)
 """
-    assert "source the first rows have 200000 columns" in limited(script)
+    assert "source data/in.jsonl: the first rows have 200000 columns" in limited(script)
 
 
 def header(count: int) -> str:

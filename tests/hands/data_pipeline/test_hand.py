@@ -199,6 +199,22 @@ def test_preview_reads_no_more_than_its_sample(place: Place, hand: HandOutside) 
     assert found["rows"] == [{"n": 1000, "most": 999}]
 
 
+def test_a_look_at_a_source_of_broken_rows_reads_some_of_them(place: Place, hand: HandOutside) -> None:
+    place.put("in.csv", "a,b\n" + "1,2,3\n" * 200_000)
+    place.put("spec.toml", '[source]\npath = "data/in.csv"\n[target]\npath = "data/out.csv"\n')
+    found = run(hand.preview(FakeCall("data/spec.toml")))
+    assert found["rejects"][0]["reason"] == "3 fields where there are 2 columns"
+    assert not found["whole"]
+    assert found["rows_read"] < 100_000
+
+
+def test_a_source_of_which_no_row_is_whole_is_told_with_the_first_of_them(place: Place) -> None:
+    with pytest.raises(JobFailed, match=r"data/in.jsonl: .*none of the 3 rows read is whole; row 1: this is not JSON"):
+        place.load("{\n" * 3, name="in.jsonl")
+    with pytest.raises(JobFailed, match=r"data/in.jsonl: it has no columns: it is empty, or its schema names none."):
+        place.load("", name="in.jsonl")
+
+
 def test_a_full_scratch_database_is_told_as_that(
     place: Place, hand: HandOutside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
