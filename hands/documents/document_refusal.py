@@ -27,6 +27,15 @@ SPOILED: Final[tuple[type[Exception], ...]] = (
 """What the libraries raise for malformed bytes, besides their own errors."""
 
 
+_NO_MEMORY: Final = (("XMLSyntaxError", 2), ("ParseError", 1))
+"""XML_ERR_NO_MEMORY of libxml2 (xmlerror.h), and XML_ERROR_NO_MEMORY of expat (expat.h): by an error's class, its code."""
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether a parser had no memory left, which its library reports as an error of the document."""
+    return (type(error).__name__, getattr(error, "code", None)) in _NO_MEMORY
+
+
 class DocumentRefused(Exception):
     """Ends the call in Failed with this code and text. code: a key of CODES."""
 

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import document_kinds
 from document_kinds import DOCX, HTML, PDF, XLSX
-from document_refusal import DocumentRefused
+from document_refusal import DocumentRefused, lacks_memory
 from document_strict import as_transitional
 from document_table import CELL_LEAST, Table, Value, row_of, sendable, size_of
 from runtime import Call, CallFailed, CallRefused, Failure, Hand
@@ -172,4 +172,6 @@ def _as_failures() -> Iterator[_Reading]:
         except Exception as error:
             if not isinstance(error, reading.broken):
                 raise
+            if lacks_memory(error):
+                raise MemoryError from None
             raise Failure("broken", f"It cannot be read: {type(error).__name__}: {str(error)[:200]}") from None

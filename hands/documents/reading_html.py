@@ -13,9 +13,6 @@ from runtime.charsets import page_in_utf_8
 
 BROKEN: Final = (etree.LxmlError, *SPOILED)
 
-_NO_MEMORY: Final = 2
-"""XML_ERR_NO_MEMORY of libxml2 (xmlerror.h), which lxml reports as an error of the page."""
-
 _UNSEEN: Final = frozenset(("script", "style", "template", "noscript", "head", "svg", "iframe", "object"))
 _BLOCKS: Final = frozenset(
     (
@@ -72,9 +69,4 @@ def _words(element: HtmlElement) -> str:
 
 def _opened(raw: bytes) -> HtmlElement:
     page, parser = page_in_utf_8(raw), HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
-    try:
-        return in_thread(lambda: document_fromstring(page, parser=parser))
-    except etree.XMLSyntaxError as error:
-        if error.code == _NO_MEMORY:
-            raise MemoryError from None
-        raise
+    return in_thread(lambda: document_fromstring(page, parser=parser))

@@ -61,4 +61,4 @@ def _opened(raw: bytes) -> PdfReader:
     return reader
 
 
-BROKEN: Final = (PyPdfError, *SPOILED)
+BROKEN: Final = (PyPdfError, DependencyError, *SPOILED)
