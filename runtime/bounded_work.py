@@ -49,11 +49,14 @@ def _over(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def bounded(what: str) -> Iterator[None]:
-    """Turns running out of memory or processor time into a Failure. what: such as "a page"."""
+    """Turns running out of memory or processor time into a Failure. what: such as "a page".
+
+    SystemError is what Python makes of a C library that had no memory and raised nothing.
+    """
     signal.signal(signal.SIGXCPU, _over)
     try:
         yield
-    except (MemoryError, RecursionError):
+    except (MemoryError, RecursionError, SystemError):
         raise Failure("too large", f"It needs more memory than {what} may take.") from None
     except _TooLong:
         raise Failure("too long", f"It takes more processor time than {what} may.") from None

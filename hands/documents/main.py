@@ -167,7 +167,7 @@ def _as_failures() -> Iterator[_Reading]:
             yield reading
         except DocumentRefused as refused:
             raise Failure(refused.code, refused.text) from None
-        except (MemoryError, RecursionError):
+        except (MemoryError, RecursionError, SystemError):
             raise
         except Exception as error:
             if not isinstance(error, reading.broken):

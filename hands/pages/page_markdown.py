@@ -70,6 +70,13 @@ class _Converter(MarkdownConverter):
 def read(raw: bytes, url: str, charset: str, *, whole: bool) -> Page:
     """Converts a page. url: its address; charset: of its header, or "". Raises PageRefused, MemoryError, RecursionError."""
     tree = _opened(raw, charset)
+    try:
+        return _converted(tree, url, whole=whole)
+    except etree.LxmlError:  # the page was parsed, and every expression is ours: nothing else can be wrong
+        raise MemoryError from None
+
+
+def _converted(tree: HtmlElement, url: str, *, whole: bool) -> Page:
     base = _base(url, next(iter(tree.xpath("//base/@href")), ""))
     title = " ".join((tree.findtext(".//title") or "").split())
     date = _date(tree)

@@ -7,7 +7,9 @@ from html import escape
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
+from runtime import Failure
 from tests.hands.doubles import hand_module
 from wire.codec import encode_body
 
@@ -110,6 +112,21 @@ def test_hostile_pages_end_in_little_time() -> None:
         except (PageRefused, RecursionError, MemoryError):
             continue
     assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize(
+    "error", [etree.XPathEvalError("unknown error"), SystemError("error return without exception set")]
+)
+def test_a_page_for_which_a_library_has_no_memory_left_is_told_as_too_large(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:  # as lxml does, with half a gigabyte of cells
+        raise error
+
+    monkeypatch.setattr(markdown, "_strip_unseen", fail)
+    with pytest.raises(Failure) as raised, main._as_failures():
+        read(ARTICLE)
+    assert raised.value.code == "too large"
 
 
 RSS = b"""<?xml version="1.0"?><rss version="2.0"><channel><title>News</title><link>https://example.org/</link>
