@@ -31,7 +31,8 @@ _HIDDEN: Final = "hidden-here"
 """Tag given to hidden elements before they are removed. A page that really has it loses that element."""
 
 _UNSEEN: Final = (
-    "script", "style", "template", "svg", "iframe", "object", "embed", "button", "select", "textarea", "datalist", _HIDDEN,
+    "script", "style", "template", "svg", "iframe", "object", "embed", "button", "select", "textarea", "datalist", "meta",
+    _HIDDEN,
 )  # fmt: skip
 _NOT_SHOWN: Final = re.compile(r"(?i)(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))\b")
 _DATES: Final = (
@@ -112,11 +113,16 @@ def _opened(raw: bytes, charset: str) -> HtmlElement:
 
 
 def _strip_unseen(tree: HtmlElement) -> None:
-    """Removes hidden elements. Keeps `noscript` if the page would show nothing without it."""
+    """Removes hidden elements, and styles, which say no more than that. Keeps `noscript` if nothing would show without it.
+
+    Libraries look for addresses in styles and in `meta`, by expressions that take quadratic time.
+    """
     for one in tree.xpath("//body//*[@hidden or @style or self::dialog[not(@open)]]"):
         is_hidden = one.tag == "dialog" or one.get("hidden", "until-found").lower() != "until-found"
         if is_hidden or _NOT_SHOWN.search(one.get("style", "")):
             one.tag = _HIDDEN
+    for one in tree.xpath("//*[@style]"):
+        del one.attrib["style"]
     etree.strip_elements(tree, *_UNSEEN, with_tail=False)
     etree.strip_elements(tree, etree.Comment, etree.ProcessingInstruction, with_tail=False)
     if tree.xpath("boolean(//body//text()[normalize-space() and not(ancestor::noscript)])"):

@@ -129,6 +129,15 @@ def test_a_page_for_which_a_library_has_no_memory_left_is_told_as_too_large(
     assert raised.value.code == "too large"
 
 
+@pytest.mark.parametrize(
+    "part", [b'<meta http-equiv=refresh content="%s">' % (b"1" * 20_000), b'<p style="%s">' % (b"url(" * 20_000)]
+)
+def test_a_page_of_one_long_attribute_is_read_in_little_time(part: bytes) -> None:
+    began = time.process_time()
+    assert "The river" in read(ARTICLE.replace(b"<nav>", part + b"<nav>")).title
+    assert time.process_time() - began < 1
+
+
 RSS = b"""<?xml version="1.0"?><rss version="2.0"><channel><title>News</title><link>https://example.org/</link>
 <item><title>One &amp; only</title><link>https://example.org/1</link><guid>urn:1</guid>
 <pubDate>Mon, 01 Jun 2026 10:00:00 GMT</pubDate>
