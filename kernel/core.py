@@ -142,8 +142,7 @@ class Kernel:
 
     def close(self) -> None:
         """Once the loop has returned: end every open call that does not resume, write a snapshot, and close log and bus."""
-        if self._has_template:
-            self.launcher.close()
+        self.launcher.close()
         for run in self.runs.values():
             self.resuming.note_spent(run, is_due=True)
         for call in list(self.exchange.calls.values()):
@@ -341,7 +340,7 @@ class Kernel:
         try:
             self.launcher.use_template(start_template(self.home))
         except OSError:  # no room for one more process: as if it had died at once
-            self.on_template_death()
+            self.launcher.on_template_death()
             return
         self._has_template, self.no_template = True, ""
         self.supervisor.services.start_wanted()

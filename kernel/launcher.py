@@ -94,7 +94,7 @@ class Launcher:
         with suppress(OSError):
             packet, passed = descriptors.receive(self._template)
         if not packet:
-            self._on_template_death()
+            self.on_template_death()
             return
         match packets.decode_template(packet):
             case packets.Warm(pid=pid) if passed:
@@ -133,8 +133,8 @@ class Launcher:
         with suppress(OSError):
             descriptors.send(self._template, b"go")
 
-    def _on_template_death(self) -> None:
-        """Clean up after the template, whose death ended every run: forget its orders and runs."""
+    def on_template_death(self) -> None:
+        """Clean up after the death of the template, which ended every run, or its failed start: forget orders and runs."""
         self.close()
         left = os.listdir(self._scratch)  # the template may have had orders to remove some of these
         orders, self._queue = self._queue, deque()
@@ -148,7 +148,9 @@ class Launcher:
         self._owner.on_template_death()
 
     def close(self) -> None:
-        """Kill the template, and so every run that is left."""
+        """Kill the template, if there is one, and so every run that is left."""
+        if not self._pid:
+            return
         self._loop.unwatch(self._template.fileno())
         self._template.close()
         self._is_warm = False
@@ -156,6 +158,7 @@ class Launcher:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             os.close(self._pidfd)
         os.waitpid(self._pid, 0)
+        self._pid, self._pidfd = 0, -1
 
     def launch(self, run: Run, *, files: dict[str, str], settings: dict[str, object], roots: dict[str, str]) -> None:
         """Start a run's process. Raises OSError for a folder that cannot be opened."""

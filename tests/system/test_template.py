@@ -94,6 +94,17 @@ def test_a_run_with_work_to_lose_waits_for_one_that_lives_also_under_the_next_ke
 
 
 @pytest.mark.wide
+def test_where_no_process_can_be_made_for_one_nobody_waits_for_it_for_ever(kernel: Kernel) -> None:
+    (kernel.home / "state" / "none").touch()
+    os.kill(kernel.template_pid, signal.SIGKILL)
+    until(lambda: _deaths(kernel), "it is noticed")
+    with kernel.client() as client:
+        assert ended(client, "echo.say", "", {"text": "hi"}, seconds=20) == "template"
+        (kernel.home / "state" / "none").unlink()
+        assert table(client.call("kernel.start", "echo").value)["state"] == "ready"
+
+
+@pytest.mark.wide
 def test_one_begins_with_the_names_that_a_run_uses_as_the_one_before_left_them(kernel: Kernel) -> None:
     """Also with those of what only a run does, and no rehearsal."""
     path = ROOT / "runtime" / "__pycache__" / f"names.{sys.implementation.cache_tag}"
