@@ -145,6 +145,12 @@ class Reservation:
         """The part of it that can still be spent or lent."""
         return minus(self.unspent, self.lent)
 
+    @property
+    def used_up(self) -> str:
+        """The first unit of which nothing is left, "" if there is none. One that it never had counts if it had no other."""
+        units = [place for place in range(len(UNITS)) if self.most[place]] or [0]
+        return next((UNITS[place] for place in units if not self.left[place]), "")
+
 
 class Shortage(NamedTuple):
     """Why a call does not fit. room: the allowance, None for the `most` of the call above; needed, left: in `unit`."""
@@ -182,8 +188,8 @@ class Reservations:
         """Return why a call does not fit, None if it does. most: None for a call without one, for which some must be left."""
         if within is not None:
             left = within.left
-            if most is None and left == (0, 0):
-                return Shortage(None, UNITS[0], 1, 0)
+            if most is None and (unit := within.used_up):
+                return Shortage(None, unit, 1, 0)
             for place, needed in enumerate(most or ()):
                 if needed > left[place]:
                     return Shortage(None, UNITS[place], needed, left[place])

@@ -273,6 +273,15 @@ def test_a_call_without_most_is_paid_out_of_what_is_reserved_for_what_it_is_made
     assert reservations.find_shortage(ledger, [above, home], None, whole, START) == Shortage(None, "tokens", 1, 0)
 
 
+@pytest.mark.parametrize(("spent", "unit"), [((100, 7), "tokens"), ((7, 100), "micro_dollars"), ((99, 99), "")])
+def test_a_call_without_most_needs_room_in_each_unit_that_what_it_is_made_for_may_cost(spent: Sum, unit: str) -> None:
+    reservations = Reservations()
+    outer = reservations.open(2, (HOME,), (100, 100), None)
+    reservations.spend(outer, spent)
+    short = reservations.find_shortage(Ledger(), [Account(HOME, "", Budget())], None, outer, START)
+    assert short == (Shortage(None, unit, 1, 0) if unit else None)
+
+
 def test_the_refusal_says_whose_budget_how_much_and_until_when() -> None:
     ledger, reservations = Ledger(), Reservations()
     ledger.spend(["h-a", HOME], Cost(tokens=150_000, micro_dollars=1_500_000), "x.y", START)
