@@ -14,7 +14,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from runtime.agent import briefing, skills, tools
-from runtime.agent.actions import Action, AskModel, Brief, MakeCall, Outcome, Recalled, Result, Step
+from runtime.agent.actions import Action, AskModel, Brief, Outcome, Recalled, Result, Step
 from runtime.agent.answers import Finished, judge
 from runtime.agent.codes import LIMITS, LOST, REASONS, RETRY_WITHOUT_PICTURES, TOO_LONG, too_long_reason
 from runtime.agent.conversation import Conversation
@@ -25,6 +25,7 @@ from runtime.agent.marks import Marks, remove_marks
 from runtime.agent.mending import mark_anew, mend
 from runtime.agent.outage import Outage
 from runtime.agent.results import Kept, Shelf, end_of_shown, note_on_rest
+from runtime.agent.sharing import with_shares
 from runtime.agent.turn import Turn
 from runtime.models import counting
 from runtime.models.messages import Answer, AnyPart, Image, Message, Request, Text, ToolCall, Usage
@@ -83,6 +84,7 @@ class Machine:
         self._row: Model | None = None
         self._knows_window = False
         self._reserved = self._reserved_tokens = 0  # of the last request: what counts if its answer is lost
+        self._counted = 0  # tokens of the last request
         self._models: dict[str, None] = {}
         self._notes: dict[str, None] = {}
         self._last_text = ""
@@ -251,11 +253,11 @@ class Machine:
 
         Tokens need no such bound: a request's are counted before, and its answer has no more than `most`.
         """
-        brief, counted, self._reserved = self._brief, counting.of_request(request), 0
-        self._reserved_tokens = counted + request.most if brief.tokens else 0
+        brief, self._counted, self._reserved = self._brief, counting.of_request(request), 0
+        self._reserved_tokens = self._counted + request.most if brief.tokens else 0
         if not brief.micro_dollars:
             return AskModel(request=request)
-        tokens, left = MARGIN * counted, brief.micro_dollars - self._micro_dollars
+        tokens, left = MARGIN * self._counted, brief.micro_dollars - self._micro_dollars
         self._reserved = cost(Usage(input=tokens, output=request.most), self._row) or 0
         return AskModel(request=request, tokens=tokens + request.most, micro_dollars=min(left, self._reserved or left))
 
@@ -313,20 +315,10 @@ class Machine:
         )  # fmt: skip
         self._turn, self._calls = turn, self._calls + len(calls)
         self._report("asks", "; ".join(turn.lines))
-        self._actions += self._with_shares(turn.calls)
+        tokens = max(1, self._brief.tokens - self._tokens) if self._brief.tokens else 0
+        money = max(1, self._brief.micro_dollars - self._micro_dollars) if self._brief.micro_dollars else 0
+        self._actions += with_shares(turn.calls, (tokens, money), self._counted, self._row)
         self._end_turn()
-
-    def _with_shares(self, calls: list[MakeCall]) -> list[MakeCall]:
-        """Return the calls; each that spawns gets an equal share of the tokens and money that are left."""
-        brief, number = self._brief, sum(one.method == tools.SPAWN for one in calls)
-        tokens = max(1, (brief.tokens - self._tokens) // max(1, number)) if brief.tokens else 0
-        money = max(1, (brief.micro_dollars - self._micro_dollars) // max(1, number)) if brief.micro_dollars else 0
-        return [
-            replace(one, tokens=tokens, micro_dollars=money, spawned_together=number)
-            if one.method == tools.SPAWN
-            else one
-            for one in calls
-        ]
 
     def _add_answer(self, answer: Answer) -> tuple[ToolCall, ...]:
         """Add an answer to the conversation; return its calls, each with an id that no other call has."""

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from manifests.schema import Capability
 from runtime.agent.actions import AskModel, MakeCall, Outcome, Recalled
 from runtime.agent.machine import LAST, REPAIRS
+from runtime.agent.sharing import ANSWER
 from runtime.models import catalogue, counting
 from runtime.models.messages import Answer, Message, Stop, Text, ToolCall, ToolResult
 from tests.runtime.agent.driven import BOUNDARY, BRIEF, Drive, call, looks, says, texts
@@ -385,7 +386,7 @@ def test_work_is_given_to_another_hand_within_what_is_left() -> None:
     (make,) = drive.makes[0]
     assert (make.method, make.resource) == ("kernel.spawn", "other")
     assert make.arguments == {"inputs": {"x": 1, "task": "look"}, "wait": True}
-    assert (make.tokens, make.micro_dollars) == (8_990, 0)
+    assert (make.tokens, make.micro_dollars) == (8_990 - counting.of_request(drive.asked[0]) - ANSWER, 0)
 
 
 def test_what_is_left_is_shared_out_among_those_who_are_given_work_at_once() -> None:
