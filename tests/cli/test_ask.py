@@ -68,10 +68,6 @@ def test_each_question_stands_alone(shell: Shell) -> None:
 def test_the_whole_outcome_is_there_for_programs(shell: Shell) -> None:
     told = shell.result("ask", "I am Ada")
     assert (told["outcome"], told["value"]["steps"]) == ("done", 1)  # type: ignore[index]
-
-
-def test_what_programs_are_told_of_models(shell: Shell) -> None:
-    shell.good("ask", "I am Ada")
     assert shell.result("models")["routes"] == {"default": ["scripted/script"]}
     assert {row["model"] for row in shell.result("usage")["usage"]} == {"scripted/script"}  # type: ignore[attr-defined]
 
