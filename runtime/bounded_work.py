@@ -48,8 +48,8 @@ def _over(number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def bounded(what: str) -> Iterator[None]:
-    """Turns running out of memory or processor time into a Failure. what: such as "a page".
+def bounded(named: str, what: str) -> Iterator[None]:
+    """Turns running out of memory or processor time into a Failure. named: the document; what: such as "a page".
 
     SystemError is what Python makes of a C library that had no memory and raised nothing.
     """
@@ -57,8 +57,8 @@ def bounded(what: str) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RecursionError, SystemError):
-        raise Failure("too large", f"It needs more memory than {what} may take.") from None
+        raise Failure("too large", f"{named}: it needs more memory than {what} may take.") from None
     except _TooLong:
-        raise Failure("too long", f"It takes more processor time than {what} may.") from None
+        raise Failure("too long", f"{named}: it takes more processor time than {what} may.") from None
     finally:
         signal.signal(signal.SIGXCPU, signal.SIG_DFL)

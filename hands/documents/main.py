@@ -59,7 +59,7 @@ class Documents(Hand):
         if offset < 0 or not 1 <= most <= TEXT_MOST:
             raise Failure("arguments", f"offset must be 0 or more, and most between 1 and {TEXT_MOST}.")
         raw = await self._document(call)
-        with _as_failures() as reading:
+        with _as_failures(call.resource) as reading:
             kind, reader, raw = reading.open(raw)
             title = reader.title(raw)
             pieces, size = list[str](), 0
@@ -84,7 +84,7 @@ class Documents(Hand):
         if offset < 0 or not 1 <= most <= ROWS_MOST:
             raise Failure("arguments", f"offset must be 0 or more, and most between 1 and {ROWS_MOST}.")
         raw = await self._document(call)
-        with _as_failures() as reading:
+        with _as_failures(call.resource) as reading:
             kind, reader, raw = reading.open(raw)
             found: list[dict[str, object]] = []
             room, more = REPLY_MOST, False
@@ -159,14 +159,14 @@ def _reader(module: ModuleType) -> Reader:
 
 
 @contextmanager
-def _as_failures() -> Iterator[_Reading]:
-    """Turns DocumentRefused and the reader's errors into the call's Failed, and bounds time and memory."""
+def _as_failures(path: str) -> Iterator[_Reading]:
+    """Turns DocumentRefused and the reader's errors into the call's Failed, and bounds time and memory. path: in its text."""
     reading = _Reading()
-    with bounded("a document"):
+    with bounded(path, "a document"):
         try:
             yield reading
         except DocumentRefused as refused:
-            raise Failure(refused.code, refused.text) from None
+            raise Failure(refused.code, f"{path}: {refused.text}") from None
         except (MemoryError, RecursionError, SystemError):
             raise
         except Exception as error:
@@ -174,4 +174,4 @@ def _as_failures() -> Iterator[_Reading]:
                 raise
             if lacks_memory(error):
                 raise MemoryError from None
-            raise Failure("broken", f"It cannot be read: {type(error).__name__}: {str(error)[:200]}") from None
+            raise Failure("broken", f"{path}: It cannot be read: {type(error).__name__}: {str(error)[:200]}") from None

@@ -53,7 +53,7 @@ class Pages(Hand):
         """pages.read: a page as Markdown, `most` characters from `offset`. age: seconds that a cached reply may be old."""
         if offset < 0 or not 1 <= most <= MARKDOWN_MOST:
             raise Failure("arguments", f"offset must be 0 or more, and most between 1 and {MARKDOWN_MOST}.")
-        with _as_failures():
+        with _as_failures(call.resource):
             got = await self._fetch(call.resource, age)
             if got.kind not in _PAGES:
                 raise PageRefused(
@@ -70,7 +70,7 @@ class Pages(Hand):
         """pages.feed: a feed's entries, in its order."""
         if not 1 <= most <= ENTRIES_MOST:
             raise Failure("arguments", f"most must be between 1 and {ENTRIES_MOST}.")
-        with _as_failures():
+        with _as_failures(call.resource):
             got = await self._fetch(call.resource, age)
             import feed_reading
 
@@ -82,7 +82,7 @@ class Pages(Hand):
             raise Failure(
                 "arguments", "query must be a text, page between 1 and 100, and language one like en or de-AT."
             )
-        with _as_failures():
+        with _as_failures(call.resource):
             kind, address = search_engines.engine(self.settings.of("engines", dict), call.resource)
             asked = search_engines.search_url(kind, address, query, page, language)
             got = await self._fetch(asked, 0, robots=False)  # the engine's interface is made for programs
@@ -189,9 +189,9 @@ def _reply(
 
 
 @contextmanager
-def _as_failures() -> Iterator[None]:
-    """Turns PageRefused into the call's Failed, and bounds time and memory."""
-    with bounded("a page"):
+def _as_failures(named: str) -> Iterator[None]:
+    """Turns PageRefused into the call's Failed, and bounds time and memory. named: the page's address, or the engine."""
+    with bounded(named, "a page"):
         try:
             yield
         except PageRefused as refused:

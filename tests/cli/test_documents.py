@@ -75,7 +75,7 @@ def test_each_kind_is_read_over_the_bus(shell: Shell, papers: Path, name: str, p
 
 def test_a_bomb_is_told_by_name(shell: Shell, papers: Path) -> None:
     ran = shell.run("call", "documents.text", "papers/bomb.docx")
-    assert (ran.code, "would unpack to" in ran.err) == (1, True)
+    assert (ran.code, "papers/bomb.docx: 'word/document.xml' in it would unpack to" in ran.err) == (1, True)
 
 
 def test_a_document_is_read_in_its_callers_name(shell: Shell, papers: Path, tmp_path: Path) -> None:

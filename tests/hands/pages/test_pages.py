@@ -124,9 +124,9 @@ def test_a_page_for_which_a_library_has_no_memory_left_is_told_as_too_large(
         raise error
 
     monkeypatch.setattr(markdown, "_strip_unseen", fail)
-    with pytest.raises(Failure) as raised, main._as_failures():
+    with pytest.raises(Failure) as raised, main._as_failures(URL):
         read(ARTICLE)
-    assert raised.value.code == "too large"
+    assert (raised.value.code, URL in str(raised.value)) == ("too large", True)
 
 
 @pytest.mark.parametrize(
