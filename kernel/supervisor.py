@@ -24,7 +24,7 @@ from manifests.calls import OpenCall
 from manifests.errors import SettingsInvalid
 from manifests.installed import Installed
 from manifests.judging import judge_installed
-from manifests.lives import check_requires, cpu_exceeded, explain_start_error, first_to_stop, shown_state, start_refusal
+from manifests.lives import check_requires, cpu_used_up, explain_start_error, first_to_stop, shown_state, start_refusal
 from manifests.policy import check_state
 from manifests.schedules import SCHEDULE
 from manifests.seal import SEAL_FILE, Seal
@@ -343,7 +343,7 @@ class Supervisor:
         was_told, is_lost = run.is_ending and not run.unfit, status < 0 and not run.unfit
         clean = was_told or (status == 0 and not run.unfit)
         is_killed = status >= 0 and os.WIFSIGNALED(status)
-        killed = cpu_exceeded(run.hand.package.manifest, run.earlier_cpu + run.cpu) if is_killed else ""
+        killed = cpu_used_up(run.hand.package.manifest, run.earlier_cpu + run.cpu) if is_killed else ""
         run.is_ending, run.why = True, run.why or run.unfit or killed or exit_text(status)
         if (refusal := start_refusal(run.name, run.unfit)) is not None:
             kernel.log_refused_start(run.hand, refusal)

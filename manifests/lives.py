@@ -98,6 +98,14 @@ def cpu_exceeded(manifest: Manifest, cpu: int) -> str:
     return f"it used more than its {most / 1000:g} s of processor time" if over else ""
 
 
+def cpu_used_up(manifest: Manifest, cpu: int) -> str:
+    """Return why Linux killed a run that has used `cpu` microseconds of processor time; "" if not for its limit of that.
+
+    For the limit Linux counts by ticks of its clock, which may be some hundredths more than it tells of an ended process.
+    """
+    return cpu_exceeded(manifest, cpu * 20 // 19)
+
+
 def cpu_exceeded_by_all(manifest: Manifest, cpu: int) -> str:
     """Return why to kill a run whose processes together have used `cpu` microseconds of processor time; "" to let it run.
 

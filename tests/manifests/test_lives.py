@@ -21,6 +21,7 @@ from manifests.lives import (
     check_requires,
     cpu_exceeded,
     cpu_exceeded_by_all,
+    cpu_used_up,
     explain_start_error,
     first_to_stop,
     has_fixed_order,
@@ -228,6 +229,12 @@ def test_a_run_may_use_its_processor_time_and_a_service_has_it_for_each_call() -
     assert cpu_exceeded(task, 1_499_999) == ""
     assert cpu_exceeded(task, 1_500_000) == "it used more than its 1.5 s of processor time"
     assert cpu_exceeded(_limited("service", cpu_ms=1_500), 10**12) == ""
+
+
+def test_a_run_that_linux_killed_near_its_limit_of_processor_time_was_killed_for_it() -> None:
+    task = _limited("task", cpu_ms=30_000)
+    assert cpu_used_up(task, 29_980_082) == cpu_exceeded(task, 30_000_000)
+    assert cpu_used_up(task, 28_000_000) == ""
 
 
 def test_a_run_is_ended_when_the_last_second_of_one_process_alone_has_passed() -> None:
