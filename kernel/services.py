@@ -111,10 +111,18 @@ class Services:
             life.idle = kernel.loop.after(manifest.hand.idle_ms / 1000, lambda: self._stop_if_idle(life))
 
     def _next_call(self, life: Life, run: Run) -> int | None:
-        """Remove and return the call whose turn it is, skipping Hands that have their share of places; it may have ended."""
+        """Remove and return the call whose turn it is, which may have ended. Skips Hands that have their share of places, and
+        paused ones.
+        """
         calls = self._kernel.exchange.calls
-        crowd = crowding_hands(run.serving.values(), run.hand.package.manifest.limits.in_flight)
-        return life.waiting.take_next(lambda number: number not in calls or calls[number].by.hand not in crowd)
+        skipped = crowding_hands(run.serving.values(), run.hand.package.manifest.limits.in_flight)
+        skipped |= self._kernel.state.paused
+        return life.waiting.take_next(lambda number: number not in calls or calls[number].by.hand not in skipped)
+
+    def feed_all(self) -> None:
+        """Feed every service: one that was paused, or whose callers were, may go on."""
+        for life in list(self.lives.values()):
+            self.feed(life)
 
     def _stop_if_idle(self, life: Life) -> None:
         """Stop a service at the end of its idle time, unless a run with a process needs it or the operator wants it."""

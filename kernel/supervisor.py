@@ -285,8 +285,7 @@ class Supervisor:
         if not paused:
             self._kernel.resuming.start_waiting()
             self.services.start_wanted()
-            if hand.id in self.services.lives:
-                self.services.feed(self.services.lives[hand.id])
+            self.services.feed_all()
 
     def _set_paused(self, run: Run, *, paused: bool) -> None:
         """Pause or resume the processes of a run."""

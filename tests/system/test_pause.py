@@ -152,7 +152,7 @@ def _still_for(seconds: float, kernel: Shared) -> None:
     """Nothing is called, and nothing counted, for a while in which hundreds of calls would be made."""
     call(kernel, "kernel.note", "", {"text": "a mark"})
     until(lambda: kernel.entries("note"), "what was on its way is on disk")
-    until(lambda: _calls(kernel) == len(_counted(kernel)), "what had been called is counted")
+    until(lambda: fates.runs(kernel, "counter")[0]["open"] == 0, "what had reached its provider is counted")
     before = _calls(kernel), len(_counted(kernel))
     threading.Event().wait(seconds)
     assert (_calls(kernel), len(_counted(kernel))) == before
@@ -231,6 +231,48 @@ def test_calls_that_wait_for_a_paused_service_wait_on_and_so_do_their_deadlines(
     for thread in threads:
         thread.join(fates.PATIENCE)
     assert how == ["done"] * 20
+
+
+CROWD = Source(
+    """
+[hand]
+name = "crowd"
+version = "1.0.0"
+description = "Fills all the places that a service has for one Hand, and asks for more."
+entry = "main:Crowd"
+kind = "task"
+autonomy = "full"
+
+[capabilities]
+"counter.*" = ["*"]
+""",
+    """
+import asyncio
+from runtime import Hand
+
+
+class Crowd(Hand):
+    async def run(self) -> object:
+        filling = [asyncio.ensure_future(self.kernel.call("counter.wait")) for _ in range(8)]
+        await asyncio.sleep(0)
+        await self.kernel.call("counter.add", number=1)
+        await asyncio.gather(*filling)
+""",
+)
+
+
+def test_a_call_that_waited_in_the_kernel_when_its_caller_was_paused_waits_on(kernel: Shared) -> None:
+    install(kernel, CROWD)
+    run = str(table(call(kernel, "kernel.start", "crowd"))["run"])
+    until(lambda: [one for one in kernel.entries("call") if one.method == "counter.add"], "it waits for a place")
+    call(kernel, "kernel.pause", "crowd")
+    _state(kernel, "go").touch()
+    until(lambda: fates.runs(kernel, "counter")[0]["open"] == 0, "all places are free")
+    assert call(kernel, "counter.add", "", {"number": 2}) == {}
+    assert _counted(kernel) == [2]
+    call(kernel, "kernel.resume", "crowd")
+    assert table(call(kernel, "kernel.wait", "", {"run": run}))["outcome"] == "done"
+    assert _counted(kernel) == [2, 1]
 
 
 def test_children_of_a_paused_hand_stand_still_too(kernel: Shared) -> None:
