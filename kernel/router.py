@@ -81,7 +81,9 @@ class Router:
             header = codec.decode_from_run(frames[0]) if frames else None
         except CodecError:
             header = None
-        is_due = principal == OPERATOR or bool(run and run.state == "joining" and not run.peer and not run.is_ending)
+        if principal != OPERATOR and (run is None or run.state != "joining" or run.is_ending):
+            return  # its process has ended, or is being ended: for instance in a freeze
+        is_due = run is None or not run.peer
         if not is_due or not isinstance(header, headers.Hello) or header.version != limits.PROTOCOL:
             why = "a connection whose first message is not Hello, or not the first of its key"
             kernel.log_refusal(principal, "malformed", why)

@@ -1,0 +1,40 @@
+"""What the router does with a connection's first message, for cases that no test of a whole kernel can bring about at will."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kernel.router import Router
+from wire import codec, headers, limits
+from wire.codec import NIL
+
+HELLO, GARBAGE = codec.encode(headers.Hello(version=limits.PROTOCOL)), b"\xc1"
+
+
+def refused(run: object, first: bytes) -> list[str]:
+    """What is logged about a run's first message. The kernel is a stand-in: of a real one no test can say what it reads first."""
+    logged: list[str] = []
+    kernel: Any = SimpleNamespace(
+        peers={}, ended_routes=(), runs={"r-1": run} if run else {}, log_refusal=lambda who, code, _: logged.append(code)
+    )
+    Router(kernel)._open_connection(b"route", "r-1", [first, NIL])
+    assert not kernel.peers
+    return logged
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        SimpleNamespace(state="joining", peer=None, is_ending=True),
+        SimpleNamespace(state="waiting", peer=None, is_ending=False),
+        None,
+    ],
+    ids=["is being killed", "waits for its next process", "has ended"],
+)
+def test_a_run_that_was_ended_as_it_said_hello_is_accused_of_nothing(run: object) -> None:
+    assert refused(run, HELLO) == []
+
+
+def test_a_run_whose_first_message_is_not_hello_is_logged() -> None:
+    assert refused(SimpleNamespace(state="joining", peer=None, is_ending=False), GARBAGE) == ["malformed"]
