@@ -109,6 +109,8 @@ class Resuming:
         again.count, again.hand = tape.count, upgrades.version_of(kernel.state, run.hand.id, run.hand.seal) or run.hand
         kernel.forget(run)
         kernel.runs[run.id] = again
+        if tape.peer is not None:  # it collects events until the next process connects, with the grants of then
+            tape.peer.run = again
         if run.is_leaving and (kernel.is_finishing or kernel.state.frozen):
             self.put_back(tape)
         used = waited(tape.pending.values()) | {"exit": exit_text(status), "cpu_us": run.cpu, "memory_peak": run.memory}

@@ -13,7 +13,7 @@ from tests.system import chaos
 from tests.system.actors import actor, cast, innermost, rows, through
 from tests.system.chaos import value
 from tests.system.cuts import Whole
-from tests.system.fates import call, entries, entry
+from tests.system.fates import call, entries, entry, table
 from tests.system.test_resuming import DREAMER, begin, kill
 from tests.system.upgraded import put_in
 
@@ -236,6 +236,22 @@ def test_an_event_that_comes_before_a_run_has_a_process_under_the_next_kernel_is
     tick(kernel, 3, 4)
     call(kernel, "kernel.resume", "listener")
     assert value(kernel, run) == [*range(7)]
+
+
+def test_a_run_without_a_process_from_which_an_event_is_taken_back_does_not_hear_it(kernel: Kernel) -> None:
+    run = sleeping(kernel, seconds=60.0)
+
+    def hears() -> object:
+        found = table(call(kernel, "kernel.ps", "", {"only": run}))["runs"]
+        assert isinstance(found, list)
+        return table(found[0])["hears"]
+
+    call(kernel, "kernel.pause", "listener")
+    kill(kernel, "run", "listener")
+    entry(kernel.home, "run.left", run=run)
+    assert hears() == ["slow.tick"]
+    call(kernel, "kernel.revoke", "listener", {"method": "kernel.subscribe"})
+    assert hears() == []
 
 
 @pytest.mark.wide
