@@ -221,7 +221,10 @@ class Resuming:
         self._kernel.supervisor.on_process_end(run, -1)
 
     def end_diverged(self, run: Run, why: str) -> None:
-        """End a run that did not repeat a recorded request. why: the first difference."""
+        """End a run that did not repeat a recorded request. why: the first difference. No fault if it was told to end."""
+        if run.is_ending:
+            self._kernel.supervisor.kill(run, why)
+            return
         self._kernel.log_refusal(run.id, "diverged", f"diverged from its tape: {why}")
         since = "".join(f"; since then, {change}" for change in upgrades.replaced_code(self._kernel.state, run.id))
         self._kernel.supervisor.end_as_unfit(run, f"diverged: begun as {run.name} {run.hand.version}, {why}{since}")

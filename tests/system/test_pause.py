@@ -216,7 +216,7 @@ def test_calls_that_wait_for_a_paused_service_wait_on_and_so_do_their_deadlines(
 
     def wait() -> None:
         with kernel.client() as client:
-            how.append(ended(client, "counter.wait", seconds=4))
+            how.append(ended(client, "counter.wait", seconds=2.5))
 
     threads = [threading.Thread(target=wait) for _ in range(20)]
     for thread in threads:
@@ -224,7 +224,7 @@ def test_calls_that_wait_for_a_paused_service_wait_on_and_so_do_their_deadlines(
     until(lambda: table(call(kernel, "kernel.status"))["open_calls"] == 20, "twenty calls")
     assert fates.runs(kernel)[0]["open"] == 16
     call(kernel, "kernel.pause", "counter")
-    threads[0].join(4.5)
+    threads[0].join(2.7)
     assert how == []
     _state(kernel, "go").touch()
     call(kernel, "kernel.resume", "counter")

@@ -36,6 +36,25 @@ class Crasher(Hand):
 """,
 )
 
+BUSY = Source(
+    DREAMER.toml.replace("dreamer", "busy").replace("Dreamer", "Busy"),
+    """
+import time
+
+from runtime import Hand
+
+
+class Busy(Hand):
+    async def run(self):
+        for number in range(60):
+            await self.kernel.note(f"note {number}")
+            began = time.process_time()
+            while time.process_time() < began + 0.006:
+                pass
+        await self.sleep(60.0)
+""",
+)
+
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
@@ -68,6 +87,19 @@ def test_a_run_that_crashes_itself_ends_and_says_how(kernel: Kernel, how: str) -
     why = ended(kernel, run)
     assert {"exit": "exit code 3", "75": "exit code 75", "segfault": "SIGSEGV"}[how] in why
     assert len(entries(kernel.home, "run.start")) == {"exit": 1, "75": 4, "segfault": 4}[how]
+
+
+@pytest.mark.wide
+def test_a_run_that_is_stopped_while_it_goes_through_its_tape_is_accused_of_nothing(kernel: Kernel) -> None:
+    install(kernel, BUSY)
+    run = begin(kernel, "busy")
+    entry(kernel.home, "call", method="kernel.sleep", run=run)
+    kill(kernel, "run", "busy")
+    entry(kernel.home, "run.left", run=run)
+    until(lambda: 0.12 < float(str(fates.runs(kernel)[0]["cpu_seconds"])), "it goes through its tape, for 0.4 s")
+    call(kernel, "kernel.stop", run)
+    assert entry(kernel.home, "run.end", run=run).verdict == "ended"
+    assert entries(kernel.home, "refusal") == []
 
 
 def test_a_run_that_is_killed_from_outside_again_and_again_goes_on(kernel: Kernel) -> None:
