@@ -251,7 +251,8 @@ class FastForward:
 
     def credit(self, number: int, chunks: int) -> None:
         """Note that the process has consumed chunks of a call, or events (number 0). number: on the tape."""
-        self._under_way[number] = self._under_way.get(number, 0) - chunks
+        if number in self._under_way:
+            self._under_way[number] -= chunks
 
     def under_way(self, number: int) -> int:
         """Return how many chunks of a call, or events (number 0), were sent and not consumed yet."""

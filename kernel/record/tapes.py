@@ -122,19 +122,22 @@ class Tape:
         """Match a message about an earlier request, or credit for events (number 0); otherwise as accept()."""
         number, fast_forward = self._numbers.ours(header.number), self._fast_forward
         header = header if number == header.number else replace(header, number=number)
-        is_recorded = fast_forward is not None and (number not in self.open_calls if number else self._counts_events)
+        is_open = number in self.open_calls
+        is_recorded = fast_forward is not None and (not is_open if number else self._counts_events)
+        is_deferred = is_recorded and self._waiting.concerns(number)
+        counts = is_open or is_deferred or not number  # no other numbers: a run could name ever more of them
         fresh: FromRun | None = header
         match header:
             case headers.Credit():
                 if fast_forward is not None:
                     fast_forward.credit(number, header.chunks)
-                chunks = header.chunks - self._streams.repeated(number, header.chunks)
+                chunks = header.chunks - (self._streams.repeated(number, header.chunks) if counts else 0)
                 fresh = replace(header, chunks=chunks) if chunks else None
-            case headers.Chunk() if not is_recorded:
+            case headers.Chunk() if counts:
                 fresh = None if self._streams.repeated(-number, 1, body) else header
             case headers.Cancel():
                 self._streams.on_cancel(number)
-        if is_recorded and self._waiting.concerns(number):
+        if is_deferred:
             self._waiting.put(header, body)
         self.pump()
         return None if is_recorded else fresh

@@ -1,14 +1,18 @@
 """What a run said, or was to hear, before it was told all again is acted on as if it came now."""
 
+import tracemalloc
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from kernel.events import Events
 from kernel.record.tapes import Tape
 from kernel.runs import BEHIND_MOST, Peer
 from wire import headers
 from wire.errors import NotNow
+from wire.fast_forward import FastForward, scan
 from wire.rates import Rate
 
 
@@ -60,3 +64,20 @@ def test_an_event_that_waited_for_a_process_that_was_behind_is_sent_to_the_next(
     assert told == []
     tape.connect(living)
     assert told == ["living clock.tick"]
+
+
+@pytest.mark.parametrize("is_fast_forward", [False, True])
+@pytest.mark.parametrize("make", [lambda n: headers.Credit(number=n, chunks=1), lambda n: headers.Chunk(number=n)])
+def test_what_is_said_about_calls_that_were_never_made_takes_no_memory(
+    make: Callable[[int], headers.Credit | headers.Chunk], is_fast_forward: bool
+) -> None:
+    kernel, peer = SimpleNamespace(runs={}), SimpleNamespace()
+    tape = Tape(kernel, "r-1", SimpleNamespace(), in_order=True)  # type: ignore[arg-type]  # nothing is recorded here
+    tape._fast_forward = FastForward(scan([]), iter(()), in_order=True) if is_fast_forward else None
+    said = [make(2 * number + 1) for number in range(2_000)]
+    tracemalloc.start()
+    for header in said:
+        tape.accept(peer, header, b"x")  # type: ignore[arg-type]  # as above
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 32 * 1024

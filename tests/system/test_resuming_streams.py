@@ -11,6 +11,7 @@ import pytest
 
 from tests.living import Kernel, Source, install, make_home
 from tests.spread import spread
+from tests.system.approving import answer, waiting
 from tests.system.chaos import value
 from tests.system.fates import entries, entry, pid_of, under, until
 from tests.system.programs import PYTHON, output_of
@@ -216,6 +217,35 @@ def test_an_upload_goes_on_when_the_process_that_makes_it_dies(kernel: Kernel) -
         kill(kernel, "run", "porter")
     assert value(kernel, run) == {"taken": [str(n) for n in range(20)]}
     assert len(entries(kernel.home, "run.left")) == 2
+
+
+ASKER = Source(
+    PORTER.toml.replace("porter", "asker").replace(
+        '"spring.*" = ["*"]', '"spring.flow" = ["*"]\n"spring.fill" = { allow = ["*"], approval = true }'
+    ),
+    PORTER.main.replace(
+        "await stream.send(str(n).encode())",
+        """await stream.send(str(n).encode())
+                    if n == 2:
+                        async with self.kernel.stream("spring.flow", count=1) as flow:
+                            await flow.read()
+""",
+    ),
+)
+
+
+def test_an_upload_that_waits_for_the_operator_comes_once_whatever_died_meanwhile(kernel: Kernel) -> None:
+    """Its first chunks come while its second process goes through the tape. Not all fit into its credit before the answer."""
+    install(kernel, ASKER)
+    run = begin(kernel, "asker", rest=0)
+    entry(kernel.home, "end", method="spring.flow", run=run)
+    kernel.kill()
+    kernel.up()
+    (held,) = waiting(kernel)
+    kill(kernel, "run", "asker")
+    entry(kernel.home, "run.left", run=run)
+    answer(kernel, [held])
+    assert value(kernel, run) == {"taken": [str(n) for n in range(20)]}
 
 
 @pytest.mark.parametrize("after", spread([0.1, 0.0, 0.4], 1))
