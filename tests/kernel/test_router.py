@@ -1,4 +1,4 @@
-"""What the router does with a connection's first message, for cases that no test of a whole kernel can bring about at will."""
+"""What the router does with a first message, for cases that no test of a whole kernel can bring about at will."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -13,10 +13,13 @@ HELLO, GARBAGE = codec.encode(headers.Hello(version=limits.PROTOCOL)), b"\xc1"
 
 
 def refused(run: object, first: bytes) -> list[str]:
-    """What is logged about a run's first message. The kernel is a stand-in: of a real one no test can say what it reads first."""
+    """What is logged about a run's first message. The kernel is a stand-in: what a real one reads first, no test can say."""
     logged: list[str] = []
     kernel: Any = SimpleNamespace(
-        peers={}, ended_routes=(), runs={"r-1": run} if run else {}, log_refusal=lambda who, code, _: logged.append(code)
+        peers={},
+        ended_routes=(),
+        runs={"r-1": run} if run else {},
+        log_refusal=lambda who, code, _: logged.append(code),
     )
     Router(kernel)._open_connection(b"route", "r-1", [first, NIL])
     assert not kernel.peers
