@@ -65,9 +65,10 @@ class Tape:
         self._is_pumping = self._counts_events = self._is_pump_due = False
 
     def connect(self, peer: Peer) -> None:
-        """Serve a process that has connected. It takes over the subscriptions of the one before."""
+        """Serve a process that has connected. It takes over the subscriptions of the one before, and its calls a minute."""
         if (before := self.peer or self.absent) is not None:
             self._kernel.events.hand_over(before, peer)
+            peer.rate = before.rate
         if self.peer is None and self._fast_forward is not None:  # resent events of an earlier kernel use its credit
             self._counts_events, peer.event_credit = True, 0
         peer.open_calls, self.peer = self.open_calls, peer

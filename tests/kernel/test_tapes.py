@@ -66,6 +66,17 @@ def test_an_event_that_waited_for_a_process_that_was_behind_is_sent_to_the_next(
     assert told == ["living clock.tick"]
 
 
+def test_a_run_may_make_no_more_calls_a_minute_because_its_process_died() -> None:
+    kernel: Any = SimpleNamespace(runs={})
+    kernel.events = Events(kernel)
+    tape = Tape(kernel, "r-1", SimpleNamespace(), in_order=True)  # type: ignore[arg-type]  # nothing is recorded here
+    dead, living = (Peer(route, "r-1", None, Rate(60, 0.0), 16, (0, 0)) for route in (b"dead", b"living"))
+    tape.connect(dead)
+    assert {dead.rate.take(0.0) for _ in range(60)} == {"ok"}
+    tape.connect(living)
+    assert living.rate.take(0.0) == "refuse"
+
+
 @pytest.mark.parametrize("is_fast_forward", [False, True])
 @pytest.mark.parametrize("make", [lambda n: headers.Credit(number=n, chunks=1), lambda n: headers.Chunk(number=n)])
 def test_what_is_said_about_calls_that_were_never_made_takes_no_memory(
