@@ -11,6 +11,7 @@ from tests.system import fates
 from tests.system.approving import answer, begin, furnished, none_waits, outcome, waiting, writer
 from tests.system.fates import call, entries, entry
 from tests.system.test_idle import pass_time
+from tests.system.test_pause import COUNTER
 
 THINKING = 50.0
 """Seconds that a person takes: more than any time that something here may take."""
@@ -67,6 +68,46 @@ def test_a_run_that_works_now_and_then_while_a_call_of_its_is_held_has_time_for_
     pass_time(kernel, THINKING, 0.5)
     answer(kernel, [held])
     assert outcome(kernel, run) == [{"sent": "hello", "to": "ann"}]
+
+
+BOTH = Source(
+    writer("both", '"post.*" = ["*"]\n"counter.*" = ["*"]', wall="20s").toml.replace("Writer", "Both"),
+    """
+import asyncio
+
+from runtime import Hand
+
+
+class Both(Hand):
+    async def run(self) -> object:
+        sending = asyncio.ensure_future(self.kernel.call("post.send", "ann", text="hello"))
+        await asyncio.sleep(0)
+        await self.kernel.call("counter.wait")
+        return (await sending).value
+""",
+)
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("is_over", [False, True])
+def test_the_time_of_a_run_whose_call_is_held_passes_exactly_while_another_call_is_open(
+    kernel: Kernel, is_over: bool
+) -> None:
+    install(kernel, COUNTER)
+    install(kernel, BOTH)
+    run = str(fates.table(call(kernel, "kernel.start", "both"))["run"])
+    held = waiting(kernel)
+    fates.until(lambda: [row["open"] for row in fates.runs(kernel, "counter")] == [1], "its other call is open")
+    if is_over:
+        for counted in (kernel.home / "state").glob("*/counted"):
+            (counted.parent / "go").touch()
+        entry(kernel.home, "end", method="counter.wait", run=run)
+    pass_time(kernel, THINKING, 0.5)
+    if is_over:
+        answer(kernel, held)
+    told = fates.table(call(kernel, "kernel.wait", "", {"run": run}, seconds=20))
+    assert told["outcome"] == ("done" if is_over else "failed"), told
+    assert is_over or "[limits] wall" in str(told["text"])
 
 
 def test_a_run_that_waits_for_one_whose_call_is_held_waits_as_long(kernel: Kernel) -> None:
