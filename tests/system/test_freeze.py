@@ -250,8 +250,8 @@ def test_freezing_twice_and_thawing_twice_is_as_once(kernel: Kernel) -> None:
 
 
 @pytest.mark.wide
-def test_a_run_that_is_frozen_on_its_way_to_sleep_goes_on_when_it_is_thawed(tmp_path: Path) -> None:
-    """Its process is dead, and its template has not told so yet."""
+def test_a_run_that_is_frozen_in_its_sleep_or_on_its_way_there_goes_on_when_it_is_thawed(tmp_path: Path) -> None:
+    """On its way, its process is dead, and its template has not told so yet."""
     with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel:
         install(kernel, DREAMER)
         run = begin(kernel, "dreamer", seconds=3.0)
@@ -262,5 +262,9 @@ def test_a_run_that_is_frozen_on_its_way_to_sleep_goes_on_when_it_is_thawed(tmp_
         call(kernel, "kernel.freeze")
         os.kill(template, signal.SIGCONT)
         entry(kernel.home, "run.left", run=run)
+        call(kernel, "kernel.thaw")
+        left = len(entries(kernel.home, "run.left"))
+        until(lambda: len(entries(kernel.home, "run.left")) > left, "it sleeps")
+        call(kernel, "kernel.freeze")
         call(kernel, "kernel.thaw")
         assert outcome_of(kernel, run)["outcome"] == "done"
