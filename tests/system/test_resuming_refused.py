@@ -55,6 +55,36 @@ class Busy(Hand):
 """,
 )
 
+LEADER = Source(
+    DREAMER.toml.replace("dreamer", "leader").replace("Dreamer", "Leader")
+    + '\n[capabilities]\n"kernel.spawn" = ["follower"]\n"echo.say" = ["*"]\n',
+    """
+from runtime import Hand
+
+
+class Leader(Hand):
+    async def run(self):
+        return await self.kernel.spawn("follower", detached=True)
+""",
+)
+
+FOLLOWER = Source(
+    DREAMER.toml.replace("dreamer", "follower").replace("Dreamer", "Follower")
+    + '\n[capabilities]\n"echo.say" = ["*"]\n',
+    """
+from runtime import CallRefused, Hand
+
+
+class Follower(Hand):
+    async def run(self):
+        await self.sleep(1.0)
+        try:
+            return (await self.kernel.call("echo.say", text="said")).value["text"]
+        except CallRefused as refused:
+            return refused.code
+""",
+)
+
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
@@ -314,3 +344,18 @@ def test_a_call_that_nobody_answers_any_more_is_refused_unless_it_may_have_been_
     assert (outcome["outcome"], outcome["value"]) == ("done", expected)
     assert [one.verdict for one in entries(kernel.home, "end") if one.call == made.call] == [verdict]
     assert "Traceback" not in kernel.log()
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_in_whose_name_a_run_acts_who_was_removed_may_nothing_any_more_under_the_next_kernel_too(
+    kernel: Kernel, is_removed: bool
+) -> None:
+    install(kernel, FOLLOWER)
+    install(kernel, LEADER)
+    run = str(chaos.value(kernel, begin(kernel, "leader")))
+    if is_removed:
+        call(kernel, "kernel.remove", "leader")
+    kernel.kill()
+    kernel.up()
+    assert chaos.value(kernel, run) == ("capability" if is_removed else "said")
