@@ -41,3 +41,16 @@ def test_a_run_that_was_ended_as_it_said_hello_is_accused_of_nothing(run: object
 
 def test_a_run_whose_first_message_is_not_hello_is_logged() -> None:
     assert refused(SimpleNamespace(state="joining", peer=None, is_ending=False), GARBAGE) == ["malformed"]
+
+
+@pytest.mark.parametrize("is_leaving", [False, True])
+def test_what_a_run_says_while_it_is_killed_to_resume_later_is_left_to_its_next_process(is_leaving: bool) -> None:
+    """A call that came between a freeze and the process's end would be refused on the tape, for good."""
+    heard: list[object] = []
+    run = SimpleNamespace(is_leaving=is_leaving, paused=False, tape=None)
+    kernel: Any = SimpleNamespace(peers={b"route": SimpleNamespace(principal="r-1", run=run)})
+    router: Any = Router(kernel)
+    router.dispatch = lambda _, header, __: heard.append(header)  # a stand-in, as above
+    call = headers.Call(number=1, method="echo.say")
+    router._receive(b"route", "r-1", [codec.encode(call), NIL])
+    assert heard == ([] if is_leaving else [call])

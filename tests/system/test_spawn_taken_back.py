@@ -77,6 +77,24 @@ class Parent(Hand):
 """,
 )
 
+UPSTART: Final = Source(
+    PARENT.toml.split("[events]")[0]
+    .replace("parent", "upstart")
+    .replace("Parent", "Upstart")
+    .replace("task", "service"),
+    """
+from runtime import CallRefused, Hand
+
+
+class Upstart(Hand):
+    async def stop(self) -> None:
+        try:
+            await self.kernel.spawn("child", detached=True)
+        except CallRefused as refused:
+            self.log.info("it was told " + refused.code)
+""",
+)
+
 
 @contextmanager
 def nothing_begins(kernel: Kernel, run: str) -> Iterator[None]:
@@ -116,3 +134,13 @@ def test_a_spawn_that_is_taken_back_before_its_run_is_there_takes_that_with_it(
             client.publish("end", None)
         assert chaos.outcome_of(kernel, parent)["value"] == "taken back"
         assert [one for one in entries(kernel.home, "note") if one.run == spawned.run] == []
+
+
+def test_a_run_that_was_told_to_end_spawns_nothing_that_outlives_it(tmp_path: Path) -> None:
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        install(kernel, CHILD)
+        install(kernel, UPSTART)
+        call(kernel, "kernel.start", "upstart")
+        call(kernel, "kernel.stop", "upstart")
+        assert "it was told ended" in (kernel.home / "output" / "upstart.log").read_text()
+        assert [one.detail["name"] for one in entries(kernel.home, "run.start")] == ["upstart"]
