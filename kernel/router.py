@@ -83,8 +83,7 @@ class Router:
             header = None
         if principal != OPERATOR and (run is None or run.state != "joining" or run.is_ending):
             return  # its process has ended, or is being ended: for instance in a freeze
-        is_due = run is None or not run.peer
-        if not is_due or not isinstance(header, headers.Hello) or header.version != limits.PROTOCOL:
+        if (run and run.peer) or not isinstance(header, headers.Hello) or header.version != limits.PROTOCOL:
             why = "a connection whose first message is not Hello, or not the first of its key"
             kernel.log_refusal(principal, "malformed", why)
             return

@@ -119,11 +119,6 @@ class Services:
         skipped |= self._kernel.state.paused
         return life.waiting.take_next(lambda number: number not in calls or calls[number].by.hand not in skipped)
 
-    def feed_all(self) -> None:
-        """Feed every service: one that was paused, or whose callers were, may go on."""
-        for life in list(self.lives.values()):
-            self.feed(life)
-
     def _stop_if_idle(self, life: Life) -> None:
         """Stop a service at the end of its idle time, unless a run with a process needs it or the operator wants it."""
         if life.state != "ready" or life.run is None or life.run.serving or life.run.paused:

@@ -285,7 +285,8 @@ class Supervisor:
         if not paused:
             self._kernel.resuming.start_waiting()
             self.services.start_wanted()
-            self.services.feed_all()
+            for life in list(self.services.lives.values()):  # calls of this Hand may wait for any of them
+                self.services.feed(life)
 
     def _set_paused(self, run: Run, *, paused: bool) -> None:
         """Pause or resume the processes of a run."""
