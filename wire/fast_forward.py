@@ -360,6 +360,20 @@ class Streams:
                 raise Diverged("it uploads something else than before")
         return again
 
+    def fresh(
+        self, header: headers.Credit | headers.Cancel | headers.Chunk, body: bytes
+    ) -> headers.Credit | headers.Cancel | headers.Chunk | None:
+        """Return what is no repetition of a message about an open stream; None if all is. Raises Diverged as repeated()."""
+        match header:
+            case headers.Credit(number=number, chunks=chunks):
+                new = chunks - self.repeated(number, chunks)
+                return replace(header, chunks=new) if new else None
+            case headers.Chunk(number=number):
+                return None if self.repeated(-number, 1, body) else header
+            case headers.Cancel(number=number):
+                self.on_cancel(number)
+        return header
+
     def is_behind(self, stream: int) -> bool:
         """Whether the process has not repeated all of a stream yet, so that it may have no room for more chunks.
 

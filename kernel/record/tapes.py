@@ -127,17 +127,9 @@ class Tape:
         is_recorded = fast_forward is not None and (not is_open if number else self._counts_events)
         is_deferred = is_recorded and self._waiting.concerns(number)
         counts = is_open or is_deferred or not number  # no other numbers: a run could name ever more of them
-        fresh: FromRun | None = header
-        match header:
-            case headers.Credit():
-                if fast_forward is not None:
-                    fast_forward.credit(number, header.chunks)
-                chunks = header.chunks - (self._streams.repeated(number, header.chunks) if counts else 0)
-                fresh = replace(header, chunks=chunks) if chunks else None
-            case headers.Chunk() if counts:
-                fresh = None if self._streams.repeated(-number, 1, body) else header
-            case headers.Cancel():
-                self._streams.on_cancel(number)
+        if fast_forward is not None and isinstance(header, headers.Credit):
+            fast_forward.credit(number, header.chunks)
+        fresh = self._streams.fresh(header, body) if counts else header
         if is_deferred:
             self._waiting.put(header, body)
         self.pump()
