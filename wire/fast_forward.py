@@ -277,7 +277,7 @@ class Deferred:
     def put(self, header: FromRun, body: bytes, known: Known | None = None) -> None:
         """Defer a message. Raises NotNow beyond DEFERRED_MOST."""
         self._messages.append((header, body, known))
-        if not (known and known.is_begun):
+        if isinstance(header, headers.Request) and not (known and known.is_begun):
             self._unmade.add(number_of(header))
         self._size += len(body)
         if len(self._messages) > DEFERRED_MOST[0] or self._size > DEFERRED_MOST[1]:
@@ -360,9 +360,7 @@ class Streams:
                 raise Diverged("it uploads something else than before")
         return again
 
-    def fresh(
-        self, header: headers.Credit | headers.Cancel | headers.Chunk, body: bytes
-    ) -> headers.Credit | headers.Cancel | headers.Chunk | None:
+    def fresh(self, header: FromRun, body: bytes) -> FromRun | None:
         """Return what is no repetition of a message about an open stream; None if all is. Raises Diverged as repeated()."""
         match header:
             case headers.Credit(number=number, chunks=chunks):

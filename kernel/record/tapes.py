@@ -122,16 +122,15 @@ class Tape:
     def _match_follow_up(self, header: headers.Credit | headers.Cancel | headers.Chunk, body: bytes) -> FromRun | None:
         """Match a message about an earlier request, or credit for events (number 0); otherwise as accept()."""
         number, fast_forward = self._numbers.ours(header.number), self._fast_forward
-        header = header if number == header.number else replace(header, number=number)
         is_open = number in self.open_calls
         is_recorded = fast_forward is not None and (not is_open if number else self._counts_events)
-        is_deferred = is_recorded and self._waiting.concerns(number)
-        counts = is_open or is_deferred or not number  # no other numbers: a run could name ever more of them
         if fast_forward is not None and isinstance(header, headers.Credit):
             fast_forward.credit(number, header.chunks)
-        fresh = self._streams.fresh(header, body) if counts else header
-        if is_deferred:
-            self._waiting.put(header, body)
+        if is_recorded and self._waiting.concerns(number):
+            self._waiting.put(header, body)  # under the process's number: a new request gets its own on the tape later
+        header = header if number == header.number else replace(header, number=number)
+        # nothing is counted of other numbers: a run could name ever more of them
+        fresh = self._streams.fresh(header, body) if is_open or not number else header
         self.pump()
         return None if is_recorded else fresh
 
@@ -216,7 +215,7 @@ class Tape:
                 left = self.pending.pop(known.number, None)
                 kernel.resuming.make_again(peer, deferred, body, left, is_begun=known.is_begun)
                 continue
-            fresh = self.accept(peer, deferred, body) if isinstance(deferred, headers.Request) else deferred
+            fresh = self.accept(peer, deferred, body)
             if fresh is not None:
                 with suppress(Late):
                     kernel.router.dispatch(peer, fresh, body)

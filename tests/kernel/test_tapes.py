@@ -6,14 +6,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from kernel.events import Events
 from kernel.record.tapes import Tape
 from kernel.runs import BEHIND_MOST, Peer
-from wire import headers
+from wire import codec, headers
+from wire.codec import NIL
 from wire.errors import NotNow
-from wire.fast_forward import FastForward, scan
+from wire.fast_forward import FastForward, number_of, scan
 from wire.rates import Rate
+from wire.tape import Heard, Placed, request_record
 
 
 class Around:
@@ -92,3 +95,23 @@ def test_what_is_said_about_calls_that_were_never_made_takes_no_memory(
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert grown < 32 * 1024
+
+
+def test_what_is_sent_for_a_request_that_waits_goes_to_that_request_under_its_new_number() -> None:
+    """One that is not on the tape, of a program that asks in another order than before: number 1 is another's there."""
+    around: Any = Around()
+    around.peer.is_behind = False
+    around.log = SimpleNamespace(size=0, journal=SimpleNamespace(put_lazy=lambda *_: None))
+    around.events = SimpleNamespace(credit=lambda *_: None)
+    passed: list[headers.FromRun] = []
+    around.router = SimpleNamespace(dispatch=lambda _, header, __: passed.append(header))
+    around.links.transmit = lambda *_: None
+    before = headers.Call(number=1, method="echo.say")
+    tape = Tape(around, "r-1", SimpleNamespace(records=tuple, spilled=0, stored=0), in_order=False)  # type: ignore[arg-type]  # see above
+    heard = Heard(header=codec.encode(headers.Done(number=1)), body=NIL)
+    placed = (Placed(record=record, needs=0, end=0, check=b"") for record in (request_record(before, NIL), heard))
+    tape.begin_fast_forward(scan(placed, room=1024))
+    upload = headers.Call(number=1, method="post.send", upload=True)
+    for header in (upload, headers.Chunk(number=1), replace(before, number=3)):
+        tape.accept(around.peer, header, NIL)
+    assert [(type(one), number_of(one)) for one in passed] == [(headers.Call, 3), (headers.Chunk, 3)]
