@@ -114,9 +114,8 @@ class Services:
         """Remove and return the call whose turn it is, which may have ended. Skips Hands that have their share of places, and
         paused ones.
         """
-        calls = self._kernel.exchange.calls
-        skipped = crowding_hands(run.serving.values(), run.hand.package.manifest.limits.in_flight)
-        skipped |= self._kernel.state.paused
+        calls, paused = self._kernel.exchange.calls, self._kernel.state.paused
+        skipped = crowding_hands(run.serving.values(), run.hand.package.manifest.limits.in_flight) | paused
         return life.waiting.take_next(lambda number: number not in calls or calls[number].by.hand not in skipped)
 
     def _stop_if_idle(self, life: Life) -> None:
