@@ -13,15 +13,25 @@ FURTHER: Final = 20
 INSTALLED: Final = 50
 IDLE_SECONDS: Final = 20.0
 MANY: Final = 1_000
+AVAILABLE: Final = 3_900.0
+"""Megabytes that a machine of 4 GB has for programs when Linux has started."""
+
 
 
 def _pids(operator: Operator) -> list[int]:
     """The process of every run."""
-    shown = operator.call("kernel.ps")
-    assert isinstance(shown, dict)
-    runs = shown["runs"]
-    assert isinstance(runs, list)
-    return [int(str(run["pid"])) for run in runs if isinstance(run, dict)]
+    pids, after, more = list[int](), -1, True
+    while more:
+        shown = operator.call("kernel.ps", after=after)
+        assert isinstance(shown, dict)
+        runs = shown["runs"]
+        assert isinstance(runs, list)
+        for run in runs:
+            assert isinstance(run, dict)
+            pids.append(int(str(run["pid"])))
+            after = int(str(run["began"]))
+        more = bool(shown["more"])
+    return pids
 
 
 def _wait_for_runs_only(kernel: Kernel, operator: Operator) -> None:
@@ -87,8 +97,12 @@ def idle(folder: Path, rounds: int) -> list[Row]:
 
 
 def many(folder: Path, _: int) -> list[Row]:
-    """How long a call takes, and how much memory all need, while MANY Hands run: all are started, then each is called."""
+    """How long a call takes, and how much memory all need, while MANY Hands run: all are started, then each is called.
+
+    Besides what its processes hold, each run takes memory of Linux: a network namespace, page tables, stacks, mappings.
+    """
     home = new_home(folder / "home")
+    before = machine.available()
     with Kernel(home).wait_until_ready() as kernel:
         operator = Operator(home).wait_for_hello()
         key = trust(home, operator)
@@ -104,6 +118,7 @@ def many(folder: Path, _: int) -> list[Row]:
             operator.call(f"echo-{hand}.say", text="still there?")
             taken.append((time.perf_counter() - begun) * 1000)
         _wait_for_runs_only(kernel, operator)
+        taking = (before - machine.available()) / 1e6
         pids = _pids(operator)
         total = sum(map(machine.pss, [kernel.pid, kernel.template(), *pids])) / 1e6
         operator.close()
@@ -114,7 +129,7 @@ def many(folder: Path, _: int) -> list[Row]:
             judged="median", limit=10, note=note,
         ),
         Row(
-            name="many-memory", what=f"memory (PSS) of all with {MANY} live Hands", unit="MB", ours=(total,),
-            judged="median", limit=4_096,
+            name="many-memory", what=f"memory that {MANY} live Hands, their kernel and Linux take", unit="MB", ours=(taking,),
+            judged="median", limit=AVAILABLE,
         ),
     ]  # fmt: skip

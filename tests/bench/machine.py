@@ -44,6 +44,11 @@ def _file_system(folder: Path) -> str:
     return found[1]
 
 
+def available() -> int:
+    """Bytes of memory that this machine could give to new programs."""
+    return int(_field("/proc/meminfo", "MemAvailable").split()[0]) * 1024
+
+
 def pss(pid: int) -> int:
     """Bytes of memory of a process, each shared page divided by the number of processes that share it."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
