@@ -17,7 +17,6 @@ AVAILABLE: Final = 3_900.0
 """Megabytes that a machine of 4 GB has for programs when Linux has started."""
 
 
-
 def _pids(operator: Operator) -> list[int]:
     """The process of every run."""
     pids, after, more = list[int](), -1, True
