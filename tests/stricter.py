@@ -86,8 +86,11 @@ def _container() -> None:
 
 
 def _no_mounts() -> None:
-    """Namespaces but no mounts in them: as by some AppArmor profiles of containers, and sandboxes."""
-    _forbid(dict.fromkeys(_MOUNTS, errno.EACCES))
+    """Namespaces but no mounts in them, nor files in memory: as by some AppArmor profiles of containers, and sandboxes.
+
+    A setting (vm.memfd_noexec=2) forbids the latter, unless they are sealed against execution.
+    """
+    _forbid(dict.fromkeys((*_MOUNTS, "memfd_create"), errno.EACCES))
 
 
 def _no_loopback() -> None:

@@ -33,7 +33,7 @@ Tell = Callable[[Measured], None]
 def measure(marks: int, tell: Tell, runs: Sequence[Bound], opened: Sequence[int], living: dict[int, int]) -> None:
     """Report each run whose folders or memory take more than it may, or that holds too many locks. Returns when all are done.
 
-    marks: a file that no run can reach; a process that measures one run alone has locked the byte of the run's number.
+    marks: a pipe that no run can reach; a process that measures one run alone has locked the byte of the run's number.
     opened: the folders' descriptors, in the order of `runs`. living: the pidfds of live runs, by number. Raises OSError if
     no process can be made for a run that takes long: the next check finds the rest.
     """
