@@ -4,6 +4,8 @@ may nest them to any depth.
 
 import os
 import resource
+from collections.abc import Iterable
+from contextlib import suppress
 from math import inf
 from time import monotonic
 from typing import Final
@@ -15,8 +17,7 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 def allow_depth() -> None:
     """Raise this process's limit of open files to the highest allowed: measure() holds two descriptors for each level."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 
 def measure(folder: int, most: int, until: float = inf) -> int:
@@ -66,6 +67,23 @@ def _room(name: str, folder: int) -> int:
         return max(os.stat(name, dir_fd=folder, follow_symlinks=False).st_blocks * 512, 4096)
     except OSError:
         return 0
+
+
+def sweep(names: Iterable[str], parent: int) -> None:
+    """Remove folders of runs that have ended; those that are gone already are no error. Raises OSError as remove() does.
+
+    With a folder Linux forgets every name that was looked for in it and is not there, which may be millions, and meanwhile
+    nothing can be made beside it. So each is moved into a folder of its own first, unless the disk is full.
+    """
+    for name in names:
+        apart = os.urandom(8).hex()
+        with suppress(OSError):
+            os.close(_force_open(name, parent))  # its mode may forbid to move it; waits for whoever reads it
+            os.mkdir(apart, 0o700, dir_fd=parent)
+            os.rename(name, f"{apart}/{name}", src_dir_fd=parent, dst_dir_fd=parent)
+        for place in (f"{apart}/{name}", name, apart):
+            with suppress(FileNotFoundError):
+                remove(place, parent)
 
 
 def remove(name: str, parent: int) -> None:

@@ -142,9 +142,8 @@ class Launcher:
             descriptors.close_all(() if isinstance(order, str) else order[2])
         for number in list(self._runs):
             self._forget_process(number, -1)
-        for name in left:
-            if name not in self._queue and name not in self._owner.runs:
-                self._remove_scratch(name)
+        for name in [one for one in left if one not in self._queue and one not in self._owner.runs]:
+            self._enqueue(name)
         self._owner.on_template_death()
 
     def close(self) -> None:
@@ -250,9 +249,8 @@ class Launcher:
 
     def remove_stale_scratch(self, but: Container[str]) -> None:
         """Remove the scratch folders that an earlier kernel left, except those of runs in `but`, which resume."""
-        for name in os.listdir(self._scratch):
-            if name not in but:
-                self._enqueue(name)
+        for name in [one for one in os.listdir(self._scratch) if one not in but]:
+            self._enqueue(name)
 
     def discard(self, folder: str) -> None:
         """Remove a folder of `hands/`: move it aside in one step, and let the template remove it."""
@@ -263,8 +261,7 @@ class Launcher:
             from shutil import rmtree
 
             rmtree(self._home.at("hands", folder), ignore_errors=True)
-        else:
-            self._enqueue(aside)
+        self._enqueue(aside)
 
     def _enqueue(self, order: tuple[Run, packets.Launch, tuple[int, ...]] | str) -> None:
         """Queue an order for the template: fork a run, or remove the scratch folder of this name."""
@@ -363,18 +360,11 @@ class Launcher:
         self._owner.supervisor.on_process_end(run, status)
 
     def remove_scratch_of(self, run: Run) -> None:
-        """Remove the scratch folder of a run that has ended, or was not started, unless another may work in it."""
+        """Have the scratch folder of a run removed that has ended, or was not started, unless another may work in it. Not by
+        the kernel: even of an empty one a run decides how long that takes.
+        """
         if all(other.scratch != run.scratch for other in [*self._runs.values(), *self._owner.runs.values()]):
-            self._remove_scratch(run.scratch)
-
-    def _remove_scratch(self, name: str) -> None:
-        """Remove a scratch folder: at once if it is empty, otherwise by the template."""
-        try:
-            os.rmdir(name, dir_fd=self._scratch)
-        except FileNotFoundError:
-            pass
-        except OSError:
-            self._enqueue(name)
+            self._enqueue(run.scratch)
 
     def _prepare_scratch_again(self, run: Run) -> None:
         """Make way for an empty scratch folder, as a run's first process had. Keep it if the run may lend it to others: their
@@ -385,10 +375,8 @@ class Launcher:
                 run.uid = run.uid and os.lstat(self._home.at("scratch", run.id)).st_uid
             return
         aside = f"{run.id}.{os.urandom(4).hex()}"
-        try:
+        with suppress(FileNotFoundError):
             os.rename(run.id, aside, src_dir_fd=self._scratch, dst_dir_fd=self._scratch)
-        except FileNotFoundError:
-            return
         self._enqueue(aside)
 
     def _own_folder(self, kind: str, name: str, uid: int | None) -> str:

@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from math import inf
 from socket import MSG_DONTWAIT, socket
 from typing import Final, NamedTuple, NoReturn
 
@@ -53,9 +54,9 @@ class Spares:
         self._numbers = 0
         self._due: float | None = None
 
-    def due_in(self) -> float | None:
-        """Return the seconds until tend() has something to do; None for never."""
-        return None if self._due is None else max(0.0, self._due - time.monotonic())
+    def due_in(self, most: float | None) -> float | None:
+        """Return the seconds until tend() has something to do, or `most`, if that is less; None for never."""
+        return most if self._due is None else max(0.0, min(self._due - time.monotonic(), most or inf))
 
     def wanted(self) -> None:
         """Since a run began, make a spare after the next pause, or keep the present one for LIFE."""

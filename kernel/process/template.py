@@ -20,11 +20,10 @@ import signal
 import socket
 import sys
 import traceback
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from pkgutil import resolve_name
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from msgspec.structs import replace
 
@@ -37,7 +36,9 @@ from kernel.process.trimming import trim
 from manifests.confinement.plan import Machine
 from wire.launch import Born, Died, Fork, Grouped, Measure, Measured, Sweep, Trim, Warm, decode_template, encode
 
-_RETRY_AFTER: Final = 0.1  # seconds until work is retried for which no process could be made
+_PAUSE, _AT_ONCE = 0.1, 20
+"""Seconds without a packet or a death after which folders are removed, or sooner if there are more than _AT_ONCE: so runs
+that end one after another cost one process together, and none that begins has to wait for it."""
 
 
 def main(arguments: list[str]) -> None:
@@ -88,7 +89,7 @@ class Template:
         self._end, self._machine = end, found
         self._runs: dict[int, tuple[int, int, str]] = {}  # by pidfd: the run's number (0: no run), pid, group's name
         self._spares = Spares(found, self._fork, rehearse)
-        self._to_remove: deque[str] = deque()
+        self._to_remove = list[str]()
         self._scratch = -1
         self._measure = partial(measuring.measure, os.pipe()[1], partial(_send, end))
         self._epoll = select.epoll()
@@ -99,12 +100,13 @@ class Template:
     def serve(self) -> None:
         """Fork and reap processes until the kernel is gone."""
         while True:
-            for descriptor, _ in self._epoll.poll(_RETRY_AFTER if self._to_remove else self._spares.due_in()):
+            for descriptor, _ in (events := self._epoll.poll(self._spares.due_in(_PAUSE if self._to_remove else None))):
                 if descriptor == self._end.fileno():
                     self._read_packet()
                 else:
                     self._reap(descriptor)
-            self._remove_folders()
+            if not events or len(self._to_remove) > _AT_ONCE:
+                self._remove_folders()
             if (spare := self._spares.tend()) is not None:
                 self._watch(spare.pidfd, 0, spare.pid)
 
@@ -175,10 +177,9 @@ class Template:
         _send(self._end, Grouped(number=number))
 
     def _remove_folders(self) -> None:
-        """Have the queued folders removed by child processes, as far as these can be made."""
-        while self._to_remove and self._in_child(partial(folders.remove, self._to_remove[0], self._scratch)):
-            self._to_remove.popleft()
-        if not self._to_remove and self._scratch >= 0:
+        """Have the queued folders removed by a child process, if one can be made."""
+        if self._to_remove and self._in_child(partial(folders.sweep, self._to_remove, self._scratch)):
+            self._to_remove.clear()
             os.close(self._scratch)
             self._scratch = -1
 

@@ -1,6 +1,7 @@
 """Folders that somebody hostile has filled are measured and removed, whatever their depth, modes and entries."""
 
 import ctypes
+import errno
 import mmap
 import os
 import resource
@@ -132,3 +133,35 @@ def test_a_file_that_is_only_mapped_counts_once_it_has_no_name(
         assert measure_unlinked([os.getpid()], tmp_path.stat().st_dev) >= before + size
     finally:
         libc.munmap(mapped, size)
+
+
+def test_what_is_swept_lies_in_a_folder_of_its_own_when_it_is_removed(
+    parent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Millions of names that were looked for in it are then forgotten, for seconds, in which nothing is made beside it."""
+    places, remove = list[str](), folders.remove
+
+    def note(place: str, above: int) -> None:
+        places.append(place)
+        remove(place, above)
+
+    monkeypatch.setattr(folders, "remove", note)
+    (tmp_path / "filled").chmod(0)
+    folders.sweep(["filled"], parent)
+    assert (places[0].count("/"), places[0].endswith("/filled"), os.listdir(parent)) == (1, True, [])
+
+
+def test_a_sweep_goes_on_after_what_is_gone_and_tells_what_cannot_be_removed(parent: int, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        folders.sweep(["gone", "filled", "file"], parent)
+    assert os.listdir(parent) == ["file"]
+
+
+def test_on_a_full_disk_folders_are_swept_where_they_are(parent: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "mkdir", full)
+    folders.sweep(["filled"], parent)
+    assert os.listdir(parent) == []

@@ -347,11 +347,16 @@ def test_the_kernel_answers_while_its_template_stands_still_and_then_every_run_h
 
 
 @pytest.mark.wide
-def test_a_run_that_ends_while_it_has_no_process_leaves_no_folder(tmp_path: Path) -> None:
+def test_a_run_that_ends_while_it_has_no_process_leaves_no_folder_and_the_kernel_does_not_touch_it(
+    tmp_path: Path,
+) -> None:
+    """Even of an empty one a run decides how long that takes: the kernel stood still for thirty seconds."""
     with Kernel(make_home(tmp_path / "home"), "tests.system.restless") as kernel:
         install(kernel, DREAMER)
         run = begin(kernel, "dreamer", seconds=3600.0)
         fates.entry(kernel.home, "run.left", run=run, why="it only waits")
-        assert os.listdir(kernel.home / "scratch") == [run]
+        os.kill(kernel.template_pid, signal.SIGSTOP)
         call(kernel, "kernel.stop", run)
+        assert os.listdir(kernel.home / "scratch") == [run]
+        os.kill(kernel.template_pid, signal.SIGCONT)
         until(lambda: os.listdir(kernel.home / "scratch") == [], "swept")
