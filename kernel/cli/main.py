@@ -122,6 +122,7 @@ def cli() -> click.Group:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command and exit with its code."""
     _open_standard_descriptors()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if the caller ignores it, no child can be waited for
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

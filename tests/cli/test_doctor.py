@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,19 @@ def test_root_of_a_machine_that_forbids_more_is_told_what_is_forbidden_and_what_
     told = {one["what"]: one for one in json.loads(ran.stdout)["findings"]}
     assert (ran.returncode, told[what]["state"]) == (code, "missing"), ran
     assert mend in told[what]["mend"]
+
+
+def test_one_started_where_ends_of_children_are_ignored_waits_for_its_own() -> None:
+    """Some supervisors leave SIGCHLD so: `maniple down` waited for ever, and runs did not start."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "kernel.cli", "doctor"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+    )
+    assert "clock: " in ran.stdout, ran
 
 
 @pytest.mark.parametrize(
