@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 PROBLEMS_MOST: Final = 8
 TEXT_MOST: Final = 1_048_576
+MENDED_MOST: Final = 150_000
+"""Characters of a text that is mended, at most: json-repair takes a second for so many without quotes, and four times as long
+for twice as many.
+"""
+
 BRACKETS_MOST: Final = 20_000
 """Opening brackets of a text that is mended, at most: each takes a tenth of a millisecond or more."""
 
@@ -151,7 +156,7 @@ def _mend(text: str) -> object:
     from json_repair import loads
 
     start = min((at for at in (text.find("{"), text.find("[")) if at >= 0), default=-1)
-    if start < 0 or sum(map(text.count, "{[(")) > BRACKETS_MOST:
+    if start < 0 or len(text) - start > MENDED_MOST or sum(map(text.count, "{[(")) > BRACKETS_MOST:
         return None
     try:
         return well_formed_value(loads(_CountedText(text[start:]), skip_json_loads=True))
