@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> None:
 
 def _planned(required: Iterable[str]) -> tuple[Plan, Machine]:
     """Plan the confinement, and probe this machine. Raises Refusal if a required layer is missing."""
-    if not confine.is_root():
+    if os.geteuid() != 0:
         confine.own_user_namespace()
     found = machine.probe()
     wanted = [layer for layer in required if layer != "cgroup"]
@@ -96,7 +96,7 @@ def _confine(made: Plan, seconds: int) -> None:
     mounts.leave(made.unshared)
     if "mount" in made.unshared:
         mounts.seal((), None)
-    if confine.is_root():
+    if os.geteuid() == 0:
         confine.become(COMPILER_UID)
     confine.limit(Rlimits(memory=MEMORY, cpu=seconds, processes=1, open_files=_FILES, file_size=0))
     confine.control(confine.NO_NEW_PRIVILEGES)

@@ -20,8 +20,10 @@ NAMESPACES: Final = {"network": NEWNET, "ipc": NEWIPC, "mount": NEWNS}
 """Flags by the names that plans use (manifests/confinement/plan.py)."""
 
 DIE_WITH_PARENT, NOT_DUMPABLE, ADOPT_ORPHANS, NO_NEW_PRIVILEGES = (1, 9), (4, 0), (36, 1), (38, 1)
+NO_HUGE_PAGES = (41, 1)
 """prctl(2): be killed when the thread that made this process ends; dump no core, and let no process of the same user read its
-memory; become the parent of descendants whose own parent ends; never gain rights from a file that is executed."""
+memory; become the parent of descendants whose own parent ends; never gain rights from a file that is executed; have no
+transparent huge pages, nor have its children."""
 
 _BOUND_DROP, _AMBIENT, _AMBIENT_CLEAR = 24, 47, 4  # prctl(2)
 _CAPABILITY_VERSION: Final = 0x2008_0522  # capset(2)
@@ -116,11 +118,6 @@ def listen_on_own_loopback(port: int) -> int:
     listener.bind(("127.0.0.1", port))
     listener.listen()
     return listener.detach()
-
-
-def is_root() -> bool:
-    """Whether this process is root, and so may take user ids."""
-    return os.geteuid() == 0
 
 
 def die_first() -> None:
