@@ -62,6 +62,7 @@ COMPILED: Final = (
     "runtime.agent.replies",
     "runtime.agent.results",
     "runtime.agent.saying",
+    "runtime.agent.sharing",
     "runtime.agent.skills",
     "runtime.agent.spending",
     "runtime.agent.tools",

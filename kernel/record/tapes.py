@@ -129,8 +129,9 @@ class Tape:
         if is_recorded and self._waiting.concerns(number):
             self._waiting.put(header, body)  # under the process's number: a new request gets its own on the tape later
         header = header if number == header.number else replace(header, number=number)
-        # nothing is counted of other numbers: a run could name ever more of them
-        fresh = self._streams.fresh(header, body) if is_open or not number else header
+        # one that has ended may still have chunks for the run; others are not counted: a run could name ever more of them
+        counts = is_open or not number or number in self._numbers.theirs
+        fresh = self._streams.fresh(header, body) if counts else header
         self.pump()
         return None if is_recorded else fresh
 

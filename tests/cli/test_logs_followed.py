@@ -21,7 +21,7 @@ class Printing:
 
     def __init__(self, home: Path) -> None:
         self.home, self.log = Home(str(home)), home / "output" / "echo.log"
-        self.log.touch()
+        self.log.touch(0o600)
         self.follower = logs._follow(str(self.log), 0)
 
     def prints(self, lines: list[bytes]) -> None:

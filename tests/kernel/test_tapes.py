@@ -11,12 +11,12 @@ from msgspec.structs import replace
 from kernel.events import Events
 from kernel.record.tapes import Tape
 from kernel.runs import BEHIND_MOST, Peer
-from wire import codec, headers
+from wire import codec, headers, limits
 from wire.codec import NIL
 from wire.errors import NotNow
 from wire.fast_forward import FastForward, number_of, scan
 from wire.rates import Rate
-from wire.tape import Heard, Placed, request_record
+from wire.tape import Heard, Placed, Record, request_record
 
 
 class Around:
@@ -115,3 +115,29 @@ def test_what_is_sent_for_a_request_that_waits_goes_to_that_request_under_its_ne
     for header in (upload, headers.Chunk(number=1), replace(before, number=3)):
         tape.accept(around.peer, header, NIL)
     assert [(type(one), number_of(one)) for one in passed] == [(headers.Call, 3), (headers.Chunk, 3)]
+
+
+def test_the_rest_of_a_stream_that_ended_while_its_run_went_through_its_tape_comes_as_the_run_reads() -> None:
+    around: Any = Around()
+    around.peer.is_behind = False
+    around.log = SimpleNamespace(size=0, durable=0, journal=SimpleNamespace(put_lazy=lambda *_: None, behind=0))
+    around.loop.soon = lambda _: None
+    told: list[headers.FromKernel] = []
+    around.links.transmit = lambda _, raw, __: told.append(codec.decode_from_kernel(raw))
+    asked, chunk = headers.Call(number=1, method="spring.flow"), headers.Chunk(number=1)
+    tape = Tape(around, "r-1", SimpleNamespace(records=tuple, spilled=0, stored=0), in_order=True)  # type: ignore[arg-type]  # see above
+    tape._new(asked, NIL)
+    tape.open_calls[1] = SimpleNamespace(method=asked.method)  # type: ignore[assignment]  # as above
+    read = headers.Credit(number=1, chunks=limits.WINDOW)
+    assert tape.accept(around.peer, read, NIL) == read
+    tape.rewind()
+    heard = Heard(header=codec.encode(chunk), body=NIL)
+    records: list[Record] = [request_record(asked, NIL), *[heard] * limits.WINDOW]
+    tape.begin_fast_forward(scan((Placed(record=one, needs=0, end=0, check=b"") for one in records), room=1 << 20))
+    del tape.open_calls[1]
+    for header in (chunk, headers.Done(number=1)):
+        tape.send(header, NIL)
+    tape.accept(around.peer, asked, NIL)
+    assert told == [chunk] * limits.WINDOW
+    assert tape.accept(around.peer, read, NIL) is None
+    assert told[limits.WINDOW :] == [chunk, headers.Done(number=1)]
