@@ -98,11 +98,17 @@ def _no_loopback() -> None:
     _forbid({}, _no_interfaces)
 
 
+def _no_pidfds() -> None:
+    """Processes can be named by their ids alone, as under a sandbox that is older than pidfds."""
+    _forbid({"pidfd_send_signal": errno.ENOSYS})
+
+
 PLACES: Final[Mapping[str, Callable[[], None]]] = {
     "apparmor": _apparmor,
     "container": _container,
     "no-mounts": _no_mounts,
     "no-loopback": _no_loopback,
+    "no-pidfds": _no_pidfds,
 }
 
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from kernel.cli import machine, screen
 from kernel.cli.exits import Ended
+from kernel.cli.findings import Finding
 from kernel.cli.frame import Session, command
 
 SHOWN: Final = {
@@ -31,7 +32,7 @@ def doctor(session: Session) -> None:
         raise Ended(f"this machine lacks {lacking}: fix that first, then `maniple doctor` again")
 
 
-def _drawn(one: machine.Finding) -> str:
+def _drawn(one: Finding) -> str:
     word, colour = SHOWN[one.state]
     line = f"{screen.coloured(word.ljust(7), colour)}  {one.what}: {one.found}"
     if one.state == "ok":

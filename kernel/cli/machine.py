@@ -3,42 +3,29 @@
 import ctypes
 import errno
 import os
+import signal
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Literal
+from typing import Final
 
-from msgspec import Struct
-
+from kernel.cli import machine_disk
+from kernel.cli.findings import Finding, attempted, in_child
 from kernel.process import cgroup, confine, landlock, machine, seccomp
 from manifests.confinement.layers import LAYERS, Layer
 from manifests.confinement.plan import NAMESPACES, PROXY_PORT
 from manifests.values import COMPILER_UID, HOMES, UID_BASE, UID_COUNT
 
-State = Literal["ok", "missing", "weak"]
-
-
-class Finding(Struct, frozen=True, kw_only=True):
-    """The result of one check. needed: Maniple does not run without it. why: its purpose. mend: how to get it."""
-
-    what: str
-    state: State
-    found: str
-    needed: bool
-    why: str
-    mend: str = ""
-
-
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 _SYS_OPENAT2: Final = 437
 _SYS_MOUNT_SETATTR: Final = 442
 _LAST_UID: Final = UID_BASE + HOMES * UID_COUNT - 1
-_FALLOC_FL_KEEP_SIZE: Final = 1
-_EARLIEST_S: Final = 1_767_225_600  # 2026-01-01: a clock before that is wrong
 _LAYERS: Final = {layer.name: layer for layer in LAYERS}
 _LANDLOCK_COMPLETE: Final = 6
 _LANDLOCK_SINCE: Final = ((3, "truncating"), (4, "TCP"), (5, "devices"), (6, "signals and abstract sockets"))
 """The Landlock ABI version that has everything Maniple uses; what each version since added."""
+
+_CAPABILITIES: Final = ("SETUID", "SETGID", "SETPCAP", "CHOWN", "FOWNER")
+"""Those that root needs to make each run a user of its own."""
 
 _SETTINGS: Final = (
     ("kernel.unprivileged_userns_clone", "0", "1"),
@@ -62,7 +49,7 @@ def inspect(home: str) -> list[Finding]:
     On a system other than Linux nothing is tried, as the attempts use Linux's system call numbers. All layers of a run
     are features of Linux, so every layer is reported missing.
     """
-    parts = (_system, _user, _processes, _confinement, _disk) if is_linux() else (_system, _not_linux)
+    parts = (_system, _user, _processes, _confinement, machine_disk.inspect) if is_linux() else (_system, _not_linux)
     return [finding for part in parts for finding in part(home)]
 
 
@@ -135,29 +122,51 @@ def _ids_of_runs() -> Iterator[Finding]:
     """As root: whether runs can take their user ids, which a container's user namespace may lack."""
     if os.geteuid() != 0:
         return
-    failure = _in_child(_become_each_id)
-    yield _attempted(
+    failure = in_child(_become_each_id)
+    yield attempted(
         "ids of runs",
-        failure and f"{failure}: this root's user namespace does not have them",
+        failure and f"{failure}: this root's user namespace does not have them, or root itself lacks capabilities",
         "can be taken",
         needed=True,
         why="as root each run becomes a user of its own, and no Hand starts where it cannot",
         mend="run Maniple as an ordinary user, or as root outside the container, or give the container the ids "
-        f"{COMPILER_UID} to {_LAST_UID}",
+        f"{COMPILER_UID} to {_LAST_UID} and the capabilities {', '.join(_CAPABILITIES)}",
     )
 
 
 def _become_each_id() -> None:
-    """Set the real user id to the first and last id of runs; the effective id stays root's. Raises OSError."""
+    """Take the first and last id of runs, and give a file to them; the effective id stays root's. Raises OSError."""
+    confine.bound_capabilities()
+    confine.check(_libc.setgroups(0, None), "setgroups")
     for uid in (COMPILER_UID, _LAST_UID):
+        own, _ = os.pipe()  # a file that everybody may make
+        os.fchown(own, uid, uid)
+        os.fchmod(own, 0o600)
+        confine.check(_libc.setresgid(uid, -1, -1), "setresgid")
         confine.check(_libc.setresuid(uid, -1, -1), "setresuid")
 
 
 def _processes(_: str) -> Iterator[Finding]:
     yield from _ids_of_runs()
+    yield attempted(
+        "pidfds",
+        in_child(_signal_itself),
+        "can be opened, and signals sent by them",
+        needed=True,
+        why="by them the kernel watches and ends runs; a process id may be another's by then",
+        mend="run Maniple outside the sandbox that forbids pidfd_open or pidfd_send_signal",
+    )
+    yield attempted(
+        "oom_score_adj",
+        in_child(confine.die_first),
+        "can be raised",
+        needed=True,
+        why="when memory is short, Linux ends runs before anything else; no Hand starts where it would not",
+        mend="mount /proc so that it can be written",
+    )
     root = os.geteuid() == 0
-    user = _in_child(lambda: confine.unshare(confine.NEWUSER) if root else confine.own_user_namespace())
-    yield _attempted(
+    user = in_child(lambda: confine.unshare(confine.NEWUSER) if root else confine.own_user_namespace())
+    yield attempted(
         "user namespaces",
         user,
         "can be made, and ids mapped in them" if not root else "can be made",
@@ -165,8 +174,8 @@ def _processes(_: str) -> Iterator[Finding]:
         why="without root, a run gets its other namespaces only within a user namespace of its own",
         mend=_mend_user_namespaces(),
     )
-    pid = _in_child(lambda: _as_a_run(lambda: confine.unshare(confine.NEWPID)))
-    yield _attempted(
+    pid = in_child(lambda: _as_a_run(lambda: confine.unshare(confine.NEWPID)))
+    yield attempted(
         "PID namespaces",
         pid,
         "can be made",
@@ -174,8 +183,8 @@ def _processes(_: str) -> Iterator[Finding]:
         why="the death of a run's first process ends everything it started; nothing survives the kernel",
         mend=_mend_namespaces(user),
     )
-    mapped = _in_child(lambda: _check_exists(_libc.syscall(_SYS_MOUNT_SETATTR, -1, b"", 0, None, 0)))
-    yield _attempted(
+    mapped = in_child(lambda: _check_exists(_libc.syscall(_SYS_MOUNT_SETATTR, -1, b"", 0, None, 0)))
+    yield attempted(
         "id-mapped mounts",
         mapped,
         "known to this kernel",
@@ -183,8 +192,8 @@ def _processes(_: str) -> Iterator[Finding]:
         why="as root, a named folder is shown to the run that may write it as its own",
         mend=_mend_namespaces(user) if pid else "run Linux 5.12 or newer, or Maniple as an ordinary user",
     )
-    opened = _in_child(lambda: _check_exists(_libc.syscall(_SYS_OPENAT2, -1, b"", None, 0)))
-    yield _attempted(
+    opened = in_child(lambda: _check_exists(_libc.syscall(_SYS_OPENAT2, -1, b"", None, 0)))
+    yield attempted(
         "openat2",
         opened,
         "known to this kernel",
@@ -192,6 +201,11 @@ def _processes(_: str) -> Iterator[Finding]:
         why="the Hand `files` opens paths by it, so that no link leads out of a named folder",
         mend="run Linux 5.6 or newer; an old container runtime may also forbid it",
     )
+
+
+def _signal_itself() -> None:
+    """Send this process the empty signal by a pidfd. Raises OSError."""
+    signal.pidfd_send_signal(os.pidfd_open(os.getpid()), 0)
 
 
 def _as_a_run(attempt: Callable[[], object]) -> None:
@@ -255,11 +269,11 @@ def _confinement(_: str) -> Iterator[Finding]:
         why=_what_it_stops(_LAYERS["seccomp"]),
         mend=_LAYERS["seccomp"].mend,
     )
-    user = _in_child(lambda: _as_a_run(lambda: None))
+    user = in_child(lambda: _as_a_run(lambda: None))
     for name in NAMESPACES:
-        failure = _in_child(lambda name=name: _as_a_run(lambda: machine.leave(name)))  # type: ignore[misc]
+        failure = in_child(lambda name=name: _as_a_run(lambda: machine.leave(name)))  # type: ignore[misc]
         layer = _LAYERS[f"{name}-namespace"]
-        yield _attempted(
+        yield attempted(
             f"{name} namespaces",
             failure,
             "can be made",
@@ -267,9 +281,9 @@ def _confinement(_: str) -> Iterator[Finding]:
             why=_what_it_stops(layer),
             mend=_mend_namespaces(user),
         )
-    yield _attempted(
+    yield attempted(
         "loopback of runs",
-        _in_child(lambda: _as_a_run(_bring_up_loopback)),
+        in_child(lambda: _as_a_run(_bring_up_loopback)),
         "can be brought up",
         needed=False,
         why="programs reach the hosts they are granted through a proxy there; without it no run starts whose programs may be "
@@ -277,12 +291,6 @@ def _confinement(_: str) -> Iterator[Finding]:
         mend=_mend_namespaces(user) if os.geteuid() != 0 else _CONTAINER_OF_ROOT,
     )
     yield _control_groups()
-
-
-def _attempted(what: str, failure: str, works: str, *, needed: bool, why: str, mend: str) -> Finding:
-    """The finding for an attempt. failure: its error text, "" if it succeeded; works: what to report then."""
-    state: State = "missing" if failure else "ok"
-    return Finding(what=what, state=state, found=failure or works, needed=needed, why=why, mend=mend)
 
 
 def _what_it_stops(layer: Layer) -> str:
@@ -326,74 +334,7 @@ def _own_cgroup() -> str:
     return f"version {1 + cgroup.is_second(folder)} at {folder}" if folder else ""
 
 
-def _disk(home: str) -> Iterator[Finding]:
-    folder = _nearest_folder(home)
-    free = os.statvfs(folder)
-    room = free.f_bavail * free.f_frsize
-    yield Finding(
-        what="disk space",
-        state="ok" if room > 256 << 20 else "weak" if room > 32 << 20 else "missing",
-        found=f"{room >> 20} MiB free at {folder}",
-        needed=True,
-        why="the log keeps 16 MiB in reserve, and stops effects when it cannot grow",
-        mend="make room, or put the home on another disk with --home",
-    )
-    reserve = _reserve_failure(folder)
-    yield Finding(
-        what="fallocate",
-        state="ok" if not reserve else "weak",
-        found=reserve or f"works at {folder}",
-        needed=False,
-        why="reserves space for the log, so that refusals and reads are recorded even on a full disk",
-        mend="put the home on ext4, xfs, btrfs or tmpfs",
-    )
-    now = time.time()
-    yield Finding(
-        what="clock",
-        state="ok" if now > _EARLIEST_S else "weak",
-        found=time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now)),
-        needed=False,
-        why="the log's times and the expiry of keys depend on it",
-        mend="set it, for instance by `timedatectl set-ntp true`",
-    )
-
-
-def _nearest_folder(path: str) -> str:
-    while not os.path.isdir(path):
-        path = os.path.dirname(path) or "/"
-    return path
-
-
-def _reserve_failure(folder: str) -> str:
-    """Why fallocate cannot reserve space beyond a file's end in this folder; "" if it can."""
-    import tempfile
-
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            call = _libc.fallocate
-            call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
-            return "" if call(file.fileno(), _FALLOC_FL_KEEP_SIZE, 0, 4096) == 0 else os.strerror(ctypes.get_errno())
-    except OSError as error:
-        return f"cannot be tried: {error.strerror}"
-
-
 def _check_exists(result: int) -> None:
     """Raise OSError if a system call made with invalid arguments failed with ENOSYS or EPERM; else the call exists."""
     if result < 0 and ctypes.get_errno() in (errno.ENOSYS, errno.EPERM):
         confine.check(result, "the system call")
-
-
-def _in_child(attempt: Callable[[], object]) -> str:
-    """Try something in a forked process. Returns the text of the OSError that it raised, "" if none."""
-    child = os.fork()
-    if child == 0:
-        code = 255
-        try:
-            attempt()
-            code = 0
-        except OSError as error:
-            code = error.errno or 1
-        finally:
-            os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return "" if code == 0 else os.strerror(code) if 0 < code < 200 else "the attempt died"

@@ -15,7 +15,7 @@ from wire.errors import ManipleError
 
 if TYPE_CHECKING:
     from kernel.cli.client import Client
-    from kernel.cli.machine import Finding
+    from kernel.cli.findings import Finding
 
 
 _AFTER_START: Final = 10_000

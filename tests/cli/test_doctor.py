@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from kernel.cli import machine, up
+from kernel.cli.findings import Finding
 from kernel.process import landlock
 from manifests.confinement.layers import LAYERS
 from tests.living import ROOT, make_home
 from tests.small_disk import NOT_MOUNTED
+from tests.spread import spread
 
 
 @pytest.mark.parametrize(("version", "mend"), [(0, "Linux 5.13"), (1, "Linux 6.12"), (5, "Linux 6.12")])
@@ -88,6 +90,8 @@ def test_a_kernel_that_comes_up_where_no_hand_can_run_says_so(tmp_path: Path) ->
         ("container", "user namespaces", 1, "no setting of this machine forbids them"),
         ("no-mounts", "mount namespaces", 1, "run Maniple as an ordinary user here, or start the container with"),
         ("no-loopback", "loopback of runs", 0, "--cap-add NET_ADMIN"),
+        ("no-pidfds", "pidfds", 1, "run Maniple outside the sandbox that forbids pidfd_open or pidfd_send_signal"),
+        ("apparmor", "oom_score_adj", 1, "mount /proc so that it can be written"),  # it can write nothing there
     ],
 )
 @pytest.mark.skipif(os.geteuid() != 0, reason="tests/system/test_restricted_machines.py tries it as an ordinary user")
@@ -102,6 +106,18 @@ def test_root_of_a_machine_that_forbids_more_is_told_what_is_forbidden_and_what_
     told = {one["what"]: one for one in json.loads(ran.stdout)["findings"]}
     assert (ran.returncode, told[what]["state"]) == (code, "missing"), ran
     assert mend in told[what]["mend"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root takes ids for runs")
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv, a part of util-linux, is not there")
+@pytest.mark.parametrize("lacking", spread([one.lower() for one in machine._CAPABILITIES], 1))
+def test_a_root_without_a_capability_that_each_run_needs_is_told_so(lacking: str) -> None:
+    """doctor found nothing missing, and no Hand started."""
+    there = ["setpriv", f"--bounding-set=-{lacking}", sys.executable, "-m", "kernel.cli", "doctor", "--json"]
+    ran = subprocess.run(there, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    told = {one["what"]: one for one in json.loads(ran.stdout)["findings"]}
+    assert (ran.returncode, told["ids of runs"]["state"]) == (1, "missing"), ran
+    assert lacking.upper() in told["ids of runs"]["mend"]
 
 
 def test_one_started_where_ends_of_children_are_ignored_waits_for_its_own() -> None:
@@ -138,8 +154,8 @@ def test_the_setting_that_forbids_user_namespaces_is_named_and_no_other(
 
 
 def test_a_disk_that_is_nearly_full_keeps_no_hand_from_running_and_is_told_as_what_it_is() -> None:
-    disk = machine.Finding(what="disk space", state="missing", found="9 MiB free at /home", needed=True, why="")
-    ids = machine.Finding(what="ids of runs", state="missing", found="", needed=True, why="")
+    disk = Finding(what="disk space", state="missing", found="9 MiB free at /home", needed=True, why="")
+    ids = Finding(what="ids of runs", state="missing", found="", needed=True, why="")
     assert up.warning([disk]).startswith("The disk is nearly full, 9 MiB free at /home: ")
     assert up.warning([ids, disk]).startswith("No Hand can run here: this machine lacks ids of runs. ")
     assert up.warning([]) == ""
@@ -181,6 +197,6 @@ def test_on_a_mac_each_command_does_its_work_or_says_that_it_cannot(
         assert "missing  landlock: Maniple has no such layer on Darwin" in ran.stdout
 
 
-def _of_landlock(version: int, monkeypatch: pytest.MonkeyPatch) -> machine.Finding:
+def _of_landlock(version: int, monkeypatch: pytest.MonkeyPatch) -> Finding:
     monkeypatch.setattr(landlock, "version", lambda: version)
     return next(one for one in machine.inspect("/") if one.what == "Landlock")
