@@ -126,11 +126,12 @@ class Tape:
         is_recorded = fast_forward is not None and (not is_open if number else self._counts_events)
         if fast_forward is not None and isinstance(header, headers.Credit):
             fast_forward.credit(number, header.chunks)
-        if is_recorded and self._waiting.concerns(number):
+        if is_deferred := is_recorded and self._waiting.concerns(number):
             self._waiting.put(header, body)  # under the process's number: a new request gets its own on the tape later
         header = header if number == header.number else replace(header, number=number)
-        # one that has ended may still have chunks for the run; others are not counted: a run could name ever more of them
-        counts = is_open or not number or number in self._numbers.theirs
+        # one that has ended may still have chunks for the run. What is deferred counts later. What was never made does not
+        # count, since a run could name ever more of it.
+        counts = is_open or not number or (number in self._numbers.theirs and not is_deferred)
         fresh = self._streams.fresh(header, body) if counts else header
         self.pump()
         return None if is_recorded else fresh

@@ -141,3 +141,24 @@ def test_the_rest_of_a_stream_that_ended_while_its_run_went_through_its_tape_com
     assert told == [chunk] * limits.WINDOW
     assert tape.accept(around.peer, read, NIL) is None
     assert told[limits.WINDOW :] == [chunk, headers.Done(number=1)]
+
+
+def test_what_is_uploaded_for_a_request_that_waits_counts_once() -> None:
+    """It is acted on when the request is made again, and then counts: twice, and the next process's chunks would be lost."""
+    around: Any = Around()
+    around.peer.is_behind = False
+    around.router = SimpleNamespace(dispatch=lambda *_: None)
+    around.links.transmit = lambda *_: None
+    tape = Tape(around, "r-1", SimpleNamespace(records=tuple, spilled=0, stored=0), in_order=True)  # type: ignore[arg-type]  # see above
+    around.resuming = SimpleNamespace(make_again=lambda *_, **__: tape.open_calls.update({1: around}))
+    upload, chunk = headers.Call(number=1, method="post.send", upload=True), headers.Chunk(number=1)
+    told = Heard(header=codec.encode(headers.Event(event="clock.tick")), body=NIL)
+    records: list[Record] = [request_record(upload, NIL), told]
+    tape.begin_fast_forward(scan((Placed(record=one, needs=0, end=0, check=b"") for one in records), room=1 << 20))
+    around.peer.is_behind = True  # it is told again later
+    for header in (upload, chunk):
+        assert tape.accept(around.peer, header, NIL) is None
+    around.peer.is_behind = False
+    tape.pump()
+    tape.rewind()
+    assert [tape.accept(around.peer, chunk, NIL) for _ in range(2)] == [None, chunk]
