@@ -156,14 +156,6 @@ def _processes(_: str) -> Iterator[Finding]:
         why="by them the kernel watches and ends runs; a process id may be another's by then",
         mend="run Maniple outside the sandbox that forbids pidfd_open or pidfd_send_signal",
     )
-    yield attempted(
-        "oom_score_adj",
-        in_child(confine.die_first),
-        "can be raised",
-        needed=True,
-        why="when memory is short, Linux ends runs before anything else; no Hand starts where it would not",
-        mend="mount /proc so that it can be written",
-    )
     root = os.geteuid() == 0
     user = in_child(lambda: confine.unshare(confine.NEWUSER) if root else confine.own_user_namespace())
     yield attempted(
@@ -200,6 +192,14 @@ def _processes(_: str) -> Iterator[Finding]:
         needed=True,
         why="the Hand `files` opens paths by it, so that no link leads out of a named folder",
         mend="run Linux 5.6 or newer; an old container runtime may also forbid it",
+    )
+    yield attempted(
+        "oom_score_adj",
+        in_child(confine.die_first),
+        "can be raised",
+        needed=True,
+        why="when memory is short, Linux ends runs before anything else; no Hand starts where it would not",
+        mend="mount /proc so that it can be written",
     )
 
 
