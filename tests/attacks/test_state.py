@@ -114,7 +114,7 @@ def test_every_thread_is_in_the_same_state(kernel: Kernel, kind: tuple[str, str]
 
 
 def test_no_run_has_huge_pages(kernel: Kernel) -> None:
-    """Where Linux gives them to everybody, each run would take 2 MB more: it has little in many places."""
+    """Where Linux gives them to everybody, a run could take 2 MB more: it has little in many places."""
     pids = [kernel.template_pid, *(fates.pid_of(kernel, "-".join(kind)) for kind in KINDS)]
     assert [_status(Path(f"/proc/{pid}"))["THP_enabled"] for pid in pids] == ["0"] * len(pids)
 
