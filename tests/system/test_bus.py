@@ -139,7 +139,7 @@ IS_NOTHING = {
     "a name that is a number": [call_word(method="kernel.list"), codec.encode_body({5: 1})],
     "a method of 512 KiB": [call_word(method="kernel.check"), codec.encode_body({"method": "\u0301" * (MIB // 4)})],
     "a wait for nobody": [call_word(method="kernel.wait"), codec.encode_body({"run": "r-nobody"})],
-    "a parent that is not open": [call_word(parent=2), SAY],
+    "a parent that is not open": [call_word(method="kernel.budget", parent=2), NIL],
     "a method of nobody": [call_word(method="nobody.knows"), SAY],
     "a method that is no name": [call_word(method="\x00\u202e'; DROP TABLE"), SAY],
     "a publication under an even number": [word(headers.Publish(number=2, event="noise")), NIL],
