@@ -264,7 +264,7 @@ DEFERRED_MOST: Final = (16 * 1024, 256 * 1024 * 1024)
 
 
 class Deferred:
-    """Messages of a process during the fast-forward that are acted on after it: header, body, recorded request."""
+    """Messages of a process, under its own numbers, that are acted on after the fast-forward, with the recorded requests."""
 
     def __init__(self) -> None:
         self._messages: deque[tuple[FromRun, bytes, Known | None]] = deque()
@@ -322,8 +322,8 @@ class Numbers:
         self._highest = max(self._highest, ours)
 
     def ours(self, number: int) -> int:
-        """Return the number on the tape of the process's request `number`."""
-        return self._ours.get(number, number)
+        """Return the number on the tape of the process's request `number`; -number if it has its end, or was not made."""
+        return self._ours.get(number, -number)
 
     def outgoing(self, header: FromKernel) -> FromKernel:
         """Return a message under the process's own number. An end also forgets that number and its streams."""

@@ -108,7 +108,7 @@ class Tape:
             self._kernel.events.subscribe_again(peer, known.on)
         is_ended = known.is_ended or any(number_of(queued[0]) == known.number for queued in self._queue)
         if not is_ended and known.number not in self.open_calls:
-            self._waiting.put(replace(header, number=known.number), body, known)
+            self._waiting.put(header, body, known)
         self.pump()
         return None
 
@@ -121,18 +121,16 @@ class Tape:
 
     def _match_follow_up(self, header: headers.Credit | headers.Cancel | headers.Chunk, body: bytes) -> FromRun | None:
         """Match a message about an earlier request, or credit for events (number 0); otherwise as accept()."""
-        number, fast_forward = self._numbers.ours(header.number), self._fast_forward
-        is_open = number in self.open_calls
-        is_recorded = fast_forward is not None and (not is_open if number else self._counts_events)
-        if fast_forward is not None and isinstance(header, headers.Credit):
-            fast_forward.credit(number, header.chunks)
-        if is_deferred := is_recorded and self._waiting.concerns(number):
-            self._waiting.put(header, body)  # under the process's number: a new request gets its own on the tape later
+        number, past = self._numbers.ours(header.number), self._fast_forward
+        if self._waiting.concerns(header.number):  # it counts when it is acted on, behind its request
+            self._waiting.put(header, body)
+            return None
+        if past is not None and isinstance(header, headers.Credit):
+            past.credit(number, header.chunks)
+        is_recorded = past is not None and (number not in self.open_calls if number else self._counts_events)
         header = header if number == header.number else replace(header, number=number)
-        # one that has ended may still have chunks for the run. What is deferred counts later. What was never made does not
-        # count, since a run could name ever more of it.
-        counts = is_open or not number or (number in self._numbers.theirs and not is_deferred)
-        fresh = self._streams.fresh(header, body) if counts else header
+        # one that has ended may still have chunks for the run. Of others nothing is counted: it could name ever more
+        fresh = self._streams.fresh(header, body) if number >= 0 else header
         self.pump()
         return None if is_recorded else fresh
 
@@ -215,7 +213,8 @@ class Tape:
         for deferred, body, known in waiting:
             if known is not None:
                 left = self.pending.pop(known.number, None)
-                kernel.resuming.make_again(peer, deferred, body, left, is_begun=known.is_begun)
+                again = replace(deferred, number=known.number)
+                kernel.resuming.make_again(peer, again, body, left, is_begun=known.is_begun)
                 continue
             fresh = self.accept(peer, deferred, body)
             if fresh is not None:

@@ -117,6 +117,27 @@ def test_what_is_sent_for_a_request_that_waits_goes_to_that_request_under_its_ne
     assert [(type(one), number_of(one)) for one in passed] == [(headers.Call, 3), (headers.Chunk, 3)]
 
 
+def test_what_is_said_of_a_request_never_concerns_another_that_has_its_number_on_the_tape() -> None:
+    """A program asks in another order than before: what was said of number 3, which waits or is over, reached the echo."""
+    around: Any = Around()
+    around.peer.is_behind = False
+    around.links.transmit = lambda *_: None
+    tape = Tape(around, "r-1", SimpleNamespace(records=tuple, spilled=0, stored=0), in_order=False)  # type: ignore[arg-type]  # see above
+    asked = [headers.Call(number=n, method=method) for n, method in ((1, "post.look"), (3, "echo.say"))]
+    heard = Heard(header=codec.encode(headers.Done(number=1)), body=NIL)
+    records: list[Record] = [*(request_record(one, NIL) for one in asked), heard]
+    tape.begin_fast_forward(scan((Placed(record=one, needs=0, end=0, check=b"") for one in records), room=1024))
+    tape.open_calls[3] = SimpleNamespace(method="echo.say")  # type: ignore[assignment]  # as above
+    upload = headers.Call(number=3, method="post.send", upload=True)
+    late = headers.Cancel(number=3, why="")
+    for header in (replace(asked[1], number=1), upload, headers.Chunk(number=3), late):
+        assert tape.accept(around.peer, header, NIL) is None
+    tape._waiting.take()
+    tape.accept(around.peer, replace(asked[0], number=3), NIL)
+    said = tape.accept(around.peer, late, NIL)
+    assert said is None or number_of(said) != 3
+
+
 def test_the_rest_of_a_stream_that_ended_while_its_run_went_through_its_tape_comes_as_the_run_reads() -> None:
     around: Any = Around()
     around.peer.is_behind = False
