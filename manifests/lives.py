@@ -45,6 +45,8 @@ NOTED_CPU: Final = 1_000_000
 TEMPLATES_MOST: Final = 5
 """How many templates may die in a row before any run comes up. Then none is started until the operator asks for it."""
 
+_NO_TEMPLATE: Final = "the template, which makes every run, died"
+
 _BEGUN: Final = 1
 """The number of records on the tape of a run that has begun, but neither sent nor received anything."""
 
@@ -87,7 +89,7 @@ def after_template(deaths: int, chance: float, waiting: Iterable[Waiting]) -> tu
     """
     if deaths < TEMPLATES_MOST or any(run.count > _BEGUN for run in waiting):
         return backoff(deaths, chance), ""
-    why = f"the template, which makes every run, died {deaths} times before one came up"
+    why = f"{_NO_TEMPLATE} {deaths} times before one came up"
     return 0.0, f"{why}: see `maniple doctor` and run/kernel.log"
 
 
@@ -150,7 +152,11 @@ def ended_refusal(code: str, what: str, why: str) -> Refusal:
 
 
 def start_refusal(name: str, why: str) -> Refusal | None:
-    """Return the refusal of a Hand's start if its run reported one as "code: why"; None if the run just died."""
+    """Return the refusal of a Hand's start if its run reported one as "code: why", or if there is no template to make its
+    process; None if the run just died.
+    """
+    if why.startswith(_NO_TEMPLATE):
+        return Refusal("template", why)
     code, _, reason = why.partition(": ")
     match code:
         case "altered":

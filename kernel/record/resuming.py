@@ -95,8 +95,7 @@ class Resuming:
         if not run.is_leaving:
             tape.deaths = 0 if tape.count > run.count else tape.deaths + 1
             if tape.deaths >= DEATHS_MOST and (run.state == "lost" or not was_killed_from_outside(status)):
-                why = run.why or exit_text(status)
-                run.unfit = f"its process died {tape.deaths} times without progress, last: {why}"
+                run.unfit = f"its process died {tape.deaths} times without progress, last: {run.why or exit_text(status)}"
                 return False
         self._await_next_process(run, tape, status)
         return True
@@ -160,7 +159,8 @@ class Resuming:
                 run.tape.begin_fast_forward(contents)
             except Refusal as refusal:
                 if not is_temporary(refusal.code, run.count):
-                    self._kernel.log_refused_start(run.hand, refusal)
+                    if refusal.code != "template":  # which is logged with the run's end
+                        self._kernel.log_refused_start(run.hand, refusal)
                     self.give_up(run, refusal.why)
             except (TapeDamaged, CodecError, OSError) as error:
                 self.give_up(run, f"its tape cannot be read: {error}")
