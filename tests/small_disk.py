@@ -9,9 +9,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
+
+from kernel.process import confine
 
 DISK_S = 240
 """Time limit of such a process in seconds."""
@@ -47,15 +52,37 @@ def run_with_mounts(
 ) -> str:
     """Run a command that mounts something itself; returns its stdout. Fails unless it exits with 0 within `within` seconds.
 
-    lacks: the reason to skip if it exits with NOT_MOUNTED, as in "mounts no ext4".
+    Whatever it leaves behind, such as a kernel, is ended. lacks: the reason to skip if it exits with NOT_MOUNTED, as in
+    "mounts no ext4".
     """
-    done = subprocess.run(
-        command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=within, check=False
-    )
+    with _end_what_is_left():
+        done = subprocess.run(
+            command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=within,
+            check=False,
+        )  # fmt: skip
     if done.returncode == NOT_MOUNTED or done.stderr.startswith("unshare: "):
         pytest.skip(f"this machine {lacks}: {done.stderr.strip()}")
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr
     return done.stdout
+
+
+@contextmanager
+def _end_what_is_left() -> Iterator[None]:
+    """Kill the processes that were started in the block and go on after it."""
+    this = psutil.Process()
+    before = this.children()
+    confine.control(confine.ADOPT_ORPHANS)
+    try:
+        yield
+    finally:
+        left = [
+            one for child in this.children() if child not in before for one in (child, *child.children(recursive=True))
+        ]
+        for one in left:
+            with suppress(psutil.NoSuchProcess):  # it ended with another
+                one.kill()
+        psutil.wait_procs(left)
+        confine.control((confine.ADOPT_ORPHANS[0], 0))
 
 
 def fill(disk: Path) -> Path:

@@ -103,12 +103,18 @@ def _no_pidfds() -> None:
     _forbid({"pidfd_send_signal": errno.ENOSYS})
 
 
+def _old_runtime() -> None:
+    """Mounts, but no call that is newer than the container engine, such as those that open paths beneath a folder."""
+    _forbid(dict.fromkeys(("openat2", "mount_setattr"), errno.ENOSYS))
+
+
 PLACES: Final[Mapping[str, Callable[[], None]]] = {
     "apparmor": _apparmor,
     "container": _container,
     "no-mounts": _no_mounts,
     "no-loopback": _no_loopback,
     "no-pidfds": _no_pidfds,
+    "old-runtime": _old_runtime,
 }
 
 

@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +11,7 @@ from typing import Final
 
 from kernel.cli import machine_disk
 from kernel.cli.findings import Finding, attempted, in_child
-from kernel.process import cgroup, confine, landlock, machine, seccomp
+from kernel.process import cgroup, confine, landlock, machine, mounts, seccomp
 from manifests.confinement.layers import LAYERS, Layer
 from manifests.confinement.plan import NAMESPACES, PROXY_PORT
 from manifests.values import COMPILER_UID, HOMES, UID_BASE, UID_COUNT
@@ -180,8 +181,9 @@ def _processes(_: str) -> Iterator[Finding]:
         "id-mapped mounts",
         mapped,
         "known to this kernel",
-        needed=root,
-        why="as root, a named folder is shown to the run that may write it as its own",
+        needed=False,
+        why="as root, a folder is shown by it to the run that may write it as its own; without it `files`, `shell` and "
+        "Hands with programs do not start",
         mend=_mend_namespaces(user) if pid else "run Linux 5.12 or newer, or Maniple as an ordinary user",
     )
     opened = in_child(lambda: _check_exists(_libc.syscall(_SYS_OPENAT2, -1, b"", None, 0)))
@@ -189,8 +191,8 @@ def _processes(_: str) -> Iterator[Finding]:
         "openat2",
         opened,
         "known to this kernel",
-        needed=True,
-        why="the Hand `files` opens paths by it, so that no link leads out of a named folder",
+        needed=False,
+        why="the Hand `files` opens paths by it, so that no link leads out of a named folder; without it, part by part",
         mend="run Linux 5.6 or newer; an old container runtime may also forbid it",
     )
     yield attempted(
@@ -277,7 +279,7 @@ def _confinement(_: str) -> Iterator[Finding]:
             f"{name} namespaces",
             failure,
             "can be made",
-            needed=name == "mount" and os.geteuid() == 0,
+            needed=name == "mount" and os.geteuid() == 0 and bool(in_child(lambda: mounts.leave(["mount"]))),
             why=_what_it_stops(layer),
             mend=_mend_namespaces(user),
         )
@@ -314,8 +316,27 @@ def _control_groups() -> Finding:
         found=where if can else f"{where}: this user cannot make a group there" if where else "none that limits memory",
         needed=False,
         why=_what_it_stops(_LAYERS["cgroup"]),
-        mend=_LAYERS["cgroup"].mend,
+        mend=_LAYERS["cgroup"].mend if where else _mend_no_groups(),
     )
+
+
+def _mend_no_groups() -> str:
+    """How to get control groups that limit memory where there are none: Linux may have been booted without."""
+    disabled = re.findall(r"\bcgroup_disable=(\S+)", _boot_options())
+    if "memory" in ",".join(disabled).split(","):
+        return (
+            "boot Linux without `cgroup_disable=memory`, which a Raspberry Pi adds unless told `cgroup_enable=memory`"
+        )
+    return _LAYERS["cgroup"].mend
+
+
+def _boot_options() -> str:
+    """The options with which Linux was booted; "" if they cannot be read."""
+    try:
+        with open("/proc/cmdline", encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def _can_make_group() -> bool:

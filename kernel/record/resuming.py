@@ -95,7 +95,7 @@ class Resuming:
         if not run.is_leaving:
             tape.deaths = 0 if tape.count > run.count else tape.deaths + 1
             if tape.deaths >= DEATHS_MOST and (run.state == "lost" or not was_killed_from_outside(status)):
-                run.unfit = f"its process died {tape.deaths} times without progress, last: {run.why or exit_text(status)}"
+                run.unfit = f"it died {tape.deaths} times without progress, last: {run.why or exit_text(status)}"
                 return False
         self._await_next_process(run, tape, status)
         return True

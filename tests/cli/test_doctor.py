@@ -12,7 +12,7 @@ import pytest
 
 from kernel.cli import machine, up
 from kernel.cli.findings import Finding
-from kernel.process import landlock
+from kernel.process import cgroup, landlock
 from manifests.confinement.layers import LAYERS
 from tests.living import ROOT, make_home
 from tests.small_disk import NOT_MOUNTED
@@ -92,6 +92,7 @@ def test_a_kernel_that_comes_up_where_no_hand_can_run_says_so(tmp_path: Path) ->
         ("no-loopback", "loopback of runs", 0, "--cap-add NET_ADMIN"),
         ("no-pidfds", "pidfds", 1, "run Maniple outside the sandbox that forbids pidfd_open or pidfd_send_signal"),
         ("apparmor", "oom_score_adj", 1, "mount /proc so that it can be written"),  # it can write nothing there
+        ("old-runtime", "openat2", 0, "run Linux 5.6 or newer"),  # Hands run, and `files` opens paths part by part
     ],
 )
 @pytest.mark.skipif(os.geteuid() != 0, reason="tests/system/test_restricted_machines.py tries it as an ordinary user")
@@ -151,6 +152,23 @@ def test_the_setting_that_forbids_user_namespaces_is_named_and_no_other(
     (told,) = [one.mend for one in machine.inspect("/") if one.what == "user namespaces"]
     assert mend in told
     assert told.count("=") - told.count("unconfined") == (0 if "no setting" in mend else 1), told
+
+
+@pytest.mark.parametrize(
+    ("options", "mend"),
+    [
+        ("quiet cgroup_disable=pids,memory", "boot Linux without `cgroup_disable=memory`"),
+        ("quiet cgroup_disable=pids memory", "run Maniple as root where control groups are mounted"),
+    ],
+)
+def test_linux_that_was_booted_without_memory_groups_is_to_be_booted_with_them(
+    options: str, mend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a Raspberry Pi: no user, root or not, can make one there."""
+    monkeypatch.setattr(cgroup, "own", lambda: "")
+    monkeypatch.setattr(machine, "_boot_options", lambda: options)
+    (told,) = [one.mend for one in machine._confinement("/") if one.what == "cgroups"]
+    assert told.startswith(mend)
 
 
 def test_a_disk_that_is_nearly_full_keeps_no_hand_from_running_and_is_told_as_what_it_is() -> None:

@@ -48,7 +48,12 @@ def _no_hand_runs(shell: Shell, lacking: str) -> None:
     assert (code, found[lacking]["state"], found[lacking]["needed"]) == (1, "missing", True), found[lacking]
     said = shell.run("up").err
     assert f"No Hand can run here: this machine lacks {lacking}" in said, said
-    for words in (("start", "greeter"), ("start", "greeter", "--wait"), ("start", "echo"), ("call", "echo.say", "text=hi")):
+    for words in (
+        ("start", "greeter"),
+        ("start", "greeter", "--wait"),
+        ("start", "echo"),
+        ("call", "echo.say", "text=hi"),
+    ):
         began = time.monotonic()
         ran = shell.run(*words)
         assert time.monotonic() - began < WITHIN, words

@@ -131,9 +131,7 @@ def test_a_run_whose_processes_die_three_times_without_progress_ends_and_says_so
     install(kernel, _DOOMED)
     with kernel.client() as client:
         run = begin(client, "doomed")
-    assert entry(kernel.home, "run.end", run=run).why == (
-        "its process died 3 times without progress, last: exit code 75"
-    )
+    assert entry(kernel.home, "run.end", run=run).why == ("it died 3 times without progress, last: exit code 75")
     began = [one for one in entries(kernel.home, "run.start") if one.run == run]
     assert len(began) == 4  # the first got its work, which is progress
 
