@@ -23,7 +23,7 @@ of its process, that tries one thing. `tests/attacks/test_attacks.py` shows of e
 - with any single one of them, it does not.
 
 So each layer named stops the attack by itself, and no other layer does. Where success would harm the machine (kexec,
-modules, the clock, reboot), the call has arguments that the system refuses with another error number: meeting that number
+modules, reboot), the call has arguments that the system refuses with another error number: meeting that number
 means having passed every layer. A call that this machine's Linux was built without is only refused. On a
 [guest](machines.md), whose Linux has such calls and may be lost, a module and another Linux are really loaded; another keeps
 huge pages, which attacks take there.
