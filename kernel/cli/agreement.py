@@ -49,8 +49,6 @@ def describe_hand(manifest: Manifest, before: Manifest | None, now: int) -> list
         lines.append("It starts with the kernel, and stays up.")
     if manifest.schedule is not None and manifest.schedule != (before and before.schedule):
         lines.append(f"It starts by itself: {describe(manifest.schedule)}{_first_starts(manifest.schedule, now)}.")
-    if manifest.confinement.roots and not (before and before.confinement.roots):
-        lines.append("Every named folder (`maniple roots`) is opened for it.")
     if hand.pipeline and not (before and before.hand.pipeline):
         lines.append("It is a pipeline: it only begins runs of other Hands, which act in its name.")
     if manifest.agent and manifest.agent.model != (before and before.agent and before.agent.model):
@@ -62,7 +60,7 @@ def describe_hand(manifest: Manifest, before: Manifest | None, now: int) -> list
     if manifest.budget != (before.budget if before else Budget()):
         allowed = [format_amount(UNITS[place], one.amount, one.window) for place, one in allowances(manifest.budget)]
         lines.append(f"It spends at most {', '.join(allowed)}." if allowed else "It no longer has a budget.")
-    lines += _beyond_others(manifest.confinement, before.confinement if before else Confinement())
+    lines += beyond_others(manifest.confinement, before.confinement if before else Confinement())
     return lines
 
 
@@ -80,10 +78,12 @@ def _first_starts(schedule: Schedule, now: int) -> str:
     return f"; first at {', '.join(moments)} UTC"
 
 
-def _beyond_others(asked: Confinement, before: Confinement) -> list[str]:
-    """Lines on what this Hand may use of the machine beyond what every Hand may."""
+def beyond_others(asked: Confinement, before: Confinement) -> list[str]:
+    """Lines on what this Hand may use of the machine beyond what every Hand may, and what it had not asked for `before`."""
     read = [path for path in asked.outside_read if path not in before.outside_read]
     lines = [f"It reads {', '.join(read)} of this machine."] if read else []
+    if asked.roots and not before.roots:
+        lines.append("Every named folder (`maniple roots`) is opened for it.")
     if asked.programs and not before.programs:
         lines.append("It starts programs from this machine's system folders.")
     if asked.scratch == "caller" and before.scratch != "caller":

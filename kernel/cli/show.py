@@ -11,7 +11,7 @@ from manifests.capabilities import includes
 from manifests.grants import GrantSet, as_text, exceeding, reaches, requested
 from manifests.installed import Artefact
 from manifests.schedule_words import describe
-from manifests.schema import Capability, Manifest, Schedule
+from manifests.schema import Capability, Confinement, Manifest, Schedule
 from manifests.seal import signers
 from manifests.values import format_limit
 
@@ -80,6 +80,16 @@ def _left_over_line(hand: str, one: Capability) -> str:
     return f"{as_text(one)}: its HAND.toml does not ask for that any more; `maniple {typed}`"
 
 
+def _required(manifest: Manifest) -> str:
+    """Lines on what must be there before the Hand starts; "" for nothing."""
+    needed = {
+        "layers": manifest.confinement.require,
+        "programs": manifest.requires.binaries,
+        "variables": manifest.requires.env,
+    }
+    return "\n".join(f"{what} {', '.join(names)}" for what, names in needed.items() if names)
+
+
 def _drawn(shown: HandDetails) -> str:
     manifest, hand = shown.hand.package.manifest, shown.hand
     section, limits, restart = manifest.hand, manifest.limits, manifest.restart
@@ -121,6 +131,8 @@ def _drawn(shown: HandDetails) -> str:
             ),
             ("budget", "\n".join(room.describe() for room in shown.budget)),
             ("has spent", spending.spent_text(shown.spent)),
+            ("uses", "\n".join(agreement.beyond_others(manifest.confinement, Confinement()))),
+            ("requires", _required(manifest)),
             ("restart", f"{restart.when}, at most {times} within {restart.within_ms / 1000:g}s"),
             ("confined by", shown.confinement or "nothing runs now"),
             ("but not by", screen.lacking(shown.lacking)),

@@ -1,4 +1,4 @@
-"""Find what the kernel was started with in its own environment."""
+"""Find anything in its environment, such as what the kernel was started with."""
 
 from tests.attacks.attack import Attack
 
@@ -7,9 +7,9 @@ ATTACK = Attack(
 import os
 
 def attack(hand, given):
-    return os.environ["MANIPLE_SECRET_KERNEL_LAYERS"]
+    return {**os.environ}
 """,
     stopped_by=("environment",),
-    refused="KeyError",
-    got=lambda found, given: found == "what only the kernel knows",
+    refused="",
+    got=lambda found, given: bool(found),
 )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.cli.conftest import GREETER
 from tests.cli.shell import Shell
-from tests.living import Source, write_hand
+from tests.living import ECHO, Source, write_hand
 
 
 def test_a_revoked_grant_is_missed_and_a_given_one_used(shell: Shell) -> None:
@@ -16,6 +16,18 @@ def test_a_revoked_grant_is_missed_and_a_given_one_used(shell: Shell) -> None:
     shell.good("grant", "greeter", "echo.say", "*")
     assert shell.run("start", "greeter", "--wait").code == 0
     assert "echo.say" in shell.good("grants", "greeter")
+
+
+def test_what_a_hand_uses_beyond_others_and_what_it_requires_is_shown(shell: Shell, tmp_path: Path) -> None:
+    """Of a service on the machine's network, the list of its layers lacks that namespace without a word."""
+    assert "uses         Every named folder (`maniple roots`) is opened for it." in shell.good("show", "files")
+    needs = '\n[confinement]\nnetwork = "host"\nrequire = ["seccomp", "landlock"]\n[requires]\nenv = ["TOKEN"]\n'
+    toml = ECHO.toml.replace("echo", "wary") + needs
+    shell.good("install", write_hand(tmp_path / "wary", Source(toml, ECHO.main)), "--yes")
+    shown = shell.good("show", "wary")
+    assert "uses         It uses this machine's network" in shown
+    assert "requires     layers seccomp, landlock\n             variables TOKEN\n" in shown
+    shell.good("remove", "wary")
 
 
 def test_more_than_the_manifest_asks_for_cannot_be_granted(shell: Shell) -> None:
