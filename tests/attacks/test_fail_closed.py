@@ -3,6 +3,7 @@
 And a layer that this machine has, and that cannot be laid on all the same, ends the run before its code begins.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -12,11 +13,16 @@ from typing import Final
 
 import pytest
 
+from kernel import descriptors
+from kernel.process import confine
+from kernel.process.template import Template
 from manifests.confinement.layers import LAYERS
+from manifests.confinement.plan import Machine
 from tests.attacks.broken import BROKEN, REFUSED
 from tests.attacks.puppet import puppet
 from tests.living import Kernel, Source, install, make_home
 from tests.system.fates import call, entries, entry, table
+from wire.launch import Born, Fork, decode_template, encode
 
 REMOVABLE: Final[Mapping[str, tuple[str, ...]]] = {
     "network-namespace": (), "ipc-namespace": (), "mount-namespace": (), "seccomp": (),
@@ -26,6 +32,10 @@ REMOVABLE: Final[Mapping[str, tuple[str, ...]]] = {
 
 AS_ROOT: Final = pytest.mark.skipif(os.geteuid() != 0, reason="as root every layer is there")
 RAN: Final = "the Hand's code began"
+
+NOTHING: Final = Machine(
+    is_root=True, namespaces=(), landlock=0, seccomp=False, architecture="", readable=(), online=()
+)  # fmt: skip
 
 CODE: Final = "def attack(hand, given): return 'ran'"
 
@@ -175,3 +185,19 @@ def test_a_run_that_the_system_refuses_its_control_group_is_ended_before_its_cod
         met = _start(kernel, "telling")
         _has_not_run(kernel, met, "telling")
     assert met["text"] == "run ended: layer: cgroup: [Errno 1] Operation not permitted"
+
+
+def test_a_run_without_a_pid_namespace_of_its_own_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The template makes that, before any layer of the run's own."""
+
+    def fails(flags: int) -> None:
+        raise OSError(errno.ENOSPC, f"unshare {flags:#x}")
+
+    kernel, theirs = descriptors.pair()
+    with kernel, theirs:
+        template = Template(theirs, NOTHING, lambda: None)
+        monkeypatch.setattr(confine, "unshare", fails)
+        descriptors.send(kernel, encode(Fork(number=7, isolated=False, usual=True, memory=1)), [kernel.fileno()])
+        template._read_packet()
+        told = [decode_template(descriptors.receive(kernel)[0]) for _ in ("it is warm", "the run")]
+    assert told[1] == Born(number=7, pid=0, why=f"[Errno 28] unshare {confine.NEWPID:#x}")
