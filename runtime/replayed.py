@@ -66,6 +66,8 @@ def replayed(
             f"{folder} is a program, which needs its confinement: use `maniple replay RUN --against {folder}`"
         )
     replay = Replay(recorded.placed, in_order=has_fixed_order(manifest))
+    while not replay.open():
+        pass
     given = {**replay.began.settings, **(secrets or {})}
     needed = (name for name, one in manifest.settings.items() if one.secret and one.required)
     if lacking := ", ".join(f'"{name}": …' for name in needed if given.get(name) is None):

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from wire import codec, headers
 from wire.amounts import Cost
 from wire.errors import CodecError, Diverged
-from wire.fast_forward import ENDS, FastForward, known_of, number_of, scan
+from wire.fast_forward import ENDS, FastForward, known_of, number_of, scanning
 from wire.headers import FromKernel, FromRun
 from wire.tape import Asked, Ended, Heard, Placed, began, request_record
 
@@ -75,17 +75,17 @@ class Verdict(Struct, frozen=True, kw_only=True):
 class Replay:
     """One replay. in_order: see wire/fast_forward.py. verdict: None until there is one.
 
-    Pass the process's messages to accept(), and send it what next_message() returns, until there is a verdict.
+    Call open() until it returns True. Then pass the process's messages to accept(), and send it what next_message() returns,
+    until there is a verdict.
     """
 
     def __init__(self, records: Records, *, in_order: bool) -> None:
         """Raises TapeDamaged."""
-        self._records = records
+        self._records, self._in_order = records, in_order
         self._end: tuple[headers.End, Ended] | None = None
         self.began = began(records())
-        contents = scan(self._until_end())
-        heard = (one.record for one in self._until_end() if isinstance(one.record, Heard))
-        self._fast_forward = FastForward(contents, heard, in_order=in_order, ahead=0)
+        self._scan = scanning(self._until_end())
+        self._fast_forward: FastForward
         self._asked: dict[int, Asked] = {}  # by the tape's numbers, those that have no end yet
         self._theirs: dict[int, int] = {}
         self._ours: dict[int, int] = {}
@@ -93,6 +93,14 @@ class Replay:
         self._last_check: tuple[int, int, float] | None = None
         self._is_ready = False
         self.verdict: Verdict | None = None
+
+    def open(self) -> bool:
+        """Read the tape's next PIECE. Returns whether all of it is read. Raises TapeDamaged or CodecError."""
+        if (contents := next(self._scan)) is None:
+            return False
+        heard = (one.record for one in self._until_end() if isinstance(one.record, Heard))
+        self._fast_forward = FastForward(contents, heard, in_order=self._in_order, ahead=0)
+        return True
 
     def _until_end(self) -> Iterator[Placed]:
         for placed in self._records():

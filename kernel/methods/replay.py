@@ -17,7 +17,7 @@ from manifests.judging import judge
 from manifests.state import authority
 from manifests.upgrades import version_of
 from wire import limits
-from wire.errors import TapeDamaged
+from wire.errors import CodecError, Refusal, TapeDamaged
 from wire.ids import ID_BYTES, run_id
 from wire.tape import Began, began, seed_of
 
@@ -55,10 +55,27 @@ def _replay(request: Request) -> object:
         raise Failure("tape", f"there is no tape of {name}: only runs begun by start or spawn have one") from None
     except TapeDamaged as error:
         raise Failure("tape", str(error)) from None
-    kernel.supervisor.start_again(run)
-    call.provider, run.serving[call.number] = run.id, call
-    _check_progress(request, run, tape)
+    _begin(request, run, tape)
     return None
+
+
+def _begin(request: Request, run: Run, tape: Replayed) -> None:
+    """Start the replay's process when its tape was gone through, piece by piece: a long one would hold all others up."""
+    kernel, call = request.kernel, request.call
+    if call.number not in kernel.exchange.calls:
+        return
+    try:
+        if not tape.replay.open():
+            kernel.loop.after(0.0, partial(_begin, request, run, tape))
+            return
+        kernel.supervisor.start_again(run)
+    except (TapeDamaged, CodecError, OSError) as error:
+        kernel.exchange.fail(call, "tape", str(error))
+    except Refusal as refusal:
+        kernel.exchange.refuse(call, refusal)
+    else:
+        call.provider, run.serving[call.number] = run.id, call
+        _check_progress(request, run, tape)
 
 
 def _missing_version_text(request: Request, start: Began) -> str:

@@ -1,6 +1,7 @@
 """Going through a tape with nobody at the other end: what counts as the same, and what is named as the first difference."""
 
 from collections.abc import Iterator
+from itertools import count
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from wire import codec, headers, limits, tape
 from wire.amounts import Cost
 from wire.codec import NIL
 from wire.errors import TapeDamaged
+from wire.fast_forward import PIECE
 from wire.headers import FromKernel
 from wire.replaying import Replay, Verdict, shown
 from wire.tape import Asked, Ended, Heard, Placed, Record
@@ -43,6 +45,7 @@ class Player:
                 yield Placed(record=record, needs=0, end=0, check=b"")
 
         self.replay = Replay(placed, in_order=in_order)
+        assert self.replay.open()
         self.told: list[FromKernel] = []
         self.says(headers.Ready())
 
@@ -229,6 +232,18 @@ def test_the_place_of_a_difference_is_named_also_in_long_texts() -> None:
     run = Player(TASK, asked(1, "a.one", {"list": [1, 2]}), DONE)
     run.calls(1, "a.one", {"list": [1, 2, 3]})
     assert run.why.endswith(" at .list: 2 items became 3")
+
+
+def test_a_long_tape_is_opened_in_pieces() -> None:
+    """The kernel, which replays it, serves all others meanwhile."""
+    tick = heard(headers.Event(event="clock.tick"))
+    read = count()
+    records: list[Record] = [BEGAN, *[tick] * 998]
+    placed = [Placed(record=one, needs=0, end=at * PIECE // 100, check=b"") for at, one in enumerate(records, 1)]
+    replay = Replay(lambda: (one for one in placed if next(read) >= 0), in_order=True)
+    assert not replay.open()
+    assert next(read) < 110
+    assert [replay.open() for _ in range(9)] == [False] * 8 + [True]
 
 
 def test_a_tape_without_a_beginning_is_refused() -> None:
