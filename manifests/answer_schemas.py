@@ -7,6 +7,7 @@ is none. What is found here is what people mistype: types, references, expressio
 import re
 from collections.abc import Iterator, Mapping
 from typing import Final
+from urllib.parse import unquote
 
 from manifests.schemas import TYPES
 from manifests.suggestions import suggestion
@@ -46,8 +47,11 @@ def _faults(part: object, root: Mapping[str, object], place: str, depth: int) ->
         for at, one in enumerate(inner if isinstance(inner, list) else ()):
             yield from _faults(one, root, f"{place}.{word}[{at}]", depth + 1)
     for word in _SCHEMAS:
-        if word in part:
-            yield from _faults(part[word], root, f"{place}.{word}", depth + 1)
+        inner = [part[word]] if word in part else []
+        if word == "items" and inner and isinstance(inner[0], list):  # a schema for each place, in draft 7
+            inner = inner[0]
+        for one in inner:
+            yield from _faults(one, root, f"{place}.{word}", depth + 1)
 
 
 def _own_faults(part: Mapping[str, object], root: Mapping[str, object]) -> Iterator[str]:
@@ -73,7 +77,7 @@ def _leads_somewhere(reference: str, root: Mapping[str, object]) -> bool:
     found: object = root
     if not reference.startswith("#"):
         return "$id" in str(root)  # by which a part of this file may be meant
-    for step in reference[1:].split("/")[1:]:
+    for step in unquote(reference[1:]).split("/")[1:]:
         name = step.replace("~1", "/").replace("~0", "~")
         if isinstance(found, list) and name.isdecimal() and int(name) < len(found):
             found = found[int(name)]

@@ -27,3 +27,4 @@ def test_what_is_wrong_is_said_with_its_place(schema: dict[str, object], why: st
 def test_what_takes_references_choices_and_expressions_is_in_order() -> None:
     node = {"anyOf": [{"$ref": "#"}, {"$ref": "#/$defs/a~1b"}, {"$ref": "#/anyOf/0"}, True], "pattern": "^a$"}
     assert not find_fault({**node, "$defs": {"a/b": {"type": ["object", "null"], "required": ["x"]}}})
+    assert not find_fault({"$ref": "#/$defs/List%5Bint%5D", "$defs": {"List[int]": {"items": [{}, {"type": "null"}]}}})
