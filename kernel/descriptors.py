@@ -3,6 +3,7 @@
 import array
 import fcntl
 import os
+import resource
 import socket
 from collections.abc import Sequence
 
@@ -61,6 +62,11 @@ def reopened(descriptor: int, access: int) -> int:
     opened = os.open(path, access)
     os.close(descriptor)
     return opened
+
+
+def allow_all() -> None:
+    """Raise this process's limit of open files to the highest allowed."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 
 def are_short(share: int) -> bool:

@@ -3,7 +3,6 @@ may nest them to any depth.
 """
 
 import os
-import resource
 from collections.abc import Iterable
 from contextlib import suppress
 from math import inf
@@ -15,16 +14,12 @@ from kernel.errors import TooSlow
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
-def allow_depth() -> None:
-    """Raise this process's limit of open files to the highest allowed: measure() holds two descriptors for each level."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-
-
 def measure(folder: int, most: int, until: float = inf) -> int:
     """Return the bytes on disk of a folder and all below it; some number above `most` as soon as it is known to be more, or
     if something cannot be read.
 
-    folder: a descriptor, left open; O_PATH is enough. Raises TooSlow if not done at `until`, a time of time.monotonic().
+    folder: a descriptor, left open; O_PATH is enough. Each level takes two more. Raises TooSlow if not done at `until`, a
+    time of time.monotonic().
     """
     size, open_folders = _room(".", folder), list[tuple[int, "os._ScandirIterator[str]"]]()
     try:

@@ -7,7 +7,6 @@ code: 0 after `down`, 1 for a home that cannot be used.
 """
 
 import os
-import resource
 import signal
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from kernel import descriptors
 from kernel.core import Kernel
 from kernel.errors import HomeError
 from kernel.home import Home
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
     path, ready = arguments[0], int(arguments[1])
     os.umask(0o077)
     # each run costs the kernel two or three descriptors; when none are left, it can neither start a run nor see one end
-    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    descriptors.allow_all()
     try:
         kernel = open_kernel(path, Loop())
     except (ManipleError, OSError) as error:
