@@ -52,16 +52,16 @@ def start_template(home: Home) -> Started:
     control(ADOPT_ORPHANS)
     end, theirs = descriptors.pair()
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    reach = {sys.prefix, sys.base_prefix, root, home.at("scratch"), home.at("state")}
     place = os.stat(home.path)
     names = f"{root}/runtime/__pycache__/names.{sys.implementation.cache_tag}"
-    start = [
-        sys.executable, "-s", "-S", "-P", "-c", NAMED_STARTER, _readable_or_null(names), ":".join(filter(None, sys.path)),
-        TEMPLATE, "3", PRELOAD, names, f"maniple-{place.st_dev:x}-{place.st_ino:x}", *sorted(reach),
+    start = [  # real paths: runs do not see the links on the way
+        os.path.realpath(sys.executable), "-s", "-S", "-P", "-c", NAMED_STARTER, _readable_or_null(names),
+        ":".join(map(os.path.realpath, filter(None, sys.path))), TEMPLATE, "3", PRELOAD, names,
+        f"maniple-{place.st_dev:x}-{place.st_ino:x}", sys.prefix, sys.base_prefix, root, home.at("scratch"), home.at("state"),
     ]  # fmt: skip
     environment = {"PYTHONHASHSEED": str(home.identity.hash_seed), "PYTHONUTF8": "1"}
     pass_on = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)]
-    pid = os.posix_spawn(sys.executable, start, environment, file_actions=pass_on)
+    pid = os.posix_spawn(start[0], start, environment, file_actions=pass_on)
     theirs.close()
     return end, pid
 

@@ -192,3 +192,14 @@ def _has_begun(outer: int) -> bool:
 
 def _deaths(kernel: Kernel) -> int:
     return sum("the template died" in one.why for one in entries(kernel.home, "note"))
+
+
+def test_a_python_behind_links_serves_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `uv` and `pyenv` lay them: root's runs do not see links in a closed folder, only what they lead to."""
+    (tmp_path / "now").symlink_to(sys.base_prefix)
+    (tmp_path / "python").symlink_to(tmp_path / "now" / "bin" / Path(os.path.realpath(sys.executable)).name)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    tmp_path.chmod(0o700)
+    with Kernel(make_home(tmp_path / "home"), by_exec=True) as kernel:
+        install(kernel, ECHO)
+        assert call(kernel, "echo.say", "", {"text": "hi"}) == {"text": "hi"}
