@@ -1,4 +1,5 @@
-"""Finds in a Hand's Python code what differs when a run is resumed or replayed, and what its confinement refuses (pure).
+"""Finds in a Hand's Python code what differs when a run is resumed or replayed, what its confinement refuses, and what
+does nothing or cannot be imported (pure).
 
 A task run that is resumed or replayed sees the same clock and random numbers as before: Python's `time`, `random` and
 `uuid4` are bound to its tape (runtime/clock.py). The sources in UNBOUND cannot be bound, and a run whose requests depend
@@ -8,7 +9,7 @@ harm. Uses through `getattr` or other libraries are not found.
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from manifests.errors import Problem
@@ -56,6 +57,8 @@ NETWORK: Final = dict.fromkeys(
 )  # fmt: skip
 """What opens a connection → what to write instead, unless [confinement] has a `network`."""
 
+_OWN_COROUTINES: Final = frozenset({"self.progress", "self.publish", "self.sleep"})
+
 
 def find_unbound(text: str, file: str) -> tuple[Problem, ...]:
     """Return every use of what UNBOUND lists, in the order of the text. Raises what ast.parse raises for invalid code."""
@@ -66,6 +69,36 @@ def find_refused(text: str, file: str, *, programs: bool, network: bool) -> tupl
     """Return every use of what starts programs or opens connections, unless the Hand may. Raises as find_unbound does."""
     listed = {**({} if programs else PROGRAMS), **({} if network else NETWORK)}
     return _uses(text, file, listed, "is refused in a run")
+
+
+def find_unawaited(text: str, file: str) -> tuple[Problem, ...]:
+    """Return every call by `self` whose coroutine is dropped: the run goes on and ends as if it had been made."""
+    dropped = (node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Expr))
+    calls = ((one, ast.unparse(one.func)) for one in dropped if isinstance(one, ast.Call))
+    return tuple(
+        Problem(file, call.lineno, call.col_offset + 1, f"{name} without await does nothing", f"write await {name}(…)")
+        for call, name in calls
+        if name.startswith("self.kernel.") or name in _OWN_COROUTINES
+    )
+
+
+def find_absent(text: str, file: str, has: Callable[[str], bool]) -> tuple[Problem, ...]:
+    """Return each import at the top level that cannot succeed; one in a `try` or a function may be meant to fail.
+
+    has: whether there is a module of this name.
+    """
+    folder = file.rpartition("/")[0] or "."
+    instead = f"put a package of pure Python there: python3 -m pip install --no-compile --target {folder} PACKAGE"
+    found = []
+    for node in ast.parse(text).body:
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names = [node.module]
+        for name in {one.partition(".")[0]: None for one in names}:
+            if not has(name):
+                what = f"there is no module {name}, neither in this folder nor beside Maniple"
+                found.append(Problem(file, node.lineno, node.col_offset + 1, what, instead))
+    return tuple(found)
 
 
 def _uses(text: str, file: str, listed: Mapping[str, str], why: str) -> tuple[Problem, ...]:

@@ -36,7 +36,7 @@ def approve(
     session: Session, held: str, rule: bool, on: str | None, days: int | None, words: tuple[str, ...], why: str,
     key: str | None,
 ) -> None:  # fmt: skip
-    """Approve a call that waits: it is made once, exactly as `maniple approvals` shows it.
+    """Approve a call that waits, and those that ask for the same: each is made once, exactly as `maniple approvals` shows it.
 
     With --rule, calls like it are not asked about again for a while, and those that wait already are approved too.
     `maniple grants` lists the rule, and `maniple revoke` removes it. With --with, the Hand's call is denied and you

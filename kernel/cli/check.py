@@ -1,7 +1,9 @@
 """`maniple check` (acts)."""
 
 import shlex
+import sys
 import time
+from collections.abc import Iterable
 
 import click
 from msgspec import Struct
@@ -29,8 +31,9 @@ def check(session: Session, folder: str) -> None:
     HAND.toml is checked, and so is what it names: the entry's module is there, is Python and has the class, with a
     coroutine for each method in [provides] that takes its params, and a `run` that takes the inputs of its [schedule].
     The folder must hold nothing that cannot be sealed. None of the Hand's code runs; a WASM module is compiled, to see
-    its imports and exports. Reported as advice are a time in [schedule] that is over, and, in a task Hand's Python, uses
-    of time and randomness that differ when a run is resumed or replayed.
+    its imports and exports. Reported as advice are a time in [schedule] that is over, hidden files, and in Python what a
+    run may not do, calls without await, modules that are nowhere, and, in a task, uses of time and randomness that differ
+    when a run is resumed or replayed.
     """
     problems = _problems(folder)
     advice = [] if problems else _advice(folder)
@@ -106,16 +109,21 @@ def _no_program(file: str) -> Problem:
 
 
 def _advice(folder: str) -> list[Problem]:
-    """A time in [schedule] that is over; in a Hand's Python, what its confinement refuses, and for a task uses of time and
-    randomness, which differ when a run is resumed or replayed.
+    """A time in [schedule] that is over; hidden files; in a Hand's Python, what its confinement refuses, what does
+    nothing, what cannot be imported, and for a task uses of time and randomness, which differ when a run is resumed or
+    replayed.
     """
-    from manifests.advice import find_refused, find_unbound
+    from importlib.util import find_spec
+
+    from manifests.advice import find_absent, find_refused, find_unawaited, find_unbound
 
     read = package.read(folder)
     manifest, may = read.manifest, read.manifest.confinement
     found = scheduled.over(folder, manifest, read.files, time.time_ns() // 1_000_000)
+    found += _hidden(folder, read.files)
     if not manifest.hand.entry:  # an agent's skills, say, run their programs in other processes
         return found
+    known = sys.stdlib_module_names | {path.partition("/")[0].removesuffix(".py") for path in read.files}
     for path, content in sorted(read.files.items()):
         if path.endswith(".py"):
             shown = f"{folder.rstrip('/')}/{path}"
@@ -123,9 +131,23 @@ def _advice(folder: str) -> list[Problem]:
                 text = content.decode()
                 found += find_refused(text, shown, programs=may.programs, network=may.network == "host")
                 found += find_unbound(text, shown) if manifest.hand.kind == "task" else ()
+                if "/" not in path:  # a package that was put here knows itself what it can do without
+                    found += find_absent(text, shown, lambda name: name in known or find_spec(name) is not None)
+                found += find_unawaited(text, shown)
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 continue  # it cannot be imported; the entry module has been checked
     return found
+
+
+def _hidden(folder: str, files: Iterable[str]) -> list[Problem]:
+    """What editors, version control and desktops keep in a folder, and nobody means to seal, such as .git or main.py~."""
+    top = sorted({path.partition("/")[0] for path in files})
+    what = "it is sealed and installed with the rest, and read at each start"
+    return [
+        Problem(f"{folder.rstrip('/')}/{name}", 1, 1, what, "keep it elsewhere, such as in the folder above")
+        for name in top
+        if name.startswith(".") or name.endswith("~")
+    ]
 
 
 def _pipeline_problems(folder: str, file: str, files: dict[str, bytes]) -> list[Problem]:

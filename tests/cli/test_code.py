@@ -52,6 +52,22 @@ def test_check_and_install_compare_what_a_hand_provides_with_its_code(shell: She
     assert not (folder / "HAND.seal").exists()
 
 
+def test_check_points_at_what_does_nothing_cannot_be_imported_or_should_not_be_sealed(
+    shell: Shell, tmp_path: Path
+) -> None:
+    folder = write_hand(tmp_path / "hand", ECHO, own_py="")
+    code = folder / "main.py"
+    (folder / ".git").mkdir()
+    (folder / ".git" / "HEAD").touch()
+    code.write_text("import own, zmq, nowhere\n" + code.read_text() + "        self.progress(1, 2)\n")
+    ran = shell.run("check", folder)
+    assert ran.code == 0
+    assert [line.partition(": ")[2].split(",")[0] for line in ran.out.splitlines()[::2]] == [
+        "it is sealed and installed with the rest", "there is no module nowhere",
+        "self.progress without await does nothing",
+    ]  # fmt: skip
+
+
 def test_check_tells_of_every_file_that_would_hide_a_module_and_install_refuses_it(
     shell: Shell, tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@ import pkgutil
 
 import pytest
 
-from manifests.advice import NETWORK, PROGRAMS, UNBOUND, find_refused, find_unbound
+from manifests.advice import NETWORK, PROGRAMS, UNBOUND, find_absent, find_refused, find_unawaited, find_unbound
 from tests.living import ROOT
 
 
@@ -53,6 +53,44 @@ def test_what_a_run_may_not_do_is_found_with_what_to_call(code: str, named: list
 def test_a_use_is_shown_where_it_stands_with_what_to_write() -> None:
     (one,) = find_unbound("from datetime import datetime\n\nx = [datetime.now()]\n", "hand/main.py")
     assert (one.file, one.line, one.column, one.instead) == ("hand/main.py", 3, 6, "write self.now()")
+
+
+def test_a_call_that_nobody_awaits_is_found() -> None:
+    code = """
+async def run(self):
+    self.kernel.call("files.write", "a", text="b")
+    self.progress(1, 2)
+    self.in_background(self.kernel.note("c"))
+    self.log.info("d")
+    await self.sleep(1)
+    both = self.kernel.call("e"), self.kernel.call("f")
+    async with self.kernel.stream("files.read", "a") as stream:
+        await stream.send(b"g")
+"""
+    found = find_unawaited(code, "main.py")
+    assert [(one.line, one.what) for one in found] == [
+        (3, "self.kernel.call without await does nothing"), (4, "self.progress without await does nothing"),
+    ]  # fmt: skip
+
+
+def test_a_module_that_is_nowhere_is_found_unless_its_absence_is_provided_for() -> None:
+    code = """
+import os.path, requests.adapters
+from runtime import Hand
+from own import part
+from pandas.io import sql
+from . import other
+try:
+    import orjson
+except ImportError:
+    pass
+def late():
+    import numpy
+"""
+    found = find_absent(code, "main.py", {"os", "runtime", "own"}.__contains__)
+    assert [(one.line, one.what.split(",")[0]) for one in found] == [
+        (2, "there is no module requests"), (5, "there is no module pandas"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [path.parent.name for path in sorted((ROOT / "hands").glob("*/HAND.toml"))])
