@@ -41,7 +41,7 @@ def listed(shell: Shell, *words: str) -> list[tuple[int, str]]:
 
 def test_a_text_is_found_by_its_meaning_and_the_search_says_why(shell: Shell) -> None:
     assert found(shell, "a car")[0]["text"] == TEXTS[0]
-    assert found(shell, "--most", "1", "whale")[0]["words"]["matched"] == 1
+    assert found(shell, "--most", "1", "--explain", "whale")[0]["words"]["matched"] == 1
     drawn = shell.good("memory", "search", "a car").splitlines()
     assert drawn[0].split() == ["NUMBER", "OF", "SCORE", "TEXT"]
     assert drawn[1].endswith(TEXTS[0])
