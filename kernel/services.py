@@ -193,7 +193,7 @@ class Services:
         if run.paused and life.run is run:  # paused time does not count: begin again
             self._kernel.loop.after(patience, partial(self._check_started, life, run, patience))
         elif life.run is run and life.state == "starting" and not run.is_ending:
-            self._kernel.supervisor.end_as_unfit(run, f"start() did not return within {patience:g} s")
+            self._kernel.supervisor.end_as_unfit(run, f"start() or `ready` took more than {patience:g} s")
 
     def on_ready(self, life: Life, run: Run) -> None:
         """After a service's start() returned: answer the operator's starts, and deliver the waiting calls."""

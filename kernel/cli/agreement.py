@@ -93,11 +93,13 @@ def beyond_others(asked: Confinement, before: Confinement) -> list[str]:
     return lines
 
 
-def request_rows(wanted: Iterable[Capability], effects: Mapping[str, str]) -> list[tuple[str, str, str]]:
+def request_rows(wanted: Iterable[Capability], effects: Mapping[str, str], autonomy: str) -> list[tuple[str, str, str]]:
     """A row for each capability: method, resources, and what it does. effects: of all methods that exist."""
     rows = []
     for one in wanted:
         what = _effect(one.method, effects)
+        if autonomy == "readonly" and what in (EFFECTS["write"], EFFECTS["external"]):
+            what += "; refused where it does, by autonomy readonly"
         if one.own:
             what += "; on behalf of any caller"
         if one.lent:

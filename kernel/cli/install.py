@@ -241,7 +241,7 @@ def _print_proposal(
         session.say(screen.visible(line))
     own = "" if found.seal else ", this home's own key"
     session.say(f"Sealed by {screen.visible(', '.join(sealed_by))}{own}.")
-    wanted = agreement.request_rows(agreement.new_requests(manifest, old), effects)
+    wanted = agreement.request_rows(agreement.new_requests(manifest, old), effects, manifest.hand.autonomy)
     also, nothing = ("also ", "nothing more") if before else ("", "nothing")
     session.say(f"It {also}asks for:" if wanted else f"It asks for {nothing}.")
     _print_rows(session, wanted)

@@ -134,7 +134,7 @@ def _drawn(shown: HandDetails) -> str:
             ("uses", "\n".join(agreement.beyond_others(manifest.confinement, Confinement()))),
             ("requires", _required(manifest)),
             ("restart", f"{restart.when}, at most {times} within {restart.within_ms / 1000:g}s"),
-            ("confined by", shown.confinement or "nothing runs now"),
+            ("confined by", shown.confinement or "no run is at work now"),
             ("but not by", screen.lacking(shown.lacking)),
         )
     )

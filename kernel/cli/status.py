@@ -110,7 +110,7 @@ def _drawn(
                 "budgets",
                 "\n".join(f"{room.name or 'the home'}: {room.describe()}" for room in now.budgets if _matters(room)),
             ),
-            ("confinement", layers or "nothing runs now; what this machine can do: `maniple doctor`"),
+            ("confinement", layers or "no run is at work now; what this machine can do: `maniple doctor`"),
             ("but not by", screen.lacking(lacking)),
             ("log", log),
             ("", trouble),

@@ -372,4 +372,4 @@ def test_a_start_that_does_not_end_is_ended_also_when_its_time_ran_out_in_a_paus
             time.sleep(1.2)
             assert not kernel.entries("run.end")
             call(kernel, "kernel.resume", "sleeper")
-        assert kernel.entry("run.end", verdict="died").why == "start() did not return within 1 s"
+        assert kernel.entry("run.end", verdict="died").why == "start() or `ready` took more than 1 s"
