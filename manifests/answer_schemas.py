@@ -7,8 +7,8 @@ is none. What is found here is what people mistype: types, references, expressio
 import re
 from collections.abc import Iterator, Mapping
 from typing import Final
-from urllib.parse import unquote
 
+from manifests.references import follow
 from manifests.schemas import TYPES
 from manifests.suggestions import suggestion
 
@@ -65,24 +65,11 @@ def _own_faults(part: Mapping[str, object], root: Mapping[str, object]) -> Itera
         yield "required is no list of names"
     if not isinstance(part.get("enum", []), list):
         yield "enum is no list"
-    if "$ref" in part and not _leads_somewhere(str(part["$ref"]), root):
-        yield f"$ref: {str(part['$ref'])!r} leads nowhere in this file, and nothing is fetched"
+    reference = str(part.get("$ref", "#"))
+    is_named = not reference.startswith("#/") and ("$id" in str(root) or "$anchor" in str(root))  # perhaps a part of it
+    if not is_named and follow(root, reference) is None:
+        yield f"$ref: {reference!r} leads nowhere in this file, and nothing is fetched"
     try:
         re.compile(str(part.get("pattern", "")))
     except re.error as error:
         yield f"pattern is no regular expression: {error}"
-
-
-def _leads_somewhere(reference: str, root: Mapping[str, object]) -> bool:
-    found: object = root
-    if not reference.startswith("#"):
-        return "$id" in str(root)  # by which a part of this file may be meant
-    for step in unquote(reference[1:]).split("/")[1:]:
-        name = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, list) and name.isdecimal() and int(name) < len(found):
-            found = found[int(name)]
-        elif isinstance(found, Mapping) and name in found:
-            found = found[name]
-        else:
-            return False
-    return True

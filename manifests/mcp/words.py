@@ -20,6 +20,7 @@ from msgspec import Struct
 from manifests.capabilities.spelling import oddity
 from manifests.mcp.tools import TASK_ONLY, Tool
 from manifests.readers import LONGEST_TEXT, RESERVED_FIELDS
+from manifests.references import follow
 
 FIXED: Final = (
     "tools.list", "resources.list", "resources.read", "prompts.list", "prompts.get", "auth.login", "auth.logout",
@@ -223,9 +224,4 @@ def _type(schema: Mapping[str, object], row: object, depth: int) -> tuple[str, b
 
 def resolve(schema: Mapping[str, object], reference: str) -> object:
     """Return the target of a reference within the schema, None for any other reference."""
-    if not reference.startswith("#/") or len(reference) > REFERENCE_MOST:
-        return None
-    found: object = schema
-    for step in reference[2:].split("/"):
-        found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, dict) else None
-    return found
+    return follow(schema, reference) if len(reference) <= REFERENCE_MOST else None

@@ -8,6 +8,8 @@ a text names the fields of one such thing and not those within it. Whoever asked
 from collections.abc import Mapping
 from typing import Final
 
+from manifests.references import follow
+
 DEPTH_MOST: Final = 24
 NODES_MOST: Final = 5_000
 
@@ -37,8 +39,8 @@ class _Writer:
         made: Schema = {key: value for key, value in schema.items() if key != "$defs"}
         if "$ref" in made:
             reference = str(made.pop("$ref"))
-            target = {} if reference in above else self._find(reference)
-            return self.write({**target, **made}, (*above, reference))
+            target = None if reference in above else follow(self._root, reference)
+            return self.write({**(target if isinstance(target, dict) else {}), **made}, (*above, reference))
         if isinstance(made.get("type"), list) and "null" in made["type"]:  # type: ignore[operator]  # it is a list
             made[NULLABLE] = True
         for word in ("anyOf", "oneOf", "allOf"):
@@ -64,11 +66,3 @@ class _Writer:
 
     def _of(self, part: object, above: tuple[str, ...]) -> object:
         return self.write(part, (*above, "")) if isinstance(part, dict) else part
-
-    def _find(self, reference: str) -> Mapping[str, object]:
-        """Return what a reference within the schema leads to; {} for any other."""
-        found: object = self._root
-        way = reference.removeprefix("#").split("/")[1:] if reference.startswith("#") else ["", ""]
-        for step in way:
-            found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
-        return found if isinstance(found, Mapping) else {}
