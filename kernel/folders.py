@@ -4,7 +4,7 @@ may nest them to any depth.
 
 import os
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from math import inf
 from time import monotonic
 from typing import Final
@@ -65,20 +65,28 @@ def _room(name: str, folder: int) -> int:
 
 
 def sweep(names: Iterable[str], parent: int) -> None:
-    """Remove folders of runs that have ended; those that are gone already are no error. Raises OSError as remove() does.
-
-    With a folder Linux forgets every name that was looked for in it and is not there, which may be millions, and meanwhile
-    nothing can be made beside it. So each is moved into a folder of its own first, unless the disk is full.
+    """Remove folders of runs that have ended; those that are gone already are no error. Raises OSError as remove() does, once
+    all others are removed.
     """
-    for name in names:
-        apart = os.urandom(8).hex()
-        with suppress(OSError):
-            os.close(_force_open(name, parent))  # its mode may forbid to move it; waits for whoever reads it
-            os.mkdir(apart, 0o700, dir_fd=parent)
-            os.rename(name, f"{apart}/{name}", src_dir_fd=parent, dst_dir_fd=parent)
-        for place in (f"{apart}/{name}", name, apart):
-            with suppress(FileNotFoundError):
-                remove(place, parent)
+    with ExitStack() as removals:
+        for name in names:
+            removals.callback(_sweep, name, parent)
+
+
+def _sweep(name: str, parent: int) -> None:
+    """Remove one folder.
+
+    With it Linux forgets every name that was looked for in it and is not there, which may be millions, and meanwhile nothing
+    can be made beside it. So it is moved into a folder of its own first, unless the disk is full.
+    """
+    apart = os.urandom(8).hex()
+    with suppress(OSError):
+        os.close(_force_open(name, parent))  # its mode may forbid to move it; waits for whoever reads it
+        os.mkdir(apart, 0o700, dir_fd=parent)
+        os.rename(name, f"{apart}/{name}", src_dir_fd=parent, dst_dir_fd=parent)
+    for place in (f"{apart}/{name}", name, apart):
+        with suppress(FileNotFoundError):
+            remove(place, parent)
 
 
 def remove(name: str, parent: int) -> None:

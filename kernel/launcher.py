@@ -136,14 +136,12 @@ class Launcher:
     def on_template_death(self) -> None:
         """Clean up after the death of the template, which ended every run, or its failed start: forget orders and runs."""
         self.close()
-        left = os.listdir(self._scratch)  # the template may have had orders to remove some of these
         orders, self._queue = self._queue, deque()
         for order in orders:
             descriptors.close_all(() if isinstance(order, str) else order[2])
         for number in list(self._runs):
             self._forget_process(number, -1)
-        for name in [one for one in left if one not in self._queue and one not in self._owner.runs]:
-            self._enqueue(name)
+        self.remove_stale_scratch(self._owner.runs)  # it may have had orders to remove some of these
         self._owner.on_template_death()
 
     def close(self) -> None:
@@ -248,7 +246,7 @@ class Launcher:
         descriptors.close_all(passing)
 
     def remove_stale_scratch(self, but: Container[str]) -> None:
-        """Remove the scratch folders that an earlier kernel left, except those of runs in `but`, which resume."""
+        """Remove the scratch folders that an earlier kernel or template left, except those of runs in `but`, which resume."""
         for name in [one for one in os.listdir(self._scratch) if one not in but]:
             self._enqueue(name)
 

@@ -154,7 +154,7 @@ def test_what_is_swept_lies_in_a_folder_of_its_own_when_it_is_removed(
 def test_a_sweep_goes_on_after_what_is_gone_and_tells_what_cannot_be_removed(parent: int, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError):
-        folders.sweep(["gone", "filled", "file"], parent)
+        folders.sweep(["gone", "file", "filled"], parent)
     assert os.listdir(parent) == ["file"]
 
 
