@@ -136,7 +136,7 @@ def _rebuild_work(kernel: "Kernel", start: Began, contents: Contents) -> OpenCal
             labels=kernel.state.unfinished[start.run].seen(contents.labels),
         )  # fmt: skip
     assert parent is not None
-    parent.is_detached = bool(start.parent and not start.spawner)
+    parent.is_detached = not start.spawner
     if start.caller != OPERATOR and start.caller not in kernel.runs:
         parent.secret = os.urandom(32)  # if the caller's was erased, further digests prove nothing either
         with suppress(TapeDamaged):

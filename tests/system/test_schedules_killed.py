@@ -14,7 +14,7 @@ from kernel.cli.client import Client
 from tests.living import Kernel, install, make_home
 from tests.spread import spread
 from tests.system.beats import SCHEDULING, beat, begun, ended, told
-from tests.system.fates import until, verified
+from tests.system.fates import entry, until, verified
 
 EVERY = 'every = "1s"\nmissed = "all"\noverlap = "queue"'
 
@@ -91,6 +91,25 @@ def test_a_run_that_a_kill_cut_in_two_tells_its_end_to_scheduling(tmp_path: Path
         check_keys(kernel.home)
         kernel.down()
     verified(kernel.home)
+
+
+@pytest.mark.wide
+def test_a_scheduled_run_that_began_anew_under_the_next_kernel_goes_on_under_the_one_after_that(tmp_path: Path) -> None:
+    """Whoever asked for it, a process of scheduling, is no more: it belongs to nobody who could have ended."""
+    first = beat("tick", 'every = "1s"\noverlap = "skip"\ninputs = { lasts = 2 }')
+    toml = first.toml.replace('kind = "task"', 'kind = "task"\non_upgrade = "restart"')
+    with Kernel(make_home(tmp_path / "home")) as kernel:
+        install(kernel, SCHEDULING)
+        install(kernel, first._replace(toml=toml))
+        (_, run), *_ = until(lambda: begun(kernel.home, "tick"), "a run")
+        kernel.kill()
+        kernel.up()
+        install(kernel, first._replace(toml=toml.replace("1.0.0", "1.1.0")))
+        again = entry(kernel.home, "run.start", instead=run).run
+        kernel.kill()
+        kernel.up()
+        assert entry(kernel.home, "run.end", run=again).verdict == "ended"
+        kernel.down()
 
 
 def test_what_was_missed_while_nobody_was_there_is_one_run(tmp_path: Path) -> None:
