@@ -176,8 +176,8 @@ class Run:
         """Add labels that it has seen; its work and all runs in its scratch folder get them too."""
         if not self.labels.issuperset(labels) and (joined := join(self.labels, labels)) != self.labels:
             self.labels = joined
-            lodgers = (call for call in self.peer.open_calls.values() if call.landlord) if self.peer else ()
-            for call in [self.work, *lodgers] if self.work else [*lodgers]:
+            made = by.open_calls.values() if (by := self.tape or self.peer) else ()
+            for call in filter(None, (self.work, *(one for one in made if one.landlord))):
                 call.mark(joined)
 
     def cpu_seconds(self) -> float:

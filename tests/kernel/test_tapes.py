@@ -10,11 +10,12 @@ from msgspec.structs import replace
 
 from kernel.events import Events
 from kernel.record.tapes import Tape
-from kernel.runs import BEHIND_MOST, Peer
+from kernel.runs import BEHIND_MOST, Peer, Run
 from wire import codec, headers, limits
 from wire.codec import NIL
 from wire.errors import NotNow
 from wire.fast_forward import FastForward, number_of, scan
+from wire.ids import RunId
 from wire.rates import Rate
 from wire.tape import Heard, Placed, Record, request_record
 
@@ -67,6 +68,16 @@ def test_an_event_that_waited_for_a_process_that_was_behind_is_sent_to_the_next(
     assert told == []
     tape.connect(living)
     assert told == ["living clock.tick"]
+
+
+def test_what_a_run_hears_while_it_has_no_process_labels_the_work_in_its_scratch_folder() -> None:
+    """Its next process is told it again, and may write it there, while a program that it had called still works there."""
+    told = set[str]()
+    run = Run(RunId("r-1"), SimpleNamespace(), SimpleNamespace(), b"", None)  # type: ignore[arg-type]  # not looked at
+    lodger = SimpleNamespace(landlord=run, mark=told.update)
+    run.tape = SimpleNamespace(open_calls={1: lodger})  # type: ignore[assignment]  # as above
+    run.mark(("web",))
+    assert told == {"web"}
 
 
 def test_a_run_may_make_no_more_calls_a_minute_because_its_process_died() -> None:
