@@ -2,8 +2,9 @@
 
 from msgspec import Struct
 
+from manifests.agent_task import Task
 from runtime.agent.skills import Known
-from runtime.models.messages import Message, Request, Task, Usage
+from runtime.models.messages import Message, Request, Usage
 
 
 class Brief(Struct, frozen=True, kw_only=True):

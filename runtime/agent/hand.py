@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from manifests.agent_task import Task
 from manifests.grants import reaches
 from manifests.schema import Agent
 from runtime.agent import marks, placing, replies, skills, tools
@@ -30,7 +31,7 @@ from runtime.calls import Reply
 from runtime.errors import CallCancelled, CallFailed, CallRefused, Failure, HandBroken
 from runtime.hand import Event, Hand
 from runtime.models import catalogue
-from runtime.models.messages import Answer, Message, Task, parse_answer
+from runtime.models.messages import Answer, Message, parse_answer
 from wire import limits
 from wire.amounts import Cost
 from wire.errors import CodecError

@@ -12,8 +12,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from manifests.agent_task import TOOL_NAME
 from runtime.agent.marks import Marks
-from runtime.models.messages import TOOL_NAME, AnyPart, Image, Message, Text, Thinking, ToolCall, ToolResult
+from runtime.models.messages import AnyPart, Image, Message, Text, Thinking, ToolCall, ToolResult
 
 CUT_OFF: Final = (
     "The conversation was cut off here: it is not known whether this call was carried out, or with what outcome. Check "

@@ -15,14 +15,11 @@ from typing import Annotated, Final, Literal, TypeAlias, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from manifests.agent_task import Task, ToolName
 from wire.errors import CodecError
 
 T = TypeVar("T")
 Tokens = Annotated[int, Meta(ge=0)]
-TOOL_NAME: Final = r"^[a-zA-Z0-9_-]{1,64}\Z"
-"""Tool names that every provider takes. Whoever offers methods as tools makes such names for them (`web_fetch`)."""
-
-ToolName = Annotated[str, Meta(pattern=TOOL_NAME)]
 
 
 class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
@@ -89,32 +86,6 @@ class Tool(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: ToolName
     description: str = ""
     parameters: dict[str, object] = {}
-
-
-class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A step of a task of the kind `steps`: a tool and its arguments, filled in as drivers/offline_steps.py says."""
-
-    tool: ToolName
-    arguments: dict[str, object] = {}
-
-
-TaskKind = Literal["summarise", "extract", "classify", "rank", "fill", "steps"]
-
-
-class Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The request as a task for a driver without a language model; other drivers ignore it and go by the messages.
-
-    text: to work on, "" for the text of the last user message. query: what `extract` and `rank` look for. among: the labels
-    of `classify`, the texts of `rank`. most: sentences of `summarise` and `extract`, 0 for the driver's default. steps: of
-    `steps`. `fill` fills the request's schema.
-    """
-
-    kind: TaskKind
-    text: str = ""
-    query: str = ""
-    among: tuple[str, ...] = ()
-    most: Annotated[int, Meta(ge=0, le=1000)] = 0
-    steps: tuple[Step, ...] = ()
 
 
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -93,6 +93,9 @@ def test_check_and_install_tell_which_file_of_a_hand_that_thinks_is_not_there_or
     (folder / "PLAYBOOK.md").write_text("Answer.")
     (folder / "answer.json").write_text("[]")
     assert "answer.json: this is not a schema" in shell.run("install", folder, "--yes").err
+    (folder / "HAND.toml").write_text(manifest.replace("[agent]", '[agent]\ntask = "task.json"'))
+    (folder / "task.json").write_text('{"kind": "steps"}')
+    assert "task.json: this is not a task: there is no step" in shell.run("install", folder, "--yes").err
 
 
 @pytest.mark.parametrize("name", ["Disk", "a_b", "../up", "-x-"])

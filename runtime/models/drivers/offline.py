@@ -13,10 +13,11 @@ from typing import Final
 
 import msgspec
 
+from manifests.agent_task import Task
 from runtime.models import counting
 from runtime.models.drivers import Endpoint, bounding, offline_fill, offline_schemas, offline_steps, offline_texts
 from runtime.models.failures import ModelFailed
-from runtime.models.messages import (
+from runtime.models.messages import (  # fmt: skip
     Answer,
     AnyPiece,
     Embedded,
@@ -24,14 +25,13 @@ from runtime.models.messages import (
     Message,
     Request,
     Stop,
-    Task,
     Text,
     TextPiece,
     ToolCall,
     ToolPiece,
     ToolResult,
     Usage,
-)  # fmt: skip
+)
 
 MODEL: Final = "classical"
 SHOWN_MOST: Final = 50

@@ -24,10 +24,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from manifests.agent_task import Step
 from runtime.agent.marks import remove_marks
 from runtime.agent.results import split_note
 from runtime.models.drivers import offline_tables, offline_texts
-from runtime.models.messages import Message, Step, Text, ToolCall, ToolResult
+from runtime.models.messages import Message, Text, ToolCall, ToolResult
 
 PREFIX: Final = "step-"
 DEEPEST: Final = 16

@@ -6,12 +6,13 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
+from manifests.agent_task import TOOL_NAME
 from runtime.agent import tools
 from runtime.agent.actions import Action, AskModel, Brief, MakeCall, Outcome, Step
 from runtime.agent.machine import Machine
 from runtime.agent.marks import Marks
 from runtime.models import counting
-from runtime.models.messages import TOOL_NAME, Answer, AnyPart, Message, Stop, Text, Thinking, ToolCall, Usage
+from runtime.models.messages import Answer, AnyPart, Message, Stop, Text, Thinking, ToolCall, Usage
 from tests.runtime.agent.driven import BOUNDARY, BRIEF, ROWS, texts
 from tests.runtime.agent.test_mending import check_whole
 from tests.spread import spread

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from manifests.agent_task import TOOL_NAME
 from runtime.agent.guard import comparable
 from runtime.agent.marks import Marks
 from runtime.agent.mending import CUT_OFF, mark_anew, mend
-from runtime.models.messages import TOOL_NAME, AnyPart, Message, Text, Thinking, ToolCall, ToolResult
+from runtime.models.messages import AnyPart, Message, Text, Thinking, ToolCall, ToolResult
 from tests.runtime.agent.driven import BOUNDARY, Drive, call, says, texts
 
 ids = st.sampled_from(["a", "b", "c", "d", ""])

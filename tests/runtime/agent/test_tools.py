@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from manifests.agent_task import TOOL_NAME
 from manifests.check import check
 from manifests.grants import is_method
 from manifests.schema import Capability
@@ -15,7 +16,6 @@ from runtime.agent.actions import AskModel
 from runtime.agent.machine import Machine
 from runtime.agent.marks import Marks
 from runtime.agent.tools import OWN, SERVERS_WORDS, TYPES, Offered, PreparedCall, Row, offer, prepare, that_fit
-from runtime.models.messages import TOOL_NAME
 from tests.living import ROOT
 from tests.runtime.agent.driven import BOUNDARY, BRIEF
 

@@ -5,18 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from manifests.agent_task import Step, Task
 from runtime.models import failures
 from runtime.models.drivers import DRIVERS, Endpoint
 from runtime.models.failures import KINDS, ModelFailed
-from runtime.models.messages import (
+from runtime.models.messages import (  # fmt: skip
     Answer,
     AnyPiece,
     Image,
     Message,
     Request,
-    Step,
     Stop,
-    Task,
     Text,
     TextPiece,
     Thinking,
@@ -30,7 +29,7 @@ from runtime.models.messages import (
     parse_answer,
     parse_request,
     unpack,
-)  # fmt: skip
+)
 from wire import codec
 from wire.errors import CodecError
 

@@ -9,26 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from manifests.agent_task import Step, Task
 from runtime.agent.marks import Marks
 from runtime.agent.results import as_text, note_on_rest
 from runtime.models import drivers
 from runtime.models.drivers import Endpoint, offline, offline_fill, offline_tables, offline_texts
 from runtime.models.failures import ModelFailed
-from runtime.models.messages import (
+from runtime.models.messages import (  # fmt: skip
     Answer,
     AnyPiece,
     Message,
     Request,
-    Step,
     Stop,
-    Task,
     Text,
     TextPiece,
     Tool,
     ToolCall,
     ToolPiece,
     ToolResult,
-)  # fmt: skip
+)
 from tests.spread import spread
 
 WEATHER = """date,place,rain_mm,high_c
