@@ -21,6 +21,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from kernel.cli.exits import Ended
 from kernel.cli.mcp_listening import load_token
+from tests.cli import json_page
 from tests.cli.clients import TALK_S, ToolChanges, text, until
 from tests.cli.shell import Shell
 from tests.spread import spread
@@ -48,7 +49,9 @@ def listening(shell: Shell, *words: str) -> Iterator[Port]:
     serving = shell.begin("mcp", "serve", "post", "--port", "0", "--json", *words)
     assert serving.stdout is not None
     try:
-        told = json.loads(b"".join(iter(serving.stdout.readline, b"}\n")) + b"}")
+        out = b"".join(iter(serving.stdout.readline, b"}\n")).decode() + "}"
+        assert json_page.differences(["mcp", "serve", "--port", "0", "--json"], out) == []
+        told = json.loads(out)
         yield Port(shell, told["url"], Path(told["token_file"]), serving)
     finally:
         serving.terminate()
