@@ -13,7 +13,7 @@ import msgspec
 
 from model_bill import Bill
 from model_desk import Desk
-from model_trying import Trying
+from model_trying import Trying, count_tokens
 from runtime import Call, Failure, Hand
 from runtime.models import messages
 from runtime.models.failures import ModelFailed
@@ -64,7 +64,7 @@ class Model(Hand):
         """model.count: a request's tokens. exact: the provider counted them."""
         with _as_failures():
             async with self.desk.held() as desk:
-                return await desk.count(call.resource, _request(params))
+                return await count_tokens(desk, call.resource, _request(params), _until(call))
 
     async def list(self, call: Call, ask: bool = False) -> dict[str, object]:
         """model.list: routes, providers and models. ask: also ask each ready provider for its models."""

@@ -268,15 +268,6 @@ class Desk:
             bill.settle(name, found.usage)
         return found
 
-    async def count(self, asked: str, request: Request) -> dict[str, object]:
-        """A request's tokens: the provider's count, or else an estimate."""
-        name = self.plan(asked, request).names[0]
-        provider, model = resource.split(name)
-        row = catalogue.find(name)
-        exact = await (await self.driver(provider)).count(model, request)
-        tokens = counting.of_request(request) if exact is None else exact
-        return {"tokens": tokens, "exact": exact is not None, "window": 0 if row is None else row.window}
-
     async def list_all(self, *, ask: bool) -> dict[str, object]:
         """The reply of model.list. ask: also ask each provider that is set up for its models."""
         rows = catalogue.providers()

@@ -56,7 +56,7 @@ class Trying:
         plan = self._desk.plan(self._asked, self._request)
         failed: list[tuple[str, ModelFailed]] = []
         for place, name in enumerate(plan.names):
-            tries, until = 0, self._part(len(plan.names) - place)
+            tries, until = 0, _part(self._until, len(plan.names) - place)
             while True:
                 tries, shown = tries + 1, False
                 answer: Answer | None = None
@@ -86,11 +86,6 @@ class Trying:
             self._tried.append(f"{name}: {last.code}")
             failed.append((name, last))
         raise _no_answer(failed, plan.left_out)
-
-    def _part(self, models: int) -> float:
-        """When the next model must have begun to answer: an equal share of the time left for each remaining model."""
-        now = time.monotonic()
-        return now + (self._until - now) / models
 
     async def _try_once(self, name: str, request: Request, until: float) -> AsyncGenerator[AnyPiece | Answer, None]:
         """Makes one request to one model. until: when its first piece must be there, by time.monotonic."""
@@ -126,8 +121,7 @@ class Trying:
                         self._bill.settle(name, Usage(input=counting.of_request(request), output=made, estimated=True))
         except TimeoutError:  # outside of the turn, so that the breaker does not count it: the time was the call's
             self._desk.note_timeout(name, time.monotonic() - began)
-            why = f"{name} did not begin to answer in its part of the call's time"
-            raise ModelFailed("slow", why, provider=provider) from None
+            raise _too_slow(name) from None
 
     def _within(self, name: str, request: Request) -> Request:
         """The request with its answer's length limited to what the call's `most` allows, and to what the model can write:
@@ -168,6 +162,51 @@ class Trying:
 
     def _whole(self, answer: Answer) -> Answer:
         return replace(answer, micro_dollars=self._bill.micro_dollars, tried=tuple(self._tried))
+
+
+async def count_tokens(desk: Desk, asked: str, request: Request, until: float) -> dict[str, object]:
+    """A request's tokens, as the first model of a route that can be asked counts them, or else an estimate.
+
+    Nothing is tried again. until: when the call's time is over. Raises ModelFailed if no model can be asked.
+    """
+    plan = desk.plan(asked, request)
+    failed: list[tuple[str, ModelFailed]] = []
+    for place, name in enumerate(plan.names):
+        try:
+            exact = await _count(desk, name, request, _part(until, len(plan.names) - place))
+        except ModelFailed as failure:
+            if not failure.kind.elsewhere:
+                raise
+            failed.append((name, failure))
+            continue
+        row = catalogue.find(name)
+        tokens = counting.of_request(request) if exact is None else exact
+        return {"tokens": tokens, "exact": exact is not None, "window": 0 if row is None else row.window}
+    raise _no_answer(failed, plan.left_out)
+
+
+async def _count(desk: Desk, name: str, request: Request, until: float) -> int | None:
+    """A request's tokens as a model's provider counts them by `until`, None if it does not. Raises ModelFailed."""
+    provider, model = resource.split(name)
+    driver = await desk.driver(provider)
+    if not driver.counts:
+        return None
+    try:
+        async with asyncio.timeout(until - time.monotonic()), desk.turn(provider, until):
+            return await driver.count(model, request)
+    except TimeoutError:
+        raise _too_slow(name) from None
+
+
+def _part(until: float, models: int) -> float:
+    """When the next model must have begun to answer: an equal share of the time left for each remaining model."""
+    now = time.monotonic()
+    return now + (until - now) / models
+
+
+def _too_slow(name: str) -> ModelFailed:
+    why = f"{name} did not begin to answer in its part of the call's time"
+    return ModelFailed("slow", why, provider=resource.split(name)[0])
 
 
 async def _next(pieces: AsyncIterator[AnyPiece | Answer], seconds: float | None) -> AnyPiece | Answer | None:

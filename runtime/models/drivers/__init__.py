@@ -43,7 +43,12 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
 @runtime_checkable
 class Driver(Protocol):
-    """A driver for one Endpoint; the contract is above. model: the provider's name for it, without PROVIDER/."""
+    """A driver for one Endpoint; the contract is above. model: the provider's name for it, without PROVIDER/.
+
+    counts: the provider counts tokens, so `count` is a request to it.
+    """
+
+    counts: bool
 
     def stream(self, model: str, request: Request) -> AsyncIterator[AnyPiece | Answer]:
         """Yield pieces, then the Answer."""

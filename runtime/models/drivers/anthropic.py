@@ -42,6 +42,8 @@ class _Counted(Struct, frozen=True):
 class Anthropic:
     """See drivers/__init__.py for the interface."""
 
+    counts = True
+
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._client = sdk.AsyncAnthropic(

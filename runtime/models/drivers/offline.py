@@ -56,6 +56,8 @@ Outcome = tuple[str, object, tuple[str, ...]]
 class Offline:
     """See drivers/__init__.py for the interface."""
 
+    counts = False
+
     def __init__(self, endpoint: Endpoint) -> None:
         self._provider = endpoint.provider
 

@@ -58,6 +58,8 @@ class _Models(Struct, frozen=True):
 class OpenAI:
     """See drivers/__init__.py for the interface."""
 
+    counts = False
+
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._quirks = frozenset(endpoint.quirks)

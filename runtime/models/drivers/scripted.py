@@ -83,6 +83,8 @@ class Turn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Scripted:
     """See drivers/__init__.py for the interface. options["script"] is the script's text."""
 
+    counts = False
+
     def __init__(self, endpoint: Endpoint) -> None:
         self._provider = endpoint.provider
         self._text = endpoint.options.get("script", "")

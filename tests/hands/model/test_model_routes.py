@@ -14,7 +14,7 @@ from runtime.models import catalogue
 from runtime.models.messages import Answer, parse_request
 from tests.hands.doubles import hand_module
 from tests.hands.model.calls import ASKED, Asking, ask, hand_of
-from tests.runtime.models.stage import HOLD, stage, whole
+from tests.runtime.models.stage import HOLD, Play, stage, whole
 from wire import codec, limits
 
 SLOW, QUICK, LOCAL = "openai/gpt-5.4", "scripted/script", "ollama/llama3:8b"
@@ -312,3 +312,41 @@ def test_which_providers_there_are_is_told_where_none_is_called_nearly_so(tmp_pa
     assert "`maniple models list --all` has them all" in failed.value.text
     with pytest.raises(Failure, match='there is no provider antropic, did you mean "anthropic": `maniple models'):
         ask(hand_of(tmp_path, OK), Asking("antropic/claude"))
+
+
+COUNTED = whole(200, {"input_tokens": 99})
+REFUSED = whole(401, {"type": "error", "error": {"type": "authentication_error"}})
+
+
+@pytest.mark.parametrize(
+    ("plays", "more", "told"),
+    [
+        ([[REFUSED]], {"then": "offline/classical"}, ("estimated", "estimated", 1)),
+        ([[COUNTED], [HOLD]], {"then": "offline/classical"}, ("exact", "estimated", 2)),
+        ([[COUNTED]], {"per_minute": {"anthropic": 1}}, ("exact", "limited", 1)),
+    ],
+)
+def test_tokens_are_counted_along_a_route_within_the_limits_of_each_provider(
+    tmp_path: Path, plays: list[Play], more: dict[str, str], told: tuple[str, str, int]
+) -> None:
+    names = ["anthropic/claude-sonnet-4-5", *filter(None, [more.pop("then", "")])]
+
+    async def counted() -> tuple[str, str, int]:
+        async with stage(*plays) as server:
+            places = {"addresses": {"anthropic": server.url}, "routes": {"default": names}}
+            hand: Any = hand_of(tmp_path, anthropic_key="sk-0123456789", **places, **more)
+            await hand.start()
+
+            async def count(deadline: int) -> str:
+                try:
+                    found = await hand.count(Asking("default", deadline=deadline), **ASKED)
+                except Failure as failure:
+                    return failure.code
+                assert (found["tokens"] == 99) == found["exact"]
+                return "exact" if found["exact"] else "estimated"
+
+            first, second = await count(60_000), await count(1_500)
+            await hand.stop()
+            return first, second, len(server.asked)
+
+    assert asyncio.run(counted()) == told
