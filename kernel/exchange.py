@@ -95,7 +95,7 @@ class Exchange:
         self.calls[call.number] = call
         call.secret = call.secret or kernel.digest_key(call.caller)
         if call.reservation is None:
-            paying.reserve(kernel.budgets.reservations, call)
+            paying.reserve(kernel.budgets.reservations, kernel.state, call, kernel.time())
         if call.parent is not None and not call.is_detached:
             call.parent.children[call.number] = call
         call.timer = kernel.loop.at(call.deadline, partial(self._expire, call))

@@ -65,9 +65,9 @@ class OpenCall(CallLife):
     Content: upload, whether it has one; early, upload chunks that its provider does not take yet; labels, those of its reply
     so far, which calls made for it inherit. landlord: the run that lends its scratch folder for the answer, if any.
 
-    Time: began; deadline, in monotonic seconds; left, seconds to the deadline while its clock is stopped; alarm_at, when a
-    sleep ends. seq: of its first entry. reservation: see budgets.py. tokens, micro_dollars: the cost of calls made for it.
-    shares: the provider's Shares.sum when it came, in seconds. crashes: of providers with it; was_taken_back: one had it.
+    Time: began; deadline, in monotonic seconds; left, seconds to it while its clock is stopped; alarm_at, when a sleep ends.
+    seq: of its first entry. reservation: see budgets.py. told: what budgets leave for it. tokens, micro_dollars: of calls
+    made for it. shares: the provider's Shares.sum when it came. crashes: of providers with it; was_taken_back: one had it.
 
     Approval: asks, the reasons to ask the operator; until, when an unanswered call expires; answer, as in Open; wish, the
     caller's own reason, or "". heir: the held call that the operator replaced with this one, and that gets its end.
@@ -77,7 +77,7 @@ class OpenCall(CallLife):
         "alarm", "alarm_at", "answer", "asks", "began", "body", "by", "caller", "caller_number", "children", "crashes",
         "deadline", "depth", "early", "heir", "is_detached", "labels", "landlord", "left", "micro_dollars", "most",
         "parent", "provided", "provider", "reservation", "resource", "route", "run", "secret", "seq", "shares", "timer",
-        "tokens", "until", "upload", "was_taken_back", "wish",
+        "tokens", "told", "until", "upload", "was_taken_back", "wish",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +101,7 @@ class OpenCall(CallLife):
         self.seq = -1
         self.was_taken_back = self.is_detached = False
         self.reservation: Reservation | None = None
+        self.told: Cost | None = None
         self.landlord: Seeing | None = None
         self.left = self.shares = 0.0
 
@@ -200,7 +201,7 @@ class OpenCall(CallLife):
         left = min(limits.DEADLINE_MAX, max(1, int((self.deadline - now) * 1000)))
         return headers.Call(
             number=self.number, method=self.method, resource=self.bound, deadline=left, most=self.most,
-            upload=self.upload, labels=self.shown_labels(), time=time,
+            left=self.told, upload=self.upload, labels=self.shown_labels(), time=time,
         )  # fmt: skip
 
     def chunk_header(self, chunk: Chunk, number: int, time: int) -> Chunk:
@@ -262,12 +263,11 @@ class OpenCall(CallLife):
 
     def as_open(self) -> Open:
         """Return the call as a snapshot stores it."""
-        parent = self.parent.number if self.parent else 0
         resource, labels = digest_query(self.resource, self.secret), self.shown_labels()
         answer = self.answer or ("approved" if self.by.is_approved else "")
         kept = Open(
-            method=self.method, resource=resource, effect=self.provided.effect, run=self.run, parent=parent, labels=labels,
-            seq=self.seq, time=time_text(self.began), answer=answer, until=self.until,
+            method=self.method, resource=resource, effect=self.provided.effect, run=self.run, labels=labels, seq=self.seq,
+            time=time_text(self.began), answer=answer, until=self.until, parent=self.parent.number if self.parent else 0,
         )  # fmt: skip
         if (reservation := self.reservation) is None:
             return kept

@@ -37,6 +37,9 @@ Owed = tuple[OpenCall, Sum, int]
 OWING_MOST: Final = 1_024
 """The most such calls per run that are remembered until the provider reports."""
 
+UNBOUNDED: Final = 10**12
+"""Of a unit that nothing bounds: more than any call costs."""
+
 
 def accounts(state: State, payers: Iterable[str]) -> list[Account]:
     """Return the accounts of these payers. A Hand that was removed has no budget of its own."""
@@ -100,10 +103,30 @@ def newly_used_up(found: Shortage) -> Room | None:
     return found.room if found.room is not None and found.room.notified < USED_UP and is_for_good(found) else None
 
 
-def reserve(reservations: Reservations, call: OpenCall) -> None:
-    """Reserve the `most` of a call that fits."""
-    if call.most is not None and not call.method.startswith("kernel."):
+def reserve(reservations: Reservations, state: State, call: OpenCall, now: int) -> None:
+    """Reserve the `most` of a call that fits. Of one without it, note what is left, which its provider is told.
+
+    Not for the work of a task run, which must be the same in each of its lives.
+    """
+    if call.method.startswith("kernel."):
+        return
+    if call.most is not None:
         call.reservation = reservations.open(call.number, call.payers, sum_of(call.most), call.covered)
+    elif call.route and (call.covered is not None or call.method in state.ledger.costly):
+        call.told = _left_for(call, rooms(reservations, state, call.payers, now))
+
+
+def _left_for(call: OpenCall, within: Iterable[Room]) -> Cost | None:
+    """Return what a call may cost by what is left now; None if nothing bounds it. As in `used_up`, a unit that the `most`
+    above it never had is not bounded by that.
+    """
+    left, had = least_left(within, call.covered), call.covered.most if call.covered is not None else (1, 1)
+    if left == (None, None):
+        return None
+    tokens, micro = (
+        UNBOUNDED if one is None or (any(had) and not of) else one for one, of in zip(left, had, strict=True)
+    )
+    return Cost(tokens=tokens, micro_dollars=micro)
 
 
 def settle(reservations: Reservations, state: State, call: OpenCall, cost: Cost | None, now: int) -> Sum:

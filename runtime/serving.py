@@ -33,15 +33,16 @@ _NOT_FINISHED: Final = "the Hand was stopped before it answered"
 class Call:
     """A call, as the method that answers it sees it.
 
-    method, resource: as the kernel checked them. labels: of the arguments, and of the upload so far. most: what it may cost.
-    number: the kernel's. deadline: the milliseconds after which the kernel ends it. uploads: whether the caller streams an
-    upload; upload: its chunks. time: the kernel's clock at delivery, in microseconds since 1970.
+    method, resource: as the kernel checked them. labels: of the arguments, and of the upload so far. most: what it may cost;
+    left: without that, what budgets leave for it. number: the kernel's. deadline: the milliseconds after which the kernel
+    ends it. uploads: whether the caller streams an upload; upload: its chunks. time: the kernel's clock at delivery, in
+    microseconds since 1970.
     """
 
     __slots__ = (
         "_added", "_chunks", "_cost", "_credit", "_finished", "_given", "_is_taken_back", "_link", "_owed", "_uploading",
         "_used", "_waiters",
-        "deadline", "labels", "method", "most", "number", "resource", "time", "uploads",
+        "deadline", "labels", "left", "method", "most", "number", "resource", "time", "uploads",
     )  # fmt: skip
 
     def __init__(self, link: Link, header: headers.Call) -> None:
@@ -49,7 +50,7 @@ class Call:
         self.method = header.method
         self.resource = header.resource
         self.labels = header.labels
-        self.most = header.most
+        self.most, self.left = header.most, header.left
         self.deadline = header.deadline
         self.time = header.time
         self._link = link

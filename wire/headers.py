@@ -85,7 +85,8 @@ class Call(Header, frozen=True, tag="call"):
     method, resource: the provider gets the resource in its normal form, and only here.
     deadline: milliseconds from now; 0 means the kernel's default; never later than the parent's.
     parent: the even number of the call that the caller is answering while it makes this one; 0 for none.
-    most: the most this call may cost. upload: chunks from the caller follow, until one that is `last`.
+    most: the most this call may cost. left: without that, what budgets leave for it, as its provider is told.
+    upload: chunks from the caller follow, until one that is `last`.
     ask: why a run wants the operator to approve this call, whatever its grant says; never sent to the provider.
     """
 
@@ -95,6 +96,7 @@ class Call(Header, frozen=True, tag="call"):
     deadline: Milliseconds = 0
     parent: Number = 0
     most: Cost | None = None
+    left: Cost | None = None
     upload: bool = False
     labels: Labels = ()
     time: Number = 0

@@ -107,7 +107,7 @@ def _request(params: dict[str, object]) -> Request:
 @contextlib.contextmanager
 def _billed(call: Call) -> Iterator[Bill]:
     """Yields the call's bill; at the end, reports its cost and the model that answered, however the call ends."""
-    bill = Bill(call.most)
+    bill = Bill(call.most, call.left)
     try:
         yield bill
     finally:

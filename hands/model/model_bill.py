@@ -17,13 +17,13 @@ FREE: Final = "offline/"
 
 
 class Bill:
-    """most: what the call may cost, None if unlimited. tokens, micro_dollars: what it has cost.
+    """most: what the call may cost, None if unlimited; left: without that, what budgets leave for it.
 
-    model: the model that answered or was paid last, "" if none.
+    tokens, micro_dollars: what it has cost. model: the model that answered or was paid last, "" if none.
     """
 
-    def __init__(self, most: Cost | None) -> None:
-        self._most = most
+    def __init__(self, most: Cost | None, left: Cost | None = None) -> None:
+        self._most, self._bound = most, most or left
         self.tokens = 0
         self.micro_dollars = 0
         self.model = ""
@@ -33,14 +33,14 @@ class Bill:
 
         answer: tokens it must at least have room for, 0 for none. Raises ModelFailed("over_most") without that room.
         """
-        if self._most is None or name.startswith(FREE):
+        if self._bound is None or name.startswith(FREE):
             return None
-        tokens, money = self._most.tokens - self.tokens, self._most.micro_dollars - self.micro_dollars
+        tokens, money = self._bound.tokens - self.tokens, self._bound.micro_dollars - self.micro_dollars
         row = catalogue.find(name)
         longest = pricing.longest_answer(prompt, row, tokens, money)
         costs = pricing.cost(Usage(input=1, output=answer), row)
         if tokens <= 0 or (money <= 0 and costs) or (longest is not None and longest < answer):
-            raise ModelFailed("over_most", f"{name} could cost more than the call's `most` with this request")
+            raise ModelFailed("over_most", f"{name} could cost more than the call may, with this request")
         return longest if longest is None or longest <= TOKENS_MOST else None
 
     def settle(self, name: str, usage: Usage) -> None:

@@ -9,6 +9,7 @@ from manifests.installed import Installed, Package
 from manifests.ledger import minus
 from manifests.paying import (
     OWING_MOST,
+    UNBOUNDED,
     Owed,
     accounts,
     add_spent,
@@ -49,10 +50,15 @@ def _state(tokens: int, home: int = 1_000) -> State:
 
 
 def _call(
-    number: int, most: Cost | None = None, parent: OpenCall | None = None, method: str = "models.chat", by: Link = MINE
+    number: int,
+    most: Cost | None = None,
+    parent: OpenCall | None = None,
+    method: str = "models.chat",
+    by: Link = MINE,
+    route: bytes = b"peer",
 ) -> OpenCall:
     return OpenCall(
-        number, "r-1", by, b"", 1, provided=Provided(method=method, summary="", resource="none", effect="external"),
+        number, "r-1", by, route, 1, provided=Provided(method=method, summary="", resource="none", effect="external"),
         resource="", body=b"", parent=parent, deadline=105.5, labels=frozenset(), most=most, upload=False,
     )  # fmt: skip
 
@@ -68,7 +74,7 @@ def test_what_another_call_might_cost_and_take_is_the_least_of_all_that_bounds_i
     reservations, state, parent = Reservations(), _state(50), _call(2, TEN)
     alone = call_bounds(reservations, state, _call(2), NOW, 100.0)
     assert (alone["tokens_left"], alone["micro_dollars_left"], alone["milliseconds_left"]) == (50, None, None)
-    reserve(reservations, parent)
+    reserve(reservations, state, parent, NOW)
     within = call_bounds(reservations, state, _call(4, parent=parent), NOW, 100.0)
     assert (within["tokens_left"], within["milliseconds_left"]) == (10, 5_500)
     assert call_bounds(reservations, state, _call(4, parent=parent), NOW, 200.0)["milliseconds_left"] == 0
@@ -92,7 +98,7 @@ def test_a_call_is_short_that_costs_more_than_is_left_or_costs_at_all_where_noth
     assert why(most=replace(TEN, tokens=51)) == "51 of 50"
     assert why("kernel.spawn", replace(TEN, tokens=51)) == "", "what a run spends are its calls"
     parent = _call(2, TEN)
-    reserve(reservations, parent)
+    reserve(reservations, state, parent, NOW)
     assert why(most=replace(TEN, tokens=11), parent=parent) == "11 of 10"
     assert why(most=replace(TEN, tokens=11), parent=parent, alone=True) == "", "it outlives that, and pays for itself"
     state.ledger.spend(["h-1"], replace(TEN, tokens=40), "models.chat", NOW)
@@ -110,16 +116,40 @@ def test_only_what_a_call_may_cost_is_reserved_and_nothing_for_the_kernels_own()
     reservations, state = Reservations(), _state(50)
     calls = [_call(2), _call(4, TEN, method="kernel.spawn"), _call(6, TEN)]
     for call in calls:
-        reserve(reservations, call)
+        reserve(reservations, state, call, NOW)
     assert [call.reservation is not None for call in calls] == [False, False, True]
     assert reservations.rooms(state.ledger, accounts(state, ["h-1"])[0], NOW)[0].reserved == 10
 
 
+@pytest.mark.parametrize(
+    ("above", "costs", "told"),
+    [
+        (None, False, None),
+        (None, True, (50, UNBOUNDED)),
+        (Cost(tokens=30, micro_dollars=7), False, (30, 7)),
+        (Cost(tokens=30, micro_dollars=0), True, (30, UNBOUNDED)),
+        (Cost(tokens=0, micro_dollars=0), True, (0, 0)),
+    ],
+)
+def test_of_a_call_without_most_its_provider_is_told_what_is_left(
+    above: Cost | None, costs: bool, told: tuple[int, int] | None
+) -> None:
+    reservations, state, parent = Reservations(), _state(50), _call(2, above)
+    reserve(reservations, state, parent, NOW)
+    if costs:
+        state.ledger.spend((), TEN, "models.chat", NOW)
+    work, call, own = _call(4, parent=parent, route=b""), _call(6, parent=parent), _call(8, TEN, parent)
+    for one in (work, call, *([own] if above is None else [])):
+        reserve(reservations, state, one, NOW)
+    assert (work.told, own.told) == (None, None)
+    assert call.told == (told and Cost(tokens=told[0], micro_dollars=told[1]))
+
+
 def test_what_a_call_cost_is_spent_and_what_was_reserved_beside_is_free_again() -> None:
     reservations, state, outer = Reservations(), _state(50), _call(2, replace(TEN, tokens=30))
-    reserve(reservations, outer)
+    reserve(reservations, state, outer, NOW)
     inner, plain = _call(4, TEN, outer), _call(6, parent=outer)
-    reserve(reservations, inner)
+    reserve(reservations, state, inner, NOW)
     assert settle(reservations, state, inner, replace(TEN, tokens=12), NOW) == (2, 0)
     assert outer.reservation is not None
     assert outer.reservation.left == (18, 0)

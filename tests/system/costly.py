@@ -33,6 +33,11 @@ effect = "read"
 params = { tokens = "int", seconds = "float?", how = "string?" }
 returns = { }
 
+[provides."costly.bounded"]
+summary = "Cost a token, and tell what it may cost"
+resource = "none"
+effect = "read"
+
 [provides."costly.priced"]
 summary = "Cost something, and never more than it says"
 resource = "none"
@@ -70,6 +75,10 @@ class Costly(Hand):
             os.kill(os.getpid(), signal.SIGKILL)
         return {}
 
+    async def bounded(self, call: Call) -> object:
+        call.cost(tokens=1)
+        return call.left and call.left.tokens
+
     async def priced(self, call: Call, tokens: int) -> dict[str, object]:
         call.cost(tokens=tokens)
         return {"most": call.most.tokens}
@@ -84,7 +93,7 @@ class Costly(Hand):
 )
 
 COSTLY_TWO = Source(
-    COSTLY.toml.split('[provides."costly.priced"]')[0]
+    COSTLY.toml.split('[provides."costly.bounded"]')[0]
     .replace('"costly"', '"costly-two"')
     .replace("costly.spend", "costly-two.spend")
     .replace('[capabilities]\n"costly-two.spend" = ["*"]\n', ""),
@@ -102,8 +111,7 @@ kind = "task"
 autonomy = "full"
 
 [capabilities]
-"costly.spend" = ["*"]
-"costly.resell" = ["*"]
+"costly.*" = ["*"]
 "costly-two.spend" = ["*"]
 "kernel.spawn" = ["asker"]
 
@@ -130,12 +138,12 @@ class Asker(Hand):
         most, method = one.pop("at_most", None), one.pop("method", "costly.spend")
         try:
             at_most = None if most is None else Cost(tokens=most, micro_dollars=most)
-            await self.kernel.call(method, "", one, at_most=at_most, timeout=one.get("seconds", 0) + 30)
+            reply = await self.kernel.call(method, "", one, at_most=at_most, timeout=one.get("seconds", 0) + 30)
         except CallRefused as refused:
             return f"{refused.code}: {refused}"
         except CallFailed as failed:
             return f"{failed.code}: {failed}"
-        return "done"
+        return reply.value if method == "costly.bounded" else "done"
 """,
 )
 

@@ -363,14 +363,17 @@ def test_a_run_is_told_what_is_left_and_spends_no_more_than_it_was_given(shared:
     assert spent(shared) == before + 60
 
 
-def test_a_run_that_may_spend_all_that_is_left_makes_calls_that_say_no_most(shared: Kernel) -> None:
+def test_a_run_that_may_spend_all_that_is_left_makes_calls_that_say_no_most_and_their_provider_is_told_it(
+    shared: Kernel,
+) -> None:
     before = spent(shared)
     assert spend(shared, 1, None) == "done"  # it is known to cost
     call(shared, "kernel.budget-set", "", {"tokens": [f"{before + 101}/day"]})
     with shared.client() as client:
         asked = ask(client, {"tokens": 30}, {"tokens": 30}, most=100)
         assert (asked["said"], asked["left"]) == (["done", "done"], 40)
-    assert spent(shared) == before + 61
+        assert ask(client, {"method": "costly.bounded"}, {"method": "costly.bounded"}, most=30)["said"] == [30, 29]
+    assert spent(shared) == before + 63
 
 
 @pytest.mark.wide

@@ -21,9 +21,11 @@ RAIN: Final = {"type": "object", "properties": {"rain": {"type": "boolean"}}, "r
 class Asking(FakeCall):
     """A call of model.*, and what it has cost in the end."""
 
-    def __init__(self, resource: str, most: Cost | None = None, *, deadline: int = 60_000) -> None:
+    def __init__(
+        self, resource: str, most: Cost | None = None, *, left: Cost | None = None, deadline: int = 60_000
+    ) -> None:
         super().__init__(resource)
-        self.most = most
+        self.most, self.left = most, left
         self.deadline = deadline
         self.spent = Cost(tokens=0, micro_dollars=0)
 

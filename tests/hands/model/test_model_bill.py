@@ -53,6 +53,13 @@ def test_a_bill_is_no_more_than_its_most_and_says_in_the_log_where_it_would_be(
     assert '"cost":11' in capfd.readouterr().err
 
 
+def test_a_bill_without_most_has_room_for_what_budgets_leave_and_says_all_that_it_was() -> None:
+    bill = Bill(None, Cost(tokens=10, micro_dollars=10**12))
+    assert bill.room("scripted/script", 4, answer=1) == 6
+    bill.settle("scripted/script", Usage(input=16, output=4))
+    assert bill.tokens == 20
+
+
 def test_a_bill_has_room_for_what_is_left_and_what_is_made_here_takes_none_of_it() -> None:
     bill = Bill(Cost(tokens=20, micro_dollars=0))
     bill.settle("offline/classical", Usage(input=15))
