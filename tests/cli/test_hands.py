@@ -71,31 +71,28 @@ def test_check_and_install_tell_which_file_of_a_hand_that_thinks_is_not_there_or
     shell: Shell, tmp_path: Path
 ) -> None:
     folder = Path(shell.good("new", "lacking-mind", "--agent", "--into", tmp_path).strip())
-    manifest = (folder / "HAND.toml").read_text()
-    (folder / "HAND.toml").write_text(manifest.replace("[agent]", '[agent]\nschema = "answer.json"'))
+    manifest = (
+        (folder / "HAND.toml").read_text().replace("[agent]", '[agent]\nschema = "answer.json"\ntask = "task.json"')
+    )
+    (folder / "HAND.toml").write_text(manifest)
     (folder / "PLAYBOOK.md").unlink()
     (folder / "answer.json").write_text('{"type":\n  object}')
+    (folder / "task.json").write_text('{"kind": "steps"}')
     told = shell.run("check", folder, "--json").table()["problems"]
     assert isinstance(told, list)
-    assert [(one["line"], one["what"]) for one in told] == [
-        (1, "the file that playbook names is not there"), (2, "this is not JSON: Expecting value"),
-    ]  # fmt: skip
+    found = [f"{Path(one['file']).name}:{one['line']}" for one in told]
+    assert found == ["PLAYBOOK.md:1", "answer.json:2", "task.json:1"]
     for text, what in (
         ('{"required": 7}', "this is not a schema: $.required is no list of names"),
         ("[" * 100_000, "this is nested too deeply"),
         ('{"least": ' + "9" * 5_000 + "}", "a number in it has too many digits"),
     ):
         (folder / "answer.json").write_text(text)
-        told = shell.run("check", folder, "--json").table()["problems"]
-        assert isinstance(told, list)
-        assert told[-1]["what"] == what
+        assert what in str(shell.run("check", folder, "--json").table()["problems"])
     assert "[agent] names PLAYBOOK.md, but there is no such file" in shell.run("install", folder, "--yes").err
     (folder / "PLAYBOOK.md").write_text("Answer.")
     (folder / "answer.json").write_text("[]")
     assert "answer.json: this is not a schema" in shell.run("install", folder, "--yes").err
-    (folder / "HAND.toml").write_text(manifest.replace("[agent]", '[agent]\ntask = "task.json"'))
-    (folder / "task.json").write_text('{"kind": "steps"}')
-    assert "task.json: this is not a task: there is no step" in shell.run("install", folder, "--yes").err
 
 
 @pytest.mark.parametrize("name", ["Disk", "a_b", "../up", "-x-"])
