@@ -64,6 +64,8 @@ class Trial:
         self._folder = Path(folder)
         found = (path for path in self._folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
         self._files = {str(path.relative_to(self._folder)): path.read_bytes() for path in found}
+        if "HAND.toml" not in self._files:
+            raise ValueError(f"{self._folder} has no HAND.toml: give the folder of a Hand")
         self._manifest = check(self._files["HAND.toml"].decode(), file=str(self._folder / "HAND.toml"))
         if not self._manifest.hand.entry:
             raise ValueError(f"{self._folder} is not a Hand in Python, which names its class as entry in HAND.toml")
@@ -123,7 +125,9 @@ class Trial:
         return self.reply.value
 
     def event(self, event: str, body: object = None) -> None:
-        """Delivers an event, `publisher.name`, to it."""
+        """Delivers an event, `publisher.name`, to it. Raises ValueError for one that it could not subscribe to."""
+        if event not in self._manifest.events.subscribes:
+            raise ValueError(f"no home delivers it: write {event} under subscribes in [events] of HAND.toml")
         publisher, _, name = event.partition(".")
         delivered = Event(publisher=publisher, name=name, body=codec.decode_body(codec.encode_body(body)))
         self._loop.run(self.hand.on_event(delivered))

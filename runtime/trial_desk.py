@@ -131,7 +131,7 @@ class Desk(Link):
         if is_asked or method in ABOUT_ONESELF:
             return True
         self._open.pop(number, None)
-        why = f"HAND.toml does not ask for {method} on {resource or 'nothing'}"
+        why = f"HAND.toml does not ask for {method}{f' on {resource}' if resource else ''}"
         refused = headers.Refused(
             number=number, code="capability", why=fitting(why), grant=missing_grant(self._grants, method, resource)
         )

@@ -194,6 +194,8 @@ def test_events_reach_it_and_those_that_it_publishes_are_kept(desk: Callable[...
     with desk() as hand:
         hand.event("shop.news", {"price": 3})
         assert hand.events == [("told", {"price": 3})]
+        with pytest.raises(ValueError, match="write shop.new under subscribes in"):
+            hand.event("shop.new")
 
 
 def test_streams_go_through_both_ways_whatever_their_size(desk: Callable[..., Trial]) -> None:
@@ -205,8 +207,10 @@ def test_streams_go_through_both_ways_whatever_their_size(desk: Callable[..., Tr
         assert hand.reply.labels == ("shop",)
 
 
-def test_a_hand_that_lacks_a_setting_or_is_not_in_python_is_told(tmp_path: Path) -> None:
+def test_a_hand_that_lacks_a_setting_or_is_none_or_not_in_python_is_told(tmp_path: Path) -> None:
     folder = write_hand(tmp_path / "desk", DESK)
+    with pytest.raises(ValueError, match="desk/main.py has no HAND.toml"):
+        Trial(folder / "main.py")
     with pytest.raises(ValueError, match="give word=…"):
         Trial(folder)
     with pytest.raises(ValueError, match="is not a Hand in Python"):
