@@ -87,6 +87,7 @@ class Replay:
         self._scan = scanning(self._until_end())
         self._fast_forward: FastForward
         self._asked: dict[int, Asked] = {}  # by the tape's numbers, those that have no end yet
+        self._due: dict[int, Asked] = {}  # likewise, those that should be made
         self._theirs: dict[int, int] = {}
         self._ours: dict[int, int] = {}
         self._matched = self._sent = self._received = 0
@@ -98,9 +99,16 @@ class Replay:
         """Read the tape's next PIECE. Returns whether all of it is read. Raises TapeDamaged or CodecError."""
         if (contents := next(self._scan)) is None:
             return False
-        heard = (one.record for one in self._until_end() if isinstance(one.record, Heard))
-        self._fast_forward = FastForward(contents, heard, in_order=self._in_order, ahead=0)
+        self._fast_forward = FastForward(contents, self._heard(), in_order=self._in_order, ahead=0)
         return True
+
+    def _heard(self) -> Iterator[Heard]:
+        """Yield the messages on the tape, and remember the requests before each until they are matched."""
+        for placed in self._until_end():
+            if isinstance(placed.record, Asked):
+                self._due[placed.record.number] = placed.record
+            elif isinstance(placed.record, Heard):
+                yield placed.record
 
     def _until_end(self) -> Iterator[Placed]:
         for placed in self._records():
@@ -136,6 +144,7 @@ class Replay:
             return
         if known is not None:
             self._matched += 1
+            self._due.pop(known.number, None)
             self._asked[known.number] = replace(request, number=known.number)
             self._theirs[known.number], self._ours[header.number] = header.number, known.number
         elif self._has_own_end or self._fast_forward.unmatched:
@@ -233,9 +242,8 @@ class Replay:
 
     def _find(self, number: int) -> Asked:
         """Return a request on the tape, which must be there."""
-        return next(
-            one.record for one in self._records() if isinstance(one.record, Asked) and one.record.number == number
-        )
+        every = (one.record for one in self._records() if isinstance(one.record, Asked))
+        return self._due.get(number) or next(one for one in every if one.number == number)
 
 
 def shown(asked: Asked) -> dict[str, object]:

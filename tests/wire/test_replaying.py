@@ -42,8 +42,10 @@ class Player:
     def __init__(self, *records: Record, in_order: bool = True) -> None:
         def placed() -> Iterator[Placed]:
             for record in (BEGAN, *records):
+                self.read += 1
                 yield Placed(record=record, needs=0, end=0, check=b"")
 
+        self.read = 0
         self.replay = Replay(placed, in_order=in_order)
         assert self.replay.open()
         self.told: list[FromKernel] = []
@@ -244,6 +246,18 @@ def test_a_long_tape_is_opened_in_pieces() -> None:
     assert not replay.open()
     assert next(read) < 110
     assert [replay.open() for _ in range(9)] == [False] * 8 + [True]
+
+
+def test_the_request_that_differs_is_not_searched_from_the_first_record_on() -> None:
+    many = [one for n in range(1, 99, 2) for one in (asked(n, "a.one"), heard(headers.Done(number=n)))]
+    run = Player(TASK, *many)
+    for number in range(1, 97, 2):
+        run.calls(number, "a.one")
+    before = run.read
+    run.calls(97, "a.two")
+    assert run.verdict.difference is not None
+    assert run.verdict.difference.recorded == shown(asked(97, "a.one"))
+    assert run.read == before
 
 
 def test_a_tape_without_a_beginning_is_refused() -> None:
