@@ -145,6 +145,16 @@ def test_no_file_is_open_but_its_own(kernel: Kernel, kind: tuple[str, str]) -> N
     assert {path for path in opened if path.startswith("/")} - state <= own
 
 
+@LOOKS_IN
+@pytest.mark.parametrize("kind", KINDS, ids="-".join)
+def test_nothing_that_it_sees_can_be_changed_but_its_own_folders(kernel: Kernel, kind: tuple[str, str]) -> None:
+    rows = Path(f"/proc/{fates.pid_of(kernel, '-'.join(kind))}/mountinfo").read_text().splitlines()
+    writable = {row.split()[4]: {*row.split()[5].split(",")} for row in rows if "ro" not in row.split()[5].split(",")}
+    own = [folder for folder in ("scratch", "state") if folder == "scratch" or kind[0] == "service"]
+    assert sorted(Path(path).parent for path in writable) == [kernel.home.resolve() / folder for folder in own]
+    assert all({"rw", "nosuid", "nodev", "noexec"} <= options for options in writable.values()), writable
+
+
 def test_a_stopped_run_leaves_no_process_in_its_namespace(kernel: Kernel) -> None:
     pid = fates.pid_of(kernel, "task-fork")
     family = [pid, *fates.children(pid)]

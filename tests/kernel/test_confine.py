@@ -12,9 +12,11 @@ from msgspec.structs import replace
 from kernel.process import child, confine, mounts
 from manifests import schema
 from manifests.confinement.plan import Machine
+from manifests.values import UID_BASE
 from tests.kernel.filtered import outcome
 from tests.manifests.texts import manifest
 from tests.rights import IS_WHOLE_ROOT
+from wire.errors import Refusal
 from wire.launch import Rlimits
 
 LEFT = 64
@@ -85,3 +87,25 @@ def test_no_memory_is_shared_where_a_link_of_the_home_leads(tmp_path: Path) -> N
     assert child._planned(launch, found).shared is None
     launch.scratch = str(tmp_path / "r-1")
     assert child._planned(launch, found).shared is not None
+
+
+@pytest.mark.skipif(not IS_WHOLE_ROOT, reason="an ordinary user's runs keep his id and groups")
+def test_a_run_keeps_no_group_of_the_kernels() -> None:
+    def become() -> None:
+        os.setgroups([4, 6])
+        confine.become(UID_BASE)
+        assert (os.getgroups(), os.getresgid()) == ([], (UID_BASE,) * 3)
+
+    assert outcome(become, None) == "done"
+
+
+def test_a_process_that_stood_ready_with_other_namespaces_becomes_no_run(tmp_path: Path) -> None:
+    launch: Any = SimpleNamespace(rlimits=SimpleNamespace(file_size=1), seed=1, uid=None)
+    made: Any = SimpleNamespace(unshared=("network", "ipc"))
+
+    def stood_ready() -> None:
+        output = os.open(tmp_path / "output", os.O_RDWR | os.O_CREAT)
+        with pytest.raises(Refusal, match="should have"):
+            child._confine(launch, {"output": output}, made, {}, child.Prepared(("ipc",), b"", b""))
+
+    assert outcome(stood_ready, None) == "done"
