@@ -7,7 +7,7 @@ import time
 import pytest
 
 from runtime.wasm.ends import of_error
-from runtime.wasm.guest import HOST_CALL, TABLE_ELEMENTS, Guest
+from runtime.wasm.guest import HOST_CALL, TABLE_ELEMENTS, TABLES, Guest
 from tests.runtime.wasm.guests import ECHO, MEBI, called, program, run, running, terms, wat
 
 TRAPS = {
@@ -210,6 +210,12 @@ def test_a_table_that_begins_too_large_is_not_instantiated() -> None:
     table = f"(table {TABLE_ELEMENTS + 1} funcref)".encode()
     answer = run(running("(i64.const 0)").replace(b"(module ", b"(module " + table))
     assert answer.code == "table"
+
+
+@pytest.mark.parametrize(("tables", "code"), [(TABLES, ""), (TABLES + 1, "table")])
+def test_a_module_with_too_many_tables_is_not_instantiated(tables: int, code: str) -> None:
+    text = running("(i64.const 0)").replace(b"(module ", b"(module " + b"(table 1 funcref)" * tables)
+    assert run(text).code == code
 
 
 def test_a_table_bomb_is_told_that_there_is_no_more() -> None:
