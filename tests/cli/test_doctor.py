@@ -12,7 +12,7 @@ import pytest
 
 from kernel.cli import machine, up
 from kernel.cli.findings import Finding
-from kernel.process import cgroup, landlock
+from kernel.process import cgroup, landlock, seccomp
 from manifests.confinement.layers import LAYERS
 from tests.living import ROOT, make_home
 from tests.small_disk import NOT_MOUNTED
@@ -152,6 +152,12 @@ def test_the_setting_that_forbids_user_namespaces_is_named_and_no_other(
     (told,) = [one.mend for one in machine.inspect("/") if one.what == "user namespaces"]
     assert mend in told
     assert told.count("=") - told.count("unconfined") == (0 if "no setting" in mend else 1), told
+
+
+def test_a_linux_without_filters_of_system_calls_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seccomp, "available", lambda: False)
+    (told,) = [one for one in machine._confinement("/") if one.what == "seccomp"]
+    assert (told.state, "CONFIG_SECCOMP_FILTER" in told.mend) == ("missing", True)
 
 
 @pytest.mark.parametrize(

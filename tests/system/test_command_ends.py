@@ -146,17 +146,19 @@ def test_a_command_that_is_not_there_is_told(kernel: Kernel, client: Client) -> 
 
 def test_stop_is_told_and_then_insisted_upon_and_nothing_is_left(kernel: Kernel, client: Client) -> None:
     mark = f"1000.{os.getpid()}"  # no other process on the machine sleeps just so long
-    stubborn = f"trap '' TERM INT; setsid sleep {mark} & (trap '' TERM; sleep {mark}) &\n"
+    heard = f"(trap 'echo it heard TERM' TERM; sleep {mark} & wait) &"
+    stubborn = f"{heard} trap '' TERM INT; setsid sleep {mark} & (trap '' TERM; sleep {mark}) &\n"
     source = in_sh("stubborn", SAY.replace("{}", "echo up"), stubborn)
     install(kernel, source._replace(main=source.main.replace("exit 0", ":")))
     assert client.call("stubborn.do").value == "up"
-    wait_for(lambda: _sleeping(mark) == 2)
+    wait_for(lambda: _sleeping(mark) == 3)
     (run,) = [one for one in value_of(client, "kernel.ps")["runs"] if one["hand"] == "stubborn"]
     begun = time.monotonic()
     client.call("kernel.stop", "stubborn")
     assert time.monotonic() - begun < 9
     assert not Path(f"/proc/{run['pid']}").exists()
     assert not _sleeping(mark)
+    assert "it heard TERM" in output_of(kernel, "stubborn")
 
 
 def _sleeping(mark: str) -> int:

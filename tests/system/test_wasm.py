@@ -14,7 +14,7 @@ from kernel.cli import compiling
 from kernel.cli.client import Client
 from kernel.cli.exits import Ended, NotDone
 from tests.living import ROOT, Kernel, Source, install, make_home
-from tests.system.fates import bare, entries, held_up_by_no_pipe, table, until
+from tests.system.fates import bare, entries, entry, held_up_by_no_pipe, table, until
 from wire.codec import Value
 
 HAND = """
@@ -102,6 +102,7 @@ def test_what_a_guest_used_is_in_the_log_and_in_the_runs_end(kernel: Kernel, cli
     assert 0 < used["fuel"] < 1_000
     output = (kernel.home / "output" / "guest.log").read_text()
     assert f'"fuel":{used["fuel"]}' in output
+    assert entry(kernel.home, "run.end").detail["used"] == used
 
 
 def test_a_service_answers_with_its_exports_and_ps_tells_what_it_used(
