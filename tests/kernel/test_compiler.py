@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -14,6 +15,7 @@ import pytest
 
 from kernel.cli import compiling, package, screen
 from kernel.cli.exits import Ended
+from kernel.process.compiler import MEMORY
 from manifests.values import COMPILER_UID
 from tests.living import make_home
 from tests.spread import spread
@@ -22,13 +24,14 @@ from tests.system.test_wasm import ECHO, guest
 
 HOSTILE = "tests.kernel.hostile_compiler"
 IS_ROOT = os.geteuid() == 0
+SECONDS = 60
 LACKING = "user-namespace" if IS_ROOT else "user-id"
 
 
 @contextmanager
 def _started(program: str, *arguments: str, required: str = "") -> Iterator[subprocess.Popen[bytes]]:
     """One that waits for its module."""
-    command = [*compiling.confined_command(required, 60), program, *arguments]
+    command = [*compiling.confined_command(required, SECONDS), program, *arguments]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env={"SECRET": "s"}, cwd="/") as process:
         try:
@@ -64,9 +67,16 @@ def test_it_has_every_layer_before_it_reads(tmp_path: Path) -> None:
         assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
         assert status["NSpid"].split()[-1] == "1"
         assert status["Threads"] == "1"
+        assert os.getsid(pid) == pid
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        for name, most in (("cpu time", SECONDS), ("data size", MEMORY), ("processes", 1), ("file size", 0)):
+            assert re.search(rf"Max {name} +{most} ", limits), limits
+        assert Path(f"/proc/{pid}/oom_score_adj").read_text() == "500\n"
         if IS_ROOT:
             assert set(status["Uid"].split()) == set(status["Gid"].split()) == {str(COMPILER_UID)}
             assert status["Groups"] == ""
+            mounts = Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
+            assert not [row for row in mounts if "ro" not in row.split()[5].split(",")]
             own, its = Path("/proc/self/ns"), Path(f"/proc/{pid}/ns")  # nobody else may look into what is not dumpable
             assert not [
                 kind for kind in ("net", "ipc", "mnt", "pid") if (own / kind).readlink() == (its / kind).readlink()
