@@ -43,7 +43,8 @@ def main(arguments: list[str]) -> None:
     required, seconds, program, *rest = arguments
     os.closerange(3, 1 << 20)
     os.environ.clear()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # 1 byte if it may have any, as a run: a limit of 0 prevents files, and not programs to which core files are piped
+    resource.setrlimit(resource.RLIMIT_CORE, (int(resource.getrlimit(resource.RLIMIT_CORE)[1] != 0),) * 2)
     work = import_module(program).prepare(rest)
     try:
         made, found = _planned(filter(None, required.split(",")))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import threading
@@ -33,7 +34,12 @@ def _started(program: str, *arguments: str, required: str = "") -> Iterator[subp
     """One that waits for its module."""
     command = [*compiling.confined_command(required, SECONDS), program, *arguments]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env={"SECRET": "s"}, cwd="/") as process:
+    with (
+        open(os.devnull) as left_open,
+        subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, env={"SECRET": "s"}, cwd="/", pass_fds=[left_open.fileno()]
+        ) as process,
+    ):
         try:
             yield process
         finally:
@@ -69,7 +75,10 @@ def test_it_has_every_layer_before_it_reads(tmp_path: Path) -> None:
         assert status["Threads"] == "1"
         assert os.getsid(pid) == pid
         limits = Path(f"/proc/{pid}/limits").read_text()
-        for name, most in (("cpu time", SECONDS), ("data size", MEMORY), ("processes", 1), ("file size", 0)):
+        core = min(1, resource.getrlimit(resource.RLIMIT_CORE)[1] % 2**64)
+        for name, most in (
+            ("cpu time", SECONDS), ("data size", MEMORY), ("processes", 1), ("file size", 0), ("core file size", core),
+        ):  # fmt: skip
             assert re.search(rf"Max {name} +{most} ", limits), limits
         assert Path(f"/proc/{pid}/oom_score_adj").read_text() == "500\n"
         if IS_ROOT:
@@ -77,6 +86,7 @@ def test_it_has_every_layer_before_it_reads(tmp_path: Path) -> None:
             assert status["Groups"] == ""
             mounts = Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
             assert not [row for row in mounts if "ro" not in row.split()[5].split(",")]
+            assert {*os.listdir(f"/proc/{pid}/fd")} == {"0", "1", "2"}
             own, its = Path("/proc/self/ns"), Path(f"/proc/{pid}/ns")  # nobody else may look into what is not dumpable
             assert not [
                 kind for kind in ("net", "ipc", "mnt", "pid") if (own / kind).readlink() == (its / kind).readlink()

@@ -99,6 +99,16 @@ def test_a_run_keeps_no_group_of_the_kernels() -> None:
     assert outcome(become, None) == "done"
 
 
+@pytest.mark.skipif(not IS_WHOLE_ROOT, reason="as an ordinary user, runs have folders as they are")
+def test_a_folder_that_is_shown_as_the_runs_own_has_no_programs_and_no_devices_for_it(tmp_path: Path) -> None:
+    def shown() -> None:
+        tree = mounts._mapped_tree(os.open(tmp_path, os.O_PATH), UID_BASE)
+        forbids = os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC
+        assert (os.stat(tree).st_uid, os.fstatvfs(tree).f_flag & forbids) == (UID_BASE, forbids)
+
+    assert outcome(shown, None) == "done"
+
+
 def test_a_process_that_stood_ready_with_other_namespaces_becomes_no_run(tmp_path: Path) -> None:
     launch: Any = SimpleNamespace(rlimits=SimpleNamespace(file_size=1), seed=1, uid=None)
     made: Any = SimpleNamespace(unshared=("network", "ipc"))
