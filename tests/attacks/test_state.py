@@ -29,6 +29,7 @@ from runtime import Hand
 
 class Threaded(Hand):
     async def start(self):
+        assert not os.environ, dict(os.environ)
         for _ in range(3):
             threading.Thread(target=threading.Event().wait, daemon=True).start()
         if os.fork() == 0:

@@ -173,8 +173,9 @@ def test_linux_that_was_booted_without_memory_groups_is_to_be_booted_with_them(
     """As on a Raspberry Pi: no user, root or not, can make one there."""
     monkeypatch.setattr(cgroup, "own", lambda: "")
     monkeypatch.setattr(machine, "_boot_options", lambda: options)
-    (told,) = [one.mend for one in machine._confinement("/") if one.what == "cgroups"]
-    assert told.startswith(mend)
+    (told,) = [one for one in machine._confinement("/") if one.what == "cgroups"]
+    assert (told.state, told.found) == ("missing", "none that limits memory")
+    assert told.mend.startswith(mend)
 
 
 def test_a_disk_that_is_nearly_full_keeps_no_hand_from_running_and_is_told_as_what_it_is() -> None:

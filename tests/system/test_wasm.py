@@ -102,7 +102,7 @@ def test_what_a_guest_used_is_in_the_log_and_in_the_runs_end(kernel: Kernel, cli
     assert 0 < used["fuel"] < 1_000
     output = (kernel.home / "output" / "guest.log").read_text()
     assert f'"fuel":{used["fuel"]}' in output
-    assert entry(kernel.home, "run.end").detail["used"] == used
+    assert entry(kernel.home, "run.end", run=run).detail["used"] == used
 
 
 def test_a_service_answers_with_its_exports_and_ps_tells_what_it_used(
