@@ -7,7 +7,6 @@ are pure code in manifests (policy, state, changes, lives) and wire (calls, rate
 import os
 import random
 import time
-from collections import deque
 from functools import partial
 from typing import Final, Unpack
 
@@ -61,9 +60,6 @@ HOUSEKEEPING: Final = 60.0
 SNAPSHOT_AFTER: Final = 8_192
 """Entries after which the next snapshot is written, so that a start after a crash is quick too."""
 
-ENDED_ROUTES_MOST: Final = 1_024
-"""Connections of ended runs that the kernel remembers, since it may read their last messages after their end."""
-
 
 class Kernel:
     """One kernel on one home."""
@@ -72,7 +68,6 @@ class Kernel:
         """at: the log's size, in entries, at the snapshot from which `state` was read."""
         self.home, self.log, self.state, self.loop = home, log, state, loop
         self.peers: dict[bytes, Peer] = {}
-        self.ended_routes: deque[bytes] = deque(maxlen=ENDED_ROUTES_MOST)
         self.runs: dict[str, Run] = {}
         self.results = Results()
         self.started = self.time()
@@ -318,7 +313,6 @@ class Kernel:
         del self.runs[run.id]
         if run.peer is not None:
             self.peers.pop(run.peer.route, None)
-            self.ended_routes.append(run.peer.route)
             self.links.disconnect(run.peer)
         self.keys.pop(run.key, None)
 

@@ -116,7 +116,6 @@ class Links:
         ended, so a run may resume; otherwise it is at fault.
         """
         if is_gone and peer.run is not None:
-            self._kernel.ended_routes.append(peer.route)
             self._on_connection_lost(peer)
         else:
             self.end(peer, "unreachable", "it does not take what it is sent")
@@ -132,8 +131,6 @@ class Links:
         """End a peer at fault: retire its key, drop its messages, kill its process. The operator loses only the link."""
         if self._kernel.peers.pop(peer.route, None) is None:
             return
-        if code == "unreachable" and peer.run is not None:
-            self._kernel.ended_routes.append(peer.route)
         if peer.run is not None or code != "unreachable":
             self._kernel.log_refusal(peer.principal, code, f"ended: {why}")
         self.disconnect(peer)

@@ -43,8 +43,7 @@ class Router:
         kernel = self._kernel
         peer = kernel.peers.get(route)
         if peer is None:
-            if route not in kernel.ended_routes:  # a last message of an ended peer is dropped
-                self._open_connection(route, principal, frames)
+            self._open_connection(route, principal, frames)
             return
         if peer.principal != principal or (peer.run is not None and peer.run.is_leaving):
             return  # a run that is being killed: its next process sends this again
@@ -84,8 +83,9 @@ class Router:
         if principal != OPERATOR and (run is None or run.state != "joining" or run.is_ending):
             return  # its process has ended, or is being ended: for instance in a freeze
         if (run and run.peer) or not isinstance(header, headers.Hello) or header.version != limits.PROTOCOL:
-            why = "a connection whose first message is not Hello, or not the first of its key"
-            kernel.log_refusal(principal, "malformed", why)
+            if run is None or not run.count:  # otherwise it may be a last message of the run's process before
+                why = "a connection whose first message is not Hello, or not the first of its key"
+                kernel.log_refusal(principal, "malformed", why)
             return
         bounds = run.hand.package.manifest.limits if run is not None else _OPERATORS
         rate = Rate(bounds.calls_per_minute, kernel.loop.now())

@@ -17,7 +17,6 @@ def refused(run: object, first: bytes) -> list[str]:
     logged: list[str] = []
     kernel: Any = SimpleNamespace(
         peers={},
-        ended_routes=(),
         runs={"r-1": run} if run else {},
         log_refusal=lambda who, code, _: logged.append(code),
     )
@@ -39,8 +38,11 @@ def test_a_run_that_was_ended_as_it_said_hello_is_accused_of_nothing(run: object
     assert refused(run, HELLO) == []
 
 
-def test_a_run_whose_first_message_is_not_hello_is_logged() -> None:
-    assert refused(SimpleNamespace(state="joining", peer=None, is_ending=False), GARBAGE) == ["malformed"]
+@pytest.mark.parametrize(("is_resumed", "logged"), [(False, ["malformed"]), (True, [])])
+def test_a_run_whose_first_message_is_not_hello_is_logged(is_resumed: bool, logged: list[str]) -> None:
+    """Of one that resumes it may be the last message of the process before, which is read only now."""
+    run = SimpleNamespace(state="joining", peer=None, is_ending=False, count=9 * is_resumed)
+    assert refused(run, GARBAGE) == logged
 
 
 @pytest.mark.parametrize("is_leaving", [False, True])

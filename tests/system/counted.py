@@ -14,14 +14,13 @@ import sys
 from functools import _lru_cache_wrapper
 from pathlib import Path
 
-from kernel import core
 from kernel import loop as kernel_loop
 from kernel import main as kernel_main
 from kernel.loop import Loop
 from kernel.runs import Run
 from wire import results
 
-core.__dict__["ENDED_ROUTES_MOST"] = results.__dict__["KEPT"] = kernel_loop.__dict__["_CANCELLED"] = 8
+results.__dict__["KEPT"] = kernel_loop.__dict__["_CANCELLED"] = 8
 
 
 def main(arguments: list[str]) -> None:
