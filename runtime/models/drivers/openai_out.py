@@ -28,6 +28,9 @@ BRIDGE: Final = "I have read the results."
 """What the assistant says between results of tools and the user's words, where it must."""
 
 _SHORT: Final = 9
+_LONGEST: Final = 40
+"""Characters of a call's id: where ids are short, and the most that OpenAI takes."""
+
 _MISTRALS: Final = re.compile(r"[sx]tral")
 _MISTRAL_QUIRKS: Final = frozenset({"no_user_after_tool", "short_ids"})
 
@@ -152,9 +155,10 @@ def _assistant_message(provider: str, message: Message, quirks: frozenset[str]) 
 
 def _call_id(given: str, quirks: frozenset[str]) -> str:
     """Return a call's id as the service takes it: another provider's may be longer, or have other characters."""
-    if "short_ids" not in quirks or re.fullmatch(f"[a-zA-Z0-9]{{{_SHORT}}}", given):
+    is_short = "short_ids" in quirks
+    if re.fullmatch(f"[a-zA-Z0-9]{{{_SHORT}}}", given) if is_short else len(given) <= _LONGEST:
         return given
-    return hashlib.sha256(given.encode(errors="replace")).hexdigest()[:_SHORT]
+    return hashlib.sha256(given.encode(errors="replace")).hexdigest()[: _SHORT if is_short else _LONGEST]
 
 
 def seal_extra(call: str, extra: object) -> str:

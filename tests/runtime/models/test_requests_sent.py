@@ -271,6 +271,18 @@ def test_mistrals_models_wherever_they_are_served_get_messages_in_the_order_that
     assert f"Pictures of the result {ids[0]}:" in str(messages[6])
 
 
+def test_ids_of_calls_are_no_longer_than_openai_takes_and_still_each_their_own() -> None:
+    long = [f"functions.mcp-library_read-the-catalogue:{number}" for number in range(2)]
+    calls = tuple(ToolCall(id=one, name="now") for one in (*long, "x" * 40))
+    results = tuple(ToolResult(id=one.id) for one in calls)
+    before = Message(role="assistant", parts=calls), Message(role="user", parts=results)
+    messages = sending.body("openai", Request(messages=(*asking().messages, *before)))["messages"]
+    assert isinstance(messages, list)
+    ids = [one["id"] for one in messages[-4]["tool_calls"]]
+    assert ids == [one["tool_call_id"] for one in messages[-3:]]
+    assert (len(set(ids)), max(map(len, ids)), ids[2]) == (3, 40, "x" * 40)
+
+
 def test_a_choice_that_cannot_be_forced_is_asked_for_in_words() -> None:
     body = sending.body("openai", asking(tools=TOOLS, choice="now"), quirks=("no_forced_choice",))
     assert body["tool_choice"] == "auto"
