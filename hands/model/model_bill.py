@@ -40,7 +40,8 @@ class Bill:
         longest = pricing.longest_answer(prompt, row, tokens, money)
         costs = pricing.cost(Usage(input=1, output=answer), row)
         if tokens <= 0 or (money <= 0 and costs) or (longest is not None and longest < answer):
-            raise ModelFailed("over_most", f"{name} could cost more than the call may, with this request")
+            bound = "the call's `most`" if self._most is not None else "budgets leave"
+            raise ModelFailed("over_most", f"{name} could cost more than {bound} with this request")
         return longest if longest is None or longest <= TOKENS_MOST else None
 
     def settle(self, name: str, usage: Usage) -> None:
