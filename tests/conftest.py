@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,23 @@ def commands(own_mounts: None, own_group: None) -> Iterator[None]:
     forked.end()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Collect without searching for garbage, of which there is none; share the work of a first run in a fresh clone.
+
+    There, each module's asserts are rewritten and the result is cached. Each of several workers, which collect the same
+    modules in the same order at the same time, first imports some that no other begins with.
+    """
+    gc.disable()
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None or session.config.args != session.config.getini("testpaths"):
+        return
+    files = sorted(THIS_FILE.parent.rglob("test_*.py"))
+    for file in files[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
+        with suppress(Exception, pytest.skip.Exception):  # what it is, the collection says
+            import_module(".".join(file.relative_to(THIS_FILE.parent.parent).with_suffix("").parts))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run this folder's own tests first: one takes half a minute, which would be waited for if it were among the last.
 
@@ -117,6 +135,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Exempt the ten thousand tests and their imports, which stay until the end, from garbage collection."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
