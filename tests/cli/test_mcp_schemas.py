@@ -9,12 +9,14 @@ from typing import Any, Final
 
 import pytest
 
+from manifests.mcp.tools import Tool
 from tests.cli.providers import Provider, furnished_with, serving
 from tests.cli.shell import Shell
 from tests.cli.test_mcp import pytestmark  # noqa: F401  where there is no Python for the server, none is tested
-from tests.living import Source
+from tests.living import Kernel, Source
 from tests.runtime.models.plays import begun, block, ended, texts, written
 from tests.runtime.models.stage import named
+from tests.system import mcp_servers
 
 INN: Final = """
 import sys
@@ -84,7 +86,7 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="module")
-def shell(furnished: Shell, tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Shell]:
+def furnished_inn(furnished: Shell, tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Shell]:
     """A home with the server, the agent, and that provider."""
     folder = tmp_path_factory.mktemp("schemas")
     with furnished_with(furnished, folder, ("inn", INN), ("clerk", CLERK)) as shell:
@@ -94,8 +96,10 @@ def shell(furnished: Shell, tmp_path_factory: pytest.TempPathFactory, provider: 
 
 
 @pytest.mark.wide
-def test_a_model_is_told_what_a_tool_of_a_server_takes_and_calls_it_so(shell: Shell, provider: Provider) -> None:
-    told: Any = shell.result("start", "clerk", "task=Book a room", "--wait")
+def test_a_model_is_told_what_a_tool_of_a_server_takes_and_calls_it_so(
+    furnished_inn: Shell, provider: Provider
+) -> None:
+    told: Any = furnished_inn.result("start", "clerk", "task=Book a room", "--wait")
     assert told["value"]["answer"] == "Booked.", told
     assert "double for Bo, Al" in str(provider.asked[-1])
     (tool,) = [one for one in provider.offered[0] if one["name"] == "mcp-inn_book"]
@@ -120,6 +124,12 @@ def test_a_model_is_told_what_a_tool_of_a_server_takes_and_calls_it_so(shell: Sh
 
 
 def test_what_models_read_of_a_tool_people_see_too(shell: Shell) -> None:
+    kind = {"type": "string", "enum": ["single", "double"]}
+    guest = {"type": "object", "properties": {"name": {"type": "string", "description": "As in the passport"}}}
+    takes = {"type": "object", "properties": {"roomKind": kind, "lead": guest}}
+    book = Tool(name="book", description="Book a room.", input_schema=takes)
+    mcp_servers.add(Kernel(shell.home), "inn", "", tools=(book,))
     shown = shell.good("methods", "mcp-inn.book")
+    shell.good("mcp", "remove", "inn")
     assert '"enum": ["single", "double"]' in shown
     assert "As in the passport" in shown

@@ -172,13 +172,17 @@ def _read(file: Path) -> bytes:
         return b""
 
 
-@pytest.mark.alone
 def test_an_obedient_program_stops_at_once(kernel: Kernel, client: Client) -> None:
+    """One that does not is sent TERM after 1.5 s. The quickest of a few stops counts: others use this machine as well."""
     install(kernel, says("obedient", "echo up"))
-    assert client.call("obedient.do").value == "up"
-    begun = time.monotonic()
-    client.call("kernel.stop", "obedient")
-    assert time.monotonic() - begun < 2
+
+    def stops_at_once() -> bool:
+        assert client.call("obedient.do").value == "up"
+        begun = time.monotonic()
+        client.call("kernel.stop", "obedient")
+        return time.monotonic() - begun < 1
+
+    assert any(stops_at_once() for _ in range(5))
 
 
 def test_its_caller_leaving_is_told_by_cancel(kernel: Kernel, client: Client) -> None:
