@@ -9,6 +9,7 @@ import ast
 import gc
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Final
 
@@ -39,19 +40,22 @@ UNFINISHED: Final = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX)\b")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-@cache
-def _parsed(text: str) -> ast.Module:
-    """Parse a module once: every rule reads every module, and none changes the tree.
-
-    Garbage collection is off meanwhile: all trees are kept, so it would go through millions of nodes in vain.
-    """
-    was_enabled = gc.isenabled()
+@contextmanager
+def keeping_trees() -> Iterator[None]:
+    """During the block, search for no garbage, which would go through millions of nodes in vain; then forget the trees."""
     gc.disable()
     try:
-        return ast.parse(text)
+        yield
     finally:
-        if was_enabled:
-            gc.enable()
+        _parsed.cache_clear()
+        nodes.cache_clear()
+        gc.enable()
+
+
+@cache
+def _parsed(text: str) -> ast.Module:
+    """Parse a module once: every rule reads every module, and none changes the tree."""
+    return ast.parse(text)
 
 
 @cache

@@ -25,6 +25,12 @@ def _tracked() -> dict[str, str]:
     return found
 
 
+@pytest.fixture(scope="module", autouse=True)
+def trees_are_kept() -> Iterator[None]:
+    with house.keeping_trees():
+        yield
+
+
 @pytest.fixture(scope="module")
 def tree() -> Mapping[str, str]:
     return _tracked()
