@@ -66,8 +66,14 @@ def test_a_person_logs_in_at_a_page_or_types_its_answer_and_tokens_are_in_the_ha
     shop.ways["padding"] = 4_000_000
     assert "larger than 256 KiB" in failed(shell, name), "a description of megabytes is none"
     shop.ways.clear()
+    shop.ways["state"] = "https://attacker.example"
     page = Page(shell, name)
     assert "code_challenge_method=S256" in page.url
+    with pytest.raises(urllib.error.HTTPError, match="400") as caught:
+        page.open()  # it sends an answer to another question, which gets no token and ends no login
+    caught.value.close()
+    assert "POST /token" not in shop.seen
+    shop.ways.clear()
     back = page.sends_to()
     for wrong in (
         back.replace("/callback?", "/favicon.ico?"),
@@ -263,6 +269,7 @@ def test_a_clients_secret_is_shown_to_no_other_issuer(shell: Shell, shop: Shop, 
     assert "POST /register" not in shop.seen
 
 
+@pytest.mark.wide
 def test_an_answer_to_another_question_gets_no_token_and_ends_no_login(shell: Shell, shop: Shop, name: str) -> None:
     shop.ways["state"] = "https://attacker.example"
     page = Page(shell, name)

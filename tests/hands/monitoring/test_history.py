@@ -222,12 +222,13 @@ for number in range(number + 1, number + 100_000):
 """
 
 
-def test_a_writer_killed_at_any_moment_loses_no_round_and_leaves_no_half_one(tmp_path: Path) -> None:
-    """What was acknowledged is there after each of 15 kills, values and state together."""
+@pytest.mark.parametrize("kills", [5, pytest.param(15, marks=pytest.mark.wide)])
+def test_a_writer_killed_at_any_moment_loses_no_round_and_leaves_no_half_one(tmp_path: Path, kills: int) -> None:
+    """What was acknowledged is there after each kill, values and state together."""
     random_ = random.Random(7)
     paths = [str(HANDS / "monitoring"), str(HANDS.parent)]
     told = 0
-    for _ in range(15):
+    for _ in range(kills):
         with subprocess.Popen(
             [sys.executable, "-c", WRITER, str(tmp_path), *paths], stdout=subprocess.PIPE, text=True
         ) as writer:

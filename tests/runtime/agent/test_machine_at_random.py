@@ -125,7 +125,7 @@ class Course:
                 )
 
 
-@pytest.mark.parametrize("block", spread(range(10), 2))
+@pytest.mark.parametrize("block", spread(range(10), 1))
 def test_any_course_ends_and_asks_only_what_can_be_asked(block: int) -> None:
     codes = set[str]()
     for seed in range(block * 40, block * 40 + 40):
@@ -141,5 +141,5 @@ def test_any_course_ends_and_asks_only_what_can_be_asked(block: int) -> None:
 
 
 def test_the_same_events_come_to_the_same_result() -> None:
-    for seed in range(30):
+    for seed in range(10):
         assert Course(seed).machine.result == Course(seed).machine.result
