@@ -126,7 +126,7 @@ def test_a_model_is_told_what_a_tool_of_a_server_takes_and_calls_it_so(
 def test_what_models_read_of_a_tool_people_see_too(shell: Shell) -> None:
     kind = {"type": "string", "enum": ["single", "double"]}
     guest = {"type": "object", "properties": {"name": {"type": "string", "description": "As in the passport"}}}
-    takes = {"type": "object", "properties": {"roomKind": kind, "lead": guest}}
+    takes: dict[str, object] = {"type": "object", "properties": {"roomKind": kind, "lead": guest}}
     book = Tool(name="book", description="Book a room.", input_schema=takes)
     mcp_servers.add(Kernel(shell.home), "inn", "", tools=(book,))
     shown = shell.good("methods", "mcp-inn.book")

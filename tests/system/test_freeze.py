@@ -171,7 +171,7 @@ def test_freeze_ends_every_run_and_refuses_every_call_within_50_ms_under_full_lo
 
 
 def _freezes(kernel: Kernel) -> int:
-    """How many there were. Between each and its thaw, in the log's order, only the operator's calls of the kernel are allowed."""
+    """How many there were. In the log's order, from each to its thaw no call is allowed but the operator's of the kernel."""
     frozen, is_frozen = 0, False
     for one in entries(kernel.home):
         if one.kind in ("freeze", "thaw"):

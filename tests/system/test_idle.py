@@ -8,8 +8,6 @@ import time
 from pathlib import Path
 from threading import Event
 
-import pytest
-
 from kernel.core import HOUSEKEEPING
 from kernel.watch import CALM, EVERY
 from tests.living import ECHO, ROOT, Kernel, Source, install, make_home
