@@ -222,7 +222,7 @@ for number in range(number + 1, number + 100_000):
 """
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(15, marks=pytest.mark.wide)])
+@pytest.mark.parametrize("kills", [10, pytest.param(15, marks=pytest.mark.wide)])
 def test_a_writer_killed_at_any_moment_loses_no_round_and_leaves_no_half_one(tmp_path: Path, kills: int) -> None:
     """What was acknowledged is there after each kill, values and state together."""
     random_ = random.Random(7)
