@@ -162,3 +162,10 @@ def test_a_stopped_run_leaves_no_process_in_its_namespace(kernel: Kernel) -> Non
     assert len(family) == 2
     os.kill(pid, signal.SIGKILL)
     fates.until(lambda: not any(Path(f"/proc/{one}").exists() for one in family), "all are gone")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user has one id to give")
+def test_each_run_of_a_task_has_an_id_of_its_own(kernel: Kernel) -> None:
+    fates.call(kernel, "kernel.start", "task-fork")
+    one, other = (row["uid"] for row in fates.runs(kernel, "task-fork"))
+    assert one != other
