@@ -174,7 +174,7 @@ def _processes(_: str) -> Iterator[Finding]:
         "can be made",
         needed=True,
         why="the death of a run's first process ends everything it started; nothing survives the kernel",
-        mend=_mend_namespaces(user),
+        mend=_mend_namespaces(user, "pid"),
     )
     mapped = in_child(lambda: _check_exists(_libc.syscall(_SYS_MOUNT_SETATTR, -1, b"", 0, None, 0)))
     yield attempted(
@@ -242,8 +242,12 @@ def _setting(name: str) -> str:
         return ""
 
 
-def _mend_namespaces(user: str) -> str:
-    """How to get namespaces other than user namespaces. user: why no user namespace can be made; "" if one can."""
+def _mend_namespaces(user: str, kind: str = "") -> str:
+    """How to get namespaces other than user namespaces. user: why no user namespace can be made; "" if one can. kind: of
+    which ones, as Linux's settings name them.
+    """
+    if _setting(most := f"user.max_{kind}_namespaces") == "0":
+        return f"as root: `sysctl -w {most}=15000`, and the same in a file of /etc/sysctl.d"
     if os.geteuid() != 0:
         return (
             "fix user namespaces first, as their row says" if user else "run Maniple outside the container or sandbox"
@@ -281,7 +285,7 @@ def _confinement(_: str) -> Iterator[Finding]:
             "can be made",
             needed=name == "mount" and os.geteuid() == 0 and bool(in_child(lambda: mounts.leave(["mount"]))),
             why=_what_it_stops(layer),
-            mend=_mend_namespaces(user),
+            mend=_mend_namespaces(user, {"network": "net", "mount": "mnt"}.get(name, name)),
         )
     yield attempted(
         "loopback of runs",

@@ -178,6 +178,20 @@ def test_linux_that_was_booted_without_memory_groups_is_to_be_booted_with_them(
     assert told.mend.startswith(mend)
 
 
+@pytest.mark.parametrize(
+    ("what", "kind"), [("PID namespaces", "pid"), ("mount namespaces", "mnt"), ("ipc namespaces", "ipc")]
+)
+def test_a_setting_that_allows_no_namespace_of_a_kind_is_named(
+    what: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container or a sandbox is not at fault then."""
+    name = f"user.max_{kind}_namespaces"
+    monkeypatch.setattr(machine, "_setting", lambda asked: "0" if asked == name else "15000")
+    mends = {one.what: one.mend for part in (machine._processes, machine._confinement) for one in part("/")}
+    assert f"`sysctl -w {name}=15000`" in mends[what]
+    assert [what for what, mend in mends.items() if name in mend] == [what]
+
+
 def test_a_disk_that_is_nearly_full_keeps_no_hand_from_running_and_is_told_as_what_it_is() -> None:
     disk = Finding(what="disk space", state="missing", found="9 MiB free at /home", needed=True, why="")
     ids = Finding(what="ids of runs", state="missing", found="", needed=True, why="")
