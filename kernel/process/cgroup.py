@@ -5,10 +5,11 @@ cannot share out memory, so there the folder lies below the nearest group above 
 delegates its group to and starts in a group below, the service's own, within whose limits runs stay. To move a process
 takes the system up to 20 ms, so a child of the template does it while the run starts, and the Hand's code begins when both
 are done; a spare has moved itself before. A run that cannot be moved is ended, and its end says why. The groups that a
-killed template leaves are removed by the next one of the same home.
+killed template leaves are removed by the next ones of the same home.
 """
 
 import os
+from contextlib import suppress
 from typing import Final
 
 _MOUNT: Final = "/sys/fs/cgroup/memory"
@@ -36,15 +37,19 @@ def is_second(folder: str) -> bool:
 
 
 def prepare(name: str) -> str:
-    """Make the folder `name` for the groups of this template's runs, and empty it. Returns its path, "" if that failed."""
+    """Make a folder for the groups of this template's runs; remove those of earlier ones of this name, as far as these are
+    empty: a process that was killed may take minutes to end. Returns its path, "" if that failed.
+    """
     try:
         if not (above := own()):
             return ""
-        folder = os.path.join(_nearest_sharing(above) if is_second(above) else above, name)
-        os.makedirs(folder, exist_ok=True)
-        for entry in list(os.scandir(folder)):
-            if entry.is_dir():
-                os.rmdir(entry.path)
+        above = _nearest_sharing(above) if is_second(above) else above
+        for earlier in [one.path for one in os.scandir(above) if one.name.partition(".")[0] == name]:
+            for group, _, _ in os.walk(earlier, topdown=False):
+                with suppress(OSError):
+                    os.rmdir(group)
+        folder = os.path.join(above, f"{name}.{os.urandom(4).hex()}")
+        os.mkdir(folder)
         if is_second(folder):
             _write(folder, _SUBTREE_CONTROL, "+memory")
         with open(os.path.join(folder, _file_name(folder, "memory.limit_in_bytes", "memory.max")), "r+b"):

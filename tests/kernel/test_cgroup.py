@@ -69,3 +69,18 @@ def test_a_group_bounds_swap_too_where_linux_counts_it(files: tuple[str, ...], s
     memory, *more = ((group / name).read_text() for name in files if name != "cgroup.controllers")
     assert MEMORY <= int(memory) <= MEMORY + (16 << 20)
     assert more == {"as much in all": [memory], "none": ["0"], "": []}[swap]
+
+
+def test_a_process_of_a_killed_template_that_takes_long_to_end_costs_the_next_one_no_group(folder: str) -> None:
+    name = os.path.basename(folder).partition(".")[0]
+    with subprocess.Popen(["sleep", "60"]) as left, subprocess.Popen(["sleep", "60"]) as other:
+        cgroup.move(folder, "1", left.pid, MEMORY)
+        next_one = cgroup.prepare(name)
+        assert next_one
+        cgroup.move(next_one, "1", other.pid, MEMORY)  # numbers begin again with another kernel
+        left.kill()
+        other.kill()
+    assert cgroup.leave(next_one, "1") is False
+    os.rmdir(cgroup.prepare(name))
+    assert not os.path.exists(next_one), "what is empty by then is removed"
+    os.mkdir(folder)  # which the fixture removes
