@@ -84,17 +84,20 @@ class Launcher:
 
     def use_template(self, template: Started) -> None:
         """Fork runs from this template from now on. Orders wait until it is warm."""
-        self._template, self._pid = template
-        self._is_warm, self._pidfd = False, -1
+        self._pidfd = os.pidfd_open(template[1])
+        (self._template, self._pid), self._is_warm = template, False
         self._loop.watch(self._template.fileno(), self._read_template_packet)
 
     def _read_template_packet(self) -> None:
-        """Read a packet from the template and act on it; no packet means that the template died."""
+        """Read a packet from the template and act on it; no packet means that the template is dying."""
         packet, passed = b"", list[int]()
         with suppress(OSError):
             packet, passed = descriptors.receive(self._template)
         if not packet:
-            self.on_template_death()
+            self._is_warm = False
+            self._loop.unwatch(self._template.fileno())
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            self._loop.watch(self._pidfd, self.on_template_death)  # after the last run's, which may take long to end
             return
         match packets.decode_template(packet):
             case packets.Warm(pid=pid) if passed:
@@ -129,6 +132,7 @@ class Launcher:
         with suppress(OSError):  # both were killed: the socket's end of file says so
             descriptors.send(self._template, b"leave")
         os.waitpid(self._pid, 0)
+        os.close(self._pidfd)
         self._pid, self._pidfd = pid, pidfd
         with suppress(OSError):
             descriptors.send(self._template, b"go")
@@ -145,17 +149,17 @@ class Launcher:
         self._owner.on_template_death()
 
     def close(self) -> None:
-        """Kill the template, if there is one, and so every run that is left."""
+        """Kill the template, if there is one, and so every run that is left; wait for its end."""
         if not self._pid:
             return
-        self._loop.unwatch(self._template.fileno())
-        self._template.close()
         self._is_warm = False
-        if self._pidfd >= 0:
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-            os.close(self._pidfd)
+        self._loop.unwatch(self._template.fileno())
+        self._loop.unwatch(self._pidfd)
+        self._template.close()
+        signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        os.close(self._pidfd)
         os.waitpid(self._pid, 0)
-        self._pid, self._pidfd = 0, -1
+        self._pid = 0
 
     def launch(self, run: Run, *, files: dict[str, str], settings: dict[str, object], roots: dict[str, str]) -> None:
         """Start a run's process. Raises OSError for a folder that cannot be opened."""

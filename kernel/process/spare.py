@@ -51,7 +51,6 @@ class Spares:
         self._machine, self._fork, self._rehearse = found, fork, rehearse
         self._spare: Spare | None = None
         self._is_dead = False  # it was found dead when it was needed, and has not been reaped yet
-        self._numbers = 0
         self._due: float | None = None
 
     def due_in(self, most: float | None) -> float | None:
@@ -70,9 +69,8 @@ class Spares:
         if self._spare is not None:
             self._spare.line.close()
             return None
-        self._numbers += 1
         line, theirs = pair()
-        group = f"spare-{self._numbers}"
+        group = f"spare-{os.urandom(4).hex()}"
         try:
             pid, pidfd = self._fork(lambda: _stand_by(theirs, group, self._machine, self._rehearse))
         except OSError:
@@ -116,8 +114,8 @@ class Spares:
         self._spare.line.close()
         if self._machine.cgroup:
             cgroup.leave(self._machine.cgroup, self._spare.group)
-        self._spare, self._due = None, time.monotonic() + PAUSE if self._is_dead else None
-        self._is_dead = False
+        self._due = time.monotonic() + PAUSE if self._is_dead else None
+        self._spare, self._is_dead = None, False
 
 
 def _stand_by(line: socket, group: str, found: Machine, rehearse: Callable[[], object]) -> NoReturn:

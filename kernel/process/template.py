@@ -90,8 +90,7 @@ class Template:
         self._end, self._machine = end, found
         self._runs: dict[int, tuple[int, int, str]] = {}  # by pidfd: the run's number (0: no run), pid, group's name
         self._spares = Spares(found, self._fork, rehearse)
-        self._to_remove = list[str]()
-        self._scratch = -1
+        self._to_remove, self._scratch = list[str](), -1
         self._measure = partial(measuring.measure, os.pipe()[1], partial(_send, end))
         self._epoll = select.epoll()
         self._epoll.register(end.fileno(), select.EPOLLIN)

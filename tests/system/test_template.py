@@ -1,14 +1,17 @@
 """A template that cannot start is tried again ever more slowly, then no more: until the operator asks for a start."""
 
+import ctypes
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
+import psutil
 import pytest
 
 from manifests.lives import TEMPLATES_MOST
@@ -17,6 +20,8 @@ from tests.living import ECHO, ROOT, Kernel, Source, install, make_home
 from tests.system import fates
 from tests.system.fates import call, ended, entries, entry, moment, state_of, table, until
 
+_SEIZE: Final = 0x4206  # ptrace(2)
+_WALL: Final = 0x4000_0000  # waitpid(2): also for what another process has made
 NO_MORE = "none is started any more"
 NAPPING = Source(
     """
@@ -147,6 +152,31 @@ def test_one_that_brings_runs_up_may_die_as_often_as_it_likes(kernel: Kernel) ->
         until(lambda gone=template: _is_another(kernel, gone), "another one is there")  # type: ignore[misc]
     assert call(kernel, "echo.say", "", {"text": "hi"}) == {"text": "hi"}
     assert not entries(kernel.home, "hand.state") or state_of(kernel, "echo") == "ready"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may trace a run's process")
+def test_the_kernel_answers_while_a_killed_one_waits_for_a_run_that_takes_long_to_end(kernel: Kernel) -> None:
+    """As one does that has a file in many pieces; here a process that traces it holds it."""
+    call(kernel, "echo.say", "", {"text": "hi"})
+    run, gone = fates.pid_of(kernel, "echo"), kernel.template_pid
+    with holding(run):
+        os.kill(gone, signal.SIGKILL)
+        until(lambda: psutil.Process(run).status() == psutil.STATUS_ZOMBIE, "the run is ended with it")
+        assert call(kernel, "kernel.status")
+        assert fates.children(kernel.pid) == [gone], "it is still there"
+    assert call(kernel, "echo.say", "", {"text": "hi"}) == {"text": "hi"}
+    assert _is_another(kernel, gone)
+
+
+@contextmanager
+def holding(pid: int) -> Iterator[None]:
+    """Let a process end within this block only for its tracer: who waits for it waits until after the block."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.ptrace(_SEIZE, pid, None, None) == 0, os.strerror(ctypes.get_errno())
+    try:
+        yield
+    finally:
+        os.waitpid(pid, _WALL)
 
 
 @pytest.mark.wide
