@@ -52,13 +52,13 @@ def close_all(descriptors: Sequence[int]) -> None:
         os.close(descriptor)
 
 
-def reopened(descriptor: int, access: int) -> int:
+def reopened(descriptor: int, access: int, mode: int = 0o600) -> int:
     """Return a descriptor of a file for this access (open(2)): the same one, unless it was only found (O_PATH) because a run
-    had changed its mode. Then its mode is 0600 again. Waits while a process changes the file. Raises OSError.
+    may have changed its mode. Then it has this mode again. Waits while a process changes the file. Raises OSError.
     """
     if not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_PATH:
         return descriptor
-    os.chmod(path := f"/proc/self/fd/{descriptor}", 0o600)
+    os.chmod(path := f"/proc/self/fd/{descriptor}", mode)
     opened = os.open(path, access)
     os.close(descriptor)
     return opened

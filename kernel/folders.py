@@ -9,6 +9,7 @@ from math import inf
 from time import monotonic
 from typing import Final
 
+from kernel.descriptors import reopened
 from kernel.errors import TooSlow
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -104,7 +105,7 @@ def remove(name: str, parent: int) -> None:
                 try:
                     for below in os.listdir(folder):
                         if not _try_unlink(below, folder):
-                            os.chmod(below, 0o700, dir_fd=folder)
+                            os.close(_force_open(below, folder))
                             moved += 1
                             os.rename(below, f"{word}-{moved}", src_dir_fd=folder, dst_dir_fd=top)
                 finally:
@@ -116,11 +117,8 @@ def remove(name: str, parent: int) -> None:
 
 
 def _force_open(name: str, parent: int) -> int:
-    """Open a folder for reading and changing, whatever its mode was."""
-    descriptor = os.open(name, os.O_PATH | _FOLDER, dir_fd=parent)
-    os.close(descriptor)  # the open has shown that it is no link, which chmod would follow
-    os.chmod(name, 0o700, dir_fd=parent)
-    return os.open(name, _FOLDER, dir_fd=parent)
+    """Open a folder for reading and changing, whatever its mode was. No link is followed, even one put there meanwhile."""
+    return reopened(os.open(name, os.O_PATH | _FOLDER, dir_fd=parent), os.O_DIRECTORY, 0o700)
 
 
 def _try_unlink(name: str, folder: int) -> bool:

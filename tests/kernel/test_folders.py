@@ -98,6 +98,27 @@ def test_closed_folders_and_links_are_removed_and_nothing_that_links_lead_to(par
     assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o755
 
 
+def test_a_link_that_takes_a_folders_place_meanwhile_changes_nothing_elsewhere(
+    parent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who works in a folder while it is removed could lead the template, which is root, out of it."""
+    (outside := tmp_path / "outside").touch(mode=0o600)
+    os.mkdir("inner", dir_fd=parent)
+    found = os.open
+
+    def swapped(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        descriptor = found(path, flags, mode, dir_fd=dir_fd)
+        if path == "inner" and flags & os.O_PATH:
+            os.rename("inner", "aside", src_dir_fd=parent, dst_dir_fd=parent)
+            os.symlink(outside, "inner", dir_fd=parent)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", swapped)
+    with pytest.raises(NotADirectoryError):
+        folders.remove("inner", parent)
+    assert outside.stat().st_mode & 0o777 == 0o600
+
+
 def _rename_over(path: Path) -> None:
     path.with_name("other").touch()
     path.with_name("other").rename(path)
