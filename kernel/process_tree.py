@@ -1,4 +1,4 @@
-"""The tree of a process: its descendants, their state, memory and processor time (acts: reads /proc, see proc(5))."""
+"""The tree of a process: its descendants, their memory and processor time (acts: reads /proc, see proc(5))."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -27,18 +27,6 @@ def tree_of(pid: int) -> Iterator[int]:
                     pids += map(int, file.read().split())
         except OSError:
             continue  # ended meanwhile
-
-
-def is_running(pid: int) -> bool:
-    """Whether any thread of a process is in state R or S: the process is not stopped.
-
-    All threads are checked, since the first may have ended before the others.
-    """
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")
-        return any(_stat(f"/proc/{pid}/task/{thread}/stat")[0] in ("R", "S") for thread in threads)
-    except OSError:
-        return False
 
 
 def cpu_of_descendants(processes: Sequence[int]) -> float:

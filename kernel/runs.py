@@ -105,8 +105,9 @@ class Run:
     it had to be killed. is_grouped: it is in its control group. launch_socket: the kernel's end, until the run has joined
     the bus. link: its peer's, kept after that has left. held_frames: messages that arrived while it was paused. scratch: the
     run whose scratch folder it uses, mostly itself. other_cpu: seconds of processor time of all its processes but the first,
-    at the last check. used: by its WASM guests, as it reports. owing: calls settled without its word: their cost, and when.
-    fired: the key of the schedule's firing that started it. instead: the run that it replaced.
+    at the last check; still_at: of all, at the first check in a pause, -1.0 before it. used: by its WASM guests, as it
+    reports. owing: calls settled without its word: their cost, and when. fired: the key of the schedule's firing that started
+    it. instead: the run that it replaced.
 
     Only for a run that can resume: tape; began: what it was started with; clock (microseconds) and seed of its first process;
     asked: the number of the call that asked for it; earlier_cpu: processor time of its earlier processes, in microseconds;
@@ -117,8 +118,8 @@ class Run:
         "applied", "asked", "began", "calls", "clock", "cost", "count", "cpu", "digest_key", "earlier_cpu", "fired", "grants",
         "hand", "held_frames", "id", "instead", "is_ending", "is_grouped", "is_leaving", "key", "labels", "launch_socket",
         "link", "memory", "missing", "number", "other_cpu", "owing", "parent", "paused", "peer", "pid", "pidfd", "progress",
-        "scratch", "seed", "sent_labels", "serving", "started", "state", "tape", "tokens", "uid", "unfit", "used", "why",
-        "work",
+        "scratch", "seed", "sent_labels", "serving", "started", "state", "still_at", "tape", "tokens", "uid", "unfit", "used",
+        "why", "work",
     )  # fmt: skip
 
     def __init__(self, run: RunId, hand: Installed, grants: GrantSet, digest_key: bytes, work: OpenCall | None) -> None:
@@ -144,7 +145,7 @@ class Run:
         self.tape: Tape | None = None
         self.began: Began | None = None
         self.asked = self.clock = self.earlier_cpu = self.count = 0
-        self.other_cpu = 0.0
+        self.other_cpu, self.still_at = 0.0, -1.0
         self.seed = int.from_bytes(os.urandom(7), "big")
         self.started = time.monotonic()
 

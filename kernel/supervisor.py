@@ -292,7 +292,7 @@ class Supervisor:
         """Pause or resume the processes of a run."""
         if run.state == "waiting":
             return
-        run.paused = paused
+        run.paused, run.still_at = paused, -1.0
         self._kernel.launcher.apply_pause(run)
         if not paused:
             self._kernel.router.release(run)

@@ -7,7 +7,8 @@ template at its start does not count; memory shared among processes counts once,
 Processor time is that of living processes and of children that they reaped. Children of the template, each for many runs,
 measure folders, count locks, and find out what processes share.
 
-A paused run is ended if it does not stay stopped: one of its processes can continue another.
+A paused run is stopped anew at each check, and ended if it goes on in between: one of its processes can continue another,
+and a timer of its own can continue any.
 
 A peer that fills the kernel's own memory is ended too. libzmq bounds the size of a frame but not the frames in a message, and
 keeps all of them until the last arrives. At check after check, such a peer has bytes waiting but no whole message.
@@ -17,7 +18,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kernel.process_tree import COUNTED, cpu_of_descendants, is_running, resident, resident_of_all, tree_of
+from kernel.process_tree import COUNTED, cpu_of_descendants, resident, resident_of_all, tree_of
 from kernel.runs import Run
 from manifests.lives import NOT_STILL, cpu_exceeded_by_all, memory_exceeded
 
@@ -28,6 +29,10 @@ EVERY: Final = 1.0
 LOT, LOTS = 50, 20
 """EVERY: seconds between two checks of a run. LOT runs are checked together, so that one process measures their folders.
 LOTS such groups are spread over the second, so that a thousand runs do not hold up the loop."""
+
+STIRRING: Final = 0.25
+"""Seconds of processor time that a run may use between its first check in a pause and the end of that pause: what it had
+begun in the system, such as a large write, ends first."""
 
 GROWN: Final = 128 * 1024 * 1024
 """Bytes that the kernel may grow beyond its size at its first run, before it looks for a peer that fills its memory."""
@@ -51,26 +56,28 @@ class Watch:
         if not self._is_looking:
             self._is_looking, self._calm = True, self._calm or resident(os.getpid())
             self._kernel.loop.after(CALM, self._check_kernel)
-        self._kernel.loop.after(self._due_in(run), partial(self._check, run, resident(run.pid), -1.0, False))
+        self._kernel.loop.after(self._due_in(run), partial(self._check, run, resident(run.pid), -1.0))
 
     def _due_in(self, run: Run) -> float:
         """Return the seconds until the next check of a run's group of LOT."""
         phase = run.number // LOT % LOTS * EVERY / LOTS
         return EVERY - (self._kernel.loop.now() - phase) % EVERY
 
-    def _check(self, run: Run, shared: int, before: float, stirred: bool) -> None:
+    def _check(self, run: Run, shared: int, before: float) -> None:
         """Check one run. shared: bytes of each process that it shared with the template at its start.
 
         before: processor time of its first process at the last check, -1.0 if it had others. If it is unchanged, the run has
-        done nothing. stirred: at the last check it was paused, and one of its processes was running.
+        done nothing.
         """
         if self._kernel.runs.get(run.id) is not run:
             return
-        if stirs_now := run.paused and not run.is_ending and any(map(is_running, tree_of(run.pid))):
-            if stirred:
+        if run.paused and not run.is_ending:
+            self._kernel.launcher.apply_pause(run)
+            cpu = run.first_cpu() + cpu_of_descendants(list(tree_of(run.pid)))
+            run.still_at = cpu if run.still_at < 0 else run.still_at
+            if cpu > run.still_at + STIRRING:
                 self._kernel.supervisor.end_as_unfit(run, NOT_STILL)
                 return
-            self._kernel.launcher.apply_pause(run)
         used = run.first_cpu()
         if used != before:
             manifest, processes = run.hand.package.manifest, list(tree_of(run.pid))
@@ -87,7 +94,7 @@ class Watch:
             used = used if len(processes) == 1 else -1.0
         due = self._due_in(run)  # a timer may fire slightly early
         due += EVERY if due < EVERY / 2 else 0.0
-        self._kernel.loop.after(due, partial(self._check, run, shared, used, stirs_now))
+        self._kernel.loop.after(due, partial(self._check, run, shared, used))
 
     def _measure(self) -> None:
         """Have the folders measured of the runs that were checked together."""

@@ -1,4 +1,4 @@
-"""The memory of a run's processes together, where no control group bounds it."""
+"""The memory of a run's processes together, where no control group bounds it; and what they do in a pause."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from kernel import watch
 from kernel.process_tree import COUNTED
-from manifests.lives import memory_exceeded
+from manifests.lives import NOT_STILL, memory_exceeded
 from tests.manifests.texts import manifest
 
 MOST = 64 * 1024 * 1024
@@ -43,7 +43,28 @@ def test_without_a_control_group_more_memory_than_declared_is_measured_or_ends_t
     monkeypatch.setattr(watch, "resident_of_all", lambda *_: size)
     monkeypatch.setattr(watch, "cpu_of_descendants", lambda _: 0.0)
     watching = watch.Watch(kernel)
-    watching._check(run, 0, -1.0, False)
+    watching._check(run, 0, -1.0)
     assert ended == ([memory_exceeded(hand)] if is_ended else [])
     watching._measure()
     assert [most for _, most in measured] == ([] if is_ended else [asked])
+
+
+def test_a_paused_run_is_stopped_anew_at_each_check_and_ended_once_it_has_used_processor_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it used before the first check in this pause does not count, nor what it has begun in the system."""
+    ended, stopped, used = list[str](), list[Any](), [7.0, 7.0, 7.0 + watch.STIRRING, 7.1 + watch.STIRRING]
+    run: Any = SimpleNamespace(
+        id="r-1", number=1, pid=1, paused=True, is_ending=False, still_at=-1.0, first_cpu=lambda: 0.0
+    )  # fmt: skip
+    kernel: Any = SimpleNamespace(
+        runs={"r-1": run}, loop=SimpleNamespace(after=lambda *_: None, now=lambda: 0.0),
+        launcher=SimpleNamespace(apply_pause=stopped.append),
+        supervisor=SimpleNamespace(end_as_unfit=lambda _, why: ended.append(why)),
+    )  # fmt: skip
+    monkeypatch.setattr(watch, "cpu_of_descendants", lambda _: used.pop(0))
+    watching = watch.Watch(kernel)
+    while used:
+        assert not ended
+        watching._check(run, 0, 0.0)
+    assert (ended, stopped) == ([NOT_STILL], [run] * 4)

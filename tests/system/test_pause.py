@@ -325,19 +325,40 @@ def test_a_paused_hand_that_is_killed_comes_back_only_when_resumed(kernel: Share
     until(lambda: state_of(kernel, "counter") == "ready", "it is up again")
 
 
+RESTLESS = Source(
+    f"{COUNTER.toml.partition('[provides')[0]}[provides{COUNTER.toml.rpartition('[provides')[2]}".replace(
+        "counter", "restless"
+    ).replace("Counter", "Restless")
+    + "\n[confinement]\nprograms = true\n",
+    """
+import ctypes, os, signal, struct, time
+from runtime import Call, Hand
+
+
+class Restless(Hand):
+    async def child(self, call: Call) -> object:
+        if os.fork() == 0:
+            libc, timer = ctypes.CDLL(None), ctypes.c_void_p()
+            signal.signal(signal.SIGCONT, lambda *_: None)
+            libc.timer_create(time.CLOCK_MONOTONIC, struct.pack("Pii48x", 0, signal.SIGCONT, 0), ctypes.byref(timer))
+            libc.timer_settime(timer, 0, struct.pack("4l", 0, 50_000_000, 0, 50_000_000), None)
+            while True:
+                until = time.process_time() + 0.005
+                while time.process_time() < until:
+                    pass
+                os.kill(os.getpid(), signal.SIGSTOP)
+        return {}
+""",
+)
+
+
 @pytest.mark.wide
-def test_a_paused_hand_that_is_woken_by_its_own_kind_again_and_again_is_ended(kernel: Shared) -> None:
-    """Two processes of a run can do this to each other; here the test does, which no order of signals can outrun."""
-    call(kernel, "kernel.start", "counter")
-    woken = psutil.Process(pid_of(kernel, "counter"))
-    call(kernel, "kernel.pause", "counter")
-
-    def is_gone() -> bool:
-        if woken.is_running():
-            woken.send_signal(signal.SIGCONT)
-        return not woken.is_running()
-
-    until(is_gone, "it is ended", 10)
+def test_a_paused_hand_that_goes_on_in_moments_when_nobody_looks_is_ended(kernel: Shared) -> None:
+    """A timer of its own can continue a stopped process, and that can stop itself again before the next check."""
+    install(kernel, RESTLESS)
+    call(kernel, "restless.child")
+    call(kernel, "kernel.pause", "restless")
+    until(lambda: not fates.runs(kernel, "restless"), "it is ended", 10)
     assert "its processes did not stand still" in kernel.entry("run.end").why
 
 
