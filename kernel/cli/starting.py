@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -17,6 +18,9 @@ READY_S: Final = 60.0
 
 LOOK_S: Final = 0.05
 """Seconds between two looks for a kernel that another command starts."""
+
+PREFERENCE: Final = -10
+"""The kernel's nice value among all sessions (sched(7), the autogroup feature), of -20 to 19."""
 
 LOG_MAX: Final = 1024 * 1024
 """Size of run/kernel.log in bytes above which a start begins a new one."""
@@ -54,10 +58,20 @@ def start(home: str) -> int:
         if ready >= 0:
             os.close(ready)
     if line == "ready":
+        prefer(process.pid)
         return process.pid
     if not line:
         raise Ended(f"the kernel ended before it was ready: `tail {shlex.quote(home)}/run/kernel.log` shows why")
     raise Ended(line if "`" in line else f"{line}; mend that, then `maniple up`")
+
+
+def prefer(session: int) -> None:
+    """Have the system prefer the kernel's session to others on busy processors, if this user may ask for that.
+
+    It shares processors out among sessions, and a run can make as many of these as it may have processes.
+    """
+    with suppress(OSError):
+        Path(f"/proc/{session}/autogroup").write_text(f"{PREFERENCE}\n")
 
 
 def wait_for_other(home: str, run_folder: int) -> int:

@@ -56,6 +56,8 @@ def up(session: Session, foreground: bool) -> None:
     if foreground:
         ready = os.dup(2)  # the kernel closes this copy when it is ready, and keeps stderr
         os.set_inheritable(ready, True)
+        if os.getsid(0) == os.getpid():  # a terminal's session has others in it
+            starting.prefer(os.getpid())
         command = starting.kernel_command(session.home, ready)
         os.execv(command[0], command)
     began = 0.0 if is_running else time.time()

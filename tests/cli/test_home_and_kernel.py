@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from kernel.cli import main
-from kernel.cli.starting import LOG_MAX
+from kernel.cli.starting import LOG_MAX, PREFERENCE
 from tests.cli.shell import MANIPLE, Shell, copied_home, is_gone, is_one_clear_line
 from tests.cli.test_runs import until
 from tests.living import ECHO, write_hand
+from tests.rights import IS_WHOLE_ROOT
 from tests.spread import spread
 
 
@@ -67,6 +68,9 @@ def test_up_status_and_down_and_a_kernel_log_that_has_grown_is_begun_anew_and_ke
     assert told["open_calls"] == 0, "the call that asks is not counted"
     assert str(pid) in still.good("status")
     assert os.getsid(int(str(pid))) == pid
+    share = Path(f"/proc/{pid}/autogroup")
+    if IS_WHOLE_ROOT and share.exists():
+        assert share.read_text().endswith(f" nice {PREFERENCE}\n"), "it gives way to no session of a run's"
     assert still.result("down")["pid"] == pid
     assert is_gone(int(str(pid)))
     assert still.run("down").code == 3
