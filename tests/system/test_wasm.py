@@ -222,7 +222,7 @@ def test_each_end_names_its_reason(kernel: Kernel, client: Client, tmp_path: Pat
     body, more, words = ENDS[code]
     install(kernel, guest(tmp_path / "guest", body, more=more))
     outcome = _run(client)
-    for _ in range(4 if code == "deadline" else 0):  # a process that is late is ended by the kernel, in its words
+    for _ in range(20 if code == "deadline" else 0):  # a process that is late is ended by the kernel, in its words
         outcome = outcome if words in str(outcome["text"]) else _run(client)
     assert (outcome["outcome"], outcome["code"]) == ("failed", code)
     assert words in str(outcome["text"])
