@@ -2,8 +2,8 @@
 
 A file that exists is left as it is: a run that resumes after its process was killed does this again, in the same
 folder, and its shell may have changed files since. Each folder is opened relative to its parent, links are not
-followed, and a file is there whole or not at all. If a file cannot be written, as on a full disk, what was written just
-before is removed: part of a skill would be taken for the whole.
+followed, a pipe that a script left is not waited for, and a file is there whole or not at all. If a file cannot be
+written, as on a full disk, what was written just before is removed: part of a skill would be taken for the whole.
 """
 
 import os
@@ -21,7 +21,7 @@ from runtime.agent.skills import LABEL, Known
 from runtime.kernel_handle import KernelHandle
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _SECONDS: Final = 60.0
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,6 +16,22 @@ from runtime.agent.skills import Known
 from tests.small_disk import on_small_disk
 
 FILES = {"SKILL.md": b"---", "scripts/a.sh": b"echo a\n", "assets/deep/b": b"\xff"}
+
+
+@contextmanager
+def ending_within(seconds: int) -> Iterator[None]:
+    """Fails after so long, also in a call of the system that would wait for ever."""
+
+    def ring(number: int, frame: object) -> None:
+        raise AssertionError("it waits")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_every_file_but_its_text_is_laid_out(tmp_path: Path) -> None:
@@ -42,6 +59,16 @@ def test_what_was_half_written_when_its_process_was_killed_is_written_again(tmp_
     (folder / ".a.sh.new").write_text("ec")
     assert lay_out(tmp_path, "forms", FILES).code == ""
     assert sorted(path.name for path in folder.iterdir()) == ["a.sh"]
+
+
+def test_a_pipe_that_a_script_left_in_a_files_place_holds_up_nobody(tmp_path: Path) -> None:
+    folder = tmp_path / "skills" / "forms" / "scripts"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / ".a.sh.new")
+    with ending_within(2):
+        told = lay_out(tmp_path, "forms", FILES)
+    assert (told.code, "other files are in the way" in told.text) == ("files", True)
+    assert [path.name for path in folder.iterdir()] == [".a.sh.new"]
 
 
 def test_no_link_is_followed(tmp_path: Path) -> None:
