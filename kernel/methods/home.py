@@ -25,9 +25,9 @@ def _hands(request: Request) -> object:
 
 
 def _show(request: Request) -> object:
-    """Show a Hand in full: its record, kept versions, grants, settings (secrets hidden), and a live run's confinement."""
+    """Show a Hand in full: its record, kept versions, grants, settings (secrets hidden), and a process's confinement."""
     kernel, hand = request.kernel, request.hand()
-    live = next((run for run in kernel.runs.values() if run.hand.id == hand.id), None)
+    confined = next((run for run in kernel.runs.values() if run.hand.id == hand.id and run.applied), None)
     return {
         "hand": hand,
         "kept": [old for old in kernel.state.kept.values() if old.id == hand.id],
@@ -36,8 +36,8 @@ def _show(request: Request) -> object:
         "grants": kernel.state.grants.get(hand.id, ()),
         "settings": hide_secrets(hand.package.manifest.settings, kernel.settings_of(hand)),
         "secrets": kernel.state.secrets_of(hand.id),
-        "confinement": live.applied if live else (),
-        "lacking": live.missing if live else (),
+        "confinement": confined.applied if confined else (),
+        "lacking": confined.missing if confined else (),
     }
 
 

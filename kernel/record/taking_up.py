@@ -42,8 +42,9 @@ def rebuild_runs(kernel: "Kernel") -> tuple[set[str], dict[str, str]]:
     for run, unfinished in sorted(state.unfinished.items(), key=lambda item: item[1].work):
         if unfinished.instead and unfinished.has_work:  # without work: a crash undid it, and the run to replace resumes
             kernel.results.replace(unfinished.instead, run)
-        if unfinished.has_ended or unfinished.work not in state.open or run in lost:
-            continue
+        work = state.open.get(unfinished.work)
+        if unfinished.has_ended or run in lost or work is None or work.method != WORK.method:
+            continue  # a run of a task Hand that answers a call has no tape
         if unfinished.spawner and unfinished.spawner not in taken:
             lost[run] = "run ended: the run that spawned it does not resume"
             continue
@@ -150,18 +151,18 @@ def read_outcome(kernel: "Kernel", run: str, caller: str) -> Iterator[Outcome | 
     Yields None after each piece of the tape, then the outcome; nothing if there is none, or this caller may not know it.
     """
     run, journal = upgrades.successor(kernel.state, run), kernel.log.journal
+    unfinished, is_theirs = kernel.state.unfinished.get(run), False
     try:
         file = journal.tape(run, journal.secret(run))
         file.end = os.path.getsize(file.path)
-        if caller in (OPERATOR, began(file.records()).caller):
-            for ended in ending(file.records()):
-                if ended is None:
-                    yield None
-                elif ended.instead:
-                    yield from read_outcome(kernel, ended.instead, caller)
-                else:
-                    yield outcome_of(ended)
-    except (OSError, ManipleError):
-        unfinished = kernel.state.unfinished.get(run)
-        if unfinished is not None and unfinished.has_ended and caller in (OPERATOR, unfinished.spawner):
+        is_theirs = caller in (OPERATOR, began(file.records()).caller)
+        for ended in ending(file.records()) if is_theirs else ():
+            if ended is None:
+                yield None
+            elif ended.instead:
+                yield from read_outcome(kernel, ended.instead, caller)
+            else:
+                yield outcome_of(ended)
+    except (OSError, ManipleError):  # a run that could not resume has a tape without an end
+        if is_theirs or (unfinished is not None and unfinished.has_ended and caller in (OPERATOR, unfinished.spawner)):
             yield LOST

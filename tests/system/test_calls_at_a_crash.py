@@ -36,7 +36,7 @@ WHY = "the kernel ended before it"
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
     with Kernel(make_home(tmp_path / "home")) as kernel:
-        install(kernel, actor("sink"))
+        install(kernel, actor("sink", kind="task"))
         install(kernel, actor("relay", '"sink.do" = ["*"]'))
         install(kernel, WORK)
         yield kernel
@@ -65,6 +65,8 @@ def test_a_call_open_at_a_crash_has_its_end_from_the_next_kernel_and_one_at_a_do
         assert (end.run, end.resource, end.parent) == (begun.run, begun.resource, begun.parent)
         assert end.labels == begun.labels
     assert lost["sink.do"].labels == ("secret",)
+    answering = entry(kernel.home, "run.start", name="sink").run
+    assert entry(kernel.home, "run.end", run=answering).why == f"run ended: {WHY}"
     fates.pid_of(kernel, "work")
     assert not entries_of_work(kernel.home)  # it goes on
     call(kernel, "kernel.stop", "work")

@@ -171,7 +171,8 @@ def test_a_run_whose_tape_was_lost_or_changed_says_so_and_nothing_is_guessed(ker
         "empty": "does not say what its run was started with",
     }
     assert wanted.get(damage, "it lacks the message that entry") in end.why or "breaks off" in end.why
-    if damage in ("byte", "torn"):  # what is left of it is evidence
+    if damage in ("byte", "torn"):  # what is left of it is evidence, also that there was such a run
+        assert chaos.outcome_of(kernel, run)["text"] == "run ended: the kernel ended before it, or its tape is gone"
         assert len(path.read_bytes()) >= len(whole) // 2
     kernel.down()
     fates.verified(kernel.home)

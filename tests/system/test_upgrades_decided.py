@@ -35,11 +35,14 @@ def test_a_decision_about_a_run_that_began_anew_is_about_the_one_that_goes_on_in
     assert value(kernel, first) == "1.1.0"
 
 
-def test_of_a_hand_only_its_own_replaced_versions_are_shown(kernel: Kernel) -> None:
-    put_in(kernel, "1.0.0")
-    sleeping(kernel, seconds=5.0)
+def test_of_a_hand_its_own_replaced_versions_are_shown_and_the_confinement_of_a_process(kernel: Kernel) -> None:
+    put_in(kernel, "1.0.0", "ask")
+    waits = sleeping(kernel, seconds=5.0)
     put_in(kernel, "1.1.0")
+    entry(kernel.home, "decision", run=waits)  # it has no process, and is the first of its Hand's runs
+    sleeping(kernel, seconds=5.0)
     steady: Any = call(kernel, "kernel.show", "steady")
+    assert steady["confinement"]
     ledger: Any = call(kernel, "kernel.show", "ledger")
     assert [old["version"] for old in steady["kept"]] == ["1.0.0"]
     assert ledger["kept"] == []
