@@ -13,8 +13,7 @@ from manifests.installed import Installed
 from manifests.ledger import cost_of
 from manifests.policy import SLEEP, Link, digest_query, redact
 from manifests.schema import Manifest, Provided
-from manifests.state import WORK
-from manifests.unfinished import Open
+from manifests.unfinished import WORK, Open
 from wire import codec, headers, limits
 from wire.amounts import Cost
 from wire.calls import CallLife

@@ -73,6 +73,12 @@ def last_seen(counted: float, noted: float, shown: float) -> float:
     return noted if shown - noted >= STANDS else counted
 
 
+def run_of(file: str) -> str:
+    """Return the run whose tape has this name; "" if no tape has."""
+    run = file.removesuffix(".tape")
+    return run if run != file and run.startswith("r-") and run.isascii() else ""
+
+
 def expired_tapes(tapes: Iterable[Kept], keep: Keep) -> list[tuple[str, str]]:
     """Return the runs whose tapes are to be erased, each with the reason, the oldest first."""
     gone: list[tuple[str, str]] = []

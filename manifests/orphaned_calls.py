@@ -11,8 +11,8 @@ from manifests.budgets import Reservation, Reservations, full_costs, payers_deta
 from manifests.calls import OpenCall
 from manifests.ledger import cost_of
 from manifests.lives import OUTCOME_UNKNOWN
-from manifests.state import WORK, State
-from manifests.unfinished import Open
+from manifests.state import State
+from manifests.unfinished import WORK, Open
 from wire.entries import Said
 from wire.headers import Cancelled, Failed
 from wire.ids import KERNEL

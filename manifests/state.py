@@ -19,7 +19,7 @@ from manifests.schema import Budget, Capability, Effect, HandSection, Manifest
 from manifests.seal import MANIFEST_FILE
 from manifests.standing_rules import Rule, add_rules, remove_rules, waiting_of
 from manifests.trust import TrustedKey, TrustStore
-from manifests.unfinished import Open, Unfinished, add_spent, end_run, forget_unasked, mark_begun
+from manifests.unfinished import WORK, Open, Unfinished, add_spent, end_run, forget_unasked, mark_begun
 from wire.amounts import Cost
 from wire.entries import Entry, time_micros
 from wire.errors import ManipleError
@@ -74,9 +74,6 @@ class State(Struct, kw_only=True, forbid_unknown_fields=True):
         wanted = [] if self.frozen else [hand for hand in self.hands.values() if hand.id in self.wanted - held]
         return [hand for hand in wanted if not hand.is_task]
 
-
-WORK: Final = "run"
-"""The method of a task run's work. No Hand can provide it. It has no cost of its own: only the run's calls have."""
 
 MADE_OF: Final = ("interpreter", "runtime", "wire")
 """The parts of Maniple, of those with a digest in a `kernel.start` entry, that runs execute: a new one upgrades all Hands."""

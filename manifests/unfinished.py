@@ -11,6 +11,9 @@ from manifests.schema import Effect
 from wire.entries import Entry
 from wire.labels import Labels, join
 
+WORK: Final = "run"
+"""The method of a task run's work. No Hand can provide it. It has no cost of its own: only the run's calls have."""
+
 ENDED_MOST: Final = 4_096
 """The most ended runs remembered for the run that started them, which may still wait for them: more than can be under way."""
 
@@ -97,6 +100,12 @@ class Unfinished(Struct, kw_only=True, forbid_unknown_fields=True):
     def seen(self, told: Iterable[str]) -> Labels:
         """Return the labels of what it was told, and of what its scratch folder may contain."""
         return join(told, self.labels)
+
+
+def has_open_work(run: Unfinished, opens: Mapping[int, Open]) -> bool:
+    """Whether a run's own work is open. A run that answers a single call has no work of its own, and no tape."""
+    work = opens.get(run.work)
+    return not run.has_ended and work is not None and work.method == WORK
 
 
 def add_spent(runs: Mapping[str, Unfinished], opens: Mapping[int, Open], entry: Entry) -> None:

@@ -9,7 +9,7 @@ import errno
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -254,13 +254,11 @@ def _key_prefix(run: str) -> bytes:
     return f'{{"run":"{run}","key":"'.encode()
 
 
-def ended_in_done(path: str) -> bool:
-    """Whether a tape's last record, which is not verified, says that its run's work ended in `done`."""
-    try:
-        with open(path, "rb") as file:
-            return ends_done(file.read, file.seek)
-    except OSError:
-        return False
+def ended_in_done(path: str) -> Generator[None, None, bool]:
+    """Return whether a tape's last record, which is not verified, says that its run's work ended in `done`; in steps."""
+    with suppress(OSError), open(path, "rb") as file:
+        return (yield from ends_done(file.read, file.seek))
+    return False
 
 
 def _size(record: Record | Spilled) -> int:

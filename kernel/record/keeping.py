@@ -4,13 +4,15 @@ The system's clock may jump, so ages are measured by a clock that is not moved a
 """
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from kernel.record.journal import ended_in_done
 from manifests.calls import OpenCall
-from manifests.keeping import DAY, Kept, SafeClock, expired_tapes, last_seen, seconds_until
+from manifests.keeping import DAY, Kept, SafeClock, expired_tapes, last_seen, run_of, seconds_until
 from manifests.policy import redact
 from wire.errors import Refusal
 from wire.ids import KERNEL
@@ -18,12 +20,9 @@ from wire.ids import KERNEL
 if TYPE_CHECKING:
     from kernel.core import Kernel
 
-EVERY, AT_ONCE = 3600.0, 1_000
-"""Seconds between two searches for old tapes; and the most tapes that one search erases."""
-
-READ_MOST, OPENING, SOON = 16 * 1024 * 1024, 16 * 1024, 1.0
-"""READ_MOST: bytes of tapes that one search reads to learn how their runs ended, since the kernel serves nobody meanwhile.
-OPENING: bytes counted for opening each. SOON: seconds until the next search, if this one could not read or erase all.
+EVERY, SOON, AT_ONCE = 3600.0, 1.0, 1_000
+"""EVERY: seconds between two searches for old tapes; SOON: until the first. AT_ONCE: steps of one before all others have
+their turns: each looks at a tape, reads a few heads of one, or erases one.
 """
 
 
@@ -57,30 +56,36 @@ class Keeping:
         call.alarm = self._kernel.loop.after(seconds, partial(self.set_expiry, call, then) if seconds else then)
 
     def erase_old(self) -> None:
-        """Erase old tapes. Repeats itself after EVERY seconds."""
-        kernel, keep = self._kernel, self._kernel.home.identity.journal
-        again = kernel.loop.after(EVERY, self.erase_old)  # first, for a disk that errs
-        now = self._clock.now(kernel.time() / 1_000_000, kernel.loop.now())
+        """Search for old tapes, and erase them. Repeats itself after EVERY seconds."""
+        self._kernel.loop.after(EVERY, self.erase_old)  # first, for a disk that errs
+        now = self._clock.now(self._kernel.time() / 1_000_000, self._kernel.loop.now())
         with suppress(OSError), open(os.open(self._note, os.O_CREAT | os.O_NONBLOCK, 0o600), "rb") as note:
             os.utime(note.fileno(), (now, now))  # mtime: the believed time; ctime, by the system: the clock's
-        found, read, young = list[Kept](), 0, min(keep.days, keep.failed_days) * DAY
+        self._go_on(self._search(now))
+
+    def _go_on(self, search: Iterator[None]) -> None:
+        """Let a search take AT_ONCE steps, and go on when what it has recorded is on disk."""
+        if len([*islice(search, AT_ONCE)]) == AT_ONCE:
+            log, loop = self._kernel.log, self._kernel.loop
+            log.after(log.size - 1, partial(loop.after, 0.0, partial(self._go_on, search)))
+
+    def _search(self, now: float) -> Iterator[None]:
+        """Erase old tapes, step by step. now: the believed time."""
+        kernel, keep, found = self._kernel, self._kernel.home.identity.journal, list[Kept]()
+        young, folder = min(keep.days, keep.failed_days) * DAY, kernel.log.journal.folder
         # scandir takes a tenth of the time of glob() and a Path for each; a folder that was removed store() makes anew
-        for path in os.scandir(kernel.log.journal.folder) if kernel.log.journal.folder.is_dir() else ():
-            run = path.name.removesuffix(".tape")
-            is_named = run != path.name and run[:2] == "r-" and run.isascii()
-            if not is_named or run in kernel.runs or run in kernel.state.unfinished or not path.is_file():
+        for path in os.scandir(folder) if folder.is_dir() else ():
+            yield
+            run, unfinished = run_of(path.name), kernel.state.unfinished
+            if not run or run in kernel.runs or run in unfinished or not path.is_file():
                 continue
             with suppress(FileNotFoundError):  # the log's thread has just erased it
                 status = path.stat()
                 age, is_done = now - status.st_mtime, self._outcomes.get(run)
                 if age > young and is_done is None:
-                    if read > READ_MOST:
-                        continue
-                    read += OPENING + status.st_size
-                    is_done = self._outcomes[run] = ended_in_done(path.path)
+                    is_done = self._outcomes[run] = yield from ended_in_done(path.path)
                 found.append(Kept(run=run, age=age, size=status.st_size, is_done=is_done is not False))
-        for run, why in (old_runs := expired_tapes(found, keep))[:AT_ONCE]:
-            self.erase(run, KERNEL, why)
-        if read > READ_MOST or len(old_runs) > AT_ONCE:
-            again.cancel()
-            kernel.log.after(kernel.log.size - 1, partial(kernel.loop.after, SOON, self.erase_old))
+        for run, why in expired_tapes(found, keep):
+            yield
+            with suppress(Refusal):  # the operator has erased it meanwhile
+                self.erase(run, KERNEL, why)

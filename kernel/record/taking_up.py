@@ -19,7 +19,7 @@ from manifests.calls import OpenCall, paid_from
 from manifests.grants import GrantSet
 from manifests.policy import Link, redact
 from manifests.state import authority
-from manifests.unfinished import Unfinished
+from manifests.unfinished import Unfinished, has_open_work
 from wire.entries import time_micros
 from wire.errors import ManipleError, TapeDamaged
 from wire.fast_forward import Contents, ending, scan
@@ -42,9 +42,8 @@ def rebuild_runs(kernel: "Kernel") -> tuple[set[str], dict[str, str]]:
     for run, unfinished in sorted(state.unfinished.items(), key=lambda item: item[1].work):
         if unfinished.instead and unfinished.has_work:  # without work: a crash undid it, and the run to replace resumes
             kernel.results.replace(unfinished.instead, run)
-        work = state.open.get(unfinished.work)
-        if unfinished.has_ended or run in lost or work is None or work.method != WORK.method:
-            continue  # a run of a task Hand that answers a call has no tape
+        if run in lost or not has_open_work(unfinished, state.open):
+            continue
         if unfinished.spawner and unfinished.spawner not in taken:
             lost[run] = "run ended: the run that spawned it does not resume"
             continue

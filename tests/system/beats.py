@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kernel.cli.client import Client
-from manifests.state import WORK
+from manifests.unfinished import WORK
 from tests.living import ROOT, Source
 from tests.system.fates import entries
 

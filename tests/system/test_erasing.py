@@ -4,18 +4,16 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from kernel.record.keeping import AT_ONCE, READ_MOST
+from kernel.record.keeping import AT_ONCE
 from tests.cli.shell import Shell
 from tests.living import Kernel, make_home
 from tests.system import chaos, fates
 from tests.system.fates import call, ended, entries, entry, until
 from tests.system.test_resuming import begin
-from wire.tape import HEAD
 
 
 @pytest.fixture
@@ -201,18 +199,3 @@ def test_what_is_older_than_its_operator_says_is_erased(kernel: Kernel) -> None:
     until(lambda: not tape(kernel, old).exists(), "it is erased")
     assert tape(kernel, young).exists()
     assert call(kernel, "kernel.status") is not None
-
-
-@pytest.mark.wide
-def test_many_megabytes_of_old_tapes_are_looked_through_in_pieces(kernel: Kernel) -> None:
-    kernel.down()
-    folder, runs = kernel.home / "journal" / "runs", [f"r-{letter * 16}" for letter in "abc"]
-    for run in runs:
-        with (folder / f"{run}.tape").open("wb") as file:
-            file.write((READ_MOST + 1).to_bytes(4, "little"))
-            file.truncate(HEAD + READ_MOST + 1)
-        os.utime(file.name, (0, 0))
-    kernel.up()
-    until(lambda: not any((folder / f"{run}.tape").exists() for run in runs), "all are erased")
-    times = sorted(fates.moment(entry(kernel.home, "erase", run=run)) for run in runs)
-    assert all(after - before >= 0.9 for before, after in pairwise(times))

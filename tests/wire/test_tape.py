@@ -158,7 +158,9 @@ def test_how_a_tape_ends_is_read_without_believing_a_length_beyond_any_record() 
         asked.append(size)
         return tape.read(size)
 
-    assert not ends_done(take, tape.seek)
+    with pytest.raises(StopIteration) as answer:
+        next(ends_done(take, tape.seek))
+    assert answer.value.value is False
     assert max(asked) <= RECORD_MOST
 
 
