@@ -18,9 +18,11 @@ from kernel import loop as kernel_loop
 from kernel import main as kernel_main
 from kernel.loop import Loop
 from kernel.runs import Run
+from manifests import capabilities
 from wire import results
 
 results.__dict__["KEPT"] = kernel_loop.__dict__["_CANCELLED"] = 8
+capabilities.__dict__["MOST_REMEMBERED"] = 8  # the resources of calls, such as the ids of runs that are stopped
 
 
 def main(arguments: list[str]) -> None:

@@ -127,7 +127,8 @@ GROWTH = 6 * 1024 * 1024
 BLOCKS = 80
 """Blocks of Python's memory that the kernel may have more after forty runs or links, two for each: what libraries keep of
 
-the first ones, less and less each time. While it is, one run takes hundreds.
+the first ones, less and less each time. While it is, one run takes hundreds. After a thousand runs, one for every four: what
+timers are due at that moment, and what libraries keep.
 """
 
 
@@ -222,7 +223,7 @@ def _goes_round(kernel: Kernel, warm: int, count: int) -> None:
     before = standing(kernel)
     _errands(kernel, count)
     until(lambda: not fates.runs(kernel), "all runs gone")
-    as_before(kernel, before)
+    as_before(kernel, before, max(BLOCKS, count // 4))
     kernel.down()
     starts, ends = entries(kernel.home, "run.start"), entries(kernel.home, "run.end")
     assert len(starts) == len(ends) == warm + count + 1
