@@ -30,7 +30,10 @@ Milliseconds = Annotated[int, Meta(ge=0, le=limits.DEADLINE_MAX)]
 
 
 class Header(Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """Base of all headers: immutable, an array on the wire, without fields that its type does not list."""
+    """Base of all headers: immutable, an array on the wire, without fields that its type does not list.
+
+    Tapes hold them for months: a new field stands last and has a default, so that earlier arrays can still be read.
+    """
 
 
 # life --------------------------------------------------------------------------------------------------------------
@@ -96,11 +99,11 @@ class Call(Header, frozen=True, tag="call"):
     deadline: Milliseconds = 0
     parent: Number = 0
     most: Cost | None = None
-    left: Cost | None = None
     upload: bool = False
     labels: Labels = ()
     time: Number = 0
     ask: Why = ""
+    left: Cost | None = None
 
 
 class Chunk(Header, frozen=True, tag="chunk"):
