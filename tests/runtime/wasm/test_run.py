@@ -4,13 +4,19 @@ import resource
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from manifests.values import guest_memory
+from runtime.wasm.hand import WasmHand
 from runtime.wasm.seeded import Seeded
+from tests.manifests.texts import manifest
 from tests.runtime.peer import Peer, provided
-from tests.runtime.wasm.guests import ECHO, running, wat
+from tests.runtime.wasm.guests import ECHO, MEBI, running, wat
 from wire import codec, headers, limits
 from wire.codec import Value
 
@@ -338,3 +344,23 @@ def test_every_body_that_a_guest_hands_back_is_measured(peer: Peer) -> None:
     failed, _ = peer.expect(headers.Failed)
     assert failed.code == "malformed"
     assert f"bytes; {limits.BODY_MAX} are the most" in failed.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "in_flight", "processes", "at_once"),
+    [("task", 16, 32, 1), ("service", 16, 32, 4), ("service", 2, 32, 2), ("service", 16, 6, 3), ("service", 16, 2, 1)],
+)
+def test_as_many_calls_are_answered_at_once_as_their_hands_limits_allow(
+    kind: Literal["task", "service"], in_flight: int, processes: int, at_once: int
+) -> None:
+    """Only what a Hand is made from; each guest has its part of the memory."""
+    hand = replace(
+        manifest(),
+        hand=replace(manifest().hand, kind=kind),
+        limits=replace(manifest().limits, memory=256 * MEBI, in_flight=in_flight, processes=processes),
+    )
+    place: Any = SimpleNamespace(manifest=hand)
+    made = WasmHand.__new__(WasmHand)
+    made._place = place
+    WasmHand.__init__(made)
+    assert (made._at_once, made._memory) == (at_once, guest_memory(256 * MEBI, at_once))

@@ -9,6 +9,7 @@ import pytest
 from runtime.wasm.ends import of_error
 from runtime.wasm.guest import HOST_CALL, TABLE_ELEMENTS, TABLES, Guest
 from tests.runtime.wasm.guests import ECHO, MEBI, called, program, run, running, terms, wat
+from wire import codec
 
 TRAPS = {
     "unreachable": ("unreachable", "trap", "unreachable"),
@@ -155,6 +156,19 @@ def test_a_call_of_the_host_costs_more_than_an_instruction() -> None:
         run(running("(drop (call $now))" * times + "(i64.const 0)", imports=now)).used.fuel for times in (0, 3)
     )
     assert paid - free >= 3 * HOST_CALL
+
+
+def test_each_byte_that_a_guest_is_given_costs_fuel() -> None:
+    made = program(wat(ECHO))
+    few, many = (called(made, "run", codec.encode_body("x" * size)).used.fuel for size in (1, 1001))
+    assert many - few >= 1000
+
+
+def test_a_line_that_is_too_long_is_cut_and_costs_no_more_than_one_that_is_not() -> None:
+    log = '(import "maniple" "log" (func $log (param i32 i32 i32)))'
+    line = "(call $log (i32.const 0) (i32.const 1024) (i32.const {})) (i64.const 0)"
+    costs = [run(running(line.format(size), imports=log)).used.fuel for size in (8191, 8192, 60_000)]
+    assert costs[0] + 1 == costs[1] == costs[2]
 
 
 @pytest.mark.parametrize("where", ENDLESS)
