@@ -22,7 +22,7 @@ LAYERS: Final = (
     Layer("descriptors", "using what another process had open"),
     Layer("environment", "reading the kernel's environment variables, and steering libraries by them"),
     Layer("session", "sending signals to and from a terminal, and typing into one"),
-    Layer("pid-namespace", "seeing or signalling other processes, and outliving one's own end", _NAMESPACES),
+    Layer("pid-namespace", "looking into or signalling other processes, and outliving one's own end", _NAMESPACES),
     Layer("network-namespace", "using any network of this machine, its loopback included", _NAMESPACES),
     Layer("ipc-namespace", "using the System V and POSIX queues and shared memory of others", _NAMESPACES),
     Layer(
