@@ -1,10 +1,18 @@
 """`maniple down` (acts)."""
 
+import os
+import signal
+import time
+from collections.abc import Callable
 from typing import Final
 
-from kernel.cli.exits import Ended
+from kernel.cli import logbook, starting
+from kernel.cli.exits import Ended, NoKernel
 from kernel.cli.frame import Session, command
 from kernel.cli.progress import waiting
+
+UNDERSTOOD_S: Final = 5.0
+"""Seconds without an answer after which a kernel of other code is stopped by SIGTERM."""
 
 EXIT_S: Final = 60.0
 """Seconds within which the kernel's process must end after its answer, when everything is stopped."""
@@ -16,13 +24,40 @@ def down(session: Session) -> None:
 
     Returns when the kernel's process has ended. The next `maniple up` starts the services marked as wanted and
     continues unfinished runs. Paused Hands stay paused, and a frozen kernel stays frozen.
+
+    A kernel of another version of Maniple that does not understand this command is stopped by SIGTERM, likewise in order.
     """
     with session.client() as client:
-        with waiting(session, "everything to stop, in order") as tick:
-            told = client.call("kernel.down", seconds=600, tick=tick).value
         pid = client.kernel_pid
+        with waiting(session, "everything to stop, in order") as tick:
+            other = _OtherCode(session.home, pid, tick)
+            try:
+                told = client.call("kernel.down", seconds=600, tick=other.look).value
+            except NoKernel:
+                if not other.is_told:
+                    raise
+                told = None
         if not client.wait_for_exit(EXIT_S):
             raise Ended(f"everything is stopped, but the kernel (process {pid}) is still there: `kill {pid}`")
     if isinstance(told, dict) and isinstance(why := told.get("log"), str) and why:
         session.say(f"The log may lack its last entries: {why}")
     session.result({"down": True, "pid": pid}, lambda: f"Everything is stopped, the kernel (process {pid}) too.")
+
+
+class _OtherCode:
+    """Stops a kernel of other code, which may not understand this version's calls, by a signal, which all understand."""
+
+    def __init__(self, home: str, pid: int, tick: Callable[[], None]) -> None:
+        self._log, self._pid, self._tick = logbook.folder_of(home), pid, tick
+        self._look_at = time.monotonic() + UNDERSTOOD_S
+        self.is_told = False
+
+    def look(self) -> None:
+        """While the call is not answered: once, tell the kernel by SIGTERM if its code is not this."""
+        self._tick()
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = float("inf")
+        if not starting.has_this_code(self._log):
+            os.kill(self._pid, signal.SIGTERM)
+            self.is_told = True

@@ -64,7 +64,8 @@ class Silence:
             )
         elif self._is_asking:
             raise Ended(
-                f"the kernel of {self._home} has dropped this link: see `maniple status` and {self._home}/run/kernel.log"
+                f"the kernel of {self._home} has dropped this link: {self._home}/run/kernel.log may say why; if it is of "
+                "another version of Maniple, `maniple down`, then `maniple up`"
             )
         else:
             self._allowed, self._due = min(2 * self._allowed, MOST), now + ANSWER_WITHIN

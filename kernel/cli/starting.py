@@ -120,3 +120,15 @@ def _kernel_log(home: str) -> IO[bytes]:
     if os.path.exists(path) and os.path.getsize(path) > LOG_MAX:
         os.replace(path, path + ".1")
     return open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600))
+
+
+def has_this_code(log: Path) -> bool:
+    """Whether the running kernel logged, at its start, the same code digests as this command's; True if nothing is logged.
+
+    log: the log's folder. Raises Ended if it is damaged there.
+    """
+    from kernel.cli import logbook
+    from kernel.digests import code_digests
+
+    begun = logbook.newest(log, "kernel.start")
+    return begun is None or begun.detail == code_digests()

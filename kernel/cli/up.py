@@ -69,7 +69,7 @@ def up(session: Session, foreground: bool) -> None:
                 raise
             is_running, began = True, 0.0
     os.close(folder)
-    if is_running and not _has_this_code(session):
+    if is_running and not starting.has_this_code(session.log()):
         old = f"the kernel that runs on {session.home} (process {pid}) has other code than this version of Maniple"
         raise Ended(f"{old}: `maniple down`, then `maniple up`")
     how = "already runs" if is_running else "runs"
@@ -123,12 +123,3 @@ def count_lost(folder: Path) -> int:
                 break
             count += entry.kind == "run.end" and entry.why.startswith(history.NOT_RESUMED)
     return count
-
-
-def _has_this_code(session: Session) -> bool:
-    """Whether the running kernel logged, at its start, the same code digests as this command's; True if nothing is logged."""
-    from kernel.cli import logbook
-    from kernel.digests import code_digests
-
-    begun = logbook.newest(session.log(), "kernel.start")
-    return begun is None or begun.detail == code_digests()

@@ -7,7 +7,9 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from kernel.cli import main
@@ -17,6 +19,7 @@ from tests.cli.test_runs import until
 from tests.living import ECHO, write_hand
 from tests.rights import IS_WHOLE_ROOT
 from tests.spread import spread
+from wire import codec, headers
 
 
 def test_init_makes_a_home_that_only_its_owner_can_enter_with_keys_of_its_own(made: Shell, tmp_path: Path) -> None:
@@ -131,6 +134,22 @@ def test_up_beside_a_kernel_of_another_version_of_maniple_fails(
     assert (code, told.out) == (1, "")
     assert "has other code than this version of Maniple: `maniple " in told.err
     assert "down`, then `maniple " in told.err
+
+
+def test_down_stops_a_kernel_of_another_version_that_does_not_understand_its_call(
+    still: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def encode(header: headers.Header) -> bytes:
+        later = [None] * isinstance(header, headers.Call)
+        return codec.encode_body([*msgspec.msgpack.decode(codec.encode(header)), *later])
+
+    still.good("up")
+    monkeypatch.setattr("kernel.digests.code_digests", lambda: {"kernel": "newer"})
+    monkeypatch.setattr("kernel.cli.client.codec", SimpleNamespace(**vars(codec) | {"encode": encode}))
+    monkeypatch.setattr("kernel.cli.down.UNDERSTOOD_S", 0.1)
+    code, told = main.run(["--home", str(still.home), "down"]), capsys.readouterr()
+    assert (code, "Everything is stopped, the kernel" in told.out) == (0, True), told
+    assert '"kernel.stop"' in still.good("audit", "tail", "--json")
 
 
 @pytest.mark.wide
