@@ -155,7 +155,7 @@ class TrustStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             if not known.isdisjoint(key_id for _, key_id in signers(seal_text)):
                 raise SealRefused("forged", f"the seal of {name} is not genuine: {error}", mend) from None
             shown = ", ".join(f"{signer}+{key_id}" for signer, key_id in strangers) or "nobody"
-            mend = "if you trust that key, type `maniple keys add` with its verifier key"
+            mend = "to trust it, `maniple keys add` with its verifier key; or look at it and type `maniple seal DIR`"
             raise SealRefused("unknown key", f"{name} is sealed by {shown}, which is not trusted here", mend) from None
 
 

@@ -96,6 +96,7 @@ def test_a_seal_by_another_key_names_it() -> None:
     assert refusal.code == "unknown key"
     assert f"{SECOND.name}+{SECOND.verify_key.id}" in refusal.why
     assert "maniple keys add" in refusal.mend
+    assert "look at it and type `maniple seal DIR`" in refusal.mend
     assert _refused(TrustStore()).code == "unknown key"
 
 
