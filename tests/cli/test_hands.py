@@ -219,10 +219,10 @@ def test_install_tells_in_words_what_is_asked_for(shell: Shell, tmp_path: Path) 
     (folder / "HAND.toml").write_text(text.replace("[capabilities]\n", f"[capabilities]\n{asks}"))
     ran = shell.run("install", folder, "--yes")
     assert ran.code == 0, ran
-    told = [line.split() for line in ran.err.splitlines()]
-    assert ["echo.say", "*", "changes", "nothing"] in told
-    assert ["files.write", "data/**", "changes", "this", "machine"] in told
-    assert ["nobody.does", "*", "nothing", "provides", "it", "yet"] in told
+    told = [" ".join(line.split()) for line in ran.err.splitlines()]
+    assert "echo.say * changes nothing" in told
+    assert "files.write data/** changes this machine; refused where it does, by autonomy readonly" in told
+    assert "nobody.does * nothing provides it yet" in told
     shell.good("remove", "teller")
 
 
