@@ -21,25 +21,28 @@ def costly(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     return shell
 
 
-def test_the_homes_budget_is_set_shown_held_and_taken_back(costly: Shell) -> None:
-    assert "Spent by the home: nothing." in costly.good("budget")
-    assert "10 tokens an hour" in costly.good("budget", "tokens=10/hour,1k/day")
-    assert costly.run("call", "costly.spend", "tokens=8", "--most", "tokens=9", "--most", "dollars=0.01").code == 0
-    ran = costly.run("call", "costly.spend", "tokens=8", "--most", "tokens=9")
+def test_the_homes_budget_is_set_shown_held_and_taken_back(still: Shell, tmp_path: Path) -> None:
+    """In a home of its own, where no other test has spent anything."""
+    still.good("up")
+    still.good("install", write_hand(tmp_path / "costly", COSTLY), "--yes")
+    assert "Spent by the home: nothing." in still.good("budget")
+    assert "10 tokens an hour" in still.good("budget", "tokens=10/hour,1k/day")
+    assert still.run("call", "costly.spend", "tokens=8", "--most", "tokens=9", "--most", "dollars=0.01").code == 0
+    ran = still.run("call", "costly.spend", "tokens=8", "--most", "tokens=9")
     assert ran.code == 4
     assert "the home may spend 10 tokens an hour, has spent 8 tokens: 2 tokens are left" in ran.err
     assert "budget tokens=…` allows more" in ran.err
-    assert "the home: 8 tokens of 10 tokens an hour: over budget until" in costly.good("status")
-    told = msgspec.convert(costly.result("budget"), Status)
+    assert "the home: 8 tokens of 10 tokens an hour: over budget until" in still.good("status")
+    told = msgspec.convert(still.result("budget"), Status)
     assert [(row.window, row.amount, row.spent, row.left) for row in told.budgets] == [
         ("hour", 10, 8, 2),
         ("day", 1000, 8, 992),
     ]
     assert told.spent["day"] == {"tokens": 8, "micro_dollars": 8}
-    assert [row.percent for row in msgspec.convert(costly.result("status"), Status).budgets] == [100, 0]
-    costly.good("budget", "--unset", "tokens")
-    assert costly.result("budget")["budgets"] == []
-    assert costly.run("call", "costly.spend", "tokens=8", "--most", "tokens=9", "--most", "dollars=1").code == 0
+    assert [row.percent for row in msgspec.convert(still.result("status"), Status).budgets] == [100, 0]
+    still.good("budget", "--unset", "tokens")
+    assert still.result("budget")["budgets"] == []
+    assert still.run("call", "costly.spend", "tokens=8", "--most", "tokens=9", "--most", "dollars=1").code == 0
 
 
 def test_a_hands_budget_is_shown_with_it(costly: Shell) -> None:
