@@ -128,6 +128,9 @@ class Tape:
         if past is not None and isinstance(header, headers.Credit):
             past.credit(number, header.chunks)
         is_recorded = past is not None and (number not in self.open_calls if number else self._counts_events)
+        # nobody takes such a chunk; but without credit a program may not come to the request that the tape goes on with
+        if is_recorded and (peer := self.peer) and isinstance(header, headers.Chunk) and not self.in_order:
+            self._kernel.links.transmit(peer, codec.encode(headers.Credit(number=header.number, chunks=1)), codec.NIL)
         header = header if number == header.number else replace(header, number=number)
         # one that has ended may still have chunks for the run. Of others nothing is counted: it could name ever more
         fresh = self._streams.fresh(header, body) if number >= 0 else header
@@ -290,7 +293,5 @@ class Tape:
         self.last, self.spent = max(self.last, contents.needs - 1), contents.spent
         self._messages = max(self._messages, contents.heard)
         self.count = max(self.count, 1 + len(contents.known) + contents.heard)
-        records = up_to(self.file.records(), contents.heard)
-        read = (placed.record for placed in records if isinstance(placed.record, Heard))
-        heard = iter(contents.kept) if contents.kept else read
-        self._fast_forward = FastForward(contents, heard, in_order=self.in_order)
+        read = (one.record for one in up_to(self.file.records(), contents.heard) if isinstance(one.record, Heard))
+        self._fast_forward = FastForward(contents, iter(contents.kept or read), in_order=self.in_order)

@@ -149,6 +149,27 @@ def test_what_is_said_of_a_request_never_concerns_another_that_has_its_number_on
     assert said is None or number_of(said) != 3
 
 
+def test_a_program_that_uploads_before_it_asks_what_the_tape_goes_on_with_gets_room_for_that() -> None:
+    """Its lines come one after the other: without room for its upload, whose end it was told, it would never ask."""
+    around: Any = Around()
+    told: list[headers.FromKernel] = []
+    around.peer.is_behind = False
+    around.links.transmit = lambda _, raw, __: told.append(codec.decode_from_kernel(raw))
+    asked, upload = (
+        headers.Call(number=1, method="spring.flow"),
+        headers.Call(number=3, method="post.send", upload=True),
+    )
+    heard = (Heard(header=codec.encode(headers.Done(number=number)), body=NIL) for number in (1, 3))
+    records: list[Record] = [request_record(asked, NIL), request_record(upload, NIL), *heard]
+    tape = Tape(around, "r-1", SimpleNamespace(records=tuple, spilled=0, stored=0), in_order=False)  # type: ignore[arg-type]  # see above
+    tape.begin_fast_forward(scan((Placed(record=one, needs=0, end=0, check=b"") for one in records), room=1 << 20))
+    tape.peer = around.peer
+    tape.accept(around.peer, replace(upload, number=5), NIL)
+    for _ in range(limits.WINDOW):
+        assert tape.accept(around.peer, headers.Chunk(number=5), NIL) is None
+    assert told == [headers.Credit(number=5, chunks=1)] * limits.WINDOW
+
+
 def test_the_rest_of_a_stream_that_ended_while_its_run_went_through_its_tape_comes_as_the_run_reads() -> None:
     around: Any = Around()
     around.peer.is_behind = False
