@@ -46,6 +46,7 @@ def test_the_homes_budget_is_set_shown_held_and_taken_back(still: Shell, tmp_pat
 
 
 def test_a_hands_budget_is_shown_with_it(costly: Shell) -> None:
+    costly.good("call", "costly.spend", "tokens=1")  # which the home has spent, and this Hand has not
     assert "greeter has no budget" in costly.good("budget", "greeter")
     assert "2.00 dollars a day" in costly.good("budget", "greeter", "dollars=2/day")
     assert "0.00 dollars of 2.00 dollars a day, until" in costly.good("show", "greeter")
