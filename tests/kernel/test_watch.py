@@ -31,7 +31,7 @@ def test_without_a_control_group_more_memory_than_declared_is_measured_or_ends_t
     hand = manifest()
     hand = replace(hand, limits=replace(hand.limits, memory=MOST))
     run: Any = SimpleNamespace(
-        id="r-1", number=1, pid=1, paused=False, is_ending=False, applied=applied, other_cpu=0.0, earlier_cpu=0,
+        id="r-1", number=1, pid=0, paused=False, is_ending=False, applied=applied, other_cpu=0.0, earlier_cpu=0,
         hand=SimpleNamespace(package=SimpleNamespace(manifest=hand)), first_cpu=lambda: 0.1, cpu_seconds=lambda: 0.1,
     )  # fmt: skip
     kernel: Any = SimpleNamespace(
@@ -55,7 +55,7 @@ def test_a_paused_run_is_stopped_anew_at_each_check_and_ended_once_it_has_used_p
     """What it used before the first check in this pause does not count, nor what it has begun in the system."""
     ended, stopped, used = list[str](), list[Any](), [7.0, 7.0, 7.0 + watch.STIRRING, 7.1 + watch.STIRRING]
     run: Any = SimpleNamespace(
-        id="r-1", number=1, pid=1, paused=True, is_ending=False, still_at=-1.0, first_cpu=lambda: 0.0
+        id="r-1", number=1, pid=0, paused=True, is_ending=False, still_at=-1.0, first_cpu=lambda: 0.0
     )  # fmt: skip
     kernel: Any = SimpleNamespace(
         runs={"r-1": run}, loop=SimpleNamespace(after=lambda *_: None, now=lambda: 0.0),
