@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,8 +118,8 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
         yield kernel
 
 
-MOST_ROUNDS = 10
-"""Of load and freeze; the best counts, as others use this machine as well: mostly there are two."""
+ROUNDS = 3
+"""Of load and freeze; the middle one counts."""
 
 
 def _effects(kernel: Kernel) -> list[float]:
@@ -148,9 +149,10 @@ def _all_gone(processes: list[int]) -> None:
         os.close(pidfd)
 
 
+@pytest.mark.alone
 def test_freeze_ends_every_run_and_refuses_every_call_within_50_ms_under_full_load(kernel: Kernel) -> None:
-    took, late = list[float](), list[float]()
-    while len(took) < 2 or (max(min(took), min(late)) >= 0.05 and len(took) < MOST_ROUNDS):
+    took, late = [], []
+    for _ in range(ROUNDS):
         processes = _load(kernel)
         with kernel.client() as client:
             began, at = time.monotonic(), time.time()
@@ -164,14 +166,14 @@ def test_freeze_ends_every_run_and_refuses_every_call_within_50_ms_under_full_lo
             late.append(_effects(kernel)[-1] - at)
             client.call("kernel.stop", "caller")  # they would go on after the thaw
             client.call("kernel.thaw")
-    assert min(took) < 0.05, took
-    assert min(late) < 0.05, late
+    assert statistics.median(took) < 0.05, took
+    assert statistics.median(late) < 0.05, late
     kernel.down()
-    assert _freezes(kernel) == len(took)
+    _nothing_after_freeze(kernel)
 
 
-def _freezes(kernel: Kernel) -> int:
-    """How many there were. In the log's order, from each to its thaw no call is allowed but the operator's of the kernel."""
+def _nothing_after_freeze(kernel: Kernel) -> None:
+    """In the log's order: between freeze and thaw no call is allowed but the operator's of the kernel."""
     frozen, is_frozen = 0, False
     for one in entries(kernel.home):
         if one.kind in ("freeze", "thaw"):
@@ -180,7 +182,7 @@ def _freezes(kernel: Kernel) -> int:
         elif is_frozen:
             assert one.kind not in ("run.start", "hand.ready", "run.confined")
             assert one.kind != "call" or (one.principal, one.method[:7]) == ("operator", "kernel."), one
-    return frozen
+    assert frozen == ROUNDS
 
 
 def test_freeze_survives_down_up_and_kill_and_thaw_undoes_it(kernel: Kernel) -> None:

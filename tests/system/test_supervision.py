@@ -2,6 +2,7 @@
 
 import os
 import signal
+import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -154,6 +155,7 @@ def kernel(living: Shared) -> Iterator[Shared]:
     living.end()
 
 
+@pytest.mark.alone
 def test_a_killed_hand_is_noticed_within_50_ms_and_started_again_after_a_while(kernel: Shared) -> None:
     late = []
     for _ in range(3):
@@ -169,7 +171,7 @@ def test_a_killed_hand_is_noticed_within_50_ms_and_started_again_after_a_while(k
             again = until(lambda: [e for e in kernel.entries("run.start") if e.seq > back.seq], "a restart")[0]
             assert moment(again) - moment(back) >= 0.1 * len(late)  # backoff: a tenth of a second, then two
             until(lambda: state_of(kernel, "subject") == "ready", "ready again")
-    assert min(late) < 0.05, "the best counts: others use this machine as well"
+    assert statistics.median(late) < 0.05
     assert state_of(kernel, "subject") == "quarantined"
 
 
