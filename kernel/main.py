@@ -68,7 +68,7 @@ def open_kernel(path: str, loop: Loop) -> Kernel:
 
 
 def serve(kernel: Kernel) -> None:
-    """Serve until `down`, SIGTERM or SIGINT, then close."""
+    """Serve until `down`, SIGTERM, SIGINT, or SIGHUP unless that is ignored as by nohup(1); then close."""
     stop_signal = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # a signal alone does not wake the loop
 
     def go_down() -> None:
@@ -76,8 +76,9 @@ def serve(kernel: Kernel) -> None:
         kernel.supervisor.stop_all(kernel.loop.stop)
 
     kernel.loop.watch(stop_signal, go_down)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os.eventfd_write(stop_signal, 1))
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: os.eventfd_write(stop_signal, 1))
     kernel.loop.watch(int(kernel.bus.zap.FD), kernel.bus.answer_zap)
     kernel.loop.watch(int(kernel.bus.monitor_socket.FD), kernel.links.read_connection_events)
     kernel.loop.run(kernel.bus.router, kernel.router.read_message, kernel.do_deferred)

@@ -24,7 +24,9 @@ _AFTER_START: Final = 10_000
 
 @command()
 @click.option(
-    "--foreground", is_flag=True, help="Run the kernel in this process, until `maniple down`, Ctrl-C or SIGTERM."
+    "--foreground",
+    is_flag=True,
+    help="Run the kernel in this process, until `maniple down`, Ctrl-C, SIGTERM, or the end of its terminal.",
 )
 def up(session: Session, foreground: bool) -> None:
     """Start the kernel, and return when it answers. A kernel that already runs on this home goes on as it is; one that

@@ -80,7 +80,7 @@ def test_up_status_and_down_and_a_kernel_log_that_has_grown_is_begun_anew_and_ke
     assert (log.with_name("kernel.log.1").stat().st_size, log.stat().st_size) == (LOG_MAX + 1, 0)
 
 
-@pytest.mark.parametrize("end", spread([signal.SIGINT, signal.SIGTERM], 1))
+@pytest.mark.parametrize("end", spread([signal.SIGHUP, signal.SIGINT, signal.SIGTERM], 1))
 def test_a_kernel_in_the_foreground_is_the_process_that_was_started_and_keeps_its_standard_error(
     end: signal.Signals, still: Shell
 ) -> None:
@@ -96,6 +96,22 @@ def test_a_kernel_in_the_foreground_is_the_process_that_was_started_and_keeps_it
         kernel.kill()
         kernel.communicate()
     assert "kernel.stop" in still.good("audit", "tail")
+
+
+@pytest.mark.wide
+def test_a_kernel_that_nohup_starts_outlives_its_terminal(still: Shell) -> None:
+    words = ["nohup", *MANIPLE, "up", "--foreground"]
+    with subprocess.Popen(words, env=still.environment(), stderr=subprocess.PIPE) as kernel:
+        try:
+            assert kernel.stderr is not None
+            while kernel.stderr.readline() != b"ready\n":
+                assert kernel.poll() is None
+            kernel.send_signal(signal.SIGHUP)
+            assert still.result("status")["pid"] == kernel.pid
+            assert still.result("down")["pid"] == kernel.pid
+            assert kernel.wait(20) == 0
+        finally:
+            kernel.kill()
 
 
 @pytest.mark.wide
