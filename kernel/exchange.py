@@ -95,7 +95,7 @@ class Exchange:
         self.calls[call.number] = call
         call.secret = call.secret or kernel.digest_key(call.caller)
         if call.reservation is None:
-            paying.reserve(kernel.budgets.reservations, kernel.state, call, kernel.time())
+            paying.reserve(kernel.budgets.reservations, call)
         if call.parent is not None and not call.is_detached:
             call.parent.children[call.number] = call
         call.timer = kernel.loop.at(call.deadline, partial(self._expire, call))
@@ -131,7 +131,9 @@ class Exchange:
         call.provider = run.id
         run.serving[call.number] = call
         run.mark(call.labels)
-        kernel.links.send(run.peer, call.header_for_provider(kernel.loop.now(), kernel.time()), call.body)
+        now = kernel.time()
+        left = paying.left_for(kernel.budgets.reservations, kernel.state, call, now)
+        kernel.links.send(run.peer, call.header_for_provider(kernel.loop.now(), now, left), call.body)
         self.forward_upload(call)
 
     def forward_upload(self, call: OpenCall) -> None:

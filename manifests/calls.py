@@ -65,8 +65,8 @@ class OpenCall(CallLife):
     so far, which calls made for it inherit. landlord: the run that lends its scratch folder for the answer, if any.
 
     Time: began; deadline, in monotonic seconds; left, seconds to it while its clock is stopped; alarm_at, when a sleep ends.
-    seq: of its first entry. reservation: see budgets.py. told: what budgets leave for it. tokens, micro_dollars: of calls
-    made for it. shares: the provider's Shares.sum when it came. crashes: of providers with it; was_taken_back: one had it.
+    seq: of its first entry. reservation: see budgets.py. tokens, micro_dollars: the cost of calls made for it. shares: the
+    provider's Shares.sum when it came, in seconds. crashes: of providers with it; was_taken_back: one had it.
 
     Approval: asks, the reasons to ask the operator; until, when an unanswered call expires; answer, as in Open; wish, the
     caller's own reason, or "". heir: the held call that the operator replaced with this one, and that gets its end.
@@ -76,7 +76,7 @@ class OpenCall(CallLife):
         "alarm", "alarm_at", "answer", "asks", "began", "body", "by", "caller", "caller_number", "children", "crashes",
         "deadline", "depth", "early", "heir", "is_detached", "labels", "landlord", "left", "micro_dollars", "most",
         "parent", "provided", "provider", "reservation", "resource", "route", "run", "secret", "seq", "shares", "timer",
-        "tokens", "told", "until", "upload", "was_taken_back", "wish",
+        "tokens", "until", "upload", "was_taken_back", "wish",
     )  # fmt: skip
 
     def __init__(
@@ -100,7 +100,6 @@ class OpenCall(CallLife):
         self.seq = -1
         self.was_taken_back = self.is_detached = False
         self.reservation: Reservation | None = None
-        self.told: Cost | None = None
         self.landlord: Seeing | None = None
         self.left = self.shares = 0.0
 
@@ -195,12 +194,12 @@ class OpenCall(CallLife):
         """Its labels as headers and the log store them: sorted."""
         return tuple(sorted(self.labels)) if self.labels else ()
 
-    def header_for_provider(self, now: float, time: int) -> headers.Call:
-        """Return the header for its provider. now: monotonic seconds; time: the kernel's clock."""
+    def header_for_provider(self, now: float, time: int, may_cost: Cost | None = None) -> headers.Call:
+        """Return the header for its provider. now: monotonic seconds; time: the kernel's clock. may_cost: see left_for()."""
         left = min(limits.DEADLINE_MAX, max(1, int((self.deadline - now) * 1000)))
         return headers.Call(
             number=self.number, method=self.method, resource=self.bound, deadline=left, most=self.most,
-            left=self.told, upload=self.upload, labels=self.shown_labels(), time=time,
+            left=may_cost, upload=self.upload, labels=self.shown_labels(), time=time,
         )  # fmt: skip
 
     def chunk_header(self, chunk: Chunk, number: int, time: int) -> Chunk:

@@ -103,29 +103,28 @@ def newly_used_up(found: Shortage) -> Room | None:
     return found.room if found.room is not None and found.room.notified < USED_UP and is_for_good(found) else None
 
 
-def reserve(reservations: Reservations, state: State, call: OpenCall, now: int) -> None:
-    """Reserve the `most` of a call that fits. Of one without it, note what is left, which its provider is told.
-
-    Not for the work of a task run, which must be the same in each of its lives.
-    """
-    if call.method.startswith("kernel."):
-        return
-    if call.most is not None:
+def reserve(reservations: Reservations, call: OpenCall) -> None:
+    """Reserve the `most` of a call that fits."""
+    if call.most is not None and not call.method.startswith("kernel."):
         call.reservation = reservations.open(call.number, call.payers, sum_of(call.most), call.covered)
-    elif call.route and (call.covered is not None or call.method in state.ledger.costly):
-        call.told = _left_for(call, rooms(reservations, state, call.payers, now))
 
 
-def _left_for(call: OpenCall, within: Iterable[Room]) -> Cost | None:
-    """Return what a call may cost by what is left now; None if nothing bounds it. As in `used_up`, a unit that the `most`
-    above it never had is not bounded by that.
+def left_for(reservations: Reservations, state: State, call: OpenCall, now: int) -> Cost | None:
+    """Return what a call without `most` may cost by what is left now, which its provider is told; None if nothing bounds it.
+
+    Not for the work of a task run, which must be the same in each of its lives. As in `used_up`, a unit that the `most`
+    above it never had is not bounded by that, but by what those who pay have left.
     """
-    left, had = least_left(within, call.covered), call.covered.most if call.covered is not None else (1, 1)
-    if left == (None, None):
+    covered = call.covered
+    if call.most is not None or not call.route or (covered is None and call.method not in state.ledger.costly):
         return None
-    tokens, micro = (
-        UNBOUNDED if one is None or (any(had) and not of) else one for one, of in zip(left, had, strict=True)
-    )
+    within = rooms(reservations, state, call.payers, now)
+    had = covered.most if covered is not None and any(covered.most) else (1, 1)
+    of_all, of_payers = least_left(within, covered), least_left(within, None)
+    left = [one if of else other for one, other, of in zip(of_all, of_payers, had, strict=True)]
+    if left == [None, None]:
+        return None
+    tokens, micro = (UNBOUNDED if one is None else one for one in left)
     return Cost(tokens=tokens, micro_dollars=micro)
 
 

@@ -106,7 +106,7 @@ class Upgrading:
             )  # fmt: skip
         except Refusal:
             work.most = most
-            paying.reserve(kernel.budgets.reservations, kernel.state, work, kernel.time())
+            paying.reserve(kernel.budgets.reservations, work)
             raise
         kernel.results.replace(run.id, again.id)
         kernel.resuming.give_up(run, f"{upgrades.ANEW} {again.id}")

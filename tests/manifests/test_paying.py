@@ -17,6 +17,7 @@ from manifests.paying import (
     correct,
     hand_report,
     home_report,
+    left_for,
     newly_used_up,
     overspent_text,
     owe,
@@ -74,7 +75,7 @@ def test_what_another_call_might_cost_and_take_is_the_least_of_all_that_bounds_i
     reservations, state, parent = Reservations(), _state(50), _call(2, TEN)
     alone = call_bounds(reservations, state, _call(2), NOW, 100.0)
     assert (alone["tokens_left"], alone["micro_dollars_left"], alone["milliseconds_left"]) == (50, None, None)
-    reserve(reservations, state, parent, NOW)
+    reserve(reservations, parent)
     within = call_bounds(reservations, state, _call(4, parent=parent), NOW, 100.0)
     assert (within["tokens_left"], within["milliseconds_left"]) == (10, 5_500)
     assert call_bounds(reservations, state, _call(4, parent=parent), NOW, 200.0)["milliseconds_left"] == 0
@@ -98,7 +99,7 @@ def test_a_call_is_short_that_costs_more_than_is_left_or_costs_at_all_where_noth
     assert why(most=replace(TEN, tokens=51)) == "51 of 50"
     assert why("kernel.spawn", replace(TEN, tokens=51)) == "", "what a run spends are its calls"
     parent = _call(2, TEN)
-    reserve(reservations, state, parent, NOW)
+    reserve(reservations, parent)
     assert why(most=replace(TEN, tokens=11), parent=parent) == "11 of 10"
     assert why(most=replace(TEN, tokens=11), parent=parent, alone=True) == "", "it outlives that, and pays for itself"
     state.ledger.spend(["h-1"], replace(TEN, tokens=40), "models.chat", NOW)
@@ -116,7 +117,7 @@ def test_only_what_a_call_may_cost_is_reserved_and_nothing_for_the_kernels_own()
     reservations, state = Reservations(), _state(50)
     calls = [_call(2), _call(4, TEN, method="kernel.spawn"), _call(6, TEN)]
     for call in calls:
-        reserve(reservations, state, call, NOW)
+        reserve(reservations, call)
     assert [call.reservation is not None for call in calls] == [False, False, True]
     assert reservations.rooms(state.ledger, accounts(state, ["h-1"])[0], NOW)[0].reserved == 10
 
@@ -129,27 +130,26 @@ def test_only_what_a_call_may_cost_is_reserved_and_nothing_for_the_kernels_own()
         (Cost(tokens=30, micro_dollars=7), False, (30, 7)),
         (Cost(tokens=30, micro_dollars=0), True, (30, UNBOUNDED)),
         (Cost(tokens=0, micro_dollars=0), True, (0, 0)),
+        (Cost(tokens=0, micro_dollars=7), True, (50, 7)),
     ],
 )
 def test_of_a_call_without_most_its_provider_is_told_what_is_left(
     above: Cost | None, costs: bool, told: tuple[int, int] | None
 ) -> None:
     reservations, state, parent = Reservations(), _state(50), _call(2, above)
-    reserve(reservations, state, parent, NOW)
+    reserve(reservations, parent)
     if costs:
         state.ledger.spend((), TEN, "models.chat", NOW)
     work, call, own = _call(4, parent=parent, route=b""), _call(6, parent=parent), _call(8, TEN, parent)
-    for one in (work, call, *([own] if above is None else [])):
-        reserve(reservations, state, one, NOW)
-    assert (work.told, own.told) == (None, None)
-    assert call.told == (told and Cost(tokens=told[0], micro_dollars=told[1]))
+    found = [left_for(reservations, state, one, NOW) for one in (work, own, call)]
+    assert found == [None, None, told and Cost(tokens=told[0], micro_dollars=told[1])]
 
 
 def test_what_a_call_cost_is_spent_and_what_was_reserved_beside_is_free_again() -> None:
     reservations, state, outer = Reservations(), _state(50), _call(2, replace(TEN, tokens=30))
-    reserve(reservations, state, outer, NOW)
+    reserve(reservations, outer)
     inner, plain = _call(4, TEN, outer), _call(6, parent=outer)
-    reserve(reservations, state, inner, NOW)
+    reserve(reservations, inner)
     assert settle(reservations, state, inner, replace(TEN, tokens=12), NOW) == (2, 0)
     assert outer.reservation is not None
     assert outer.reservation.left == (18, 0)

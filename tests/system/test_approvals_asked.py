@@ -12,6 +12,7 @@ from tests.system.actors import actor, ask, rows
 from tests.system.actors import answer as became_of
 from tests.system.actors import begin as begin_step
 from tests.system.approving import answer, begin, furnished, none_waits, outcome, sent, waiting, writer
+from tests.system.costly import ASKER, COSTLY, spend, spent
 from tests.system.fates import call, entries, until
 
 
@@ -236,3 +237,21 @@ def test_a_call_whose_caller_itself_wants_that_waits_whatever_its_grant_says(ker
     told = {"inputs": {"size": 300_000}}
     run = str(fates.table(call(kernel, "kernel.start", "asking", told))["run"])
     assert outcome(kernel, run) == "too large"
+
+
+# budgets ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_provider_of_a_call_that_waited_is_told_what_budgets_leave_when_it_gets_it(kernel: Kernel) -> None:
+    install(kernel, COSTLY)
+    call(kernel, "costly.bounded")  # it is known to cost
+    call(kernel, "kernel.budget-set", "", {"tokens": [f"{spent(kernel) + 100}/day"]})
+    held = '"costly.bounded" = { allow = ["*"], approval = true }'
+    install(kernel, Source(ASKER.toml.replace('"costly.*" = ["*"]', held), ASKER.main))
+    given = {"inputs": {"calls": [{"method": "costly.bounded"}]}}
+    run = str(fates.table(call(kernel, "kernel.start", "asker", given))["run"])
+    asked = waiting(kernel)
+    assert spend(kernel, 60, None) == "done"
+    answer(kernel, asked)
+    assert fates.table(outcome(kernel, run))["said"] == [40]
+    call(kernel, "kernel.budget-set", "", {"tokens": []})
