@@ -2,8 +2,9 @@
 
 A file that exists is left as it is: a run that resumes after its process was killed does this again, in the same
 folder, and its shell may have changed files since. Each folder is opened relative to its parent, links are not
-followed, a pipe that a script left is not waited for, and a file is there whole or not at all. If a file cannot be
-written, as on a full disk, what was written just before is removed: part of a skill would be taken for the whole.
+followed, and a file is there whole or not at all: it is written under another name, of which what was there before is
+removed, be it half a file, a link or a pipe. If a file cannot be written, as on a full disk, what was written just before
+is removed: part of a skill would be taken for the whole.
 """
 
 import os
@@ -21,7 +22,7 @@ from runtime.agent.skills import LABEL, Known
 from runtime.kernel_handle import KernelHandle
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SECONDS: Final = 60.0
 
 
@@ -81,6 +82,8 @@ def _write(scratch: Path, parts: tuple[str, ...], content: bytes, created: list[
             os.stat(parts[-1], dir_fd=at, follow_symlinks=False)
             return
         temporary = f".{parts[-1]}.new"
+        with suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=at)
         descriptor = os.open(temporary, _NEW, 0o600, dir_fd=at)
         created.append((*parts[:-1], temporary))
         with open(descriptor, "wb") as file:
