@@ -57,7 +57,15 @@ NETWORK: Final = dict.fromkeys(
 )  # fmt: skip
 """What opens a connection → what to write instead, unless [confinement] has a `network`."""
 
-_OWN_COROUTINES: Final = frozenset({"self.progress", "self.publish", "self.sleep"})
+AWAITED: Final = frozenset(
+    {
+        "self.kernel.budget", "self.kernel.call", "self.kernel.check", "self.kernel.describe", "self.kernel.list",
+        "self.kernel.note", "self.kernel.pause", "self.kernel.publish", "self.kernel.resume", "self.kernel.settings",
+        "self.kernel.sleep", "self.kernel.spawn", "self.kernel.spawn_and_wait", "self.kernel.stop", "self.kernel.subscribe",
+        "self.kernel.time_passes", "self.kernel.wait", "self.progress", "self.publish", "self.sleep",
+    }
+)  # fmt: skip
+"""A Hand's own coroutines, as its code calls them."""
 
 
 def find_unbound(text: str, file: str) -> tuple[Problem, ...]:
@@ -78,7 +86,7 @@ def find_unawaited(text: str, file: str) -> tuple[Problem, ...]:
     return tuple(
         Problem(file, call.lineno, call.col_offset + 1, f"{name} without await does nothing", f"write await {name}(…)")
         for call, name in calls
-        if name.startswith("self.kernel.") or name in _OWN_COROUTINES
+        if name in AWAITED
     )
 
 

@@ -75,6 +75,8 @@ def _faults_within(value: object, number: int) -> Iterator[str]:
             yield from _faults_within(one, number)
     if not isinstance(value, Mapping):
         return
+    if not isinstance(value.get("$join", []), list):
+        yield '"$join" is not a list'
     if "$of" in value:
         of, do = value["$of"], value.get("$do", "text")
         if not isinstance(of, int) or isinstance(of, bool) or not 0 < of < number:

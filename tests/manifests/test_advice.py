@@ -1,10 +1,22 @@
 """What `maniple check` points at: time and chance that no later process can be told again, and what no run may do."""
 
 import pkgutil
+from inspect import iscoroutinefunction
 
 import pytest
 
-from manifests.advice import NETWORK, PROGRAMS, UNBOUND, find_absent, find_refused, find_unawaited, find_unbound
+from manifests.advice import (  # fmt: skip
+    AWAITED,
+    NETWORK,
+    PROGRAMS,
+    UNBOUND,
+    find_absent,
+    find_refused,
+    find_unawaited,
+    find_unbound,
+)
+from runtime.hand import Hand
+from runtime.kernel_handle import KernelHandle
 from tests.living import ROOT
 
 
@@ -66,11 +78,20 @@ async def run(self):
     both = self.kernel.call("e"), self.kernel.call("f")
     async with self.kernel.stream("files.read", "a") as stream:
         await stream.send(b"g")
+    self.kernel.append(1)
+    self.kernel.stream("h", "a")
 """
     found = find_unawaited(code, "main.py")
     assert [(one.line, one.what) for one in found] == [
         (3, "self.kernel.call without await does nothing"), (4, "self.progress without await does nothing"),
     ]  # fmt: skip
+
+
+def test_what_a_hand_must_await_is_known() -> None:
+    listed = [name for name, one in vars(KernelHandle).items() if iscoroutinefunction(one) and not name.startswith("_")]
+    handed = {f"self.kernel.{name}" for name in listed}
+    own = {f"self.{name}" for name in ("progress", "publish", "sleep") if iscoroutinefunction(getattr(Hand, name))}
+    assert handed | own == AWAITED
 
 
 def test_a_module_that_is_nowhere_is_found_unless_its_absence_is_provided_for() -> None:

@@ -40,6 +40,7 @@ def test_what_the_offline_driver_does_has_no_fault(do: str) -> None:
         (_told(**{"$of": 2}), False, "step 2: \"$of\" is not"),
         (_told(**{"$of": "1"}), False, "step 2: \"$of\" is not"),
         (_told(a=[{"$of": 1, "$do": "discribe"}]), False, 'did you mean "describe"?'),
+        (_told(**{"$join": {"$of": 1}}), False, 'step 2: "$join" is not a list'),
     ],
 )  # fmt: skip
 def test_a_fault_of_a_task_is_told(task: object, has_schema: bool, why: str) -> None:
