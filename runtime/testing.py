@@ -74,7 +74,8 @@ class Trial:
             raise ValueError(f"{self._manifest.hand.name} does not start without settings: give {lacking}")
         self._settings = Settings(self._manifest.settings, given)
         self._seed, self._clock = seed, RecordedClock(round(now.timestamp() * 1_000_000))
-        self._desk = Desk(GrantSet.of(requested(self._manifest)), self._manifest.hand.name, replies or {}, self._clock)
+        self._grants = GrantSet.of(requested(self._manifest))
+        self._desk = Desk(self._grants, self._manifest.hand.name, replies or {}, self._clock)
         self._kernel = Calls(self._desk, self._manifest.limits.in_flight)
         self._desk.kernel = self._kernel
         self._stack = ExitStack()
@@ -126,7 +127,7 @@ class Trial:
 
     def event(self, event: str, body: object = None) -> None:
         """Delivers an event, `publisher.name`, to it. Raises ValueError for one that it could not subscribe to."""
-        if event not in self._manifest.events.subscribes:
+        if not self._grants.allows("kernel.subscribe", event):
             raise ValueError(f"no home delivers it: write {event} under subscribes in [events] of HAND.toml")
         publisher, _, name = event.partition(".")
         delivered = Event(publisher=publisher, name=name, body=codec.decode_body(codec.encode_body(body)))

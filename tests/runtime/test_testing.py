@@ -40,7 +40,7 @@ effect = "read"
 
 [events]
 publishes = ["told"]
-subscribes = ["shop.news"]
+subscribes = ["shop.news", "kernel.*"]
 
 [settings.word]
 type = "string"
@@ -194,6 +194,7 @@ def test_events_reach_it_and_those_that_it_publishes_are_kept(desk: Callable[...
     with desk() as hand:
         hand.event("shop.news", {"price": 3})
         assert hand.events == [("told", {"price": 3})]
+        hand.event("kernel.budget")  # which a pattern names
         with pytest.raises(ValueError, match="write shop.new under subscribes in"):
             hand.event("shop.new")
 
