@@ -66,10 +66,15 @@ def _own_faults(part: Mapping[str, object], root: Mapping[str, object]) -> Itera
     if not isinstance(part.get("enum", []), list):
         yield "enum is no list"
     reference = str(part.get("$ref", "#"))
-    is_named = not reference.startswith("#/") and ("$id" in str(root) or "$anchor" in str(root))  # perhaps a part of it
-    if not is_named and follow(root, reference) is None:
+    if follow(root, reference) is None and (reference.startswith("#/") or not _has_names(root)):
         yield f"$ref: {reference!r} leads nowhere in this file, and nothing is fetched"
     try:
         re.compile(str(part.get("pattern", "")))
     except re.error as error:
         yield f"pattern is no regular expression: {error}"
+
+
+def _has_names(root: Mapping[str, object]) -> bool:
+    """Whether a reference that is no path may mean a part of this file, by its `$id` or `$anchor`."""
+    text = str(root)
+    return "$id" in text or "$anchor" in text
