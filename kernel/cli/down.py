@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from kernel.cli import logbook, starting
@@ -48,7 +49,7 @@ class _OtherCode:
     """Stops a kernel of other code, which may not understand this version's calls, by a signal, which all understand."""
 
     def __init__(self, home: str, pid: int, tick: Callable[[], None]) -> None:
-        self._log, self._pid, self._tick = logbook.folder_of(home), pid, tick
+        self._home, self._pid, self._tick = home, pid, tick
         self._look_at = time.monotonic() + UNDERSTOOD_S
         self.is_told = False
 
@@ -58,6 +59,7 @@ class _OtherCode:
         if time.monotonic() < self._look_at:
             return
         self._look_at = float("inf")
-        if not starting.has_this_code(self._log):
-            os.kill(self._pid, signal.SIGTERM)
-            self.is_told = True
+        with suppress(Ended, ProcessLookupError):  # a damaged log does not tell; or it has ended meanwhile
+            if not starting.has_this_code(logbook.folder_of(self._home)):
+                os.kill(self._pid, signal.SIGTERM)
+                self.is_told = True

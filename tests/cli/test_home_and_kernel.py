@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from kernel.cli import main
+from kernel.cli import down, main
 from kernel.cli.starting import LOG_MAX, PREFERENCE
 from tests.cli.shell import MANIPLE, Shell, copied_home, is_gone, is_one_clear_line
 from tests.cli.test_runs import until
@@ -166,6 +166,23 @@ def test_down_stops_a_kernel_of_another_version_that_does_not_understand_its_cal
     code, told = main.run(["--home", str(still.home), "down"]), capsys.readouterr()
     assert (code, "Everything is stopped, the kernel" in told.out) == (0, True), told
     assert '"kernel.stop"' in still.good("audit", "tail", "--json")
+
+
+def test_down_asks_a_kernel_to_stop_also_where_no_log_says_which_code_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that has just ended gets no signal: the call tells what became of it."""
+    monkeypatch.setattr("kernel.cli.down.UNDERSTOOD_S", 0.0)
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    told = []
+    for _ in range(2):
+        other = down._OtherCode(str(tmp_path), ended.pid, lambda: None)
+        other.look()
+        told.append(other.is_told)
+        monkeypatch.setattr("kernel.cli.logbook.folder_of", lambda home: tmp_path)
+        monkeypatch.setattr("kernel.cli.starting.has_this_code", lambda log: False)
+    assert told == [False, False]
 
 
 @pytest.mark.wide
