@@ -51,7 +51,7 @@ KINDS: Final[dict[str, Kind]] = {
     "request": _kind("the provider says that the request itself is wrong (other 4xx)", elsewhere=False),
     "unconfigured": _kind("what the call needs is not set up; the text says how to"),
     "paused": _kind("the breaker of the provider is open after failures; the text says until when"),
-    "over_most": _kind("the call could cost more than its `most`; another model may be cheaper"),
+    "over_most": _kind("the call could cost more than its `most`, or than budgets leave; another model may be cheaper"),
 }
 
 
