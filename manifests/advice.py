@@ -93,8 +93,10 @@ def find_unawaited(text: str, file: str) -> tuple[Problem, ...]:
 def find_absent(text: str, file: str, has: Callable[[str], bool]) -> tuple[Problem, ...]:
     """Return each import at the top level that cannot succeed; one in a `try` or a function may be meant to fail.
 
-    has: whether there is a module of this name.
+    has: whether there is a module of this name. Of a file that says where else to look, by `sys.path`, nothing is known.
     """
+    if "sys.path" in text:
+        return ()
     folder = file.rpartition("/")[0] or "."
     instead = f"put a package of pure Python there: python3 -m pip install --no-compile --target {folder} PACKAGE"
     found = []

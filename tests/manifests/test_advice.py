@@ -112,6 +112,7 @@ def late():
     assert [(one.line, one.what.split(",")[0]) for one in found] == [
         (2, "there is no module requests"), (5, "there is no module pandas"),
     ]  # fmt: skip
+    assert not find_absent(f"import sys\nsys.path.append('/opt/parts'){code}", "main.py", {"sys"}.__contains__)
 
 
 @pytest.mark.parametrize("name", [path.parent.name for path in sorted((ROOT / "hands").glob("*/HAND.toml"))])
