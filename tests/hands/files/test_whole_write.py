@@ -321,13 +321,12 @@ def _write_for_ever(root: str, old: bytes, new: bytes, said: int) -> None:
             os.write(said, b".")
 
 
-@pytest.mark.parametrize("kills", [12, pytest.param(40, marks=pytest.mark.wide)])
-def test_kill_in_the_middle_of_a_write_leaves_a_whole_file(root: Path, kills: int) -> None:
-    """Writers killed at instants chosen by seed; what they leave is hidden and swept."""
+def test_kill_in_the_middle_of_a_write_leaves_a_whole_file(root: Path) -> None:
+    """Forty writers killed at instants chosen by seed; what they leave is hidden and swept. A dozen mostly see no fault."""
     chance = random.Random(2)
     old, new = b"o" * 300_000, b"n" * 300_000
     fork, left = multiprocessing.get_context("fork"), 0
-    for _ in range(kills):
+    for _ in range(40):
         (root / "a").write_bytes(old)
         hear, said = os.pipe()
         writer = fork.Process(target=_write_for_ever, args=(str(root), old, new, said))
