@@ -76,8 +76,7 @@ class Launcher:
 
     def __init__(self, home: Home, loop: Loop, owner: "Kernel", server_key: bytes, template: Started) -> None:
         self._home, self._loop, self._owner, self._server_key = home, loop, owner, server_key
-        self._runs: dict[int, Run] = {}
-        self._numbers = 0
+        self._runs, self._numbers = dict[int, Run](), 0
         self._queue: deque[tuple[Run, packets.Launch, tuple[int, ...]] | str] = deque()
         self._scratch = os.open(home.at("scratch"), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.use_template(template)
@@ -95,6 +94,8 @@ class Launcher:
             packet, passed = descriptors.receive(self._template)
         if not packet:
             self._is_warm = False
+            for run in self._runs.values():
+                run.pid = 0  # another process may have it before the template is gone
             self._loop.unwatch(self._template.fileno())
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             self._loop.watch(self._pidfd, self.on_template_death)  # after the last run's, which may take long to end
@@ -138,15 +139,21 @@ class Launcher:
             descriptors.send(self._template, b"go")
 
     def on_template_death(self) -> None:
-        """Clean up after the death of the template, which ended every run, or its failed start: forget orders and runs."""
+        """Clean up after the death of the template, which ended its runs, or its failed start. Others wait for another."""
         self.close()
-        orders, self._queue = self._queue, deque()
-        for order in orders:
-            descriptors.close_all(() if isinstance(order, str) else order[2])
-        for number in list(self._runs):
-            self._forget_process(number, -1)
-        self.remove_stale_scratch(self._owner.runs)  # it may have had orders to remove some of these
+        self._forget_runs({order[0].number for order in self._queue if not isinstance(order, str)})
         self._owner.on_template_death()
+        if self._owner.is_finishing or self._owner.no_template:
+            self._forget_runs(())
+
+    def _forget_runs(self, but: Container[int]) -> None:
+        """Forget all runs but these, which are queued, and have every folder removed that no run is left for."""
+        orders = [order for order in self._queue if not isinstance(order, str)]
+        self._queue = deque(order for order in orders if order[0].number in but)
+        descriptors.close_all([one for run, _, passing in orders if run.number not in but for one in passing])
+        for number in [one for one in self._runs if one not in but]:
+            self._forget_process(number, -1)
+        self.remove_stale_scratch(self._owner.runs)  # the template may have had orders to remove some of these
 
     def close(self) -> None:
         """Kill the template, if there is one, and so every run that is left; wait for its end."""

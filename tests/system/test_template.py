@@ -44,6 +44,8 @@ class Napping(Hand):
 """,
 )
 
+ONCE = Source(ECHO.toml.replace("echo", "once").replace('"service"', '"task"'), ECHO.main)
+
 
 @pytest.fixture
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
@@ -156,14 +158,21 @@ def test_one_that_brings_runs_up_may_die_as_often_as_it_likes(kernel: Kernel) ->
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may trace a run's process")
 def test_the_kernel_answers_while_a_killed_one_waits_for_a_run_that_takes_long_to_end(kernel: Kernel) -> None:
-    """As one does that has a file in many pieces; here a process that traces it holds it."""
+    """As one does that has a file in many pieces; here a process that traces it holds it. What is asked for meanwhile is
+    done when there is another template.
+    """
+    install(kernel, ONCE)
     call(kernel, "echo.say", "", {"text": "hi"})
     run, gone = fates.pid_of(kernel, "echo"), kernel.template_pid
-    with holding(run):
+    with ThreadPoolExecutor(1) as beside, holding(run):
         os.kill(gone, signal.SIGKILL)
         until(lambda: psutil.Process(run).status() == psutil.STATUS_ZOMBIE, "the run is ended with it")
         assert call(kernel, "kernel.status")
         assert fates.children(kernel.pid) == [gone], "it is still there"
+        assert [row["pid"] for row in fates.runs(kernel, "echo")] == [0], "another process may have its number by then"
+        answer = beside.submit(call, kernel, "once.say", "", {"text": "hi"})
+        until(lambda: fates.runs(kernel, "once"), "it is asked for")
+    assert answer.result(fates.PATIENCE) == {"text": "hi"}
     assert call(kernel, "echo.say", "", {"text": "hi"}) == {"text": "hi"}
     assert _is_another(kernel, gone)
 
