@@ -83,7 +83,7 @@ class Router:
         if principal != OPERATOR and (run is None or run.state != "joining" or run.is_ending):
             return  # its process has ended, or is being ended: for instance in a freeze
         if (run and run.peer) or not isinstance(header, headers.Hello) or header.version != limits.PROTOCOL:
-            if run is None or not run.count:  # otherwise it may be a last message of the run's process before
+            if run is None or not run.count or kernel.bus.link()[1]:  # or a last message of the run's process before
                 why = "a connection whose first message is not Hello, or not the first of its key"
                 kernel.log_refusal(principal, "malformed", why)
             return
